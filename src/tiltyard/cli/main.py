@@ -1,0 +1,123 @@
+"""The command ``tiltyard``: finds the command asked for, and turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from tiltyard import __version__
+from tiltyard.errors import TiltyardError, UsageError, nearest
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_NO = 3
+
+# Where each command lives, and its line in the help. The modules are imported only when their command runs, so that
+# the help answers at once; a test holds these lines against the commands' own.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("tiltyard.cli.init:init", "Write a commented tiltyard.toml for a data file."),
+    "train": ("tiltyard.cli.train:train", "Train a version, register it, and promote it if asked."),
+    "model-info": ("tiltyard.cli.versions:model_info", "Show the champion, or another version."),
+    "list-versions": ("tiltyard.cli.versions:list_versions", "List all versions with their aliases and metrics."),
+    "set-alias": ("tiltyard.cli.versions:set_alias", "Point an alias at a version by hand."),
+    "predict": ("tiltyard.cli.predict:predict", "Answer texts or rows with the champion, without a server."),
+    "serve": ("tiltyard.cli.serve:serve", "Serve the champion over HTTP and record every answer."),
+    "predictions": ("tiltyard.cli.predictions:predictions", "Count or export the recorded predictions."),
+    "console": ("tiltyard.cli.console:console", "Open the console: versions, metrics and predictions as pages."),
+    "doctor": ("tiltyard.cli.doctor:doctor", "Say what is installed, where things live, and what is wrong."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All command names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name][0].split(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, with a suggestion for a misspelt one."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise UsageError(
+                f"There is no command '{args[0]}'.{nearest(args[0], COMMANDS)}",
+                next_step="See: tiltyard --help",
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 answered 'no' (not promoted, a limit broken).",
+)
+@click.version_option(__version__, prog_name="tiltyard")
+def cli() -> None:
+    """Keep a scikit-learn model alive in production: train, compare, promote on evidence, serve, record, watch."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words
+    try:
+        code = cli.main(args=words, prog_name="tiltyard", standalone_mode=False)
+    except TiltyardError as error:
+        _report(error.to_dict(), as_json=as_json)
+        code = EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
+    except click.ClickException as error:
+        step = f"See: {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
+        _report({"code": "usage", "message": error.format_message(), "next_step": step}, as_json=as_json)
+        code = EXIT_USAGE
+    except (KeyboardInterrupt, click.Abort):
+        code = 130
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) went away; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_DONE
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
+        _report(_unexpected(error), as_json=as_json)
+        code = EXIT_FAILED
+    sys.exit(code if isinstance(code, int) else EXIT_DONE)
+
+
+def _report(problem: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"error": problem}, default=str, ensure_ascii=False))
+        return
+    click.echo(click.style("error: ", fg="red", bold=True) + str(problem["message"]), err=True)
+    if problem.get("next_step"):
+        click.echo(click.style(" next: ", fg="cyan", bold=True) + str(problem["next_step"]), err=True)
+
+
+def _unexpected(error: Exception) -> dict[str, Any]:
+    with tempfile.NamedTemporaryFile("w", prefix="tiltyard-", suffix=".log", delete=False, encoding="utf-8") as log:
+        traceback.print_exception(error, file=log)
+    return {
+        "code": "unexpected",
+        "message": f"Something failed that should not have: {type(error).__name__}: {error}",
+        "next_step": f"Please report it with the details in {log.name}.",
+        "log": log.name,
+    }

@@ -1,0 +1,33 @@
+"""Options that many commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Command = Callable[..., Any]
+
+
+def project_option(command: Command) -> Command:
+    """``--project``: the project file, or a folder from which it is looked for upwards."""
+    return click.option(
+        "--project",
+        "-p",
+        "project_path",
+        type=click.Path(path_type=Path),
+        default=None,
+        help="Project file, or a folder to look in.  [default: tiltyard.toml here or above]",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """``--json``: the answer as JSON on standard output, and nothing else there."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")(command)
+
+
+def model_option(command: Command) -> Command:
+    """``--model-name``: another registered model than the project's own."""
+    return click.option("--model-name", default=None, help="Registered model.  [default: the project's]")(command)

@@ -1,0 +1,60 @@
+"""Labelled rows in memory: what training, evaluation and promotion work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tiltyard.data.content import fingerprint
+from tiltyard.project import Task
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled rows.
+
+    Attributes:
+        name: the project's name, for messages and tracking.
+        task: what is predicted from what.
+        inputs: what a model sees, n rows: a Series of str (text) or a DataFrame (tables).
+        labels: the n labels as text; a number or boolean is written as text (``1`` is ``"1"``).
+        frame: every column of the source, the same n rows in the same order.
+        source: where the rows came from.
+        row_digests: n 64-bit digests of input and label together, exact to the character.
+    """
+
+    name: str
+    task: Task
+    inputs: pd.Series | pd.DataFrame
+    labels: pd.Series
+    frame: pd.DataFrame
+    source: str
+    row_digests: NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels that occur, sorted."""
+        return tuple(sorted(self.labels.unique()))
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of all rows (32 hexadecimal digits), the same whatever their order."""
+        return fingerprint(self.row_digests)
+
+    def take(self, chosen: NDArray[np.bool_]) -> Dataset:
+        """The rows where ``chosen`` (n booleans) is true, numbered anew from 0."""
+        return Dataset(
+            name=self.name,
+            task=self.task,
+            inputs=self.inputs[chosen].reset_index(drop=True),
+            labels=self.labels[chosen].reset_index(drop=True),
+            frame=self.frame[chosen].reset_index(drop=True),
+            source=self.source,
+            row_digests=self.row_digests[chosen],
+        )

@@ -1,0 +1,113 @@
+"""Which rows judge (test) and which rows teach (train)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tiltyard.data.content import content_keys, shares
+from tiltyard.data.dataset import Dataset
+from tiltyard.errors import DataError
+from tiltyard.project import SplitSection
+
+
+@dataclass(frozen=True)
+class Split:
+    """The two sides of a dataset; no row is on both."""
+
+    train: Dataset
+    test: Dataset
+
+
+def split_dataset(dataset: Dataset, rule: SplitSection, time: str | None = None) -> Split:
+    """Divide a dataset by the project's rule.
+
+    By content, a row's side follows from what it says: it never changes sides between trainings, and copies of a
+    row are always together. By time, the newest share judges. By column, the column's words ``train`` and ``test``
+    decide.
+
+    Args:
+        dataset: the rows.
+        rule: the project's ``[split]``.
+        time: the column that says when a row came about, for the rule ``time``.
+
+    Raises:
+        DataError: a side would be empty, the train side would know fewer than two labels, or the column
+            that the rule names is missing or unreadable.
+    """
+    if rule.by == "content":
+        judged = shares(content_keys(dataset.inputs), rule.salt) < rule.test
+    elif rule.by == "time":
+        judged = _newest(dataset.frame, time or "", rule.test)
+    else:
+        judged = _by_column(dataset.frame, rule.by.removeprefix("column:"))
+    split = Split(train=dataset.take(~judged), test=dataset.take(judged))
+    _check(split, len(dataset))
+    return split
+
+
+def _newest(frame: pd.DataFrame, column: str, share: float) -> NDArray[np.bool_]:
+    values = _column(frame, column)
+    moments = values
+    if not pd.api.types.is_numeric_dtype(values.dtype):
+        moments = pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601")
+        unreadable = moments.isna()
+        if unreadable.any():
+            row = int(np.flatnonzero(unreadable.to_numpy())[0])
+            raise DataError(
+                f"Column '{column}' has {int(unreadable.sum())} values that are no ISO 8601 time; the first is "
+                f"{values.iloc[row]!r} in row {row + 1}.",
+                next_step="Write times like 2026-01-31T12:00:00Z, or as numbers.",
+                column=column,
+            )
+    elif values.isna().any():
+        raise DataError(
+            f"Column '{column}' has {int(values.isna().sum())} empty values; a split by time needs them all.",
+            next_step="Fill them, or split by content.",
+            column=column,
+        )
+    # Rows of one moment stay together: the cut lies between two moments.
+    ordered = moments.sort_values(ignore_index=True)
+    cut = ordered.iloc[max(0, len(ordered) - max(1, round(len(ordered) * share)) - 1)]
+    return np.asarray(moments > cut, dtype=np.bool_)
+
+
+def _by_column(frame: pd.DataFrame, column: str) -> NDArray[np.bool_]:
+    sides = _column(frame, column).astype(str).str.strip().str.lower()
+    unknown = sorted(set(sides.unique()) - {"train", "test"})
+    if unknown:
+        raise DataError(
+            f"Column '{column}' says {unknown[0]!r} where only 'train' and 'test' mean something.",
+            next_step=f"Write train or test into every row of '{column}', or split by content.",
+            column=column,
+        )
+    return np.asarray(sides == "test", dtype=np.bool_)
+
+
+def _column(frame: pd.DataFrame, column: str) -> pd.Series:
+    if column not in frame.columns:
+        raise DataError(
+            f"The data has no column '{column}' to split by; it has {', '.join(map(str, frame.columns))}.",
+            next_step="Correct [split] in the project file.",
+            column=column,
+        )
+    return frame[column]
+
+
+def _check(split: Split, rows: int) -> None:
+    for side, part in (("test", split.test), ("train", split.train)):
+        if len(part) == 0:
+            raise DataError(
+                f"Of {rows} rows none falls on the {side} side.",
+                next_step="Add rows, or change [split] in the project file.",
+                rows=rows,
+            )
+    if len(split.train.classes) < 2:
+        raise DataError(
+            f"The train side knows only the label {split.train.classes[0]!r}; a classifier needs two.",
+            next_step="Add rows of other labels, or change [split] in the project file.",
+            rows=rows,
+        )

@@ -1,0 +1,95 @@
+"""Every error a user can meet: what is wrong, with which value, and what to do next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TiltyardError(Exception):
+    """Base of all errors that are shown to people.
+
+    Args:
+        message: one sentence that names the thing and the value that is wrong.
+        next_step: what the reader can do about it, as one imperative sentence.
+
+    Attributes:
+        code: a stable, dotted name for programs (``data.label-missing``).
+        fields: the values the message speaks of, for JSON output.
+    """
+
+    code = "error"
+
+    def __init__(
+        self, message: str, *, next_step: str = "", code: str | None = None, **fields: object
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+        self.code = code or type(self).code
+        self.fields = fields
+
+    def to_dict(self) -> dict[str, object]:
+        """The error as JSON-ready data."""
+        return {"code": self.code, "message": self.message, "next_step": self.next_step, **self.fields}
+
+
+class UsageError(TiltyardError):
+    """What was asked for cannot be meant: a bad option, name or combination."""
+
+    code = "usage"
+
+
+class ProjectError(UsageError):
+    """The project file is missing or says something that cannot be used."""
+
+    code = "project.invalid"
+
+
+class DataError(TiltyardError):
+    """The data cannot be read or is not what the project file says it is."""
+
+    code = "data.invalid"
+
+
+class InputError(TiltyardError):
+    """One input of a request cannot be scored (wrong type, missing column, too long)."""
+
+    code = "input.invalid"
+
+
+class NotFoundError(TiltyardError):
+    """A version, alias, run or record that was asked for does not exist."""
+
+    code = "not-found"
+
+
+class ArtifactError(TiltyardError):
+    """A stored version is damaged, unsafe or cannot be used here; it was not loaded."""
+
+    code = "artifact.refused"
+
+
+class UnavailableError(TiltyardError):
+    """A thing that is needed is away for now: a registry, a database, a full queue."""
+
+    code = "unavailable"
+
+
+class MissingExtraError(TiltyardError):
+    """An optional part of the installation is needed for what was asked."""
+
+    code = "extra.missing"
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs the optional dependencies '{extra}', which are not installed.",
+            next_step=f"Install them with: pip install 'tiltyard[{extra}]'",
+            extra=extra,
+        )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint `` Did you mean 'x'?`` when a known name is close to the given one, else an empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean '{close[0]}'?" if close else ""

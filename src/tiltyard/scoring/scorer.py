@@ -1,0 +1,46 @@
+"""How a loaded version answers a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Answers to a batch of n inputs.
+
+    Attributes:
+        labels: n predicted labels.
+        probabilities: (n, k) probabilities; columns follow ``Scorer.classes``; rows sum to 1.
+    """
+
+    labels: Sequence[str]
+    probabilities: NDArray[np.float64]
+
+
+class Scorer(Protocol):
+    """Answers batches with one model.
+
+    Must be safe to call from several threads, and must answer each input independently of the others
+    in its batch: a batch answers as its rows one by one would.
+    """
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The k labels, in the order of the probability columns."""
+
+    @property
+    def kind(self) -> str:
+        """Name of the implementation, such as ``scikit-learn``."""
+
+    def score(self, inputs: Sequence[Mapping[str, Any]]) -> Scores:
+        """Answer n inputs, each ``{"text": …}`` or the features by name; n is at least 1.
+
+        Raises:
+            InputError: an input cannot be scored; it names the position and the field.
+        """

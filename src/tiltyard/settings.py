@@ -1,0 +1,95 @@
+"""Where things live on this host, and the secrets: from the environment and ``.env`` alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tiltyard.errors import UsageError
+
+STATE_FOLDER = ".tiltyard"
+
+
+class Settings(BaseSettings):
+    """Host settings. Every location defaults to a folder ``.tiltyard`` beside the project file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TILTYARD_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    root: Path = Field(
+        default=Path(), description="Folder of the project file; relative locations start here."
+    )
+    home: Path | None = Field(
+        default=None, description="State folder; default: .tiltyard beside the project file."
+    )
+    ledger: str | None = Field(
+        default=None,
+        description="SQLAlchemy URL of the ledger; default: SQLite file ledger.db in the state folder.",
+    )
+    artifacts: str | None = Field(
+        default=None,
+        description="Where new experiments keep artifacts; default: in the state folder.",
+    )
+    mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
+    mlflow_registry_uri: str | None = Field(default=None, validation_alias="MLFLOW_REGISTRY_URI")
+    prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
+    signing_key: SecretStr | None = Field(
+        default=None, description="Ed25519 private key that signs new versions."
+    )
+    trusted_types: tuple[str, ...] = Field(
+        default=(),
+        description="Python types that this host allows in a stored model, beyond scikit-learn's own.",
+    )
+
+    @classmethod
+    def load(cls, root: Path | None = None) -> Settings:
+        """Read the environment, and ``.env`` in ``root`` (default: the working folder).
+
+        Raises:
+            UsageError: a variable has a value that cannot be used.
+        """
+        folder = (root or Path()).resolve()
+        try:
+            return cls(_env_file=folder / ".env", root=folder)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "TILTYARD_" + ".".join(str(part) for part in first["loc"]).upper()
+            raise UsageError(
+                f"The environment variable {name} cannot be used: {first['msg']}.",
+                next_step=f"Correct or unset {name}.",
+            ) from None
+
+    @property
+    def state(self) -> Path:
+        """The state folder, absolute; created by whoever writes there first."""
+        return (self.root / (self.home or STATE_FOLDER)).resolve()
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's tracking URI: the one of the environment, or an SQLite file in the state folder."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.state / 'mlflow.db'}"
+
+    @property
+    def registry_uri(self) -> str:
+        """MLflow's registry URI; the tracking URI unless set apart."""
+        return self.mlflow_registry_uri or self.tracking_uri
+
+    @property
+    def artifact_location(self) -> str | None:
+        """Artifact root for new experiments; None where a tracking server decides."""
+        if self.artifacts:
+            return self.artifacts
+        return None if self.mlflow_tracking_uri else (self.state / "artifacts").as_uri()
+
+    @property
+    def ledger_url(self) -> str:
+        """SQLAlchemy URL of the ledger."""
+        return self.ledger or f"sqlite:///{self.state / 'ledger.db'}"
+
+    @property
+    def cache(self) -> Path:
+        """Folder of verified copies of versions that were served here."""
+        return self.state / "cache"
