@@ -133,11 +133,12 @@ def _keep_words(path: Path, section: DataSection, verbatim: tuple[str, ...], sep
     )
 
 
-def _read_jsonl(path: Path, section: DataSection, verbatim: tuple[str, ...]) -> pd.DataFrame:
+def _read_jsonl(path: Path, section: DataSection, _verbatim: tuple[str, ...]) -> pd.DataFrame:
     text = path.read_text(encoding=section.encoding)
     if not text.strip():
         return pd.DataFrame()
-    return pd.read_json(io.StringIO(text), lines=True, dtype=dict.fromkeys(verbatim, str), convert_dates=False)
+    # dtype=False: words stay words, numbers stay numbers; nothing is guessed to be a date.
+    return pd.read_json(io.StringIO(text), lines=True, dtype=False)
 
 
 def _read_parquet(path: Path, _section: DataSection, _verbatim: tuple[str, ...]) -> pd.DataFrame:

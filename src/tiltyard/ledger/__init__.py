@@ -1,1 +1,22 @@
-"""ledger"""
+"""The durable record of predictions, labels and decisions."""
+
+from tiltyard.ledger.export import ExportFormat, export_predictions, to_log_line
+from tiltyard.ledger.ids import new_id
+from tiltyard.ledger.ports import Ledger, PredictionFilter
+from tiltyard.ledger.records import Event, Label, LabelReceipt, Prediction, PredictionStats
+from tiltyard.ledger.store import SqlLedger
+
+__all__ = [
+    "Event",
+    "ExportFormat",
+    "Label",
+    "LabelReceipt",
+    "Ledger",
+    "Prediction",
+    "PredictionFilter",
+    "PredictionStats",
+    "SqlLedger",
+    "export_predictions",
+    "new_id",
+    "to_log_line",
+]

@@ -68,3 +68,40 @@ class Event:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     sequence: int = 0
     digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelReceipt:
+    """What became of reported labels.
+
+    Attributes:
+        accepted: how many are in the ledger now; a repeated one counts.
+        unknown: prediction ids that the ledger does not hold, each once, in the order they came; their
+            labels were not stored.
+    """
+
+    accepted: int
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionStats:
+    """A summary of recorded predictions. Means and extremes are None where there are no predictions.
+
+    Attributes:
+        total: number of predictions.
+        by_label: number of predictions of each label, most frequent first.
+        by_version: number of predictions of each version, most frequent first.
+        first_at: when the earliest was answered, UTC.
+        last_at: when the latest was answered, UTC.
+    """
+
+    total: int
+    by_label: Mapping[str, int]
+    by_version: Mapping[str, int]
+    mean_confidence: float | None = None
+    min_confidence: float | None = None
+    max_confidence: float | None = None
+    mean_latency_ms: float | None = None
+    first_at: datetime | None = None
+    last_at: datetime | None = None

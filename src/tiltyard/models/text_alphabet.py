@@ -57,10 +57,11 @@ class Alphabet(NamedTuple):
 
 @dataclass(frozen=True)
 class EncodedTexts:
-    """A batch of texts as one buffer: text ``i`` is ``data[bounds[i]:bounds[i + 1]]``, in UTF-8."""
+    """A batch of texts as one buffer: text ``i`` is ``data[bounds[i]:bounds[i + 1]]``, ASCII where ``plain[i]``."""
 
     data: NDArray[np.uint8]
     bounds: NDArray[np.int64]
+    plain: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
@@ -98,7 +99,8 @@ def encode(texts: Iterable[object], lowercase: bool, first_row: int = 0) -> Enco
     pieces = [_utf8(text, lowercase, first_row + row) for row, text in enumerate(texts)]
     bounds = np.zeros(len(pieces) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, pieces), np.int64, len(pieces)), out=bounds[1:])
-    return EncodedTexts(np.frombuffer(b"".join(pieces) or b"\0", np.uint8), bounds)
+    return EncodedTexts(np.frombuffer(b"".join(pieces) or b"\0", np.uint8), bounds,
+        np.fromiter(map(bytes.isascii, pieces), np.bool_, len(pieces)))
 
 
 def batches(texts: Iterable[object], lowercase: bool, size: int = 1 << 20) -> Iterator[EncodedTexts]:

@@ -54,6 +54,10 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return njit(nogil=True)(function)  # type: ignore[no-any-return]
 
 
+def _inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    return njit(forceinline=True, nogil=True)(function)  # type: ignore[no-any-return]
+
+
 @intrinsic
 def _lowest_bit(context: Any, word: Any) -> Any:  # noqa: ARG001
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
@@ -81,10 +85,15 @@ _BASIS = np.uint64(0xCBF29CE484222325)
 _STIR_1 = np.uint64(0x9E3779B97F4A7C15)  # odd multipliers of splitmix64 (Steele, Lea and Flood, 2014)
 _STIR_2 = np.uint64(0xBF58476D1CE4E5B9)
 _HALF = np.uint64(32)
+_NOTHING = np.uint64(0)
+_BYTE = np.uint64(8)
+_PACKED = 7  # a word of so many bytes is its own key; a longer one has a hash with the top bit set
+_TOP = np.uint64(1 << 63)
+_SPACE, _WORD, _OTHER = 2, 1, 0  # the kinds of characters in Alphabet.kinds
 _BLOCK = 32  # n-grams whose table rows are asked for at once, so that memory answers them side by side
 
 
-@_compiled
+@_inlined
 def _stir(key: Any) -> Any:
     key = (key ^ (key >> _HALF)) * _STIR_1
     key = (key ^ (key >> _HALF)) * _STIR_2
@@ -92,125 +101,157 @@ def _stir(key: Any) -> Any:
 
 
 @_compiled
-def _wide(text: Any, pos: Any, end: Any, kinds: Any) -> Any:
+def _cut_plain(text: Any, pos: Any, end: Any, table: Any, shortest: Any, out: Any) -> Any:
+    keys, spans = out
+    count = 0
+    while pos < end and count < keys.size:
+        meaning = table[text[pos]]
+        if meaning <= WIDE:
+            if meaning == MARK:
+                keys[count], spans[count, 0], spans[count, 1] = text[pos], pos, pos + 1
+                count += 1
+            pos += 1
+            continue
+        start = pos
+        packed = _NOTHING
+        code = _BASIS
+        while pos < end:
+            meaning = table[text[pos]]
+            if meaning <= WIDE:
+                break
+            packed = (packed << _BYTE) | np.uint64(meaning)
+            code = (code ^ np.uint64(meaning)) * _PRIME
+            pos += 1
+        if pos - start >= shortest:
+            keys[count] = packed if pos - start <= _PACKED else code | _TOP
+            spans[count, 0], spans[count, 1] = start, pos
+            count += 1
+    return count, pos
+
+
+@_inlined
+def _character(text: Any, pos: Any, end: Any, table: Any, kinds: Any) -> Any:
+    meaning = table[text[pos]]
+    if meaning != WIDE:
+        return (_WORD if meaning > WIDE else (_OTHER if meaning == MARK else _SPACE)), 1
     lead = np.int64(text[pos])
     size = 2 if lead < 0xE0 else (3 if lead < 0xF0 else 4)
     if pos + size > end:
-        return 2, end - pos
+        return _SPACE, end - pos
     code = lead & (0xFF >> (size + 1))
     for k in range(1, size):
         code = (code << 6) | (np.int64(text[pos + k]) & 0x3F)
-    if code >= kinds.size:
-        return 2, size
-    return np.int64(kinds[code]), size
+    return (np.int64(kinds[code]) if code < kinds.size else _SPACE), size
 
 
 @_compiled
-def _next_token(text: Any, pos: Any, end: Any, table: Any, kinds: Any, rule: Any) -> Any:
-    shortest, marks = rule
-    while pos < end:
-        meaning = table[text[pos]]
-        size = 1
-        kind = 0
-        if meaning == WIDE:
-            kind, size = _wide(text, pos, end, kinds)
-        if meaning == SKIP or kind == 2 or (kind == 0 and meaning <= WIDE and not marks):
-            pos += size
-            continue
-        start = pos
+def _cut_wide(text: Any, pos: Any, end: Any, letters: Any, out: Any) -> Any:
+    keys, spans = out
+    table, kinds, shortest, marks = letters
+    count = 0
+    while pos < end and count < keys.size:
+        kind, size = _character(text, pos, end, table, kinds)
+        start, length = pos, 0
+        packed = _NOTHING
         code = _BASIS
-        if meaning <= WIDE and kind == 0:
-            for k in range(size):
-                code = (code ^ np.uint64(text[pos + k])) * _PRIME
-            return start, pos + size, _stir(code)
-        count = 0
-        while pos < end:
-            meaning = table[text[pos]]
-            if meaning > WIDE:
-                code = (code ^ np.uint64(meaning)) * _PRIME
-                pos += 1
-            elif meaning == WIDE:
-                kind, size = _wide(text, pos, end, kinds)
-                if kind != 1:
-                    break
-                for k in range(size):
-                    code = (code ^ np.uint64(text[pos + k])) * _PRIME
-                pos += size
-            else:
+        while kind == _WORD or (kind == _OTHER and marks and length == 0):
+            for k in range(pos, pos + size):
+                letter = np.uint64(_lowered(table, text[k]))
+                packed = (packed << _BYTE) | letter
+                code = (code ^ letter) * _PRIME
+            pos += size
+            length += 1
+            if kind == _OTHER or pos >= end:
                 break
+            kind, size = _character(text, pos, end, table, kinds)
+            if kind == _OTHER:
+                break
+        if length == 0:
+            pos += size
+        elif length >= shortest:
+            keys[count] = packed if pos - start <= _PACKED else code | _TOP
+            spans[count, 0], spans[count, 1] = start, pos
             count += 1
-        if count >= shortest:
-            return start, pos, _stir(code)
-    return end, end, _BASIS
+    return count, pos
 
 
-@_compiled
+@_inlined
 def _lowered(table: Any, byte: Any) -> Any:
     meaning = table[byte]
     return meaning if meaning > WIDE else byte
 
 
-@_compiled
-def _find_word(text: Any, token: Any, table: Any, slots: Any, starts: Any, known: Any) -> Any:
-    start, stop, code = token
+@_inlined
+def _find_word(text: Any, span: Any, key: Any, slot: Any, letters: Any, words: Any) -> Any:
+    slots, _, starts, known = words
     mask = np.int64(slots.size // 2 - 1)
-    slot = np.int64(code) & mask
-    while slots[2 * slot + 1] != 0:
-        if slots[2 * slot] == code:
-            number = np.int64(slots[2 * slot + 1]) - 1
+    while True:
+        number = np.int64(slots[2 * slot + 1]) - 1
+        if number < 0:
+            return number, slot
+        if slots[2 * slot] == key:
+            if key < _TOP:
+                return number, slot
             first = starts[number]
-            if starts[number + 1] - first == stop - start:
-                k = 0
-                while k < stop - start and known[first + k] == _lowered(table, text[start + k]):
-                    k += 1
-                if k == stop - start:
-                    break
+            same = starts[number + 1] - first == span[1] - span[0]
+            k = span[0]
+            while same and k < span[1]:
+                same = known[first + k - span[0]] == _lowered(letters[0], text[k])
+                k += 1
+            if same:
+                return number, slot
         slot = (slot + 1) & mask
-    return slot
 
 
 @_compiled
-def scan(text: Any, bounds: Any, letters: Any, words: Any, ids: Any, tokens: Any, state: Any) -> Any:
+def scan(texts: Any, letters: Any, words: Any, ids: Any, tokens: Any, state: Any) -> Any:
     """Cut texts into words and write each word's id, -1 for one that is not in the table.
 
     Args:
-        text: uint8 bytes of all texts; bounds: int64 (texts + 1,), where each begins.
+        texts: (uint8 bytes of all texts, int64 (texts + 1,) where each begins, bool (texts,) whether it is ASCII).
         letters: the Alphabet; words: the WordTable.
         ids: int32 (at least one per byte), out; tokens: int64 (texts + 1,), out, where each text's ids begin.
         state: int64 (3,): text to start with, words known, bytes of letters used. The number of words is
-            negative (-1 - number) when nothing is to be learned.
+            negative when nothing is to be learned.
 
     Returns:
         False when the table is full: make room and call again, the text in work is read anew.
     """
-    table, kinds, rule = letters.table, letters.kinds, (letters.shortest, letters.marks)
+    text, bounds, plain = texts
     slots, hashes, starts, known = words
-    learn = state[1] >= 0
-    limit = hashes.size
+    mask = np.int64(slots.size // 2 - 1)
+    keys = np.empty(_BLOCK, np.uint64)
+    spans = np.empty((_BLOCK, 2), np.int64)
+    seats = np.empty(_BLOCK, np.int64)
     for text_number in range(state[0], bounds.size - 1):
         pos, end = bounds[text_number], bounds[text_number + 1]
         at = tokens[text_number]
-        while True:
-            start, pos, code = _next_token(text, pos, end, table, kinds, rule)
-            if start >= end:
-                break
-            slot = _find_word(text, (start, pos, code), table, slots, starts, known)
-            number = np.int64(slots[2 * slot + 1]) - 1
-            if number < 0 and learn:
-                number = state[1]
-                if number >= limit or state[2] + (pos - start) > known.size:
-                    state[0] = text_number
-                    return False
-                for k in range(start, pos):
-                    known[state[2]] = _lowered(table, text[k])
-                    state[2] += 1
-                slots[2 * slot] = code
-                slots[2 * slot + 1] = np.uint64(number + 1)
-                hashes[number] = code
-                starts[number + 1] = state[2]
-                state[1] = number + 1
-            ids[at] = number
-            at += 1
+        while pos < end:
+            if plain[text_number]:
+                count, pos = _cut_plain(text, pos, end, letters[0], letters[2], (keys, spans))
+            else:
+                count, pos = _cut_wide(text, pos, end, letters, (keys, spans))
+            for k in range(count):
+                seats[k] = np.int64(_stir(keys[k])) & mask
+                _prefetch(slots, 2 * seats[k])
+            for k in range(count):
+                span = (spans[k, 0], spans[k, 1])
+                number, slot = _find_word(text, span, keys[k], seats[k], letters, words)
+                if number < 0 <= state[1]:
+                    number = state[1]
+                    if number >= hashes.size or state[2] + span[1] - span[0] > known.size:
+                        state[0] = text_number
+                        return False
+                    for place in range(span[0], span[1]):
+                        known[state[2]] = _lowered(letters[0], text[place])
+                        state[2] += 1
+                    slots[2 * slot] = keys[k]
+                    slots[2 * slot + 1] = np.uint64(number + 1)
+                    hashes[number] = keys[k]
+                    starts[number + 1] = state[2]
+                    state[1] = number + 1
+                ids[at + k] = number
+            at += count
         tokens[text_number + 1] = at
     return True
 
@@ -371,7 +412,7 @@ def weigh(indptr: Any, indices: Any, amounts: Any, factors: Any, norm: Any, out:
                 out[k] = out[k] / total
 
 
-@_compiled
+@_inlined
 def tally_columns(ids: Any, first: Any, last: Any, columns: Any, found: Any, counts: Any) -> Any:
     """Distinct columns and their counts of the n-grams ``ids[:, first:last]``, in order of appearance.
 

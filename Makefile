@@ -1,0 +1,61 @@
+# Everything a newcomer and the CI run. Needs make and Python 3.11 or newer; the rest is installed into .venv.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST_ARGS ?= -n auto --dist worksteal -q
+
+.PHONY: help setup demo test check format lint types layers lock clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## make .venv from the hashed lock
+
+$(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found; set PYTHON=/path/to/python3." >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "Making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); } || { \
+		echo "Python's venv module does not work here (on Debian: apt install python3-venv)." >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@echo "Installing the locked packages"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: $(READY) ## train on the shipped reviews, serve the champion, ask it (DEMO_EXIT=1 stops after the answers)
+	@$(BIN)/python examples/demo.py
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: format-check lint types layers test ## format, lint, types, layers and tests: what CI runs
+
+format: $(READY) ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix --quiet .
+
+.PHONY: format-check
+format-check: $(READY)
+	$(BIN)/ruff format --check .
+
+lint: $(READY) ## look for mistakes
+	$(BIN)/ruff check .
+
+types: $(READY) ## check the types, strictly
+	$(BIN)/mypy
+
+layers: $(READY) ## check who imports whom
+	$(BIN)/lint-imports
+
+lock: $(READY) ## resolve the dependencies anew into requirements/
+	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements/dev.txt
+	echo "uv" | $(BIN)/uv pip compile - --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements/uv.txt
+
+clean: ## remove .venv, caches and the examples' state
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache examples/*/.tiltyard

@@ -1,0 +1,157 @@
+"""``tiltyard doctor``: what is installed, where everything lives, what is wrong and how to mend it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from tiltyard import __version__, wiring
+from tiltyard.cli.main import EXIT_FAILED
+from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.output import console, print_json
+from tiltyard.data import load_dataset
+from tiltyard.errors import NotFoundError, ProjectError, TiltyardError
+from tiltyard.project import Project, load_project
+from tiltyard.registry import read_package
+from tiltyard.settings import Settings
+
+LIBRARIES = ("scikit-learn", "mlflow", "skops", "numpy", "pandas", "sqlalchemy", "fastapi", "uvicorn", "numba")
+EXTRAS = {"console": "dash", "postgres": "psycopg", "prefect": "prefect", "s3": "boto3", "search": "optuna"}
+LOW_DISK = 500 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: what was looked at.
+        state: ``ok``, ``note`` (worth knowing, nothing is wrong) or ``wrong``.
+        found: what was seen.
+        next_step: how to mend it; empty where nothing is to be done.
+    """
+
+    name: str
+    state: str
+    found: str
+    next_step: str = ""
+
+
+@click.command()
+@project_option
+@json_option
+def doctor(project_path: Path | None, as_json: bool) -> int:
+    """Say what is installed, where things live, and what is wrong.
+
+    Exit code 1 when something is wrong.
+    """
+    checks = [*_installation(), *_project(project_path)]
+    wrong = [check for check in checks if check.state == "wrong"]
+    if as_json:
+        print_json({"healthy": not wrong, "checks": [asdict(check) for check in checks]})
+        return EXIT_FAILED if wrong else 0
+    marks = {"ok": "[green]✓[/green]", "note": "[yellow]•[/yellow]", "wrong": "[red]✗[/red]"}
+    for check in checks:
+        console.print(f"{marks[check.state]} [bold]{check.name}[/bold]  {check.found}")
+        if check.next_step:
+            console.print(f"    next: {check.next_step}")
+    console.print("Nothing is wrong." if not wrong else f"{len(wrong)} of {len(checks)} checks found something wrong.")
+    return EXIT_FAILED if wrong else 0
+
+
+def _installation() -> Iterator[Check]:
+    yield Check("tiltyard", "ok", f"{__version__} on Python {platform.python_version()}, {platform.system()}")
+    yield Check("libraries", "ok", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES))
+    missing = [extra for extra, library in EXTRAS.items() if not _installed(library)]
+    if missing:
+        yield Check(
+            "optional parts",
+            "note",
+            f"not installed: {', '.join(missing)}",
+            f"If you need one: pip install 'tiltyard[{missing[0]}]'",
+        )
+    else:
+        yield Check("optional parts", "ok", f"installed: {', '.join(EXTRAS)}")
+
+
+def _project(path: Path | None) -> Iterator[Check]:
+    try:
+        project = load_project(path)
+    except ProjectError as error:
+        state = "note" if error.code == "project.missing" and path is None else "wrong"
+        yield Check("project file", state, error.message, error.next_step)
+        return
+    yield Check("project file", "ok", f"{project.root}: {project.name}, {project.task}")
+    settings = wiring.settings(project)
+    yield from _looked_at("data", lambda: _describe_data(project))
+    yield _disk(settings)
+    yield from _looked_at("ledger", lambda: _describe_ledger(settings))
+    yield from _looked_at("registry", lambda: _describe_registry(project, settings))
+    yield from _looked_at("champion", lambda: _describe_champion(project, settings))
+
+
+def _looked_at(name: str, look: Callable[[], str]) -> Iterator[Check]:
+    try:
+        yield Check(name, "ok", look())
+    except NotFoundError as error:
+        yield Check(name, "note", error.message, error.next_step)
+    except TiltyardError as error:
+        yield Check(name, "wrong", error.message, error.next_step)
+
+
+def _describe_data(project: Project) -> str:
+    dataset = load_dataset(project)
+    counts = ", ".join(f"{label} {count:,}" for label, count in dataset.labels.value_counts().sort_index().items())
+    return f"{project.data.source}: {len(dataset):,} rows ({counts}), fingerprint {dataset.fingerprint}"
+
+
+def _describe_ledger(settings: Settings) -> str:
+    with wiring.ledger(settings) as ledger:
+        total = ledger.prediction_stats().total
+        broken = ledger.verify_events()
+    if broken is not None:
+        raise TiltyardError(f"The chain of events is broken: {broken}.", next_step="Restore the ledger from a backup.")
+    return f"{_hidden(settings.ledger_url)}: {total:,} predictions, chain of events whole"
+
+
+def _describe_registry(project: Project, settings: Settings) -> str:
+    versions = wiring.registry(settings).list_versions(project.model_name)
+    return f"{_hidden(settings.registry_uri)}: {len(versions)} versions of {project.model_name}"
+
+
+def _describe_champion(project: Project, settings: Settings) -> str:
+    registry = wiring.registry(settings)
+    info = registry.get_version(project.model_name, alias="champion")
+    read_package(registry.fetch(info, settings.cache), settings.trusted_types)
+    return f"version {info.version} of {info.name}, verified"
+
+
+def _disk(settings: Settings) -> Check:
+    folder = settings.state if settings.state.exists() else settings.root
+    free = shutil.disk_usage(folder).free
+    if free < LOW_DISK:
+        return Check("disk", "wrong", f"{free / 1e6:,.0f} MB free at {folder}", "Free some space: answers need it.")
+    return Check("disk", "ok", f"state in {settings.state}, {free / 1e9:,.1f} GB free")
+
+
+def _hidden(url: str) -> str:
+    """A URL without its password."""
+    head, separator, tail = url.rpartition("@")
+    if not separator:
+        return url
+    scheme, _, credentials = head.partition("://")
+    return f"{scheme}://{credentials.split(':')[0]}:***@{tail}"
+
+
+def _installed(library: str) -> bool:
+    try:
+        importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

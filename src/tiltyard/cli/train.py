@@ -1,0 +1,68 @@
+"""``tiltyard train``: from labelled rows to a registered version."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from tiltyard import wiring
+from tiltyard.cli.main import EXIT_NO
+from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.output import console, print_json
+from tiltyard.cli.progress import ConsoleRunner
+from tiltyard.pipeline import TrainingOutcome
+from tiltyard.pipeline import train as run_training
+from tiltyard.project import load_project
+
+HEADLINE = ("accuracy", "f1", "precision", "recall")
+
+
+@click.command()
+@project_option
+@click.option("--champion", is_flag=True, help="Let the version challenge the champion; it is promoted if it wins.")
+@click.option("--candidate", "candidates", multiple=True, help="Recipe to train instead of the project's; repeatable.")
+@json_option
+def train(project_path: Path | None, champion: bool, candidates: tuple[str, ...], as_json: bool) -> int:
+    """Train a version, register it, and promote it if asked.
+
+    Exit code 3 when --champion was asked for and the version was not promoted.
+    """
+    project = load_project(project_path)
+    settings = wiring.settings(project)
+    watched = Console(stderr=True, highlight=False) if as_json else console
+    if not as_json:
+        console.print(f"Starting training flow with data: {project.data.source}")
+    with wiring.ledger(settings) as ledger:
+        outcome = run_training(
+            project,
+            wiring.tracker(project, settings),
+            wiring.stage(settings, ledger),
+            ConsoleRunner(watched),
+            promote=champion,
+            candidates=candidates,
+        )
+    if as_json:
+        print_json(outcome.to_dict())
+    else:
+        _render(outcome)
+    sys.stdout.flush()
+    return EXIT_NO if outcome.promotion and not outcome.promotion.verdict.promoted else 0
+
+
+def _render(outcome: TrainingOutcome) -> None:
+    metrics = outcome.evaluation.metrics
+    console.print(f"\nMLflow run ID: {outcome.run_id}\nRegistered model version: {outcome.version.version}\n")
+    console.print(outcome.evaluation.report)
+    console.print("=" * 50 + "\nTraining completed!\n" + "=" * 50)
+    console.print(f"Run ID: {outcome.run_id}\nMetrics:")
+    for name in HEADLINE:
+        if name in metrics:
+            console.print(f"  {name}: {metrics[name]:.4f}")
+    console.print(f"Model version: {outcome.version.version}")
+    if outcome.promotion is not None:
+        console.print(f"Status: {outcome.promotion.status}")
+    else:
+        console.print("Status: Registered (add --champion to let it challenge the champion)")

@@ -1,0 +1,114 @@
+"""``model-info``, ``list-versions`` and ``set-alias``: what is registered, and which version is what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tiltyard import wiring
+from tiltyard.cli.options import json_option, model_option, project_option
+from tiltyard.cli.output import console, print_json, print_pairs, print_table, when
+from tiltyard.pipeline import point_alias
+from tiltyard.project import load_project
+from tiltyard.registry import VersionInfo
+
+
+@click.command("model-info")
+@project_option
+@model_option
+@click.option("--version", default=None, help="A version number.")
+@click.option("--alias", default=None, help="An alias.  [default: champion]")
+@json_option
+def model_info(
+    project_path: Path | None, model_name: str | None, version: str | None, alias: str | None, as_json: bool
+) -> None:
+    """Show the champion, or another version."""
+    project = load_project(project_path)
+    registry = wiring.registry(wiring.settings(project))
+    chosen = None if version else (alias or "champion")
+    info = registry.get_version(model_name or project.model_name, version=version, alias=chosen)
+    if as_json:
+        print_json(_as_dict(info))
+        return
+    print_pairs(
+        [
+            ("Model", info.name),
+            ("Version", info.version),
+            ("Aliases", ", ".join(info.aliases) or None),
+            ("Run ID", info.run_id),
+            ("Registered", when(info.created_at)),
+            ("Description", info.description or None),
+            *sorted((f"  {name}", value) for name, value in info.metrics.items()),
+        ]
+    )
+
+
+@click.command("list-versions")
+@project_option
+@model_option
+@json_option
+def list_versions(project_path: Path | None, model_name: str | None, as_json: bool) -> None:
+    """List all versions with their aliases and metrics."""
+    project = load_project(project_path)
+    name = model_name or project.model_name
+    versions = wiring.registry(wiring.settings(project)).list_versions(name)
+    if as_json:
+        print_json([_as_dict(info) for info in versions])
+        return
+    if not versions:
+        console.print(f"No version of {name} yet: run [bold]tiltyard train --champion[/bold]")
+        return
+    metric = project.training.metric
+    print_table(
+        name,
+        ("Version", "Aliases", metric, "Recipe", "Registered", "Run ID"),
+        (
+            (
+                info.version,
+                ", ".join(info.aliases) or None,
+                info.metrics.get(metric),
+                info.tags.get("tiltyard.candidate"),
+                info.created_at,
+                info.run_id,
+            )
+            for info in versions
+        ),
+    )
+
+
+@click.command("set-alias")
+@project_option
+@model_option
+@click.option("--version", required=True, help="Version number that the alias shall name.")
+@click.option("--alias", required=True, help="Such as champion, challenger or previous.")
+@click.option("--reason", default="", help="Why; kept with the decision.")
+@json_option
+def set_alias(
+    project_path: Path | None, model_name: str | None, version: str, alias: str, reason: str, as_json: bool
+) -> None:
+    """Point an alias at a version by hand."""
+    project = load_project(project_path)
+    settings = wiring.settings(project)
+    name = model_name or project.model_name
+    with wiring.ledger(settings) as ledger:
+        before = point_alias(wiring.stage(settings, ledger), name, version=version, alias=alias, reason=reason)
+    if as_json:
+        print_json({"model": name, "alias": alias, "version": version, "before": before})
+        return
+    console.print(f"{name}: {alias} is now version {version}" + (f" (was {before})." if before else "."))
+
+
+def _as_dict(info: VersionInfo) -> dict[str, Any]:
+    return {
+        "model_name": info.name,
+        "version": info.version,
+        "aliases": list(info.aliases),
+        "run_id": info.run_id,
+        "created_at": info.created_at,
+        "description": info.description,
+        "metrics": dict(info.metrics),
+        "tags": dict(info.tags),
+        "source": info.source,
+    }

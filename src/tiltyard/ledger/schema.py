@@ -1,0 +1,133 @@
+"""The ledger's tables: one schema for SQLite and PostgreSQL.
+
+Times are integers, microseconds since 1970-01-01 UTC: exact, alike in both databases, and quick to compare
+and to bucket. Text that is compared is in binary order in both. JSON is kept as text, since PostgreSQL's own
+JSON types refuse NUL. Wide columns stand last, so that SQLite reads summaries without reading inputs.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+REVISION = "0001"
+"""The newest migration, which this code reads and writes."""
+
+VERSION_TABLE = "ledger_version"
+"""Where the stored revision is kept: not Alembic's default name, since MLflow may share the database."""
+
+Name = Text().with_variant(Text(collation="C"), "postgresql")
+Rising = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata = MetaData()
+
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("id", Name, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("project", Name, nullable=False),
+    Column("version", Name, nullable=False),
+    Column("route", Name, nullable=False),
+    Column("label", Name, nullable=False),
+    Column("confidence", Double, nullable=False),
+    Column("latency_ms", Double, nullable=False),
+    Column("key", Name),
+    Column("probabilities", Text, nullable=False),
+    Column("input", Text, nullable=False),
+    Index("predictions_by_time", "at_us", "id"),
+)
+# Partial: rows without a key, the many, cost the hot path nothing.
+Index(
+    "predictions_by_key",
+    predictions.c.key,
+    sqlite_where=text("key IS NOT NULL"),
+    postgresql_where=text("key IS NOT NULL"),
+)
+
+# No foreign key to predictions: a spool hands its predictions on and may still receive their labels.
+labels = Table(
+    "labels",
+    metadata,
+    Column("sequence", Rising, primary_key=True, autoincrement=True),
+    Column("prediction_id", Name, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("label", Name, nullable=False),
+    Column("source", Name, nullable=False),
+    UniqueConstraint("prediction_id", "at_us", "label", "source", name="labels_once"),
+    Index("labels_by_time", "at_us", "sequence"),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("id", Name, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("project", Name, nullable=False),
+    Column("version", Name),
+    Column("code", Name, nullable=False),
+    Column("severity", Name, nullable=False),
+    Column("subject", Name, nullable=False),
+    Column("score", Double),
+    Column("limit_value", Double),
+    Column("since_us", BigInteger),
+    Column("until_us", BigInteger),
+    Column("message", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Index("findings_by_time", "project", "at_us"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Name, nullable=False),
+    Column("subject", Name, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("actor", Name, nullable=False),
+    Column("digest", Name, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Index("events_by_subject", "subject", "sequence"),
+)
+
+# One row, the end of the chain. Writers queue on it, and without it the loss of the last event would not show.
+chain = Table(
+    "chain",
+    metadata,
+    Column("name", Name, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("digest", Name, nullable=False),
+)
+
+# What must leave the house: due when due_us has come and neither sent nor given up.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Name, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("topic", Name, nullable=False),
+    Column("destination", Name, nullable=False),
+    Column("due_us", BigInteger),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("leased_until_us", BigInteger),
+    Column("sent_us", BigInteger),
+    Column("error", Text),
+    Column("payload", Text, nullable=False),
+)
+Index(
+    "outbox_due",
+    outbox.c.due_us,
+    sqlite_where=text("due_us IS NOT NULL"),
+    postgresql_where=text("due_us IS NOT NULL"),
+)

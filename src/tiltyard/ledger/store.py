@@ -1,0 +1,243 @@
+"""The ledger in SQL: SQLite on one machine, PostgreSQL among many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from operator import itemgetter
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, exists, func, insert, or_, select, update
+
+from tiltyard.ledger.chain import broken_links, link
+from tiltyard.ledger.codec import (
+    check_text,
+    decode_event,
+    decode_label,
+    decode_prediction,
+    encode_event,
+    encode_labels,
+    encode_predictions,
+)
+from tiltyard.ledger.database import Database
+from tiltyard.ledger.migration import bring_up_to_date
+from tiltyard.ledger.ports import PredictionFilter
+from tiltyard.ledger.records import Event, Label, LabelReceipt, Prediction, PredictionStats
+from tiltyard.ledger.schema import chain, events, labels, predictions
+from tiltyard.ledger.selection import between, check_filters, conditions, paged
+from tiltyard.ledger.stats import Tally, summarise
+
+_PREDICTION = tuple(predictions.columns)
+_LABEL = (labels.c.prediction_id, labels.c.at_us, labels.c.label, labels.c.source)
+_IDS_AT_ONCE = 500
+
+
+class SqlLedger:
+    """A ``Ledger`` in an SQL database. Made by ``SqlLedger.open``; use it in a ``with`` block or close it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._insert_predictions = _insert_sql(database, predictions, _PREDICTION)
+        self._insert_labels = _insert_sql(database, labels, _LABEL)
+
+    @classmethod
+    def open(cls, url: str) -> SqlLedger:
+        """Open the ledger at an SQLAlchemy URL, and make or migrate it where that is needed.
+
+        Args:
+            url: ``sqlite:////path/to/ledger.db`` (its folder is made) or ``postgresql://user@host/database``.
+
+        Raises:
+            UsageError: the URL cannot be understood, or names a database that is not supported.
+            UnavailableError: the database cannot be reached, is damaged, or is a newer Tiltyard's.
+        """
+        database = Database.connect(url)
+        try:
+            bring_up_to_date(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    def record(self, predictions: Sequence[Prediction]) -> None:
+        """Store all predictions in one transaction; see ``Ledger.record``."""
+        if not predictions:
+            return
+        rows = encode_predictions(predictions)
+        # In one order everywhere: two transactions with the same ids then wait for each other, never in a ring.
+        rows.sort(key=itemgetter(0))
+        with self._database.write() as connection:
+            connection.exec_driver_sql(self._insert_predictions, rows)
+
+    def prediction(self, id: str) -> Prediction | None:  # noqa: A002 - the field's own name
+        """The prediction of that id, or None."""
+        rows = self._fetch(select(*_PREDICTION).where(predictions.c.id == check_text("id", id)))
+        return decode_prediction(rows[0]) if rows else None
+
+    def predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[Prediction]:
+        """The predictions that are meant; see ``Ledger.predictions``."""
+        return map(decode_prediction, self._select_predictions(select(*_PREDICTION), check_filters(**filters)))
+
+    def labelled_predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[tuple[Prediction, Label]]:
+        """The predictions that are meant and whose truth is known; see ``Ledger.labelled_predictions``."""
+        known = and_(labels.c.prediction_id == predictions.c.id, _counts())
+        named = [column.label(f"label_{column.name}") for column in _LABEL]
+        query = select(*_PREDICTION, *named).join_from(predictions, labels, known)
+        width = len(_PREDICTION)
+        for row in self._select_predictions(query, check_filters(**filters)):
+            yield decode_prediction(row[:width]), decode_label(row[width:])
+
+    def prediction_stats(
+        self, project: str | None = None, since: datetime | None = None, until: datetime | None = None
+    ) -> PredictionStats:
+        """A summary of the predictions answered from ``since`` until before ``until``."""
+        meant = conditions(check_filters(project=project, since=since, until=until))
+        column = predictions.c
+        query = (
+            select(
+                column.label.label("label"),
+                column.version.label("version"),
+                func.count().label("total"),
+                func.sum(column.confidence).label("confidence"),
+                func.min(column.confidence).label("least"),
+                func.max(column.confidence).label("most"),
+                func.sum(column.latency_ms).label("latency_ms"),
+                func.min(column.at_us).label("first_us"),
+                func.max(column.at_us).label("last_us"),
+            )
+            .where(*meant)
+            .group_by(column.label, column.version)
+        )
+        return summarise(Tally._make(row) for row in self._fetch(query))
+
+    def ids_by_key(self, keys: Sequence[str], *, project: str | None = None) -> Mapping[str, str]:
+        """The id of the latest prediction with each of the callers' own keys; unknown keys are absent."""
+        meant = conditions(check_filters(project=project))
+        found: dict[str, str] = {}
+        for some in _portions([check_text("key", key) for key in keys]):
+            query = select(predictions.c.key, predictions.c.id).where(predictions.c.key.in_(some), *meant)
+            latest_last = query.order_by(predictions.c.at_us, predictions.c.id)
+            found.update((row.key, row.id) for row in self._fetch(latest_last))
+        return found
+
+    def record_labels(self, labels: Sequence[Label]) -> LabelReceipt:
+        """Store what was reported, in one transaction; see ``Ledger.record_labels``."""
+        rows = encode_labels(labels)
+        if not rows:
+            return LabelReceipt(accepted=0)
+        with self._database.write() as connection:
+            known: set[str] = set()
+            for some in _portions(list({row[0] for row in rows})):
+                known.update(connection.scalars(select(predictions.c.id).where(predictions.c.id.in_(some))))
+            accepted = [row for row in rows if row[0] in known]
+            if accepted:
+                connection.exec_driver_sql(self._insert_labels, accepted)
+        unknown = dict.fromkeys(row[0] for row in rows if row[0] not in known)
+        return LabelReceipt(accepted=len(accepted), unknown=tuple(unknown))
+
+    def labels(
+        self,
+        *,
+        project: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        superseded: bool = False,
+    ) -> Iterator[Label]:
+        """Labels by the time they were reported; see ``Ledger.labels``."""
+        query = select(*_LABEL, labels.c.sequence).where(*between(labels.c.at_us, since, until))
+        if not superseded:
+            query = query.where(_counts())
+        if project is not None:
+            query = query.join_from(labels, predictions, labels.c.prediction_id == predictions.c.id)
+            query = query.where(*conditions(check_filters(project=project)))
+        rows = paged(self._fetch, query, (labels.c.at_us, labels.c.sequence))
+        return (decode_label(row[:-1]) for row in rows)
+
+    def append(self, event: Event) -> Event:
+        """Add a decision to the end of the chain; see ``Ledger.append``."""
+        row = encode_event(event)
+        with self._database.write() as connection:
+            # Among processes, writers queue here: on this row in PostgreSQL, on the file in SQLite.
+            end = connection.execute(select(chain.c.sequence, chain.c.digest).with_for_update()).one()
+            row["sequence"] = end.sequence + 1
+            row["digest"] = link(end.digest, row)
+            connection.execute(insert(events), row)
+            connection.execute(update(chain).values(sequence=row["sequence"], digest=row["digest"]))
+        return decode_event(row)
+
+    def events(
+        self, *, subject: str | None = None, kind: str | None = None, since: datetime | None = None
+    ) -> Iterator[Event]:
+        """The decisions in the order they were appended; see ``Ledger.events``."""
+        query = select(events).where(*between(events.c.at_us, since, None))
+        if subject is not None:
+            query = query.where(_about(check_text("subject", subject)))
+        if kind is not None:
+            query = query.where(events.c.kind == check_text("kind", kind))
+        return (decode_event(row._asdict()) for row in paged(self._fetch, query, (events.c.sequence,)))
+
+    def verify_events(self) -> list[str]:
+        """What is wrong with the chain; see ``Ledger.verify_events``."""
+        with self._database.read(snapshot=True) as connection:
+            end = connection.execute(select(chain.c.sequence, chain.c.digest)).first()
+            stored = connection.execution_options(yield_per=1000).execute(select(events).order_by(events.c.sequence))
+            if end is None:
+                return ["The note of where the chain ends is missing."]
+            return broken_links((row._asdict() for row in stored), end.sequence, end.digest)
+
+    def close(self) -> None:
+        """Close all connections; closing twice is a no-op."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _fetch(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        with self._database.read() as connection:
+            return connection.execute(query).all()
+
+    def _select_predictions(self, query: Select[Any], filters: PredictionFilter) -> Iterator[Row[Any]]:
+        return paged(
+            self._fetch,
+            query.where(*conditions(filters)),
+            (predictions.c.at_us, predictions.c.id),
+            descending=filters.get("newest_first", False),
+            limit=filters.get("limit"),
+        )
+
+
+def _insert_sql(database: Database, table: Table, columns: Sequence[ColumnElement[Any]]) -> str:
+    """An INSERT that skips rows that are there already, in the driver's own words.
+
+    Written out because SQLAlchemy's executemany takes twice as long: it turns each row into a dictionary and back.
+    """
+    mark = "?" if database.is_sqlite else "%s"
+    names = ", ".join(column.name for column in columns)
+    marks = ", ".join(mark for _ in columns)
+    return f"INSERT INTO {table.name} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
+
+
+def _counts() -> ColumnElement[bool]:
+    """That no newer label of the same prediction exists."""
+    newer = labels.alias("newer")
+    later = or_(
+        newer.c.at_us > labels.c.at_us,
+        and_(newer.c.at_us == labels.c.at_us, newer.c.sequence > labels.c.sequence),
+    )
+    return ~exists().where(newer.c.prediction_id == labels.c.prediction_id, later)
+
+
+def _about(subject: str) -> ColumnElement[bool]:
+    # "0" is the character after "/": a range that an index serves, and LIKE would need escapes.
+    below = and_(events.c.subject > f"{subject}/", events.c.subject < f"{subject}0")
+    return or_(events.c.subject == subject, below)
+
+
+def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (values[start : start + _IDS_AT_ONCE] for start in range(0, len(values), _IDS_AT_ONCE))

@@ -1,0 +1,128 @@
+"""Writing a training down: one MLflow run with everything that explains the version."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tiltyard.data import Dataset, Split
+from tiltyard.data.content import content_keys
+from tiltyard.evaluation import Evaluation, plot_confusion_matrix, plot_per_class, plot_reliability
+from tiltyard.pipeline.steps import Answers, TrainedModel
+from tiltyard.project import Project
+from tiltyard.registry import ExperimentTracker, Samples, VersionCard, write_package
+
+SAMPLE_ROWS = 50
+MODEL_ARTIFACT = "model"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Where a training was written down.
+
+    Attributes:
+        run_id: the MLflow run.
+        model_uri: the logged model, ready to be registered.
+    """
+
+    run_id: str
+    model_uri: str
+
+
+def record_run(
+    tracker: ExperimentTracker,
+    project: Project,
+    split: Split,
+    model: TrainedModel,
+    answers: Answers,
+    evaluation: Evaluation,
+) -> Recorded:
+    """Log parameters, data, metrics, plots and the packaged model as one MLflow run."""
+    with tracker.start_run(run_name=model.candidate.name) as run:
+        tracker.log_params(run_params(project, split, model))
+        tracker.log_dataset(split.train, "training")
+        tracker.log_dataset(split.test, "evaluation")
+        tracker.log_metrics(run_metrics(evaluation, model))
+        tracker.log_dict(evaluation.to_dict(), "metrics.json")
+        tracker.log_dict(
+            {"classes": list(evaluation.classes), "matrix": [list(row) for row in evaluation.confusion]},
+            "confusion_matrix.json",
+        )
+        tracker.log_text(evaluation.report, "classification_report.txt")
+        truth = split.test.labels.to_numpy(dtype=str)
+        tracker.log_figure(plot_confusion_matrix(evaluation), "plots/confusion_matrix.png")
+        tracker.log_figure(plot_per_class(evaluation), "plots/per_class.png")
+        tracker.log_figure(plot_reliability(truth, answers.probabilities, answers.classes), "plots/reliability.png")
+        with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+            package = Path(folder) / MODEL_ARTIFACT
+            write_package(
+                package,
+                model.pipeline,
+                _card(project, split.train, model, evaluation),
+                _samples(split.test, answers),
+                training_keys=content_keys(split.train.inputs),
+            )
+            model_uri = tracker.log_package(package, MODEL_ARTIFACT)
+        return Recorded(run.run_id, model_uri)
+
+
+def run_params(project: Project, split: Split, model: TrainedModel) -> dict[str, Any]:
+    """The parameters of a run: data, split, recipe and the recipe's own hyperparameters."""
+    return {
+        "dataset_size": len(split.train) + len(split.test),
+        "train_size": len(split.train),
+        "test_rows": len(split.test),
+        "test_size": project.split.test,
+        "split_by": project.split.by,
+        "num_features": model.num_features,
+        "num_classes": len(model.classes),
+        "model_type": type(model.pipeline[-1]).__name__,
+        "candidate": model.candidate.name,
+        "random_state": project.training.random_state,
+        "selection_metric": project.training.metric,
+        "data_fingerprint": split.train.fingerprint,
+        **_hyperparameters(model),
+    }
+
+
+def run_metrics(evaluation: Evaluation, model: TrainedModel) -> dict[str, float]:
+    """The metrics of a run: overall, per class (``positive.f1``), the time of fitting and the cross-validation."""
+    metrics = {**evaluation.metrics, "fit_seconds": model.seconds}
+    for label, values in evaluation.per_class.items():
+        metrics.update({f"{label}.{name}": value for name, value in values.items()})
+    metrics.update({f"cv.{score.candidate.name}": score.mean for score in model.ranking})
+    return metrics
+
+
+def _hyperparameters(model: TrainedModel) -> Mapping[str, Any]:
+    """Settings of the pipeline's steps that can be written as a parameter (``classifier__C``)."""
+    simple = (str, int, float, bool, tuple, type(None))
+    values = model.pipeline.get_params(deep=True)
+    return {name: value for name, value in values.items() if "__" in name and isinstance(value, simple)}
+
+
+def _card(project: Project, train: Dataset, model: TrainedModel, evaluation: Evaluation) -> VersionCard:
+    return VersionCard(
+        model_name=project.model_name,
+        task=project.task,
+        candidate=model.candidate.name,
+        classes=model.classes,
+        positive=project.data.positive,
+        metrics=dict(evaluation.metrics),
+        data_fingerprint=train.fingerprint,
+        train_rows=len(train),
+        created_at=datetime.now(UTC),
+    )
+
+
+def _samples(test: Dataset, answers: Answers) -> Samples:
+    """The first rows of the test side, with the answers given at training."""
+    chosen = np.zeros(len(test), dtype=np.bool_)
+    chosen[:SAMPLE_ROWS] = True
+    return Samples(inputs=test.take(chosen).inputs, probabilities=answers.probabilities[chosen])

@@ -1,0 +1,106 @@
+"""The steps of a training, as plain functions over values."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+
+from tiltyard.data import Dataset
+from tiltyard.evaluation import Evaluation, evaluate
+from tiltyard.models import Candidate, CandidateScore, rank_candidates
+from tiltyard.project import Project
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A fitted candidate.
+
+    Attributes:
+        candidate: the recipe.
+        pipeline: the fitted estimator.
+        ranking: cross-validation scores of all candidates, best first; empty where there was one candidate.
+        seconds: time of choosing and fitting.
+    """
+
+    candidate: Candidate
+    pipeline: Pipeline
+    ranking: tuple[CandidateScore, ...]
+    seconds: float
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels in the order of the probability columns."""
+        return tuple(str(label) for label in self.pipeline.classes_)
+
+    @property
+    def num_features(self) -> int:
+        """Number of features that the final classifier sees."""
+        return int(self.pipeline[-1].n_features_in_)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model said about n rows.
+
+    Attributes:
+        labels: n predicted labels.
+        probabilities: (n, k), columns in the order of ``classes``.
+        classes: k labels.
+    """
+
+    labels: NDArray[np.str_]
+    probabilities: NDArray[np.float64]
+    classes: tuple[str, ...]
+
+    def take(self, chosen: NDArray[np.bool_]) -> Answers:
+        """The answers where ``chosen`` (n booleans) is true."""
+        return Answers(self.labels[chosen], self.probabilities[chosen], self.classes)
+
+
+def train_model(
+    candidates: Sequence[Candidate],
+    train: Dataset,
+    project: Project,
+    say: Callable[[str], None],
+) -> TrainedModel:
+    """Choose a candidate by cross-validation on the train side, where there are several, and fit it there."""
+    started = time.perf_counter()
+    ranking: list[CandidateScore] = []
+    if len(candidates) > 1:
+        ranking = rank_candidates(
+            candidates,
+            train,
+            metric=project.training.metric,
+            folds=project.training.folds,
+            random_state=project.training.random_state,
+            on_scored=lambda score: say(f"{score.candidate.name}: {project.training.metric} {score.mean:.4f}"),
+        )
+    chosen = ranking[0].candidate if ranking else candidates[0]
+    pipeline = chosen.build(project.training.random_state)
+    pipeline.fit(train.inputs, train.labels)
+    return TrainedModel(chosen, pipeline, tuple(ranking), time.perf_counter() - started)
+
+
+def answer(pipeline: Any, inputs: pd.Series | pd.DataFrame) -> Answers:
+    """Let a fitted pipeline answer n rows."""
+    probabilities = np.asarray(pipeline.predict_proba(inputs), dtype=np.float64)
+    classes = np.asarray(pipeline.classes_, dtype=str)
+    return Answers(classes[np.argmax(probabilities, axis=1)], probabilities, tuple(classes.tolist()))
+
+
+def evaluate_answers(answers: Answers, test: Dataset, project: Project) -> Evaluation:
+    """Judge answers to the test side."""
+    return evaluate(
+        test.labels.to_numpy(dtype=str),
+        answers.labels,
+        answers.probabilities,
+        classes=answers.classes,
+        positive=project.data.positive,
+    )

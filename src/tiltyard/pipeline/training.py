@@ -1,0 +1,149 @@
+"""The training pipeline: from a project file to a registered version, and to the champion if asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tiltyard.data import Dataset, Split, load_dataset, split_dataset
+from tiltyard.evaluation import Evaluation
+from tiltyard.ledger import Event
+from tiltyard.models import candidates_of
+from tiltyard.pipeline.promotion import Promotion, Stage, challenge
+from tiltyard.pipeline.recording import Recorded, record_run
+from tiltyard.pipeline.runner import Runner
+from tiltyard.pipeline.steps import TrainedModel, answer, evaluate_answers, train_model
+from tiltyard.project import Project
+from tiltyard.registry import ExperimentTracker, VersionInfo
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """What a training brought.
+
+    Attributes:
+        run_id: the MLflow run.
+        version: the registered version.
+        evaluation: how it did on the test rows.
+        model: the fitted candidate.
+        train: the rows that taught.
+        test: the rows that judged.
+        promotion: how its attempt to become champion went; None if it was not asked to try.
+    """
+
+    run_id: str
+    version: VersionInfo
+    evaluation: Evaluation
+    model: TrainedModel
+    train: Dataset
+    test: Dataset
+    promotion: Promotion | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "run_id": self.run_id,
+            "model_name": self.version.name,
+            "model_version": self.version.version,
+            "candidate": self.model.candidate.name,
+            "metrics": dict(self.evaluation.metrics),
+            "train_rows": len(self.train),
+            "test_rows": len(self.test),
+            "num_features": self.model.num_features,
+            "fit_seconds": self.model.seconds,
+            "status": self.promotion.status if self.promotion else "Registered",
+            "promotion": self.promotion.to_dict() if self.promotion else None,
+        }
+
+
+def train(
+    project: Project,
+    tracker: ExperimentTracker,
+    stage: Stage,
+    runner: Runner,
+    *,
+    promote: bool = False,
+    candidates: Sequence[str] | None = None,
+) -> TrainingOutcome:
+    """Train, evaluate, record and register a version; let it challenge the champion if ``promote``.
+
+    Args:
+        project: what to train.
+        tracker: where the run is recorded.
+        stage: where versions are registered and promoted, and decisions written down.
+        runner: runs the steps and shows them.
+        promote: whether the version shall try to become champion.
+        candidates: recipes to try instead of the project's.
+
+    Raises:
+        TiltyardError: the data, the project or a service stands in the way; a run that had begun is marked failed.
+    """
+    recipes = candidates_of(tuple(candidates or project.training.candidates), project.task)
+    dataset = runner.run("load-data", lambda: load_dataset(project), _describe_data)
+    split = runner.run("split-data", lambda: split_dataset(dataset, project.split, project.data.time), _describe_split)
+    model = runner.run(
+        "train-model",
+        lambda: train_model(recipes, split.train, project, runner.say),
+        lambda model: model.candidate.title,
+    )
+    answers, evaluation = runner.run(
+        "evaluate-model",
+        lambda: _evaluate(model, split.test, project),
+        lambda result: f"{project.training.metric} {result[1].metrics.get(project.training.metric, float('nan')):.4f}",
+    )
+    recorded = runner.run(
+        "log-mlflow",
+        lambda: record_run(tracker, project, split, model, answers, evaluation),
+        lambda run: f"run {run.run_id}",
+    )
+    info = runner.run(
+        "register-model",
+        lambda: _register(stage, project, model, recorded, dataset),
+        lambda version: f"{version.name} version {version.version}",
+    )
+    promotion = None
+    if promote:
+        promotion = runner.run(
+            "promote-model", lambda: challenge(stage, project, info, answers, split.test), lambda result: result.status
+        )
+    return TrainingOutcome(recorded.run_id, info, evaluation, model, split.train, split.test, promotion)
+
+
+def _evaluate(model: TrainedModel, test: Dataset, project: Project) -> tuple[Any, Evaluation]:
+    answers = answer(model.pipeline, test.inputs)
+    return answers, evaluate_answers(answers, test, project)
+
+
+def _register(stage: Stage, project: Project, model: TrainedModel, recorded: Recorded, dataset: Dataset) -> VersionInfo:
+    info = stage.registry.register_model(
+        recorded.model_uri,
+        project.model_name,
+        f"{model.candidate.title}; {len(dataset):,} rows of {dataset.source}",
+        tags={
+            "tiltyard.candidate": model.candidate.name,
+            "tiltyard.data_fingerprint": dataset.fingerprint,
+            "tiltyard.project": project.name,
+        },
+        run_id=recorded.run_id,
+    )
+    stage.ledger.append(
+        Event(
+            kind="registered",
+            subject=f"{info.name}/{info.version}",
+            at=datetime.now(UTC),
+            actor=stage.actor,
+            reason=f"trained as {model.candidate.name}",
+            evidence={"run_id": recorded.run_id, "data_fingerprint": dataset.fingerprint},
+        )
+    )
+    return info
+
+
+def _describe_data(dataset: Dataset) -> str:
+    return f"{len(dataset):,} rows, {len(dataset.classes)} labels, from {dataset.source}"
+
+
+def _describe_split(split: Split) -> str:
+    return f"{len(split.train):,} train, {len(split.test):,} test"

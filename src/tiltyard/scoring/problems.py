@@ -1,0 +1,57 @@
+"""What is wrong with inputs that cannot be scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tiltyard.errors import InputError
+
+# More would hide the first ones.
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class InputProblem:
+    """One thing that is wrong with one input.
+
+    Attributes:
+        position: index of the input in its batch, from 0.
+        field: the feature, or ``text``; empty if the input as a whole is meant.
+        message: what is wrong, to be read after the field's name.
+    """
+
+    position: int
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        subject = f"field '{self.field}' " if self.field else ""
+        return f"input {self.position}: {subject}{self.message}"
+
+
+def refuse(problems: Sequence[InputProblem]) -> InputError:
+    """The error that tells of these problems (at least one); its field ``problems`` holds all of them."""
+    shown = "; ".join(str(problem) for problem in problems[:SHOWN])
+    more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+    return InputError(
+        f"{shown[0].upper()}{shown[1:]}{more}.",
+        next_step="Correct the input; GET /model-info names the fields that the model knows and their types.",
+        problems=tuple(problems),
+    )
+
+
+def problems_of(error: InputError) -> tuple[InputProblem, ...]:
+    """The problems that an error tells of; none if another part raised it."""
+    problems = error.fields.get("problems", ())
+    if not isinstance(problems, tuple):
+        return ()
+    return tuple(problem for problem in problems if isinstance(problem, InputProblem))
+
+
+def shifted(error: Exception, by: int) -> Exception:
+    """The error with the positions of its problems raised by ``by``; any other error as it is."""
+    problems = problems_of(error) if isinstance(error, InputError) else ()
+    if not problems or not by:
+        return error
+    return refuse([replace(problem, position=problem.position + by) for problem in problems])

@@ -1,0 +1,104 @@
+"""Scoring by scikit-learn itself: exact for every pipeline, and the yardstick of faster scorers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+
+from tiltyard.errors import ArtifactError
+from tiltyard.project import Task
+from tiltyard.scoring.columns import Columns
+from tiltyard.scoring.problems import InputProblem, refuse
+from tiltyard.scoring.scorer import Scores
+
+
+class SklearnScorer:
+    """Answers batches by calling a fitted pipeline's ``predict_proba``.
+
+    Args:
+        pipeline: a fitted classifier; for text it takes a list of str, for tables a data frame.
+        task: what is predicted from what.
+        columns: for tables, the features in training order, with the pandas dtype of each; ignored for text.
+
+    Raises:
+        ArtifactError: the pipeline gives no probabilities.
+    """
+
+    kind = "scikit-learn"
+
+    def __init__(self, pipeline: Pipeline, task: Task, columns: Mapping[str, str]) -> None:
+        if not hasattr(pipeline, "predict_proba"):
+            raise ArtifactError(
+                f"The model ({type(pipeline).__name__}) gives no probabilities.",
+                next_step="Train a classifier that has predict_proba, or calibrate it.",
+                code="artifact.no-probabilities",
+            )
+        self._pipeline = pipeline
+        self._columns = None if task == "text-classification" else Columns(columns)
+        self._classes = tuple(str(label) for label in pipeline.classes_)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, in the order of the probability columns."""
+        return self._classes
+
+    def score(self, inputs: Sequence[Mapping[str, Any]]) -> Scores:
+        """Answer n inputs, each ``{"text": …}`` or the features by name.
+
+        The predicted label is the most probable one, the first of them on a tie.
+
+        Raises:
+            InputError: inputs cannot be scored; its ``problems`` name every position and field.
+        """
+        probabilities = self._score_texts(inputs) if self._columns is None else self._score_rows(inputs, self._columns)
+        chosen = probabilities.argmax(axis=1)
+        return Scores([self._classes[index] for index in chosen], probabilities)
+
+    def _score_texts(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+        problems = [problem for position, item in enumerate(inputs) for problem in _text_problems(position, item)]
+        if problems:
+            raise refuse(problems)
+        return self._probabilities([item["text"] for item in inputs])
+
+    def _score_rows(self, inputs: Sequence[Mapping[str, Any]], columns: Columns) -> NDArray[np.float64]:
+        problems = columns.problems(inputs)
+        if problems:
+            raise refuse(problems)
+        together = [position for position, row in enumerate(inputs) if columns.fits_training(row)]
+        apart = sorted(set(range(len(inputs))).difference(together))
+        result = np.empty((len(inputs), len(self._classes)))
+        if together:
+            try:
+                result[together] = self._probabilities(columns.frame([inputs[position] for position in together]))
+            except ValueError:
+                apart = list(range(len(inputs)))
+        for position in apart:
+            try:
+                result[position] = self._probabilities(columns.frame([inputs[position]]))
+            except ValueError as error:
+                # What passed the check by column and is refused all the same is refused for its values,
+                # such as a gap where the model was trained without gaps.
+                problems.append(InputProblem(position, "", f"is refused by the model: {_first_line(error)}"))
+        if problems:
+            raise refuse(problems)
+        return result
+
+    def _probabilities(self, batch: list[str] | pd.DataFrame) -> NDArray[np.float64]:
+        return np.asarray(self._pipeline.predict_proba(batch), dtype=np.float64)
+
+
+def _text_problems(position: int, item: Mapping[str, Any]) -> list[InputProblem]:
+    if "text" not in item:
+        return [InputProblem(position, "text", "is missing")]
+    if not isinstance(item["text"], str):
+        return [InputProblem(position, "text", f"has to be a text, and is {type(item['text']).__name__}")]
+    return [InputProblem(position, str(name), "is not known here") for name in item if name != "text"]
+
+
+def _first_line(error: ValueError) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

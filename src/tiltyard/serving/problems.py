@@ -1,0 +1,127 @@
+"""Errors as RFC 9457 problem documents: the one place where errors meet HTTP status codes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from tiltyard.errors import (
+    ArtifactError,
+    InputError,
+    NotFoundError,
+    TiltyardError,
+    UnavailableError,
+    UsageError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+# The first class that fits decides.
+STATUS: tuple[tuple[type[TiltyardError], int], ...] = (
+    (InputError, 422),
+    (UsageError, 400),
+    (NotFoundError, 404),
+    (ArtifactError, 409),
+    (UnavailableError, 503),
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One field of a request that is wrong: where it stands, and what is wrong with it."""
+
+    field: str
+    message: str
+
+
+class RequestError(TiltyardError):
+    """A request that cannot be read as what the route takes.
+
+    Args:
+        status: the HTTP status to answer with.
+        errors: the fields that are wrong, where it is about fields.
+    """
+
+    def __init__(
+        self, message: str, *, status: int, code: str, next_step: str, errors: Sequence[FieldProblem] = ()
+    ) -> None:
+        super().__init__(message, next_step=next_step, code=code)
+        self.status = status
+        self.errors = tuple(errors)
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    code: str,
+    next_step: str,
+    errors: Sequence[FieldProblem] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem document: type, title, status, detail, code, next_step, and errors where fields are wrong."""
+    content: dict[str, Any] = {
+        "type": f"/docs#{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "next_step": next_step,
+    }
+    if errors:
+        content["errors"] = errors
+    return Response(msgspec.json.encode(content), status, headers, MEDIA_TYPE)
+
+
+def from_error(error: TiltyardError) -> Response:
+    """The problem document of an error of ours."""
+    errors: Sequence[FieldProblem] = ()
+    if isinstance(error, RequestError):
+        status, errors = error.status, error.errors
+    else:
+        status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
+    headers = {"Retry-After": str(error.fields.get("retry_after", 5))} if status == 503 else None
+    return problem(status, error.message, code=error.code, next_step=error.next_step, errors=errors, headers=headers)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Make every error of the app a problem document; no traceback leaves it."""
+    app.add_exception_handler(TiltyardError, _on_known)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_unknown)
+
+
+async def _on_known(_request: Request, error: Exception) -> Response:
+    return from_error(error) if isinstance(error, TiltyardError) else await _on_unknown(_request, error)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    """What the router itself answers: no such path, or not by that method."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = f"{request.method} {request.url.path}: {HTTPStatus(status).phrase.lower()}."
+    return problem(
+        status,
+        detail,
+        code=f"http.{HTTPStatus(status).phrase.lower().replace(' ', '-')}",
+        next_step="GET /docs shows every route and what it takes.",
+        headers=getattr(error, "headers", None),
+    )
+
+
+async def _on_unknown(request: Request, error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem(
+        500,
+        "The server met an error that it does not know; nothing is known to be wrong with the request.",
+        code="internal",
+        next_step="Look into the server's log, and report what it says.",
+    )

@@ -1,0 +1,75 @@
+"""What was answered so far, counted as it happens, so that a health check costs nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+
+from tiltyard.ledger.records import Prediction, PredictionStats
+
+
+class Statistics:
+    """Running totals over the predictions of one model: those of this process, and those before it.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._labels: Counter[str] = Counter()
+        self._versions: Counter[str] = Counter()
+        self._total = 0
+        self._sum = 0.0
+        self._low: float | None = None
+        self._high: float | None = None
+        self._latency = 0.0
+        self._complete = False
+
+    def add(self, predictions: Sequence[Prediction]) -> None:
+        """Count predictions that were answered just now."""
+        with self._lock:
+            for prediction in predictions:
+                self._labels[prediction.label] += 1
+                self._versions[prediction.version] += 1
+                self._latency += prediction.latency_ms
+            confidences = [prediction.confidence for prediction in predictions]
+            self._widen(sum(confidences), min(confidences), max(confidences), len(predictions))
+
+    def add_history(self, history: PredictionStats) -> None:
+        """Count what the ledger held before this process began."""
+        with self._lock:
+            self._complete = True
+            if not history.total:
+                return
+            self._labels.update(history.by_label)
+            self._versions.update(history.by_version)
+            self._latency += (history.mean_latency_ms or 0.0) * history.total
+            self._widen(
+                (history.mean_confidence or 0.0) * history.total,
+                history.min_confidence if history.min_confidence is not None else 1.0,
+                history.max_confidence if history.max_confidence is not None else 0.0,
+                history.total,
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The totals as JSON-ready data; ``complete`` tells whether the ledger's history is in them."""
+        with self._lock:
+            count = self._total
+            return {
+                "total_predictions": count,
+                "by_label": dict(self._labels.most_common()),
+                "by_version": dict(self._versions.most_common()),
+                "mean_confidence": self._sum / count if count else None,
+                "min_confidence": self._low,
+                "max_confidence": self._high,
+                "mean_latency_ms": self._latency / count if count else None,
+                "complete": self._complete,
+            }
+
+    def _widen(self, total: float, low: float, high: float, count: int) -> None:
+        self._total += count
+        self._sum += total
+        self._low = low if self._low is None else min(self._low, low)
+        self._high = high if self._high is None else max(self._high, high)

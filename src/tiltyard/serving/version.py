@@ -1,0 +1,32 @@
+"""The version that answers, with all that belongs to it, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from tiltyard.registry.packaging import Manifest
+from tiltyard.registry.ports import VersionInfo
+from tiltyard.scoring import Scorer
+
+
+@dataclass(frozen=True, slots=True)
+class ServedVersion:
+    """A version that was verified, warmed and tried, and may answer.
+
+    Attributes:
+        scorer: answers batches.
+        info: what the registry says of it.
+        manifest: what its package says of it.
+        alias: the alias under which it answers, such as ``champion``; the route of its predictions.
+        folder: its package on this host.
+        since: when it began to answer here, UTC.
+    """
+
+    scorer: Scorer
+    info: VersionInfo
+    manifest: Manifest
+    alias: str
+    folder: Path
+    since: datetime

@@ -1,0 +1,183 @@
+"""A ledger that lives in memory and dies with the process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from threading import RLock
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from tiltyard.ledger import Event, Label, LabelReceipt, Prediction, PredictionFilter, PredictionStats
+from tiltyard.ledger.chain import broken_links, link
+from tiltyard.ledger.codec import (
+    LabelRow,
+    PredictionRow,
+    check_text,
+    decode_event,
+    decode_label,
+    decode_prediction,
+    encode_event,
+    encode_labels,
+    encode_predictions,
+    to_micros,
+)
+from tiltyard.ledger.selection import check_filters
+from tiltyard.ledger.stats import Tally, summarise
+
+
+class MemoryLedger:
+    """A ``Ledger`` for tests: it refuses and answers like the one in SQL, and is durable in nothing."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._predictions: dict[str, PredictionRow] = {}
+        self._labels: dict[LabelRow, int] = {}
+        self._events: list[dict[str, Any]] = []
+
+    def record(self, predictions: Sequence[Prediction]) -> None:
+        """Store all predictions; see ``Ledger.record``."""
+        rows = encode_predictions(predictions)
+        with self._lock:
+            for row in rows:
+                self._predictions.setdefault(row[0], row)
+
+    def prediction(self, id: str) -> Prediction | None:  # noqa: A002 - the field's own name
+        """The prediction of that id, or None."""
+        row = self._predictions.get(check_text("id", id))
+        return None if row is None else decode_prediction(row)
+
+    def predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[Prediction]:
+        """The predictions that are meant; see ``Ledger.predictions``."""
+        meant = check_filters(**filters)
+        return iter(self._select(meant)[: meant.get("limit")])
+
+    def labelled_predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[tuple[Prediction, Label]]:
+        """The predictions that are meant and whose truth is known; see ``Ledger.labelled_predictions``."""
+        meant = check_filters(**filters)
+        truth = {row[0]: row for row in self._counting()}
+        known = [found for found in self._select(meant) if found.id in truth][: meant.get("limit")]
+        return ((found, decode_label(truth[found.id])) for found in known)
+
+    def prediction_stats(
+        self, project: str | None = None, since: datetime | None = None, until: datetime | None = None
+    ) -> PredictionStats:
+        """A summary of the predictions answered from ``since`` until before ``until``."""
+        return summarise(
+            Tally(
+                found.label,
+                found.version,
+                total=1,
+                confidence=found.confidence,
+                least=found.confidence,
+                most=found.confidence,
+                latency_ms=found.latency_ms,
+                first_us=to_micros(found.at),
+                last_us=to_micros(found.at),
+            )
+            for found in self._select(check_filters(project=project, since=since, until=until))
+        )
+
+    def ids_by_key(self, keys: Sequence[str], *, project: str | None = None) -> Mapping[str, str]:
+        """The id of the latest prediction with each of the callers' own keys; unknown keys are absent."""
+        wanted = {check_text("key", key) for key in keys}
+        meant = self._select(check_filters(project=project))
+        return {found.key: found.id for found in meant if found.key is not None and found.key in wanted}
+
+    def record_labels(self, labels: Sequence[Label]) -> LabelReceipt:
+        """Store what was reported; see ``Ledger.record_labels``."""
+        rows = encode_labels(labels)
+        with self._lock:
+            accepted = [row for row in rows if row[0] in self._predictions]
+            for row in accepted:
+                self._labels.setdefault(row, len(self._labels))
+            unknown = dict.fromkeys(row[0] for row in rows if row[0] not in self._predictions)
+        return LabelReceipt(accepted=len(accepted), unknown=tuple(unknown))
+
+    def labels(
+        self,
+        *,
+        project: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        superseded: bool = False,
+    ) -> Iterator[Label]:
+        """Labels by the time they were reported; see ``Ledger.labels``."""
+        of_project = {found.id for found in self._select(check_filters(project=project))}
+        rows = self._all_labels() if superseded else self._counting()
+        meant = [row for row in rows if row[0] in of_project and _within(row[1], since, until)]
+        return map(decode_label, meant)
+
+    def append(self, event: Event) -> Event:
+        """Add a decision to the end of the chain; see ``Ledger.append``."""
+        row = encode_event(event)
+        with self._lock:
+            row["sequence"] = len(self._events) + 1
+            row["digest"] = link(self._events[-1]["digest"] if self._events else "", row)
+            self._events.append(row)
+        return decode_event(row)
+
+    def events(
+        self, *, subject: str | None = None, kind: str | None = None, since: datetime | None = None
+    ) -> Iterator[Event]:
+        """The decisions in the order they were appended; see ``Ledger.events``."""
+        about = None if subject is None else check_text("subject", subject)
+        of_kind = None if kind is None else check_text("kind", kind)
+        meant = [
+            row
+            for row in self._events
+            if (about is None or row["subject"] == about or row["subject"].startswith(f"{about}/"))
+            and (of_kind is None or row["kind"] == of_kind)
+            and _within(row["at_us"], since, None)
+        ]
+        return map(decode_event, meant)
+
+    def verify_events(self) -> list[str]:
+        """What is wrong with the chain; see ``Ledger.verify_events``."""
+        with self._lock:
+            rows = list(self._events)
+        last = rows[-1]["digest"] if rows else ""
+        return broken_links(rows, len(rows), last)
+
+    def close(self) -> None:
+        """Nothing to let go of: what was recorded can still be read."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _select(self, meant: PredictionFilter) -> list[Prediction]:
+        """All predictions that are meant, in order; the limit is left to the caller."""
+        named = {name: meant.get(name) for name in ("project", "version", "route", "key")}
+        wanted = {name: check_text(name, str(value)) for name, value in named.items() if value is not None}
+        since, until = meant.get("since"), meant.get("until")
+        with self._lock:
+            held = [decode_prediction(row) for row in self._predictions.values()]
+        found = [
+            prediction
+            for prediction in held
+            if all(getattr(prediction, name) == value for name, value in wanted.items())
+            and _within(to_micros(prediction.at), since, until)
+        ]
+        return sorted(
+            found,
+            key=lambda prediction: (prediction.at, prediction.id),
+            reverse=bool(meant.get("newest_first")),
+        )
+
+    def _all_labels(self) -> list[LabelRow]:
+        with self._lock:
+            return sorted(self._labels, key=lambda row: (row[1], self._labels[row]))
+
+    def _counting(self) -> list[LabelRow]:
+        newest = {row[0]: row for row in self._all_labels()}
+        return sorted(newest.values(), key=lambda row: (row[1], self._labels[row]))
+
+
+def _within(micros: int, since: datetime | None, until: datetime | None) -> bool:
+    after = since is None or micros >= to_micros(since, "since")
+    return after and (until is None or micros < to_micros(until, "until"))

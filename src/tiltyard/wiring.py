@@ -1,0 +1,55 @@
+"""The composition root: from a project and this host's settings to the adapters in use."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from pathlib import Path
+
+from tiltyard.ledger import SqlLedger
+from tiltyard.pipeline import Stage
+from tiltyard.project import Project
+from tiltyard.registry import ExperimentTracker, ModelRegistry
+from tiltyard.settings import Settings
+
+
+def settings(project: Project) -> Settings:
+    """The settings of this host for a project; relative locations start at the project file."""
+    return Settings.load(project.root)
+
+
+def ledger(of: Settings) -> SqlLedger:
+    """The ledger: SQLite in the state folder unless TILTYARD_LEDGER names another database."""
+    return SqlLedger.open(of.ledger_url)
+
+
+def registry(of: Settings) -> ModelRegistry:
+    """The model registry: MLflow's, local or remote."""
+    _make_folder(of.state)
+    return ModelRegistry(tracking_uri=of.tracking_uri, registry_uri=of.registry_uri)
+
+
+def tracker(project: Project, of: Settings) -> ExperimentTracker:
+    """The experiment of a project."""
+    _make_folder(of.state)
+    return ExperimentTracker(project.name, tracking_uri=of.tracking_uri, artifact_location=of.artifact_location)
+
+
+def stage(of: Settings, open_ledger: SqlLedger) -> Stage:
+    """Where versions are registered and promoted."""
+    return Stage(registry(of), open_ledger, of.cache, of.trusted_types, actor())
+
+
+def actor() -> str:
+    """Who acts, for the record: TILTYARD_ACTOR, or the user of this process."""
+    named = os.environ.get("TILTYARD_ACTOR")
+    if named:
+        return named
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def _make_folder(path: Path) -> None:
+    path.mkdir(parents=True, exist_ok=True)
