@@ -115,8 +115,11 @@ def _describe_ledger(settings: Settings) -> str:
     with wiring.ledger(settings) as ledger:
         total = ledger.prediction_stats().total
         broken = ledger.verify_events()
-    if broken is not None:
-        raise TiltyardError(f"The chain of events is broken: {broken}.", next_step="Restore the ledger from a backup.")
+    if broken:
+        raise TiltyardError(
+            f"The chain of events is broken in {len(broken)} places, first: {broken[0]}",
+            next_step="Somebody changed the ledger: compare it with a backup.",
+        )
     return f"{_hidden(settings.ledger_url)}: {total:,} predictions, chain of events whole"
 
 

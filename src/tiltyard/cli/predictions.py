@@ -11,7 +11,7 @@ from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_pairs
 from tiltyard.errors import UsageError
-from tiltyard.ledger import export_predictions
+from tiltyard.ledger import ExportFormat, export_predictions
 from tiltyard.monitoring import PredictionCollector
 from tiltyard.project import load_project
 
@@ -59,7 +59,7 @@ def export(
     """
     project = load_project(project_path)
     target = destination or project.root / "logs" / "predictions.jsonl"
-    kinds = {".jsonl": "jsonl", ".parquet": "parquet"}
+    kinds: dict[str, ExportFormat] = {".jsonl": "jsonl", ".parquet": "parquet"}
     if target.suffix not in kinds:
         raise UsageError(f"{target} ends in {target.suffix!r}.", next_step="Name a .jsonl or a .parquet file.")
     with wiring.ledger(wiring.settings(project)) as ledger:

@@ -53,9 +53,9 @@ def train(project_path: Path | None, champion: bool, candidates: tuple[str, ...]
 
 
 def _render(outcome: TrainingOutcome) -> None:
-    metrics = outcome.evaluation.metrics
+    metrics = outcome.trial.evaluation.metrics
     console.print(f"\nMLflow run ID: {outcome.run_id}\nRegistered model version: {outcome.version.version}\n")
-    console.print(outcome.evaluation.report)
+    console.print(outcome.trial.evaluation.report)
     console.print("=" * 50 + "\nTraining completed!\n" + "=" * 50)
     console.print(f"Run ID: {outcome.run_id}\nMetrics:")
     for name in HEADLINE:

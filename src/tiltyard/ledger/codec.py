@@ -219,6 +219,7 @@ def _storable(field: str, value: object) -> str:
 
 
 def _prediction_row(prediction: Prediction, names: _Names) -> PredictionRow:
+    confidence = _finite("confidence", prediction.confidence)
     probabilities = _named_json("probabilities", prediction.probabilities)
     if "NaN" in probabilities or "Infinity" in probabilities:
         for label, probability in prediction.probabilities.items():
@@ -230,7 +231,7 @@ def _prediction_row(prediction: Prediction, names: _Names) -> PredictionRow:
         names.check("version", prediction.version),
         names.check("route", prediction.route),
         names.check("label", prediction.label),
-        _finite("confidence", prediction.confidence),
+        confidence,
         _finite("latency_ms", prediction.latency_ms),
         None if prediction.key is None else _storable("key", prediction.key),
         probabilities,

@@ -25,7 +25,7 @@ from tiltyard.ledger.migration import bring_up_to_date
 from tiltyard.ledger.ports import PredictionFilter
 from tiltyard.ledger.records import Event, Label, LabelReceipt, Prediction, PredictionStats
 from tiltyard.ledger.schema import chain, events, labels, predictions
-from tiltyard.ledger.selection import between, check_filters, conditions, paged
+from tiltyard.ledger.selection import PAGE, between, check_filters, conditions, paged
 from tiltyard.ledger.stats import Tally, summarise
 
 _PREDICTION = tuple(predictions.columns)
@@ -181,10 +181,11 @@ class SqlLedger:
         """What is wrong with the chain; see ``Ledger.verify_events``."""
         with self._database.read(snapshot=True) as connection:
             end = connection.execute(select(chain.c.sequence, chain.c.digest)).first()
-            stored = connection.execution_options(yield_per=1000).execute(select(events).order_by(events.c.sequence))
             if end is None:
                 return ["The note of where the chain ends is missing."]
-            return broken_links((row._asdict() for row in stored), end.sequence, end.digest)
+            in_order = select(events).order_by(events.c.sequence)
+            with connection.execution_options(yield_per=PAGE).execute(in_order) as stored:
+                return broken_links((row._asdict() for row in stored), end.sequence, end.digest)
 
     def close(self) -> None:
         """Close all connections; closing twice is a no-op."""

@@ -11,8 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
-from typing import NamedTuple
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +37,9 @@ class UnusableTextError(DataError, ValueError):
     code = "vectoriser.text"
 
 
-class Alphabet(NamedTuple):
-    """How bytes and code points are read; a tuple of arrays because the compiled loops take it as such.
+@dataclass(frozen=True)
+class Alphabet:
+    """How bytes and code points are read.
 
     Attributes:
         table: shape (256,), what a byte means: SKIP, MARK (a token of its own), WIDE (part of a character
@@ -54,6 +54,11 @@ class Alphabet(NamedTuple):
     shortest: int
     marks: bool
 
+    @property
+    def arrays(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], int, bool]:
+        """The four values, as the compiled loops take them."""
+        return self.table, self.kinds, self.shortest, self.marks
+
 
 @dataclass(frozen=True)
 class EncodedTexts:
@@ -65,6 +70,11 @@ class EncodedTexts:
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_]]:
+        """The three arrays, as the compiled loops take them."""
+        return self.data, self.bounds, self.plain
 
 
 def alphabet(pattern: str, lowercase: bool) -> Alphabet:
@@ -96,11 +106,12 @@ def encode(texts: Iterable[object], lowercase: bool, first_row: int = 0) -> Enco
     Raises:
         UnusableTextError: an item is not a string (missing values included) or not UTF-8.
     """
-    pieces = [_utf8(text, lowercase, first_row + row) for row, text in enumerate(texts)]
-    bounds = np.zeros(len(pieces) + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, pieces), np.int64, len(pieces)), out=bounds[1:])
-    return EncodedTexts(np.frombuffer(b"".join(pieces) or b"\0", np.uint8), bounds,
-        np.fromiter(map(bytes.isascii, pieces), np.bool_, len(pieces)))
+    pieces = [_utf8(text, lowercase, row) for row, text in enumerate(texts, first_row)]
+    return EncodedTexts(
+        data=np.frombuffer(b"".join(pieces) or b"\0", np.uint8),
+        bounds=np.array([0, *accumulate(map(len, pieces))], np.int64),
+        plain=np.array([piece.isascii() for piece in pieces], np.bool_),
+    )
 
 
 def batches(texts: Iterable[object], lowercase: bool, size: int = 1 << 20) -> Iterator[EncodedTexts]:
@@ -151,7 +162,7 @@ def _utf8(text: object, lowercase: bool, row: int) -> bytes:
 
 @lru_cache(maxsize=1)
 def _kinds() -> NDArray[np.uint8]:
-    every = "".join(map(chr, chain(range(sys.maxunicode + 1))))
+    every = np.arange(sys.maxunicode + 1, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
     kinds = np.zeros(sys.maxunicode + 1, np.uint8)
     for kind, expression in ((1, r"\w+"), (2, r"\s+")):
         found = "".join(re.findall(expression, every))

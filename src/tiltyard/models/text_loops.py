@@ -1,84 +1,23 @@
-"""The compiled loops of the text vectoriser and scorer: scan, extend, gather, weigh, score.
+"""The compiled loops that read texts: scan for words, extend to n-grams, score.
 
-This module imports numba, so it is itself imported only where a text is about to be read. Every loop releases the
-GIL, allocates nothing that its caller could share, and checks each index against the arrays it is given: a text
-that is not valid UTF-8 yields other tokens, never a read out of bounds.
+A word of up to seven bytes is its own 64-bit key; a longer one has a 64-bit hash for a key and is then compared byte
+by byte. An n-gram is a chain: the pair (id of the n-gram without its last word, id of that word), which is 64 bits
+again and therefore exact. Nothing is ever taken for something else.
 
-An n-gram is a chain: a word has an id, and a longer n-gram is the pair (id of the n-gram without its last word, id
-of the last word), which is 64 bits and therefore an exact key. Words are found by a 64-bit hash and then compared
-byte by byte. Nothing is ever taken for something else.
+Every loop releases the GIL and keeps no state of its own. A text that is not valid UTF-8 would yield other tokens,
+never a read out of bounds. The loops that call each other are in this one file, because numba's cache notices a
+change of the file that a loop is in, not of others. They take arrays in plain tuples, the ``arrays`` of the classes
+named, because numba's cache would stumble over a class that has since moved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
-from numpy.typing import NDArray
 
-from tiltyard.models.text_alphabet import MARK, SKIP, WIDE, Alphabet
-
-
-class WordTable(NamedTuple):
-    """Words by hash, open addressing with linear probing.
-
-    Attributes:
-        slots: shape (2 * capacity,), pairs (hash, id + 1), id + 1 == 0 where free; capacity is a power of two.
-        hashes: shape (most words,), the hash of each id.
-        starts: shape (most words + 1,), word ``i`` is ``letters[starts[i]:starts[i + 1]]``.
-        letters: the words' bytes.
-    """
-
-    slots: NDArray[np.uint64]
-    hashes: NDArray[np.uint64]
-    starts: NDArray[np.int64]
-    letters: NDArray[np.uint8]
-
-
-class PairTable(NamedTuple):
-    """Longer n-grams by (prefix id << 32 | word id): ``slots`` as in WordTable, ``keys[id]`` the key."""
-
-    slots: NDArray[np.uint64]
-    keys: NDArray[np.uint64]
-
-
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    try:
-        return njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # numba found no writable place for its cache: compile anew in each process
-        return njit(nogil=True)(function)  # type: ignore[no-any-return]
-
-
-def _inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    return njit(forceinline=True, nogil=True)(function)  # type: ignore[no-any-return]
-
-
-@intrinsic
-def _lowest_bit(context: Any, word: Any) -> Any:  # noqa: ARG001
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.int64(types.uint64), generate
-
-
-@intrinsic
-def _prefetch(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        base = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0]).data
-        pointer = builder.bitcast(builder.gep(base, [arguments[1]]), ir.IntType(8).as_pointer())
-        integer = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
-        name = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
-        builder.call(name, [pointer, integer(0), integer(3), integer(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, index), generate
-
+from tiltyard.models.text_alphabet import MARK, WIDE
+from tiltyard.models.text_jit import compiled, inlined, prefetch
 
 _PRIME = np.uint64(0x100000001B3)  # FNV-1a, Fowler, Noll and Vo
 _BASIS = np.uint64(0xCBF29CE484222325)
@@ -93,14 +32,14 @@ _SPACE, _WORD, _OTHER = 2, 1, 0  # the kinds of characters in Alphabet.kinds
 _BLOCK = 32  # n-grams whose table rows are asked for at once, so that memory answers them side by side
 
 
-@_inlined
+@inlined
 def _stir(key: Any) -> Any:
     key = (key ^ (key >> _HALF)) * _STIR_1
     key = (key ^ (key >> _HALF)) * _STIR_2
     return key ^ (key >> _HALF)
 
 
-@_compiled
+@compiled
 def _cut_plain(text: Any, pos: Any, end: Any, table: Any, shortest: Any, out: Any) -> Any:
     keys, spans = out
     count = 0
@@ -129,7 +68,7 @@ def _cut_plain(text: Any, pos: Any, end: Any, table: Any, shortest: Any, out: An
     return count, pos
 
 
-@_inlined
+@inlined
 def _character(text: Any, pos: Any, end: Any, table: Any, kinds: Any) -> Any:
     meaning = table[text[pos]]
     if meaning != WIDE:
@@ -144,7 +83,7 @@ def _character(text: Any, pos: Any, end: Any, table: Any, kinds: Any) -> Any:
     return (np.int64(kinds[code]) if code < kinds.size else _SPACE), size
 
 
-@_compiled
+@compiled
 def _cut_wide(text: Any, pos: Any, end: Any, letters: Any, out: Any) -> Any:
     keys, spans = out
     table, kinds, shortest, marks = letters
@@ -175,13 +114,13 @@ def _cut_wide(text: Any, pos: Any, end: Any, letters: Any, out: Any) -> Any:
     return count, pos
 
 
-@_inlined
+@inlined
 def _lowered(table: Any, byte: Any) -> Any:
     meaning = table[byte]
     return meaning if meaning > WIDE else byte
 
 
-@_inlined
+@inlined
 def _find_word(text: Any, span: Any, key: Any, slot: Any, letters: Any, words: Any) -> Any:
     slots, _, starts, known = words
     mask = np.int64(slots.size // 2 - 1)
@@ -203,7 +142,7 @@ def _find_word(text: Any, span: Any, key: Any, slot: Any, letters: Any, words: A
         slot = (slot + 1) & mask
 
 
-@_compiled
+@compiled
 def scan(texts: Any, letters: Any, words: Any, ids: Any, tokens: Any, state: Any) -> Any:
     """Cut texts into words and write each word's id, -1 for one that is not in the table.
 
@@ -218,7 +157,7 @@ def scan(texts: Any, letters: Any, words: Any, ids: Any, tokens: Any, state: Any
         False when the table is full: make room and call again, the text in work is read anew.
     """
     text, bounds, plain = texts
-    slots, hashes, starts, known = words
+    slots, word_keys, starts, known = words
     mask = np.int64(slots.size // 2 - 1)
     keys = np.empty(_BLOCK, np.uint64)
     spans = np.empty((_BLOCK, 2), np.int64)
@@ -233,13 +172,13 @@ def scan(texts: Any, letters: Any, words: Any, ids: Any, tokens: Any, state: Any
                 count, pos = _cut_wide(text, pos, end, letters, (keys, spans))
             for k in range(count):
                 seats[k] = np.int64(_stir(keys[k])) & mask
-                _prefetch(slots, 2 * seats[k])
+                prefetch(slots, 2 * seats[k])
             for k in range(count):
                 span = (spans[k, 0], spans[k, 1])
                 number, slot = _find_word(text, span, keys[k], seats[k], letters, words)
                 if number < 0 <= state[1]:
                     number = state[1]
-                    if number >= hashes.size or state[2] + span[1] - span[0] > known.size:
+                    if number >= word_keys.size or state[2] + span[1] - span[0] > known.size:
                         state[0] = text_number
                         return False
                     for place in range(span[0], span[1]):
@@ -247,7 +186,7 @@ def scan(texts: Any, letters: Any, words: Any, ids: Any, tokens: Any, state: Any
                         state[2] += 1
                     slots[2 * slot] = keys[k]
                     slots[2 * slot + 1] = np.uint64(number + 1)
-                    hashes[number] = keys[k]
+                    word_keys[number] = keys[k]
                     starts[number + 1] = state[2]
                     state[1] = number + 1
                 ids[at + k] = number
@@ -256,20 +195,45 @@ def scan(texts: Any, letters: Any, words: Any, ids: Any, tokens: Any, state: Any
     return True
 
 
-@_compiled
-def reseat(slots: Any, codes: Any, count: Any, stirred: Any) -> Any:
-    """Fill free slots with the first ``count`` codes (ids 0, 1, ...); keys are stirred, hashes already are."""
+@compiled
+def seat(slots: Any, keys: Any, count: Any, first: Any) -> Any:
+    """Put the first ``count`` keys into free slots, with the ids ``first``, ``first + 1`` and so on."""
     mask = np.int64(slots.size // 2 - 1)
     for number in range(count):
-        code = codes[number]
-        slot = np.int64(code if stirred else _stir(code)) & mask
+        slot = np.int64(_stir(keys[number])) & mask
         while slots[2 * slot + 1] != 0:
             slot = (slot + 1) & mask
-        slots[2 * slot] = code
-        slots[2 * slot + 1] = np.uint64(number + 1)
+        slots[2 * slot] = keys[number]
+        slots[2 * slot + 1] = np.uint64(first + number + 1)
 
 
-@_compiled
+@compiled
+def name(letters: Any, starts: Any, keys: Any) -> Any:
+    """Write the key of each word ``letters[starts[i]:starts[i + 1]]``, as scan makes it."""
+    for number in range(keys.size):
+        packed = _NOTHING
+        code = _BASIS
+        for k in range(starts[number], starts[number + 1]):
+            packed = (packed << _BYTE) | np.uint64(letters[k])
+            code = (code ^ np.uint64(letters[k])) * _PRIME
+        keys[number] = packed if starts[number + 1] - starts[number] <= _PACKED else code | _TOP
+
+
+@inlined
+def _seek(ids: Any, level: Any, places: Any, known: Any, slots: Any, out: Any) -> Any:
+    keys, seats = out
+    mask = np.int64(slots.size // 2 - 1)
+    for k, place in enumerate(places):
+        prefix, word = ids[level - 1, place], ids[0, place + level]
+        if prefix < 0 or word < 0 or (not known and ids[level - 1, place + 1] < 0):
+            seats[k] = -1
+        else:
+            keys[k] = (np.uint64(prefix) << _HALF) | np.uint64(word)
+            seats[k] = np.int64(_stir(keys[k])) & mask
+            prefetch(slots, 2 * seats[k])
+
+
+@compiled
 def extend(ids: Any, level: Any, tokens: Any, pairs: Any, known: Any, state: Any) -> Any:
     """Find the n-grams of ``level + 1`` words from those of ``level``, -1 where there is none.
 
@@ -284,9 +248,8 @@ def extend(ids: Any, level: Any, tokens: Any, pairs: Any, known: Any, state: Any
     Returns:
         False when the table is full: make room and call again.
     """
-    slots = pairs.slots
+    slots, pair_keys = pairs
     mask = np.int64(slots.size // 2 - 1)
-    limit = pairs.keys.size
     keys = np.empty(_BLOCK, np.uint64)
     seats = np.empty(_BLOCK, np.int64)
     for text_number in range(state[0], tokens.size - 1):
@@ -296,14 +259,7 @@ def extend(ids: Any, level: Any, tokens: Any, pairs: Any, known: Any, state: Any
             ids[level, k] = -1
         for block in range(first, last, _BLOCK):
             size = min(_BLOCK, last - block)
-            for k in range(size):
-                prefix, word = ids[level - 1, block + k], ids[0, block + k + level]
-                if prefix < 0 or word < 0 or (not known and ids[level - 1, block + k + 1] < 0):
-                    seats[k] = -1
-                    continue
-                keys[k] = (np.uint64(prefix) << _HALF) | np.uint64(word)
-                seats[k] = np.int64(_stir(keys[k])) & mask
-                _prefetch(slots, 2 * seats[k])
+            _seek(ids, level, range(block, block + size), known, slots, (keys, seats))
             for k in range(size):
                 slot = seats[k]
                 if slot < 0:
@@ -315,112 +271,22 @@ def extend(ids: Any, level: Any, tokens: Any, pairs: Any, known: Any, state: Any
                 number = np.int64(slots[2 * slot + 1]) - 1
                 if number < 0 and not known:
                     number = state[1]
-                    if number >= limit:
+                    if number >= pair_keys.size:
                         state[0] = text_number
                         return False
                     slots[2 * slot] = key
                     slots[2 * slot + 1] = np.uint64(number + 1)
-                    pairs.keys[number] = key
+                    pair_keys[number] = key
                     state[1] = number + 1
                 ids[level, block + k] = number
     return True
 
 
-@_compiled
-def count(ids: Any, level: Any, tokens: Any, first_text: Any, tally: Any) -> Any:
-    """Add to the tally, int32 (n-grams, 3): the last text seen in (from 1), texts, occurrences."""
-    for text_number in range(tokens.size - 1):
-        mark = first_text + text_number + 1
-        for k in range(tokens[text_number], tokens[text_number + 1]):
-            number = ids[level, k]
-            if number >= 0:
-                if tally[number, 0] != mark:
-                    tally[number, 0] = mark
-                    tally[number, 1] += 1
-                tally[number, 2] += 1
-
-
-@_compiled
-def gather(ids: Any, tokens: Any, columns: Any, offsets: Any, room: Any, out: Any) -> Any:
-    """Write each text's distinct columns in ascending order with their counts: the rows of a CSR matrix.
-
-    Columns are put in order by a bitmap of two tiers, which costs no comparison.
-
-    Args:
-        ids: int32 (levels, tokens); tokens: where each text begins.
-        columns: int32, the column of each n-gram or -1; offsets: int64 (levels,), where a level's begin there.
-        room: (counts int32 (columns,), bits uint64 (columns / 64 + 1,), tiers uint64 (columns / 4096 + 1,)), all
-            zero, and zero again afterwards.
-        out: (ends int64 (texts,), indices int32, counts int32, at int64 (1,)): where each row ends, its
-            columns and counts, and the position to begin at, which is moved on.
-    """
-    counts, bits, tiers = room
-    ends, indices, amounts, cursor = out
-    at = cursor[0]
-    for text_number in range(tokens.size - 1):
-        for level in range(offsets.size):
-            if offsets[level] < 0:
-                continue
-            for k in range(tokens[text_number], tokens[text_number + 1]):
-                number = ids[level, k]
-                column = columns[offsets[level] + number] if number >= 0 else -1
-                if column >= 0:
-                    counts[column] += 1
-                    bits[column >> 6] |= np.uint64(1) << np.uint64(column & 63)
-                    tiers[column >> 12] |= np.uint64(1) << np.uint64((column >> 6) & 63)
-        for tier in range(tiers.size):
-            upper = tiers[tier]
-            tiers[tier] = 0
-            while upper:
-                cell = 64 * tier + _lowest_bit(upper)
-                upper &= upper - np.uint64(1)
-                lower = bits[cell]
-                bits[cell] = 0
-                while lower:
-                    column = 64 * cell + _lowest_bit(lower)
-                    lower &= lower - np.uint64(1)
-                    indices[at] = column
-                    amounts[at] = counts[column]
-                    counts[column] = 0
-                    at += 1
-        ends[text_number] = at
-    cursor[0] = at
-
-
-@_compiled
-def weigh(indptr: Any, indices: Any, amounts: Any, factors: Any, norm: Any, out: Any) -> Any:
-    """Fill ``out`` with tf times idf, each row divided by its norm, in scikit-learn's order of operations.
-
-    Args:
-        indptr: where each row begins; indices: columns; amounts: counts.
-        factors: (tf weight by count, idf by column or of size 0 for none), both of out's type.
-        norm: 0 for none, 1 for l1, 2 for l2.
-        out: float64 or float32, as long as indices.
-    """
-    by_count, idf = factors
-    for row in range(indptr.size - 1):
-        total = 0.0
-        for k in range(indptr[row], indptr[row + 1]):
-            value = by_count[amounts[k]]
-            if idf.size:
-                value = value * idf[indices[k]]
-            out[k] = value
-            total += abs(value) if norm == 1 else value * value
-        if norm and total != 0.0:
-            total = total if norm == 1 else np.sqrt(total)
-            for k in range(indptr[row], indptr[row + 1]):
-                out[k] = out[k] / total
-
-
-@_inlined
-def tally_columns(ids: Any, first: Any, last: Any, columns: Any, found: Any, counts: Any) -> Any:
-    """Distinct columns and their counts of the n-grams ``ids[:, first:last]``, in order of appearance.
-
-    ``found`` and ``counts`` are int32 of the same power-of-two size, more than the n-grams; found is all -1.
-    """
+@inlined
+def _distinct(ids: Any, last: Any, columns: Any, found: Any, counts: Any) -> Any:
     mask = found.size - 1
     for level in range(ids.shape[0]):
-        for k in range(first, last):
+        for k in range(last):
             number = ids[level, k]
             column = columns[number] if number >= 0 else -1
             if column >= 0:
@@ -433,57 +299,68 @@ def tally_columns(ids: Any, first: Any, last: Any, columns: Any, found: Any, cou
                 counts[slot] += 1
 
 
-@_compiled
-def score(text: Any, bounds: Any, vocabulary: Any, model: Any, out: Any) -> Any:
+@inlined
+def _add_up(cells: Any, factors: Any, weights: Any, settings: Any, row: Any) -> Any:
+    found, counts = cells
+    by_count, idf = factors
+    norm, binary, sublinear = settings
+    total = 0.0
+    for slot in range(found.size):
+        column = found[slot]
+        if column < 0:
+            continue
+        found[slot] = -1
+        amount = 1 if binary else counts[slot]
+        if amount < by_count.size:
+            value = by_count[amount]
+        else:
+            value = 1.0 + np.log(amount) if sublinear else np.float64(amount)
+        if idf.size:
+            value *= idf[column]
+        total += abs(value) if norm == 1 else value * value
+        for k in range(row.size):
+            row[k] += value * weights[column, k]
+    if norm and total != 0.0:
+        row /= total if norm == 1 else np.sqrt(total)
+
+
+@compiled
+def score(texts: Any, vocabulary: Any, factors: Any, model: Any, settings: Any, out: Any) -> Any:
     """Decision values of a linear model over TF-IDF, without a matrix in between.
 
     Args:
-        text, bounds: the texts, as for scan.
-        vocabulary: (Alphabet, WordTable, PairTable, columns by n-gram, tf weight by count, idf or size 0).
-        model: (weights float64 (columns, classes), intercept float64 (classes,), levels, least words, norm code,
-            binary).
+        texts: as for scan.
+        vocabulary: (Alphabet, WordTable, PairTable, int32 column of each n-gram or -1).
+        factors: (float64 tf weight by count, for small counts; float64 idf by column, of size 0 for none).
+        model: (weights float64 (columns, classes), intercept float64 (classes,)).
+        settings: (least words of a term, most words, norm as for weigh, binary, sublinear).
         out: float64 (texts, classes).
     """
-    letters, words, pairs, columns, by_count, idf = vocabulary
-    weights, intercept, levels, least, norm, binary = model
-    out[:] = intercept
+    text, bounds, plain = texts
+    letters, words, pairs, columns = vocabulary
+    weights, intercept = model
+    least, levels, norm, binary, sublinear = settings
     tokens = np.zeros(2, np.int64)
-    scan_state = np.zeros(3, np.int64)
-    scan_state[1] = -1
-    pair_state = np.zeros(2, np.int64)
+    learn_nothing = np.array([0, -1, 0])
     longest = 1
     for number in range(bounds.size - 1):
         longest = max(longest, bounds[number + 1] - bounds[number])
     ids = np.empty((levels, longest), np.int32)
-    size = 64
-    while size < 2 * longest * (levels - least + 1):
-        size *= 2
-    found = np.full(size, -1, np.int32)
-    counts = np.empty(size, np.int32)
+    found = np.full(1024, -1, np.int32)
+    counts = np.empty(1024, np.int32)
+    row = np.empty(intercept.size)
     for number in range(bounds.size - 1):
-        scan_state[0] = 0
-        scan(text, bounds[number : number + 2], letters, words, ids[0], tokens, scan_state)
+        one = (text, bounds[number : number + 2], plain[number : number + 1])
+        scan(one, letters, words, ids[0], tokens, learn_nothing)
         for level in range(1, levels):
-            pair_state[0] = 0
-            extend(ids, level, tokens, pairs, True, pair_state)
+            extend(ids, level, tokens, pairs, True, learn_nothing)
         size = 64
         while size < 2 * tokens[1] * (levels - least + 1):
             size *= 2
-        tally_columns(ids[least - 1 :], 0, tokens[1], columns, found[:size], counts[:size])
-        total = 0.0
-        row = np.zeros(out.shape[1])
-        for slot in range(size):
-            column = found[slot]
-            if column < 0:
-                continue
-            found[slot] = -1
-            amount = 1 if binary else counts[slot]
-            value = by_count[amount] if amount < by_count.size else 1.0 + np.log(amount)
-            if idf.size:
-                value *= idf[column]
-            total += abs(value) if norm == 1 else value * value
-            for k in range(row.size):
-                row[k] += value * weights[column, k]
-        if norm and total != 0.0:
-            row /= total if norm == 1 else np.sqrt(total)
-        out[number] += row
+        if size > found.size:
+            found = np.full(size, -1, np.int32)
+            counts = np.empty(size, np.int32)
+        _distinct(ids[least - 1 :], tokens[1], columns, found[:size], counts[:size])
+        row[:] = 0.0
+        _add_up((found[:size], counts[:size]), factors, weights, (norm, binary, sublinear), row)
+        out[number] = row + intercept

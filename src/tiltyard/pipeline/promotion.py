@@ -11,7 +11,8 @@ import numpy as np
 
 from tiltyard.data import Dataset
 from tiltyard.data.content import content_keys
-from tiltyard.evaluation import compare_paired
+from tiltyard.errors import DataError
+from tiltyard.evaluation import Comparison, compare_bootstrap, compare_paired, get_metric, judged
 from tiltyard.ledger import Event, Ledger
 from tiltyard.pipeline.steps import Answers, answer, evaluate_answers
 from tiltyard.project import Project
@@ -38,7 +39,11 @@ class Promotion:
     @property
     def status(self) -> str:
         """One line for people."""
-        return "Set as champion" if self.verdict.promoted else f"Not promoted ({self.verdict.summary})"
+        return (
+            "Set as champion"
+            if self.verdict.promoted
+            else f"Not promoted ({self.verdict.reason}): {self.verdict.summary}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -125,6 +130,18 @@ def point_alias(stage: Stage, name: str, *, version: str, alias: str, reason: st
     return before
 
 
+def _compare(metric: str, rows: Dataset, theirs: Answers, mine: Answers, project: Project) -> Comparison:
+    truth = rows.labels.to_numpy(dtype=str)
+    if metric == "accuracy":
+        return compare_paired(truth, theirs.labels, mine.labels)
+    classes = tuple(sorted({*theirs.classes, *mine.classes}))
+    facts = [
+        judged(truth, answers.labels, answers.widened(classes), classes, project.data.positive)
+        for answers in (theirs, mine)
+    ]
+    return compare_bootstrap(get_metric(metric), facts[0], facts[1], seed=project.training.random_state)
+
+
 def _judge(stage: Stage, project: Project, champion: VersionInfo | None, answers: Answers, test: Dataset) -> Verdict:
     metric = project.training.metric
     if champion is None:
@@ -134,13 +151,19 @@ def _judge(stage: Stage, project: Project, champion: VersionInfo | None, answers
     # Rows that the champion was trained on say nothing about it; by the content split there are none, but the
     # split of the project file may have changed since.
     common = ~np.isin(content_keys(test.inputs), package.training_keys)
-    judged = test.take(common)
+    if not common.any():
+        raise DataError(
+            f"The champion, version {champion.version}, was trained on every one of the {len(test):,} test rows.",
+            next_step="Set the split back to what it was, add new rows, or set the alias by hand: tiltyard set-alias",
+            code="promotion.no-common-rows",
+        )
+    rows = test.take(common)
     mine = answers.take(common)
-    theirs = answer(package.pipeline, judged.inputs)
+    theirs = answer(package.pipeline, rows.inputs)
     return judge(
         project.promotion,
-        evaluate_answers(mine, judged, project),
-        evaluate_answers(theirs, judged, project),
-        compare_paired(judged.labels.to_numpy(dtype=str), theirs.labels, mine.labels),
+        evaluate_answers(mine, rows, project),
+        evaluate_answers(theirs, rows, project),
+        _compare(metric, rows, theirs, mine, project),
         metric=metric,
     )

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pandas as pd
 
 from tiltyard.data import Dataset, Split
 from tiltyard.data.content import content_keys
 from tiltyard.evaluation import Evaluation, plot_confusion_matrix, plot_per_class, plot_reliability
-from tiltyard.pipeline.steps import Answers, TrainedModel
+from tiltyard.pipeline.steps import Answers, TrainedModel, Trial
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker, Samples, VersionCard, write_package
 
@@ -36,14 +36,10 @@ class Recorded:
 
 
 def record_run(
-    tracker: ExperimentTracker,
-    project: Project,
-    split: Split,
-    model: TrainedModel,
-    answers: Answers,
-    evaluation: Evaluation,
+    tracker: ExperimentTracker, project: Project, trial: Trial, *, trusted_types: tuple[str, ...] = ()
 ) -> Recorded:
     """Log parameters, data, metrics, plots and the packaged model as one MLflow run."""
+    split, model, answers, evaluation = trial.split, trial.model, trial.answers, trial.evaluation
     with tracker.start_run(run_name=model.candidate.name) as run:
         tracker.log_params(run_params(project, split, model))
         tracker.log_dataset(split.train, "training")
@@ -64,9 +60,9 @@ def record_run(
             write_package(
                 package,
                 model.pipeline,
-                _card(project, split.train, model, evaluation),
-                _samples(split.test, answers),
+                _card(project, trial),
                 training_keys=content_keys(split.train.inputs),
+                trusted_types=trusted_types,
             )
             model_uri = tracker.log_package(package, MODEL_ARTIFACT)
         return Recorded(run.run_id, model_uri)
@@ -107,22 +103,39 @@ def _hyperparameters(model: TrainedModel) -> Mapping[str, Any]:
     return {name: value for name, value in values.items() if "__" in name and isinstance(value, simple)}
 
 
-def _card(project: Project, train: Dataset, model: TrainedModel, evaluation: Evaluation) -> VersionCard:
+def _card(project: Project, trial: Trial) -> VersionCard:
+    train = trial.split.train
     return VersionCard(
         model_name=project.model_name,
         task=project.task,
-        candidate=model.candidate.name,
-        classes=model.classes,
+        candidate=trial.model.candidate.name,
+        classes=trial.model.classes,
         positive=project.data.positive,
-        metrics=dict(evaluation.metrics),
+        columns=_columns(train.inputs),
+        metrics=dict(trial.evaluation.metrics),
         data_fingerprint=train.fingerprint,
         train_rows=len(train),
         created_at=datetime.now(UTC),
+        samples=_samples(trial.split.test, trial.answers),
     )
+
+
+def _columns(inputs: pd.Series | pd.DataFrame) -> dict[str, str]:
+    if isinstance(inputs, pd.Series):
+        return {"text": "str"}
+    return {str(name): str(dtype) for name, dtype in inputs.dtypes.items()}
 
 
 def _samples(test: Dataset, answers: Answers) -> Samples:
     """The first rows of the test side, with the answers given at training."""
-    chosen = np.zeros(len(test), dtype=np.bool_)
-    chosen[:SAMPLE_ROWS] = True
-    return Samples(inputs=test.take(chosen).inputs, probabilities=answers.probabilities[chosen])
+    rows = test.inputs.head(SAMPLE_ROWS)
+    if isinstance(rows, pd.Series):
+        inputs: list[dict[str, Any]] = [{"text": text} for text in rows]
+    else:
+        # JSON knows no NaN; a gap is null, as a caller would send it.
+        plain = rows.astype(object).where(rows.notna(), None).to_dict(orient="records")
+        inputs = [{str(name): value for name, value in row.items()} for row in plain]
+    return Samples(
+        inputs=tuple(inputs),
+        probabilities=tuple(tuple(map(float, row)) for row in answers.probabilities[: len(rows)]),
+    )

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from tiltyard.data import Dataset
+from tiltyard.data import Dataset, Split
 from tiltyard.evaluation import Evaluation, evaluate
 from tiltyard.models import Candidate, CandidateScore, rank_candidates
 from tiltyard.project import Project
@@ -63,6 +63,29 @@ class Answers:
         """The answers where ``chosen`` (n booleans) is true."""
         return Answers(self.labels[chosen], self.probabilities[chosen], self.classes)
 
+    def widened(self, classes: tuple[str, ...]) -> NDArray[np.float64]:
+        """The probabilities with a column for each of ``classes``; a label that is not known here has 0."""
+        widened = np.zeros((len(self.labels), len(classes)))
+        widened[:, [classes.index(label) for label in self.classes]] = self.probabilities
+        return widened
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A fitted candidate, judged.
+
+    Attributes:
+        split: the rows that taught and the rows that judged.
+        model: the fitted candidate.
+        answers: what it said about the test rows.
+        evaluation: how that compares with the truth.
+    """
+
+    split: Split
+    model: TrainedModel
+    answers: Answers
+    evaluation: Evaluation
+
 
 def train_model(
     candidates: Sequence[Candidate],
@@ -104,3 +127,9 @@ def evaluate_answers(answers: Answers, test: Dataset, project: Project) -> Evalu
         classes=answers.classes,
         positive=project.data.positive,
     )
+
+
+def evaluate_model(model: TrainedModel, split: Split, project: Project) -> Trial:
+    """Judge a fitted candidate on the test side."""
+    answers = answer(model.pipeline, split.test.inputs)
+    return Trial(split, model, answers, evaluate_answers(answers, split.test, project))

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tiltyard.data import Dataset, Split, load_dataset, split_dataset
-from tiltyard.evaluation import Evaluation
+from tiltyard.evaluation import get_metric
 from tiltyard.ledger import Event
 from tiltyard.models import candidates_of
 from tiltyard.pipeline.promotion import Promotion, Stage, challenge
 from tiltyard.pipeline.recording import Recorded, record_run
 from tiltyard.pipeline.runner import Runner
-from tiltyard.pipeline.steps import TrainedModel, answer, evaluate_answers, train_model
+from tiltyard.pipeline.steps import Trial, evaluate_model, train_model
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker, VersionInfo
 
@@ -26,19 +26,13 @@ class TrainingOutcome:
     Attributes:
         run_id: the MLflow run.
         version: the registered version.
-        evaluation: how it did on the test rows.
-        model: the fitted candidate.
-        train: the rows that taught.
-        test: the rows that judged.
+        trial: the fitted candidate and how it did on the test rows.
         promotion: how its attempt to become champion went; None if it was not asked to try.
     """
 
     run_id: str
     version: VersionInfo
-    evaluation: Evaluation
-    model: TrainedModel
-    train: Dataset
-    test: Dataset
+    trial: Trial
     promotion: Promotion | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -47,12 +41,12 @@ class TrainingOutcome:
             "run_id": self.run_id,
             "model_name": self.version.name,
             "model_version": self.version.version,
-            "candidate": self.model.candidate.name,
-            "metrics": dict(self.evaluation.metrics),
-            "train_rows": len(self.train),
-            "test_rows": len(self.test),
-            "num_features": self.model.num_features,
-            "fit_seconds": self.model.seconds,
+            "candidate": self.trial.model.candidate.name,
+            "metrics": dict(self.trial.evaluation.metrics),
+            "train_rows": len(self.trial.split.train),
+            "test_rows": len(self.trial.split.test),
+            "num_features": self.trial.model.num_features,
+            "fit_seconds": self.trial.model.seconds,
             "status": self.promotion.status if self.promotion else "Registered",
             "promotion": self.promotion.to_dict() if self.promotion else None,
         }
@@ -80,6 +74,7 @@ def train(
     Raises:
         TiltyardError: the data, the project or a service stands in the way; a run that had begun is marked failed.
     """
+    metric = get_metric(project.training.metric)  # a misspelt metric is told before the work, not after
     recipes = candidates_of(tuple(candidates or project.training.candidates), project.task)
     dataset = runner.run("load-data", lambda: load_dataset(project), _describe_data)
     split = runner.run("split-data", lambda: split_dataset(dataset, project.split, project.data.time), _describe_split)
@@ -88,44 +83,44 @@ def train(
         lambda: train_model(recipes, split.train, project, runner.say),
         lambda model: model.candidate.title,
     )
-    answers, evaluation = runner.run(
+    trial = runner.run(
         "evaluate-model",
-        lambda: _evaluate(model, split.test, project),
-        lambda result: f"{project.training.metric} {result[1].metrics.get(project.training.metric, float('nan')):.4f}",
+        lambda: evaluate_model(model, split, project),
+        lambda trial: f"{metric.title.lower()} {trial.evaluation.metrics.get(metric.name, float('nan')):.4f}",
     )
     recorded = runner.run(
         "log-mlflow",
-        lambda: record_run(tracker, project, split, model, answers, evaluation),
+        lambda: record_run(tracker, project, trial, trusted_types=stage.trusted_types),
         lambda run: f"run {run.run_id}",
     )
     info = runner.run(
         "register-model",
-        lambda: _register(stage, project, model, recorded, dataset),
+        lambda: _register(stage, project, trial, recorded),
         lambda version: f"{version.name} version {version.version}",
     )
     promotion = None
     if promote:
         promotion = runner.run(
-            "promote-model", lambda: challenge(stage, project, info, answers, split.test), lambda result: result.status
+            "promote-model",
+            lambda: challenge(stage, project, info, trial.answers, split.test),
+            lambda result: "now champion" if result.verdict.promoted else "not promoted",
         )
-    return TrainingOutcome(recorded.run_id, info, evaluation, model, split.train, split.test, promotion)
+    return TrainingOutcome(recorded.run_id, info, trial, promotion)
 
 
-def _evaluate(model: TrainedModel, test: Dataset, project: Project) -> tuple[Any, Evaluation]:
-    answers = answer(model.pipeline, test.inputs)
-    return answers, evaluate_answers(answers, test, project)
-
-
-def _register(stage: Stage, project: Project, model: TrainedModel, recorded: Recorded, dataset: Dataset) -> VersionInfo:
+def _register(stage: Stage, project: Project, trial: Trial, recorded: Recorded) -> VersionInfo:
+    candidate = trial.model.candidate
+    train = trial.split.train
     info = stage.registry.register_model(
         recorded.model_uri,
         project.model_name,
-        f"{model.candidate.title}; {len(dataset):,} rows of {dataset.source}",
+        f"{candidate.title}; trained on {len(train):,} rows of {train.source}",
         tags={
-            "tiltyard.candidate": model.candidate.name,
-            "tiltyard.data_fingerprint": dataset.fingerprint,
+            "tiltyard.candidate": candidate.name,
+            "tiltyard.data_fingerprint": train.fingerprint,
             "tiltyard.project": project.name,
         },
+        metrics=trial.evaluation.metrics,
         run_id=recorded.run_id,
     )
     stage.ledger.append(
@@ -134,8 +129,8 @@ def _register(stage: Stage, project: Project, model: TrainedModel, recorded: Rec
             subject=f"{info.name}/{info.version}",
             at=datetime.now(UTC),
             actor=stage.actor,
-            reason=f"trained as {model.candidate.name}",
-            evidence={"run_id": recorded.run_id, "data_fingerprint": dataset.fingerprint},
+            reason=f"trained as {candidate.name}",
+            evidence={"run_id": recorded.run_id, "data_fingerprint": train.fingerprint},
         )
     )
     return info

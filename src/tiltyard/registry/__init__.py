@@ -1,1 +1,25 @@
-"""registry"""
+"""Runs, versions and promotion: MLflow behind explicit clients, safe packages, gates."""
+
+from tiltyard.registry.gates import GateResult, Verdict, judge
+from tiltyard.registry.manifest import Manifest, Samples, VersionCard
+from tiltyard.registry.models import ModelRegistry
+from tiltyard.registry.packaging import Package, read_package, write_package
+from tiltyard.registry.ports import Registry, VersionInfo
+from tiltyard.registry.tracking import ActiveRun, ExperimentTracker
+
+__all__ = [
+    "ActiveRun",
+    "ExperimentTracker",
+    "GateResult",
+    "Manifest",
+    "ModelRegistry",
+    "Package",
+    "Registry",
+    "Samples",
+    "Verdict",
+    "VersionCard",
+    "VersionInfo",
+    "judge",
+    "read_package",
+    "write_package",
+]

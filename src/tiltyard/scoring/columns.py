@@ -111,7 +111,7 @@ def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         return False
     # A gap may come as NaN from Python callers; JSON has null.
-    return bool(-_LARGEST <= value <= _LARGEST) or math.isnan(value)
+    return bool(-_LARGEST <= value <= _LARGEST) or _is_gap(value)
 
 
 def _is_time(value: Any) -> bool:
@@ -137,7 +137,7 @@ def _is_boolean(value: Any) -> bool:
 
 
 def _is_gap(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    return value is None or (isinstance(value, float | np.floating) and math.isnan(value))
 
 
 _ACCEPTS: dict[Kind, Callable[[Any], bool]] = {

@@ -35,7 +35,7 @@ def refuse(problems: Sequence[InputProblem]) -> InputError:
     shown = "; ".join(str(problem) for problem in problems[:SHOWN])
     more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
     return InputError(
-        f"{shown[0].upper()}{shown[1:]}{more}.",
+        f"{shown[0].upper()}{shown[1:]}{more}.".replace("?.", "?"),
         next_step="Correct the input; GET /model-info names the fields that the model knows and their types.",
         problems=tuple(problems),
     )

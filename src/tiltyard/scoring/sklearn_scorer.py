@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,10 @@ from tiltyard.errors import ArtifactError
 from tiltyard.project import Task
 from tiltyard.scoring.columns import Columns
 from tiltyard.scoring.problems import InputProblem, refuse
-from tiltyard.scoring.scorer import Scores
+from tiltyard.scoring.scorer import Scorer, Scores
+
+if TYPE_CHECKING:
+    from tiltyard.registry.packaging import Package
 
 
 class SklearnScorer:
@@ -90,6 +93,16 @@ class SklearnScorer:
 
     def _probabilities(self, batch: list[str] | pd.DataFrame) -> NDArray[np.float64]:
         return np.asarray(self._pipeline.predict_proba(batch), dtype=np.float64)
+
+
+def make_scorer(package: Package) -> Scorer:
+    """The scorer that answers for a verified version.
+
+    Raises:
+        ArtifactError: the version's model gives no probabilities.
+    """
+    manifest = package.manifest
+    return SklearnScorer(package.pipeline, manifest.task, manifest.columns)
 
 
 def _text_problems(position: int, item: Mapping[str, Any]) -> list[InputProblem]:

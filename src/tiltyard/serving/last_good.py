@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import tempfile
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.serving.version import ServedVersion
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A version that answered on this host, and the folder of its files."""
+
+    info: VersionInfo
+    folder: Path
 
 
 class LastGood:
@@ -27,15 +36,13 @@ class LastGood:
 
     def remember(self, version: ServedVersion) -> None:
         """Write down a version that answers now; a reader sees the old file or the new one, never a half."""
-        content = json.dumps(
-            {"folder": str(version.folder), "info": asdict(version.info)}, default=str, indent=1
-        )
+        content = _FORMAT.dump_json(Remembered(version.info, version.folder), indent=1)
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self._file.parent, prefix=f".{self._file.name}-")
             temporary = Path(name)
             try:
-                with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                with os.fdopen(handle, "wb") as stream:
                     stream.write(content)
                     stream.flush()
                     os.fsync(stream.fileno())
@@ -47,13 +54,15 @@ class LastGood:
             # The version answers all the same; only a restart without the registry would miss it.
             log.warning("The last good version could not be noted in %s: %s", self._file, error)
 
-    def recall(self) -> tuple[VersionInfo, Path] | None:
+    def recall(self) -> Remembered | None:
         """What was remembered; None if nothing was, or if it cannot be read."""
         try:
-            content = json.loads(self._file.read_text(encoding="utf-8"))
-            return VersionInfo(**_restored(content["info"])), Path(content["folder"])
+            return _FORMAT.validate_json(self._file.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError) as error:
             log.warning("%s cannot be read: %s", self._file, error)
             return None
+
+
+_FORMAT = TypeAdapter(Remembered)

@@ -20,8 +20,7 @@ from tiltyard.ledger.records import Event
 from tiltyard.project import Task
 from tiltyard.registry.packaging import read_package
 from tiltyard.registry.ports import Registry, VersionInfo
-from tiltyard.scoring import Scorer
-from tiltyard.scoring.sklearn_scorer import make_scorer
+from tiltyard.scoring import make_scorer
 from tiltyard.serving.last_good import LastGood
 from tiltyard.serving.trial import try_version
 from tiltyard.serving.version import ServedVersion
@@ -125,16 +124,18 @@ class LiveModel:
         """Look up the alias, and let its version take over if it is another one and is good.
 
         Never raises. The version that answers goes on answering while another is prepared, and if that one
-        is refused, if the alias is gone, or if the registry is away. If nothing answers yet, the last version
-        that was good on this host does.
+        is refused, if the alias is gone, or if the registry is away. If nothing answers yet and the alias'
+        version cannot, the last version that was good on this host does.
 
         Args:
             force: try a version again that was refused before and has not changed since.
         """
         with self._lock:
             self._latest = self._look(force=force)
-            if self._current is None and self._latest.error is not None:
-                self._resume(self._latest.error)
+            error = self._latest.error
+            # Where the registry says that there is no champion, an old copy has no right to be one.
+            if self._current is None and error is not None and not isinstance(error, NotFoundError):
+                self._resume(error)
             return self._latest
 
     def _look(self, *, force: bool) -> Refresh:
@@ -169,7 +170,7 @@ class LiveModel:
                 next_step="Set the alias to a version of this project.",
                 code="artifact.other-task",
             )
-        scorer: Scorer = make_scorer(package)
+        scorer = make_scorer(package)
         evidence = try_version(scorer, package.manifest)
         version = ServedVersion(scorer, info, package.manifest, self.served.alias, folder, _now())
         return version, evidence
@@ -207,11 +208,10 @@ class LiveModel:
         found = self._last_good.recall()
         if found is None:
             return
-        info, folder = found
         try:
-            version, evidence = self._prepare(info, folder)
+            version, evidence = self._prepare(found.info, found.folder)
         except Exception as failure:  # noqa: BLE001 - no worse off than before
-            log.warning("The last good version in %s cannot be used: %s", folder, failure)
+            log.warning("The last good version in %s cannot be used: %s", found.folder, failure)
             return
         self._take_over(version, evidence, f"the last good version on this host, because: {error.message}")
 

@@ -124,7 +124,7 @@ def _check_media_type(request: Request) -> None:
     kind = given.partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise RequestError(
-            f"The body's Content-Type is {given or 'not given'!r}, and only JSON is taken.",
+            f"The Content-Type is {given!r}, and only JSON is taken." if given else "The Content-Type is missing.",
             status=415,
             code="request.media-type",
             next_step="Send the header Content-Type: application/json.",
@@ -164,9 +164,7 @@ def _only_value(content: Any, key: str) -> Any:
             errors=[FieldProblem("", f"has to be an object, and is {_kind(content)}")],
         )
     unknown = [name[:_LONGEST_NAME] for name in content if name != key][:_SHOWN]
-    problems = [
-        FieldProblem(name, f"is not known here.{nearest(name, [key])}".rstrip(".")) for name in unknown
-    ]
+    problems = [FieldProblem(name, f"is not known here.{nearest(name, [key])}".rstrip(".")) for name in unknown]
     if key not in content:
         problems.insert(0, FieldProblem(key, "is missing"))
     if problems:
@@ -201,9 +199,9 @@ def _invalid(shape: Shape, problems: Sequence[FieldProblem], *, code: str = Inpu
 
 
 def _sentence(problems: Sequence[FieldProblem]) -> str:
-    first = problems[0]
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"'{first.field}' {first.message}{more}."
+    shown = "; ".join(f"'{item.field}' {item.message}" for item in problems[:3])
+    more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+    return f"{shown}{more}." if more or not shown.endswith("?") else shown
 
 
 def _place(shape: Shape, position: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tiltyard.errors import ArtifactError
-from tiltyard.registry.packaging import Manifest
+from tiltyard.registry.manifest import Manifest
 from tiltyard.scoring import Scorer
 
 # Far above what the order of a sum can do (1e-13), far below what another library version does.

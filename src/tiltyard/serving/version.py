@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from tiltyard.registry.packaging import Manifest
+from tiltyard.registry.manifest import Manifest
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.scoring import Scorer
+from tiltyard.scoring.columns import Columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +31,8 @@ class ServedVersion:
     alias: str
     folder: Path
     since: datetime
+
+    @property
+    def columns(self) -> Columns | None:
+        """The features that a table model knows; None for text."""
+        return None if self.manifest.task == "text-classification" else Columns(self.manifest.columns)

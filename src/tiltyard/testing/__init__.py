@@ -4,5 +4,6 @@ The suites need pytest and hypothesis and are imported by their own names: ``til
 """
 
 from tiltyard.testing.ledger import MemoryLedger
+from tiltyard.testing.records import NOON, make_event, make_prediction
 
-__all__ = ["MemoryLedger"]
+__all__ = ["NOON", "MemoryLedger", "make_event", "make_prediction"]

@@ -25,6 +25,8 @@ from tiltyard.ledger.codec import (
 from tiltyard.ledger.selection import check_filters
 from tiltyard.ledger.stats import Tally, summarise
 
+_ALWAYS = range(-(2**62), 2**62)
+
 
 class MemoryLedger:
     """A ``Ledger`` for tests: it refuses and answers like the one in SQL, and is durable in nothing."""
@@ -104,9 +106,9 @@ class MemoryLedger:
     ) -> Iterator[Label]:
         """Labels by the time they were reported; see ``Ledger.labels``."""
         of_project = {found.id for found in self._select(check_filters(project=project))}
+        window = _window(since, until)
         rows = self._all_labels() if superseded else self._counting()
-        meant = [row for row in rows if row[0] in of_project and _within(row[1], since, until)]
-        return map(decode_label, meant)
+        return (decode_label(row) for row in rows if row[0] in of_project and row[1] in window)
 
     def append(self, event: Event) -> Event:
         """Add a decision to the end of the chain; see ``Ledger.append``."""
@@ -123,12 +125,13 @@ class MemoryLedger:
         """The decisions in the order they were appended; see ``Ledger.events``."""
         about = None if subject is None else check_text("subject", subject)
         of_kind = None if kind is None else check_text("kind", kind)
+        window = _window(since, None)
         meant = [
             row
             for row in self._events
             if (about is None or row["subject"] == about or row["subject"].startswith(f"{about}/"))
             and (of_kind is None or row["kind"] == of_kind)
-            and _within(row["at_us"], since, None)
+            and row["at_us"] in window
         ]
         return map(decode_event, meant)
 
@@ -154,14 +157,14 @@ class MemoryLedger:
         """All predictions that are meant, in order; the limit is left to the caller."""
         named = {name: meant.get(name) for name in ("project", "version", "route", "key")}
         wanted = {name: check_text(name, str(value)) for name, value in named.items() if value is not None}
-        since, until = meant.get("since"), meant.get("until")
+        window = _window(meant.get("since"), meant.get("until"))
         with self._lock:
             held = [decode_prediction(row) for row in self._predictions.values()]
         found = [
             prediction
             for prediction in held
             if all(getattr(prediction, name) == value for name, value in wanted.items())
-            and _within(to_micros(prediction.at), since, until)
+            and to_micros(prediction.at) in window
         ]
         return sorted(
             found,
@@ -178,6 +181,7 @@ class MemoryLedger:
         return sorted(newest.values(), key=lambda row: (row[1], self._labels[row]))
 
 
-def _within(micros: int, since: datetime | None, until: datetime | None) -> bool:
-    after = since is None or micros >= to_micros(since, "since")
-    return after and (until is None or micros < to_micros(until, "until"))
+def _window(since: datetime | None, until: datetime | None) -> range:
+    """The microseconds from ``since`` until before ``until``."""
+    first = _ALWAYS.start if since is None else to_micros(since, "since")
+    return range(first, _ALWAYS.stop if until is None else to_micros(until, "until"))

@@ -22,9 +22,13 @@ Mask = NDArray[np.bool_]
 # A column of words counts as numbers from this share of readable cells on; the rest is then the finding.
 NUMBERS_FROM = 0.9
 _SAMPLE = 1000
+_UNIQUE = 0.95
+_LEAST_ROWS = 50
+_EXACT = 2.0**53  # from here on a float does not hold every whole number
 _TEXT_LENGTH = 40
 _TEXT_SPACES = 5
 _CODE_NUMBER = re.compile(r"[+-]?0\d")
+_ID_NAME = re.compile(r"(^|[_\s-])(id|uuid|guid|key|index|row|unnamed: 0)$|[a-z]I[dD]$|^ID$", re.ASCII)
 _ISO_TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
 
 
@@ -39,11 +43,11 @@ class Column:
         dtype: pandas' name of its type.
         missing: n booleans: None, NaN, NaT.
         blank: n booleans: text of white space only.
-        codes: for words and booleans, n positions in ``distinct``, -1 where missing; None for numbers and times.
+        codes: for words and booleans, n positions in ``distinct``, -1 where missing; empty for numbers and times.
         distinct: the distinct values, in order of appearance; numbers and times have none.
         counts: how often each distinct value occurs.
         numbers: n values as float, NaN where there is none; for numbers, booleans, times (seconds), and words
-            that are numbers.
+            of which some are numbers; empty for others.
         types: rows by type of value (``text``, ``number``, ``boolean``, ``time``, ``other``), where they are mixed.
         digests: n 64-bit digests of the cells, equal where the cells are equal.
     """
@@ -55,10 +59,10 @@ class Column:
     missing: Mask
     blank: Mask
     digests: Hashes
-    codes: NDArray[np.intp] | None = None
+    codes: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     distinct: Sequence[Any] = ()
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    numbers: NDArray[np.float64] | None = None
+    numbers: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     types: dict[str, int] = field(default_factory=dict)
 
     @cached_property
@@ -66,25 +70,58 @@ class Column:
         """Cells without a value: missing or blank."""
         return self.missing | self.blank
 
+    @property
+    def coded(self) -> bool:
+        """Whether it has codes."""
+        return len(self.codes) == len(self.missing)
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it has numbers."""
+        return len(self.numbers) == len(self.missing)
+
     @cached_property
     def ordered(self) -> NDArray[np.float64]:
         """The finite numbers, ascending."""
-        if self.numbers is None:
-            return np.zeros(0)
         return np.sort(self.numbers[np.isfinite(self.numbers)])
 
     @cached_property
     def different(self) -> int:
         """How many distinct values there are, gaps not counted."""
-        if self.codes is not None:
-            return sum(1 for value in self.distinct if str(value).strip())
-        digests = np.sort(self.digests[~self.missing])
-        return int(len(digests) > 0) + int(np.count_nonzero(digests[1:] != digests[:-1]))
+        if self.coded:
+            return len(self.distinct) - len(np.unique(self.codes[self.blank]))
+        ordered = self.ordered
+        if len(ordered) and max(-ordered[0], ordered[-1]) >= _EXACT and self.dtype.lower().startswith(("int", "uint")):
+            return len(np.unique(self.digests[~self.missing]))
+        steps = int(np.count_nonzero(ordered[1:] != ordered[:-1])) + int(len(ordered) > 0)
+        return steps + len(np.unique(self.numbers[np.isinf(self.numbers)]))
+
+    @property
+    def repetitions(self) -> NDArray[np.int64]:
+        """How often each distinct value occurs, in any order, missing cells left out."""
+        if self.coded:
+            return self.counts
+        edges = np.flatnonzero(np.append(True, self.ordered[1:] != self.ordered[:-1]))
+        return np.diff(np.append(edges, len(self.ordered))) if len(self.ordered) else np.zeros(0, dtype=np.int64)
+
+    @cached_property
+    def identifier(self) -> bool:
+        """Whether it merely tells rows apart, such as a number given to each."""
+        present = int(np.count_nonzero(~self.gaps))
+        if present < _LEAST_ROWS or self.kind in ("text", "time", "boolean", "empty"):
+            return False
+        if self.different < _UNIQUE * present or self.kind == "category":
+            return self.different >= _UNIQUE * present
+        ordered = self.ordered
+        if len(ordered) < present or not bool((ordered == np.floor(ordered)).all()):
+            return False
+        counting = self.different == present and float(ordered[-1] - ordered[0]) == present - 1
+        return counting or bool(_ID_NAME.search(self.name) or _ID_NAME.search(self.name.lower()))
 
     @property
     def as_words(self) -> bool:
         """Whether numbers are written as text."""
-        return self.kind == "number" and self.codes is not None
+        return self.kind == "number" and self.coded
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +185,17 @@ def read_column(values: pd.Series, name: str, role: Role = "feature") -> Column:
     return _objects(values, name, role, missing)
 
 
+def type_name(value: Any) -> str:
+    """``text``, ``number``, ``boolean``, ``time`` or ``other``."""
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, bool | np.bool_):
+        return "boolean"
+    if hasattr(value, "isoformat"):
+        return "time"
+    return "number" if hasattr(value, "__float__") else "other"
+
+
 def _booleans(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
     codes = np.where(missing, -1, values.to_numpy(dtype=np.float64, na_value=np.nan) == 1.0).astype(np.intp)
     return _coded(name, role, "boolean", str(values.dtype), codes, [False, True])
@@ -181,8 +229,9 @@ def _seconds(times: pd.Series) -> NDArray[np.float64]:
 
 def _objects(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
     codes, distinct = _factorised(values)
-    types = _types(distinct, codes)
     dtype = str(values.dtype)
+    words_only = isinstance(values.dtype, pd.StringDtype)
+    types = {"text": len(codes) - int(missing.sum())} if words_only and distinct else _types(distinct, codes)
     if role == "label":
         codes, distinct = _labels(codes, distinct)
         return _coded(name, role, "category", dtype, codes, distinct, types=types)
@@ -202,12 +251,13 @@ def _words(
 ) -> Column:
     """A column of words: numbers and times in disguise are told from categories and texts."""
     counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
-    filled = np.array([bool(str(value).strip()) for value in distinct], dtype=bool)
+    filled = ~_blanks(distinct)
     total = int(counts[filled].sum())
     table = _readings(distinct) if total else None
     kind: Kind = "category"
-    numbers = None
+    numbers = np.zeros(0)
     if table is not None:
+        # The last entry, which -1 picks, stands for missing cells.
         numbers = np.append(table, np.nan)[codes]
         if counts[filled & ~np.isnan(table)].sum() >= NUMBERS_FROM * total:
             kind = "number"
@@ -223,7 +273,7 @@ def _words(
 def _coded(
     name: str, role: Role, kind: Kind, dtype: str, codes: NDArray[np.intp], distinct: Sequence[Any], **more: Any
 ) -> Column:
-    blanks = np.array([isinstance(value, str) and not value.strip() for value in distinct] + [False], dtype=bool)
+    blanks = np.append(_blanks(distinct), False)
     counts = np.bincount(codes[codes >= 0], minlength=len(distinct)).astype(np.int64)
     missing = codes < 0
     blank = blanks[codes]
@@ -235,6 +285,12 @@ def _coded(
     return Column(
         name, role, kind, dtype, missing, blank, codes.astype(np.uint64), codes, tuple(distinct), counts, **more
     )
+
+
+def _blanks(distinct: Sequence[Any]) -> Mask:
+    """Which distinct values are text of white space only."""
+    blank = (isinstance(value, str) and (not value or value.isspace()) for value in distinct)
+    return np.fromiter(blank, dtype=bool, count=len(distinct))
 
 
 def _factorised(values: pd.Series) -> tuple[NDArray[np.intp], list[Any]]:
@@ -257,24 +313,14 @@ def _labels(codes: NDArray[np.intp], distinct: list[Any]) -> tuple[NDArray[np.in
 
 def _types(distinct: list[Any], codes: NDArray[np.intp]) -> dict[str, int]:
     """Rows by type of value, most frequent first."""
-    names = [_type_name(value) for value in distinct]
+    names = [type_name(value) for value in distinct]
     if len(set(names)) <= 1:
         return {names[0]: int(np.count_nonzero(codes >= 0))} if names else {}
     counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
-    totals = {name: 0 for name in names}
+    totals = dict.fromkeys(names, 0)
     for name, count in zip(names, counts, strict=True):
         totals[name] += int(count)
     return dict(sorted(totals.items(), key=lambda item: -item[1]))
-
-
-def _type_name(value: Any) -> str:
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, bool | np.bool_):
-        return "boolean"
-    if hasattr(value, "isoformat"):
-        return "time"
-    return "number" if hasattr(value, "__float__") else "other"
 
 
 def _readings(distinct: list[Any]) -> NDArray[np.float64] | None:

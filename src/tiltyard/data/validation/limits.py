@@ -15,18 +15,13 @@ class ValidationSection(Section):
     """How bad data may be before training stops. A value equal to its limit is still accepted."""
 
     max_missing: Portion = Field(
-        default=0.5, description="Largest share of missing cells in a column (for the label, none may be missing)."
+        default=0.95, description="Largest share of missing cells in a column (for the label, none may be missing)."
     )
     max_duplicates: Portion = Field(
         default=0.5, description="Largest share of rows that repeat an earlier row (for text: an earlier text)."
     )
-    max_contradictions: Portion = Field(
-        default=0.1, description="Largest share of rows whose inputs equal another row's and whose label does not."
-    )
     max_outliers: Portion = Field(default=0.25, description="Largest share of outliers in a column of numbers.")
-    max_garbage: Portion = Field(
-        default=0.05, description="Largest share of texts that are empty or not language."
-    )
+    max_garbage: Portion = Field(default=0.05, description="Largest share of texts that are empty or not language.")
     max_leakage: Portion = Field(
         default=0.99,
         description="Largest power of one column to tell the labels apart by itself: 0 is chance, 1 is perfect.",

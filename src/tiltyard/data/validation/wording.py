@@ -18,6 +18,11 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def agree(number: int, one: str, many: str) -> str:
+    """The form of a word that suits a number: 1 row ``repeats``, 2 rows ``repeat``."""
+    return one if number == 1 else many
+
+
 def percent(share: float) -> str:
     """A share as a percentage with as many digits as it needs: ``50%``, ``3.3%``, ``0.04%``."""
     value = share * 100
@@ -64,7 +69,7 @@ def figure(value: float) -> str:
     """A number with as many digits as a reader wants."""
     if value == int(value) and abs(value) < 1e12:
         return f"{int(value):,}"
-    return f"{value:.4g}"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
 def _shown(character: str) -> str:

@@ -1,0 +1,214 @@
+"""The fast text vectoriser beside scikit-learn's, on one core: time to fit, time to transform, peak memory.
+
+    python benchmarks/vectoriser.py --train reviews.parquet --json vectoriser.json
+
+Each round runs both, one after the other, on the same texts with the same settings, so that a busy machine slows both;
+the ratios are the medians over the rounds. Compiling is done before the first round and reported by itself. Memory
+is the peak of a process that reads the texts, fits and transforms, one process for each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sklearn
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "sentiment" / "data" / "reviews.csv"
+MEASURABLE = 5_000_000  # characters; fewer are repeated until they are so many
+SETTINGS: dict[str, Any] = {"ngram_range": (1, 2), "min_df": 2, "max_features": 200_000, "sublinear_tf": True}
+
+
+def main() -> None:
+    options = _options()
+    if options.peak:
+        _peak(options.peak, options)
+        return
+    _stay_on_one_core()
+    peaks = {name: _peak_in_a_process(name, options) for name in ("tiltyard", "scikit-learn")}
+    texts, about = _texts(options.train, options.text)
+    from tiltyard.models.vectoriser import warm_up  # noqa: PLC0415
+
+    compiling = warm_up()
+    rounds = [_round(texts) for _ in range(options.rounds)]
+    report = _report(rounds, peaks, compiling, about)
+    _show(report)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", type=Path, default=EXAMPLE, help="CSV or Parquet file (default: the example's data)")
+    parser.add_argument("--text", default="text", help="the text column (default: text)")
+    parser.add_argument("--rounds", type=int, default=3, help="paired runs (default: 3)")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--peak", choices=["tiltyard", "scikit-learn"], help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if not options.train.exists():
+        parser.error(f"{options.train} does not exist; name a file of texts with --train")
+    if options.rounds < 1:
+        parser.error("--rounds must be 1 at least")
+    return options
+
+
+def _texts(file: Path, column: str) -> tuple[list[str], str]:
+    import pyarrow.csv  # noqa: PLC0415
+    import pyarrow.parquet  # noqa: PLC0415
+
+    if file.suffix == ".parquet":
+        table = pyarrow.parquet.read_table(file)
+    else:
+        newlines = pyarrow.csv.ParseOptions(newlines_in_values=True)
+        table = pyarrow.csv.read_csv(file, parse_options=newlines)
+    if column not in table.column_names:
+        sys.exit(f"{file} has no column {column!r}; name the text column with --text: {', '.join(table.column_names)}")
+    texts = [str(text) for text in table[column].to_pylist() if text is not None]
+    size = sum(map(len, texts))
+    if not size:
+        sys.exit(f"{file} holds no text in column {column!r}")
+    times = -(-MEASURABLE // size)
+    about = f"{len(texts):,} texts of {size:,} characters from {file.name}"
+    if times > 1:
+        about += (
+            f", repeated {times} times to be measurable (a small vocabulary: not what a real corpus of this size has)"
+        )
+    return texts * times, about
+
+
+def _vectoriser(name: str) -> Any:
+    if name == "tiltyard":
+        from tiltyard.models.vectoriser import FastTfidfVectorizer  # noqa: PLC0415
+
+        return FastTfidfVectorizer(**SETTINGS)
+    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
+
+    return TfidfVectorizer(**SETTINGS)
+
+
+def _round(texts: list[str]) -> dict[str, float]:
+    seconds: dict[str, float] = {}
+    matrices: dict[str, Any] = {}
+    for name in ("tiltyard", "scikit-learn"):
+        vectoriser = _vectoriser(name)
+        seconds[f"{name} fit"], fitted = _timed(lambda vectoriser=vectoriser: vectoriser.fit_transform(texts))
+        del fitted
+        seconds[f"{name} transform"], matrices[name] = _timed(lambda vectoriser=vectoriser: vectoriser.transform(texts))
+    ours, theirs = matrices["tiltyard"], matrices["scikit-learn"]
+    if not (np.array_equal(ours.indices, theirs.indices) and np.array_equal(ours.data, theirs.data)):
+        sys.exit("The two matrices differ, so their times cannot be compared.")
+    return seconds
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    gc.collect()
+    begun = time.perf_counter()
+    result = work()
+    return time.perf_counter() - begun, result
+
+
+def _peak(name: str, options: argparse.Namespace) -> None:
+    _stay_on_one_core()
+    texts, _ = _texts(options.train, options.text)
+    before = _peak_mb()
+    vectoriser = _vectoriser(name)
+    matrix = vectoriser.fit_transform(texts)
+    del matrix
+    vectoriser.transform(texts)
+    print(json.dumps({"peak_mb": _peak_mb(), "texts_mb": before}))
+
+
+def _peak_in_a_process(name: str, options: argparse.Namespace) -> dict[str, float]:
+    command = [sys.executable, __file__, "--peak", name, "--train", str(options.train), "--text", options.text]
+    for _ in range(2 if name == "tiltyard" else 1):  # the first run may have to compile, which takes memory too
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
+
+
+def _peak_mb() -> float:
+    status = Path("/proc/self/status")
+    if status.exists():  # unlike ru_maxrss, not inherited from the process that started this one
+        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+def _stay_on_one_core() -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def _report(
+    rounds: list[dict[str, float]], peaks: dict[str, dict[str, float]], compiling: float, about: str
+) -> dict[str, Any]:
+    def ratio(step: str) -> float:
+        return statistics.median(one[f"scikit-learn {step}"] / one[f"tiltyard {step}"] for one in rounds)
+
+    return {
+        "fit_ratio": ratio("fit"),
+        "transform_ratio": ratio("transform"),
+        "memory_ratio": peaks["tiltyard"]["peak_mb"] / peaks["scikit-learn"]["peak_mb"],
+        "seconds": {name: statistics.median(one[name] for one in rounds) for name in rounds[0]},
+        "peaks": peaks,
+        "compile_or_load_seconds": compiling,
+        "rounds": len(rounds),
+        "data": about,
+        "settings": {name: str(value) for name, value in SETTINGS.items()},
+        "machine": _machine(),
+    }
+
+
+def _machine() -> str:
+    import numba  # noqa: PLC0415
+
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line for line in info.read_text(encoding="utf-8").splitlines() if line.startswith("model name")]
+        cpu = names[0].split(":", 1)[1].strip() if names else cpu
+    return (
+        f"{cpu}, {os.cpu_count()} cores of which one is used, {platform.system()}, Python {platform.python_version()}, "
+        f"scikit-learn {sklearn.__version__}, numba {numba.__version__}, numpy {np.__version__}"
+    )
+
+
+def _show(report: dict[str, Any]) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(title="TF-IDF of 1–2-grams, one core")
+    for heading in ("", "tiltyard", "scikit-learn", "ratio"):
+        table.add_column(heading, justify="right" if heading else "left")
+    seconds, peaks = report["seconds"], report["peaks"]
+    for step, ratio in (("fit", "fit_ratio"), ("transform", "transform_ratio")):
+        ours, theirs = seconds[f"tiltyard {step}"], seconds[f"scikit-learn {step}"]
+        label = "fit_transform" if step == "fit" else step
+        table.add_row(label, f"{ours:.2f} s", f"{theirs:.2f} s", f"{report[ratio]:.1f} times as fast")
+    ours, theirs = peaks["tiltyard"]["peak_mb"], peaks["scikit-learn"]["peak_mb"]
+    table.add_row("peak memory", f"{ours:.0f} MB", f"{theirs:.0f} MB", f"{report['memory_ratio']:.2f} of the memory")
+    ours, theirs = (peaks[name]["peak_mb"] - peaks[name]["texts_mb"] for name in ("tiltyard", "scikit-learn"))
+    table.add_row("  of which not the texts", f"{ours:.0f} MB", f"{theirs:.0f} MB", f"{ours / theirs:.2f}")
+    console = Console()
+    console.print(table)
+    console.print(f"Data: {report['data']}")
+    console.print(f"Median of {report['rounds']} paired rounds; the two matrices were equal to the bit in each.")
+    console.print(f"Before them, compiling (or loading what was compiled): {report['compile_or_load_seconds']:.1f} s.")
+    console.print(f"Machine: {report['machine']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""The console as an ASGI application: Dash on FastAPI, everything from this process, nothing from another host."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash.dependencies import ClientsideFunction
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+
+from tiltyard.console.delivery import PagePaths, SecureHeaders
+from tiltyard.console.pages import Page, Sources, all_pages, parts
+from tiltyard.errors import TiltyardError
+from tiltyard.ledger import Ledger
+from tiltyard.project import Project
+from tiltyard.registry import Registry
+
+ASSETS = Path(__file__).parent / "assets"
+
+log = logging.getLogger(__name__)
+
+_INDEX = """<!doctype html>
+<html lang="en">
+<head>
+{%metas%}
+<title>{%title%}</title>
+<link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
+{%css%}
+</head>
+<body>
+{%app_entry%}
+<noscript><p class="card notice">The console needs JavaScript. Without it: <code>tiltyard list-versions</code> and
+<code>tiltyard predictions stats</code>.</p></noscript>
+<footer>{%config%}{%scripts%}{%renderer%}</footer>
+</body>
+</html>"""
+
+
+def create_console(project: Project, registry: Registry, ledger: Ledger) -> FastAPI:
+    """The console of a project.
+
+    Args:
+        project: what it is about.
+        registry: where its versions are; only read.
+        ledger: where its predictions and decisions are; only read, and left open.
+    """
+    # Without the addresses of FastAPI's own documentation pages, which load their scripts from elsewhere.
+    server = FastAPI(title="Tiltyard console", openapi_url=None, docs_url=None, redoc_url=None)
+    app = Dash(
+        __name__,
+        server=server,
+        assets_folder=str(ASSETS),
+        title=f"{project.name} · Tiltyard",
+        update_title="",
+        serve_locally=True,
+        index_string=_INDEX,
+        # The parts of a page come and go with it.
+        suppress_callback_exceptions=True,
+        add_log_handler=False,
+    )
+    pages = all_pages(Sources(project, registry, ledger))
+    app.layout = _shell(project)
+    _route(app, pages)
+    for page in pages:
+        _keep_fresh(app, page)
+    server.add_middleware(PagePaths, paths=frozenset(page.path for page in pages))
+    server.add_middleware(SecureHeaders, script_hashes=tuple(app.csp_hashes()))
+    return server
+
+
+def _shell(project: Project) -> html.Div:
+    return html.Div(
+        [
+            dcc.Location(id="address"),
+            html.A("Skip to the content", href="#main", className="skip"),
+            html.Header(
+                html.Div(
+                    [
+                        html.Span([html.Img(src="/assets/icon.svg", alt=""), "Tiltyard"], className="brand"),
+                        html.Span(project.model_name, className="badge"),
+                        html.Nav(id="menu", **{"aria-label": "Pages"}),
+                    ],
+                    className="wrap",
+                )
+            ),
+            html.Main(id="main", className="wrap", tabIndex=-1),
+            dcc.Store(id="arrived"),
+        ]
+    )
+
+
+def _route(app: Dash, pages: Sequence[Page]) -> None:
+    def show(path: str | None) -> tuple[list[Any], list[Any]]:
+        page = next((page for page in pages if page.path == path), pages[0])
+        return _frame(page), _menu(pages, page)
+
+    app.callback(Output("main", "children"), Output("menu", "children"), Input("address", "pathname"))(show)
+    app.clientside_callback(
+        ClientsideFunction("tiltyard", "arrive"),
+        Output("arrived", "data"),
+        Input("main", "children"),
+        State("arrived", "data"),
+    )
+
+
+def _menu(pages: Sequence[Page], current: Page) -> list[Any]:
+    return [
+        html.Span(dcc.Link(page.title, href=page.path), className="here" if page is current else "") for page in pages
+    ]
+
+
+def _frame(page: Page) -> list[Any]:
+    return [
+        html.H1(page.title, tabIndex=-1),
+        html.P(page.lead, className="lead"),
+        *page.controls,
+        html.Div("Looking …", id=f"{page.name}-body", className="hint-while-empty"),
+        dcc.Interval(id=f"{page.name}-tick", interval=int(page.refresh_seconds * 1000)),
+        dcc.Store(id=f"{page.name}-seen"),
+    ]
+
+
+def _keep_fresh(app: Dash, page: Page) -> None:
+    """Draw a page's body when it is opened, when a control changes, and when a tick finds something new."""
+
+    async def refresh(_tick: int | None, *values: Any) -> tuple[Any, Any]:
+        *given, seen = values
+        # The registry and the ledger block; other readers' requests go on meanwhile.
+        return await run_in_threadpool(_draw, page, given, seen)
+
+    app.callback(
+        Output(f"{page.name}-body", "children"),
+        Output(f"{page.name}-seen", "data"),
+        Input(f"{page.name}-tick", "n_intervals"),
+        *(Input(component, attribute) for component, attribute in page.inputs),
+        State(f"{page.name}-seen", "data"),
+    )(refresh)
+
+
+def _draw(page: Page, given: Sequence[Any], seen: str | None) -> tuple[Any, Any]:
+    try:
+        stamp = page.stamp(*given)
+        if stamp == seen:
+            # Drawing the same again would close what a reader has opened, and lose what is selected.
+            return no_update, no_update
+        return page.body(*given), stamp
+    except TiltyardError as error:
+        return parts.notice(error), f"error {error.code} {error.message}"
+    except Exception:
+        log.exception("The page %s cannot be drawn", page.name)
+        failure = TiltyardError(
+            "Something failed that should not have.", next_step="What happened is in the console's log."
+        )
+        return parts.notice(failure), "error"

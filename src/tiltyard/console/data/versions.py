@@ -1,0 +1,95 @@
+"""Versions side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tiltyard.evaluation import METRICS
+from tiltyard.registry import Registry, VersionInfo
+
+CHAMPION = "champion"
+RECIPE_TAG = "tiltyard.candidate"
+
+# What people compare versions by; the registry keeps many more (per class, per mean).
+_SHOWN = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
+
+
+@dataclass(frozen=True)
+class VersionsView:
+    """All versions of a model.
+
+    Attributes:
+        model: name of the registered model.
+        metric: name of the metric by which the project compares versions.
+        versions: newest first.
+        metrics: names of the metrics worth a column, the project's own first; each is known of some version.
+    """
+
+    model: str
+    metric: str
+    versions: tuple[VersionInfo, ...]
+    metrics: tuple[str, ...]
+
+    @property
+    def champion(self) -> VersionInfo | None:
+        """The version that answers users, or None."""
+        return next((info for info in self.versions if CHAMPION in info.aliases), None)
+
+    def ahead(self, info: VersionInfo) -> float | None:
+        """By how much a version is better than the champion in the project's metric; less than 0 if it is worse.
+
+        None where one of them lacks the metric, there is no champion, or the version is the champion.
+        """
+        champion = self.champion
+        if champion is None or champion.version == info.version:
+            return None
+        mine, theirs = info.metrics.get(self.metric), champion.metrics.get(self.metric)
+        if mine is None or theirs is None:
+            return None
+        return mine - theirs if bigger_is_better(self.metric) else theirs - mine
+
+
+def versions_view(registry: Registry, model: str, metric: str) -> VersionsView:
+    """All versions of a model, compared by a metric.
+
+    Raises:
+        UnavailableError: the registry cannot be reached.
+    """
+    versions = tuple(registry.list_versions(model))
+    known = {name for info in versions for name in info.metrics}
+    wanted = dict.fromkeys((metric, *_SHOWN))
+    return VersionsView(model, metric, versions, tuple(name for name in wanted if name in known))
+
+
+def metric_history(view: VersionsView) -> pd.DataFrame:
+    """One row a version, oldest first.
+
+    Columns: ``version``, ``registered_at``, ``recipe``, ``champion`` (bool), then one for each metric of the view of
+    which more is better, NaN where a version lacks it.
+    """
+    names = [name for name in view.metrics if bigger_is_better(name)]
+    return pd.DataFrame(
+        [
+            {
+                "version": info.version,
+                "registered_at": info.created_at,
+                "recipe": info.tags.get(RECIPE_TAG, ""),
+                "champion": CHAMPION in info.aliases,
+                **{name: info.metrics.get(name, float("nan")) for name in names},
+            }
+            for info in reversed(view.versions)
+        ],
+        columns=["version", "registered_at", "recipe", "champion", *names],
+    )
+
+
+def bigger_is_better(metric: str) -> bool:
+    """A metric's direction; one of the user's own, which only its author knows, counts as bigger-is-better."""
+    return METRICS[metric].bigger_is_better if metric in METRICS else True
+
+
+def metric_title(metric: str) -> str:
+    """A metric's name for people."""
+    return METRICS[metric].title if metric in METRICS else metric

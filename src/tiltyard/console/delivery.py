@@ -1,0 +1,50 @@
+"""What goes around every answer: addresses of pages, and headers by which the browser refuses other hosts."""
+
+from __future__ import annotations
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class PagePaths:
+    """Answers every page's address with the one document of the application, which then shows that page."""
+
+    def __init__(self, app: ASGIApp, paths: frozenset[str]) -> None:
+        self._app = app
+        self._paths = paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, a page's as the one for the document."""
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and scope["path"] in self._paths:
+            scope = {**scope, "path": "/", "raw_path": b"/"}
+        await self._app(scope, receive, send)
+
+
+class SecureHeaders:
+    """Adds the headers that keep a page to itself.
+
+    Args:
+        app: the application.
+        script_hashes: hashes of the scripts that are written in the document, as a policy names them.
+    """
+
+    def __init__(self, app: ASGIApp, script_hashes: tuple[str, ...]) -> None:
+        self._app = app
+        self._headers = {
+            # Plots and components set styles of their own elements, hence 'unsafe-inline' for styles alone.
+            "Content-Security-Policy": "default-src 'none'; "
+            f"script-src 'self' {' '.join(script_hashes)}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+            "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and add the headers to its answer."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(self._headers)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

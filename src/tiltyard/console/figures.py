@@ -1,0 +1,158 @@
+"""Plots. Text, grid and ground take their colours from the page's style sheet, so that light and dark both work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+from plotly import graph_objects as go
+
+from tiltyard.console.data.versions import metric_title
+
+CONFIG: dict[str, Any] = {
+    "displaylogo": False,
+    "displayModeBar": False,
+    "responsive": True,
+    "scrollZoom": False,
+    "showSendToCloud": False,
+    "plotlyServerURL": "",
+    "modeBarButtonsToRemove": ["sendDataToCloud", "sendChartToCloud", "editInChartStudio"],
+}
+"""For every plot: no logo, no cloud, no buttons."""
+
+# Okabe and Ito's colours, told apart also by the colour-blind, in shades that show on light and on dark ground.
+PALETTE = ("#3f8fd2", "#d9722e", "#1fa387", "#b56ab0", "#c9a227", "#7d8896", "#d1495b")
+_GOLD = "#d9a514"
+
+
+def metrics_figure(history: pd.DataFrame, metric: str) -> go.Figure:
+    """Metrics over versions, oldest at the left; the project's own metric stands out, and the champion is marked.
+
+    Args:
+        history: as ``metric_history`` makes it.
+        metric: the project's own metric.
+    """
+    figure = _blank(height=320)
+    names = [name for name in history.columns[4:] if history[name].notna().any()]
+    versions = [f"v{version}" for version in history["version"]]
+    dates = [f"{at:%Y-%m-%d %H:%M} UTC" for at in history["registered_at"]]
+    about = [f"{recipe}<br>{date}" if recipe else date for recipe, date in zip(history["recipe"], dates, strict=True)]
+    for position, name in enumerate(names):
+        main = name == metric
+        color = PALETTE[position % len(PALETTE)]
+        figure.add_scatter(
+            x=versions,
+            y=[None if pd.isna(value) else float(value) for value in history[name]],
+            name=metric_title(name),
+            mode="lines+markers",
+            line={"color": color, "width": 3 if main else 1.5},
+            marker={"size": 9 if main else 6, "color": color},
+            opacity=1.0 if main else 0.75,
+            customdata=about,
+            hovertemplate="<b>%{x}</b> %{fullData.name} %{y:.4f}<br>%{customdata}<extra></extra>",
+        )
+    _mark_champion(figure, history, versions, names[0] if names else None)
+    figure.update_xaxes(type="category", title="version")
+    figure.update_yaxes(tickformat=".2f")
+    return figure
+
+
+def labels_figure(by_label: Mapping[str, int], colors: Mapping[str, str]) -> go.Figure:
+    """How often each label was predicted, the most frequent on top."""
+    figure = _blank(height=max(120, 44 * len(by_label)))
+    total = sum(by_label.values())
+    # Plotly draws the first bar at the bottom.
+    ordered = list(reversed(tuple(by_label.items())))
+    figure.add_bar(
+        x=[count for _, count in ordered],
+        y=[label for label, _ in ordered],
+        orientation="h",
+        marker={"color": [colors[label] for label, _ in ordered]},
+        text=[f"{count:,} · {count / total:.0%}" for _, count in ordered],
+        textposition="auto",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:,}<extra></extra>",
+        showlegend=False,
+    )
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(type="category", showgrid=False, ticksuffix="  ")
+    return figure
+
+
+def confidence_figure(histogram: pd.DataFrame, colors: Mapping[str, str]) -> go.Figure:
+    """How sure the latest answers were, by label: ``low``, ``high``, ``label``, ``count``."""
+    figure = _blank(height=240)
+    figure.update_layout(barmode="stack", bargap=0.06)
+    for label, rows in histogram.groupby("label", sort=True):
+        width = (rows["high"] - rows["low"]).tolist()
+        figure.add_bar(
+            x=((rows["low"] + rows["high"]) / 2).tolist(),
+            y=rows["count"].tolist(),
+            width=[value * 0.92 for value in width],
+            name=str(label),
+            marker={"color": colors[str(label)]},
+            customdata=[f"{low:.0%} to {high:.0%}" for low, high in zip(rows["low"], rows["high"], strict=True)],
+            hovertemplate="%{customdata}: %{y:,} %{fullData.name}<extra></extra>",
+        )
+    low = float(histogram["low"].min()) if len(histogram) else 0.0
+    figure.update_xaxes(tickformat=".0%", title="confidence", range=[low, 1.0], showgrid=False)
+    return figure
+
+
+def timeline_figure(timeline: pd.DataFrame, colors: Mapping[str, str]) -> go.Figure:
+    """Answers over time, by label: ``start``, ``label``, ``count``."""
+    figure = _blank(height=240)
+    figure.update_layout(barmode="stack", bargap=0.12)
+    for label, rows in timeline.groupby("label", sort=True):
+        figure.add_bar(
+            x=[f"{start:%Y-%m-%d %H:%M:%S}" for start in rows["start"]],
+            y=rows["count"].tolist(),
+            name=str(label),
+            marker={"color": colors[str(label)]},
+            offset=0,
+            hovertemplate="%{x|%d %b %H:%M} UTC: %{y:,} %{fullData.name}<extra></extra>",
+        )
+    figure.update_xaxes(type="date", title="time (UTC)", showgrid=False)
+    return figure
+
+
+def label_colors(labels: Iterable[str]) -> dict[str, str]:
+    """A colour for each label, so that a label looks the same in all plots of a page."""
+    return {label: PALETTE[i % len(PALETTE)] for i, label in enumerate(sorted(labels, reverse=True))}
+
+
+def _mark_champion(figure: go.Figure, history: pd.DataFrame, versions: list[str], metric: str | None) -> None:
+    champions = history.index[history["champion"]].tolist()
+    if metric is None or not champions or pd.isna(history[metric][champions[0]]):
+        return
+    position = champions[0]
+    figure.add_scatter(
+        x=[versions[position]],
+        y=[float(history[metric][position])],
+        name="Champion",
+        mode="markers",
+        marker={"symbol": "star", "size": 20, "color": _GOLD, "line": {"width": 1.5, "color": "#7a5c00"}},
+        hovertemplate="<b>%{x}</b> is champion<extra></extra>",
+    )
+
+
+def _blank(height: int) -> go.Figure:
+    axis = {"automargin": True, "zeroline": False, "fixedrange": True, "title": {"standoff": 8}}
+    return go.Figure(
+        layout={
+            "template": "none",
+            "height": height,
+            "margin": {"l": 8, "r": 8, "t": 8, "b": 8, "pad": 4},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 13},
+            "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+            "hovermode": "closest",
+            "dragmode": False,
+            # The same revision for ever: what a reader switched off in the legend stays off when the page refreshes.
+            "uirevision": "kept",
+            "xaxis": dict(axis),
+            "yaxis": dict(axis),
+        }
+    )

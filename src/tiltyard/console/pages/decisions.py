@@ -1,0 +1,121 @@
+"""The page of decisions: what was decided, by whom, why, and on what evidence."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dash import html
+
+from tiltyard.console.data import DecisionsView, decisions_view, gates_of
+from tiltyard.console.data.decisions import headline
+from tiltyard.console.pages import parts
+from tiltyard.console.pages.page import Page, Sources
+from tiltyard.ledger import Event
+
+REFRESH_SECONDS = 10.0
+
+_STYLES = {"promoted": "good", "refused": "bad"}
+
+
+def decisions_page(sources: Sources) -> Page:
+    """The page over a ledger."""
+
+    def view() -> DecisionsView:
+        return decisions_view(sources.ledger, sources.project.model_name)
+
+    def stamp() -> str:
+        seen = view()
+        return f"{seen.total} {seen.decisions[0].digest if seen.decisions else ''} {len(seen.broken)}"
+
+    return Page(
+        name="decisions",
+        path="/decisions",
+        title="Decisions",
+        lead="What was decided, by whom and why. Each entry is sealed by a hash over it and the one before.",
+        refresh_seconds=REFRESH_SECONDS,
+        stamp=stamp,
+        body=lambda: draw(view(), sources.project.model_name),
+    )
+
+
+def draw(view: DecisionsView, model: str) -> html.Div:
+    """The page's changing part."""
+    if not view.decisions and not view.broken:
+        return parts.empty(
+            "No decision yet", f"Nothing has been decided about {model}. Train a version:", "tiltyard train --champion"
+        )
+    older = view.total - len(view.decisions)
+    note = [html.P(f"{older:,} older decisions are not shown.", className="hint")] if older else []
+    return html.Div(
+        [_chain(view), html.Ol([_decision(event) for event in view.decisions], className="decisions"), *note]
+    )
+
+
+def _chain(view: DecisionsView) -> html.Section:
+    if not view.broken:
+        return html.Section(
+            [parts.badge("Chain whole", "good"), html.Span(f"{view.total:,} decisions, every seal checked just now.")],
+            className="card chain",
+        )
+    return html.Section(
+        [
+            html.H2("The record of decisions was tampered with or damaged"),
+            html.Ul([html.Li(sentence) for sentence in view.broken]),
+            html.P("Compare with a backup of the ledger to see what changed.", className="hint"),
+        ],
+        className="card notice bad",
+        role="alert",
+    )
+
+
+def _decision(event: Event) -> html.Li:
+    return html.Li(
+        [
+            html.Div(
+                [
+                    html.H2(headline(event)),
+                    parts.badge(event.kind, _STYLES.get(event.kind, "")),
+                    html.Span([parts.moment(event.at), " UTC"], className="hint"),
+                ],
+                className="head",
+            ),
+            *([html.P(event.reason)] if event.reason else []),
+            html.P(
+                [
+                    "by ",
+                    html.Strong(event.actor),
+                    f" · no. {event.sequence} · ",
+                    html.Code(event.digest[:12], title=event.digest),
+                ],
+                className="hint",
+            ),
+            *_gates(event),
+            html.Details([html.Summary("Evidence"), html.Pre(_as_text(event.evidence), tabIndex=0)]),
+        ],
+        className="card",
+    )
+
+
+def _gates(event: Event) -> list[Any]:
+    gates = gates_of(event)
+    if not gates:
+        return []
+    return [
+        html.Ul(
+            [
+                html.Li(
+                    [
+                        parts.badge("passed" if gate.passed else "failed", "good" if gate.passed else "bad"),
+                        html.Span([html.Strong(gate.title), f" {gate.message}"]),
+                    ]
+                )
+                for gate in gates
+            ],
+            className="gates",
+        )
+    ]
+
+
+def _as_text(evidence: Any) -> str:
+    return json.dumps(evidence, indent=2, ensure_ascii=False, default=str)

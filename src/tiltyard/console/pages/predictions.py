@@ -1,0 +1,228 @@
+"""The page of predictions: how many, what, how sure, and the latest one by one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from dash import dcc, html
+
+from tiltyard.console import figures
+from tiltyard.console.data import (
+    WINDOWS,
+    PredictionQuery,
+    PredictionsView,
+    input_text,
+    predictions_stamp,
+    predictions_view,
+)
+from tiltyard.console.pages import parts
+from tiltyard.console.pages.page import Page, Sources
+from tiltyard.ledger import Prediction, PredictionStats
+
+REFRESH_SECONDS = 3.0
+WINDOW, SEARCH = "predictions-window", "predictions-search"
+
+
+def predictions_page(sources: Sources) -> Page:
+    """The page over a ledger."""
+
+    def query(window: str | None, search: str | None) -> PredictionQuery:
+        known = window if window is not None and window in WINDOWS else "day"
+        return PredictionQuery(sources.project.model_name, known, sources.now(), (search or "").strip())
+
+    def body(window: str | None, search: str | None) -> Any:
+        asked = query(window, search)
+        return draw(predictions_view(sources.ledger, asked), asked)
+
+    return Page(
+        name="predictions",
+        path="/predictions",
+        title="Predictions",
+        lead=f"What was answered, from the ledger. Looks for new answers every {REFRESH_SECONDS:.0f} seconds.",
+        refresh_seconds=REFRESH_SECONDS,
+        controls=_controls(),
+        inputs=((WINDOW, "value"), (SEARCH, "value")),
+        stamp=lambda window, search: predictions_stamp(sources.ledger, query(window, search)),
+        body=body,
+    )
+
+
+def draw(view: PredictionsView, query: PredictionQuery) -> html.Div:
+    """The page's changing part."""
+    if not view.any_ever:
+        return parts.empty(
+            "No prediction yet",
+            f"Nobody has asked {query.model} yet. Train a champion if there is none, and serve it:",
+            "tiltyard train --champion",
+            "tiltyard serve",
+        )
+    if not view.stats.total:
+        return parts.empty(
+            "Nothing in this time", f"{WINDOWS[query.window].title}: no prediction. Choose a longer time."
+        )
+    colors = figures.label_colors(view.stats.by_label)
+    return html.Div(
+        [
+            _facts(view.stats),
+            html.Div(
+                [
+                    parts.card(
+                        parts.plot(
+                            "predictions-timeline",
+                            figures.timeline_figure(view.timeline, colors),
+                            _timeline_in_words(view),
+                        ),
+                        title="Over time",
+                        note=f"Answers per {_width(view.step)}, by label",
+                    ),
+                    parts.card(
+                        parts.plot(
+                            "predictions-labels",
+                            figures.labels_figure(view.stats.by_label, colors),
+                            _labels_in_words(view.stats),
+                        ),
+                        title="Labels",
+                        note="What was answered",
+                    ),
+                    parts.card(
+                        parts.plot(
+                            "predictions-confidence",
+                            figures.confidence_figure(view.confidence, colors),
+                            _confidence_in_words(view),
+                        ),
+                        title="Confidence",
+                        note=f"How sure the latest {view.read:,} answers were",
+                    ),
+                    _versions(view.stats),
+                ],
+                className="grid",
+            ),
+            _recent(view, query),
+        ]
+    )
+
+
+def _controls() -> tuple[Any, ...]:
+    windows = [{"label": window.title, "value": key} for key, window in WINDOWS.items()]
+    return (
+        html.Div(
+            [
+                html.Div(
+                    dcc.RadioItems(id=WINDOW, options=windows, value="day", inline=True, className="choice"),
+                    role="group",
+                    **{"aria-label": "Time"},
+                ),
+                html.Div(
+                    [
+                        html.Label("Search the latest answers", htmlFor=SEARCH, className="unseen"),
+                        dcc.Input(
+                            id=SEARCH,
+                            type="search",
+                            value="",
+                            debounce=0.3,
+                            placeholder="Search input, label, version or id …",
+                        ),
+                    ],
+                    className="search",
+                ),
+            ],
+            className="controls",
+        ),
+    )
+
+
+def _facts(stats: PredictionStats) -> html.Section:
+    confidence = "–" if stats.mean_confidence is None else f"{stats.mean_confidence:.1%}"
+    latency = "–" if stats.mean_latency_ms is None else f"{stats.mean_latency_ms:.1f} ms"
+    low = "–" if stats.min_confidence is None else f"lowest {stats.min_confidence:.1%}"
+    first = f"since {stats.first_at:%Y-%m-%d %H:%M} UTC" if stats.first_at else ""
+    last = f"{stats.last_at:%H:%M:%S}" if stats.last_at else "–"
+    day = f"{stats.last_at:%Y-%m-%d} UTC" if stats.last_at else ""
+    return parts.card(
+        parts.facts(
+            [
+                ("Predictions", f"{stats.total:,}", first),
+                ("Mean confidence", confidence, low),
+                ("Mean latency", latency, "from acceptance to the ledger"),
+                ("Latest", last, day),
+            ]
+        )
+    )
+
+
+def _versions(stats: PredictionStats) -> html.Section:
+    rows = [
+        (html.Strong(f"v{version}"), f"{count:,}", f"{count / stats.total:.1%}")
+        for version, count in stats.by_version.items()
+    ]
+    heads = (("Version", ""), ("Answers", "number"), ("Share", "number"))
+    return parts.card(parts.table("Answers by version", heads, rows), title="Versions", note="Who answered")
+
+
+def _recent(view: PredictionsView, query: PredictionQuery) -> html.Section:
+    listed = len(view.recent)
+    if query.search:
+        note = f"“{query.search}”: {view.found:,} of the latest {view.read:,} answers, {listed:,} shown"
+    else:
+        note = f"The latest {listed:,}, newest first"
+    heads = (
+        ("Time (UTC)", "nowrap"),
+        ("Input", "input"),
+        ("Label", ""),
+        ("Confidence", "number"),
+        ("Version", "number"),
+        ("Latency", "number"),
+    )
+    return parts.card(
+        parts.table("Recent predictions", heads, [_row(prediction) for prediction in view.recent]),
+        title="Recent predictions",
+        note=note,
+    )
+
+
+def _row(prediction: Prediction) -> tuple[Any, ...]:
+    route = [] if prediction.route == "champion" else [" ", parts.badge(prediction.route, prediction.route)]
+    return (
+        parts.moment(prediction.at),
+        html.Span(input_text(prediction), title=prediction.id),
+        html.Span([html.Strong(prediction.label), *route]),
+        html.Span(
+            [
+                html.Span(
+                    html.Span(style={"width": f"{prediction.confidence:.1%}"}),
+                    className="bar",
+                    **{"aria-hidden": "true"},
+                ),
+                f"{prediction.confidence:.1%}",
+            ],
+            className="with-bar",
+        ),
+        f"v{prediction.version}",
+        f"{prediction.latency_ms:.1f} ms",
+    )
+
+
+def _width(step: timedelta) -> str:
+    minutes = int(step.total_seconds() // 60)
+    for size, name in ((1440, "day"), (60, "hour"), (1, "minute")):
+        if minutes % size == 0:
+            count = minutes // size
+            return name if count == 1 else f"{count} {name}s"
+    return f"{minutes} minutes"
+
+
+def _timeline_in_words(view: PredictionsView) -> str:
+    per_bin = view.timeline.groupby("start")["count"].sum()
+    busiest = per_bin.idxmax()
+    most = f"The busiest {_width(view.step)} began at {busiest:%Y-%m-%d %H:%M} UTC with {per_bin.max():,}."
+    return f"{view.stats.total:,} answers. {most}"
+
+
+def _labels_in_words(stats: PredictionStats) -> str:
+    return "; ".join(f"{label}: {count:,}" for label, count in stats.by_label.items()) + "."
+
+
+def _confidence_in_words(view: PredictionsView) -> str:
+    sure = view.confidence.loc[view.confidence["low"] >= 0.9, "count"].sum()
+    return f"{sure:,} of {view.read:,} answers were at least 90% sure."

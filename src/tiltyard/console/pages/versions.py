@@ -1,0 +1,137 @@
+"""The page of versions: which there are, how good each is, and who answers users."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+from dash import html
+
+from tiltyard.console import figures
+from tiltyard.console.data import VersionsView, metric_history, versions_view
+from tiltyard.console.data.versions import RECIPE_TAG, bigger_is_better, metric_title
+from tiltyard.console.pages import parts
+from tiltyard.console.pages.page import Page, Sources
+from tiltyard.registry import VersionInfo
+
+REFRESH_SECONDS = 10.0
+
+
+def versions_page(sources: Sources) -> Page:
+    """The page over a registry."""
+
+    def view() -> VersionsView:
+        return versions_view(sources.registry, sources.project.model_name, sources.project.training.metric)
+
+    return Page(
+        name="versions",
+        path="/",
+        title="Versions",
+        lead="Every registered version, and how it did on the rows that were held out.",
+        refresh_seconds=REFRESH_SECONDS,
+        stamp=lambda: sha256(repr(view()).encode()).hexdigest(),
+        body=lambda: draw(view()),
+    )
+
+
+def draw(view: VersionsView) -> html.Div:
+    """The page's changing part."""
+    if not view.versions:
+        return parts.empty(
+            "No version yet",
+            f"Train the first version of {view.model} and make it champion:",
+            "tiltyard train --champion",
+        )
+    history = metric_history(view)
+    return html.Div(
+        [
+            *_without_champion(view),
+            _facts(view),
+            parts.card(
+                parts.plot("versions-metrics", figures.metrics_figure(history, view.metric), _in_words(view)),
+                title="Metrics over versions",
+                note="Metrics of which more is better; the star is the champion. Click a name to hide or show it.",
+            ),
+            parts.card(_table(view), title="All versions"),
+        ]
+    )
+
+
+def _facts(view: VersionsView) -> html.Section:
+    champion, newest = view.champion, view.versions[0]
+    title = metric_title(view.metric)
+    return parts.card(
+        parts.facts(
+            [
+                ("Champion", f"v{champion.version}" if champion else "none", _recipe(champion) if champion else "–"),
+                (title, _number(champion.metrics.get(view.metric)) if champion else "–", "of the champion"),
+                ("Versions", str(len(view.versions)), f"of {view.model}"),
+                ("Newest", f"v{newest.version}", parts.moment(newest.created_at)),
+            ]
+        )
+    )
+
+
+def _without_champion(view: VersionsView) -> list[Any]:
+    if view.champion is not None:
+        return []
+    command = f"tiltyard set-alias --version {view.versions[0].version} --alias champion"
+    return [
+        parts.empty(
+            "No champion yet",
+            "No version answers users. Choose one, or train one:",
+            command,
+            "tiltyard train --champion",
+        )
+    ]
+
+
+def _table(view: VersionsView) -> html.Div:
+    heads = [
+        ("Version", ""),
+        ("Aliases", ""),
+        *((metric_title(name), "number") for name in view.metrics),
+        ("Against champion", "number"),
+        ("Recipe", ""),
+        ("Registered (UTC)", "nowrap"),
+        ("Run", ""),
+    ]
+    rows = [
+        (
+            html.Strong(f"v{info.version}"),
+            [parts.badge(alias, alias) for alias in info.aliases] or "–",
+            *(_number(info.metrics.get(name)) for name in view.metrics),
+            _ahead(view.ahead(info)),
+            _recipe(info),
+            parts.moment(info.created_at),
+            html.Code((info.run_id or "–")[:8], title=info.run_id or ""),
+        )
+        for info in view.versions
+    ]
+    return parts.table(f"All versions of {view.model}", heads, rows)
+
+
+def _in_words(view: VersionsView) -> str:
+    known = [(info.version, info.metrics[view.metric]) for info in view.versions if view.metric in info.metrics]
+    if not known:
+        return f"No version has the metric {metric_title(view.metric)}."
+    choose = max if bigger_is_better(view.metric) else min
+    best = choose(known, key=lambda pair: pair[1])
+    champion = f"The champion is version {view.champion.version}." if view.champion else "There is no champion."
+    title = metric_title(view.metric)
+    return f"{title} is best in version {best[0]} with {best[1]:.4f}. {champion} The table has all values."
+
+
+def _recipe(info: VersionInfo) -> str:
+    return info.tags.get(RECIPE_TAG, "–")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _ahead(difference: float | None) -> Any:
+    if difference is None:
+        return "–"
+    style = "good" if difference > 0 else "bad" if difference < 0 else ""
+    return html.Span(f"{difference:+.4f}", className=style)

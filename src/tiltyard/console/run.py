@@ -1,0 +1,89 @@
+"""Running the console: a socket, uvicorn, and an orderly end."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from tiltyard.errors import MissingExtraError
+from tiltyard.ledger import Ledger
+from tiltyard.project import Project
+from tiltyard.registry import Registry
+from tiltyard.serving.server import Address
+
+GRACE_SECONDS = 5
+
+
+def require_console() -> None:
+    """Make sure that what the console needs is installed.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
+    for module in ("plotly", "dash"):
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError:
+            raise MissingExtraError("The console", "console") from None
+
+
+def run_console(
+    project: Project,
+    registry: Registry,
+    ledger: Ledger,
+    listener: socket.socket,
+    on_listening: Callable[[Address], None] | None = None,
+) -> None:
+    """Show a project's console until SIGTERM or SIGINT.
+
+    Args:
+        project: what it is about.
+        registry: where its versions are.
+        ledger: where its predictions and decisions are; left open.
+        listener: a socket that listens; closed when this returns.
+        on_listening: told the address once requests are answered there.
+
+    Raises:
+        MissingExtraError: Dash is not installed.
+    """
+    require_console()
+    from tiltyard.console.app import create_console  # noqa: PLC0415 - Dash is an extra, and slow to import
+
+    app = create_console(project, registry, ledger)
+    # The application's own lifespan would add a page for every address there is; ours are known.
+    config = uvicorn.Config(
+        app,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    host, port = listener.getsockname()[:2]
+    with contextlib.closing(listener), _ended_by_signals():
+        if on_listening is not None:
+            # The socket listens already: whoever connects now is answered as soon as the loop turns.
+            on_listening(Address(host, port))
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, and both without an exception; for the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,147 @@
+"""`DataValidator`: what is wrong with a dataset, with a split, and how good it is as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from tiltyard.data.validation.classes import measure_classes
+from tiltyard.data.validation.columns import Roles, read_table
+from tiltyard.data.validation.distributions import measure_distributions
+from tiltyard.data.validation.duplicates import measure_duplicates
+from tiltyard.data.validation.leakage import measure_leakage
+from tiltyard.data.validation.limits import ValidationSection
+from tiltyard.data.validation.missing import measure_missing
+from tiltyard.data.validation.outliers import measure_outliers
+from tiltyard.data.validation.results import SplitReport, ValidationReport
+from tiltyard.data.validation.schema import as_schema, measure_schema
+from tiltyard.data.validation.split_checks import as_frame, as_labels, measure_split
+from tiltyard.data.validation.text_checks import LONGEST, measure_texts
+from tiltyard.data.validation.value_checks import measure_types
+from tiltyard.errors import NotFoundError, UsageError, nearest
+from tiltyard.project import Project
+
+
+class DataValidator:
+    """Checks datasets and splits, and remembers the report of each dataset by name.
+
+    Args:
+        project: says which columns are what; without one, the label and the text are named in each call.
+        limits: how bad data may be; default: the project's, or the defaults of `ValidationSection`.
+    """
+
+    def __init__(self, project: Project | None = None, limits: ValidationSection | None = None) -> None:
+        self._project = project
+        self._limits = limits or getattr(project, "validation", None) or ValidationSection()
+        self._reports: dict[str, ValidationReport] = {}
+
+    def validate_dataset(
+        self,
+        df: pd.DataFrame,
+        name: str = "dataset",
+        *,
+        label: str | None = None,
+        text: str | None = None,
+        schema: Mapping[str, Any] | None = None,
+    ) -> ValidationReport:
+        """Measure and judge a dataset.
+
+        Args:
+            df: n rows; nothing in it is changed.
+            name: what to remember the report by.
+            label: the label's column; default: the project's, or the column ``label`` if there is one.
+            text: the column of texts; default: the project's. Other columns of long words are checked as texts too.
+            schema: what each column must hold: `ColumnSchema`, its fields, or just the type, by column.
+
+        Raises:
+            UsageError: ``df`` is no DataFrame, or the schema cannot be meant.
+        """
+        if not isinstance(df, pd.DataFrame):
+            raise UsageError(
+                f"validate_dataset was given a {type(df).__name__}, not a DataFrame.",
+                next_step='Pass a pandas DataFrame; for texts: pd.DataFrame({"text": texts, "label": labels}).',
+            )
+        roles = self._roles(df, label, text)
+        table = read_table(df, name, roles)
+        expected = [column for column in (roles.label, roles.text, *(roles.features or ())) if column is not None]
+        report = ValidationReport(
+            name=name,
+            rows=len(df),
+            sections={
+                "missing_data": measure_missing(table),
+                "data_types": measure_types(table),
+                "duplicates": measure_duplicates(table),
+                "outliers": measure_outliers(table),
+                "class_balance": measure_classes(table),
+                "distributions": measure_distributions(table),
+                "leakage": measure_leakage(table),
+                "schema": measure_schema(table, as_schema(schema or {}), expected),
+                "text": measure_texts(table, self._longest()),
+            },
+            limits=self._limits,
+        )
+        self._reports[name] = report
+        return report
+
+    def report(self, name: str = "dataset") -> ValidationReport:
+        """The report of a dataset that was validated before.
+
+        Raises:
+            NotFoundError: no dataset of that name was.
+        """
+        if name not in self._reports:
+            raise NotFoundError(
+                f"No dataset '{name}' has been validated here.{nearest(name, self._reports)}",
+                next_step=f"Call validate_dataset(df, {name!r}) first.",
+                name=name,
+            )
+        return self._reports[name]
+
+    def get_data_quality_score(self, name: str = "dataset") -> float:
+        """The quality of a validated dataset, 0 to 100.
+
+        100 × the product of `ValidationReport.score_parts`: completeness, consistency, uniqueness, plausibility,
+        labels, balance and usefulness, each the share of the data that is good in that respect (`score.PARTS`).
+
+        Raises:
+            NotFoundError: no dataset of that name was validated.
+        """
+        return self.report(name).quality_score
+
+    def validate_train_test_split(
+        self, X_train: Any, X_test: Any, y_train: Any, y_test: Any, *, adversarial: bool = False
+    ) -> SplitReport:
+        """Measure and judge a split: rows on both sides, near copies, shifts of labels and of columns, sizes.
+
+        Args:
+            X_train: inputs of the train side: a DataFrame, texts, or a matrix.
+            X_test: inputs of the test side.
+            y_train: labels of the train side.
+            y_test: labels of the test side.
+            adversarial: also try whether a model can tell the sides apart (takes seconds).
+
+        Raises:
+            UsageError: the inputs are no table and no texts, or labels and inputs differ in number.
+        """
+        train, test = as_frame(X_train, "train"), as_frame(X_test, "test")
+        measured = measure_split(
+            (train, as_labels(y_train, len(train), "train")), (test, as_labels(y_test, len(test), "test")), adversarial
+        )
+        return SplitReport(measured, self._limits)
+
+    def _roles(self, df: pd.DataFrame, label: str | None, text: str | None) -> Roles:
+        if self._project is None:
+            return Roles(label=label or ("label" if "label" in df.columns else None), text=text)
+        data = self._project.data
+        of_text = self._project.task == "text-classification"
+        return Roles(
+            label=label or data.label,
+            text=(text or data.text or "text") if of_text else None,
+            features=None if of_text else data.features,
+            ignored=tuple(name for name in (*data.ignore, data.time) if name is not None),
+        )
+
+    def _longest(self) -> int:
+        return LONGEST if self._project is None else self._project.serving.max_text

@@ -1,0 +1,261 @@
+"""Champion and challenger on the same rows: is the difference more than chance?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import bdtr, bdtrc
+
+from tiltyard.errors import DataError
+from tiltyard.evaluation.judged import Judged, Labels, Weights, judged
+from tiltyard.evaluation.metrics import Metric
+
+CONFIDENCE = 0.95
+MCNEMAR = "McNemar's exact test"
+BOOTSTRAP = "paired bootstrap"
+
+# Weights that are drawn at once; bounds the memory of the bootstrap to some tens of MB.
+_DRAWN_AT_ONCE = 2_000_000
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A challenger against a champion on n rows, paired; the sign is such that positive favours the challenger.
+
+    Attributes:
+        metric: name of the metric.
+        method: name of the test.
+        rows: n.
+        champion: the champion's value of the metric.
+        challenger: the challenger's.
+        difference: by how much the challenger is better, in the metric's own unit.
+        low: lower end of the 95 % interval of the difference.
+        high: upper end.
+        p_value: one-sided: how likely is a lead like this, or a larger one, if the challenger were no better.
+        p_value_two_sided: the same for a difference either way.
+        only_champion_right: rows that only the champion got right.
+        only_challenger_right: rows that only the challenger got right.
+    """
+
+    metric: str
+    method: str
+    rows: int
+    champion: float
+    challenger: float
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    p_value_two_sided: float
+    only_champion_right: int
+    only_challenger_right: int
+
+    def rows_needed(self, *, alpha: float = 0.05, power: float = 0.8) -> int | None:
+        """Rows on which a true difference as large as the one seen would be found with the given power, one-sided.
+
+        For accuracy: (z_alpha sqrt(d) + z_beta sqrt(d - D²))² / D², where d is the share of rows on which just one of
+        them is right, and D the difference (Connor, Biometrics 43, 1987). For other metrics: n ((z_alpha + z_beta)
+        s / D)², where s is the standard error on the n rows at hand, taken from the interval.
+
+        Returns:
+            The number of rows; None where the challenger is not ahead, so that no number would do.
+        """
+        if self.difference <= 0:
+            return None
+        z_alpha, z_beta = NormalDist().inv_cdf(1 - alpha), NormalDist().inv_cdf(power)
+        if self.method != MCNEMAR:
+            error = (self.high - self.low) / (2 * _z())
+            return max(1, math.ceil(self.rows * ((z_alpha + z_beta) * error / self.difference) ** 2))
+        discordant = (self.only_challenger_right + self.only_champion_right) / self.rows
+        root = z_alpha * math.sqrt(discordant) + z_beta * math.sqrt(max(0.0, discordant - self.difference**2))
+        return math.ceil((root / self.difference) ** 2)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return asdict(self)
+
+
+def compare(metric: Metric, champion: Judged, challenger: Judged, *, seed: int = 0) -> Comparison:
+    """Compare by the test that suits the metric: McNemar's for accuracy, the paired bootstrap for all others."""
+    _check_same_rows(champion, challenger)
+    if metric.name == "accuracy":
+        return compare_paired(champion.labels, champion.predicted, challenger.predicted)
+    return compare_bootstrap(metric, champion, challenger, seed=seed)
+
+
+def compare_paired(
+    labels: Sequence[str] | Labels, champion: Sequence[str] | Labels, challenger: Sequence[str] | Labels
+) -> Comparison:
+    """Compare accuracy by McNemar's exact test (McNemar, 1947): only rows that one alone got right count.
+
+    The interval is that of Agresti and Min (Statistics in Medicine 24, 2005): Wald's, with half a row added to each
+    cell of the 2 by 2 table.
+
+    Args:
+        labels: n true labels.
+        champion: the champion's n predictions.
+        challenger: the challenger's.
+
+    Raises:
+        DataError: there are no rows, or their numbers differ.
+    """
+    labels, champion, challenger = (np.asarray(column, dtype=str) for column in (labels, champion, challenger))
+    rows = len(labels)
+    if rows == 0 or not rows == len(champion) == len(challenger):
+        raise DataError(
+            f"{rows} true labels, {len(champion)} and {len(challenger)} predictions cannot be compared in pairs.",
+            next_step="Judge both versions on the same rows, at least one.",
+        )
+    right, right_too = champion == labels, challenger == labels
+    lost, won = int(np.sum(right & ~right_too)), int(np.sum(right_too & ~right))
+    low, high = _agresti_min(won, lost, rows)
+    ahead, behind = _tails(won, won + lost)
+    return Comparison(
+        metric="accuracy",
+        method=MCNEMAR,
+        rows=rows,
+        champion=float(np.mean(right)),
+        challenger=float(np.mean(right_too)),
+        difference=(won - lost) / rows,
+        low=low,
+        high=high,
+        p_value=ahead,
+        p_value_two_sided=min(1.0, 2 * min(ahead, behind)),
+        only_champion_right=lost,
+        only_challenger_right=won,
+    )
+
+
+def compare_bootstrap(
+    metric: Metric, champion: Judged, challenger: Judged, *, resamples: int = 2000, seed: int = 0
+) -> Comparison:
+    """Compare any metric by the paired bootstrap (Efron and Tibshirani, 1993, chapter 16).
+
+    Rows are drawn with replacement, the same for both; the interval is the percentile interval. The p-value is
+    (1 + the number of draws in which the challenger is not ahead) / (1 + draws) (Davison and Hinkley, 1997, section
+    4.2). Draws in which the metric is not defined are left out; if they are more than half, nothing can be said.
+
+    Args:
+        metric: what is compared.
+        champion: the champion's answers to n rows.
+        challenger: the challenger's answers to the same rows.
+        resamples: number of draws.
+        seed: of the draws; the same seed gives the same numbers.
+
+    Raises:
+        DataError: the two were not judged on the same rows, or the metric is not defined on them.
+    """
+    _check_same_rows(champion, challenger)
+    champion, challenger = _with_same_classes(champion, challenger)
+    sign = 1.0 if metric.bigger_is_better else -1.0
+    try:
+        values = metric.compute(champion), metric.compute(challenger)
+    except ValueError as error:
+        raise DataError(
+            f"{metric.title} is not defined on these rows: {error}.", next_step="Compare by another metric."
+        ) from None
+    drawn = _differences(metric, champion, challenger, resamples, seed) * sign
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    not_ahead = (1 + int(np.sum(drawn <= 0))) / (1 + len(drawn))
+    not_behind = (1 + int(np.sum(drawn >= 0))) / (1 + len(drawn))
+    right, right_too = champion.guess == champion.truth, challenger.guess == challenger.truth
+    return Comparison(
+        metric=metric.name,
+        method=BOOTSTRAP,
+        rows=len(champion),
+        champion=values[0],
+        challenger=values[1],
+        difference=(values[1] - values[0]) * sign,
+        low=float(low),
+        high=float(high),
+        p_value=not_ahead,
+        p_value_two_sided=min(1.0, 2 * min(not_ahead, not_behind)),
+        only_champion_right=int(np.sum(right & ~right_too)),
+        only_challenger_right=int(np.sum(right_too & ~right)),
+    )
+
+
+def _check_same_rows(champion: Judged, challenger: Judged) -> None:
+    if not np.array_equal(champion.labels, challenger.labels):
+        raise DataError("The two versions were judged on different rows.", next_step="Judge them on the same rows.")
+
+
+def _with_same_classes(champion: Judged, challenger: Judged) -> tuple[Judged, Judged]:
+    """Both with the labels that either knows, so that a mean over classes is over the same ones."""
+    if champion.classes == challenger.classes:
+        return champion, challenger
+    classes = sorted({*champion.classes, *challenger.classes})
+    first, second = (
+        judged(one.labels, one.predicted, _widened(one, classes), classes, champion.positive)
+        for one in (champion, challenger)
+    )
+    return first, second
+
+
+def _widened(one: Judged, classes: list[str]) -> NDArray[np.float64] | None:
+    if one.probabilities is None:
+        return None
+    probabilities = np.zeros((len(one), len(classes)))
+    probabilities[:, [classes.index(label) for label in one.classes]] = one.probabilities
+    return probabilities
+
+
+def _differences(
+    metric: Metric, champion: Judged, challenger: Judged, resamples: int, seed: int
+) -> NDArray[np.float64]:
+    """Challenger's value less the champion's, of each draw in which both are defined."""
+    counts = np.ones(len(champion), dtype=np.int64)
+    if not metric.needs_probabilities:
+        # Rows with the same three labels are the same to the metric: a draw of rows is a draw of their counts.
+        k = len(champion.classes)
+        kinds = (champion.truth * k + champion.guess) * k + challenger.guess
+        _, first, counts = np.unique(kinds, return_index=True, return_counts=True)
+        champion, challenger = champion.take(first), challenger.take(first)
+    found = [
+        metric.weighted(challenger, weights) - metric.weighted(champion, weights)
+        for weights in _draws(counts, resamples, np.random.default_rng(seed))
+    ]
+    differences = np.concatenate(found)
+    defined = differences[~np.isnan(differences)]
+    if 2 * len(defined) < resamples:
+        raise DataError(
+            f"{metric.title} is defined on too few draws from {counts.sum()} rows.",
+            next_step="Compare by another metric.",
+        )
+    return defined
+
+
+def _draws(counts: NDArray[np.int64], resamples: int, random: np.random.Generator) -> Iterator[Weights]:
+    """How often each kind of row is drawn, (m, kinds) at a time, until there were ``resamples`` draws."""
+    rows, kinds = int(counts.sum()), len(counts)
+    at_once = max(1, _DRAWN_AT_ONCE // kinds)
+    for start in range(0, resamples, at_once):
+        draws = min(at_once, resamples - start)
+        if kinds < rows:
+            yield random.multinomial(rows, counts / rows, size=draws).astype(np.float64)
+        else:
+            chosen = random.integers(0, rows, (draws, rows)) + rows * np.arange(draws)[:, None]
+            yield np.bincount(chosen.ravel(), minlength=draws * rows).reshape(draws, rows).astype(np.float64)
+
+
+def _tails(won: int, decided: int) -> tuple[float, float]:
+    """Probability of at least, and of at most, ``won`` heads in ``decided`` throws of a fair coin."""
+    at_least = float(bdtrc(won - 1, decided, 0.5)) if won > 0 else 1.0
+    return at_least, float(bdtr(won, decided, 0.5)) if won < decided else 1.0
+
+
+def _agresti_min(won: int, lost: int, rows: int) -> tuple[float, float]:
+    more, less, total = won + 0.5, lost + 0.5, rows + 2.0
+    middle = (more - less) / total
+    spread = math.sqrt(max(0.0, more + less - (more - less) ** 2 / total)) / total
+    return max(-1.0, middle - _z() * spread), min(1.0, middle + _z() * spread)
+
+
+def _z() -> float:
+    return NormalDist().inv_cdf((1 + CONFIDENCE) / 2)

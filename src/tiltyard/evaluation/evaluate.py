@@ -1,0 +1,127 @@
+"""Judging answers: overall, class by class, and as a confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tiltyard.evaluation import counting
+from tiltyard.evaluation.judged import Judged, Labels, Probabilities, judged
+from tiltyard.evaluation.metrics import METRICS
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How answers compare with the truth.
+
+    Attributes:
+        rows: number of rows judged.
+        classes: k labels, sorted.
+        positive: the label that counts as positive where there are two.
+        metrics: value by metric name.
+        per_class: precision, recall, f1 and support by label.
+        confusion: (k, k) counts, a row for each true label.
+        report: the classification report as text.
+        not_computed: metrics that are not defined on these rows, with the reason.
+    """
+
+    rows: int
+    classes: tuple[str, ...]
+    positive: str
+    metrics: Mapping[str, float]
+    per_class: Mapping[str, Mapping[str, float]]
+    confusion: tuple[tuple[int, ...], ...]
+    report: str
+    not_computed: Mapping[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "rows": self.rows,
+            "classes": list(self.classes),
+            "positive": self.positive,
+            "metrics": dict(self.metrics),
+            "per_class": {label: dict(values) for label, values in self.per_class.items()},
+            "confusion_matrix": [list(row) for row in self.confusion],
+            "classification_report": self.report,
+            "not_computed": dict(self.not_computed),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Evaluation:
+        """The evaluation that ``to_dict`` wrote."""
+        return cls(
+            rows=int(content["rows"]),
+            classes=tuple(content["classes"]),
+            positive=content["positive"],
+            metrics=dict(content["metrics"]),
+            per_class={label: dict(values) for label, values in content["per_class"].items()},
+            confusion=tuple(tuple(int(count) for count in row) for row in content["confusion_matrix"]),
+            report=content["classification_report"],
+            not_computed=dict(content["not_computed"]),
+        )
+
+
+def evaluate(
+    labels: Sequence[str] | Labels,
+    predicted: Sequence[str] | Labels,
+    probabilities: Probabilities | None,
+    classes: Sequence[str],
+    positive: str | None = None,
+) -> Evaluation:
+    """Judge answers; the arguments and errors are those of ``judged``."""
+    return evaluate_judged(judged(labels, predicted, probabilities, classes, positive))
+
+
+def evaluate_judged(facts: Judged) -> Evaluation:
+    """Judge answers that stand beside the truth already."""
+    metrics: dict[str, float] = {}
+    not_computed: dict[str, str] = {}
+    for metric in METRICS.values():
+        try:
+            metrics[metric.name] = metric.compute(facts)
+        except ValueError as error:
+            not_computed[metric.name] = str(error)
+    counts = facts.confusion()[0]
+    per_class = _per_class(facts.classes, counts)
+    return Evaluation(
+        rows=len(facts),
+        classes=facts.classes,
+        positive=facts.positive,
+        metrics=metrics,
+        per_class=per_class,
+        confusion=tuple(tuple(int(count) for count in row) for row in counts),
+        report=_report(per_class, metrics, len(facts)),
+        not_computed=not_computed,
+    )
+
+
+def _per_class(classes: tuple[str, ...], counts: counting.Values) -> dict[str, dict[str, float]]:
+    columns = {
+        "precision": counting.class_precision(counts),
+        "recall": counting.class_recall(counts),
+        "f1": counting.class_f1(counts),
+        "support": counts.sum(axis=1),
+    }
+    return {
+        label: {name: float(values[position]) for name, values in columns.items()}
+        for position, label in enumerate(classes)
+    }
+
+
+def _report(per_class: Mapping[str, Mapping[str, float]], metrics: Mapping[str, float], rows: int) -> str:
+    """The table that scikit-learn's ``classification_report`` prints, with four digits."""
+    width = max(len("weighted avg"), *(len(label) for label in per_class))
+    names = ("precision", "recall", "f1")
+    lines = [" " * width + "".join(f"{name:>10}" for name in ("precision", "recall", "f1-score", "support")), ""]
+    for label, values in per_class.items():
+        lines.append(_line(label, [values[name] for name in names], int(values["support"]), width))
+    lines += ["", f"{'accuracy':>{width}}{'':>20}{metrics['accuracy']:>10.4f}{rows:>10}"]
+    for title, suffix in (("macro avg", "macro"), ("weighted avg", "weighted")):
+        lines.append(_line(title, [metrics[f"{name}_{suffix}"] for name in names], rows, width))
+    return "\n".join(lines) + "\n"
+
+
+def _line(title: str, values: Sequence[float], support: int, width: int) -> str:
+    return f"{title:>{width}}" + "".join(f"{value:>10.4f}" for value in values) + f"{support:>10}"

@@ -1,0 +1,145 @@
+"""Answers beside the truth: what every metric is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiltyard.errors import DataError
+
+Labels = NDArray[np.str_]
+Probabilities = NDArray[np.float64]
+Codes = NDArray[np.intp]
+Weights = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Answers beside the truth, n rows; made by ``judged``.
+
+    Attributes:
+        labels: n true labels.
+        predicted: n predicted labels.
+        probabilities: (n, k) probabilities, or None; columns follow ``classes``.
+        classes: k labels, sorted; every true and predicted label is among them.
+        positive: the label that counts as positive where there are two.
+        unknown: labels that the model has no probability for; they occur among the rows all the same.
+    """
+
+    labels: Labels
+    predicted: Labels
+    probabilities: Probabilities | None
+    classes: tuple[str, ...]
+    positive: str
+    unknown: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def binary(self) -> bool:
+        """Whether there are two labels."""
+        return len(self.classes) == 2
+
+    @property
+    def positive_code(self) -> int:
+        """Position of the positive label among the classes."""
+        return self.classes.index(self.positive)
+
+    @cached_property
+    def truth(self) -> Codes:
+        """The true labels as positions among the classes."""
+        return np.searchsorted(np.asarray(self.classes), self.labels)
+
+    @cached_property
+    def guess(self) -> Codes:
+        """The predicted labels as positions among the classes."""
+        return np.searchsorted(np.asarray(self.classes), self.predicted)
+
+    def confusion(self, weights: Weights | None = None) -> NDArray[np.float64]:
+        """Counts of (true, predicted) pairs.
+
+        Args:
+            weights: (m, n) weights of the rows, m times over; default: each row counts once.
+
+        Returns:
+            (m, k, k); m is 1 without weights.
+        """
+        k = len(self.classes)
+        cells = self.truth * k + self.guess
+        if weights is None:
+            return np.bincount(cells, minlength=k * k).reshape(1, k, k).astype(np.float64)
+        order = np.argsort(cells, kind="stable")
+        occurring, starts = np.unique(cells[order], return_index=True)
+        counts = np.zeros((len(weights), k * k))
+        counts[:, occurring] = np.add.reduceat(weights[:, order], starts, axis=1)
+        return counts.reshape(-1, k, k)
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Judged:
+        """The rows chosen by position or by mask."""
+        probabilities = None if self.probabilities is None else self.probabilities[rows]
+        return Judged(self.labels[rows], self.predicted[rows], probabilities, self.classes, self.positive, self.unknown)
+
+
+def judged(
+    labels: Sequence[str] | Labels,
+    predicted: Sequence[str] | Labels,
+    probabilities: Probabilities | None,
+    classes: Sequence[str],
+    positive: str | None = None,
+) -> Judged:
+    """Put answers beside the truth, with every label known and the columns of the probabilities in order.
+
+    A label that only the test side knows still counts: it gets a column of zeros.
+
+    Args:
+        labels: n true labels.
+        predicted: n predicted labels.
+        probabilities: (n, k), or None.
+        classes: the k labels that the columns of ``probabilities`` stand for, in any order.
+        positive: the label that counts as positive; default: the last in sorted order.
+
+    Raises:
+        DataError: there are no rows, or the shapes do not fit, or ``positive`` is no label at all.
+    """
+    labels, predicted = np.asarray(labels, dtype=str), np.asarray(predicted, dtype=str)
+    _check_shapes(labels, predicted, probabilities, classes)
+    known = tuple(sorted({*classes, *np.unique(labels).tolist(), *np.unique(predicted).tolist()}))
+    if positive is not None and positive not in known:
+        raise DataError(
+            f"The positive label '{positive}' is none of the labels: {', '.join(known)}.",
+            next_step="Set data.positive in the project file to one of them.",
+            code="data.positive-unknown",
+        )
+    if probabilities is not None and known != tuple(classes):
+        widened = np.zeros((len(labels), len(known)))
+        widened[:, [known.index(label) for label in classes]] = probabilities
+        probabilities = widened
+    unknown = tuple(label for label in known if label not in set(classes))
+    return Judged(labels, predicted, probabilities, known, positive or known[-1], unknown)
+
+
+def _check_shapes(
+    labels: Labels, predicted: Labels, probabilities: Probabilities | None, classes: Sequence[str]
+) -> None:
+    if len(labels) == 0:
+        raise DataError("There are no rows to judge.", next_step="Check the split and the test data.")
+    if len(predicted) != len(labels):
+        raise DataError(
+            f"{len(labels)} true labels stand beside {len(predicted)} predicted ones.", next_step="Judge the same rows."
+        )
+    if probabilities is None:
+        return
+    if probabilities.shape != (len(labels), len(classes)):
+        raise DataError(
+            f"Probabilities of shape {probabilities.shape} do not fit {len(labels)} rows and {len(classes)} labels.",
+            next_step="Give one row of probabilities for each row, one column for each label.",
+        )
+    if not np.all(np.isfinite(probabilities)):
+        raise DataError(
+            "Some probabilities are not finite numbers.", next_step="Find out why the model answers NaN or infinity."
+        )

@@ -1,0 +1,53 @@
+"""How the text loops are compiled: numba with a cache on disk, and two instructions that numba does not offer.
+
+This module imports numba, and so do the modules of loops: they are imported only where a text is about to be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile at the first call, for each type of arguments; kept in numba's cache on disk where one can be written."""
+    try:
+        return njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
+    except RuntimeError:  # numba found no writable place for its cache: compile anew in each process
+        return njit(nogil=True)(function)  # type: ignore[no-any-return]
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile as a part of its callers: arrays are passed by value, which costs more than a short loop does."""
+    return njit(forceinline=True, nogil=True)(function)  # type: ignore[no-any-return]
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def lowest_bit(context: Any, word: Any) -> Any:  # noqa: ARG001
+    """The place of the lowest bit that is set in a uint64 other than zero."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
+    """Ask for ``array[index]`` to be brought into the cache; ``index`` is not negative."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        base = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0]).data
+        pointer = builder.bitcast(builder.gep(base, [arguments[1]]), ir.IntType(8).as_pointer())
+        integer = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
+        name = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
+        builder.call(name, [pointer, integer(0), integer(3), integer(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate

@@ -1,0 +1,29 @@
+"""How MLflow behaves inside this process: set before it is first imported, and only where the user set nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+DEFAULTS = {
+    # Nothing phones home.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # The job runner of the server costs gigabytes, and a client has no use for it.
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # A server that is away is noticed within seconds; waiting for it is the business of whoever called.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    # Versions are stored as skops; where somebody asks for a pickle, nothing here loads it.
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+}
+
+
+def prepare() -> None:
+    """Set the defaults, and keep MLflow's notes on its database and environment off the terminal."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    for name in ("mlflow", "alembic"):
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.ERROR)

@@ -1,0 +1,306 @@
+"""The model registry, over MLflow's."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sklearn.pipeline import Pipeline
+
+from tiltyard.errors import ArtifactError, NotFoundError, TiltyardError, UsageError, nearest
+from tiltyard.registry.client import mlflow_errors, open_client
+from tiltyard.registry.manifest import read_manifest
+from tiltyard.registry.packaging import read_package
+from tiltyard.registry.ports import VersionInfo
+from tiltyard.registry.sources import resolve
+from tiltyard.settings import Settings
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+PREVIOUS = "previous"
+ARCHIVED_TAG = "tiltyard.archived"
+METRIC_TAG = "tiltyard.metric."
+
+# MLflow's stages, which it deprecated, and what they are here.
+STAGES = {"production": CHAMPION, "staging": CHALLENGER}
+
+
+class ModelRegistry:
+    """Registered versions in MLflow; the stage API is never called.
+
+    Args:
+        tracking_uri: MLflow's tracking URI; default: this host's settings.
+        registry_uri: MLflow's registry URI; default: the tracking URI.
+    """
+
+    def __init__(self, *, tracking_uri: str | None = None, registry_uri: str | None = None) -> None:
+        settings = Settings.load()
+        self._tracking_uri = tracking_uri or settings.tracking_uri
+        self._registry_uri = registry_uri or (self._tracking_uri if tracking_uri else settings.registry_uri)
+
+    def register_model(
+        self,
+        model_uri: str,
+        name: str,
+        description: str = "",
+        *,
+        tags: Mapping[str, str] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        run_id: str | None = None,
+    ) -> VersionInfo:
+        """Make the next version of a model from a logged one (``models:/m-…``, ``runs:/…/model`` or a folder)."""
+        kept = {**(tags or {}), **{f"{METRIC_TAG}{key}": repr(float(value)) for key, value in (metrics or {}).items()}}
+        with self._errors():
+            from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+            source = resolve(self._client, model_uri)
+            try:
+                self._client.create_registered_model(name)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            made = self._client.create_model_version(
+                name,
+                source.location,
+                run_id or source.run_id,
+                tags=kept,
+                description=description or None,
+                model_id=source.model_id,
+            )
+        return _info(made, ())
+
+    def list_models(self) -> list[str]:
+        """Names of all registered models, sorted."""
+        with self._errors():
+            return sorted(model.name for model in _all(self._client.search_registered_models))
+
+    def list_versions(self, name: str) -> list[VersionInfo]:
+        """All versions of a model, newest first; none if the model does not exist."""
+        with self._errors():
+            aliases = self._aliases(name)
+            found = _all(self._client.search_model_versions, filter_string=f"name = '{_quoted(name)}'")
+        infos = [_info(version, aliases.get(str(version.version), ())) for version in found]
+        return sorted(infos, key=lambda info: -int(info.version))
+
+    def get_version(self, name: str, *, version: str | None = None, alias: str | None = None) -> VersionInfo:
+        """The version of that number, or the one that an alias names.
+
+        Raises:
+            UsageError: not exactly one of version and alias was given.
+            NotFoundError: there is none.
+        """
+        if (version is None) == (alias is None):
+            raise UsageError("Give either a version or an alias.", next_step="Such as --alias champion.")
+        with self._errors():
+            aliases = self._aliases(name)
+            if alias is not None:
+                version = next((number for number, names in aliases.items() if alias in names), None)
+                if version is None:
+                    raise self._no_alias(name, alias, aliases)
+            try:
+                found = self._client.get_model_version(name, str(version))
+            except Exception as error:
+                if _missing(error):
+                    raise NotFoundError(
+                        f"{name} has no version {version}.",
+                        next_step="See what there is: tiltyard list-versions",
+                        code="version.unknown",
+                    ) from None
+                raise
+        return _info(found, aliases.get(str(version), ()))
+
+    def champion(self, name: str) -> VersionInfo | None:
+        """The version that answers users, or None."""
+        try:
+            return self.get_version(name, alias=CHAMPION)
+        except NotFoundError:
+            return None
+
+    def set_alias(self, name: str, alias: str, version: str) -> None:
+        """Let an alias name a version, in place of any other."""
+        with self._errors():
+            self._client.set_registered_model_alias(name, alias, version)
+
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Let an alias name nothing; a missing alias is a no-op."""
+        with self._errors():
+            if any(alias in names for names in self._aliases(name).values()):
+                self._client.delete_registered_model_alias(name, alias)
+
+    def set_tag(self, name: str, version: str, key: str, value: str) -> None:
+        """Set a tag of a version."""
+        with self._errors():
+            self._client.set_model_version_tag(name, version, key, value)
+
+    def promote_model(self, name: str, version: str, stage: str) -> VersionInfo:
+        """Move a version to a stage, by the words of MLflow's deprecated stages.
+
+        Production is the alias champion (the champion before it becomes ``previous``), Staging is challenger, Archived
+        takes all aliases away and tags the version, None takes its aliases away.
+        """
+        wanted = stage.lower()
+        if wanted not in {*STAGES, "archived", "none"}:
+            raise UsageError(
+                f"There is no stage '{stage}'.{nearest(stage, ('Production', 'Staging', 'Archived', 'None'))}",
+                next_step="Stages: Production, Staging, Archived, None.",
+                code="stage.unknown",
+            )
+        info = self.get_version(name, version=version)
+        if wanted in STAGES:
+            before = self.champion(name)
+            if wanted == "production" and before is not None and before.version != version:
+                self.set_alias(name, PREVIOUS, before.version)
+            self.set_alias(name, STAGES[wanted], version)
+        else:
+            for alias in info.aliases:
+                self.delete_alias(name, alias)
+            if wanted == "archived":
+                self.set_tag(name, version, ARCHIVED_TAG, datetime.now(UTC).isoformat())
+        return self.get_version(name, version=version)
+
+    def load_model(
+        self,
+        name: str,
+        *,
+        stage: str | None = None,
+        alias: str | None = None,
+        version: str | None = None,
+        trusted_types: tuple[str, ...] = (),
+    ) -> Pipeline:
+        """Load a version, verified; by stage, alias or number, and the champion where none is given."""
+        if stage is not None:
+            if alias is not None or version is not None:
+                raise UsageError(
+                    "Give a stage, an alias or a version, not several.", next_step='Such as stage="Production".'
+                )
+            alias = STAGES.get(stage.lower())
+            if alias is None:
+                raise UsageError(
+                    f"No version can be loaded from stage '{stage}'.", next_step="Use Production or Staging."
+                )
+        if alias is None and version is None:
+            alias = CHAMPION
+        info = self.get_version(name, version=version, alias=alias)
+        with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+            return read_package(self.fetch(info, Path(folder)), trusted_types).pipeline
+
+    def fetch(self, info: VersionInfo, cache: Path) -> Path:
+        """A folder of this host with the version's files; a whole copy that is there is used again."""
+        told_apart = hashlib.sha256(f"{info.run_id}|{info.source}|{info.created_at}".encode()).hexdigest()[:12]
+        target = cache / info.name / f"{info.version}-{told_apart}"
+        if target.is_dir():
+            try:
+                read_manifest(target)
+            except ArtifactError:
+                # Damaged here or stored so: only a fresh copy can tell. Without the registry the damaged one stays,
+                # and whoever reads it is told.
+                try:
+                    self._download(info, target)
+                except TiltyardError:
+                    return target
+            return target
+        self._download(info, target)
+        return target
+
+    @cached_property
+    def _client(self) -> Any:
+        return open_client(self._tracking_uri, self._registry_uri)
+
+    def _errors(self) -> Any:
+        return mlflow_errors(self._registry_uri)
+
+    def _aliases(self, name: str) -> dict[str, tuple[str, ...]]:
+        """Aliases by version number; empty if the model does not exist."""
+        try:
+            named = self._client.get_registered_model(name).aliases
+        except Exception as error:
+            if _missing(error):
+                return {}
+            raise
+        by_version: dict[str, tuple[str, ...]] = {}
+        for alias, version in sorted(named.items()):
+            by_version[str(version)] = (*by_version.get(str(version), ()), alias)
+        return by_version
+
+    def _no_alias(self, name: str, alias: str, aliases: Mapping[str, tuple[str, ...]]) -> NotFoundError:
+        if alias == CHAMPION:
+            return NotFoundError(
+                f"No champion yet: no version of {name} has the alias 'champion'.",
+                next_step="Run: tiltyard train --champion",
+                code="champion.missing",
+            )
+        known = sorted(alias for names in aliases.values() for alias in names)
+        return NotFoundError(
+            f"No version of {name} has the alias '{alias}'.{nearest(alias, known)}",
+            next_step="See what there is: tiltyard list-versions",
+            code="alias.unknown",
+        )
+
+    def _download(self, info: VersionInfo, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as folder, self._errors():
+            from mlflow.artifacts import download_artifacts  # noqa: PLC0415
+
+            uri = self._client.get_model_version_download_uri(info.name, info.version)
+            fetched = Path(
+                download_artifacts(
+                    artifact_uri=uri,
+                    dst_path=str(Path(folder) / "new"),
+                    tracking_uri=self._tracking_uri,
+                    registry_uri=self._registry_uri,
+                )
+            )
+            if not fetched.is_relative_to(folder):
+                # MLflow hands out local files where they lie; the cache keeps copies of its own.
+                fetched = Path(shutil.copytree(fetched, Path(folder) / "copy"))
+            if target.exists():
+                target.rename(Path(folder) / "old")
+            try:
+                fetched.rename(target)
+            except OSError:
+                # Another process was quicker; its copy is as good.
+                if not target.is_dir():
+                    raise
+
+
+def _info(version: Any, aliases: tuple[str, ...]) -> VersionInfo:
+    tags = dict(version.tags or {})
+    return VersionInfo(
+        name=version.name,
+        version=str(version.version),
+        aliases=tuple(sorted(aliases)),
+        run_id=version.run_id or None,
+        created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
+        description=version.description or "",
+        metrics={
+            key.removeprefix(METRIC_TAG): float(value) for key, value in tags.items() if key.startswith(METRIC_TAG)
+        },
+        tags={key: value for key, value in tags.items() if not key.startswith(METRIC_TAG)},
+        source=version.source or "",
+    )
+
+
+def _all(search: Any, **arguments: Any) -> list[Any]:
+    """Every page of a paged search."""
+    found: list[Any] = []
+    token = None
+    while True:
+        page = search(**arguments, page_token=token)
+        found.extend(page)
+        token = page.token
+        if not token:
+            return found
+
+
+def _missing(error: Exception) -> bool:
+    return getattr(error, "error_code", None) == "RESOURCE_DOES_NOT_EXIST"
+
+
+def _quoted(name: str) -> str:
+    return name.replace("'", "\\'")

@@ -1,0 +1,208 @@
+"""Packaging a fitted pipeline as a plain MLflow model that is safe to load, and loading it back."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skops.io
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+
+from tiltyard.errors import ArtifactError, UsageError
+from tiltyard.registry.manifest import FOLDER, MANIFEST, TRAINING_KEYS, Manifest, VersionCard, digests, read_manifest
+from tiltyard.registry.mlflow_env import prepare
+from tiltyard.registry.trust import trusted
+
+MODEL_FILE = "model.skops"
+LIBRARIES = ("tiltyard", "scikit-learn", "numpy", "scipy", "pandas", "skops", "mlflow")
+# What a served model needs at the least; the exact versions are in the manifest.
+REQUIREMENTS = ("scikit-learn", "numpy", "scipy", "pandas", "skops")
+# A stored model this large when unpacked is refused rather than let it fill the memory.
+MAX_UNPACKED = 8 * 1024**3
+
+
+@dataclass(frozen=True)
+class Package:
+    """A verified version in memory.
+
+    Attributes:
+        pipeline: the fitted scikit-learn pipeline.
+        manifest: what the version says of itself.
+        folder: its verified files.
+    """
+
+    pipeline: Pipeline
+    manifest: Manifest
+    folder: Path
+
+    @property
+    def training_keys(self) -> NDArray[np.uint64]:
+        """Content keys of the rows that the version was trained on."""
+        keys: NDArray[np.uint64] = np.load(self.folder / TRAINING_KEYS, allow_pickle=False)
+        return keys
+
+
+def write_package(
+    folder: Path,
+    pipeline: Pipeline,
+    card: VersionCard,
+    *,
+    training_keys: NDArray[np.uint64],
+    trusted_types: tuple[str, ...] = (),
+) -> Manifest:
+    """Write a fitted pipeline as an MLflow scikit-learn model in the skops format, with a manifest.
+
+    Args:
+        folder: where to; must not exist.
+        pipeline: the fitted pipeline.
+        card: what is known of the version.
+        training_keys: content keys of its training rows.
+        trusted_types: types that this host allows beyond the built-in list.
+
+    Raises:
+        UsageError: the pipeline holds a type that this host does not allow.
+    """
+    _save_mlflow_model(folder, pipeline, card, _needed_types(pipeline, trusted(trusted_types)))
+    (folder / FOLDER).mkdir()
+    np.save(folder / TRAINING_KEYS, np.sort(training_keys), allow_pickle=False)
+    manifest = Manifest(
+        **dict(card),
+        files=digests(folder),
+        libraries={
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in LIBRARIES},
+        },
+    )
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    return manifest
+
+
+def read_package(folder: Path, trusted_types: tuple[str, ...] = ()) -> Package:
+    """Verify a version and only then construct it.
+
+    Every file is held against its digest, and every type in the stored model against the host's list, before the
+    first object is made.
+
+    Args:
+        folder: the version's files.
+        trusted_types: types that this host allows beyond the built-in list.
+
+    Raises:
+        ArtifactError: a file is missing, changed or not named; the model is not in the skops format; or it holds a
+            type that this host does not allow.
+    """
+    manifest = read_manifest(folder)
+    file = folder / MODEL_FILE
+    if MODEL_FILE not in manifest.files:
+        raise ArtifactError(
+            f"The version of {manifest.model_name} has no {MODEL_FILE}; pickles are never loaded.",
+            next_step="Train a version with: tiltyard train",
+            code="artifact.not-skops",
+        )
+    _refuse_bomb(file)
+    allowed = trusted(trusted_types)
+    foreign = [name for name in skops.io.get_untrusted_types(file=file) if name not in allowed]
+    if foreign:
+        raise ArtifactError(
+            f"The stored model of {manifest.model_name} holds types that this host does not allow: "
+            f"{', '.join(foreign)}; nothing of it was loaded.",
+            next_step="If you know and trust them, name them in TILTYARD_TRUSTED_TYPES (a JSON list).",
+            code="artifact.untrusted-type",
+            types=foreign,
+        )
+    try:
+        pipeline = skops.io.load(file, trusted=sorted(allowed))
+    except Exception as error:  # a damaged or foreign file may fail in any way
+        raise ArtifactError(
+            f"The stored model of {manifest.model_name} cannot be read: {type(error).__name__}: {error}.",
+            next_step="Install the library versions that its manifest names, or train a new version.",
+            code="artifact.unreadable",
+        ) from error
+    return Package(pipeline, manifest, folder)
+
+
+def _needed_types(pipeline: Pipeline, allowed: frozenset[str]) -> list[str]:
+    needed: list[str] = skops.io.get_untrusted_types(data=skops.io.dumps(pipeline))
+    foreign = [name for name in needed if name not in allowed]
+    if foreign:
+        raise UsageError(
+            f"The model holds types that this host does not allow to be loaded: {', '.join(foreign)}.",
+            next_step="If you know and trust them, name them in TILTYARD_TRUSTED_TYPES (a JSON list).",
+            code="artifact.untrusted-type",
+        )
+    return needed
+
+
+def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, types: list[str]) -> None:
+    prepare()
+    import mlflow.sklearn  # noqa: PLC0415
+
+    mlflow.sklearn.save_model(
+        pipeline,
+        str(folder),
+        serialization_format="skops",
+        skops_trusted_types=types or None,
+        signature=_signature(card),
+        input_example=_example(card),
+        pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
+        metadata={"tiltyard": {"task": card.task, "candidate": card.candidate, "classes": list(card.classes)}},
+    )
+
+
+def _signature(card: VersionCard) -> Any:
+    """Inputs as MLflow checks them: an array of texts, or columns by name; outputs are labels."""
+    from mlflow.models.signature import ModelSignature  # noqa: PLC0415
+    from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec  # noqa: PLC0415
+
+    if card.task == "text-classification":
+        inputs = Schema([TensorSpec(np.dtype(str), (-1,))])
+    else:
+        inputs = Schema([ColSpec(_mlflow_type(dtype), name, required=False) for name, dtype in card.columns.items()])
+    return ModelSignature(inputs=inputs, outputs=Schema([ColSpec(DataType.string)]))
+
+
+def _mlflow_type(dtype: str) -> Any:
+    from mlflow.types.schema import AnyType, DataType  # noqa: PLC0415
+
+    if dtype.startswith(("int", "uint", "Int")):
+        return DataType.long
+    if dtype.startswith(("float", "Float")):
+        return DataType.double
+    if dtype.startswith("bool"):
+        return DataType.boolean
+    return DataType.string if dtype.startswith(("str", "object", "category", "large_string")) else AnyType()
+
+
+def _example(card: VersionCard) -> Any:
+    import pandas as pd  # noqa: PLC0415
+
+    rows = card.samples.inputs[:2]
+    if not rows:
+        return None
+    if card.task == "text-classification":
+        return np.asarray([row["text"] for row in rows])
+    return pd.DataFrame(rows, columns=list(card.columns))
+
+
+def _refuse_bomb(file: Path) -> None:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except zipfile.BadZipFile:
+        raise ArtifactError(
+            f"{file.name} is not in the skops format.",
+            next_step="Train a new version with: tiltyard train",
+            code="artifact.not-skops",
+        ) from None
+    if unpacked > MAX_UNPACKED:
+        raise ArtifactError(
+            f"{file.name} would unpack to {unpacked / 1e9:.1f} GB; at most {MAX_UNPACKED / 1e9:.1f} are loaded.",
+            next_step="Train a smaller version.",
+            code="artifact.too-large",
+        )

@@ -1,0 +1,84 @@
+"""What the rest of the house may ask of a model registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class VersionInfo:
+    """A registered version.
+
+    Attributes:
+        name: the registered model.
+        version: MLflow's number, as text.
+        aliases: aliases that name it, sorted.
+        run_id: the run that made it; None for a version from elsewhere.
+        created_at: when it was registered, UTC.
+        description: for people.
+        metrics: its metrics on the test rows, as far as they were stored with it.
+        tags: its other tags.
+        source: where its files are.
+    """
+
+    name: str
+    version: str
+    aliases: tuple[str, ...]
+    run_id: str | None
+    created_at: datetime
+    description: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+
+
+class Registry(Protocol):
+    """Versions and the aliases that name them.
+
+    Must be safe to use from several threads. Every method may raise ``UnavailableError`` while the registry cannot be
+    reached, and ``NotFoundError`` where it is asked about a version that does not exist.
+    """
+
+    def register_model(
+        self,
+        model_uri: str,
+        name: str,
+        description: str = "",
+        *,
+        tags: Mapping[str, str] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        run_id: str | None = None,
+    ) -> VersionInfo:
+        """Make the next version of a model from a logged one; the model comes into being with its first version."""
+
+    def list_models(self) -> Sequence[str]:
+        """Names of all registered models, sorted."""
+
+    def list_versions(self, name: str) -> Sequence[VersionInfo]:
+        """All versions of a model, newest first; none if the model does not exist."""
+
+    def get_version(self, name: str, *, version: str | None = None, alias: str | None = None) -> VersionInfo:
+        """The version of that number, or the one that an alias names; exactly one of them is given."""
+
+    def champion(self, name: str) -> VersionInfo | None:
+        """The version that answers users, or None."""
+
+    def set_alias(self, name: str, alias: str, version: str) -> None:
+        """Let an alias name a version, in place of any other."""
+
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Let an alias name nothing; a missing alias is a no-op."""
+
+    def set_tag(self, name: str, version: str, key: str, value: str) -> None:
+        """Set a tag of a version."""
+
+    def fetch(self, info: VersionInfo, cache: Path) -> Path:
+        """A folder of this host with the version's files.
+
+        A copy that is there already is used again, also while the registry is away. A copy is there whole or not at
+        all, however a download ends.
+        """

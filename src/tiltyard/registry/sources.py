@@ -1,0 +1,89 @@
+"""Where a model's files are, by any of the addresses that MLflow gives them.
+
+MLflow's own resolution of ``models:/…`` and ``runs:/…`` asks the server that is set for the whole process; here the
+client that was passed in is asked.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tiltyard.errors import NotFoundError, UsageError
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of a model.
+
+    Attributes:
+        location: URI of their folder.
+        run_id: the run that made them, if there is one.
+        model_id: MLflow's logged model, if they are one.
+    """
+
+    location: str
+    run_id: str | None = None
+    model_id: str | None = None
+
+
+def resolve(client: Any, model_uri: str) -> Source:
+    """The files that a URI names.
+
+    Args:
+        client: an ``MlflowClient``.
+        model_uri: ``models:/m-…`` (a logged model), ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``,
+            ``runs:/RUN_ID/PATH``, another URI, or a local folder.
+
+    Raises:
+        NotFoundError: there is nothing under that URI.
+        UsageError: it cannot be one.
+    """
+    scheme, _, rest = model_uri.partition(":/")
+    if not rest.strip("/"):
+        folder = Path(model_uri)
+        if not folder.is_dir():
+            raise NotFoundError(
+                f"There is no model at '{model_uri}'.",
+                next_step="Give a folder, models:/m-ID (a logged model) or runs:/RUN_ID/PATH.",
+                code="model.missing",
+            )
+        return Source(folder.resolve().as_uri())
+    if scheme == "models":
+        return _of_model(client, rest.strip("/"))
+    if scheme == "runs":
+        return _of_run(client, rest.strip("/"))
+    return Source(model_uri)
+
+
+def _of_model(client: Any, rest: str) -> Source:
+    if "@" in rest:
+        name, _, alias = rest.partition("@")
+        return _of_version(client, client.get_model_version_by_alias(name, alias))
+    name, _, version = rest.partition("/")
+    if version:
+        return _of_version(client, client.get_model_version(name, version))
+    logged = client.get_logged_model(name)
+    return Source(logged.artifact_location, logged.source_run_id or None, logged.model_id)
+
+
+def _of_version(client: Any, version: Any) -> Source:
+    location = client.get_model_version_download_uri(version.name, version.version)
+    return Source(location, version.run_id or None, getattr(version, "model_id", None) or None)
+
+
+def _of_run(client: Any, rest: str) -> Source:
+    run_id, _, path = rest.partition("/")
+    if not path:
+        raise UsageError(
+            f"'runs:/{rest}' names a run, not a model in it.", next_step="Add the model's name: runs:/RUN_ID/model"
+        )
+    run = client.get_run(run_id)
+    logged = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run_id}'")
+    named = [model for model in logged if model.name == path]
+    if named:
+        newest = max(named, key=lambda model: model.creation_timestamp)
+        return Source(newest.artifact_location, run_id, newest.model_id)
+    return Source(posixpath.join(run.info.artifact_uri, path), run_id)

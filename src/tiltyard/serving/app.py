@@ -1,0 +1,85 @@
+"""The FastAPI application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from fastapi import FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
+
+from tiltyard import __version__
+from tiltyard.errors import TiltyardError
+from tiltyard.ledger.ports import Ledger
+from tiltyard.project import ServingSection
+from tiltyard.serving.live import LiveModel
+from tiltyard.serving.openapi import describe
+from tiltyard.serving.polling import Poller
+from tiltyard.serving.problems import add_handlers
+from tiltyard.serving.routes.health import health_routes
+from tiltyard.serving.routes.model import model_routes
+from tiltyard.serving.routes.pages import page_routes
+from tiltyard.serving.routes.predict import predict_routes
+from tiltyard.serving.service import Service
+
+# What nginx says of a client that went away before it was answered; nobody receives it.
+CLIENT_CLOSED_REQUEST = 499
+
+log = logging.getLogger(__name__)
+
+
+def create_app(live: LiveModel, ledger: Ledger, options: ServingSection | None = None) -> FastAPI:
+    """Make the application that answers with a live model and records in a ledger.
+
+    Its lifespan looks up the version to serve before the first request, looks for new ones while it runs, and
+    at its end answers all that was accepted. The ledger stays open; it belongs to the caller.
+
+    Args:
+        live: which version answers.
+        ledger: where answers are recorded before they are given.
+        options: the project's ``[serving]``; default: the defaults.
+    """
+    service = Service.of(live, ledger, options or ServingSection())
+    app = FastAPI(
+        title=f"Tiltyard: {live.served.model}",
+        version=__version__,
+        summary="Answers of the champion, each of them recorded before it is given.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lambda _app: _lifespan(service),
+    )
+    for routes in (predict_routes(service), health_routes(service), model_routes(service), page_routes()):
+        app.include_router(routes)
+    add_handlers(app)
+    app.add_exception_handler(ClientDisconnect, _on_client_gone)
+    describe(app, service)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(service: Service) -> AsyncIterator[None]:
+    started = datetime.now(UTC)
+    await asyncio.to_thread(service.live.refresh)
+    poller = Poller(service.live, service.options.reload_seconds)
+    poller.start()
+    history = asyncio.create_task(asyncio.to_thread(_count_history, service, started))
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(poller.stop)
+        await service.batcher.close()
+        await history
+
+
+def _count_history(service: Service, until: datetime) -> None:
+    try:
+        service.statistics.add_history(service.ledger.prediction_stats(service.live.served.model, until=until))
+    except TiltyardError as error:
+        log.warning("Earlier predictions could not be counted: %s", error)
+
+
+async def _on_client_gone(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)

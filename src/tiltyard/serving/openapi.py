@@ -1,0 +1,111 @@
+"""The OpenAPI document: FastAPI's, with the request bodies that the version in service takes."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+
+from tiltyard.project import Task
+from tiltyard.scoring.columns import Columns, Kind
+from tiltyard.serving.problems import MEDIA_TYPE
+from tiltyard.serving.requests import Shape
+from tiltyard.serving.schemas import Problem
+from tiltyard.serving.service import Service
+
+_JSON_TYPES: dict[Kind, list[str]] = {
+    "number": ["number", "null"],
+    "boolean": ["boolean", "null"],
+    "text": ["string", "null"],
+    "time": ["string", "null"],
+    "any": ["string", "number", "boolean", "null"],
+}
+_EXAMPLES: dict[Kind, Any] = {
+    "number": 1.0,
+    "boolean": True,
+    "text": "value",
+    "time": "2026-01-31T12:00:00Z",
+    "any": None,
+}
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problem documents that a route may answer with, for its ``responses``."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
+    }
+
+
+def describe(app: FastAPI, service: Service) -> None:
+    """Let ``/openapi.json`` show the request bodies of the version in service, whichever it is at the time."""
+    generated = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = deepcopy(generated())
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(problem.pop("$defs", {}))
+        schemas["Problem"] = problem
+        for path, many in (("/predict", False), ("/predict/batch", True)):
+            document["paths"][path]["post"]["requestBody"] = request_body(service, many=many)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def request_body(service: Service, *, many: bool) -> dict[str, Any]:
+    """The request body of /predict or /predict/batch; where no task is known yet, either task's."""
+    current = service.live.current
+    columns = current.columns if current else None
+    tasks: list[Task] = [service.live.task] if service.live.task else ["text-classification", "tabular-classification"]
+    shapes = [Shape.of(task, service.options, many=many) for task in tasks]
+    schemas = [_body_schema(shape, columns) for shape in shapes]
+    content = {
+        "schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas},
+        "example": _example(shapes[0], columns),
+    }
+    return {"required": True, "content": {"application/json": content}}
+
+
+def _body_schema(shape: Shape, columns: Columns | None) -> dict[str, Any]:
+    item = _text_schema(shape) if shape.task == "text-classification" else _row_schema(columns)
+    value = item
+    if shape.many:
+        value = {"type": "array", "items": item, "minItems": 1, "maxItems": shape.max_inputs}
+    return {
+        "type": "object",
+        "properties": {shape.key: value},
+        "required": [shape.key],
+        "additionalProperties": False,
+    }
+
+
+def _text_schema(shape: Shape) -> dict[str, Any]:
+    return {"type": "string", "maxLength": shape.max_text, "description": "The text to classify."}
+
+
+def _row_schema(columns: Columns | None) -> dict[str, Any]:
+    if columns is None:
+        return {"type": "object", "additionalProperties": {"type": _JSON_TYPES["any"]}}
+    properties: dict[str, Any] = {column.name: {"type": _JSON_TYPES[column.kind]} for column in columns}
+    for column in columns:
+        if column.kind == "time":
+            properties[column.name]["format"] = "date-time"
+    return {
+        "type": "object",
+        "description": "The features by name; null for a value that is not known.",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _example(shape: Shape, columns: Columns | None) -> dict[str, Any]:
+    item: Any = "Write the text to classify here."
+    if shape.task != "text-classification":
+        item = {column.name: _EXAMPLES[column.kind] for column in columns or ()}
+    return {shape.key: [item] if shape.many else item}

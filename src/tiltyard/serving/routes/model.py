@@ -1,0 +1,64 @@
+"""GET /model-info and POST /admin/reload: which version answers, and looking for another."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter
+
+from tiltyard.errors import ArtifactError, TiltyardError, UnavailableError
+from tiltyard.serving.openapi import problem_responses
+from tiltyard.serving.schemas import Feature, ModelInfo, Reload
+from tiltyard.serving.service import Service
+from tiltyard.serving.version import ServedVersion
+
+
+def model_routes(service: Service) -> APIRouter:
+    """The routes about the version in service."""
+    router = APIRouter(tags=["operation"])
+
+    @router.get("/model-info", responses=problem_responses(503), summary="The version that answers")
+    async def model_info() -> ModelInfo:
+        """Name, version, task, labels, metrics and origin of the version that answers."""
+        return _describe(service.live.require(), service.options.answer)
+
+    @router.post("/admin/reload", responses=problem_responses(409, 503), summary="Look for a new version now")
+    async def reload() -> Reload:
+        """Look the alias up now, and let its version take over; one that was refused is tried again."""
+        outcome = await asyncio.to_thread(service.live.refresh, force=True)
+        current = service.live.current
+        if outcome.error is not None:
+            raise _refusal(outcome.error, current)
+        version = service.live.require().info.version
+        message = f"Version {version} answers now." if outcome.changed else f"Version {version} answers already."
+        return Reload(changed=outcome.changed, model_version=version, message=message)
+
+    return router
+
+
+def _refusal(error: TiltyardError, current: ServedVersion | None) -> TiltyardError:
+    stays = f" Version {current.info.version} goes on answering." if current else ""
+    kind = ArtifactError if isinstance(error, ArtifactError) else UnavailableError
+    return kind(error.message + stays, next_step=error.next_step, code=error.code)
+
+
+def _describe(version: ServedVersion, answer: str) -> ModelInfo:
+    manifest, info = version.manifest, version.info
+    return ModelInfo(
+        model_name=info.name,
+        version=info.version,
+        alias=version.alias,
+        task=manifest.task,
+        classes=list(manifest.classes),
+        positive=manifest.positive,
+        features=[Feature(name=column.name, type=column.kind) for column in version.columns or ()],
+        answer_field=answer,
+        metrics=dict(info.metrics or manifest.metrics),
+        description=info.description or "",
+        run_id=info.run_id,
+        created_at=info.created_at,
+        served_since=version.since,
+        scorer=version.scorer.kind,
+        data_fingerprint=manifest.data_fingerprint,
+        libraries=dict(manifest.libraries),
+    )

@@ -1,0 +1,140 @@
+"""What the routes answer, as the OpenAPI document shows it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+
+class Answer(BaseModel):
+    """A JSON object of an answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class QueueState(Answer):
+    """Inputs on their way to the model."""
+
+    waiting: int = Field(description="Inputs that wait for their batch.")
+    limit: int = Field(description="Most inputs that may wait; beyond that the answer is 503.")
+    batches: int = Field(description="Batches scored since the start.")
+    largest_batch: int = Field(description="Inputs of the largest batch since the start.")
+
+
+class PartState(Answer):
+    """Whether something that the server leans on can be reached."""
+
+    ok: bool = Field(description="Whether it worked when it was last needed.")
+    reason: str = Field(default="", description="What is wrong; empty if nothing is.")
+    checked_at: datetime | None = Field(default=None, description="When that was found, UTC.")
+
+
+class StatisticsState(Answer):
+    """Totals over the recorded predictions of the model."""
+
+    total_predictions: int
+    by_label: dict[str, int]
+    by_version: dict[str, int]
+    mean_confidence: float | None
+    min_confidence: float | None
+    max_confidence: float | None
+    mean_latency_ms: float | None
+    complete: bool = Field(description="Whether predictions from before the start of the server are counted.")
+
+
+class Health(Answer):
+    """How the server is."""
+
+    status: Literal["healthy", "degraded", "unhealthy"] = Field(
+        description="degraded: something the server leans on is away; unhealthy: no version can answer."
+    )
+    model_loaded: bool = Field(description="Whether a version is there to answer.")
+    ready: bool = Field(description="Whether a prediction asked for now would be answered and recorded.")
+    model: str = Field(description="Name of the registered model.")
+    version: str | None = Field(description="Version that answers.")
+    reason: str = Field(default="", description="Why it is not healthy; empty if it is.")
+    next_step: str = Field(default="", description="What to do about it.")
+    uptime_seconds: float
+    queue: QueueState
+    ledger: PartState
+    registry: PartState
+    statistics: StatisticsState
+
+
+class Feature(Answer):
+    """One feature of a table model."""
+
+    name: str
+    type: Literal["number", "boolean", "text", "time", "any"] = Field(
+        description="What a value has to be; null is always taken for a value that is not known."
+    )
+
+
+class ModelInfo(Answer):
+    """The version that answers."""
+
+    model_name: str
+    version: str
+    alias: str
+    task: str
+    classes: list[str]
+    positive: str | None
+    features: list[Feature] = Field(description="Features of a table model; empty for text.")
+    answer_field: str = Field(description="Name of the field that holds the predicted label.")
+    metrics: dict[str, float] = Field(description="Metrics on the test rows, as the version was registered.")
+    description: str
+    run_id: str | None = Field(description="MLflow run that made it.")
+    created_at: datetime | None
+    served_since: datetime
+    scorer: str = Field(description="What computes the answers, such as scikit-learn.")
+    data_fingerprint: str = Field(description="Digest of the rows it was trained and judged on.")
+    libraries: dict[str, str] = Field(description="Library versions it was made with.")
+
+
+class Reload(Answer):
+    """What came of looking for another version."""
+
+    changed: bool = Field(description="Whether another version answers now.")
+    model_version: str = Field(description="Version that answers.")
+    message: str
+
+
+class ProblemField(Answer):
+    """One field of the request that is wrong."""
+
+    field: str = Field(description="Where it stands, such as texts[3] or features.age.")
+    message: str
+
+
+class Problem(Answer):
+    """What went wrong and what to do about it (RFC 9457)."""
+
+    type: str = Field(description="Where the kind of error is explained.")
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="A stable name for programs.")
+    next_step: str
+    errors: list[ProblemField] = Field(default=[], description="The fields that are wrong, if it is about fields.")
+
+
+def prediction_schema(answer: str) -> type[BaseModel]:
+    """The answer to one input, whose label stands in the field ``answer``."""
+    fields: dict[str, Any] = {
+        answer: (str, Field(description="The predicted label.")),
+        "confidence": (float, Field(ge=0, le=1, description="Probability of the predicted label.")),
+        "probabilities": (dict[str, float], Field(description="Probability of each label; they sum to 1.")),
+        "model_version": (str, Field(description="Version that answered.")),
+        "prediction_id": (str, Field(description="Its id in the ledger (UUID); report the true label with it.")),
+    }
+    return create_model("Prediction", __base__=Answer, __doc__="The answer to one input.", **fields)
+
+
+def predictions_schema(prediction: type[BaseModel]) -> type[BaseModel]:
+    """The answers to many inputs."""
+    fields: dict[str, Any] = {
+        "predictions": (list[prediction], Field(description="One answer an input, in their order.")),  # type: ignore[valid-type]
+    }
+    return create_model("Predictions", __base__=Answer, __doc__="The answers to many inputs.", **fields)

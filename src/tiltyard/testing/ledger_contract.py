@@ -1,0 +1,400 @@
+# ruff: noqa: S101 - pytest reads assertions
+"""What every ledger must do. Needs pytest and hypothesis.
+
+Example:
+    A test module holds an implementation to the contract by providing the fixture ``ledger``, an empty one::
+
+        class TestMine(LedgerContract):
+            @pytest.fixture
+            def ledger(self):
+                with MyLedger() as ledger:
+                    yield ledger
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from tiltyard.errors import InputError, UsageError
+from tiltyard.ledger import Event, Label, Ledger, PredictionFilter, new_id
+from tiltyard.testing.records import NOON, make_event, make_prediction
+
+_any_text = st.text(st.characters(), max_size=30)
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | _any_text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_any_text, inner, max_size=3),
+    max_leaves=8,
+)
+_inputs = st.dictionaries(_any_text, _json, max_size=4)
+_instants = st.datetimes(
+    min_value=datetime(2, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+    max_value=datetime(9998, 12, 31),  # noqa: DTZ001
+    timezones=st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(timezone),
+)
+_law = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+    database=None,
+)
+
+
+class PredictionContract:
+    """Recording predictions and reading them again."""
+
+    def test_round_trip(self, ledger: Ledger) -> None:
+        """What was recorded is what is read."""
+        given_ = make_prediction(key="customer-7", at=NOON + timedelta(microseconds=1))
+        ledger.record([given_])
+        assert ledger.prediction(given_.id) == given_
+        assert list(ledger.predictions()) == [given_]
+
+    @_law
+    @given(asked=_inputs, at=_instants, confidence=st.floats(0, 1), latency=st.floats(0, 1e9))
+    @example(asked={"x": math.nan, "y": [math.inf, {"z": -math.inf}], "null": None}, at=NOON, confidence=1, latency=0)
+    @example(asked={"text": "NUL \0, emoji \N{GRINNING FACE}, -0.0", "n": -0.0}, at=NOON, confidence=0.1, latency=0)
+    @example(asked={"text": "half of \ud83d a pair"}, at=NOON, confidence=0, latency=0)
+    def test_any_input_is_kept_or_refused(
+        self, ledger: Ledger, asked: dict[str, Any], at: datetime, confidence: float, latency: float
+    ) -> None:
+        """Any input, instant and number comes back exactly; only half a surrogate pair is refused."""
+        given_ = make_prediction(
+            input=asked,
+            at=at,
+            confidence=confidence,
+            latency_ms=latency,
+            probabilities={"no": confidence, "yes": 1 - confidence},
+        )
+        if _is_unicode(asked):
+            ledger.record([given_])
+            found = ledger.prediction(given_.id)
+            assert found is not None
+            # repr tells 1, 1.0 and True apart, and finds NaN equal to itself.
+            assert repr(found.input) == repr(asked)
+            assert (found.at, found.at.tzinfo) == (at, UTC)
+            assert found == replace(given_, at=at, input=found.input)
+        else:
+            with pytest.raises(InputError, match="surrogate"):
+                ledger.record([given_])
+            assert ledger.prediction(given_.id) is None
+
+    def test_values_of_numpy_are_plain_numbers(self, ledger: Ledger) -> None:
+        """Numpy's numbers and texts come back as the plain values they stand for."""
+        asked = {"n": np.int64(3), "x": np.float64(0.1), "nan": np.float32("nan"), "v": np.array([1.0, 2.0])}
+        given_ = make_prediction(
+            input=asked,
+            label=np.str_("positive"),
+            confidence=np.float64(0.5),
+            probabilities={"a": np.float64(0.5), "b": np.float64(0.5)},
+        )
+        ledger.record([given_])
+        found = ledger.prediction(given_.id)
+        assert found is not None
+        assert repr(found.input) == "{'n': 3, 'x': 0.1, 'nan': nan, 'v': [1.0, 2.0]}"
+        assert (found.label, found.confidence) == ("positive", 0.5)
+        assert found.probabilities == {"a": 0.5, "b": 0.5}
+
+    @pytest.mark.parametrize(
+        ("changes", "named"),
+        [
+            ({"at": NOON.replace(tzinfo=None)}, "time zone"),
+            ({"label": "a\0b"}, "label.*NUL"),
+            ({"key": "\ud800"}, "key.*surrogate"),
+            ({"version": 3}, "version = 3"),
+            ({"confidence": math.nan}, "confidence"),
+            ({"latency_ms": math.inf}, "latency_ms"),
+            ({"probabilities": {"a": math.nan}}, "probability of 'a'"),
+            ({"input": {"x": object()}}, "input is not a JSON value"),
+        ],
+    )
+    def test_refusal_names_the_field_and_stores_nothing(
+        self, ledger: Ledger, changes: dict[str, Any], named: str
+    ) -> None:
+        """One prediction that cannot be stored refuses the whole call, naming its position and field."""
+        bad = make_prediction(**changes)
+        with pytest.raises(InputError, match=named) as refused:
+            ledger.record([make_prediction(), bad])
+        assert refused.value.fields["position"] == 1
+        assert refused.value.next_step
+        assert list(ledger.predictions()) == []
+
+    def test_recording_nothing_is_a_no_op(self, ledger: Ledger) -> None:
+        """No predictions may be recorded; then there are none, and no id has one."""
+        ledger.record([])
+        assert list(ledger.predictions()) == []
+        assert ledger.prediction(new_id()) is None
+
+    def test_exactly_once_by_id(self, ledger: Ledger) -> None:
+        """A repeated id leaves what is there, in one call and over several, and its neighbours are stored."""
+        first, other = make_prediction(label="first", key=None), make_prediction()
+        again = replace(first, label="again", key="k")
+        ledger.record([first, again])
+        ledger.record([again, other])
+        assert {found.id: found.label for found in ledger.predictions()} == {
+            first.id: "first",
+            other.id: "positive",
+        }
+
+    def test_order_is_time_then_id(self, ledger: Ledger) -> None:
+        """Predictions come by time, and by id in binary order within it; backwards when the newest come first."""
+        ids = ["B", "a", "C", "é", "aa"]
+        same_time = [make_prediction(id=id_) for id_ in ids]
+        earlier = make_prediction(id="z", at=NOON - timedelta(microseconds=1))
+        ledger.record([*same_time, earlier])
+        order = [found.id for found in ledger.predictions()]
+        assert order == ["z", "B", "C", "a", "aa", "é"]
+        assert [found.id for found in ledger.predictions(newest_first=True)] == order[::-1]
+
+    def test_pages_do_not_show(self, ledger: Ledger) -> None:
+        """More predictions than a page holds come once each and in order, either way, to any limit."""
+        many = [make_prediction(at=NOON + timedelta(seconds=n // 300)) for n in range(2101)]
+        ledger.record(many)
+        ids = [prediction.id for prediction in many]
+        assert [found.id for found in ledger.predictions()] == ids
+        assert [found.id for found in ledger.predictions(newest_first=True)] == ids[::-1]
+        for limit in (0, 1, 1000, 1001, 3000):
+            assert [found.id for found in ledger.predictions(limit=limit)] == ids[:limit]
+
+    def test_filters(self, ledger: Ledger) -> None:
+        """Each filter narrows by its own field: from ``since`` on, until before ``until``."""
+        second = timedelta(seconds=1)
+        kept = make_prediction(project="p", version="7", route="shadow", key="k")
+        for field in ("project", "version", "route", "key"):
+            ledger.record([make_prediction(**{field: "other"}, at=NOON - second)])
+        ledger.record([kept])
+        narrow: list[PredictionFilter] = [
+            {"project": "p"},
+            {"version": "7"},
+            {"route": "shadow"},
+            {"key": "k"},
+            {"since": NOON},
+            {"since": NOON.astimezone(timezone(timedelta(hours=5))), "until": NOON + second},
+        ]
+        for filters in narrow:
+            assert list(ledger.predictions(**filters)) == [kept]
+        assert list(ledger.predictions(since=NOON, until=NOON)) == []
+        assert len(list(ledger.predictions(until=NOON))) == 4
+        assert len(list(ledger.predictions(project=None, limit=None))) == 5
+
+    def test_a_filter_that_cannot_be_meant_is_refused(self, ledger: Ledger) -> None:
+        """An unknown filter, a negative limit, a time without zone and an impossible text each say so."""
+        with pytest.raises(UsageError, match="Did you mean 'project'"):
+            list(ledger.predictions(projct="p"))  # type: ignore[call-arg]
+        with pytest.raises(UsageError, match="limit = -1"):
+            list(ledger.predictions(limit=-1))
+        with pytest.raises(InputError, match=r"since = .* has no time zone"):
+            list(ledger.predictions(since=NOON.replace(tzinfo=None)))
+        for impossible in ("a\0b", "\ud800"):
+            with pytest.raises(InputError, match="project holds"):
+                list(ledger.predictions(project=impossible))
+            with pytest.raises(InputError, match="id holds"):
+                ledger.prediction(impossible)
+
+    def test_ids_by_key(self, ledger: Ledger) -> None:
+        """A caller's key leads to the latest prediction with it, in the project that is meant."""
+        early, late = make_prediction(key="k"), make_prediction(key="k", at=NOON + timedelta(hours=1))
+        elsewhere = make_prediction(key="k", project="other", at=NOON + timedelta(hours=2))
+        ledger.record([late, early, elsewhere, make_prediction()])
+        assert ledger.ids_by_key(["k", "unknown"]) == {"k": elsewhere.id}
+        assert ledger.ids_by_key(["k"], project="films") == {"k": late.id}
+        assert ledger.ids_by_key([]) == {}
+
+    def test_statistics(self, ledger: Ledger) -> None:
+        """Statistics are those of the predictions in the window, and say nothing of none."""
+        empty = ledger.prediction_stats()
+        assert (empty.total, empty.by_label, empty.mean_confidence, empty.first_at) == (0, {}, None, None)
+        hour = timedelta(hours=1)
+        ledger.record(
+            [
+                make_prediction(confidence=0.5, latency_ms=1, at=NOON),
+                make_prediction(confidence=0.75, latency_ms=2, at=NOON + hour, version="2"),
+                make_prediction(confidence=1.0, latency_ms=3, at=NOON + 2 * hour, label="negative"),
+                make_prediction(project="other", at=NOON),
+            ]
+        )
+        stats = ledger.prediction_stats("films")
+        assert stats.total == 3
+        assert list(stats.by_label.items()) == [("positive", 2), ("negative", 1)]
+        assert list(stats.by_version.items()) == [("1", 2), ("2", 1)]
+        assert (stats.min_confidence, stats.mean_confidence, stats.max_confidence) == (0.5, 0.75, 1.0)
+        assert stats.mean_latency_ms == 2
+        assert (stats.first_at, stats.last_at) == (NOON, NOON + 2 * hour)
+        assert ledger.prediction_stats().total == 4
+        window = ledger.prediction_stats("films", since=NOON + hour, until=NOON + 2 * hour)
+        assert (window.total, dict(window.by_version)) == (1, {"2": 1})
+
+    def test_threads_record_side_by_side(self, ledger: Ledger) -> None:
+        """Batches recorded by several threads at once are all there, each prediction once."""
+        batches = [[make_prediction() for _ in range(20)] for _ in range(24)]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(ledger.record, [*batches, *batches[:6]]))
+        assert {found.id for found in ledger.predictions()} == {one.id for batch in batches for one in batch}
+        assert ledger.prediction_stats().total == 480
+
+
+class LabelContract:
+    """Recording what turned out to be true."""
+
+    def test_labels_join_their_predictions(self, ledger: Ledger) -> None:
+        """A reported label is found by itself and with its prediction; predictions without one are left out."""
+        known, unlabelled = make_prediction(), make_prediction()
+        ledger.record([known, unlabelled])
+        label = Label(known.id, "negative", NOON + timedelta(days=3), "support")
+        assert ledger.record_labels([label]).accepted == 1
+        assert list(ledger.labels()) == [label]
+        assert list(ledger.labelled_predictions()) == [(known, label)]
+
+    def test_unknown_predictions_are_reported(self, ledger: Ledger) -> None:
+        """Labels of predictions that the ledger does not hold are named, and the others are stored."""
+        known = make_prediction()
+        ledger.record([known])
+        reported = [Label(id_, "positive", NOON, "csv") for id_ in ("nobody", known.id, "nobody", "no one")]
+        receipt = ledger.record_labels(reported)
+        assert (receipt.accepted, receipt.unknown) == (1, ("nobody", "no one"))
+        assert [label.prediction_id for label in ledger.labels(superseded=True)] == [known.id]
+
+    def test_the_newest_label_counts(self, ledger: Ledger) -> None:
+        """Of several labels that of the latest time counts, whichever came first; of the same time, the last."""
+        known = make_prediction()
+        ledger.record([known])
+        late = Label(known.id, "right", NOON + timedelta(hours=1), "review")
+        ledger.record_labels([late])
+        ledger.record_labels([Label(known.id, "wrong", NOON, "user")])
+        assert list(ledger.labels()) == [late]
+        correction = replace(late, label="corrected")
+        ledger.record_labels([correction])
+        assert list(ledger.labels()) == [correction]
+        assert list(ledger.labelled_predictions()) == [(known, correction)]
+        assert [label.label for label in ledger.labels(superseded=True)] == ["wrong", "right", "corrected"]
+
+    def test_the_same_report_twice_is_one(self, ledger: Ledger) -> None:
+        """Importing the same labels again changes nothing and is accepted."""
+        known = make_prediction()
+        ledger.record([known])
+        reports = [Label(known.id, "a", NOON, "f"), Label(known.id, "b", NOON + timedelta(1), "f")]
+        ledger.record_labels(reports)
+        assert ledger.record_labels([*reports, *reports]).accepted == 4
+        assert list(ledger.labels(superseded=True)) == reports
+
+    def test_label_filters(self, ledger: Ledger) -> None:
+        """Labels are narrowed by project and by the time of the report."""
+        one, other = make_prediction(), make_prediction(project="other")
+        ledger.record([one, other])
+        first = Label(one.id, "a", NOON, "s")
+        second = Label(other.id, "b", NOON + timedelta(hours=1), "s")
+        ledger.record_labels([second, first])
+        assert list(ledger.labels()) == [first, second]
+        assert list(ledger.labels(project="other")) == [second]
+        assert list(ledger.labels(since=NOON + timedelta(hours=1))) == [second]
+        assert list(ledger.labels(until=NOON + timedelta(hours=1))) == [first]
+        assert [label for _, label in ledger.labelled_predictions(project="films", limit=5)] == [first]
+
+    def test_many_labels_at_once(self, ledger: Ledger) -> None:
+        """More labels than one query can name are stored and found with their predictions."""
+        many = [make_prediction() for _ in range(1203)]
+        ledger.record(many)
+        labels = [Label(one.id, "truth", NOON, "csv") for one in many]
+        assert ledger.record_labels(labels).accepted == len(many)
+        assert list(ledger.labels()) == labels
+        assert list(ledger.labelled_predictions()) == list(zip(many, labels, strict=True))
+
+    def test_label_refusal(self, ledger: Ledger) -> None:
+        """A label that cannot be stored refuses the call, naming its position and field."""
+        known = make_prediction()
+        ledger.record([known])
+        good = Label(known.id, "a", NOON, "s")
+        for bad, named in (
+            (replace(good, label="\ud800"), "label .*surrogate"),
+            (replace(good, at=NOON.replace(tzinfo=None)), "time zone"),
+        ):
+            with pytest.raises(InputError, match=f"Label 1 of 2.*{named}"):
+                ledger.record_labels([good, bad])
+        assert list(ledger.labels()) == []
+
+
+class EventContract:
+    """The chain of decisions."""
+
+    def test_events_are_chained(self, ledger: Ledger) -> None:
+        """Events take rising sequences and digests of their own, come back in order, and the chain is whole."""
+        assert ledger.verify_events() == []
+        appended = [ledger.append(make_event()) for _ in range(3)]
+        assert [event.sequence for event in appended] == [1, 2, 3]
+        assert len({event.digest for event in appended}) == 3
+        assert list(ledger.events()) == appended
+        assert replace(appended[0], sequence=0, digest="") == make_event()
+        assert ledger.verify_events() == []
+
+    def test_digest_covers_what_was_decided(self, ledger: Ledger) -> None:
+        """What was written as sequence or digest by the caller does not matter; the ledger assigns both."""
+        forged = ledger.append(make_event(sequence=99, digest="made up"))
+        assert (forged.sequence, len(forged.digest)) == (1, 64)
+        assert ledger.verify_events() == []
+
+    def test_event_filters(self, ledger: Ledger) -> None:
+        """A model's events include those of its versions, and not those of models that begin alike."""
+        subjects = ["films", "films/2", "films/10", "films2", "Films/2", "films-old/1"]
+        for hours, subject in enumerate(subjects):
+            ledger.append(make_event(subject=subject, kind=f"k{hours % 2}", at=NOON + timedelta(hours=hours)))
+        assert _subjects(ledger.events(subject="films")) == ["films", "films/2", "films/10"]
+        assert _subjects(ledger.events(subject="films/2")) == ["films/2"]
+        assert _subjects(ledger.events(subject="films", kind="k1")) == ["films/2"]
+        assert _subjects(ledger.events(since=NOON + timedelta(hours=4))) == subjects[4:]
+
+    @_law
+    @given(evidence=_inputs, reason=_any_text)
+    @example(evidence={"p": math.nan, "text": "\0"}, reason="")
+    @example(evidence={}, reason="\ud800")
+    def test_any_evidence_is_kept_or_refused(self, ledger: Ledger, evidence: dict[str, Any], reason: str) -> None:
+        """Any evidence comes back exactly and is covered by the chain; what cannot be stored is refused."""
+        event = make_event(subject=new_id(), evidence=evidence, reason=reason)
+        if _is_unicode(evidence) and _is_unicode(reason) and "\0" not in reason:
+            appended = ledger.append(event)
+            (found,) = ledger.events(subject=event.subject)
+            assert repr(found) == repr(appended)
+            assert repr(found.evidence) == repr(evidence)
+        else:
+            with pytest.raises(InputError):
+                ledger.append(event)
+        assert ledger.verify_events() == []
+
+    def test_threads_append_to_one_chain(self, ledger: Ledger) -> None:
+        """Events appended by several threads at once make one chain without gaps."""
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(ledger.append, [make_event(actor=f"thread {n}") for n in range(60)]))
+        assert [event.sequence for event in ledger.events()] == list(range(1, 61))
+        assert ledger.verify_events() == []
+
+
+class LedgerContract(PredictionContract, LabelContract, EventContract):
+    """All of it."""
+
+    def test_closing_twice_is_a_no_op(self, ledger: Ledger) -> None:
+        """A ledger may be closed again, and by leaving its block."""
+        with ledger as same:
+            assert same is ledger
+            ledger.close()
+        ledger.close()
+
+
+def _is_unicode(value: Any) -> bool:
+    """Whether no text in the value holds half of a surrogate pair."""
+    if isinstance(value, str):
+        return not any("\ud800" <= character <= "\udfff" for character in value)
+    if isinstance(value, dict):
+        return all(_is_unicode(item) for pair in value.items() for item in pair)
+    return all(map(_is_unicode, value)) if isinstance(value, list) else True
+
+
+def _subjects(events: Iterable[Event]) -> list[str]:
+    return [event.subject for event in events]

@@ -1,0 +1,40 @@
+"""Records like any other, for tests that care about one field of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from tiltyard.ledger import Event, Prediction, new_id
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def make_prediction(**changes: Any) -> Prediction:
+    """A prediction like any other, but for the changes."""
+    fields: dict[str, Any] = {
+        "id": new_id(),
+        "at": NOON,
+        "project": "films",
+        "version": "1",
+        "route": "champion",
+        "input": {"text": "Not bad at all."},
+        "label": "positive",
+        "confidence": 0.75,
+        "probabilities": {"negative": 0.25, "positive": 0.75},
+        "latency_ms": 1.5,
+    }
+    return Prediction(**(fields | changes))
+
+
+def make_event(**changes: Any) -> Event:
+    """An event like any other, but for the changes."""
+    fields: dict[str, Any] = {
+        "kind": "promoted",
+        "subject": "films/2",
+        "at": NOON,
+        "actor": "ada",
+        "reason": "better",
+        "evidence": {"difference": 0.1, "rows": 3},
+    }
+    return Event(**(fields | changes))

@@ -1,0 +1,200 @@
+"""What was promised outlives the process that was promised it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import PostgresServer
+from tiltyard.ledger import Ledger, SqlLedger
+from tiltyard.testing import make_event, make_prediction
+
+WRITE_UNTIL_KILLED = """
+import sys
+from tiltyard.ledger import SqlLedger
+from tiltyard.testing import make_prediction
+
+with SqlLedger.open(sys.argv[1]) as ledger:
+    while True:
+        batch = [make_prediction() for _ in range(3)]
+        ledger.record(batch)
+        print(*(prediction.id for prediction in batch), flush=True)
+"""
+
+APPEND = """
+import sys
+from tiltyard.ledger import SqlLedger
+from tiltyard.testing import make_event
+
+with SqlLedger.open(sys.argv[1]) as ledger:
+    for _ in range(40):
+        ledger.append(make_event(actor=sys.argv[2]))
+"""
+
+OPEN = """
+import sys
+from alembic import command
+from tiltyard.ledger import SqlLedger
+
+print("ready", flush=True)
+sys.stdin.readline()
+SqlLedger.open(sys.argv[1]).close()
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/state/ledger.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.database()
+
+
+def test_nothing_that_was_recorded_is_lost_when_the_writer_is_killed(url: str) -> None:
+    """Every id that a writer printed after ``record`` returned is in the ledger after SIGKILL, twice over."""
+    promised: set[str] = set()
+    for _ in range(2):
+        with _python(WRITE_UNTIL_KILLED, url) as writer:
+            assert writer.stdout is not None
+            lines = [writer.stdout.readline() for _ in range(25)]
+            writer.kill()
+            # What was printed before the kill and not yet read was promised too; half a line was not.
+            lines += [line for line in writer.stdout if line.endswith("\n")]
+        promised.update(id_ for line in lines for id_ in line.split())
+    with SqlLedger.open(url) as ledger:
+        recorded = [prediction.id for prediction in ledger.predictions()]
+    assert len(promised) >= 2 * 25 * 3
+    assert promised <= set(recorded)
+    assert len(recorded) == len(set(recorded))
+    assert len(recorded) % 3 == 0, "a batch is recorded whole or not at all"
+
+
+def test_two_processes_append_to_one_chain(url: str) -> None:
+    """Events that two processes append at once, to a ledger that neither found, make one whole chain."""
+    _finish(_python(APPEND, url, "ada"), _python(APPEND, url, "grace"))
+    with SqlLedger.open(url) as ledger:
+        events = list(ledger.events())
+        assert [event.sequence for event in events] == list(range(1, 81))
+        assert {event.actor for event in events} == {"ada", "grace"}
+        assert ledger.verify_events() == []
+
+
+def test_processes_may_open_a_fresh_ledger_at_once(url: str) -> None:
+    """Several processes that open a ledger that does not exist yet, at the same moment, all succeed in silence."""
+    processes = [_python(OPEN, url) for _ in range(3)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert _finish(*processes) == [""] * 3
+
+
+def test_a_reader_does_not_hold_up_a_writer(url: str) -> None:
+    """While predictions are being read, others can be recorded."""
+    with SqlLedger.open(url) as ledger, SqlLedger.open(url) as other:
+        ledger.record([make_prediction() for _ in range(1500)])
+        reading = ledger.predictions()
+        next(reading)
+        other.record([make_prediction(at=make_prediction().at.replace(year=2030))])
+        assert len(list(reading)) == 1500
+
+
+def test_the_server_may_go_and_come_back(postgres: PostgresServer) -> None:
+    """After PostgreSQL was restarted the same ledger records again, and what was committed is there."""
+    url = postgres.database()
+    with SqlLedger.open(url) as ledger:
+        ledger.record([make_prediction()])
+        postgres.pause()
+        postgres.resume()
+        ledger.record([make_prediction()])
+        assert ledger.prediction_stats().total == 2
+
+
+def test_sqlite_syncs_every_commit(tmp_path: Path) -> None:
+    """Each connection of an SQLite ledger keeps a write-ahead log and syncs it fully, whichever thread asks."""
+    with SqlLedger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        database = ledger._database
+        with database.write() as writing, database.read() as reading, database.read(snapshot=True) as seeing:
+            for connection in (writing, reading, seeing):
+                assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+                assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_a_changed_event_is_found(url: str) -> None:
+    """An event whose row was changed in any column is named, and only it."""
+    with SqlLedger.open(url) as ledger:
+        _append_five(ledger)
+        for change in ("actor = 'eve'", "evidence = '{}'", "at_us = at_us + 1", "digest = 'x'", "reason = ''"):
+            before = _row(ledger, 3)
+            _execute(ledger, f"UPDATE events SET {change} WHERE sequence = 3")
+            found = ledger.verify_events()
+            assert found[0] == "Event 3 (promoted, films/2) was changed."
+            _execute(ledger, "DELETE FROM events WHERE sequence = 3")
+            marks = ", ".join(f":{name}" for name in before)
+            _execute(ledger, f"INSERT INTO events ({', '.join(before)}) VALUES ({marks})", before)
+            assert ledger.verify_events() == []
+
+
+def test_a_removed_event_is_found(url: str) -> None:
+    """Events that are gone are named, whether from the start, the middle or the end of the chain."""
+    with SqlLedger.open(url) as ledger:
+        _append_five(ledger)
+        _execute(ledger, "DELETE FROM events WHERE sequence = 5")
+        assert ledger.verify_events() == ["Event 5 is missing."]
+        _execute(ledger, "DELETE FROM events WHERE sequence IN (2, 3)")
+        assert ledger.verify_events() == ["Events 2 to 3 are missing.", "Event 5 is missing."]
+        _execute(ledger, "DELETE FROM events")
+        assert ledger.verify_events() == ["Events 1 to 5 are missing."]
+
+
+def test_a_forged_end_is_found(url: str) -> None:
+    """An event slipped in at the end, and a chain whose end was cut and noted anew, do not pass."""
+    with SqlLedger.open(url) as ledger:
+        _append_five(ledger)
+        _execute(
+            ledger,
+            "INSERT INTO events (sequence, kind, subject, at_us, actor, digest, reason, evidence)"
+            " VALUES (6, 'promoted', 'm', 0, 'eve', 'd', '', '{}')",
+        )
+        assert ledger.verify_events() == ["Event 6 was slipped in: the chain ends at 5."]
+        _execute(ledger, "DELETE FROM events WHERE sequence >= 5")
+        _execute(ledger, "UPDATE chain SET sequence = 4")
+        assert ledger.verify_events() == ["The end of the chain was changed: event 4 is not the one noted."]
+        _execute(ledger, "DELETE FROM chain")
+        assert ledger.verify_events() == ["The note of where the chain ends is missing."]
+
+
+def _append_five(ledger: Ledger) -> None:
+    for _ in range(5):
+        ledger.append(make_event())
+    assert ledger.verify_events() == []
+
+
+def _execute(ledger: SqlLedger, statement: str, values: dict[str, object] | None = None) -> None:
+    from sqlalchemy import text
+
+    with ledger._database.write() as connection:
+        connection.execute(text(statement), values or {})
+
+
+def _row(ledger: SqlLedger, sequence: int) -> dict[str, object]:
+    with ledger._database.read() as connection:
+        statement = f"SELECT * FROM events WHERE sequence = {sequence}"
+        return dict(connection.exec_driver_sql(statement).one()._asdict())
+
+
+def _python(program: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "error", "-c", program, *arguments]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def _finish(*processes: subprocess.Popen[str]) -> list[str]:
+    said = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes), said
+    return said

@@ -1,0 +1,197 @@
+"""Opening a ledger: where it may live, what it becomes, and what goes wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from tests.postgres import PostgresServer
+from tiltyard.errors import InputError, UnavailableError, UsageError
+from tiltyard.ledger import SqlLedger
+from tiltyard.ledger.migration import MIGRATIONS
+from tiltyard.ledger.schema import REVISION, VERSION_TABLE, metadata
+from tiltyard.testing import make_event, make_prediction
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.database()
+
+
+def test_what_was_recorded_is_there_after_reopening(url: str) -> None:
+    """A ledger that is opened again holds what it held."""
+    prediction, event = make_prediction(key="k"), make_event()
+    with SqlLedger.open(url) as ledger:
+        ledger.record([prediction])
+        appended = ledger.append(event)
+    with SqlLedger.open(url) as ledger:
+        assert list(ledger.predictions()) == [prediction]
+        assert list(ledger.events()) == [appended]
+        assert ledger.append(event).sequence == 2
+
+
+def test_migrations_make_the_tables_that_the_code_uses(url: str) -> None:
+    """After all migrations the database has the schema's tables, columns, types and indexes, and no others."""
+    with SqlLedger.open(url) as ledger, ledger._database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_newest_migration_is_the_one_the_code_names() -> None:
+    """``schema.REVISION`` is the head of the migrations."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_heads() == [REVISION]
+
+
+def test_an_up_to_date_ledger_opens_without_alembic(tmp_path: Path) -> None:
+    """Opening a ledger that needs no migration does not load Alembic, and says nothing."""
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    SqlLedger.open(url).close()
+    program = (
+        "import sys; from tiltyard.ledger import SqlLedger\n"
+        "SqlLedger.open(sys.argv[1]).close(); print('alembic' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, url]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_a_newer_ledger_is_refused(url: str) -> None:
+    """A ledger of a revision that this code does not know is left alone, and the message names both."""
+    with SqlLedger.open(url) as ledger, ledger._database.write() as connection:
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    with pytest.raises(UnavailableError, match=f"revision 9999.*{REVISION}") as refused:
+        SqlLedger.open(url)
+    assert refused.value.code == "ledger.newer"
+    assert "upgrade" in refused.value.next_step
+
+
+def test_it_shares_a_database_with_tables_of_others(url: str) -> None:
+    """A database in which another program keeps its own Alembic version is migrated all the same."""
+    from sqlalchemy import create_engine
+
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('another')")
+    engine.dispose()
+    with SqlLedger.open(url) as ledger:
+        ledger.record([make_prediction()])
+        assert ledger.prediction_stats().total == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("no url", "cannot be understood"),
+        ("sqlite://", "in memory"),
+        ("sqlite:///:memory:", "in memory"),
+        ("mysql://localhost/x", "'mysql'"),
+    ],
+)
+def test_a_url_that_cannot_be_used(url: str, named: str) -> None:
+    """A URL that is none, or of a database that is not supported, is refused with what to write instead."""
+    with pytest.raises(UsageError, match=named) as refused:
+        SqlLedger.open(url)
+    assert "TILTYARD_LEDGER" in refused.value.next_step
+
+
+def test_a_server_that_is_away() -> None:
+    """A PostgreSQL server that does not answer is named, and the password in its URL is not."""
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1/ledger") as refused:
+        SqlLedger.open("postgresql://me:secret@127.0.0.1:1/ledger")
+    assert refused.value.code == "ledger.away"
+    assert "secret" not in refused.value.message
+
+
+def test_a_database_that_does_not_exist(postgres: PostgresServer) -> None:
+    """A missing PostgreSQL database is said to be missing."""
+    with pytest.raises(UnavailableError, match="does not exist"):
+        SqlLedger.open(postgres.database().replace("/postgres?", "/nowhere?"))
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """Where no folder can be made, the message names it."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UnavailableError, match=r"folder .*file/below cannot be made"):
+        SqlLedger.open(f"sqlite:///{tmp_path}/file/below/ledger.db")
+
+
+def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
+    """An SQLite file that cannot be opened is named."""
+    with pytest.raises(UnavailableError, match="unable to open") as refused:
+        SqlLedger.open(f"sqlite:///{tmp_path}")
+    assert refused.value.code == "ledger.away"
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    """A file that is not SQLite's is refused as damaged, and left as it is."""
+    file = tmp_path / "ledger.db"
+    file.write_bytes(b"not a database" * 100)
+    with pytest.raises(UnavailableError) as refused:
+        SqlLedger.open(f"sqlite:///{file}")
+    assert refused.value.code == "ledger.damaged"
+    assert file.read_bytes() == b"not a database" * 100
+
+
+def test_a_damaged_file(tmp_path: Path) -> None:
+    """A ledger whose pages were overwritten is refused as damaged when they are read."""
+    file = tmp_path / "ledger.db"
+    with SqlLedger.open(f"sqlite:///{file}") as ledger:
+        ledger.record([make_prediction() for _ in range(500)])
+    content = bytearray(file.read_bytes())
+    content[8192:] = b"\xff" * (len(content) - 8192)
+    file.write_bytes(content)
+    with pytest.raises(UnavailableError) as refused, SqlLedger.open(f"sqlite:///{file}") as ledger:
+        list(ledger.predictions())
+    assert refused.value.code == "ledger.damaged"
+
+
+def test_a_ledger_that_is_locked(tmp_path: Path) -> None:
+    """A ledger that another process keeps locked is said to be in use, and works again afterwards."""
+    file = tmp_path / "ledger.db"
+    with SqlLedger.open(f"sqlite:///{file}?timeout=0.05") as ledger:
+        other = sqlite3.connect(file, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(UnavailableError) as refused:
+            ledger.record([make_prediction()])
+        assert refused.value.code == "ledger.busy"
+        other.execute("ROLLBACK")
+        other.close()
+        ledger.record([make_prediction()])
+        assert ledger.prediction_stats().total == 1
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """A ledger that finds no room says so and stores nothing of that call."""
+    with SqlLedger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        with ledger._database.read() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count = 40")
+        with pytest.raises(UnavailableError) as refused:
+            ledger.record([make_prediction(input={"text": "x" * 1000}) for _ in range(200)])
+        assert refused.value.code == "ledger.full"
+        assert ledger.prediction_stats().total == 0
+
+
+def test_a_value_that_the_database_refuses(postgres: PostgresServer) -> None:
+    """A value too large for the database's own types is an error of the input, not of the ledger."""
+    from sqlalchemy import text
+
+    with (
+        SqlLedger.open(postgres.database()) as ledger,
+        pytest.raises(InputError, match="out of range"),
+        ledger._database.write() as connection,
+    ):
+        connection.execute(text("UPDATE chain SET sequence = 9223372036854775807 + 1::bigint"))

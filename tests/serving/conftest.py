@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from tests.scoring.conftest import table, table_pipeline, text_pipeline
+from tests.serving.fakes import TestLedger
+from tests.serving.shelf import MODEL, Shelf, package
+from tiltyard.project import ServingSection
+from tiltyard.serving import Address, Backing, ModelServer
+
+__all__ = ["table_pipeline", "text_pipeline"]
+
+TEXTS = pd.Series(["a warm and funny film", "dull, slow and far too long", "I loved every minute", "a waste of time"])
+
+
+@pytest.fixture(scope="session")
+def text_package(tmp_path_factory: pytest.TempPathFactory, text_pipeline: Pipeline) -> Path:
+    return package(tmp_path_factory.mktemp("text") / "package", text_pipeline, "text-classification", TEXTS)
+
+
+@pytest.fixture(scope="session")
+def other_text_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pipeline = make_pipeline(TfidfVectorizer(), MultinomialNB()).fit(TEXTS, ["good", "bad", "good", "bad"])
+    return package(tmp_path_factory.mktemp("other") / "package", pipeline, "text-classification", TEXTS)
+
+
+@pytest.fixture(scope="session")
+def table_package(tmp_path_factory: pytest.TempPathFactory, table_pipeline: Pipeline) -> Path:
+    frame, _ = table()
+    return package(tmp_path_factory.mktemp("table") / "package", table_pipeline, "tabular-classification", frame)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path / "shelf")
+
+
+@pytest.fixture
+def ledger() -> TestLedger:
+    return TestLedger()
+
+
+class Running:
+    """A server on a thread of its own, at a free port of loopback."""
+
+    def __init__(self, server: ModelServer) -> None:
+        self._server = server
+        self._listening = threading.Event()
+        self._thread = threading.Thread(target=server.run, args=(self._announce,))
+        self._thread.start()
+        assert self._listening.wait(30)
+
+    def _announce(self, address: Address) -> None:
+        self.url = address.url
+        self.port = address.port
+        self._listening.set()
+
+    def ask_to_stop(self) -> None:
+        self._server.stop()
+
+    def stop(self) -> None:
+        self._server.stop()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture
+def start(tmp_path: Path, shelf: Shelf, ledger: TestLedger) -> Iterator[Start]:
+    """Starts servers on the shelf and the ledger, with options of ``[serving]``; they are stopped at the end."""
+    running: list[Running] = []
+
+    def begin(**options: object) -> Running:
+        backing = Backing(shelf, ledger, tmp_path / "cache")  # type: ignore[arg-type]
+        serving = ServingSection.model_validate({"port": 0, "reload_seconds": 0.05, **options})
+        running.append(Running(ModelServer(MODEL, options=serving, backing=backing)))
+        return running[-1]
+
+    yield begin
+    for server in running:
+        server.stop()

@@ -1,0 +1,131 @@
+"""A registry on one shelf: real packages in folders, aliases in a dictionary, and a switch that takes it away."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from tiltyard.errors import NotFoundError, UnavailableError
+from tiltyard.project import Task
+from tiltyard.registry import Samples, VersionCard, VersionInfo, write_package
+from tiltyard.registry.manifest import MANIFEST
+
+MODEL = "films-classifier"
+
+
+class Shelf:
+    """As much of a ``Registry`` as a server asks for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.away = False
+        self.fetched: list[str] = []
+        self._folder = folder
+        self._aliases: dict[str, str] = {}
+        self._versions: dict[str, VersionInfo] = {}
+
+    def put(self, package: Path, spoil: Callable[[Path], None] = lambda folder: None) -> str:
+        """Register a copy of a package, spoiled if the test wants it so; returns its version."""
+        version = str(len(self._versions) + 1)
+        folder = self._folder / version
+        shutil.copytree(package, folder)
+        spoil(folder)
+        self._versions[version] = VersionInfo(
+            name=MODEL,
+            version=version,
+            aliases=(),
+            run_id=f"run-{version}",
+            created_at=datetime.now(UTC),
+            source=str(folder),
+        )
+        return version
+
+    def point(self, alias: str, version: str | None) -> None:
+        self._aliases.pop(alias, None)
+        if version is not None:
+            self._aliases[alias] = version
+
+    def get_version(self, name: str, *, version: str | None = None, alias: str | None = None) -> VersionInfo:
+        self._reach()
+        number = version or self._aliases.get(alias or "")
+        if name != MODEL or number not in self._versions:
+            raise NotFoundError(
+                f"No champion yet: no version of {name} has the alias '{alias}'.",
+                next_step="Run: tiltyard train --champion",
+                code="champion.missing",
+            )
+        return self._versions[number]
+
+    def fetch(self, info: VersionInfo, cache: Path) -> Path:
+        self.fetched.append(info.version)
+        folder = cache / info.name / info.version
+        if not folder.exists():
+            self._reach()
+            shutil.copytree(info.source, folder)
+        return folder
+
+    def _reach(self) -> None:
+        if self.away:
+            raise UnavailableError("The registry is away.", next_step="Start it.", code="registry.unavailable")
+
+
+def package(folder: Path, pipeline: Pipeline, task: Task, inputs: pd.Series | pd.DataFrame) -> Path:
+    """A package of a fitted pipeline, with some of its inputs as sample rows."""
+    some = inputs.head(5)
+    if isinstance(some, pd.Series):
+        rows: list[dict[str, Any]] = [{"text": text} for text in some]
+        columns = {"text": "str"}
+    else:
+        records = some.to_dict(orient="records")
+        rows = [{str(name): None if pd.isna(value) else value for name, value in row.items()} for row in records]
+        columns = {str(name): str(dtype) for name, dtype in some.dtypes.items()}
+    card = VersionCard(
+        model_name=MODEL,
+        task=task,
+        candidate="test",
+        classes=tuple(str(label) for label in pipeline.classes_),
+        columns=columns,
+        metrics={"accuracy": 0.9},
+        data_fingerprint="0" * 32,
+        train_rows=len(inputs),
+        created_at=datetime.now(UTC),
+        samples=Samples(inputs=rows, probabilities=pipeline.predict_proba(some).tolist()),
+    )
+    with warnings.catch_warnings():
+        # MLflow warns of its own doings while it is imported and while it saves.
+        warnings.simplefilter("ignore")
+        write_package(folder, pipeline, card, training_keys=np.zeros(1, dtype=np.uint64))
+    return folder
+
+
+def changed_file(folder: Path) -> None:
+    """Change one byte of the stored model."""
+    file = folder / "model.skops"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def other_answers(folder: Path) -> None:
+    """Let the manifest say that training gave other answers, by a little more than may be."""
+    _edit_manifest(folder, lambda content: content["samples"]["probabilities"][0].__setitem__(0, 0.123456))
+
+
+def other_labels(folder: Path) -> None:
+    """Let the manifest name other labels."""
+    _edit_manifest(folder, lambda content: content.__setitem__("classes", ["no", "yes"]))
+
+
+def _edit_manifest(folder: Path, edit: Callable[[dict[str, Any]], None]) -> None:
+    file = folder / MANIFEST
+    content = json.loads(file.read_text(encoding="utf-8"))
+    edit(content)
+    file.write_text(json.dumps(content), encoding="utf-8")

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.serving.fakes import TestLedger
+from tests.serving.shelf import MODEL, Shelf, changed_file, other_answers, other_labels
+from tiltyard.errors import ArtifactError, UnavailableError
+from tiltyard.ledger.records import Event
+from tiltyard.serving import LiveModel, Served
+
+
+class Host:
+    """A host with a cache, on which servers start and stop."""
+
+    def __init__(self, shelf: Shelf, cache: Path) -> None:
+        self.shelf = shelf
+        self.cache = cache
+        self.ledger = TestLedger()
+
+    def start(self) -> LiveModel:
+        served = Served(MODEL, task="text-classification")
+        return LiveModel(served, self.shelf, self.cache, journal=self.ledger.append)  # type: ignore[arg-type]
+
+    def started(self) -> LiveModel:
+        live = self.start()
+        live.refresh()
+        return live
+
+    def events(self, kind: str) -> list[Event]:
+        return list(self.ledger.events(kind=kind))
+
+
+@pytest.fixture
+def host(shelf: Shelf, tmp_path: Path) -> Host:
+    return Host(shelf, tmp_path / "cache")
+
+
+@pytest.fixture
+def good(host: Host, text_package: Path) -> str:
+    """Version 1, the champion."""
+    version = host.shelf.put(text_package)
+    host.shelf.point("champion", version)
+    return version
+
+
+def test_champion_takes_over(host: Host, good: str) -> None:
+    """The version that the alias names answers, after it was tried, and the take-over is an event."""
+    live = host.start()
+    with pytest.raises(UnavailableError, match="being loaded"):
+        live.require()
+    assert live.refresh().changed
+    version = live.require()
+    assert version.info.version == good
+    assert version.scorer.score([{"text": "a warm film"}]).labels == ["good"]
+    [event] = host.events("served")
+    assert event.subject == f"{MODEL}/{good}"
+    assert event.evidence["rows"] == 4
+    assert event.evidence["largest_difference"] <= 1e-9
+    assert event.evidence["replaced"] is None
+
+
+def test_next_champion_replaces_it(host: Host, good: str, other_text_package: Path) -> None:
+    """When the alias names another version, that one answers, and the event names the one before."""
+    live = host.started()
+    before = live.require()
+    assert not live.refresh().changed
+    assert host.shelf.fetched == [good]
+    host.shelf.point("champion", host.shelf.put(other_text_package))
+    assert live.refresh().changed
+    assert live.require().info.version == "2"
+    assert before.info.version == good
+    assert host.events("served")[-1].evidence["replaced"] == good
+
+
+def test_no_champion_says_so(host: Host) -> None:
+    """Without a champion nothing answers, and the reason says what to do."""
+    live = host.started()
+    with pytest.raises(UnavailableError, match="No champion yet") as caught:
+        live.require()
+    assert caught.value.next_step == "Run: tiltyard train --champion"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (changed_file, "artifact.digest"),
+        (other_answers, "artifact.other-answers"),
+        (other_labels, "artifact.other-labels"),
+    ],
+)
+def test_bad_version_is_refused(
+    host: Host, good: str, other_text_package: Path, spoil: Callable[[Path], None], code: str
+) -> None:
+    """A version that is damaged, or does not answer as it did at training, is refused; the old one stays."""
+    live = host.started()
+    bad = host.shelf.put(other_text_package, spoil)
+    host.shelf.point("champion", bad)
+    refresh = live.refresh()
+    assert not refresh.changed
+    assert isinstance(refresh.error, ArtifactError)
+    assert refresh.error.code == code
+    assert live.require().info.version == good
+    [event] = host.events("refused")
+    assert (event.subject, event.evidence["code"]) == (f"{MODEL}/{bad}", code)
+    assert event.reason == refresh.error.message
+
+
+def test_refused_version_is_not_tried_at_every_look(host: Host, good: str, other_text_package: Path) -> None:
+    """A refused version is tried again when somebody asks for it, not at every poll."""
+    live = host.started()
+    bad = host.shelf.put(other_text_package, changed_file)
+    host.shelf.point("champion", bad)
+    errors = [live.refresh().error for _ in range(3)]
+    assert host.shelf.fetched.count(bad) == 1
+    assert errors[0] is errors[1] is errors[2]
+    live.refresh(force=True)
+    assert host.shelf.fetched.count(bad) == 2
+    assert len(host.events("refused")) == 2
+    host.shelf.point("champion", host.shelf.put(other_text_package))
+    assert live.refresh() == live.latest
+    assert live.require().info.version == "3"
+    assert live.refresh().error is None
+
+
+def test_version_of_another_task_is_refused(host: Host, good: str, table_package: Path) -> None:
+    """A version for another task than the project's does not take over."""
+    live = host.started()
+    host.shelf.point("champion", host.shelf.put(table_package))
+    error = live.refresh().error
+    assert error is not None
+    assert error.code == "artifact.other-task"
+    assert live.require().info.version == good
+
+
+def test_registry_away_changes_nothing(host: Host, good: str) -> None:
+    """While the registry is away the version in service goes on answering, and nothing is refused."""
+    live = host.started()
+    host.shelf.away = True
+    refresh = live.refresh()
+    assert not refresh.registry_ok
+    assert refresh.error is not None
+    assert live.require().info.version == good
+    assert host.events("refused") == []
+
+
+def test_alias_gone_changes_nothing(host: Host, good: str) -> None:
+    """A champion alias that is taken away does not silence a server that answers."""
+    live = host.started()
+    host.shelf.point("champion", None)
+    assert live.refresh().error is not None
+    assert live.require().info.version == good
+
+
+def test_start_without_registry_uses_the_cache(host: Host, good: str) -> None:
+    """A server that starts while the registry is away answers with the last version that was good on its host."""
+    host.started()
+    host.shelf.away = True
+    live = host.started()
+    assert live.require().info == host.started().require().info
+    assert live.require().info.version == good
+    assert live.latest is not None
+    assert not live.latest.registry_ok
+    assert "registry is away" in host.events("served")[-1].reason
+    host.shelf.away = False
+    assert live.refresh().error is None
+
+
+def test_start_with_a_bad_champion_uses_the_last_good(host: Host, good: str, other_text_package: Path) -> None:
+    """A server that starts when the champion is bad answers with the last version that was good on its host."""
+    host.started()
+    host.shelf.point("champion", host.shelf.put(other_text_package, changed_file))
+    live = host.started()
+    assert live.require().info.version == good
+    assert live.latest is not None
+    assert live.latest.error is not None
+
+
+def test_damaged_cache_is_not_used(host: Host, good: str) -> None:
+    """A copy that was changed on this host is refused; without the registry nothing answers then."""
+    changed_file(host.started().require().folder)
+    host.shelf.away = True
+    with pytest.raises(UnavailableError, match="registry is away"):
+        host.started().require()
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"info": {}, "folder": "x"}'])
+def test_unreadable_memory_is_no_memory(host: Host, good: str, content: str) -> None:
+    """A state file that cannot be read is as good as none."""
+    host.started()
+    [file] = (host.cache / MODEL).glob("*.json")
+    file.write_text(content, encoding="utf-8")
+    host.shelf.away = True
+    live = host.started()
+    assert live.current is None
+
+
+def test_no_champion_is_not_made_up_from_the_cache(host: Host, good: str) -> None:
+    """Where the registry says that there is no champion, a copy of a former one does not answer at start."""
+    host.started()
+    host.shelf.point("champion", None)
+    assert host.started().current is None
+
+
+def test_ledger_away_does_not_hold_a_version_up(host: Host, good: str) -> None:
+    """A take-over happens although its event cannot be recorded."""
+
+    def fail(_event: Event) -> None:
+        raise UnavailableError("The disk is full.")
+
+    live = LiveModel(Served(MODEL), host.shelf, host.cache, journal=fail)  # type: ignore[arg-type]
+    assert live.refresh().changed
+    assert live.require().info.version == good
+
+
+def test_another_alias_can_be_served(host: Host, good: str, other_text_package: Path) -> None:
+    """A server can follow the challenger as well as the champion."""
+    host.shelf.point("challenger", host.shelf.put(other_text_package))
+    live = LiveModel(Served(MODEL, alias="challenger"), host.shelf, host.cache)  # type: ignore[arg-type]
+    live.refresh()
+    assert (live.require().info.version, live.require().alias) == ("2", "challenger")
