@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tiltyard.data.findings import Finding
 from tiltyard.data.validation import DataValidator, ValidationReport, ValidationSection
 from tiltyard.data.validation.columns import Roles, read_column, read_table
-from tiltyard.data.validation.duplicates import expected_repeats
-from tiltyard.data.validation.leakage import power_alone
+from tiltyard.data.validation.duplicates import expected_repeats, row_keys
+from tiltyard.data.validation.leakage import power_alone, power_of_threshold
 from tiltyard.data.validation.outliers import bounds, modified_z
 
 ROWS = 400
@@ -241,7 +241,8 @@ def test_chance_repeats_are_estimated_from_the_columns() -> None:
     """Over independent columns, the expected share of repeats is close to the share that is seen."""
     frame = pd.DataFrame({name: RANDOM.integers(0, 12, 500) for name in "abc"})
     columns = read_table(frame, "x", Roles()).columns
-    assert expected_repeats(columns, 500) == pytest.approx(frame.duplicated().mean(), abs=0.05)
+    expected = expected_repeats(columns, row_keys(columns, 500))
+    assert expected == pytest.approx(frame.duplicated().mean(), abs=0.05)
 
 
 def test_an_identifier_does_not_hide_duplicates() -> None:
@@ -336,6 +337,8 @@ def test_chance_is_no_leak() -> None:
     assert power_alone(RANDOM.integers(0, 500, 4000), labels) < 0.15
     assert power_alone(np.arange(4000), labels) == 0.0
     assert power_alone(labels.astype(np.intp), labels) == pytest.approx(1.0)
+    assert power_of_threshold(RANDOM.normal(size=4000), labels) < 0.1
+    assert power_of_threshold(1.0 - labels, labels) == pytest.approx(1.0)
 
 
 def test_power_does_not_flatter_a_frequent_label() -> None:

@@ -12,7 +12,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from tests.scoring.conftest import table, table_pipeline, text_pipeline
 from tests.serving.fakes import TestLedger
-from tests.serving.shelf import MODEL, Shelf, package
+from tests.serving.shelf import MODEL, TRUSTED, Shelf, package
+from tiltyard.ledger import Ledger
 from tiltyard.project import ServingSection
 from tiltyard.serving import Address, Backing, ModelServer
 
@@ -67,7 +68,7 @@ class Running:
         self._server.stop()
 
     def stop(self) -> None:
-        self._server.stop()
+        self.ask_to_stop()
         self._thread.join(30)
         assert not self._thread.is_alive()
 
@@ -80,8 +81,8 @@ def start(tmp_path: Path, shelf: Shelf, ledger: TestLedger) -> Iterator[Start]:
     """Starts servers on the shelf and the ledger, with options of ``[serving]``; they are stopped at the end."""
     running: list[Running] = []
 
-    def begin(**options: object) -> Running:
-        backing = Backing(shelf, ledger, tmp_path / "cache")  # type: ignore[arg-type]
+    def begin(*, ledger: Ledger = ledger, **options: object) -> Running:
+        backing = Backing(shelf, ledger, tmp_path / "cache", TRUSTED)  # type: ignore[arg-type]
         serving = ServingSection.model_validate({"port": 0, "reload_seconds": 0.05, **options})
         running.append(Running(ModelServer(MODEL, options=serving, backing=backing)))
         return running[-1]

@@ -10,7 +10,7 @@ from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.project import load_project
-from tiltyard.serving import Address, run
+from tiltyard.serving.server import Address, run
 
 
 @click.command()

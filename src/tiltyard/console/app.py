@@ -62,6 +62,8 @@ def create_console(project: Project, registry: Registry, ledger: Ledger) -> Fast
         suppress_callback_exceptions=True,
         add_log_handler=False,
     )
+    # Nothing here streams; without this the browser would knock at a socket that is not there, for ever.
+    app.backend.websocket_capability = False
     pages = all_pages(Sources(project, registry, ledger))
     app.layout = _shell(project)
     _route(app, pages)

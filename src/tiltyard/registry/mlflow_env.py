@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 
 DEFAULTS = {
@@ -14,16 +13,12 @@ DEFAULTS = {
     # A server that is away is noticed within seconds; waiting for it is the business of whoever called.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    # Versions are stored as skops; where somebody asks for a pickle, nothing here loads it.
-    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    # MLflow sets its own loggers up when it is imported; what concerns users reaches them as our errors.
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
 }
 
 
 def prepare() -> None:
-    """Set the defaults, and keep MLflow's notes on its database and environment off the terminal."""
+    """Set the defaults; to be called before every import of MLflow."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
-    for name in ("mlflow", "alembic"):
-        logger = logging.getLogger(name)
-        if logger.level == logging.NOTSET:
-            logger.setLevel(logging.ERROR)

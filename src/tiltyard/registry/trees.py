@@ -71,13 +71,12 @@ def _is_sound_predictor(predictor: Any, columns: int | None) -> bool:
 
 def _fit_together(ensemble: Any, columns: int) -> bool:
     """Whether the trees of an ensemble that reads their arrays itself are for as many columns as it is."""
-    direct = {"RandomForestClassifier", "ExtraTreesClassifier", "GradientBoostingClassifier"}
-    if type(ensemble).__name__ not in direct:
+    kind = type(ensemble).__name__
+    if kind not in ("RandomForestClassifier", "ExtraTreesClassifier", "GradientBoostingClassifier"):
         return True
-    trees = [member.tree_ for member in np.asarray(ensemble.estimators_, dtype=object).flat if hasattr(member, "tree_")]
-    if type(ensemble).__name__ == "GradientBoostingClassifier" and any(
-        tree.value.shape[1:] != (1, 1) for tree in trees
-    ):
+    members = np.asarray(ensemble.estimators_, dtype=object).flat
+    trees = [member.tree_ for member in members if hasattr(member, "tree_")]
+    if kind == "GradientBoostingClassifier" and any(tree.value.shape[1:] != (1, 1) for tree in trees):
         return False
     return all(tree.n_features == columns for tree in trees)
 

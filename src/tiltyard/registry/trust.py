@@ -1,21 +1,23 @@
 """Which Python types may be constructed from a stored model.
 
-skops builds only types that it trusts itself (numpy, scipy and scikit-learn's public ones) or that its caller names.
-What is named here was read: constructing it sets fields of a compiled structure and runs nothing else. The list is the
-host's; a stored model's own metadata is never asked.
+skops builds only types that it trusts itself (numpy's, scipy's and scikit-learn's public ones) or that its caller names.
+What is named here was read in scikit-learn's source: to construct it sets fields, and runs nothing that the file
+chose. The list is the host's; a stored model's own metadata is never asked.
+
+skops leaves two of them out on purpose, the trees, because scikit-learn follows the node numbers in them unchecked.
+They are needed for every forest, and ``tiltyard.registry.trees`` checks those numbers before anything is predicted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 TRUSTED_TYPES: tuple[str, ...] = (
-    # Our own vectoriser: settings, words and weights; its tables are built anew and checked when it is first used.
-    "tiltyard.models.vectoriser.FastTfidfVectorizer",
-    "tiltyard.models.text_terms.Terms",
-    # Fitted trees: arrays of nodes in a compiled structure, checked by scikit-learn when it is filled.
+    # Arrays of nodes in a compiled structure.
     "sklearn.tree._tree.Tree",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    # What gradient boosting keeps of its training: bin edges, and losses and links without any state.
     "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-    # Losses and links of gradient boosting: stateless compiled functions.
     "sklearn._loss._loss.CyHalfBinomialLoss",
     "sklearn._loss._loss.CyHalfMultinomialLoss",
     "sklearn._loss.loss.HalfBinomialLoss",
@@ -23,14 +25,23 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "sklearn._loss.link.LogitLink",
     "sklearn._loss.link.MultinomialLogit",
     "sklearn._loss.link.Interval",
-    # Containers of fitted calibrators.
+    # Its preparation of categories: check_array with settings. A partial of anything else is refused by the name of
+    # that function.
+    "functools.partial",
+    "sklearn.utils.validation.check_array",
+    # Plain objects that hold a fitted classifier and the numbers of its calibration.
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
-    # The remainder of a ColumnTransformer.
+    "sklearn.calibration._TemperatureScaling",
+    # The named members of a voting or stacking classifier: a dict.
+    "sklearn.utils._bunch.Bunch",
+    # The kind of number that an imputer was fitted on; read from an empty array without pickles.
+    "numpy.dtype",
+    # The remainder of a ColumnTransformer, in scikit-learn before 1.7: a list.
     "sklearn.compose._column_transformer._RemainderColsList",
 )
 
 
-def trusted(extra: tuple[str, ...] = ()) -> frozenset[str]:
+def trusted(extra: Iterable[str] = ()) -> frozenset[str]:
     """The types that may be constructed: these and the host's own."""
     return frozenset(TRUSTED_TYPES) | frozenset(extra)

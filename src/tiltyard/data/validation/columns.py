@@ -96,14 +96,6 @@ class Column:
         steps = int(np.count_nonzero(ordered[1:] != ordered[:-1])) + int(len(ordered) > 0)
         return steps + len(np.unique(self.numbers[np.isinf(self.numbers)]))
 
-    @property
-    def repetitions(self) -> NDArray[np.int64]:
-        """How often each distinct value occurs, in any order, missing cells left out."""
-        if self.coded:
-            return self.counts
-        edges = np.flatnonzero(np.append(True, self.ordered[1:] != self.ordered[:-1]))
-        return np.diff(np.append(edges, len(self.ordered))) if len(self.ordered) else np.zeros(0, dtype=np.int64)
-
     @cached_property
     def identifier(self) -> bool:
         """Whether it merely tells rows apart, such as a number given to each."""

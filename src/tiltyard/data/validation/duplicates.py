@@ -26,7 +26,7 @@ def measure_duplicates(table: Table) -> dict[str, Any]:
     keys = row_keys(compared, table.rows)
     label = table.label
     whole = keys if label is None else with_column(keys, label)
-    expected = expected_repeats(compared, table.rows)
+    expected = expected_repeats(compared, keys)
     repeats = pd.Series(whole).duplicated().to_numpy() if compared else np.zeros(table.rows, dtype=bool)
     contrary = contradicting(keys, label) if compared and label is not None else None
     return {
@@ -81,19 +81,22 @@ def contradicting(keys: Hashes, label: Column) -> Mask:
     return found
 
 
-def expected_repeats(columns: Sequence[Column], rows: int) -> float:
+def expected_repeats(columns: Sequence[Column], keys: Hashes) -> float:
     """The share of rows that would repeat another one by chance if the columns were independent.
 
-    Of all pairs of rows, the share Π Σ c (c − 1) / (n (n − 1)) would agree, c being how often each value of a column
-    occurs; n − 1 over 2 times that, at most 1, is the share of rows. A text is never repeated by chance.
+    Of all pairs of rows, the share Π Σ c (c − 1) / (m (m − 1)) would agree, c being how often each value of a column
+    occurs among the m different rows; (n − 1) / 2 times that, at most 1, is the share of the n rows. A text is never
+    repeated by chance.
     """
-    if rows < 2 or any(column.kind == "text" for column in columns):
+    first = ~pd.Series(keys).duplicated().to_numpy()
+    rows, different = len(keys), int(first.sum())
+    if rows == different or any(column.kind == "text" for column in columns):
         return 0.0
     agreeing = 1.0
-    for column in columns:
-        counts = np.append(column.repetitions, np.count_nonzero(column.missing)).astype(np.float64)
-        agreeing *= float((counts * (counts - 1)).sum()) / (rows * (rows - 1.0))
-    return min(1.0, (rows - 1) / 2 * agreeing) if columns else 1.0
+    for column in columns if different > 1 else ():
+        counts = np.unique(column.digests[first], return_counts=True)[1].astype(np.float64)
+        agreeing *= float((counts * (counts - 1)).sum()) / (different * (different - 1.0))
+    return min(1.0, (rows - 1) / 2 * agreeing)
 
 
 def judge_duplicates(measured: dict[str, Any], rows: int, limits: ValidationSection) -> list[Finding]:

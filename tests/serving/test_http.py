@@ -1,0 +1,446 @@
+"""Real HTTP on loopback, against a server on a thread of its own."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from tests.scoring.conftest import table
+from tests.serving.conftest import Start
+from tests.serving.fakes import TestLedger
+from tests.serving.shelf import MODEL, Shelf, changed_file
+from tiltyard.errors import UnavailableError, UsageError
+from tiltyard.ledger.store import SqlLedger
+from tiltyard.serving import Backing, ModelServer, bind
+
+PROBLEM = "application/problem+json"
+
+
+@pytest.fixture
+def films(shelf: Shelf, text_package: Path, start: Start) -> Callable[..., httpx.Client]:
+    """Starts a server whose champion is version 1, and gives a client of it."""
+    shelf.point("champion", shelf.put(text_package))
+    return lambda **options: httpx.Client(base_url=start(**options).url, timeout=30)
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    return {"age": 40, "income": 38.5, "town": "York", "member": True, **changes}
+
+
+def test_text_is_answered(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
+    """A text gets its label under the project's name for it, with confidence, probabilities, version and id."""
+    with films(answer="sentiment") as client:
+        answer = client.post("/predict", json={"text": "I loved this warm film"}).json()
+    assert list(answer) == ["sentiment", "confidence", "probabilities", "model_version", "prediction_id"]
+    assert answer["sentiment"] == "good"
+    assert answer["confidence"] == answer["probabilities"]["good"] > 0.5
+    assert sum(answer["probabilities"].values()) == pytest.approx(1)
+    assert answer["model_version"] == "1"
+    recorded = ledger.prediction(str(UUID(answer["prediction_id"])))
+    assert recorded is not None
+    assert recorded.input == {"text": "I loved this warm film"}
+    assert (recorded.label, recorded.confidence, recorded.project) == ("good", answer["confidence"], MODEL)
+
+
+def test_texts_are_answered_in_order(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
+    """A batch of texts is answered in its order, each as it would be alone."""
+    texts = ["a warm film", "dull and slow", "a warm film", ""]
+    with films() as client:
+        answers = client.post("/predict/batch", json={"texts": texts}).json()["predictions"]
+        alone = [client.post("/predict", json={"text": text}).json() for text in texts]
+    assert [answer["prediction"] for answer in answers] == [answer["prediction"] for answer in alone]
+    for answer, single in zip(answers, alone, strict=True):
+        assert answer["probabilities"] == pytest.approx(single["probabilities"], abs=1e-12)
+    assert len({answer["prediction_id"] for answer in answers}) == 4
+    assert ledger.transactions[0] == 4
+
+
+def test_rows_are_answered(shelf: Shelf, table_package: Path, start: Start, ledger: TestLedger) -> None:
+    """A row of features is answered, and so is a batch of them, gaps as null."""
+    shelf.point("champion", shelf.put(table_package))
+    frame, labels = table(3)
+    with httpx.Client(base_url=start().url, timeout=30) as client:
+        answer = client.post("/predict", json={"features": row(town=None)}).json()
+        assert answer["prediction"] in set(labels)
+        recorded = ledger.prediction(answer["prediction_id"])
+        assert recorded is not None
+        assert recorded.input == row(town=None)
+        rows = [row(age=age) for age in (20, 40, None)]
+        answers = client.post("/predict/batch", json={"instances": rows}).json()["predictions"]
+        assert len(answers) == 3
+        refused = client.post("/predict/batch", json={"instances": [row(), row(age="old"), {"agee": 1}]})
+        features = {item["name"]: item["type"] for item in client.get("/model-info").json()["features"]}
+    assert features == {"age": "number", "income": "number", "town": "text", "member": "boolean"}
+    assert refused.status_code == 422
+    assert [item["field"] for item in refused.json()["errors"]] == [
+        "instances[1].age",
+        "instances[2].age",
+        "instances[2].income",
+        "instances[2].town",
+        "instances[2].member",
+        "instances[2].agee",
+    ]
+    assert "Did you mean 'age'?" in refused.json()["errors"][-1]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code", "fields"),
+    [
+        ("/predict", b'{"txt": "a"}', 422, "input.invalid", ["text", "txt"]),
+        ("/predict", b'{"text": "a", "lang": "en"}', 422, "input.invalid", ["lang"]),
+        ("/predict", b'{"text": null}', 422, "input.invalid", ["text"]),
+        ("/predict", b'{"text": 5}', 422, "input.invalid", ["text"]),
+        ("/predict", b'{"features": {"a": 1}}', 422, "input.invalid", ["text", "features"]),
+        ("/predict", b'["a"]', 422, "input.invalid", [""]),
+        ("/predict", b'{"text": "' + b"a" * 51 + b'"}', 422, "input.invalid", ["text"]),
+        ("/predict", b"", 400, "request.malformed", []),
+        ("/predict", b"{", 400, "request.malformed", []),
+        ("/predict", b"[" * 100_000, 400, "request.malformed", []),
+        ("/predict", b'{"text": "\xff"}', 400, "request.malformed", []),
+        ("/predict", b'{"text": "\\ud83d"}', 400, "request.malformed", []),
+        ("/predict", b'{"text": NaN}', 400, "request.malformed", []),
+        ("/predict", b" " * 70_000, 413, "request.too-large", []),
+        ("/predict/batch", b'{"texts": "a"}', 422, "input.invalid", ["texts"]),
+        ("/predict/batch", b'{"texts": []}', 422, "input.invalid", ["texts"]),
+        ("/predict/batch", b'{"texts": ["a", 1, "b", {}]}', 422, "input.invalid", ["texts[1]", "texts[3]"]),
+        ("/predict/batch", b'{"texts": ["a", "a", "a", "a", "a", "a"]}', 413, "request.too-many", []),
+    ],
+)
+def test_bad_request_is_explained(
+    films: Callable[..., httpx.Client], ledger: TestLedger, path: str, body: bytes, status: int, code: str, fields: Any
+) -> None:
+    """A request that cannot be read gets a problem document that names the fields; nothing is recorded."""
+    with films(max_text=50, max_request=5) as client:
+        answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert client.post("/predict", json={"text": "still here"}).status_code == 200
+    assert (answer.status_code, answer.headers["content-type"]) == (status, PROBLEM)
+    problem = answer.json()
+    assert (problem["status"], problem["code"], problem["type"]) == (status, code, f"/docs#{code}")
+    assert problem["title"]
+    assert problem["detail"].endswith((".", "?"))
+    assert problem["next_step"]
+    assert [item["field"] for item in problem.get("errors", [])] == fields
+    assert "Traceback" not in answer.text
+    assert ledger.inputs == ["still here"]
+
+
+def test_body_without_length_is_limited(films: Callable[..., httpx.Client]) -> None:
+    """A body that does not announce its size is cut off all the same."""
+    with films(max_text=50) as client:
+        answer = client.post(
+            "/predict", content=(b" " * 10_000 for _ in range(20)), headers={"Content-Type": "application/json"}
+        )
+    assert answer.json()["code"] == "request.too-large"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
+def test_only_json_is_taken(films: Callable[..., httpx.Client], kind: str | None) -> None:
+    """What a web page elsewhere could send without asking is not taken for a request."""
+    with films() as client:
+        headers = {"Content-Type": kind} if kind else {}
+        answer = client.post("/predict", content=b'{"text": "a"}', headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (415, "request.media-type")
+        kind = "application/json; charset=utf-8"
+        assert client.post("/predict", content=b'{"text": "a"}', headers={"Content-Type": kind}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/predict", 405), ("DELETE", "/health", 405)]
+)
+def test_no_such_route_is_a_problem_too(
+    films: Callable[..., httpx.Client], method: str, path: str, status: int
+) -> None:
+    """What the router answers is a problem document as well."""
+    with films() as client:
+        answer = client.request(method, path)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, PROBLEM)
+    assert answer.json()["next_step"]
+
+
+def test_nothing_is_answered_before_a_champion_exists(shelf: Shelf, text_package: Path, start: Start) -> None:
+    """Until a champion exists the answer is 503 with what to do; when there is one, the server finds it."""
+    with httpx.Client(base_url=start().url, timeout=30) as client:
+        for answer in (
+            client.post("/predict", json={"text": "a"}),
+            client.post("/predict/batch", json={"texts": ["a"]}),
+            client.get("/model-info"),
+            client.post("/admin/reload"),
+        ):
+            assert (answer.status_code, answer.headers["content-type"]) == (503, PROBLEM)
+            assert answer.json()["code"] == "champion.missing"
+            assert "tiltyard train --champion" in answer.json()["next_step"]
+            assert int(answer.headers["retry-after"]) > 0
+        health = client.get("/health")
+        assert health.status_code == 503
+        state = health.json()
+        assert (state["status"], state["model_loaded"], state["ready"]) == ("unhealthy", False, False)
+        assert "No champion yet" in state["reason"]
+        assert "tiltyard train --champion" in state["next_step"]
+        shelf.point("champion", shelf.put(text_package))
+        until(lambda: client.get("/health").status_code == 200)
+        assert client.post("/predict", json={"text": "a"}).json()["model_version"] == "1"
+
+
+def test_health_tells_what_is_going_on(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
+    """A healthy server says which version answers, how ledger and registry are, and what was answered."""
+    with films() as client:
+        client.post("/predict/batch", json={"texts": ["I loved this warm film", "dull and slow", "a waste of time"]})
+        state = client.get("/health").json()
+    assert {key: state[key] for key in ("status", "model_loaded", "ready", "model", "version", "reason")} == {
+        "status": "healthy",
+        "model_loaded": True,
+        "ready": True,
+        "model": MODEL,
+        "version": "1",
+        "reason": "",
+    }
+    assert state["uptime_seconds"] > 0
+    assert state["queue"] == {"waiting": 0, "limit": 4096, "batches": 1, "largest_batch": 3}
+    assert (state["ledger"]["ok"], state["registry"]["ok"]) == (True, True)
+    assert state["statistics"]["total_predictions"] == 3
+    assert state["statistics"]["by_label"] == {"bad": 2, "good": 1}
+    confidences = [prediction.confidence for prediction in ledger.predictions()]
+    assert state["statistics"]["mean_confidence"] == pytest.approx(sum(confidences) / 3)
+
+
+def test_statistics_go_on_after_a_restart(shelf: Shelf, text_package: Path, start: Start, ledger: TestLedger) -> None:
+    """What was answered before the server started is counted with what it answers, each once."""
+    shelf.point("champion", shelf.put(text_package))
+    first = start()
+    httpx.post(f"{first.url}/predict/batch", json={"texts": ["a warm film", "dull"]})
+    first.stop()
+    url = start().url
+    httpx.post(f"{url}/predict", json={"text": "a warm film"})
+
+    def statistics() -> Any:
+        return httpx.get(f"{url}/health").json()["statistics"]
+
+    until(lambda: statistics()["complete"])
+    assert statistics()["total_predictions"] == 3
+    assert statistics()["by_version"] == {"1": 3}
+    expected = ledger.prediction_stats(MODEL)
+    assert statistics()["mean_confidence"] == pytest.approx(expected.mean_confidence)
+    assert statistics()["min_confidence"] == expected.min_confidence
+    assert statistics()["by_label"] == dict(expected.by_label)
+
+
+def test_model_info_tells_which_version_answers(films: Callable[..., httpx.Client]) -> None:
+    """Model info names the version, its task, labels, metrics, data and scorer."""
+    with films(answer="sentiment") as client:
+        info = client.get("/model-info").json()
+    expected = {
+        "model_name": MODEL,
+        "version": "1",
+        "alias": "champion",
+        "task": "text-classification",
+        "classes": ["bad", "good"],
+        "features": [],
+        "answer_field": "sentiment",
+        "metrics": {"accuracy": 0.9},
+        "run_id": "run-1",
+        "scorer": "scikit-learn",
+        "data_fingerprint": "0" * 32,
+    }
+    assert {key: info[key] for key in expected} == expected
+    assert {"created_at", "served_since", "libraries"} <= info.keys()
+
+
+def test_full_queue_is_503_with_retry_after(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
+    """When as many inputs wait as may, the next request is told when to come again; those before are answered."""
+    with films(max_queue=3, max_batch=1) as client, ThreadPoolExecutor(8) as clients:
+        ledger.gate.clear()
+        asked = [clients.submit(client.post, "/predict", json={"text": f"text {number}"}) for number in range(4)]
+        until(lambda: client.get("/health").json()["queue"]["waiting"] == 3)
+        assert client.get("/health").json()["ready"] is False
+        refused = client.post("/predict", json={"text": "one too many"})
+        assert (refused.status_code, refused.json()["code"]) == (503, "queue.full")
+        assert refused.headers["retry-after"] == "1"
+        ledger.gate.set()
+        assert [answer.result().status_code for answer in asked] == [200] * 4
+    assert sorted(ledger.inputs) == [f"text {number}" for number in range(4)]
+
+
+def test_ledger_away_is_503_and_nothing_is_answered(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
+    """An answer that cannot be recorded is not given; health says so, and recovers."""
+    with films() as client:
+        ledger.away = True
+        answer = client.post("/predict", json={"text": "a"})
+        assert (answer.status_code, answer.json()["code"]) == (503, "ledger.unavailable")
+        assert answer.headers["retry-after"] == "1"
+        assert answer.json()["next_step"] == "Make room."
+        assert "prediction_id" not in answer.text
+        state = client.get("/health").json()
+        assert (state["status"], state["ready"], state["ledger"]["ok"]) == ("degraded", False, False)
+        assert "The disk is full." in state["reason"]
+        ledger.away = False
+        assert client.post("/predict", json={"text": "b"}).status_code == 200
+        assert client.get("/health").json()["status"] == "healthy"
+    assert ledger.inputs == ["b"]
+
+
+def test_client_that_went_away_costs_nothing_further(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
+    """A request whose client closes the connection while it waits is taken out of the queue."""
+    with films() as client, ThreadPoolExecutor(2) as clients:
+        ledger.gate.clear()
+        first = clients.submit(client.post, "/predict", json={"text": "first"})
+        until(lambda: client.get("/health").json()["queue"]["batches"] == 1)
+        port = client.base_url.port
+        assert port is not None
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            body = json.dumps({"text": "gone"}).encode()
+            head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+            connection.sendall(head.encode() + b"\r\n\r\n" + body)
+            until(lambda: client.get("/health").json()["queue"]["waiting"] == 1)
+        until(lambda: client.get("/health").json()["queue"]["waiting"] == 0)
+        ledger.gate.set()
+        assert first.result().status_code == 200
+        assert client.post("/predict", json={"text": "last"}).status_code == 200
+    assert ledger.inputs == ["first", "last"]
+
+
+def test_every_answered_id_is_in_the_ledger_when_the_answer_is_out(
+    shelf: Shelf, text_package: Path, tmp_path: Path, start: Start, ledger: TestLedger
+) -> None:
+    """Whoever has an answer finds its prediction in the ledger, at once, from another connection."""
+    shelf.point("champion", shelf.put(text_package))
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    running = start(ledger=SqlLedger.open(url))
+
+    def ask(number: int) -> None:
+        with httpx.Client(base_url=running.url, timeout=30) as client, SqlLedger.open(url) as other:
+            for turn in range(15):
+                answer = client.post("/predict", json={"text": f"text {number} {turn}"}).json()
+                found = other.prediction(answer["prediction_id"])
+                assert found is not None
+                assert found.input == {"text": f"text {number} {turn}"}
+
+    with ThreadPoolExecutor(4) as clients:
+        for done in [clients.submit(ask, number) for number in range(4)]:
+            done.result()
+
+
+def test_take_over_loses_no_request(shelf: Shelf, text_package: Path, other_text_package: Path, start: Start) -> None:
+    """While clients ask in a tight loop the champion changes again and again; every request is answered."""
+    versions = [shelf.put(text_package if number % 2 else other_text_package) for number in range(6)]
+    shelf.point("champion", versions[0])
+    url = start(reload_seconds=0.02).url
+    done = threading.Event()
+
+    def ask() -> list[str]:
+        seen = []
+        with httpx.Client(base_url=url, timeout=30) as client:
+            while not done.is_set():
+                answer = client.post("/predict", json={"text": "a warm film"})
+                assert answer.status_code == 200, answer.text
+                seen.append(answer.json()["model_version"])
+        return seen
+
+    with ThreadPoolExecutor(4) as clients:
+        asked = [clients.submit(ask) for _ in range(4)]
+        try:
+            for version in versions[1:]:
+                shelf.point("champion", version)
+                until(lambda wanted=version: httpx.get(f"{url}/health").json()["version"] == wanted)  # type: ignore[misc]
+        finally:
+            done.set()
+        answers = [future.result() for future in asked]
+    assert set().union(*answers) <= set(versions)
+    for seen in answers:
+        assert seen == sorted(seen)
+    assert len(set().union(*answers)) > 1
+
+
+def test_reload_takes_the_new_champion_at_once(
+    films: Callable[..., httpx.Client], shelf: Shelf, other_text_package: Path
+) -> None:
+    """POST /admin/reload looks the alias up now, without waiting for the poll."""
+    with films(reload_seconds=3600) as client:
+        answer = client.post("/admin/reload").json()
+        assert (answer["changed"], answer["model_version"]) == (False, "1")
+        shelf.point("champion", shelf.put(other_text_package))
+        answer = client.post("/admin/reload").json()
+        assert (answer["changed"], answer["model_version"]) == (True, "2")
+        assert client.post("/predict", json={"text": "a"}).json()["model_version"] == "2"
+
+
+def test_bad_champion_is_refused_and_the_old_one_answers(
+    films: Callable[..., httpx.Client], shelf: Shelf, other_text_package: Path
+) -> None:
+    """A damaged version is refused with the reason, in /admin/reload and in /health; the old one goes on."""
+    with films(reload_seconds=3600) as client:
+        shelf.point("champion", shelf.put(other_text_package, changed_file))
+        answer = client.post("/admin/reload")
+        assert (answer.status_code, answer.json()["code"]) == (409, "artifact.digest")
+        assert "Version 1 goes on answering." in answer.json()["detail"]
+        state = client.get("/health").json()
+        assert (state["status"], state["ready"], state["version"]) == ("degraded", True, "1")
+        assert "model.skops" in state["reason"]
+        assert client.post("/predict", json={"text": "a"}).json()["model_version"] == "1"
+
+
+def test_registry_away_at_start_uses_the_cache(shelf: Shelf, text_package: Path, start: Start) -> None:
+    """A server that starts without its registry answers from its cache, and says what is away."""
+    shelf.point("champion", shelf.put(text_package))
+    start().stop()
+    shelf.away = True
+    with httpx.Client(base_url=start().url, timeout=30) as client:
+        assert client.post("/predict", json={"text": "a"}).json()["model_version"] == "1"
+        state = client.get("/health").json()
+        assert (state["status"], state["ready"], state["registry"]["ok"]) == ("degraded", True, False)
+        answer = client.post("/admin/reload")
+        assert (answer.status_code, answer.json()["code"]) == (503, "registry.unavailable")
+
+
+def test_shutdown_answers_what_was_accepted(shelf: Shelf, text_package: Path, start: Start, ledger: TestLedger) -> None:
+    """A server that is told to end answers every request that it has accepted, then closes."""
+    shelf.point("champion", shelf.put(text_package))
+    running = start(max_batch=2)
+    ledger.gate.clear()
+    with ThreadPoolExecutor(6) as clients:
+        asked: list[Future[httpx.Response]] = [
+            clients.submit(httpx.post, f"{running.url}/predict", json={"text": f"text {number}"}, timeout=30)
+            for number in range(6)
+        ]
+        until(lambda: httpx.get(f"{running.url}/health").json()["queue"]["waiting"] == 5)
+        running.ask_to_stop()
+        time.sleep(0.3)
+        ledger.gate.set()
+        assert [answer.result().status_code for answer in asked] == [200] * 6
+    running.stop()
+    assert len(ledger.inputs) == 6
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{running.url}/health")
+
+
+def test_port_in_use_says_so(shelf: Shelf, ledger: TestLedger, tmp_path: Path) -> None:
+    """A port that is taken is an error with a way out, before anything is loaded."""
+    with bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        server = ModelServer(MODEL, port=port, backing=Backing(shelf, ledger, tmp_path))  # type: ignore[arg-type]
+        with pytest.raises(UnavailableError, match=f"Port {port} on 127.0.0.1 is in use") as caught:
+            server.run()
+    assert "--port" in caught.value.next_step
+
+
+@pytest.mark.parametrize(("host", "port"), [("no.such.host.invalid", 0), ("203.0.113.1", 0)])
+def test_address_of_another_machine_says_so(host: str, port: int) -> None:
+    """An address that this machine does not have is an error with a way out."""
+    with pytest.raises(UsageError, match="cannot be listened on"):
+        bind(host, port)
