@@ -338,7 +338,7 @@ def test_chance_is_no_leak() -> None:
     assert power_alone(np.arange(4000), labels) == 0.0
     assert power_alone(labels.astype(np.intp), labels) == pytest.approx(1.0)
     assert power_of_threshold(RANDOM.normal(size=4000), labels) < 0.1
-    assert power_of_threshold(1.0 - labels, labels) == pytest.approx(1.0)
+    assert power_of_threshold((1 - labels).astype(np.float64), labels) == pytest.approx(1.0)
 
 
 def test_power_does_not_flatter_a_frequent_label() -> None:

@@ -15,7 +15,6 @@ from uuid import UUID
 import httpx
 import pytest
 
-from tests.scoring.conftest import table
 from tests.serving.conftest import Start
 from tests.serving.fakes import TestLedger
 from tests.serving.shelf import MODEL, Shelf, changed_file
@@ -75,10 +74,9 @@ def test_texts_are_answered_in_order(films: Callable[..., httpx.Client], ledger:
 def test_rows_are_answered(shelf: Shelf, table_package: Path, start: Start, ledger: TestLedger) -> None:
     """A row of features is answered, and so is a batch of them, gaps as null."""
     shelf.point("champion", shelf.put(table_package))
-    frame, labels = table(3)
     with httpx.Client(base_url=start().url, timeout=30) as client:
         answer = client.post("/predict", json={"features": row(town=None)}).json()
-        assert answer["prediction"] in set(labels)
+        assert answer["prediction"] in ("low", "middle", "high")
         recorded = ledger.prediction(answer["prediction_id"])
         assert recorded is not None
         assert recorded.input == row(town=None)
@@ -101,32 +99,33 @@ def test_rows_are_answered(shelf: Shelf, table_package: Path, start: Start, ledg
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "status", "code", "fields"),
+    ("path", "body", "expected", "fields"),
     [
-        ("/predict", b'{"txt": "a"}', 422, "input.invalid", ["text", "txt"]),
-        ("/predict", b'{"text": "a", "lang": "en"}', 422, "input.invalid", ["lang"]),
-        ("/predict", b'{"text": null}', 422, "input.invalid", ["text"]),
-        ("/predict", b'{"text": 5}', 422, "input.invalid", ["text"]),
-        ("/predict", b'{"features": {"a": 1}}', 422, "input.invalid", ["text", "features"]),
-        ("/predict", b'["a"]', 422, "input.invalid", [""]),
-        ("/predict", b'{"text": "' + b"a" * 51 + b'"}', 422, "input.invalid", ["text"]),
-        ("/predict", b"", 400, "request.malformed", []),
-        ("/predict", b"{", 400, "request.malformed", []),
-        ("/predict", b"[" * 100_000, 400, "request.malformed", []),
-        ("/predict", b'{"text": "\xff"}', 400, "request.malformed", []),
-        ("/predict", b'{"text": "\\ud83d"}', 400, "request.malformed", []),
-        ("/predict", b'{"text": NaN}', 400, "request.malformed", []),
-        ("/predict", b" " * 70_000, 413, "request.too-large", []),
-        ("/predict/batch", b'{"texts": "a"}', 422, "input.invalid", ["texts"]),
-        ("/predict/batch", b'{"texts": []}', 422, "input.invalid", ["texts"]),
-        ("/predict/batch", b'{"texts": ["a", 1, "b", {}]}', 422, "input.invalid", ["texts[1]", "texts[3]"]),
-        ("/predict/batch", b'{"texts": ["a", "a", "a", "a", "a", "a"]}', 413, "request.too-many", []),
+        ("/predict", b'{"txt": "a"}', (422, "input.invalid"), ["text", "txt"]),
+        ("/predict", b'{"text": "a", "lang": "en"}', (422, "input.invalid"), ["lang"]),
+        ("/predict", b'{"text": null}', (422, "input.invalid"), ["text"]),
+        ("/predict", b'{"text": 5}', (422, "input.invalid"), ["text"]),
+        ("/predict", b'{"features": {"a": 1}}', (422, "input.invalid"), ["text", "features"]),
+        ("/predict", b'["a"]', (422, "input.invalid"), [""]),
+        ("/predict", b'{"text": "' + b"a" * 51 + b'"}', (422, "input.invalid"), ["text"]),
+        ("/predict", b"", (400, "request.malformed"), []),
+        ("/predict", b"{", (400, "request.malformed"), []),
+        ("/predict", b"[" * 50_000, (400, "request.malformed"), []),
+        ("/predict", b'{"text": "\xff"}', (400, "request.malformed"), []),
+        ("/predict", b'{"text": "\\ud83d"}', (400, "request.malformed"), []),
+        ("/predict", b'{"text": NaN}', (400, "request.malformed"), []),
+        ("/predict", b" " * 70_000, (413, "request.too-large"), []),
+        ("/predict/batch", b'{"texts": "a"}', (422, "input.invalid"), ["texts"]),
+        ("/predict/batch", b'{"texts": []}', (422, "input.invalid"), ["texts"]),
+        ("/predict/batch", b'{"texts": ["a", 1, "b", {}]}', (422, "input.invalid"), ["texts[1]", "texts[3]"]),
+        ("/predict/batch", b'{"texts": ["a", "a", "a", "a", "a", "a"]}', (413, "request.too-many"), []),
     ],
 )
 def test_bad_request_is_explained(
-    films: Callable[..., httpx.Client], ledger: TestLedger, path: str, body: bytes, status: int, code: str, fields: Any
+    films: Callable[..., httpx.Client], ledger: TestLedger, path: str, body: bytes, expected: Any, fields: Any
 ) -> None:
     """A request that cannot be read gets a problem document that names the fields; nothing is recorded."""
+    status, code = expected
     with films(max_text=50, max_request=5) as client:
         answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
         assert client.post("/predict", json={"text": "still here"}).status_code == 200

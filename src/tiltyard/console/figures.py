@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pandas as pd
 from plotly import graph_objects as go
 
-from tiltyard.console.data.versions import metric_title
+from tiltyard.console.data.versions import column_title
 
 CONFIG: dict[str, Any] = {
     "displaylogo": False,
@@ -23,6 +24,7 @@ CONFIG: dict[str, Any] = {
 
 # Okabe and Ito's colours, told apart also by the colour-blind, in shades that show on light and on dark ground.
 PALETTE = ("#3f8fd2", "#d9722e", "#1fa387", "#b56ab0", "#c9a227", "#7d8896", "#d1495b")
+_DATE = "%Y-%m-%d %H:%M:%S"
 _GOLD = "#d9a514"
 
 
@@ -44,7 +46,7 @@ def metrics_figure(history: pd.DataFrame, metric: str) -> go.Figure:
         figure.add_scatter(
             x=versions,
             y=[None if pd.isna(value) else float(value) for value in history[name]],
-            name=metric_title(name),
+            name=column_title(name),
             mode="lines+markers",
             line={"color": color, "width": 3 if main else 1.5},
             marker={"size": 9 if main else 6, "color": color},
@@ -53,30 +55,8 @@ def metrics_figure(history: pd.DataFrame, metric: str) -> go.Figure:
             hovertemplate="<b>%{x}</b> %{fullData.name} %{y:.4f}<br>%{customdata}<extra></extra>",
         )
     _mark_champion(figure, history, versions, names[0] if names else None)
-    figure.update_xaxes(type="category", title="version")
+    figure.update_xaxes(type="category", showgrid=False)
     figure.update_yaxes(tickformat=".2f")
-    return figure
-
-
-def labels_figure(by_label: Mapping[str, int], colors: Mapping[str, str]) -> go.Figure:
-    """How often each label was predicted, the most frequent on top."""
-    figure = _blank(height=max(120, 44 * len(by_label)))
-    total = sum(by_label.values())
-    # Plotly draws the first bar at the bottom.
-    ordered = list(reversed(tuple(by_label.items())))
-    figure.add_bar(
-        x=[count for _, count in ordered],
-        y=[label for label, _ in ordered],
-        orientation="h",
-        marker={"color": [colors[label] for label, _ in ordered]},
-        text=[f"{count:,} · {count / total:.0%}" for _, count in ordered],
-        textposition="auto",
-        cliponaxis=False,
-        hovertemplate="%{y}: %{x:,}<extra></extra>",
-        showlegend=False,
-    )
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(type="category", showgrid=False, ticksuffix="  ")
     return figure
 
 
@@ -96,24 +76,26 @@ def confidence_figure(histogram: pd.DataFrame, colors: Mapping[str, str]) -> go.
             hovertemplate="%{customdata}: %{y:,} %{fullData.name}<extra></extra>",
         )
     low = float(histogram["low"].min()) if len(histogram) else 0.0
-    figure.update_xaxes(tickformat=".0%", title="confidence", range=[low, 1.0], showgrid=False)
+    figure.update_xaxes(tickformat=".0%", range=[low, 1.0], showgrid=False)
     return figure
 
 
-def timeline_figure(timeline: pd.DataFrame, colors: Mapping[str, str]) -> go.Figure:
-    """Answers over time, by label: ``start``, ``label``, ``count``."""
+def timeline_figure(timeline: pd.DataFrame, step: timedelta, colors: Mapping[str, str]) -> go.Figure:
+    """Answers over time, by label: ``start``, ``label``, ``count``, in bins as wide as ``step``."""
     figure = _blank(height=240)
-    figure.update_layout(barmode="stack", bargap=0.12)
+    figure.update_layout(barmode="stack")
     for label, rows in timeline.groupby("label", sort=True):
         figure.add_bar(
-            x=[f"{start:%Y-%m-%d %H:%M:%S}" for start in rows["start"]],
+            x=[f"{start:{_DATE}}" for start in rows["start"]],
             y=rows["count"].tolist(),
+            width=step.total_seconds() * 1000 * 0.9,
             name=str(label),
             marker={"color": colors[str(label)]},
             offset=0,
             hovertemplate="%{x|%d %b %H:%M} UTC: %{y:,} %{fullData.name}<extra></extra>",
         )
-    figure.update_xaxes(type="date", title="time (UTC)", showgrid=False)
+    ends = [timeline["start"].min(), timeline["start"].max() + step] if len(timeline) else []
+    figure.update_xaxes(type="date", showgrid=False, range=[f"{end:{_DATE}}" for end in ends] or None)
     return figure
 
 
@@ -138,12 +120,12 @@ def _mark_champion(figure: go.Figure, history: pd.DataFrame, versions: list[str]
 
 
 def _blank(height: int) -> go.Figure:
-    axis = {"automargin": True, "zeroline": False, "fixedrange": True, "title": {"standoff": 8}}
+    axis = {"automargin": True, "zeroline": False, "fixedrange": True}
     return go.Figure(
         layout={
             "template": "none",
             "height": height,
-            "margin": {"l": 8, "r": 8, "t": 8, "b": 8, "pad": 4},
+            "margin": {"l": 4, "r": 4, "t": 4, "b": 4, "pad": 4},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 13},

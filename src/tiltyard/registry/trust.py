@@ -1,7 +1,7 @@
 """Which Python types may be constructed from a stored model.
 
-skops builds only types that it trusts itself (numpy's, scipy's and scikit-learn's public ones) or that its caller names.
-What is named here was read in scikit-learn's source: to construct it sets fields, and runs nothing that the file
+skops builds only types that it trusts itself (numpy's, scipy's and scikit-learn's public ones) or that its caller
+names. What is named here was read in scikit-learn's source: to construct it sets fields, and runs nothing that the file
 chose. The list is the host's; a stored model's own metadata is never asked.
 
 skops leaves two of them out on purpose, the trees, because scikit-learn follows the node numbers in them unchecked.

@@ -15,7 +15,7 @@ from tiltyard.ledger import Ledger, Prediction, PredictionStats
 RECENT = 2000
 """How many of the latest answers are read one by one: for the histogram of confidences, and to search in."""
 
-SHOWN = 50
+SHOWN = 30
 """How many of those are listed."""
 
 _CONFIDENCE_BINS = 20

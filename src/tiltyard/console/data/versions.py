@@ -14,6 +14,7 @@ RECIPE_TAG = "tiltyard.candidate"
 
 # What people compare versions by; the registry keeps many more (per class, per mean).
 _SHOWN = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
+_SHORT = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC"}
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,6 @@ def bigger_is_better(metric: str) -> bool:
     return METRICS[metric].bigger_is_better if metric in METRICS else True
 
 
-def metric_title(metric: str) -> str:
-    """A metric's name for people."""
-    return METRICS[metric].title if metric in METRICS else metric
+def column_title(metric: str) -> str:
+    """A metric's name for people, short enough for the head of a column."""
+    return _SHORT.get(metric) or (METRICS[metric].title if metric in METRICS else metric)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +11,8 @@ from plotly import graph_objects as go
 
 from tiltyard.console import figures
 from tiltyard.errors import TiltyardError
+
+_MOST_SHARES = 12
 
 
 def card(*content: Any, title: str = "", note: str = "", wide: bool = False) -> html.Section:
@@ -52,6 +54,31 @@ def table(caption: str, heads: Sequence[tuple[str, str]], rows: Sequence[Sequenc
     )
 
 
+def shares(caption: str, counts: Mapping[str, int], colors: Mapping[str, str]) -> html.Div:
+    """Names with their counts and shares, as a table with bars; names beyond the 12 most frequent are summed up."""
+    total = sum(counts.values())
+    ordered = sorted(counts.items(), key=lambda pair: -pair[1])
+    if len(ordered) > _MOST_SHARES:
+        rest = ordered[_MOST_SHARES - 1 :]
+        ordered = [*ordered[: _MOST_SHARES - 1], (f"{len(rest)} others", sum(count for _, count in rest))]
+    rows = [
+        (
+            html.Strong(name),
+            bar(count / total, colors.get(name)),
+            f"{count:,}",
+            f"{count / total:.1%}",
+        )
+        for name, count in ordered
+    ]
+    return table(caption, (("Name", ""), ("", "stretch"), ("Answers", "number"), ("Share", "number")), rows)
+
+
+def bar(share: float, color: str | None = None) -> html.Span:
+    """A share of 1 as a bar; the number stands beside it, so it is not read out."""
+    style = {"width": f"{share:.1%}", **({"background": color} if color else {})}
+    return html.Span(html.Span(style=style), className="bar", **{"aria-hidden": "true"})
+
+
 def badge(text: str, style: str = "") -> html.Span:
     """A word in a frame."""
     return html.Span(text, className=f"badge {style}".strip())
@@ -74,9 +101,8 @@ def notice(error: TiltyardError) -> html.Section:
     )
 
 
-def moment(at: datetime | None) -> Any:
+def moment(at: datetime, *, seconds: bool = True) -> html.Time:
     """A time as people read it, in UTC."""
-    if at is None:
-        return "–"
     at = at.astimezone(UTC)
-    return html.Time(f"{at:%Y-%m-%d %H:%M:%S}", dateTime=at.isoformat(), title="UTC")
+    shown = f"{at:%Y-%m-%d %H:%M:%S}" if seconds else f"{at:%Y-%m-%d %H:%M}"
+    return html.Time(shown, dateTime=at.isoformat(), title=f"{at:%Y-%m-%d %H:%M:%S.%f} UTC")

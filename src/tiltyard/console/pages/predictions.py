@@ -62,6 +62,7 @@ def draw(view: PredictionsView, query: PredictionQuery) -> html.Div:
             "Nothing in this time", f"{WINDOWS[query.window].title}: no prediction. Choose a longer time."
         )
     colors = figures.label_colors(view.stats.by_label)
+    versions = {f"v{version}": count for version, count in view.stats.by_version.items()}
     return html.Div(
         [
             _facts(view.stats),
@@ -70,18 +71,14 @@ def draw(view: PredictionsView, query: PredictionQuery) -> html.Div:
                     parts.card(
                         parts.plot(
                             "predictions-timeline",
-                            figures.timeline_figure(view.timeline, colors),
+                            figures.timeline_figure(view.timeline, view.step, colors),
                             _timeline_in_words(view),
                         ),
                         title="Over time",
-                        note=f"Answers per {_width(view.step)}, by label",
+                        note=f"Answers per {_width(view.step)}, UTC",
                     ),
                     parts.card(
-                        parts.plot(
-                            "predictions-labels",
-                            figures.labels_figure(view.stats.by_label, colors),
-                            _labels_in_words(view.stats),
-                        ),
+                        parts.shares("Answers by label", view.stats.by_label, colors),
                         title="Labels",
                         note="What was answered",
                     ),
@@ -94,7 +91,7 @@ def draw(view: PredictionsView, query: PredictionQuery) -> html.Div:
                         title="Confidence",
                         note=f"How sure the latest {view.read:,} answers were",
                     ),
-                    _versions(view.stats),
+                    parts.card(parts.shares("Answers by version", versions, {}), title="Versions", note="Who answered"),
                 ],
                 className="grid",
             ),
@@ -151,15 +148,6 @@ def _facts(stats: PredictionStats) -> html.Section:
     )
 
 
-def _versions(stats: PredictionStats) -> html.Section:
-    rows = [
-        (html.Strong(f"v{version}"), f"{count:,}", f"{count / stats.total:.1%}")
-        for version, count in stats.by_version.items()
-    ]
-    heads = (("Version", ""), ("Answers", "number"), ("Share", "number"))
-    return parts.card(parts.table("Answers by version", heads, rows), title="Versions", note="Who answered")
-
-
 def _recent(view: PredictionsView, query: PredictionQuery) -> html.Section:
     listed = len(view.recent)
     if query.search:
@@ -189,11 +177,7 @@ def _row(prediction: Prediction) -> tuple[Any, ...]:
         html.Span([html.Strong(prediction.label), *route]),
         html.Span(
             [
-                html.Span(
-                    html.Span(style={"width": f"{prediction.confidence:.1%}"}),
-                    className="bar",
-                    **{"aria-hidden": "true"},
-                ),
+                parts.bar(prediction.confidence),
                 f"{prediction.confidence:.1%}",
             ],
             className="with-bar",
@@ -217,10 +201,6 @@ def _timeline_in_words(view: PredictionsView) -> str:
     busiest = per_bin.idxmax()
     most = f"The busiest {_width(view.step)} began at {busiest:%Y-%m-%d %H:%M} UTC with {per_bin.max():,}."
     return f"{view.stats.total:,} answers. {most}"
-
-
-def _labels_in_words(stats: PredictionStats) -> str:
-    return "; ".join(f"{label}: {count:,}" for label, count in stats.by_label.items()) + "."
 
 
 def _confidence_in_words(view: PredictionsView) -> str:

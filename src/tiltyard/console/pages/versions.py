@@ -9,7 +9,7 @@ from dash import html
 
 from tiltyard.console import figures
 from tiltyard.console.data import VersionsView, metric_history, versions_view
-from tiltyard.console.data.versions import RECIPE_TAG, bigger_is_better, metric_title
+from tiltyard.console.data.versions import RECIPE_TAG, bigger_is_better, column_title
 from tiltyard.console.pages import parts
 from tiltyard.console.pages.page import Page, Sources
 from tiltyard.registry import VersionInfo
@@ -59,14 +59,14 @@ def draw(view: VersionsView) -> html.Div:
 
 def _facts(view: VersionsView) -> html.Section:
     champion, newest = view.champion, view.versions[0]
-    title = metric_title(view.metric)
+    title = column_title(view.metric)
     return parts.card(
         parts.facts(
             [
                 ("Champion", f"v{champion.version}" if champion else "none", _recipe(champion) if champion else "–"),
                 (title, _number(champion.metrics.get(view.metric)) if champion else "–", "of the champion"),
                 ("Versions", str(len(view.versions)), f"of {view.model}"),
-                ("Newest", f"v{newest.version}", parts.moment(newest.created_at)),
+                ("Newest", f"v{newest.version}", parts.moment(newest.created_at, seconds=False)),
             ]
         )
     )
@@ -90,9 +90,9 @@ def _table(view: VersionsView) -> html.Div:
     heads = [
         ("Version", ""),
         ("Aliases", ""),
-        *((metric_title(name), "number") for name in view.metrics),
-        ("Against champion", "number"),
-        ("Recipe", ""),
+        *((column_title(name), "number") for name in view.metrics),
+        ("vs champion", "number"),
+        ("Recipe", "nowrap"),
         ("Registered (UTC)", "nowrap"),
         ("Run", ""),
     ]
@@ -103,7 +103,7 @@ def _table(view: VersionsView) -> html.Div:
             *(_number(info.metrics.get(name)) for name in view.metrics),
             _ahead(view.ahead(info)),
             _recipe(info),
-            parts.moment(info.created_at),
+            parts.moment(info.created_at, seconds=False),
             html.Code((info.run_id or "–")[:8], title=info.run_id or ""),
         )
         for info in view.versions
@@ -114,11 +114,11 @@ def _table(view: VersionsView) -> html.Div:
 def _in_words(view: VersionsView) -> str:
     known = [(info.version, info.metrics[view.metric]) for info in view.versions if view.metric in info.metrics]
     if not known:
-        return f"No version has the metric {metric_title(view.metric)}."
+        return f"No version has the metric {column_title(view.metric)}."
     choose = max if bigger_is_better(view.metric) else min
     best = choose(known, key=lambda pair: pair[1])
     champion = f"The champion is version {view.champion.version}." if view.champion else "There is no champion."
-    title = metric_title(view.metric)
+    title = column_title(view.metric)
     return f"{title} is best in version {best[0]} with {best[1]:.4f}. {champion} The table has all values."
 
 

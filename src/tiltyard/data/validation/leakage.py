@@ -153,8 +153,8 @@ def _binned(column: Column, rows: Bins) -> Bins:
     """Bins of some rows of a column: quantiles of numbers (gaps apart), categories (the rare ones together)."""
     if column.numeric and column.kind in ("number", "time"):
         ordered = column.ordered
-        bins = max(2, min(_BINS, len(ordered) // _LEAST_PER_BIN))
-        places = np.linspace(0, len(ordered) - 1, bins + 1).astype(int)[1:-1]
+        number = max(2, min(_BINS, len(ordered) // _LEAST_PER_BIN))
+        places = np.linspace(0, len(ordered) - 1, number + 1).astype(int)[1:-1]
         edges = np.unique(ordered[places]) if len(ordered) else np.zeros(0)
         numbers = column.numbers[rows]
         return np.where(np.isnan(numbers), 0, np.searchsorted(edges, numbers, side="left") + 1).astype(np.intp)

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.serving.fakes import TestLedger
+from tests.serving.shelf import MODEL, Shelf
+from tiltyard.serving import LiveModel, Served, create_app
+
+
+def test_unknown_error_shows_no_traceback(
+    shelf: Shelf, ledger: TestLedger, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that nobody foresaw is a problem document with no word of the code, and goes to the log."""
+    app = create_app(LiveModel(Served(MODEL), shelf, tmp_path), ledger)  # type: ignore[arg-type]
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("secret of the code")
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.get("/broken")
+
+    with caplog.at_level(logging.ERROR):
+        answer = asyncio.run(ask())
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert answer.json()["code"] == "internal"
+    assert "secret" not in answer.text
+    assert "secret of the code" in caplog.text

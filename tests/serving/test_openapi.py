@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.openapi.models import OpenAPI
+from pydantic import BaseModel
+
+from tests.serving.conftest import Start
+from tests.serving.shelf import Shelf
+from tiltyard.serving.schemas import Health, ModelInfo, Problem, Reload, prediction_schema, predictions_schema
+
+
+def document(url: str) -> Any:
+    return httpx.get(f"{url}/openapi.json").json()
+
+
+def references(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key == "$ref":
+                yield value
+            yield from references(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from references(value)
+
+
+def resolve(root: Any, reference: str) -> Any:
+    for name in reference.removeprefix("#/").split("/"):
+        root = root[name]
+    return root
+
+
+@pytest.fixture(params=["text", "table", "nothing yet"])
+def url(request: pytest.FixtureRequest, shelf: Shelf, text_package: Path, table_package: Path, start: Start) -> str:
+    """A server of each kind."""
+    if request.param != "nothing yet":
+        shelf.point("champion", shelf.put(text_package if request.param == "text" else table_package))
+    return start().url
+
+
+def test_document_is_openapi(url: str) -> None:
+    """The document is OpenAPI 3.1, all its references lead somewhere, and it names every route."""
+    found = document(url)
+    OpenAPI.model_validate(found)
+    assert found["openapi"].startswith("3.1")
+    for reference in references(found):
+        assert resolve(found, reference)
+    assert {(path, method) for path, methods in found["paths"].items() for method in methods} == {
+        ("/predict", "post"),
+        ("/predict/batch", "post"),
+        ("/health", "get"),
+        ("/model-info", "get"),
+        ("/admin/reload", "post"),
+    }
+
+
+def test_example_is_taken(shelf: Shelf, text_package: Path, table_package: Path, start: Start) -> None:
+    """The document's examples are requests that the version in service answers, and it follows that version."""
+    versions = [shelf.put(text_package), shelf.put(table_package)]
+    url = start(reload_seconds=3600).url
+    for version in versions:
+        shelf.point("champion", version)
+        assert httpx.post(f"{url}/admin/reload", timeout=30).json()["changed"]
+        found = document(url)
+        for path in ("/predict", "/predict/batch"):
+            content = found["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+            assert httpx.post(f"{url}{path}", json=content["example"]).status_code == 200
+            [key] = content["schema"]["properties"]
+            assert content["schema"]["required"] == [key]
+            assert content["schema"]["additionalProperties"] is False
+
+
+def test_features_of_the_champion_are_shown(shelf: Shelf, table_package: Path, start: Start) -> None:
+    """For a table model the document names every feature with its type."""
+    shelf.point("champion", shelf.put(table_package))
+    content = document(start().url)["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    features = content["schema"]["properties"]["features"]
+    assert {name: item["type"][0] for name, item in features["properties"].items()} == {
+        "age": "number",
+        "income": "number",
+        "town": "string",
+        "member": "boolean",
+    }
+    assert all("null" in item["type"] for item in features["properties"].values())
+    assert features["required"] == list(features["properties"])
+
+
+def test_answers_are_as_documented(shelf: Shelf, text_package: Path, start: Start) -> None:
+    """Every kind of answer has exactly the fields that the document gives it."""
+    shelf.point("champion", shelf.put(text_package))
+    url = start(answer="sentiment").url
+    prediction = prediction_schema("sentiment")
+    answers: dict[str, tuple[type[BaseModel], httpx.Response]] = {
+        "Prediction": (prediction, httpx.post(f"{url}/predict", json={"text": "a"})),
+        "Predictions": (predictions_schema(prediction), httpx.post(f"{url}/predict/batch", json={"texts": ["a"]})),
+        "Health": (Health, httpx.get(f"{url}/health")),
+        "ModelInfo": (ModelInfo, httpx.get(f"{url}/model-info")),
+        "Reload": (Reload, httpx.post(f"{url}/admin/reload")),
+        "Problem": (Problem, httpx.post(f"{url}/predict", json={"txt": "a"})),
+    }
+    schemas = document(url)["components"]["schemas"]
+    for name, (model, answer) in answers.items():
+        model.model_validate_json(answer.content, strict=True)
+        assert list(answer.json()) == list(schemas[name]["properties"]), name
