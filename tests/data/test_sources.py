@@ -46,7 +46,7 @@ def test_every_format_gives_the_same_dataset(tmp_path: Path, name: str) -> None:
     expected = load_dataset(project(tmp_path, "rows.parquet"))
     write(tmp_path, name)
     dataset = load_dataset(project(tmp_path, name))
-    assert dataset.inputs.tolist() == ROWS["text"].tolist()
+    assert list(dataset.inputs) == ROWS["text"].tolist()
     assert dataset.labels.tolist() == ROWS["label"].tolist()
     assert dataset.fingerprint == expected.fingerprint
 
@@ -110,7 +110,7 @@ def test_a_missing_file_and_an_unknown_encoding_are_named(tmp_path: Path) -> Non
 def test_another_encoding_is_read_when_named(tmp_path: Path) -> None:
     """data.encoding says how the bytes are meant."""
     (tmp_path / "rows.csv").write_bytes("text,label\ncafé,p\nthé,n\n".encode("latin-1"))
-    assert load_dataset(project(tmp_path, "rows.csv", encoding="latin-1")).inputs.tolist() == ["café", "thé"]
+    assert list(load_dataset(project(tmp_path, "rows.csv", encoding="latin-1")).inputs) == ["café", "thé"]
 
 
 def test_labels_are_text_however_they_were_written(tmp_path: Path) -> None:

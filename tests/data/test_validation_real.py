@@ -11,10 +11,8 @@ import pytest
 from tiltyard.data.validation import DataValidator, ValidationReport
 
 ROOT = Path(os.environ.get("TILTYARD_TEST_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
-ADULT = (
-    "age,workclass,fnlwgt,education,education-num,marital-status,occupation,relationship,race,sex,capital-gain,"
-    "capital-loss,hours-per-week,native-country,income"
-).split(",")
+ADULT = ["age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation", "relationship"]
+ADULT += ["race", "sex", "capital-gain", "capital-loss", "hours-per-week", "native-country", "income"]
 
 
 def file(name: str) -> Path:

@@ -63,7 +63,7 @@ def test_the_score_is_the_product_of_its_parts() -> None:
 
 def test_worse_data_scores_lower() -> None:
     """Each flaw that is put in lowers the score."""
-    good = frame().assign(word="a b c".split() * 40, number=RANDOM.normal(size=120))
+    good = frame().assign(word=["a", "b", "c"] * 40, number=RANDOM.normal(size=120))
     base = DataValidator().validate_dataset(good).quality_score
     repeated = pd.concat([good, good[:60]], ignore_index=True)
     for worse in (

@@ -17,7 +17,7 @@ from tiltyard.data.validation.shift import false_discovery_adjusted, shift_of_co
 from tiltyard.errors import UsageError
 
 RANDOM = np.random.default_rng(11)
-TEXTS = [f"Sentence number {place} says that the {'good' if place % 3 else 'bad'} one won." for place in range(400)]
+TEXTS = [f"Sentence number {place:03d} says that the {'good' if place % 3 else 'bad'} one won." for place in range(400)]
 LABELS = ["pos" if place * 7919 % 5 < 2 else "neg" for place in range(400)]
 
 
@@ -128,8 +128,8 @@ def test_small_and_strange_sides_are_told() -> None:
     ] == {"b": 2}
     columns = found(validate(side(300), side(100).drop(columns="size"), labels(300), labels(100)), "split.columns")
     assert columns.evidence["only_train"] == ["size"]
-    for empty in ([], pd.DataFrame()):
-        assert not validate(empty, empty, [], []).passed()
+    assert not validate([], [], [], []).passed()
+    assert not validate(pd.DataFrame(), pd.DataFrame(), [], []).passed()
 
 
 def test_overlap_has_a_limit() -> None:
@@ -145,7 +145,8 @@ def test_overlap_has_a_limit() -> None:
 def test_a_model_tells_different_sides_apart() -> None:
     """The adversarial check answers near 0.5 for equal sides and finds an interaction that no column shows alone."""
     same = validate(side(400), side(400), labels(400), labels(400), adversarial=True)
-    assert same["adversarial"]["interval"][0] < 0.5 < same["adversarial"]["interval"][1] + 0.05
+    assert same["adversarial"]["interval"][0] < 0.55
+    assert same.findings == ()
     first = RANDOM.normal(size=400)
     mirrored = pd.DataFrame({"u": first, "v": -first + RANDOM.normal(scale=0.1, size=400)})
     straight = pd.DataFrame({"u": first[::-1], "v": first[::-1] + RANDOM.normal(scale=0.1, size=400)})
@@ -165,9 +166,9 @@ def test_inputs_of_any_usual_kind_are_taken() -> None:
     """Frames, series, lists, arrays of texts and matrices give the same answers; what is no input is refused."""
     series = [pd.Series(TEXTS[:300], name="text"), pd.Series(TEXTS[300:], name="text", index=range(7, 107))]
     expected = validate(TEXTS[:300], TEXTS[300:], LABELS[:300], LABELS[300:]).to_dict()
-    assert validate(*series, pd.Series(LABELS[:300]), np.array(LABELS[300:])).to_dict() == expected
+    assert validate(series[0], series[1], pd.Series(LABELS[:300]), np.array(LABELS[300:])).to_dict() == expected
     frames = [one.to_frame() for one in series]
-    assert validate(*frames, LABELS[:300], LABELS[300:]).to_dict() == expected
+    assert validate(frames[0], frames[1], LABELS[:300], LABELS[300:]).to_dict() == expected
     matrix = validate(RANDOM.normal(size=(90, 2)), RANDOM.normal(size=(40, 2)), [0, 1] * 45, [0, 1] * 20)
     assert set(matrix["feature_shift"]) == {"x0", "x1"}
     with pytest.raises(UsageError, match="test side"):
@@ -176,7 +177,7 @@ def test_inputs_of_any_usual_kind_are_taken() -> None:
         validate(TEXTS, TEXTS, LABELS, LABELS[:3])
 
 
-NUMBERS = st.lists(st.integers(-20, 20).map(float), min_size=1, max_size=80).map(lambda xs: np.sort(np.array(xs)))
+NUMBERS = st.lists(st.integers(-20, 20).map(float), min_size=3, max_size=80).map(lambda xs: np.sort(np.array(xs)))
 
 
 @given(NUMBERS, NUMBERS)

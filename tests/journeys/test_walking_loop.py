@@ -67,7 +67,8 @@ def test_every_answered_prediction_survives_sigkill(films: Films) -> None:
             for client in clients:
                 client.join(timeout=30)
     films.run("predictions", "export", "--to", "all.jsonl")
-    recorded = [json.loads(line)["prediction_id"] for line in (films.root / "all.jsonl").open(encoding="utf-8")]
+    exported = (films.root / "all.jsonl").read_text(encoding="utf-8")
+    recorded = [json.loads(line)["prediction_id"] for line in exported.splitlines()]
     assert len(recorded) == len(set(recorded))
     assert answered <= set(recorded)
 

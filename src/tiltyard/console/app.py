@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 from tiltyard.console.delivery import PagePaths, SecureHeaders
-from tiltyard.console.pages import Page, Sources, all_pages, parts
+from tiltyard.console.pages import Instead, Page, Sources, all_pages, parts
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
@@ -120,41 +120,47 @@ def _frame(page: Page) -> list[Any]:
         html.H1(page.title, tabIndex=-1),
         html.P(page.lead, className="lead"),
         *page.controls,
-        html.Div("Looking …", id=f"{page.name}-body", className="hint-while-empty"),
+        html.Div("Looking …", id=f"{page.name}-instead"),
+        html.Div(list(page.frame), id=f"{page.name}-frame", hidden=True),
         dcc.Interval(id=f"{page.name}-tick", interval=int(page.refresh_seconds * 1000)),
         dcc.Store(id=f"{page.name}-seen"),
     ]
 
 
 def _keep_fresh(app: Dash, page: Page) -> None:
-    """Draw a page's body when it is opened, when a control changes, and when a tick finds something new."""
+    """Fill a page when it is opened, when a control changes, and when a tick finds something new."""
 
-    async def refresh(_tick: int | None, *values: Any) -> tuple[Any, Any]:
+    async def refresh(_tick: int | None, *values: Any) -> tuple[Any, ...]:
         *given, seen = values
         # The registry and the ledger block; other readers' requests go on meanwhile.
-        return await run_in_threadpool(_draw, page, given, seen)
+        return await run_in_threadpool(_fill, page, given, seen)
 
     app.callback(
-        Output(f"{page.name}-body", "children"),
+        Output(f"{page.name}-instead", "children"),
+        Output(f"{page.name}-frame", "hidden"),
         Output(f"{page.name}-seen", "data"),
+        *(Output(name, attribute) for name, attribute in page.slots),
         Input(f"{page.name}-tick", "n_intervals"),
-        *(Input(component, attribute) for component, attribute in page.inputs),
+        *(Input(name, attribute) for name, attribute in page.inputs),
         State(f"{page.name}-seen", "data"),
     )(refresh)
 
 
-def _draw(page: Page, given: Sequence[Any], seen: str | None) -> tuple[Any, Any]:
+def _fill(page: Page, given: Sequence[Any], seen: str | None) -> tuple[Any, ...]:
+    """What to show instead of the frame, whether the frame is hidden, the stamp, and the slots' content."""
+    untouched = (no_update,) * len(page.slots)
     try:
         stamp = page.stamp(*given)
         if stamp == seen:
             # Drawing the same again would close what a reader has opened, and lose what is selected.
-            return no_update, no_update
-        return page.body(*given), stamp
+            return no_update, no_update, no_update, *untouched
+        drawn = page.draw(*given)
     except TiltyardError as error:
-        return parts.notice(error), f"error {error.code} {error.message}"
+        return parts.notice(error), True, None, *untouched
     except Exception:
         log.exception("The page %s cannot be drawn", page.name)
-        failure = TiltyardError(
-            "Something failed that should not have.", next_step="What happened is in the console's log."
-        )
-        return parts.notice(failure), "error"
+        failure = TiltyardError("This page cannot be drawn.", next_step="What happened is in the console's log.")
+        return parts.notice(failure), True, None, *untouched
+    if isinstance(drawn, Instead):
+        return drawn.component, True, stamp, *untouched
+    return None, False, stamp, *(drawn[name] for name, _ in page.slots)

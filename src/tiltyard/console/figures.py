@@ -35,7 +35,7 @@ def metrics_figure(history: pd.DataFrame, metric: str) -> go.Figure:
         history: as ``metric_history`` makes it.
         metric: the project's own metric.
     """
-    figure = _blank(height=320)
+    figure = _blank()
     names = [name for name in history.columns[4:] if history[name].notna().any()]
     versions = [f"v{version}" for version in history["version"]]
     dates = [f"{at:%Y-%m-%d %H:%M} UTC" for at in history["registered_at"]]
@@ -62,7 +62,7 @@ def metrics_figure(history: pd.DataFrame, metric: str) -> go.Figure:
 
 def confidence_figure(histogram: pd.DataFrame, colors: Mapping[str, str]) -> go.Figure:
     """How sure the latest answers were, by label: ``low``, ``high``, ``label``, ``count``."""
-    figure = _blank(height=240)
+    figure = _blank()
     figure.update_layout(barmode="stack", bargap=0.06)
     for label, rows in histogram.groupby("label", sort=True):
         width = (rows["high"] - rows["low"]).tolist()
@@ -82,7 +82,7 @@ def confidence_figure(histogram: pd.DataFrame, colors: Mapping[str, str]) -> go.
 
 def timeline_figure(timeline: pd.DataFrame, step: timedelta, colors: Mapping[str, str]) -> go.Figure:
     """Answers over time, by label: ``start``, ``label``, ``count``, in bins as wide as ``step``."""
-    figure = _blank(height=240)
+    figure = _blank()
     figure.update_layout(barmode="stack")
     for label, rows in timeline.groupby("label", sort=True):
         figure.add_bar(
@@ -119,12 +119,11 @@ def _mark_champion(figure: go.Figure, history: pd.DataFrame, versions: list[str]
     )
 
 
-def _blank(height: int) -> go.Figure:
+def _blank() -> go.Figure:
     axis = {"automargin": True, "zeroline": False, "fixedrange": True}
     return go.Figure(
         layout={
             "template": "none",
-            "height": height,
             "margin": {"l": 4, "r": 4, "t": 4, "b": 4, "pad": 4},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",

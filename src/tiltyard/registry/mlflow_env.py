@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import warnings
 
 DEFAULTS = {
     # Nothing phones home.
@@ -22,3 +24,12 @@ def prepare() -> None:
     """Set the defaults; to be called before every import of MLflow."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+
+
+def import_models() -> None:
+    """Import what saves models, without the warnings that MLflow gives of its own type hints."""
+    prepare()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        importlib.import_module("mlflow.pyfunc.loaders")
+        importlib.import_module("mlflow.sklearn")

@@ -106,7 +106,7 @@ class ModelRegistry:
             try:
                 found = self._client.get_model_version(name, str(version))
             except Exception as error:
-                if _missing(error):
+                if _missing(error) or not str(version).isdecimal():
                     raise NotFoundError(
                         f"{name} has no version {version}.",
                         next_step="See what there is: tiltyard list-versions",

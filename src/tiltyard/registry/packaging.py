@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import ArtifactError, UsageError
 from tiltyard.registry.manifest import FOLDER, MANIFEST, TRAINING_KEYS, Manifest, VersionCard, digests, read_manifest
-from tiltyard.registry.mlflow_env import prepare
+from tiltyard.registry.mlflow_env import import_models
 from tiltyard.registry.skops_file import foreign_types, read_model, write_model
 from tiltyard.registry.trust import trusted
 
@@ -114,7 +114,7 @@ def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trus
     MLflow writes all but the model itself, for which it gets a stand-in: it would write a vocabulary of 100,000 terms
     for minutes, and read it back.
     """
-    prepare()
+    import_models()
     import mlflow.sklearn  # noqa: PLC0415
     from mlflow.models import Model  # noqa: PLC0415
     from sklearn.dummy import DummyClassifier  # noqa: PLC0415
@@ -160,8 +160,10 @@ def _signature(card: VersionCard) -> Any:
 
     if card.task == "text-classification":
         inputs = Schema([TensorSpec(np.dtype(str), (-1,))])
-    else:
+    elif card.columns:
         inputs = Schema([ColSpec(_mlflow_type(dtype), name, required=False) for name, dtype in card.columns.items()])
+    else:
+        inputs = None
     return ModelSignature(inputs=inputs, outputs=Schema([ColSpec(DataType.string)]))
 
 

@@ -16,7 +16,9 @@ import pandas as pd
 from tiltyard.data import Dataset
 from tiltyard.errors import UsageError
 from tiltyard.evaluation import evaluate, plot_confusion_matrix
+from tiltyard.registry.cards import card_of
 from tiltyard.registry.client import mlflow_errors, open_client
+from tiltyard.registry.packaging import write_package
 from tiltyard.settings import Settings
 
 if TYPE_CHECKING:
@@ -144,25 +146,25 @@ class ExperimentTracker:
             self._client.log_inputs(self._run.run_id, [DatasetInput(dataset=entity, tags=[tag])])
 
     def log_model(self, model: Any, artifact_path: str = "model") -> str:
-        """Log a scikit-learn model in the skops format, without a manifest; returns its URI.
+        """Log a fitted scikit-learn classifier as a version that can be registered and loaded safely.
 
-        For a version that Tiltyard serves use the training pipeline, which packages it.
+        Args:
+            model: the fitted classifier or pipeline.
+            artifact_path: its name within the run.
+
+        Returns:
+            Its URI, ``models:/m-…``; ``runs:/RUN_ID/ARTIFACT_PATH`` names it too.
+
+        Raises:
+            UsageError: it is not a fitted classifier, or holds types that this host does not allow to be loaded.
         """
-        import skops.io  # noqa: PLC0415
-        from mlflow.sklearn import save_model  # noqa: PLC0415
+        import numpy as np  # noqa: PLC0415
 
-        needed = skops.io.get_untrusted_types(data=skops.io.dumps(model))
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
-            target = Path(folder) / "model"
-            with self._errors():
-                save_model(
-                    model,
-                    str(target),
-                    serialization_format="skops",
-                    skops_trusted_types=needed or None,
-                    pip_requirements=["scikit-learn", "skops"],
-                )
-            return self.log_package(target, artifact_path)
+            package = Path(folder) / "model"
+            card = card_of(model, self.experiment_name)
+            write_package(package, model, card, training_keys=np.empty(0, dtype=np.uint64))
+            return self.log_package(package, artifact_path)
 
     def log_package(self, folder: Path, name: str) -> str:
         """Log a folder that is an MLflow model as a logged model of the run; returns ``models:/m-…``."""

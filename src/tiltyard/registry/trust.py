@@ -13,6 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 TRUSTED_TYPES: tuple[str, ...] = (
+    # Our own vectoriser: settings, words and weights. Its tables are built anew from them when it is first used.
+    "tiltyard.models.vectoriser.FastTfidfVectorizer",
+    "tiltyard.models.text_terms.Terms",
     # Arrays of nodes in a compiled structure.
     "sklearn.tree._tree.Tree",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

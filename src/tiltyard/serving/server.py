@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import signal
 import socket
 import threading
@@ -200,8 +201,13 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started:
-            self._on_listening()
+        if not self.started:
+            return
+        if threading.current_thread() is threading.main_thread():
+            # The libraries and the model are here to stay: looking for garbage among their objects would only
+            # make requests wait, and the end of the process too.
+            gc.freeze()
+        self._on_listening()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

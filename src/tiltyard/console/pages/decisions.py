@@ -10,10 +10,11 @@ from dash import html
 from tiltyard.console.data import DecisionsView, decisions_view, gates_of
 from tiltyard.console.data.decisions import headline
 from tiltyard.console.pages import parts
-from tiltyard.console.pages.page import Page, Sources
+from tiltyard.console.pages.page import Instead, Page, Slots, Sources
 from tiltyard.ledger import Event
 
 REFRESH_SECONDS = 10.0
+LIST = "decisions-list"
 
 _STYLES = {"promoted": "good", "refused": "bad"}
 
@@ -34,22 +35,22 @@ def decisions_page(sources: Sources) -> Page:
         title="Decisions",
         lead="What was decided, by whom and why. Each entry is sealed by a hash over it and the one before.",
         refresh_seconds=REFRESH_SECONDS,
+        frame=(parts.slot(LIST),),
+        slots=((LIST, "children"),),
         stamp=stamp,
-        body=lambda: draw(view(), sources.project.model_name),
+        draw=lambda: draw(view(), sources.project.model_name),
     )
 
 
-def draw(view: DecisionsView, model: str) -> html.Div:
-    """The page's changing part."""
+def draw(view: DecisionsView, model: str) -> Slots | Instead:
+    """The content of the page's slots."""
     if not view.decisions and not view.broken:
-        return parts.empty(
-            "No decision yet", f"Nothing has been decided about {model}. Train a version:", "tiltyard train --champion"
-        )
+        sentence = f"Nothing has been decided about {model}. Train a version:"
+        return Instead(parts.empty("No decision yet", sentence, "tiltyard train --champion"))
     older = view.total - len(view.decisions)
     note = [html.P(f"{older:,} older decisions are not shown.", className="hint")] if older else []
-    return html.Div(
-        [_chain(view), html.Ol([_decision(event) for event in view.decisions], className="decisions"), *note]
-    )
+    decisions = html.Ol([_decision(event) for event in view.decisions], className="decisions")
+    return {LIST: [_chain(view), decisions, *note]}
 
 
 def _chain(view: DecisionsView) -> html.Section:

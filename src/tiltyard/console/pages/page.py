@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -34,6 +34,17 @@ class Sources:
 
 
 @dataclass(frozen=True)
+class Instead:
+    """Something to show in place of a page's frame: nothing is there yet, or nothing is found."""
+
+    component: Any
+
+
+Slots = Mapping[str, Any]
+"""What to put where: the id of a slot, and its content; a plot's slot takes a figure."""
+
+
+@dataclass(frozen=True)
 class Page:
     """One page.
 
@@ -43,10 +54,12 @@ class Page:
         title: its heading.
         lead: a line that says what it shows.
         refresh_seconds: how often it looks for something new.
-        controls: components that stay while the rest is drawn anew.
+        controls: components that are always there.
         inputs: the controls that change what is drawn, as (id, property).
+        frame: components that have the slots in them.
+        slots: the slots, as (id, property).
         stamp: from the inputs' values to a text that changes when there is something new to draw; cheap.
-        body: from the inputs' values to what is drawn.
+        draw: from the inputs' values to the content of every slot.
     """
 
     name: str
@@ -54,7 +67,9 @@ class Page:
     title: str
     lead: str
     refresh_seconds: float
+    frame: tuple[Any, ...]
+    slots: tuple[tuple[str, str], ...]
     stamp: Callable[..., str]
-    body: Callable[..., Any]
+    draw: Callable[..., Slots | Instead]
     controls: tuple[Any, ...] = ()
     inputs: tuple[tuple[str, str], ...] = ()

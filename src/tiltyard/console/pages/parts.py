@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dash import dcc, html
-from plotly import graph_objects as go
 
 from tiltyard.console import figures
 from tiltyard.errors import TiltyardError
@@ -15,17 +14,27 @@ from tiltyard.errors import TiltyardError
 _MOST_SHARES = 12
 
 
-def card(*content: Any, title: str = "", note: str = "", wide: bool = False) -> html.Section:
-    """A framed part of a page, with a heading and a quiet remark."""
-    heading = [html.H2(title)] if title else []
-    remark = [html.P(note, className="hint")] if note else []
-    return html.Section([*heading, *remark, *content], className="card wide" if wide else "card")
+def card(*content: Any, title: str) -> html.Section:
+    """A framed part of a page, under a heading."""
+    return html.Section([html.H2(title), *content], className="card")
 
 
-def plot(name: str, figure: go.Figure, description: str) -> html.Figure:
-    """A plot, and what it shows in words for those who do not see it."""
-    graph = dcc.Graph(id=name, figure=figure, config=figures.CONFIG, className="plot")
-    return html.Figure([html.Div(graph, **{"aria-hidden": "true"}), html.Figcaption(description, className="unseen")])
+def slot(name: str, style: str = "") -> html.Div:
+    """A place for content that changes."""
+    return html.Div(id=name, className=style)
+
+
+def plot(name: str, height: int) -> html.Figure:
+    """A place for a plot, ``height`` pixels high, and one for what it shows in words: ``NAME-words``."""
+    graph = dcc.Graph(id=name, config=figures.CONFIG, className="plot", responsive=True, style={"height": height})
+    return html.Figure(
+        [html.Figcaption(id=f"{name}-words", className="hint"), html.Div(graph, **{"aria-hidden": "true"})]
+    )
+
+
+def plot_slots(name: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """The slots of a plot."""
+    return (name, "figure"), (f"{name}-words", "children")
 
 
 def facts(pairs: Sequence[tuple[str, Any, str]]) -> html.Dl:

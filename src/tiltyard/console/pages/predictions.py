@@ -17,11 +17,13 @@ from tiltyard.console.data import (
     predictions_view,
 )
 from tiltyard.console.pages import parts
-from tiltyard.console.pages.page import Page, Sources
+from tiltyard.console.pages.page import Instead, Page, Slots, Sources
 from tiltyard.ledger import Prediction, PredictionStats
 
 REFRESH_SECONDS = 3.0
 WINDOW, SEARCH = "predictions-window", "predictions-search"
+FACTS, LABELS, VERSIONS = "predictions-facts", "predictions-labels", "predictions-versions"
+TIMELINE, CONFIDENCE, RECENT = "predictions-timeline", "predictions-confidence", "predictions-recent"
 
 
 def predictions_page(sources: Sources) -> Page:
@@ -31,7 +33,7 @@ def predictions_page(sources: Sources) -> Page:
         known = window if window is not None and window in WINDOWS else "day"
         return PredictionQuery(sources.project.model_name, known, sources.now(), (search or "").strip())
 
-    def body(window: str | None, search: str | None) -> Any:
+    def fill(window: str | None, search: str | None) -> Slots | Instead:
         asked = query(window, search)
         return draw(predictions_view(sources.ledger, asked), asked)
 
@@ -43,60 +45,61 @@ def predictions_page(sources: Sources) -> Page:
         refresh_seconds=REFRESH_SECONDS,
         controls=_controls(),
         inputs=((WINDOW, "value"), (SEARCH, "value")),
+        frame=_frame(),
+        slots=(
+            (FACTS, "children"),
+            *parts.plot_slots(TIMELINE),
+            *parts.plot_slots(CONFIDENCE),
+            (LABELS, "children"),
+            (VERSIONS, "children"),
+            (RECENT, "children"),
+        ),
         stamp=lambda window, search: predictions_stamp(sources.ledger, query(window, search)),
-        body=body,
+        draw=fill,
     )
 
 
-def draw(view: PredictionsView, query: PredictionQuery) -> html.Div:
-    """The page's changing part."""
+def draw(view: PredictionsView, query: PredictionQuery) -> Slots | Instead:
+    """The content of the page's slots."""
     if not view.any_ever:
-        return parts.empty(
-            "No prediction yet",
-            f"Nobody has asked {query.model} yet. Train a champion if there is none, and serve it:",
-            "tiltyard train --champion",
-            "tiltyard serve",
+        return Instead(
+            parts.empty(
+                "No prediction yet",
+                f"Nobody has asked {query.model} yet. Train a champion if there is none, and serve it:",
+                "tiltyard train --champion",
+                "tiltyard serve",
+            )
         )
     if not view.stats.total:
-        return parts.empty(
-            "Nothing in this time", f"{WINDOWS[query.window].title}: no prediction. Choose a longer time."
-        )
+        title = WINDOWS[query.window].title
+        return Instead(parts.empty("Nothing in this time", f"{title}: no prediction. Choose a longer time."))
     colors = figures.label_colors(view.stats.by_label)
     versions = {f"v{version}": count for version, count in view.stats.by_version.items()}
-    return html.Div(
-        [
-            _facts(view.stats),
-            html.Div(
-                [
-                    parts.card(
-                        parts.plot(
-                            "predictions-timeline",
-                            figures.timeline_figure(view.timeline, view.step, colors),
-                            _timeline_in_words(view),
-                        ),
-                        title="Over time",
-                        note=f"Answers per {_width(view.step)}, UTC",
-                    ),
-                    parts.card(
-                        parts.shares("Answers by label", view.stats.by_label, colors),
-                        title="Labels",
-                        note="What was answered",
-                    ),
-                    parts.card(
-                        parts.plot(
-                            "predictions-confidence",
-                            figures.confidence_figure(view.confidence, colors),
-                            _confidence_in_words(view),
-                        ),
-                        title="Confidence",
-                        note=f"How sure the latest {view.read:,} answers were",
-                    ),
-                    parts.card(parts.shares("Answers by version", versions, {}), title="Versions", note="Who answered"),
-                ],
-                className="grid",
-            ),
-            _recent(view, query),
-        ]
+    return {
+        FACTS: _facts(view.stats),
+        TIMELINE: figures.timeline_figure(view.timeline, view.step, colors),
+        f"{TIMELINE}-words": _timeline_in_words(view),
+        CONFIDENCE: figures.confidence_figure(view.confidence, colors),
+        f"{CONFIDENCE}-words": _confidence_in_words(view),
+        LABELS: parts.shares("Answers by label", view.stats.by_label, colors),
+        VERSIONS: parts.shares("Answers by version", versions, {}),
+        RECENT: _recent(view, query),
+    }
+
+
+def _frame() -> tuple[Any, ...]:
+    return (
+        parts.slot(FACTS, "card"),
+        html.Div(
+            [
+                parts.card(parts.plot(TIMELINE, 240), title="Over time"),
+                parts.card(parts.slot(LABELS), title="Labels"),
+                parts.card(parts.plot(CONFIDENCE, 240), title="Confidence"),
+                parts.card(parts.slot(VERSIONS), title="Versions"),
+            ],
+            className="grid",
+        ),
+        parts.card(parts.slot(RECENT), title="Recent predictions"),
     )
 
 
@@ -129,26 +132,24 @@ def _controls() -> tuple[Any, ...]:
     )
 
 
-def _facts(stats: PredictionStats) -> html.Section:
+def _facts(stats: PredictionStats) -> html.Dl:
     confidence = "–" if stats.mean_confidence is None else f"{stats.mean_confidence:.1%}"
     latency = "–" if stats.mean_latency_ms is None else f"{stats.mean_latency_ms:.1f} ms"
     low = "–" if stats.min_confidence is None else f"lowest {stats.min_confidence:.1%}"
     first = f"since {stats.first_at:%Y-%m-%d %H:%M} UTC" if stats.first_at else ""
     last = f"{stats.last_at:%H:%M:%S}" if stats.last_at else "–"
     day = f"{stats.last_at:%Y-%m-%d} UTC" if stats.last_at else ""
-    return parts.card(
-        parts.facts(
-            [
-                ("Predictions", f"{stats.total:,}", first),
-                ("Mean confidence", confidence, low),
-                ("Mean latency", latency, "from acceptance to the ledger"),
-                ("Latest", last, day),
-            ]
-        )
+    return parts.facts(
+        [
+            ("Predictions", f"{stats.total:,}", first),
+            ("Mean confidence", confidence, low),
+            ("Mean latency", latency, "from acceptance to the ledger"),
+            ("Latest", last, day),
+        ]
     )
 
 
-def _recent(view: PredictionsView, query: PredictionQuery) -> html.Section:
+def _recent(view: PredictionsView, query: PredictionQuery) -> list[Any]:
     listed = len(view.recent)
     if query.search:
         note = f"“{query.search}”: {view.found:,} of the latest {view.read:,} answers, {listed:,} shown"
@@ -162,11 +163,8 @@ def _recent(view: PredictionsView, query: PredictionQuery) -> html.Section:
         ("Version", "number"),
         ("Latency", "number"),
     )
-    return parts.card(
-        parts.table("Recent predictions", heads, [_row(prediction) for prediction in view.recent]),
-        title="Recent predictions",
-        note=note,
-    )
+    rows = [_row(prediction) for prediction in view.recent]
+    return [html.P(note, className="hint", role="status"), parts.table("Recent predictions", heads, rows)]
 
 
 def _row(prediction: Prediction) -> tuple[Any, ...]:
@@ -198,11 +196,10 @@ def _width(step: timedelta) -> str:
 
 def _timeline_in_words(view: PredictionsView) -> str:
     per_bin = view.timeline.groupby("start")["count"].sum()
-    busiest = per_bin.idxmax()
-    most = f"The busiest {_width(view.step)} began at {busiest:%Y-%m-%d %H:%M} UTC with {per_bin.max():,}."
-    return f"{view.stats.total:,} answers. {most}"
+    busiest, width = per_bin.idxmax(), _width(view.step)
+    return f"Answers per {width}, UTC. The busiest {width} began at {busiest:%Y-%m-%d %H:%M} with {per_bin.max():,}."
 
 
 def _confidence_in_words(view: PredictionsView) -> str:
     sure = view.confidence.loc[view.confidence["low"] >= 0.9, "count"].sum()
-    return f"{sure:,} of {view.read:,} answers were at least 90% sure."
+    return f"How sure the latest {view.read:,} answers were: {sure / view.read:.0%} of them at least 90%."

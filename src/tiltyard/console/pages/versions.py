@@ -11,10 +11,11 @@ from tiltyard.console import figures
 from tiltyard.console.data import VersionsView, metric_history, versions_view
 from tiltyard.console.data.versions import RECIPE_TAG, bigger_is_better, column_title
 from tiltyard.console.pages import parts
-from tiltyard.console.pages.page import Page, Sources
+from tiltyard.console.pages.page import Instead, Page, Slots, Sources
 from tiltyard.registry import VersionInfo
 
 REFRESH_SECONDS = 10.0
+MISSING, FACTS, METRICS, ALL = "versions-missing", "versions-facts", "versions-metrics", "versions-all"
 
 
 def versions_page(sources: Sources) -> Page:
@@ -29,46 +30,42 @@ def versions_page(sources: Sources) -> Page:
         title="Versions",
         lead="Every registered version, and how it did on the rows that were held out.",
         refresh_seconds=REFRESH_SECONDS,
+        frame=(
+            parts.slot(MISSING),
+            parts.slot(FACTS, "card"),
+            parts.card(parts.plot(METRICS, 320), title="Metrics over versions"),
+            parts.card(parts.slot(ALL), title="All versions"),
+        ),
+        slots=((MISSING, "children"), (FACTS, "children"), *parts.plot_slots(METRICS), (ALL, "children")),
         stamp=lambda: sha256(repr(view()).encode()).hexdigest(),
-        body=lambda: draw(view()),
+        draw=lambda: draw(view()),
     )
 
 
-def draw(view: VersionsView) -> html.Div:
-    """The page's changing part."""
+def draw(view: VersionsView) -> Slots | Instead:
+    """The content of the page's slots."""
     if not view.versions:
-        return parts.empty(
-            "No version yet",
-            f"Train the first version of {view.model} and make it champion:",
-            "tiltyard train --champion",
-        )
-    history = metric_history(view)
-    return html.Div(
-        [
-            *_without_champion(view),
-            _facts(view),
-            parts.card(
-                parts.plot("versions-metrics", figures.metrics_figure(history, view.metric), _in_words(view)),
-                title="Metrics over versions",
-                note="Metrics of which more is better; the star is the champion. Click a name to hide or show it.",
-            ),
-            parts.card(_table(view), title="All versions"),
-        ]
-    )
+        sentence = f"Train the first version of {view.model} and make it champion:"
+        return Instead(parts.empty("No version yet", sentence, "tiltyard train --champion"))
+    return {
+        MISSING: _without_champion(view),
+        FACTS: _facts(view),
+        METRICS: figures.metrics_figure(metric_history(view), view.metric),
+        f"{METRICS}-words": _in_words(view),
+        ALL: _table(view),
+    }
 
 
-def _facts(view: VersionsView) -> html.Section:
+def _facts(view: VersionsView) -> html.Dl:
     champion, newest = view.champion, view.versions[0]
-    title = column_title(view.metric)
-    return parts.card(
-        parts.facts(
-            [
-                ("Champion", f"v{champion.version}" if champion else "none", _recipe(champion) if champion else "–"),
-                (title, _number(champion.metrics.get(view.metric)) if champion else "–", "of the champion"),
-                ("Versions", str(len(view.versions)), f"of {view.model}"),
-                ("Newest", f"v{newest.version}", parts.moment(newest.created_at, seconds=False)),
-            ]
-        )
+    value = champion.metrics.get(view.metric) if champion else None
+    return parts.facts(
+        [
+            ("Champion", f"v{champion.version}" if champion else "none", _recipe(champion) if champion else "–"),
+            (column_title(view.metric), _number(value), "of the champion"),
+            ("Versions", str(len(view.versions)), f"of {view.model}"),
+            ("Newest", f"v{newest.version}", parts.moment(newest.created_at, seconds=False)),
+        ]
     )
 
 
@@ -76,14 +73,8 @@ def _without_champion(view: VersionsView) -> list[Any]:
     if view.champion is not None:
         return []
     command = f"tiltyard set-alias --version {view.versions[0].version} --alias champion"
-    return [
-        parts.empty(
-            "No champion yet",
-            "No version answers users. Choose one, or train one:",
-            command,
-            "tiltyard train --champion",
-        )
-    ]
+    sentence = "No version answers users. Choose one, or let a new one try:"
+    return [parts.empty("No champion yet", sentence, command, "tiltyard train --champion")]
 
 
 def _table(view: VersionsView) -> html.Div:
@@ -117,9 +108,9 @@ def _in_words(view: VersionsView) -> str:
         return f"No version has the metric {column_title(view.metric)}."
     choose = max if bigger_is_better(view.metric) else min
     best = choose(known, key=lambda pair: pair[1])
-    champion = f"The champion is version {view.champion.version}." if view.champion else "There is no champion."
+    champion = f"The champion ★ is version {view.champion.version}." if view.champion else "There is no champion."
     title = column_title(view.metric)
-    return f"{title} is best in version {best[0]} with {best[1]:.4f}. {champion} The table has all values."
+    return f"{title} is best in version {best[0]} with {best[1]:.4f}. {champion} Click a name to hide or show it."
 
 
 def _recipe(info: VersionInfo) -> str:

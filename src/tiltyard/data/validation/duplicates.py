@@ -31,7 +31,7 @@ def measure_duplicates(table: Table) -> dict[str, Any]:
     contrary = contradicting(keys, label) if compared and label is not None else None
     return {
         "judged": expected <= _COARSE,
-        "of": "texts" if any(column.role == "text" for column in compared) else "rows",
+        "of": "texts" if compared and all(column.kind == "text" for column in compared) else "rows",
         "count": int(repeats.sum()),
         "share": float(repeats.mean()) if table.rows else 0.0,
         "rows": rows_where(repeats),

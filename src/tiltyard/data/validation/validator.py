@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tiltyard.data.validation.classes import measure_classes
-from tiltyard.data.validation.columns import Roles, read_table
+from tiltyard.data.validation.columns import Roles, Table, read_table
 from tiltyard.data.validation.distributions import measure_distributions
 from tiltyard.data.validation.duplicates import measure_duplicates
 from tiltyard.data.validation.leakage import measure_leakage
@@ -16,7 +17,7 @@ from tiltyard.data.validation.limits import ValidationSection
 from tiltyard.data.validation.missing import measure_missing
 from tiltyard.data.validation.outliers import measure_outliers
 from tiltyard.data.validation.results import SplitReport, ValidationReport
-from tiltyard.data.validation.schema import as_schema, measure_schema
+from tiltyard.data.validation.schema import Schema, as_schema, measure_schema
 from tiltyard.data.validation.split_checks import as_frame, as_labels, measure_split
 from tiltyard.data.validation.text_checks import LONGEST, measure_texts
 from tiltyard.data.validation.value_checks import measure_types
@@ -64,24 +65,10 @@ class DataValidator:
                 next_step='Pass a pandas DataFrame; for texts: pd.DataFrame({"text": texts, "label": labels}).',
             )
         roles = self._roles(df, label, text)
-        table = read_table(df, name, roles)
-        expected = [column for column in (roles.label, roles.text, *(roles.features or ())) if column is not None]
-        report = ValidationReport(
-            name=name,
-            rows=len(df),
-            sections={
-                "missing_data": measure_missing(table),
-                "data_types": measure_types(table),
-                "duplicates": measure_duplicates(table),
-                "outliers": measure_outliers(table),
-                "class_balance": measure_classes(table),
-                "distributions": measure_distributions(table),
-                "leakage": measure_leakage(table),
-                "schema": measure_schema(table, as_schema(schema or {}), expected),
-                "text": measure_texts(table, self._longest()),
-            },
-            limits=self._limits,
-        )
+        # Numbers near the largest float overflow in a sum, which then says infinite; that is all there is to say.
+        with np.errstate(over="ignore", invalid="ignore"):
+            sections = _measured(read_table(df, name, roles), roles, as_schema(schema or {}), self._longest())
+        report = ValidationReport(name=name, rows=len(df), sections=sections, limits=self._limits)
         self._reports[name] = report
         return report
 
@@ -126,9 +113,12 @@ class DataValidator:
             UsageError: the inputs are no table and no texts, or labels and inputs differ in number.
         """
         train, test = as_frame(X_train, "train"), as_frame(X_test, "test")
-        measured = measure_split(
-            (train, as_labels(y_train, len(train), "train")), (test, as_labels(y_test, len(test), "test")), adversarial
+        sides = (
+            (train, as_labels(y_train, len(train), "train")),
+            (test, as_labels(y_test, len(test), "test")),
         )
+        with np.errstate(over="ignore", invalid="ignore"):
+            measured = measure_split(*sides, adversarial)
         return SplitReport(measured, self._limits)
 
     def _roles(self, df: pd.DataFrame, label: str | None, text: str | None) -> Roles:
@@ -145,3 +135,18 @@ class DataValidator:
 
     def _longest(self) -> int:
         return LONGEST if self._project is None else self._project.serving.max_text
+
+
+def _measured(table: Table, roles: Roles, schema: Schema, longest: int) -> dict[str, Any]:
+    expected = [column for column in (roles.label, roles.text, *(roles.features or ())) if column is not None]
+    return {
+        "missing_data": measure_missing(table),
+        "data_types": measure_types(table),
+        "duplicates": measure_duplicates(table),
+        "outliers": measure_outliers(table),
+        "class_balance": measure_classes(table),
+        "distributions": measure_distributions(table),
+        "leakage": measure_leakage(table),
+        "schema": measure_schema(table, schema, expected),
+        "text": measure_texts(table, longest),
+    }

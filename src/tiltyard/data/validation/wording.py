@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -67,6 +68,8 @@ def named(names: Sequence[str], most: int = 6) -> str:
 
 def figure(value: float) -> str:
     """A number with as many digits as a reader wants."""
+    if not math.isfinite(value):
+        return str(value)
     if value == int(value) and abs(value) < 1e12:
         return f"{int(value):,}"
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"

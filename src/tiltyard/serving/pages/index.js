@@ -211,11 +211,11 @@ function list(rows) {
   get("recent-rows").replaceChildren(...rows.map((row) => {
     const line = element("tr");
     line.append(
-      element("td", new Date(row.at).toLocaleTimeString()),
+      element("td", new Date(row.at).toLocaleTimeString(), "detail"),
       element("td", row.input, "input"),
       element("td", row.label),
       element("td", percent(row.confidence), "number"),
-      element("td", row.version, "number"),
+      element("td", row.version, "number detail"),
     );
     return line;
   }));

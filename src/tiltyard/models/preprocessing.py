@@ -1,0 +1,69 @@
+"""Preparing the columns of a table for a model, each by what it holds.
+
+A recipe is made before the data is seen, so columns are told apart when a pipeline is fitted, by their dtype: numbers
+on one side; words, categories and booleans on the other. Only scikit-learn's own parts are used: what is fitted can be
+stored and loaded again without code of ours.
+
+At prediction time a missing value and a category that training never saw are ordinary inputs, in every column.
+"""
+
+from __future__ import annotations
+
+from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+# A category must be seen this often to count for itself, and a column keeps this many of them at most; the others count
+# as one. It keeps a column of identifiers or free text from growing a model without bounds.
+RAREST_CATEGORY = 5
+MOST_CATEGORIES = 100
+
+# What a tree sees where a word is missing or was never seen.
+UNKNOWN_CODE = -1
+
+
+def linear_preprocessor() -> ColumnTransformer:
+    """For models that weigh and add columns.
+
+    Numbers: gaps become the median, with a column beside that says so where training had gaps; then zero mean and
+    unit variance. Words and booleans: one column a category, missing being one of them; an unseen category counts as
+    a rare one where there are any, else as none.
+    """
+    numbers = Pipeline([("impute", _median()), ("scale", StandardScaler())])
+    words = OneHotEncoder(
+        handle_unknown="infrequent_if_exist", min_frequency=RAREST_CATEGORY, max_categories=MOST_CATEGORIES
+    )
+    return _by_dtype(numbers, words)
+
+
+def tree_preprocessor() -> ColumnTransformer:
+    """For models that cut columns in two.
+
+    Numbers: as for linear models, but not scaled. Words and booleans: one code a category in sorted order, -1
+    where the value is missing or was never seen.
+    """
+    # Gaps are not left to the trees: boosting refuses a column (or a fold of it) that has no value at all, and a
+    # gap in a column that had none in training would follow the majority instead of standing for a usual value.
+    words = OrdinalEncoder(
+        handle_unknown="use_encoded_value",
+        unknown_value=UNKNOWN_CODE,
+        encoded_missing_value=UNKNOWN_CODE,
+        min_frequency=RAREST_CATEGORY,
+        max_categories=MOST_CATEGORIES,
+    )
+    return _by_dtype(_median(), words)
+
+
+def _by_dtype(numbers: Pipeline | SimpleImputer, words: OneHotEncoder | OrdinalEncoder) -> ColumnTransformer:
+    return ColumnTransformer(
+        [
+            ("numbers", numbers, make_column_selector(dtype_include="number")),
+            ("words", words, make_column_selector(dtype_exclude="number")),
+        ]
+    )
+
+
+def _median() -> SimpleImputer:
+    # keep_empty_features: a column without any value stays as a constant, and the columns keep their places.
+    return SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)

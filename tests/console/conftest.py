@@ -1,0 +1,132 @@
+"""A console on a real port, and a reader of its pages who does what a browser does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from tiltyard.ledger import Ledger
+from tiltyard.project import Project
+from tiltyard.registry import Registry, VersionInfo
+from tiltyard.serving.server import bind
+from tiltyard.testing import MemoryLedger
+from tiltyard.testing.registry import MemoryRegistry
+
+MODEL = "films"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads a console as a browser does."""
+
+    client: httpx.Client
+
+    def get(self, path: str) -> httpx.Response:
+        """An answer, which must be a good one."""
+        return self.client.get(path).raise_for_status()
+
+    def look(self, page: str, seen: str | None = None, **inputs: object) -> dict[str, Any]:
+        """What a page's refresh brings, by component id; empty when there is nothing new."""
+        callback = next(
+            found for found in self.get("/_dash-dependencies").json() if f"{page}-instead.children" in found["output"]
+        )
+        return self._post(callback, {**inputs, f"{page}-seen": seen, f"{page}-tick": 1})
+
+    def open(self, path: str) -> str:
+        """What the address of a page brings, as JSON text."""
+        dependencies = self.get("/_dash-dependencies").json()
+        callback = next(found for found in dependencies if "..main.children" in found["output"])
+        return httpx.Response(200, json=self._post(callback, {"address": path})).text
+
+    def _post(self, callback: dict[str, Any], values: dict[str, object]) -> dict[str, Any]:
+        outputs = [name.rsplit(".", 1) for name in callback["output"].strip(".").split("...")]
+
+        def filled(wanted: Sequence[dict[str, str]]) -> list[dict[str, object]]:
+            return [{**item, "value": values.get(item["id"])} for item in wanted]
+
+        answer = self.client.post(
+            "/_dash-update-component",
+            json={
+                "output": callback["output"],
+                "outputs": [{"id": name, "property": attribute} for name, attribute in outputs],
+                "inputs": filled(callback["inputs"]),
+                "state": filled(callback["state"]),
+                "changedPropIds": [],
+            },
+        ).raise_for_status()
+        return answer.json()["response"] if answer.status_code == 200 else {}
+
+
+Serve = Callable[[Registry, Ledger], Reader]
+AddVersion = Callable[..., VersionInfo]
+
+
+@pytest.fixture
+def films() -> Project:
+    return Project.model_validate(
+        {
+            "project": {"name": "films", "task": "text-classification", "model": MODEL},
+            "data": {"source": "reviews.csv", "text": "text"},
+        }
+    )
+
+
+@pytest.fixture
+def registry() -> MemoryRegistry:
+    return MemoryRegistry()
+
+
+@pytest.fixture
+def ledger() -> MemoryLedger:
+    return MemoryLedger()
+
+
+@pytest.fixture
+def add_version(registry: MemoryRegistry, tmp_path: Path) -> AddVersion:
+    """Registers a version with metrics: ``add_version("champion", accuracy=0.9)``."""
+
+    def add(*aliases: str, **metrics: float) -> VersionInfo:
+        info = registry.register_model(
+            tmp_path.as_uri(),
+            MODEL,
+            tags={"tiltyard.candidate": "tfidf-logreg"},
+            metrics=metrics,
+            run_id="a1b2c3d4e5f6",
+        )
+        for alias in aliases:
+            registry.set_alias(MODEL, alias, info.version)
+        return registry.get_version(MODEL, version=info.version)
+
+    return add
+
+
+@pytest.fixture
+def serve(films: Project) -> Iterator[Serve]:
+    """Starts a console on a free port."""
+    with ExitStack() as running:
+        yield lambda registry, ledger: running.enter_context(_running(films, registry, ledger))
+
+
+@contextmanager
+def _running(project: Project, registry: Registry, ledger: Ledger) -> Iterator[Reader]:
+    from tiltyard.console.app import create_console
+
+    with closing(bind("127.0.0.1", 0)) as listener:
+        app = create_console(project, registry, ledger)
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", ws="none", log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=30) as client:
+                yield Reader(client)
+        finally:
+            server.should_exit = True
+            thread.join()

@@ -1,0 +1,213 @@
+"""The console over HTTP, on a real port."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from tests.console.conftest import Serve
+from tiltyard.ledger import Event, PredictionStats
+from tiltyard.registry import VersionInfo
+from tiltyard.testing import MemoryLedger, make_event, make_prediction
+from tiltyard.testing.registry import MemoryRegistry
+
+AddVersion = Callable[..., VersionInfo]
+
+pytest.importorskip("dash")
+
+PAGES = {"versions": "/", "predictions": "/predictions", "decisions": "/decisions"}
+OUTSIDE = re.compile(r"(?:https?:)?//(?!www\.w3\.org/)[a-z0-9-]+\.[a-z]", re.IGNORECASE)
+
+
+def now_prediction(**changes: object):  # type: ignore[no-untyped-def]
+    return make_prediction(at=datetime.now(UTC), **changes)
+
+
+def test_every_page_answers_under_its_address(serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger) -> None:
+    """The document comes under each page's address, the address decides the page, and an unknown one is not found."""
+    reader = serve(registry, ledger)
+    for name, path in PAGES.items():
+        assert "_dash-config" in reader.get(path).text
+        content = reader.open(path)
+        assert f'"{name}-frame"' in content
+        assert not any(f'"{other}-frame"' in content for other in PAGES if other != name)
+    assert reader.client.get("/nowhere").status_code == 404
+    assert "films" in reader.get("/_dash-layout").text
+    assert len(reader.get("/_dash-dependencies").json()) >= len(PAGES)
+
+
+def test_an_empty_project_says_the_next_command(serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger) -> None:
+    """Where there is nothing to show, every page names the command that changes that, and hides its frame."""
+    reader = serve(registry, ledger)
+    for page in PAGES:
+        shown = reader.look(page)
+        assert "tiltyard train --champion" in json.dumps(shown[f"{page}-instead"])
+        assert shown[f"{page}-frame"] == {"hidden": True}
+    assert "tiltyard serve" in json.dumps(reader.look("predictions"))
+
+
+def test_versions_without_a_champion_say_how_to_choose_one(
+    serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger, add_version: AddVersion
+) -> None:
+    """Where no version answers users, the page names the command that makes the newest champion."""
+    add_version(accuracy=0.8)
+    shown = serve(registry, ledger).look("versions")
+    assert shown["versions-frame"] == {"hidden": False}
+    assert "tiltyard set-alias --version 1 --alias champion" in json.dumps(shown["versions-missing"])
+
+
+def test_versions_are_shown_with_their_metrics(
+    serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger, add_version: AddVersion
+) -> None:
+    """A version is a row with its aliases, metrics, recipe, time and run, and a point of the plot."""
+    add_version(accuracy=0.8125)
+    add_version("champion", accuracy=0.875)
+    shown = serve(registry, ledger).look("versions")
+    table = json.dumps(shown["versions-all"])
+    for word in ("v1", "v2", "champion", "0.8125", "0.8750", "-0.0625", "tfidf-logreg", "2026-03-01 12:02", "a1b2c3d4"):
+        assert word in table
+    traces = {trace["name"]: trace for trace in shown["versions-metrics"]["figure"]["data"]}
+    assert traces["Accuracy"]["y"] == [0.8125, 0.875]
+    assert traces["Champion"]["x"] == ["v2"]
+
+
+def test_a_refresh_brings_new_predictions_and_only_those(
+    serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger
+) -> None:
+    """A tick redraws after an answer was recorded, and does nothing while nothing happens."""
+    ledger.record([now_prediction(input={"text": "A warm film"})])
+    reader = serve(registry, ledger)
+    first = reader.look("predictions", **{"predictions-window": "day", "predictions-search": ""})
+    assert "A warm film" in json.dumps(first["predictions-recent"], ensure_ascii=False)
+    seen = first["predictions-seen"]["data"]
+    inputs = {"predictions-window": "day", "predictions-search": ""}
+    assert reader.look("predictions", seen, **inputs) == {}
+    ledger.record([now_prediction(input={"text": "A cold film"}, label="negative")])
+    second = reader.look("predictions", seen, **inputs)
+    assert "A cold film" in json.dumps(second["predictions-recent"])
+    assert [trace["name"] for trace in second["predictions-timeline"]["figure"]["data"]] == ["negative", "positive"]
+    assert sum(map(sum, (trace["y"] for trace in second["predictions-confidence"]["figure"]["data"]))) == 2
+
+
+def test_a_search_narrows_the_list_and_nothing_else(
+    serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger
+) -> None:
+    """A search lists the answers that match; the counts above stay those of all answers."""
+    ledger.record([now_prediction(input={"text": "warm"}), now_prediction(input={"text": "cold"})])
+    shown = serve(registry, ledger).look("predictions", **{"predictions-window": "hour", "predictions-search": "WARM"})
+    recent = json.dumps(shown["predictions-recent"])
+    assert '"warm"' in recent
+    assert '"cold"' not in recent
+    assert "1 of the latest 2 answers" in recent
+    assert '"2"' in json.dumps(shown["predictions-facts"])
+
+
+@pytest.mark.parametrize("inputs", [{}, {"predictions-window": "century", "predictions-search": None}])
+def test_inputs_that_no_page_sends_do_no_harm(
+    serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger, inputs: dict[str, object]
+) -> None:
+    """A request without a window, or with one that does not exist, is answered for the usual window."""
+    ledger.record([now_prediction()])
+    assert serve(registry, ledger).look("predictions", **inputs)["predictions-frame"] == {"hidden": False}
+
+
+def test_decisions_are_shown_with_who_why_and_evidence(
+    serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger
+) -> None:
+    """A decision is shown with its actor, reason and evidence, under the statement that the chain is whole."""
+    ledger.append(make_event(reason="0.1 better on 300 rows", evidence={"p_value": 0.0125}))
+    shown = json.dumps(serve(registry, ledger).look("decisions")["decisions-list"])
+    for words in ("Chain whole", "Version 2 became champion", "ada", "0.1 better on 300 rows", "0.0125"):
+        assert words in shown
+
+
+class TamperedLedger(MemoryLedger):
+    """A ledger whose chain was broken."""
+
+    def verify_events(self) -> list[str]:
+        return ["Event 1 was changed."]
+
+
+def test_a_broken_chain_is_told(serve: Serve, registry: MemoryRegistry) -> None:
+    """A broken chain is said aloud, link by link, and never called whole."""
+    ledger = TamperedLedger()
+    ledger.append(Event("promoted", "films/1", datetime.now(UTC), "ada"))
+    shown = json.dumps(serve(registry, ledger).look("decisions")["decisions-list"])
+    assert "Event 1 was changed." in shown
+    assert "Chain whole" not in shown
+
+
+def test_a_registry_that_is_away_is_told_and_comes_back(
+    serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger, add_version: AddVersion
+) -> None:
+    """While the registry is away the page says so and what to do; the next tick after its return draws the page."""
+    add_version("champion", accuracy=0.9)
+    reader = serve(registry, ledger)
+    seen = reader.look("versions")["versions-seen"]["data"]
+    registry.away = True
+    shown = reader.look("versions", seen)
+    assert "The registry is away." in json.dumps(shown["versions-instead"])
+    assert "Bring it back." in json.dumps(shown["versions-instead"])
+    assert shown["versions-frame"] == {"hidden": True}
+    registry.away = False
+    back = reader.look("versions", shown["versions-seen"]["data"])
+    assert (back["versions-instead"], back["versions-frame"]) == ({"children": None}, {"hidden": False})
+
+
+class FailingLedger(MemoryLedger):
+    """A ledger with a mistake in it."""
+
+    def prediction_stats(self, *_: object, **__: object) -> PredictionStats:
+        raise ZeroDivisionError("secret detail")
+
+
+def test_a_mistake_of_ours_shows_no_traceback(
+    serve: Serve, registry: MemoryRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An unexpected failure is told without its details, which are in the log."""
+    ledger = FailingLedger()
+    ledger.record([now_prediction()])
+    shown = json.dumps(serve(registry, ledger).look("predictions"))
+    assert "cannot be drawn" in shown
+    assert "secret detail" not in shown
+    assert "Traceback" not in shown
+    assert "secret detail" in caplog.text
+
+
+def test_no_answer_names_another_host(
+    serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger, add_version: AddVersion
+) -> None:
+    """Documents, styles and data name no other host, and the browser is told to refuse any."""
+    add_version("champion", accuracy=0.9)
+    ledger.record([now_prediction()])
+    ledger.append(make_event())
+    reader = serve(registry, ledger)
+    document = reader.get("/")
+    links = re.findall(r'(?:src|href)="([^"]+)"', document.text)
+    assert len(links) > 5
+    assert all(link.startswith("/") and not link.startswith("//") for link in links)
+    data = [json.dumps(reader.look(page)) for page in PAGES] + [reader.open(path) for path in PAGES.values()]
+    styles = [reader.get(link).text for link in links if ".css" in link]
+    own = [reader.get(path).text for path in ("/_dash-layout", "/_dash-dependencies", "/assets/console.js")]
+    assert styles
+    for text in (document.text, *data, *styles, *own):
+        assert OUTSIDE.findall(text) == []
+    for link in links:
+        assert reader.get(link).headers["content-security-policy"] == document.headers["content-security-policy"]
+    sources = document.headers["content-security-policy"]
+    assert "default-src 'none'" in sources
+    assert OUTSIDE.findall(sources) == []
+    assert "unsafe-eval" not in sources
+
+
+def test_scripts_that_load_from_elsewhere_are_not_offered(
+    serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger
+) -> None:
+    """The framework's own documentation pages, which load from a CDN, do not exist."""
+    client: httpx.Client = serve(registry, ledger).client
+    assert [client.get(path).status_code for path in ("/docs", "/redoc", "/openapi.json")] == [404, 404, 404]

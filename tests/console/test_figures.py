@@ -1,0 +1,80 @@
+"""Plots of known values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+
+from tiltyard.console.data import metric_history, versions_view
+from tiltyard.registry import VersionInfo
+from tiltyard.testing import NOON
+from tiltyard.testing.registry import MemoryRegistry
+
+figures = pytest.importorskip("tiltyard.console.figures")
+
+COLORS = {"good": "#111111", "bad": "#222222"}
+
+
+def test_the_champion_stands_at_its_own_value(
+    registry: MemoryRegistry, add_version: Callable[..., VersionInfo]
+) -> None:
+    """Metrics are lines over versions, with a gap where one is missing, and the star is on the champion's value."""
+    add_version(accuracy=0.8, f1=0.7)
+    add_version("champion", accuracy=0.9)
+    history = metric_history(versions_view(registry, "films", "accuracy"))
+    lines = {trace.name: trace for trace in figures.metrics_figure(history, "accuracy").data}
+    assert list(lines["Accuracy"].x) == ["v1", "v2"]
+    assert list(lines["Accuracy"].y) == [0.8, 0.9]
+    assert list(lines["F1"].y) == [0.7, None]
+    assert (list(lines["Champion"].x), list(lines["Champion"].y)) == (["v2"], [0.9])
+    assert lines["Accuracy"].line.width > lines["F1"].line.width
+
+
+def test_without_a_champion_there_is_no_star(registry: MemoryRegistry, add_version: Callable[..., VersionInfo]) -> None:
+    """Nothing is marked where no version is champion, or the champion lacks the metric."""
+    add_version(accuracy=0.8)
+    view = versions_view(registry, "films", "accuracy")
+    assert [trace.name for trace in figures.metrics_figure(metric_history(view), "accuracy").data] == ["Accuracy"]
+    add_version("champion")
+    view = versions_view(registry, "films", "accuracy")
+    assert [trace.name for trace in figures.metrics_figure(metric_history(view), "accuracy").data] == ["Accuracy"]
+
+
+def test_the_timeline_spans_its_window() -> None:
+    """Bars are stacked by label in the labels' colours, and the axis ends with the last bin."""
+    step = timedelta(minutes=30)
+    rows = [(NOON + i * step, label, i) for i in range(3) for label in ("bad", "good")]
+    figure = figures.timeline_figure(pd.DataFrame(rows, columns=["start", "label", "count"]), step, COLORS)
+    assert [(trace.name, list(trace.y), trace.marker.color) for trace in figure.data] == [
+        ("bad", [0, 1, 2], "#222222"),
+        ("good", [0, 1, 2], "#111111"),
+    ]
+    assert list(figure.layout.xaxis.range) == ["2026-03-01 12:00:00", "2026-03-01 13:30:00"]
+    assert figure.layout.barmode == "stack"
+
+
+def test_the_histogram_is_drawn_in_the_middle_of_its_bins() -> None:
+    """A bar stands over its bin, and the axis begins with the lowest bin."""
+    histogram = pd.DataFrame(
+        [(0.5, 0.55, "good", 4), (0.55, 0.6, "good", 2)], columns=["low", "high", "label", "count"]
+    )
+    figure = figures.confidence_figure(histogram, COLORS)
+    assert list(figure.data[0].x) == pytest.approx([0.525, 0.575])
+    assert list(figure.data[0].y) == [4, 2]
+    assert list(figure.layout.xaxis.range) == [0.5, 1.0]
+
+
+def test_labels_keep_their_colours_apart() -> None:
+    """Labels have different colours, and the same label the same colour in whatever order they come."""
+    assert figures.label_colors(["bad", "good"]) == figures.label_colors(["good", "bad"])
+    assert len(set(figures.label_colors("abcdefg").values())) == 7
+
+
+def test_no_plot_leads_to_another_host() -> None:
+    """The plots' options have no logo and no cloud."""
+    assert figures.CONFIG["displaylogo"] is False
+    assert not figures.CONFIG["plotlyServerURL"]
+    assert not figures.CONFIG["showSendToCloud"]
