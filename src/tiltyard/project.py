@@ -17,6 +17,7 @@ Task = Literal["text-classification", "tabular-classification"]
 PromotionRule = Literal["better", "significant", "non-inferior"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=128)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Portion = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
@@ -30,9 +31,7 @@ class ProjectSection(Section):
 
     name: Name = Field(description="Short name of the problem; also the name of the MLflow experiment.")
     task: Task = Field(description="What is predicted from what.")
-    model: Name | None = Field(
-        default=None, description="Name of the registered model; default: NAME-classifier."
-    )
+    model: Name | None = Field(default=None, description="Name of the registered model; default: NAME-classifier.")
 
 
 class DataSection(Section):
@@ -57,6 +56,48 @@ class DataSection(Section):
     encoding: str = Field(default="utf-8", description="Encoding of text files.")
 
 
+ColumnType = Literal["number", "integer", "boolean", "category", "text", "time"]
+
+
+class ColumnSchema(Section):
+    """What one column must hold."""
+
+    type: ColumnType = Field(description="What its values are.")
+    required: bool = Field(default=True, description="Whether the column must be there.")
+    missing: bool = Field(default=True, description="Whether cells may be missing.")
+    values: tuple[str, ...] | None = Field(default=None, description="The categories that are known.")
+    minimum: float | None = Field(default=None, description="Smallest number.")
+    maximum: float | None = Field(default=None, description="Largest number.")
+
+
+class ValidationSection(Section):
+    """How bad data may be before training stops. A value equal to its limit is still accepted."""
+
+    max_missing: Portion = Field(
+        default=0.95, description="Largest share of missing cells in a column (for the label, none may be missing)."
+    )
+    max_duplicates: Portion = Field(
+        default=0.5, description="Largest share of rows that repeat an earlier row (for text: an earlier text)."
+    )
+    max_outliers: Portion = Field(default=0.25, description="Largest share of outliers in a column of numbers.")
+    max_garbage: Portion = Field(default=0.05, description="Largest share of texts that are empty or not language.")
+    max_leakage: Portion = Field(
+        default=0.99,
+        description="Largest power of one column to tell the labels apart by itself: 0 is chance, 1 is perfect.",
+    )
+    max_overlap: Portion = Field(
+        default=0.25, description="Largest share of test rows whose inputs also stand among the training rows."
+    )
+    min_rows: int = Field(default=20, ge=0, description="Fewest rows to train on.")
+    min_class_share: Portion = Field(default=0.001, description="Smallest share of rows of the rarest label.")
+    fail_on: Literal["error", "warning", "never"] = Field(
+        default="error", description="Gravity of a finding from which on the data is refused."
+    )
+    ignore: tuple[str, ...] = Field(
+        default=(), description='Findings to leave out: "CODE", or "CODE:COLUMN" for one column only.'
+    )
+
+
 class SplitSection(Section):
     """Which rows judge and which rows teach."""
 
@@ -78,33 +119,19 @@ class SplitSection(Section):
 class TrainingSection(Section):
     """Which recipes compete and by what they are chosen."""
 
-    candidates: tuple[str, ...] = Field(
-        default=(), description="Recipes to try; default: one that suits the task."
-    )
-    metric: str = Field(
-        default="accuracy", description="Metric by which candidates and versions are compared."
-    )
-    folds: int = Field(
-        default=5, ge=2, le=50, description="Folds of the cross-validation that chooses a candidate."
-    )
+    candidates: tuple[str, ...] = Field(default=(), description="Recipes to try; default: one that suits the task.")
+    metric: str = Field(default="accuracy", description="Metric by which candidates and versions are compared.")
+    folds: int = Field(default=5, ge=2, le=50, description="Folds of the cross-validation that chooses a candidate.")
     random_state: int = Field(default=42, ge=0, description="Seed of everything random.")
 
 
 class PromotionSection(Section):
     """What a version must show before it answers users."""
 
-    rule: PromotionRule = Field(
-        default="significant", description="How a challenger must compare with the champion."
-    )
-    alpha: Share = Field(
-        default=0.05, description="Accepted rate of false promotions under the rule 'significant'."
-    )
-    margin: float = Field(
-        default=0.01, ge=0, lt=1, description="Loss that the rule 'non-inferior' tolerates."
-    )
-    floors: Mapping[str, float] = Field(
-        default_factory=dict, description="Least value of a metric, by metric name."
-    )
+    rule: PromotionRule = Field(default="significant", description="How a challenger must compare with the champion.")
+    alpha: Share = Field(default=0.05, description="Accepted rate of false promotions under the rule 'significant'.")
+    margin: float = Field(default=0.01, ge=0, lt=1, description="Loss that the rule 'non-inferior' tolerates.")
+    floors: Mapping[str, float] = Field(default_factory=dict, description="Least value of a metric, by metric name.")
 
 
 class ServingSection(Section):
@@ -115,14 +142,10 @@ class ServingSection(Section):
     answer: Literal["prediction", "sentiment"] = Field(
         default="prediction", description="Name of the answer's field that holds the predicted label."
     )
-    reload_seconds: float = Field(
-        default=60.0, gt=0, description="How often the champion alias is looked up."
-    )
+    reload_seconds: float = Field(default=60.0, gt=0, description="How often the champion alias is looked up.")
     max_batch: int = Field(default=256, ge=1, description="Most inputs that are scored in one model call.")
     max_request: int = Field(default=1000, ge=1, description="Most inputs of one request to /predict/batch.")
-    max_queue: int = Field(
-        default=4096, ge=1, description="Most inputs that wait; beyond that the answer is 503."
-    )
+    max_queue: int = Field(default=4096, ge=1, description="Most inputs that wait; beyond that the answer is 503.")
     max_text: int = Field(default=200_000, ge=1, description="Longest text, in characters.")
 
 
@@ -131,21 +154,19 @@ class Project(Section):
 
     project: ProjectSection
     data: DataSection
+    columns: Mapping[str, ColumnSchema] = Field(
+        default_factory=dict, alias="schema", description="What each column must hold, by column."
+    )
+    validation: ValidationSection = ValidationSection()
     split: SplitSection = SplitSection()
     training: TrainingSection = TrainingSection()
     promotion: PromotionSection = PromotionSection()
     serving: ServingSection = ServingSection()
-    root: Path = Field(
-        default=Path(), exclude=True, description="Folder of the project file; set by the reader."
-    )
+    root: Path = Field(default=Path(), exclude=True, description="Folder of the project file; set by the reader.")
 
     @model_validator(mode="after")
     def _fits_task(self) -> Project:
-        if (
-            self.project.task == "text-classification"
-            and self.data.text is None
-            and self.data.format != "folder"
-        ):
+        if self.project.task == "text-classification" and self.data.text is None and self.data.format != "folder":
             raise ValueError('data.text: a text project names the column of its texts (text = "…")')
         if self.data.text is not None and self.project.task != "text-classification":
             raise ValueError("data.text: only a text-classification project has a text column")
@@ -202,9 +223,7 @@ def load_project(path: Path | None = None) -> Project:
             that is wrong is named at once.
     """
     if path is not None and not path.exists():
-        raise ProjectError(
-            f"The project file {path} does not exist.", next_step="Check the path given to --project."
-        )
+        raise ProjectError(f"The project file {path} does not exist.", next_step="Check the path given to --project.")
     file = find_project_file(path)
     content = _parse(file)
     if file.name == "pyproject.toml":
@@ -224,17 +243,11 @@ def _parse(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
-        raise ProjectError(
-            f"{file} is not UTF-8 (byte {error.start}).", next_step="Save the file as UTF-8."
-        ) from None
+        raise ProjectError(f"{file} is not UTF-8 (byte {error.start}).", next_step="Save the file as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
-        raise ProjectError(
-            f"{file} is not valid TOML: {error}.", next_step="Correct the line named."
-        ) from None
+        raise ProjectError(f"{file} is not valid TOML: {error}.", next_step="Correct the line named.") from None
     except OSError as error:
-        raise ProjectError(
-            f"{file} cannot be read: {error.strerror}.", next_step="Check its permissions."
-        ) from None
+        raise ProjectError(f"{file} cannot be read: {error.strerror}.", next_step="Check its permissions.") from None
 
 
 def _describe(item: Any) -> str:
@@ -257,10 +270,8 @@ def _known_keys(path: list[str]) -> list[str]:
         field = model.model_fields.get(part)
         inner = field.annotation if field else None
         options = [inner, *get_args(inner)]
-        sections = [
-            option for option in options if isinstance(option, type) and issubclass(option, BaseModel)
-        ]
+        sections = [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
         if not sections:
             return []
         model = sections[0]
-    return [name for name in model.model_fields if name != "root"]
+    return [field.alias or name for name, field in model.model_fields.items() if name != "root"]

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -107,9 +108,9 @@ def test_a_search_narrows_the_list_and_nothing_else(
     assert '"2"' in json.dumps(shown["predictions-facts"])
 
 
-@pytest.mark.parametrize("inputs", [{}, {"predictions-window": "century", "predictions-search": None}])
+@pytest.mark.parametrize("inputs", [{}, {"predictions-window": "century"}, {"predictions-search": 7}])
 def test_inputs_that_no_page_sends_do_no_harm(
-    serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger, inputs: dict[str, object]
+    serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger, inputs: dict[str, Any]
 ) -> None:
     """A request without a window, or with one that does not exist, is answered for the usual window."""
     ledger.record([now_prediction()])

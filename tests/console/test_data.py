@@ -6,6 +6,7 @@ import math
 import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def test_a_model_without_versions_is_an_empty_view(registry: MemoryRegistry) -> 
 
 
 def test_the_projects_metric_leads_and_details_stay_out(registry: MemoryRegistry, add_version: AddVersion) -> None:
-    """Columns are the project's metric, then the common ones that some version has; metrics of single classes are not."""
+    """The project's metric leads, then come the common ones that some version has; those of single classes do not."""
     add_version(recall=0.7, accuracy=0.8, **{"positive.f1": 0.6, "fit_seconds": 3.0})
     add_version(f1_macro=0.75, log_loss=0.4)
     assert versions_view(registry, "films", "f1_macro").metrics == ("f1_macro", "accuracy", "recall", "log_loss")
@@ -75,7 +76,7 @@ def test_ahead_is_positive_for_the_better_version(
 
 
 def test_the_history_runs_from_old_to_new_with_gaps(registry: MemoryRegistry, add_version: AddVersion) -> None:
-    """The history has a row a version, oldest first, NaN where a metric is missing, and no metric of which less is better."""
+    """A row a version, oldest first, NaN where a metric is missing, and no metric of which less is better."""
     add_version(accuracy=0.8, log_loss=0.4)
     add_version("champion", accuracy=0.9, f1=0.88)
     history = metric_history(versions_view(registry, "films", "accuracy"))
@@ -108,7 +109,7 @@ def test_the_timeline_counts_every_answer_of_its_window_once(ages: list[int], wi
     assert view.stats.total == view.timeline["count"].sum() == sum(view.stats.by_label.values())
     if view.stats.total:
         starts = sorted(set(view.timeline["start"]))
-        assert all(later - earlier == view.step for earlier, later in zip(starts, starts[1:], strict=False))
+        assert all(later - earlier == view.step for earlier, later in pairwise(starts))
         assert starts[-1] <= asked.now < starts[-1] + view.step
         assert len(starts) <= 61
         whole = ledger.prediction_stats("films", starts[0], starts[-1] + view.step)
@@ -185,13 +186,23 @@ def test_an_empty_ledger_has_nothing_in_any_window(ledger: MemoryLedger) -> None
 
 
 def test_the_stamp_changes_exactly_when_there_is_something_to_draw(ledger: MemoryLedger) -> None:
-    """The stamp stays while nothing happens, and changes with an answer, another question, and the window's next bin."""
+    """The stamp stays while nothing happens; an answer, another question and the window's next bin change it."""
     ledger.record([make_prediction()])
     before = predictions_stamp(ledger, query())
     assert predictions_stamp(ledger, query(seconds=9)) == before
     others = {predictions_stamp(ledger, other) for other in (query("hour"), query(search="warm"), query(minutes=31))}
     ledger.record([make_prediction()])
     assert len(others | {before, predictions_stamp(ledger, query())}) == 5
+
+
+@pytest.mark.parametrize("window", ["week", "all"])
+def test_long_windows_are_drawn_once_a_minute(ledger: MemoryLedger, window: str) -> None:
+    """A window that costs much to count is drawn for the first answer, and then at most once a minute."""
+    stamps = [predictions_stamp(ledger, query(window))]
+    for seconds in (1, 59, 60):
+        ledger.record([make_prediction()])
+        stamps.append(predictions_stamp(ledger, query(window, seconds=seconds)))
+    assert stamps[0] != stamps[1] == stamps[2] != stamps[3]
 
 
 def test_inputs_are_shown_in_one_short_line() -> None:

@@ -82,7 +82,7 @@ def start(tmp_path: Path, shelf: Shelf, ledger: TestLedger) -> Iterator[Start]:
     running: list[Running] = []
 
     def begin(*, ledger: Ledger = ledger, **options: object) -> Running:
-        backing = Backing(shelf, ledger, tmp_path / "cache", TRUSTED)  # type: ignore[arg-type]
+        backing = Backing(shelf, ledger, tmp_path / "cache", TRUSTED)
         serving = ServingSection.model_validate({"port": 0, "reload_seconds": 0.05, **options})
         running.append(Running(ModelServer(MODEL, options=serving, backing=backing)))
         return running[-1]

@@ -1,4 +1,4 @@
-"""A registry on one shelf: real packages in folders, aliases in a dictionary, and a switch that takes it away."""
+"""A registry in memory, real packages to put into it, and ways to spoil them."""
 
 from __future__ import annotations
 
@@ -14,69 +14,56 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from tiltyard.errors import NotFoundError, UnavailableError
+from tiltyard.errors import NotFoundError
 from tiltyard.project import Task
 from tiltyard.registry import Samples, VersionCard, VersionInfo, write_package
 from tiltyard.registry.manifest import MANIFEST
+from tiltyard.testing.registry import MemoryRegistry
 
 MODEL = "films-classifier"
 # What the host of these tests allows beyond the built-in list: an imputer remembers the dtype it was fitted on.
 TRUSTED = ("numpy.dtype",)
 
 
-class Shelf:
-    """As much of a ``Registry`` as a server asks for."""
+class Shelf(MemoryRegistry):
+    """A registry in memory of one model, that counts what is fetched from it."""
 
     def __init__(self, folder: Path) -> None:
-        self.away = False
+        super().__init__()
         self.fetched: list[str] = []
         self._folder = folder
-        self._aliases: dict[str, str] = {}
-        self._versions: dict[str, VersionInfo] = {}
 
     def put(self, package: Path, spoil: Callable[[Path], None] = lambda folder: None) -> str:
         """Register a copy of a package, spoiled if the test wants it so; returns its version."""
-        version = str(len(self._versions) + 1)
-        folder = self._folder / version
+        number = len(self.list_versions(MODEL)) + 1
+        folder = self._folder / str(number)
         shutil.copytree(package, folder)
         spoil(folder)
-        self._versions[version] = VersionInfo(
-            name=MODEL,
-            version=version,
-            aliases=(),
-            run_id=f"run-{version}",
-            created_at=datetime.now(UTC),
-            source=str(folder),
-        )
-        return version
+        return self.register_model(folder.as_uri(), MODEL, run_id=f"run-{number}").version
 
     def point(self, alias: str, version: str | None) -> None:
-        self._aliases.pop(alias, None)
-        if version is not None:
-            self._aliases[alias] = version
+        """Let an alias name a version, or nothing."""
+        if version is None:
+            self.delete_alias(MODEL, alias)
+        else:
+            self.set_alias(MODEL, alias, version)
 
     def get_version(self, name: str, *, version: str | None = None, alias: str | None = None) -> VersionInfo:
-        self._reach()
-        number = version or self._aliases.get(alias or "")
-        if name != MODEL or number not in self._versions:
+        try:
+            return super().get_version(name, version=version, alias=alias)
+        except NotFoundError:
+            if alias != "champion":
+                raise
+            # In the words of the registry over MLflow.
             raise NotFoundError(
-                f"No champion yet: no version of {name} has the alias '{alias}'.",
+                f"No champion yet: no version of {name} has the alias 'champion'.",
                 next_step="Run: tiltyard train --champion",
                 code="champion.missing",
-            )
-        return self._versions[number]
+            ) from None
 
     def fetch(self, info: VersionInfo, cache: Path) -> Path:
         self.fetched.append(info.version)
-        folder = cache / info.name / info.version
-        if not folder.exists():
-            self._reach()
-            shutil.copytree(info.source, folder)
-        return folder
-
-    def _reach(self) -> None:
-        if self.away:
-            raise UnavailableError("The registry is away.", next_step="Start it.", code="registry.unavailable")
+        return super().fetch(info, cache)
 
 
 def package(folder: Path, pipeline: Pipeline, task: Task, inputs: pd.Series | pd.DataFrame) -> Path:

@@ -16,7 +16,7 @@ def test_unknown_error_shows_no_traceback(
     shelf: Shelf, ledger: TestLedger, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An error that nobody foresaw is a problem document with no word of the code, and goes to the log."""
-    app = create_app(LiveModel(Served(MODEL), shelf, tmp_path), ledger)  # type: ignore[arg-type]
+    app = create_app(LiveModel(Served(MODEL), shelf, tmp_path), ledger)
 
     @app.get("/broken")
     async def broken() -> None:

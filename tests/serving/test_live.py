@@ -22,7 +22,7 @@ class Host:
 
     def start(self) -> LiveModel:
         served = Served(MODEL, task="text-classification")
-        return LiveModel(served, self.shelf, self.cache, journal=self.ledger.append)  # type: ignore[arg-type]
+        return LiveModel(served, self.shelf, self.cache, journal=self.ledger.append)
 
     def started(self) -> LiveModel:
         live = self.start()
@@ -210,7 +210,7 @@ def test_ledger_away_does_not_hold_a_version_up(host: Host, good: str) -> None:
     def fail(_event: Event) -> None:
         raise UnavailableError("The disk is full.")
 
-    live = LiveModel(Served(MODEL), host.shelf, host.cache, journal=fail)  # type: ignore[arg-type]
+    live = LiveModel(Served(MODEL), host.shelf, host.cache, journal=fail)
     assert live.refresh().changed
     assert live.require().info.version == good
 
@@ -218,6 +218,6 @@ def test_ledger_away_does_not_hold_a_version_up(host: Host, good: str) -> None:
 def test_another_alias_can_be_served(host: Host, good: str, other_text_package: Path) -> None:
     """A server can follow the challenger as well as the champion."""
     host.shelf.point("challenger", host.shelf.put(other_text_package))
-    live = LiveModel(Served(MODEL, alias="challenger"), host.shelf, host.cache)  # type: ignore[arg-type]
+    live = LiveModel(Served(MODEL, alias="challenger"), host.shelf, host.cache)
     live.refresh()
     assert (live.require().info.version, live.require().alias) == ("2", "challenger")

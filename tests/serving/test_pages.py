@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.serving.conftest import Start
+from tiltyard.serving.problems import EXPLAINED
 from tiltyard.serving.routes.pages import FOLDER
 
 FILES = sorted(path for path in FOLDER.iterdir() if path.suffix in (".html", ".css", ".js"))
@@ -88,9 +89,10 @@ def test_only_pages_are_sent(start: Start, path: str) -> None:
 
 
 def test_every_kind_of_problem_is_explained(start: Start) -> None:
-    """The type of a problem leads to its explanation on the docs page."""
+    """The type of a problem leads to its explanation on the docs page, and every explained kind is there."""
     url = start().url
     docs = Parts(httpx.get(f"{url}/docs").text)
+    assert set(docs.ids) >= EXPLAINED
     for answer in (
         httpx.post(f"{url}/predict", json={"text": "a"}),
         httpx.get(f"{url}/nowhere"),

@@ -25,6 +25,7 @@ EXIT_NO = 3
 # the help answers at once; a test holds these lines against the commands' own.
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("tiltyard.cli.init:init", "Write a commented tiltyard.toml for a data file."),
+    "validate": ("tiltyard.cli.validate:validate", "Check the data against the project's limits, and write a report."),
     "train": ("tiltyard.cli.train:train", "Train a version, register it, and promote it if asked."),
     "model-info": ("tiltyard.cli.versions:model_info", "Show the champion, or another version."),
     "list-versions": ("tiltyard.cli.versions:list_versions", "List all versions with their aliases and metrics."),

@@ -13,7 +13,7 @@ from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.cli.progress import ConsoleRunner
-from tiltyard.pipeline import TrainingOutcome
+from tiltyard.pipeline import TrainingOutcome, TrainingRequest
 from tiltyard.pipeline import train as run_training
 from tiltyard.project import load_project
 
@@ -24,8 +24,11 @@ HEADLINE = ("accuracy", "f1", "precision", "recall")
 @project_option
 @click.option("--champion", is_flag=True, help="Let the version challenge the champion; it is promoted if it wins.")
 @click.option("--candidate", "candidates", multiple=True, help="Recipe to train instead of the project's; repeatable.")
+@click.option("--accept-data", is_flag=True, help="Train even where the data breaks the limits of the project.")
 @json_option
-def train(project_path: Path | None, champion: bool, candidates: tuple[str, ...], as_json: bool) -> int:
+def train(
+    project_path: Path | None, champion: bool, candidates: tuple[str, ...], accept_data: bool, as_json: bool
+) -> int:
     """Train a version, register it, and promote it if asked.
 
     Exit code 3 when --champion was asked for and the version was not promoted.
@@ -41,8 +44,7 @@ def train(project_path: Path | None, champion: bool, candidates: tuple[str, ...]
             wiring.tracker(project, settings),
             wiring.stage(settings, ledger),
             ConsoleRunner(watched),
-            promote=champion,
-            candidates=candidates,
+            TrainingRequest(promote=champion, candidates=candidates, accept_data=accept_data),
         )
     if as_json:
         print_json(outcome.to_dict())

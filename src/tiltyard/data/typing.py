@@ -43,7 +43,7 @@ MOST_CATEGORIES = 100
 
 _TRUE = ("True", "TRUE", "true")
 _FALSE = ("False", "FALSE", "false")
-_BOOLEANS = {**dict.fromkeys((*_TRUE, "1"), 1.0), **dict.fromkeys((*_FALSE, "0"), 0.0)}
+_BOOLEANS = {**dict.fromkeys((*_TRUE, "1", "1.0"), 1.0), **dict.fromkeys((*_FALSE, "0", "0.0"), 0.0)}
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?)", re.ASCII | re.IGNORECASE)
 _CODE = re.compile(r"[+-]?0\d")
 
@@ -163,16 +163,16 @@ def _words(column: pd.Series) -> _Words:
         # Apart before they are compared: to Python, True equals 1.
         cells = cells.map(_written, na_action="ignore")
     codes, values = pd.factorize(cells, use_na_sentinel=True)
-    written = [_written(value) for value in values]
+    # A gap makes whole numbers fractions: in a column of numbers, 1.0 is written 1.
+    numbers = pd.api.types.is_float_dtype(values.dtype)
+    written = [_written(int(value) if numbers and float(value).is_integer() else value) for value in values]
     distinct = {word: place for place, word in enumerate(dict.fromkeys(w for w in written if w not in GAP_WORDS))}
     places = np.array([*(distinct.get(word, -1) for word in written), -1], dtype=np.intp)
     return _Words(places[codes], list(distinct))
 
 
 def _written(value: object) -> str:
-    """A cell as text without outer white space; ``1.0`` is ``1``, for a gap makes whole numbers fractions."""
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
+    """A cell as text, without outer white space."""
     word = str(value).strip()
     # Half a surrogate pair has no place in UTF-8, and so none in a stored category.
     return word if word.isascii() else word.encode("utf-8", "replace").decode("utf-8")

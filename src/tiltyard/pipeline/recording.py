@@ -15,6 +15,7 @@ from tiltyard.data import Dataset, Split
 from tiltyard.data.content import content_keys
 from tiltyard.evaluation import Evaluation, plot_confusion_matrix, plot_per_class, plot_reliability
 from tiltyard.pipeline.steps import Answers, TrainedModel, Trial
+from tiltyard.pipeline.validation import Validation
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker, Samples, VersionCard, write_package
 
@@ -36,15 +37,24 @@ class Recorded:
 
 
 def record_run(
-    tracker: ExperimentTracker, project: Project, trial: Trial, *, trusted_types: tuple[str, ...] = ()
+    tracker: ExperimentTracker,
+    project: Project,
+    trial: Trial,
+    validation: Validation,
+    *,
+    trusted_types: tuple[str, ...] = (),
 ) -> Recorded:
-    """Log parameters, data, metrics, plots and the packaged model as one MLflow run."""
+    """Log parameters, data and what was found in it, metrics, plots and the packaged model as one MLflow run."""
     split, model, answers, evaluation = trial.split, trial.model, trial.answers, trial.evaluation
     with tracker.start_run(run_name=model.candidate.name) as run:
         tracker.log_params(run_params(project, split, model))
         tracker.log_dataset(split.train, "training")
         tracker.log_dataset(split.test, "evaluation")
-        tracker.log_metrics(run_metrics(evaluation, model))
+        tracker.log_metrics({**run_metrics(evaluation, model), "data_quality_score": validation.data.quality_score})
+        tracker.log_dict(
+            {"data": validation.data.to_dict(), "split": validation.split.to_dict()}, "validation/findings.json"
+        )
+        tracker.log_text(validation.html(), "validation/report.html")
         tracker.log_dict(evaluation.to_dict(), "metrics.json")
         tracker.log_dict(
             {"classes": list(evaluation.classes), "matrix": [list(row) for row in evaluation.confusion]},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +14,7 @@ from tiltyard.pipeline.promotion import Promotion, Stage, challenge
 from tiltyard.pipeline.recording import Recorded, record_run
 from tiltyard.pipeline.runner import Runner
 from tiltyard.pipeline.steps import Trial, evaluate_model, train_model
+from tiltyard.pipeline.validation import validate_data
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker, VersionInfo
 
@@ -52,32 +52,49 @@ class TrainingOutcome:
         }
 
 
+@dataclass(frozen=True)
+class TrainingRequest:
+    """How a training is meant.
+
+    Attributes:
+        promote: whether the version shall try to become champion.
+        candidates: recipes to try instead of the project's; none means the project's.
+        accept_data: train even where the data breaks the limits of the project; findings are recorded either way.
+    """
+
+    promote: bool = False
+    candidates: tuple[str, ...] = ()
+    accept_data: bool = False
+
+
 def train(
     project: Project,
     tracker: ExperimentTracker,
     stage: Stage,
     runner: Runner,
-    *,
-    promote: bool = False,
-    candidates: Sequence[str] | None = None,
+    request: TrainingRequest = TrainingRequest(),
 ) -> TrainingOutcome:
-    """Train, evaluate, record and register a version; let it challenge the champion if ``promote``.
+    """Train, evaluate, record and register a version, and let it challenge the champion if asked.
 
     Args:
         project: what to train.
         tracker: where the run is recorded.
         stage: where versions are registered and promoted, and decisions written down.
         runner: runs the steps and shows them.
-        promote: whether the version shall try to become champion.
-        candidates: recipes to try instead of the project's.
+        request: how the training is meant.
 
     Raises:
         TiltyardError: the data, the project or a service stands in the way; a run that had begun is marked failed.
     """
     metric = get_metric(project.training.metric)  # a misspelt metric is told before the work, not after
-    recipes = candidates_of(tuple(candidates or project.training.candidates), project.task)
+    recipes = candidates_of(request.candidates or project.training.candidates, project.task)
     dataset = runner.run("load-data", lambda: load_dataset(project), _describe_data)
     split = runner.run("split-data", lambda: split_dataset(dataset, project.split, project.data.time), _describe_split)
+    validation = runner.run(
+        "validate-data", lambda: validate_data(dataset, split, project), lambda found: found.summary
+    )
+    if not request.accept_data:
+        validation.refuse()
     model = runner.run(
         "train-model",
         lambda: train_model(recipes, split.train, project, runner.say),
@@ -90,7 +107,7 @@ def train(
     )
     recorded = runner.run(
         "log-mlflow",
-        lambda: record_run(tracker, project, trial, trusted_types=stage.trusted_types),
+        lambda: record_run(tracker, project, trial, validation, trusted_types=stage.trusted_types),
         lambda run: f"run {run.run_id}",
     )
     info = runner.run(
@@ -99,7 +116,7 @@ def train(
         lambda version: f"{version.name} version {version.version}",
     )
     promotion = None
-    if promote:
+    if request.promote:
         promotion = runner.run(
             "promote-model",
             lambda: challenge(stage, project, info, trial.answers, split.test),

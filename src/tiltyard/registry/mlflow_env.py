@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 DEFAULTS = {
     # Nothing phones home.
@@ -26,10 +27,10 @@ def prepare() -> None:
         os.environ.setdefault(name, value)
 
 
-def import_models() -> None:
-    """Import what saves models, without the warnings that MLflow gives of its own type hints."""
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Let MLflow be imported and work without the warnings that it gives of its own code."""
     prepare()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        importlib.import_module("mlflow.pyfunc.loaders")
-        importlib.import_module("mlflow.sklearn")
+        warnings.filterwarnings("ignore", module=r"mlflow\.")
+        yield

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import ArtifactError, UsageError
 from tiltyard.registry.manifest import FOLDER, MANIFEST, TRAINING_KEYS, Manifest, VersionCard, digests, read_manifest
-from tiltyard.registry.mlflow_env import import_models
+from tiltyard.registry.mlflow_env import quietly
 from tiltyard.registry.skops_file import foreign_types, read_model, write_model
 from tiltyard.registry.trust import trusted
 
@@ -114,13 +114,12 @@ def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trus
     MLflow writes all but the model itself, for which it gets a stand-in: it would write a vocabulary of 100,000 terms
     for minutes, and read it back.
     """
-    import_models()
-    import mlflow.sklearn  # noqa: PLC0415
-    from mlflow.models import Model  # noqa: PLC0415
-    from sklearn.dummy import DummyClassifier  # noqa: PLC0415
-
     model_file = folder / MODEL_FILE
-    with tempfile.TemporaryDirectory(prefix="tiltyard-") as elsewhere:
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as elsewhere, quietly():
+        import mlflow.sklearn  # noqa: PLC0415
+        from mlflow.models import Model  # noqa: PLC0415
+        from sklearn.dummy import DummyClassifier  # noqa: PLC0415
+
         written = Path(elsewhere) / MODEL_FILE
         write_model(pipeline, written)
         needed = _needed_types(written, trusted(trusted_types))
@@ -135,9 +134,9 @@ def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trus
             metadata={"tiltyard": {"task": card.task, "candidate": card.candidate, "classes": list(card.classes)}},
         )
         shutil.move(written, model_file)
-    described = Model.load(str(folder))
-    described.model_size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    described.save(str(folder / "MLmodel"))
+        described = Model.load(str(folder))
+        described.model_size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        described.save(str(folder / "MLmodel"))
 
 
 def _needed_types(file: Path, allowed: frozenset[str]) -> list[str]:

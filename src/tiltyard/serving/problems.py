@@ -23,6 +23,27 @@ from tiltyard.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 
+# The codes that /docs explains; a problem of another code has no type of its own (RFC 9457, section 4.2.1).
+EXPLAINED = frozenset(
+    {
+        "artifact.refused",
+        "champion.missing",
+        "http.method-not-allowed",
+        "http.not-found",
+        "input.invalid",
+        "internal",
+        "ledger.unavailable",
+        "model.loading",
+        "queue.full",
+        "registry.unavailable",
+        "request.malformed",
+        "request.media-type",
+        "request.too-large",
+        "request.too-many",
+        "server.closing",
+    }
+)
+
 # The first class that fits decides.
 STATUS: tuple[tuple[type[TiltyardError], int], ...] = (
     (InputError, 422),
@@ -70,7 +91,7 @@ def problem(
 ) -> Response:
     """A problem document: type, title, status, detail, code, next_step, and errors where fields are wrong."""
     content: dict[str, Any] = {
-        "type": f"/docs#{code}",
+        "type": _type(code),
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
@@ -98,6 +119,11 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(TiltyardError, _on_known)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(Exception, _on_unknown)
+
+
+def _type(code: str) -> str:
+    anchor = "artifact.refused" if code.startswith("artifact.") else code
+    return f"/docs#{anchor}" if anchor in EXPLAINED else "about:blank"
 
 
 async def _on_known(_request: Request, error: Exception) -> Response:

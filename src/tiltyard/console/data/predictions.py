@@ -32,18 +32,21 @@ class Window:
         title: for people.
         span: how long; None for everything there is.
         step: width of its bins; None where that follows from what there is.
+        patience: a long window costs more to count, and changes less, than a short one: it is drawn anew at most so
+            often. None for whenever there is a new answer.
     """
 
     title: str
     span: timedelta | None = None
     step: timedelta | None = None
+    patience: timedelta | None = None
 
 
 WINDOWS: Mapping[str, Window] = {
     "hour": Window("Last hour", timedelta(hours=1), timedelta(minutes=1)),
     "day": Window("Last 24 hours", timedelta(days=1), timedelta(minutes=30)),
-    "week": Window("Last 7 days", timedelta(days=7), timedelta(hours=3)),
-    "all": Window("All time"),
+    "week": Window("Last 7 days", timedelta(days=7), timedelta(hours=3), patience=timedelta(minutes=1)),
+    "all": Window("All time", patience=timedelta(minutes=1)),
 }
 
 
@@ -122,9 +125,13 @@ def predictions_view(ledger: Ledger, query: PredictionQuery) -> PredictionsView:
 def predictions_stamp(ledger: Ledger, query: PredictionQuery) -> str:
     """A text that changes when the view would: cheap to ask every second, whatever the ledger holds."""
     newest = _edge(ledger, query.model, newest=True)
+    if newest is None:
+        return f"none {query.window}"
     window = WINDOWS[query.window]
+    if window.patience is not None:
+        return f"{query.window} {_floor(query.now, window.patience)} {query.search}"
     end = _end(query.now, window.step) if window.step else None
-    return f"{newest.id if newest else '-'} {query.window} {end} {query.search}"
+    return f"{newest.id} {query.window} {end} {query.search}"
 
 
 def input_text(prediction: Prediction, longest: int = 300) -> str:

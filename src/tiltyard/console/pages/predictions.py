@@ -31,7 +31,7 @@ def predictions_page(sources: Sources) -> Page:
 
     def query(window: str | None, search: str | None) -> PredictionQuery:
         known = window if window is not None and window in WINDOWS else "day"
-        return PredictionQuery(sources.project.model_name, known, sources.now(), (search or "").strip())
+        return PredictionQuery(sources.project.model_name, known, sources.now(), str(search or "").strip())
 
     def fill(window: str | None, search: str | None) -> Slots | Instead:
         asked = query(window, search)

@@ -8,8 +8,8 @@ import numpy as np
 
 from tiltyard.data.findings import Finding, could_not_judge
 from tiltyard.data.validation.columns import Table
-from tiltyard.data.validation.limits import ValidationSection
 from tiltyard.data.validation.wording import agree, counted, excerpt, listed, percent
+from tiltyard.project import ValidationSection
 
 _LEAST_ROWS = 10
 _IMBALANCED = 3.0

@@ -11,8 +11,8 @@ import pandas as pd
 from tiltyard.data.content import Hashes
 from tiltyard.data.findings import Finding, could_not_judge
 from tiltyard.data.validation.columns import Column, Mask, Table
-from tiltyard.data.validation.limits import ValidationSection
 from tiltyard.data.validation.wording import agree, counted, named, named_rows, percent, rows_where
+from tiltyard.project import ValidationSection
 
 # Where chance alone makes this share of rows repeat, repeats say nothing.
 _COARSE = 0.05

@@ -9,13 +9,13 @@ from tiltyard.data.findings import SEVERITIES, Finding, by_severity
 from tiltyard.data.validation.classes import judge_classes
 from tiltyard.data.validation.duplicates import judge_duplicates
 from tiltyard.data.validation.leakage import judge_leakage
-from tiltyard.data.validation.limits import ValidationSection
 from tiltyard.data.validation.missing import judge_missing
 from tiltyard.data.validation.outliers import judge_outliers
 from tiltyard.data.validation.schema import judge_schema
 from tiltyard.data.validation.text_findings import judge_texts
 from tiltyard.data.validation.type_findings import judge_types
 from tiltyard.data.validation.wording import counted
+from tiltyard.project import ValidationSection
 
 
 def judge(sections: Mapping[str, Any], rows: int, limits: ValidationSection) -> tuple[Finding, ...]:

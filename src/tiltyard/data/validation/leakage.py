@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from tiltyard.data.findings import Finding, could_not_judge
 from tiltyard.data.validation.columns import Column, Mask, Table
-from tiltyard.data.validation.limits import ValidationSection
 from tiltyard.data.validation.wording import excerpt, percent
+from tiltyard.project import ValidationSection
 
 TELL = 0.9
 _LEAST_ROWS = 50

@@ -8,8 +8,8 @@ import numpy as np
 
 from tiltyard.data.findings import Finding
 from tiltyard.data.validation.columns import Column, Table
-from tiltyard.data.validation.limits import ValidationSection
 from tiltyard.data.validation.wording import agree, counted, named_rows, percent, rows_where
+from tiltyard.project import ValidationSection
 
 _TELL = 0.05
 _WARN = 0.2

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from tiltyard.data.findings import Finding, could_not_judge
 from tiltyard.data.validation.columns import Column, Table
-from tiltyard.data.validation.limits import ValidationSection
 from tiltyard.data.validation.wording import agree, counted, figure, named, named_rows, percent, rows_where
+from tiltyard.project import ValidationSection
 
 Z_LIMIT = 3.5
 FENCES = 3.0

@@ -9,9 +9,9 @@ from typing import Any
 
 from tiltyard.data.findings import Finding, by_severity, json_ready
 from tiltyard.data.validation.judging import acceptable, judge
-from tiltyard.data.validation.limits import ValidationSection
 from tiltyard.data.validation.score import quality_score, score_parts
 from tiltyard.data.validation.split_findings import judge_split
+from tiltyard.project import ValidationSection
 
 
 @dataclass(frozen=True, eq=False)

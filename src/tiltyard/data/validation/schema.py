@@ -5,33 +5,20 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from tiltyard.data.findings import Finding
 from tiltyard.data.validation.columns import Column, Roles, Table, read_table
 from tiltyard.data.validation.wording import agree, counted, figure, listed, named, named_rows, percent, rows_where
 from tiltyard.errors import UsageError
-from tiltyard.project import Section
-
-ColumnType = Literal["number", "integer", "boolean", "category", "text", "time"]
+from tiltyard.project import ColumnSchema, ColumnType
 
 _MOST_VALUES = 100
 _NEAR = 0.6
-
-
-class ColumnSchema(Section):
-    """What one column must hold."""
-
-    type: ColumnType = Field(description="What its values are.")
-    required: bool = Field(default=True, description="Whether the column must be there.")
-    missing: bool = Field(default=True, description="Whether cells may be missing.")
-    values: tuple[str, ...] | None = Field(default=None, description="The categories that are known.")
-    minimum: float | None = Field(default=None, description="Smallest number.")
-    maximum: float | None = Field(default=None, description="Largest number.")
 
 
 Schema = Mapping[str, ColumnSchema]

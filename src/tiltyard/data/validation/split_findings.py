@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiltyard.data.findings import Finding, could_not_judge
-from tiltyard.data.validation.limits import ValidationSection
 from tiltyard.data.validation.wording import agree, counted, listed, named, named_rows, percent
+from tiltyard.project import ValidationSection
 
 _LEAST_TEST = 30
 _LEAST_PER_LABEL = 5

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiltyard.data.findings import Finding, Severity
-from tiltyard.data.validation.limits import ValidationSection
 from tiltyard.data.validation.wording import agree, counted, named_rows, percent
+from tiltyard.project import ValidationSection
 
 _NOTICED = 0.001
 

@@ -13,7 +13,6 @@ from tiltyard.data.validation.columns import Roles, Table, read_table
 from tiltyard.data.validation.distributions import measure_distributions
 from tiltyard.data.validation.duplicates import measure_duplicates
 from tiltyard.data.validation.leakage import measure_leakage
-from tiltyard.data.validation.limits import ValidationSection
 from tiltyard.data.validation.missing import measure_missing
 from tiltyard.data.validation.outliers import measure_outliers
 from tiltyard.data.validation.results import SplitReport, ValidationReport
@@ -22,7 +21,7 @@ from tiltyard.data.validation.split_checks import as_frame, as_labels, measure_s
 from tiltyard.data.validation.text_checks import LONGEST, measure_texts
 from tiltyard.data.validation.value_checks import measure_types
 from tiltyard.errors import NotFoundError, UsageError, nearest
-from tiltyard.project import Project
+from tiltyard.project import Project, ValidationSection
 
 
 class DataValidator:
@@ -35,7 +34,7 @@ class DataValidator:
 
     def __init__(self, project: Project | None = None, limits: ValidationSection | None = None) -> None:
         self._project = project
-        self._limits = limits or getattr(project, "validation", None) or ValidationSection()
+        self._limits = limits or (project.validation if project else ValidationSection())
         self._reports: dict[str, ValidationReport] = {}
 
     def validate_dataset(
@@ -67,7 +66,12 @@ class DataValidator:
         roles = self._roles(df, label, text)
         # Numbers near the largest float overflow in a sum, which then says infinite; that is all there is to say.
         with np.errstate(over="ignore", invalid="ignore"):
-            sections = _measured(read_table(df, name, roles), roles, as_schema(schema or {}), self._longest())
+            sections = _measured(
+                read_table(df, name, roles),
+                roles,
+                as_schema(schema or (self._project.columns if self._project else {})),
+                self._longest(),
+            )
         report = ValidationReport(name=name, rows=len(df), sections=sections, limits=self._limits)
         self._reports[name] = report
         return report

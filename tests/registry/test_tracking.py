@@ -1,0 +1,203 @@
+"""Runs are written where they belong, whatever happens in them."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from mlflow.tracking import MlflowClient
+
+from tests.registry.fitted import fitted
+from tiltyard.data import Dataset
+from tiltyard.errors import UnavailableError, UsageError
+from tiltyard.registry import ExperimentTracker, ModelRegistry
+from tiltyard.testing.registry import write_example_package
+
+
+@pytest.fixture
+def tracker(tracking_uri: str, tmp_path: Path) -> ExperimentTracker:
+    return ExperimentTracker("films", tracking_uri=tracking_uri, artifact_location=(tmp_path / "artifacts").as_uri())
+
+
+@pytest.fixture
+def client(tracking_uri: str) -> Any:
+    return MlflowClient(tracking_uri=tracking_uri)
+
+
+def artifacts(client: Any, run_id: str, folder: str = "") -> set[str]:
+    found = client.list_artifacts(run_id, folder)
+    return {one.path for one in found if not one.is_dir}.union(
+        *(artifacts(client, run_id, one.path) for one in found if one.is_dir)
+    )
+
+
+def test_run(tracker: ExperimentTracker, client: Any) -> None:
+    """What is logged within a run is in MLflow: name, tags, parameters as text, metrics to the last bit."""
+    with tracker.start_run("baseline", tags={"team": "blue"}) as run:
+        tracker.log_params({"C": 10.0, "ngram": (1, 2), "none": None})
+        tracker.log_metrics({"accuracy": 1 / 3, "très bon.f1": 0.5})
+    found = client.get_run(run.run_id)
+    assert found.info.run_name == "baseline"
+    assert found.info.status == "FINISHED"
+    assert found.data.tags["team"] == "blue"
+    assert found.data.params == {"C": "10.0", "ngram": "(1, 2)", "none": "None"}
+    assert found.data.metrics["accuracy"] == 1 / 3
+    assert 0.5 in found.data.metrics.values()
+
+
+def test_files(tracker: ExperimentTracker, client: Any) -> None:
+    """Dictionaries, texts, figures and confusion matrices become files of the run."""
+    with tracker.start_run() as run:
+        tracker.log_dict({"a": 1}, "metrics.json")
+        tracker.log_text("one", "notes/one.txt")
+        tracker.log_figure(Figure(), "plots/empty.png")
+        tracker.log_confusion_matrix(["yes", "no", "no"], ["yes", "yes", "no"])
+    assert artifacts(client, run.run_id) == {
+        "metrics.json",
+        "notes/one.txt",
+        "plots/empty.png",
+        "confusion_matrix.json",
+        "plots/confusion_matrix.png",
+    }
+    matrix = Path(client.download_artifacts(run.run_id, "confusion_matrix.json"))
+    assert json.loads(matrix.read_text()) == {"classes": ["no", "yes"], "matrix": [[1, 1], [0, 1]]}
+
+
+def test_dataset(tracker: ExperimentTracker, client: Any) -> None:
+    """A dataset is an input of the run, with its fingerprint as the digest."""
+    texts = pd.Series(["one", "two"])
+    dataset = Dataset(
+        name="films",
+        task="text-classification",
+        inputs=texts,
+        labels=pd.Series(["a", "b"]),
+        frame=pd.DataFrame({"text": texts}),
+        source="reviews.csv",
+        row_digests=np.array([1, 2], dtype=np.uint64),
+    )
+    with tracker.start_run() as run:
+        tracker.log_dataset(dataset, "training")
+    (logged,) = client.get_run(run.run_id).inputs.dataset_inputs
+    assert logged.dataset.digest == dataset.fingerprint
+    assert [(tag.key, tag.value) for tag in logged.tags] == [("mlflow.data.context", "training")]
+
+
+def test_failed_run(tracker: ExperimentTracker, client: Any) -> None:
+    """A run whose block raises is failed, says why, and lets the error go on."""
+    with pytest.raises(ZeroDivisionError), tracker.start_run() as run:
+        _ = 1 / 0
+    found = client.get_run(run.run_id)
+    assert found.info.status == "FAILED"
+    assert found.data.tags["tiltyard.error"] == "ZeroDivisionError: division by zero"
+
+
+def test_interrupted_run(tracker: ExperimentTracker, client: Any) -> None:
+    """So is a run that was interrupted from the keyboard."""
+    with pytest.raises(KeyboardInterrupt), tracker.start_run() as run:
+        raise KeyboardInterrupt
+    assert client.get_run(run.run_id).info.status == "FAILED"
+
+
+def test_outside_a_run(tracker: ExperimentTracker) -> None:
+    """Nothing can be logged outside a run, also not after one that failed."""
+    with pytest.raises(ZeroDivisionError), tracker.start_run():
+        _ = 1 / 0
+    with pytest.raises(UsageError, match="no run"):
+        tracker.log_metrics({"accuracy": 1.0})
+
+
+def test_nested_runs(tracker: ExperimentTracker, client: Any) -> None:
+    """A run within a run takes what is logged until it ends; then the outer one does again."""
+    with tracker.start_run("outer") as outer:
+        with tracker.start_run("inner") as inner:
+            tracker.log_params({"which": "inner"})
+        tracker.log_params({"which": "outer"})
+    assert client.get_run(inner.run_id).data.params == {"which": "inner"}
+    assert client.get_run(outer.run_id).data.params == {"which": "outer"}
+
+
+def test_threads(tracker: ExperimentTracker, client: Any) -> None:
+    """Each thread has a run of its own."""
+    both_run = Barrier(2)
+
+    def work(name: str) -> str:
+        with tracker.start_run(name) as run:
+            both_run.wait(20)
+            tracker.log_params({"name": name})
+            both_run.wait(20)
+        return run.run_id
+
+    with ThreadPoolExecutor(2) as pool:
+        ids = list(pool.map(work, ["one", "two"]))
+    assert [client.get_run(run_id).data.params for run_id in ids] == [{"name": "one"}, {"name": "two"}]
+
+
+def test_no_state_of_the_process(tracker: ExperimentTracker, tmp_path: Path) -> None:
+    """Tracking leaves MLflow's process-wide URI and run alone."""
+    before = mlflow.get_tracking_uri()
+    with tracker.start_run():
+        assert mlflow.active_run() is None
+    assert mlflow.get_tracking_uri() == before
+
+
+@pytest.mark.parametrize("uri", ["models", "runs"])
+@pytest.mark.parametrize("name", ["naive Bayes", "random forest"])
+def test_logged_model_to_production(
+    tracker: ExperimentTracker, tracking_uri: str, tmp_path: Path, name: str, uri: str
+) -> None:
+    """A model that was logged is registered by either of its addresses, promoted, and loaded as it was."""
+    given = fitted(name)
+    with tracker.start_run() as run:
+        logged = tracker.log_model(given.model, "model")
+    registry = ModelRegistry(tracking_uri=tracking_uri)
+    info = registry.register_model(logged if uri == "models" else f"runs:/{run.run_id}/model", "films")
+    assert info.run_id == run.run_id
+    registry.promote_model("films", info.version, "Production")
+    loaded = registry.load_model("films", stage="Production")
+    assert np.array_equal(loaded.predict_proba(given.inputs), given.model.predict_proba(given.inputs))
+
+
+def test_logged_model_is_an_output_of_the_run(tracker: ExperimentTracker, client: Any, tmp_path: Path) -> None:
+    """MLflow shows a logged model with the run that made it."""
+    write_example_package(tmp_path / "package")
+    with tracker.start_run() as run:
+        uri = tracker.log_package(tmp_path / "package", "model")
+    found = client.get_run(run.run_id)
+    assert [output.model_id for output in found.outputs.model_outputs] == [uri.removeprefix("models:/")]
+    assert client.get_logged_model(uri.removeprefix("models:/")).status == "READY"
+
+
+def test_unfitted_model(tracker: ExperimentTracker) -> None:
+    """What is no fitted classifier is refused by its name."""
+    from sklearn.linear_model import LogisticRegression
+
+    with pytest.raises(UsageError, match="LogisticRegression"), tracker.start_run():
+        tracker.log_model(LogisticRegression())
+
+
+def test_runs_as_frames(tracker: ExperimentTracker) -> None:
+    """Runs can be searched and compared as data frames."""
+    ids = []
+    for value in (0.1, 0.9):
+        with tracker.start_run() as run:
+            tracker.log_params({"C": value})
+            tracker.log_metrics({"accuracy": value})
+        ids.append(run.run_id)
+    found = tracker.search_runs("metrics.accuracy > 0.5")
+    assert found["run_id"].tolist() == [ids[1]]
+    assert tracker.compare_runs(ids).loc["metrics.accuracy"].tolist() == [0.1, 0.9]
+
+
+def test_server_away() -> None:
+    """A tracking server that is away is told as such, with its address."""
+    tracker = ExperimentTracker("films", tracking_uri="http://127.0.0.1:9")
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:9"), tracker.start_run():
+        pass
