@@ -19,7 +19,6 @@ others. It needs nothing but Python, whose `random.Random.random` gives the same
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 from pathlib import Path
 from random import Random
@@ -76,13 +75,9 @@ def make_rows(rows: int, seed: int) -> list[dict[str, str]]:
     return made[:rows]
 
 
-def write(rows: list[dict[str, str]], file: Path) -> None:
-    """Write rows as CSV (UTF-8, one line feed a row)."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def as_csv(rows: list[dict[str, str]]) -> str:
+    """Rows as comma-separated values below their column names; one line feed a row."""
+    return "".join(",".join(cells) + "\n" for cells in (COLUMNS, *([row[name] for name in COLUMNS] for row in rows)))
 
 
 def _answers(random: Random) -> dict[str, str]:
@@ -109,7 +104,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--out", type=Path, default=FILE)
     options = parser.parse_args()
-    write(make_rows(options.rows, options.seed), options.out)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(as_csv(make_rows(options.rows, options.seed)), encoding="utf-8", newline="\n")
     print(f"{options.rows} rows in {options.out}")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from tiltyard.models.preprocessing import (
 BOTH = pytest.mark.parametrize("build", [linear_preprocessor, tree_preprocessor])
 
 
-def words(**columns: Sequence[str | None]) -> pd.DataFrame:
+def words(**columns: list[Any]) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(values, dtype="str") for name, values in columns.items()})
 
 

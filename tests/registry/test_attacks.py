@@ -115,9 +115,9 @@ def test_partial_of_a_foreign_function(tmp_path: Path) -> None:
 def test_archive_that_unpacks_to_far_more(tmp_path: Path) -> None:
     """An archive that would unpack to far more than it takes on the disk is refused without being unpacked."""
     with zipfile.ZipFile(tmp_path / "m.skops", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("zeros.npy", bytes(200 * 1024**2))
+        archive.writestr("zeros.npy", bytes(60_000_000))
         archive.writestr(SCHEMA, "{}")
-    with pytest.raises(ArtifactError, match="would unpack to 210 MB") as refusal:
+    with pytest.raises(ArtifactError, match="would unpack to 60 MB") as refusal:
         read_model(tmp_path / "m.skops")
     assert refusal.value.code == "artifact.too-large"
 
@@ -140,13 +140,13 @@ def test_missing_array(tmp_path: Path) -> None:
         read_model(tmp_path / "m.skops")
 
 
-@pytest.mark.parametrize("field", ["left_child", "right_child", "feature"])
-@pytest.mark.parametrize("number", [10**6, -7, 0])
+@pytest.mark.parametrize(
+    ("field", "number"),
+    [(field, number) for field in ("left_child", "right_child", "feature") for number in (10**6, -7, 0)][:-1],
+)
 @pytest.mark.parametrize("name", ["random forest", "extra trees", "gradient boosting"])
 def test_tree_that_points_outside_itself(name: str, field: str, number: int, tmp_path: Path) -> None:
     """A forest that would send scikit-learn out of its arrays, or in circles, is refused."""
-    if (field, number) == ("feature", 0):
-        pytest.skip("the first column is a sound one")
     tree = copied(fitted(name).model, tmp_path)
     owner = tree[-1].estimators_[0] if name != "gradient boosting" else tree[-1].estimators_[0, 0]
     state = owner.tree_.__getstate__()

@@ -193,7 +193,7 @@ def test_runs_as_frames(tracker: ExperimentTracker) -> None:
         ids.append(run.run_id)
     found = tracker.search_runs("metrics.accuracy > 0.5")
     assert found["run_id"].tolist() == [ids[1]]
-    assert tracker.compare_runs(ids).loc["metrics.accuracy"].tolist() == [0.1, 0.9]
+    assert tracker.compare_runs(ids).loc[["metrics.accuracy"], ids].to_numpy().tolist() == [[0.1, 0.9]]
 
 
 def test_server_away() -> None:

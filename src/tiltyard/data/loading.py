@@ -8,6 +8,7 @@ import pandas as pd
 from tiltyard.data.content import row_digests
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.sources import read_source
+from tiltyard.data.typing import infer_schema
 from tiltyard.errors import DataError, nearest
 from tiltyard.project import DataSection, Project
 
@@ -97,7 +98,7 @@ def _features(frame: pd.DataFrame, section: DataSection) -> pd.DataFrame:
     if section.features is not None:
         for name in section.features:
             _column(frame, name, "data.features")
-        return frame[list(section.features)]
+        return _typed(frame[list(section.features)])
     for name in section.ignore:
         _column(frame, name, "data.ignore")
     left_out = {section.label, section.time, *section.ignore}
@@ -108,7 +109,12 @@ def _features(frame: pd.DataFrame, section: DataSection) -> pd.DataFrame:
             next_step="Name feature columns in data.features.",
             code="data.no-features",
         )
-    return frame[names]
+    return _typed(frame[names])
+
+
+def _typed(features: pd.DataFrame) -> pd.DataFrame:
+    """The features in the dtypes of their kinds, the same whatever format they came in."""
+    return infer_schema(features).conform(features)
 
 
 def _refuse_gaps(gaps: pd.Series, column: str, meaning: str) -> None:

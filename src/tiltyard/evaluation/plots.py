@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BINS = 10
+MAX_INCHES = 12.0
 MAX_WRITTEN = 15  # more classes than this, and counts in the cells would be unreadable
 
 
@@ -20,7 +21,7 @@ def plot_confusion_matrix(evaluation: Evaluation) -> Figure:
     """Counts of predicted by true label; colours are shares of the true label."""
     counts = np.asarray(evaluation.confusion, dtype=float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = 3.0 + 0.5 * len(evaluation.classes)
+    size = min(3.0 + 0.5 * len(evaluation.classes), MAX_INCHES)
     figure = _figure(size + 1, size)
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -40,7 +41,7 @@ def plot_confusion_matrix(evaluation: Evaluation) -> Figure:
 
 def plot_per_class(evaluation: Evaluation) -> Figure:
     """Precision, recall and F1 of each class as bars."""
-    figure = _figure(3.0 + 0.9 * len(evaluation.classes), 4.0)
+    figure = _figure(min(3.0 + 0.9 * len(evaluation.classes), MAX_INCHES), 4.0)
     axes = figure.add_subplot()
     places = np.arange(len(evaluation.classes))
     for offset, name in enumerate(("precision", "recall", "f1")):

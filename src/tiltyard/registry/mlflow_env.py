@@ -15,6 +15,7 @@ DEFAULTS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     # A server that is away is noticed within seconds; waiting for it is the business of whoever called.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     # MLflow sets its own loggers up when it is imported; what concerns users reaches them as our errors.
     "MLFLOW_LOGGING_LEVEL": "ERROR",

@@ -1,0 +1,63 @@
+"""Pictures show the numbers of the evaluation."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from tiltyard.evaluation import evaluate, plot_confusion_matrix, plot_per_class, plot_reliability
+
+
+def drawn(figure: Figure) -> bytes:
+    """The figure as PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def texts(figure: Figure) -> set[str]:
+    return {text.get_text() for axes in figure.axes for text in axes.texts}
+
+
+def test_confusion_matrix() -> None:
+    """Every count is written into its cell, and the labels stand at the axes."""
+    found = evaluate(["a"] * 1200 + ["b"] * 3, ["a"] * 1200 + ["a", "b", "b"], None, ("a", "b"))
+    figure = plot_confusion_matrix(found)
+    assert texts(figure) == {"1,200", "0", "1", "2"}
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a", "b"]
+    assert drawn(figure).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("k", [2, 12, 40])
+def test_many_classes(k: int) -> None:
+    """Pictures of many classes can be drawn too; from some number on the counts are left out."""
+    names = [f"a rather long label {i}" for i in range(k)]
+    found = evaluate(names * 2, names * 2, None, tuple(names))
+    assert drawn(plot_per_class(found)).startswith(b"\x89PNG")
+    figure = plot_confusion_matrix(found)
+    assert bool(texts(figure)) == (k <= 15)
+    assert drawn(figure).startswith(b"\x89PNG")
+
+
+def test_reliability() -> None:
+    """A bin of answers stands where its mean confidence meets the share that was right."""
+    truth = np.array(["a"] * 3 + ["b"])
+    figure = plot_reliability(truth, np.tile([0.8, 0.2], (4, 1)), ("a", "b"))
+    curve = figure.axes[0].get_lines()[1].get_xydata()
+    assert np.asarray(curve).tolist() == [[pytest.approx(0.8), 0.75]]
+    assert drawn(figure).startswith(b"\x89PNG")
+
+
+def test_no_screen() -> None:
+    """Plots never open pyplot, which belongs to the process and to a screen."""
+    code = (
+        "import sys; from tiltyard.evaluation import *;"
+        "plot_per_class(evaluate(['a', 'b'], ['a', 'b'], None, ('a', 'b'))).savefig(sys.stdout.buffer);"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
