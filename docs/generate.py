@@ -20,7 +20,7 @@ def project_file() -> str:
     lines = [
         "# The project file",
         "",
-        "`tiltyard.toml`, or `[tool.tiltyard]` in `pyproject.toml`, describes one problem. `tiltyard init DATA` writes one.",
+        "`tiltyard.toml` (or `[tool.tiltyard]` in `pyproject.toml`) describes one problem; `tiltyard init` writes it.",
         "Unknown keys are refused, with the nearest known key. Locations and secrets are not here: they come from the",
         "environment, and `tiltyard doctor` tells them. This page is made from the code by `python docs/generate.py`.",
     ]

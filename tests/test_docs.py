@@ -20,7 +20,7 @@ def test_the_reference_of_the_project_file_is_up_to_date() -> None:
 
 def test_every_command_that_the_readme_names_exists() -> None:
     """A reader can type what the README shows."""
-    named = set(re.findall(r"`?tiltyard ([a-z-]+)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    named = set(re.findall(r"(?:^|`)tiltyard ([a-z-]+)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE))
     assert named
     assert named <= set(COMMANDS), named - set(COMMANDS)
 

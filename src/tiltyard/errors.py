@@ -20,9 +20,7 @@ class TiltyardError(Exception):
 
     code = "error"
 
-    def __init__(
-        self, message: str, *, next_step: str = "", code: str | None = None, **fields: object
-    ) -> None:
+    def __init__(self, message: str, *, next_step: str = "", code: str | None = None, **fields: object) -> None:
         super().__init__(message)
         self.message = message
         self.next_step = next_step

@@ -19,12 +19,8 @@ class Settings(BaseSettings):
         env_prefix="TILTYARD_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
     )
 
-    root: Path = Field(
-        default=Path(), description="Folder of the project file; relative locations start here."
-    )
-    home: Path | None = Field(
-        default=None, description="State folder; default: .tiltyard beside the project file."
-    )
+    root: Path = Field(default=Path(), description="Folder of the project file; relative locations start here.")
+    home: Path | None = Field(default=None, description="State folder; default: .tiltyard beside the project file.")
     ledger: str | None = Field(
         default=None,
         description="SQLAlchemy URL of the ledger; default: SQLite file ledger.db in the state folder.",
@@ -36,9 +32,7 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
     mlflow_registry_uri: str | None = Field(default=None, validation_alias="MLFLOW_REGISTRY_URI")
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
-    signing_key: SecretStr | None = Field(
-        default=None, description="Ed25519 private key that signs new versions."
-    )
+    signing_key: SecretStr | None = Field(default=None, description="Ed25519 private key that signs new versions.")
     trusted_types: tuple[str, ...] = Field(
         default=(),
         description="Python types that this host allows in a stored model, beyond scikit-learn's own.",

@@ -125,7 +125,7 @@ def test_json_rows_are_answered_like_the_frame_they_came_from(name: str) -> None
         {column: None if pd.isna(value) else value for column, value in zip(frame.columns, values, strict=True)}
         for values in frame.head(20).itertuples(index=False)
     ]
-    rows = json.loads(json.dumps(rows))
+    rows = json.loads(json.dumps(rows, default=lambda number: number.item()))
     expected = pipeline.predict_proba(frame.head(20))
     # Rows with gaps are scored one by one, which adds up in another order.
     np.testing.assert_allclose(scorer.score(rows).probabilities, expected, rtol=1e-12)

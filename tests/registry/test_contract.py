@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tiltyard.errors import UnavailableError
 from tiltyard.registry import ModelRegistry, Registry
-from tiltyard.testing.registry import MemoryRegistry
+from tiltyard.testing.registry import MemoryRegistry, write_example_package
 from tiltyard.testing.registry_contract import RegistryContract
 
 
@@ -19,3 +22,17 @@ class TestMlflowRegistry(RegistryContract):
     @pytest.fixture
     def registry(self, tracking_uri: str) -> Registry:
         return ModelRegistry(tracking_uri=tracking_uri)
+
+
+def test_memory_registry_away(tmp_path: Path) -> None:
+    """The fake can be away: then nothing is answered, but a copy that was fetched before is still there."""
+    registry = MemoryRegistry()
+    write_example_package(tmp_path / "model")
+    info = registry.register_model(str(tmp_path / "model"), "films")
+    folder = registry.fetch(info, tmp_path / "cache")
+    registry.away = True
+    assert registry.fetch(info, tmp_path / "cache") == folder
+    with pytest.raises(UnavailableError):
+        registry.champion("films")
+    with pytest.raises(UnavailableError):
+        registry.fetch(info, tmp_path / "other")

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.svm import LinearSVC
 
 from tests.scoring.conftest import COLUMNS, table
@@ -116,6 +118,23 @@ def test_bad_feature_is_named(table_scorer: SklearnScorer, bad: Row, field: str,
     assert says in problem.message
     assert "1" in caught.value.message
     assert field in caught.value.message
+
+
+def test_gap_widens_its_own_row_alone() -> None:
+    """A gap or a fraction in a column of whole numbers changes no dtype for the other rows of the batch."""
+    frame, labels = table()
+    as_words = FunctionTransformer(_as_words, feature_names_out="one-to-one")
+    steps = make_pipeline(as_words, OneHotEncoder(handle_unknown="ignore"), LogisticRegression(max_iter=500))
+    scorer = SklearnScorer(steps.fit(frame[["age"]], labels), "tabular-classification", {"age": "int64"})
+    known = int(frame["age"][0])
+    alone = scorer.score([{"age": known}]).probabilities
+    for other in (None, 40.5):
+        together = scorer.score([{"age": other}, {"age": known}]).probabilities
+        np.testing.assert_allclose(together[1:], alone, rtol=0, atol=1e-12)
+
+
+def _as_words(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.astype("str")
 
 
 def test_missing_column_is_named(table_scorer: SklearnScorer) -> None:

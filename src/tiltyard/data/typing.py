@@ -140,9 +140,10 @@ def infer_schema(frame: pd.DataFrame) -> TableSchema:
 
 def numeric_if_written_as_text(column: pd.Series) -> pd.Series:
     """A column of numbers written as text as float64 with its gaps missing; any other column as it is."""
-    if _kind(column) != "number" or pd.api.types.is_numeric_dtype(column.dtype):
+    kind, words = _kind(column)
+    if kind != "number" or words is None:
         return column
-    return pd.Series(_read_numbers(column)[0], index=column.index, name=column.name)
+    return pd.Series(_numbers_in(words)[0], index=column.index, name=column.name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +166,7 @@ def _words(column: pd.Series) -> _Words:
     codes, values = pd.factorize(cells, use_na_sentinel=True)
     # A gap makes whole numbers fractions: in a column of numbers, 1.0 is written 1.
     numbers = pd.api.types.is_float_dtype(values.dtype)
-    written = [_written(int(value) if numbers and float(value).is_integer() else value) for value in values]
+    written = [_written(int(value) if numbers and float(value).is_integer() else value) for value in values.tolist()]
     distinct = {word: place for place, word in enumerate(dict.fromkeys(w for w in written if w not in GAP_WORDS))}
     places = np.array([*(distinct.get(word, -1) for word in written), -1], dtype=np.intp)
     return _Words(places[codes], list(distinct))
@@ -178,17 +179,20 @@ def _written(value: object) -> str:
     return word if word.isascii() else word.encode("utf-8", "replace").decode("utf-8")
 
 
-def _kind(column: pd.Series) -> Kind:
+def _kind(column: pd.Series) -> tuple[Kind, _Words | None]:
+    """The kind, and the words where it was told from them."""
     dtype = column.dtype
     if column.isna().all():
-        return "empty"
+        return "empty", None
+    if not isinstance(dtype, pd.CategoricalDtype):
+        if pd.api.types.is_bool_dtype(dtype):
+            return "boolean", None
+        if _is_numeric(dtype):
+            return "number", None
+    words = _words(column)
     if isinstance(dtype, pd.CategoricalDtype):
-        return "category" if _words(column).distinct else "empty"
-    if pd.api.types.is_bool_dtype(dtype):
-        return "boolean"
-    if _is_numeric(dtype):
-        return "number"
-    return _kind_of_words(_words(column).distinct)
+        return ("category" if words.distinct else "empty"), words
+    return _kind_of_words(words.distinct), words
 
 
 def _kind_of_words(words: list[str]) -> Kind:
@@ -207,19 +211,17 @@ def _is_numeric(dtype: Any) -> bool:
 
 
 def _inferred(name: str, column: pd.Series) -> TypedColumn:
-    kind = _kind(column)
+    kind, words = _kind(column)
     if kind == "number":
-        numbers, _ = _read_numbers(column)
+        numbers, _ = _read_numbers(column) if words is None else _numbers_in(words)
         finite = numbers[np.isfinite(numbers)]
         low, high = (float(finite.min()), float(finite.max())) if len(finite) else (None, None)
         return TypedColumn(name, kind, bool(np.isnan(numbers).any()), minimum=low, maximum=high)
-    if kind == "empty":
-        return TypedColumn(name, kind, nullable=True)
-    words = _words(column)
+    if words is None or kind == "empty":
+        return TypedColumn(name, kind, nullable=bool(column.isna().any()) or kind == "empty")
     few = kind == "category" and len(words.distinct) <= MOST_CATEGORIES
-    return TypedColumn(
-        name, kind, bool((words.codes < 0).any()), categories=tuple(sorted(words.distinct)) if few else None
-    )
+    categories = tuple(sorted(words.distinct)) if few else None
+    return TypedColumn(name, kind, bool((words.codes < 0).any()), categories=categories)
 
 
 def _conformed(column: pd.Series, to: TypedColumn) -> pd.Series:
@@ -244,9 +246,11 @@ def _read_numbers(column: pd.Series) -> tuple[NDArray[np.float64], NDArray[np.bo
     """n numbers, NaN where there is none, and n booleans: cells with a value that is no number."""
     if _is_numeric(column.dtype):
         return column.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(column), dtype=np.bool_)
-    words = _words(column)
-    read = [float(word) if _NUMBER.fullmatch(word) else math.nan for word in words.distinct]
-    return _spread_read(words, read)
+    return _numbers_in(_words(column))
+
+
+def _numbers_in(words: _Words) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    return _spread_read(words, [float(word) if _NUMBER.fullmatch(word) else math.nan for word in words.distinct])
 
 
 def _read_booleans(column: pd.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

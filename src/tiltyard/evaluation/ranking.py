@@ -65,9 +65,10 @@ def calibration_error(judged: Judged, weights: Weights | None = None) -> Values:
 
 def _class_roc_auc(score: Values, of_class: NDArray[np.bool_], weights: Weights) -> Values:
     inside, outside = _by_threshold(score, of_class, weights)
-    below = np.cumsum(outside, axis=1) - outside
     pairs = inside.sum(axis=1) * outside.sum(axis=1)
-    won = (inside * (below + outside / 2)).sum(axis=1)
+    below = np.cumsum(outside, axis=1)
+    below -= outside / 2
+    won = np.einsum("ij,ij->i", inside, below)
     return np.where(pairs > 0, share(won, pairs), np.nan)
 
 
@@ -84,9 +85,11 @@ def _by_threshold(score: Values, of_class: NDArray[np.bool_], weights: Weights) 
     """Weight of the rows of a class, and of the others, at each distinct score, ascending: two of (m, t)."""
     order = np.argsort(score, kind="stable")
     starts = np.unique(score[order], return_index=True)[1]
-    ordered = weights[:, order]
-    inside = np.add.reduceat(ordered * of_class[order], starts, axis=1)
-    return inside, np.add.reduceat(ordered, starts, axis=1) - inside
+    total = weights[:, order]
+    inside = total * of_class[order]
+    if len(starts) < len(order):
+        inside, total = np.add.reduceat(inside, starts, axis=1), np.add.reduceat(total, starts, axis=1)
+    return inside, total - inside
 
 
 def _mean_over_classes(judged: Judged, weights: Weights | None, of_class: ClassMetric) -> Values:

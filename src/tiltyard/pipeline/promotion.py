@@ -12,7 +12,7 @@ import numpy as np
 from tiltyard.data import Dataset
 from tiltyard.data.content import content_keys
 from tiltyard.errors import DataError
-from tiltyard.evaluation import Comparison, compare_bootstrap, compare_paired, get_metric, judged
+from tiltyard.evaluation import Comparison, compare, get_metric, judged
 from tiltyard.ledger import Event, Ledger
 from tiltyard.pipeline.steps import Answers, answer, evaluate_answers
 from tiltyard.project import Project
@@ -132,14 +132,12 @@ def point_alias(stage: Stage, name: str, *, version: str, alias: str, reason: st
 
 def _compare(metric: str, rows: Dataset, theirs: Answers, mine: Answers, project: Project) -> Comparison:
     truth = rows.labels.to_numpy(dtype=str)
-    if metric == "accuracy":
-        return compare_paired(truth, theirs.labels, mine.labels)
     classes = tuple(sorted({*theirs.classes, *mine.classes}))
-    facts = [
+    champion, challenger = (
         judged(truth, answers.labels, answers.widened(classes), classes, project.data.positive)
         for answers in (theirs, mine)
-    ]
-    return compare_bootstrap(get_metric(metric), facts[0], facts[1], seed=project.training.random_state)
+    )
+    return compare(get_metric(metric), champion, challenger, seed=project.training.random_state)
 
 
 def _judge(stage: Stage, project: Project, champion: VersionInfo | None, answers: Answers, test: Dataset) -> Verdict:

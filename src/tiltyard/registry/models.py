@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from sklearn.pipeline import Pipeline
+from typing import TYPE_CHECKING, Any
 
 from tiltyard.errors import ArtifactError, NotFoundError, TiltyardError, UsageError, nearest
 from tiltyard.registry.client import mlflow_errors, open_client
@@ -20,6 +18,9 @@ from tiltyard.registry.packaging import read_package
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.registry.sources import resolve
 from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"

@@ -8,17 +8,19 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import ArtifactError, UsageError
 from tiltyard.registry.manifest import FOLDER, MANIFEST, TRAINING_KEYS, Manifest, VersionCard, digests, read_manifest
 from tiltyard.registry.mlflow_env import quietly
 from tiltyard.registry.skops_file import foreign_types, read_model, write_model
 from tiltyard.registry.trust import trusted
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 MODEL_FILE = "model.skops"
 LIBRARIES = ("tiltyard", "scikit-learn", "numpy", "scipy", "pandas", "skops", "mlflow")
@@ -173,7 +175,7 @@ def _mlflow_type(dtype: str) -> Any:
         return DataType.long
     if dtype.startswith(("float", "Float")):
         return DataType.double
-    if dtype.startswith("bool"):
+    if dtype == "bool":
         return DataType.boolean
     return DataType.string if dtype.startswith(("str", "object", "category", "large_string")) else AnyType()
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io
 
 from tiltyard.errors import ArtifactError
 from tiltyard.registry.parts import parts
@@ -40,6 +39,8 @@ def write_model(model: Any, file: Path) -> None:
     Raises:
         skops.io.exceptions.UnsupportedTypeException: skops cannot store one of its objects.
     """
+    import skops.io  # noqa: PLC0415
+
     vocabularies = {id(part): part for part in parts(model) if _is_vocabulary(part)}
     marks = {number: f"tiltyard:{uuid.uuid4()}" for number in vocabularies}
     # The copy shares all arrays with the model and has a mark in place of each vocabulary.
@@ -63,6 +64,8 @@ def foreign_types(file: Path, allowed: Collection[str] = ()) -> list[str]:
     Raises:
         ArtifactError: the file is not in the skops format, is damaged, or would unpack to far too much.
     """
+    import skops.io  # noqa: PLC0415
+
     _refuse_bomb(file)
     try:
         found: list[str] = skops.io.get_untrusted_types(file=file)
@@ -91,6 +94,8 @@ def read_model(file: Path, allowed: Collection[str] = ()) -> Any:
             code="artifact.untrusted-type",
             types=foreign,
         )
+    import skops.io  # noqa: PLC0415
+
     try:
         model = skops.io.load(file, trusted=sorted(allowed))
     except Exception as error:

@@ -40,6 +40,8 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "sklearn.utils._bunch.Bunch",
     # The kind of number that an imputer was fitted on; read from an empty array without pickles.
     "numpy.dtype",
+    # The choice of columns by type in a ColumnTransformer: a pattern and names of types.
+    "sklearn.compose._column_transformer.make_column_selector",
     # The remainder of a ColumnTransformer, in scikit-learn before 1.7: a list.
     "sklearn.compose._column_transformer._RemainderColsList",
 )

@@ -1,0 +1,149 @@
+"""A training, and everything that is written down about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow.tracking import MlflowClient
+
+from tests.pipeline.conftest import Yard
+from tiltyard.data.content import content_keys
+from tiltyard.errors import DataError, TiltyardError
+from tiltyard.pipeline import TrainingOutcome
+from tiltyard.registry import read_package
+
+
+@pytest.fixture(scope="module")
+def outcome(yard: Yard) -> TrainingOutcome:
+    """One training without promotion."""
+    return yard.train()
+
+
+@pytest.fixture(scope="module")
+def run(yard: Yard, outcome: TrainingOutcome) -> Any:
+    """Its run, as MLflow tells it."""
+    return MlflowClient(tracking_uri=yard.tracking_uri).get_run(outcome.run_id)
+
+
+def artifact(yard: Yard, run: Any, name: str) -> Path:
+    """A run's artifact as a file."""
+    file = yard.films.root / "artifacts" / str(run.info.run_id) / "artifacts" / name
+    assert file.is_file(), name
+    return file
+
+
+def test_a_run_tells_how_the_version_came_about(outcome: TrainingOutcome, run: Any) -> None:
+    """Data, split, recipe, seed and hyperparameters are parameters of the run."""
+    params = run.data.params
+    assert params["dataset_size"] == "500"
+    assert int(params["train_size"]) + int(params["test_rows"]) == 500
+    assert (params["test_size"], params["random_state"]) == ("0.2", "42")
+    assert (params["model_type"], params["candidate"]) == ("LogisticRegression", "tfidf-logreg")
+    assert int(params["num_features"]) == outcome.trial.model.num_features > 1000
+    assert params["classifier__C"] == "10.0"
+    assert params["data_fingerprint"] == outcome.trial.split.train.fingerprint
+
+
+def test_a_run_holds_metrics_overall_and_by_class(outcome: TrainingOutcome, run: Any) -> None:
+    """The metrics of the run are those of the evaluation."""
+    metrics = run.data.metrics
+    assert metrics["accuracy"] == outcome.trial.evaluation.metrics["accuracy"]
+    for label in ("positive", "negative"):
+        for name in ("precision", "recall", "f1"):
+            assert metrics[f"{label}.{name}"] == outcome.trial.evaluation.per_class[label][name]
+    assert metrics["data_quality_score"] > 90
+
+
+def test_a_run_keeps_files_that_other_tools_can_read(yard: Yard, outcome: TrainingOutcome, run: Any) -> None:
+    """metrics.json, confusion_matrix.json, the report, the findings and the plots are artifacts."""
+    metrics = json.loads(artifact(yard, run, "metrics.json").read_text("utf-8"))
+    assert metrics["metrics"]["accuracy"] == outcome.trial.evaluation.metrics["accuracy"]
+    confusion = json.loads(artifact(yard, run, "confusion_matrix.json").read_text("utf-8"))
+    assert confusion["classes"] == ["negative", "positive"]
+    assert int(np.sum(confusion["matrix"])) == len(outcome.trial.split.test)
+    assert "macro avg" in artifact(yard, run, "classification_report.txt").read_text("utf-8")
+    assert json.loads(artifact(yard, run, "validation/findings.json").read_text("utf-8"))["data"]["passed"]
+    for name in ("confusion_matrix", "per_class", "reliability"):
+        assert artifact(yard, run, f"plots/{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_names_its_data_by_fingerprint(outcome: TrainingOutcome, run: Any) -> None:
+    """Both sides are inputs of the run, told by the digest of their rows."""
+    inputs = {item.tags[0].value: item.dataset.digest for item in run.inputs.dataset_inputs}
+    assert inputs == {
+        "training": outcome.trial.split.train.fingerprint,
+        "evaluation": outcome.trial.split.test.fingerprint,
+    }
+
+
+def test_a_version_is_registered_with_its_metrics_and_no_alias(yard: Yard, outcome: TrainingOutcome) -> None:
+    """The registry knows the version by run, recipe and figures; without being asked nobody becomes champion."""
+    (info,) = yard.stage.registry.list_versions("films-classifier")
+    assert (info.version, info.aliases, info.run_id) == ("1", (), outcome.run_id)
+    assert info.metrics["accuracy"] == outcome.trial.evaluation.metrics["accuracy"]
+    assert info.tags["tiltyard.candidate"] == "tfidf-logreg"
+    (event,) = yard.stage.ledger.events(kind="registered")
+    assert (event.subject, event.actor) == ("films-classifier/1", "tester")
+
+
+def test_a_version_answers_as_it_did_at_training(yard: Yard, outcome: TrainingOutcome) -> None:
+    """What is fetched from the registry gives the very probabilities that were judged, and knows its training rows."""
+    package = read_package(yard.stage.registry.fetch(outcome.version, yard.stage.cache))
+    test = outcome.trial.split.test
+    assert np.array_equal(package.pipeline.predict_proba(test.inputs), outcome.trial.answers.probabilities)
+    assert set(package.training_keys) == set(content_keys(outcome.trial.split.train.inputs))
+    assert len(package.manifest.samples.inputs) == 50
+
+
+def test_the_same_data_and_seed_give_the_same_version(yard: Yard, outcome: TrainingOutcome) -> None:
+    """A training can be repeated: the same rows in another order give the same split and the same answers."""
+    again = yard.train()
+    assert again.trial.split.test.fingerprint == outcome.trial.split.test.fingerprint
+    assert np.allclose(again.trial.answers.probabilities, outcome.trial.answers.probabilities, atol=1e-12)
+
+
+def test_several_candidates_compete_on_the_train_side(yard: Yard) -> None:
+    """The best in cross-validation is trained, and the scores of all are kept."""
+    chosen = yard.train(candidates=("tfidf-logreg", "tfidf-naive-bayes"))
+    ranking = chosen.trial.model.ranking
+    assert {score.candidate.name for score in ranking} == {"tfidf-logreg", "tfidf-naive-bayes"}
+    assert ranking[0].mean >= ranking[1].mean
+    assert chosen.trial.model.candidate == ranking[0].candidate
+
+
+def _replaced(yard: Yard, change: Callable[[str], str]) -> str:
+    file = yard.films.root / "reviews.csv"
+    before = file.read_text("utf-8")
+    file.write_text(change(before), "utf-8")
+    return before
+
+
+def test_data_that_breaks_a_limit_stops_the_training_unless_accepted(yard: Yard) -> None:
+    """Bad data makes no run and no version; if it is accepted, its findings are kept with the run."""
+    versions = len(yard.stage.registry.list_versions("films-classifier"))
+    garbage = "".join(f"#### {n} %%%% $$$$ @@@@,positive,forum,2024-01-01T00:00:00Z\n" for n in range(200))
+    before = _replaced(yard, lambda text: text + garbage)
+    try:
+        with pytest.raises(DataError) as caught:
+            yard.train()
+        assert caught.value.code == "data.refused"
+        assert "--accept-data" in caught.value.next_step
+        assert len(yard.stage.registry.list_versions("films-classifier")) == versions
+        accepted = yard.train(accept_data=True)
+        assert accepted.version.version == str(versions + 1)
+    finally:
+        _replaced(yard, lambda _: before)
+
+
+def test_a_run_that_fails_is_marked_so(yard: Yard) -> None:
+    """When packaging is refused, the run ends FAILED with the reason."""
+    blocked = yard.project.model_copy(
+        update={"promotion": yard.project.promotion.model_copy(update={"floors": {"acuracy": 0.5}})}
+    )
+    with pytest.raises(TiltyardError, match="acuracy"):
+        yard.train(blocked, promote=True)
