@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import UsageError, nearest
-from tiltyard.models import text
+from tiltyard.models.own import is_own, own_builder
+from tiltyard.models.spaces import Choice, FloatRange, IntegerRange, Space
+from tiltyard.models.tabular import TABULAR
+from tiltyard.models.text import TEXT
 from tiltyard.project import Task
 
 
@@ -21,58 +26,94 @@ class Candidate:
         title: what it is, for people.
         task: the task it is for.
         build: makes a fresh, unfitted pipeline with class probabilities, from a random seed.
+        space: what a search may vary, by parameter of the pipeline; empty where nothing is declared.
+        params: parameters that a search has set; empty for the recipe as it stands.
     """
 
     name: str
     title: str
     task: Task
     build: Callable[[int], Pipeline]
+    space: Space = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_params(self, params: Mapping[str, Any]) -> Candidate:
+        """The same recipe with parameters of the pipeline set, such as ``classifier__C``.
+
+        Raises:
+            ValueError: from ``build``, for a parameter that the pipeline does not have.
+        """
+        build = self.build
+        return replace(
+            self,
+            build=lambda random_state: build(random_state).set_params(**params),
+            params={**self.params, **params},
+        )
 
 
-CANDIDATES: dict[str, Candidate] = {
-    candidate.name: candidate
-    for candidate in (
-        Candidate(
-            "tfidf-logreg",
-            "TF-IDF of words and word pairs, logistic regression",
-            "text-classification",
-            text.tfidf_logreg,
-        ),
-        Candidate(
-            "tfidf-naive-bayes",
-            "TF-IDF of words and word pairs, multinomial naive Bayes",
-            "text-classification",
-            text.tfidf_naive_bayes,
-        ),
-    )
+_TABULAR_SPACES: dict[str, Space] = {
+    "logreg": {"classifier__C": FloatRange(0.001, 100.0, log=True)},
+    "random-forest": {
+        "classifier__n_estimators": IntegerRange(50, 300, log=True),
+        "classifier__min_samples_leaf": IntegerRange(1, 30, log=True),
+        "classifier__max_features": Choice(("sqrt", "log2", 0.5)),
+    },
+    "gradient-boosting": {
+        "classifier__learning_rate": FloatRange(0.01, 0.3, log=True),
+        "classifier__max_iter": IntegerRange(50, 500, log=True),
+        "classifier__max_leaf_nodes": IntegerRange(4, 48, log=True),
+        "classifier__min_samples_leaf": IntegerRange(5, 100, log=True),
+        "classifier__l2_regularization": FloatRange(0.001, 30.0, log=True),
+    },
 }
 
-DEFAULTS: dict[Task, str] = {"text-classification": "tfidf-logreg"}
+CANDIDATES: dict[str, Candidate] = {
+    **{name: Candidate(name, title, "text-classification", build, space) for name, (title, build, space) in TEXT.items()},
+    **{
+        name: Candidate(name, title, "tabular-classification", build, _TABULAR_SPACES.get(name, {}))
+        for name, (title, build) in TABULAR.items()
+    },
+}
+
+DEFAULTS: dict[Task, str] = {
+    "text-classification": "tfidf-logreg",
+    "tabular-classification": "gradient-boosting",
+}
 
 
-def get_candidate(name: str, task: Task) -> Candidate:
+def get_candidate(name: str, task: Task, root: Path | None = None) -> Candidate:
     """The candidate of that name.
 
+    Args:
+        name: a built-in recipe, or ``module:maker`` for one of the user's own.
+        task: what the project predicts from what.
+        root: the project's folder, from which the user's own are imported; default: the working folder.
+
     Raises:
-        UsageError: there is none, or it is for another task.
+        UsageError: there is none, it is for another task, or the user's own cannot be used.
     """
+    if is_own(name):
+        return Candidate(name, f"The project's own {name}", task, own_builder(name, root))
     candidate = CANDIDATES.get(name)
     fitting = [known.name for known in CANDIDATES.values() if known.task == task]
+    known_names = f"Candidates for {task}: {', '.join(fitting)}; or your own as my_module:make_estimator."
     if candidate is None:
         raise UsageError(
-            f"There is no candidate '{name}'.{nearest(name, fitting)}",
-            next_step=f"Candidates for {task}: {', '.join(fitting)}.",
-            code="candidate.unknown",
+            f"There is no candidate '{name}'.{nearest(name, fitting)}", next_step=known_names, code="candidate.unknown"
         )
     if candidate.task != task:
         raise UsageError(
             f"The candidate '{name}' is for {candidate.task}, and this project is {task}.",
-            next_step=f"Candidates for {task}: {', '.join(fitting)}.",
+            next_step=known_names,
             code="candidate.other-task",
         )
     return candidate
 
 
-def candidates_of(names: tuple[str, ...], task: Task) -> list[Candidate]:
-    """The candidates that a project names; where it names none, the default of its task."""
-    return [get_candidate(name, task) for name in names or (DEFAULTS[task],)]
+def candidates_of(names: tuple[str, ...], task: Task, root: Path | None = None) -> list[Candidate]:
+    """The candidates that a project names, each once; where it names none, the default of its task.
+
+    Raises:
+        UsageError: as ``get_candidate`` does.
+    """
+    return [get_candidate(name, task, root) for name in dict.fromkeys(names) or (DEFAULTS[task],)]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline
 
+from tiltyard.models.linear import CalibratedLinearSVM
+from tiltyard.models.nbsvm import NaiveBayesLogistic, NaiveBayesSVM
+from tiltyard.models.spaces import Choice, FloatRange, IntegerRange, Space
+from tiltyard.models.text_alphabet import WORDS_AND_MARKS
 from tiltyard.models.vectoriser import FastTfidfVectorizer
 
 # 200,000 features keep a model of a large corpus small enough to travel, at no measurable loss of accuracy.
@@ -14,18 +20,77 @@ MAX_FEATURES = 200_000
 
 def tfidf_logreg(random_state: int) -> Pipeline:
     """TF-IDF of words and word pairs (sublinear), then logistic regression."""
-    return Pipeline(
-        [
-            ("tfidf", _tfidf()),
-            ("classifier", LogisticRegression(C=10.0, max_iter=1000, random_state=random_state)),
-        ]
-    )
+    return _pipeline(LogisticRegression(C=10.0, max_iter=1000, random_state=random_state))
 
 
 def tfidf_naive_bayes(_random_state: int) -> Pipeline:
     """TF-IDF of words and word pairs (sublinear), then multinomial naive Bayes."""
-    return Pipeline([("tfidf", _tfidf()), ("classifier", MultinomialNB(alpha=0.3))])
+    return _pipeline(MultinomialNB(alpha=0.3))
 
 
-def _tfidf() -> FastTfidfVectorizer:
-    return FastTfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=MAX_FEATURES)
+def linear_svm(random_state: int) -> Pipeline:
+    """TF-IDF of words and word pairs (sublinear), then a linear SVM with calibrated scores."""
+    return _pipeline(CalibratedLinearSVM(C=0.3, random_state=random_state))
+
+
+def nbsvm(random_state: int) -> Pipeline:
+    """Presence of words and word pairs, then NB-SVM (Wang and Manning, 2012) with calibrated scores."""
+    presence = FastTfidfVectorizer(
+        ngram_range=(1, 2), binary=True, use_idf=False, norm=None, token_pattern=WORDS_AND_MARKS
+    )
+    return Pipeline([("tfidf", presence), ("classifier", NaiveBayesSVM(random_state=random_state))])
+
+
+def nb_logreg(random_state: int) -> Pipeline:
+    """TF-IDF of words, punctuation marks, pairs and triples (sublinear), weighted by naive Bayes, logistic regression."""
+    triples = FastTfidfVectorizer(ngram_range=(1, 3), min_df=2, sublinear_tf=True, token_pattern=WORDS_AND_MARKS)
+    return Pipeline([("tfidf", triples), ("classifier", NaiveBayesLogistic(random_state=random_state))])
+
+
+_READING: Space = {
+    "tfidf__ngram_range": Choice(((1, 1), (1, 2), (1, 3))),
+    "tfidf__min_df": IntegerRange(1, 5),
+}
+
+# Name in the project file: title for people, what builds the pipeline from a random seed, what a search may vary.
+TEXT: dict[str, tuple[str, Callable[[int], Pipeline], Space]] = {
+    "tfidf-logreg": (
+        "TF-IDF of words and word pairs, logistic regression",
+        tfidf_logreg,
+        {**_READING, "classifier__C": FloatRange(0.3, 100.0, log=True)},
+    ),
+    "tfidf-naive-bayes": (
+        "TF-IDF of words and word pairs, multinomial naive Bayes",
+        tfidf_naive_bayes,
+        {**_READING, "classifier__alpha": FloatRange(0.01, 3.0, log=True)},
+    ),
+    "linear-svm": (
+        "TF-IDF of words and word pairs, linear SVM with calibrated scores",
+        linear_svm,
+        {**_READING, "classifier__C": FloatRange(0.03, 3.0, log=True)},
+    ),
+    "nbsvm": (
+        "Words and word pairs weighted by naive Bayes, linear SVM with calibrated scores",
+        nbsvm,
+        {
+            **_READING,
+            "classifier__C": FloatRange(0.01, 10.0, log=True),
+            "classifier__alpha": FloatRange(0.1, 3.0, log=True),
+            "classifier__beta": FloatRange(0.05, 1.0),
+        },
+    ),
+    "nb-logreg": (
+        "TF-IDF of up to three words weighted by naive Bayes, logistic regression",
+        nb_logreg,
+        {
+            **_READING,
+            "classifier__C": FloatRange(0.3, 100.0, log=True),
+            "classifier__alpha": FloatRange(0.1, 3.0, log=True),
+        },
+    ),
+}
+
+
+def _pipeline(classifier: object) -> Pipeline:
+    tfidf = FastTfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=MAX_FEATURES)
+    return Pipeline([("tfidf", tfidf), ("classifier", classifier)])

@@ -1,0 +1,103 @@
+"""Linear classifiers of n-grams weighted by naive Bayes (Wang and Manning, 2012)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from tiltyard.models.linear import Floats, LinearOneVsRest, Weights, calibrated, logistic_weights, scaled, svm_weights
+
+
+def log_count_ratios(features: sp.csr_matrix, positive: NDArray[np.bool_], alpha: float) -> Floats:
+    """How much more a column is used by the positive rows than by the others.
+
+    ``log((p / |p|) / (q / |q|))`` with ``p`` and ``q`` the sums of the positive and of the other rows plus ``alpha``.
+
+    Args:
+        features: shape (n, columns), not negative.
+        positive: n booleans.
+        alpha: smoothing, above 0.
+
+    Returns:
+        Shape (columns,).
+    """
+    p = alpha + np.asarray(features[positive].sum(axis=0)).ravel()
+    q = alpha + np.asarray(features[~positive].sum(axis=0)).ravel()
+    return np.asarray(np.log(p / p.sum()) - np.log(q / q.sum()))
+
+
+class NaiveBayesSVM(LinearOneVsRest):
+    """NB-SVM: a linear SVM on presence times log-count ratio, drawn towards naive Bayes, with calibrated scores.
+
+    The weights ``w`` of the SVM become ``(1 - beta) * mean(|w|) + beta * w`` (Wang and Manning, 2012, section 2.3).
+
+    Args:
+        C: weight of the rows' losses in the SVM.
+        alpha: smoothing of the log-count ratios.
+        beta: 0 is naive Bayes, 1 is the SVM alone.
+        folds: folds that give the held-out scores for the sigmoid.
+        random_state: seed of the solver and the folds.
+    """
+
+    def __init__(
+        self,
+        C: float = 1.0,
+        *,
+        alpha: float = 1.0,
+        beta: float = 0.25,
+        folds: int = 3,
+        random_state: int | None = None,
+    ) -> None:
+        self.C = C
+        self.alpha = alpha
+        self.beta = beta
+        self.folds = folds
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags
+
+    def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_]) -> Weights:
+        def fit(rows: NDArray[np.intp]) -> Weights:
+            part, truth = features[rows], positive[rows]
+            ratios = log_count_ratios(part, truth, self.alpha)
+            weights, intercept = svm_weights(scaled(part, ratios), truth, self.C, self.random_state)
+            drawn = (1 - self.beta) * np.abs(weights).mean() + self.beta * weights
+            return drawn * ratios, intercept
+
+        return calibrated(fit, features, positive, folds=self.folds, random_state=self.random_state)
+
+
+class NaiveBayesLogistic(LinearOneVsRest):
+    """Logistic regression on features that are multiplied by their log-count ratio.
+
+    The ratios are those of presence, whatever the features' own weights.
+
+    Args:
+        C: weight of the rows' losses against the size of the weights.
+        alpha: smoothing of the log-count ratios.
+        random_state: seed of the solver.
+    """
+
+    def __init__(self, C: float = 10.0, *, alpha: float = 1.0, random_state: int | None = None) -> None:
+        self.C = C
+        self.alpha = alpha
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags
+
+    def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_]) -> Weights:
+        presence = sp.csr_matrix((np.ones_like(features.data), features.indices, features.indptr), features.shape)
+        ratios = log_count_ratios(presence, positive, self.alpha)
+        weights, intercept = logistic_weights(
+            scaled(features, ratios), positive, self.C, self.random_state
+        )
+        return weights * ratios, intercept

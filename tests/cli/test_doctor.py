@@ -1,0 +1,92 @@
+"""`tiltyard doctor` and the commands about versions, on a project with a champion."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.films import make_films
+from tiltyard.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a champion."""
+    films = make_films(tmp_path_factory.mktemp("films") / "films", rows=300)
+    films.run("train", "--champion")
+    return films.root
+
+
+def answer(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any]:
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--json"])
+    assert isinstance(left.value.code, int)
+    return left.value.code, json.loads(capsys.readouterr().out)
+
+
+def checks(found: Any) -> dict[str, tuple[str, str]]:
+    return {check["name"]: (check["state"], check["found"]) for check in found["checks"]}
+
+
+def test_a_healthy_project(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Everything is named with its place and found right."""
+    code, found = answer(capsys, "doctor", "--project", str(root))
+    seen = checks(found)
+    assert (code, found["healthy"]) == (0, True)
+    assert "mlflow 3." in seen["libraries"][1]
+    assert "300 rows" in seen["data"][1]
+    assert str(root / ".tiltyard" / "ledger.db") in seen["ledger"][1]
+    assert str(root / ".tiltyard" / "mlflow.db") in seen["registry"][1]
+    assert seen["champion"] == ("ok", "version 1 of films-classifier, verified")
+
+
+def test_what_is_wrong_is_found(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Data that is gone is wrong, a missing champion is worth knowing, and each names the next step."""
+    films = make_films(tmp_path / "films", rows=10)
+    (films.root / "reviews.csv").unlink()
+    code, found = answer(capsys, "doctor", "--project", str(films.root))
+    seen = checks(found)
+    assert (code, found["healthy"]) == (1, False)
+    assert seen["data"][0] == "wrong"
+    assert seen["champion"][0] == "note"
+    steps = {check["name"]: check["next_step"] for check in found["checks"]}
+    assert "tiltyard train --champion" in steps["champion"]
+    assert steps["data"]
+
+
+def test_a_password_is_never_shown(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    """A ledger that cannot be reached is named without its password."""
+    monkeypatch.setenv("TILTYARD_LEDGER", "postgresql://yard:s3cret@127.0.0.1:9/ledger")
+    code, found = answer(capsys, "doctor", "--project", str(root))
+    assert code == 1
+    assert checks(found)["ledger"][0] == "wrong"
+    assert "s3cret" not in json.dumps(found)
+
+
+def test_versions_are_listed_shown_and_given_aliases(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """list-versions, model-info and set-alias as the requirements call them."""
+    name = ("--model-name", "films-classifier", "--project", str(root))
+    _, versions = answer(capsys, "list-versions", *name)
+    assert [(item["version"], item["aliases"]) for item in versions] == [("1", ["champion"])]
+    code, given = answer(capsys, "set-alias", *name, "--version", "1", "--alias", "challenger")
+    assert (code, given["before"]) == (0, None)
+    _, info = answer(capsys, "model-info", "--alias", "challenger", "--project", str(root))
+    assert (info["version"], info["aliases"]) == ("1", ["challenger", "champion"])
+    code, refused = answer(capsys, "set-alias", *name, "--version", "7", "--alias", "challenger")
+    assert code == 1
+    assert "7" in refused["error"]["message"]
+
+
+def test_validation_is_a_command(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`validate` answers yes with a page, and no (3) when a limit is broken."""
+    page = tmp_path / "page.html"
+    code, found = answer(capsys, "validate", "--project", str(root), "--report", str(page))
+    assert (code, found["passed"]) == (0, True)
+    assert page.read_text("utf-8").startswith("<!")
+    toml = (root / "tiltyard.toml").read_text("utf-8")
+    (root / "strict.toml").write_text(toml + "\n[validation]\nmin_rows = 5000\n", "utf-8")
+    code, found = answer(capsys, "validate", "--project", str(root / "strict.toml"))
+    assert (code, found["passed"]) == (3, False)

@@ -1,0 +1,78 @@
+"""A remote MLflow server: the same calls, and MLflow's own pages over what they wrote."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.films import make_films
+from tiltyard.ledger import SqlLedger
+from tiltyard.pipeline import QuietRunner, Stage, TrainingRequest, train
+from tiltyard.project import load_project
+from tiltyard.registry import ExperimentTracker, ModelRegistry
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real MLflow server on loopback with a store of its own."""
+    root = tmp_path_factory.mktemp("mlflow")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    stores = ["--backend-store-uri", f"sqlite:///{root / 'mlflow.db'}", "--artifacts-destination", str(root / "files")]
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (root / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, *command, *stores], env={**os.environ, **quiet}, stdout=log, stderr=log
+        )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            _wait_for(address, process, root / "log")
+            yield address
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            if httpx.get(f"{address}/health", timeout=5).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
+
+
+def test_a_remote_server_serves_as_tracking_store_and_registry(server: str, tmp_path: Path) -> None:
+    """Training, promotion and loading over HTTP; MLflow's pages and its own API show version, alias and run."""
+    films = make_films(tmp_path / "films", rows=300)
+    project = load_project(films.root)
+    registry = ModelRegistry(tracking_uri=server)
+    with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+        stage = Stage(registry, ledger, tmp_path / "cache", (), "tester")
+        tracker = ExperimentTracker(project.name, tracking_uri=server)
+        outcome = train(project, tracker, stage, QuietRunner(), TrainingRequest(promote=True))
+    champion = registry.champion(project.model_name)
+    assert champion is not None
+    assert (champion.version, champion.run_id) == ("1", outcome.run_id)
+    assert list(registry.load_model(project.model_name).predict(["a wonderful film"])) == ["positive"]
+    assert "<title>MLflow</title>" in httpx.get(server, timeout=30).text
+    search = httpx.get(f"{server}/api/2.0/mlflow/registered-models/search", timeout=30).json()
+    (model,) = search["registered_models"]
+    assert model["name"] == project.model_name
+    assert model["aliases"] == [{"alias": "champion", "version": "1"}]
+    run = httpx.get(f"{server}/api/2.0/mlflow/runs/get", params={"run_id": outcome.run_id}, timeout=30).json()["run"]
+    assert {metric["key"] for metric in run["data"]["metrics"]} >= {"accuracy", "f1", "positive.recall"}
