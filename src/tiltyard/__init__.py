@@ -1,3 +1,37 @@
-"""Tiltyard closes the MLOps loop for scikit-learn-class models."""
+"""Tiltyard closes the MLOps loop for scikit-learn-class models.
+
+The public names are imported when they are first used, so that ``import tiltyard`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tiltyard.data.validation import DataValidator
+    from tiltyard.monitoring import PredictionCollector
+    from tiltyard.registry import ExperimentTracker, ModelRegistry
+    from tiltyard.serving import ModelServer
 
 __version__ = "0.1.0"
+
+__all__ = ["DataValidator", "ExperimentTracker", "ModelRegistry", "ModelServer", "PredictionCollector", "__version__"]
+
+_HOMES = {
+    "DataValidator": "tiltyard.data.validation",
+    "ExperimentTracker": "tiltyard.registry",
+    "ModelRegistry": "tiltyard.registry",
+    "ModelServer": "tiltyard.serving",
+    "PredictionCollector": "tiltyard.monitoring",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tiltyard' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

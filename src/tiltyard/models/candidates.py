@@ -68,7 +68,10 @@ _TABULAR_SPACES: dict[str, Space] = {
 }
 
 CANDIDATES: dict[str, Candidate] = {
-    **{name: Candidate(name, title, "text-classification", build, space) for name, (title, build, space) in TEXT.items()},
+    **{
+        name: Candidate(name, title, "text-classification", build, space)
+        for name, (title, build, space) in TEXT.items()
+    },
     **{
         name: Candidate(name, title, "tabular-classification", build, _TABULAR_SPACES.get(name, {}))
         for name, (title, build) in TABULAR.items()

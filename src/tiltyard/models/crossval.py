@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,14 +74,25 @@ class CrossValidation:
         self._kept: dict[int, tuple[Any, Any]] = {}
         self._keep = keep
 
-    def scores(self, pipelines: Sequence[Pipeline]) -> list[tuple[float, ...]]:
-        """The score of each pipeline in each fold, bigger being better; the pipelines themselves are not fitted."""
+    def scores(
+        self,
+        pipelines: Sequence[Pipeline],
+        on_scored: Callable[[int, tuple[float, ...]], None] = lambda _place, _scores: None,
+    ) -> list[tuple[float, ...]]:
+        """The score of each pipeline in each fold, bigger being better; the pipelines themselves are not fitted.
+
+        Args:
+            pipelines: with class probabilities.
+            on_scored: called with a pipeline's place and its scores when they are known.
+        """
         result: list[list[float]] = [[] for _ in pipelines]
         for group in _alike(pipelines):
             for number, part in enumerate(self._parts):
                 read = self._read(pipelines[group[0]], number)
                 for place in group:
                     result[place].append(self._score(pipelines[place], part, read))
+            for place in group:
+                on_scored(place, tuple(result[place]))
         return [tuple(scores) for scores in result]
 
     def _score(self, pipeline: Pipeline, part: tuple[Rows, Rows], read: tuple[Any, Any] | None) -> float:

@@ -87,7 +87,9 @@ def _brier(truth: NDArray[Any], chances: NDArray[np.float64], classes: NDArray[A
     return -distance / (1 if target is None else 2)
 
 
-def _calibration(truth: NDArray[Any], chances: NDArray[np.float64], classes: NDArray[Any], _target: str | None) -> float:
+def _calibration(
+    truth: NDArray[Any], chances: NDArray[np.float64], classes: NDArray[Any], _target: str | None
+) -> float:
     confidence = chances.max(axis=1)
     gap = confidence - (classes[chances.argmax(axis=1)] == truth)
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)

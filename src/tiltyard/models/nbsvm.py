@@ -97,7 +97,5 @@ class NaiveBayesLogistic(LinearOneVsRest):
     def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_]) -> Weights:
         presence = sp.csr_matrix((np.ones_like(features.data), features.indices, features.indptr), features.shape)
         ratios = log_count_ratios(presence, positive, self.alpha)
-        weights, intercept = logistic_weights(
-            scaled(features, ratios), positive, self.C, self.random_state
-        )
+        weights, intercept = logistic_weights(scaled(features, ratios), positive, self.C, self.random_state)
         return weights * ratios, intercept

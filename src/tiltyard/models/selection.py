@@ -28,10 +28,14 @@ class CandidateScore:
         return float(np.mean(self.scores))
 
 
-def rank_candidates(
+def rank_candidates(  # noqa: PLR0913  the names of the project file's section
     candidates: Sequence[Candidate],
     train: Dataset,
-    plan: Plan,
+    *,
+    metric: str,
+    folds: int,
+    random_state: int,
+    positive: str | None = None,
     on_scored: Callable[[CandidateScore], None] = lambda _score: None,
 ) -> list[CandidateScore]:
     """Cross-validate candidates on the same stratified folds of the train side; the best first.
@@ -42,17 +46,22 @@ def rank_candidates(
     Args:
         candidates: at least one; of equals the one named first wins.
         train: the rows to divide into folds.
-        plan: how they are judged.
-        on_scored: called after each candidate, for progress.
+        metric: metric name of the project file.
+        folds: number of folds, at least 2.
+        random_state: seed of the folds and of the candidates.
+        positive: the label that counts as positive where there are two; default: the last in sorted order.
+        on_scored: called for each candidate when its scores are known, for progress.
 
     Raises:
         DataError: a label has fewer rows than there are folds.
         UsageError: there is no such metric.
     """
-    validation = CrossValidation(train, plan)
-    pipelines = [candidate.build(plan.random_state) for candidate in candidates]
-    ranking = []
-    for candidate, scores in zip(candidates, validation.scores(pipelines), strict=True):
-        ranking.append(CandidateScore(candidate, scores))
-        on_scored(ranking[-1])
-    return sorted(ranking, key=lambda score: -score.mean)
+    validation = CrossValidation(train, Plan(metric, folds, random_state, positive))
+    ranking: dict[int, CandidateScore] = {}
+
+    def scored(place: int, scores: tuple[float, ...]) -> None:
+        ranking[place] = CandidateScore(candidates[place], scores)
+        on_scored(ranking[place])
+
+    validation.scores([candidate.build(random_state) for candidate in candidates], scored)
+    return sorted((ranking[place] for place in range(len(candidates))), key=lambda score: -score.mean)

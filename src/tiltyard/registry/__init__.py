@@ -4,7 +4,7 @@ from tiltyard.registry.gates import GateResult, Verdict, judge
 from tiltyard.registry.manifest import Manifest, Samples, VersionCard
 from tiltyard.registry.models import ModelRegistry
 from tiltyard.registry.packaging import Package, read_package, write_package
-from tiltyard.registry.ports import Registry, VersionInfo
+from tiltyard.registry.ports import ModelInfo, Registry, VersionInfo
 from tiltyard.registry.tracking import ActiveRun, ExperimentTracker
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "ExperimentTracker",
     "GateResult",
     "Manifest",
+    "ModelInfo",
     "ModelRegistry",
     "Package",
     "Registry",

@@ -15,7 +15,7 @@ from tiltyard.errors import ArtifactError, NotFoundError, TiltyardError, UsageEr
 from tiltyard.registry.client import mlflow_errors, open_client
 from tiltyard.registry.manifest import read_manifest
 from tiltyard.registry.packaging import read_package
-from tiltyard.registry.ports import VersionInfo
+from tiltyard.registry.ports import ModelInfo, VersionInfo
 from tiltyard.registry.sources import resolve
 from tiltyard.settings import Settings
 
@@ -76,10 +76,14 @@ class ModelRegistry:
             )
         return _info(made, ())
 
-    def list_models(self) -> list[str]:
-        """Names of all registered models, sorted."""
+    def list_models(self) -> list[ModelInfo]:
+        """All registered models, by name."""
         with self._errors():
-            return sorted(model.name for model in _all(self._client.search_registered_models))
+            found = _all(self._client.search_registered_models)
+        infos = [
+            ModelInfo(model.name, {alias: str(number) for alias, number in model.aliases.items()}) for model in found
+        ]
+        return sorted(infos, key=lambda info: info.name)
 
     def list_versions(self, name: str) -> list[VersionInfo]:
         """All versions of a model, newest first; none if the model does not exist."""

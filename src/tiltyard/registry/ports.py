@@ -36,6 +36,19 @@ class VersionInfo:
     source: str = ""
 
 
+@dataclass(frozen=True)
+class ModelInfo:
+    """A registered model.
+
+    Attributes:
+        name: its name.
+        aliases: the version that each alias names.
+    """
+
+    name: str
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+
 class Registry(Protocol):
     """Versions and the aliases that name them.
 
@@ -55,8 +68,8 @@ class Registry(Protocol):
     ) -> VersionInfo:
         """Make the next version of a model from a logged one; the model comes into being with its first version."""
 
-    def list_models(self) -> Sequence[str]:
-        """Names of all registered models, sorted."""
+    def list_models(self) -> Sequence[ModelInfo]:
+        """All registered models, by name."""
 
     def list_versions(self, name: str) -> Sequence[VersionInfo]:
         """All versions of a model, newest first; none if the model does not exist."""

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from tiltyard.errors import NotFoundError, UnavailableError, UsageError
-from tiltyard.registry import Manifest, Samples, VersionCard, VersionInfo, write_package
+from tiltyard.registry import Manifest, ModelInfo, Samples, VersionCard, VersionInfo, write_package
 
 _START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _RESERVED = re.compile(r"^(latest|v\d+)$", re.IGNORECASE)
@@ -74,10 +74,10 @@ class MemoryRegistry:
             }
             return info
 
-    def list_models(self) -> list[str]:
-        """Names of all registered models, sorted."""
+    def list_models(self) -> list[ModelInfo]:
+        """All registered models, by name."""
         with self._asked():
-            return sorted(self._models)
+            return [ModelInfo(name, dict(model.aliases)) for name, model in sorted(self._models.items())]
 
     def list_versions(self, name: str) -> list[VersionInfo]:
         """All versions of a model, newest first; none if the model does not exist."""

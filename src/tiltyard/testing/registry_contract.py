@@ -63,7 +63,7 @@ class RegistryContract:
         registry.register_model(package, "songs")
         assert [info.version for info in registry.list_versions("films")] == [str(n) for n in range(11, 0, -1)]
         assert [info.version for info in registry.list_versions("songs")] == ["1"]
-        assert list(registry.list_models()) == ["films", "songs"]
+        assert [model.name for model in registry.list_models()] == ["films", "songs"]
 
     def test_nothing_to_register(self, registry: Registry, tmp_path: Path) -> None:
         """A model that does not exist is not registered, and leaves no model behind."""

@@ -56,7 +56,12 @@ def draw(view: DecisionsView, model: str) -> Slots | Instead:
 def _chain(view: DecisionsView) -> html.Section:
     if not view.broken:
         return html.Section(
-            [parts.badge("Chain whole", "good"), html.Span(f"{view.total:,} decisions, every seal checked just now.")],
+            [
+                parts.badge("Chain whole", "good"),
+                html.Span(
+                    f"{view.total:,} decisions. The seals of the whole ledger are checked every {REFRESH_SECONDS:.0f} seconds."
+                ),
+            ],
             className="card chain",
         )
     return html.Section(
@@ -71,6 +76,7 @@ def _chain(view: DecisionsView) -> html.Section:
 
 
 def _decision(event: Event) -> html.Li:
+    told = {gate.message for gate in gates_of(event)}
     return html.Li(
         [
             html.Div(
@@ -81,7 +87,7 @@ def _decision(event: Event) -> html.Li:
                 ],
                 className="head",
             ),
-            *([html.P(event.reason)] if event.reason else []),
+            *([html.P(event.reason)] if event.reason and event.reason not in told else []),
             html.P(
                 [
                     "by ",
