@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -13,8 +14,10 @@ from tiltyard.cli.options import json_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.data.guess import Guess, guess_columns
 from tiltyard.data.sources import read_source
+from tiltyard.data.validation import infer_schema
 from tiltyard.errors import UsageError
-from tiltyard.project import PROJECT_FILE, DataSection, load_project
+from tiltyard.models import CANDIDATES, DEFAULTS
+from tiltyard.project import PROJECT_FILE, ColumnSchema, DataSection, load_project
 
 
 @click.command()
@@ -40,7 +43,9 @@ def init(
     frame = read_source(DataSection(source=str(data.resolve())), Path())
     guess = guess_columns(frame, label=label, text="text" if folder else text)
     source = os.path.relpath(data.resolve(), output.resolve().parent)
+    schema = infer_schema(frame, label=guess.label, text=guess.text)
     content = _render(name or _project_name(output), source, guess, split_column=folder and "split" in frame.columns)
+    content += _render_schema(schema)
     output.write_text(content, encoding="utf-8")
     load_project(output)
     if as_json:
@@ -68,8 +73,9 @@ def _render(name: str, source: str, guess: Guess, *, split_column: bool) -> str:
         listed = ", ".join(_quote(column) for column in guess.identifiers)
         data.append(f"ignore = [{listed}]      # columns that identify a row and teach nothing")
     by = '"column:split"' if split_column else '"content"'
-    candidates = '["tfidf-logreg"]      # also: "tfidf-naive-bayes"; several compete by cross-validation'
-    training = [f"candidates = {candidates}"] if guess.text else []
+    fitting = [candidate.name for candidate in CANDIDATES.values() if candidate.task == guess.task]
+    others = ", ".join(_quote(name) for name in fitting if name != DEFAULTS[guess.task])
+    training = [f"candidates = [{_quote(DEFAULTS[guess.task])}]      # also: {others}; several compete"]
     return "\n".join(
         [
             "# Where things live and the secrets are in the environment, never here. See: tiltyard doctor",
@@ -98,6 +104,22 @@ def _render(name: str, source: str, guess: Guess, *, split_column: bool) -> str:
             "",
         ]
     )
+
+
+def _render_schema(schema: Mapping[str, ColumnSchema]) -> str:
+    lines = ["", "[schema]      # what each column must hold; tiltyard validate and train hold the data against it"]
+    for name, column in schema.items():
+        fields = column.model_dump(exclude_defaults=True)
+        lines.append(f"{_quote(name)} = {{ {', '.join(f'{key} = {_value(value)}' for key, value in fields.items())} }}")
+    return "\n".join([*lines, ""])
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_value(item) for item in value)}]"
+    return _quote(value) if isinstance(value, str) else repr(value)
 
 
 def _quote(text: str) -> str:

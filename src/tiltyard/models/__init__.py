@@ -1,7 +1,16 @@
 """Candidates: the recipes that Tiltyard can train."""
 
-from tiltyard.models.candidates import CANDIDATES, Candidate, candidates_of, get_candidate
+from tiltyard.models.candidates import CANDIDATES, DEFAULTS, Candidate, candidates_of, get_candidate
 from tiltyard.models.crossval import Plan
 from tiltyard.models.selection import CandidateScore, rank_candidates
 
-__all__ = ["CANDIDATES", "Candidate", "CandidateScore", "Plan", "candidates_of", "get_candidate", "rank_candidates"]
+__all__ = [
+    "CANDIDATES",
+    "DEFAULTS",
+    "Candidate",
+    "CandidateScore",
+    "Plan",
+    "candidates_of",
+    "get_candidate",
+    "rank_candidates",
+]

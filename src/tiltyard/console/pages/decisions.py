@@ -55,15 +55,8 @@ def draw(view: DecisionsView, model: str) -> Slots | Instead:
 
 def _chain(view: DecisionsView) -> html.Section:
     if not view.broken:
-        return html.Section(
-            [
-                parts.badge("Chain whole", "good"),
-                html.Span(
-                    f"{view.total:,} decisions. The seals of the whole ledger are checked every {REFRESH_SECONDS:.0f} seconds."
-                ),
-            ],
-            className="card chain",
-        )
+        told = f"{view.total:,} decisions. All seals of the ledger are checked every {REFRESH_SECONDS:.0f} seconds."
+        return html.Section([parts.badge("Chain whole", "good"), html.Span(told)], className="card chain")
     return html.Section(
         [
             html.H2("The record of decisions was tampered with or damaged"),
