@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
 
 from tiltyard.data import Dataset, Split
 from tiltyard.evaluation import Evaluation, evaluate
 from tiltyard.models import Candidate, CandidateScore, rank_candidates
 from tiltyard.project import Project
+
+FEW_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,14 @@ def train_model(
     say: Callable[[str], None],
 ) -> TrainedModel:
     """Choose a candidate by cross-validation on the train side, where there are several, and fit it there."""
+    # On few rows several OpenMP threads mostly wait for each other, a hundred times as long where cores are shared.
+    with threadpool_limits(1 if len(train) < FEW_ROWS else None, user_api="openmp"):
+        return _train(candidates, train, project, say)
+
+
+def _train(
+    candidates: Sequence[Candidate], train: Dataset, project: Project, say: Callable[[str], None]
+) -> TrainedModel:
     started = time.perf_counter()
     ranking: list[CandidateScore] = []
     if len(candidates) > 1:
