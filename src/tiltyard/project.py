@@ -53,6 +53,12 @@ class DataSection(Section):
     )
     ignore: tuple[str, ...] = Field(default=(), description="Columns that are never features.")
     time: str | None = Field(default=None, description="Column that says when a row came about.")
+    slices: tuple[str, ...] = Field(
+        default=(), description="Columns whose values are evaluated one by one; a feature or any other column."
+    )
+    sensitive: tuple[str, ...] = Field(
+        default=(), description="Columns by whose groups fairness is judged; they stay features unless ignored."
+    )
     encoding: str = Field(default="utf-8", description="Encoding of text files.")
 
 
@@ -123,6 +129,10 @@ class TrainingSection(Section):
     metric: str = Field(default="accuracy", description="Metric by which candidates and versions are compared.")
     folds: int = Field(default=5, ge=2, le=50, description="Folds of the cross-validation that chooses a candidate.")
     random_state: int = Field(default=42, ge=0, description="Seed of everything random.")
+    mitigation: Literal["none", "reweighing"] = Field(
+        default="none",
+        description="What is done for fairness: reweighing makes the label independent of data.sensitive by weights.",
+    )
 
 
 class PromotionSection(Section):
@@ -170,6 +180,8 @@ class Project(Section):
             raise ValueError('data.text: a text project names the column of its texts (text = "…")')
         if self.data.text is not None and self.project.task != "text-classification":
             raise ValueError("data.text: only a text-classification project has a text column")
+        if self.training.mitigation != "none" and not self.data.sensitive:
+            raise ValueError(f'training.mitigation: "{self.training.mitigation}" needs data.sensitive, the groups')
         if self.split.by == "time" and self.data.time is None:
             raise ValueError('split.by: "time" needs data.time, the column that says when a row came about')
         return self

@@ -39,7 +39,7 @@ def judge_of(metric: str, labels: Sequence[str], positive: str | None = None) ->
     """
     by_label, by_chance = _LABEL_METRICS.get(metric), _PROBABILITY_METRICS.get(metric)
     binary = len(labels) == 2
-    target = positive if positive in labels else sorted(labels)[-1]
+    target = positive if positive is not None and positive in labels else sorted(labels)[-1]
     if by_label is not None:
         score, averaging = by_label
         options = _averaging(averaging, binary, target)

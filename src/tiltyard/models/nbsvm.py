@@ -44,10 +44,10 @@ class NaiveBayesSVM(LinearOneVsRest):
 
     def __init__(
         self,
-        C: float = 1.0,
+        C: float = 0.01,
         *,
         alpha: float = 1.0,
-        beta: float = 0.25,
+        beta: float = 0.5,
         folds: int = 3,
         random_state: int | None = None,
     ) -> None:
@@ -84,7 +84,7 @@ class NaiveBayesLogistic(LinearOneVsRest):
         random_state: seed of the solver.
     """
 
-    def __init__(self, C: float = 10.0, *, alpha: float = 1.0, random_state: int | None = None) -> None:
+    def __init__(self, C: float = 20.0, *, alpha: float = 1.0, random_state: int | None = None) -> None:
         self.C = C
         self.alpha = alpha
         self.random_state = random_state

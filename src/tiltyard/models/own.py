@@ -109,7 +109,7 @@ def _forget_other_project(module_name: str, root: Path) -> None:
     """Import anew what an earlier call brought from another project's folder."""
     for known, module in list(sys.modules.items()):
         of = getattr(module, _MARK, None)
-        if of is not None and of != str(root) and known.split(".")[0] == module_name.split(".")[0]:
+        if of is not None and of != str(root) and known.split(".")[0] == module_name.split(".", maxsplit=1)[0]:
             del sys.modules[known]
 
 

@@ -36,13 +36,13 @@ def linear_svm(random_state: int) -> Pipeline:
 def nbsvm(random_state: int) -> Pipeline:
     """Presence of words and word pairs, then NB-SVM (Wang and Manning, 2012) with calibrated scores."""
     presence = FastTfidfVectorizer(
-        ngram_range=(1, 2), binary=True, use_idf=False, norm=None, token_pattern=WORDS_AND_MARKS
+        ngram_range=(1, 2), min_df=2, binary=True, use_idf=False, norm=None, token_pattern=WORDS_AND_MARKS
     )
     return Pipeline([("tfidf", presence), ("classifier", NaiveBayesSVM(random_state=random_state))])
 
 
 def nb_logreg(random_state: int) -> Pipeline:
-    """TF-IDF of words, punctuation marks, pairs and triples (sublinear), weighted by naive Bayes, logistic regression."""
+    """TF-IDF of up to three words and marks (sublinear), weighted by naive Bayes, then logistic regression."""
     triples = FastTfidfVectorizer(ngram_range=(1, 3), min_df=2, sublinear_tf=True, token_pattern=WORDS_AND_MARKS)
     return Pipeline([("tfidf", triples), ("classifier", NaiveBayesLogistic(random_state=random_state))])
 

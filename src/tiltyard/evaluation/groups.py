@@ -1,0 +1,189 @@
+"""Dividing rows by what a column says: by value, by quartile, by length."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tiltyard.data import as_label
+from tiltyard.data.typing import numeric_if_written_as_text
+from tiltyard.errors import DataError, nearest
+
+# Values of a column that are groups of their own; the others are one together.
+MOST_VALUES = 20
+
+# Numbers of a column that are groups of their own; of more, quartiles are made.
+MOST_NUMBERS = 10
+
+MISSING = "(missing)"
+OTHER = "(other)"
+WORDS = "(words)"
+
+_LONGEST_KEY = 60
+_Shown = Callable[[NDArray[np.float64]], list[str]]
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that a column says the same of.
+
+    Attributes:
+        key: short name for metrics: letters, digits, ``_``, ``-`` and spaces, unique within its column.
+        title: what the rows share, for people.
+    """
+
+    key: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """n rows divided by a column.
+
+    Attributes:
+        column: the column's name; ``(words)`` for the length of texts.
+        key: the column's name as metrics spell it.
+        groups: the groups, none of them empty.
+        codes: n positions among the groups.
+    """
+
+    column: str
+    key: str
+    groups: tuple[Group, ...]
+    codes: NDArray[np.intp]
+
+
+def group_rows(column: pd.Series) -> Grouping:
+    """Divide rows by a column.
+
+    Missing and blank cells are a group, ``(missing)``. Numbers and times of which there are more than ten different
+    ones are divided at their quartiles, with the keys ``q1`` to ``q4``; equal quartiles make fewer groups. All else is
+    divided by value: the 20 most frequent ones, and the rest as ``(other)``.
+
+    Args:
+        column: n cells of any kind; its name is the grouping's.
+    """
+    name = str(column.name)
+    numbers = _numbers(column)
+    if numbers is not None:
+        return _by_quartile(name, numbers, _shown_numbers)
+    moments = _moments(column)
+    if moments is not None:
+        return _by_quartile(name, moments, _shown_days)
+    return _by_value(name, column)
+
+
+def group_by_length(texts: pd.Series) -> Grouping:
+    """Divide n texts at the quartiles of their number of words (what white space divides)."""
+    lengths = np.fromiter((len(text.split()) for text in texts), dtype=np.float64, count=len(texts))
+    return _by_quartile(WORDS, lengths, lambda edges: [f"{title} words" for title in _shown_numbers(edges)])
+
+
+def columns_of(frame: pd.DataFrame, names: Sequence[str], key: str) -> list[pd.Series]:
+    """The columns of that name.
+
+    Args:
+        frame: the rows.
+        names: the wanted columns.
+        key: key of the project file that names them, for the error.
+
+    Raises:
+        DataError: there is none of that name.
+    """
+    known = [str(column) for column in frame.columns]
+    for name in names:
+        if name not in known:
+            raise DataError(
+                f"The data has no column '{name}' ({key}); it has {', '.join(known)}.{nearest(name, known)}",
+                next_step=f"Correct {key} in the project file.",
+                code="data.column-missing",
+                column=name,
+            )
+    return [frame[name] for name in names]
+
+
+def keys_of(titles: Sequence[str]) -> list[str]:
+    """Titles as metrics may spell them, each once: what is no letter, digit, ``-`` or space becomes ``_``."""
+    keys: list[str] = []
+    for title in titles:
+        plain = "".join(sign if sign.isalnum() or sign in "-_ " else "_" for sign in title)[:_LONGEST_KEY]
+        plain = plain.strip("_ ") or "_"
+        key, repeats = plain, 1
+        while key in keys:
+            repeats += 1
+            key = f"{plain}_{repeats}"
+        keys.append(key)
+    return keys
+
+
+def _numbers(column: pd.Series) -> NDArray[np.float64] | None:
+    """The cells as numbers, NaN where there is none; None unless there are many different ones."""
+    kinds = pd.api.types
+    if not kinds.is_numeric_dtype(column.dtype) and column.dtype.kind in "OTU":
+        column = numeric_if_written_as_text(column)
+    if not kinds.is_numeric_dtype(column.dtype) or kinds.is_bool_dtype(column.dtype):
+        return None
+    numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return numbers if len(np.unique(numbers[~np.isnan(numbers)])) > MOST_NUMBERS else None
+
+
+def _moments(column: pd.Series) -> NDArray[np.float64] | None:
+    """The cells as nanoseconds since 1970, NaN where there is none; None unless all that is there are many times."""
+    given = column[column.notna()]
+    if not pd.api.types.is_datetime64_any_dtype(column.dtype):
+        # Told by the first cell, so that a column of words is not parsed for nothing.
+        if given.empty or not (isinstance(given.iloc[0], str) and _DATE.match(given.iloc[0])):
+            return None
+    moments = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601").astype("datetime64[ns, UTC]")
+    if moments.notna().sum() < len(given) or given.nunique() <= MOST_NUMBERS:
+        return None
+    return np.where(moments.isna(), np.nan, moments.astype("int64").to_numpy(dtype=np.float64))
+
+
+def _by_quartile(name: str, values: NDArray[np.float64], shown: _Shown) -> Grouping:
+    missing = np.isnan(values)
+    edges = np.unique(np.quantile(values[~missing], [0.25, 0.5, 0.75], method="inverted_cdf"))
+    codes = np.where(missing, len(edges) + 1, np.searchsorted(edges, values, side="left"))
+    titles = [*shown(edges), MISSING]
+    keys = [*(f"q{number + 1}" for number in range(len(edges) + 1)), "missing"]
+    return _without_empty(name, [Group(key, title) for key, title in zip(keys, titles, strict=True)], codes)
+
+
+def _by_value(name: str, column: pd.Series) -> Grouping:
+    words = column.map(as_label, na_action="ignore").astype(object)
+    words = words.where(words.notna() & (words != ""), None)
+    counts = words.value_counts()
+    # Of equally frequent values those first in the alphabet are kept: the order of the rows must not matter.
+    ranked = sorted(counts.index.tolist(), key=lambda value: (-counts[value], value))
+    kept = sorted(ranked[:MOST_VALUES])
+    places = {value: place for place, value in enumerate(kept)}
+    other, missing = len(kept), len(kept) + 1
+    codes = np.array([missing if word is None else places.get(word, other) for word in words], dtype=np.intp)
+    titles = [*kept, OTHER, MISSING]
+    groups = [Group(key, title) for key, title in zip(keys_of(titles), titles, strict=True)]
+    return _without_empty(name, groups, codes)
+
+
+def _without_empty(name: str, groups: Sequence[Group], codes: NDArray[np.intp]) -> Grouping:
+    used = np.unique(codes)
+    return Grouping(name, keys_of([name])[0], tuple(groups[code] for code in used), np.searchsorted(used, codes))
+
+
+def _shown_numbers(edges: NDArray[np.float64]) -> list[str]:
+    return _between([f"{edge:g}" for edge in edges])
+
+
+def _shown_days(edges: NDArray[np.float64]) -> list[str]:
+    return _between([str(pd.Timestamp(int(edge), unit="ns")) for edge in edges])
+
+
+def _between(edges: Sequence[str]) -> list[str]:
+    middle = [f"above {low}, to {high}" for low, high in pairwise(edges)]
+    return [f"to {edges[0]}", *middle, f"above {edges[-1]}"]

@@ -1,0 +1,66 @@
+"""Tables go the same way: from a file of rows to a champion that answers over HTTP."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.films import Films, serving
+
+pytestmark = pytest.mark.journey
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+QUIET = {
+    "Time_spent_Alone": 9,
+    "Stage_fear": "Yes",
+    "Social_event_attendance": 1,
+    "Going_outside": 0,
+    "Drained_after_socializing": "Yes",
+    "Friends_circle_size": 2,
+    "Post_frequency": 1,
+}
+
+
+def copied(name: str, tmp_path: Path) -> Films:
+    """The example in a folder of its own, on any free port."""
+    project = Films(Path(shutil.copytree(EXAMPLES / name, tmp_path / name, ignore=shutil.ignore_patterns(".tiltyard"))))
+    file = project.root / "tiltyard.toml"
+    file.write_text(file.read_text("utf-8") + "\n[serving]\nport = 0\n", "utf-8")
+    return project
+
+
+def test_personality_from_data_to_a_served_prediction(tmp_path: Path) -> None:
+    """Numbers, words, gaps and a category that nobody has seen are answered; a wrong row is told what is wrong."""
+    project = copied("personality", tmp_path)
+    trained: Any = project.json("train", "--champion")
+    assert trained["metrics"]["accuracy"] > 0.85
+    assert trained["status"] == "Set as champion"
+    with serving(project) as (address, _), httpx.Client(base_url=address, timeout=30) as client:
+        answer = client.post("/predict", json={"features": QUIET})
+        assert (answer.status_code, answer.json()["prediction"]) == (200, "Introvert")
+        odd = [{**QUIET, "Stage_fear": "Sometimes"}, dict.fromkeys(QUIET), QUIET]
+        answers = client.post("/predict/batch", json={"instances": odd}).json()["predictions"]
+        assert [item["model_version"] for item in answers] == ["1"] * 3
+        assert answers[2]["confidence"] == answer.json()["confidence"]
+        renamed = {("Stagefear" if name == "Stage_fear" else name): value for name, value in QUIET.items()}
+        refused = client.post("/predict", json={"features": renamed})
+        assert refused.status_code == 422
+        assert "Stage_fear" in refused.text
+        wrong = client.post("/predict", json={"features": {**QUIET, "Going_outside": "often"}})
+        assert wrong.status_code == 422
+        assert "Going_outside" in wrong.text
+    stats: Any = project.json("predictions", "stats")
+    assert stats["total_predictions"] == 4
+
+
+def test_bundled_data_needs_no_file(tmp_path: Path) -> None:
+    """Breast cancer, from scikit-learn's own data to a prediction on the command line."""
+    project = copied("breast-cancer", tmp_path)
+    trained: Any = project.json("train", "--champion")
+    assert trained["metrics"]["roc_auc"] > 0.97
+    versions: Any = project.json("list-versions")
+    assert versions[0]["aliases"] == ["champion"]
