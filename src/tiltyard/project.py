@@ -37,7 +37,11 @@ class ProjectSection(Section):
 class DataSection(Section):
     """Where labelled rows come from and which columns mean what."""
 
-    source: str = Field(description="File, folder or glob of labelled rows, relative to the project file.")
+    source: str = Field(
+        description="Labelled rows: a file, folder or glob (relative to the project file), a URL of files "
+        "(`s3://…`, `https://…`), the URL of a database, or `sklearn:NAME`. `${NAME}` in it is taken from the "
+        "environment or `.env`."
+    )
     format: Literal["csv", "tsv", "jsonl", "parquet", "folder"] | None = Field(
         default=None, description="Format of the source; default: told by its name."
     )
@@ -60,6 +64,13 @@ class DataSection(Section):
         default=(), description="Columns by whose groups fairness is judged; they stay features unless ignored."
     )
     encoding: str = Field(default="utf-8", description="Encoding of text files.")
+    query: str | None = Field(default=None, description="SQL query that gives the rows (source is a database).")
+    table: str | None = Field(default=None, description="Table of the rows, or SCHEMA.TABLE (source is a database).")
+    max_memory_share: float = Field(
+        default=0.9,
+        gt=0,
+        description="Share of the free memory that the data may need, by estimate; more than 1 overrules the estimate.",
+    )
 
 
 ColumnType = Literal["number", "integer", "boolean", "category", "text", "time"]
@@ -122,6 +133,13 @@ class SplitSection(Section):
         raise ValueError('must be "content", "time" or "column:NAME"')
 
 
+class SearchSection(Section):
+    """How long to look for better parameters of the candidates; with neither limit there is no search."""
+
+    trials: int | None = Field(default=None, ge=1, description="Most trials, each a cross-validation.")
+    seconds: float | None = Field(default=None, gt=0, description="Seconds after which no further trial begins.")
+
+
 class TrainingSection(Section):
     """Which recipes compete and by what they are chosen."""
 
@@ -129,6 +147,7 @@ class TrainingSection(Section):
     metric: str = Field(default="accuracy", description="Metric by which candidates and versions are compared.")
     folds: int = Field(default=5, ge=2, le=50, description="Folds of the cross-validation that chooses a candidate.")
     random_state: int = Field(default=42, ge=0, description="Seed of everything random.")
+    search: SearchSection = Field(default=SearchSection(), description="Search over the parameters of the candidates.")
     mitigation: Literal["none", "reweighing"] = Field(
         default="none",
         description="What is done for fairness: reweighing makes the label independent of data.sensitive by weights.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from tiltyard.errors import UsageError
 
@@ -32,7 +32,15 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
     mlflow_registry_uri: str | None = Field(default=None, validation_alias="MLFLOW_REGISTRY_URI")
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
-    signing_key: SecretStr | None = Field(default=None, description="Ed25519 private key that signs new versions.")
+    signing_key: SecretStr | None = Field(
+        default=None,
+        description="Ed25519 private key that signs new versions: a PEM, its 32 bytes in base64, or @FILE.",
+    )
+    trusted_keys: tuple[str, ...] = Field(
+        default=(),
+        description="Ed25519 public keys, written alike; if there are any, a version that none of them signed is "
+        "refused.",
+    )
     trusted_types: tuple[str, ...] = Field(
         default=(),
         description="Python types that this host allows in a stored model, beyond scikit-learn's own.",
@@ -48,6 +56,14 @@ class Settings(BaseSettings):
         folder = (root or Path()).resolve()
         try:
             return cls(_env_file=folder / ".env", root=folder)
+        except SettingsError as error:
+            # Raised for a list that is not JSON, and tells which only in its text.
+            field = next((name for name in cls.model_fields if f'"{name}"' in str(error)), "")
+            name = f"TILTYARD_{field.upper()}"
+            raise UsageError(
+                f"The environment variable {name} cannot be used: it is not a JSON list.",
+                next_step=f"""Write it as {name}='["…"]', or unset it.""",
+            ) from None
         except ValidationError as error:
             first = error.errors()[0]
             name = "TILTYARD_" + ".".join(str(part) for part in first["loc"]).upper()

@@ -10,6 +10,7 @@ from tiltyard.ledger import SqlLedger
 from tiltyard.pipeline import Stage
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker, ModelRegistry
+from tiltyard.registry.signing import KeyRing, host_keys, host_signer
 from tiltyard.settings import Settings
 
 
@@ -26,7 +27,7 @@ def ledger(of: Settings) -> SqlLedger:
 def registry(of: Settings) -> ModelRegistry:
     """The model registry: MLflow's, local or remote."""
     _make_folder(of.state)
-    return ModelRegistry(tracking_uri=of.tracking_uri, registry_uri=of.registry_uri)
+    return ModelRegistry(tracking_uri=of.tracking_uri, registry_uri=of.registry_uri, settings=of)
 
 
 def tracker(project: Project, of: Settings) -> ExperimentTracker:
@@ -37,7 +38,13 @@ def tracker(project: Project, of: Settings) -> ExperimentTracker:
 
 def stage(of: Settings, open_ledger: SqlLedger) -> Stage:
     """Where versions are registered and promoted."""
-    return Stage(registry(of), open_ledger, of.cache, of.trusted_types, actor())
+    keys, signer = host_keys(of), host_signer(of)
+    return Stage(registry(of), open_ledger, of.cache, of.trusted_types, actor(), trusted_keys=keys, signer=signer)
+
+
+def trusted_keys(of: Settings) -> KeyRing:
+    """The keys by which this host judges signatures of versions."""
+    return host_keys(of)
 
 
 def actor() -> str:

@@ -15,6 +15,7 @@ from tests.pipeline.conftest import Yard
 from tiltyard.data.content import content_keys
 from tiltyard.errors import DataError, TiltyardError
 from tiltyard.pipeline import TrainingOutcome
+from tiltyard.project import SearchSection
 from tiltyard.registry import read_package
 
 
@@ -114,6 +115,23 @@ def test_several_candidates_compete_on_the_train_side(yard: Yard) -> None:
     assert {score.candidate.name for score in ranking} == {"tfidf-logreg", "tfidf-naive-bayes"}
     assert ranking[0].mean >= ranking[1].mean
     assert chosen.trial.model.candidate == ranking[0].candidate
+
+
+def test_a_search_is_a_run_with_a_run_for_each_trial(yard: Yard) -> None:
+    """Trials are nested runs with their parameters and folds; the best of them is trained."""
+    training = yard.project.training.model_copy(update={"search": SearchSection(trials=3), "folds": 2})
+    found = yard.train(yard.project.model_copy(update={"training": training}))
+    client = MlflowClient(tracking_uri=yard.tracking_uri)
+    experiment = client.get_run(found.run_id).info.experiment_id
+    nested = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{found.run_id}'")
+    trials = found.trial.model.trials
+    assert len(nested) == len(trials) == 3
+    means = {run.data.metrics["cv_mean"] for run in nested}
+    assert means == {trial.mean for trial in trials}
+    best = max(trials, key=lambda trial: trial.mean)
+    assert found.trial.model.candidate == best.candidate
+    for name, value in best.params.items():
+        assert found.trial.model.pipeline.get_params()[name] == value
 
 
 def _replaced(yard: Yard, change: Callable[[str], str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from tiltyard.data import load_dataset
 from tiltyard.errors import NotFoundError, ProjectError, TiltyardError
 from tiltyard.project import Project, load_project
 from tiltyard.registry import read_package
+from tiltyard.registry.signing import SIGNING_KEY, TRUSTED_KEYS, key_file
 from tiltyard.settings import Settings
 
 LIBRARIES = ("scikit-learn", "mlflow", "skops", "numpy", "pandas", "sqlalchemy", "fastapi", "uvicorn", "numba")
@@ -93,6 +95,8 @@ def _project(path: Path | None) -> Iterator[Check]:
     yield _disk(settings)
     yield from _looked_at("ledger", lambda: _describe_ledger(settings))
     yield from _looked_at("registry", lambda: _describe_registry(project, settings))
+    yield from _looked_at("signatures", lambda: _describe_keys(settings))
+    yield from _key_files(settings)
     yield from _looked_at("champion", lambda: _describe_champion(project, settings))
 
 
@@ -131,8 +135,50 @@ def _describe_registry(project: Project, settings: Settings) -> str:
 def _describe_champion(project: Project, settings: Settings) -> str:
     registry = wiring.registry(settings)
     info = registry.get_version(project.model_name, alias="champion")
-    read_package(registry.fetch(info, settings.cache), settings.trusted_types)
-    return f"version {info.version} of {info.name}, verified"
+    folder = registry.fetch(info, settings.cache)
+    package = read_package(folder, settings.trusted_types, trusted_keys=wiring.trusted_keys(settings))
+    signed = f", signed by {package.signed_by}" if package.signed_by else ""
+    return f"version {info.version} of {info.name}, verified{signed}"
+
+
+def _describe_keys(settings: Settings) -> str:
+    keys = wiring.trusted_keys(settings)
+    trusted = [key.id for key in keys.trusted]
+    if keys.own is not None and trusted and keys.own.id not in trusted:
+        raise TiltyardError(
+            f"This host signs with the key {keys.own.id} and takes only versions signed by {', '.join(trusted)}: "
+            "it will not load what it trains.",
+            next_step=f"Add the public key to {TRUSTED_KEYS}: {keys.own.text}",
+        )
+    signs = f"new versions are signed by {keys.own.id}" if keys.own else "new versions are not signed"
+    takes = f"only versions signed by {' or '.join(trusted)} are loaded" if trusted else "no signature is asked for"
+    return f"{signs}; {takes}"
+
+
+def _key_files(settings: Settings) -> Iterator[Check]:
+    """Who else can read the private key, or write a key that is trusted."""
+    secret = settings.signing_key.get_secret_value() if settings.signing_key else ""
+    yield from _key_file(SIGNING_KEY, key_file(secret, settings.root), 0o077)
+    for given in settings.trusted_keys:
+        yield from _key_file(TRUSTED_KEYS, key_file(given, settings.root), 0o022)
+
+
+def _key_file(setting: str, file: Path | None, forbidden: int) -> Iterator[Check]:
+    if file is None or not file.is_file():
+        return
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if not mode & forbidden:
+        yield Check("key file", "ok", f"{setting}: {file} (mode {mode:04o})")
+        return
+    # A group that only reads is how secrets are mounted into containers.
+    state = "note" if mode & forbidden == stat.S_IRGRP else "wrong"
+    able = "read or change" if forbidden & stat.S_IROTH else "change"
+    yield Check(
+        "key file",
+        state,
+        f"{setting}: others than the owner can {able} {file} (mode {mode:04o})",
+        f"Run: chmod {(mode & ~forbidden) & 0o777:04o} {file}",
+    )
 
 
 def _disk(settings: Settings) -> Check:

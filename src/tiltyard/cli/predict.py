@@ -49,7 +49,8 @@ def predict(
     registry = wiring.registry(settings)
     chosen = None if version else (alias or "champion")
     info = registry.get_version(project.model_name, version=version, alias=chosen)
-    scorer = make_scorer(read_package(registry.fetch(info, settings.cache), settings.trusted_types))
+    folder = registry.fetch(info, settings.cache)
+    scorer = make_scorer(read_package(folder, settings.trusted_types, trusted_keys=wiring.trusted_keys(settings)))
     scores = scorer.score(asked)
     answers = [
         {

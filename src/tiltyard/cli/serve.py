@@ -25,6 +25,7 @@ def serve(project_path: Path | None, host: str | None, port: int | None, as_json
     """
     project = load_project(project_path)
     settings = wiring.settings(project)
+    trusted_keys = wiring.trusted_keys(settings)
 
     def announce(address: Address) -> None:
         if as_json:
@@ -41,6 +42,7 @@ def serve(project_path: Path | None, host: str | None, port: int | None, as_json
             ledger,
             cache=settings.cache,
             trusted_types=settings.trusted_types,
+            trusted_keys=trusted_keys,
             host=host or project.serving.host,
             port=project.serving.port if port is None else port,
             on_listening=announce,

@@ -1,25 +1,79 @@
-"""Judging versions: metrics with a direction, evaluation, paired comparison, pictures."""
+"""Judging versions: metrics with a direction, evaluation, slices, fairness, calibration, importance, comparison."""
 
+from tiltyard.evaluation.calibration import CalibrationReport, Reliability, evaluate_calibration
 from tiltyard.evaluation.compare import Comparison, compare, compare_bootstrap, compare_paired
 from tiltyard.evaluation.evaluate import Evaluation, evaluate, evaluate_judged
+from tiltyard.evaluation.fairness import (
+    FairnessReport,
+    check_fairlearn,
+    evaluate_fairness,
+    joint_groups,
+    reweighing,
+)
+from tiltyard.evaluation.groups import Grouping, columns_of, group_by_length, group_rows
+from tiltyard.evaluation.importance import (
+    Importance,
+    ImportanceChange,
+    compare_importance,
+    permutation_importance,
+    term_importance,
+)
+from tiltyard.evaluation.intervals import Interval, bootstrap, newcombe, wilson
 from tiltyard.evaluation.judged import Judged, judged
 from tiltyard.evaluation.metrics import METRICS, Metric, get_metric
-from tiltyard.evaluation.plots import plot_confusion_matrix, plot_per_class, plot_reliability
+from tiltyard.evaluation.plots import (
+    plot_calibration,
+    plot_confusion_matrix,
+    plot_fairness,
+    plot_importance,
+    plot_per_class,
+    plot_reliability,
+    plot_slices,
+)
+from tiltyard.evaluation.slices import Slice, SliceReport, evaluate_slices
 
 __all__ = [
     "METRICS",
+    "CalibrationReport",
     "Comparison",
     "Evaluation",
+    "FairnessReport",
+    "Grouping",
+    "Importance",
+    "ImportanceChange",
+    "Interval",
     "Judged",
     "Metric",
+    "Reliability",
+    "Slice",
+    "SliceReport",
+    "bootstrap",
+    "check_fairlearn",
+    "columns_of",
     "compare",
     "compare_bootstrap",
+    "compare_importance",
     "compare_paired",
     "evaluate",
+    "evaluate_calibration",
+    "evaluate_fairness",
     "evaluate_judged",
+    "evaluate_slices",
     "get_metric",
+    "group_by_length",
+    "group_rows",
+    "joint_groups",
     "judged",
+    "newcombe",
+    "permutation_importance",
+    "plot_calibration",
     "plot_confusion_matrix",
+    "plot_fairness",
+    "plot_importance",
     "plot_per_class",
     "plot_reliability",
+    "plot_slices",
+    "reweighing",
+    "term_importance",
+    "wilson",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any
@@ -13,15 +13,12 @@ from numpy.typing import NDArray
 from scipy.special import bdtr, bdtrc
 
 from tiltyard.errors import DataError
-from tiltyard.evaluation.judged import Judged, Labels, Weights, judged
+from tiltyard.evaluation.intervals import CONFIDENCE, draws
+from tiltyard.evaluation.judged import Judged, Labels, judged
 from tiltyard.evaluation.metrics import Metric
 
-CONFIDENCE = 0.95
 MCNEMAR = "McNemar's exact test"
 BOOTSTRAP = "paired bootstrap"
-
-# Weights that are drawn at once; bounds the memory of the bootstrap to some tens of MB.
-_DRAWN_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -219,7 +216,7 @@ def _differences(
         champion, challenger = champion.take(first), challenger.take(first)
     found = [
         metric.weighted(challenger, weights) - metric.weighted(champion, weights)
-        for weights in _draws(counts, resamples, np.random.default_rng(seed))
+        for weights in draws(counts, resamples, np.random.default_rng(seed))
     ]
     differences = np.concatenate(found)
     defined = differences[~np.isnan(differences)]
@@ -229,19 +226,6 @@ def _differences(
             next_step="Compare by another metric.",
         )
     return defined
-
-
-def _draws(counts: NDArray[np.int64], resamples: int, random: np.random.Generator) -> Iterator[Weights]:
-    """How often each kind of row is drawn, (m, kinds) at a time, until there were ``resamples`` draws."""
-    rows, kinds = int(counts.sum()), len(counts)
-    at_once = max(1, _DRAWN_AT_ONCE // kinds)
-    for start in range(0, resamples, at_once):
-        draws = min(at_once, resamples - start)
-        if kinds < rows:
-            yield random.multinomial(rows, counts / rows, size=draws).astype(np.float64)
-        else:
-            chosen = random.integers(0, rows, (draws, rows)) + rows * np.arange(draws)[:, None]
-            yield np.bincount(chosen.ravel(), minlength=draws * rows).reshape(draws, rows).astype(np.float64)
 
 
 def _tails(won: int, decided: int) -> tuple[float, float]:

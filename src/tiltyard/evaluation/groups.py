@@ -113,8 +113,8 @@ def keys_of(titles: Sequence[str]) -> list[str]:
     """Titles as metrics may spell them, each once: what is no letter, digit, ``-`` or space becomes ``_``."""
     keys: list[str] = []
     for title in titles:
-        plain = "".join(sign if sign.isalnum() or sign in "-_ " else "_" for sign in title)[:_LONGEST_KEY]
-        plain = plain.strip("_ ") or "_"
+        bare = title.strip("() ")[:_LONGEST_KEY].strip()
+        plain = "".join(sign if sign.isalnum() or sign in "-_ " else "_" for sign in bare) or "_"
         key, repeats = plain, 1
         while key in keys:
             repeats += 1
@@ -137,10 +137,10 @@ def _numbers(column: pd.Series) -> NDArray[np.float64] | None:
 def _moments(column: pd.Series) -> NDArray[np.float64] | None:
     """The cells as nanoseconds since 1970, NaN where there is none; None unless all that is there are many times."""
     given = column[column.notna()]
-    if not pd.api.types.is_datetime64_any_dtype(column.dtype):
-        # Told by the first cell, so that a column of words is not parsed for nothing.
-        if given.empty or not (isinstance(given.iloc[0], str) and _DATE.match(given.iloc[0])):
-            return None
+    # Told by the first cell, so that a column of words is not parsed for nothing.
+    told = len(given) > 0 and isinstance(given.iloc[0], str) and _DATE.match(given.iloc[0])
+    if not told and not pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return None
     moments = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601").astype("datetime64[ns, UTC]")
     if moments.notna().sum() < len(given) or given.nunique() <= MOST_NUMBERS:
         return None

@@ -57,7 +57,7 @@ class LinearOneVsRest(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_classification_targets(y)
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
-            raise ValueError(f"Two labels are needed to learn to tell them apart; there is one: {self.classes_[0]!r}.")
+            raise ValueError(f"Two labels are needed to learn to tell them apart; there is one: '{self.classes_[0]}'.")
         features = sp.csr_matrix(X)
         asked = self.classes_[1:] if len(self.classes_) == 2 else self.classes_
         fitted = [self._fit_class(features, y == label) for label in asked]

@@ -74,7 +74,7 @@ TEXT: dict[str, tuple[str, Callable[[int], Pipeline], Space]] = {
         nbsvm,
         {
             **_READING,
-            "classifier__C": FloatRange(0.01, 10.0, log=True),
+            "classifier__C": FloatRange(0.001, 3.0, log=True),
             "classifier__alpha": FloatRange(0.1, 3.0, log=True),
             "classifier__beta": FloatRange(0.05, 1.0),
         },

@@ -17,6 +17,7 @@ from tiltyard.ledger import Event, Ledger
 from tiltyard.pipeline.steps import Answers, answer, evaluate_answers
 from tiltyard.project import Project
 from tiltyard.registry import Package, Registry, Verdict, VersionInfo, judge, read_package
+from tiltyard.registry.signing import NO_KEYS, KeyRing, Signer
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
@@ -57,17 +58,30 @@ class Promotion:
 
 @dataclass(frozen=True)
 class Stage:
-    """Where promotions happen: the registry, the ledger, and what of this host they need."""
+    """Where promotions happen: the registry, the ledger, and what of this host they need.
+
+    Attributes:
+        registry: where versions are registered.
+        ledger: where decisions are written down.
+        cache: folder of this host's verified copies of versions.
+        trusted_types: Python types that this host allows in a stored model, beyond scikit-learn's own.
+        actor: who acts, for the record.
+        trusted_keys: the keys by which this host judges signatures.
+        signer: the key that signs new versions; None where this host does not sign.
+    """
 
     registry: Registry
     ledger: Ledger
     cache: Path
     trusted_types: tuple[str, ...]
     actor: str
+    trusted_keys: KeyRing = NO_KEYS
+    signer: Signer | None = None
 
     def load(self, info: VersionInfo) -> Package:
         """Fetch and verify a version."""
-        return read_package(self.registry.fetch(info, self.cache), self.trusted_types)
+        folder = self.registry.fetch(info, self.cache)
+        return read_package(folder, self.trusted_types, trusted_keys=self.trusted_keys)
 
 
 def challenge(stage: Stage, project: Project, info: VersionInfo, answers: Answers, test: Dataset) -> Promotion:

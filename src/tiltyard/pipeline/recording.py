@@ -18,6 +18,7 @@ from tiltyard.pipeline.steps import Answers, TrainedModel, Trial
 from tiltyard.pipeline.validation import Validation
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker, Samples, VersionCard, write_package
+from tiltyard.registry.signing import Signer
 
 SAMPLE_ROWS = 50
 MODEL_ARTIFACT = "model"
@@ -43,8 +44,12 @@ def record_run(
     validation: Validation,
     *,
     trusted_types: tuple[str, ...] = (),
+    signer: Signer | None = None,
 ) -> Recorded:
-    """Log parameters, data and what was found in it, metrics, plots and the packaged model as one MLflow run."""
+    """Log parameters, data and what was found in it, metrics, plots and the packaged model as one MLflow run.
+
+    The package is signed if there is a signer.
+    """
     split, model, answers, evaluation = trial.split, trial.model, trial.answers, trial.evaluation
     with tracker.start_run(run_name=model.candidate.name) as run:
         tracker.log_params(run_params(project, split, model))
@@ -73,9 +78,22 @@ def record_run(
                 _card(project, trial),
                 training_keys=content_keys(split.train.inputs),
                 trusted_types=trusted_types,
+                signer=signer,
             )
             model_uri = tracker.log_package(package, MODEL_ARTIFACT)
+        _record_trials(tracker, run.run_id, model)
         return Recorded(run.run_id, model_uri)
+
+
+def _record_trials(tracker: ExperimentTracker, parent: str, model: TrainedModel) -> None:
+    """Each trial of a search as a run of its own, nested in the training's."""
+    for trial in model.trials:
+        tags = {"mlflow.parentRunId": parent, **({"tiltyard.problem": trial.problem} if trial.problem else {})}
+        with tracker.start_run(run_name=f"trial {trial.number}: {trial.candidate.name}", tags=tags):
+            tracker.log_params({"candidate": trial.candidate.name, **trial.params})
+            folds = {f"fold_{place}": score for place, score in enumerate(trial.scores)}
+            mean = {"cv_mean": trial.mean} if trial.scores else {}
+            tracker.log_metrics({**folds, **mean, "seconds": trial.seconds})
 
 
 def run_params(project: Project, split: Split, model: TrainedModel) -> dict[str, Any]:

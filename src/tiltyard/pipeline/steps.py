@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from tiltyard.data import Dataset, Split
 from tiltyard.evaluation import Evaluation, evaluate
-from tiltyard.models import Candidate, CandidateScore, rank_candidates
+from tiltyard.models import Budget, Candidate, CandidateScore, Plan, SearchTrial, rank_candidates, search
 from tiltyard.project import Project
 
 FEW_ROWS = 20_000
@@ -30,12 +30,14 @@ class TrainedModel:
         pipeline: the fitted estimator.
         ranking: cross-validation scores of all candidates, best first; empty where there was one candidate.
         seconds: time of choosing and fitting.
+        trials: what a search tried, in order; empty where there was none.
     """
 
     candidate: Candidate
     pipeline: Pipeline
     ranking: tuple[CandidateScore, ...]
     seconds: float
+    trials: tuple[SearchTrial, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -106,20 +108,43 @@ def _train(
     candidates: Sequence[Candidate], train: Dataset, project: Project, say: Callable[[str], None]
 ) -> TrainedModel:
     started = time.perf_counter()
-    ranking: list[CandidateScore] = []
-    if len(candidates) > 1:
-        ranking = rank_candidates(
-            candidates,
-            train,
-            metric=project.training.metric,
-            folds=project.training.folds,
-            random_state=project.training.random_state,
-            on_scored=lambda score: say(f"{score.candidate.name}: {project.training.metric} {score.mean:.4f}"),
-        )
-    chosen = ranking[0].candidate if ranking else candidates[0]
+    chosen, ranking, tried = _choose(candidates, train, project, say)
     pipeline = chosen.build(project.training.random_state)
     pipeline.fit(train.inputs, train.labels)
-    return TrainedModel(chosen, pipeline, tuple(ranking), time.perf_counter() - started)
+    return TrainedModel(chosen, pipeline, ranking, time.perf_counter() - started, tried)
+
+
+def _choose(
+    candidates: Sequence[Candidate], train: Dataset, project: Project, say: Callable[[str], None]
+) -> tuple[Candidate, tuple[CandidateScore, ...], tuple[SearchTrial, ...]]:
+    """The candidate to train: found by search, by cross-validation, or the only one."""
+    asked = project.training
+    plan = Plan(asked.metric, asked.folds, asked.random_state, project.data.positive)
+    budget = Budget(asked.search.trials, asked.search.seconds)
+    if budget.trials is not None or budget.seconds is not None:
+        found = search(candidates, train, plan, budget, lambda trial: say(_describe(trial, asked.metric)))
+        return found.best.candidate, (), found.trials
+    if len(candidates) == 1:
+        return candidates[0], (), ()
+    ranking = rank_candidates(
+        candidates,
+        train,
+        metric=plan.metric,
+        folds=plan.folds,
+        random_state=plan.random_state,
+        positive=plan.positive,
+        on_scored=lambda score: say(f"{score.candidate.name}: {asked.metric} {score.mean:.4f}"),
+    )
+    return ranking[0].candidate, tuple(ranking), ()
+
+
+def _describe(trial: SearchTrial, metric: str) -> str:
+    params = ", ".join(
+        f"{name.removeprefix('classifier__')}={f'{value:.4g}' if isinstance(value, float) else value}"
+        for name, value in trial.params.items()
+    )
+    outcome = f"failed: {trial.problem}" if trial.problem else f"{metric} {trial.mean:.4f}"
+    return f"trial {trial.number}: {trial.candidate.name} {params or 'as it stands'}: {outcome} ({trial.seconds:.1f} s)"
 
 
 def answer(pipeline: Any, inputs: pd.Series | pd.DataFrame) -> Answers:

@@ -87,7 +87,7 @@ def train(
         TiltyardError: the data, the project or a service stands in the way; a run that had begun is marked failed.
     """
     metric = get_metric(project.training.metric)  # a misspelt metric is told before the work, not after
-    recipes = candidates_of(request.candidates or project.training.candidates, project.task)
+    recipes = candidates_of(request.candidates or project.training.candidates, project.task, project.root)
     dataset = runner.run("load-data", lambda: load_dataset(project), _describe_data)
     split = runner.run("split-data", lambda: split_dataset(dataset, project.split, project.data.time), _describe_split)
     validation = runner.run(
@@ -107,7 +107,7 @@ def train(
     )
     recorded = runner.run(
         "log-mlflow",
-        lambda: record_run(tracker, project, trial, validation, trusted_types=stage.trusted_types),
+        lambda: record_run(tracker, project, trial, validation, trusted_types=stage.trusted_types, signer=stage.signer),
         lambda run: f"run {run.run_id}",
     )
     info = runner.run(

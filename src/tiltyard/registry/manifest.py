@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tiltyard.errors import ArtifactError
 from tiltyard.project import Task
+from tiltyard.registry.signing import NO_KEYS, SIGNATURE, KeyRing
 
 FOLDER = "tiltyard"
 MANIFEST = f"{FOLDER}/manifest.json"
@@ -70,13 +72,26 @@ class Manifest(VersionCard):
 
     Attributes:
         format: version of this format.
-        files: SHA-256 of every other file of the version, by its path.
+        files: SHA-256 of every other file of the version but the signature, by its path.
         libraries: versions of the libraries that packaged it.
     """
 
     format: int = FORMAT
     files: Mapping[str, str]
     libraries: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A version whose files are what its manifest says.
+
+    Attributes:
+        manifest: what the version says of itself.
+        signed_by: id of the key of this host's ring that signed it; None for none.
+    """
+
+    manifest: Manifest
+    signed_by: str | None
 
 
 def digest(file: Path) -> str:
@@ -86,27 +101,70 @@ def digest(file: Path) -> str:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Digests of all files below a folder but the manifest, by their paths with forward slashes."""
+    """Digests of all files below a folder but the manifest and its signature, by their paths with forward slashes."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     named = {path.relative_to(folder).as_posix(): path for path in files}
-    return {name: digest(path) for name, path in named.items() if name != MANIFEST}
+    return {name: digest(path) for name, path in named.items() if name not in (MANIFEST, SIGNATURE)}
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read and check a version's manifest, and hold every file against it.
+def verify(folder: Path, keys: KeyRing = NO_KEYS) -> Verified:
+    """Check a version's signature, then its manifest, and hold every file against it.
+
+    The manifest is read once: the bytes whose signature was checked are the bytes that are parsed.
+
+    Args:
+        folder: the version's files.
+        keys: the keys by which this host judges signatures.
 
     Raises:
-        ArtifactError: the manifest is missing or unreadable, or a file is missing, changed or not named by it.
+        ArtifactError: the manifest is missing or unreadable; the signature is missing where one is asked for, wrong,
+            or by a key that is not trusted; or a file is missing, changed or not named.
     """
     file = folder / MANIFEST
-    try:
-        manifest = Manifest.model_validate_json(file.read_bytes())
-    except FileNotFoundError:
+    content = _read(file)
+    if content is None:
         raise ArtifactError(
             f"{folder} has no {MANIFEST}: it was not packaged by Tiltyard.",
             next_step="Train a version with: tiltyard train",
             code="artifact.no-manifest",
+        )
+    signed_by = keys.signed_by(content, _read(folder / SIGNATURE), f"the version in {folder}")
+    manifest = _parsed(content, file)
+    _hold_against(manifest, folder)
+    return Verified(manifest, signed_by)
+
+
+def read_verified(folder: Path, manifest: Manifest, name: str) -> bytes:
+    """The content of one file, read once and held against the manifest.
+
+    A file that is opened again after it was verified may be another one by then.
+
+    Raises:
+        ArtifactError: it is missing, or not what the manifest says.
+    """
+    content = _read(folder / name)
+    seen = None if content is None else hashlib.sha256(content).hexdigest()
+    if content is None or seen != manifest.files.get(name):
+        raise _differs(manifest, name, seen)
+    return content
+
+
+def _read(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ArtifactError(
+            f"{file} cannot be read: {error.strerror}.",
+            next_step="Fetch the version again, or train a new one.",
+            code="artifact.unreadable",
         ) from None
+
+
+def _parsed(content: bytes, file: Path) -> Manifest:
+    try:
+        manifest = Manifest.model_validate_json(content)
     except ValueError as error:
         raise ArtifactError(
             f"{file} cannot be read: {str(error).splitlines()[0]}.",
@@ -119,20 +177,22 @@ def read_manifest(folder: Path) -> Manifest:
             next_step="Upgrade Tiltyard, or train a new version.",
             code="artifact.format",
         )
-    _hold_against(manifest, folder)
     return manifest
 
 
 def _hold_against(manifest: Manifest, folder: Path) -> None:
     found = digests(folder)
     for name in sorted(manifest.files.keys() | found.keys()):
-        expected, seen = manifest.files.get(name), found.get(name)
-        if expected == seen:
-            continue
-        wrong = "is missing" if seen is None else "is not in the manifest" if expected is None else "was changed"
-        raise ArtifactError(
-            f"The file {name} of {manifest.model_name} {wrong}; the version was not loaded.",
-            next_step="Find out who touched it; then delete the cached copy, or train a new version.",
-            code="artifact.digest",
-            file=name,
-        )
+        if manifest.files.get(name) != found.get(name):
+            raise _differs(manifest, name, found.get(name))
+
+
+def _differs(manifest: Manifest, name: str, seen: str | None) -> ArtifactError:
+    named = name in manifest.files
+    wrong = "is missing" if seen is None else "was changed" if named else "is not in the manifest"
+    return ArtifactError(
+        f"The file {name} of {manifest.model_name} {wrong}; the version was not loaded.",
+        next_step="Find out who touched it; then delete the cached copy, or train a new version.",
+        code="artifact.digest",
+        file=name,
+    )

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from tiltyard.errors import ArtifactError, NotFoundError, TiltyardError, UsageError, nearest
 from tiltyard.registry.client import mlflow_errors, open_client
-from tiltyard.registry.manifest import read_manifest
+from tiltyard.registry.manifest import verify
 from tiltyard.registry.packaging import read_package
 from tiltyard.registry.ports import ModelInfo, VersionInfo
+from tiltyard.registry.signing import KeyRing, host_keys
 from tiltyard.registry.sources import resolve
 from tiltyard.settings import Settings
 
@@ -38,10 +39,14 @@ class ModelRegistry:
     Args:
         tracking_uri: MLflow's tracking URI; default: this host's settings.
         registry_uri: MLflow's registry URI; default: the tracking URI.
+        settings: this host's settings, whose keys judge signatures; default: those of the working folder.
     """
 
-    def __init__(self, *, tracking_uri: str | None = None, registry_uri: str | None = None) -> None:
-        settings = Settings.load()
+    def __init__(
+        self, *, tracking_uri: str | None = None, registry_uri: str | None = None, settings: Settings | None = None
+    ) -> None:
+        settings = settings or Settings.load()
+        self._settings = settings
         self._tracking_uri = tracking_uri or settings.tracking_uri
         self._registry_uri = registry_uri or (self._tracking_uri if tracking_uri else settings.registry_uri)
 
@@ -178,7 +183,11 @@ class ModelRegistry:
         version: str | None = None,
         trusted_types: tuple[str, ...] = (),
     ) -> Pipeline:
-        """Load a version, verified; by stage, alias or number, and the champion where none is given."""
+        """Load a version, verified; by stage, alias or number, and the champion where none is given.
+
+        Raises:
+            ArtifactError: the version is not what was packaged, or not signed by a key that this host trusts.
+        """
         if stage is not None:
             if alias is not None or version is not None:
                 raise UsageError(
@@ -193,7 +202,7 @@ class ModelRegistry:
             alias = CHAMPION
         info = self.get_version(name, version=version, alias=alias)
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
-            return read_package(self.fetch(info, Path(folder)), trusted_types).pipeline
+            return read_package(self.fetch(info, Path(folder)), trusted_types, trusted_keys=self._keys).pipeline
 
     def fetch(self, info: VersionInfo, cache: Path) -> Path:
         """A folder of this host with the version's files; a whole copy that is there is used again."""
@@ -201,7 +210,7 @@ class ModelRegistry:
         target = cache / info.name / f"{info.version}-{told_apart}"
         if target.is_dir():
             try:
-                read_manifest(target)
+                verify(target, self._keys)
             except ArtifactError:
                 # Damaged here or stored so: only a fresh copy can tell. Without the registry the damaged one stays,
                 # and whoever reads it is told.
@@ -216,6 +225,10 @@ class ModelRegistry:
     @cached_property
     def _client(self) -> Any:
         return open_client(self._tracking_uri, self._registry_uri)
+
+    @cached_property
+    def _keys(self) -> KeyRing:
+        return host_keys(self._settings)
 
     def _errors(self) -> Any:
         return mlflow_errors(self._registry_uri)

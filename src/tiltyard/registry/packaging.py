@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import platform
 import shutil
 import tempfile
@@ -14,10 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.errors import ArtifactError, UsageError
-from tiltyard.registry.manifest import FOLDER, MANIFEST, TRAINING_KEYS, Manifest, VersionCard, digests, read_manifest
+from tiltyard.registry.manifest import (
+    FOLDER,
+    MANIFEST,
+    TRAINING_KEYS,
+    Manifest,
+    VersionCard,
+    digests,
+    read_verified,
+    verify,
+)
 from tiltyard.registry.mlflow_env import quietly
+from tiltyard.registry.signing import NO_KEYS, SIGNATURE, KeyRing, Signer, host_signer
 from tiltyard.registry.skops_file import foreign_types, read_model, write_model
 from tiltyard.registry.trust import trusted
+from tiltyard.settings import Settings
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -36,16 +48,23 @@ class Package:
         pipeline: the fitted scikit-learn pipeline.
         manifest: what the version says of itself.
         folder: its verified files.
+        signed_by: id of the key of this host's ring that signed it; None for none.
     """
 
     pipeline: Pipeline
     manifest: Manifest
     folder: Path
+    signed_by: str | None = None
 
     @property
     def training_keys(self) -> NDArray[np.uint64]:
-        """Content keys of the rows that the version was trained on."""
-        keys: NDArray[np.uint64] = np.load(self.folder / TRAINING_KEYS, allow_pickle=False)
+        """Content keys of the rows that the version was trained on.
+
+        Raises:
+            ArtifactError: their file was changed since the version was read.
+        """
+        content = read_verified(self.folder, self.manifest, TRAINING_KEYS)
+        keys: NDArray[np.uint64] = np.load(io.BytesIO(content), allow_pickle=False)
         return keys
 
 
@@ -56,8 +75,11 @@ def write_package(
     *,
     training_keys: NDArray[np.uint64],
     trusted_types: tuple[str, ...] = (),
+    signer: Signer | None = None,
 ) -> Manifest:
     """Write a fitted pipeline as an MLflow scikit-learn model in the skops format, with a manifest.
+
+    The manifest is signed where this host has a signing key.
 
     Args:
         folder: where to; must not exist.
@@ -65,10 +87,12 @@ def write_package(
         card: what is known of the version.
         training_keys: content keys of its training rows.
         trusted_types: types that this host allows beyond the built-in list.
+        signer: the key that signs it; default: the one of this host's environment, if there is one.
 
     Raises:
-        UsageError: the pipeline holds a type that this host does not allow.
+        UsageError: the pipeline holds a type that this host does not allow, or the signing key cannot be used.
     """
+    signer = signer or host_signer(Settings.load())
     _save_mlflow_model(folder, pipeline, card, trusted_types)
     (folder / FOLDER).mkdir()
     np.save(folder / TRAINING_KEYS, np.sort(training_keys), allow_pickle=False)
@@ -80,34 +104,43 @@ def write_package(
             **{name: importlib.metadata.version(name) for name in LIBRARIES},
         },
     )
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    content = manifest.model_dump_json(indent=1).encode()
+    (folder / MANIFEST).write_bytes(content)
+    if signer is not None:
+        (folder / SIGNATURE).write_bytes(signer.sign(content))
     return manifest
 
 
-def read_package(folder: Path, trusted_types: tuple[str, ...] = ()) -> Package:
+def read_package(folder: Path, trusted_types: tuple[str, ...] = (), *, trusted_keys: KeyRing = NO_KEYS) -> Package:
     """Verify a version and only then construct it.
 
-    Every file is held against its digest, and every type in the stored model against the host's list, before the
-    first object is made.
+    The signature is checked, every file is held against its digest, and every type in the stored model against the
+    host's list, before the first object is made.
 
     Args:
         folder: the version's files.
         trusted_types: types that this host allows beyond the built-in list.
+        trusted_keys: the keys by which this host judges signatures.
 
     Raises:
-        ArtifactError: a file is missing, changed or not named; the model is not in the skops format; or it holds a
-            type that this host does not allow.
+        ArtifactError: the signature is missing where one is asked for, wrong, or by a key that is not trusted; a file
+            is missing, changed or not named; the model is not in the skops format; or it holds a type that this host
+            does not allow.
     """
-    manifest = read_manifest(folder)
-    file = folder / MODEL_FILE
+    verified = verify(folder, trusted_keys)
+    manifest = verified.manifest
     if MODEL_FILE not in manifest.files:
         raise ArtifactError(
             f"The version of {manifest.model_name} has no {MODEL_FILE}; pickles are never loaded.",
             next_step="Train a version with: tiltyard train",
             code="artifact.not-skops",
         )
-    pipeline = read_model(file, trusted(trusted_types))
-    return Package(pipeline, manifest, folder)
+    # The model is parsed from a copy that nobody else can write to, made of the very bytes that were verified.
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as private:
+        file = Path(private) / MODEL_FILE
+        file.write_bytes(read_verified(folder, manifest, MODEL_FILE))
+        pipeline = read_model(file, trusted(trusted_types))
+    return Package(pipeline, manifest, folder, verified.signed_by)
 
 
 def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trusted_types: tuple[str, ...]) -> None:

@@ -106,6 +106,17 @@ class ExperimentTracker:
         with self._errors():
             self._client.log_dict(self._run.run_id, dict(content), artifact_file)
 
+    def load_dict(self, run_id: str, artifact_file: str) -> dict[str, Any] | None:
+        """A JSON file at the top of a run's artifacts, of any experiment; None where the run has none of that name."""
+        import json  # noqa: PLC0415
+
+        with self._errors(), tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+            if artifact_file not in {entry.path for entry in self._client.list_artifacts(run_id)}:
+                return None
+            file = Path(self._client.download_artifacts(run_id, artifact_file, folder))
+            content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            return content
+
     def log_text(self, text: str, artifact_file: str) -> None:
         """Log a text file."""
         with self._errors():

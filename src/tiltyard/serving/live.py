@@ -20,6 +20,7 @@ from tiltyard.ledger.records import Event
 from tiltyard.project import Task
 from tiltyard.registry.packaging import read_package
 from tiltyard.registry.ports import Registry, VersionInfo
+from tiltyard.registry.signing import NO_KEYS, KeyRing
 from tiltyard.scoring import make_scorer
 from tiltyard.serving.last_good import LastGood
 from tiltyard.serving.trial import try_version
@@ -69,6 +70,7 @@ class LiveModel:
         cache: folder of this host's copies of versions.
         trusted_types: Python types that this host allows in a stored model, beyond scikit-learn's own.
         journal: told of every take-over and refusal.
+        trusted_keys: the keys by which this host judges signatures.
     """
 
     def __init__(
@@ -78,11 +80,14 @@ class LiveModel:
         cache: Path,
         trusted_types: tuple[str, ...] = (),
         journal: Callable[[Event], object] | None = None,
+        *,
+        trusted_keys: KeyRing = NO_KEYS,
     ) -> None:
         self.served = served
         self._registry = registry
         self._cache = cache
         self._trusted_types = trusted_types
+        self._trusted_keys = trusted_keys
         self._journal = journal
         self._last_good = LastGood(cache / served.model / f"serving-{served.alias}.json")
         self._lock = Lock()
@@ -161,7 +166,7 @@ class LiveModel:
 
     def _prepare(self, info: VersionInfo, folder: Path) -> tuple[ServedVersion, dict[str, Any]]:
         """Verify, load, warm and try a version."""
-        package = read_package(folder, self._trusted_types)
+        package = read_package(folder, self._trusted_types, trusted_keys=self._trusted_keys)
         expected = self.served.task
         if expected is not None and package.manifest.task != expected:
             raise ArtifactError(

@@ -21,6 +21,7 @@ from tiltyard.ledger.store import SqlLedger
 from tiltyard.project import Project, ServingSection, find_project_file, load_project
 from tiltyard.registry.models import ModelRegistry
 from tiltyard.registry.ports import Registry
+from tiltyard.registry.signing import NO_KEYS, KeyRing, host_keys
 from tiltyard.serving.app import create_app
 from tiltyard.serving.live import LiveModel, Served
 from tiltyard.settings import Settings
@@ -42,12 +43,14 @@ class Backing:
         ledger: where answers are recorded; closed when the server ends.
         cache: folder of this host's verified copies of versions.
         trusted_types: Python types that this host allows in a stored model, beyond scikit-learn's own.
+        trusted_keys: the keys by which this host judges signatures.
     """
 
     registry: Registry
     ledger: Ledger
     cache: Path
     trusted_types: tuple[str, ...] = ()
+    trusted_keys: KeyRing = NO_KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,14 @@ class ModelServer:
             self._server.should_exit = True
 
     def _serve(self, listener: socket.socket, backing: Backing, on_listening: Callable[[Address], None] | None) -> None:
-        live = LiveModel(self._served, backing.registry, backing.cache, backing.trusted_types, backing.ledger.append)
+        live = LiveModel(
+            self._served,
+            backing.registry,
+            backing.cache,
+            backing.trusted_types,
+            backing.ledger.append,
+            trusted_keys=backing.trusted_keys,
+        )
         config = uvicorn.Config(
             create_app(live, backing.ledger, self._options),
             http="httptools",
@@ -142,6 +152,7 @@ def run(  # noqa: PLR0913 - the parts of a server, which only the composition ro
     *,
     cache: Path,
     trusted_types: tuple[str, ...] = (),
+    trusted_keys: KeyRing = NO_KEYS,
     host: str | None = None,
     port: int | None = None,
     on_listening: Callable[[Address], None] | None = None,
@@ -154,11 +165,12 @@ def run(  # noqa: PLR0913 - the parts of a server, which only the composition ro
         ledger: where answers are recorded; closed when the server ends.
         cache: folder of this host's verified copies of versions.
         trusted_types: Python types that this host allows in a stored model, beyond scikit-learn's own.
+        trusted_keys: the keys by which this host judges signatures.
         host: address to listen on; default: the project's.
         port: port to listen on, 0 for any free one; default: the project's.
         on_listening: told the address once requests are answered there.
     """
-    backing = Backing(registry, ledger, cache, trusted_types)
+    backing = Backing(registry, ledger, cache, trusted_types, trusted_keys)
     options = project.serving.model_copy(update={"host": host or project.serving.host})
     server = ModelServer(project.model_name, port=port, options=options, project=project, backing=backing)
     server.run(on_listening)
@@ -258,5 +270,6 @@ def _project_of(model_name: str) -> Project | None:
 def _default_backing(project: Project | None) -> Backing:
     """Registry and ledger as the host's settings name them."""
     settings = Settings.load(project.root if project else None)
-    registry = ModelRegistry(tracking_uri=settings.tracking_uri, registry_uri=settings.registry_uri)
-    return Backing(registry, SqlLedger.open(settings.ledger_url), settings.cache, settings.trusted_types)
+    keys = host_keys(settings)  # before the ledger is opened: it would stay open if a key cannot be used
+    registry = ModelRegistry(tracking_uri=settings.tracking_uri, registry_uri=settings.registry_uri, settings=settings)
+    return Backing(registry, SqlLedger.open(settings.ledger_url), settings.cache, settings.trusted_types, keys)

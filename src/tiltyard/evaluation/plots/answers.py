@@ -1,4 +1,4 @@
-"""Pictures of an evaluation, as matplotlib figures that belong to no screen."""
+"""Pictures of answers: what was confused with what, and how each label did."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from tiltyard.evaluation.evaluate import Evaluation
 from tiltyard.evaluation.judged import Labels, Probabilities
+from tiltyard.evaluation.plots.canvas import MAX_INCHES, new_figure, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BINS = 10
-MAX_INCHES = 12.0
 MAX_WRITTEN = 15  # more classes than this, and counts in the cells would be unreadable
 
 
@@ -22,12 +22,13 @@ def plot_confusion_matrix(evaluation: Evaluation) -> Figure:
     counts = np.asarray(evaluation.confusion, dtype=float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = min(3.0 + 0.5 * len(evaluation.classes), MAX_INCHES)
-    figure = _figure(size + 1, size)
+    figure = new_figure(size + 1, size)
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     ticks = range(len(evaluation.classes))
-    axes.set_xticks(ticks, evaluation.classes, rotation=45, ha="right")
-    axes.set_yticks(ticks, evaluation.classes)
+    names = [shown(label) for label in evaluation.classes]
+    axes.set_xticks(ticks, names, rotation=45, ha="right")
+    axes.set_yticks(ticks, names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     if len(evaluation.classes) <= MAX_WRITTEN:
@@ -41,13 +42,14 @@ def plot_confusion_matrix(evaluation: Evaluation) -> Figure:
 
 def plot_per_class(evaluation: Evaluation) -> Figure:
     """Precision, recall and F1 of each class as bars."""
-    figure = _figure(min(3.0 + 0.9 * len(evaluation.classes), MAX_INCHES), 4.0)
+    figure = new_figure(min(3.0 + 0.9 * len(evaluation.classes), MAX_INCHES), 4.0)
     axes = figure.add_subplot()
     places = np.arange(len(evaluation.classes))
     for offset, name in enumerate(("precision", "recall", "f1")):
         heights = [evaluation.per_class[label][name] for label in evaluation.classes]
         axes.bar(places + (offset - 1) * 0.27, heights, width=0.25, label=name)
-    axes.set_xticks(places, evaluation.classes, rotation=45 if len(places) > 4 else 0)
+    names = [shown(label) for label in evaluation.classes]
+    axes.set_xticks(places, names, rotation=45 if len(places) > 4 else 0)
     axes.set_ylim(0, 1)
     axes.legend(loc="lower right")
     return figure
@@ -68,7 +70,7 @@ def plot_reliability(labels: Labels, probabilities: Probabilities, classes: tupl
     used = counts > 0
     mean_confidence = np.bincount(bins, weights=confidence, minlength=BINS)[used] / counts[used]
     mean_right = np.bincount(bins, weights=right, minlength=BINS)[used] / counts[used]
-    figure = _figure(5.0, 5.0)
+    figure = new_figure(5.0, 5.0)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     upper.plot([0, 1], [0, 1], linestyle="--", color="grey", label="perfectly calibrated")
     upper.plot(mean_confidence, mean_right, marker="o", label="this version")
@@ -80,9 +82,3 @@ def plot_reliability(labels: Labels, probabilities: Probabilities, classes: tupl
     lower.set_ylabel("rows")
     lower.set_xlim(0, 1)
     return figure
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    return Figure(figsize=(width, height), layout="constrained", dpi=110)

@@ -1,0 +1,73 @@
+"""``tiltyard keys``: the keys that sign versions."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from tiltyard.cli.options import json_option
+from tiltyard.cli.output import console, print_json
+from tiltyard.errors import UsageError
+from tiltyard.registry.signing import SIGNING_KEY, TRUSTED_KEYS, new_signer
+
+ONLY_OWNER = 0o600
+
+
+@click.group()
+def keys() -> None:
+    """Make the keys that sign versions."""
+
+
+@keys.command()
+@click.option(
+    "--to",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Write the private key to this file and the public key beside it, to FILE.pub.  [default: print both]",
+)
+@json_option
+def generate(file: Path | None, as_json: bool) -> None:
+    """Make a new Ed25519 key pair.
+
+    The private key goes where versions are trained, as TILTYARD_SIGNING_KEY; the public key goes wherever versions
+    are served, into TILTYARD_TRUSTED_KEYS. With --to the private key is written to a file that only its owner can
+    read, and is not shown.
+    """
+    signer = new_signer()
+    shown = {"key_id": signer.public.id, "public_key": signer.public.text}
+    if file is None:
+        shown["signing_key"] = signer.text
+    else:
+        secret, public = file.expanduser().absolute(), file.expanduser().absolute().with_name(f"{file.name}.pub")
+        _write_new({secret: signer.pem, public: signer.public.pem})
+        shown |= {"signing_key_file": str(secret), "public_key_file": str(public)}
+    if as_json:
+        print_json(shown)
+        return
+    setting = shown.get("signing_key") or f"@{shown['signing_key_file']}"
+    console.print(f"Key {signer.public.id}", markup=False)
+    console.print(f"Where versions are trained (keep it secret):\n  {SIGNING_KEY}={setting}", markup=False)
+    console.print(f"Where versions are loaded:\n  {TRUSTED_KEYS}='{json.dumps([signer.public.text])}'", markup=False)
+
+
+def _write_new(files: Mapping[Path, bytes]) -> None:
+    """Write files for their owner alone; an existing one is never replaced: versions may be signed by it."""
+    existing = next((file for file in files if file.exists() or file.is_symlink()), None)
+    try:
+        if existing is not None:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(existing))
+        for file, content in files.items():
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, ONLY_OWNER), "wb") as stream:
+                stream.write(content)
+    except OSError as error:
+        raise UsageError(
+            f"The key cannot be written to {error.filename}: {error.strerror}.",
+            next_step="Name a new file in a folder that is there and that you can write to.",
+            code="key.file",
+        ) from None

@@ -1,0 +1,9 @@
+"""Reading rows into a data frame: from files, folders, globs, URLs, databases and bundled data sets.
+
+Every error says which source, what is wrong and what to do; a secret never stands in it.
+"""
+
+from tiltyard.data.sources.formats import FORMATS
+from tiltyard.data.sources.reading import read_source
+
+__all__ = ["FORMATS", "read_source"]

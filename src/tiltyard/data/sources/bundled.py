@@ -1,0 +1,38 @@
+"""The data sets that scikit-learn brings along: ``sklearn:NAME``."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from tiltyard.errors import DataError, nearest
+
+PREFIX = "sklearn:"
+NAMES = ("breast_cancer", "digits", "iris", "wine")
+
+
+def read_bundled(name: str, label: str) -> pd.DataFrame:
+    """A bundled data set: its features, and a column ``label`` that holds the names of the classes.
+
+    Raises:
+        DataError: there is none of that name, or the label's name is already a feature's.
+    """
+    if name not in NAMES:
+        raise DataError(
+            f"scikit-learn brings no data set '{name}' for classification.{nearest(name, NAMES)}",
+            next_step=f"Use one of {', '.join(PREFIX + known for known in NAMES)}.",
+            code="data.missing",
+        )
+    from sklearn import datasets  # noqa: PLC0415
+
+    bunch = getattr(datasets, f"load_{name}")(as_frame=True)
+    frame: pd.DataFrame = bunch.data.copy()
+    if label in frame.columns:
+        raise DataError(
+            f"data.label = {label!r} is a feature of {PREFIX}{name}.",
+            next_step="Give the label a name of its own; the classes are written into that column.",
+            code="data.column-twice",
+            column=label,
+        )
+    names = [str(word) for word in bunch.target_names]
+    frame[label] = [names[position] for position in bunch.target]
+    return frame

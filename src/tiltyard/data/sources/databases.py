@@ -1,0 +1,192 @@
+"""Rows from a database: any that SQLAlchemy knows, by a query or a whole table."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Executable,
+    NullPool,
+    create_engine,
+    inspect,
+    literal_column,
+    make_url,
+    select,
+    text,
+)
+from sqlalchemy import table as named_table
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from tiltyard.data.sources.location import Location
+from tiltyard.data.sources.memory import Budget
+from tiltyard.errors import DataError, MissingExtraError, nearest
+from tiltyard.project import DataSection
+
+CONNECT_SECONDS = 10
+ROWS_AT_ONCE = 2000
+TAKES_CONNECT_TIMEOUT = ("postgresql", "mysql", "mariadb")
+
+
+def read_database(location: Location, section: DataSection, root: Path, budget: Budget) -> pd.DataFrame:
+    """The rows of ``data.query`` or ``data.table``. Nothing is ever committed.
+
+    Raises:
+        DataError: neither or both are named, the database cannot be reached, the query fails, or the rows are more
+            than memory holds.
+        MissingExtraError: the driver of PostgreSQL is not installed.
+    """
+    _check_question(section)
+    engine = _engine(location, root)
+    try:
+        with _reached(engine, location) as connection:
+            return _rows(connection, section, location, budget)
+    finally:
+        engine.dispose()
+
+
+def _check_question(section: DataSection) -> None:
+    if (section.query is None) == (section.table is None):
+        said = "neither data.query nor data.table" if section.query is None else "both data.query and data.table"
+        raise DataError(
+            f"data.source is a database, and {said} is given.",
+            next_step='Say which rows: table = "reviews", or query = "SELECT … FROM …".',
+            code="data.query-missing",
+        )
+
+
+def _engine(location: Location, root: Path) -> Engine:
+    url = _url(location, root)
+    backend = url.get_backend_name()
+    limits = {"connect_timeout": CONNECT_SECONDS} if backend in TAKES_CONNECT_TIMEOUT else {}
+    try:
+        return create_engine(url, connect_args=limits, poolclass=NullPool)
+    except NoSuchModuleError:
+        raise DataError(
+            f"{location.hide(url.drivername)}:// in data.source is neither a place of files nor a database that is "
+            "known here.",
+            next_step="Use a path, s3://, https://, sqlite:///FILE or postgresql://…, or install the dialect.",
+            code="data.source-unknown",
+        ) from None
+    except ImportError as error:
+        if backend == "postgresql" and "psycopg" in str(error):
+            raise MissingExtraError("Reading from PostgreSQL", "postgres") from None
+        raise DataError(
+            f"Reading from {url.drivername} needs a Python package that is not installed: {location.reason(error)}.",
+            next_step=f"Install it: pip install {getattr(error, 'name', None) or url.get_driver_name()}",
+            code="data.driver-missing",
+        ) from None
+
+
+def _url(location: Location, root: Path) -> URL:
+    try:
+        url = make_url(location.meant)
+    except (ArgumentError, ValueError):
+        raise DataError(
+            f"The database address {location.written} cannot be understood.",
+            next_step="Write it like postgresql://USER:${PASSWORD}@HOST/DATABASE, or sqlite:///FILE.",
+            code="data.source-unknown",
+        ) from None
+    if url.drivername in ("postgres", "postgresql"):
+        return url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() != "sqlite" or (url.database or "").startswith("file:"):
+        return url
+    # SQLite makes a file that is missing, and takes a relative one from the working folder.
+    file = root / (url.database or "")
+    if not file.is_file():
+        raise DataError(
+            f"The database file {location.hide(file)} does not exist.",
+            next_step="Check data.source in the project file; it is relative to that file.",
+            code="data.missing",
+        )
+    return url.set(database=str(file))
+
+
+@contextmanager
+def _reached(engine: Engine, location: Location) -> Iterator[Connection]:
+    try:
+        connection = engine.connect()
+    except (SQLAlchemyError, OSError) as error:
+        raise DataError(
+            f"The database {location.written} cannot be reached: {_reason(error, location)}.",
+            next_step="Check that it runs, and that address, user and password in data.source are right.",
+            code="data.unreachable",
+        ) from None
+    with connection:
+        yield connection
+
+
+def _rows(connection: Connection, section: DataSection, location: Location, budget: Budget) -> pd.DataFrame:
+    try:
+        result = connection.execution_options(stream_results=True).execute(_question(section))
+        if not result.returns_rows:
+            raise DataError(
+                "data.query gives no rows back; what it did to the database was undone.",
+                next_step="Write a query that starts with SELECT.",
+                code="data.query-failed",
+            )
+        names = [str(name) for name in result.keys()]  # noqa: SIM118 - a result is no mapping
+        _refuse_repeats(names)
+        rows: list[tuple[Any, ...]] = []
+        for part in result.partitions(ROWS_AT_ONCE):
+            rows.extend(tuple(row) for row in part)
+            # Half of it: beside the frame, the rows themselves are held here.
+            budget.require_rows(_row_bytes(rows[-len(part) :]) / 2, len(rows))
+    except SQLAlchemyError as error:
+        raise DataError(
+            f"The database refuses the {'query' if section.query else 'table'}: {_reason(error, location)}."
+            + _table_hint(connection, section),
+            next_step=f"Correct data.{'query' if section.query else 'table'} in the project file.",
+            code="data.query-failed",
+        ) from None
+    return pd.DataFrame.from_records(rows, columns=names, coerce_float=True)
+
+
+def _question(section: DataSection) -> Executable:
+    if section.query is not None:
+        # A colon in a query is a colon (a time, a cast), never a parameter: there are none to fill in.
+        return text(re.sub(r"(?<![:\w\\]):(?=\w)", r"\:", section.query))
+    schema, _, name = (section.table or "").rpartition(".")
+    return select(literal_column("*")).select_from(named_table(name, schema=schema or None))
+
+
+def _row_bytes(rows: Sequence[tuple[Any, ...]]) -> float:
+    sample = rows[:: max(1, len(rows) // 50)]
+    return sum(sys.getsizeof(row) + sum(map(sys.getsizeof, row)) for row in sample) / len(sample)
+
+
+def _refuse_repeats(names: list[str]) -> None:
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise DataError(
+            f"The query gives two columns '{repeated}'.",
+            next_step="Name the columns in the query, with AS where two are the same.",
+            code="data.column-twice",
+            column=repeated,
+        )
+
+
+def _table_hint(connection: Connection, section: DataSection) -> str:
+    schema, _, name = (section.table or "").rpartition(".")
+    if not name:
+        return ""
+    try:
+        connection.rollback()
+        catalogue = inspect(connection)
+        known = [*catalogue.get_table_names(schema or None), *catalogue.get_view_names(schema or None)]
+    except SQLAlchemyError:
+        return ""
+    return nearest(name, known)
+
+
+def _reason(error: Exception, location: Location) -> str:
+    original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return location.reason(original)

@@ -1,0 +1,93 @@
+"""Files of a source: on this machine or behind a URL, one or many, plain or compressed."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from tiltyard.data.sources.location import Location
+from tiltyard.errors import DataError
+
+_DECOMPRESSORS: dict[str, Callable[[Any], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file.
+
+    Attributes:
+        name: as people see it.
+        size: bytes, or None where its place does not say.
+        opener: opens it for reading from its start.
+        path: where it is on this machine; None for one behind a URL.
+    """
+
+    name: str
+    size: int | None
+    opener: Callable[[], IO[bytes]]
+    path: Path | None = None
+
+    @property
+    def compressed(self) -> bool:
+        """Whether its name says that it is compressed."""
+        return self._endings[-1:] != [] and self._endings[-1] in _DECOMPRESSORS
+
+    @property
+    def ending(self) -> str:
+        """The ending that tells the format, in small letters: ``.csv`` of ``rows.CSV.gz``."""
+        endings = self._endings[:-1] if self.compressed else self._endings
+        return endings[-1] if endings else ""
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """The file's bytes, decompressed."""
+        with self.opener() as stream:
+            if not self.compressed:
+                yield stream
+                return
+            with _DECOMPRESSORS[self._endings[-1]](stream) as plain:
+                yield plain
+
+    @property
+    def _endings(self) -> list[str]:
+        return [ending.lower() for ending in PurePosixPath(self.name.split("?", 1)[0]).suffixes]
+
+
+def local_files(location: Location, root: Path) -> list[SourceFile]:
+    """The files, or the one folder, that a path or glob on this machine stands for, in the order of their names.
+
+    Raises:
+        DataError: there is none.
+    """
+    source = location.meant.removeprefix("file://")
+    if any(character in source for character in "*?["):
+        # Path.glob takes no absolute patterns; those start at their own anchor.
+        start = Path(Path(source).anchor) if Path(source).is_absolute() else root
+        pattern = str(Path(source).relative_to(start)) if Path(source).is_absolute() else source
+        found = sorted(path for path in start.glob(pattern) if path.is_file())
+        if not found:
+            raise DataError(
+                f"No file fits data.source = {location.written!r} under {start}.",
+                next_step="Check the pattern and the folder.",
+                code="data.missing",
+            )
+        return [_local(path, location) for path in found]
+    path = root / source
+    if not path.exists():
+        raise DataError(
+            f"The data file {location.hide(path)} does not exist.",
+            next_step="Check data.source in the project file; it is relative to that file.",
+            code="data.missing",
+        )
+    return [_local(path, location)]
+
+
+def _local(path: Path, location: Location) -> SourceFile:
+    size = path.stat().st_size if path.is_file() else None
+    return SourceFile(location.hide(path), size, lambda: path.open("rb"), path)

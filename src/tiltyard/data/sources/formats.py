@@ -1,0 +1,214 @@
+"""What the bytes of a file mean: CSV, TSV, JSON Lines and Parquet as data frames."""
+
+from __future__ import annotations
+
+import io
+import json
+import lzma
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import IO
+
+import pandas as pd
+from pyarrow.lib import ArrowException
+
+from tiltyard.data.sources.files import SourceFile
+from tiltyard.data.typing import GAP_WORDS
+from tiltyard.errors import DataError
+from tiltyard.project import DataSection
+
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+
+UNREADABLE = (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError, ArrowException)
+"""What libraries raise for bytes that are not what they should be."""
+
+
+def kind_of(file: SourceFile, section: DataSection) -> str:
+    """The format of a file: what the project file says, else what the file's name says.
+
+    Raises:
+        DataError: neither says it.
+    """
+    folder = file.path is not None and file.path.is_dir()
+    kind = section.format or ("folder" if folder else FORMATS.get(file.ending))
+    if kind is None:
+        raise DataError(
+            f"The format of {file.name.rsplit('/', 1)[-1]} is not known from its ending {file.ending!r}.",
+            next_step='Set data.format to "csv", "tsv", "jsonl", "parquet" or "folder".',
+            code="data.format-unknown",
+        )
+    return kind
+
+
+def read_file(file: SourceFile, kind: str, section: DataSection, verbatim: tuple[str, ...] = ()) -> pd.DataFrame:
+    """All rows of one file.
+
+    Args:
+        file: where its bytes are.
+        kind: its format.
+        section: the project's ``[data]``, for the encoding.
+        verbatim: columns whose cells are text as they stand.
+
+    Raises:
+        DataError: the file is empty, in another encoding, or not of its format.
+    """
+    if file.size == 0:
+        raise DataError(
+            f"{file.name} is empty (0 bytes).",
+            next_step="Check data.source in the project file.",
+            code="data.empty",
+        )
+    with in_plain_words(file, kind, section):
+        return _READERS[kind](file, section, verbatim)
+
+
+@contextmanager
+def in_plain_words(file: SourceFile, kind: str, section: DataSection) -> Iterator[None]:
+    """Turn what libraries say about bytes that are not what they should be into data errors."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{file.name} is not {section.encoding} (byte {error.start} is 0x{error.object[error.start]:02x}).",
+            next_step='Save it as UTF-8, or name its encoding, such as data.encoding = "latin-1".',
+            code="data.encoding",
+        ) from None
+    except LookupError:
+        raise DataError(
+            f"data.encoding = {section.encoding!r} is no encoding that Python knows.",
+            next_step='Use a name such as "utf-8", "latin-1" or "cp1252".',
+            code="data.encoding",
+        ) from None
+    except pd.errors.EmptyDataError:
+        raise DataError(
+            f"{file.name} holds no columns.", next_step="Check data.source in the project file.", code="data.empty"
+        ) from None
+    except UNREADABLE as error:
+        if _is_about_reaching(file, error):
+            raise
+        raise DataError(
+            f"{file.name} cannot be read as {kind}: {_first_line(error)}.",
+            next_step="Correct the file, or set data.format.",
+            code="data.unreadable",
+        ) from None
+
+
+def read_sample(file: SourceFile, kind: str, section: DataSection, rows: int) -> pd.DataFrame:
+    """The first rows of a file of text, read roughly: for measuring, not for learning."""
+    with file.open() as stream:
+        if kind == "jsonl":
+            with _lines(stream, section.encoding) as lines:
+                return _frame_of_lines(islice(lines, rows))
+        return pd.read_csv(stream, sep=_SEPARATORS[kind], encoding=section.encoding, nrows=rows)
+
+
+def _read_delimited(separator: str) -> Callable[[SourceFile, DataSection, tuple[str, ...]], pd.DataFrame]:
+    def read(file: SourceFile, section: DataSection, verbatim: tuple[str, ...]) -> pd.DataFrame:
+        """Read delimited text, with pandas' words for gaps (NA, null, …) kept as words in the verbatim columns."""
+        with file.open() as stream:
+            header = pd.read_csv(stream, sep=separator, encoding=section.encoding, nrows=0)
+        gaps = {name: [""] if name in verbatim else sorted(GAP_WORDS) for name in header.columns}
+        with file.open() as stream:
+            return pd.read_csv(
+                stream,
+                sep=separator,
+                encoding=section.encoding,
+                dtype={name: str for name in verbatim if name in header.columns},
+                keep_default_na=False,
+                na_values=gaps,
+                low_memory=False,
+            )
+
+    return read
+
+
+def _read_jsonl(file: SourceFile, section: DataSection, _verbatim: tuple[str, ...]) -> pd.DataFrame:
+    with file.open() as stream, _lines(stream, section.encoding) as lines:
+        return _frame_of_lines(lines)
+
+
+def _lines(stream: IO[bytes], encoding: str) -> io.TextIOWrapper:
+    # Only a line feed ends a line: a string may hold U+2028 and its kin as they are.
+    return io.TextIOWrapper(stream, encoding="utf-8-sig" if encoding.lower() == "utf-8" else encoding, newline="\n")
+
+
+def _frame_of_lines(lines: Iterable[str]) -> pd.DataFrame:
+    """JSON Lines, a column at a time: words stay words, numbers are exact, and nothing is guessed to be a date.
+
+    pandas' own reader rounds some numbers by a bit, and needs three to six times the memory.
+    """
+    columns: dict[str, list[object]] = {}
+    count = 0
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        row = _object(line, number)
+        for name, value in row.items():
+            columns.setdefault(name, [None] * count).append(value)
+        count += 1
+        if len(row) < len(columns):
+            for values in columns.values():
+                if len(values) < count:
+                    values.append(None)
+    return pd.DataFrame({name: _column(values) for name, values in columns.items()})
+
+
+def _object(line: str, number: int) -> dict[str, object]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {number}: {error.msg} at character {error.pos + 1}") from None
+    if not isinstance(row, dict):
+        raise ValueError(f"line {number} holds no JSON object")
+    return row
+
+
+def _column(values: list[object]) -> pd.Series:
+    try:
+        return pd.Series(values)
+    except UnicodeEncodeError:
+        # Half a surrogate pair, which a JSON escape can write but no UTF-8 text can hold.
+        return pd.Series(values, dtype=object)
+
+
+def _read_parquet(file: SourceFile, _section: DataSection, _verbatim: tuple[str, ...]) -> pd.DataFrame:
+    if file.path is not None:
+        return pd.read_parquet(file.path, page_checksum_verification=True)
+    with file.open() as stream:
+        return pd.read_parquet(stream, page_checksum_verification=True)
+
+
+def _is_about_reaching(file: SourceFile, error: BaseException) -> bool:
+    """Whether the network failed rather than the bytes: only for files behind a URL."""
+    if file.path is not None:
+        return False
+    kinds = (PermissionError, FileNotFoundError, ConnectionError, TimeoutError)
+    return isinstance(error, kinds) or type(error).__module__.split(".")[0] not in (
+        "builtins",
+        "pyarrow",
+        "gzip",
+        "json",
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+_SEPARATORS = {"csv": ",", "tsv": "\t"}
+
+_READERS: dict[str, Callable[[SourceFile, DataSection, tuple[str, ...]], pd.DataFrame]] = {
+    "csv": _read_delimited(","),
+    "tsv": _read_delimited("\t"),
+    "jsonl": _read_jsonl,
+    "parquet": _read_parquet,
+}

@@ -1,0 +1,102 @@
+"""Reading every row of a project's source, whatever it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from tiltyard.data.sources import bundled
+from tiltyard.data.sources.databases import read_database
+from tiltyard.data.sources.files import SourceFile, local_files
+from tiltyard.data.sources.folders import read_folder
+from tiltyard.data.sources.formats import in_plain_words, kind_of, read_file
+from tiltyard.data.sources.location import Location, locate
+from tiltyard.data.sources.memory import Budget, free_memory, too_large
+from tiltyard.data.sources.size import check_fits
+from tiltyard.data.sources.storage import SCHEMES, remote_files, translated
+from tiltyard.errors import DataError
+from tiltyard.project import DataSection
+
+
+def read_source(section: DataSection, root: Path, *, verbatim: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Read every row of a project's source.
+
+    Args:
+        section: the project's ``[data]``.
+        root: folder that a relative source starts from.
+        verbatim: columns whose cells are text as they stand (``NA`` and ``null`` are words there, not gaps).
+
+    Returns:
+        All columns of all rows, numbered from 0. A folder gives the columns ``text``, the label column, ``path``,
+        and ``split`` where it holds the folders ``train`` and ``test``.
+
+    Raises:
+        DataError: the source is missing, empty, unreadable, not of its format, out of reach, or more than memory holds.
+        MissingExtraError: an optional part of the installation is needed to reach it.
+    """
+    location = locate(section.source, root)
+    budget = Budget(location.written, free_memory(), section.max_memory_share)
+    try:
+        frame = _read(location, section, root, verbatim, budget)
+    except MemoryError:
+        raise too_large(location.written) from None
+    if frame.empty:
+        raise DataError(
+            f"{section.source} holds no rows.",
+            next_step="Check data.source in the project file.",
+            code="data.empty",
+        )
+    return _numbered(frame)
+
+
+def _read(
+    location: Location, section: DataSection, root: Path, verbatim: tuple[str, ...], budget: Budget
+) -> pd.DataFrame:
+    database = location.scheme not in SCHEMES | {"", "file"}
+    if database:
+        return read_database(location, section, root, budget)
+    if section.query is not None or section.table is not None:
+        raise DataError(
+            f"data.query and data.table are for databases, and {location.written} is none.",
+            next_step="Remove them, or name a database such as sqlite:///rows.db in data.source.",
+            code="data.query-missing",
+        )
+    if location.meant.startswith(bundled.PREFIX):
+        return bundled.read_bundled(location.meant.removeprefix(bundled.PREFIX), section.label)
+    if location.scheme in SCHEMES:
+        with translated(location):
+            return _read_files(remote_files(location), section, verbatim, budget)
+    return _read_files(local_files(location, root), section, verbatim, budget)
+
+
+def _read_files(
+    files: list[SourceFile], section: DataSection, verbatim: tuple[str, ...], budget: Budget
+) -> pd.DataFrame:
+    kinds = [kind_of(file, section) for file in files]
+    if "folder" in kinds:
+        return _read_folder(files, section, budget)
+    for kind in sorted(set(kinds)):
+        check_fits([file for file, its in zip(files, kinds, strict=True) if its == kind], kind, section, budget)
+    frames = [read_file(file, kind, section, verbatim) for file, kind in zip(files, kinds, strict=True)]
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+
+def _read_folder(files: list[SourceFile], section: DataSection, budget: Budget) -> pd.DataFrame:
+    path = files[0].path
+    if path is None or len(files) > 1:
+        raise DataError(
+            f'data.format = "folder" is for one folder on this machine, and {section.source} is none.',
+            next_step="Point data.source at the folder whose subfolders are the labels.",
+            code="data.unreadable",
+        )
+    with in_plain_words(files[0], "folder", section):
+        return read_folder(path, section, budget)
+
+
+def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows numbered from 0; what a Parquet file kept as the names of its rows becomes columns."""
+    if isinstance(frame.index, pd.RangeIndex) and frame.index.start == 0 and frame.index.step == 1:
+        return frame
+    named = any(name is not None for name in frame.index.names)
+    return frame.reset_index(drop=not named)

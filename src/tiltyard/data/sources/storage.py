@@ -1,0 +1,161 @@
+"""Files behind URLs: S3, HTTPS and whatever else fsspec reaches, with its failures in words that help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tiltyard.data.sources.files import SourceFile
+from tiltyard.data.sources.location import Location
+from tiltyard.errors import DataError, MissingExtraError, TiltyardError
+
+SCHEMES = frozenset(
+    {
+        "s3", "s3a", "http", "https", "memory", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "hdfs", "webhdfs",
+        "ftp", "sftp", "ssh", "smb", "hf",
+    }
+)  # fmt: skip
+"""What stands before ``://`` in the URL of a file; any other URL is a database's."""
+
+CONNECT_SECONDS = 10
+_NAMES = {"s3": "S3", "s3a": "S3", "http": "HTTP", "https": "HTTPS", "memory": "memory"}
+
+
+def open_storage(location: Location) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path in it.
+
+    S3 takes its endpoint and credentials from the usual places: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_PROFILE, …
+
+    Raises:
+        MissingExtraError: fsspec or its part for S3 or HTTP is not installed.
+        DataError: the part of fsspec for another file system is not installed.
+    """
+    scheme = location.scheme
+    name = _NAMES.get(scheme, f"{scheme}://")
+    try:
+        import fsspec  # noqa: PLC0415
+
+        # A file system of its own each time: a kept one would go on with yesterday's credentials and listings.
+        filesystem, path = fsspec.core.url_to_fs(
+            location.meant, skip_instance_cache=True, use_listings_cache=False, **_options(scheme)
+        )
+    except ImportError as error:
+        if scheme in _NAMES:
+            raise MissingExtraError(f"Reading from {name}", "s3") from None
+        raise DataError(
+            f"Reading from {name} needs a package that is not installed: {location.reason(error)}.",
+            next_step="Install it, or copy the data to S3 or a local file.",
+            code="data.filesystem-missing",
+        ) from None
+    except ValueError as error:
+        raise DataError(
+            f"The address {location.written} cannot be understood: {location.reason(error)}.",
+            next_step="Check it; a file in S3 is written s3://BUCKET/KEY.",
+            code="data.source-unknown",
+        ) from None
+    return filesystem, str(path)
+
+
+def remote_files(location: Location) -> list[SourceFile]:
+    """The files that a URL, or a glob of URLs, stands for, in the order of their names.
+
+    Raises:
+        DataError: there is none, it may not be read, or its place cannot be reached.
+    """
+    with translated(location):
+        filesystem, path = open_storage(location)
+        # A question mark begins the query of a web address.
+        magic = "*[" if location.scheme in ("http", "https") else "*?["
+        if any(character in path for character in magic):
+            entries = _fitting(filesystem, path, location)
+        else:
+            entries = [filesystem.info(path)]
+        if len(entries) == 1 and entries[0].get("type") == "directory":
+            raise DataError(
+                f"{location.written} is a folder.",
+                next_step=f"Name a file in it, or a pattern such as {location.written.rstrip('/')}/*.parquet.",
+                code="data.format-unknown",
+            )
+    return [_remote(filesystem, entry, location) for entry in entries]
+
+
+@contextmanager
+def translated(location: Location) -> Iterator[None]:
+    """Turn the failures of a file system into data errors."""
+    try:
+        yield
+    except (TiltyardError, UnicodeError):
+        raise
+    except PermissionError as error:
+        raise _forbidden(location, location.reason(error)) from None
+    except FileNotFoundError as error:
+        raise DataError(
+            f"There is nothing at {location.written}: {location.reason(error)}.",
+            next_step="Check the address, bucket or container included.",
+            code="data.missing",
+        ) from None
+    except Exception as error:
+        if not _is_storage_failure(error):
+            raise
+        if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
+            raise _forbidden(location, location.reason(error)) from None
+        status = getattr(error, "status", None)
+        if status in (401, 403):
+            raise _forbidden(location, f"HTTP status {status}") from None
+        raise DataError(
+            f"{location.written} cannot be reached: {location.reason(error)}.",
+            next_step=f"Check the network and the address{_endpoint_hint(location)}, then try again.",
+            code="data.unreachable",
+        ) from None
+
+
+def _options(scheme: str) -> dict[str, Any]:
+    if scheme in ("s3", "s3a"):
+        return {"config_kwargs": {"connect_timeout": CONNECT_SECONDS, "retries": {"max_attempts": 2}}}
+    if scheme in ("http", "https"):
+        import aiohttp  # noqa: PLC0415
+
+        # aiohttp's own limit of five minutes for all of a download would cut long ones.
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=60)
+        return {"client_kwargs": {"timeout": limits, "trust_env": True}}
+    return {}
+
+
+def _fitting(filesystem: Any, path: str, location: Location) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = filesystem.glob(path, detail=True)
+    files = [found[name] for name in sorted(found) if found[name].get("type") != "directory"]
+    if not files:
+        bucket = path.split("/", 1)[0]
+        if location.scheme in ("s3", "s3a") and not any(character in bucket for character in "*?["):
+            filesystem.ls(bucket)  # a missing bucket says so only when it is asked for itself
+        raise DataError(
+            f"No file fits data.source = {location.written!r}.",
+            next_step="Check the pattern and the folder.",
+            code="data.missing",
+        )
+    return files
+
+
+def _remote(filesystem: Any, entry: dict[str, Any], location: Location) -> SourceFile:
+    path = str(entry["name"])
+    name = path if "://" in path else f"{location.scheme}://{path.lstrip('/')}"
+    size = entry.get("size")
+    return SourceFile(location.hide(name), None if size is None else int(size), lambda: filesystem.open(path, "rb"))
+
+
+def _forbidden(location: Location, reason: str) -> DataError:
+    step = "Check the user and password in the address, and what that user may do."
+    if location.scheme in ("s3", "s3a"):
+        step = "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, and what they allow."
+    return DataError(f"{location.written} may not be used: {reason}.", next_step=step, code="data.forbidden")
+
+
+def _is_storage_failure(error: Exception) -> bool:
+    """Whether an error comes from a network or file system, told without importing every library that may raise one."""
+    origins = {base.__module__.split(".", 1)[0] for base in type(error).__mro__}
+    return isinstance(error, OSError) or bool(origins & {"botocore", "aiohttp", "fsspec"})
+
+
+def _endpoint_hint(location: Location) -> str:
+    return " (AWS_ENDPOINT_URL included)" if location.scheme in ("s3", "s3a") else ""

@@ -1,0 +1,126 @@
+"""Whether probabilities mean what they say: a reliability table overall and for each label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiltyard.evaluation.groups import keys_of
+from tiltyard.evaluation.intervals import CONFIDENCE, Interval, wilson
+from tiltyard.evaluation.judged import Judged
+from tiltyard.evaluation.ranking import CALIBRATION_BINS
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Rows that were given about the same probability.
+
+    Attributes:
+        low: least probability of the bin, included.
+        high: greatest, excluded but in the last bin.
+        rows: number of rows.
+        predicted: mean probability given.
+        observed: share of the rows of which it came true.
+        interval: Wilson's 95 % interval of that share.
+    """
+
+    low: float
+    high: float
+    rows: int
+    predicted: float
+    observed: float
+    interval: Interval
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "low": self.low,
+            "high": self.high,
+            "rows": self.rows,
+            "predicted": self.predicted,
+            "observed": self.observed,
+            "interval": self.interval.to_list(),
+        }
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """A reliability diagram as numbers (DeGroot and Fienberg, 1983).
+
+    Attributes:
+        error: mean distance between predicted and observed, weighted by rows (the expected calibration error).
+        bins: the bins of equal width that hold rows, ascending.
+    """
+
+    error: float
+    bins: tuple[Bin, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {"calibration_error": self.error, "bins": [part.to_dict() for part in self.bins]}
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """How far probabilities can be taken at their word.
+
+    Attributes:
+        confidence: of the predicted label's probability; its error is the metric ``calibration_error``.
+        by_label: of each label's probability, whether it was the greatest or not (Kull et al., 2019).
+        positive: the label that counts as positive where there are two.
+    """
+
+    confidence: Reliability
+    by_label: Mapping[str, Reliability]
+    positive: str
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """For a run: ``calibration.LABEL.error`` of each label."""
+        keys = keys_of(list(self.by_label))
+        return {f"calibration.{key}.error": one.error for key, one in zip(keys, self.by_label.values(), strict=True)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "confidence_level": CONFIDENCE,
+            "predicted_label": self.confidence.to_dict(),
+            "labels": {label: one.to_dict() for label, one in self.by_label.items()},
+        }
+
+
+def evaluate_calibration(facts: Judged) -> CalibrationReport | None:
+    """Hold probabilities against what came true, in 15 bins of equal width; None where there are no probabilities."""
+    if facts.probabilities is None:
+        return None
+    chances = facts.probabilities
+    certain = _reliability(chances.max(axis=1), chances.argmax(axis=1) == facts.truth)
+    by_label = {
+        label: _reliability(chances[:, code], facts.truth == code)
+        for code, label in enumerate(facts.classes)
+        if label not in facts.unknown
+    }
+    return CalibrationReport(certain, by_label, facts.positive)
+
+
+def _reliability(chances: NDArray[np.float64], came_true: NDArray[np.bool_]) -> Reliability:
+    places = np.minimum((chances * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
+    counts = np.bincount(places, minlength=CALIBRATION_BINS)
+    predicted = np.bincount(places, weights=chances, minlength=CALIBRATION_BINS)
+    observed = np.bincount(places, weights=came_true, minlength=CALIBRATION_BINS)
+    bins = tuple(
+        Bin(
+            low=place / CALIBRATION_BINS,
+            high=(place + 1) / CALIBRATION_BINS,
+            rows=int(counts[place]),
+            predicted=float(predicted[place] / counts[place]),
+            observed=float(observed[place] / counts[place]),
+            interval=wilson(observed[place], counts[place]),
+        )
+        for place in np.flatnonzero(counts)
+    )
+    return Reliability(float(np.abs(predicted - observed).sum() / len(chances)), bins)

@@ -1,0 +1,366 @@
+"""Whether groups of people are treated alike, by fairlearn's measures; and weights that make them more so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiltyard.errors import MissingExtraError
+from tiltyard.evaluation.groups import OTHER, Grouping
+from tiltyard.evaluation.intervals import CONFIDENCE, Interval, newcombe, wilson
+from tiltyard.evaluation.judged import Judged
+from tiltyard.evaluation.slices import FEWEST_ROWS
+
+EXTRA = "fairness"
+
+MEASURES = (
+    "demographic_parity_difference",
+    "demographic_parity_ratio",
+    "equal_opportunity_difference",
+    "equalized_odds_difference",
+)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share of some rows of a group.
+
+    Attributes:
+        value: the share; None where there is no such row.
+        rows: the rows that it is a share of.
+        interval: Wilson's 95 % interval.
+    """
+
+    value: float | None
+    rows: int
+    interval: Interval
+
+    @property
+    def could_judge(self) -> bool:
+        """Whether there are 30 rows; with fewer, the rate is given but left out of the measures."""
+        return self.rows >= FEWEST_ROWS
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "value": self.value,
+            "rows": self.rows,
+            "interval": self.interval.to_list(),
+            "could_judge": self.could_judge,
+        }
+
+
+@dataclass(frozen=True)
+class GroupRates:
+    """How one group is treated.
+
+    Attributes:
+        title: what the group shares.
+        key: the same for metrics.
+        rows: its size.
+        rates: ``selection_rate`` (of all, the share that is given the label), ``true_positive_rate`` (of those whose
+            label it is), ``false_positive_rate`` (of the others) and ``accuracy``.
+    """
+
+    title: str
+    key: str
+    rows: int
+    rates: Mapping[str, Rate]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        rates = {name: rate.to_dict() for name, rate in self.rates.items()}
+        return {"title": self.title, "key": self.key, "rows": self.rows, "rates": rates}
+
+
+@dataclass(frozen=True)
+class Disparity:
+    """How far two groups are apart in one measure.
+
+    Attributes:
+        value: the difference (0 is equal) or the ratio (1 is equal).
+        most: title of the group with the greatest rate.
+        least: title of the group with the least.
+        interval: Newcombe's 95 % interval of the difference between these two; None for a ratio. Among many groups the
+            two that are farthest apart are so by chance too, which it does not allow for.
+    """
+
+    value: float
+    most: str
+    least: str
+    interval: Interval | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        interval = self.interval.to_list() if self.interval else None
+        return {"value": self.value, "most": self.most, "least": self.least, "interval": interval}
+
+
+@dataclass(frozen=True)
+class LabelFairness:
+    """How groups are treated in respect of one label.
+
+    Attributes:
+        label: the label that is given or not.
+        groups: the groups with their rates.
+        measures: disparity by measure, over the groups whose rates stand on 30 rows.
+        not_judged: why the other measures could not be judged.
+    """
+
+    label: str
+    groups: tuple[GroupRates, ...]
+    measures: Mapping[str, Disparity]
+    not_judged: Mapping[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "label": self.label,
+            "groups": [group.to_dict() for group in self.groups],
+            "measures": {name: found.to_dict() for name, found in self.measures.items()},
+            "not_judged": dict(self.not_judged),
+        }
+
+
+@dataclass(frozen=True)
+class ColumnFairness:
+    """How the groups of one sensitive column are treated.
+
+    Attributes:
+        column: the column.
+        key: the same for metrics.
+        labels: the positive label alone where there are two, else every label against the rest.
+    """
+
+    column: str
+    key: str
+    labels: tuple[LabelFairness, ...]
+
+    @property
+    def worst(self) -> dict[str, tuple[str, Disparity]]:
+        """Of each measure the label in respect of which the groups are farthest apart, and how far."""
+        found: dict[str, tuple[str, Disparity]] = {}
+        for name in MEASURES:
+            known = [(part.label, part.measures[name]) for part in self.labels if name in part.measures]
+            if known:
+                sign = -1 if name.endswith("ratio") else 1
+                found[name] = max(known, key=lambda pair: sign * pair[1].value)
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        worst = {name: {"label": label, **found.to_dict()} for name, (label, found) in self.worst.items()}
+        return {"column": self.column, "worst": worst, "labels": [part.to_dict() for part in self.labels]}
+
+
+@dataclass(frozen=True)
+class FairnessReport:
+    """How the groups of all sensitive columns are treated."""
+
+    columns: tuple[ColumnFairness, ...]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """For a run: ``fairness.COLUMN.MEASURE``; with more than two labels that of the worst label."""
+        return {
+            f"fairness.{column.key}.{name}": found.value
+            for column in self.columns
+            for name, (_, found) in column.worst.items()
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "confidence": CONFIDENCE,
+            "fewest_rows": FEWEST_ROWS,
+            "columns": {column.column: column.to_dict() for column in self.columns},
+        }
+
+
+def check_fairlearn() -> None:
+    """Make sure that fairness can be judged here.
+
+    Raises:
+        MissingExtraError: fairlearn is not installed.
+    """
+    try:
+        import fairlearn.metrics  # noqa: F401, PLC0415
+    except ImportError:
+        raise MissingExtraError("Judging fairness (data.sensitive)", EXTRA) from None
+
+
+def evaluate_fairness(facts: Judged, groupings: Sequence[Grouping]) -> FairnessReport:
+    """Judge how groups are treated, by fairlearn.
+
+    Demographic parity: the label is given to all groups equally often. Equal opportunity: to those whose label it is
+    (Hardt, Price and Srebro, 2016). Equalised odds: to those and to the others. A difference is that of the greatest
+    and the least rate; of equalised odds the greater one of true and of false positive rates. With two labels all is
+    about the positive one; with more, every label is held against the rest.
+
+    A rate that stands on fewer than 30 rows is given with its interval and left out of the measures, for the least and
+    the greatest of many rates would otherwise be that of the smallest group. Where nothing is left out, the measures
+    are those of fairlearn's functions of the same name.
+
+    Args:
+        facts: n judged rows.
+        groupings: sensitive ways to divide these rows.
+
+    Raises:
+        MissingExtraError: fairlearn is not installed.
+    """
+    check_fairlearn()
+    codes = [facts.positive_code] if facts.binary else range(len(facts.classes))
+    return FairnessReport(
+        tuple(
+            ColumnFairness(
+                grouping.column, grouping.key, tuple(_label_fairness(facts, grouping, code) for code in codes)
+            )
+            for grouping in groupings
+        )
+    )
+
+
+def reweighing(groups: NDArray[np.intp], labels: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Weights of rows that make label and group independent (Kamiran and Calders, 2012, section 5.2).
+
+    ``w(g, y) = P(g) P(y) / P(g, y)``; they add up to the number of rows, each group's to its size and each label's to
+    its frequency.
+
+    Args:
+        groups: n groups as whole numbers from 0.
+        labels: n labels as whole numbers from 0.
+
+    Returns:
+        n weights.
+    """
+    rows = len(groups)
+    together = np.zeros((groups.max() + 1, labels.max() + 1))
+    np.add.at(together, (groups, labels), 1.0)
+    expected = np.outer(together.sum(axis=1), together.sum(axis=0)) / rows
+    found: NDArray[np.float64] = expected[groups, labels] / together[groups, labels]
+    return found
+
+
+def joint_groups(groupings: Sequence[Grouping]) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """The groups that several columns make together, such as women of one race.
+
+    Those of fewer than 30 rows are one group together: a weight from a few rows would be noise.
+
+    Returns:
+        n codes, and the title of each.
+    """
+    shape = tuple(len(grouping.groups) for grouping in groupings)
+    cells = np.ravel_multi_index(tuple(grouping.codes for grouping in groupings), shape)
+    used, codes, counts = np.unique(cells, return_inverse=True, return_counts=True)
+    titles = [
+        " and ".join(grouping.groups[place].title for grouping, place in zip(groupings, places, strict=True))
+        for places in zip(*np.unravel_index(used, shape), strict=True)
+    ]
+    kept = np.flatnonzero(counts >= FEWEST_ROWS)
+    renamed = np.full(len(used), len(kept))
+    renamed[kept] = np.arange(len(kept))
+    names = [titles[place] for place in kept]
+    return renamed[codes], tuple(names if len(kept) == len(used) else [*names, OTHER])
+
+
+def _label_fairness(facts: Judged, grouping: Grouping, code: int) -> LabelFairness:
+    groups = _groups(facts.truth == code, facts.guess == code, grouping)
+    found = _measures(groups)
+    return LabelFairness(
+        label=facts.classes[code],
+        groups=groups,
+        measures={name: measure for name, measure in found.items() if isinstance(measure, Disparity)},
+        not_judged={name: measure for name, measure in found.items() if isinstance(measure, str)},
+    )
+
+
+def _groups(truth: NDArray[np.bool_], guess: NDArray[np.bool_], grouping: Grouping) -> tuple[GroupRates, ...]:
+    k = len(grouping.groups)
+    sizes = np.bincount(grouping.codes, minlength=k)
+    right = np.bincount(grouping.codes, weights=truth == guess, minlength=k)
+    rates = {**_fairlearn_rates(truth, guess, grouping.codes), "accuracy": right / sizes}
+    positives = np.bincount(grouping.codes[truth], minlength=k)
+    of = {"true_positive_rate": positives, "false_positive_rate": sizes - positives}
+    return tuple(
+        GroupRates(
+            title=group.title,
+            key=group.key,
+            rows=int(sizes[place]),
+            rates={
+                name: _rate(float(values[place]), int(of.get(name, sizes)[place])) for name, values in rates.items()
+            },
+        )
+        for place, group in enumerate(grouping.groups)
+    )
+
+
+def _fairlearn_rates(
+    truth: NDArray[np.bool_], guess: NDArray[np.bool_], codes: NDArray[np.intp]
+) -> dict[str, NDArray[np.float64]]:
+    """Each rate of every group."""
+    from fairlearn.metrics import (  # noqa: PLC0415
+        MetricFrame,
+        false_positive_rate,
+        selection_rate,
+        true_positive_rate,
+    )
+    # Rows of the same group, label and answer are the same to the rates: they are counted, not repeated.
+    cells, counts = np.unique(codes * 4 + truth * 2 + guess, return_counts=True)
+    functions = {
+        "selection_rate": selection_rate,
+        "true_positive_rate": true_positive_rate,
+        "false_positive_rate": false_positive_rate,
+    }
+    frame = MetricFrame(
+        metrics=functions,
+        y_true=cells // 2 % 2,
+        y_pred=cells % 2,
+        sensitive_features=cells // 4,
+        sample_params={name: {"sample_weight": counts} for name in functions},
+    )
+    by_group = frame.by_group.sort_index()
+    return {name: by_group[name].to_numpy(dtype=np.float64) for name in functions}
+
+
+def _rate(value: float, rows: int) -> Rate:
+    return Rate(value if rows else None, rows, wilson(value * rows, rows))
+
+
+def _measures(groups: Sequence[GroupRates]) -> dict[str, Disparity | str]:
+    """Every measure, or the reason why it could not be judged."""
+    selected = _difference(groups, "selection_rate")
+    found = _difference(groups, "true_positive_rate")
+    blamed = _difference(groups, "false_positive_rate")
+    both = [found, blamed]
+    reasons = [measure for measure in both if isinstance(measure, str)]
+    odds = [measure for measure in both if isinstance(measure, Disparity)]
+    return {
+        "demographic_parity_difference": selected,
+        "demographic_parity_ratio": _ratio(groups, selected),
+        "equal_opportunity_difference": found,
+        "equalized_odds_difference": reasons[0] if reasons else max(odds, key=lambda measure: measure.value),
+    }
+
+
+def _difference(groups: Sequence[GroupRates], rate: str) -> Disparity | str:
+    known = [(group, group.rates[rate]) for group in groups if group.rates[rate].could_judge]
+    if len(known) < 2:
+        return f"fewer than two groups have the {FEWEST_ROWS} rows that a {rate.replace('_', ' ')} needs"
+    ordered = sorted(known, key=lambda pair: pair[1].value or 0.0)
+    (least, low), (most, high) = ordered[0], ordered[-1]
+    top, bottom = high.value or 0.0, low.value or 0.0
+    interval = newcombe(top * high.rows, high.rows, bottom * low.rows, low.rows)
+    return Disparity(top - bottom, most.title, least.title, interval)
+
+
+def _ratio(groups: Sequence[GroupRates], difference: Disparity | str) -> Disparity | str:
+    if isinstance(difference, str):
+        return difference
+    rates = {group.title: group.rates["selection_rate"].value or 0.0 for group in groups}
+    if rates[difference.most] == 0:
+        return "the label is given to nobody"
+    return Disparity(rates[difference.least] / rates[difference.most], difference.most, difference.least, None)

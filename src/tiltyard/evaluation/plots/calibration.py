@@ -1,0 +1,51 @@
+"""Pictures of calibration: what was predicted against what came true, label by label."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from tiltyard.evaluation.calibration import CalibrationReport, Reliability
+from tiltyard.evaluation.plots.canvas import new_figure, shown
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_PANELS = 9
+
+
+def plot_calibration(report: CalibrationReport) -> Figure:
+    """Reliability of each label's probability with 95 % intervals; dots grow with their rows.
+
+    Of two labels only the positive one is shown, for the other is its mirror image; of more than nine, the nine with
+    the greatest error.
+    """
+    labels = dict(report.by_label)
+    if len(labels) == 2 and report.positive in labels:
+        labels = {report.positive: labels[report.positive]}
+    worst = sorted(labels, key=lambda label: -labels[label].error)[:MOST_PANELS]
+    panels = [label for label in labels if label in worst]
+    columns = min(3, max(1, len(panels)))
+    rows = math.ceil(len(panels) / columns) or 1
+    figure = new_figure(1.0 + 3.2 * columns, 0.6 + 3.2 * rows)
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for panel, label in zip(axes, panels, strict=False):
+        _draw(panel, label, labels[label])
+    for panel in axes[len(panels) :]:
+        panel.set_visible(False)
+    figure.supxlabel("predicted probability")
+    figure.supylabel("share that came true")
+    return figure
+
+
+def _draw(axes: Any, label: str, one: Reliability) -> None:
+    most = max(part.rows for part in one.bins)
+    predicted, observed = [part.predicted for part in one.bins], [part.observed for part in one.bins]
+    down = [part.observed - part.interval.low for part in one.bins]
+    up = [part.interval.high - part.observed for part in one.bins]
+    axes.plot([0, 1], [0, 1], linestyle="--", color="grey")
+    axes.errorbar(predicted, observed, yerr=[down, up], linewidth=0, elinewidth=1, color="C0")
+    axes.scatter(predicted, observed, s=[8 + 60 * math.sqrt(part.rows / most) for part in one.bins], color="C0")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_title(f"{shown(label)}: error {one.error:.3f}")

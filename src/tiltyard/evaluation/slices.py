@@ -1,0 +1,155 @@
+"""How a version does on parts of the rows: by the values of columns and, for texts, by length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiltyard.evaluation.groups import Group, Grouping
+from tiltyard.evaluation.intervals import CONFIDENCE, Interval, bootstrap, newcombe, wilson
+from tiltyard.evaluation.judged import Judged
+from tiltyard.evaluation.metrics import METRICS, Metric
+
+# With fewer rows a figure says next to nothing: the interval of an accuracy is wider than a quarter.
+FEWEST_ROWS = 30
+
+
+@dataclass(frozen=True)
+class Slice:
+    """How answers to some of the rows compare with the truth.
+
+    Attributes:
+        column: the column by which the rows were divided.
+        title: what the rows share, for people.
+        key: name for metrics, ``column.value``.
+        rows: number of rows.
+        could_judge: whether there are 30 rows; with fewer, the figures are given but nothing follows from them.
+        metrics: value by metric name, as far as defined on these rows.
+        not_computed: why the other metrics are not.
+        intervals: 95 % intervals: Wilson's of the accuracy, and the bootstrap's of the project's metric where that is
+            another, it is defined and there are rows enough.
+        lead: accuracy here less the accuracy of all other rows; None where there are no others.
+        lead_interval: Newcombe's interval of it, wide enough to hold for all slices of the column at once (Bonferroni).
+        worse: whether that interval lies below 0, so that chance alone would hardly explain it.
+    """
+
+    column: str
+    title: str
+    key: str
+    rows: int
+    could_judge: bool
+    metrics: Mapping[str, float]
+    not_computed: Mapping[str, str]
+    intervals: Mapping[str, Interval]
+    lead: float | None
+    lead_interval: Interval | None
+    worse: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            **asdict(self),
+            "intervals": {name: interval.to_list() for name, interval in self.intervals.items()},
+            "lead_interval": self.lead_interval.to_list() if self.lead_interval else None,
+        }
+
+
+@dataclass(frozen=True)
+class SliceReport:
+    """All slices, column by column; a row is in one slice of each column.
+
+    Attributes:
+        metric: the metric by which the project compares versions.
+        overall: its value and the accuracy on all rows, by metric name.
+        slices: the slices, in the order of their columns and values.
+    """
+
+    metric: str
+    overall: Mapping[str, float]
+    slices: tuple[Slice, ...]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """For a run: rows of each slice, and of those that could be judged accuracy and the project's metric."""
+        found: dict[str, float] = {}
+        for part in self.slices:
+            found[f"slice.{part.key}.rows"] = part.rows
+            for name in dict.fromkeys(("accuracy", self.metric)):
+                if part.could_judge and name in part.metrics:
+                    found[f"slice.{part.key}.{name}"] = part.metrics[name]
+        return found
+
+    @property
+    def worse(self) -> tuple[Slice, ...]:
+        """The slices that are worse than the rest by more than chance, the worst first."""
+        return tuple(sorted((part for part in self.slices if part.worse), key=lambda part: part.lead or 0.0))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "metric": self.metric,
+            "confidence": CONFIDENCE,
+            "fewest_rows": FEWEST_ROWS,
+            "overall": dict(self.overall),
+            "slices": [part.to_dict() for part in self.slices],
+        }
+
+
+def evaluate_slices(facts: Judged, groupings: Sequence[Grouping], metric: Metric, *, seed: int = 0) -> SliceReport:
+    """Judge answers slice by slice.
+
+    Args:
+        facts: n judged rows.
+        groupings: ways to divide these rows.
+        metric: the metric by which the project compares versions.
+        seed: of the bootstrap.
+    """
+    slices = [
+        _judge_slice(facts, grouping, group, code, metric, seed)
+        for grouping in groupings
+        for code, group in enumerate(grouping.groups)
+    ]
+    overall = {
+        wanted.name: wanted.compute(facts) for wanted in (METRICS["accuracy"], metric) if not wanted.undefined(facts)
+    }
+    return SliceReport(metric.name, overall, tuple(slices))
+
+
+def _judge_slice(facts: Judged, grouping: Grouping, group: Group, code: int, metric: Metric, seed: int) -> Slice:
+    inside = grouping.codes == code
+    rows = facts.take(inside)
+    right = facts.truth == facts.guess
+    could_judge = len(rows) >= FEWEST_ROWS
+    reasons = {known.name: known.undefined(rows) for known in METRICS.values()}
+    intervals = {"accuracy": wilson(int(right[inside].sum()), len(rows))}
+    if metric.name != "accuracy" and could_judge and not reasons[metric.name]:
+        interval = bootstrap(metric, rows, seed=seed)
+        if interval is not None:
+            intervals[metric.name] = interval
+    lead, lead_interval = _lead(right, inside, len(grouping.groups))
+    return Slice(
+        column=grouping.column,
+        title=group.title,
+        key=f"{grouping.key}.{group.key}",
+        rows=len(rows),
+        could_judge=could_judge,
+        metrics={name: METRICS[name].compute(rows) for name, reason in reasons.items() if not reason},
+        not_computed={name: reason for name, reason in reasons.items() if reason},
+        intervals=intervals,
+        lead=lead,
+        lead_interval=lead_interval,
+        worse=could_judge and lead_interval is not None and lead_interval.high < 0,
+    )
+
+
+def _lead(right: NDArray[np.bool_], inside: NDArray[np.bool_], slices: int) -> tuple[float | None, Interval | None]:
+    here, there = right[inside], right[~inside]
+    if len(there) == 0:
+        return None, None
+    confidence = 1 - (1 - CONFIDENCE) / slices
+    interval = newcombe(int(here.sum()), len(here), int(there.sum()), len(there), confidence)
+    return float(here.mean() - there.mean()), interval

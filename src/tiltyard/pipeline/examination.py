@@ -1,0 +1,197 @@
+"""A closer look at a version: slices, fairness, calibration, and what it goes by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from tiltyard.data import Dataset
+from tiltyard.evaluation import (
+    CalibrationReport,
+    FairnessReport,
+    Grouping,
+    Importance,
+    ImportanceChange,
+    Judged,
+    SliceReport,
+    check_fairlearn,
+    columns_of,
+    compare_importance,
+    evaluate_calibration,
+    evaluate_fairness,
+    evaluate_slices,
+    get_metric,
+    group_by_length,
+    group_rows,
+    permutation_importance,
+    plot_calibration,
+    plot_fairness,
+    plot_importance,
+    plot_slices,
+    term_importance,
+)
+from tiltyard.project import Project
+from tiltyard.registry import ExperimentTracker
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+IMPORTANCE_FILE = "importance.json"
+METRICS_AT_ONCE = 500  # MLflow takes a thousand in one call
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What a closer look at answers to the test rows has found.
+
+    Attributes:
+        slices: how they did by the values of ``data.slices`` and, for texts, by length; None where there is neither.
+        fairness: how they treat the groups of ``data.sensitive``; None where none is named.
+        calibration: how far the probabilities can be believed; None for a model that gives none.
+        importance: what the model goes by; None where that cannot be told (texts and no linear model).
+    """
+
+    slices: SliceReport | None
+    fairness: FairnessReport | None
+    calibration: CalibrationReport | None
+    importance: Importance | None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics of a run: ``slice.…``, ``fairness.…``, ``calibration.…`` and ``importance.…``."""
+        found: dict[str, float] = {}
+        for part in (self.slices, self.fairness, self.calibration, self.importance):
+            found.update(part.metrics if part is not None else {})
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form; None for what there is not."""
+        return {
+            "slices": self.slices and self.slices.to_dict(),
+            "fairness": self.fairness and self.fairness.to_dict(),
+            "reliability": self.calibration and self.calibration.to_dict(),
+            "importance": self.importance and self.importance.to_dict(),
+        }
+
+    def figures(self) -> dict[str, Figure]:
+        """Pictures of what there is, by name."""
+        found: dict[str, Figure] = {}
+        if self.slices is not None:
+            found["slices"] = plot_slices(self.slices)
+        if self.fairness is not None:
+            found["fairness"] = plot_fairness(self.fairness)
+        if self.calibration is not None:
+            found["calibration"] = plot_calibration(self.calibration)
+        if self.importance is not None and self.importance.features:
+            found["importance"] = plot_importance(self.importance)
+        return found
+
+
+def check_examination(dataset: Dataset, project: Project) -> None:
+    """Make sure, before any work, that these rows can be examined as the project file says.
+
+    Raises:
+        DataError: a column that it names is not there.
+        MissingExtraError: it names sensitive columns, and fairlearn is not installed.
+    """
+    columns_of(dataset.frame, project.data.slices, "data.slices")
+    columns_of(dataset.frame, project.data.sensitive, "data.sensitive")
+    if project.data.sensitive:
+        check_fairlearn()
+
+
+def examine_model(pipeline: Any, facts: Judged, test: Dataset, project: Project) -> Examination:
+    """Look closely at a fitted pipeline's answers.
+
+    Args:
+        pipeline: the fitted pipeline.
+        facts: its answers to the test rows beside the truth.
+        test: these rows.
+        project: names the slices, the sensitive columns, the metric and the seed.
+
+    Raises:
+        DataError: a column that the project names is not there.
+        MissingExtraError: it names sensitive columns, and fairlearn is not installed.
+    """
+    check_examination(test, project)
+    metric, seed = get_metric(project.training.metric), project.training.random_state
+    slices = slice_groups(test, project)
+    sensitive = sensitive_groups(test, project)
+    importance: Importance | None
+    if isinstance(test.inputs, pd.Series):
+        importance = term_importance(pipeline, test.inputs, seed=seed)
+    else:
+        # Many small batches: on several OpenMP threads a boosted model mostly waits for them.
+        with threadpool_limits(1, user_api="openmp"):
+            predict = _predictor(pipeline, facts.classes)
+            importance = permutation_importance(predict, test.inputs, facts, metric, seed=seed)
+    return Examination(
+        slices=evaluate_slices(facts, slices, metric, seed=seed) if slices else None,
+        fairness=evaluate_fairness(facts, sensitive) if sensitive else None,
+        calibration=evaluate_calibration(facts),
+        importance=importance,
+    )
+
+
+def slice_groups(dataset: Dataset, project: Project) -> list[Grouping]:
+    """The ways in which the project slices rows: its columns and, for texts, their length."""
+    found = [group_rows(column) for column in columns_of(dataset.frame, project.data.slices, "data.slices")]
+    return [*found, group_by_length(dataset.inputs)] if isinstance(dataset.inputs, pd.Series) else found
+
+
+def sensitive_groups(dataset: Dataset, project: Project) -> list[Grouping]:
+    """The groups of people that the project names."""
+    return [group_rows(column) for column in columns_of(dataset.frame, project.data.sensitive, "data.sensitive")]
+
+
+def log_examination(tracker: ExperimentTracker, examination: Examination, before: Importance | None = None) -> None:
+    """Write an examination into the current run: metrics, a JSON file for each of its parts, and pictures.
+
+    Args:
+        tracker: has a current run.
+        examination: what was found.
+        before: what the champion goes by, where there is one; ``importance_change.json`` tells what has changed.
+    """
+    metrics = examination.metrics
+    change = _change(examination, before)
+    if change is not None and change.rank_correlation is not None:
+        metrics["importance_rank_correlation"] = change.rank_correlation
+    names = list(metrics)
+    for start in range(0, len(names), METRICS_AT_ONCE):
+        tracker.log_metrics({name: metrics[name] for name in names[start : start + METRICS_AT_ONCE]})
+    for name, content in examination.to_dict().items():
+        if content is not None:
+            tracker.log_dict(content, f"{name}.json")
+    if change is not None:
+        tracker.log_dict(change.to_dict(), "importance_change.json")
+    for name, figure in examination.figures().items():
+        tracker.log_figure(figure, f"plots/{name}.png")
+
+
+def champion_importance(tracker: ExperimentTracker, run_id: str | None) -> Importance | None:
+    """What the version of that run goes by, as its training wrote it down; None where it did not."""
+    content = tracker.load_dict(run_id, IMPORTANCE_FILE) if run_id else None
+    return Importance.from_dict(content) if content else None
+
+
+def _change(examination: Examination, before: Importance | None) -> ImportanceChange | None:
+    if before is None or examination.importance is None:
+        return None
+    return compare_importance(before, examination.importance)
+
+
+def _predictor(pipeline: Any, classes: tuple[str, ...]) -> Any:
+    """From rows to probabilities with a column for each of ``classes``; one that the model does not know has 0."""
+    places = [classes.index(str(label)) for label in pipeline.classes_]
+
+    def predict(rows: pd.DataFrame) -> NDArray[np.float64]:
+        found = np.zeros((len(rows), len(classes)))
+        found[:, places] = pipeline.predict_proba(rows)
+        return found
+
+    return predict

@@ -1,0 +1,240 @@
+"""Candidates: the built-in text recipes, and the project's own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.pipeline import Pipeline
+
+from tests.models.corpus import reviews, texts
+from tiltyard.errors import UsageError
+from tiltyard.models import CANDIDATES, Candidate, candidates_of, get_candidate
+from tiltyard.models.spaces import Choice
+from tiltyard.models.text import TEXT
+from tiltyard.registry.trust import trusted
+
+EVERY = pytest.mark.parametrize("name", TEXT)
+OURS = {"tiltyard.models.linear.CalibratedLinearSVM", "tiltyard.models.nbsvm.NaiveBayesLogistic"}
+OURS |= {"tiltyard.models.nbsvm.NaiveBayesSVM"}
+
+
+@EVERY
+@pytest.mark.parametrize("labels", [2, 3])
+def test_a_text_recipe_tells_topics_apart(name: str, labels: int) -> None:
+    """Held-out texts get their topic nearly always, with probabilities that sum to one and belong to the label."""
+    taught, asked = texts(200, labels), texts(100, labels, seed=1)
+    pipeline = get_candidate(name, "text-classification").build(0).fit(*taught)
+    chances = pipeline.predict_proba(asked[0])
+    assert chances.shape == (100, labels)
+    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    assert (chances >= 0).all()
+    np.testing.assert_array_equal(pipeline.classes_[chances.argmax(axis=1)], pipeline.predict(asked[0]))
+    assert pipeline.score(*asked) > 0.9
+
+
+@EVERY
+def test_probabilities_of_reviews_are_worth_their_name(name: str) -> None:
+    """On held-out reviews the log loss is far below that of knowing nothing, and no answer is staked on certainty."""
+    inputs, labels = reviews()
+    pipeline = get_candidate(name, "text-classification").build(0).fit(inputs[:1200], labels[:1200])
+    chances = pipeline.predict_proba(inputs[1200:])
+    truth = (labels[1200:].to_numpy()[:, None] == pipeline.classes_).argmax(axis=1)
+    loss = -np.log(chances[np.arange(len(truth)), truth]).mean()
+    assert loss < 0.55
+    assert chances.max() < 1
+
+
+@EVERY
+def test_the_same_seed_gives_the_same_text_model(name: str) -> None:
+    """Two fits of clones by one seed answer alike, to the last bit."""
+    taught = texts(90)
+    pipeline = get_candidate(name, "text-classification").build(3)
+    first, second = (clone(pipeline).fit(*taught).predict_proba(taught[0]) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+@EVERY
+def test_a_stored_text_model_needs_known_types_and_answers_as_before(name: str) -> None:
+    """skops stores a fitted recipe with types of the trusted list alone, and what is loaded answers alike."""
+    taught = texts(90)
+    pipeline = get_candidate(name, "text-classification").build(0).fit(*taught)
+    stored = skops.io.dumps(pipeline)
+    needed = set(skops.io.get_untrusted_types(data=stored))
+    assert needed <= trusted() | OURS
+    loaded = skops.io.loads(stored, trusted=sorted(needed))
+    np.testing.assert_array_equal(loaded.predict_proba(taught[0]), pipeline.predict_proba(taught[0]))
+
+
+@EVERY
+def test_labels_with_a_single_row_can_be_learned(name: str) -> None:
+    """A label of one row stands in the way of no recipe's fit."""
+    inputs, labels = texts(60)
+    labels[0] = "alone"
+    pipeline = get_candidate(name, "text-classification").build(0).fit(inputs, labels)
+    assert "alone" in pipeline.classes_
+    assert np.isfinite(pipeline.predict_proba(inputs)).all()
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_a_declared_space_names_parameters_of_the_pipeline(name: str) -> None:
+    """Each parameter that a search may vary exists, and the recipe's own value can be set back."""
+    candidate = CANDIDATES[name]
+    pipeline = candidate.build(0)
+    assert candidate.space
+    assert set(candidate.space) <= set(pipeline.get_params())
+    for parameter, allowed in candidate.space.items():
+        value = allowed.values[0] if isinstance(allowed, Choice) else allowed.low
+        built = candidate.with_params({parameter: value}).build(0)
+        assert built.get_params()[parameter] == value
+
+
+def test_no_candidates_means_the_default_of_the_task_and_repeats_count_once() -> None:
+    """A project without candidates gets one; a name given twice is tried once."""
+    assert [candidate.name for candidate in candidates_of((), "text-classification")] == ["tfidf-logreg"]
+    assert [candidate.name for candidate in candidates_of((), "tabular-classification")] == ["gradient-boosting"]
+    names = ("nbsvm", "tfidf-logreg", "nbsvm")
+    assert [candidate.name for candidate in candidates_of(names, "text-classification")] == ["nbsvm", "tfidf-logreg"]
+
+
+def test_an_unknown_or_unfitting_candidate_is_refused_with_the_fitting_ones() -> None:
+    """What cannot be used is refused with the nearest name and the list."""
+    with pytest.raises(UsageError, match="Did you mean 'nbsvm'") as unknown:
+        get_candidate("nbsmv", "text-classification")
+    assert "nb-logreg" in unknown.value.next_step
+    with pytest.raises(UsageError, match="for tabular-classification") as other:
+        get_candidate("gradient-boosting", "text-classification")
+    assert other.value.code == "candidate.other-task"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Path]:
+    """A project's folder; the modules that it brings are forgotten afterwards."""
+    known = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - known:
+        del sys.modules[name]
+
+
+def write(root: Path, code: str, name: str = "tiltyard_test_recipes") -> None:
+    """A module of the project."""
+    (root / f"{name}.py").write_text(dedent(code), encoding="utf-8")
+
+
+def own(root: Path, maker: str = "make", module: str = "tiltyard_test_recipes") -> Candidate:
+    """The project's own candidate."""
+    return get_candidate(f"{module}:{maker}", "text-classification", root)
+
+
+def test_a_maker_of_the_project_is_built_with_the_seed(project: Path) -> None:
+    """A pipeline from the project's folder is used as it is, and random_state reaches a maker that takes it."""
+    write(
+        project,
+        """
+        from sklearn.feature_extraction.text import CountVectorizer
+        from sklearn.linear_model import SGDClassifier
+        from sklearn.pipeline import make_pipeline
+        def make(random_state):
+            from tiltyard_test_beside import LOSS
+            return make_pipeline(CountVectorizer(), SGDClassifier(loss=LOSS, random_state=random_state))
+        """,
+    )
+    write(project, "LOSS = 'log_loss'", "tiltyard_test_beside")
+    before = list(sys.path)
+    pipeline = own(project).build(17)
+    assert pipeline[-1].random_state == 17
+    assert pipeline.fit(*texts()).score(*texts(seed=1)) > 0.9
+    assert sys.path == before
+
+
+def test_scores_without_probabilities_are_calibrated(project: Path) -> None:
+    """An estimator that only has a decision function becomes one with probabilities, its vectoriser outside of that."""
+    write(
+        project,
+        """
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.pipeline import make_pipeline
+        from sklearn.svm import LinearSVC
+        def make():
+            return make_pipeline(TfidfVectorizer(), LinearSVC())
+        make_part = LinearSVC
+        """,
+    )
+    pipeline = own(project).build(0)
+    assert isinstance(pipeline[-1], CalibratedClassifierCV)
+    chances = pipeline.fit(*texts()).predict_proba(texts(seed=1)[0])
+    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    assert pipeline.score(*texts(seed=1)) > 0.9
+    alone = own(project, "make_part").build(0)
+    assert isinstance(alone, Pipeline)
+    assert isinstance(alone[-1], CalibratedClassifierCV)
+
+
+def test_two_projects_may_have_modules_of_one_name(project: Path) -> None:
+    """The maker comes from the project that asks, whatever another project's module of that name holds."""
+    code = "from sklearn.naive_bayes import MultinomialNB\ndef make():\n    return MultinomialNB(alpha={})\n"
+    for folder, alpha in (("one", 1.0), ("two", 2.0), ("one", 1.0)):
+        (project / folder).mkdir(exist_ok=True)
+        write(project / folder, code.format(alpha))
+        assert own(project / folder).build(0)[-1].alpha == alpha
+
+
+@pytest.mark.parametrize(
+    ("code", "maker", "error", "says"),
+    [
+        ("", "make", "candidate.maker-missing", "There is no 'make'"),
+        ("def make_it():\n    pass", "make_lt", "candidate.maker-missing", "Did you mean 'make_it'"),
+        ("make = 3", "make", "candidate.maker-not-callable", "is a int, not a function"),
+        ("def make(:", "make", "candidate.module-broken", "SyntaxError"),
+        ("import tiltyard_no_such_thing", "make", "candidate.module-broken", "tiltyard_no_such_thing"),
+        ("def make(depth):\n    pass", "make", "candidate.maker-failed", "TypeError"),
+        ("def make():\n    return None", "make", "candidate.not-an-estimator", "a NoneType"),
+        (
+            "from sklearn.svm import LinearSVC\ndef make():\n    return LinearSVC",
+            "make",
+            "candidate.not-an-estimator",
+            "the class LinearSVC",
+        ),
+        (
+            "from sklearn.linear_model import LinearRegression as make",
+            "make",
+            "candidate.no-probabilities",
+            "neither predict_proba nor decision_function",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_own_candidate_is_said_at_once(
+    project: Path, code: str, maker: str, error: str, says: str
+) -> None:
+    """A maker that is missing, fails or makes no classifier is a usage error that names it, before any work."""
+    write(project, code)
+    with pytest.raises(UsageError, match=says) as caught:
+        own(project, maker)
+    assert caught.value.code == error
+    assert "tiltyard_test_recipes" in caught.value.message
+    assert caught.value.next_step
+
+
+def test_a_missing_or_misnamed_module_is_said_with_its_folder(project: Path) -> None:
+    """A module that is nowhere is named with the folder it was looked for in; a name that cannot be one is refused."""
+    with pytest.raises(UsageError, match="There is no module 'tiltyard_test_none'") as missing:
+        own(project, module="tiltyard_test_none")
+    assert str(project) in missing.value.message
+    for name in ("my module:make", "module:", ":make", "module:make()"):
+        with pytest.raises(UsageError, match="module:maker"):
+            get_candidate(name, "text-classification", project)
+
+
+def test_a_module_that_another_one_hides_is_refused(project: Path) -> None:
+    """The project's file is never silently passed over for an imported module of the same name."""
+    write(project, "def make():\n    pass", "json")
+    with pytest.raises(UsageError, match="has the name of another one") as clash:
+        own(project, module="json", maker="loads")
+    assert clash.value.code == "candidate.module-clash"

@@ -1,0 +1,117 @@
+"""Choosing among candidates by cross-validation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+
+from tests.models.corpus import dataset, texts
+from tiltyard.errors import DataError, UsageError
+from tiltyard.evaluation import METRICS as EVALUATED
+from tiltyard.evaluation import evaluate
+from tiltyard.models import Candidate, CandidateScore, candidates_of, rank_candidates
+from tiltyard.models.judging import METRICS, judge_of
+
+NAMES = ("tfidf-naive-bayes", "nbsvm", "tfidf-logreg", "linear-svm")
+
+
+def rank(names: tuple[str, ...] = NAMES, metric: str = "log_loss", seed: int = 5) -> list[CandidateScore]:
+    """Candidates judged on the invented texts."""
+    rows = dataset(*texts(90))
+    candidates = candidates_of(names, "text-classification")
+    return rank_candidates(candidates, rows, metric=metric, folds=3, random_state=seed)
+
+
+def test_sharing_the_vectoriser_changes_no_score() -> None:
+    """Each candidate's scores are those of scikit-learn's cross-validation of its whole pipeline on the same folds."""
+    inputs, labels = texts(90)
+    parts = StratifiedKFold(3, shuffle=True, random_state=5)
+    for found in rank():
+        pipeline = clone(found.candidate.build(5))
+        alone = cross_val_score(pipeline, inputs, labels, cv=parts, scoring="neg_log_loss")
+        np.testing.assert_allclose(found.scores, alone, rtol=1e-9)
+
+
+def test_the_best_mean_stands_first_and_the_first_named_wins_a_tie() -> None:
+    """The ranking descends by mean score; of equals the one that the project names first is taken."""
+    ranking = rank()
+    assert [score.mean for score in ranking] == sorted((score.mean for score in ranking), reverse=True)
+    for names in (("tfidf-logreg", "twin"), ("twin", "tfidf-logreg")):
+        (known,) = candidates_of(("tfidf-logreg",), "text-classification")
+        twin = Candidate("twin", "The same", "text-classification", known.build)
+        pair = [twin if name == "twin" else known for name in names]
+        ranking = rank_candidates(pair, dataset(*texts(60)), metric="accuracy", folds=3, random_state=0)
+        assert [score.candidate.name for score in ranking] == list(names)
+
+
+def test_each_candidate_is_told_once_when_it_is_judged() -> None:
+    """Progress names every candidate once, with the scores of the ranking."""
+    told: list[CandidateScore] = []
+    rows = dataset(*texts(60))
+    ranking = rank_candidates(
+        candidates_of(NAMES, "text-classification"),
+        rows,
+        metric="accuracy",
+        folds=3,
+        random_state=0,
+        on_scored=told.append,
+    )
+    assert sorted(told, key=lambda score: score.candidate.name) == sorted(ranking, key=lambda s: s.candidate.name)
+
+
+def test_the_seed_makes_the_folds() -> None:
+    """One seed gives one ranking with equal scores; another seed gives other scores."""
+    assert [score.scores for score in rank()] == [score.scores for score in rank()]
+    assert [score.scores for score in rank()] != [score.scores for score in rank(seed=6)]
+
+
+def test_tables_are_judged_whole() -> None:
+    """A table's recipes are cross-validated with their preparation of columns inside the folds."""
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"size": random.normal(size=80), "kind": random.choice(["a", "b"], 80)})
+    labels = pd.Series(np.where(frame["size"] > 0, "big", "small"))
+    candidates = candidates_of(("logreg", "gradient-boosting"), "tabular-classification")
+    rows = dataset(frame, labels, "tabular-classification")
+    ranking = rank_candidates(candidates, rows, metric="accuracy", folds=4, random_state=0)
+    assert min(score.mean for score in ranking) > 0.9
+
+
+def test_a_label_with_fewer_rows_than_folds_is_named() -> None:
+    """Folds that cannot be made are refused with the label and its rows."""
+    inputs, labels = texts(60)
+    labels[:2] = "rare"
+    candidates = candidates_of(NAMES, "text-classification")
+    with pytest.raises(DataError, match="'rare' has 2 rows"):
+        rank_candidates(candidates, dataset(inputs, labels), metric="accuracy", folds=3, random_state=0)
+
+
+def test_an_unknown_metric_is_refused_with_the_nearest() -> None:
+    """A metric that nothing can be chosen by is refused before any work."""
+    with pytest.raises(UsageError, match="Did you mean 'accuracy'"):
+        rank(metric="acuracy")
+
+
+def test_candidates_can_be_chosen_by_every_metric_of_evaluation() -> None:
+    """Choosing knows the metrics that versions are compared by, and no others."""
+    assert sorted(METRICS) == sorted(EVALUATED)
+
+
+@pytest.mark.parametrize("labels", [2, 4])
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_metric_means_what_evaluation_means_by_it(metric: str, labels: int) -> None:
+    """The score of some answers is evaluation's own value of the metric, with the sign that makes bigger better."""
+    random = np.random.default_rng(labels)
+    classes = np.array(["ant", "bee", "cat", "dog"][:labels], dtype=object)
+    truth = random.choice(classes, 200)
+    chances = random.dirichlet(np.ones(labels), 200) * 0.6 + 0.4 * (truth[:, None] == classes)
+    positive = "ant" if labels == 2 else None
+    found = judge_of(metric, list(classes), positive)(truth, chances, classes)
+    told = classes[chances.argmax(axis=1)]
+    expected = evaluate(
+        truth.astype(str), told.astype(str), chances, classes=tuple(classes), positive=positive
+    ).metrics[metric]
+    sign = 1 if EVALUATED[metric].bigger_is_better else -1
+    np.testing.assert_allclose(found, sign * expected, rtol=1e-9)
