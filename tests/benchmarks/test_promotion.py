@@ -26,6 +26,7 @@ def run(folder: Path) -> dict[str, Any]:
     )
     report: dict[str, Any] = json.loads((folder / "out.json").read_text(encoding="utf-8"))
     assert report.pop("seconds") > 0
+    assert report.pop("processor_seconds") > 0
     return report
 
 

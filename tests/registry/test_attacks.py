@@ -9,21 +9,36 @@ import io
 import json
 import os
 import pickle
+import shutil
+import threading
 import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import skops.io
+from sklearn.dummy import DummyClassifier
 from sklearn.preprocessing import FunctionTransformer
 
-from tests.registry.fitted import FRAME, fitted, package, reseal
+from tests.registry.fitted import FRAME, TELLTALE, Telltale, fitted, package, reseal
+from tests.serving.conftest import Running
 from tiltyard.errors import ArtifactError
-from tiltyard.registry import read_package
+from tiltyard.ledger import SqlLedger
+from tiltyard.project import ServingSection
+from tiltyard.registry import ModelRegistry, VersionInfo, read_package
+from tiltyard.registry.manifest import MANIFEST
+from tiltyard.registry.mlflow_env import quietly
 from tiltyard.registry.packaging import MODEL_FILE
+from tiltyard.registry.signing import SIGNATURE, KeyRing, Signer
 from tiltyard.registry.skops_file import SCHEMA, read_model, write_model
 from tiltyard.registry.trust import trusted
+from tiltyard.serving import Backing, LiveModel, ModelServer, Served
+from tiltyard.settings import Settings
+from tiltyard.testing.ledger import MemoryLedger
 
 
 @pytest.fixture
@@ -214,3 +229,251 @@ def test_rewriting_alone_changes_nothing(folder: Path) -> None:
     read_package(folder)
     with zipfile.ZipFile(folder / MODEL_FILE) as archive:
         assert json.loads(archive.read(SCHEMA))["protocol"] >= 0
+
+
+OURS, THEIRS = Signer(bytes(range(32))), Signer(bytes(range(1, 33)))
+RING = KeyRing((OURS.public,))
+
+
+def sign(folder: Path, signer: Signer = OURS) -> None:
+    """Sign a version's manifest as it is now."""
+    (folder / SIGNATURE).write_bytes(signer.sign((folder / MANIFEST).read_bytes()))
+
+
+@dataclass(frozen=True)
+class Yard:
+    """A registry over MLflow, and a live model that serves version 1, which is signed by a trusted key."""
+
+    registry: ModelRegistry
+    ledger: SqlLedger
+    live: LiveModel
+    sound: Path
+    cache: Path
+
+    def propose(self, folder: Path) -> VersionInfo:
+        """Register a folder as the next version, and make it champion."""
+        info = self.registry.register_model(str(folder), "films")
+        self.registry.set_alias("films", "champion", info.version)
+        return info
+
+
+@pytest.fixture(scope="module")
+def yard(fresh_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    root = tmp_path_factory.mktemp("yard")
+    shutil.copyfile(fresh_store, root / "mlflow.db")
+    settings = Settings.model_validate({"root": root, "trusted_keys": (OURS.public.text,)})
+    registry = ModelRegistry(tracking_uri=f"sqlite:///{root / 'mlflow.db'}", settings=settings)
+    package(root / "sound", fitted("naive Bayes").model)
+    sign(root / "sound")
+    with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
+        live = LiveModel(Served("films"), registry, root / "cache", (), ledger.append, trusted_keys=RING)
+        made = Yard(registry, ledger, live, root / "sound", root / "cache")
+        made.propose(made.sound)
+        assert live.refresh().changed
+        yield made
+
+
+def plain_pickle(folder: Path, ran: Path) -> None:
+    """An MLflow model as MLflow itself writes it with pickle, that never was a package."""
+    model = DummyClassifier().fit([[0]], ["good"])
+    model.payload = Payload(ran)
+    shutil.rmtree(folder)
+    with quietly():
+        import mlflow.sklearn
+
+        mlflow.sklearn.save_model(model, str(folder), serialization_format="pickle", pip_requirements=[])
+    assert b"mkdir" in (folder / "model.pkl").read_bytes()
+
+
+def signed_pickle(folder: Path, ran: Path) -> None:
+    """A pickle with manifest and signature, as somebody with the key would make it."""
+    (folder / MODEL_FILE).unlink()
+    (folder / "model.pkl").write_bytes(pickle.dumps(Payload(ran)))
+    reseal(folder)
+    sign(folder)
+
+
+def signed_disguise(folder: Path, ran: Path) -> None:
+    """A pickle under the name of the model."""
+    (folder / MODEL_FILE).write_bytes(pickle.dumps(Payload(ran)))
+    reseal(folder)
+    sign(folder)
+
+
+def untrusted_type(folder: Path, ran: Path) -> None:
+    """A skops file with a type that acts when it is constructed; its MLmodel does not mention it."""
+    write_model(Telltale(str(ran)), folder / MODEL_FILE)
+    reseal(folder)
+    sign(folder)
+
+
+def trusts_itself(folder: Path, ran: Path) -> None:
+    """The same, and the version's own MLmodel trusts the type."""
+    shutil.rmtree(folder)
+    package(folder, Telltale(str(ran)), trusted_types=(TELLTALE,))
+    assert TELLTALE in (folder / "MLmodel").read_text()
+    sign(folder)
+
+
+def one_byte(folder: Path, ran: Path) -> None:
+    """One byte of the model, the signature being as it was."""
+    content = bytearray((folder / MODEL_FILE).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / MODEL_FILE).write_bytes(content)
+
+
+def manifest_anew(folder: Path, ran: Path) -> None:
+    """Another model, with a manifest that fits it."""
+    write_model(fitted("logistic regression").model, folder / MODEL_FILE)
+    reseal(folder)
+
+
+def manifest_in_words(folder: Path, ran: Path) -> None:
+    """Other words in the manifest: what a server would take for the labels."""
+    content = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps({**content, "classes": content["classes"][::-1]}))
+
+
+def signature_away(folder: Path, ran: Path) -> None:
+    """No signature."""
+    (folder / SIGNATURE).unlink()
+
+
+def foreign_key(folder: Path, ran: Path) -> None:
+    """Another key than ours."""
+    sign(folder, THEIRS)
+
+
+def borrowed_name(folder: Path, ran: Path) -> None:
+    """Another key under the name of ours."""
+    stored = THEIRS.sign((folder / MANIFEST).read_bytes()).decode()
+    (folder / SIGNATURE).write_text(stored.replace(THEIRS.public.id, OURS.public.id))
+
+
+def borrowed_signature(folder: Path, ran: Path) -> None:
+    """The champion's signature on another version."""
+    signature = (folder / SIGNATURE).read_bytes()
+    shutil.rmtree(folder)
+    package(folder, fitted("logistic regression").model)
+    (folder / SIGNATURE).write_bytes(signature)
+
+
+ATTACKS: dict[Callable[[Path, Path], None], str] = {
+    plain_pickle: "artifact.no-manifest",
+    signed_pickle: "artifact.not-skops",
+    signed_disguise: "artifact.not-skops",
+    untrusted_type: "artifact.untrusted-type",
+    trusts_itself: "artifact.untrusted-type",
+    one_byte: "artifact.digest",
+    manifest_anew: "artifact.signature",
+    manifest_in_words: "artifact.signature",
+    signature_away: "artifact.unsigned",
+    foreign_key: "artifact.foreign-key",
+    borrowed_name: "artifact.signature",
+    borrowed_signature: "artifact.signature",
+}
+
+
+@pytest.mark.parametrize(("attack", "code"), ATTACKS.items(), ids=lambda given: getattr(given, "__name__", None))
+def test_an_attack_on_a_server(attack: Callable[[Path, Path], None], code: str, yard: Yard, tmp_path: Path) -> None:
+    """A champion that an attacker made is not constructed; the one before answers on, and the refusal is an event."""
+    folder = Path(shutil.copytree(yard.sound, tmp_path / "model"))
+    attack(folder, tmp_path / "ran")
+    assert not (tmp_path / "ran").exists()
+    info = yard.propose(folder)
+    refresh = yard.live.refresh()
+    assert refresh.error is not None
+    assert (refresh.changed, refresh.error.code) == (False, code)
+    answering = yard.live.require()
+    assert answering.info.version == "1"
+    assert answering.scorer.score([{"text": "the film"}]).labels
+    told = [event for event in yard.ledger.events(kind="refused") if event.subject == f"films/{info.version}"]
+    assert [event.evidence["code"] for event in told] == [code]
+    with pytest.raises(ArtifactError) as refusal:
+        yard.registry.load_model("films", version=info.version)
+    assert refusal.value.code == code
+    assert not (tmp_path / "ran").exists()
+
+
+def test_exchanged_while_it_is_read(yard: Yard, tmp_path: Path) -> None:
+    """A model that is exchanged between its check and its construction, again and again, is never constructed."""
+    folder = Path(shutil.copytree(yard.sound, tmp_path / "model"))
+    shutil.copy(folder / MODEL_FILE, tmp_path / "good")
+    write_model(Telltale(str(tmp_path / "ran")), tmp_path / "evil")
+    done = threading.Event()
+
+    def exchange() -> None:
+        while not done.is_set():
+            for name in ("evil", "good"):
+                shutil.copy(tmp_path / name, tmp_path / "next")
+                (tmp_path / "next").replace(folder / MODEL_FILE)
+
+    attacker = threading.Thread(target=exchange)
+    attacker.start()
+    outcomes = set()
+    try:
+        for attempt in range(2000):
+            if attempt > 100 and "artifact.digest" in outcomes:
+                break
+            try:
+                read_package(folder, (TELLTALE,), trusted_keys=RING)
+                outcomes.add("read")
+            except ArtifactError as error:
+                outcomes.add(error.code)
+    finally:
+        done.set()
+        attacker.join()
+    assert outcomes <= {"read", "artifact.digest"}
+    assert "artifact.digest" in outcomes
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_attack_on_the_copy_of_a_host(yard: Yard, tmp_path: Path) -> None:
+    """A server that starts while the registry is away does not take a copy that was changed since it answered."""
+    cache = Path(shutil.copytree(yard.cache, tmp_path / "cache"))
+    remembered = cache / "films" / "serving-champion.json"
+    remembered.write_text(remembered.read_text().replace(str(yard.cache), str(cache)))
+    away = ModelRegistry(tracking_uri=f"sqlite:///{tmp_path / 'file'}/mlflow.db")
+    (tmp_path / "file").touch()
+
+    def started() -> LiveModel:
+        live = LiveModel(Served("films"), away, cache, trusted_keys=RING)
+        assert live.refresh().error is not None
+        return live
+
+    assert started().require().info.version == "1"
+    for manifest in cache.glob(f"films/1-*/{MANIFEST}"):
+        manifest_anew(manifest.parents[1], tmp_path)
+    assert started().current is None
+
+
+@pytest.mark.parametrize("attack", [plain_pickle, untrusted_type, trusts_itself], ids=lambda given: given.__name__)
+def test_the_attacks_are_real(attack: Callable[[Path, Path], None], yard: Yard, tmp_path: Path) -> None:
+    """What the server refuses does act where it is constructed: the tests above prove what they say."""
+    folder = Path(shutil.copytree(yard.sound, tmp_path / "model"))
+    attack(folder, tmp_path / "ran")
+    assert not (tmp_path / "ran").exists()
+    if attack is plain_pickle:
+        pickle.loads((folder / "model.pkl").read_bytes())
+    else:
+        read_package(folder, (TELLTALE,), trusted_keys=RING)
+    assert (tmp_path / "ran").exists()
+
+
+def test_a_server_over_http(yard: Yard, tmp_path: Path) -> None:
+    """The server as a whole judges by the keys that it stands on: an unsigned champion is 409, the old one answers."""
+    folder = Path(shutil.copytree(yard.sound, tmp_path / "model"))
+    yard.propose(yard.sound)
+    backing = Backing(yard.registry, MemoryLedger(), tmp_path / "cache", trusted_keys=RING)
+    running = Running(ModelServer("films", options=ServingSection(port=0), backing=backing))
+    try:
+        with httpx.Client(base_url=running.url, timeout=60) as client:
+            assert client.post("/admin/reload").status_code == 200
+            before = client.post("/predict", json={"text": "the film"}).json()["model_version"]
+            signature_away(folder, tmp_path)
+            yard.propose(folder)
+            refused = client.post("/admin/reload")
+            assert (refused.status_code, refused.json()["code"]) == (409, "artifact.unsigned")
+            assert client.post("/predict", json={"text": "the film"}).json()["model_version"] == before
+    finally:
+        running.stop()

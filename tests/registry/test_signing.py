@@ -111,7 +111,7 @@ def test_mlflow_reads_a_signed_version(signed: Path) -> None:
     """A signed version is still a plain MLflow model."""
     import mlflow.sklearn
 
-    assert mlflow.sklearn.load_model(str(signed)).predict(TEXTS[:1]).tolist() == ["good"]
+    assert mlflow.sklearn.load_model(str(signed)).predict(TEXTS[:1]).tolist() == ["bad"]
 
 
 def test_an_unsigned_version(unsigned: Path) -> None:
@@ -374,7 +374,16 @@ def test_openssl_agrees(signed: Path, tmp_path: Path) -> None:
     (tmp_path / "key.pub").write_bytes(OURS.public.pem)
     stored = json.loads((signed / SIGNATURE).read_text())
     (tmp_path / "signature").write_bytes(base64.b64decode(stored["signature"]))
-    words = ["pkeyutl", "-verify", "-pubin", "-inkey", tmp_path / "key.pub", "-rawin", "-in", signed / MANIFEST]
+    words: list[str | Path] = [
+        "pkeyutl",
+        "-verify",
+        "-pubin",
+        "-inkey",
+        tmp_path / "key.pub",
+        "-rawin",
+        "-in",
+        signed / MANIFEST,
+    ]
     done = subprocess.run(
         [openssl, *words, "-sigfile", tmp_path / "signature"], capture_output=True, check=False, timeout=60
     )
@@ -407,7 +416,7 @@ def test_the_registry_loads_only_what_is_signed(unsigned: Path, tmp_path: Path, 
     assert refused.value.code == "artifact.unsigned"
     sign(unsigned, OURS)
     registry.register_model(str(unsigned), "films")
-    assert registry.load_model("films", version="2").predict(TEXTS[:1]).tolist() == ["good"]
+    assert registry.load_model("films", version="2").predict(TEXTS[:1]).tolist() == ["bad"]
 
 
 def test_a_logged_model_is_signed(tmp_path: Path, tracking_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -419,7 +428,7 @@ def test_a_logged_model_is_signed(tmp_path: Path, tracking_uri: str, monkeypatch
     of = settings(tmp_path, trusted=(OURS.public.text,))
     registry = ModelRegistry(tracking_uri=tracking_uri, settings=of)
     registry.register_model(uri, "films")
-    assert registry.load_model("films", version="1").predict(TEXTS[:1]).tolist() == ["good"]
+    assert registry.load_model("films", version="1").predict(TEXTS[:1]).tolist() == ["bad"]
 
 
 def test_training_signs_and_commands_verify(

@@ -308,6 +308,7 @@ def _fairlearn_rates(
         selection_rate,
         true_positive_rate,
     )
+
     # Rows of the same group, label and answer are the same to the rates: they are counted, not repeated.
     cells, counts = np.unique(codes * 4 + truth * 2 + guess, return_counts=True)
     functions = {

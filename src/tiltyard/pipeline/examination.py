@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from tiltyard.data import Dataset
+from tiltyard.errors import NotFoundError
 from tiltyard.evaluation import (
     CalibrationReport,
     FairnessReport,
@@ -36,7 +37,7 @@ from tiltyard.evaluation import (
     term_importance,
 )
 from tiltyard.project import Project
-from tiltyard.registry import ExperimentTracker
+from tiltyard.registry import ExperimentTracker, Registry
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,12 +55,14 @@ class Examination:
         fairness: how they treat the groups of ``data.sensitive``; None where none is named.
         calibration: how far the probabilities can be believed; None for a model that gives none.
         importance: what the model goes by; None where that cannot be told (texts and no linear model).
+        change: how that differs from what the champion goes by; None where there is no champion to compare with.
     """
 
     slices: SliceReport | None
     fairness: FairnessReport | None
     calibration: CalibrationReport | None
     importance: Importance | None
+    change: ImportanceChange | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -67,6 +70,8 @@ class Examination:
         found: dict[str, float] = {}
         for part in (self.slices, self.fairness, self.calibration, self.importance):
             found.update(part.metrics if part is not None else {})
+        if self.change is not None and self.change.rank_correlation is not None:
+            found["importance_rank_correlation"] = self.change.rank_correlation
         return found
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,6 +81,7 @@ class Examination:
             "fairness": self.fairness and self.fairness.to_dict(),
             "reliability": self.calibration and self.calibration.to_dict(),
             "importance": self.importance and self.importance.to_dict(),
+            "importance_change": self.change and self.change.to_dict(),
         }
 
     def figures(self) -> dict[str, Figure]:
@@ -105,7 +111,9 @@ def check_examination(dataset: Dataset, project: Project) -> None:
         check_fairlearn()
 
 
-def examine_model(pipeline: Any, facts: Judged, test: Dataset, project: Project) -> Examination:
+def examine_model(
+    pipeline: Any, facts: Judged, test: Dataset, project: Project, champion: Importance | None = None
+) -> Examination:
     """Look closely at a fitted pipeline's answers.
 
     Args:
@@ -113,6 +121,7 @@ def examine_model(pipeline: Any, facts: Judged, test: Dataset, project: Project)
         facts: its answers to the test rows beside the truth.
         test: these rows.
         project: names the slices, the sensitive columns, the metric and the seed.
+        champion: what the champion goes by, where there is one.
 
     Raises:
         DataError: a column that the project names is not there.
@@ -122,19 +131,13 @@ def examine_model(pipeline: Any, facts: Judged, test: Dataset, project: Project)
     metric, seed = get_metric(project.training.metric), project.training.random_state
     slices = slice_groups(test, project)
     sensitive = sensitive_groups(test, project)
-    importance: Importance | None
-    if isinstance(test.inputs, pd.Series):
-        importance = term_importance(pipeline, test.inputs, seed=seed)
-    else:
-        # Many small batches: on several OpenMP threads a boosted model mostly waits for them.
-        with threadpool_limits(1, user_api="openmp"):
-            predict = _predictor(pipeline, facts.classes)
-            importance = permutation_importance(predict, test.inputs, facts, metric, seed=seed)
+    importance = _importance(pipeline, facts, test, project)
     return Examination(
         slices=evaluate_slices(facts, slices, metric, seed=seed) if slices else None,
         fairness=evaluate_fairness(facts, sensitive) if sensitive else None,
         calibration=evaluate_calibration(facts),
         importance=importance,
+        change=compare_importance(champion, importance) if champion and importance else None,
     )
 
 
@@ -149,40 +152,43 @@ def sensitive_groups(dataset: Dataset, project: Project) -> list[Grouping]:
     return [group_rows(column) for column in columns_of(dataset.frame, project.data.sensitive, "data.sensitive")]
 
 
-def log_examination(tracker: ExperimentTracker, examination: Examination, before: Importance | None = None) -> None:
-    """Write an examination into the current run: metrics, a JSON file for each of its parts, and pictures.
-
-    Args:
-        tracker: has a current run.
-        examination: what was found.
-        before: what the champion goes by, where there is one; ``importance_change.json`` tells what has changed.
-    """
-    metrics = examination.metrics
-    change = _change(examination, before)
-    if change is not None and change.rank_correlation is not None:
-        metrics["importance_rank_correlation"] = change.rank_correlation
-    names = list(metrics)
-    for start in range(0, len(names), METRICS_AT_ONCE):
-        tracker.log_metrics({name: metrics[name] for name in names[start : start + METRICS_AT_ONCE]})
+def log_examination(tracker: ExperimentTracker, examination: Examination) -> None:
+    """Write an examination into the current run: metrics, a JSON file for each of its parts, and pictures."""
+    metrics = list(examination.metrics.items())
+    for start in range(0, len(metrics), METRICS_AT_ONCE):
+        tracker.log_metrics(dict(metrics[start : start + METRICS_AT_ONCE]))
     for name, content in examination.to_dict().items():
         if content is not None:
             tracker.log_dict(content, f"{name}.json")
-    if change is not None:
-        tracker.log_dict(change.to_dict(), "importance_change.json")
     for name, figure in examination.figures().items():
         tracker.log_figure(figure, f"plots/{name}.png")
 
 
-def champion_importance(tracker: ExperimentTracker, run_id: str | None) -> Importance | None:
-    """What the version of that run goes by, as its training wrote it down; None where it did not."""
-    content = tracker.load_dict(run_id, IMPORTANCE_FILE) if run_id else None
-    return Importance.from_dict(content) if content else None
+def champion_importance(registry: Registry, tracker: ExperimentTracker, project: Project) -> Importance | None:
+    """What the champion goes by, as its training wrote it down; None where there is none, or it did not.
 
-
-def _change(examination: Examination, before: Importance | None) -> ImportanceChange | None:
-    if before is None or examination.importance is None:
+    Raises:
+        UnavailableError: the registry or the store of its run is away.
+    """
+    champion = registry.champion(project.model_name)
+    if champion is None or champion.run_id is None:
         return None
-    return compare_importance(before, examination.importance)
+    try:
+        content = tracker.load_dict(champion.run_id, IMPORTANCE_FILE)
+        return Importance.from_dict(content) if content else None
+    except (NotFoundError, KeyError, TypeError, ValueError):
+        # The run is gone, or the file is none of ours: there is nothing to compare with, and training goes on.
+        return None
+
+
+def _importance(pipeline: Any, facts: Judged, test: Dataset, project: Project) -> Importance | None:
+    metric, seed = get_metric(project.training.metric), project.training.random_state
+    if isinstance(test.inputs, pd.Series):
+        return term_importance(pipeline, test.inputs, seed=seed)
+    # Many small batches: on several OpenMP threads a boosted model mostly waits for them.
+    with threadpool_limits(1, user_api="openmp"):
+        predict = _predictor(pipeline, facts.classes)
+        return permutation_importance(predict, test.inputs, facts, metric, seed=seed)
 
 
 def _predictor(pipeline: Any, classes: tuple[str, ...]) -> Any:

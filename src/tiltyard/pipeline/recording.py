@@ -14,6 +14,7 @@ import pandas as pd
 from tiltyard.data import Dataset, Split
 from tiltyard.data.content import content_keys
 from tiltyard.evaluation import Evaluation, plot_confusion_matrix, plot_per_class, plot_reliability
+from tiltyard.pipeline.examination import log_examination
 from tiltyard.pipeline.steps import Answers, TrainedModel, Trial
 from tiltyard.pipeline.validation import Validation
 from tiltyard.project import Project
@@ -70,12 +71,13 @@ def record_run(
         tracker.log_figure(plot_confusion_matrix(evaluation), "plots/confusion_matrix.png")
         tracker.log_figure(plot_per_class(evaluation), "plots/per_class.png")
         tracker.log_figure(plot_reliability(truth, answers.probabilities, answers.classes), "plots/reliability.png")
+        log_examination(tracker, trial.examination)
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
             package = Path(folder) / MODEL_ARTIFACT
             write_package(
                 package,
                 model.pipeline,
-                _card(project, trial),
+                describe_version(project, trial),
                 training_keys=content_keys(split.train.inputs),
                 trusted_types=trusted_types,
                 signer=signer,
@@ -110,6 +112,7 @@ def run_params(project: Project, split: Split, model: TrainedModel) -> dict[str,
         "candidate": model.candidate.name,
         "random_state": project.training.random_state,
         "selection_metric": project.training.metric,
+        "mitigation": project.training.mitigation,
         "data_fingerprint": split.train.fingerprint,
         **_hyperparameters(model),
     }
@@ -131,7 +134,8 @@ def _hyperparameters(model: TrainedModel) -> Mapping[str, Any]:
     return {name: value for name, value in values.items() if "__" in name and isinstance(value, simple)}
 
 
-def _card(project: Project, trial: Trial) -> VersionCard:
+def describe_version(project: Project, trial: Trial) -> VersionCard:
+    """What is stored with a version, beside the model: labels, columns, metrics, fingerprint, rows to try it on."""
     train = trial.split.train
     return VersionCard(
         model_name=project.model_name,

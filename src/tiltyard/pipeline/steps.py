@@ -14,8 +14,10 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from tiltyard.data import Dataset, Split
-from tiltyard.evaluation import Evaluation, evaluate
+from tiltyard.evaluation import Evaluation, Importance, Judged, evaluate_judged, judged
 from tiltyard.models import Budget, Candidate, CandidateScore, Plan, SearchTrial, rank_candidates, search
+from tiltyard.pipeline.examination import Examination, examine_model
+from tiltyard.pipeline.mitigation import fit_params
 from tiltyard.project import Project
 
 FEW_ROWS = 20_000
@@ -84,12 +86,14 @@ class Trial:
         model: the fitted candidate.
         answers: what it said about the test rows.
         evaluation: how that compares with the truth.
+        examination: a closer look: slices, fairness, calibration and what the model goes by.
     """
 
     split: Split
     model: TrainedModel
     answers: Answers
     evaluation: Evaluation
+    examination: Examination
 
 
 def train_model(
@@ -110,7 +114,7 @@ def _train(
     started = time.perf_counter()
     chosen, ranking, tried = _choose(candidates, train, project, say)
     pipeline = chosen.build(project.training.random_state)
-    pipeline.fit(train.inputs, train.labels)
+    pipeline.fit(train.inputs, train.labels, **fit_params(pipeline, train, project))
     return TrainedModel(chosen, pipeline, ranking, time.perf_counter() - started, tried)
 
 
@@ -156,16 +160,19 @@ def answer(pipeline: Any, inputs: pd.Series | pd.DataFrame) -> Answers:
 
 def evaluate_answers(answers: Answers, test: Dataset, project: Project) -> Evaluation:
     """Judge answers to the test side."""
-    return evaluate(
-        test.labels.to_numpy(dtype=str),
-        answers.labels,
-        answers.probabilities,
-        classes=answers.classes,
-        positive=project.data.positive,
-    )
+    return evaluate_judged(judge_answers(answers, test, project))
 
 
-def evaluate_model(model: TrainedModel, split: Split, project: Project) -> Trial:
-    """Judge a fitted candidate on the test side."""
-    answers = answer(model.pipeline, split.test.inputs)
-    return Trial(split, model, answers, evaluate_answers(answers, split.test, project))
+def judge_answers(answers: Answers, test: Dataset, project: Project) -> Judged:
+    """Put answers to the test side beside the truth."""
+    truth = test.labels.to_numpy(dtype=str)
+    return judged(truth, answers.labels, answers.probabilities, answers.classes, project.data.positive)
+
+
+def evaluate_model(model: TrainedModel, split: Split, project: Project, champion: Importance | None = None) -> Trial:
+    """Judge a fitted candidate on the test side; ``champion`` is what the champion goes by, where there is one."""
+    with threadpool_limits(1 if len(split.test) < FEW_ROWS else None, user_api="openmp"):
+        answers = answer(model.pipeline, split.test.inputs)
+    facts = judge_answers(answers, split.test, project)
+    examination = examine_model(model.pipeline, facts, split.test, project, champion)
+    return Trial(split, model, answers, evaluate_judged(facts), examination)

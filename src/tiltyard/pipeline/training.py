@@ -10,6 +10,8 @@ from tiltyard.data import Dataset, Split, load_dataset, split_dataset
 from tiltyard.evaluation import get_metric
 from tiltyard.ledger import Event
 from tiltyard.models import candidates_of
+from tiltyard.pipeline.examination import champion_importance, check_examination
+from tiltyard.pipeline.mitigation import check_mitigation
 from tiltyard.pipeline.promotion import Promotion, Stage, challenge
 from tiltyard.pipeline.recording import Recorded, record_run
 from tiltyard.pipeline.runner import Runner
@@ -88,7 +90,9 @@ def train(
     """
     metric = get_metric(project.training.metric)  # a misspelt metric is told before the work, not after
     recipes = candidates_of(request.candidates or project.training.candidates, project.task, project.root)
+    check_mitigation(recipes, project)
     dataset = runner.run("load-data", lambda: load_dataset(project), _describe_data)
+    check_examination(dataset, project)
     split = runner.run("split-data", lambda: split_dataset(dataset, project.split, project.data.time), _describe_split)
     validation = runner.run(
         "validate-data", lambda: validate_data(dataset, split, project), lambda found: found.summary
@@ -102,7 +106,7 @@ def train(
     )
     trial = runner.run(
         "evaluate-model",
-        lambda: evaluate_model(model, split, project),
+        lambda: evaluate_model(model, split, project, champion_importance(stage.registry, tracker, project)),
         lambda trial: f"{metric.title.lower()} {trial.evaluation.metrics.get(metric.name, float('nan')):.4f}",
     )
     recorded = runner.run(

@@ -16,6 +16,10 @@ TRUSTED_TYPES: tuple[str, ...] = (
     # Our own vectoriser: settings, words and weights. Its tables are built anew from them when it is first used.
     "tiltyard.models.vectoriser.FastTfidfVectorizer",
     "tiltyard.models.text_terms.Terms",
+    # Our own linear classifiers: settings and arrays of weights.
+    "tiltyard.models.nbsvm.NaiveBayesLogistic",
+    "tiltyard.models.nbsvm.NaiveBayesSVM",
+    "tiltyard.models.linear.CalibratedLinearSVM",
     # Arrays of nodes in a compiled structure.
     "sklearn.tree._tree.Tree",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pandas as pd
 from sqlalchemy import (
     URL,
     Connection,
+    CursorResult,
     Engine,
     Executable,
     NullPool,
@@ -26,8 +26,9 @@ from sqlalchemy import (
 from sqlalchemy import table as named_table
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from tiltyard.data.sources.columns import frame_of
 from tiltyard.data.sources.location import Location
-from tiltyard.data.sources.memory import Budget
+from tiltyard.data.sources.memory import PEAK_OF_OBJECTS, Budget
 from tiltyard.errors import DataError, MissingExtraError, nearest
 from tiltyard.project import DataSection
 
@@ -135,11 +136,7 @@ def _rows(connection: Connection, section: DataSection, location: Location, budg
             )
         names = [str(name) for name in result.keys()]  # noqa: SIM118 - a result is no mapping
         _refuse_repeats(names)
-        rows: list[tuple[Any, ...]] = []
-        for part in result.partitions(ROWS_AT_ONCE):
-            rows.extend(tuple(row) for row in part)
-            # Half of it: beside the frame, the rows themselves are held here.
-            budget.require_rows(_row_bytes(rows[-len(part) :]) / 2, len(rows))
+        columns = _columns(result, names, budget)
     except SQLAlchemyError as error:
         raise DataError(
             f"The database refuses the {'query' if section.query else 'table'}: {_reason(error, location)}."
@@ -147,7 +144,22 @@ def _rows(connection: Connection, section: DataSection, location: Location, budg
             next_step=f"Correct data.{'query' if section.query else 'table'} in the project file.",
             code="data.query-failed",
         ) from None
-    return pd.DataFrame.from_records(rows, columns=names, coerce_float=True)
+    return frame_of(columns)
+
+
+def _columns(result: CursorResult[Any], names: list[str], budget: Budget) -> dict[str, list[object]]:
+    """All rows, a column at a time; given up as soon as they are more than memory holds."""
+    columns: dict[str, list[object]] = {name: [] for name in names}
+    row_bytes = 0.0
+    count = 0
+    for part in result.partitions(ROWS_AT_ONCE):
+        for values, more in zip(columns.values(), zip(*part, strict=True), strict=True):
+            values.extend(more)
+        if not count:
+            row_bytes = float(frame_of(columns).memory_usage(deep=True).sum()) / len(part)
+        count += len(part)
+        budget.require(row_bytes * count, PEAK_OF_OBJECTS, f"{count:,} rows in, with more to come")
+    return columns
 
 
 def _question(section: DataSection) -> Executable:
@@ -156,11 +168,6 @@ def _question(section: DataSection) -> Executable:
         return text(re.sub(r"(?<![:\w\\]):(?=\w)", r"\:", section.query))
     schema, _, name = (section.table or "").rpartition(".")
     return select(literal_column("*")).select_from(named_table(name, schema=schema or None))
-
-
-def _row_bytes(rows: Sequence[tuple[Any, ...]]) -> float:
-    sample = rows[:: max(1, len(rows) // 50)]
-    return sum(sys.getsizeof(row) + sum(map(sys.getsizeof, row)) for row in sample) / len(sample)
 
 
 def _refuse_repeats(names: list[str]) -> None:

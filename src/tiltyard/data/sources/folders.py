@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tiltyard.data.sources.memory import Budget
+from tiltyard.data.sources.memory import PEAK, Budget
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
 
@@ -54,5 +54,5 @@ def _read(found: list[tuple[str, str, Path]], encoding: str, budget: Budget) -> 
         texts.append(file.read_text(encoding=encoding))
         held += sys.getsizeof(texts[-1])
         if len(texts) % CHECKED_EVERY == 0:
-            budget.require_rows(held / len(texts), len(texts), of=len(found))
+            budget.require(held / len(texts) * len(found), PEAK, f"{len(found):,} files")
     return texts

@@ -14,6 +14,7 @@ from typing import IO
 import pandas as pd
 from pyarrow.lib import ArrowException
 
+from tiltyard.data.sources.columns import frame_of
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.data.typing import GAP_WORDS
 from tiltyard.errors import DataError
@@ -153,13 +154,15 @@ def _frame_of_lines(lines: Iterable[str]) -> pd.DataFrame:
             continue
         row = _object(line, number)
         for name, value in row.items():
-            columns.setdefault(name, [None] * count).append(value)
+            if name not in columns:
+                columns[name] = [None] * count
+            columns[name].append(value)
         count += 1
         if len(row) < len(columns):
             for values in columns.values():
                 if len(values) < count:
                     values.append(None)
-    return pd.DataFrame({name: _column(values) for name, values in columns.items()})
+    return frame_of(columns)
 
 
 def _object(line: str, number: int) -> dict[str, object]:
@@ -170,14 +173,6 @@ def _object(line: str, number: int) -> dict[str, object]:
     if not isinstance(row, dict):
         raise ValueError(f"line {number} holds no JSON object")
     return row
-
-
-def _column(values: list[object]) -> pd.Series:
-    try:
-        return pd.Series(values)
-    except UnicodeEncodeError:
-        # Half a surrogate pair, which a JSON escape can write but no UTF-8 text can hold.
-        return pd.Series(values, dtype=object)
 
 
 def _read_parquet(file: SourceFile, _section: DataSection, _verbatim: tuple[str, ...]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.data.sources.formats import UNREADABLE, read_sample
-from tiltyard.data.sources.memory import PEAK, Budget
+from tiltyard.data.sources.memory import PEAK, PEAK_OF_OBJECTS, Budget
 from tiltyard.project import DataSection
 
 SAMPLE_ROWS = 500
@@ -47,7 +47,7 @@ def check_fits(files: Sequence[SourceFile], kind: str, section: DataSection, bud
             told_by = f"{sum(sizes):,} bytes of {kind}"
     except UNREADABLE:
         return
-    budget.require(frame_bytes * scale, told_by)
+    budget.require(frame_bytes * scale, _peak(kind), told_by)
 
 
 def _measured_parquet(file: SourceFile, budget: Budget, scale: float) -> tuple[float, int]:
@@ -55,7 +55,7 @@ def _measured_parquet(file: SourceFile, budget: Budget, scale: float) -> tuple[f
     with file.open() as stream:
         content = parquet.ParquetFile(stream)
         rows, columns = content.metadata.num_rows, content.metadata.num_columns
-        if rows * columns * WIDEST_CELL * PEAK * scale <= budget.limit:
+        if rows * columns * WIDEST_CELL * _peak("parquet") * scale <= budget.limit:
             return 0.0, rows
         batch = next(content.iter_batches(batch_size=SAMPLE_ROWS), None)
         sample = batch.to_pandas() if batch is not None else None
@@ -67,7 +67,7 @@ def _measured_parquet(file: SourceFile, budget: Budget, scale: float) -> tuple[f
 def _measured_text(file: SourceFile, kind: str, section: DataSection, budget: Budget, scale: float) -> float:
     """Bytes of the whole file as a data frame."""
     size = float(file.size or 0) * (MOST_COMPRESSION if file.compressed else 1)
-    if size * MOST_GROWTH * PEAK * scale <= budget.limit:
+    if size * MOST_GROWTH * _peak(kind) * scale <= budget.limit:
         return 0.0
     sample = read_sample(file, kind, section, SAMPLE_ROWS)
     if sample.empty:
@@ -82,3 +82,7 @@ def _measured_text(file: SourceFile, kind: str, section: DataSection, budget: Bu
 def _written(sample: pd.DataFrame, kind: str) -> bytes:
     text: str = sample.to_json(orient="records", lines=True) if kind == "jsonl" else sample.to_csv(index=False)
     return text.encode("utf-8", "surrogatepass")
+
+
+def _peak(kind: str) -> float:
+    return PEAK_OF_OBJECTS if kind == "jsonl" else PEAK

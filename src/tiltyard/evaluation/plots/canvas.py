@@ -17,7 +17,7 @@ def new_figure(width: float, height: float, *, arranged: bool = True) -> Figure:
     """An empty figure of that size in inches, that belongs to no screen; ``arranged`` finds room for all labels."""
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    return Figure(figsize=(width, height), layout="constrained" if arranged else "none", dpi=110)
+    return Figure(figsize=(width, height), layout="constrained" if arranged else None, dpi=110)
 
 
 def shown(text: str) -> str:

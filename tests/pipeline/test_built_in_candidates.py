@@ -1,0 +1,39 @@
+"""Every recipe that Tiltyard ships can be trained, stored, verified and loaded as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.films import make_films
+from tiltyard.data import load_dataset, split_dataset
+from tiltyard.models import CANDIDATES, Candidate
+from tiltyard.pipeline.recording import describe_version
+from tiltyard.pipeline.steps import evaluate_model, train_model
+from tiltyard.project import Project, load_project
+from tiltyard.registry import read_package, write_package
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def project_for(candidate: Candidate, folder: Path) -> Project:
+    """A small project of the candidate's task."""
+    if candidate.task == "text-classification":
+        return load_project(make_films(folder / "films", rows=400).root)
+    return load_project(EXAMPLES / "personality")
+
+
+@pytest.mark.parametrize("candidate", CANDIDATES.values(), ids=list(CANDIDATES))
+def test_a_recipe_survives_its_storage(candidate: Candidate, tmp_path: Path) -> None:
+    """On a host without settings the stored version loads and gives the very probabilities that were judged."""
+    project = project_for(candidate, tmp_path)
+    split = split_dataset(load_dataset(project), project.split)
+    model = train_model([candidate], split.train, project, lambda _text: None)
+    trial = evaluate_model(model, split, project)
+    assert trial.evaluation.metrics["accuracy"] > 0.5
+    card = describe_version(project, trial)
+    write_package(tmp_path / "version", model.pipeline, card, training_keys=np.zeros(1, dtype=np.uint64))
+    package = read_package(tmp_path / "version")
+    assert np.array_equal(package.pipeline.predict_proba(split.test.inputs), trial.answers.probabilities)
