@@ -77,8 +77,7 @@ class Setting:
 
     def promotes(self, rule: PromotionRule, comparison: Comparison) -> bool:
         """What the gates say to a challenger."""
-        section = self.sections[rule]
-        return judge(section, ANY_EVALUATION, ANY_EVALUATION, comparison, metric="accuracy").promoted
+        return judge(self.sections[rule], ANY_EVALUATION, ANY_EVALUATION, comparison, metric="accuracy").promoted
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -133,14 +132,11 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
 
 def _report(setting: Setting, project: Path, splits: int) -> Figures:
     sizes, shares = sorted({setting.rows, *SIZES}), sorted({setting.disagreement, *DISAGREEMENTS})
+    # To judge is what takes the time, and of the other disagreements only 'significant' is shown.
+    rules = {share: RULES if share == setting.disagreement else ("significant",) for share in shares}
     cases = [(rows, share, 0.0) for share in shares for rows in sizes]
     cases += [(rows, setting.disagreement, -setting.margin) for rows in sizes]
-    # Of the other disagreements only 'significant' is of interest, and to judge is what takes the time.
-    false = [
-        figure
-        for case in cases
-        for figure in _pairs(setting, *case, RULES if case[1] == setting.disagreement else ("significant",))
-    ]
+    false = [figure for case in cases for figure in _pairs(setting, *case, rules[case[1]])]
     main_ones = _select(false, rows=setting.rows, disagreement=setting.disagreement)
     equal = {figure["rule"]: figure for figure in _select(main_ones, gain=0.0)}
     worse = {figure["rule"]: figure for figure in _select(main_ones, gain=-setting.margin)}
@@ -376,23 +372,21 @@ def _plot(report: Figures) -> Figure:
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     false = _select(report["false_promotions"], disagreement=report["disagreement"])
-    for rule, gain, more in (
-        ("better", 0.0, ""),
-        ("significant", 0.0, ""),
-        ("non-inferior", -report["margin"], ", challengers worse by the margin"),
-    ):
-        _line(left, _select(false, rule=rule, gain=gain), f"{rule}{more}")
+    for rule in ("better", "significant"):
+        _line(left, _select(false, rule=rule, gain=0.0), rule)
+    worse = _select(false, rule="non-inferior", gain=-report["margin"])
+    _line(left, worse, "non-inferior, challengers worse by the margin")
     left.axhline(report["alpha"], color="grey", linestyle=":", label=f"alpha = {report['alpha']:g}")
     left.set(title="False promotions", ylim=(0, 0.6))
     for gain in GAINS:
         _line(right, _select(report["power"], rule="significant", gain=gain), f"+{100 * gain:g} points")
     right.set(title="Power of “significant” by true gain", ylim=(0, 1.03))
-    for axes in (left, right):
+    for axes, place in ((left, "center right"), (right, "lower right")):
         axes.set_xscale("log")
         axes.set_xticks(SIZES, [f"{size:,}" for size in SIZES])
         axes.minorticks_off()
         axes.set(xlabel="test rows", ylabel="share promoted")
-        axes.legend(loc="center right")
+        axes.legend(loc=place)
     return figure
 
 

@@ -15,7 +15,7 @@ import pytest
 import skops.io
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import StratifiedKFold, cross_val_score
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from tiltyard.data import load_dataset
 from tiltyard.data.typing import infer_schema

@@ -27,6 +27,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("tiltyard.cli.init:init", "Write a commented tiltyard.toml for a data file."),
     "validate": ("tiltyard.cli.validate:validate", "Check the data against the project's limits, and write a report."),
     "train": ("tiltyard.cli.train:train", "Train a version, register it, and promote it if asked."),
+    "evaluate": (
+        "tiltyard.cli.evaluate:evaluate",
+        "Judge a version on the present test rows: metrics, slices and fairness.",
+    ),
     "model-info": ("tiltyard.cli.versions:model_info", "Show the champion, or another version."),
     "list-versions": ("tiltyard.cli.versions:list_versions", "List all versions with their aliases and metrics."),
     "set-alias": ("tiltyard.cli.versions:set_alias", "Point an alias at a version by hand."),
@@ -34,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("tiltyard.cli.serve:serve", "Serve the champion over HTTP and record every answer."),
     "predictions": ("tiltyard.cli.predictions:predictions", "Count or export the recorded predictions."),
     "console": ("tiltyard.cli.console:console", "Open the console: versions, metrics and predictions as pages."),
+    "keys": ("tiltyard.cli.keys:keys", "Make the keys that sign versions."),
     "doctor": ("tiltyard.cli.doctor:doctor", "Say what is installed, where things live, and what is wrong."),
 }
 

@@ -1,0 +1,189 @@
+"""Where snapshots stand: a folder, or a place behind a URL. A file appears there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Protocol
+from uuid import uuid4
+
+from pyarrow import parquet
+from pyarrow.lib import ArrowException
+
+from tiltyard.data.sources.location import Location
+from tiltyard.data.sources.storage import SCHEMES, open_storage, translated
+from tiltyard.errors import DataError
+
+METADATA_KEY = b"tiltyard"
+
+# Stores where an upload that breaks off leaves nothing behind; elsewhere a file is written beside and moved.
+_WHOLE_OR_NOTHING = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "memory"})
+
+
+class Shelf(Protocol):
+    """A place of Parquet files under relative names."""
+
+    def uri(self, name: str) -> str:
+        """Path or URL of a file."""
+
+    def about(self, name: str) -> dict[str, Any] | None:
+        """What was written about a file when it was made; None where there is none, or it is damaged."""
+
+    def staging(self) -> str | None:
+        """Folder of this machine to prepare files in; None for the usual temporary folder."""
+
+    def put(self, file: Path, name: str) -> None:
+        """Take a file over, replacing one of that name, whole or not at all."""
+
+
+def open_shelf(store: str | Path) -> Shelf:
+    """The shelf of a folder, or of the URL of one.
+
+    Raises:
+        DataError: the URL is of a kind that is not known.
+        MissingExtraError: an optional part of the installation is needed to reach it.
+    """
+    written = str(store)
+    location = Location(written, written)
+    if location.scheme in ("", "file"):
+        return FolderShelf(Path(written.removeprefix("file://")).absolute())
+    if location.scheme in SCHEMES:
+        return StorageShelf(location)
+    raise DataError(
+        f"Snapshots cannot be kept in {written}.",
+        next_step="Name a folder, or a URL such as s3://BUCKET/PREFIX.",
+        code="data.store-unusable",
+    )
+
+
+class FolderShelf:
+    """A folder of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def uri(self, name: str) -> str:
+        """Absolute path of a file."""
+        return str(self._folder / name)
+
+    def about(self, name: str) -> dict[str, Any] | None:
+        """What was written about a file; None where there is none, or it is damaged."""
+        with self._usable():
+            try:
+                with (self._folder / name).open("rb") as stream:
+                    return _about(stream)
+            except FileNotFoundError:
+                return None
+
+    def staging(self) -> str | None:
+        """The folder itself, so that a file moves into its place in one step."""
+        with self._usable():
+            self._folder.mkdir(parents=True, exist_ok=True)
+        return str(self._folder)
+
+    def put(self, file: Path, name: str) -> None:
+        """Move a file into its place, durably."""
+        target = self._folder / name
+        with self._usable():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _sync(file)
+            file.replace(target)
+            _sync(target.parent)
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise DataError(
+                f"Snapshots cannot be kept in {self._folder}: {error.strerror}.",
+                next_step="Make room, or choose another place with --to." if full else "Choose another with --to.",
+                code="data.no-space" if full else "data.store-unusable",
+            ) from None
+
+
+class StorageShelf:
+    """A place behind a URL."""
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+        self._filesystem, self._path = open_storage(location)
+
+    def uri(self, name: str) -> str:
+        """URL of a file."""
+        return f"{self._location.written.rstrip('/')}/{name}"
+
+    def about(self, name: str) -> dict[str, Any] | None:
+        """What was written about a file; None where there is none, or it is damaged."""
+        with translated(self._location):
+            try:
+                with self._filesystem.open(self._inner(name), "rb") as stream:
+                    return _about(stream)
+            except FileNotFoundError:
+                return None
+
+    def staging(self) -> str | None:
+        """The usual temporary folder."""
+        return None
+
+    def put(self, file: Path, name: str) -> None:
+        """Upload a file, and see that all of it arrived."""
+        target = self._inner(name)
+        with translated(self._location):
+            try:
+                self._upload(str(file), target)
+            except NotImplementedError:
+                raise DataError(
+                    f"{self._location.written} cannot be written.",
+                    next_step="Name a folder, or a URL such as s3://BUCKET/PREFIX.",
+                    code="data.store-unusable",
+                ) from None
+            arrived = self._filesystem.info(target).get("size")
+        if arrived != file.stat().st_size:
+            raise DataError(
+                f"Of {file.stat().st_size:,} bytes {arrived:,} arrived at {self.uri(name)}.",
+                next_step="Try again.",
+                code="data.unreachable",
+            )
+
+    def _upload(self, file: str, target: str) -> None:
+        if self._location.scheme in _WHOLE_OR_NOTHING:
+            self._filesystem.put_file(file, target)
+            return
+        self._filesystem.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        part = f"{target}.{uuid4().hex}.part"
+        self._filesystem.put_file(file, part)
+        self._filesystem.mv(part, target)
+
+    def _inner(self, name: str) -> str:
+        return f"{self._path.rstrip('/')}/{name}"
+
+
+@contextmanager
+def staged(shelf: Shelf) -> Iterator[Path]:
+    """A path to prepare a file at; whatever is left there afterwards is removed."""
+    with tempfile.TemporaryDirectory(prefix=".tiltyard-", dir=shelf.staging()) as folder:
+        yield Path(folder) / "rows.parquet"
+
+
+def _about(stream: IO[bytes]) -> dict[str, Any] | None:
+    try:
+        metadata = parquet.read_metadata(stream).metadata or {}
+        about = json.loads(metadata.get(METADATA_KEY, b"{}"))
+    except (ArrowException, ValueError):
+        return None
+    return about if isinstance(about, dict) else {}
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

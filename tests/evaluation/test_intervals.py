@@ -1,0 +1,89 @@
+"""Intervals keep their promise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+
+from tiltyard.evaluation import Judged, bootstrap, get_metric, judged, newcombe, wilson
+
+
+@st.composite
+def shares(draw: st.DrawFn) -> tuple[int, int]:
+    """Hits and rows."""
+    rows = draw(st.integers(1, 10_000))
+    return draw(st.integers(0, rows)), rows
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(share=shares())
+def test_wilson_is_that_of_statsmodels(share: tuple[int, int]) -> None:
+    """The interval of a share is Wilson's, and holds the share."""
+    hits, rows = share
+    found = wilson(hits, rows)
+    assert found.to_list() == pytest.approx(proportion_confint(hits, rows, method="wilson"), abs=1e-12)
+    assert 0 <= found.low <= hits / rows <= found.high <= 1
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(one=shares(), other=shares())
+def test_newcombe_is_that_of_statsmodels(one: tuple[int, int], other: tuple[int, int]) -> None:
+    """The interval of a difference is Newcombe's, and turns its sign with the sides."""
+    found = newcombe(*one, *other)
+    expected = confint_proportions_2indep(*one, *other, method="newcomb", compare="diff")
+    assert found.to_list() == pytest.approx(expected, abs=1e-9)
+    turned = newcombe(*other, *one)
+    assert [-turned.high, -turned.low] == pytest.approx(found.to_list())
+
+
+def test_without_rows_anything_is_possible() -> None:
+    """No rows, no knowledge."""
+    assert wilson(0, 0).to_list() == [0, 1]
+    assert newcombe(0, 0, 3, 5).to_list() == [-1, 1]
+
+
+def sample(rows: int, seed: int = 0) -> Judged:
+    """Answers whose score tells two labels apart well, not perfectly."""
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, 2, rows)
+    score = 1 / (1 + np.exp(-random.normal(truth * 1.5 - 0.75, 1.0)))
+    names = np.array(["no", "yes"])
+    return judged(names[truth], names[(score > 0.5).astype(int)], np.column_stack([1 - score, score]), ("no", "yes"))
+
+
+def test_bootstrap_of_a_share_is_near_wilson() -> None:
+    """Where both can be had, the bootstrap and the formula agree."""
+    facts = sample(2_000)
+    found = bootstrap(get_metric("accuracy"), facts, resamples=2_000)
+    assert found is not None
+    assert found.to_list() == pytest.approx(wilson(int((facts.truth == facts.guess).sum()), 2_000).to_list(), abs=0.003)
+
+
+@pytest.mark.parametrize("name", ["f1", "roc_auc", "log_loss"])
+def test_bootstrap_narrows_with_the_root_of_the_rows(name: str) -> None:
+    """Sixteen times the rows make a quarter of the interval, also where not all rows are drawn."""
+    metric = get_metric(name)
+    few, many = (bootstrap(metric, sample(rows), resamples=400) for rows in (2_500, 40_000))
+    assert few is not None
+    assert many is not None
+    assert (few.high - few.low) / (many.high - many.low) == pytest.approx(4, rel=0.3)
+    assert many.low <= metric.compute(sample(40_000)) <= many.high
+
+
+def test_bootstrap_repeats_by_seed() -> None:
+    """The same seed gives the same interval, another one another."""
+    metric, facts = get_metric("roc_auc"), sample(200)
+    assert bootstrap(metric, facts, seed=1) == bootstrap(metric, facts, seed=1)
+    assert bootstrap(metric, facts, seed=1) != bootstrap(metric, facts, seed=2)
+
+
+def test_bootstrap_gives_up_where_draws_are_not_defined() -> None:
+    """With one row of a label most draws lack it, and there is no interval."""
+    facts = judged(["no", "yes"], ["no", "yes"], np.eye(2), ("no", "yes"))
+    rows = facts.take(np.array([1, *[0] * 99]))
+    assert bootstrap(get_metric("roc_auc"), rows) is not None
+    lonely = judged(["no"], ["no"], np.array([[0.9, 0.1]]), ("no", "yes"))
+    assert bootstrap(get_metric("log_loss"), lonely) is not None
