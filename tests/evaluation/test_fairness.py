@@ -210,5 +210,5 @@ def test_fairness_can_be_drawn(labels: tuple[Any, ...]) -> None:
     facts, column = people(300, 3, labels, 5)
     figure = plot_fairness(report_on(facts, column))
     assert len(figure.axes) == (1 if len(labels) == 2 else 3)
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()][0].startswith("g0 (")
+    assert figure.axes[0].get_yticklabels()[0].get_text().startswith("g0 (")
     assert drawn(figure).startswith(b"\x89PNG")

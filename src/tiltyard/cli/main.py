@@ -34,6 +34,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "model-info": ("tiltyard.cli.versions:model_info", "Show the champion, or another version."),
     "list-versions": ("tiltyard.cli.versions:list_versions", "List all versions with their aliases and metrics."),
     "set-alias": ("tiltyard.cli.versions:set_alias", "Point an alias at a version by hand."),
+    "promote": (
+        "tiltyard.cli.governance:promote",
+        "Send a registered version through the gates; it becomes champion if it passes.",
+    ),
+    "rollback": ("tiltyard.cli.governance:rollback", "Make the previous version champion again, or another one."),
+    "history": ("tiltyard.cli.governance:history", "List the decisions about a model as they happened."),
     "predict": ("tiltyard.cli.predict:predict", "Answer texts or rows with the champion, without a server."),
     "serve": ("tiltyard.cli.serve:serve", "Serve the champion over HTTP and record every answer."),
     "predictions": ("tiltyard.cli.predictions:predictions", "Count or export the recorded predictions."),

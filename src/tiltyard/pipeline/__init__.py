@@ -1,6 +1,7 @@
 """The loop's use cases: train, challenge, promote."""
 
 from tiltyard.pipeline.examination import Examination, examine_model
+from tiltyard.pipeline.governance import Reign, promote_version, reign_at, roll_back
 from tiltyard.pipeline.promotion import Promotion, Stage, challenge, point_alias
 from tiltyard.pipeline.runner import QuietRunner, Runner
 from tiltyard.pipeline.training import TrainingOutcome, TrainingRequest, train
@@ -11,6 +12,7 @@ __all__ = [
     "Examination",
     "Promotion",
     "QuietRunner",
+    "Reign",
     "Runner",
     "Stage",
     "TrainingOutcome",
@@ -20,7 +22,10 @@ __all__ = [
     "challenge",
     "examine_model",
     "point_alias",
+    "promote_version",
+    "reign_at",
     "report_version",
+    "roll_back",
     "train",
     "validate_data",
 ]

@@ -16,7 +16,6 @@ from tiltyard.errors import DataError, UsageError
 PAUSES = (0.0, 1.0, 2.0, 5.0, 10.0)
 """Seconds to wait before each further attempt in a row that brought nothing."""
 
-CHUNK = 1 << 18
 TIMEOUT = httpx.Timeout(30.0, connect=15.0)
 
 
@@ -77,7 +76,7 @@ def _bring(url: str, part: Path, size: int, watch: Watcher) -> None:
             with part.open("r+b" if start else "wb") as file:
                 file.seek(start)
                 done = start
-                for chunk in response.iter_bytes(CHUNK):
+                for chunk in response.iter_raw():
                     done += len(chunk)
                     if done > size:
                         raise _another_size(_shown(url), done, size)

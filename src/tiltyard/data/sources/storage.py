@@ -87,27 +87,10 @@ def translated(location: Location) -> Iterator[None]:
         yield
     except (TiltyardError, UnicodeError):
         raise
-    except PermissionError as error:
-        raise _forbidden(location, location.reason(error)) from None
-    except FileNotFoundError as error:
-        raise DataError(
-            f"There is nothing at {location.written}: {location.reason(error)}.",
-            next_step="Check the address, bucket or container included.",
-            code="data.missing",
-        ) from None
     except Exception as error:
         if not _is_storage_failure(error):
             raise
-        if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
-            raise _forbidden(location, location.reason(error)) from None
-        status = getattr(error, "status", None)
-        if status in (401, 403):
-            raise _forbidden(location, f"HTTP status {status}") from None
-        raise DataError(
-            f"{location.written} cannot be reached: {location.reason(error)}.",
-            next_step=f"Check the network and the address{_endpoint_hint(location)}, then try again.",
-            code="data.unreachable",
-        ) from None
+        raise _named(location, error) from None
 
 
 def _options(scheme: str) -> dict[str, Any]:
@@ -144,6 +127,26 @@ def _remote(filesystem: Any, entry: dict[str, Any], location: Location) -> Sourc
     return SourceFile(location.hide(name), None if size is None else int(size), lambda: filesystem.open(path, "rb"))
 
 
+def _named(location: Location, error: BaseException) -> DataError:
+    if isinstance(error, FileNotFoundError) and _origins(error.__cause__) & {"aiohttp"}:
+        error = error.__cause__ or error  # whatever the web answers, fsspec calls it a missing file
+    status = getattr(error, "status", None)
+    if isinstance(error, FileNotFoundError) or status in (404, 410):
+        return DataError(
+            f"There is nothing at {location.written}: {location.reason(error)}.",
+            next_step="Check the address, bucket or container included.",
+            code="data.missing",
+        )
+    without_credentials = type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError")
+    if isinstance(error, PermissionError) or without_credentials or status in (401, 403):
+        return _forbidden(location, location.reason(error))
+    return DataError(
+        f"{location.written} cannot be reached: {location.reason(error)}.",
+        next_step=f"Check the network and the address{_endpoint_hint(location)}, then try again.",
+        code="data.unreachable",
+    )
+
+
 def _forbidden(location: Location, reason: str) -> DataError:
     step = "Check the user and password in the address, and what that user may do."
     if location.scheme in ("s3", "s3a"):
@@ -151,10 +154,14 @@ def _forbidden(location: Location, reason: str) -> DataError:
     return DataError(f"{location.written} may not be used: {reason}.", next_step=step, code="data.forbidden")
 
 
-def _is_storage_failure(error: Exception) -> bool:
+def _is_storage_failure(error: BaseException) -> bool:
     """Whether an error comes from a network or file system, told without importing every library that may raise one."""
-    origins = {base.__module__.split(".", 1)[0] for base in type(error).__mro__}
-    return isinstance(error, OSError) or bool(origins & {"botocore", "aiohttp", "fsspec"})
+    return isinstance(error, OSError) or bool(_origins(error) & {"botocore", "aiohttp", "fsspec"})
+
+
+def _origins(error: BaseException | None) -> set[str]:
+    """The libraries that an error's classes come from."""
+    return {base.__module__.split(".", 1)[0] for base in type(error).__mro__}
 
 
 def _endpoint_hint(location: Location) -> str:

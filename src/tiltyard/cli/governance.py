@@ -1,0 +1,147 @@
+"""``promote``, ``rollback`` and ``history``: decisions about versions, made and looked up."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tiltyard import wiring
+from tiltyard.cli.main import EXIT_NO
+from tiltyard.cli.options import json_option, model_option, project_option
+from tiltyard.cli.output import console, print_json, print_table, when
+from tiltyard.data import load_dataset, split_dataset
+from tiltyard.errors import NotFoundError, UsageError
+from tiltyard.ledger import Event
+from tiltyard.pipeline import promote_version, reign_at, roll_back
+from tiltyard.project import load_project
+
+
+@click.command()
+@click.argument("version")
+@project_option
+@json_option
+def promote(version: str, project_path: Path | None, as_json: bool) -> int:
+    """Send a registered version through the gates; it becomes champion if it passes.
+
+    It meets the champion on the present test rows that neither was trained on. Exit code 3 when it is refused.
+    """
+    project = load_project(project_path)
+    settings = wiring.settings(project)
+    test = split_dataset(load_dataset(project), project.split, project.data.time).test
+    with wiring.ledger(settings) as ledger:
+        outcome = promote_version(wiring.stage(settings, ledger), project, version, test)
+    if as_json:
+        print_json(outcome.to_dict())
+    else:
+        print_table(
+            f"Version {version}",
+            ("Gate", "Passed", "Found"),
+            ((gate.title, "yes" if gate.passed else "no", gate.message) for gate in outcome.verdict.gates),
+        )
+        console.print(f"Status: {outcome.status}")
+    return 0 if outcome.verdict.promoted else EXIT_NO
+
+
+@click.command()
+@project_option
+@model_option
+@click.option("--to", default=None, help="Version to go back to.  [default: the alias previous]")
+@click.option("--reason", required=True, help="Why; kept with the decision.")
+@json_option
+def rollback(project_path: Path | None, model_name: str | None, to: str | None, reason: str, as_json: bool) -> None:
+    """Make the previous version champion again, or another one.
+
+    Running servers take it over by themselves, as they do any new champion.
+    """
+    project = load_project(project_path)
+    settings = wiring.settings(project)
+    with wiring.ledger(settings) as ledger:
+        stage = wiring.stage(settings, ledger)
+        now, before = roll_back(stage, model_name or project.model_name, to=to, reason=reason)
+    if as_json:
+        print_json({"model": now.name, "champion": now.version, "before": before.version if before else None})
+        return
+    was = f" (was {before.version}, which is now previous)" if before else ""
+    console.print(f"{now.name}: version {now.version} is champion again{was}.")
+
+
+@click.command()
+@project_option
+@model_option
+@click.option("--at", "moment", default=None, help="Who was champion at this time (ISO 8601), and why.")
+@click.option("--verify", is_flag=True, help="Check the chain of decisions for changed or missing ones.")
+@json_option
+def history(project_path: Path | None, model_name: str | None, moment: str | None, verify: bool, as_json: bool) -> int:
+    """List the decisions about a model as they happened.
+
+    Exit code 3 when --verify finds a broken chain.
+    """
+    project = load_project(project_path)
+    name = model_name or project.model_name
+    with wiring.ledger(wiring.settings(project)) as ledger:
+        events = list(ledger.events(subject=name))
+        broken = ledger.verify_events() if verify else []
+    if moment is not None:
+        _show_reign(events, name, _time(moment), as_json=as_json)
+    elif verify:
+        _show_chain(events, broken, as_json=as_json)
+    elif as_json:
+        print_json([_as_dict(event) for event in events])
+    else:
+        print_table(
+            name,
+            ("When", "Decision", "Version", "Who", "Why"),
+            ((event.at, event.kind, event.subject.rpartition("/")[2], event.actor, event.reason) for event in events),
+        )
+    return EXIT_NO if broken else 0
+
+
+def _show_reign(events: list[Event], name: str, moment: datetime, *, as_json: bool) -> None:
+    reign = reign_at(events, name, moment)
+    if reign is None:
+        raise NotFoundError(
+            f"{name} had no champion at {when(moment)}.",
+            next_step="See all decisions with: tiltyard history",
+            code="history.no-champion",
+        )
+    if as_json:
+        print_json({"version": reign.version, "since": reign.since, "decision": _as_dict(reign.event)})
+        return
+    console.print(f"At {when(moment)} version {reign.version} of {name} was champion, since {when(reign.since)}:")
+    console.print(f"{reign.event.kind} by {reign.event.actor}: {reign.event.reason or 'no reason given'}")
+
+
+def _show_chain(events: list[Event], broken: list[str], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"whole": not broken, "broken": broken, "decisions": len(events)})
+        return
+    for problem in broken:
+        console.print(f"[red]✗[/red] {problem}")
+    if not broken:
+        console.print("The chain of decisions is whole: none was changed, added or removed.")
+
+
+def _as_dict(event: Event) -> dict[str, Any]:
+    return {
+        "sequence": event.sequence,
+        "at": event.at,
+        "kind": event.kind,
+        "subject": event.subject,
+        "actor": event.actor,
+        "reason": event.reason,
+        "evidence": dict(event.evidence),
+        "digest": event.digest,
+    }
+
+
+def _time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"--at {text!r} is no ISO 8601 time.", next_step="Write it like 2026-01-31T12:00:00Z."
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

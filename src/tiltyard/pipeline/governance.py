@@ -1,0 +1,129 @@
+"""Decisions about versions that exist: promote, roll back, and what was decided when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from tiltyard.data import Dataset
+from tiltyard.data.content import content_keys
+from tiltyard.errors import DataError, NotFoundError, UsageError
+from tiltyard.ledger import Event
+from tiltyard.pipeline.promotion import CHAMPION, PREVIOUS, Promotion, Stage, challenge
+from tiltyard.pipeline.steps import answer
+from tiltyard.project import Project
+from tiltyard.registry import VersionInfo
+
+ROLLED_BACK = "rolled-back"
+
+
+@dataclass(frozen=True)
+class Reign:
+    """Who was champion from some moment on, and by which decision.
+
+    Attributes:
+        version: the champion's version.
+        since: when the decision was written down.
+        event: the decision.
+    """
+
+    version: str
+    since: datetime
+    event: Event
+
+
+def promote_version(stage: Stage, project: Project, version: str, test: Dataset) -> Promotion:
+    """Send a registered version through the gates, on the test rows that neither it nor the champion was trained on.
+
+    Raises:
+        NotFoundError: there is no such version.
+        ArtifactError: its files are damaged or unsafe.
+        UsageError: it is champion already.
+        DataError: no test rows are left to judge by.
+    """
+    info = stage.registry.get_version(project.model_name, version=version)
+    if CHAMPION in info.aliases:
+        raise UsageError(
+            f"Version {version} of {info.name} is champion already.",
+            next_step="Name another version: tiltyard list-versions",
+            code="promotion.already-champion",
+        )
+    package = stage.load(info)
+    unseen = ~np.isin(content_keys(test.inputs), package.training_keys)
+    if not unseen.any():
+        raise DataError(
+            f"Version {version} was trained on every one of the {len(test):,} test rows.",
+            next_step="Set the split back to what it was, or add new rows.",
+            code="promotion.no-common-rows",
+        )
+    rows = test.take(unseen)
+    return challenge(stage, project, info, answer(package.pipeline, rows.inputs), rows)
+
+
+def roll_back(stage: Stage, name: str, *, to: str | None, reason: str) -> tuple[VersionInfo, VersionInfo | None]:
+    """Make an earlier version champion again, after it was fetched and verified.
+
+    Args:
+        stage: registry, ledger and host.
+        name: the registered model.
+        to: the version; default: the one that the alias ``previous`` names.
+        reason: why; kept with the decision.
+
+    Returns:
+        The champion now, and the one before.
+
+    Raises:
+        NotFoundError: there is no such version, or no previous one.
+        ArtifactError: its files are damaged or unsafe; the champion stays.
+        UsageError: it is champion already.
+    """
+    if to is None and not any(PREVIOUS in info.aliases for info in stage.registry.list_versions(name)):
+        raise NotFoundError(
+            f"No version of {name} has the alias 'previous': there is nothing to go back to.",
+            next_step="Name a version with --to; see: tiltyard list-versions",
+            code="rollback.no-previous",
+        )
+    target = stage.registry.get_version(name, version=to, alias=None if to else PREVIOUS)
+    before = stage.registry.champion(name)
+    if before is not None and before.version == target.version:
+        raise UsageError(
+            f"Version {target.version} of {name} is champion already.",
+            next_step="Name another version with --to.",
+            code="rollback.already-champion",
+        )
+    stage.load(target)
+    if before is not None:
+        stage.registry.set_alias(name, PREVIOUS, before.version)
+    stage.registry.set_alias(name, CHAMPION, target.version)
+    stage.ledger.append(
+        Event(
+            kind=ROLLED_BACK,
+            subject=f"{name}/{target.version}",
+            at=datetime.now(UTC),
+            actor=stage.actor,
+            reason=reason,
+            evidence={"alias": CHAMPION, "before": before.version if before else None},
+        )
+    )
+    return stage.registry.get_version(name, version=target.version), before
+
+
+def reign_at(events: Iterable[Event], name: str, moment: datetime) -> Reign | None:
+    """Who was champion of a model at a moment, told by the decisions alone; None before the first.
+
+    Args:
+        events: the ledger's events about the model, in order.
+        name: the registered model.
+        moment: the moment, with its time zone.
+    """
+    reign = None
+    for event in events:
+        if event.at > moment or not event.subject.startswith(f"{name}/"):
+            continue
+        promoted = event.kind in ("promoted", ROLLED_BACK)
+        if promoted or (event.kind == "alias-set" and event.evidence.get("alias") == CHAMPION):
+            reign = Reign(event.subject.removeprefix(f"{name}/"), event.at, event)
+    return reign
