@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.server
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -16,7 +17,7 @@ import pytest
 
 from tests.s3 import BUCKET, SECRET, S3Server, s3, s3_server
 from tiltyard.data import Dataset, load_dataset
-from tiltyard.errors import DataError
+from tiltyard.errors import DataError, MissingExtraError
 from tiltyard.project import Project
 
 __all__ = ["s3", "s3_server"]
@@ -60,7 +61,7 @@ def test_a_glob_in_s3_reads_all_files_that_fit(s3: S3Server) -> None:
     ROWS.head(2).to_parquet(folder / "1.parquet")
     ROWS.tail(2).to_parquet(folder / "2.parquet")
     (folder / "notes.txt").write_text("not rows")
-    assert load(f"s3://{BUCKET}/parts/*.parquet").inputs.tolist() == ROWS["text"].tolist()
+    assert list(load(f"s3://{BUCKET}/parts/*.parquet").inputs) == ROWS["text"].tolist()
 
 
 @pytest.mark.parametrize(
@@ -179,3 +180,11 @@ def test_memory_is_a_file_system_too() -> None:
         assert len(load("memory://test_sources_remote/rows.csv")) == len(ROWS)
     finally:
         fsspec.filesystem("memory").rm("/test_sources_remote", recursive=True)
+
+
+def test_without_the_extra_its_install_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the libraries for S3 are not installed, the error says how to install them."""
+    monkeypatch.setitem(sys.modules, "fsspec", None)  # Python's own way to say that a module cannot be imported
+    with pytest.raises(MissingExtraError, match="Reading from S3") as caught:
+        load("s3://bucket/rows.csv")
+    assert "tiltyard[s3]" in caught.value.next_step

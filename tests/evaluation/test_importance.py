@@ -171,6 +171,13 @@ def text_model(classifier: Any, vectoriser: Any = None) -> Pipeline:
     return Pipeline([("terms", vectoriser or TfidfVectorizer()), ("classifier", classifier)]).fit(TEXTS, LABELS)
 
 
+def test_terms_are_those_of_the_plain_vectoriser() -> None:
+    """Our vectoriser names the same terms as scikit-learn's in its place."""
+    ours = get_candidate("tfidf-logreg", "text-classification").build(0).fit(TEXTS, LABELS)
+    plain = Pipeline([("terms", ours[0].to_sklearn()), ("classifier", ours[-1])])
+    assert term_importance(ours, TEXTS) == term_importance(plain, TEXTS)
+
+
 def test_terms_of_other_linear_models() -> None:
     """Plain scikit-learn parts, other kinds of naive Bayes and calibrated machines tell their terms too."""
     for model in (

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
@@ -61,7 +69,7 @@ def fetch(corpus: str, to: Path | None, url: str | None, as_json: bool) -> None:
     on from there when the command is run again.
     """
     wanted = CORPORA[corpus]
-    with _progress(Console(stderr=True)) as watch:
+    with progress(Console(stderr=True)) as watch:
         fetched = fetch_corpus(wanted, to or Path(corpus), watch, url=url)
     if as_json:
         print_json(
@@ -83,9 +91,15 @@ def fetch(corpus: str, to: Path | None, url: str | None, as_json: bool) -> None:
 
 
 @contextmanager
-def _progress(shown_on: Console) -> Iterator[Watcher]:
+def progress(shown_on: Console) -> Iterator[Watcher]:
     """A bar an activity, on standard error, where a person watches."""
-    columns = (TextColumn("{task.description:<12}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=shown_on) as bars:
         tasks: dict[str, TaskID] = {}
 

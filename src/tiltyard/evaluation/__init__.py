@@ -3,13 +3,7 @@
 from tiltyard.evaluation.calibration import CalibrationReport, Reliability, evaluate_calibration
 from tiltyard.evaluation.compare import Comparison, compare, compare_bootstrap, compare_paired
 from tiltyard.evaluation.evaluate import Evaluation, evaluate, evaluate_judged
-from tiltyard.evaluation.fairness import (
-    FairnessReport,
-    check_fairlearn,
-    evaluate_fairness,
-    joint_groups,
-    reweighing,
-)
+from tiltyard.evaluation.fairness import FairnessReport, check_fairlearn, evaluate_fairness
 from tiltyard.evaluation.groups import Grouping, columns_of, group_by_length, group_rows
 from tiltyard.evaluation.importance import (
     Importance,
@@ -30,6 +24,7 @@ from tiltyard.evaluation.plots import (
     plot_reliability,
     plot_slices,
 )
+from tiltyard.evaluation.reweighing import joint_groups, reweighing
 from tiltyard.evaluation.slices import Slice, SliceReport, evaluate_slices
 
 __all__ = [

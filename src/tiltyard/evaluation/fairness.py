@@ -1,4 +1,4 @@
-"""Whether groups of people are treated alike, by fairlearn's measures; and weights that make them more so."""
+"""Whether groups of people are treated alike, by fairlearn's measures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.errors import MissingExtraError
-from tiltyard.evaluation.groups import OTHER, Grouping
+from tiltyard.evaluation.groups import Grouping
 from tiltyard.evaluation.intervals import CONFIDENCE, Interval, newcombe, wilson
 from tiltyard.evaluation.judged import Judged
 from tiltyard.evaluation.slices import FEWEST_ROWS
@@ -222,49 +222,6 @@ def evaluate_fairness(facts: Judged, groupings: Sequence[Grouping]) -> FairnessR
             for grouping in groupings
         )
     )
-
-
-def reweighing(groups: NDArray[np.intp], labels: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Weights of rows that make label and group independent (Kamiran and Calders, 2012, section 5.2).
-
-    ``w(g, y) = P(g) P(y) / P(g, y)``; they add up to the number of rows, each group's to its size and each label's to
-    its frequency.
-
-    Args:
-        groups: n groups as whole numbers from 0.
-        labels: n labels as whole numbers from 0.
-
-    Returns:
-        n weights.
-    """
-    rows = len(groups)
-    together = np.zeros((groups.max() + 1, labels.max() + 1))
-    np.add.at(together, (groups, labels), 1.0)
-    expected = np.outer(together.sum(axis=1), together.sum(axis=0)) / rows
-    found: NDArray[np.float64] = expected[groups, labels] / together[groups, labels]
-    return found
-
-
-def joint_groups(groupings: Sequence[Grouping]) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """The groups that several columns make together, such as women of one race.
-
-    Those of fewer than 30 rows are one group together: a weight from a few rows would be noise.
-
-    Returns:
-        n codes, and the title of each.
-    """
-    shape = tuple(len(grouping.groups) for grouping in groupings)
-    cells = np.ravel_multi_index(tuple(grouping.codes for grouping in groupings), shape)
-    used, codes, counts = np.unique(cells, return_inverse=True, return_counts=True)
-    titles = [
-        " and ".join(grouping.groups[place].title for grouping, place in zip(groupings, places, strict=True))
-        for places in zip(*np.unravel_index(used, shape), strict=True)
-    ]
-    kept = np.flatnonzero(counts >= FEWEST_ROWS)
-    renamed = np.full(len(used), len(kept))
-    renamed[kept] = np.arange(len(kept))
-    names = [titles[place] for place in kept]
-    return renamed[codes], tuple(names if len(kept) == len(used) else [*names, OTHER])
 
 
 def _label_fairness(facts: Judged, grouping: Grouping, code: int) -> LabelFairness:

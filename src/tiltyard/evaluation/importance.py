@@ -189,11 +189,14 @@ def term_importance(pipeline: Any, texts: pd.Series, *, seed: int = 0) -> Import
     rows = min(len(texts), MOST_ROWS)
     chosen = np.sort(np.random.default_rng(seed).choice(len(texts), rows, replace=False))
     effects = weights * _deviations(pipeline[:-1].transform(texts.iloc[chosen]))
-    names = pipeline[:-1].get_feature_names_out()
-    features = []
-    for label, row in zip(pipeline.classes_, effects, strict=True):
-        best = np.argsort(-row, kind="stable")[:MOST_TERMS]
-        features += [Weighed(str(names[term]), float(row[term]), label=str(label)) for term in best if row[term] > 0]
+    best = np.argsort(-effects, axis=1, kind="stable")[:, :MOST_TERMS]
+    names = _names(pipeline, np.unique(best))
+    features = [
+        Weighed(names[term], float(row[term]), label=str(label))
+        for label, row, terms in zip(pipeline.classes_, effects, best, strict=True)
+        for term in terms.tolist()
+        if row[term] > 0
+    ]
     return Importance("terms", "weight × standard deviation", rows, tuple(features))
 
 
@@ -258,6 +261,16 @@ def _linear_weights(classifier: Any) -> NDArray[np.float64] | None:
         return None
     weights = np.atleast_2d(np.asarray(classifier.coef_))
     return np.vstack([-weights, weights]) if len(weights) == 1 else weights
+
+
+def _names(pipeline: Any, columns: NDArray[np.intp]) -> dict[int, str]:
+    """The terms of these columns, by column."""
+    reader = pipeline[0]
+    if len(pipeline.steps) == 2 and hasattr(reader, "terms_of"):
+        # Our own vectoriser need not put all its terms together for these few.
+        return dict(zip(columns.tolist(), reader.terms_of(columns), strict=True))
+    names = pipeline[:-1].get_feature_names_out()
+    return {column: str(names[column]) for column in columns.tolist()}
 
 
 def _deviations(matrix: Any) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from pyarrow.lib import ArrowException
 
 from tiltyard.data.sources.columns import frame_of
 from tiltyard.data.sources.files import SourceFile
+from tiltyard.data.sources.memory import too_large
 from tiltyard.data.typing import GAP_WORDS
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
@@ -93,7 +94,11 @@ def in_plain_words(file: SourceFile, kind: str, section: DataSection) -> Iterato
         raise DataError(
             f"{file.name} holds no columns.", next_step="Check data.source in the project file.", code="data.empty"
         ) from None
+    except MemoryError:
+        raise too_large(file.name) from None
     except UNREADABLE as error:
+        if "out of memory" in str(error):
+            raise too_large(file.name) from None
         if _is_about_reaching(file, error):
             raise
         raise DataError(
