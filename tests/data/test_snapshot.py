@@ -83,6 +83,14 @@ def test_json_lines_come_back(tmp_path: Path) -> None:
     assert list(table.inputs.columns) == ["name", "tags", "when", "extra"]
 
 
+def test_labels_of_mixed_types_come_back(tmp_path: Path) -> None:
+    """1 and 1.0 are one label beside words too, before and after."""
+    lines = [{"text": str(number), "label": label} for number, label in enumerate([1, 1.0, "no", True])]
+    before, after = kept(tmp_path, "rows.jsonl", "\n".join(map(json.dumps, lines)))
+    assert before.labels.tolist() == after.labels.tolist() == ["1", "1", "no", "True"]
+    assert after.fingerprint == before.fingerprint
+
+
 def test_a_category_of_numbers_comes_back(tmp_path: Path) -> None:
     """What a Parquet file says of its columns, a snapshot says too."""
     counts = pd.array([1, None, 3], dtype="Int64")

@@ -172,6 +172,15 @@ def test_file_addresses_and_absolute_patterns_are_files_of_this_machine(tmp_path
     assert load(f"{tmp_path}/*.jsonl").fingerprint == expected
 
 
+def test_rows_are_numbered_from_0_whatever_names_a_file_gave_them(tmp_path: Path) -> None:
+    """Names of rows that pandas kept in a Parquet file become a column; bare numbers are dropped."""
+    ROWS.assign(film=list("abcd")).set_index("film").to_parquet(tmp_path / "named.parquet")
+    ROWS.set_axis([7, 5, 3, 1]).to_parquet(tmp_path / "numbered.parquet")
+    for name, columns in (("named", ["film", "text", "label"]), ("numbered", ["text", "label"])):
+        frame = load(f"{name}.parquet", tmp_path).frame
+        assert (list(frame.index), list(frame.columns)) == ([0, 1, 2, 3], columns)
+
+
 def test_memory_is_a_file_system_too() -> None:
     """Any file system that fsspec knows will do."""
     fsspec = pytest.importorskip("fsspec")

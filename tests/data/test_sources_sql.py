@@ -9,11 +9,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import create_engine, make_url
 from sqlalchemy import text as sql
 
 from tests.postgres import PostgresServer
 from tiltyard.data import Dataset, load_dataset
+from tiltyard.data.sources.location import locate
 from tiltyard.errors import DataError
 from tiltyard.project import Project
 
@@ -142,6 +145,19 @@ def test_a_secret_comes_from_the_environment_and_is_never_shown(
     assert "${FILMS_PASSWORD}" in caught.value.message
     assert caught.value.__cause__ is None
     assert "s3cr3t" not in repr(caught.value.to_dict())
+
+
+@given(ending=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
+def test_a_secret_may_hold_any_character(ending: str) -> None:
+    """What stands in the environment is the password, whatever it means in an address, and repr does not show it."""
+    secret = f"k9Q{ending}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FILMS_PASSWORD", secret)
+        location = locate("postgresql://reader:${FILMS_PASSWORD}@host:5432/films?application_name=x", Path())
+    url = make_url(location.meant)
+    assert (url.username, url.password, url.host, url.database) == ("reader", secret, "host", "films")
+    assert location.hide(f"refused: {location.meant}") == f"refused: {location.written}"
+    assert "meant" not in repr(location)
 
 
 def test_a_whole_address_may_come_from_the_environment(film_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,28 @@ def test_several_candidates_compete_on_the_train_side(yard: Yard) -> None:
     assert chosen.trial.model.candidate == ranking[0].candidate
 
 
+OWN = """
+from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+def make():
+    return make_pipeline(HashingVectorizer(n_features=2**12), LogisticRegression(C=10))
+"""
+
+
+def test_a_recipe_of_ones_own_is_trained_like_any_other(yard: Yard) -> None:
+    """A module beside the project file gives the estimator, also one whose features have no names."""
+    (yard.films.root / "recipes_of_films.py").write_text(OWN, "utf-8")
+    made = yard.train(candidates=("recipes_of_films:make",))
+    assert made.trial.model.num_features == 2**12
+    assert made.version.tags["tiltyard.candidate"] == "recipes_of_films:make"
+    package = read_package(yard.stage.registry.fetch(made.version, yard.stage.cache))
+    assert np.array_equal(
+        package.pipeline.predict_proba(made.trial.split.test.inputs), made.trial.answers.probabilities
+    )
+
+
 def test_a_search_is_a_run_with_a_run_for_each_trial(yard: Yard) -> None:
     """Trials are nested runs with their parameters and folds; the best of them is trained."""
     training = yard.project.training.model_copy(update={"search": SearchSection(trials=3), "folds": 2})

@@ -184,7 +184,7 @@ def term_importance(pipeline: Any, texts: pd.Series, *, seed: int = 0) -> Import
         For each label the terms with the greatest importance above 0, at most 50; None for other models.
     """
     weights = _linear_weights(pipeline[-1]) if len(pipeline.steps) > 1 else None
-    if weights is None or not hasattr(pipeline[:-1], "get_feature_names_out"):
+    if weights is None or not all(hasattr(step, "get_feature_names_out") for _, step in pipeline.steps[:-1]):
         return None
     rows = min(len(texts), MOST_ROWS)
     chosen = np.sort(np.random.default_rng(seed).choice(len(texts), rows, replace=False))

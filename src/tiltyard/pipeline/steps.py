@@ -48,8 +48,8 @@ class TrainedModel:
 
     @property
     def num_features(self) -> int:
-        """Number of features that the final classifier sees."""
-        return int(self.pipeline[-1].n_features_in_)
+        """Number of features that the final classifier sees; 0 where it does not tell."""
+        return int(getattr(self.pipeline[-1], "n_features_in_", 0))
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,10 @@ class Location:
 
     def hide(self, text: object) -> str:
         """A text without the secrets of this source."""
-        shown = str(text)
-        for secret in sorted(self.secrets, key=len, reverse=True):
-            shown = shown.replace(secret, self.secrets[secret])
-        return shown
+        if not self.secrets:
+            return str(text)
+        longest_first = sorted(self.secrets, key=len, reverse=True)
+        return re.sub("|".join(map(re.escape, longest_first)), lambda match: self.secrets[match[0]], str(text))
 
     def reason(self, error: BaseException) -> str:
         """The first line of what an error says, without the secrets of this source and without a full stop."""
