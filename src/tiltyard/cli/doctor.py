@@ -15,7 +15,7 @@ import click
 from tiltyard import __version__, wiring
 from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json
+from tiltyard.cli.output import console, print_json, without_password
 from tiltyard.data import load_dataset
 from tiltyard.errors import NotFoundError, ProjectError, TiltyardError
 from tiltyard.project import Project, load_project
@@ -124,12 +124,12 @@ def _describe_ledger(settings: Settings) -> str:
             f"The chain of events is broken in {len(broken)} places, first: {broken[0]}",
             next_step="Somebody changed the ledger: compare it with a backup.",
         )
-    return f"{_hidden(settings.ledger_url)}: {total:,} predictions, chain of events whole"
+    return f"{without_password(settings.ledger_url)}: {total:,} predictions, chain of events whole"
 
 
 def _describe_registry(project: Project, settings: Settings) -> str:
     versions = wiring.registry(settings).list_versions(project.model_name)
-    return f"{_hidden(settings.registry_uri)}: {len(versions)} versions of {project.model_name}"
+    return f"{without_password(settings.registry_uri)}: {len(versions)} versions of {project.model_name}"
 
 
 def _describe_champion(project: Project, settings: Settings) -> str:
@@ -187,15 +187,6 @@ def _disk(settings: Settings) -> Check:
     if free < LOW_DISK:
         return Check("disk", "wrong", f"{free / 1e6:,.0f} MB free at {folder}", "Free some space: answers need it.")
     return Check("disk", "ok", f"state in {settings.state}, {free / 1e9:,.1f} GB free")
-
-
-def _hidden(url: str) -> str:
-    """A URL without its password."""
-    head, separator, tail = url.rpartition("@")
-    if not separator:
-        return url
-    scheme, _, credentials = head.partition("://")
-    return f"{scheme}://{credentials.split(':')[0]}:***@{tail}"
 
 
 def _installed(library: str) -> bool:

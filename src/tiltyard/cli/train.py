@@ -11,7 +11,7 @@ from rich.console import Console
 from tiltyard import wiring
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json
+from tiltyard.cli.output import console, print_json, without_password
 from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.pipeline import TrainingOutcome, TrainingRequest
 from tiltyard.pipeline import train as run_training
@@ -37,7 +37,7 @@ def train(
     settings = wiring.settings(project)
     watched = Console(stderr=True, highlight=False) if as_json else console
     if not as_json:
-        console.print(f"Starting training flow with data: {project.data.source}")
+        console.print(f"Starting training flow with data: {without_password(project.data.source)}")
     with wiring.ledger(settings) as ledger:
         outcome = run_training(
             project,
