@@ -1,0 +1,35 @@
+"""One file describes a project: ``tiltyard.toml``, or ``[tool.tiltyard]`` in ``pyproject.toml``."""
+
+from tiltyard.project.data import ColumnSchema, ColumnType, DataSection, SplitSection, ValidationSection
+from tiltyard.project.monitoring import MonitoringSection
+from tiltyard.project.promotion import PromotionRule, PromotionSection
+from tiltyard.project.reading import PROJECT_FILE, find_project_file, load_project
+from tiltyard.project.response import OnDecay, OnDrift, ResponseSection
+from tiltyard.project.section import Section, Task
+from tiltyard.project.serving import ServingSection
+from tiltyard.project.training import SearchSection, TrainingSection
+from tiltyard.project.whole import Project, ProjectSection
+
+__all__ = [
+    "PROJECT_FILE",
+    "ColumnSchema",
+    "ColumnType",
+    "DataSection",
+    "MonitoringSection",
+    "OnDecay",
+    "OnDrift",
+    "Project",
+    "ProjectSection",
+    "PromotionRule",
+    "PromotionSection",
+    "ResponseSection",
+    "SearchSection",
+    "Section",
+    "ServingSection",
+    "SplitSection",
+    "Task",
+    "TrainingSection",
+    "ValidationSection",
+    "find_project_file",
+    "load_project",
+]

@@ -1,0 +1,108 @@
+"""``[data]``, ``[schema]``, ``[validation]`` and ``[split]``: the rows, and what is asked of them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from tiltyard.project.section import Portion, Section, Share
+
+
+class DataSection(Section):
+    """Where labelled rows come from and which columns mean what."""
+
+    source: str = Field(
+        description="Labelled rows: a file, folder or glob (relative to the project file), a URL of files "
+        "(`s3://…`, `https://…`), the URL of a database, or `sklearn:NAME`. `${NAME}` in it is taken from the "
+        "environment or `.env`."
+    )
+    format: Literal["csv", "tsv", "jsonl", "parquet", "folder"] | None = Field(
+        default=None, description="Format of the source; default: told by its name."
+    )
+    label: str = Field(default="label", description="Column of the label.")
+    positive: str | None = Field(
+        default=None,
+        description="Label that counts as positive (two classes); default: the last in sorted order.",
+    )
+    text: str | None = Field(default=None, description="Column of the text (text-classification).")
+    features: tuple[str, ...] | None = Field(
+        default=None,
+        description="Feature columns (tabular-classification); default: all but the label and ignored ones.",
+    )
+    ignore: tuple[str, ...] = Field(default=(), description="Columns that are never features.")
+    time: str | None = Field(default=None, description="Column that says when a row came about.")
+    slices: tuple[str, ...] = Field(
+        default=(), description="Columns whose values are evaluated one by one; a feature or any other column."
+    )
+    sensitive: tuple[str, ...] = Field(
+        default=(), description="Columns by whose groups fairness is judged; they stay features unless ignored."
+    )
+    encoding: str = Field(default="utf-8", description="Encoding of text files.")
+    query: str | None = Field(default=None, description="SQL query that gives the rows (source is a database).")
+    table: str | None = Field(default=None, description="Table of the rows, or SCHEMA.TABLE (source is a database).")
+    max_memory_share: float = Field(
+        default=0.9,
+        gt=0,
+        description="Share of the free memory that the data may need, by estimate; more than 1 overrules the estimate.",
+    )
+
+
+ColumnType = Literal["number", "integer", "boolean", "category", "text", "time"]
+
+
+class ColumnSchema(Section):
+    """What one column must hold."""
+
+    type: ColumnType = Field(description="What its values are.")
+    required: bool = Field(default=True, description="Whether the column must be there.")
+    missing: bool = Field(default=True, description="Whether cells may be missing.")
+    values: tuple[str, ...] | None = Field(default=None, description="The categories that are known.")
+    minimum: float | None = Field(default=None, description="Smallest number.")
+    maximum: float | None = Field(default=None, description="Largest number.")
+
+
+class ValidationSection(Section):
+    """How bad data may be before training stops. A value equal to its limit is still accepted."""
+
+    max_missing: Portion = Field(
+        default=0.95, description="Largest share of missing cells in a column (for the label, none may be missing)."
+    )
+    max_duplicates: Portion = Field(
+        default=0.5, description="Largest share of rows that repeat an earlier row (for text: an earlier text)."
+    )
+    max_outliers: Portion = Field(default=0.25, description="Largest share of outliers in a column of numbers.")
+    max_garbage: Portion = Field(default=0.05, description="Largest share of texts that are empty or not language.")
+    max_leakage: Portion = Field(
+        default=0.99,
+        description="Largest power of one column to tell the labels apart by itself: 0 is chance, 1 is perfect.",
+    )
+    max_overlap: Portion = Field(
+        default=0.25, description="Largest share of test rows whose inputs also stand among the training rows."
+    )
+    min_rows: int = Field(default=20, ge=0, description="Fewest rows to train on.")
+    min_class_share: Portion = Field(default=0.001, description="Smallest share of rows of the rarest label.")
+    fail_on: Literal["error", "warning", "never"] = Field(
+        default="error", description="Gravity of a finding from which on the data is refused."
+    )
+    ignore: tuple[str, ...] = Field(
+        default=(), description='Findings to leave out: "CODE", or "CODE:COLUMN" for one column only.'
+    )
+
+
+class SplitSection(Section):
+    """Which rows judge and which rows teach."""
+
+    test: Share = Field(default=0.2, description="Share of the rows that are held out for judging.")
+    by: str = Field(
+        default="content",
+        description='"content" (hash of the row), "time" (the newest rows judge) or "column:NAME".',
+    )
+    salt: str = Field(default="", description="Changes which rows the content split holds out.")
+
+    @field_validator("by")
+    @classmethod
+    def _known_rule(cls, value: str) -> str:
+        if value in ("content", "time") or (value.startswith("column:") and len(value) > len("column:")):
+            return value
+        raise ValueError('must be "content", "time" or "column:NAME"')

@@ -1,0 +1,24 @@
+"""``[serving]``: how answers are given."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tiltyard.project.section import Section
+
+
+class ServingSection(Section):
+    """How answers are given."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on; loopback unless you change it.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
+    answer: Literal["prediction", "sentiment"] = Field(
+        default="prediction", description="Name of the answer's field that holds the predicted label."
+    )
+    reload_seconds: float = Field(default=60.0, gt=0, description="How often the champion alias is looked up.")
+    max_batch: int = Field(default=256, ge=1, description="Most inputs that are scored in one model call.")
+    max_request: int = Field(default=1000, ge=1, description="Most inputs of one request to /predict/batch.")
+    max_queue: int = Field(default=4096, ge=1, description="Most inputs that wait; beyond that the answer is 503.")
+    max_text: int = Field(default=200_000, ge=1, description="Longest text, in characters.")
