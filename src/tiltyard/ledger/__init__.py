@@ -2,13 +2,32 @@
 
 from tiltyard.ledger.export import ExportFormat, export_predictions, to_log_line
 from tiltyard.ledger.ids import new_id
-from tiltyard.ledger.ports import Ledger, PredictionFilter
-from tiltyard.ledger.records import Event, Label, LabelReceipt, Prediction, PredictionStats
+from tiltyard.ledger.ports import FindingFilter, FindingLog, HourProfiles, Ledger, PredictionFilter
+from tiltyard.ledger.records import (
+    Event,
+    FindingRecord,
+    FindingSeverity,
+    FindingStatus,
+    HourCount,
+    HourProfile,
+    Label,
+    LabelReceipt,
+    Prediction,
+    PredictionStats,
+)
 from tiltyard.ledger.store import SqlLedger
 
 __all__ = [
     "Event",
     "ExportFormat",
+    "FindingFilter",
+    "FindingLog",
+    "FindingRecord",
+    "FindingSeverity",
+    "FindingStatus",
+    "HourCount",
+    "HourProfile",
+    "HourProfiles",
     "Label",
     "LabelReceipt",
     "Ledger",

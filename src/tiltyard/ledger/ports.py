@@ -7,7 +7,16 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self, TypedDict, Unpack
 
-from tiltyard.ledger.records import Event, Label, LabelReceipt, Prediction, PredictionStats
+from tiltyard.ledger.records import (
+    Event,
+    FindingRecord,
+    HourCount,
+    HourProfile,
+    Label,
+    LabelReceipt,
+    Prediction,
+    PredictionStats,
+)
 
 
 class PredictionFilter(TypedDict, total=False):
@@ -34,6 +43,67 @@ class PredictionFilter(TypedDict, total=False):
     newest_first: bool
 
 
+class FindingFilter(TypedDict, total=False):
+    """Which findings are meant. A key that is absent or None does not narrow.
+
+    Attributes:
+        project: name of the registered model.
+        version: registry version that it is about.
+        code: its code, or the beginning of codes that ends in a dot (``drift.``).
+        subject: what it is about.
+        severity: its severity.
+        status: its status.
+        since: seen at or after this time.
+        until: seen before this time.
+        limit: at most so many.
+        newest_first: latest first; default: earliest first.
+    """
+
+    project: str | None
+    version: str | None
+    code: str | None
+    subject: str | None
+    severity: str | None
+    status: str | None
+    since: datetime | None
+    until: datetime | None
+    limit: int | None
+    newest_first: bool
+
+
+class FindingLog(Protocol):
+    """What monitors saw, look by look. As safe for threads and processes as the ledger it belongs to."""
+
+    def record(self, findings: Sequence[FindingRecord]) -> None:
+        """Store all findings in one transaction. A finding whose id is held already is left as it is.
+
+        Raises:
+            InputError: a finding cannot be stored; the message names the field; nothing was stored.
+        """
+
+    def select(self, **filters: Unpack[FindingFilter]) -> Iterator[FindingRecord]:
+        """The findings that are meant, by time and then id, read a page at a time."""
+
+    def latest(self, **filters: Unpack[FindingFilter]) -> list[FindingRecord]:
+        """Of the findings that are meant, the newest of each project, code and subject; newest first."""
+
+
+class HourProfiles(Protocol):
+    """Profiles of past hours, kept so that they are computed once."""
+
+    def counts(self, *, project: str, version: str, route: str, since: datetime, until: datetime) -> list[HourCount]:
+        """How many predictions each hour from ``since`` until before ``until`` holds; empty hours are absent.
+
+        Both ends should be whole hours: of an hour that is cut, the part inside is counted.
+        """
+
+    def load(self, *, project: str, version: str, route: str, since: datetime, until: datetime) -> list[HourProfile]:
+        """The profiles kept of hours that begin from ``since`` until before ``until``, by hour."""
+
+    def store(self, profiles: Sequence[HourProfile]) -> None:
+        """Keep profiles, in one transaction; each takes the place of an earlier one of its hour."""
+
+
 class Ledger(Protocol):
     """The durable record of predictions, labels and decisions.
 
@@ -47,6 +117,14 @@ class Ledger(Protocol):
 
     Every method may raise ``UnavailableError`` while the ledger cannot be reached.
     """
+
+    @property
+    def findings(self) -> FindingLog:
+        """What monitors saw."""
+
+    @property
+    def profiles(self) -> HourProfiles:
+        """Profiles of past hours."""
 
     def record(self, predictions: Sequence[Prediction]) -> None:
         """Store all predictions in one transaction; they are durable when this returns.

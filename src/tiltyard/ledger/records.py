@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
+
+FindingStatus = Literal["found", "clear", "could_not_judge"]
+FindingSeverity = Literal["info", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +108,82 @@ class PredictionStats:
     mean_latency_ms: float | None = None
     first_at: datetime | None = None
     last_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRecord:
+    """What a monitor saw at one look, as the ledger keeps it.
+
+    Attributes:
+        id: UUIDv7 as text.
+        at: when the look was taken, UTC.
+        project: name of the registered model.
+        version: registry version that it is about; None where it is about none.
+        code: stable dotted name (``drift.verdict``).
+        severity: ``info``, ``warning`` or ``error``.
+        subject: what it is about: a feature, a metric, or the whole.
+        status: ``found``, ``clear`` (looked, and nothing is wrong) or ``could_not_judge``.
+        score: the measured value, where there is one; NaN and infinities are not stored.
+        limit: what the score was held against.
+        since: begin of the time that was judged.
+        until: its end.
+        message: a sentence or two with the figures.
+        evidence: JSON values that let a reader check it.
+        next_step: what to do about it.
+    """
+
+    id: str
+    at: datetime
+    project: str
+    version: str | None
+    code: str
+    severity: FindingSeverity
+    subject: str
+    status: FindingStatus = "found"
+    score: float | None = None
+    limit: float | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    message: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    next_step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HourCount:
+    """How many predictions an hour holds.
+
+    Attributes:
+        hour: its begin, UTC.
+        rows: number of predictions.
+        newest: greatest id among them; with ``rows`` it tells whether the hour changed since.
+    """
+
+    hour: datetime
+    rows: int
+    newest: str
+
+
+@dataclass(frozen=True, slots=True)
+class HourProfile:
+    """The profile of one hour's predictions, as the ledger keeps it.
+
+    Attributes:
+        project: name of the registered model.
+        version: registry version that answered.
+        route: who answered.
+        hour: the hour's begin, UTC.
+        layout: digest of what the profile was laid out by; of another layout it is of no use.
+        rows: predictions in it.
+        newest: greatest id among them.
+        body: the profile, in its own encoding.
+    """
+
+    project: str
+    version: str
+    route: str
+    hour: datetime
+    layout: str
+    rows: int
+    newest: str
+    body: bytes

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -20,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration, which this code reads and writes."""
 
 VERSION_TABLE = "ledger_version"
@@ -84,7 +85,23 @@ findings = Table(
     Column("until_us", BigInteger),
     Column("message", Text, nullable=False),
     Column("evidence", Text, nullable=False),
+    Column("status", Name, nullable=False, server_default="found"),
+    Column("next_step", Text, nullable=False, server_default=""),
     Index("findings_by_time", "project", "at_us"),
+)
+
+# What an hour's predictions of one version on one route look like: computed from them, and again when they change.
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("project", Name, primary_key=True),
+    Column("version", Name, primary_key=True),
+    Column("route", Name, primary_key=True),
+    Column("hour_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("layout", Name, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("newest", Name, nullable=False),
+    Column("body", LargeBinary, nullable=False),
 )
 
 events = Table(

@@ -21,8 +21,10 @@ from tiltyard.ledger.codec import (
     encode_predictions,
 )
 from tiltyard.ledger.database import Database
+from tiltyard.ledger.findings import SqlFindings
 from tiltyard.ledger.migration import bring_up_to_date
-from tiltyard.ledger.ports import PredictionFilter
+from tiltyard.ledger.ports import FindingLog, HourProfiles, PredictionFilter
+from tiltyard.ledger.profiles import SqlProfiles
 from tiltyard.ledger.records import Event, Label, LabelReceipt, Prediction, PredictionStats
 from tiltyard.ledger.schema import chain, events, labels, predictions
 from tiltyard.ledger.selection import PAGE, between, check_filters, conditions, paged
@@ -40,6 +42,8 @@ class SqlLedger:
         self._database = database
         self._insert_predictions = _insert_sql(database, predictions, _PREDICTION)
         self._insert_labels = _insert_sql(database, labels, _LABEL)
+        self._findings = SqlFindings(database)
+        self._profiles = SqlProfiles(database)
 
     @classmethod
     def open(cls, url: str) -> SqlLedger:
@@ -59,6 +63,16 @@ class SqlLedger:
             database.close()
             raise
         return cls(database)
+
+    @property
+    def findings(self) -> FindingLog:
+        """What monitors saw."""
+        return self._findings
+
+    @property
+    def profiles(self) -> HourProfiles:
+        """Profiles of past hours."""
+        return self._profiles
 
     def record(self, predictions: Sequence[Prediction]) -> None:
         """Store all predictions in one transaction; see ``Ledger.record``."""

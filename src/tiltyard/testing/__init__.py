@@ -4,6 +4,6 @@ The suites need pytest and hypothesis and are imported by their own names: ``til
 """
 
 from tiltyard.testing.ledger import MemoryLedger
-from tiltyard.testing.records import NOON, make_event, make_prediction
+from tiltyard.testing.records import NOON, make_event, make_finding, make_prediction
 
-__all__ = ["NOON", "MemoryLedger", "make_event", "make_prediction"]
+__all__ = ["NOON", "MemoryLedger", "make_event", "make_finding", "make_prediction"]

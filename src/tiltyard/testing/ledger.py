@@ -8,7 +8,16 @@ from threading import RLock
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from tiltyard.ledger import Event, Label, LabelReceipt, Prediction, PredictionFilter, PredictionStats
+from tiltyard.ledger import (
+    Event,
+    FindingLog,
+    HourProfiles,
+    Label,
+    LabelReceipt,
+    Prediction,
+    PredictionFilter,
+    PredictionStats,
+)
 from tiltyard.ledger.chain import broken_links, link
 from tiltyard.ledger.codec import (
     LabelRow,
@@ -24,6 +33,7 @@ from tiltyard.ledger.codec import (
 )
 from tiltyard.ledger.selection import check_filters
 from tiltyard.ledger.stats import Tally, summarise
+from tiltyard.testing.findings import MemoryFindings, MemoryProfiles
 
 _ALWAYS = range(-(2**62), 2**62)
 
@@ -36,6 +46,18 @@ class MemoryLedger:
         self._predictions: dict[str, PredictionRow] = {}
         self._labels: dict[LabelRow, int] = {}
         self._events: list[dict[str, Any]] = []
+        self._found = MemoryFindings()
+        self._shelf = MemoryProfiles(self.predictions)
+
+    @property
+    def findings(self) -> FindingLog:
+        """What monitors saw."""
+        return self._found
+
+    @property
+    def profiles(self) -> HourProfiles:
+        """Profiles of past hours."""
+        return self._shelf
 
     def record(self, predictions: Sequence[Prediction]) -> None:
         """Store all predictions; see ``Ledger.record``."""

@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 
 from tiltyard.errors import InputError, UsageError
 from tiltyard.ledger import Event, Label, Ledger, PredictionFilter, new_id
+from tiltyard.testing.findings_contract import FindingContract, ProfileContract
 from tiltyard.testing.records import NOON, make_event, make_prediction
 
 _any_text = st.text(st.characters(), max_size=30)
@@ -376,7 +377,7 @@ class EventContract:
         assert ledger.verify_events() == []
 
 
-class LedgerContract(PredictionContract, LabelContract, EventContract):
+class LedgerContract(PredictionContract, LabelContract, EventContract, FindingContract, ProfileContract):
     """All of it."""
 
     def test_closing_twice_is_a_no_op(self, ledger: Ledger) -> None:

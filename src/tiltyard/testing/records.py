@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from tiltyard.ledger import Event, Prediction, new_id
+from tiltyard.ledger import Event, FindingRecord, Prediction, new_id
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -38,3 +38,21 @@ def make_event(**changes: Any) -> Event:
         "evidence": {"difference": 0.1, "rows": 3},
     }
     return Event(**(fields | changes))
+
+
+def make_finding(**changes: Any) -> FindingRecord:
+    """A finding like any other, but for the changes."""
+    fields: dict[str, Any] = {
+        "id": new_id(),
+        "at": NOON,
+        "project": "films",
+        "version": "1",
+        "code": "drift.number",
+        "severity": "warning",
+        "subject": "length",
+        "score": 0.25,
+        "limit": 0.1,
+        "message": "The length moved.",
+        "evidence": {"rows": 3},
+    }
+    return FindingRecord(**(fields | changes))

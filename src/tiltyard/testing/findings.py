@@ -1,0 +1,95 @@
+"""Findings and hours' profiles that live in memory and die with the process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from threading import RLock
+from typing import Any, Unpack
+
+from tiltyard.ledger import FindingFilter, FindingRecord, HourCount, HourProfile, Prediction
+from tiltyard.ledger.codec import check_text, from_micros, to_micros
+from tiltyard.ledger.findings import check_finding_filters, decode_finding, encode_finding
+from tiltyard.ledger.profiles import HOUR_US, decode_profile, encode_profile
+
+
+class MemoryFindings:
+    """A ``FindingLog`` for tests: it refuses and answers like the one in SQL."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._rows: dict[str, dict[str, Any]] = {}
+
+    def record(self, findings: Sequence[FindingRecord]) -> None:
+        """Store all findings; see ``FindingLog.record``."""
+        rows = [encode_finding(found) for found in findings]
+        with self._lock:
+            for row in rows:
+                self._rows.setdefault(row["id"], row)
+
+    def select(self, **filters: Unpack[FindingFilter]) -> Iterator[FindingRecord]:
+        """The findings that are meant; see ``FindingLog.select``."""
+        meant = check_finding_filters(**filters)
+        found = sorted(self._meant(meant), key=_order, reverse=bool(meant.get("newest_first")))
+        return iter(found[: meant.get("limit")])
+
+    def latest(self, **filters: Unpack[FindingFilter]) -> list[FindingRecord]:
+        """The newest finding of each project, code and subject; see ``FindingLog.latest``."""
+        meant = check_finding_filters(**filters)
+        newest = {(found.project, found.code, found.subject): found for found in sorted(self._meant(meant), key=_order)}
+        return sorted(newest.values(), key=_order, reverse=True)[: meant.get("limit")]
+
+    def _meant(self, meant: FindingFilter) -> list[FindingRecord]:
+        named = {name: meant.get(name) for name in ("project", "version", "code", "subject", "severity", "status")}
+        wanted = {name: check_text(name, str(value)) for name, value in named.items() if value is not None}
+        since, until = meant.get("since"), meant.get("until")
+        with self._lock:
+            held = [decode_finding(row) for row in self._rows.values()]
+        return [
+            found
+            for found in held
+            if all(_is_named(name, getattr(found, name), value) for name, value in wanted.items())
+            and (since is None or to_micros(found.at) >= to_micros(since, "since"))
+            and (until is None or to_micros(found.at) < to_micros(until, "until"))
+        ]
+
+
+class MemoryProfiles:
+    """``HourProfiles`` for tests, over the predictions of a ledger in memory."""
+
+    def __init__(self, predictions: Callable[..., Iterator[Prediction]]) -> None:
+        self._predictions = predictions
+        self._lock = RLock()
+        self._rows: dict[tuple[str, str, str, int], dict[str, Any]] = {}
+
+    def counts(self, *, project: str, version: str, route: str, since: datetime, until: datetime) -> list[HourCount]:
+        """How many predictions each hour holds; see ``HourProfiles.counts``."""
+        ids: dict[int, list[str]] = {}
+        for held in self._predictions(project=project, version=version, route=route, since=since, until=until):
+            at = to_micros(held.at)
+            ids.setdefault(at - at % HOUR_US, []).append(held.id)
+        return [HourCount(from_micros(at), len(some), max(some)) for at, some in sorted(ids.items())]
+
+    def load(self, *, project: str, version: str, route: str, since: datetime, until: datetime) -> list[HourProfile]:
+        """The profiles kept; see ``HourProfiles.load``."""
+        hours = range(to_micros(since, "since"), to_micros(until, "until"))
+        with self._lock:
+            rows = sorted(self._rows.items())
+        return [decode_profile(row) for key, row in rows if key[:3] == (project, version, route) and key[3] in hours]
+
+    def store(self, profiles: Sequence[HourProfile]) -> None:
+        """Keep profiles; see ``HourProfiles.store``."""
+        rows = [encode_profile(kept) for kept in profiles]
+        with self._lock:
+            for row in rows:
+                self._rows[row["project"], row["version"], row["route"], row["hour_us"]] = row
+
+
+def _order(found: FindingRecord) -> tuple[datetime, str]:
+    return found.at, found.id
+
+
+def _is_named(name: str, value: str | None, wanted: str) -> bool:
+    if name == "code" and wanted.endswith("."):
+        return value is not None and value.startswith(wanted) and value != wanted
+    return value == wanted
