@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?= -n auto --dist worksteal -q
 
-.PHONY: help setup demo test proof check format lint types layers lock clean
+.PHONY: help setup demo test coverage proof check format lint types layers lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ demo: $(READY) ## train on the shipped reviews, serve the champion, ask it (DEMO
 
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+coverage: $(READY) ## run the tests and write coverage.xml (half as long again)
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov=tiltyard --cov-report=xml --cov-report=term:skip-covered
 
 proof: $(READY) ## run the long proofs: kills, floods, soaks (an hour or so)
 	$(BIN)/python -m pytest -m proof -q -x --timeout 3600
