@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from tiltyard.errors import UsageError
@@ -12,11 +14,25 @@ from tiltyard.errors import UsageError
 STATE_FOLDER = ".tiltyard"
 
 
+class DestinationSecrets(BaseModel):
+    """Where a destination of notices is, and the secret that signs what is sent there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: SecretStr | None = None
+    secret: SecretStr | None = None
+
+
 class Settings(BaseSettings):
     """Host settings. Every location defaults to a folder ``.tiltyard`` beside the project file."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TILTYARD_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix="TILTYARD_",
+        env_file=".env",
+        env_nested_delimiter="__",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
     )
 
     root: Path = Field(default=Path(), description="Folder of the project file; relative locations start here.")
@@ -45,6 +61,18 @@ class Settings(BaseSettings):
         default=(),
         description="Python types that this host allows in a stored model, beyond scikit-learn's own.",
     )
+    destinations: Mapping[str, DestinationSecrets] = Field(
+        default_factory=dict,
+        description="URL and secret of each destination of [alerts], as TILTYARD_DESTINATIONS__NAME__URL and __SECRET; "
+        "a dash in the name is written as an underscore.",
+    )
+    smtp_host: str | None = Field(default=None, description="Mail server; without it no e-mail is sent.")
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="Its port.")
+    smtp_encryption: Literal["starttls", "tls", "none"] = Field(default="starttls", description="How it is spoken to.")
+    smtp_user: str | None = Field(default=None, description="User to log in as; default: without logging in.")
+    smtp_password: SecretStr | None = Field(default=None, description="That user's password.")
+    smtp_from: str | None = Field(default=None, description="Address that e-mail comes from.")
+    smtp_ca: str | None = Field(default=None, description="PEM file of the authorities that its certificate may be of.")
 
     @classmethod
     def load(cls, root: Path | None = None) -> Settings:
@@ -71,6 +99,10 @@ class Settings(BaseSettings):
                 f"The environment variable {name} cannot be used: {first['msg']}.",
                 next_step=f"Correct or unset {name}.",
             ) from None
+
+    def destination(self, name: str) -> DestinationSecrets | None:
+        """What this host knows of a destination that the project file names; None for nothing."""
+        return self.destinations.get(name.replace("-", "_"))
 
     @property
     def state(self) -> Path:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import getpass
 import os
+from datetime import timedelta
 from pathlib import Path
 
-from tiltyard.ledger import SqlLedger
+from tiltyard.ledger import Ledger, SqlLedger
+from tiltyard.monitoring.delivery import Backoff, Courier, build_senders
 from tiltyard.pipeline import Stage
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker, ModelRegistry
@@ -40,6 +42,12 @@ def stage(of: Settings, open_ledger: SqlLedger) -> Stage:
     """Where versions are registered and promoted."""
     keys, signer = host_keys(of), host_signer(of)
     return Stage(registry(of), open_ledger, of.cache, of.trusted_types, actor(), trusted_keys=keys, signer=signer)
+
+
+def courier(project: Project, of: Settings, open_ledger: Ledger) -> Courier:
+    """Who empties the outbox: to the destinations of the project, with the secrets of this host."""
+    backoff = Backoff(give_up=timedelta(days=project.alerts.give_up_days))
+    return Courier(open_ledger.outbox, build_senders(project.alerts, of), backoff)
 
 
 def trusted_keys(of: Settings) -> KeyRing:

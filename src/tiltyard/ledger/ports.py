@@ -7,6 +7,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self, TypedDict, Unpack
 
+from tiltyard.ledger.notices import Notice, Outbox
 from tiltyard.ledger.records import (
     Event,
     FindingRecord,
@@ -176,13 +177,19 @@ class Ledger(Protocol):
         """Labels reported from ``since`` until before ``until``, by time; with ``superseded``, also those
         that no longer count."""
 
-    def append(self, event: Event) -> Event:
+    @property
+    def outbox(self) -> Outbox:
+        """The notices that are on their way out; it lives and closes with the ledger."""
+
+    def append(self, event: Event, notices: Sequence[Notice] = ()) -> Event:
         """Add a decision to the end of the chain; returns it with its sequence and digest.
+
+        The notices go into the outbox in the same transaction: both happen or neither.
 
         Atomic, also among processes: sequences rise by one, and each digest covers its predecessor's.
 
         Raises:
-            InputError: the event cannot be stored.
+            InputError: the event or a notice cannot be stored.
         """
 
     def events(

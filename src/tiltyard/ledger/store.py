@@ -23,6 +23,8 @@ from tiltyard.ledger.codec import (
 from tiltyard.ledger.database import Database
 from tiltyard.ledger.findings import SqlFindings
 from tiltyard.ledger.migration import bring_up_to_date
+from tiltyard.ledger.notices import Notice
+from tiltyard.ledger.outbox import SqlOutbox, encode_notices, put
 from tiltyard.ledger.ports import FindingLog, HourProfiles, PredictionFilter
 from tiltyard.ledger.profiles import SqlProfiles
 from tiltyard.ledger.records import Event, Label, LabelReceipt, Prediction, PredictionStats
@@ -40,6 +42,7 @@ class SqlLedger:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.outbox = SqlOutbox(database)
         self._insert_predictions = _insert_sql(database, predictions, _PREDICTION)
         self._insert_labels = _insert_sql(database, labels, _LABEL)
         self._findings = SqlFindings(database)
@@ -168,9 +171,9 @@ class SqlLedger:
         rows = paged(self._fetch, query, (labels.c.at_us, labels.c.sequence))
         return (decode_label(row[:-1]) for row in rows)
 
-    def append(self, event: Event) -> Event:
+    def append(self, event: Event, notices: Sequence[Notice] = ()) -> Event:
         """Add a decision to the end of the chain; see ``Ledger.append``."""
-        row = encode_event(event)
+        row, leaving = encode_event(event), encode_notices(notices)
         with self._database.write() as connection:
             # Among processes, writers queue here: on this row in PostgreSQL, on the file in SQLite.
             end = connection.execute(select(chain.c.sequence, chain.c.digest).with_for_update()).one()
@@ -178,6 +181,7 @@ class SqlLedger:
             row["digest"] = link(end.digest, row)
             connection.execute(insert(events), row)
             connection.execute(update(chain).values(sequence=row["sequence"], digest=row["digest"]))
+            put(connection, leaving)
         return decode_event(row)
 
     def events(

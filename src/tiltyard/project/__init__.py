@@ -1,5 +1,6 @@
 """One file describes a project: ``tiltyard.toml``, or ``[tool.tiltyard]`` in ``pyproject.toml``."""
 
+from tiltyard.project.alerts import AlertsSection, DestinationKind, DestinationSection
 from tiltyard.project.data import ColumnSchema, ColumnType, DataSection, SplitSection, ValidationSection
 from tiltyard.project.monitoring import MonitoringSection
 from tiltyard.project.promotion import PromotionRule, PromotionSection
@@ -12,9 +13,12 @@ from tiltyard.project.whole import Project, ProjectSection
 
 __all__ = [
     "PROJECT_FILE",
+    "AlertsSection",
     "ColumnSchema",
     "ColumnType",
     "DataSection",
+    "DestinationKind",
+    "DestinationSection",
     "MonitoringSection",
     "OnDecay",
     "OnDrift",

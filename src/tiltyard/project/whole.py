@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
+from tiltyard.project.alerts import AlertsSection
 from tiltyard.project.data import ColumnSchema, DataSection, SplitSection, ValidationSection
 from tiltyard.project.monitoring import MonitoringSection
 from tiltyard.project.promotion import PromotionSection
@@ -39,6 +40,7 @@ class Project(Section):
     serving: ServingSection = ServingSection()
     monitoring: MonitoringSection = MonitoringSection()
     response: ResponseSection = ResponseSection()
+    alerts: AlertsSection = AlertsSection()
     root: Path = Field(default=Path(), exclude=True, description="Folder of the project file; set by the reader.")
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from tiltyard.ledger import (
     HourProfiles,
     Label,
     LabelReceipt,
+    Notice,
     Prediction,
     PredictionFilter,
     PredictionStats,
@@ -34,6 +35,7 @@ from tiltyard.ledger.codec import (
 from tiltyard.ledger.selection import check_filters
 from tiltyard.ledger.stats import Tally, summarise
 from tiltyard.testing.findings import MemoryFindings, MemoryProfiles
+from tiltyard.testing.outbox import MemoryOutbox
 
 _ALWAYS = range(-(2**62), 2**62)
 
@@ -43,6 +45,7 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self._lock = RLock()
+        self.outbox = MemoryOutbox(self._lock)
         self._predictions: dict[str, PredictionRow] = {}
         self._labels: dict[LabelRow, int] = {}
         self._events: list[dict[str, Any]] = []
@@ -132,10 +135,11 @@ class MemoryLedger:
         rows = self._all_labels() if superseded else self._counting()
         return (decode_label(row) for row in rows if row[0] in of_project and row[1] in window)
 
-    def append(self, event: Event) -> Event:
+    def append(self, event: Event, notices: Sequence[Notice] = ()) -> Event:
         """Add a decision to the end of the chain; see ``Ledger.append``."""
         row = encode_event(event)
         with self._lock:
+            self.outbox.enqueue(notices)
             row["sequence"] = len(self._events) + 1
             row["digest"] = link(self._events[-1]["digest"] if self._events else "", row)
             self._events.append(row)

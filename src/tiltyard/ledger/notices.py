@@ -1,0 +1,108 @@
+"""What must leave the house: notices on their way out, and the port of the box that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from tiltyard.ledger.ids import new_id
+
+ParcelState = Literal["waiting", "sent", "given-up"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to tell one destination.
+
+    Attributes:
+        topic: what it is about, for receivers that sort: ``model.promoted``, ``alert.raised`` …
+        destination: name of the destination, as the project file has it.
+        payload: what is told, a JSON object: ``title``, ``text``, ``link`` and ``data`` are read by every sender.
+        at: when it came about.
+        due: not to be sent before; default: at once.
+        id: enqueued once, however often it is given; receivers know a repeated delivery by it.
+    """
+
+    topic: str
+    destination: str
+    payload: Mapping[str, Any]
+    at: datetime
+    due: datetime | None = None
+    id: str = field(default_factory=new_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A notice in the box, and how far its delivery is.
+
+    Attributes:
+        notice: what is sent; its ``due`` is when the next attempt may begin, None when there is none.
+        attempts: attempts begun so far; also names the lease: an older attempt can no longer settle the parcel.
+        leased_until: until when a courier has it in hand; None when none has.
+        sent: when it was delivered; None when it was not.
+        error: what the last attempt failed of.
+    """
+
+    notice: Notice
+    attempts: int = 0
+    leased_until: datetime | None = None
+    sent: datetime | None = None
+    error: str | None = None
+
+    @property
+    def state(self) -> ParcelState:
+        """Whether it still is to be delivered, was, or will not be."""
+        if self.sent is not None:
+            return "sent"
+        return "given-up" if self.notice.due is None else "waiting"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "id": self.notice.id,
+            "topic": self.notice.topic,
+            "destination": self.notice.destination,
+            "state": self.state,
+            "at": self.notice.at,
+            "due": self.notice.due,
+            "attempts": self.attempts,
+            "sent": self.sent,
+            "error": self.error,
+            "payload": dict(self.notice.payload),
+        }
+
+
+class Outbox(Protocol):
+    """A durable box of notices, emptied by any number of couriers.
+
+    A notice is delivered at least once: a courier that dies between delivery and ``sent`` leaves a parcel that is
+    delivered again when its lease is over, under the same id. Never do two couriers hold one parcel at a time, as
+    long as leases are longer than deliveries. Must be safe to use from several threads and processes.
+    """
+
+    def enqueue(self, notices: Sequence[Notice]) -> None:
+        """Store notices in one transaction; one whose id is known already is left as it is.
+
+        Raises:
+            InputError: one cannot be stored; nothing of the call was.
+        """
+
+    def lease(self, now: datetime, hold: timedelta, limit: int = 1) -> list[Parcel]:
+        """Take at most ``limit`` parcels that are due, the longest due first, for ``hold``."""
+
+    def settle(self, parcel: Parcel, now: datetime) -> bool:
+        """Note that a leased parcel was delivered; False if the lease was lost to another attempt."""
+
+    def postpone(self, parcel: Parcel, error: str, due: datetime | None) -> bool:
+        """Note that a leased parcel was not delivered: to be tried again at ``due``, or given up (None).
+
+        False if the lease was lost to another attempt.
+        """
+
+    def retry(self, now: datetime, ids: Sequence[str] | None = None) -> int:
+        """Make parcels that wait or were given up due at once: all of them, or those named; how many."""
+
+    def parcels(self, state: ParcelState | None = None, *, limit: int | None = None) -> list[Parcel]:
+        """What is in the box, newest first; sent parcels stay for the record."""

@@ -1,0 +1,78 @@
+"""An outbox that lives in memory and dies with the process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from threading import RLock
+from typing import Any
+
+from tiltyard.ledger import Notice, Parcel, ParcelState
+from tiltyard.ledger.codec import check_text, to_micros
+from tiltyard.ledger.outbox import decode_parcel, encode_notices, storable_error
+
+
+class MemoryOutbox:
+    """An ``Outbox`` for tests: it refuses and answers like the one in SQL, and is durable in nothing."""
+
+    def __init__(self, lock: RLock | None = None) -> None:
+        self._lock = lock or RLock()
+        self._rows: dict[str, dict[str, Any]] = {}
+
+    def enqueue(self, notices: Sequence[Notice]) -> None:
+        """Keep notices; see ``Outbox.enqueue``."""
+        rows = encode_notices(notices)
+        with self._lock:
+            for row in rows:
+                self._rows.setdefault(row["id"], row)
+
+    def lease(self, now: datetime, hold: timedelta, limit: int = 1) -> list[Parcel]:
+        """Take parcels that are due; see ``Outbox.lease``."""
+        moment = to_micros(now, "now")
+        with self._lock:
+            due = [
+                row
+                for row in self._rows.values()
+                if row["due_us"] is not None and row["due_us"] <= moment and (row["leased_until_us"] or 0) <= moment
+            ]
+            due.sort(key=lambda row: (row["due_us"], row["id"]))
+            for row in due[:limit]:
+                row["attempts"] += 1
+                row["leased_until_us"] = to_micros(now + hold, "now")
+            return [decode_parcel(row) for row in due[:limit]]
+
+    def settle(self, parcel: Parcel, now: datetime) -> bool:
+        """Note that a leased parcel was delivered; see ``Outbox.settle``."""
+        return self._end_attempt(parcel, sent_us=to_micros(now, "now"), due_us=None, error=None)
+
+    def postpone(self, parcel: Parcel, error: str, due: datetime | None) -> bool:
+        """Note that a leased parcel was not delivered; see ``Outbox.postpone``."""
+        return self._end_attempt(
+            parcel, due_us=None if due is None else to_micros(due, "due"), error=storable_error(error)
+        )
+
+    def retry(self, now: datetime, ids: Sequence[str] | None = None) -> int:
+        """Make parcels due at once; see ``Outbox.retry``."""
+        wanted = None if ids is None else {check_text("id", id_) for id_ in ids}
+        with self._lock:
+            meant = [
+                row for row in self._rows.values() if row["sent_us"] is None and (wanted is None or row["id"] in wanted)
+            ]
+            for row in meant:
+                row["due_us"] = to_micros(now, "now")
+        return len(meant)
+
+    def parcels(self, state: ParcelState | None = None, *, limit: int | None = None) -> list[Parcel]:
+        """What is in the box, newest first; see ``Outbox.parcels``."""
+        with self._lock:
+            held = sorted(self._rows.values(), key=lambda row: (row["at_us"], row["id"]), reverse=True)
+            found = [decode_parcel(row) for row in held]
+        return [parcel for parcel in found if state in (None, parcel.state)][:limit]
+
+    def _end_attempt(self, parcel: Parcel, **values: Any) -> bool:
+        with self._lock:
+            row = self._rows.get(parcel.notice.id)
+            if row is None or row["attempts"] != parcel.attempts or row["sent_us"] is not None:
+                return False
+            row.update(values, leased_until_us=None)
+            return True

@@ -1,0 +1,105 @@
+# ruff: noqa: S101 - pytest reads assertions
+"""What every outbox must do. Needs pytest.
+
+A test module holds a ledger to it by providing the fixture ``ledger``, an empty one, in a subclass.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tiltyard.errors import InputError
+from tiltyard.ledger import Ledger, Notice
+from tiltyard.testing.records import NOON, make_event
+
+MINUTE = timedelta(minutes=1)
+
+
+def make_notice(**changes: Any) -> Notice:
+    """A notice like any other, but for the changes."""
+    fields: dict[str, Any] = {
+        "topic": "model.promoted",
+        "destination": "ops",
+        "payload": {"title": "films: version 2 is champion", "data": {"rows": 3}},
+        "at": NOON,
+    }
+    return Notice(**(fields | changes))
+
+
+class OutboxContract:
+    """Notices go in with decisions, and come out until they are delivered or given up."""
+
+    def test_a_notice_is_kept_as_it_is(self, ledger: Ledger) -> None:
+        """What was enqueued is what a courier leases, once only however often it was enqueued."""
+        notice = make_notice(id="n1")
+        ledger.outbox.enqueue([notice, make_notice(id="n1", topic="another")])
+        ledger.outbox.enqueue([make_notice(id="n1", topic="another")])
+        (parcel,) = ledger.outbox.lease(NOON, MINUTE, limit=5)
+        assert (parcel.notice.id, parcel.notice.payload, parcel.notice.at) == ("n1", notice.payload, NOON)
+        assert (parcel.state, parcel.attempts, parcel.leased_until) == ("waiting", 1, NOON + MINUTE)
+
+    def test_a_decision_and_its_notices_are_one(self, ledger: Ledger) -> None:
+        """An event is appended with its notices, or neither is stored."""
+        ledger.append(make_event(), [make_notice(), make_notice(destination="audit")])
+        with pytest.raises(InputError, match="payload"):
+            ledger.append(make_event(), [make_notice(payload={"what": object()})])
+        with pytest.raises(InputError, match="NUL"):
+            ledger.append(make_event(), [make_notice(destination="\0")])
+        assert len(list(ledger.events())) == 1
+        assert sorted(parcel.notice.destination for parcel in ledger.outbox.parcels()) == ["audit", "ops"]
+
+    def test_a_leased_parcel_is_nobody_elses(self, ledger: Ledger) -> None:
+        """While one courier has a parcel no other gets it; after its lease the next does, and the first has lost it."""
+        ledger.outbox.enqueue([make_notice()])
+        (first,) = ledger.outbox.lease(NOON, MINUTE)
+        assert ledger.outbox.lease(NOON + MINUTE / 2, MINUTE) == []
+        (second,) = ledger.outbox.lease(NOON + MINUTE, MINUTE)
+        assert second.attempts == 2
+        assert not ledger.outbox.settle(first, NOON + MINUTE)
+        assert not ledger.outbox.postpone(first, "late", None)
+        assert ledger.outbox.settle(second, NOON + MINUTE)
+        assert not ledger.outbox.settle(second, NOON + MINUTE)
+        assert [parcel.state for parcel in ledger.outbox.parcels()] == ["sent"]
+
+    def test_due_order(self, ledger: Ledger) -> None:
+        """Parcels come when they are due, the longest due first, and not before."""
+        late = make_notice(due=NOON + MINUTE)
+        ledger.outbox.enqueue([late, make_notice(id="b"), make_notice(id="a")])
+        assert [parcel.notice.id for parcel in ledger.outbox.lease(NOON, MINUTE, limit=9)] == ["a", "b"]
+        assert [parcel.notice.id for parcel in ledger.outbox.lease(NOON + MINUTE, MINUTE)] == ["a"]
+
+    def test_postponed_given_up_and_retried(self, ledger: Ledger) -> None:
+        """A failed attempt leaves its error; a parcel that was given up is not leased until it is retried."""
+        ledger.outbox.enqueue([make_notice(id="x"), make_notice(id="y", destination="audit")])
+        x, y = ledger.outbox.lease(NOON, MINUTE, limit=2)
+        assert ledger.outbox.postpone(x, "503 \ud800 \0", NOON + MINUTE)
+        assert ledger.outbox.postpone(y, "gone", None)
+        assert ledger.outbox.lease(NOON, MINUTE) == []
+        states = {parcel.notice.id: parcel.state for parcel in ledger.outbox.parcels()}
+        assert states == {"x": "waiting", "y": "given-up"}
+        assert [parcel.error for parcel in ledger.outbox.parcels("given-up")] == ["gone"]
+        assert ledger.outbox.retry(NOON, ["y", "unknown"]) == 1
+        (again,) = ledger.outbox.lease(NOON, MINUTE, limit=2)
+        assert (again.notice.id, again.attempts) == ("y", 2)
+        ledger.outbox.settle(again, NOON)
+        assert ledger.outbox.retry(NOON) == 1, "what was sent is not sent again"
+        assert [parcel.notice.id for parcel in ledger.outbox.lease(NOON, MINUTE, limit=2)] == ["x"]
+
+    def test_many_couriers(self, ledger: Ledger) -> None:
+        """Couriers that lease at once never hold the same parcel, and together they get all."""
+        ledger.outbox.enqueue([make_notice() for _ in range(40)])
+
+        def empty(_: int) -> list[str]:
+            mine: list[str] = []
+            while parcels := ledger.outbox.lease(NOON, MINUTE, limit=3):
+                assert all(ledger.outbox.settle(parcel, NOON) for parcel in parcels)
+                mine += [parcel.notice.id for parcel in parcels]
+            return mine
+
+        with ThreadPoolExecutor(4) as pool:
+            taken = [id_ for mine in pool.map(empty, range(4)) for id_ in mine]
+        assert len(taken) == len(set(taken)) == 40

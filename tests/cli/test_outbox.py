@@ -1,0 +1,59 @@
+"""tiltyard outbox, as a person types it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.monitoring.delivery.receivers import receiver
+from tiltyard.cli.outbox import outbox
+from tiltyard.errors import NotFoundError
+from tiltyard.ledger import SqlLedger
+from tiltyard.monitoring.delivery import verify_signature
+from tiltyard.testing.outbox_contract import make_notice
+
+PROJECT = """
+[project]
+name = "films"
+task = "text-classification"
+[data]
+source = "films.csv"
+text = "text"
+label = "label"
+[alerts]
+to = ["on-call"]
+[alerts.destinations.on-call]
+kind = "webhook"
+"""
+
+
+def test_a_notice_is_listed_sent_and_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notice whose receiver this host does not know waits and says what to set; then it is sent, signed."""
+    (tmp_path / "tiltyard.toml").write_text(PROJECT)
+    with SqlLedger.open(f"sqlite:///{tmp_path}/.tiltyard/ledger.db") as ledger:
+        ledger.outbox.enqueue([make_notice(destination="on-call", at=datetime.now(UTC))])
+    failed = _run(tmp_path, "send")
+    assert (failed.exit_code or failed.return_value) == 1
+    listed = _run(tmp_path, "list").output
+    assert "TILTYARD_DESTINATIONS__ON_CALL__URL is not set" in " ".join(listed.split())
+    with receiver() as told:
+        monkeypatch.setenv("TILTYARD_DESTINATIONS__ON_CALL__URL", told.url)
+        monkeypatch.setenv("TILTYARD_DESTINATIONS__ON_CALL__SECRET", "s3cret")
+        assert '"sent": 0' in _run(tmp_path, "send", "--json").output, "it is not due yet"
+        assert _run(tmp_path, "retry", "--json").output == '{"due": 1}\n'
+        assert '"sent": 1' in _run(tmp_path, "send", "--json").output
+    headers, body = told.requests[0]
+    assert verify_signature("s3cret", body, headers["tiltyard-signature"], now=datetime.now(UTC).timestamp())
+    assert '"state": "sent"' in _run(tmp_path, "list", "--json").output
+    assert isinstance(_run(tmp_path, "retry", "nothing").exception, NotFoundError)
+
+
+def _run(folder: Path, *words: str) -> Any:
+    result: Result = CliRunner(env={"COLUMNS": "250"}).invoke(
+        outbox, [*words, "--project", str(folder)], standalone_mode=False
+    )
+    return result
