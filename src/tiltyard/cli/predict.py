@@ -15,7 +15,7 @@ from tiltyard.cli.output import print_json, print_table
 from tiltyard.errors import UsageError
 from tiltyard.project import Project, load_project
 from tiltyard.registry import read_package
-from tiltyard.scoring.sklearn_scorer import make_scorer
+from tiltyard.scoring import make_scorer
 
 
 @click.command()

@@ -40,6 +40,7 @@ def model_info(
             ("Run ID", info.run_id),
             ("Registered", when(info.created_at)),
             ("Description", info.description or None),
+            ("Answered by", info.tags.get("tiltyard.scorer")),
             *sorted((f"  {name}", value) for name, value in info.metrics.items()),
         ]
     )
@@ -108,6 +109,7 @@ def _as_dict(info: VersionInfo) -> dict[str, Any]:
         "run_id": info.run_id,
         "created_at": info.created_at,
         "description": info.description,
+        "scorer": info.tags.get("tiltyard.scorer"),
         "metrics": dict(info.metrics),
         "tags": dict(info.tags),
         "source": info.source,

@@ -18,8 +18,9 @@ from tiltyard.pipeline.examination import log_examination
 from tiltyard.pipeline.steps import Answers, TrainedModel, Trial
 from tiltyard.pipeline.validation import Validation
 from tiltyard.project import Project
-from tiltyard.registry import ExperimentTracker, Samples, VersionCard, write_package
+from tiltyard.registry import ExperimentTracker, Samples, ScorerChoice, VersionCard, write_package
 from tiltyard.registry.signing import Signer
+from tiltyard.scoring import choose_scorer
 
 SAMPLE_ROWS = 50
 MODEL_ARTIFACT = "model"
@@ -32,10 +33,12 @@ class Recorded:
     Attributes:
         run_id: the MLflow run.
         model_uri: the logged model, ready to be registered.
+        scorer: who is to answer for it.
     """
 
     run_id: str
     model_uri: str
+    scorer: ScorerChoice | None = None
 
 
 def record_run(
@@ -74,17 +77,18 @@ def record_run(
         log_examination(tracker, trial.examination)
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
             package = Path(folder) / MODEL_ARTIFACT
+            card = describe_version(project, trial)
             write_package(
                 package,
                 model.pipeline,
-                describe_version(project, trial),
+                card,
                 training_keys=content_keys(split.train.inputs),
                 trusted_types=trusted_types,
                 signer=signer,
             )
             model_uri = tracker.log_package(package, MODEL_ARTIFACT)
         _record_trials(tracker, run.run_id, model)
-        return Recorded(run.run_id, model_uri)
+        return Recorded(run.run_id, model_uri, card.scorer)
 
 
 def _record_trials(tracker: ExperimentTracker, parent: str, model: TrainedModel) -> None:
@@ -137,18 +141,20 @@ def _hyperparameters(model: TrainedModel) -> Mapping[str, Any]:
 def describe_version(project: Project, trial: Trial) -> VersionCard:
     """What is stored with a version, beside the model: labels, columns, metrics, fingerprint, rows to try it on."""
     train = trial.split.train
+    columns, samples = _columns(train.inputs), _samples(trial.split.test, trial.answers)
     return VersionCard(
         model_name=project.model_name,
         task=project.task,
         candidate=trial.model.candidate.name,
         classes=trial.model.classes,
         positive=project.data.positive,
-        columns=_columns(train.inputs),
+        columns=columns,
         metrics=dict(trial.evaluation.metrics),
         data_fingerprint=train.fingerprint,
         train_rows=len(train),
         created_at=datetime.now(UTC),
-        samples=_samples(trial.split.test, trial.answers),
+        samples=samples,
+        scorer=choose_scorer(trial.model.pipeline, project.task, columns, samples),
     )
 
 

@@ -140,6 +140,7 @@ def _register(stage: Stage, project: Project, trial: Trial, recorded: Recorded) 
             "tiltyard.candidate": candidate.name,
             "tiltyard.data_fingerprint": train.fingerprint,
             "tiltyard.project": project.name,
+            **({"tiltyard.scorer": recorded.scorer.name} if recorded.scorer else {}),
         },
         metrics=trial.evaluation.metrics,
         run_id=recorded.run_id,

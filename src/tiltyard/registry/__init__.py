@@ -1,7 +1,7 @@
 """Runs, versions and promotion: MLflow behind explicit clients, safe packages, gates."""
 
 from tiltyard.registry.gates import GateResult, Verdict, judge
-from tiltyard.registry.manifest import Manifest, Samples, VersionCard
+from tiltyard.registry.manifest import Manifest, Samples, ScorerChoice, VersionCard
 from tiltyard.registry.models import ModelRegistry
 from tiltyard.registry.packaging import Package, read_package, write_package
 from tiltyard.registry.ports import ModelInfo, Registry, VersionInfo
@@ -17,6 +17,7 @@ __all__ = [
     "Package",
     "Registry",
     "Samples",
+    "ScorerChoice",
     "Verdict",
     "VersionCard",
     "VersionInfo",

@@ -35,6 +35,24 @@ class Samples(BaseModel):
     probabilities: tuple[tuple[float, ...], ...] = ()
 
 
+class ScorerChoice(BaseModel):
+    """Who answers for a version, as decided when it was packaged.
+
+    Attributes:
+        name: the scorer, such as ``compiled text`` or ``scikit-learn``.
+        reason: why no compiled scorer answers; empty where one does.
+        rows: sample rows on which it was held against scikit-learn.
+        largest_difference: the largest difference of a probability seen on them; None where none was compared.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    reason: str = ""
+    rows: int = 0
+    largest_difference: float | None = None
+
+
 class VersionCard(BaseModel):
     """What is known of a version when it is packaged.
 
@@ -50,6 +68,7 @@ class VersionCard(BaseModel):
         train_rows: how many they were.
         created_at: when it was packaged, UTC.
         samples: rows to try it on.
+        scorer: who answers for it; None for a version packaged before that was written down.
     """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
@@ -65,6 +84,7 @@ class VersionCard(BaseModel):
     train_rows: int
     created_at: datetime
     samples: Samples = Samples()
+    scorer: ScorerChoice | None = None
 
 
 class Manifest(VersionCard):

@@ -1,15 +1,26 @@
 """How a loaded version answers a batch."""
 
+from tiltyard.scoring.choice import choose_scorer, exact_scorer, make_scorer
+from tiltyard.scoring.exactness import NoExactScorer
+from tiltyard.scoring.explanations import Contribution, Explanation, explain
 from tiltyard.scoring.groups import score_groups
 from tiltyard.scoring.problems import InputProblem, problems_of, refuse, shifted
 from tiltyard.scoring.scorer import Scorer, Scores
-from tiltyard.scoring.sklearn_scorer import SklearnScorer, make_scorer
+from tiltyard.scoring.sklearn_scorer import SklearnScorer
+from tiltyard.scoring.text_scorer import TextScorer
 
 __all__ = [
+    "Contribution",
+    "Explanation",
     "InputProblem",
+    "NoExactScorer",
     "Scorer",
     "Scores",
     "SklearnScorer",
+    "TextScorer",
+    "choose_scorer",
+    "exact_scorer",
+    "explain",
     "make_scorer",
     "problems_of",
     "refuse",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,8 @@ from tiltyard.errors import ArtifactError
 from tiltyard.project import Task
 from tiltyard.scoring.columns import Columns
 from tiltyard.scoring.problems import InputProblem, refuse
-from tiltyard.scoring.scorer import Scorer, Scores
-
-if TYPE_CHECKING:
-    from tiltyard.registry.packaging import Package
+from tiltyard.scoring.scorer import Scores
+from tiltyard.scoring.texts import texts_of
 
 
 class SklearnScorer:
@@ -27,6 +25,10 @@ class SklearnScorer:
         pipeline: a fitted classifier; for text it takes a list of str, for tables a data frame.
         task: what is predicted from what.
         columns: for tables, the features in training order, with the pandas dtype of each; ignored for text.
+        reason: why no compiled scorer answers; empty where none was looked for.
+
+    Attributes:
+        reason: as given.
 
     Raises:
         ArtifactError: the pipeline gives no probabilities.
@@ -34,13 +36,14 @@ class SklearnScorer:
 
     kind = "scikit-learn"
 
-    def __init__(self, pipeline: Pipeline, task: Task, columns: Mapping[str, str]) -> None:
+    def __init__(self, pipeline: Pipeline, task: Task, columns: Mapping[str, str], reason: str = "") -> None:
         if not hasattr(pipeline, "predict_proba"):
             raise ArtifactError(
                 f"The model ({type(pipeline).__name__}) gives no probabilities.",
                 next_step="Train a classifier that has predict_proba, or calibrate it.",
                 code="artifact.no-probabilities",
             )
+        self.reason = reason
         self._pipeline = pipeline
         self._columns = None if task == "text-classification" else Columns(columns)
         self._classes = tuple(str(label) for label in pipeline.classes_)
@@ -63,10 +66,7 @@ class SklearnScorer:
         return Scores([self._classes[index] for index in chosen], probabilities)
 
     def _score_texts(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-        problems = [problem for position, item in enumerate(inputs) for problem in _text_problems(position, item)]
-        if problems:
-            raise refuse(problems)
-        return self._probabilities([item["text"] for item in inputs])
+        return self._probabilities(texts_of(inputs))
 
     def _score_rows(self, inputs: Sequence[Mapping[str, Any]], columns: Columns) -> NDArray[np.float64]:
         problems = columns.problems(inputs)
@@ -93,24 +93,6 @@ class SklearnScorer:
 
     def _probabilities(self, batch: list[str] | pd.DataFrame) -> NDArray[np.float64]:
         return np.asarray(self._pipeline.predict_proba(batch), dtype=np.float64)
-
-
-def make_scorer(package: Package) -> Scorer:
-    """The scorer that answers for a verified version.
-
-    Raises:
-        ArtifactError: the version's model gives no probabilities.
-    """
-    manifest = package.manifest
-    return SklearnScorer(package.pipeline, manifest.task, manifest.columns)
-
-
-def _text_problems(position: int, item: Mapping[str, Any]) -> list[InputProblem]:
-    if "text" not in item:
-        return [InputProblem(position, "text", "is missing")]
-    if not isinstance(item["text"], str):
-        return [InputProblem(position, "text", f"has to be a text, and is {type(item['text']).__name__}")]
-    return [InputProblem(position, str(name), "is not known here") for name in item if name != "text"]
 
 
 def _first_line(error: ValueError) -> str:

@@ -177,7 +177,7 @@ class LiveModel:
             )
         scorer = make_scorer(package)
         evidence = try_version(scorer, package.manifest)
-        version = ServedVersion(scorer, info, package.manifest, self.served.alias, folder, _now())
+        version = ServedVersion(scorer, info, package.manifest, self.served.alias, folder, _now(), evidence)
         return version, evidence
 
     def _take_over(self, version: ServedVersion, evidence: dict[str, Any], reason: str = "") -> None:

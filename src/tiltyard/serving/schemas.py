@@ -88,7 +88,10 @@ class ModelInfo(Answer):
     run_id: str | None = Field(description="MLflow run that made it.")
     created_at: datetime | None
     served_since: datetime
-    scorer: str = Field(description="What computes the answers, such as scikit-learn.")
+    scorer: str = Field(description="What computes the answers, such as compiled text or scikit-learn.")
+    scorer_reason: str = Field(description="Why scikit-learn itself answers; empty where a compiled scorer does.")
+    scorer_microseconds: float | None = Field(description="What one input alone cost when the version was loaded.")
+    scorer_microseconds_batched: float | None = Field(description="The same for each input of a batch of fifty.")
     data_fingerprint: str = Field(description="Digest of the rows it was trained and judged on.")
     libraries: dict[str, str] = Field(description="Library versions it was made with.")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from tiltyard.registry.manifest import Manifest
 from tiltyard.registry.ports import VersionInfo
@@ -23,6 +25,7 @@ class ServedVersion:
         alias: the alias under which it answers, such as ``champion``; the route of its predictions.
         folder: its package on this host.
         since: when it began to answer here, UTC.
+        evidence: how it did when it was tried (see ``try_version``).
     """
 
     scorer: Scorer
@@ -31,6 +34,7 @@ class ServedVersion:
     alias: str
     folder: Path
     since: datetime
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def columns(self) -> Columns | None:

@@ -59,6 +59,9 @@ def _describe(version: ServedVersion, answer: str) -> ModelInfo:
         created_at=info.created_at,
         served_since=version.since,
         scorer=version.scorer.kind,
+        scorer_reason=getattr(version.scorer, "reason", ""),
+        scorer_microseconds=version.evidence.get("microseconds_alone"),
+        scorer_microseconds_batched=version.evidence.get("microseconds_batched"),
         data_fingerprint=manifest.data_fingerprint,
         libraries=dict(manifest.libraries),
     )

@@ -1,0 +1,186 @@
+"""Why an input is answered as it is: what each term or feature adds to the answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from tiltyard.errors import InputError, UsageError, nearest
+from tiltyard.scoring.problems import InputProblem, problems_of, refuse, shifted
+from tiltyard.scoring.scorer import Scorer
+
+Input = Mapping[str, Any]
+Scale = Literal["log-odds", "decision", "probability"]
+
+# An input of more words than these has the others left alone: each costs a call of the model.
+MOST_OCCLUDED = 200
+MOST_CONTRIBUTIONS = 20
+
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one term or feature adds to the answer.
+
+    Attributes:
+        name: the term, or the feature.
+        value: the feature's value as it was sent; for a term how often the text has it.
+        weight: what it adds, on the explanation's scale; above 0 speaks for the label, below 0 against it.
+    """
+
+    name: str
+    value: Any
+    weight: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why one input is answered as it is.
+
+    Where ``exact`` holds, ``baseline + rest + the sum of the weights`` is ``total``.
+
+    Attributes:
+        label: the label that is explained.
+        probability: its probability.
+        method: how the weights were found: ``linear`` (weight times value), ``tree paths`` (Saabas) or ``occlusion``
+            (what the probability loses when the term is left out or the feature is not known).
+        scale: what the weights are measured in: ``log-odds`` of the label, its ``decision`` value (with several labels:
+            less the mean over them where the model is a softmax), or its ``probability``.
+        exact: whether the weights add up to what the model computed.
+        baseline_name: what the baseline is, such as ``intercept``.
+        baseline: the value that every input starts from; for occlusion 0.
+        total: the value that the model gave this input.
+        contributions: the greatest ones, by size.
+        rest: the sum of the others.
+        not_judged: features whose part could not be told, as the model refuses a gap in them.
+    """
+
+    label: str
+    probability: float
+    method: str
+    scale: Scale
+    exact: bool
+    baseline_name: str
+    baseline: float
+    total: float
+    contributions: tuple[Contribution, ...]
+    rest: float = 0.0
+    not_judged: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The explanation as JSON-ready data."""
+        return asdict(self)
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A scorer that knows its own model well enough to explain it exactly."""
+
+    def explain(self, inputs: Sequence[Input], label: str | None) -> list[Explanation]:
+        """All contributions of n inputs to a label, or to the answer of each; see ``explain``."""
+
+
+def explain(
+    scorer: Scorer, inputs: Sequence[Input], *, most: int = MOST_CONTRIBUTIONS, label: str | None = None
+) -> list[Explanation]:
+    """Explain the answers to n inputs.
+
+    A compiled linear model is explained exactly (weight times value, on the log-odds), and so are compiled forests and
+    boosted trees (what each step of a path changes in the mean of the rows that come so far: Saabas, "Interpreting
+    random forests", 2014). Any other model is explained by occlusion, which asks it again without each term or feature.
+
+    Args:
+        scorer: what answers; safe to use from several threads.
+        inputs: each ``{"text": …}`` or the features by name; n is at least 1.
+        most: how many contributions are named for each input; the others are summed up in ``rest``.
+        label: the label to explain; default: the answer to each input.
+
+    Returns:
+        One explanation for each input, its contributions in the order of their size.
+
+    Raises:
+        InputError: an input cannot be scored; its ``problems`` name every position and field.
+        UsageError: there is no such label, or ``most`` is negative.
+    """
+    if most < 0:
+        raise UsageError(f"most={most} is no number of contributions.", next_step="Ask for 0 or more of them.")
+    if label is not None and label not in scorer.classes:
+        raise UsageError(
+            f"There is no label '{label}'.{nearest(label, scorer.classes)}",
+            next_step=f"The model knows the labels {', '.join(scorer.classes)}.",
+            code="explain.label-unknown",
+        )
+    if isinstance(scorer, Explains):
+        return [_trimmed(found, most) for found in scorer.explain(inputs, label)]
+    return [_trimmed(_occluded(scorer, item, position, label), most) for position, item in enumerate(inputs)]
+
+
+def _trimmed(explanation: Explanation, most: int) -> Explanation:
+    ordered = sorted(explanation.contributions, key=lambda part: -abs(part.weight))
+    rest = float(sum(part.weight for part in ordered[most:]))
+    return replace(explanation, contributions=tuple(ordered[:most]), rest=rest)
+
+
+def _occluded(scorer: Scorer, item: Input, position: int, label: str | None) -> Explanation:
+    try:
+        whole = scorer.score([item]).probabilities[0]
+    except InputError as error:
+        raise shifted(error, position) from None
+    place = int(np.argmax(whole)) if label is None else scorer.classes.index(label)
+    text = item.get("text") if len(item) == 1 else None
+    names, values, without = _without_terms(text) if isinstance(text, str) else _without_features(item)
+    chances, refused = _chances(scorer, without, place)
+    return Explanation(
+        label=scorer.classes[place],
+        probability=float(whole[place]),
+        method="occlusion",
+        scale="probability",
+        exact=False,
+        baseline_name="none",
+        baseline=0.0,
+        total=float(whole[place]),
+        contributions=tuple(
+            Contribution(name, value, float(whole[place] - chance))
+            for name, value, chance in zip(names, values, chances, strict=True)
+            if chance is not None
+        ),
+        not_judged=tuple(names[number] for number in refused),
+    )
+
+
+def _without_terms(text: str) -> tuple[list[str], list[Any], list[Input]]:
+    counts: dict[str, int] = {}
+    for word in _WORD.findall(text):
+        counts[word] = counts.get(word, 0) + 1
+    names = list(counts)[:MOST_OCCLUDED]
+    without: list[Input] = [{"text": re.sub(rf"\b{re.escape(name)}\b", "", text)} for name in names]
+    return names, [counts[name] for name in names], without
+
+
+def _without_features(item: Input) -> tuple[list[str], list[Any], list[Input]]:
+    names = [name for name in item if item[name] is not None]
+    return names, [item[name] for name in names], [{**item, name: None} for name in names]
+
+
+def _chances(scorer: Scorer, inputs: list[Input], place: int) -> tuple[list[float | None], list[int]]:
+    """The probability of a label for each input, None where the model refuses it; and which were refused."""
+    refused: set[int] = set()
+    if not inputs:
+        return [], []
+    try:
+        chances = scorer.score(inputs).probabilities[:, place].tolist()
+        return list(chances), []
+    except InputError as error:
+        refused = {problem.position for problem in problems_of(error)}
+        if not refused:
+            raise refuse([InputProblem(0, "", "cannot be explained: the model refuses all changes of it")]) from error
+    kept = [number for number in range(len(inputs)) if number not in refused]
+    again = (
+        iter(scorer.score([inputs[number] for number in kept]).probabilities[:, place].tolist()) if kept else iter(())
+    )
+    return [None if number in refused else next(again) for number in range(len(inputs))], sorted(refused)

@@ -1,0 +1,165 @@
+"""Linear classifiers as arrays: weights, intercepts, and the link from decision values to probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import ComplementNB, MultinomialNB
+from sklearn.svm import LinearSVC
+
+from tiltyard.models.linear import LinearOneVsRest
+from tiltyard.scoring.exactness import NoExactScorer
+from tiltyard.scoring.explanations import Scale
+
+Floats = NDArray[np.float64]
+Link = Literal["sigmoid", "softmax", "shares", "calibrated"]
+
+_ALL = slice(None)
+_CODES: dict[Link, int] = {"sigmoid": 0, "softmax": 1, "shares": 2, "calibrated": 3}  # as in link_loops
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """A fitted linear classifier.
+
+    Attributes:
+        weights: shape (columns, outputs), C-contiguous.
+        intercept: shape (outputs,).
+        link: ``sigmoid`` of one output; ``softmax`` of k; ``shares`` of k sigmoids; or ``calibrated``: each output by
+            its own sigmoid, then the mean over the members of an ensemble, whose outputs stand one after the other.
+        classes: k, the number of labels.
+        sigmoids: shape (outputs, 2), slope and offset of the calibrated outputs as Platt writes them (the
+            probability is ``expit(-(slope * value + offset))``); else of size 0.
+    """
+
+    weights: Floats
+    intercept: Floats
+    link: Link
+    classes: int
+    sigmoids: Floats = field(default_factory=lambda: np.zeros((0, 2)))
+
+    def probabilities(self, decisions: Floats) -> Floats:
+        """Probabilities of n rows of decision values, shape (n, classes), each row by itself."""
+        from tiltyard.scoring import link_loops  # noqa: PLC0415
+
+        out = np.empty((len(decisions), self.classes))
+        link_loops.answer(decisions, _CODES[self.link], self.sigmoids, out)
+        return out
+
+    @property
+    def members(self) -> int:
+        """How many models answer together; their probabilities are averaged."""
+        return self.weights.shape[1] // (1 if self.classes == 2 else self.classes) if self.link == "calibrated" else 1
+
+    def towards(self, label: int, columns: NDArray[np.integer] | slice = _ALL) -> tuple[Floats, float]:
+        """The weights of some columns and the intercept of one label, on a scale on which contributions add up.
+
+        For two labels the log-odds, for sigmoids of several the log-odds of one against the rest; for a softmax of
+        several the label's decision value less the mean over all labels, for only differences count there. Of an
+        ensemble the mean over its members: it averages probabilities, so that this is exact for one member only.
+
+        Args:
+            label: position of the label among the classes.
+            columns: those that are wanted.
+
+        Returns:
+            Shape (columns wanted,), and the intercept.
+        """
+        weights, intercept = self.weights[columns], self.intercept
+        if self.link == "calibrated":
+            each = 1 if self.classes == 2 else self.classes
+            slopes, offsets = self.sigmoids[:, 0], self.sigmoids[:, 1]
+            weights = (-slopes * weights).reshape(len(weights), -1, each).mean(axis=1)
+            intercept = (-slopes * intercept - offsets).reshape(-1, each).mean(axis=0)
+        if weights.shape[1] == 1:
+            sign = 1.0 if label == 1 else -1.0
+            return sign * weights[:, 0], sign * float(intercept[0])
+        if self.link == "softmax" and self.classes == 2:
+            other = 1 - label
+            return weights[:, label] - weights[:, other], float(intercept[label] - intercept[other])
+        if self.link == "softmax":
+            return weights[:, label] - weights.mean(axis=1), float(intercept[label] - intercept.mean())
+        return weights[:, label], float(intercept[label])
+
+    @property
+    def scale(self) -> Scale:
+        """What ``towards`` measures in."""
+        return "decision" if self.link == "softmax" and self.classes > 2 else "log-odds"
+
+
+def linear_head(classifier: Any) -> LinearHead:
+    """The arrays of a fitted classifier that is linear.
+
+    Raises:
+        NoExactScorer: it is not one of the known kinds.
+    """
+    build = _BUILDERS.get(type(classifier))
+    if build is None and isinstance(classifier, LinearOneVsRest):
+        build = _one_vs_rest
+    if build is None:
+        raise NoExactScorer(f"there is no compiled form of a {type(classifier).__name__}")
+    return build(classifier)
+
+
+def _head(coefficients: Any, intercept: Any, link: Link, classes: int, sigmoids: Floats | None = None) -> LinearHead:
+    weights = np.ascontiguousarray(np.asarray(coefficients, np.float64).T)
+    outputs = weights.shape[1]
+    # Where no intercept is fitted it is a single zero.
+    intercepts = np.array(np.broadcast_to(np.asarray(intercept, np.float64), (outputs,)))
+    if sigmoids is None:
+        return LinearHead(weights, intercepts, link, classes)
+    return LinearHead(weights, intercepts, link, classes, sigmoids)
+
+
+def _logistic(classifier: LogisticRegression) -> LinearHead:
+    classes = len(classifier.classes_)
+    link: Link = "sigmoid" if classes == 2 else "softmax"
+    if len(classifier.coef_) != (1 if classes == 2 else classes):
+        raise NoExactScorer("its logistic regression has another number of weights than of classes")
+    return _head(classifier.coef_, classifier.intercept_, link, classes)
+
+
+def _one_vs_rest(classifier: LinearOneVsRest) -> LinearHead:
+    classes = len(classifier.classes_)
+    return _head(classifier.coef_, classifier.intercept_, "sigmoid" if classes == 2 else "shares", classes)
+
+
+def _multinomial(classifier: MultinomialNB) -> LinearHead:
+    return _head(classifier.feature_log_prob_, classifier.class_log_prior_, "softmax", len(classifier.classes_))
+
+
+def _complement(classifier: ComplementNB) -> LinearHead:
+    if len(classifier.classes_) < 2:
+        raise NoExactScorer("it knows one label only")
+    return _head(classifier.feature_log_prob_, 0.0, "softmax", len(classifier.classes_))
+
+
+def _calibrated(classifier: CalibratedClassifierCV) -> LinearHead:
+    classes = len(classifier.classes_)
+    coefficients, intercepts, sigmoids = [], [], []
+    for member in classifier.calibrated_classifiers_:
+        inner = member.estimator
+        if member.method != "sigmoid" or type(inner) not in (LinearSVC, LogisticRegression):
+            raise NoExactScorer(f"its calibration is by {member.method} over a {type(inner).__name__}")
+        if not np.array_equal(inner.classes_, classifier.classes_):
+            raise NoExactScorer("a member of its calibrated ensemble knows other labels")
+        coefficients.append(inner.coef_)
+        intercepts.append(np.broadcast_to(inner.intercept_, (len(inner.coef_),)))
+        sigmoids += [(calibrator.a_, calibrator.b_) for calibrator in member.calibrators]
+    return _head(
+        np.vstack(coefficients), np.concatenate(intercepts), "calibrated", classes, np.asarray(sigmoids, np.float64)
+    )
+
+
+_BUILDERS: dict[type, Callable[[Any], LinearHead]] = {
+    LogisticRegression: _logistic,
+    MultinomialNB: _multinomial,
+    ComplementNB: _complement,
+    CalibratedClassifierCV: _calibrated,
+}

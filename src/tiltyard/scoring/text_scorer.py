@@ -1,0 +1,131 @@
+"""Linear text models answered by a compiled kernel: no matrix, no scikit-learn, and the same answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import Pipeline
+
+from tiltyard.models import text_kernel
+from tiltyard.models.text_alphabet import batches
+from tiltyard.models.text_kernel import Weighting
+from tiltyard.models.text_matrix import matrix_of_texts
+from tiltyard.models.vectoriser import FastTfidfVectorizer, UnsupportedSettingError
+from tiltyard.scoring.exactness import NoExactScorer
+from tiltyard.scoring.explanations import Contribution, Explanation
+from tiltyard.scoring.linear import LinearHead, linear_head
+from tiltyard.scoring.scorer import Scores
+from tiltyard.scoring.texts import texts_of
+
+
+class TextScorer:
+    """Answers texts with TF-IDF and a linear classifier.
+
+    Words are cut, looked up and weighed as the vectoriser does, and each term's weight is added to the decision value
+    at once (``text_kernel.decision``). Probabilities equal scikit-learn's but for the order of the sums (1e-12 where
+    the vectoriser normalises its rows). Computed in float64 and row by row: a batch answers as its texts one by one,
+    to the bit.
+
+    Args:
+        vectoriser: the fitted vectoriser.
+        head: the fitted classifier over its columns.
+        classes: the labels, in the order of the probabilities.
+
+    Attributes:
+        vectoriser: as given; names the terms of columns.
+        head: as given.
+    """
+
+    kind = "compiled text"
+
+    def __init__(self, vectoriser: FastTfidfVectorizer, head: LinearHead, classes: Sequence[str]) -> None:
+        self.vectoriser = vectoriser
+        self.head = head
+        self._classes = tuple(classes)
+        self._compiled = vectoriser.compiled()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, in the order of the probability columns."""
+        return self._classes
+
+    def score(self, inputs: Sequence[Mapping[str, Any]]) -> Scores:
+        """Answer n inputs, each ``{"text": …}``.
+
+        Raises:
+            InputError: inputs cannot be scored; its ``problems`` name every position and field.
+        """
+        return self.score_texts(texts_of(inputs))
+
+    def score_texts(self, texts: Sequence[str]) -> Scores:
+        """Answer n texts that are known to be strings: ``score`` without its check, for callers that have checked."""
+        head = self.head
+        decisions = text_kernel.decision(texts, self._compiled, head.weights, head.intercept)
+        probabilities = head.probabilities(decisions)
+        labels = self._classes
+        return Scores([labels[place] for place in probabilities.argmax(axis=1).tolist()], probabilities)
+
+    def explain(self, inputs: Sequence[Mapping[str, Any]], label: str | None) -> list[Explanation]:
+        """What each term of n texts adds to the log-odds of a label, exactly; see ``explanations.explain``."""
+        texts = texts_of(inputs)
+        rows = self.vectoriser.transform(texts)
+        counted = replace(self._compiled, weighting=Weighting(None, norm=None))
+        counts = matrix_of_texts(batches(texts, counted.lowercase), counted)
+        found = []
+        for number, chances in enumerate(self.score_texts(texts).probabilities):
+            place = int(chances.argmax()) if label is None else self._classes.index(label)
+            cells = slice(rows.indptr[number], rows.indptr[number + 1])
+            columns = rows.indices[cells]
+            weights, intercept = self.head.towards(place, columns)
+            parts = rows.data[cells] * weights
+            cases = zip(self.vectoriser.terms_of(columns), counts.data[cells].tolist(), parts.tolist(), strict=True)
+            found.append(
+                Explanation(
+                    label=self._classes[place],
+                    probability=float(chances[place]),
+                    method="linear",
+                    scale=self.head.scale,
+                    exact=self.head.members == 1,
+                    baseline_name="intercept",
+                    baseline=intercept,
+                    total=intercept + float(parts.sum()),
+                    contributions=tuple(Contribution(term, int(count), part) for term, count, part in cases),
+                )
+            )
+        return found
+
+
+def text_scorer(pipeline: Pipeline) -> TextScorer:
+    """The compiled scorer of a fitted pipeline of a TF-IDF vectoriser and a linear classifier.
+
+    Raises:
+        NoExactScorer: there is none, with the reason.
+    """
+    steps = [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
+    if len(steps) != 2:
+        raise NoExactScorer("its pipeline is not a vectoriser and a classifier")
+    vectoriser, classifier = steps
+    head = linear_head(classifier)
+    ours = _fast(vectoriser)
+    if ours.compiled().width != len(head.weights):
+        raise NoExactScorer("its classifier was fitted on other columns than its vectoriser gives")
+    return TextScorer(ours, head, [str(label) for label in classifier.classes_])
+
+
+def _fast(vectoriser: Any) -> FastTfidfVectorizer:
+    try:
+        fast = vectoriser if type(vectoriser) is FastTfidfVectorizer else None
+        if type(vectoriser) is TfidfVectorizer:
+            fast = FastTfidfVectorizer.from_sklearn(vectoriser)
+    except (UnsupportedSettingError, NotFittedError) as error:
+        raise NoExactScorer(f"its vectoriser has a setting without a compiled form: {error}") from None
+    if fast is None:
+        raise NoExactScorer(f"there is no compiled form of a {type(vectoriser).__name__}")
+    if np.dtype(fast.dtype) != np.float64:
+        raise NoExactScorer("its vectoriser computes in float32")
+    return fast
