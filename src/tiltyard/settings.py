@@ -57,6 +57,10 @@ class Settings(BaseSettings):
         description="Ed25519 public keys, written alike; if there are any, a version that none of them signed is "
         "refused.",
     )
+    api_keys: Path | None = Field(
+        default=None,
+        description="File of the API keys' digests, made by tiltyard keys api new; default: in the state folder.",
+    )
     trusted_types: tuple[str, ...] = Field(
         default=(),
         description="Python types that this host allows in a stored model, beyond scikit-learn's own.",
@@ -130,6 +134,11 @@ class Settings(BaseSettings):
     def ledger_url(self) -> str:
         """SQLAlchemy URL of the ledger."""
         return self.ledger or f"sqlite:///{self.state / 'ledger.db'}"
+
+    @property
+    def api_key_file(self) -> Path:
+        """File of the API keys' digests, absolute; it need not be there."""
+        return (self.root / self.api_keys).resolve() if self.api_keys else self.state / "api-keys.json"
 
     @property
     def cache(self) -> Path:

@@ -32,4 +32,5 @@ def test_unknown_error_shows_no_traceback(
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert answer.json()["code"] == "internal"
     assert "secret" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
     assert "secret of the code" in caplog.text

@@ -304,8 +304,8 @@ def test_client_that_went_away_costs_nothing_further(films: Callable[..., httpx.
         assert port is not None
         with socket.create_connection(("127.0.0.1", port)) as connection:
             body = json.dumps({"text": "gone"}).encode()
-            head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-            connection.sendall(head.encode() + b"\r\n\r\n" + body)
+            head = "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             until(lambda: client.get("/health").json()["queue"]["waiting"] == 1)
         until(lambda: client.get("/health").json()["queue"]["waiting"] == 0)
         ledger.gate.set()

@@ -1,4 +1,4 @@
-"""``tiltyard keys``: the keys that sign versions."""
+"""``tiltyard keys``: the keys that sign versions; those of the API are in ``cli/api_keys.py``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from tiltyard.cli.api_keys import api
 from tiltyard.cli.options import json_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.errors import UsageError
@@ -20,7 +21,10 @@ ONLY_OWNER = 0o600
 
 @click.group()
 def keys() -> None:
-    """Make the keys that sign versions."""
+    """Make keys: those that sign versions, and those that the server asks for."""
+
+
+keys.add_command(api)
 
 
 @keys.command()

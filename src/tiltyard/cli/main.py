@@ -45,7 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("tiltyard.cli.serve:serve", "Serve the champion over HTTP and record every answer."),
     "predictions": ("tiltyard.cli.predictions:predictions", "Count or export the recorded predictions."),
     "console": ("tiltyard.cli.console:console", "Open the console: versions, metrics and predictions as pages."),
-    "keys": ("tiltyard.cli.keys:keys", "Make the keys that sign versions."),
+    "keys": ("tiltyard.cli.keys:keys", "Make keys: those that sign versions, and those that the server asks for."),
     "outbox": ("tiltyard.cli.outbox:outbox", "List, send or retry what is to leave the house."),
     "doctor": ("tiltyard.cli.doctor:doctor", "Say what is installed, where things live, and what is wrong."),
 }

@@ -17,11 +17,13 @@ from tiltyard.serving.server import Address, run
 @project_option
 @click.option("--host", default=None, help="Address to listen on.  [default: the project's, 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port; 0 takes any free one.")
+@click.option("--insecure-open", is_flag=True, help="Let everybody in who reaches the address, without API keys.")
 @json_option
-def serve(project_path: Path | None, host: str | None, port: int | None, as_json: bool) -> None:
+def serve(project_path: Path | None, host: str | None, port: int | None, insecure_open: bool, as_json: bool) -> None:
     """Serve the champion over HTTP and record every answer.
 
     Until a champion exists the server answers 503 and says why; it takes over the champion as soon as there is one.
+    Beyond loopback it asks for API keys (tiltyard keys api new) and does not start without any.
     """
     project = load_project(project_path)
     settings = wiring.settings(project)
@@ -43,6 +45,8 @@ def serve(project_path: Path | None, host: str | None, port: int | None, as_json
             cache=settings.cache,
             trusted_types=settings.trusted_types,
             trusted_keys=trusted_keys,
+            api_keys=settings.api_key_file,
+            insecure_open=insecure_open,
             host=host or project.serving.host,
             port=project.serving.port if port is None else port,
             on_listening=announce,

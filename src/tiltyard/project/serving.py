@@ -22,3 +22,9 @@ class ServingSection(Section):
     max_request: int = Field(default=1000, ge=1, description="Most inputs of one request to /predict/batch.")
     max_queue: int = Field(default=4096, ge=1, description="Most inputs that wait; beyond that the answer is 503.")
     max_text: int = Field(default=200_000, ge=1, description="Longest text, in characters.")
+    rate_limit: float | None = Field(
+        default=None, gt=0, description="Most requests a second of one caller (API key, or address); beyond, 429."
+    )
+    rate_burst: int | None = Field(
+        default=None, ge=1, description="Most requests of one caller at once; by default those of a second."
+    )

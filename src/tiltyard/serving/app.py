@@ -23,6 +23,7 @@ from tiltyard.serving.routes.health import health_routes
 from tiltyard.serving.routes.model import model_routes
 from tiltyard.serving.routes.pages import page_routes
 from tiltyard.serving.routes.predict import predict_routes
+from tiltyard.serving.security import Guard, shield
 from tiltyard.serving.service import Service
 
 # What nginx says of a client that went away before it was answered; nobody receives it.
@@ -31,7 +32,9 @@ CLIENT_CLOSED_REQUEST = 499
 log = logging.getLogger(__name__)
 
 
-def create_app(live: LiveModel, ledger: Ledger, options: ServingSection | None = None) -> FastAPI:
+def create_app(
+    live: LiveModel, ledger: Ledger, options: ServingSection | None = None, guard: Guard | None = None
+) -> FastAPI:
     """Make the application that answers with a live model and records in a ledger.
 
     Its lifespan looks up the version to serve before the first request, looks for new ones while it runs, and
@@ -41,7 +44,9 @@ def create_app(live: LiveModel, ledger: Ledger, options: ServingSection | None =
         live: which version answers.
         ledger: where answers are recorded before they are given.
         options: the project's ``[serving]``; default: the defaults.
+        guard: whom to let in; default: everybody.
     """
+    guard = guard or Guard.open_to_all()
     service = Service.of(live, ledger, options or ServingSection())
     app = FastAPI(
         title=f"Tiltyard: {live.served.model}",
@@ -55,7 +60,8 @@ def create_app(live: LiveModel, ledger: Ledger, options: ServingSection | None =
         app.include_router(routes)
     add_handlers(app)
     app.add_exception_handler(ClientDisconnect, _on_client_gone)
-    describe(app, service)
+    describe(app, service, guard)
+    shield(app, guard)
     return app
 
 

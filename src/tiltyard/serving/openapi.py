@@ -13,6 +13,8 @@ from tiltyard.scoring.columns import Columns, Kind
 from tiltyard.serving.problems import MEDIA_TYPE
 from tiltyard.serving.requests import Shape
 from tiltyard.serving.schemas import Problem
+from tiltyard.serving.security import Guard
+from tiltyard.serving.security.needs import need_of
 from tiltyard.serving.service import Service
 
 _JSON_TYPES: dict[Kind, list[str]] = {
@@ -40,8 +42,8 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def describe(app: FastAPI, service: Service) -> None:
-    """Let ``/openapi.json`` show the request bodies of the version in service, whichever it is at the time."""
+def describe(app: FastAPI, service: Service, guard: Guard) -> None:
+    """Let ``/openapi.json`` show the request bodies of the version in service, and the keys that are asked for now."""
     generated = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -52,9 +54,29 @@ def describe(app: FastAPI, service: Service) -> None:
         schemas["Problem"] = problem
         for path, many in (("/predict", False), ("/predict/batch", True)):
             document["paths"][path]["post"]["requestBody"] = request_body(service, many=many)
+        _show_security(document, keys_needed=not guard.is_open)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _show_security(document: dict[str, Any], *, keys_needed: bool) -> None:
+    """Name the two ways to show a key, and for each operation the scope that the key must have."""
+    document["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "An API key as Authorization: Bearer …"},
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key by itself."},
+    }
+    for path, operations in document["paths"].items():
+        need = need_of(path)
+        for operation in operations.values():
+            refusals = (401, 403) if need == "nothing" else (401, 403, 429)
+            for status, response in problem_responses(*refusals).items():
+                operation["responses"].setdefault(str(status), response)
+            if need == "nothing" or not keys_needed:
+                operation["security"] = []
+                continue
+            scopes = [] if need == "any-key" else [need]
+            operation["security"] = [{"bearer": scopes}, {"key": scopes}]
 
 
 def request_body(service: Service, *, many: bool) -> dict[str, Any]:

@@ -26,21 +26,29 @@ MEDIA_TYPE = "application/problem+json"
 # The codes that /docs explains; a problem of another code has no type of its own (RFC 9457, section 4.2.1).
 EXPLAINED = frozenset(
     {
+        "api-key.expired",
+        "api-key.invalid",
+        "api-key.missing",
+        "api-key.revoked",
+        "api-key.scope",
         "artifact.refused",
         "champion.missing",
         "http.method-not-allowed",
         "http.not-found",
+        "host.other",
         "input.invalid",
         "internal",
         "ledger.unavailable",
         "model.loading",
         "queue.full",
+        "rate.limited",
         "registry.unavailable",
         "request.malformed",
         "request.media-type",
         "request.too-large",
         "request.too-many",
         "server.closing",
+        "site.other",
     }
 )
 
@@ -70,14 +78,23 @@ class RequestError(TiltyardError):
     Args:
         status: the HTTP status to answer with.
         errors: the fields that are wrong, where it is about fields.
+        headers: more headers of the answer.
     """
 
     def __init__(
-        self, message: str, *, status: int, code: str, next_step: str, errors: Sequence[FieldProblem] = ()
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str,
+        next_step: str,
+        errors: Sequence[FieldProblem] = (),
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message, next_step=next_step, code=code)
         self.status = status
         self.errors = tuple(errors)
+        self.headers = dict(headers or {})
 
 
 def problem(
@@ -110,7 +127,9 @@ def from_error(error: TiltyardError) -> Response:
         status, errors = error.status, error.errors
     else:
         status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
-    headers = {"Retry-After": str(error.fields.get("retry_after", 5))} if status == 503 else None
+    headers = {"Retry-After": str(error.fields.get("retry_after", 5))} if status == 503 else {}
+    if isinstance(error, RequestError):
+        headers |= error.headers
     return problem(status, error.message, code=error.code, next_step=error.next_step, errors=errors, headers=headers)
 
 

@@ -60,7 +60,7 @@ class Health(Answer):
     queue: QueueState
     ledger: PartState
     registry: PartState
-    statistics: StatisticsState
+    statistics: StatisticsState | None = Field(description="Totals of the answers, for callers who may read them.")
 
 
 class Feature(Answer):

@@ -24,6 +24,7 @@ from tiltyard.registry.ports import Registry
 from tiltyard.registry.signing import NO_KEYS, KeyRing, host_keys
 from tiltyard.serving.app import create_app
 from tiltyard.serving.live import LiveModel, Served
+from tiltyard.serving.security import Guard, guard_for
 from tiltyard.settings import Settings
 
 # The requirements' stage names, as the aliases that stand for them.
@@ -44,6 +45,7 @@ class Backing:
         cache: folder of this host's verified copies of versions.
         trusted_types: Python types that this host allows in a stored model, beyond scikit-learn's own.
         trusted_keys: the keys by which this host judges signatures.
+        api_keys: file of the API keys that are let in; None for none.
     """
 
     registry: Registry
@@ -51,6 +53,7 @@ class Backing:
     cache: Path
     trusted_types: tuple[str, ...] = ()
     trusted_keys: KeyRing = NO_KEYS
+    api_keys: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +81,10 @@ class ModelServer:
         project: what is served; default: the project found from the working folder upwards, if it is about
             this model.
         backing: what it stands on; default: the registry and ledger that the host's settings name.
+        insecure_open: whether it may listen beyond loopback without API keys.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the requirements pass, and what stands beside it
         self,
         model_name: str,
         model_stage: str = "Production",
@@ -89,6 +93,7 @@ class ModelServer:
         options: ServingSection | None = None,
         project: Project | None = None,
         backing: Backing | None = None,
+        insecure_open: bool = False,
     ) -> None:
         self._project = project or _project_of(model_name)
         alias = STAGES.get(model_stage, model_stage)
@@ -96,6 +101,7 @@ class ModelServer:
         chosen = options or (self._project.serving if self._project else ServingSection())
         self._options = chosen if port is None else chosen.model_copy(update={"port": port})
         self._backing = backing
+        self._insecure_open = insecure_open
         self._server: _Server | None = None
 
     def run(self, on_listening: Callable[[Address], None] | None = None) -> None:
@@ -106,20 +112,29 @@ class ModelServer:
 
         Raises:
             UnavailableError: the port is in use.
-            UsageError: the address cannot be listened on.
+            UsageError: the address cannot be listened on, or would be open to others without an API key.
         """
         listener = bind(self._options.host, self._options.port)
         with contextlib.closing(listener):
             backing = self._backing or _default_backing(self._project)
             with contextlib.closing(backing.ledger):
-                self._serve(listener, backing, on_listening)
+                guard = guard_for(
+                    self._options, backing.api_keys, host=self._options.host, insecure_open=self._insecure_open
+                )
+                self._serve(listener, backing, guard, on_listening)
 
     def stop(self) -> None:
         """End a running server as a signal would; from any thread."""
         if self._server is not None:
             self._server.should_exit = True
 
-    def _serve(self, listener: socket.socket, backing: Backing, on_listening: Callable[[Address], None] | None) -> None:
+    def _serve(
+        self,
+        listener: socket.socket,
+        backing: Backing,
+        guard: Guard,
+        on_listening: Callable[[Address], None] | None,
+    ) -> None:
         live = LiveModel(
             self._served,
             backing.registry,
@@ -129,7 +144,7 @@ class ModelServer:
             trusted_keys=backing.trusted_keys,
         )
         config = uvicorn.Config(
-            create_app(live, backing.ledger, self._options),
+            create_app(live, backing.ledger, self._options, guard),
             http="httptools",
             ws="none",
             lifespan="on",
@@ -153,6 +168,8 @@ def run(  # noqa: PLR0913 - the parts of a server, which only the composition ro
     cache: Path,
     trusted_types: tuple[str, ...] = (),
     trusted_keys: KeyRing = NO_KEYS,
+    api_keys: Path | None = None,
+    insecure_open: bool = False,
     host: str | None = None,
     port: int | None = None,
     on_listening: Callable[[Address], None] | None = None,
@@ -166,13 +183,22 @@ def run(  # noqa: PLR0913 - the parts of a server, which only the composition ro
         cache: folder of this host's verified copies of versions.
         trusted_types: Python types that this host allows in a stored model, beyond scikit-learn's own.
         trusted_keys: the keys by which this host judges signatures.
+        api_keys: file of the API keys that are let in; None for none.
+        insecure_open: whether it may listen beyond loopback without API keys.
         host: address to listen on; default: the project's.
         port: port to listen on, 0 for any free one; default: the project's.
         on_listening: told the address once requests are answered there.
     """
-    backing = Backing(registry, ledger, cache, trusted_types, trusted_keys)
+    backing = Backing(registry, ledger, cache, trusted_types, trusted_keys, api_keys)
     options = project.serving.model_copy(update={"host": host or project.serving.host})
-    server = ModelServer(project.model_name, port=port, options=options, project=project, backing=backing)
+    server = ModelServer(
+        project.model_name,
+        port=port,
+        options=options,
+        project=project,
+        backing=backing,
+        insecure_open=insecure_open,
+    )
     server.run(on_listening)
 
 
@@ -272,4 +298,5 @@ def _default_backing(project: Project | None) -> Backing:
     settings = Settings.load(project.root if project else None)
     keys = host_keys(settings)  # before the ledger is opened: it would stay open if a key cannot be used
     registry = ModelRegistry(tracking_uri=settings.tracking_uri, registry_uri=settings.registry_uri, settings=settings)
-    return Backing(registry, SqlLedger.open(settings.ledger_url), settings.cache, settings.trusted_types, keys)
+    ledger = SqlLedger.open(settings.ledger_url)
+    return Backing(registry, ledger, settings.cache, settings.trusted_types, keys, settings.api_key_file)

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from tiltyard.errors import UnavailableError
 from tiltyard.serving.live import Refresh
 from tiltyard.serving.schemas import Health, PartState, QueueState, StatisticsState
+from tiltyard.serving.security.guard import CALLER
 from tiltyard.serving.service import Service
 
 # A probe that takes longer says as much as one that fails.
@@ -26,9 +27,14 @@ def health_routes(service: Service) -> APIRouter:
     unhealthy: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "No version can answer."}}
 
     @router.get("/health", response_model=Health, responses=unhealthy, summary="How the server is")
-    async def health() -> Response:
-        """Liveness, readiness, and the state of model, queue, ledger and registry, with totals of the answers."""
+    async def health(request: Request) -> Response:
+        """Liveness, readiness, and the state of model, queue, ledger and registry, with totals of the answers.
+
+        Where API keys are in use, callers without the scope `read` are told neither reasons nor totals.
+        """
         state = await _health(service)
+        if not request.scope[CALLER].may("read"):
+            state = _for_strangers(state)
         return Response(
             state.model_dump_json(),
             status_code=200 if state.model_loaded else 503,
@@ -75,6 +81,13 @@ async def _health(service: Service) -> Health:
         registry=_registry(latest),
         statistics=StatisticsState(**service.statistics.to_dict()),
     )
+
+
+def _for_strangers(state: Health) -> Health:
+    """What a probe needs; reasons may name hosts, and totals are nobody else's business."""
+    ledger, registry = (part.model_copy(update={"reason": ""}) for part in (state.ledger, state.registry))
+    hidden = {"reason": "", "next_step": "", "statistics": None, "ledger": ledger, "registry": registry}
+    return state.model_copy(update=hidden)
 
 
 async def _ledger(service: Service) -> PartState:

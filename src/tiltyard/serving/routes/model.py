@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from tiltyard.errors import ArtifactError, TiltyardError, UnavailableError
+from tiltyard.serving.journal import record_act
 from tiltyard.serving.openapi import problem_responses
 from tiltyard.serving.schemas import Feature, ModelInfo, Reload
 from tiltyard.serving.service import Service
@@ -23,10 +24,12 @@ def model_routes(service: Service) -> APIRouter:
         return _describe(service.live.require(), service.options.answer)
 
     @router.post("/admin/reload", responses=problem_responses(409, 503), summary="Look for a new version now")
-    async def reload() -> Reload:
+    async def reload(request: Request) -> Reload:
         """Look the alias up now, and let its version take over; one that was refused is tried again."""
         outcome = await asyncio.to_thread(service.live.refresh, force=True)
         current = service.live.current
+        found = {"changed": outcome.changed, "version": current.info.version if current else None}
+        await record_act(service, request, "reloaded", found | ({"code": outcome.error.code} if outcome.error else {}))
         if outcome.error is not None:
             raise _refusal(outcome.error, current)
         version = service.live.require().info.version

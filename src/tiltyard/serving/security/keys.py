@@ -1,0 +1,117 @@
+"""API keys: what one is, how a new one is made, and how one that is shown is recognised.
+
+Only a SHA-256 digest of a key is kept. A slow, salted hash (scrypt, Argon2) is for secrets that people choose, which
+can be guessed from lists: it would cost milliseconds a request, and guards nothing here. A key holds 256 random bits:
+nobody finds it from its digest, and no two keys are alike, so that a salt has nothing to tell apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, get_args
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+ApiScope = Literal["predict", "feedback", "read", "admin"]
+SCOPES: tuple[ApiScope, ...] = get_args(ApiScope)
+
+PREFIX = "ty"
+_ID_BYTES = 6
+_SECRET_BYTES = 32
+# What a key that nobody has is compared with, so that an unknown id takes as long as a wrong secret.
+_NOBODY = "0" * 64
+
+
+class ApiKey(BaseModel):
+    """What is kept of a key; the key itself is not among it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(description="Its public part, 12 hexadecimal digits; logs and events name it.")
+    name: str = Field(default="", description="What it is for, in its maker's words.")
+    scopes: tuple[ApiScope, ...] = Field(description="What it may; admin may everything.")
+    digest: str = Field(description="SHA-256 of the whole key, in hexadecimal.")
+    made_at: AwareDatetime
+    made_by: str
+    expires_at: AwareDatetime | None = None
+    revoked_at: AwareDatetime | None = None
+    rate_limit: float | None = Field(default=None, gt=0, description="Requests a second; None for the project's.")
+
+    def state(self, now: datetime) -> Literal["valid", "expired", "revoked"]:
+        """Whether it opens anything."""
+        if self.revoked_at is not None and self.revoked_at <= now:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "valid"
+
+    def may(self, scope: ApiScope) -> bool:
+        """Whether it was given a scope, by name or as part of admin."""
+        return scope in self.scopes or "admin" in self.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that was made just now.
+
+    Attributes:
+        token: the key; it is shown once and kept nowhere.
+        key: what is kept of it.
+    """
+
+    token: str
+    key: ApiKey
+
+    @classmethod
+    def make(
+        cls,
+        scopes: Iterable[ApiScope],
+        *,
+        name: str = "",
+        made_by: str = "",
+        expires_at: datetime | None = None,
+        rate_limit: float | None = None,
+    ) -> NewKey:
+        """A new random key with these scopes."""
+        identity = secrets.token_hex(_ID_BYTES)
+        token = f"{PREFIX}_{identity}_{secrets.token_urlsafe(_SECRET_BYTES)}"
+        given = frozenset(scopes)
+        key = ApiKey(
+            id=identity,
+            name=name,
+            scopes=tuple(scope for scope in SCOPES if scope in given),
+            digest=digest(token),
+            made_at=datetime.now(UTC),
+            made_by=made_by,
+            expires_at=expires_at,
+            rate_limit=rate_limit,
+        )
+        return cls(token, key)
+
+
+class KeySet:
+    """The keys that a server knows; a value that does not change."""
+
+    def __init__(self, keys: Iterable[ApiKey] = ()) -> None:
+        self._keys = {key.id: key for key in keys}
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def find(self, token: str) -> ApiKey | None:
+        """The key whose digest a token has, whatever its state; compared in constant time.
+
+        The id before the secret is no secret: it only says with which digest to compare.
+        """
+        parts = token.split("_", 2)
+        key = self._keys.get(parts[1]) if len(parts) == 3 and parts[0] == PREFIX else None
+        same = hmac.compare_digest(digest(token), key.digest if key else _NOBODY)
+        return key if same else None
+
+
+def digest(token: str) -> str:
+    """SHA-256 of a key, in hexadecimal."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
