@@ -2,6 +2,7 @@
 
 from tiltyard.ledger.export import ExportFormat, export_predictions, to_log_line
 from tiltyard.ledger.ids import new_id
+from tiltyard.ledger.leases import Lease, Leases
 from tiltyard.ledger.notices import Notice, Outbox, Parcel, ParcelState
 from tiltyard.ledger.ports import FindingFilter, FindingLog, HourProfiles, Ledger, PredictionFilter
 from tiltyard.ledger.records import (
@@ -31,6 +32,8 @@ __all__ = [
     "HourProfiles",
     "Label",
     "LabelReceipt",
+    "Lease",
+    "Leases",
     "Ledger",
     "Notice",
     "Outbox",

@@ -7,6 +7,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self, TypedDict, Unpack
 
+from tiltyard.ledger.leases import Leases
 from tiltyard.ledger.notices import Notice, Outbox
 from tiltyard.ledger.records import (
     Event,
@@ -180,6 +181,10 @@ class Ledger(Protocol):
     @property
     def outbox(self) -> Outbox:
         """The notices that are on their way out; it lives and closes with the ledger."""
+
+    @property
+    def leases(self) -> Leases:
+        """Who does what only one may do at a time; they live and close with the ledger."""
 
     def append(self, event: Event, notices: Sequence[Notice] = ()) -> Event:
         """Add a decision to the end of the chain; returns it with its sequence and digest.

@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration, which this code reads and writes."""
 
 VERSION_TABLE = "ledger_version"
@@ -147,4 +147,14 @@ Index(
     outbox.c.due_us,
     sqlite_where=text("due_us IS NOT NULL"),
     postgresql_where=text("due_us IS NOT NULL"),
+)
+
+# Who does what only one may do at a time. A row outlives its holder, so that turns rise.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Name, primary_key=True),
+    Column("holder", Name, nullable=False),
+    Column("turn", BigInteger, nullable=False),
+    Column("until_us", BigInteger, nullable=False),
 )

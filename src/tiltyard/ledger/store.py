@@ -22,6 +22,7 @@ from tiltyard.ledger.codec import (
 )
 from tiltyard.ledger.database import Database
 from tiltyard.ledger.findings import SqlFindings
+from tiltyard.ledger.leases import SqlLeases
 from tiltyard.ledger.migration import bring_up_to_date
 from tiltyard.ledger.notices import Notice
 from tiltyard.ledger.outbox import SqlOutbox, encode_notices, put
@@ -43,6 +44,7 @@ class SqlLedger:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.outbox = SqlOutbox(database)
+        self.leases = SqlLeases(database)
         self._insert_predictions = _insert_sql(database, predictions, _PREDICTION)
         self._insert_labels = _insert_sql(database, labels, _LABEL)
         self._findings = SqlFindings(database)

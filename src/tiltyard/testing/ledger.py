@@ -35,6 +35,7 @@ from tiltyard.ledger.codec import (
 from tiltyard.ledger.selection import check_filters
 from tiltyard.ledger.stats import Tally, summarise
 from tiltyard.testing.findings import MemoryFindings, MemoryProfiles
+from tiltyard.testing.leases import MemoryLeases
 from tiltyard.testing.outbox import MemoryOutbox
 
 _ALWAYS = range(-(2**62), 2**62)
@@ -46,6 +47,7 @@ class MemoryLedger:
     def __init__(self) -> None:
         self._lock = RLock()
         self.outbox = MemoryOutbox(self._lock)
+        self.leases = MemoryLeases()
         self._predictions: dict[str, PredictionRow] = {}
         self._labels: dict[LabelRow, int] = {}
         self._events: list[dict[str, Any]] = []

@@ -1,0 +1,30 @@
+"""Leases: who does what only one may do at a time.
+
+Frozen: what a ledger of this revision holds beside the earlier ones. Later changes are migrations of their own.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+NAME = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+
+def upgrade() -> None:
+    """Make the table of leases."""
+    op.create_table(
+        "leases",
+        sa.Column("name", NAME, primary_key=True),
+        sa.Column("holder", NAME, nullable=False),
+        sa.Column("turn", sa.BigInteger, nullable=False),
+        sa.Column("until_us", sa.BigInteger, nullable=False),
+    )
+
+
+def downgrade() -> None:
+    """Drop the leases; they mean nothing to those who are gone."""
+    op.drop_table("leases")
