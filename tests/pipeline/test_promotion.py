@@ -41,7 +41,8 @@ def test_a_better_version_takes_over_and_the_old_one_stays_as_previous(yard: Yar
     assert better is not None
     assert better.verdict.promoted, better.status
     assert aliases(yard) == {"1": ("previous",), better.version.version: ("champion",)}
-    gate = better.verdict.gates[-1]
+    gate = better.verdict.comparison
+    assert gate is not None
     assert gate.evidence["difference"] > 0
     assert gate.evidence["rows"] == len(first.trial.split.test.take(_in_both(yard, first)))
 
@@ -72,7 +73,8 @@ def test_rows_that_the_champion_has_learnt_do_not_judge(yard: Yard, first: Train
     salted = with_split(yard.project, salt="another", test=0.5)
     result = yard.train(salted, promote=True)
     assert result.promotion is not None
-    compared = result.promotion.verdict.gates[-1].evidence["rows"]
+    assert result.promotion.verdict.comparison is not None
+    compared = result.promotion.verdict.comparison.evidence["rows"]
     assert 0 < compared < len(result.trial.split.test)
 
 
@@ -94,7 +96,8 @@ def test_other_metrics_are_compared_by_bootstrap(yard: Yard, first: TrainingOutc
     result = yard.train(by_loss, promote=True).promotion
     assert result is not None
     assert result.verdict.promoted, result.status
-    evidence = result.verdict.gates[-1].evidence
+    assert result.verdict.comparison is not None
+    evidence = result.verdict.comparison.evidence
     assert evidence["challenger"] < evidence["champion"]
     assert evidence["difference"] > 0
 

@@ -17,13 +17,15 @@ from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.ledger import Event
 from tiltyard.pipeline import promote_version, reign_at, roll_back
 from tiltyard.project import load_project
+from tiltyard.registry.gates import COLUMNS, verdict_markdown, verdict_rows
 
 
 @click.command()
 @click.argument("version")
 @project_option
+@click.option("--markdown", is_flag=True, help="Print the verdict as Markdown, for a pull request.")
 @json_option
-def promote(version: str, project_path: Path | None, as_json: bool) -> int:
+def promote(version: str, project_path: Path | None, markdown: bool, as_json: bool) -> int:
     """Send a registered version through the gates; it becomes champion if it passes.
 
     It meets the champion on the present test rows that neither was trained on. Exit code 3 when it is refused.
@@ -35,12 +37,11 @@ def promote(version: str, project_path: Path | None, as_json: bool) -> int:
         outcome = promote_version(wiring.stage(settings, ledger), project, version, test)
     if as_json:
         print_json(outcome.to_dict())
+    elif markdown:
+        title = f"{outcome.version.name}, version {outcome.version.version}"
+        click.echo(verdict_markdown(outcome.verdict, title, outcome.status), nl=False)
     else:
-        print_table(
-            f"Version {version}",
-            ("Gate", "Passed", "Found"),
-            ((gate.title, "yes" if gate.passed else "no", gate.message) for gate in outcome.verdict.gates),
-        )
+        print_table(f"Version {version}", COLUMNS, verdict_rows(outcome.verdict))
         console.print(f"Status: {outcome.status}")
     return 0 if outcome.verdict.promoted else EXIT_NO
 

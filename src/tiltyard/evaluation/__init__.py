@@ -15,6 +15,7 @@ from tiltyard.evaluation.importance import (
 from tiltyard.evaluation.intervals import Interval, bootstrap, newcombe, wilson
 from tiltyard.evaluation.judged import Judged, judged
 from tiltyard.evaluation.metrics import METRICS, Metric, get_metric
+from tiltyard.evaluation.paired_slices import SliceComparison, compare_slices
 from tiltyard.evaluation.plots import (
     plot_calibration,
     plot_confusion_matrix,
@@ -41,6 +42,7 @@ __all__ = [
     "Metric",
     "Reliability",
     "Slice",
+    "SliceComparison",
     "SliceReport",
     "bootstrap",
     "check_fairlearn",
@@ -49,6 +51,7 @@ __all__ = [
     "compare_bootstrap",
     "compare_importance",
     "compare_paired",
+    "compare_slices",
     "evaluate",
     "evaluate_calibration",
     "evaluate_fairness",

@@ -2,8 +2,9 @@
 
 from tiltyard.pipeline.examination import Examination, examine_model
 from tiltyard.pipeline.governance import Reign, promote_version, reign_at, roll_back
-from tiltyard.pipeline.promotion import Promotion, Stage, challenge, point_alias
+from tiltyard.pipeline.promotion import Promotion, challenge, point_alias
 from tiltyard.pipeline.runner import QuietRunner, Runner
+from tiltyard.pipeline.stage import Stage
 from tiltyard.pipeline.training import TrainingOutcome, TrainingRequest, train
 from tiltyard.pipeline.validation import Validation, validate_data
 from tiltyard.pipeline.version_report import VersionReport, report_version

@@ -12,7 +12,8 @@ from tiltyard.data import Dataset
 from tiltyard.data.content import content_keys
 from tiltyard.errors import DataError, NotFoundError, UsageError
 from tiltyard.ledger import Event
-from tiltyard.pipeline.promotion import CHAMPION, PREVIOUS, Promotion, Stage, challenge
+from tiltyard.pipeline.promotion import CHAMPION, PREVIOUS, Promotion, challenge
+from tiltyard.pipeline.stage import Stage
 from tiltyard.pipeline.steps import answer
 from tiltyard.project import Project
 from tiltyard.registry import VersionInfo

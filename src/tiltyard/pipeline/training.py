@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from tiltyard.data import Dataset, Split, load_dataset, split_dataset
 from tiltyard.evaluation import get_metric
-from tiltyard.ledger import Event
 from tiltyard.models import candidates_of
 from tiltyard.pipeline.examination import champion_importance, check_examination
 from tiltyard.pipeline.mitigation import check_mitigation
-from tiltyard.pipeline.promotion import Promotion, Stage, challenge
-from tiltyard.pipeline.recording import Recorded, record_run
+from tiltyard.pipeline.promotion import Promotion, challenge
+from tiltyard.pipeline.recording import record_run
+from tiltyard.pipeline.registering import register_version
 from tiltyard.pipeline.runner import Runner
+from tiltyard.pipeline.stage import Stage
 from tiltyard.pipeline.steps import Trial, evaluate_model, train_model
 from tiltyard.pipeline.validation import validate_data
 from tiltyard.project import Project
@@ -116,7 +116,7 @@ def train(
     )
     info = runner.run(
         "register-model",
-        lambda: _register(stage, project, trial, recorded),
+        lambda: register_version(stage, project, trial, recorded, validation),
         lambda version: f"{version.name} version {version.version}",
     )
     promotion = None
@@ -127,35 +127,6 @@ def train(
             lambda result: "now champion" if result.verdict.promoted else "not promoted",
         )
     return TrainingOutcome(recorded.run_id, info, trial, promotion)
-
-
-def _register(stage: Stage, project: Project, trial: Trial, recorded: Recorded) -> VersionInfo:
-    candidate = trial.model.candidate
-    train = trial.split.train
-    info = stage.registry.register_model(
-        recorded.model_uri,
-        project.model_name,
-        f"{candidate.title}; trained on {len(train):,} rows of {train.source}",
-        tags={
-            "tiltyard.candidate": candidate.name,
-            "tiltyard.data_fingerprint": train.fingerprint,
-            "tiltyard.project": project.name,
-            **({"tiltyard.scorer": recorded.scorer.name} if recorded.scorer else {}),
-        },
-        metrics=trial.evaluation.metrics,
-        run_id=recorded.run_id,
-    )
-    stage.ledger.append(
-        Event(
-            kind="registered",
-            subject=f"{info.name}/{info.version}",
-            at=datetime.now(UTC),
-            actor=stage.actor,
-            reason=f"trained as {candidate.name}",
-            evidence={"run_id": recorded.run_id, "data_fingerprint": train.fingerprint},
-        )
-    )
-    return info
 
 
 def _describe_data(dataset: Dataset) -> str:

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from tiltyard.data import Dataset
 from tiltyard.data.content import content_keys
-from tiltyard.errors import DataError, nearest
+from tiltyard.errors import DataError
 from tiltyard.evaluation import Evaluation, evaluate_judged
+from tiltyard.pipeline.answering import answer_today, as_trained
 from tiltyard.pipeline.examination import Examination, examine_model
-from tiltyard.pipeline.promotion import Stage
-from tiltyard.pipeline.steps import answer, judge_answers
+from tiltyard.pipeline.stage import Stage
+from tiltyard.pipeline.steps import judge_answers
 from tiltyard.project import Project
-from tiltyard.registry import Manifest, VersionInfo
+from tiltyard.registry import VersionInfo
 
 
 @dataclass(frozen=True)
@@ -69,33 +69,8 @@ def report_version(stage: Stage, project: Project, info: VersionInfo, test: Data
             next_step="Set [split] back to what it was, or add new rows.",
             code="evaluation.no-unseen-rows",
         )
-    rows = _as_trained(test.take(unseen), package.manifest, info)
-    try:
-        answers = answer(package.pipeline, rows.inputs)
-    except (ValueError, TypeError) as error:
-        raise DataError(
-            f"Version {info.version} cannot read the test rows: {str(error).splitlines()[0]}",
-            next_step="Compare the data with what it was trained on (tiltyard validate), or train a new version.",
-            code="evaluation.other-data",
-        ) from error
+    rows = as_trained(test.take(unseen), package.manifest, info)
+    answers = answer_today(package, info, rows)
     facts = judge_answers(answers, rows, project)
     examination = examine_model(package.pipeline, facts, rows, project)
     return VersionReport(info, evaluate_judged(facts), examination, int(len(test) - len(rows)))
-
-
-def _as_trained(test: Dataset, manifest: Manifest, info: VersionInfo) -> Dataset:
-    """The rows with the columns that the version was trained on, in their order."""
-    if isinstance(test.inputs, pd.Series):
-        return test
-    known = [str(column) for column in test.inputs.columns]
-    for name in manifest.columns:
-        if name not in known:
-            raise DataError(
-                f"Version {info.version} was trained on the column '{name}', which the data does not have; it has "
-                f"{', '.join(known)}.{nearest(name, known)}",
-                next_step="Bring the column back under its name, or train a new version.",
-                code="data.column-missing",
-                column=name,
-            )
-    inputs = test.inputs[list(manifest.columns)]
-    return Dataset(test.name, test.task, inputs, test.labels, test.frame, test.source, test.row_digests)

@@ -7,9 +7,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from tiltyard.project.section import Section, Share
+from tiltyard.project.section import Portion, Section, Share
 
 PromotionRule = Literal["better", "significant", "non-inferior"]
+FairnessMeasure = Literal[
+    "demographic_parity_difference",
+    "demographic_parity_ratio",
+    "equal_opportunity_difference",
+    "equalized_odds_difference",
+]
 
 
 class PromotionSection(Section):
@@ -19,3 +25,38 @@ class PromotionSection(Section):
     alpha: Share = Field(default=0.05, description="Accepted rate of false promotions under the rule 'significant'.")
     margin: float = Field(default=0.01, ge=0, lt=1, description="Loss that the rule 'non-inferior' tolerates.")
     floors: Mapping[str, float] = Field(default_factory=dict, description="Least value of a metric, by metric name.")
+    slices: Literal["not-worse", "any"] = Field(
+        default="not-worse",
+        description="Whether a slice (data.slices; of texts also their length) may be significantly worse than under "
+        "the champion.",
+    )
+    slice_alpha: Share = Field(
+        default=0.05,
+        description="Accepted rate of false refusals for slices, all together, and for calibration beside the "
+        "champion's.",
+    )
+    calibration: Literal["any", "not-worse"] = Field(
+        default="any", description="Whether probabilities may be significantly worse calibrated than the champion's."
+    )
+    calibration_error: Portion | None = Field(
+        default=None, description="Largest expected calibration error; default: no limit."
+    )
+    fairness: Mapping[FairnessMeasure, Portion] = Field(
+        default_factory=dict,
+        description="Largest difference (least ratio) between the groups of data.sensitive, by fairlearn's measure.",
+    )
+    latency_ms: float | None = Field(
+        default=None, gt=0, description="Longest time for a single answer, in milliseconds; default: no limit."
+    )
+    size_mb: float | None = Field(
+        default=None, gt=0, description="Largest size of a version's files, in megabytes; default: no limit."
+    )
+    data_findings: Literal["info", "warning", "error"] = Field(
+        default="error", description="Gravest finding in its training data that a promoted version may have."
+    )
+    approval: Literal["none", "required"] = Field(
+        default="none", description="Whether somebody must approve a version that passed, before it is champion."
+    )
+    self_approval: bool = Field(
+        default=True, description="Whether who trained a version or asked for its promotion may approve it."
+    )

@@ -51,6 +51,8 @@ class Project(Section):
             raise ValueError("data.text: only a text-classification project has a text column")
         if self.training.mitigation != "none" and not self.data.sensitive:
             raise ValueError(f'training.mitigation: "{self.training.mitigation}" needs data.sensitive, the groups')
+        if self.promotion.fairness and not self.data.sensitive:
+            raise ValueError("promotion.fairness: a limit needs data.sensitive, the groups it is about")
         if self.split.by == "time" and self.data.time is None:
             raise ValueError('split.by: "time" needs data.time, the column that says when a row came about')
         return self

@@ -1,6 +1,6 @@
 """Runs, versions and promotion: MLflow behind explicit clients, safe packages, gates."""
 
-from tiltyard.registry.gates import GateResult, Verdict, judge
+from tiltyard.registry.gates import Cost, DataFindings, GateResult, Inspection, Verdict, judge
 from tiltyard.registry.manifest import Manifest, Samples, ScorerChoice, VersionCard
 from tiltyard.registry.models import ModelRegistry
 from tiltyard.registry.packaging import Package, read_package, write_package
@@ -9,8 +9,11 @@ from tiltyard.registry.tracking import ActiveRun, ExperimentTracker
 
 __all__ = [
     "ActiveRun",
+    "Cost",
+    "DataFindings",
     "ExperimentTracker",
     "GateResult",
+    "Inspection",
     "Manifest",
     "ModelInfo",
     "ModelRegistry",

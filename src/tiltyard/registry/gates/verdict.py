@@ -1,0 +1,93 @@
+"""What gates say: one by one, and together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What one gate says.
+
+    Attributes:
+        code: stable name, such as ``gate.floor``.
+        title: the rule, for people.
+        passed: whether the challenger may go on.
+        message: what was found, with the numbers.
+        reason: the refusal in a few words; empty where it passed.
+        evidence: the numbers.
+    """
+
+    code: str
+    title: str
+    passed: bool
+    message: str
+    reason: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What all gates together say.
+
+    Attributes:
+        promoted: whether every gate was passed.
+        gates: what each said, in order.
+    """
+
+    promoted: bool
+    gates: tuple[GateResult, ...]
+
+    @property
+    def refusals(self) -> tuple[GateResult, ...]:
+        """The gates that were not passed, in order."""
+        return tuple(gate for gate in self.gates if not gate.passed)
+
+    @property
+    def comparison(self) -> GateResult | None:
+        """The gate in which the challenger met the champion; None where there was none."""
+        return next((gate for gate in self.gates if gate.code in COMPARING), None)
+
+    @property
+    def reason(self) -> str:
+        """Why not, in a few words; empty for a promotion."""
+        return next((gate.reason for gate in self.refusals), "")
+
+    @property
+    def summary(self) -> str:
+        """One line: the first refusal, or how it compares with the champion, with the numbers."""
+        told = self.refusals[:1] or ((self.comparison,) if self.comparison else self.gates[-1:])
+        return told[0].message if told else "no gate was asked for"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "promoted": self.promoted,
+            "reason": self.reason,
+            "summary": self.summary,
+            "gates": [asdict(gate) for gate in self.gates],
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Verdict:
+        """The verdict that ``to_dict`` wrote; keys that are not known are passed over.
+
+        Raises:
+            KeyError: it is no verdict.
+        """
+        known = GateResult.__dataclass_fields__
+        gates = tuple(
+            GateResult(**{name: value for name, value in gate.items() if name in known}) for gate in content["gates"]
+        )
+        return cls(bool(content["promoted"]), gates)
+
+
+# The gates in which the challenger meets the champion, or would if there were one.
+COMPARING = ("gate.first", "gate.better", "gate.significant", "gate.non-inferior", "gate.comparable")
+
+
+def verdict_of(gates: list[GateResult]) -> Verdict:
+    """What these gates together say."""
+    return Verdict(all(gate.passed for gate in gates), tuple(gates))

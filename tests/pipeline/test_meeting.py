@@ -1,0 +1,97 @@
+"""Champion and challenger on rows that have changed since, and gates that measure what a version costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.films import Films
+from tests.pipeline.conftest import Yard
+from tiltyard.ledger import SqlLedger
+from tiltyard.pipeline import Stage
+from tiltyard.project import Project
+from tiltyard.registry import ModelRegistry
+
+PROJECT = """
+[project]
+name = "loans"
+task = "tabular-classification"
+[data]
+source = "rows.csv"
+label = "paid"
+[training]
+candidates = ["logreg"]
+[promotion]
+rule = "better"
+"""
+
+
+def write(folder: Path, **columns: Any) -> None:
+    random = np.random.default_rng(3)
+    frame = pd.DataFrame({"income": random.normal(40, 9, 400), "age": random.integers(18, 80, 400)})
+    frame["paid"] = np.where(frame["income"] + random.normal(0, 3, 400) > 40, "yes", "no")
+    frame.assign(**columns).to_csv(folder / "rows.csv", index=False)
+
+
+@pytest.fixture(scope="module")
+def loans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    """A yard of tables whose champion was trained on a column 'town' that is gone since."""
+    root = tmp_path_factory.mktemp("loans")
+    (root / "tiltyard.toml").write_text(PROJECT)
+    uri = f"sqlite:///{root / 'mlflow.db'}"
+    with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
+        yard = Yard(Films(root), Stage(ModelRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester"), uri)
+        write(root, town=np.where(np.arange(400) % 3, "York", "Hull"))
+        assert yard.train(promote=True).promotion is not None
+        write(root)
+        yield yard
+
+
+def asking(project: Project, **changes: object) -> Project:
+    return project.model_copy(update={"promotion": project.promotion.model_copy(update=changes)})
+
+
+def test_a_champion_whose_columns_are_gone(loans: Yard) -> None:
+    """It is a refusal that names the column, is written down, and leaves the champion where it was."""
+    refused = loans.train(promote=True).promotion
+    assert refused is not None
+    assert not refused.verdict.promoted
+    assert refused.verdict.reason == "the champion cannot answer these rows"
+    assert "'town'" in refused.status
+    champion = loans.stage.registry.champion("loans-classifier")
+    assert champion is not None
+    assert champion.version == "1"
+    assert list(loans.stage.ledger.events(kind="refused"))[-1].evidence["verdict"]["gates"][-1]["code"] == (
+        "gate.comparable"
+    )
+
+
+def test_the_cost_is_that_of_the_version_as_served(loans: Yard) -> None:
+    """Time and size are measured on the stored version, and the verdict is kept with it."""
+    project = asking(loans.project, latency_ms=60_000.0, size_mb=0.000001, data_findings="error")
+    judged = loans.train(project, promote=True).promotion
+    assert judged is not None
+    found = {gate.code: gate for gate in judged.verdict.gates}
+    assert found["gate.latency"].passed
+    assert 0 < found["gate.latency"].evidence["median_ms"] <= found["gate.latency"].evidence["latency_ms"]
+    assert not found["gate.size"].passed
+    stored = loans.stage.registry.get_version("loans-classifier", version=judged.version.version)
+    folder = loans.stage.registry.fetch(stored, loans.stage.cache)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    assert found["gate.size"].evidence["size_mb"] == pytest.approx(size / 1e6)
+    kept = json.loads(stored.tags["tiltyard.verdict"])
+    assert (kept["promoted"], [gate["code"] for gate in kept["gates"]]) == (False, list(found))
+
+
+def test_findings_in_the_data_stay_with_the_version(loans: Yard) -> None:
+    """A version knows what was found in the data that it was trained on, and the gate asks for it."""
+    judged = loans.train(asking(loans.project, data_findings="info"), promote=True).promotion
+    assert judged is not None
+    (gate,) = [gate for gate in judged.verdict.gates if gate.code == "gate.data"]
+    assert gate.passed == (gate.evidence["counts"]["warning"] + gate.evidence["counts"]["error"] == 0)
