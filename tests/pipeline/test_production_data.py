@@ -1,0 +1,176 @@
+"""Labelled answers of production beside the base data."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tiltyard.data import load_dataset, split_dataset
+from tiltyard.data.content import content_keys
+from tiltyard.ledger import Label, Prediction
+from tiltyard.ledger.retention import redacted_input
+from tiltyard.pipeline.production_data import (
+    count_new_labels,
+    gather_production_data,
+    labelled_rows,
+    production_dataset,
+)
+from tiltyard.project import Project
+from tiltyard.testing import NOON, MemoryLedger, make_prediction
+
+REVIEWS = [
+    (f"film number {n} was {'fine' if n % 2 else 'dull'}", "positive" if n % 2 else "negative") for n in range(40)
+]
+
+
+@pytest.fixture
+def ledger() -> MemoryLedger:
+    return MemoryLedger()
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Project:
+    pd.DataFrame(REVIEWS, columns=["review", "label"]).to_csv(tmp_path / "reviews.csv", index=False)
+    return Project.model_validate(
+        {
+            "project": {"name": "films", "task": "text-classification", "model": "films"},
+            "data": {"source": "reviews.csv", "text": "review"},
+            "root": tmp_path,
+        }
+    )
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Project:
+    rows = [(n % 7, ("yes", "no")[n % 2], n % 3 == 0, ("quiet", "loud")[n % 2]) for n in range(40)]
+    pd.DataFrame(rows, columns=["alone", "fear", "tired", "label"]).to_csv(tmp_path / "people.csv", index=False)
+    return Project.model_validate(
+        {
+            "project": {"name": "people", "task": "tabular-classification", "model": "people"},
+            "data": {"source": "people.csv"},
+            "root": tmp_path,
+        }
+    )
+
+
+def answer(ledger: MemoryLedger, truth: str | None = None, minutes: float = 0, **changes: object) -> Prediction:
+    """An answer, and its label if one is given, so many minutes after noon."""
+    row = make_prediction(at=NOON + timedelta(minutes=minutes), **changes)
+    ledger.record([row])
+    if truth is not None:
+        ledger.record_labels([Label(row.id, truth, row.at + timedelta(hours=1), "support")])
+    return row
+
+
+def test_labelled_answers_follow_the_base_data(films: Project, ledger: MemoryLedger) -> None:
+    """Every labelled answer becomes a row behind the base rows, and unlabelled ones and shadows do not."""
+    answer(ledger, "positive", input={"text": "A new one, liked."})
+    answer(ledger, None, input={"text": "Nobody knows."})
+    answer(ledger, "negative", input={"text": "Seen by a shadow."}, route="shadow")
+    found = gather_production_data(films, ledger)
+    assert (len(found.dataset), found.added) == (41, 1)
+    assert found.dataset.inputs.iloc[-1] == "A new one, liked."
+    assert found.dataset.labels.iloc[-1] == "positive"
+    assert found.dataset.frame["review"].iloc[-1] == "A new one, liked."
+    assert found.dataset.fingerprint != load_dataset(films).fingerprint
+    assert (
+        production_dataset(films, ledger, since=NOON + timedelta(minutes=1)).fingerprint
+        == load_dataset(films).fingerprint
+    )
+
+
+def test_rows_land_on_the_side_that_their_content_says(films: Project, ledger: MemoryLedger) -> None:
+    """No base row changes sides, and a new row is on the side on which the base data would have it."""
+    for n in range(30):
+        answer(ledger, "positive", input={"text": f"brand new {n}"})
+    before, after = (
+        split_dataset(load_dataset(films), films.split),
+        split_dataset(production_dataset(films, ledger), films.split),
+    )
+    assert set(before.test.inputs) < set(after.test.inputs)
+    assert set(before.train.inputs) < set(after.train.inputs)
+    assert not np.isin(content_keys(after.test.inputs), content_keys(after.train.inputs)).any()
+
+
+def test_the_newest_label_of_a_text_counts(films: Project, ledger: MemoryLedger) -> None:
+    """Of corrected labels and of repeated texts the newest label makes the row; a base row said otherwise gives way."""
+    first = answer(ledger, "positive", input={"text": "Twice asked"})
+    ledger.record_labels([Label(first.id, "negative", NOON + timedelta(hours=2), "support")])
+    answer(ledger, "positive", minutes=5, input={"text": "twice  ASKED"})
+    answer(ledger, "positive", input={"text": REVIEWS[0][0]})
+    answer(ledger, REVIEWS[1][1], input={"text": REVIEWS[1][0]})
+    found = gather_production_data(films, ledger)
+    labels = dict(zip(found.dataset.inputs, found.dataset.labels, strict=True))
+    assert labels["Twice asked"] == "negative"
+    assert "twice  ASKED" not in labels
+    assert labels[REVIEWS[0][0]] == "positive"
+    assert (len(found.dataset), found.added, found.corrected, found.repeated) == (41, 2, 1, 2)
+
+
+def test_what_cannot_teach_is_left_out_and_counted(films: Project, ledger: MemoryLedger) -> None:
+    """Redacted inputs, labels that the base data does not know and inputs without a text are no rows."""
+    answer(ledger, "positive", input=redacted_input("asked by the customer"))
+    answer(ledger, "postive", input={"text": "A slip of the pen"})
+    answer(ledger, "positive", input={"words": "No text here"})
+    found = gather_production_data(films, ledger)
+    assert (found.added, found.redacted, found.unknown_label, found.unreadable) == (0, 1, {"postive": 1}, 1)
+    assert len(found.dataset) == 40
+
+
+def test_rows_of_a_table_keep_their_types(people: Project, ledger: MemoryLedger) -> None:
+    """Numbers, words and truth values stay what they are in the base data, also beside gaps; others are left out."""
+    answer(ledger, "loud", project="people", input={"alone": 3, "fear": "no", "tired": True})
+    answer(ledger, "quiet", project="people", input={"alone": None, "fear": "sometimes"})
+    answer(ledger, "quiet", project="people", input={"alone": "often", "fear": "yes", "tired": False})
+    base, found = load_dataset(people), gather_production_data(people, ledger)
+    assert (found.added, found.unreadable) == (2, 1)
+    assert found.dataset.inputs["alone"].dtype == base.inputs["alone"].dtype
+    assert found.dataset.inputs["fear"].dtype == base.inputs["fear"].dtype
+    assert found.dataset.inputs["tired"].iloc[:-1].astype(bool).tolist() == [*base.inputs["tired"], True]
+    assert found.dataset.inputs.iloc[-1].isna().tolist() == [True, False, True]
+    assert list(found.dataset.frame.columns) == list(base.frame.columns)
+
+
+def test_equal_rows_of_a_table_are_observations_unless_of_one_key(people: Project, ledger: MemoryLedger) -> None:
+    """Two callers with the same features both count; two answers about the same key count once, newest label."""
+    same = {"alone": 3, "fear": "no", "tired": True}
+    answer(ledger, "loud", project="people", input=same)
+    answer(ledger, "loud", project="people", input=same)
+    answer(ledger, "loud", project="people", input=same, key="ada")
+    answer(ledger, "quiet", project="people", minutes=5, input=same, key="ada")
+    found = gather_production_data(people, ledger)
+    assert (found.added, found.repeated) == (3, 1)
+    assert found.dataset.labels.iloc[-3:].tolist() == ["loud", "loud", "quiet"]
+
+
+def test_a_split_by_time_or_column_knows_the_new_rows(tmp_path: Path, films: Project, ledger: MemoryLedger) -> None:
+    """By time, answers are as old as they are; by column, their content says the side."""
+    frame = pd.DataFrame(REVIEWS, columns=["review", "label"])
+    frame["seen"] = [f"2025-01-{1 + n % 28:02d}" for n in range(40)]
+    frame["side"] = ["test" if n % 5 == 0 else "train" for n in range(40)]
+    frame.to_csv(tmp_path / "reviews.csv", index=False)
+    for n in range(8):
+        answer(ledger, "positive", minutes=n, input={"text": f"brand new {n}"})
+    data = {"source": "reviews.csv", "text": "review", "time": "seen"}
+    whole = films.model_dump(exclude={"columns"}) | {"data": data, "root": tmp_path}
+    timed = Project.model_validate(whole | {"split": {"by": "time"}})
+    split = split_dataset(production_dataset(timed, ledger), timed.split, "seen")
+    assert set(split.test.inputs) >= {f"brand new {n}" for n in range(8)}
+    sided = Project.model_validate(whole | {"split": {"by": "column:side"}})
+    split = split_dataset(production_dataset(sided, ledger), sided.split)
+    assert len(split.train) + len(split.test) == 48
+
+
+def test_labelled_rows_say_where_they_are_from(films: Project, ledger: MemoryLedger) -> None:
+    """The table of labelled rows has the project's columns, the label that counts and each row's provenance."""
+    row = answer(ledger, "negative", input={"text": "Meh."})
+    (found,) = labelled_rows(ledger, films).to_dict("records")
+    assert (found["review"], found["label"], found["tiltyard_provenance"]) == ("Meh.", "negative", "production:support")
+    assert (found["tiltyard_prediction_id"], found["tiltyard_predicted"]) == (row.id, "positive")
+    assert len(labelled_rows(MemoryLedger(), films)) == 0
+    assert count_new_labels(ledger, films, None) == 1
+    assert count_new_labels(ledger, films, NOON + timedelta(hours=2)) == 0
