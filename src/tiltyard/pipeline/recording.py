@@ -18,7 +18,15 @@ from tiltyard.pipeline.examination import log_examination
 from tiltyard.pipeline.steps import Answers, TrainedModel, Trial
 from tiltyard.pipeline.validation import Validation
 from tiltyard.project import Project
-from tiltyard.registry import ExperimentTracker, Samples, ScorerChoice, VersionCard, write_package
+from tiltyard.registry import (
+    HELD_OUT,
+    ExperimentTracker,
+    HeldOut,
+    Samples,
+    ScorerChoice,
+    VersionCard,
+    write_package,
+)
 from tiltyard.registry.signing import Signer
 from tiltyard.scoring import choose_scorer
 
@@ -83,6 +91,7 @@ def record_run(
                 model.pipeline,
                 card,
                 training_keys=content_keys(split.train.inputs),
+                attachments={HELD_OUT: HeldOut(truth, answers.labels, answers.probabilities).to_bytes()},
                 trusted_types=trusted_types,
                 signer=signer,
             )

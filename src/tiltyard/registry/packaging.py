@@ -7,14 +7,17 @@ import io
 import platform
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.errors import ArtifactError, UsageError
+from tiltyard.registry.held_out import HELD_OUT, HeldOut
 from tiltyard.registry.manifest import (
     FOLDER,
     MANIFEST,
@@ -67,13 +70,33 @@ class Package:
         keys: NDArray[np.uint64] = np.load(io.BytesIO(content), allow_pickle=False)
         return keys
 
+    def attachment(self, name: str) -> bytes | None:
+        """The file of that name that travels with the version; None where there is none.
 
-def write_package(
+        Raises:
+            ArtifactError: it was changed since the version was read.
+        """
+        path = f"{FOLDER}/{name}"
+        return read_verified(self.folder, self.manifest, path) if path in self.manifest.files else None
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """What the version said about the rows that judged it, and the truth; None where it was packaged without.
+
+        Raises:
+            ArtifactError: their file was changed since the version was read.
+        """
+        content = self.attachment(HELD_OUT)
+        return None if content is None else HeldOut.from_bytes(content)
+
+
+def write_package(  # noqa: PLR0913 - what a version is made of
     folder: Path,
     pipeline: Pipeline,
     card: VersionCard,
     *,
     training_keys: NDArray[np.uint64],
+    attachments: Mapping[str, bytes] = MappingProxyType({}),
     trusted_types: tuple[str, ...] = (),
     signer: Signer | None = None,
 ) -> Manifest:
@@ -86,6 +109,7 @@ def write_package(
         pipeline: the fitted pipeline.
         card: what is known of the version.
         training_keys: content keys of its training rows.
+        attachments: files that travel with it, by their names in the folder ``tiltyard``; the manifest covers them.
         trusted_types: types that this host allows beyond the built-in list.
         signer: the key that signs it; default: the one of this host's environment, if there is one.
 
@@ -96,6 +120,8 @@ def write_package(
     _save_mlflow_model(folder, pipeline, card, trusted_types)
     (folder / FOLDER).mkdir()
     np.save(folder / TRAINING_KEYS, np.sort(training_keys), allow_pickle=False)
+    for name, content in attachments.items():
+        (folder / FOLDER / name).write_bytes(content)
     manifest = Manifest(
         **dict(card),
         files=digests(folder),
