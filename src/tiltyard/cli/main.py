@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("tiltyard.cli.predict:predict", "Answer texts or rows with the champion, without a server."),
     "serve": ("tiltyard.cli.serve:serve", "Serve the champion over HTTP and record every answer."),
     "predictions": ("tiltyard.cli.predictions:predictions", "Count or export the recorded predictions."),
+    "monitor": ("tiltyard.cli.monitor:monitor", "Look at the champion once: drift, performance, service."),
     "console": ("tiltyard.cli.console:console", "Open the console: versions, metrics and predictions as pages."),
     "keys": ("tiltyard.cli.keys:keys", "Make keys: those that sign versions, and those that the server asks for."),
     "outbox": ("tiltyard.cli.outbox:outbox", "List, send or retry what is to leave the house."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_pairs
+from tiltyard.cli.times import moment
 from tiltyard.errors import UsageError
 from tiltyard.ledger import ExportFormat, export_predictions
 from tiltyard.monitoring import PredictionCollector
@@ -68,23 +68,11 @@ def export(
             target,
             format=kinds[target.suffix],
             project=project.model_name,
-            since=_moment("--since", since),
-            until=_moment("--until", until),
+            since=moment("--since", since),
+            until=moment("--until", until),
             version=version,
         )
     if as_json:
         print_json({"file": str(target), "predictions": written})
         return
     console.print(f"Wrote {written:,} predictions to [bold]{target}[/bold].")
-
-
-def _moment(option: str, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(
-            f"{option} {text!r} is no ISO 8601 time.", next_step="Write it like 2026-01-31T12:00:00Z."
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

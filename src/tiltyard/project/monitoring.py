@@ -20,3 +20,12 @@ class MonitoringSection(Section):
     false_alarm_rate: Share = Field(
         default=0.05, description="Accepted share of looks at undrifted data that find drift all the same."
     )
+    max_loss: Share = Field(
+        default=0.05, description="Accepted loss of the metric, as a share of its value at training."
+    )
+    max_latency_ms: float | None = Field(
+        default=None, gt=0, description="Longest time that 95 % of the answers may take; default: not judged."
+    )
+    keep_days: float | None = Field(
+        default=None, gt=0, description="Days that predictions are kept by `tiltyard predictions prune`; default: all."
+    )

@@ -1,0 +1,71 @@
+"""Answers whose truth is drawn from their probabilities, for tests of figures."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from tiltyard.ledger import Label, Prediction
+from tiltyard.monitoring.watched import Watched
+from tiltyard.registry import HeldOut
+from tiltyard.testing import NOON, make_prediction
+
+CLASSES = ("negative", "positive")
+
+
+def drawn(rows: int, seed: int = 0, *, sure: float = 1.5, truthful: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of the positive class, and labels that follow from them.
+
+    Args:
+        rows: how many.
+        seed: of the draws.
+        sure: spread of the log odds; smaller is less sure.
+        truthful: factor of the log odds by which labels come about; 1 is calibrated.
+    """
+    random = np.random.default_rng(seed)
+    odds = random.normal(size=rows) * sure
+    positive = 1 / (1 + np.exp(-odds))
+    labels = random.random(rows) < 1 / (1 + np.exp(-odds * truthful))
+    return positive, np.where(labels, "positive", "negative")
+
+
+def answers(
+    rows: int,
+    seed: int = 0,
+    *,
+    at: datetime = NOON,
+    label_lag: timedelta = timedelta(hours=1),
+    version: str = "1",
+    sure: float = 1.5,
+    truthful: float = 1.0,
+) -> tuple[list[Prediction], list[Label]]:
+    """Answers, one a second from a time on, and all their labels."""
+    positive, truth = drawn(rows, seed, sure=sure, truthful=truthful)
+    made = [
+        make_prediction(
+            at=at + timedelta(seconds=n),
+            version=version,
+            label="positive" if p >= 0.5 else "negative",
+            confidence=float(max(p, 1 - p)),
+            probabilities={"negative": float(1 - p), "positive": float(p)},
+            input={"text": f"text number {n} " + "word " * (n % 7)},
+        )
+        for n, p in enumerate(positive)
+    ]
+    labels = [Label(row.id, str(label), row.at + label_lag, "test") for row, label in zip(made, truth, strict=True)]
+    return made, labels
+
+
+def held_out(rows: int = 1000, seed: int = 99) -> HeldOut:
+    """Rows that judged the version of these answers."""
+    positive, truth = drawn(rows, seed)
+    predicted = np.where(positive >= 0.5, "positive", "negative")
+    return HeldOut(truth, predicted, np.column_stack([1 - positive, positive]))
+
+
+def watched(version: str = "1", rows: int = 1000) -> Watched:
+    """A champion that was judged on such rows."""
+    facts = held_out(rows)
+    accuracy = float(np.mean(facts.truth == facts.predicted))
+    return Watched("films", version, CLASSES, {"accuracy": accuracy}, facts, "positive")
