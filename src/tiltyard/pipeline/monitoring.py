@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from tiltyard.monitoring.look import Look, look
 from tiltyard.monitoring.watched import watch_champion
-from tiltyard.pipeline.promotion import Stage
+from tiltyard.pipeline.stage import Stage
 from tiltyard.project import Project
 
 
