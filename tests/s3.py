@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +71,7 @@ class S3Server:
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """One S3 server for all tests that want one; they are skipped where rclone is not installed."""
     pytest.importorskip("s3fs")
-    program = os.environ.get("RCLONE") or shutil.which("rclone")
+    program = _rclone()
     if program is None:
         pytest.skip("rclone is not installed (or named by RCLONE): there is no S3 server to test with")
     server = S3Server(program, tmp_path_factory.mktemp("s3") / "buckets")
@@ -88,6 +89,12 @@ def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     shutil.rmtree(s3_server.folder / BUCKET)
     (s3_server.folder / BUCKET).mkdir()
     return s3_server
+
+
+def _rclone() -> str | None:
+    """What RCLONE names, or the program beside the interpreter (`make setup` puts it there), or the one on the PATH."""
+    beside = shutil.which("rclone", path=str(Path(sys.executable).parent))
+    return os.environ.get("RCLONE") or beside or shutil.which("rclone")
 
 
 def _free_port() -> int:
