@@ -45,6 +45,11 @@ class Settings(BaseSettings):
         default=None,
         description="Where new experiments keep artifacts; default: in the state folder.",
     )
+    snapshots: str | None = Field(
+        default=None,
+        description="Folder, or URL of one (s3://…), where the rows that trainings saw are kept; default: snapshots in "
+        "the state folder.",
+    )
     mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
     mlflow_registry_uri: str | None = Field(default=None, validation_alias="MLFLOW_REGISTRY_URI")
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
@@ -129,6 +134,13 @@ class Settings(BaseSettings):
         if self.artifacts:
             return self.artifacts
         return None if self.mlflow_tracking_uri else (self.state / "artifacts").as_uri()
+
+    @property
+    def snapshot_store(self) -> str:
+        """Where snapshots of rows are kept: a URL, or an absolute folder."""
+        if self.snapshots and "://" in self.snapshots:
+            return self.snapshots
+        return str((self.root / self.snapshots).resolve() if self.snapshots else self.state / "snapshots")
 
     @property
     def ledger_url(self) -> str:

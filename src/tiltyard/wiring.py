@@ -41,7 +41,16 @@ def tracker(project: Project, of: Settings) -> ExperimentTracker:
 def stage(of: Settings, open_ledger: SqlLedger) -> Stage:
     """Where versions are registered and promoted."""
     keys, signer = host_keys(of), host_signer(of)
-    return Stage(registry(of), open_ledger, of.cache, of.trusted_types, actor(), trusted_keys=keys, signer=signer)
+    return Stage(
+        registry(of),
+        open_ledger,
+        of.cache,
+        of.trusted_types,
+        actor(),
+        trusted_keys=keys,
+        signer=signer,
+        snapshots=of.snapshot_store,
+    )
 
 
 def courier(project: Project, of: Settings, open_ledger: Ledger) -> Courier:

@@ -16,8 +16,7 @@ from sklearn.pipeline import Pipeline
 
 from tests.models.corpus import reviews, texts
 from tiltyard.errors import UsageError
-from tiltyard.models import CANDIDATES, Candidate, candidates_of, get_candidate
-from tiltyard.models.spaces import Choice
+from tiltyard.models import CANDIDATES, Candidate, Choice, FloatRange, IntegerRange, candidates_of, get_candidate
 from tiltyard.models.text import TEXT
 from tiltyard.registry.trust import trusted
 
@@ -238,3 +237,68 @@ def test_a_module_that_another_one_hides_is_refused(project: Path) -> None:
     with pytest.raises(UsageError, match="has the name of another one") as clash:
         own(project, module="json", maker="loads")
     assert clash.value.code == "candidate.module-clash"
+
+
+def test_an_own_candidate_may_declare_what_a_search_varies(project: Path) -> None:
+    """MAKER_space names parameters as the maker's estimator or its pipeline has them, calibrated or not."""
+    write(
+        project,
+        """
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.naive_bayes import MultinomialNB
+        from sklearn.pipeline import make_pipeline
+        from sklearn.svm import LinearSVC
+        from tiltyard.models import Choice, FloatRange, IntegerRange
+        def make():
+            return make_pipeline(TfidfVectorizer(), LinearSVC())
+        make_space = {
+            "linearsvc__C": FloatRange(0.01, 10, log=True),
+            "tfidfvectorizer__min_df": IntegerRange(1, 3),
+            "tfidfvectorizer__norm": ["l1", "l2"],
+        }
+        def alone():
+            return MultinomialNB()
+        def alone_space():
+            return {"alpha": FloatRange(0.1, 1)}
+        svm = LinearSVC
+        svm_space = {"C": FloatRange(0.1, 1)}
+        plain = MultinomialNB
+        """,
+    )
+    assert own(project).space == {
+        "linearsvc__estimator__C": FloatRange(0.01, 10, log=True),
+        "tfidfvectorizer__min_df": IntegerRange(1, 3),
+        "tfidfvectorizer__norm": Choice(("l1", "l2")),
+    }
+    assert own(project).with_params({"linearsvc__estimator__C": 3.0}).build(0)[-1].estimator.C == 3.0
+    assert list(own(project, "alone").space) == ["classifier__alpha"]
+    assert list(own(project, "svm").space) == ["classifier__estimator__C"]
+    assert own(project, "plain").space == {}
+
+
+@pytest.mark.parametrize(
+    ("space", "says"),
+    [
+        ("7", "make_space is a int"),
+        ("{'alfa': FloatRange(0, 1)}", "'alfa', which the recipe has no parameter of"),
+        ("{'alpha': 3}", "says 3 of 'alpha'"),
+        ("{'alpha': []}", "nothing to choose from"),
+        ("{'alpha': FloatRange(1, 0)}", "in order"),
+        ("{'alpha': FloatRange(0, 1, log=True)}", "above 0"),
+        ("{'alpha': IntegerRange(1, 2.5)}", "whole"),
+    ],
+)
+def test_a_space_that_cannot_be_searched_is_refused_before_any_work(project: Path, space: str, says: str) -> None:
+    """An unknown parameter, an empty choice and a range that holds nothing are named."""
+    write(
+        project,
+        f"""
+        from sklearn.naive_bayes import MultinomialNB as make
+        from tiltyard.models import FloatRange, IntegerRange
+        make_space = {space}
+        """,
+    )
+    with pytest.raises(UsageError, match=says) as caught:
+        own(project)
+    assert caught.value.code == "candidate.space"
+    assert "tiltyard.models.spaces" in caught.value.next_step

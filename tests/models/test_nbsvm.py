@@ -152,3 +152,52 @@ def test_only_what_lacks_probabilities_is_calibrated() -> None:
     regression = LogisticRegression()
     assert with_probabilities(regression) is regression
     assert isinstance(with_probabilities(LinearSVC()), CalibratedClassifierCV)
+
+
+@EVERY
+@pytest.mark.parametrize("labels", [2, 3])
+def test_weights_of_one_change_nothing(model: LinearOneVsRest, labels: int) -> None:
+    """A row that counts once is a row."""
+    features, truth = counts(labels=labels)
+    plain = model.fit(features, truth).coef_
+    np.testing.assert_array_equal(model.fit(features, truth, sample_weight=np.ones(120)).coef_, plain)
+
+
+@EVERY
+def test_whole_weights_are_repeated_rows(model: LinearOneVsRest) -> None:
+    """A row of weight 3 pulls the weights of the columns as three copies of it do; one of weight 0 is not there.
+
+    Directions are compared: copies that stand in several folds mislead the calibration, which only scales them.
+    """
+    features, truth = counts(rows=300)
+    times = np.random.default_rng(3).integers(0, 4, 300)
+    rows = np.repeat(np.arange(300), times)
+    weighted = model.fit(features, truth, sample_weight=times).coef_[0]
+    repeated = model.fit(features[rows], truth[rows]).coef_[0]
+    direction = weighted @ repeated / (np.linalg.norm(weighted) * np.linalg.norm(repeated))
+    assert direction > 0.9999
+    some = model.fit(features, truth).coef_[0]
+    assert direction > some @ repeated / (np.linalg.norm(some) * np.linalg.norm(repeated)) + 1e-3
+
+
+def test_weighted_ratios_and_sigmoids_are_those_of_repeated_rows() -> None:
+    """Naive Bayes ratios and Platt's sigmoid count a row of weight 3 as three rows."""
+    features, truth = counts()
+    random = np.random.default_rng(5)
+    times = random.integers(0, 4, 120)
+    rows = np.repeat(np.arange(120), times)
+    found = log_count_ratios(features, truth == 1, 1.0, times.astype(float))
+    np.testing.assert_allclose(found, log_count_ratios(features[rows], (truth == 1)[rows], 1.0), atol=1e-12)
+    scores = random.normal(size=120) + truth
+    np.testing.assert_allclose(
+        platt(scores, truth == 1, times.astype(float)), platt(scores[rows], (truth == 1)[rows]), rtol=1e-4
+    )
+
+
+@EVERY
+def test_weights_that_cannot_be_meant_are_refused(model: LinearOneVsRest) -> None:
+    """Negative weights, too few of them, and nothing but zeros are errors."""
+    features, truth = counts()
+    for weights in (-np.ones(120), np.ones(7), np.zeros(120)):
+        with pytest.raises(ValueError, match="weight"):
+            model.fit(features, truth, sample_weight=weights)

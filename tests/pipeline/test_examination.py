@@ -171,10 +171,15 @@ def test_reweighing_brings_groups_together(loans: Yard, outcome: TrainingOutcome
 
 def test_what_cannot_be_done_is_told_before_any_work(loans: Yard, yard: Yard) -> None:
     """A recipe without weights, and a column that is not there, stop a training before it makes a run."""
-    text = with_training(with_data(yard.project, sensitive=("source",)), mitigation="reweighing", candidates=("nbsvm",))
-    with pytest.raises(UsageError, match="'nbsvm' takes no sample weights") as caught:
+    (yard.films.root / "own_knn.py").write_text(
+        "from sklearn.neighbors import KNeighborsClassifier as make\n", encoding="utf-8"
+    )
+    text = with_training(
+        with_data(yard.project, sensitive=("source",)), mitigation="reweighing", candidates=("own_knn:make",)
+    )
+    with pytest.raises(UsageError, match="'own_knn:make' takes no sample weights") as caught:
         yard.train(text)
-    assert "tfidf-logreg" in caught.value.next_step
+    assert all(name in caught.value.next_step for name in ("tfidf-logreg", "nbsvm", "nb-logreg", "linear-svm"))
     for key in ("slices", "sensitive"):
         with pytest.raises(DataError, match=rf"no column 'twon' \(data.{key}\).*Did you mean 'town'"):
             loans.train(with_data(loans.project, **{key: ("twon",)}))

@@ -37,7 +37,10 @@ def data() -> None:
 @data.command()
 @project_option
 @click.option(
-    "--to", "store", default=None, help="Folder or URL (s3://…) to keep it in.  [default: .tiltyard/snapshots]"
+    "--to",
+    "store",
+    default=None,
+    help="Folder or URL (s3://…) to keep it in.  [default: TILTYARD_SNAPSHOTS, or .tiltyard/snapshots]",
 )
 @json_option
 def snapshot(project_path: Path | None, store: str | None, as_json: bool) -> None:
@@ -48,7 +51,7 @@ def snapshot(project_path: Path | None, store: str | None, as_json: bool) -> Non
     """
     project = load_project(project_path)
     dataset = load_dataset(project)
-    taken = take_snapshot(dataset, store or wiring.settings(project).state / "snapshots")
+    taken = take_snapshot(dataset, store or wiring.settings(project).snapshot_store)
     if as_json:
         print_json(taken.to_dict())
         return

@@ -25,9 +25,20 @@ HEADLINE = ("accuracy", "f1", "precision", "recall")
 @click.option("--champion", is_flag=True, help="Let the version challenge the champion; it is promoted if it wins.")
 @click.option("--candidate", "candidates", multiple=True, help="Recipe to train instead of the project's; repeatable.")
 @click.option("--accept-data", is_flag=True, help="Train even where the data breaks the limits of the project.")
+@click.option(
+    "--from-version",
+    default=None,
+    metavar="VERSION",
+    help="Train a version (number or alias) again: its recipe, on exactly the rows that it saw.",
+)
 @json_option
 def train(
-    project_path: Path | None, champion: bool, candidates: tuple[str, ...], accept_data: bool, as_json: bool
+    project_path: Path | None,
+    champion: bool,
+    candidates: tuple[str, ...],
+    accept_data: bool,
+    from_version: str | None,
+    as_json: bool,
 ) -> int:
     """Train a version, register it, and promote it if asked.
 
@@ -37,14 +48,17 @@ def train(
     settings = wiring.settings(project)
     watched = Console(stderr=True, highlight=False) if as_json else console
     if not as_json:
-        console.print(f"Starting training flow with data: {without_password(project.data.source)}")
+        rows = f"the rows of version {from_version}" if from_version else without_password(project.data.source)
+        console.print(f"Starting training flow with data: {rows}")
     with wiring.ledger(settings) as ledger:
         outcome = run_training(
             project,
             wiring.tracker(project, settings),
             wiring.stage(settings, ledger),
             ConsoleRunner(watched),
-            TrainingRequest(promote=champion, candidates=candidates, accept_data=accept_data),
+            TrainingRequest(
+                promote=champion, candidates=candidates, accept_data=accept_data, from_version=from_version
+            ),
         )
     if as_json:
         print_json(outcome.to_dict())

@@ -44,6 +44,11 @@ def fingerprint(digests: Hashes) -> str:
     return hashlib.sha256(ordered.tobytes()).hexdigest()[:32]
 
 
+def order_digest(digests: Hashes) -> str:
+    """One digest of rows in their order: 32 hexadecimal digits."""
+    return hashlib.sha256(digests.astype("<u8").tobytes()).hexdigest()[:32]
+
+
 def shares(keys: Hashes, salt: str = "") -> NDArray[np.float64]:
     """Map keys evenly and reproducibly to numbers in [0, 1); another salt gives another mapping."""
     offset = _hash_text(salt) if salt else np.uint64(0)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from tiltyard.data.content import content_keys, fingerprint, row_digests
+from tiltyard.data.content import content_keys, fingerprint, order_digest, row_digests
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.loading import as_label
 from tiltyard.data.shelf import METADATA_KEY, Shelf, open_shelf, staged
@@ -44,7 +46,7 @@ class Snapshot:
         return asdict(self)
 
 
-def take_snapshot(dataset: Dataset, store: str | Path) -> Snapshot:
+def take_snapshot(dataset: Dataset, store: str | Path, *, ordered: bool = False) -> Snapshot:
     """Keep all rows and columns of a dataset as ``STORE/NAME/FINGERPRINT.parquet``.
 
     A file appears whole or not at all. Rows that are there already are not written again. A dataset with the same
@@ -57,6 +59,8 @@ def take_snapshot(dataset: Dataset, store: str | Path) -> Snapshot:
     Args:
         dataset: the rows.
         store: a folder, or the URL of one that fsspec knows (``s3://BUCKET/PREFIX``).
+        ordered: whether the order of the rows matters, as it does for training again to the last bit: the same rows
+            in another order are then kept beside the first too.
 
     Raises:
         DataError: the rows cannot be kept exactly, or the store cannot be reached or written.
@@ -64,12 +68,18 @@ def take_snapshot(dataset: Dataset, store: str | Path) -> Snapshot:
     """
     shelf = open_shelf(store)
     table = _table(dataset)
-    columns = fingerprint(content_keys(table.to_pandas()))
-    name, there = _place(shelf, dataset, columns)
+    keys = content_keys(table.to_pandas())
+    about = {
+        "project": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "rows": len(dataset),
+        "columns": fingerprint(keys),
+        "order": order_digest(keys),
+    }
+    name, there = _place(shelf, about, ordered=ordered)
     snapshot = Snapshot(dataset.fingerprint, shelf.uri(name), len(dataset), created=not there)
     if there:
         return snapshot
-    about = {"project": dataset.name, "fingerprint": dataset.fingerprint, "rows": len(dataset), "columns": columns}
     noted = table.replace_schema_metadata({METADATA_KEY: json.dumps(about).encode()})
     with staged(shelf) as file:
         parquet.write_table(noted, file, compression="zstd", write_page_checksum=True)
@@ -87,14 +97,15 @@ def read_snapshot(uri: str | Path) -> pd.DataFrame:
     return read_source(DataSection(source=str(uri), format="parquet"), Path())
 
 
-def _place(shelf: Shelf, dataset: Dataset, columns: str) -> tuple[str, bool]:
-    """The name to keep a dataset under, and whether it is there."""
-    stem = f"{dataset.name}/{dataset.fingerprint}"
-    names = (f"{stem}.parquet", f"{stem}-{columns[:12]}.parquet")
+def _place(shelf: Shelf, about: Mapping[str, Any], *, ordered: bool) -> tuple[str, bool]:
+    """The name to keep rows under, and whether they are there."""
+    stem = f"{about['project']}/{about['fingerprint']}"
+    told_by = ("columns", "order") if ordered else ("columns",)
+    names = [f"{stem}.parquet", *(f"{stem}-{about[digest][:12]}.parquet" for digest in told_by)]
     for name in names:
-        about = shelf.about(name)
-        if about is None or about.get("columns") == columns:
-            return name, about is not None
+        there = shelf.about(name)
+        if there is None or all(there.get(digest) == about[digest] for digest in told_by):
+            return name, there is not None
     return names[-1], False
 
 

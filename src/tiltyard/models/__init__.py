@@ -2,8 +2,10 @@
 
 from tiltyard.models.candidates import CANDIDATES, DEFAULTS, Candidate, candidates_of, get_candidate
 from tiltyard.models.crossval import Plan
+from tiltyard.models.own import own_source
 from tiltyard.models.search import Budget, SearchResult, SearchTrial, search
 from tiltyard.models.selection import CandidateScore, rank_candidates
+from tiltyard.models.spaces import Choice, FloatRange, IntegerRange
 
 __all__ = [
     "CANDIDATES",
@@ -11,11 +13,15 @@ __all__ = [
     "Budget",
     "Candidate",
     "CandidateScore",
+    "Choice",
+    "FloatRange",
+    "IntegerRange",
     "Plan",
     "SearchResult",
     "SearchTrial",
     "candidates_of",
     "get_candidate",
+    "own_source",
     "rank_candidates",
     "search",
 ]

@@ -14,7 +14,9 @@ _STEPS = 100
 _SMALLEST_STEP = 1e-10
 
 
-def platt(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple[float, float]:
+def platt(
+    scores: NDArray[np.float64], positive: NDArray[np.bool_], rows_weights: NDArray[np.float64] | None = None
+) -> tuple[float, float]:
     """Slope and offset with which ``expit(slope * score + offset)`` is a probability.
 
     Maximum likelihood with Platt's smoothed targets (Platt, 1999), by Newton steps with backtracking (Lin, Lin and
@@ -23,23 +25,25 @@ def platt(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple[flo
     Args:
         scores: n scores, greater for the positive class, of rows that the scoring model was not fitted on.
         positive: n booleans.
+        rows_weights: n weights; a row of weight 2 counts as two. Default: all count alike.
     """
-    hits = int(positive.sum())
-    targets = np.where(positive, (hits + 1) / (hits + 2), 1 / (len(positive) - hits + 2))
+    counts = np.ones(len(positive)) if rows_weights is None else rows_weights
+    hits, misses = float(counts[positive].sum()), float(counts[~positive].sum())
+    targets = np.where(positive, (hits + 1) / (hits + 2), 1 / (misses + 2))
     scale = float(np.std(scores)) or 1.0
     design = np.column_stack([scores / scale, np.ones(len(scores))])
-    parameters = np.array([0.0, np.log((hits + 1) / (len(positive) - hits + 1))])
-    loss = _loss(design @ parameters, targets)
+    parameters = np.array([0.0, np.log((hits + 1) / (misses + 1))])
+    loss = _loss(design @ parameters, targets, counts)
     for _ in range(_STEPS):
         chances = expit(design @ parameters)
-        gradient = design.T @ (chances - targets)
-        curvature = (design * (chances * (1 - chances))[:, None]).T @ design + 1e-12 * np.eye(2)
+        gradient = design.T @ (counts * (chances - targets))
+        curvature = (design * (counts * chances * (1 - chances))[:, None]).T @ design + 1e-12 * np.eye(2)
         direction = np.linalg.solve(curvature, gradient)
         stride = 1.0
-        while stride > _SMALLEST_STEP and _loss(design @ (parameters - stride * direction), targets) > loss:
+        while stride > _SMALLEST_STEP and _loss(design @ (parameters - stride * direction), targets, counts) > loss:
             stride /= 2
         parameters = parameters - stride * direction
-        before, loss = loss, _loss(design @ parameters, targets)
+        before, loss = loss, _loss(design @ parameters, targets, counts)
         if before - loss < 1e-9 * (1 + abs(loss)):
             break
     return float(parameters[0] / scale), float(parameters[1])
@@ -65,5 +69,5 @@ def _calibrated(classifier: Any) -> CalibratedClassifierCV:
     return CalibratedClassifierCV(classifier, method="sigmoid", ensemble=False)
 
 
-def _loss(logits: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
-    return -float(np.sum(targets * log_expit(logits) + (1 - targets) * log_expit(-logits)))
+def _loss(logits: NDArray[np.float64], targets: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
+    return -float(np.sum(counts * (targets * log_expit(logits) + (1 - targets) * log_expit(-logits))))

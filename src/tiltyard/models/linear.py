@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from tiltyard.models.calibration import platt
 
@@ -46,21 +46,30 @@ class LinearOneVsRest(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     intercept_: Floats
     n_features_in_: int
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit to n rows.
 
         Args:
             X: sparse or dense, shape (n, columns), not negative where naive Bayes weights are used.
             y: n labels of two kinds or more.
+            sample_weight: n numbers, 0 or more: how many rows each row counts for; default: 1 each. A row of weight 0
+                is as if it were not there.
         """
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64)
         check_classification_targets(y)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+            counted = sample_weight > 0
+            if not counted.all():
+                X, y, sample_weight = X[counted], y[counted], sample_weight[counted]
+            if not len(y):
+                raise ValueError("All sample weights are 0: there is nothing to learn from.")
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
             raise ValueError(f"Two labels are needed to learn to tell them apart; there is one: '{self.classes_[0]}'.")
         features = sp.csr_matrix(X)
         asked = self.classes_[1:] if len(self.classes_) == 2 else self.classes_
-        fitted = [self._fit_class(features, y == label) for label in asked]
+        fitted = [self._fit_class(features, y == label, sample_weight) for label in asked]
         self.coef_ = np.vstack([weights for weights, _ in fitted])
         self.intercept_ = np.array([intercept for _, intercept in fitted])
         return self
@@ -98,7 +107,7 @@ class LinearOneVsRest(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     @abstractmethod
-    def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_]) -> Weights:
+    def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_], rows_weights: Floats | None) -> Weights:
         """Weights and intercept whose sigmoid is the probability of ``positive``."""
 
 
@@ -116,32 +125,42 @@ class CalibratedLinearSVM(LinearOneVsRest):
         self.folds = folds
         self.random_state = random_state
 
-    def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_]) -> Weights:
+    def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_], rows_weights: Floats | None) -> Weights:
         def fit(rows: NDArray[np.intp]) -> Weights:
-            return svm_weights(features[rows], positive[rows], self.C, self.random_state)
+            counts = taken(rows_weights, rows)
+            return svm_weights(features[rows], positive[rows], self.C, self.random_state, counts)
 
-        return calibrated(fit, features, positive, folds=self.folds, random_state=self.random_state)
+        return calibrated(fit, features, positive, rows_weights, folds=self.folds, random_state=self.random_state)
 
 
-def svm_weights(features: Any, positive: NDArray[np.bool_], C: float, random_state: int | None) -> Weights:
+def svm_weights(
+    features: Any, positive: NDArray[np.bool_], C: float, random_state: int | None, rows_weights: Floats | None = None
+) -> Weights:
     """Weights and intercept of a linear support vector machine (LIBLINEAR, dual)."""
     machine = LinearSVC(C=C, dual=True, random_state=random_state, max_iter=_PASSES)
     with warnings.catch_warnings():
         # Rows that can be parted without error let the solver polish for minutes what no answer depends on.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        machine.fit(features, positive)
+        machine.fit(features, positive, sample_weight=rows_weights)
     return machine.coef_[0], float(machine.intercept_[0])
 
 
-def logistic_weights(features: Any, positive: NDArray[np.bool_], C: float, random_state: int | None) -> Weights:
+def logistic_weights(
+    features: Any, positive: NDArray[np.bool_], C: float, random_state: int | None, rows_weights: Floats | None = None
+) -> Weights:
     """Weights and intercept of a logistic regression (LIBLINEAR, dual: quick on more columns than rows)."""
     regression = LogisticRegression(
         C=C, solver="liblinear", dual=True, tol=_TOLERANCE, random_state=random_state, max_iter=_PASSES
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        regression.fit(features, positive)
+        regression.fit(features, positive, sample_weight=rows_weights)
     return regression.coef_[0], float(regression.intercept_[0])
+
+
+def taken(rows_weights: Floats | None, rows: Any) -> Floats | None:
+    """The weights of some of the rows; None where all rows count alike."""
+    return None if rows_weights is None else rows_weights[rows]
 
 
 def scaled(features: sp.csr_matrix, factors: Floats) -> sp.csr_matrix:
@@ -153,6 +172,7 @@ def calibrated(
     fit: Any,
     features: sp.csr_matrix,
     positive: NDArray[np.bool_],
+    rows_weights: Floats | None = None,
     *,
     folds: int,
     random_state: int | None,
@@ -164,6 +184,7 @@ def calibrated(
         features: shape (n, columns).
         positive: n booleans; with fewer of a kind than folds, fewer folds are made, and with one of a kind the
             sigmoid is fitted to the scores of the training rows themselves.
+        rows_weights: n weights of the rows in the sigmoid; default: all count alike.
         folds: wanted number of folds.
         random_state: seed of the folds.
     """
@@ -175,5 +196,5 @@ def calibrated(
         for rows, held_out in parts.split(scores, positive):
             part_weights, part_intercept = fit(rows)
             scores[held_out] = np.asarray(features[held_out] @ part_weights) + part_intercept
-    slope, offset = platt(scores, positive)
+    slope, offset = platt(scores, positive, rows_weights)
     return slope * weights, slope * intercept + offset

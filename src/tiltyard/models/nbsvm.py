@@ -8,10 +8,21 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from tiltyard.models.linear import Floats, LinearOneVsRest, Weights, calibrated, logistic_weights, scaled, svm_weights
+from tiltyard.models.linear import (
+    Floats,
+    LinearOneVsRest,
+    Weights,
+    calibrated,
+    logistic_weights,
+    scaled,
+    svm_weights,
+    taken,
+)
 
 
-def log_count_ratios(features: sp.csr_matrix, positive: NDArray[np.bool_], alpha: float) -> Floats:
+def log_count_ratios(
+    features: sp.csr_matrix, positive: NDArray[np.bool_], alpha: float, rows_weights: Floats | None = None
+) -> Floats:
     """How much more a column is used by the positive rows than by the others.
 
     ``log((p / |p|) / (q / |q|))`` with ``p`` and ``q`` the sums of the positive and of the other rows plus ``alpha``.
@@ -20,13 +31,20 @@ def log_count_ratios(features: sp.csr_matrix, positive: NDArray[np.bool_], alpha
         features: shape (n, columns), not negative.
         positive: n booleans.
         alpha: smoothing, above 0.
+        rows_weights: n weights; a row of weight 2 is summed twice. Default: all count alike.
 
     Returns:
         Shape (columns,).
     """
-    p = alpha + np.asarray(features[positive].sum(axis=0)).ravel()
-    q = alpha + np.asarray(features[~positive].sum(axis=0)).ravel()
+    p = alpha + _sums(features[positive], taken(rows_weights, positive))
+    q = alpha + _sums(features[~positive], taken(rows_weights, ~positive))
     return np.asarray(np.log(p / p.sum()) - np.log(q / q.sum()))
+
+
+def _sums(features: sp.csr_matrix, rows_weights: Floats | None) -> Floats:
+    counts = np.ones(features.shape[0]) if rows_weights is None else rows_weights
+    sums: Floats = np.asarray(features.T @ counts)
+    return sums
 
 
 class NaiveBayesSVM(LinearOneVsRest):
@@ -62,15 +80,15 @@ class NaiveBayesSVM(LinearOneVsRest):
         tags.input_tags.positive_only = True
         return tags
 
-    def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_]) -> Weights:
+    def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_], rows_weights: Floats | None) -> Weights:
         def fit(rows: NDArray[np.intp]) -> Weights:
-            part, truth = features[rows], positive[rows]
-            ratios = log_count_ratios(part, truth, self.alpha)
-            weights, intercept = svm_weights(scaled(part, ratios), truth, self.C, self.random_state)
+            part, truth, counts = features[rows], positive[rows], taken(rows_weights, rows)
+            ratios = log_count_ratios(part, truth, self.alpha, counts)
+            weights, intercept = svm_weights(scaled(part, ratios), truth, self.C, self.random_state, counts)
             drawn = (1 - self.beta) * np.abs(weights).mean() + self.beta * weights
             return drawn * ratios, intercept
 
-        return calibrated(fit, features, positive, folds=self.folds, random_state=self.random_state)
+        return calibrated(fit, features, positive, rows_weights, folds=self.folds, random_state=self.random_state)
 
 
 class NaiveBayesLogistic(LinearOneVsRest):
@@ -94,8 +112,10 @@ class NaiveBayesLogistic(LinearOneVsRest):
         tags.input_tags.positive_only = True
         return tags
 
-    def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_]) -> Weights:
+    def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_], rows_weights: Floats | None) -> Weights:
         presence = sp.csr_matrix((np.ones_like(features.data), features.indices, features.indptr), features.shape)
-        ratios = log_count_ratios(presence, positive, self.alpha)
-        weights, intercept = logistic_weights(scaled(features, ratios), positive, self.C, self.random_state)
+        ratios = log_count_ratios(presence, positive, self.alpha, rows_weights)
+        weights, intercept = logistic_weights(
+            scaled(features, ratios), positive, self.C, self.random_state, rows_weights
+        )
         return weights * ratios, intercept

@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import UsageError, nearest
 from tiltyard.models.calibration import with_probabilities
+from tiltyard.models.spaces import Space, declared_space
 
 _MARK = "__tiltyard_project__"
 
@@ -47,6 +48,39 @@ def own_builder(name: str, root: Path | None) -> Callable[[int], Pipeline]:
 
     build(0)
     return build
+
+
+def own_space(name: str, root: Path | None, build: Callable[[int], Pipeline]) -> Space:
+    """What a search may vary in a recipe of the user's own: ``MAKER_space`` beside the maker; empty without one.
+
+    It is a mapping, or a function without arguments that returns one: from a parameter of what the maker returns to a
+    `FloatRange`, `IntegerRange` or `Choice`. A list or tuple of values is a choice.
+
+    Args:
+        name: ``module:maker``.
+        root: the project's folder; default: the working folder.
+        build: what ``own_builder`` gave for it.
+
+    Returns:
+        The space by parameters of the pipeline that ``build`` makes.
+
+    Raises:
+        UsageError: the space cannot be meant.
+    """
+    module_name, _, attribute = name.partition(":")
+    declared = getattr(_module(name, module_name, (root or Path()).resolve()), f"{attribute}_space", None)
+    if declared is None:
+        return {}
+    return declared_space(f"{attribute}_space", declared, build(0))
+
+
+def own_source(name: str, root: Path | None) -> Path | None:
+    """The file that a recipe of the user's own stands in; None for a built-in recipe, or where there is no file."""
+    if not is_own(name):
+        return None
+    module_name = name.partition(":")[0]
+    found = getattr(_module(name, module_name, (root or Path()).resolve()), "__file__", None)
+    return Path(found) if found else None
 
 
 def _maker(name: str, root: Path) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from tiltyard.data import Dataset, Split
 from tiltyard.data.content import content_keys
 from tiltyard.evaluation import Evaluation, plot_confusion_matrix, plot_per_class, plot_reliability
 from tiltyard.pipeline.examination import log_examination
+from tiltyard.pipeline.reproduction import RECIPE, Kept, recipe_of
 from tiltyard.pipeline.steps import Answers, TrainedModel, Trial
 from tiltyard.pipeline.validation import Validation
 from tiltyard.project import Project
@@ -49,22 +50,25 @@ class Recorded:
     scorer: ScorerChoice | None = None
 
 
-def record_run(
+def record_run(  # noqa: PLR0913  one argument a thing that is written down
     tracker: ExperimentTracker,
     project: Project,
     trial: Trial,
     validation: Validation,
     *,
+    kept: Kept | None = None,
     trusted_types: tuple[str, ...] = (),
     signer: Signer | None = None,
 ) -> Recorded:
     """Log parameters, data and what was found in it, metrics, plots and the packaged model as one MLflow run.
 
-    The package is signed if there is a signer.
+    With the snapshot of the rows that was kept, what is logged is enough to train the version again. The package is
+    signed if there is a signer.
     """
     split, model, answers, evaluation = trial.split, trial.model, trial.answers, trial.evaluation
     with tracker.start_run(run_name=model.candidate.name) as run:
-        tracker.log_params(run_params(project, split, model))
+        tracker.log_params({**run_params(project, split, model), **(kept.to_params() if kept else {})})
+        tracker.log_dict(recipe_of(project, model.candidate, kept), RECIPE)
         tracker.log_dataset(split.train, "training")
         tracker.log_dataset(split.test, "evaluation")
         tracker.log_metrics({**run_metrics(evaluation, model), "data_quality_score": validation.data.quality_score})

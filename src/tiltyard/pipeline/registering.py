@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from tiltyard.ledger import Event
@@ -16,9 +17,14 @@ from tiltyard.registry.gates import FINDINGS_TAG
 
 
 def register_version(
-    stage: Stage, project: Project, trial: Trial, recorded: Recorded, validation: Validation
+    stage: Stage,
+    project: Project,
+    trial: Trial,
+    recorded: Recorded,
+    validation: Validation,
+    tags: Mapping[str, str],
 ) -> VersionInfo:
-    """Make the recorded model the next version, and write the decision down."""
+    """Make the recorded model the next version, with ``tags`` beside its own, and write the decision down."""
     candidate = trial.model.candidate
     train = trial.split.train
     info = stage.registry.register_model(
@@ -30,6 +36,7 @@ def register_version(
             "tiltyard.data_fingerprint": train.fingerprint,
             "tiltyard.project": project.name,
             **({"tiltyard.scorer": recorded.scorer.name} if recorded.scorer else {}),
+            **tags,
             FINDINGS_TAG: json.dumps(DataFindings.of(validation.findings).to_dict()),
         },
         metrics=trial.evaluation.metrics,

@@ -22,6 +22,7 @@ class Stage:
         actor: who acts, for the record.
         trusted_keys: the keys by which this host judges signatures.
         signer: the key that signs new versions; None where this host does not sign.
+        snapshots: folder or URL where the rows that trainings saw are kept; None where none are.
     """
 
     registry: Registry
@@ -31,6 +32,7 @@ class Stage:
     actor: str
     trusted_keys: KeyRing = NO_KEYS
     signer: Signer | None = None
+    snapshots: str | None = None
 
     def load(self, info: VersionInfo) -> Package:
         """Fetch and verify a version."""

@@ -13,6 +13,7 @@ from tiltyard.pipeline.mitigation import check_mitigation
 from tiltyard.pipeline.promotion import Promotion, challenge
 from tiltyard.pipeline.recording import record_run
 from tiltyard.pipeline.registering import register_version
+from tiltyard.pipeline.reproduction import NOTHING_KEPT, Kept, keep_rows, recall
 from tiltyard.pipeline.runner import Runner
 from tiltyard.pipeline.stage import Stage
 from tiltyard.pipeline.steps import Trial, evaluate_model, train_model
@@ -30,12 +31,14 @@ class TrainingOutcome:
         version: the registered version.
         trial: the fitted candidate and how it did on the test rows.
         promotion: how its attempt to become champion went; None if it was not asked to try.
+        kept: the snapshot of the rows that it saw.
     """
 
     run_id: str
     version: VersionInfo
     trial: Trial
     promotion: Promotion | None
+    kept: Kept = NOTHING_KEPT
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -49,6 +52,7 @@ class TrainingOutcome:
             "test_rows": len(self.trial.split.test),
             "num_features": self.trial.model.num_features,
             "fit_seconds": self.trial.model.seconds,
+            "snapshot": self.kept.to_dict(),
             "status": self.promotion.status if self.promotion else "Registered",
             "promotion": self.promotion.to_dict() if self.promotion else None,
         }
@@ -62,11 +66,13 @@ class TrainingRequest:
         promote: whether the version shall try to become champion.
         candidates: recipes to try instead of the project's; none means the project's.
         accept_data: train even where the data breaks the limits of the project; findings are recorded either way.
+        from_version: number or alias of a version to train again, from the rows that it saw and as it was trained.
     """
 
     promote: bool = False
     candidates: tuple[str, ...] = ()
     accept_data: bool = False
+    from_version: str | None = None
 
 
 def train(
@@ -88,10 +94,18 @@ def train(
     Raises:
         TiltyardError: the data, the project or a service stands in the way; a run that had begun is marked failed.
     """
+    again = None
+    if request.from_version is not None:
+        again = recall(project, request.from_version, request.candidates, tracker, stage)
+        project = again.project
     metric = get_metric(project.training.metric)  # a misspelt metric is told before the work, not after
     recipes = candidates_of(request.candidates or project.training.candidates, project.task, project.root)
+    if again is not None:
+        recipes = [again.candidate]
     check_mitigation(recipes, project)
     dataset = runner.run("load-data", lambda: load_dataset(project), _describe_data)
+    if again is not None:
+        again.check(dataset)
     check_examination(dataset, project)
     split = runner.run("split-data", lambda: split_dataset(dataset, project.split, project.data.time), _describe_split)
     validation = runner.run(
@@ -99,6 +113,7 @@ def train(
     )
     if not request.accept_data:
         validation.refuse()
+    kept = runner.run("keep-rows", lambda: keep_rows(dataset, project.data, stage.snapshots), lambda kept: kept.summary)
     model = runner.run(
         "train-model",
         lambda: train_model(recipes, split.train, project, runner.say),
@@ -111,12 +126,14 @@ def train(
     )
     recorded = runner.run(
         "log-mlflow",
-        lambda: record_run(tracker, project, trial, validation, trusted_types=stage.trusted_types, signer=stage.signer),
+        lambda: record_run(
+            tracker, project, trial, validation, kept=kept, trusted_types=stage.trusted_types, signer=stage.signer
+        ),
         lambda run: f"run {run.run_id}",
     )
     info = runner.run(
         "register-model",
-        lambda: register_version(stage, project, trial, recorded, validation),
+        lambda: register_version(stage, project, trial, recorded, validation, again.tags if again else {}),
         lambda version: f"{version.name} version {version.version}",
     )
     promotion = None
@@ -126,7 +143,7 @@ def train(
             lambda: challenge(stage, project, info, trial.answers, split.test),
             lambda result: "now champion" if result.verdict.promoted else "not promoted",
         )
-    return TrainingOutcome(recorded.run_id, info, trial, promotion)
+    return TrainingOutcome(recorded.run_id, info, trial, promotion, kept)
 
 
 def _describe_data(dataset: Dataset) -> str:

@@ -46,6 +46,14 @@ class DataSection(Section):
         gt=0,
         description="Share of the free memory that the data may need, by estimate; more than 1 overrules the estimate.",
     )
+    snapshots: bool = Field(
+        default=True,
+        description="Whether a training keeps the rows that it saw (once for the same rows), so that its version can "
+        "be trained again from them.",
+    )
+    max_snapshot_gb: float = Field(
+        default=2.0, gt=0, description="Size of the rows in memory, in GB, above which a training keeps none by itself."
+    )
 
 
 ColumnType = Literal["number", "integer", "boolean", "category", "text", "time"]
