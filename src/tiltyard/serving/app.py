@@ -19,10 +19,14 @@ from tiltyard.serving.live import LiveModel
 from tiltyard.serving.openapi import describe
 from tiltyard.serving.polling import Poller
 from tiltyard.serving.problems import add_handlers
+from tiltyard.serving.routes.explain import explain_routes
+from tiltyard.serving.routes.feedback import feedback_routes
 from tiltyard.serving.routes.health import health_routes
+from tiltyard.serving.routes.invocations import invocation_routes
 from tiltyard.serving.routes.model import model_routes
 from tiltyard.serving.routes.pages import page_routes
 from tiltyard.serving.routes.predict import predict_routes
+from tiltyard.serving.routes.v2 import v2_routes
 from tiltyard.serving.security import Guard, shield
 from tiltyard.serving.service import Service
 
@@ -56,8 +60,11 @@ def create_app(
         redoc_url=None,
         lifespan=lambda _app: _lifespan(service),
     )
-    for routes in (predict_routes(service), health_routes(service), model_routes(service), page_routes()):
-        app.include_router(routes)
+    for routes in (predict_routes, explain_routes, feedback_routes, health_routes, model_routes):
+        app.include_router(routes(service))
+    for protocol in (v2_routes, invocation_routes):
+        app.include_router(protocol(service))
+    app.include_router(page_routes())
     add_handlers(app)
     app.add_exception_handler(ClientDisconnect, _on_client_gone)
     describe(app, service, guard)

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 from tiltyard.project import Task
 from tiltyard.scoring.columns import Columns, Kind
@@ -17,6 +18,7 @@ from tiltyard.serving.security import Guard
 from tiltyard.serving.security.needs import need_of
 from tiltyard.serving.service import Service
 
+_REFERENCE = "#/components/schemas/{model}"
 _JSON_TYPES: dict[Kind, list[str]] = {
     "number": ["number", "null"],
     "boolean": ["boolean", "null"],
@@ -42,6 +44,16 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def body_of(*models: type[BaseModel], example: Any = None) -> dict[str, Any]:
+    """The JSON body that a route reads by itself, one of these models, for its ``openapi_extra``."""
+    # Definitions within them are lifted to the document's by describe.
+    schemas = [model.model_json_schema(ref_template=_REFERENCE) for model in models]
+    content: dict[str, Any] = {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}}
+    if example is not None:
+        content["example"] = example
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
 def describe(app: FastAPI, service: Service, guard: Guard) -> None:
     """Let ``/openapi.json`` show the request bodies of the version in service, and the keys that are asked for now."""
     generated = app.openapi
@@ -49,7 +61,8 @@ def describe(app: FastAPI, service: Service, guard: Guard) -> None:
     def openapi() -> dict[str, Any]:
         document = deepcopy(generated())
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        _lift_definitions(document["paths"], schemas)
+        problem = Problem.model_json_schema(ref_template=_REFERENCE)
         schemas.update(problem.pop("$defs", {}))
         schemas["Problem"] = problem
         for path, many in (("/predict", False), ("/predict/batch", True)):
@@ -58,6 +71,17 @@ def describe(app: FastAPI, service: Service, guard: Guard) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _lift_definitions(part: Any, schemas: dict[str, Any]) -> None:
+    """Move the definitions that stand within schemas to where their references look for them."""
+    if isinstance(part, dict):
+        schemas.update(part.pop("$defs", {}))
+        for value in part.values():
+            _lift_definitions(value, schemas)
+    elif isinstance(part, list):
+        for value in part:
+            _lift_definitions(value, schemas)
 
 
 def _show_security(document: dict[str, Any], *, keys_needed: bool) -> None:

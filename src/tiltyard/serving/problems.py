@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from tiltyard.errors import (
@@ -33,6 +34,8 @@ EXPLAINED = frozenset(
         "api-key.scope",
         "artifact.refused",
         "champion.missing",
+        "explain.label-unknown",
+        "feedback.unknown",
         "http.method-not-allowed",
         "http.not-found",
         "host.other",
@@ -40,6 +43,7 @@ EXPLAINED = frozenset(
         "internal",
         "ledger.unavailable",
         "model.loading",
+        "model.unknown",
         "queue.full",
         "rate.limited",
         "registry.unavailable",
@@ -137,6 +141,7 @@ def add_handlers(app: FastAPI) -> None:
     """Make every error of the app a problem document; no traceback leaves it."""
     app.add_exception_handler(TiltyardError, _on_known)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(Exception, _on_unknown)
 
 
@@ -147,6 +152,19 @@ def _type(code: str) -> str:
 
 async def _on_known(_request: Request, error: Exception) -> Response:
     return from_error(error) if isinstance(error, TiltyardError) else await _on_unknown(_request, error)
+
+
+async def _on_invalid(_request: Request, error: Exception) -> Response:
+    """What FastAPI finds wrong with the parts of a URL."""
+    found = error.errors() if isinstance(error, RequestValidationError) else ()
+    errors = [FieldProblem(str(item["loc"][-1]), f"{item['msg'][:1].lower()}{item['msg'][1:]}") for item in found]
+    return problem(
+        422,
+        "; ".join(f"'{item.field}' {item.message}" for item in errors) + ".",
+        code=InputError.code,
+        next_step="Correct what 'errors' lists; GET /docs shows what the route takes.",
+        errors=errors,
+    )
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

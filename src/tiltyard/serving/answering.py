@@ -1,0 +1,86 @@
+"""Inputs that came by another protocol than /predict: answered by the same batcher, recorded in the same ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tiltyard.errors import InputError
+from tiltyard.ledger.records import Prediction
+from tiltyard.scoring import InputProblem, problems_of
+from tiltyard.serving.bodies import invalid
+from tiltyard.serving.problems import FieldProblem, RequestError
+from tiltyard.serving.requests import Shape
+from tiltyard.serving.service import Service
+
+Place = Callable[[InputProblem], str]
+"""Where in the caller's request the field of an input stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request of another protocol asks.
+
+    Attributes:
+        inputs: each ``{"text": …}`` or the features by name; texts are not checked yet.
+        place: where in the request a field of an input stands.
+        keys: the caller's own key of each input; empty for none.
+    """
+
+    inputs: Sequence[Mapping[str, Any]]
+    place: Place
+    keys: Sequence[str] = ()
+
+
+async def answer(service: Service, asked: Asked) -> list[Prediction]:
+    """The predictions of what is asked, in its order, once they are durable in the ledger.
+
+    Raises:
+        RequestError: there are too many inputs or none, or one cannot be scored; the places are the request's own.
+        UnavailableError: no version is there to answer, the queue is full, or the ledger cannot record.
+    """
+    check(service, asked)
+    try:
+        return await service.batcher.submit(asked.inputs).result()
+    except InputError as error:
+        raise located(error, asked.place) from None
+
+
+def check(service: Service, asked: Asked) -> None:
+    """Hold what is asked against the limits of the server.
+
+    Raises:
+        RequestError: there are too many inputs or none, or a text is none or too long.
+    """
+    shape = Shape.of(service.live.require().manifest.task, service.options, many=True)
+    if len(asked.inputs) > shape.max_inputs:
+        raise RequestError(
+            f"The request holds {len(asked.inputs)} inputs, and at most {shape.max_inputs} are taken.",
+            status=413,
+            code="request.too-many",
+            next_step=f"Send at most {shape.max_inputs} inputs at once.",
+        )
+    if not asked.inputs:
+        raise invalid([FieldProblem("", "the request holds no input; send at least one")])
+    if shape.task != "text-classification":
+        return
+    problems = [
+        InputProblem(position, "text", message)
+        for position, item in enumerate(asked.inputs)
+        if (message := _wrong(item.get("text"), shape.max_text))
+    ]
+    if problems:
+        raise invalid([FieldProblem(asked.place(problem), problem.message) for problem in problems])
+
+
+def located(error: InputError, place: Place) -> RequestError | InputError:
+    """A scorer's error in the words of the request."""
+    problems = [FieldProblem(place(item), item.message) for item in problems_of(error)]
+    return invalid(problems, code=error.code) if problems else error
+
+
+def _wrong(text: object, longest: int) -> str:
+    if not isinstance(text, str):
+        return "has to be a text"
+    return f"is {len(text)} characters long, and at most {longest} are taken" if len(text) > longest else ""

@@ -1,0 +1,43 @@
+"""Servers of texts and of tables that a module of tests shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.serving.conftest import Running
+from tests.serving.fakes import TestLedger
+from tests.serving.shelf import MODEL, TRUSTED, Shelf
+from tiltyard.project import ServingSection
+from tiltyard.serving import Backing, ModelServer
+
+ROW = {"age": 40, "income": 38.5, "town": "York", "member": True}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server whose champion is version 1, with its ledger and a client."""
+
+    client: httpx.Client
+    ledger: TestLedger
+    port: int
+
+
+@contextmanager
+def site(folder: Path, package: Path | None, api_keys: Path | None = None, **options: object) -> Iterator[Site]:
+    """Serve a package, or nothing."""
+    shelf, ledger = Shelf(folder / "shelf"), TestLedger()
+    if package is not None:
+        shelf.point("champion", shelf.put(package))
+    serving = ServingSection.model_validate({"port": 0, "reload_seconds": 3600, **options})
+    backing = Backing(shelf, ledger, folder / "cache", TRUSTED, api_keys=api_keys)
+    running = Running(ModelServer(MODEL, options=serving, backing=backing))
+    try:
+        with httpx.Client(base_url=running.url, timeout=30) as client:
+            yield Site(client, ledger, running.port)
+    finally:
+        running.stop()

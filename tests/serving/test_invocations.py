@@ -1,0 +1,127 @@
+"""MLflow's scoring protocol, asked by MLflow's own client."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.serving.interfaces import ROW, Site, site
+
+TEXTS = ["a warm and funny film", "dull, slow and far too long"]
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[Site]:
+    with site(tmp_path_factory.mktemp("films"), text_package) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def towns(tmp_path_factory: pytest.TempPathFactory, table_package: Path) -> Iterator[Site]:
+    with site(tmp_path_factory.mktemp("towns"), table_package) as running:
+        yield running
+
+
+def client_of(running: Site) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+
+    return ScoringServerClient("127.0.0.1", running.port)
+
+
+def expected(running: Site, **body: Any) -> list[str]:
+    answers = running.client.post("/predict/batch", json=body).json()["predictions"]
+    return [item["prediction"] for item in answers]
+
+
+def test_mlflows_client(films: Site, towns: Site) -> None:
+    """MLflow's client gets the answers of /predict/batch for frames and arrays, and pings and asks the version."""
+    client = client_of(films)
+    client.wait_server_ready(timeout=20)
+    assert client.get_version() == version("mlflow")
+    labels = expected(films, texts=TEXTS)
+    for data in (pd.DataFrame({"text": TEXTS}), np.array(TEXTS)):
+        assert client.invoke(data).get_predictions("ndarray").tolist() == labels
+    frame = pd.DataFrame([ROW, {**ROW, "age": 70, "town": None}, {**ROW, "income": np.nan}])
+    rows = json.loads(frame.to_json(orient="records"))
+    answer = client_of(towns).invoke(frame)
+    assert answer.get_predictions("ndarray").tolist() == expected(towns, instances=rows)
+    recorded = towns.ledger.prediction(answer["prediction_ids"][1])
+    assert recorded is not None
+    assert recorded.input == rows[1]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"dataframe_split": {"columns": ["age", "income", "town", "member"], "data": [[40, 38.5, "York", True]]}},
+        {"dataframe_split": {"index": [7], "data": [[40, 38.5, "York", True]]}},
+        {"dataframe_records": [ROW]},
+        {"instances": [ROW]},
+        {"instances": [[40, 38.5, "York", True]]},
+        {"inputs": [ROW]},
+        {"inputs": ROW},
+        {"inputs": {name: [value] for name, value in ROW.items()}, "params": {}},
+        "age,income,town,member\r\n40,38.5,York,true\r\n",
+    ],
+)
+def test_every_form_means_the_same(towns: Site, body: Any) -> None:
+    """One row is the same input in each of MLflow's forms."""
+    if isinstance(body, str):
+        answer = towns.client.post("/invocations", content=body, headers={"Content-Type": "text/csv; charset=utf-8"})
+    else:
+        answer = towns.client.post("/invocations", json=body)
+    assert answer.status_code == 200, answer.text
+    recorded = towns.ledger.prediction(answer.json()["prediction_ids"][0])
+    assert recorded is not None
+    assert recorded.input == ROW
+    assert answer.json()["predictions"] == expected(towns, instances=[ROW])
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, ""),
+        ({"inputs": ["a"], "instances": ["a"]}, ""),
+        ({"inputs": []}, ""),
+        ({"inputs": [5]}, "inputs[0]"),
+        ({"inputs": [["a", "b"]]}, "inputs[0]"),
+        ({"inputs": {"text": ["a"], "more": ["a", "b"]}}, "inputs"),
+        ({"inputs": ["a"], "params": {"temperature": 1}}, ""),
+        ({"dataframe_records": [{"text": "a", "more": "b"}]}, "row 1"),
+        ({"dataframe_split": {"columns": ["text"], "data": [["a"], []]}}, "dataframe_split.data[1]"),
+        ({"dataframe_split": {"columns": ["text"], "data": [["a"], [None]]}}, "dataframe_split.data[1]"),
+        ({"frame": []}, "frame"),
+    ],
+)
+def test_wrong_bodies(films: Site, body: Any, field: str) -> None:
+    """What is wrong is named where it stands."""
+    answer = films.client.post("/invocations", json=body)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["field"] == field
+
+
+def test_wrong_cells(towns: Site) -> None:
+    """A cell of another kind than its column's, a short row and broken CSV are named; an empty cell is a gap."""
+
+    def ask(body: bytes) -> Any:
+        return towns.client.post("/invocations", content=body, headers={"Content-Type": "text/csv"})
+
+    head = b"age,income,town,member\n"
+    assert ask(head + b",,,\n").status_code == 200
+    assert ask(head + b"40,38.5,York,maybe\n").json()["errors"][0]["field"] == "row 1.member"
+    assert ask(head + b"40,38.5,York,true\n\nold,1,York,true\n").json()["errors"][0]["field"] == "row 2.age"
+    assert ask(head + b"40,38.5\n").json()["errors"][0]["field"] == "row 1"
+    assert ask(b"").status_code == 422
+    assert ask(b"\xff\xfe").status_code == 400
+    assert ask(head + b'40,38.5,"York,true').status_code == 400
+    assert towns.client.post("/invocations", content=b"{}").status_code == 415

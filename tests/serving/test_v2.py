@@ -1,0 +1,213 @@
+"""The Open Inference Protocol V2, asked by NVIDIA's own client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
+from tritonclient.utils import InferenceServerException
+
+from tests.serving.interfaces import ROW, Site, site
+from tests.serving.shelf import MODEL
+
+TEXTS = ["a warm and funny film", "dull, slow and far too long", ""]
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[Site]:
+    with site(tmp_path_factory.mktemp("films"), text_package) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def towns(tmp_path_factory: pytest.TempPathFactory, table_package: Path) -> Iterator[Site]:
+    with site(tmp_path_factory.mktemp("towns"), table_package) as running:
+        yield running
+
+
+def triton(running: Site) -> InferenceServerClient:
+    return InferenceServerClient(f"127.0.0.1:{running.port}")
+
+
+def texts(*, binary: bool) -> InferInput:
+    tensor = InferInput("text", [len(TEXTS)], "BYTES")
+    tensor.set_data_from_numpy(np.array(TEXTS, dtype=object), binary_data=binary)
+    return tensor
+
+
+def features(rows: list[dict[str, Any]], *, binary: bool) -> list[InferInput]:
+    tensors = []
+    for name, datatype, dtype in (
+        ("age", "INT64", np.int64),
+        ("income", "FP32", np.float32),
+        ("town", "BYTES", np.object_),
+        ("member", "BOOL", np.bool_),
+    ):
+        tensor = InferInput(name, [len(rows), 1], datatype)
+        tensor.set_data_from_numpy(np.array([[row[name]] for row in rows], dtype=dtype), binary_data=binary)
+        tensors.append(tensor)
+    return tensors
+
+
+def infer(running: Site, **body: Any) -> Any:
+    return running.client.post(f"/v2/models/{MODEL}/infer", json=body)
+
+
+def test_server_and_model_are_described(films: Site, towns: Site) -> None:
+    """The client finds the server live and ready, and the model's tensors by name and datatype."""
+    with triton(films) as client:
+        assert client.is_server_live()
+        assert client.is_server_ready()
+        assert client.get_server_metadata()["extensions"] == ["binary_tensor_data"]
+        assert client.is_model_ready(MODEL)
+        assert client.is_model_ready(MODEL, "1")
+        assert not client.is_model_ready(MODEL, "2")
+        assert not client.is_model_ready("another")
+        about = client.get_model_metadata(MODEL, "1")
+    assert about["versions"] == ["1"]
+    assert about["inputs"] == [{"name": "text", "datatype": "BYTES", "shape": [-1]}]
+    assert [output["name"] for output in about["outputs"]] == ["label", "probabilities", "prediction_id"]
+    with triton(towns) as client:
+        inputs = client.get_model_metadata(MODEL)["inputs"]
+    assert {tensor["name"]: tensor["datatype"] for tensor in inputs} == {
+        "age": "FP64",
+        "income": "FP64",
+        "town": "BYTES",
+        "member": "BOOL",
+    }
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_texts_are_answered(films: Site, *, binary: bool) -> None:
+    """A BYTES tensor is answered as /predict/batch answers its texts, as bytes or as JSON, and recorded."""
+    expected = films.client.post("/predict/batch", json={"texts": TEXTS}).json()["predictions"]
+    outputs = [InferRequestedOutput(name, binary_data=binary) for name in ("probabilities", "label", "prediction_id")]
+    with triton(films) as client:
+        for wanted in (outputs, None):
+            result = client.infer(MODEL, [texts(binary=binary)], outputs=wanted, request_id="mine")
+            assert result.get_response()["id"] == "mine"
+            labels = [str(value.decode() if isinstance(value, bytes) else value) for value in result.as_numpy("label")]
+            assert labels == [item["prediction"] for item in expected]
+            classes = result.get_output("probabilities")["parameters"]["classes"]
+            probabilities = np.array([[item["probabilities"][name] for name in classes] for item in expected])
+            assert np.allclose(result.as_numpy("probabilities"), probabilities, rtol=0, atol=1e-12)
+            ids = [value.decode() if isinstance(value, bytes) else value for value in result.as_numpy("prediction_id")]
+            for text, prediction_id in zip(TEXTS, ids, strict=True):
+                recorded = films.ledger.prediction(prediction_id)
+                assert recorded is not None
+                assert recorded.input == {"text": text}
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_tables_are_answered(towns: Site, *, binary: bool) -> None:
+    """A tensor a feature is answered as /predict/batch answers the rows."""
+    rows = [{**ROW, "age": age, "town": town} for age, town in ((20, "York"), (70, "Bath"), (41, "Nowhere"))]
+    expected = towns.client.post("/predict/batch", json={"instances": rows}).json()["predictions"]
+    with triton(towns) as client:
+        result = client.infer(MODEL, features(rows, binary=binary), model_version="1")
+    assert [value.decode() for value in result.as_numpy("label")] == [item["prediction"] for item in expected]
+    assert result.get_response()["model_version"] == "1"
+
+
+def test_gaps_and_bytes_in_json(towns: Site, films: Site) -> None:
+    """null is a value that is not known, in any tensor; BYTES may be base64."""
+    inputs = [
+        {"name": "age", "shape": [2], "datatype": "FP64", "data": [40, None]},
+        {"name": "income", "shape": [2], "datatype": "FP64", "data": [38.5, None]},
+        {"name": "town", "shape": [2], "datatype": "BYTES", "data": ["York", None]},
+        {"name": "member", "shape": [2], "datatype": "BOOL", "data": [True, None]},
+    ]
+    answer = infer(towns, inputs=inputs, parameters={"content_type": "pd"})
+    assert answer.status_code == 200, answer.text
+    ids = next(output["data"] for output in answer.json()["outputs"] if output["name"] == "prediction_id")
+    recorded = towns.ledger.prediction(ids[1])
+    assert recorded is not None
+    assert set(recorded.input.values()) == {None}
+    coded: dict[str, Any] = {"name": "x", "shape": [1, 1], "datatype": "BYTES", "data": [["YSB3YXJtIGZpbG0="]]}
+    coded["parameters"] = {"content_type": "base64"}
+    answer = infer(films, inputs=[coded], outputs=[{"name": "prediction_id"}])
+    recorded = films.ledger.prediction(answer.json()["outputs"][0]["data"][0])
+    assert recorded is not None
+    assert recorded.input == {"text": "a warm film"}
+
+
+def tensor(**changes: Any) -> dict[str, Any]:
+    return {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a"], **changes}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "inputs"),
+        ({"inputs": []}, "inputs"),
+        ({"inputs": [tensor(shape=[2])]}, "inputs[0]"),
+        ({"inputs": [tensor(shape=[-1])]}, "inputs[0].shape[0]"),
+        ({"inputs": [tensor(shape=[1, 2], data=["a", "b"])]}, "inputs"),
+        ({"inputs": [tensor(datatype="STRING")]}, "inputs[0]"),
+        ({"inputs": [tensor(datatype="INT8", data=[1])]}, "inputs"),
+        ({"inputs": [tensor(datatype="INT8", data=[1.5])]}, "inputs[0]"),
+        ({"inputs": [tensor(data=[1])]}, "inputs[0]"),
+        ({"inputs": [tensor(data=[None])]}, "inputs[0].data[0]"),
+        ({"inputs": [tensor(data=None)]}, "inputs[0]"),
+        ({"inputs": [tensor(parameters={"binary_data_size": 4})]}, "inputs[0]"),
+        ({"inputs": [tensor(), tensor()]}, "inputs"),
+        ({"inputs": [tensor(shape=[0], data=[])]}, ""),
+        ({"inputs": [tensor()], "outputs": [{"name": "embedding"}]}, "outputs[0].name"),
+    ],
+)
+def test_wrong_tensors(films: Site, body: Any, field: str) -> None:
+    """What is wrong with a request is named where it stands, in the protocol's own field as well."""
+    answer = infer(films, **body)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["field"] == field
+    assert answer.json()["error"] == answer.json()["detail"]
+
+
+def test_wrong_rows(towns: Site) -> None:
+    """A wrong value, an unknown, a missing and a doubled feature, and tensors of different lengths are all named."""
+    good = [{"name": name, "shape": [1], "datatype": "BYTES", "data": [value]} for name, value in ROW.items()]
+    for item, datatype in zip(good, ("INT64", "FP64", "BYTES", "BOOL"), strict=True):
+        item["datatype"] = datatype
+    assert infer(towns, inputs=good).status_code == 200
+    wrong = {"name": "age", "shape": [1], "datatype": "BYTES", "data": ["old"]}
+    assert infer(towns, inputs=[wrong, *good[1:]]).json()["errors"][0]["field"] == "inputs[0].data[0]"
+    assert infer(towns, inputs=good[1:]).json()["errors"][0]["field"] == "inputs.age"
+    assert infer(towns, inputs=[*good, {**good[0], "name": "agee"}]).json()["errors"][0]["field"] == "inputs[4].data[0]"
+    assert infer(towns, inputs=[*good, good[0]]).json()["errors"][0]["field"] == "inputs[4].name"
+    longer = {**good[3], "shape": [2], "data": [True, True]}
+    assert infer(towns, inputs=[*good[:3], longer]).json()["errors"][0]["field"] == "inputs[3].shape"
+
+
+def test_errors_reach_the_client(films: Site) -> None:
+    """The client raises what the server says: another model, another version, bytes that are cut short."""
+    with triton(films) as client:
+        for model, version in (("another", ""), (MODEL, "7")):
+            with pytest.raises(InferenceServerException, match=r"no model|does not answer here") as caught:
+                client.infer(model, [texts(binary=True)], model_version=version)
+            assert caught.value.status() == "404"
+    head = json.dumps({"inputs": [{**tensor(data=None), "parameters": {"binary_data_size": 6}}]}).encode()
+    cut = films.client.post(
+        f"/v2/models/{MODEL}/infer",
+        content=head + b"\x09\x00\x00\x00ab",
+        headers={"Inference-Header-Content-Length": str(len(head))},
+    )
+    assert (cut.status_code, cut.json()["errors"][0]["field"]) == (422, "inputs[0]")
+    for length in ("x", "-1", "1e3", "999999"):
+        headers = {"Inference-Header-Content-Length": length}
+        assert films.client.post(f"/v2/models/{MODEL}/infer", content=b"{}", headers=headers).status_code in (400, 422)
+
+
+def test_nothing_to_answer_yet(tmp_path: Path) -> None:
+    """Without a champion the server is live and not ready, and says why it cannot answer."""
+    with site(tmp_path, None) as running, triton(running) as client:
+        assert client.is_server_live()
+        assert not client.is_server_ready()
+        assert not client.is_model_ready(MODEL)
+        with pytest.raises(InferenceServerException, match="No champion yet"):
+            client.infer(MODEL, [texts(binary=True)])
+        assert running.client.get("/ping").status_code == 503
