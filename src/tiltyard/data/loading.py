@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -46,6 +48,22 @@ def load_dataset(project: Project) -> Dataset:
             code="data.positive-unknown",
         )
     return dataset
+
+
+def read_rows(project: Project, source: str, root: Path | None = None) -> pd.DataFrame:
+    """All columns of another source, read as the project's own would be.
+
+    Args:
+        project: says which columns are text and labels.
+        source: a file, folder, glob or URL of files.
+        root: folder that a relative source starts from; default: the working folder.
+
+    Raises:
+        DataError: the source cannot be read.
+    """
+    other = {"source": source, "format": None, "query": None, "table": None}
+    section = project.data.model_copy(update=other)
+    return read_source(section, root or Path(), verbatim=_verbatim(section))
 
 
 def as_label(value: object) -> str:

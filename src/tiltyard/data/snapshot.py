@@ -88,6 +88,28 @@ def take_snapshot(dataset: Dataset, store: str | Path, *, ordered: bool = False)
     return snapshot
 
 
+def find_snapshot(store: str | Path, name: str, fingerprint: str) -> str:
+    """Where the snapshot of a fingerprint is.
+
+    Args:
+        store: folder or URL of the snapshots.
+        name: the project's name.
+        fingerprint: the dataset's fingerprint.
+
+    Raises:
+        DataError: there is none.
+    """
+    shelf = open_shelf(store)
+    file = f"{name}/{fingerprint}.parquet"
+    if shelf.about(file) is None:
+        raise DataError(
+            f"There is no snapshot {fingerprint} of {name} in {store}.",
+            next_step="Check the fingerprint (parameter snapshot_fingerprint of a run), or name a file.",
+            code="data.no-snapshot",
+        )
+    return shelf.uri(file)
+
+
 def read_snapshot(uri: str | Path) -> pd.DataFrame:
     """The rows of a snapshot, all columns, numbered from 0; damaged pages are noticed by their checksums.
 

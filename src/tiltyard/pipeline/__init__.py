@@ -6,7 +6,7 @@ from tiltyard.pipeline.promotion import Promotion, challenge, point_alias
 from tiltyard.pipeline.runner import QuietRunner, Runner
 from tiltyard.pipeline.stage import Stage
 from tiltyard.pipeline.training import TrainingOutcome, TrainingRequest, train
-from tiltyard.pipeline.validation import Validation, validate_data
+from tiltyard.pipeline.validation import Validation, drift_of, drift_over_time, validate_data
 from tiltyard.pipeline.version_report import VersionReport, report_version
 
 __all__ = [
@@ -21,6 +21,8 @@ __all__ = [
     "Validation",
     "VersionReport",
     "challenge",
+    "drift_of",
+    "drift_over_time",
     "examine_model",
     "point_alias",
     "promote_version",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pandas as pd
+
 from tiltyard.data import Dataset, Split
 from tiltyard.data.findings import Finding
-from tiltyard.data.validation import DataValidator, SplitReport, ValidationReport, render_html
+from tiltyard.data.validation import DataValidator, DriftReport, SplitReport, ValidationReport, render_html
 from tiltyard.errors import DataError
 from tiltyard.project import Project
 
@@ -20,20 +22,22 @@ class Validation:
     Attributes:
         data: the report on all rows.
         split: the report on the two sides.
+        drift: the report on what has changed, where the dataset was held against another one or cut by time.
     """
 
     data: ValidationReport
     split: SplitReport
+    drift: DriftReport | None = None
 
     @property
     def passed(self) -> bool:
         """Whether the data may teach, by the project's limits."""
-        return self.data.passed() and self.split.passed()
+        return self.data.passed() and self.split.passed() and (self.drift is None or self.drift.passed())
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Everything found, data first."""
-        return (*self.data.findings, *self.split.findings)
+        return (*self.data.findings, *self.split.findings, *(self.drift.findings if self.drift else ()))
 
     @property
     def summary(self) -> str:
@@ -47,7 +51,7 @@ class Validation:
 
     def html(self) -> str:
         """A page with plots."""
-        return render_html(self.data, self.split)
+        return render_html(self.data, self.split, self.drift)
 
     def refuse(self) -> None:
         """Stop, if the data may not teach.
@@ -78,3 +82,13 @@ def validate_data(dataset: Dataset, split: Split, project: Project) -> Validatio
         split.train.inputs, split.test.inputs, split.train.labels, split.test.labels
     )
     return Validation(data, sides)
+
+
+def drift_of(dataset: Dataset, project: Project, reference: pd.DataFrame, name: str) -> DriftReport:
+    """Hold a dataset against other rows, which messages call ``name``."""
+    return DataValidator(project).validate_drift(reference, dataset.frame, names=(name, project.data.source))
+
+
+def drift_over_time(dataset: Dataset, project: Project, periods: int) -> DriftReport:
+    """Hold the later periods of a dataset against its first, by ``data.time``."""
+    return DataValidator(project).validate_drift_over_time(dataset.frame, periods=periods)

@@ -88,6 +88,11 @@ class ValidationSection(Section):
     max_overlap: Portion = Field(
         default=0.25, description="Largest share of test rows whose inputs also stand among the training rows."
     )
+    max_drift: Portion = Field(
+        default=0.2,
+        description="Largest distance of a column or of the label from the data set that `tiltyard validate --against` "
+        "names (Kolmogorov–Smirnov distance, or total variation).",
+    )
     min_rows: int = Field(default=20, ge=0, description="Fewest rows to train on.")
     min_class_share: Portion = Field(default=0.001, description="Smallest share of rows of the rarest label.")
     fail_on: Literal["error", "warning", "never"] = Field(

@@ -1,5 +1,6 @@
 """Whether data can be trusted: measures, findings, limits, and a score."""
 
+from tiltyard.data.validation.drift_findings import DriftReport
 from tiltyard.data.validation.report import render_html, rows_for_table
 from tiltyard.data.validation.results import SplitReport, ValidationReport
 from tiltyard.data.validation.schema import infer_schema
@@ -9,6 +10,7 @@ from tiltyard.project import ColumnSchema, ValidationSection
 __all__ = [
     "ColumnSchema",
     "DataValidator",
+    "DriftReport",
     "SplitReport",
     "ValidationReport",
     "ValidationSection",

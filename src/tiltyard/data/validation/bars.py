@@ -18,7 +18,7 @@ def histogram_svg(edges: Sequence[float], counts: Sequence[int], title: str, nou
     for place, count in enumerate(counts):
         # A bin that holds anything must show, however high the others are.
         height = max(1.5, count / highest * (_HEIGHT - 2)) if count else 0.0
-        says = f"{_between(edges[place], edges[place + 1])}: {counted(count, noun)}"
+        says = f"{between(edges[place], edges[place + 1])}: {counted(count, noun)}"
         bars.append(
             f'<rect x="{place * width:.2f}" y="{_HEIGHT - height:.2f}" width="{max(0.5, width - 1):.2f}" '
             f'height="{height:.2f}"><title>{escape(says)}</title></rect>'
@@ -49,7 +49,26 @@ def shares_svg(counts: Mapping[str, int], title: str, total: int | None = None, 
     return _svg(_WIDTH, max(20, 20 * len(rows)), title, "".join(parts))
 
 
-def _between(low: float, high: float) -> str:
+def pairs_svg(bins: Sequence[str], first: Sequence[float], second: Sequence[float], title: str) -> str:
+    """Upright bars in pairs: the shares (0 to 1) of two datasets in the same bins; the second's class is ``other``."""
+    highest = max([*first, *second, 1e-9])
+    width = _WIDTH / max(1, len(bins))
+    bars = []
+    for place, name in enumerate(bins):
+        for side, share in enumerate((first[place], second[place])):
+            height = max(1.5, share / highest * (_HEIGHT - 2)) if share else 0.0
+            other = ' class="other"' if side else ""
+            left = place * width + side * width * 0.45
+            bars.append(
+                f'<rect{other} x="{left:.2f}" y="{_HEIGHT - height:.2f}" '
+                f'width="{max(0.5, width * 0.42):.2f}" height="{height:.2f}">'
+                f"<title>{escape(name)}: {percent(share)}</title></rect>"
+            )
+    return _svg(_WIDTH, _HEIGHT, title, "".join(bars))
+
+
+def between(low: float, high: float) -> str:
+    """A bin in words."""
     if high - low == 1 and low % 1 == 0.5:  # one whole number to a bar
         return figure(low + 0.5)
     return f"{figure(low)} to {figure(high)}"

@@ -10,7 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tiltyard.data.findings import Finding, json_ready
-from tiltyard.data.validation.bars import histogram_svg, shares_svg
+from tiltyard.data.validation.bars import histogram_svg, pairs_svg, shares_svg
+from tiltyard.data.validation.drift_findings import DriftReport
 from tiltyard.data.validation.results import SplitReport, ValidationReport
 from tiltyard.data.validation.score import PARTS
 from tiltyard.data.validation.wording import counted, figure, percent
@@ -31,17 +32,18 @@ _TEXT_FLAWS = {
 }
 
 
-def rows_for_table(report: ValidationReport | SplitReport) -> list[tuple[str, str, str, str, str]]:
+def rows_for_table(report: ValidationReport | SplitReport | DriftReport) -> list[tuple[str, str, str, str, str]]:
     """The findings, the gravest first, as rows of severity, code, subject, message and next step."""
     return [_row(finding) for finding in report.findings]
 
 
-def render_html(report: ValidationReport, split: SplitReport | None = None) -> str:
+def render_html(report: ValidationReport, split: SplitReport | None = None, drift: DriftReport | None = None) -> str:
     """The report as one HTML page that needs no network: score, findings, labels, texts, and every column.
 
     Args:
         report: of a dataset.
         split: of its two sides; its findings are then on the page too.
+        drift: of the dataset held against another one or over time; its findings and the columns that differ too.
     """
     columns = report["distributions"]
     environment = Environment(
@@ -51,11 +53,12 @@ def render_html(report: ValidationReport, split: SplitReport | None = None) -> s
         name=report.name,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         summary=f"{counted(report.rows, 'row')}, {counted(len(columns), 'column')}",
-        passed=report.passed() and (split is None or split.passed()),
+        passed=all(part.passed() for part in (report, split, drift) if part is not None),
         score=f"{report.quality_score:.1f}",
         parts=[(name, share, percent(share), PARTS[name]) for name, share in report.score_parts.items()],
         findings=[_row(finding) for finding in report.findings],
         split_findings=None if split is None else [_row(finding) for finding in split.findings],
+        drifts=[] if drift is None else [_drift(part, drift) for part in drift.comparisons],
         classes=_classes(report["class_balance"]),
         texts=[_text(name, facts, columns[name]) for name, facts in report["text"].items()],
         cards=[_card(name, facts, report) for name, facts in list(columns.items())[:MOST_CARDS]],
@@ -113,6 +116,31 @@ def _card(name: str, facts: dict[str, Any], report: ValidationReport) -> dict[st
         "plot": plot,
         "says": says,
         "findings": [(found.severity, found.title) for found in report.findings if found.subject == name],
+    }
+
+
+def _drift(part: dict[str, Any], report: DriftReport) -> dict[str, Any]:
+    """What the page says about one comparison with a reference: findings, and columns side by side."""
+    found = report.findings_of(part)
+    names = [found_one.subject for found_one in found]
+    pictures = sorted(
+        part["pictures"].items(), key=lambda item: names.index(item[0]) if item[0] in names else len(names)
+    )
+    return {
+        "title": f"{part['current']['name']} against {part['reference']['name']}",
+        "says": f"{counted(part['current']['rows'], 'row')} against {counted(part['reference']['rows'], 'row')}; "
+        f"the left bars are {part['reference']['name']}, the right ones {part['current']['name']}.",
+        "findings": [_row(finding) for finding in found],
+        "cards": [
+            {
+                "name": name,
+                "plot": Markup(  # noqa: S704 - escaped there
+                    pairs_svg(picture["bins"], picture["reference"], picture["current"], f"Shares of {name}")
+                ),
+                "says": picture["says"],
+            }
+            for name, picture in pictures[:MOST_CARDS]
+        ],
     }
 
 

@@ -35,8 +35,8 @@ def measure_split(
         },
         "duplicates": _duplicates(table, judged),
         "near_duplicates": _near_duplicates(table, judged),
-        "label_shift": _label_shift(label, judged),
-        "feature_shift": _feature_shift(table, judged),
+        "label_shift": label_shift(label, judged),
+        "feature_shift": feature_shift(table, judged),
         "adversarial": told_apart(table, judged) if adversarial else {"judged": False},
     }
 
@@ -160,7 +160,8 @@ def _near_duplicates(table: Table, judged: Mask) -> dict[str, Any]:
     return result
 
 
-def _label_shift(label: Column, judged: Mask) -> dict[str, Any]:
+def label_shift(label: Column, judged: Mask) -> dict[str, Any]:
+    """The labels' shift between the rows that do not judge and those that do, with the shares of both."""
     counts = _counts(label, ~judged), _counts(label, judged)
     if not counts[0].sum() or not counts[1].sum():
         return {"judged": False}
@@ -176,7 +177,7 @@ def _label_shift(label: Column, judged: Mask) -> dict[str, Any]:
     }
 
 
-def _feature_shift(table: Table, judged: Mask) -> dict[str, Any]:
+def feature_shift(table: Table, judged: Mask) -> dict[str, Any]:
     """Each column's shift between the sides, with p-values adjusted for the number of columns."""
     shifts: dict[str, Shift] = {}
     for column in table.features:

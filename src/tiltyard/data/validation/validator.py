@@ -11,6 +11,8 @@ import pandas as pd
 from tiltyard.data.validation.classes import measure_classes
 from tiltyard.data.validation.columns import Roles, Table, read_table
 from tiltyard.data.validation.distributions import measure_distributions
+from tiltyard.data.validation.drift import cut_by_time, measure_drift
+from tiltyard.data.validation.drift_findings import DriftReport
 from tiltyard.data.validation.duplicates import measure_duplicates
 from tiltyard.data.validation.leakage import measure_leakage
 from tiltyard.data.validation.missing import measure_missing
@@ -124,6 +126,68 @@ class DataValidator:
         with np.errstate(over="ignore", invalid="ignore"):
             measured = measure_split(*sides, adversarial)
         return SplitReport(measured, self._limits)
+
+    def validate_drift(
+        self,
+        reference: pd.DataFrame,
+        current: pd.DataFrame,
+        *,
+        names: tuple[str, str] = ("reference", "current"),
+        adversarial: bool = True,
+    ) -> DriftReport:
+        """Measure and judge how a dataset differs from another one: columns, kinds, gaps, labels, distributions.
+
+        Args:
+            reference: the rows that are taken as they should be.
+            current: the rows that are held against them; nothing in either is changed.
+            names: what messages call the two.
+            adversarial: also try whether a model can tell the two apart (takes seconds); for texts it is what sees
+                that they speak of other things.
+
+        Raises:
+            UsageError: one of the two is no DataFrame, or is empty.
+        """
+        pair = []
+        for name, frame in zip(names, (reference, current), strict=True):
+            if not isinstance(frame, pd.DataFrame) or frame.empty:
+                is_frame = isinstance(frame, pd.DataFrame)
+                raise UsageError(
+                    f"validate_drift was given {'no rows' if is_frame else f'a {type(frame).__name__}'} as {name}.",
+                    next_step="Pass two pandas DataFrames with rows.",
+                )
+            pair.append(frame.rename(columns=str))
+        roles = self._roles(pair[0], None, None)
+        with np.errstate(over="ignore", invalid="ignore"):
+            measured = measure_drift((names[0], pair[0]), (names[1], pair[1]), roles, adversarial=adversarial)
+        return DriftReport((measured,), self._limits)
+
+    def validate_drift_over_time(
+        self, df: pd.DataFrame, time: str | None = None, *, periods: int = 4, adversarial: bool = False
+    ) -> DriftReport:
+        """Cut a dataset into periods of about as many rows and hold each later one against the first.
+
+        Args:
+            df: n rows.
+            time: the column of times (or of numbers that grow); default: the project's ``data.time``.
+            periods: how many, at least 2; rows of one moment stay together.
+            adversarial: as for ``validate_drift``.
+
+        Raises:
+            UsageError: there is no such column, it holds something else, or there are fewer moments than periods.
+        """
+        time = time or (self._project.data.time if self._project else None)
+        roles = self._roles(df, None, None)
+        parts = cut_by_time(df, time, periods)
+        (first, reference), *later = parts
+        reference = reference.drop(columns=[str(time)])
+        with np.errstate(over="ignore", invalid="ignore"):
+            measured = [
+                measure_drift(
+                    (first, reference), (name, rows.drop(columns=[str(time)])), roles, adversarial=adversarial
+                )
+                for name, rows in later
+            ]
+        return DriftReport(tuple(measured), self._limits)
 
     def _roles(self, df: pd.DataFrame, label: str | None, text: str | None) -> Roles:
         if self._project is None:
