@@ -177,12 +177,14 @@ def test_a_ledger_that_is_locked(tmp_path: Path) -> None:
 def test_a_full_disk(tmp_path: Path) -> None:
     """A ledger that finds no room says so and stores nothing of that call."""
     with SqlLedger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
-        with ledger._database.read() as connection:
-            connection.exec_driver_sql("PRAGMA max_page_count = 40")
+        ledger.record([make_prediction()])
+        writing = ledger._rows._connection
+        assert writing is not None
+        writing.execute("PRAGMA max_page_count = 40")
         with pytest.raises(UnavailableError) as refused:
             ledger.record([make_prediction(input={"text": "x" * 1000}) for _ in range(200)])
         assert refused.value.code == "ledger.full"
-        assert ledger.prediction_stats().total == 0
+        assert ledger.prediction_stats().total == 1
 
 
 def test_a_value_that_the_database_refuses(postgres: PostgresServer) -> None:

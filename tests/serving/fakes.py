@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tiltyard.errors import UnavailableError
-from tiltyard.ledger.records import Prediction
+from tiltyard.ledger.codec import PredictionRow
 from tiltyard.scoring import InputProblem, Scores, refuse
 from tiltyard.testing.ledger import MemoryLedger
 
@@ -50,12 +50,12 @@ class TestLedger(MemoryLedger):
         self.away = False
         self.transactions: list[int] = []
 
-    def record(self, predictions: Sequence[Prediction]) -> None:
+    def record_rows(self, rows: Sequence[PredictionRow]) -> None:
         assert self.gate.wait(PATIENCE)
         if self.away:
             raise UnavailableError("The disk is full.", next_step="Make room.")
-        super().record(predictions)
-        self.transactions.append(len(predictions))
+        super().record_rows(rows)
+        self.transactions.append(len(rows))
 
     @property
     def inputs(self) -> list[str]:

@@ -6,15 +6,29 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tiltyard.errors import InputError
 from tiltyard.ledger.records import Event, Label, Prediction
 
-PredictionRow = tuple[str, int, str, str, str, str, float, float, str | None, str, str]
-"""A prediction in the order of the columns of ``schema.predictions``."""
+
+class PredictionRow(NamedTuple):
+    """A prediction as it is stored, in the order of the columns of ``schema.predictions``."""
+
+    id: str
+    at_us: int
+    project: str
+    version: str
+    route: str
+    label: str
+    confidence: float
+    latency_ms: float
+    key: str | None
+    probabilities: str
+    input: str
+
 
 LabelRow = tuple[str, int, str, str]
 """A label: prediction id, at, label, source."""
@@ -224,7 +238,7 @@ def _prediction_row(prediction: Prediction, names: _Names) -> PredictionRow:
     if "NaN" in probabilities or "Infinity" in probabilities:
         for label, probability in prediction.probabilities.items():
             _finite(f"the probability of {label!r}", probability)
-    return (
+    return PredictionRow(
         _storable("id", prediction.id),
         _instant(prediction.at),
         names.check("project", prediction.project),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -70,6 +71,35 @@ class Database:
         """
         with self._translated(), self._turn, self._writing.begin() as connection:
             yield connection
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """This thread's turn to write with a connection of its own; its errors come in words that help.
+
+        Raises:
+            UnavailableError: what was tried in the block failed.
+        """
+        with self._turn:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise _in_plain_words(error, self.shown_url) from error
+
+    def raw_sqlite(self) -> sqlite3.Connection:
+        """A new connection to the SQLite file, outside of the pool, in autocommit; whoever asks closes it.
+
+        Raises:
+            UnavailableError: the file cannot be opened.
+        """
+        arguments, given = self.engine.dialect.create_connect_args(self.engine.url)
+        options: dict[str, Any] = {"timeout": BUSY_SECONDS, **given}
+        options |= {"isolation_level": None, "check_same_thread": False}
+        try:
+            connection: sqlite3.Connection = sqlite3.connect(arguments[0], **options)
+            _set_up_sqlite(connection, None)
+        except sqlite3.Error as error:
+            raise _in_plain_words(error, self.shown_url) from error
+        return connection
 
     def close(self) -> None:
         """Close all connections that are idle."""
@@ -178,8 +208,8 @@ _TROUBLES = (
 )  # fmt: skip
 
 
-def _in_plain_words(error: DBAPIError, shown_url: str) -> TiltyardError:
-    said = str(error.orig).strip()
+def _in_plain_words(error: Exception, shown_url: str) -> TiltyardError:
+    said = str(error.orig if isinstance(error, DBAPIError) else error).strip()
     first_line = said.partition("\n")[0]
     for signs, code, trouble, next_step in _TROUBLES:
         if any(sign in said.lower() for sign in signs):

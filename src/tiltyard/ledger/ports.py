@@ -7,6 +7,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self, TypedDict, Unpack
 
+from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.leases import Leases
 from tiltyard.ledger.notices import Notice, Outbox
 from tiltyard.ledger.records import (
@@ -135,6 +136,12 @@ class Ledger(Protocol):
 
         Raises:
             InputError: a prediction cannot be stored; the message says which and why.
+        """
+
+    def record_rows(self, rows: Sequence[PredictionRow]) -> None:
+        """Like ``record``, of predictions that are encoded already: what serves many answers a second uses it.
+
+        The caller vouches for the rows; see ``codec.encode_predictions`` for what each field has to be.
         """
 
     def prediction(self, id: str) -> Prediction | None:  # noqa: A002 - the field's own name

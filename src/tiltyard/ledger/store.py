@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, Table, and_, exists, func, in
 
 from tiltyard.ledger.chain import broken_links, link
 from tiltyard.ledger.codec import (
+    PredictionRow,
     check_text,
     decode_event,
     decode_label,
@@ -22,6 +23,7 @@ from tiltyard.ledger.codec import (
 )
 from tiltyard.ledger.database import Database
 from tiltyard.ledger.findings import SqlFindings
+from tiltyard.ledger.inserting import RowInserter
 from tiltyard.ledger.leases import SqlLeases
 from tiltyard.ledger.migration import bring_up_to_date
 from tiltyard.ledger.notices import Notice
@@ -45,6 +47,7 @@ class SqlLedger:
         self._database = database
         self.outbox = SqlOutbox(database)
         self.leases = SqlLeases(database)
+        self._rows = RowInserter(database, predictions.name, [column.name for column in _PREDICTION])
         self._insert_predictions = _insert_sql(database, predictions, _PREDICTION)
         self._insert_labels = _insert_sql(database, labels, _LABEL)
         self._findings = SqlFindings(database)
@@ -81,13 +84,19 @@ class SqlLedger:
 
     def record(self, predictions: Sequence[Prediction]) -> None:
         """Store all predictions in one transaction; see ``Ledger.record``."""
-        if not predictions:
+        self.record_rows(encode_predictions(predictions))
+
+    def record_rows(self, rows: Sequence[PredictionRow]) -> None:
+        """Store encoded predictions in one transaction; see ``Ledger.record_rows``."""
+        if not rows:
             return
-        rows = encode_predictions(predictions)
+        if self._database.is_sqlite:
+            self._rows.insert(rows)
+            return
         # In one order everywhere: two transactions with the same ids then wait for each other, never in a ring.
-        rows.sort(key=itemgetter(0))
+        ordered = sorted(rows, key=itemgetter(0))
         with self._database.write() as connection:
-            connection.exec_driver_sql(self._insert_predictions, rows)
+            connection.exec_driver_sql(self._insert_predictions, ordered)
 
     def prediction(self, id: str) -> Prediction | None:  # noqa: A002 - the field's own name
         """The prediction of that id, or None."""
@@ -209,6 +218,7 @@ class SqlLedger:
 
     def close(self) -> None:
         """Close all connections; closing twice is a no-op."""
+        self._rows.close()
         self._database.close()
 
     def __enter__(self) -> Self:

@@ -15,6 +15,7 @@ from tiltyard import __version__
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger.ports import Ledger
 from tiltyard.project import ServingSection
+from tiltyard.serving.hot import HotApp, HotPath
 from tiltyard.serving.live import LiveModel
 from tiltyard.serving.openapi import describe
 from tiltyard.serving.polling import Poller
@@ -27,7 +28,7 @@ from tiltyard.serving.routes.model import model_routes
 from tiltyard.serving.routes.pages import page_routes
 from tiltyard.serving.routes.predict import predict_routes
 from tiltyard.serving.routes.v2 import v2_routes
-from tiltyard.serving.security import Guard, shield
+from tiltyard.serving.security import HEADERS, Guard, shield
 from tiltyard.serving.service import Service
 
 # What nginx says of a client that went away before it was answered; nobody receives it.
@@ -52,7 +53,7 @@ def create_app(
     """
     guard = guard or Guard.open_to_all()
     service = Service.of(live, ledger, options or ServingSection())
-    app = FastAPI(
+    app = HotApp(
         title=f"Tiltyard: {live.served.model}",
         version=__version__,
         summary="Answers of the champion, each of them recorded before it is given.",
@@ -60,7 +61,9 @@ def create_app(
         redoc_url=None,
         lifespan=lambda _app: _lifespan(service),
     )
-    for routes in (predict_routes, explain_routes, feedback_routes, health_routes, model_routes):
+    app.hot = HotPath(service, guard.check, HEADERS)
+    app.include_router(predict_routes(app.hot, service.options.answer))
+    for routes in (explain_routes, feedback_routes, health_routes, model_routes):
         app.include_router(routes(service))
     for protocol in (v2_routes, invocation_routes):
         app.include_router(protocol(service))

@@ -12,15 +12,15 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
 from tiltyard.errors import InputError, TiltyardError, UnavailableError
-from tiltyard.ledger.ids import new_id
+from tiltyard.ledger.codec import PredictionRow, decode_prediction
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import Prediction
-from tiltyard.scoring import Scores, score_groups, shifted
+from tiltyard.scoring import score_groups, shifted
+from tiltyard.serving.rows import make_rows
 from tiltyard.serving.version import ServedVersion
 
 Inputs = Sequence[Mapping[str, Any]]
@@ -69,7 +69,7 @@ class Batcher:
         current: gives the version that is to answer, or raises ``UnavailableError``; called once a batch.
         ledger: where answers are recorded before they are given.
         limits: bounds of batch and queue.
-        on_recorded: told of each batch's predictions once they are durable, on the batcher's thread.
+        on_recorded: told of each batch's rows once they are durable, on the batcher's thread.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Batcher:
         current: Callable[[], ServedVersion],
         ledger: Ledger,
         limits: BatchLimits = BatchLimits(),
-        on_recorded: Callable[[Sequence[Prediction]], None] | None = None,
+        on_recorded: Callable[[Sequence[PredictionRow]], None] | None = None,
     ) -> None:
         self._current = current
         self._ledger = ledger
@@ -193,7 +193,9 @@ class Batcher:
             return [error] * len(batch)
         scored = score_groups(version.scorer, [part.inputs for part in batch])
         outcomes: list[_Outcome] = [
-            shifted(scores, part.offset) if isinstance(scores, Exception) else _predictions(part, scores, version)
+            shifted(scores, part.offset)
+            if isinstance(scores, Exception)
+            else make_rows(part.inputs, scores, version, part.accepted)
             for part, scores in zip(batch, scored, strict=True)
         ]
         return self._record(outcomes)
@@ -205,7 +207,7 @@ class Batcher:
             return outcomes
         rows = [row for answer in answers for row in answer]
         try:
-            self._ledger.record(rows)
+            self._ledger.record_rows(rows)
         except InputError as error:
             if len(answers) > 1:
                 return [self._record([outcome])[0] for outcome in outcomes]
@@ -235,14 +237,23 @@ class Batcher:
 
 
 class Ticket:
-    """What was accepted, to be waited for or withdrawn."""
+    """What was accepted, to be waited for or withdrawn.
+
+    Attributes:
+        unheard: whether it was withdrawn because nobody waits for the answer any more.
+    """
 
     def __init__(self, parts: Sequence[_Part], withdraw: Callable[[_Part], None]) -> None:
         self._parts = parts
         self._withdraw = withdraw
+        self.unheard = False
 
     async def result(self) -> list[Prediction]:
-        """The predictions in the order of the inputs, once they are durable in the ledger.
+        """The predictions in the order of the inputs, once they are durable in the ledger; see ``rows``."""
+        return [decode_prediction(row) for row in await self.rows()]
+
+    async def rows(self) -> list[PredictionRow]:
+        """The predictions as they are stored, in the order of the inputs, once they are durable in the ledger.
 
         Raises:
             InputError: an input cannot be scored; positions count within the request.
@@ -264,8 +275,13 @@ class Ticket:
             self._withdraw(part)
             part.future.cancel()
 
+    @property
+    def done(self) -> bool:
+        """Whether nothing of it is waited for any more."""
+        return all(part.future.done() for part in self._parts)
 
-_Outcome = list[Prediction] | BaseException
+
+_Outcome = list[PredictionRow] | BaseException
 
 
 @dataclass(slots=True, eq=False)
@@ -275,29 +291,5 @@ class _Part:
     inputs: Inputs
     offset: int
     accepted: float
-    future: asyncio.Future[list[Prediction]]
+    future: asyncio.Future[list[PredictionRow]]
     queued: bool = True
-
-
-def _predictions(part: _Part, scores: Scores, version: ServedVersion) -> list[Prediction]:
-    at = datetime.now(UTC)
-    latency = (perf_counter() - part.accepted) * 1000.0
-    classes = version.scorer.classes
-    rows = []
-    for item, label, row in zip(part.inputs, scores.labels, scores.probabilities.tolist(), strict=True):
-        probabilities = dict(zip(classes, row, strict=True))
-        rows.append(
-            Prediction(
-                id=new_id(),
-                at=at,
-                project=version.info.name,
-                version=version.info.version,
-                route=version.alias,
-                input=item,
-                label=label,
-                confidence=probabilities[label],
-                probabilities=probabilities,
-                latency_ms=latency,
-            )
-        )
-    return rows

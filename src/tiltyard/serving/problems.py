@@ -137,6 +137,17 @@ def from_error(error: TiltyardError) -> Response:
     return problem(status, error.message, code=error.code, next_step=error.next_step, errors=errors, headers=headers)
 
 
+def from_unknown(scope: Mapping[str, Any], error: Exception) -> Response:
+    """The problem document of an error that nobody foresaw; what it was stands in the log."""
+    log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
+    return problem(
+        500,
+        "The server met an error that it does not know; nothing is known to be wrong with the request.",
+        code="internal",
+        next_step="Look into the server's log, and report what it says.",
+    )
+
+
 def add_handlers(app: FastAPI) -> None:
     """Make every error of the app a problem document; no traceback leaves it."""
     app.add_exception_handler(TiltyardError, _on_known)
@@ -181,10 +192,4 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 
 async def _on_unknown(request: Request, error: Exception) -> Response:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem(
-        500,
-        "The server met an error that it does not know; nothing is known to be wrong with the request.",
-        code="internal",
-        next_step="Look into the server's log, and report what it says.",
-    )
+    return from_unknown(request.scope, error)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from fastapi import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from tiltyard.errors import InputError, nearest
 from tiltyard.project import ServingSection, Task
@@ -58,15 +59,87 @@ class Shape:
         return min(_LARGEST_BODY, _ENVELOPE + inputs * self.max_text * _BYTES_PER_CHARACTER)
 
 
-async def read_inputs(request: Request, shape: Shape) -> list[Mapping[str, Any]]:
+class Head(NamedTuple):
+    """What of a request's headers matters to reading it; None for what was not sent."""
+
+    media_type: bytes | None = None
+    length: bytes | None = None
+    idempotency_key: bytes | None = None
+
+    @classmethod
+    def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> Head:
+        """Pick from ASGI's headers, whose names are in lower case; of one that is sent twice the first counts."""
+        media_type = length = key = None
+        for name, value in headers:
+            if name == b"content-type":
+                media_type = media_type or value
+            elif name == b"content-length":
+                length = length or value
+            elif name == b"idempotency-key":
+                key = key or value
+        return cls(media_type, length, key)
+
+
+async def read_inputs(head: Head, receive: Receive, shape: Shape) -> list[Mapping[str, Any]]:
     """The inputs of a request; at least one.
 
     Raises:
         RequestError: the body is too large, not JSON, or not of this shape.
         starlette.requests.ClientDisconnect: the client went away.
     """
-    _check_media_type(request)
-    return parse_inputs(await _read_body(request, shape.max_body), shape)
+    if head.media_type != b"application/json":
+        _check_media_type((head.media_type or b"").decode("latin-1"))
+    return decode_inputs(await read_body(head, receive, shape.max_body), shape)
+
+
+async def read_body(head: Head, receive: Receive, limit: int) -> bytes:
+    """The whole body of a request.
+
+    Raises:
+        RequestError: it is larger than ``limit`` bytes.
+        starlette.requests.ClientDisconnect: the client went away.
+    """
+    if head.length is not None and head.length.isdigit() and int(head.length) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        more = message.get("more_body", False)
+        if not more and not chunks:
+            return chunk
+        chunks.append(chunk)
+        if not more:
+            return b"".join(chunks)
+
+
+def decode_inputs(body: bytes, shape: Shape) -> list[Mapping[str, Any]]:
+    """The inputs in a body; at least one. Decodes and checks in one go, and explains what fails the slow way.
+
+    Raises:
+        RequestError: it is not JSON, or not of this shape.
+    """
+    try:
+        content = _DECODERS[shape.key](body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return parse_inputs(body, shape)
+    if isinstance(content, _Text):
+        if len(content.text) <= shape.max_text:
+            return [{"text": content.text}]
+    elif isinstance(content, _Row):
+        return [content.features]
+    elif isinstance(content, _Texts):
+        if 0 < len(content.texts) <= shape.max_inputs and max(map(len, content.texts)) <= shape.max_text:
+            return [{"text": text} for text in content.texts]
+    elif isinstance(content, _Rows) and 0 < len(content.instances) <= shape.max_inputs:
+        return list(content.instances)
+    return parse_inputs(body, shape)
 
 
 def parse_inputs(body: bytes, shape: Shape) -> list[Mapping[str, Any]]:
@@ -119,8 +192,7 @@ def located(error: InputError, shape: Shape) -> RequestError | InputError:
     return _invalid(shape, problems, code=error.code) if problems else error
 
 
-def _check_media_type(request: Request) -> None:
-    given = request.headers.get("content-type", "")
+def _check_media_type(given: str) -> None:
     kind = given.partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise RequestError(
@@ -129,20 +201,6 @@ def _check_media_type(request: Request) -> None:
             code="request.media-type",
             next_step="Send the header Content-Type: application/json.",
         )
-
-
-async def _read_body(request: Request, limit: int) -> bytes:
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
-        raise _too_large(limit)
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _too_large(limit: int) -> RequestError:
@@ -220,3 +278,27 @@ def _kind(value: Any) -> str:
         return "a boolean"
     names = {dict: "an object", list: "a list", str: "a text", int: "a number", float: "a number"}
     return names.get(type(value), type(value).__name__)
+
+
+class _Text(msgspec.Struct, forbid_unknown_fields=True):
+    text: str
+
+
+class _Texts(msgspec.Struct, forbid_unknown_fields=True):
+    texts: list[str]
+
+
+class _Row(msgspec.Struct, forbid_unknown_fields=True):
+    features: dict[str, Any]
+
+
+class _Rows(msgspec.Struct, forbid_unknown_fields=True):
+    instances: list[dict[str, Any]]
+
+
+_DECODERS: dict[str, Callable[[bytes], Any]] = {
+    "text": msgspec.json.Decoder(_Text).decode,
+    "texts": msgspec.json.Decoder(_Texts).decode,
+    "features": msgspec.json.Decoder(_Row).decode,
+    "instances": msgspec.json.Decoder(_Rows).decode,
+}

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
-from tiltyard.ledger.records import Prediction, PredictionStats
+from tiltyard.ledger.codec import PredictionRow
+from tiltyard.ledger.records import PredictionStats
 
 
 class Statistics:
@@ -27,15 +28,17 @@ class Statistics:
         self._latency = 0.0
         self._complete = False
 
-    def add(self, predictions: Sequence[Prediction]) -> None:
-        """Count predictions that were answered just now."""
+    def add(self, rows: Sequence[PredictionRow]) -> None:
+        """Count predictions that were answered just now; at least one."""
+        labels = Counter([row.label for row in rows])
+        versions = Counter([row.version for row in rows])
+        confidences = [row.confidence for row in rows]
+        latency = sum([row.latency_ms for row in rows])
         with self._lock:
-            for prediction in predictions:
-                self._labels[prediction.label] += 1
-                self._versions[prediction.version] += 1
-                self._latency += prediction.latency_ms
-            confidences = [prediction.confidence for prediction in predictions]
-            self._widen(sum(confidences), min(confidences), max(confidences), len(predictions))
+            self._labels.update(labels)
+            self._versions.update(versions)
+            self._latency += latency
+            self._widen(sum(confidences), min(confidences), max(confidences), len(rows))
 
     def add_history(self, history: PredictionStats) -> None:
         """Count what the ledger held before this process began."""

@@ -66,7 +66,10 @@ class MemoryLedger:
 
     def record(self, predictions: Sequence[Prediction]) -> None:
         """Store all predictions; see ``Ledger.record``."""
-        rows = encode_predictions(predictions)
+        self.record_rows(encode_predictions(predictions))
+
+    def record_rows(self, rows: Sequence[PredictionRow]) -> None:
+        """Store encoded predictions; see ``Ledger.record_rows``."""
         with self._lock:
             for row in rows:
                 self._predictions.setdefault(row[0], row)

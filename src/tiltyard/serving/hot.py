@@ -1,0 +1,137 @@
+"""The hot path: POST /predict and /predict/batch, answered before FastAPI sees them.
+
+Routing, middleware, and objects for request and response cost FastAPI more than a validated, scored and recorded
+prediction costs here. Errors are the same problem documents as everywhere, and /docs shows these routes like others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from tiltyard.errors import InputError, TiltyardError
+from tiltyard.project import Task
+from tiltyard.serving.batcher import Ticket
+from tiltyard.serving.problems import from_error, from_unknown
+from tiltyard.serving.requests import Head, Shape, located, read_inputs
+from tiltyard.serving.rows import answer_bytes, answers_bytes
+from tiltyard.serving.service import Service
+
+PATHS = {"/predict": False, "/predict/batch": True}
+"""The paths that are answered here, and whether many inputs are asked there."""
+
+# Watching for a client that goes away costs a task; most requests are answered sooner than this.
+WATCH_SECONDS = 0.05
+
+Check = Callable[[Scope], object]
+"""Whether a request may be answered: raises the error to answer it with if not."""
+
+
+class HotPath:
+    """Answers POST /predict and /predict/batch as a bare ASGI application.
+
+    Args:
+        service: the parts of the server.
+        check: asked about every request before its body is read.
+        headers: what every answer carries besides its own headers.
+    """
+
+    def __init__(
+        self, service: Service, check: Check | None = None, headers: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
+        self._service = service
+        self._check = check
+        self._headers = list(headers)
+        self._shapes: dict[tuple[Task, bool], Shape] = {}
+
+    def __contains__(self, scope: Scope) -> bool:
+        """Whether a request is answered here."""
+        return scope["type"] == "http" and scope["path"] in PATHS and scope["method"] == "POST"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; an error becomes its problem document."""
+        try:
+            if self._check is not None:
+                self._check(scope)
+            body = await self.answer(scope, receive)
+        except ClientDisconnect:
+            return  # nobody is there to hear
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered in the words for it
+            response = from_error(error) if isinstance(error, TiltyardError) else from_unknown(scope, error)
+            response.raw_headers.extend(self._headers)
+            await response(scope, receive, send)
+            return
+        head = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json"), *self._headers]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": body})
+
+    async def answer(self, scope: Scope, receive: Receive) -> bytes:
+        """The JSON that answers a request; what it tells is in the ledger.
+
+        Raises:
+            TiltyardError: the request is wrong, or cannot be answered now.
+            ClientDisconnect: the client went away.
+        """
+        service = self._service
+        many = PATHS[scope["path"]]
+        shape = self._shape(service.live.require().manifest.task, many=many)
+        inputs = await read_inputs(Head.of(scope["headers"]), receive, shape)
+        ticket = service.batcher.submit(inputs)
+        watch = asyncio.get_running_loop().call_later(WATCH_SECONDS, _Watch(ticket, receive))
+        try:
+            rows = await ticket.rows()
+        except InputError as error:
+            raise located(error, shape) from None
+        except asyncio.CancelledError:
+            if ticket.unheard:
+                raise ClientDisconnect from None
+            raise
+        finally:
+            watch.cancel()
+        field = service.options.answer
+        return answers_bytes(rows, field) if many else answer_bytes(rows[0], field)
+
+    def _shape(self, task: Task, *, many: bool) -> Shape:
+        shape = self._shapes.get((task, many))
+        if shape is None:
+            shape = self._shapes[task, many] = Shape.of(task, self._service.options, many=many)
+        return shape
+
+
+class HotApp(FastAPI):
+    """A FastAPI application with a hot path in front of it."""
+
+    hot: HotPath | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer on the hot path what belongs there, and everything else as FastAPI does."""
+        if self.hot is not None and scope in self.hot:
+            await self.hot(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+class _Watch:
+    """Withdraws a ticket when the client goes away; starts to look when the wait is long."""
+
+    def __init__(self, ticket: Ticket, receive: Receive) -> None:
+        self._ticket = ticket
+        self._receive = receive
+
+    def __call__(self) -> None:
+        if self._ticket.done:
+            return
+        # With the body read, the next message can only be that the client has gone; or, once it is answered, an
+        # end that means nothing any more.
+        self._task = asyncio.ensure_future(self._look())
+
+    async def _look(self) -> None:
+        message: Mapping[str, Any] = await self._receive()
+        if message["type"] == "http.disconnect" and not self._ticket.done:
+            self._ticket.unheard = True
+            self._ticket.withdraw()

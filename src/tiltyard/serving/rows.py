@@ -1,0 +1,84 @@
+"""Ledger rows of scored inputs, built once and used for the ledger, the answer and the statistics alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from time import perf_counter
+from typing import Any
+
+import msgspec
+
+from tiltyard.errors import InputError
+from tiltyard.ledger.codec import PredictionRow, encode_json
+from tiltyard.ledger.ids import new_id
+from tiltyard.scoring import Scores
+from tiltyard.serving.version import ServedVersion
+
+Made = list[PredictionRow] | InputError
+
+_encode = msgspec.json.Encoder().encode
+
+
+def make_rows(inputs: Sequence[Mapping[str, Any]], scores: Scores, version: ServedVersion, accepted: float) -> Made:
+    """The ledger's rows of n scored inputs of one request, or why one of them can never be stored.
+
+    Args:
+        inputs: the n inputs.
+        scores: their answers; probabilities are finite.
+        version: what answered.
+        accepted: when the request was accepted, on ``perf_counter``'s clock.
+    """
+    at_us = time.time_ns() // 1000
+    latency = (perf_counter() - accepted) * 1000.0
+    project, number, route = version.info.name, version.info.version, version.alias
+    classes = version.scorer.classes
+    rows = []
+    for position, (item, label, row) in enumerate(
+        zip(inputs, scores.labels, scores.probabilities.tolist(), strict=True)
+    ):
+        probabilities = dict(zip(classes, row, strict=True))
+        try:
+            stored = encode_json(item)
+        except ValueError as error:
+            return InputError(
+                f"Input {position} cannot be recorded: it {error}.",
+                next_step="Send Unicode text; nothing of this request was stored.",
+                position=position,
+            )
+        rows.append(
+            PredictionRow(
+                new_id(),
+                at_us,
+                project,
+                number,
+                route,
+                label,
+                probabilities[label],
+                latency,
+                None,
+                _encode(probabilities).decode(),
+                stored,
+            )
+        )
+    return rows
+
+
+def answer_bytes(row: PredictionRow, field: str) -> bytes:
+    """The JSON of an answer: the label under the project's name for it, confidence, probabilities, version and id."""
+    return _encode(_content(row, field))
+
+
+def answers_bytes(rows: Sequence[PredictionRow], field: str) -> bytes:
+    """The JSON of the answers to many inputs."""
+    return _encode({"predictions": [_content(row, field) for row in rows]})
+
+
+def _content(row: PredictionRow, field: str) -> dict[str, Any]:
+    return {
+        field: row.label,
+        "confidence": row.confidence,
+        "probabilities": msgspec.Raw(row.probabilities),
+        "model_version": row.version,
+        "prediction_id": row.id,
+    }
