@@ -78,6 +78,19 @@ def test_answers_are_scikit_learns(fitted: tuple[Pipeline, TextScorer], texts: l
     ]
 
 
+@pytest.mark.proof
+@settings(deadline=None, max_examples=1500)
+@given(texts=st.lists(anything | st.text(max_size=400), min_size=1, max_size=10))
+def test_answers_are_scikit_learns_for_thousands_of_texts(
+    fitted: tuple[Pipeline, TextScorer], texts: list[str]
+) -> None:
+    """The same over some thousands of texts for each model."""
+    pipeline, scorer = fitted
+    np.testing.assert_allclose(
+        scorer.score_texts(texts).probabilities, pipeline.predict_proba(texts), rtol=0, atol=1e-12
+    )
+
+
 @settings(deadline=None, max_examples=12)
 @given(texts=st.lists(anything, min_size=1, max_size=12))
 def test_batched_is_unbatched_to_the_bit(fitted: tuple[Pipeline, TextScorer], texts: list[str]) -> None:

@@ -7,6 +7,7 @@ from tiltyard.scoring.groups import score_groups
 from tiltyard.scoring.problems import InputProblem, problems_of, refuse, shifted
 from tiltyard.scoring.scorer import Scorer, Scores
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
+from tiltyard.scoring.table_scorer import TableScorer
 from tiltyard.scoring.text_scorer import TextScorer
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Scorer",
     "Scores",
     "SklearnScorer",
+    "TableScorer",
     "TextScorer",
     "choose_scorer",
     "exact_scorer",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -11,9 +11,12 @@ from sklearn.pipeline import Pipeline
 from tiltyard.errors import TiltyardError
 from tiltyard.project import Task
 from tiltyard.registry.manifest import Samples, ScorerChoice
+from tiltyard.scoring.columns import Columns
 from tiltyard.scoring.exactness import NoExactScorer
+from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.scorer import Scorer
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
+from tiltyard.scoring.table_scorer import table_scorer
 from tiltyard.scoring.text_scorer import text_scorer
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 PARITY = 1e-9
 
 
-def exact_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str]) -> Scorer:  # noqa: ARG001
+def exact_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str]) -> Scorer:
     """The compiled scorer of a fitted pipeline.
 
     Args:
@@ -36,7 +39,7 @@ def exact_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str]) -> 
     """
     if task == "text-classification":
         return text_scorer(pipeline)
-    raise NoExactScorer("there is no compiled form for tables")
+    return table_scorer(pipeline, columns)
 
 
 def choose_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str], samples: Samples) -> ScorerChoice:
@@ -51,14 +54,25 @@ def make_scorer(package: Package) -> Scorer:
     """The scorer that answers for a verified version.
 
     The compiled one where the model has one and it gives the version's sample answers on this host too; it holds no
-    part of the pipeline that it does not need. Otherwise scikit-learn itself. ``Scorer.kind`` says which.
+    part of the pipeline that it does not need, and everything in it is compiled when this returns. Otherwise
+    scikit-learn itself. ``Scorer.kind`` says which.
 
     Raises:
         ArtifactError: the version's model gives no probabilities.
     """
     manifest = package.manifest
     scorer, choice = _choose(package.pipeline, manifest.task, manifest.columns, manifest.samples)
-    return scorer or SklearnScorer(package.pipeline, manifest.task, manifest.columns, choice.reason)
+    if scorer is None:
+        return SklearnScorer(package.pipeline, manifest.task, manifest.columns, choice.reason)
+    _warm_up(scorer, manifest.task, manifest.columns)
+    return scorer
+
+
+def _warm_up(scorer: Scorer, task: Task, columns: Mapping[str, str]) -> None:
+    """Compile whatever answers and explains, so that no request waits for it."""
+    usual: dict[str, Any] = {"number": 0, "boolean": False}
+    row = {column.name: usual.get(column.kind) for column in Columns(columns)}
+    explain(scorer, [{"text": "Wärm up"} if task == "text-classification" else row])
 
 
 def _choose(

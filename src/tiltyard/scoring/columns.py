@@ -16,7 +16,7 @@ from tiltyard.scoring.problems import InputProblem
 Kind = Literal["number", "boolean", "text", "time", "any"]
 
 # A number that is no finite float has no meaning for a model.
-_LARGEST = float(np.finfo(np.float64).max)
+LARGEST = float(np.finfo(np.float64).max)
 _INT64 = np.iinfo(np.int64)
 
 # Looking for the nearest known name costs time; a request full of nonsense is not worth it.
@@ -110,8 +110,10 @@ class Columns:
 def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         return False
+    if isinstance(value, np.floating):
+        value = value.item()  # the bounds do not fit into fewer bits
     # A gap may come as NaN from Python callers; JSON has null.
-    return bool(-_LARGEST <= value <= _LARGEST) or _is_gap(value)
+    return bool(-LARGEST <= value <= LARGEST) or _is_gap(value)
 
 
 def _is_time(value: Any) -> bool:

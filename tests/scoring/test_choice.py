@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from tests.scoring.conftest import COLUMNS, table
+from tiltyard.project import Task
+from tiltyard.registry import Manifest, Package, Samples
+from tiltyard.scoring import SklearnScorer, TableScorer, TextScorer, choose_scorer, make_scorer
+
+TEXTS = ["a warm film", "dull and slow", "what a waste", "I loved it"]
+
+
+def package(pipeline: Pipeline, task: Task, columns: dict[str, str], samples: Samples) -> Package:
+    manifest = Manifest(
+        model_name="m",
+        task=task,
+        candidate="c",
+        classes=tuple(map(str, pipeline.classes_)),
+        columns=columns,
+        metrics={},
+        data_fingerprint="f",
+        train_rows=1,
+        created_at=datetime.now(UTC),
+        samples=samples,
+        files={},
+        libraries={},
+    )
+    return Package(pipeline, manifest, Path())
+
+
+def samples_of(pipeline: Pipeline, shift: float = 0.0) -> Samples:
+    chances = pipeline.predict_proba(TEXTS) + shift
+    return Samples(inputs=tuple({"text": text} for text in TEXTS), probabilities=tuple(map(tuple, chances.tolist())))
+
+
+def test_an_exact_scorer_is_chosen_with_its_evidence(text_pipeline: Pipeline) -> None:
+    """A compiled scorer that agrees on the sample rows is chosen, and the manifest says on how many and how well."""
+    samples = samples_of(text_pipeline)
+    choice = choose_scorer(text_pipeline, "text-classification", {}, samples)
+    assert (choice.name, choice.reason, choice.rows) == ("compiled text", "", 4)
+    assert cast(float, choice.largest_difference) < 1e-12
+    assert isinstance(make_scorer(package(text_pipeline, "text-classification", {"text": "str"}, samples)), TextScorer)
+
+
+@pytest.mark.parametrize(
+    ("shift", "says"),
+    [(1e-6, "differs from scikit-learn by 1e-06"), (float("nan"), "differs from scikit-learn by nan")],
+)
+def test_a_scorer_that_differs_does_not_answer(text_pipeline: Pipeline, shift: float, says: str) -> None:
+    """Where a compiled scorer does not give the sample answers, scikit-learn itself answers, and the reason is told."""
+    samples = samples_of(text_pipeline, shift)
+    choice = choose_scorer(text_pipeline, "text-classification", {}, samples)
+    assert choice.name == "scikit-learn"
+    assert says in choice.reason
+    scorer = make_scorer(package(text_pipeline, "text-classification", {"text": "str"}, samples))
+    assert isinstance(scorer, SklearnScorer)
+    assert says in scorer.reason
+
+
+def test_a_model_without_a_compiled_form_is_answered_by_scikit_learn() -> None:
+    """The reason why there is no compiled scorer is kept with the choice."""
+    pipeline = make_pipeline(CountVectorizer(), LogisticRegression()).fit(TEXTS, ["a", "b", "b", "a"])
+    choice = choose_scorer(pipeline, "text-classification", {}, samples_of(pipeline))
+    assert (choice.name, choice.reason) == ("scikit-learn", "there is no compiled form of a CountVectorizer")
+
+
+def test_a_version_without_sample_rows_is_warm_all_the_same(
+    table_pipeline: Pipeline, gapless_pipeline: Pipeline
+) -> None:
+    """Everything that answers and explains is compiled before a scorer is handed out, without any sample row."""
+    for pipeline, columns in ((table_pipeline, COLUMNS), (gapless_pipeline, {"age": "float64"})):
+        scorer: Any = make_scorer(package(pipeline, "tabular-classification", columns, Samples()))
+        assert isinstance(scorer, TableScorer)
+        frame: pd.DataFrame = table(1)[0][list(columns)]
+        row = {str(name): values[0] for name, values in frame.to_dict(orient="list").items()}
+        assert np.isfinite(scorer.score([row]).probabilities).all()
