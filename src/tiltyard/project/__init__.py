@@ -5,7 +5,7 @@ from tiltyard.project.data import ColumnSchema, ColumnType, DataSection, SplitSe
 from tiltyard.project.monitoring import MonitoringSection
 from tiltyard.project.promotion import PromotionRule, PromotionSection
 from tiltyard.project.reading import PROJECT_FILE, find_project_file, load_project
-from tiltyard.project.response import OnDecay, OnDrift, ResponseSection
+from tiltyard.project.response import OnBadChampion, OnDecay, OnDrift, ResponseSection
 from tiltyard.project.section import Section, Task
 from tiltyard.project.serving import ServingSection
 from tiltyard.project.training import SearchSection, TrainingSection
@@ -20,6 +20,7 @@ __all__ = [
     "DestinationKind",
     "DestinationSection",
     "MonitoringSection",
+    "OnBadChampion",
     "OnDecay",
     "OnDrift",
     "Project",

@@ -6,17 +6,31 @@ from typing import Literal
 
 from pydantic import Field
 
-from tiltyard.project.section import Section
+from tiltyard.project.section import Section, Share
 
 OnDrift = Literal["alert", "retrain", "none"]
 OnDecay = Literal["alert", "retrain", "rollback", "none"]
+OnBadChampion = Literal["alert", "rollback", "none"]
 
 
 class ResponseSection(Section):
     """What follows from what was found."""
 
     on_drift: OnDrift = Field(default="alert", description="What follows when the data drifts.")
+    on_estimate: OnDrift = Field(
+        default="alert", description="What follows when the performance estimated without labels falls."
+    )
     on_decay: OnDecay = Field(default="alert", description="What follows when the champion gets worse on labels.")
+    on_bad_champion: OnBadChampion = Field(
+        default="rollback",
+        description="What follows when a new champion fails, is slow, or is significantly worse on labels than "
+        "the previous one.",
+    )
+    watch_hours: float = Field(default=24.0, ge=0, description="How long a champion counts as new.")
+    max_error_rate: Share = Field(default=0.02, description="Accepted share of failed requests under a new champion.")
+    slow_factor: float = Field(
+        default=3.0, gt=1, description="Accepted 95th percentile of latency, in times of the previous champion's."
+    )
     cooldown_minutes: float = Field(default=60.0, ge=0, description="Least time between two actions.")
     max_actions_a_day: int = Field(default=4, ge=0, description="Most retrainings and rollbacks in 24 hours.")
     min_new_labels: int = Field(

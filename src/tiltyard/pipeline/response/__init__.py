@@ -1,0 +1,1 @@
+"""The loop closes: from findings to actions that survive whatever happens to the process."""

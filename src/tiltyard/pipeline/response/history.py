@@ -1,0 +1,142 @@
+"""What was done so far, as a fold over the ledger's events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, cast
+
+from tiltyard.ledger import Event
+
+ActionKind = Literal["retrain", "roll-back", "ask-labels"]
+Ending = Literal["done", "failed"]
+
+PLANNED = "response-planned"
+STEP_BEGUN = "response-step-begun"
+STEP_DONE = "response-step-done"
+FINISHED = "response-finished"
+
+COUNTED: frozenset[ActionKind] = frozenset({"retrain", "roll-back"})
+"""Actions that change what answers, and are held to the cooldown and the daily limit."""
+
+
+@dataclass
+class Action:
+    """A response, and how far it is.
+
+    Attributes:
+        id: names it in every event, tag and notice that it leaves.
+        kind: what it is.
+        planned_at: when it was decided on.
+        reason: why.
+        plan: what it goes by, fixed when it was decided on.
+        outcomes: what each finished step brought, by step.
+        begun: how often each step was begun.
+        finished_at: when it ended; None while it is open.
+        ending: how it ended.
+        summary: what came of it, in a sentence.
+    """
+
+    id: str
+    kind: ActionKind
+    planned_at: datetime
+    reason: str
+    plan: Mapping[str, Any]
+    outcomes: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    begun: Counter[str] = field(default_factory=Counter)
+    finished_at: datetime | None = None
+    ending: Ending | None = None
+    summary: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "planned_at": self.planned_at.isoformat(),
+            "reason": self.reason,
+            "plan": dict(self.plan),
+            "outcomes": {name: dict(outcome) for name, outcome in self.outcomes.items()},
+            "finished_at": self.finished_at and self.finished_at.isoformat(),
+            "ending": self.ending,
+            "summary": self.summary,
+        }
+
+
+@dataclass
+class History:
+    """What was done about a model.
+
+    Attributes:
+        actions: all responses, in the order in which they were decided on.
+        rolled_back: versions that were champion and were rolled back from.
+        champion: the champion by the decisions; None before the first.
+        champion_since: when it became champion.
+        champion_by: the kind of that decision.
+        previous: the champion before it, as that decision has it.
+    """
+
+    actions: list[Action] = field(default_factory=list)
+    rolled_back: set[str] = field(default_factory=set)
+    champion: str | None = None
+    champion_since: datetime | None = None
+    champion_by: str = ""
+    previous: str | None = None
+
+    @property
+    def open(self) -> Action | None:
+        """The response that has begun and not ended; there is at most one."""
+        return next((action for action in reversed(self.actions) if action.finished_at is None), None)
+
+    def counted_since(self, moment: datetime) -> list[Action]:
+        """The responses decided on at or after a moment that are held to the limits."""
+        return [action for action in self.actions if action.kind in COUNTED and action.planned_at >= moment]
+
+    def last(self, *kinds: ActionKind) -> Action | None:
+        """The latest response of these kinds."""
+        return next((action for action in reversed(self.actions) if action.kind in kinds), None)
+
+
+def read_history(events: Iterable[Event], name: str) -> History:
+    """What was done about a model, told by its events in order."""
+    history = History()
+    by_id: dict[str, Action] = {}
+    for event in events:
+        if event.kind.startswith("response-"):
+            _follow(history, by_id, event)
+        elif event.subject.startswith(f"{name}/"):
+            _crown(history, event, event.subject.removeprefix(f"{name}/"))
+    return history
+
+
+def _follow(history: History, by_id: dict[str, Action], event: Event) -> None:
+    evidence = event.evidence
+    if event.kind == PLANNED:
+        kind = cast(ActionKind, evidence["kind"])
+        action = Action(evidence["action"], kind, event.at, event.reason, evidence["plan"])
+        by_id[action.id] = action
+        history.actions.append(action)
+        return
+    known = by_id.get(evidence.get("action", ""))
+    if known is None:
+        return
+    if event.kind == STEP_BEGUN:
+        known.begun[evidence["step"]] += 1
+    elif event.kind == STEP_DONE:
+        known.outcomes[evidence["step"]] = evidence["outcome"]
+    elif event.kind == FINISHED:
+        known.finished_at, known.summary = event.at, event.reason
+        known.ending = cast(Ending, evidence["ending"])
+
+
+def _crown(history: History, event: Event, version: str) -> None:
+    by_hand = event.kind == "alias-set" and event.evidence.get("alias") == "champion"
+    if event.kind not in ("promoted", "rolled-back") and not by_hand:
+        return
+    if event.kind == "rolled-back" and event.evidence.get("before"):
+        history.rolled_back.add(str(event.evidence["before"]))
+    if version != history.champion:
+        history.previous = history.champion
+    history.champion, history.champion_since, history.champion_by = version, event.at, event.kind

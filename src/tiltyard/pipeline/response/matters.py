@@ -1,0 +1,79 @@
+"""What a finding is about, as far as a response is concerned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tiltyard.ledger import FindingRecord, FindingSeverity
+
+Matter = Literal["champion", "performance", "estimate", "drift"]
+
+# In the order of weight: what is known comes before what is presumed.
+MATTERS: tuple[Matter, ...] = ("champion", "performance", "estimate", "drift")
+
+TITLES: Mapping[Matter, str] = {
+    "champion": "The new champion does badly",
+    "performance": "The champion got worse on labels",
+    "estimate": "The estimated performance fell",
+    "drift": "The data drifted",
+}
+
+_BEGINNINGS: Mapping[str, Matter] = {
+    "champion": "champion",
+    "performance": "performance",
+    "estimate": "estimate",
+    "drift": "drift",
+}
+# A monitor that judges as a whole has weighed its parts: of these codes the whole decides.
+_WHOLES = frozenset({"drift.verdict", "estimate.verdict", "performance.verdict"})
+_WEIGHT: Mapping[FindingSeverity, int] = {"info": 0, "warning": 1, "error": 2}
+
+
+@dataclass(frozen=True)
+class Concern:
+    """What a look found about one matter.
+
+    Attributes:
+        matter: the matter.
+        judged: whether it could be judged at all.
+        found: what speaks for it, gravest first; empty where nothing is wrong.
+    """
+
+    matter: Matter
+    judged: bool
+    found: tuple[FindingRecord, ...]
+
+    @property
+    def severity(self) -> FindingSeverity:
+        """The gravest severity of what was found; ``info`` where nothing was."""
+        return self.found[0].severity if self.found else "info"
+
+
+def matter_of(finding: FindingRecord) -> Matter | None:
+    """What a finding is about; None where no response is meant for it."""
+    return _BEGINNINGS.get(finding.code.partition(".")[0])
+
+
+def concerns_of(findings: Iterable[FindingRecord]) -> dict[Matter, Concern]:
+    """What the findings of one look say about each matter that it judged or tried to judge."""
+    by_matter: dict[Matter, list[FindingRecord]] = {}
+    for finding in findings:
+        matter = matter_of(finding)
+        if matter is not None:
+            by_matter.setdefault(matter, []).append(finding)
+    return {matter: _concern(matter, by_matter[matter]) for matter in MATTERS if matter in by_matter}
+
+
+def _concern(matter: Matter, findings: Sequence[FindingRecord]) -> Concern:
+    wholes = [finding for finding in findings if finding.code in _WHOLES]
+    deciding = wholes or findings
+    wrong = any(finding.status == "found" and finding.severity != "info" for finding in deciding)
+    found = [finding for finding in findings if finding.status == "found" and finding.severity != "info"]
+    found.sort(key=lambda finding: (-_WEIGHT[finding.severity], finding.code not in _WHOLES))
+    return Concern(
+        matter,
+        judged=any(finding.status != "could_not_judge" for finding in deciding),
+        found=tuple(found) if wrong else (),
+    )
