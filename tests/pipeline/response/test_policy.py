@@ -49,18 +49,18 @@ def decided(*findings: FindingRecord, events: Sequence[Event] = (), labels: int 
 def test_each_matter_has_its_answer() -> None:
     """Drift retrains, decay rolls back, an estimate only alerts, and a matter set to none does nothing."""
     assert decided(finding("drift.verdict")).kind == "retrain"
-    back = decided(finding("performance.accuracy"))
+    back = decided(finding("performance.degradation"))
     assert (back.kind, back.target) == ("roll-back", "1")
     assert decided(finding("champion.worse")).kind == "roll-back"
-    assert decided(finding("estimate.accuracy")).kind is None
+    assert decided(finding("performance.estimate")).kind is None
     assert decided(finding("drift.verdict"), on_drift="none").kind is None
     assert decided(finding("drift.verdict"), on_drift="alert").kind is None
-    assert decided(finding("performance.accuracy"), on_decay="retrain").kind == "retrain"
+    assert decided(finding("performance.degradation"), on_decay="retrain").kind == "retrain"
 
 
 def test_what_is_known_comes_before_what_is_presumed() -> None:
     """A bad champion is answered before decay, and decay before drift; what only alerts stands in nobody's way."""
-    everything = [finding(code) for code in ("drift.verdict", "performance.accuracy", "estimate.accuracy")]
+    everything = [finding(code) for code in ("drift.verdict", "performance.degradation", "performance.estimate")]
     assert decided(*everything).matter == "performance"
     assert decided(*everything, finding("champion.errors")).matter == "champion"
     assert decided(*everything, on_decay="alert").kind == "retrain"
@@ -142,7 +142,16 @@ def test_the_fold_follows_an_action() -> None:
     assert (ended.open, ended.actions[0].ending) == (None, "failed")
 
 
-_codes = st.sampled_from(["drift.verdict", "drift.column", "performance.f1", "estimate.x", "champion.slow", "x.y"])
+_codes = st.sampled_from(
+    [
+        "drift.verdict",
+        "drift.column",
+        "performance.degradation",
+        "performance.estimate",
+        "champion.slow",
+        "operations.silence",
+    ]
+)
 _findings = st.lists(
     st.builds(
         finding,

@@ -8,26 +8,30 @@ from typing import Literal
 
 from tiltyard.ledger import FindingRecord, FindingSeverity
 
-Matter = Literal["champion", "performance", "estimate", "drift"]
+Matter = Literal["champion", "performance", "estimate", "drift", "service"]
 
 # In the order of weight: what is known comes before what is presumed.
-MATTERS: tuple[Matter, ...] = ("champion", "performance", "estimate", "drift")
+MATTERS: tuple[Matter, ...] = ("champion", "performance", "estimate", "drift", "service")
 
 TITLES: Mapping[Matter, str] = {
     "champion": "The new champion does badly",
     "performance": "The champion got worse on labels",
     "estimate": "The estimated performance fell",
     "drift": "The data drifted",
+    "service": "The service does not run as it should",
 }
 
-_BEGINNINGS: Mapping[str, Matter] = {
+# By code, or by the first word of the code.
+_MATTER_OF: Mapping[str, Matter] = {
     "champion": "champion",
     "performance": "performance",
-    "estimate": "estimate",
+    "performance.estimate": "estimate",
+    "performance.contradiction": "estimate",
     "drift": "drift",
+    "operations": "service",
 }
 # A monitor that judges as a whole has weighed its parts: of these codes the whole decides.
-_WHOLES = frozenset({"drift.verdict", "estimate.verdict", "performance.verdict"})
+_WHOLES = frozenset({"drift.verdict"})
 _WEIGHT: Mapping[FindingSeverity, int] = {"info": 0, "warning": 1, "error": 2}
 
 
@@ -53,7 +57,7 @@ class Concern:
 
 def matter_of(finding: FindingRecord) -> Matter | None:
     """What a finding is about; None where no response is meant for it."""
-    return _BEGINNINGS.get(finding.code.partition(".")[0])
+    return _MATTER_OF.get(finding.code) or _MATTER_OF.get(finding.code.partition(".")[0])
 
 
 def concerns_of(findings: Iterable[FindingRecord]) -> dict[Matter, Concern]:

@@ -92,11 +92,12 @@ def decide(
 
 
 def _wanted(matter: Matter, policy: ResponseSection) -> str:
-    answers = {
+    answers: dict[Matter, str] = {
         "champion": policy.on_bad_champion,
         "performance": policy.on_decay,
         "estimate": policy.on_estimate,
         "drift": policy.on_drift,
+        "service": "alert",
     }
     return answers[matter]
 
