@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tiltyard.ledger import Ledger, SqlLedger
 from tiltyard.monitoring.delivery import Backoff, Courier, build_senders
-from tiltyard.pipeline import Stage
+from tiltyard.pipeline import Runner, Stage
+from tiltyard.pipeline.response import ProjectTrainer, Responder, Workshop
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker, ModelRegistry
 from tiltyard.registry.signing import KeyRing, host_keys, host_signer
@@ -57,6 +58,13 @@ def courier(project: Project, of: Settings, open_ledger: Ledger) -> Courier:
     """Who empties the outbox: to the destinations of the project, with the secrets of this host."""
     backoff = Backoff(give_up=timedelta(days=project.alerts.give_up_days))
     return Courier(open_ledger.outbox, build_senders(project.alerts, of), backoff)
+
+
+def responder(project: Project, of: Settings, open_ledger: SqlLedger, runner: Runner) -> Responder:
+    """Who answers what looks find: retrains, rolls back, alerts."""
+    here = stage(of, open_ledger)
+    trainer = ProjectTrainer(project, tracker(project, of), here, runner)
+    return Responder(Workshop(project, here, trainer))
 
 
 def trusted_keys(of: Settings) -> KeyRing:

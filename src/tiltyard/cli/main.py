@@ -47,6 +47,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "monitor": ("tiltyard.cli.monitor:monitor", "Look at the champion once: drift, performance, service."),
     "console": ("tiltyard.cli.console:console", "Open the console: versions, metrics and predictions as pages."),
     "keys": ("tiltyard.cli.keys:keys", "Make keys: those that sign versions, and those that the server asks for."),
+    "retrain": (
+        "tiltyard.cli.retrain:retrain",
+        "Train a version with the labels of production; it becomes champion if it wins.",
+    ),
     "alerts": ("tiltyard.cli.alerts:alerts", "List the alerts that last: what happened, what was done, what to do."),
     "outbox": ("tiltyard.cli.outbox:outbox", "List, send or retry what is to leave the house."),
     "doctor": ("tiltyard.cli.doctor:doctor", "Say what is installed, where things live, and what is wrong."),

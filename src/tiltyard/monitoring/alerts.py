@@ -149,6 +149,28 @@ def update_alerts(
     return changed
 
 
+def tell_what_was_done(
+    ledger: Ledger, model: str, done: Mapping[str, str], now: datetime, alerts: AlertsSection, *, actor: str
+) -> list[Alert]:
+    """Tell of open alerts what was done about them since they were told last; what changed.
+
+    Args:
+        ledger: holds the alerts, and the outbox through which they leave.
+        model: the registered model.
+        done: what was done, in a sentence, by matter; matters that are absent are left as they are.
+        now: the present.
+        alerts: the project's ``[alerts]``: who is told, and the link.
+        actor: who writes it down.
+    """
+    changed = []
+    for alert in read_alerts(ledger.events(subject=model)):
+        said = done.get(alert.matter, alert.done)
+        if alert.state == "open" and said != alert.done:
+            changed.append(replace(alert, done=said, changed_at=now))
+            _tell(ledger, CHANGED, changed[-1], now, alerts, actor)
+    return changed
+
+
 def next_alert(alert: Alert | None, model: str, sighting: Sighting, now: datetime) -> tuple[str, Alert] | None:
     """What becomes of a matter's open alert (None for none) after a look; None where nothing changes."""
     if not sighting.found:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from tiltyard.data import Dataset, Split, load_dataset, split_dataset
@@ -67,12 +68,16 @@ class TrainingRequest:
         candidates: recipes to try instead of the project's; none means the project's.
         accept_data: train even where the data breaks the limits of the project; findings are recorded either way.
         from_version: number or alias of a version to train again, from the rows that it saw and as it was trained.
+        load: reads the rows; default: the project's source.
+        tags: of the version, beside those that every version has.
     """
 
     promote: bool = False
     candidates: tuple[str, ...] = ()
     accept_data: bool = False
     from_version: str | None = None
+    load: Callable[[], Dataset] | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def train(
@@ -103,7 +108,7 @@ def train(
     if again is not None:
         recipes = [again.candidate]
     check_mitigation(recipes, project)
-    dataset = runner.run("load-data", lambda: load_dataset(project), _describe_data)
+    dataset = runner.run("load-data", request.load or (lambda: load_dataset(project)), _describe_data)
     if again is not None:
         again.check(dataset)
     check_examination(dataset, project)
@@ -133,7 +138,9 @@ def train(
     )
     info = runner.run(
         "register-model",
-        lambda: register_version(stage, project, trial, recorded, validation, again.tags if again else {}),
+        lambda: register_version(
+            stage, project, trial, recorded, validation, {**(again.tags if again else {}), **request.tags}
+        ),
         lambda version: f"{version.name} version {version.version}",
     )
     promotion = None

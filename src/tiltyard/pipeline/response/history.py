@@ -16,6 +16,7 @@ Ending = Literal["done", "failed"]
 PLANNED = "response-planned"
 STEP_BEGUN = "response-step-begun"
 STEP_DONE = "response-step-done"
+STEP_POSTPONED = "response-step-postponed"
 FINISHED = "response-finished"
 
 COUNTED: frozenset[ActionKind] = frozenset({"retrain", "roll-back"})
@@ -37,6 +38,7 @@ class Action:
         finished_at: when it ended; None while it is open.
         ending: how it ended.
         summary: what came of it, in a sentence.
+        sequence: of the event by which it was decided on; what it did has greater ones.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Action:
     finished_at: datetime | None = None
     ending: Ending | None = None
     summary: str = ""
+    sequence: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -115,7 +118,7 @@ def _follow(history: History, by_id: dict[str, Action], event: Event) -> None:
     evidence = event.evidence
     if event.kind == PLANNED:
         kind = cast(ActionKind, evidence["kind"])
-        action = Action(evidence["action"], kind, event.at, event.reason, evidence["plan"])
+        action = Action(evidence["action"], kind, event.at, event.reason, evidence["plan"], sequence=event.sequence)
         by_id[action.id] = action
         history.actions.append(action)
         return
@@ -124,6 +127,8 @@ def _follow(history: History, by_id: dict[str, Action], event: Event) -> None:
         return
     if event.kind == STEP_BEGUN:
         known.begun[evidence["step"]] += 1
+    elif event.kind == STEP_POSTPONED:
+        known.begun[evidence["step"]] -= 1
     elif event.kind == STEP_DONE:
         known.outcomes[evidence["step"]] = evidence["outcome"]
     elif event.kind == FINISHED:

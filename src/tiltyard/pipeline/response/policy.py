@@ -23,7 +23,7 @@ class Situation:
         now: the present.
         champion: the version that answers; None where none does.
         previous: the version that a rollback would go to; None where there is none.
-        new_labels: labels reported since the last retraining began, or ever.
+        new_labels: labels reported since the last retraining that brought a version began, or ever.
     """
 
     now: datetime

@@ -1,0 +1,194 @@
+"""The responses: how a retraining and a rollback are carried out, in steps that may be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from tiltyard.data import Dataset
+from tiltyard.errors import NotFoundError
+from tiltyard.ledger import Event
+from tiltyard.pipeline.governance import ROLLED_BACK, promote_version, roll_back
+from tiltyard.pipeline.promotion import CHAMPION
+from tiltyard.pipeline.response.history import Action
+from tiltyard.pipeline.response.journal import Recipe, Step
+from tiltyard.pipeline.stage import Stage
+from tiltyard.project import Project
+from tiltyard.registry import VersionInfo
+
+CHALLENGER = "challenger"
+ACTION_TAG = "tiltyard.action"
+
+
+class Trainer(Protocol):
+    """Trains versions of a project from its base data and the labelled answers of production."""
+
+    def train(self, tags: Mapping[str, str]) -> VersionInfo:
+        """Train and register a version that carries the tags."""
+
+    def test_rows(self) -> Dataset:
+        """The rows that judge: the test side of the same data."""
+
+
+class LiveJudge(Protocol):
+    """Judges a challenger by how it answers beside the champion."""
+
+    def verdict(self, champion: str, challenger: str, since: datetime) -> Mapping[str, Any] | None:
+        """``{"winner": "challenger" | "champion", "reason": …}`` with its evidence; None while it is open.
+
+        Args:
+            champion: the champion's version.
+            challenger: the challenger's version.
+            since: when the challenger began to answer.
+        """
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What responses work with.
+
+    Attributes:
+        project: the project.
+        stage: registry, ledger and host.
+        trainer: trains versions.
+        live: judges a challenger by live answers; None where it goes to the gates at once.
+    """
+
+    project: Project
+    stage: Stage
+    trainer: Trainer
+    live: LiveJudge | None = None
+
+    def recipe(self, action: Action) -> Recipe:
+        """How an action is carried out."""
+        if action.kind == "retrain":
+            return self._retraining()
+        if action.kind == "roll-back":
+            steps = (Step("verify-target", self._verify), Step("roll-back", self._roll_back))
+            return Recipe(steps, _rolled_back)
+        return Recipe((), lambda done: asked(done.reason))
+
+    def _retraining(self) -> Recipe:
+        watching = (Step("watch-challenger", self._watch, waits=True),) if self.live else ()
+        steps = (
+            Step("train-version", self._train),
+            Step("set-challenger", self._set_challenger),
+            *watching,
+            Step("meet-champion", self._meet),
+            Step("unset-challenger", self._unset_challenger),
+        )
+        return Recipe(steps, _retrained, undo=self._take_back)
+
+    def _train(self, action: Action) -> dict[str, Any]:
+        """Train a version, unless one that carries this action's tag was registered before it was cut off."""
+        name = self.project.model_name
+        mine = [one for one in self.stage.registry.list_versions(name) if one.tags.get(ACTION_TAG) == action.id]
+        info = mine[0] if mine else self.trainer.train({ACTION_TAG: action.id})
+        if self._decision(action, f"{name}/{info.version}", "registered") is None:
+            self._append(
+                "registered", info.version, "trained by the loop", {"run_id": info.run_id, "action": action.id}
+            )
+        return {"version": info.version, "run_id": info.run_id, "metrics": dict(info.metrics)}
+
+    def _set_challenger(self, action: Action) -> dict[str, Any]:
+        version = str(action.outcomes["train-version"]["version"])
+        name = self.project.model_name
+        before = self._named(CHALLENGER)
+        if before != version:
+            self.stage.registry.set_alias(name, CHALLENGER, version)
+        if self._decision(action, f"{name}/{version}", "alias-set") is None:
+            evidence = {"alias": CHALLENGER, "before": None if before == version else before, "action": action.id}
+            self._append("alias-set", version, action.reason, evidence)
+        return {"version": version}
+
+    def _watch(self, action: Action) -> Mapping[str, Any] | None:
+        """Let the challenger answer beside the champion until the live test has decided."""
+        champion = self.stage.registry.champion(self.project.model_name)
+        version = str(action.outcomes["train-version"]["version"])
+        if champion is None or champion.version == version or self.live is None:
+            return {"winner": "challenger", "reason": "There is no champion to meet."}
+        return self.live.verdict(champion.version, version, action.planned_at)
+
+    def _meet(self, action: Action) -> dict[str, Any]:
+        """Send the challenger through the gates, unless that was decided before this action was cut off."""
+        name, version = self.project.model_name, str(action.outcomes["train-version"]["version"])
+        live = action.outcomes.get("watch-challenger", {})
+        if live.get("winner") == "champion":
+            return {"promoted": False, "status": f"the champion held live: {live.get('reason', '')}"}
+        told = self._decision(action, f"{name}/{version}", "promoted", "refused")
+        if told is not None:
+            return {"promoted": told.kind == "promoted", "status": told.reason}
+        if self._named(CHAMPION) == version:
+            # Cut off between the alias and its event: the gates were passed, only the word is missing.
+            reason = "passed the gates; written down after an interruption"
+            self._append("promoted", version, reason, {"action": action.id, "champion": self._named("previous")})
+            return {"promoted": True, "status": reason}
+        outcome = promote_version(self.stage, self.project, version, self.trainer.test_rows())
+        promoted = self._named(CHAMPION) == version
+        return {"promoted": promoted, "status": outcome.verdict.summary if promoted else outcome.status}
+
+    def _unset_challenger(self, action: Action) -> dict[str, Any]:
+        if self._named(CHALLENGER) == action.outcomes["train-version"]["version"]:
+            self.stage.registry.delete_alias(self.project.model_name, CHALLENGER)
+        return {}
+
+    def _take_back(self, action: Action) -> None:
+        """A version that was trained stays for the record; it only is nobody's challenger any more."""
+        if "train-version" in action.outcomes:
+            self._unset_challenger(action)
+
+    def _verify(self, action: Action) -> dict[str, Any]:
+        target = str(action.plan["target"])
+        package = self.stage.load(self.stage.registry.get_version(self.project.model_name, version=target))
+        return {"version": target, "candidate": package.manifest.candidate}
+
+    def _roll_back(self, action: Action) -> dict[str, Any]:
+        name, target = self.project.model_name, str(action.plan["target"])
+        before = action.plan.get("champion")
+        if self._decision(action, f"{name}/{target}", ROLLED_BACK) is None:
+            if self._named(CHAMPION) == target:
+                # Cut off between the alias and its event.
+                self._append(ROLLED_BACK, target, action.reason, {"alias": CHAMPION, "before": before})
+            else:
+                roll_back(self.stage, name, to=target, reason=action.reason)
+        return {"champion": target, "before": before}
+
+    def _named(self, alias: str) -> str | None:
+        try:
+            return self.stage.registry.get_version(self.project.model_name, alias=alias).version
+        except NotFoundError:
+            return None
+
+    def _decision(self, action: Action, subject: str, *kinds: str) -> Event | None:
+        """The first decision of these kinds about a version since the action began."""
+        return next(
+            (
+                event
+                for event in self.stage.ledger.events(subject=subject)
+                if event.sequence > action.sequence and event.kind in kinds
+            ),
+            None,
+        )
+
+    def _append(self, kind: str, version: str, reason: str, evidence: Mapping[str, Any]) -> None:
+        subject = f"{self.project.model_name}/{version}"
+        self.stage.ledger.append(Event(kind, subject, datetime.now(UTC), self.stage.actor, reason, evidence))
+
+
+def _retrained(action: Action) -> str:
+    version, met = action.outcomes["train-version"]["version"], action.outcomes["meet-champion"]
+    if met["promoted"]:
+        return f"Version {version} was trained with the labels of production and is champion now: {met['status']}"
+    return f"Version {version} was trained with the labels of production and does not take over: {met['status']}"
+
+
+def _rolled_back(action: Action) -> str:
+    done = action.outcomes["roll-back"]
+    return f"Version {done['champion']} is champion again, in place of version {done['before']}."
+
+
+def asked(reason: str) -> str:
+    """What is told where labels are wanted, and why."""
+    return f"Labels are asked for: {reason} tiltyard label queue chooses the answers most worth labelling."
