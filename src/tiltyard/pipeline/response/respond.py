@@ -165,7 +165,7 @@ class Responder:
 
     def _tell_endings(self, history: History) -> list[Alert]:
         now = self._clock()
-        endings = {matter: told for matter in MATTERS if (told := _latest(matter, history, now))}
+        endings: dict[str, str] = {matter: told for matter in MATTERS if (told := _latest(matter, history, now))}
         alerts = self._project.alerts
         return tell_what_was_done(self._stage.ledger, self._model, endings, now, alerts, actor=self._stage.actor)
 

@@ -19,7 +19,7 @@ from tiltyard.monitoring.findings import Finding, could_not_judge
 from tiltyard.pipeline.response.history import History
 from tiltyard.pipeline.stage import Stage
 from tiltyard.project import Project
-from tiltyard.scoring import make_scorer
+from tiltyard.scoring import SklearnScorer
 
 ERRORS, SLOW, WORSE = "champion.errors", "champion.slow", "champion.worse"
 
@@ -172,7 +172,8 @@ def _previous_answers(
 ) -> list[str | None]:
     """What a version says to the inputs of answers; None where it cannot read one."""
     package = stage.load(stage.registry.get_version(project.model_name, version=version))
-    scorer = make_scorer(package)
+    # scikit-learn itself: for some hundred rows it is not worth compiling anything.
+    scorer = SklearnScorer(package.pipeline, package.manifest.task, package.manifest.columns)
     inputs: list[Any] = [row.input for row, _ in pairs]
     try:
         return list(scorer.score(inputs).labels)
