@@ -40,7 +40,7 @@ def test_ks_is_scipys_from_a_histogram() -> None:
     exact = stats.ks_2samp(BASE, window, method="asymp")
     found = KolmogorovSmirnov().compare(histogram(BASE), histogram(window), LAYOUT.centres(), LAYOUT.scale)
     assert exact.statistic - 0.02 < found.effect <= exact.statistic + 1e-12
-    assert found.p_value == pytest.approx(float(stats.kstwo.sf(found.effect, round(4000 * 700 / 4700))))
+    assert found.p_value == pytest.approx(float(stats.kstwo.sf(found.effect, round(4000 * 700 / 4700))), rel=0.05)
 
 
 def test_wasserstein_is_scipys_from_a_histogram() -> None:

@@ -154,7 +154,7 @@ def test_too_few_rows() -> None:
     assert "99" in few.verdict.message
     assert few.verdict.next_step
     assert judge_drift(TABLE, Profile.empty(TABLE.layout)).verdict.status == "could_not_judge"
-    sparse = POPULATION.head(500).assign(rare=[1.0] * 5 + [None] * 495)
+    sparse = POPULATION.head(500).assign(rare=[1.0] * 5 + [float("nan")] * 495)
     base = build_reference(sparse)
     judged = judge_drift(base, profile_rows(base.layout, sparse))
     assert judged.verdict.status == "clear"

@@ -106,8 +106,8 @@ def test_another_layout_is_profiled_anew(ledger: ReadingLedger) -> None:
 def test_only_the_version_meant(ledger: ReadingLedger) -> None:
     """Other projects, versions and routes are left out."""
     ledger.record(answered(0, 30))
-    for name in ("project", "version", "route"):
-        ledger.record(answered(0, 10, **{name: "other"}))
+    for other in ({"project": "x"}, {"version": "x"}, {"route": "x"}):
+        ledger.record([replace(row, **other) for row in answered(0, 10)])
     assert window_profile(ledger, REFERENCE.layout, FILMS, (NOON, NOON + HOUR)).rows == 30
 
 
