@@ -51,7 +51,7 @@ def ledger() -> ReadingLedger:
     return ledger
 
 
-def answered(hour: int, count: int, minute: int = 0, **changes: Any) -> list[Prediction]:
+def answered(hour: int, count: int, minute: int = 0) -> list[Prediction]:
     """Predictions of an hour after noon."""
     frame = _rows(count)
     return [
@@ -60,7 +60,6 @@ def answered(hour: int, count: int, minute: int = 0, **changes: Any) -> list[Pre
             input=row,
             label=("negative", "positive")[place % 2],
             confidence=float(RNG.uniform(0.5, 1)),
-            **changes,
         )
         for place, row in enumerate(frame.to_dict("records"))
     ]
@@ -106,8 +105,10 @@ def test_another_layout_is_profiled_anew(ledger: ReadingLedger) -> None:
 def test_only_the_version_meant(ledger: ReadingLedger) -> None:
     """Other projects, versions and routes are left out."""
     ledger.record(answered(0, 30))
-    for other in ({"project": "x"}, {"version": "x"}, {"route": "x"}):
-        ledger.record([replace(row, **other) for row in answered(0, 10)])
+    some = answered(0, 10)
+    ledger.record([replace(row, id=f"p{row.id}", project="other") for row in some])
+    ledger.record([replace(row, id=f"v{row.id}", version="other") for row in some])
+    ledger.record([replace(row, id=f"r{row.id}", route="other") for row in some])
     assert window_profile(ledger, REFERENCE.layout, FILMS, (NOON, NOON + HOUR)).rows == 30
 
 

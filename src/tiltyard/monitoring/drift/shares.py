@@ -6,7 +6,6 @@ import numpy as np
 
 from tiltyard.monitoring.drift.outcome import Outcome
 
-
 _WORTH_IT = 0.3
 _SMALL = 10_000
 
