@@ -47,6 +47,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "monitor": ("tiltyard.cli.monitor:monitor", "Look at the champion once: drift, performance, service."),
     "console": ("tiltyard.cli.console:console", "Open the console: versions, metrics and predictions as pages."),
     "keys": ("tiltyard.cli.keys:keys", "Make keys: those that sign versions, and those that the server asks for."),
+    "up": ("tiltyard.cli.up:up", "Serve the champion, show the console, and close the loop on a schedule."),
+    "loop": (
+        "tiltyard.cli.loop:loop",
+        "Look at the champion on a schedule, respond to what is found, and deliver notices.",
+    ),
     "retrain": (
         "tiltyard.cli.retrain:retrain",
         "Train a version with the labels of production; it becomes champion if it wins.",
