@@ -69,6 +69,7 @@ CASES = (
     Case("three classes, calibrated, undrifted", 3, 1.0, 1000, 1000),
     Case("three classes, too sure, undrifted", 3, 2.0, 1000, 1000),
     Case("three classes, too sure, harder inputs", 3, 2.0, 1000, 1000, spread=0.5),
+    Case("three classes, too sure, one class more frequent", 3, 2.0, 1000, 1000, shift=1.0),
     Case("concept drift (labels half as predictable)", 2, 1.0, 1000, 1000, meaning=0.5),
 )
 

@@ -10,17 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tiltyard.data.validation import DataValidator
-    from tiltyard.monitoring import PredictionCollector
+    from tiltyard.monitoring import ModelMonitor, PredictionCollector
     from tiltyard.registry import ExperimentTracker, ModelRegistry
     from tiltyard.serving import ModelServer
 
 __version__ = "0.1.0"
 
-__all__ = ["DataValidator", "ExperimentTracker", "ModelRegistry", "ModelServer", "PredictionCollector", "__version__"]
+__all__ = [
+    "DataValidator",
+    "ExperimentTracker",
+    "ModelMonitor",
+    "ModelRegistry",
+    "ModelServer",
+    "PredictionCollector",
+    "__version__",
+]
 
 _HOMES = {
     "DataValidator": "tiltyard.data.validation",
     "ExperimentTracker": "tiltyard.registry",
+    "ModelMonitor": "tiltyard.monitoring",
     "ModelRegistry": "tiltyard.registry",
     "ModelServer": "tiltyard.serving",
     "PredictionCollector": "tiltyard.monitoring",

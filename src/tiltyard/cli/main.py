@@ -45,13 +45,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("tiltyard.cli.serve:serve", "Serve the champion over HTTP and record every answer."),
     "predictions": ("tiltyard.cli.predictions:predictions", "Count or export the recorded predictions."),
     "monitor": ("tiltyard.cli.monitor:monitor", "Look at the champion once: drift, performance, service."),
+    "report": ("tiltyard.cli.report:report", "Write a report on the last days: HTML or Markdown, with plots."),
     "console": ("tiltyard.cli.console:console", "Open the console: versions, metrics and predictions as pages."),
     "keys": ("tiltyard.cli.keys:keys", "Make keys: those that sign versions, and those that the server asks for."),
-    "up": ("tiltyard.cli.up:up", "Serve the champion, show the console, and close the loop on a schedule."),
-    "loop": (
-        "tiltyard.cli.loop:loop",
-        "Look at the champion on a schedule, respond to what is found, and deliver notices.",
-    ),
     "retrain": (
         "tiltyard.cli.retrain:retrain",
         "Train a version with the labels of production; it becomes champion if it wins.",

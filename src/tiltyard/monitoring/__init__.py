@@ -2,5 +2,6 @@
 
 from tiltyard.monitoring.collector import PredictionCollector
 from tiltyard.monitoring.findings import Finding, could_not_judge
+from tiltyard.monitoring.monitor import ModelMonitor
 
-__all__ = ["Finding", "PredictionCollector", "could_not_judge"]
+__all__ = ["Finding", "ModelMonitor", "PredictionCollector", "could_not_judge"]

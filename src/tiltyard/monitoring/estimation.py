@@ -4,7 +4,8 @@ The confidence-based performance estimation of NannyML (https://nannyml.readthed
 estimation"): where probabilities mean what they say, an answer given with a probability of 0.9 is right in nine cases
 of ten, so that the confusion matrix that labels would show can be expected from the probabilities alone. They are made
 to mean what they say by isotonic regression on rows that the version was not trained on (Zadrozny and Elkan, KDD 2002),
-each class against the rest and scaled to a sum of 1 where there are more than two.
+each class against the rest and scaled to a sum of 1 where there are more than two (``isotonic`` says how that differs
+from NannyML's).
 
 **What it cannot see.** The estimate holds while the same input still has the same label as often as it had: when only
 the inputs change. When the meaning changes (concept drift), it stays as confident as the model is. So real labels take
@@ -137,7 +138,9 @@ class Basis:
     seed: int = 0
 
 
-def estimate(window: Window, basis: Basis, metric: str = "accuracy") -> Estimate:
+def estimate(
+    window: Window, basis: Basis, metric: str = "accuracy", *, names: Sequence[str] = ESTIMATED, most: int = MOST_ROWS
+) -> Estimate:
     """Estimate the performance of one version's answers, labels standing in where they are known.
 
     The interval comes from draws in which the held-out rows are resampled, the calibration is fitted anew, and a label
@@ -147,7 +150,9 @@ def estimate(window: Window, basis: Basis, metric: str = "accuracy") -> Estimate
     Args:
         window: answers; those of other versions and of shadows are left out.
         basis: the version and the rows to calibrate on.
-        metric: the project's own metric.
+        metric: the project's own metric, which is estimated too.
+        names: metrics to estimate.
+        most: answers that the estimate is made from; of more, every so-manieth.
     """
     mine = window.take((window.versions == basis.version) & (window.routes != "shadow"))
     held_out = basis.held_out
@@ -155,8 +160,8 @@ def estimate(window: Window, basis: Basis, metric: str = "accuracy") -> Estimate
     figures: Mapping[str, Figure] = {}
     check = None
     if not reason and held_out is not None:
-        wanted = [METRICS[name] for name in dict.fromkeys((*ESTIMATED, metric))]
-        figures = _Task(mine.take(_spread(len(mine), MOST_ROWS)), basis, held_out).figures(wanted)
+        wanted = [METRICS[name] for name in dict.fromkeys((*names, metric))]
+        figures = _Task(mine.take(_spread(len(mine), most)), basis, held_out).figures(wanted)
         check = _check(mine, basis, held_out)
     return Estimate(
         since=window.since,
@@ -200,9 +205,7 @@ class _Task:
             for metric in defined:
                 drawn[metric.name].append(metric.weighted(self._facts, weights))
         return {
-            name: Figure(value, _interval(np.concatenate(drawn[name]), value))
-            for name, value in values.items()
-            if not np.isnan(value)
+            name: _figure(value, np.concatenate(drawn[name])) for name, value in values.items() if not np.isnan(value)
         }
 
     def _undefined(self, metric: Metric) -> bool:
@@ -278,9 +281,18 @@ def _spread(rows: int, most: int) -> NDArray[np.bool_]:
     return chosen
 
 
-def _interval(drawn: NDArray[np.float64], value: float) -> Interval | None:
+def _figure(value: float, drawn: NDArray[np.float64]) -> Figure:
+    """The estimate less the bias that the draws show, with their interval (Efron and Tibshirani, 1993, chapter 10).
+
+    A calibration follows its rows a little too closely. One that is fitted to drawn rows follows them as closely again,
+    so the draws lie above the estimate by about as much as the estimate lies above the truth.
+    """
     drawn = drawn[~np.isnan(drawn)]
     if 2 * len(drawn) < DRAWS:
-        return None
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(float(min(low, value)), float(max(high, value)))
+        return Figure(value, None)
+    bias = float(drawn.mean()) - value
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) - 2 * bias
+    corrected = value - bias
+    if drawn.min() >= 0 and drawn.max() <= 1:
+        corrected, low, high = (float(np.clip(figure, 0, 1)) for figure in (corrected, low, high))
+    return Figure(corrected, Interval(float(min(low, corrected)), float(max(high, corrected))))

@@ -99,15 +99,11 @@ class Batcher:
         """What is going on."""
         return BatchFigures(self._waiting, self._limits.max_queue, self._batches, self._largest, self._ledger_error)
 
-    def submit(self, inputs: Inputs, keys: Sequence[str] = ()) -> Ticket:
+    def submit(self, inputs: Inputs) -> Ticket:
         """Accept inputs (at least one) to be scored together with others.
 
         Those of a request that has more than ``max_batch`` are answered in several batches; should one of
         them fail, the request fails, and what was recorded of it stays recorded.
-
-        Args:
-            inputs: what is asked.
-            keys: the caller's own key of each; empty for none.
 
         Raises:
             UnavailableError: the queue is full, or the batcher is closed.
@@ -127,7 +123,7 @@ class Batcher:
         size = self._limits.max_batch
         now = perf_counter()
         parts = [
-            _Part(inputs[start : start + size], start, now, loop.create_future(), keys[start : start + size])
+            _Part(inputs[start : start + size], start, now, loop.create_future())
             for start in range(0, len(inputs), size)
         ]
         self._parts.extend(parts)
@@ -199,7 +195,7 @@ class Batcher:
         outcomes: list[_Outcome] = [
             shifted(scores, part.offset)
             if isinstance(scores, Exception)
-            else make_rows(part.inputs, scores, version, part.accepted, part.keys)
+            else make_rows(part.inputs, scores, version, part.accepted)
             for part, scores in zip(batch, scored, strict=True)
         ]
         return self._record(outcomes)
@@ -296,5 +292,4 @@ class _Part:
     offset: int
     accepted: float
     future: asyncio.Future[list[PredictionRow]]
-    keys: Sequence[str] = ()
     queued: bool = True

@@ -20,13 +20,7 @@ Made = list[PredictionRow] | InputError
 _encode = msgspec.json.Encoder().encode
 
 
-def make_rows(
-    inputs: Sequence[Mapping[str, Any]],
-    scores: Scores,
-    version: ServedVersion,
-    accepted: float,
-    keys: Sequence[str] = (),
-) -> Made:
+def make_rows(inputs: Sequence[Mapping[str, Any]], scores: Scores, version: ServedVersion, accepted: float) -> Made:
     """The ledger's rows of n scored inputs of one request, or why one of them can never be stored.
 
     Args:
@@ -34,7 +28,6 @@ def make_rows(
         scores: their answers; probabilities are finite.
         version: what answered.
         accepted: when the request was accepted, on ``perf_counter``'s clock.
-        keys: the caller's own key of each input; empty for none.
     """
     at_us = time.time_ns() // 1000
     latency = (perf_counter() - accepted) * 1000.0
@@ -63,7 +56,7 @@ def make_rows(
                 label,
                 probabilities[label],
                 latency,
-                keys[position] if keys else None,
+                None,
                 _encode(probabilities).decode(),
                 stored,
             )

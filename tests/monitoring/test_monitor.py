@@ -1,0 +1,139 @@
+"""The monitor of a model as the requirements call it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.monitoring.answers import answers
+from tiltyard.errors import InputError, NotFoundError, ProjectError, UsageError
+from tiltyard.ledger import SqlLedger
+from tiltyard.monitoring import ModelMonitor
+from tiltyard.testing import MemoryLedger
+
+FEATURES = {"Time_spent_Alone": 4, "Stage_fear": "No"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with nothing in the environment."""
+    for name in ("TILTYARD_LEDGER", "TILTYARD_HOME", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def monitor_of(rows: int, *, truthful: float = 1.0, labelled: int | None = None) -> ModelMonitor:
+    """A monitor over answers of the last hour."""
+    ledger = MemoryLedger()
+    made, labels = answers(rows, at=datetime.now(UTC) - timedelta(hours=1), truthful=truthful)
+    ledger.record(made)
+    ledger.record_labels(labels[: rows if labelled is None else labelled])
+    return ModelMonitor("films", ledger=ledger)
+
+
+def test_the_calls_of_the_requirements(folder: Path) -> None:
+    """A bare model name is enough: what is logged with its truth is counted, judged and reported."""
+    monitor = ModelMonitor("personality_model")
+    for number in range(40):
+        monitor.log_prediction(
+            prediction="Introvert", features=FEATURES, confidence=0.9, actual="Introvert" if number % 4 else "Extrovert"
+        )
+    metrics = monitor.calculate_performance_metrics(window_hours=24)
+    assert (metrics["total_predictions"], metrics["accuracy"]) == (40, 0.75)
+    assert metrics["intervals"]["accuracy"][0] < 0.75 < metrics["intervals"]["accuracy"][1]
+    assert {"f1_score", "precision", "recall"} <= metrics.keys()
+    found = monitor.detect_performance_degradation({"accuracy": 0.98, "f1_score": 0.98}, degradation_threshold=0.05)
+    assert found["degradation_detected"] is True
+    assert set(found["metrics"]) == {"accuracy", "f1_score"}
+    dashboard = monitor.get_monitoring_dashboard_data()
+    assert dashboard["total_predictions"] == 40
+    assert dashboard["prediction_distribution"] == {"Introvert": 40}
+    assert monitor.get_monitoring_dashboard_data(hours=24)["label_coverage"] == 1.0
+    assert "# personality_model: monitoring report" in monitor.generate_monitoring_report()
+    with SqlLedger.open(f"sqlite:///{folder}/.tiltyard/ledger.db") as ledger:
+        assert ledger.prediction_stats("personality_model").total == 40
+
+
+def test_a_project_around_gives_its_own_names(folder: Path) -> None:
+    """In a project's folder the monitor needs no name, takes the project's for its model's, and another as it is."""
+    (folder / "tiltyard.toml").write_text(
+        '[project]\nname = "sentiment"\ntask = "text-classification"\n[data]\nsource = "r.csv"\ntext = "text"\n'
+    )
+    assert ModelMonitor().name == ModelMonitor("sentiment").name == "sentiment-classifier"
+    assert ModelMonitor("other").name == "other"
+    (folder / "tiltyard.toml").unlink()
+    with pytest.raises(ProjectError, match=r"No tiltyard\.toml"):
+        ModelMonitor()
+
+
+def test_rows_of_any_shape_are_logged(folder: Path) -> None:
+    """A text, a mapping, a Series and a DataFrame of one row are inputs; anything else is refused by its type."""
+    ledger = MemoryLedger()
+    monitor = ModelMonitor("m", ledger=ledger)
+    ids = [
+        monitor.log_prediction("a", given, 0.6)
+        for given in ("some text", FEATURES, pd.Series(FEATURES), pd.DataFrame([FEATURES]))
+    ]
+    inputs = [row.input for row in map(ledger.prediction, ids) if row is not None]
+    assert inputs == [{"text": "some text"}, FEATURES, FEATURES, FEATURES]
+    with pytest.raises(InputError, match="list"):
+        monitor.log_prediction("a", [1, 2, 3], 0.6)
+    monitor.log_actual(ids[0], "b")
+    with pytest.raises(NotFoundError, match="nobody"):
+        monitor.log_actual("nobody", "b")
+
+
+def test_degradation_needs_more_than_chance() -> None:
+    """A loss that chance may explain is none; nor is one within what is allowed; too few labels judge nothing."""
+    few = monitor_of(20).detect_performance_degradation({"accuracy": 0.99})
+    assert few["could_not_judge"] == ["accuracy"]
+    assert few["degradation_detected"] is False
+    some = monitor_of(60)
+    accuracy = some.calculate_performance_metrics()["accuracy"]
+    by_chance = some.detect_performance_degradation({"accuracy": accuracy + 0.06})
+    assert by_chance["metrics"]["accuracy"]["verdict"] == "holds"
+    assert "chance" in by_chance["metrics"]["accuracy"]["reason"]
+    many = monitor_of(2000)
+    accuracy = many.calculate_performance_metrics()["accuracy"]
+    assert many.detect_performance_degradation({"accuracy": accuracy + 0.06})["degradation_detected"]
+    assert not many.detect_performance_degradation({"accuracy": accuracy + 0.06}, 0.2)["degradation_detected"]
+    better = many.detect_performance_degradation({"log_loss": 9.0, "f1_score": 0.1})
+    assert {one["verdict"] for one in better["metrics"].values()} == {"holds"}
+
+
+def test_labels_of_some_say_that_they_may_not_stand_for_all() -> None:
+    """Where a part has labels, coverage and caveat are told."""
+    found = monitor_of(400, labelled=100).calculate_performance_metrics()
+    assert found["label_coverage"] == 0.25
+    assert "need not stand for the rest" in found["caveat"]
+    assert monitor_of(100).calculate_performance_metrics()["caveat"] == ""
+
+
+def test_what_cannot_be_meant_is_refused() -> None:
+    """A metric that there is not, a threshold that is no share and hours that are none are named."""
+    monitor = ModelMonitor("films", ledger=MemoryLedger())
+    with pytest.raises(UsageError, match=r"acuracy.*accuracy"):
+        monitor.detect_performance_degradation({"acuracy": 0.9})
+    with pytest.raises(UsageError, match="degradation_threshold"):
+        monitor.detect_performance_degradation({"accuracy": 0.9}, 5)
+    with pytest.raises(UsageError, match="names no metric"):
+        monitor.detect_performance_degradation({})
+    with pytest.raises(UsageError, match="hours = 0"):
+        monitor.get_monitoring_dashboard_data(hours=0)
+
+
+def test_reports_are_written(tmp_path: Path) -> None:
+    """An HTML report stands alone with its pictures; every figure of the Markdown one is in it too."""
+    monitor = monitor_of(300, labelled=200)
+    page = monitor.generate_monitoring_report(tmp_path / "new" / "report.html")
+    assert (tmp_path / "new" / "report.html").read_text() == page
+    assert page.count("<svg") >= 4
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+    text = monitor.generate_monitoring_report()
+    for words in ("Answers", "300", "200", "Accuracy", "need not stand for the rest"):
+        assert words in text
+        assert words in page
