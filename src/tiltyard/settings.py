@@ -66,6 +66,9 @@ class Settings(BaseSettings):
         default=None,
         description="File of the API keys' digests, made by tiltyard keys api new; default: in the state folder.",
     )
+    log: Literal["text", "json", "quiet"] | None = Field(
+        default=None, description="What the server logs to standard error; default: the project's [serving] log."
+    )
     trusted_types: tuple[str, ...] = Field(
         default=(),
         description="Python types that this host allows in a stored model, beyond scikit-learn's own.",

@@ -10,7 +10,8 @@ from pathlib import Path
 from tiltyard.ledger import Ledger, SqlLedger
 from tiltyard.monitoring.delivery import Backoff, Courier, build_senders
 from tiltyard.pipeline import Runner, Stage
-from tiltyard.pipeline.response import ProjectTrainer, Responder, Workshop
+from tiltyard.pipeline.loop import Loop
+from tiltyard.pipeline.response import ProjectTrainer, Responder, ServiceProbe, Workshop
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker, ModelRegistry
 from tiltyard.registry.signing import KeyRing, host_keys, host_signer
@@ -65,6 +66,17 @@ def responder(project: Project, of: Settings, open_ledger: SqlLedger, runner: Ru
     here = stage(of, open_ledger)
     trainer = ProjectTrainer(project, tracker(project, of), here, runner)
     return Responder(Workshop(project, here, trainer))
+
+
+def loop(project: Project, of: Settings, open_ledger: SqlLedger, runner: Runner, server: str | None = None) -> Loop:
+    """The loop of a project; with the address of a server, it also reads what that one counts."""
+    return Loop(
+        project,
+        stage(of, open_ledger),
+        responder(project, of, open_ledger, runner),
+        courier(project, of, open_ledger),
+        ServiceProbe(server) if server else None,
+    )
 
 
 def trusted_keys(of: Settings) -> KeyRing:

@@ -97,3 +97,18 @@ def test_feedback_that_is_no_json(films: Site) -> None:
     assert (
         films.client.post("/feedback", content=b"{}", headers={**json, "Content-Encoding": "gzip"}).status_code == 415
     )
+
+
+def test_labels_by_the_callers_own_key(films: Site) -> None:
+    """A key that came with a prediction names it later; of several predictions with it the latest is meant."""
+    first, second = ask(films, "order 7"), ask(films, "order 7")
+    many = films.client.post("/predict/batch", json={"texts": ["a", "b"]}, headers={"X-Prediction-Key": "night"})
+    body = {"labels": [{"key": "order 7", "label": "good"}, {"key": "night/1", "label": "bad"}]}
+    results = films.client.post("/feedback", json=body).json()["results"]
+    ids = [item["prediction_id"] for item in many.json()["predictions"]]
+    assert [result["prediction_id"] for result in results] == [second, ids[1]]
+    assert known(films, first) is None
+    for key in ("", "x" * 201, "caf\u00e9"):
+        headers = [(b"X-Prediction-Key", key.encode("latin-1"))]
+        refused = films.client.post("/predict", json={"text": "a"}, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (400, "request.key")

@@ -254,7 +254,7 @@ def test_model_info_tells_which_version_answers(films: Callable[..., httpx.Clien
         "answer_field": "sentiment",
         "metrics": {"accuracy": 0.9},
         "run_id": "run-1",
-        "scorer": "scikit-learn",
+        "scorer": "compiled text",
         "data_fingerprint": "0" * 32,
     }
     assert {key: info[key] for key in expected} == expected

@@ -48,6 +48,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("tiltyard.cli.report:report", "Write a report on the last days: HTML or Markdown, with plots."),
     "console": ("tiltyard.cli.console:console", "Open the console: versions, metrics and predictions as pages."),
     "keys": ("tiltyard.cli.keys:keys", "Make keys: those that sign versions, and those that the server asks for."),
+    "up": ("tiltyard.cli.up:up", "Serve the champion, show the console, and close the loop on a schedule."),
+    "loop": (
+        "tiltyard.cli.loop:loop",
+        "Look at the champion on a schedule, respond to what is found, and deliver notices.",
+    ),
     "retrain": (
         "tiltyard.cli.retrain:retrain",
         "Train a version with the labels of production; it becomes champion if it wins.",

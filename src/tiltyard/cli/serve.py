@@ -11,6 +11,7 @@ from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.project import load_project
 from tiltyard.serving.server import Address, run
+from tiltyard.serving.telemetry.logs import set_up_logs
 
 
 @click.command()
@@ -28,6 +29,8 @@ def serve(project_path: Path | None, host: str | None, port: int | None, insecur
     project = load_project(project_path)
     settings = wiring.settings(project)
     trusted_keys = wiring.trusted_keys(settings)
+
+    set_up_logs(settings.log or project.serving.log)
 
     def announce(address: Address) -> None:
         if as_json:

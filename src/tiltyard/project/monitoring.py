@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from tiltyard.project.section import Section, Share
@@ -28,4 +30,23 @@ class MonitoringSection(Section):
     )
     keep_days: float | None = Field(
         default=None, gt=0, description="Days that predictions are kept by `tiltyard predictions prune`; default: all."
+    )
+    drift_threshold: Share = Field(
+        default=0.1,
+        description="Least effect that is called drift; a share of rows (missing, new) may move by a fifth.",
+    )
+    drift_limits: dict[str, Share] = Field(
+        default_factory=dict, description="Thresholds of single columns: `{ amount = 0.2 }`."
+    )
+    drift_ignore: tuple[str, ...] = Field(default=(), description="Columns whose drift is not judged.")
+    drift_numbers: Literal["ks", "psi", "wasserstein"] = Field(
+        default="ks",
+        description="How numbers are compared: Kolmogorov–Smirnov, stability index, earth mover's distance.",
+    )
+    drift_categories: Literal["chi-square", "jensen-shannon"] = Field(
+        default="chi-square", description="How categories are compared."
+    )
+    drift_correction: Literal["holm", "benjamini-hochberg"] = Field(
+        default="holm",
+        description="Correction for many tests: `holm` bounds any false alarm, `benjamini-hochberg` their share.",
     )

@@ -22,6 +22,14 @@ class ServingSection(Section):
     max_request: int = Field(default=1000, ge=1, description="Most inputs of one request to /predict/batch.")
     max_queue: int = Field(default=4096, ge=1, description="Most inputs that wait; beyond that the answer is 503.")
     max_text: int = Field(default=200_000, ge=1, description="Longest text, in characters.")
+    metrics: tuple[str, ...] = Field(
+        default=(),
+        description="Metrics of your own: module:function, called with the registry at the start.",
+    )
+    log: Literal["text", "json", "quiet"] = Field(
+        default="quiet",
+        description="What goes to standard error: each request as text or JSON, or only warnings.",
+    )
     rate_limit: float | None = Field(
         default=None, gt=0, description="Most requests a second of one caller (API key, or address); beyond, 429."
     )

@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fastapi import Request
+
 from tiltyard.errors import InputError
 from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import InputProblem, problems_of
 from tiltyard.serving.bodies import invalid
 from tiltyard.serving.problems import FieldProblem, RequestError
-from tiltyard.serving.requests import Shape
+from tiltyard.serving.requests import Head, Shape
 from tiltyard.serving.service import Service
+from tiltyard.serving.telemetry import PREDICTIONS
 
 Place = Callable[[InputProblem], str]
 """Where in the caller's request the field of an input stands."""
@@ -25,16 +28,14 @@ class Asked:
     Attributes:
         inputs: each ``{"text": …}`` or the features by name; texts are not checked yet.
         place: where in the request a field of an input stands.
-        keys: the caller's own key of each input; empty for none.
     """
 
     inputs: Sequence[Mapping[str, Any]]
     place: Place
-    keys: Sequence[str] = ()
 
 
-async def answer(service: Service, asked: Asked) -> list[Prediction]:
-    """The predictions of what is asked, in its order, once they are durable in the ledger.
+async def answer(service: Service, request: Request, asked: Asked) -> list[Prediction]:
+    """The predictions of what a request asks, in its order, once they are durable in the ledger.
 
     Raises:
         RequestError: there are too many inputs or none, or one cannot be scored; the places are the request's own.
@@ -42,9 +43,12 @@ async def answer(service: Service, asked: Asked) -> list[Prediction]:
     """
     check(service, asked)
     try:
-        return await service.batcher.submit(asked.inputs).result()
+        keys = Head.of(request.scope["headers"]).keys(len(asked.inputs), many=True)
+        predictions = await service.batcher.submit(asked.inputs, keys).result()
     except InputError as error:
         raise located(error, asked.place) from None
+    request.scope[PREDICTIONS] = [prediction.id for prediction in predictions]
+    return predictions
 
 
 def check(service: Service, asked: Asked) -> None:

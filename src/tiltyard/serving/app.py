@@ -24,12 +24,15 @@ from tiltyard.serving.routes.explain import explain_routes
 from tiltyard.serving.routes.feedback import feedback_routes
 from tiltyard.serving.routes.health import health_routes
 from tiltyard.serving.routes.invocations import invocation_routes
+from tiltyard.serving.routes.metrics import metric_routes
 from tiltyard.serving.routes.model import model_routes
 from tiltyard.serving.routes.pages import page_routes
 from tiltyard.serving.routes.predict import predict_routes
+from tiltyard.serving.routes.profile import profile_routes
 from tiltyard.serving.routes.v2 import v2_routes
 from tiltyard.serving.security import HEADERS, Guard, shield
 from tiltyard.serving.service import Service
+from tiltyard.serving.telemetry.custom import ALONE, Place
 
 # What nginx says of a client that went away before it was answered; nobody receives it.
 CLIENT_CLOSED_REQUEST = 499
@@ -38,7 +41,11 @@ log = logging.getLogger(__name__)
 
 
 def create_app(
-    live: LiveModel, ledger: Ledger, options: ServingSection | None = None, guard: Guard | None = None
+    live: LiveModel,
+    ledger: Ledger,
+    options: ServingSection | None = None,
+    guard: Guard | None = None,
+    place: Place = ALONE,
 ) -> FastAPI:
     """Make the application that answers with a live model and records in a ledger.
 
@@ -50,9 +57,10 @@ def create_app(
         ledger: where answers are recorded before they are given.
         options: the project's ``[serving]``; default: the defaults.
         guard: whom to let in; default: everybody.
+        place: where this process stands among the workers that share a port.
     """
     guard = guard or Guard.open_to_all()
-    service = Service.of(live, ledger, options or ServingSection())
+    service = Service.of(live, ledger, options or ServingSection(), place)
     app = HotApp(
         title=f"Tiltyard: {live.served.model}",
         version=__version__,
@@ -63,15 +71,16 @@ def create_app(
     )
     app.hot = HotPath(service, guard.check, HEADERS)
     app.include_router(predict_routes(app.hot, service.options.answer))
-    for routes in (explain_routes, feedback_routes, health_routes, model_routes):
+    for routes in (explain_routes, feedback_routes, health_routes, model_routes, profile_routes):
         app.include_router(routes(service))
     for protocol in (v2_routes, invocation_routes):
         app.include_router(protocol(service))
+    app.include_router(metric_routes(service.workers))
     app.include_router(page_routes())
     add_handlers(app)
     app.add_exception_handler(ClientDisconnect, _on_client_gone)
     describe(app, service, guard)
-    shield(app, guard)
+    shield(app, guard, service.observer)
     return app
 
 
@@ -81,6 +90,7 @@ async def _lifespan(service: Service) -> AsyncIterator[None]:
     await asyncio.to_thread(service.live.refresh)
     poller = Poller(service.live, service.options.reload_seconds)
     poller.start()
+    service.workers.start()
     history = asyncio.create_task(asyncio.to_thread(_count_history, service, started))
     try:
         yield
@@ -88,6 +98,8 @@ async def _lifespan(service: Service) -> AsyncIterator[None]:
         await asyncio.to_thread(poller.stop)
         await service.batcher.close()
         await history
+        await asyncio.to_thread(service.workers.stop)
+        await asyncio.to_thread(service.observer.close)
 
 
 def _count_history(service: Service, until: datetime) -> None:

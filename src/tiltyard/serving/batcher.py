@@ -99,11 +99,15 @@ class Batcher:
         """What is going on."""
         return BatchFigures(self._waiting, self._limits.max_queue, self._batches, self._largest, self._ledger_error)
 
-    def submit(self, inputs: Inputs) -> Ticket:
+    def submit(self, inputs: Inputs, keys: Sequence[str] = ()) -> Ticket:
         """Accept inputs (at least one) to be scored together with others.
 
         Those of a request that has more than ``max_batch`` are answered in several batches; should one of
         them fail, the request fails, and what was recorded of it stays recorded.
+
+        Args:
+            inputs: what is asked.
+            keys: the caller's own key of each; empty for none.
 
         Raises:
             UnavailableError: the queue is full, or the batcher is closed.
@@ -123,7 +127,7 @@ class Batcher:
         size = self._limits.max_batch
         now = perf_counter()
         parts = [
-            _Part(inputs[start : start + size], start, now, loop.create_future())
+            _Part(inputs[start : start + size], start, now, loop.create_future(), keys[start : start + size])
             for start in range(0, len(inputs), size)
         ]
         self._parts.extend(parts)
@@ -195,7 +199,7 @@ class Batcher:
         outcomes: list[_Outcome] = [
             shifted(scores, part.offset)
             if isinstance(scores, Exception)
-            else make_rows(part.inputs, scores, version, part.accepted)
+            else make_rows(part.inputs, scores, version, part.accepted, part.keys)
             for part, scores in zip(batch, scored, strict=True)
         ]
         return self._record(outcomes)
@@ -292,4 +296,5 @@ class _Part:
     offset: int
     accepted: float
     future: asyncio.Future[list[PredictionRow]]
+    keys: Sequence[str] = ()
     queued: bool = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
 from typing import Any
 
 from fastapi import FastAPI
@@ -20,7 +21,9 @@ from tiltyard.serving.batcher import Ticket
 from tiltyard.serving.problems import from_error, from_unknown
 from tiltyard.serving.requests import Head, Shape, located, read_inputs
 from tiltyard.serving.rows import answer_bytes, answers_bytes
+from tiltyard.serving.security.guard import CALLER
 from tiltyard.serving.service import Service
+from tiltyard.serving.telemetry import PREDICTIONS
 
 PATHS = {"/predict": False, "/predict/batch": True}
 """The paths that are answered here, and whether many inputs are asked there."""
@@ -37,7 +40,7 @@ class HotPath:
 
     Args:
         service: the parts of the server.
-        check: asked about every request before its body is read.
+        check: asked about every request before its body is read; says who asks.
         headers: what every answer carries besides its own headers.
     """
 
@@ -45,6 +48,7 @@ class HotPath:
         self, service: Service, check: Check | None = None, headers: Sequence[tuple[bytes, bytes]] = ()
     ) -> None:
         self._service = service
+        self._observer = service.observer
         self._check = check
         self._headers = list(headers)
         self._shapes: dict[tuple[Task, bool], Shape] = {}
@@ -55,9 +59,10 @@ class HotPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; an error becomes its problem document."""
+        began = perf_counter()
         try:
             if self._check is not None:
-                self._check(scope)
+                scope[CALLER] = self._check(scope)
             body = await self.answer(scope, receive)
         except ClientDisconnect:
             return  # nobody is there to hear
@@ -65,10 +70,12 @@ class HotPath:
             response = from_error(error) if isinstance(error, TiltyardError) else from_unknown(scope, error)
             response.raw_headers.extend(self._headers)
             await response(scope, receive, send)
+            self._observer.answered(scope, scope["path"], response.status_code, began)
             return
         head = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json"), *self._headers]
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": body})
+        self._observer.answered(scope, scope["path"], 200, began)
 
     async def answer(self, scope: Scope, receive: Receive) -> bytes:
         """The JSON that answers a request; what it tells is in the ledger.
@@ -80,8 +87,9 @@ class HotPath:
         service = self._service
         many = PATHS[scope["path"]]
         shape = self._shape(service.live.require().manifest.task, many=many)
-        inputs = await read_inputs(Head.of(scope["headers"]), receive, shape)
-        ticket = service.batcher.submit(inputs)
+        head = Head.of(scope["headers"])
+        inputs = await read_inputs(head, receive, shape)
+        ticket = service.batcher.submit(inputs, head.keys(len(inputs), many=many))
         watch = asyncio.get_running_loop().call_later(WATCH_SECONDS, _Watch(ticket, receive))
         try:
             rows = await ticket.rows()
@@ -93,6 +101,8 @@ class HotPath:
             raise
         finally:
             watch.cancel()
+        if self._observer.wants_predictions:
+            scope[PREDICTIONS] = [row.id for row in rows]
         field = service.options.answer
         return answers_bytes(rows, field) if many else answer_bytes(rows[0], field)
 

@@ -19,6 +19,7 @@ from tiltyard.serving.problems import FieldProblem, RequestError
 _BYTES_PER_CHARACTER = 6
 _ENVELOPE = 64 * 1024
 _LARGEST_BODY = 64 * 1024 * 1024
+_LONGEST_KEY = 200
 # As many wrong fields as a person reads.
 _SHOWN = 50
 _LONGEST_NAME = 80
@@ -65,11 +66,12 @@ class Head(NamedTuple):
     media_type: bytes | None = None
     length: bytes | None = None
     idempotency_key: bytes | None = None
+    prediction_key: bytes | None = None
 
     @classmethod
     def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> Head:
         """Pick from ASGI's headers, whose names are in lower case; of one that is sent twice the first counts."""
-        media_type = length = key = None
+        media_type = length = key = own = None
         for name, value in headers:
             if name == b"content-type":
                 media_type = media_type or value
@@ -77,7 +79,30 @@ class Head(NamedTuple):
                 length = length or value
             elif name == b"idempotency-key":
                 key = key or value
-        return cls(media_type, length, key)
+            elif name == b"x-prediction-key":
+                own = own or value
+        return cls(media_type, length, key, own)
+
+    def keys(self, count: int, *, many: bool) -> Sequence[str]:
+        """The caller's own keys of n inputs, from ``X-Prediction-Key``; empty where it was not sent.
+
+        The key itself for one input; for the inputs of a list, the key with ``/0``, ``/1`` … behind it. Labels can be
+        reported by them later.
+
+        Raises:
+            RequestError: it is empty, too long, or not printable ASCII.
+        """
+        if self.prediction_key is None:
+            return ()
+        key = self.prediction_key.decode("latin-1")
+        if not 0 < len(key) <= _LONGEST_KEY or not (key.isascii() and key.isprintable()):
+            raise RequestError(
+                f"The header X-Prediction-Key has to be 1 to {_LONGEST_KEY} printable ASCII characters.",
+                status=400,
+                code="request.key",
+                next_step="Send a key of your own that names the input, such as an order's number.",
+            )
+        return [f"{key}/{number}" for number in range(count)] if many else [key]
 
 
 async def read_inputs(head: Head, receive: Receive, shape: Shape) -> list[Mapping[str, Any]]:

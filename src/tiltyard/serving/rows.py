@@ -20,7 +20,13 @@ Made = list[PredictionRow] | InputError
 _encode = msgspec.json.Encoder().encode
 
 
-def make_rows(inputs: Sequence[Mapping[str, Any]], scores: Scores, version: ServedVersion, accepted: float) -> Made:
+def make_rows(
+    inputs: Sequence[Mapping[str, Any]],
+    scores: Scores,
+    version: ServedVersion,
+    accepted: float,
+    keys: Sequence[str] = (),
+) -> Made:
     """The ledger's rows of n scored inputs of one request, or why one of them can never be stored.
 
     Args:
@@ -28,6 +34,7 @@ def make_rows(inputs: Sequence[Mapping[str, Any]], scores: Scores, version: Serv
         scores: their answers; probabilities are finite.
         version: what answered.
         accepted: when the request was accepted, on ``perf_counter``'s clock.
+        keys: the caller's own key of each input; empty for none.
     """
     at_us = time.time_ns() // 1000
     latency = (perf_counter() - accepted) * 1000.0
@@ -56,7 +63,7 @@ def make_rows(inputs: Sequence[Mapping[str, Any]], scores: Scores, version: Serv
                 label,
                 probabilities[label],
                 latency,
-                None,
+                keys[position] if keys else None,
                 _encode(probabilities).decode(),
                 stored,
             )

@@ -25,6 +25,7 @@ from tiltyard.registry.signing import NO_KEYS, KeyRing, host_keys
 from tiltyard.serving.app import create_app
 from tiltyard.serving.live import LiveModel, Served
 from tiltyard.serving.security import Guard, guard_for
+from tiltyard.serving.telemetry.custom import Place
 from tiltyard.settings import Settings
 
 # The requirements' stage names, as the aliases that stand for them.
@@ -144,7 +145,9 @@ class ModelServer:
             trusted_keys=backing.trusted_keys,
         )
         config = uvicorn.Config(
-            create_app(live, backing.ledger, self._options, guard),
+            create_app(
+                live, backing.ledger, self._options, guard, Place(self._project.root if self._project else None)
+            ),
             http="httptools",
             ws="none",
             lifespan="on",

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
+from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.ports import Ledger
 from tiltyard.project import ServingSection
 from tiltyard.serving.batcher import Batcher, BatchLimits
 from tiltyard.serving.live import LiveModel
 from tiltyard.serving.statistics import Statistics
+from tiltyard.serving.telemetry import Metrics, Observer, Workers
+from tiltyard.serving.telemetry.custom import ALONE, Place, load_custom
+from tiltyard.serving.telemetry.metrics import Gauges
+from tiltyard.serving.telemetry.traces import Traces
+from tiltyard.serving.version import ServedVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +29,8 @@ class Service:
         batcher: what scores and records.
         statistics: totals of what was answered.
         options: the project's ``[serving]``.
+        observer: told of every request and batch.
+        workers: metrics of this process and those beside it.
         started: when it began, on the monotonic clock, in seconds.
     """
 
@@ -30,12 +39,46 @@ class Service:
     batcher: Batcher
     statistics: Statistics
     options: ServingSection
+    observer: Observer
+    workers: Workers
     started: float = field(default_factory=monotonic)
 
     @classmethod
-    def of(cls, live: LiveModel, ledger: Ledger, options: ServingSection) -> Service:
-        """Put the parts together."""
+    def of(cls, live: LiveModel, ledger: Ledger, options: ServingSection, place: Place = ALONE) -> Service:
+        """Put the parts together.
+
+        Raises:
+            UsageError: a function of ``[serving] metrics`` cannot be used.
+            MissingExtraError: the environment names a collector of traces, and the extra ``otel`` is not installed.
+        """
         statistics = Statistics()
         limits = BatchLimits(max_batch=options.max_batch, max_queue=options.max_queue)
-        batcher = Batcher(live.require, ledger, limits, statistics.add)
-        return cls(live, ledger, batcher, statistics, options)
+        metrics = Metrics(lambda: _measure(live, batcher))
+        custom = load_custom(options.metrics, place.root, metrics.registry)
+        observer = Observer(metrics, Traces.from_environment(live.served.model), custom)
+
+        def current() -> ServedVersion:
+            observer.batch_begins()
+            return live.require()
+
+        def recorded(rows: Sequence[PredictionRow]) -> None:
+            statistics.add(rows)
+            observer.recorded(rows)
+
+        batcher = Batcher(current, ledger, limits, recorded)
+        workers = Workers(metrics.registry, place.worker, place.folder)
+        return cls(live, ledger, batcher, statistics, options, observer, workers)
+
+
+def _measure(live: LiveModel, batcher: Batcher) -> Gauges:
+    figures, version = batcher.figures, live.current
+    model = None
+    if version is not None:
+        info = version.info
+        model = {
+            "model": info.name,
+            "version": info.version,
+            "alias": version.alias,
+            "scorer": version.scorer.kind,
+        }
+    return Gauges(figures.waiting, figures.limit, ledger_ok=not figures.ledger_error, model=model)

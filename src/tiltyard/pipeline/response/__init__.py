@@ -3,6 +3,7 @@
 from tiltyard.pipeline.response.actions import LiveJudge, Trainer, Workshop
 from tiltyard.pipeline.response.history import Action, History, read_history
 from tiltyard.pipeline.response.policy import Decision, Situation, decide
+from tiltyard.pipeline.response.probing import ServiceProbe
 from tiltyard.pipeline.response.respond import Responder, Response
 from tiltyard.pipeline.response.retraining import ProjectTrainer
 from tiltyard.pipeline.response.watch import ServiceCounts, watch_new_champion
@@ -16,6 +17,7 @@ __all__ = [
     "Responder",
     "Response",
     "ServiceCounts",
+    "ServiceProbe",
     "Situation",
     "Trainer",
     "Workshop",

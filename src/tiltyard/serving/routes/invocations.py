@@ -47,7 +47,7 @@ def invocation_routes(service: Service) -> APIRouter:
         kind = media_type(request, "application/json", CSV)
         content = await read_body(request, Shape.of(current.manifest.task, service.options, many=True).max_body)
         asked = (read_csv if kind == CSV else read_json)(content, current.columns)
-        predictions = await answer(service, asked)
+        predictions = await answer(service, request, asked)
         return Invoked(
             predictions=[item.label for item in predictions],
             probabilities=[dict(item.probabilities) for item in predictions],

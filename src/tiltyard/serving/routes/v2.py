@@ -159,7 +159,7 @@ def _add_model_routes(router: APIRouter, service: Service, path: str) -> None:
         limit = Shape.of(current.manifest.task, service.options, many=True).max_body
         length = _header_length(request)
         inference = read_inference(await read_body(request, limit), length, current.columns)
-        predictions = await answer(service, inference.asked)
+        predictions = await answer(service, request, inference.asked)
         outputs = outputs_of(predictions, list(predictions[0].probabilities), inference.request)
         body, length = write_answer(outputs, inference.request, name, predictions[0].version)
         if length is None:

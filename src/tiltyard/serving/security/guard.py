@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,11 @@ class Caller:
         if self.key is None:
             return f"anonymous at {self.address or 'this host'}"
         return f"API key {self.key.id}" + (f" ({self.key.name})" if self.key.name else "")
+
+
+@lru_cache(maxsize=256)
+def _everybody(address: str) -> Caller:
+    return Caller(None, address, _EVERYTHING)
 
 
 _EVERYTHING: frozenset[ApiScope] = frozenset(SCOPES)
@@ -125,7 +131,7 @@ class Guard:
         keys = self._keys.current()
         if self._open_without_keys and not keys:
             self._refuse_other_sites(scope["method"], found)
-            caller = Caller(None, address, _EVERYTHING)
+            caller = _everybody(address)
         else:
             token = _token(found)
             if token is None:
@@ -165,7 +171,7 @@ class Guard:
     def _refuse_other_sites(self, method: str, found: Mapping[bytes, bytes]) -> None:
         """Keep pages of other sites, open in a browser on this host, from acting here without a key."""
         host = found.get(b"host", b"").decode("latin-1")
-        if self._only_loopback and host and not is_loopback(_name_of(host)):
+        if self._only_loopback and host and not _is_loopback_host(host):
             raise RequestError(
                 f"The request is for the host {host!r}, and this server is open to this machine alone.",
                 status=403,
@@ -224,6 +230,7 @@ def guard_for(
     )
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host name or address can only mean this machine."""
     if host.rstrip(".").lower() == "localhost" or host.lower().endswith(".localhost"):
@@ -234,11 +241,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _name_of(host: str) -> str:
-    """A Host header without its port."""
+@lru_cache(maxsize=256)
+def _is_loopback_host(host: str) -> bool:
+    """Whether a Host header, with or without a port, can only mean this machine."""
     if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.rpartition(":")[0] or host
+        return is_loopback(host.partition("]")[0] + "]")
+    return is_loopback(host.rpartition(":")[0] or host)
 
 
 def _token(found: Mapping[bytes, bytes]) -> str | None:

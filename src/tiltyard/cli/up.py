@@ -1,0 +1,177 @@
+"""``tiltyard up``: server, console and the loop, in one command."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from tiltyard import wiring
+from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.output import console as terminal
+from tiltyard.cli.output import print_json
+from tiltyard.console.run import require_console
+from tiltyard.errors import MissingExtraError, UnavailableError
+from tiltyard.ledger import Event, Ledger
+from tiltyard.pipeline.supervisor import Death, Part, Supervisor
+from tiltyard.project import Project, load_project
+
+DIED = "part-died"
+
+
+@click.command()
+@project_option
+@click.option("--host", default=None, help="Address of the server.  [default: the project's, 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port of the server; 0 takes any free one.")
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes that answer.  [default: one]")
+@click.option(
+    "--console-port", type=click.IntRange(0, 65535), default=8050, show_default=True, help="Port of the console."
+)
+@click.option("--no-console", is_flag=True, help="Without the console.")
+@json_option
+def up(
+    project_path: Path | None,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    console_port: int,
+    no_console: bool,
+    as_json: bool,
+) -> None:
+    """Serve the champion, show the console, and close the loop on a schedule.
+
+    Whichever of the three dies is started again, and its death is written down. Ctrl-C ends them in order.
+    """
+    project = load_project(project_path)
+    settings = wiring.settings(project)
+    host = host or project.serving.host
+    port = _free_port(host, project.serving.port if port is None else port, "--port")
+    with_console = not no_console and _has_console(as_json=as_json)
+    console_port = _free_port("127.0.0.1", console_port, "--console-port") if with_console else 0
+    ours = [] if project_path is None else ["--project", str(project_path)]
+    several = [] if workers is None else ["--workers", str(workers)]
+    parts = [_part("server", "serve", *ours, "--host", host, "--port", str(port), *several)]
+    if with_console:
+        parts.append(_part("console", "console", *ours, "--port", str(console_port)))
+    parts.append(_part("loop", "loop", *ours, "--server", f"http://{_reachable(host)}:{port}"))
+    tell = _Teller(project, as_json=as_json)
+    with wiring.ledger(settings) as ledger:
+        supervisor = Supervisor(parts, tell.line, lambda death: tell.death(death, ledger))
+        tell.begin(supervisor.pids)
+        supervisor.run(_until_told())
+    tell.end()
+
+
+def _part(name: str, *words: str) -> Part:
+    return Part(name, [sys.executable, "-m", "tiltyard", *words, "--json"])
+
+
+class _Teller:
+    """What is printed while all of it runs: JSON lines for programs, plain lines for people."""
+
+    def __init__(self, project: Project, *, as_json: bool) -> None:
+        self._project, self._as_json = project, as_json
+        self._turn = threading.Lock()
+        self._pids: Callable[[], dict[str, int]] = dict
+
+    def begin(self, pids: Callable[[], dict[str, int]]) -> None:
+        self._pids = pids
+        if not self._as_json:
+            terminal.print(f"[bold]{self._project.model_name}[/bold] is coming up. Press Ctrl-C to stop.")
+
+    def line(self, part: str, line: str) -> None:
+        try:
+            told: Any = json.loads(line)
+        except ValueError:
+            told = {"text": line}
+        if "url" in told:
+            self._say({"event": "listening", "part": part, "pid": self._pids().get(part), **told})
+        elif "error" in told:
+            self._say({"event": "problem", "part": part, **told["error"]})
+        else:
+            self._say({"part": part, **told})
+
+    def death(self, death: Death, ledger: Ledger) -> None:
+        cause = f"signal {-death.code}" if death.code < 0 else f"exit code {death.code}"
+        reason = f"The {death.part} died ({cause}); it is started again after {death.wait_seconds:g} seconds."
+        evidence = {"part": death.part, "pid": death.pid, "code": death.code, "deaths": death.deaths}
+        told: dict[str, Any] = {"event": "died", **evidence, "wait_seconds": death.wait_seconds, "text": reason}
+        try:
+            ledger.append(Event(DIED, self._project.model_name, datetime.now(UTC), wiring.actor(), reason, evidence))
+        except UnavailableError as error:
+            told["ledger"] = error.message
+        self._say(told)
+
+    def end(self) -> None:
+        self._say({"event": "ended", "text": "All have ended."})
+
+    def _say(self, told: dict[str, Any]) -> None:
+        with self._turn:
+            if self._as_json:
+                print_json(told)
+                sys.stdout.flush()
+            else:
+                terminal.print(_sentence(told))
+
+
+def _sentence(told: dict[str, Any]) -> str:
+    part = told.get("part", "")
+    if told.get("event") == "listening":
+        return f"[green]✓[/green] {part:<8} {told['url']}"
+    if told.get("event") == "pass":
+        actions = [action["summary"] or f"{action['kind']} is under way" for action in told["response"]["actions"]]
+        decision = told["response"]["decision"]
+        what = " ".join(actions) or f"{len(told['found'])} found. {decision['reason'] if decision else ''}"
+        return f"  look     {escape(what)}"
+    text = escape(str(told.get("text") or told.get("message") or told))
+    return f"[yellow]![/yellow] {part:<8} {text}" if told.get("event") in ("died", "problem") else f"  {part:<8} {text}"
+
+
+def _free_port(host: str, port: int, option: str) -> int:
+    """The port, if it is free, or any that is for 0: a program that is started again keeps it.
+
+    Raises:
+        UnavailableError: somebody else listens there.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise UnavailableError(
+                f"Port {port} of {host} cannot be used: {error.strerror or error}.",
+                next_step=f"Stop what listens there, or choose another with {option}; 0 takes any free one.",
+                code="port.taken",
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host in ("0.0.0.0", "") else f"[{host}]" if ":" in host else host  # noqa: S104
+
+
+def _has_console(*, as_json: bool) -> bool:
+    try:
+        require_console()
+    except MissingExtraError as error:
+        if not as_json:
+            terminal.print(f"Without the console: {error.message} {error.next_step}")
+        return False
+    return True
+
+
+def _until_told() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

@@ -1,0 +1,99 @@
+"""What one comparison of two profiles brings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One comparison.
+
+    Attributes:
+        effect: how far apart the two are, in the detector's own measure; what chance alone explains is taken off
+            where the measure would grow with it.
+        p_value: probability of at least such a difference between two samples of one distribution.
+    """
+
+    effect: float
+    p_value: float
+
+
+class NumberDetector(Protocol):
+    """Compares two histograms on the same edges."""
+
+    name: str
+
+    def compare(self, reference: Counts, window: Counts, centres: Floats, scale: float) -> Outcome:
+        """The comparison of two histograms of b bins, whose values the ``centres`` stand for.
+
+        The scale is the reference's standard deviation. Both histograms must hold something.
+        """
+
+
+class CategoryDetector(Protocol):
+    """Compares two tables of counts of the same categories."""
+
+    name: str
+
+    def compare(self, reference: Counts, window: Counts) -> Outcome:
+        """The comparison of two tables of k counts; both must hold something."""
+
+
+def effective(reference: Counts, window: Counts) -> float:
+    """nm / (n + m): the size of one sample that is as noisy as the difference of two of n and m."""
+    n, m = float(reference.sum()), float(window.sum())
+    return n * m / (n + m)
+
+
+def pooled(reference: Counts, window: Counts, least: float = 5.0) -> tuple[Floats, Floats]:
+    """Counts with the rare cells thrown together, so that each expects ``least`` at least in both samples.
+
+    Rarity is judged by both samples together, which says nothing about their difference.
+    """
+    n, m = float(reference.sum()), float(window.sum())
+    together = (reference + window) * (min(n, m) / (n + m))
+    order = np.argsort(together, kind="stable")
+    reached = np.cumsum(together[order])
+    # The rarest cells go together until their sum is large enough, and so does each that is too rare by itself.
+    rare = np.zeros(len(together), bool)
+    first = int(np.searchsorted(reached, least))
+    if together[order[0]] < least:
+        rare[order[: first + 1]] = True
+        rare |= together < least
+    kept_r, kept_w = reference[~rare].astype(float), window[~rare].astype(float)
+    if rare.any():
+        kept_r, kept_w = np.append(kept_r, reference[rare].sum()), np.append(kept_w, window[rare].sum())
+    return kept_r, kept_w
+
+
+def grouped(counts_of_reference: Counts, groups: int, *others: Counts) -> list[Counts]:
+    """Neighbouring bins thrown together into about equal parts of the reference."""
+    reached = np.cumsum(counts_of_reference) - counts_of_reference / 2
+    total = max(float(counts_of_reference.sum()), 1.0)
+    part = np.minimum((reached / total * groups).astype(np.int64), groups - 1)
+    starts = np.flatnonzero(np.diff(part, prepend=-1))
+    return [np.add.reduceat(counts, starts) for counts in (counts_of_reference, *others)]
+
+
+def chi2_tail(statistic: float, freedom: float) -> float:
+    """Probability that chi-square of so many degrees of freedom is at least the statistic; 1 for none."""
+    from scipy.special import chdtrc  # noqa: PLC0415
+
+    return float(chdtrc(freedom, max(statistic, 0.0))) if freedom > 0 else 1.0
+
+
+def pearson(reference: Counts, window: Counts) -> tuple[float, int]:
+    """Pearson's X² that two samples have the same shares, rare cells thrown together, and its degrees of freedom."""
+    r, w = pooled(reference, window)
+    p, q = r / r.sum(), w / w.sum()
+    middle = (r + w) / (r.sum() + w.sum())
+    seen = middle > 0
+    return effective(reference, window) * float(np.sum((p - q)[seen] ** 2 / middle[seen])), len(r) - 1

@@ -1,0 +1,162 @@
+"""Drift of what a version was asked lately, from the ledger: an hour's profile is computed once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+
+from tiltyard.ledger import HourCount, HourProfile, Ledger, Prediction
+from tiltyard.monitoring.drift.judging import DriftJudgement, judge_drift, no_reference
+from tiltyard.monitoring.drift.options import DriftOptions
+from tiltyard.monitoring.profiles import Layout, Profile, Reference, Rows, frame_of, profile_rows
+from tiltyard.monitoring.profiles.categories import CategoryCounts
+from tiltyard.monitoring.profiles.layout import LABEL
+
+HOUR = timedelta(hours=1)
+
+_AT_ONCE = 10_000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Whose predictions are meant.
+
+    Attributes:
+        project: name of the registered model.
+        version: registry version that answered.
+        route: who answered.
+    """
+
+    project: str
+    version: str
+    route: str = "champion"
+
+
+def find_drift(
+    ledger: Ledger,
+    profile: bytes | None,
+    answering: Answering,
+    window: tuple[datetime, datetime],
+    options: DriftOptions | None = None,
+) -> DriftJudgement:
+    """Judge whether what a version was asked in a window still looks like its training.
+
+    Args:
+        ledger: where the predictions are; profiles of past hours are kept there.
+        profile: the version's ``profile.json``; None where it has none.
+        answering: the version.
+        window: begin and end, with time zones; the begin is taken back to the full hour.
+        options: how drift is judged.
+
+    Raises:
+        ArtifactError: the reference profile cannot be read.
+        UnavailableError: the ledger cannot be reached.
+    """
+    since, until = _full_hour(window[0]), window[1]
+    if profile is None:
+        return no_reference(answering.version).between(since, until)
+    reference = Reference.from_bytes(profile)
+    seen = window_profile(ledger, reference.layout, answering, (since, until))
+    return judge_drift(reference, seen, options).between(since, until)
+
+
+def window_profile(ledger: Ledger, layout: Layout, answering: Answering, window: tuple[datetime, datetime]) -> Profile:
+    """The profile of a version's predictions in a window, and of the labels that are known of them.
+
+    Past hours come from the ledger's shelf, where their number of rows and newest id still hold; others (late rows,
+    another layout, the hour that is under way) are profiled now. Costs a count of the window's rows, and the reading
+    of those that are new.
+    """
+    since, until = _full_hour(window[0]), window[1]
+    named = {"project": answering.project, "version": answering.version, "route": answering.route}
+    counts = ledger.profiles.counts(**named, since=since, until=until)
+    kept = {one.hour: one for one in ledger.profiles.load(**named, since=since, until=until)}
+    total = Profile.empty(layout)
+    fresh: list[HourProfile] = []
+    for count in counts:
+        held = kept.get(count.hour)
+        if held is not None and _holds(held, count, layout):
+            total = total + Profile.from_bytes(held.body)
+            continue
+        end = min(count.hour + HOUR, until)
+        rows = ledger.predictions(
+            project=answering.project,
+            version=answering.version,
+            route=answering.route,
+            since=count.hour,
+            until=end,
+        )
+        made = profile_predictions(layout, rows)
+        total = total + made
+        # An hour that is cut, or that grew while it was read, is not kept.
+        if end == count.hour + HOUR and made.rows == count.rows:
+            fresh.append(_kept(answering, count, made))
+    ledger.profiles.store(fresh)
+    return _with_labels(ledger, layout, answering, (since, until), total)
+
+
+def profile_predictions(layout: Layout, predictions: Iterable[Prediction]) -> Profile:
+    """The profile of recorded predictions, read a few thousand at a time."""
+    total = Profile.empty(layout)
+    for some in _portions(predictions):
+        rows = Rows(
+            frame_of((one.input for one in some), layout.columns),
+            np.array([one.label for one in some], object),
+            np.array([one.confidence for one in some], np.float64),
+        )
+        total = total + profile_rows(layout, rows)
+    return total
+
+
+def _with_labels(
+    ledger: Ledger, layout: Layout, answering: Answering, window: tuple[datetime, datetime], total: Profile
+) -> Profile:
+    if LABEL not in layout.categories:
+        return total
+    known = ledger.labelled_predictions(
+        project=answering.project,
+        version=answering.version,
+        route=answering.route,
+        since=window[0],
+        until=window[1],
+    )
+    counts = CategoryCounts.empty(layout.categories[LABEL])
+    for some in _portions(known):
+        labels = np.array([label.label for _, label in some], object)
+        counts = counts + CategoryCounts.of(layout.categories[LABEL], labels)
+    with_them = Profile(total.layout, 0, total.numbers, {**total.categories, LABEL: counts}, total.terms)
+    return total.with_parts(with_them, [LABEL])
+
+
+def _holds(held: HourProfile, count: HourCount, layout: Layout) -> bool:
+    return (held.layout, held.rows, held.newest) == (layout.digest, count.rows, count.newest)
+
+
+def _kept(answering: Answering, count: HourCount, made: Profile) -> HourProfile:
+    return HourProfile(
+        answering.project,
+        answering.version,
+        answering.route,
+        count.hour,
+        made.layout,
+        count.rows,
+        count.newest,
+        made.to_bytes(),
+    )
+
+
+def _full_hour(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _portions(values: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(values)
+    while some := list(islice(rest, _AT_ONCE)):
+        yield some

@@ -1,0 +1,149 @@
+"""The loop: look, respond, deliver; on a schedule, for as long as it is let."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tiltyard.errors import TiltyardError
+from tiltyard.ledger import FindingRecord
+from tiltyard.monitoring.delivery import Courier
+from tiltyard.monitoring.look import Look
+from tiltyard.pipeline.monitoring import take_look
+from tiltyard.pipeline.response.probing import ServiceProbe
+from tiltyard.pipeline.response.respond import Responder, Response
+from tiltyard.pipeline.response.watch import watch_new_champion
+from tiltyard.pipeline.scheduler import Schedule
+from tiltyard.pipeline.stage import Stage
+from tiltyard.project import Project
+
+SHORTEST_TICK, LONGEST_TICK = 0.1, 5.0
+DELIVER_SECONDS = 2.0
+RETRY = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one pass of the loop saw and did."""
+
+    look: Look
+    findings: tuple[FindingRecord, ...]
+    response: Response
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form, without the figures of the look."""
+        return {
+            "at": self.look.at.isoformat(),
+            "version": self.look.version,
+            "found": [
+                {"code": one.code, "subject": one.subject, "severity": one.severity, "message": one.message}
+                for one in self.findings
+                if one.status == "found" and one.severity != "info"
+            ],
+            "response": self.response.to_dict(),
+        }
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        found = sum(one.status == "found" and one.severity != "info" for one in self.findings)
+        done = [action.summary or f"{action.kind} is under way" for action in self.response.actions]
+        if done:
+            return " ".join(done)
+        decision = self.response.decision
+        return f"{found} found. {decision.reason if decision else 'Another process is at it.'}"
+
+
+class Loop:
+    """Looks at a model, answers what is found, and delivers notices.
+
+    Args:
+        project: the project.
+        stage: registry, ledger and host.
+        responder: answers what is found.
+        courier: empties the outbox.
+        probe: reads what the server counted; None where there is none to ask.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        stage: Stage,
+        responder: Responder,
+        courier: Courier,
+        probe: ServiceProbe | None = None,
+    ) -> None:
+        self._project, self._stage = project, stage
+        self._responder, self._courier, self._probe = responder, courier, probe
+
+    def once(self, now: datetime | None = None) -> Pass:
+        """Look once and answer what is found.
+
+        Raises:
+            TiltyardError: the look could not be taken; nothing was decided on it.
+        """
+        moment = now or datetime.now(UTC)
+        seen = take_look(self._project, self._stage, until=moment)
+        counts = self._probe.counts() if self._probe else None
+        watched = watch_new_champion(self._project, self._stage, self._responder.history(), moment, counts)
+        name = self._project.model_name
+        extra = [finding.to_record(project=name, at=moment, version=seen.version) for finding in watched]
+        self._stage.ledger.findings.record(extra)
+        findings = (*seen.records(), *extra)
+        return Pass(seen, findings, self._responder.respond(findings))
+
+    def run(
+        self,
+        stop: threading.Event,
+        on_pass: Callable[[Pass], None],
+        on_problem: Callable[[TiltyardError], None],
+    ) -> None:
+        """Go on until ``stop`` is set: at once take up what was cut off, then look whenever a look is due.
+
+        Notices are delivered beside, also while a response takes its time.
+
+        Args:
+            stop: ends it, after what is being done.
+            on_pass: told of each pass.
+            on_problem: told of what could not be done; it is tried again.
+        """
+        every = timedelta(minutes=self._project.monitoring.every_minutes)
+        schedule = Schedule(self._stage.ledger.leases, f"look/{self._project.model_name}", every, self._stage.actor)
+        delivering = threading.Thread(target=self._deliver, args=(stop, on_problem), name="courier", daemon=True)
+        delivering.start()
+        self._guarded(lambda: self._responder.respond([]), on_problem)
+        while not stop.is_set():
+            self._guarded(lambda: self._look_if_due(schedule, on_pass), on_problem)
+            stop.wait(min(max(every.total_seconds() / 10, SHORTEST_TICK), LONGEST_TICK))
+        delivering.join()
+
+    def _look_if_due(self, schedule: Schedule, on_pass: Callable[[Pass], None]) -> None:
+        now = datetime.now(UTC)
+        lease = schedule.begin(now)
+        if lease is None:
+            return
+        try:
+            seen = self.once(now)
+        except BaseException:
+            schedule.failed(lease, now, RETRY)
+            raise
+        on_pass(seen)
+
+    def _deliver(self, stop: threading.Event, on_problem: Callable[[TiltyardError], None]) -> None:
+        while True:
+            self._guarded(self._courier.run, on_problem)
+            if stop.wait(DELIVER_SECONDS):
+                self._guarded(self._courier.run, on_problem)  # what the last pass left
+                return
+
+    @staticmethod
+    def _guarded(work: Callable[[], object], on_problem: Callable[[TiltyardError], None]) -> None:
+        try:
+            work()
+        except TiltyardError as error:
+            on_problem(error)
+        except Exception as error:  # noqa: BLE001 - a loop that ends over one bad pass is none
+            on_problem(TiltyardError(f"{type(error).__name__}: {error}", code="loop.unexpected"))

@@ -1,0 +1,187 @@
+"""The metrics of a server: counted once a request and once a batch, never once a row."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from tiltyard.serving.telemetry.histogram import ROWS, SECONDS, SHARES, Histogram
+
+log = logging.getLogger(__name__)
+
+
+class Recorded(Protocol):
+    """What is counted of a recorded prediction."""
+
+    @property
+    def version(self) -> str:
+        """Version that answered."""
+
+    @property
+    def route(self) -> str:
+        """Who answered, such as ``champion``."""
+
+    @property
+    def label(self) -> str:
+        """The predicted label."""
+
+    @property
+    def confidence(self) -> float:
+        """Its probability."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """What is measured when somebody looks.
+
+    Attributes:
+        waiting: inputs that wait for their batch.
+        limit: most that may.
+        ledger_ok: whether the latest batch could be recorded.
+        lag_rows: predictions that are recorded here and not yet in the central ledger.
+        lag_seconds: age of the oldest of them, 0 where there is none.
+        model: name, version, alias and scorer of the version that answers; empty for none.
+    """
+
+    waiting: int = 0
+    limit: int = 0
+    ledger_ok: bool = True
+    lag_rows: int = 0
+    lag_seconds: float = 0.0
+    model: Mapping[str, str] | None = None
+
+
+class Metrics:
+    """The metrics of one process; safe to use from several threads.
+
+    Args:
+        measure: gives what is measured when somebody looks.
+    """
+
+    def __init__(self, measure: Callable[[], Gauges] = Gauges) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        self._measure = measure
+        self._lock = Lock()
+        self._requests: defaultdict[tuple[str, str, int], int] = defaultdict(int)
+        self._seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(SECONDS))
+        self._predictions: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+        self._confidence: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(SHARES))
+        self._batches = Histogram(ROWS)
+        self.registry.register(_Own(self))
+        ProcessCollector(registry=self.registry)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request.
+
+        Args:
+            method: its HTTP method.
+            route: the path as the route has it, so that there are as many as routes.
+            status: the answer's.
+            seconds: from the first byte of the request to the answer.
+        """
+        with self._lock:
+            self._requests[method, route, status] += 1
+            self._seconds[route].add(seconds)
+
+    def recorded(self, rows: Sequence[Recorded]) -> None:
+        """Count a batch of recorded predictions."""
+        groups: dict[tuple[str, str], list[Recorded]] = {}
+        by = {(row.version, row.route) for row in rows}
+        for version, decision in by:
+            # Nearly always there is one, and it is all of the batch.
+            same = rows if len(by) == 1 else [row for row in rows if (row.version, row.route) == (version, decision)]
+            groups[version, decision] = list(same)
+        with self._lock:
+            self._batches.add(len(rows))
+            for (version, decision), same in groups.items():
+                for label, count in Counter([row.label for row in same]).items():
+                    self._predictions[version, decision, label] += count
+                self._confidence[version].add_all([row.confidence for row in same])
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics of ours, as they are now."""
+        yield from _gauges(self._measure())
+        with self._lock:
+            yield from list(self._counted())
+
+    def _counted(self) -> Iterator[Metric]:
+        yield _counters(
+            "tiltyard_requests",
+            "Requests by route, method and status of the answer.",
+            ("method", "route", "status"),
+            self._requests.items(),
+        )
+        yield _histograms(
+            "tiltyard_request_seconds", "Time from request to answer, by route.", "route", self._seconds.items()
+        )
+        yield _counters(
+            "tiltyard_predictions",
+            "Recorded predictions by version, route of the decision and predicted label.",
+            ("version", "decision", "label"),
+            self._predictions.items(),
+        )
+        yield _histograms(
+            "tiltyard_confidence", "Confidence of the predicted label, by version.", "version", self._confidence.items()
+        )
+        batches = HistogramMetricFamily("tiltyard_batch_rows", "Inputs scored and recorded together.")
+        buckets, total = self._batches.buckets()
+        batches.add_metric([], buckets, total)
+        yield batches
+
+
+class _Own(Collector):
+    """prometheus-client's view of the metrics."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics.collect()
+
+
+def _gauges(now: Gauges) -> Iterator[Metric]:
+    yield GaugeMetricFamily("tiltyard_queue_inputs", "Inputs that wait for their batch.", now.waiting)
+    yield GaugeMetricFamily("tiltyard_queue_limit", "Most inputs that may wait.", now.limit)
+    yield GaugeMetricFamily("tiltyard_ledger_up", "1 if the latest batch could be recorded.", float(now.ledger_ok))
+    yield GaugeMetricFamily(
+        "tiltyard_ledger_lag_rows", "Predictions recorded here and not yet in the central ledger.", now.lag_rows
+    )
+    yield GaugeMetricFamily("tiltyard_ledger_lag_seconds", "Age of the oldest of those.", now.lag_seconds)
+    names = ("model", "version", "alias", "scorer")
+    info = GaugeMetricFamily("tiltyard_model_info", "1 for the version that answers.", labels=names)
+    if now.model is not None:
+        info.add_metric([now.model.get(name, "") for name in names], 1.0)
+    yield info
+
+
+def _counters(
+    name: str, about: str, labels: Sequence[str], items: Iterable[tuple[Sequence[str | int], float]]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, about, labels=labels)
+    for key, value in items:
+        family.add_metric([str(part) for part in key], value)
+    return family
+
+
+def _histograms(name: str, about: str, label: str, items: Iterable[tuple[str, Histogram]]) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(name, about, labels=[label])
+    for key, histogram in items:
+        buckets, total = histogram.buckets()
+        family.add_metric([key], buckets, total)
+    return family
+
+
+def quietly(name: str, call: Callable[..., Any], *arguments: Any) -> None:
+    """Call what somebody else wrote: whatever it raises goes to the log, and no answer is lost over it."""
+    try:
+        call(*arguments)
+    except Exception:
+        log.exception("The metrics function %s failed", name)

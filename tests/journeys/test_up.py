@@ -1,0 +1,117 @@
+"""One command brings all of it up, keeps it up, and ends it in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.request import Request, urlopen
+
+import psutil
+import pytest
+
+from tests.films import PROJECT, Films, environment, make_films
+
+pytestmark = pytest.mark.journey
+
+PATIENCE = 90
+
+
+class Up:
+    """A running ``tiltyard up --json`` and what it said."""
+
+    def __init__(self, films: Films, *words: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tiltyard", "up", "--json", *words],
+            cwd=films.root,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._lines: queue.Queue[dict[str, Any]] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def wait_for(self, **wanted: Any) -> dict[str, Any]:
+        """The next line that says so."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            told = self._lines.get(timeout=max(0.1, deadline - time.monotonic()))
+            if all(told.get(name) == value for name, value in wanted.items()):
+                return told
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout:
+            for line in self.process.stdout:
+                self._lines.put(json.loads(line))
+
+
+@contextmanager
+def up(films: Films, *words: str) -> Iterator[Up]:
+    running = Up(films, *words)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.process.send_signal(signal.SIGTERM)
+        running.process.wait(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
+    """A project with a champion, whose loop looks every second."""
+    made = make_films(
+        tmp_path_factory.mktemp("films"), rows=300, project=PROJECT + "\n[monitoring]\nevery_minutes = 0.02\n"
+    )
+    made.run("train", "--champion")
+    return made
+
+
+def test_up_serves_looks_heals_and_ends(films: Films) -> None:
+    """Server, console and loop come up; a killed server is back on its port; the end leaves no process behind."""
+    with up(films, "--port", "0", "--console-port", "0") as running:
+        parts = {told["part"]: told for told in (running.wait_for(event="listening") for _ in range(2))}
+        assert set(parts) == {"server", "console"}
+        url = parts["server"]["url"]
+        assert _ask(url)["prediction_id"]
+        assert running.wait_for(event="pass")["version"] == "1"
+        os.kill(parts["server"]["pid"], signal.SIGKILL)
+        died = running.wait_for(event="died")
+        assert (died["part"], died["code"]) == ("server", -9)
+        again = running.wait_for(event="listening", part="server")
+        assert again["url"] == url
+        assert _ask(url)["prediction_id"]
+        children = psutil.Process(running.process.pid).children(recursive=True)
+        assert len(children) >= 3
+        running.process.send_signal(signal.SIGTERM)
+        assert running.wait_for(event="ended")
+        assert running.process.wait(timeout=60) == 0
+        assert not [child for child in children if child.is_running() and child.status() != "zombie"]
+    told: Any = films.json("history")
+    assert "The server died (signal 9)" in next(event["reason"] for event in told if event["kind"] == "part-died")
+
+
+def test_a_port_in_use_is_told_before_anything_starts(films: Films) -> None:
+    """A port that somebody listens on is named with what to do, and nothing is started."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = films.run("up", "--port", str(port), "--json", check=False)
+    assert refused.returncode == 1
+    error = json.loads(refused.stdout)["error"]
+    assert error["code"] == "port.taken"
+    assert "--port" in error["next_step"]
+
+
+def _ask(url: str) -> Any:
+    request = Request(f"{url}/predict", json.dumps({"text": "Fine."}).encode(), {"Content-Type": "application/json"})
+    with urlopen(request, timeout=30) as answer:
+        return json.loads(answer.read())
