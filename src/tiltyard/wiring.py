@@ -12,7 +12,7 @@ from tiltyard.monitoring.delivery import Backoff, Courier, build_senders
 from tiltyard.pipeline import Runner, Stage
 from tiltyard.pipeline.loop import Loop
 from tiltyard.pipeline.response import ProjectTrainer, Responder, ServiceProbe, Workshop
-from tiltyard.project import Project
+from tiltyard.project import AlertsSection, Project
 from tiltyard.registry import ExperimentTracker, ModelRegistry
 from tiltyard.registry.signing import KeyRing, host_keys, host_signer
 from tiltyard.settings import Settings
@@ -40,18 +40,18 @@ def tracker(project: Project, of: Settings) -> ExperimentTracker:
     return ExperimentTracker(project.name, tracking_uri=of.tracking_uri, artifact_location=of.artifact_location)
 
 
-def stage(of: Settings, open_ledger: SqlLedger) -> Stage:
-    """Where versions are registered and promoted."""
-    keys, signer = host_keys(of), host_signer(of)
+def stage(of: Settings, open_ledger: Ledger, project: Project | None = None) -> Stage:
+    """Where versions are registered and promoted; with a project, its destinations are told of decisions."""
     return Stage(
         registry(of),
         open_ledger,
         of.cache,
         of.trusted_types,
         actor(),
-        trusted_keys=keys,
-        signer=signer,
         snapshots=of.snapshot_store,
+        trusted_keys=host_keys(of),
+        signer=host_signer(of),
+        alerts=project.alerts if project else AlertsSection(),
     )
 
 

@@ -7,12 +7,13 @@ import platform
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from tiltyard import __version__, wiring
+from tiltyard.cli.checks import Check, look_at_decisions
 from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, without_password
@@ -28,32 +29,16 @@ EXTRAS = {"console": "dash", "postgres": "psycopg", "prefect": "prefect", "s3": 
 LOW_DISK = 500 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        name: what was looked at.
-        state: ``ok``, ``note`` (worth knowing, nothing is wrong) or ``wrong``.
-        found: what was seen.
-        next_step: how to mend it; empty where nothing is to be done.
-    """
-
-    name: str
-    state: str
-    found: str
-    next_step: str = ""
-
-
 @click.command()
 @project_option
+@click.option("--mend", is_flag=True, help="Settle decisions that were cut short.")
 @json_option
-def doctor(project_path: Path | None, as_json: bool) -> int:
+def doctor(project_path: Path | None, mend: bool, as_json: bool) -> int:
     """Say what is installed, where things live, and what is wrong.
 
     Exit code 1 when something is wrong.
     """
-    checks = [*_installation(), *_project(project_path)]
+    checks = [*_installation(), *_project(project_path, mend=mend)]
     wrong = [check for check in checks if check.state == "wrong"]
     if as_json:
         print_json({"healthy": not wrong, "checks": [asdict(check) for check in checks]})
@@ -82,7 +67,7 @@ def _installation() -> Iterator[Check]:
         yield Check("optional parts", "ok", f"installed: {', '.join(EXTRAS)}")
 
 
-def _project(path: Path | None) -> Iterator[Check]:
+def _project(path: Path | None, *, mend: bool) -> Iterator[Check]:
     try:
         project = load_project(path)
     except ProjectError as error:
@@ -95,6 +80,7 @@ def _project(path: Path | None) -> Iterator[Check]:
     yield _disk(settings)
     yield from _looked_at("ledger", lambda: _describe_ledger(settings))
     yield from _looked_at("registry", lambda: _describe_registry(project, settings))
+    yield from look_at_decisions(project, settings, mend=mend)
     yield from _looked_at("signatures", lambda: _describe_keys(settings))
     yield from _key_files(settings)
     yield from _looked_at("champion", lambda: _describe_champion(project, settings))

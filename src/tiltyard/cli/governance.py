@@ -13,11 +13,13 @@ from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table, when
 from tiltyard.data import load_dataset, split_dataset
-from tiltyard.errors import NotFoundError, UsageError
-from tiltyard.ledger import Event
+from tiltyard.errors import NotFoundError, UnavailableError, UsageError
+from tiltyard.ledger import Event, Ledger
 from tiltyard.pipeline import promote_version, reign_at, roll_back
 from tiltyard.project import load_project
+from tiltyard.registry.decisions import note_outside_changes
 from tiltyard.registry.gates import COLUMNS, verdict_markdown, verdict_rows
+from tiltyard.settings import Settings
 
 
 @click.command()
@@ -34,7 +36,7 @@ def promote(version: str, project_path: Path | None, markdown: bool, as_json: bo
     settings = wiring.settings(project)
     test = split_dataset(load_dataset(project), project.split, project.data.time).test
     with wiring.ledger(settings) as ledger:
-        outcome = promote_version(wiring.stage(settings, ledger), project, version, test)
+        outcome = promote_version(wiring.stage(settings, ledger, project), project, version, test)
     if as_json:
         print_json(outcome.to_dict())
     elif markdown:
@@ -43,7 +45,7 @@ def promote(version: str, project_path: Path | None, markdown: bool, as_json: bo
     else:
         print_table(f"Version {version}", COLUMNS, verdict_rows(outcome.verdict))
         console.print(f"Status: {outcome.status}")
-    return 0 if outcome.verdict.promoted else EXIT_NO
+    return 0 if outcome.promoted else EXIT_NO
 
 
 @click.command()
@@ -60,7 +62,7 @@ def rollback(project_path: Path | None, model_name: str | None, to: str | None, 
     project = load_project(project_path)
     settings = wiring.settings(project)
     with wiring.ledger(settings) as ledger:
-        stage = wiring.stage(settings, ledger)
+        stage = wiring.stage(settings, ledger, project)
         now, before = roll_back(stage, model_name or project.model_name, to=to, reason=reason)
     if as_json:
         print_json({"model": now.name, "champion": now.version, "before": before.version if before else None})
@@ -82,7 +84,9 @@ def history(project_path: Path | None, model_name: str | None, moment: str | Non
     """
     project = load_project(project_path)
     name = model_name or project.model_name
-    with wiring.ledger(wiring.settings(project)) as ledger:
+    settings = wiring.settings(project)
+    with wiring.ledger(settings) as ledger:
+        _note_what_changed_outside(settings, ledger, name)
         events = list(ledger.events(subject=name))
         broken = ledger.verify_events() if verify else []
     if moment is not None:
@@ -98,6 +102,17 @@ def history(project_path: Path | None, model_name: str | None, moment: str | Non
             ((event.at, event.kind, event.subject.rpartition("/")[2], event.actor, event.reason) for event in events),
         )
     return EXIT_NO if broken else 0
+
+
+def _note_what_changed_outside(settings: Settings, ledger: Ledger, name: str) -> None:
+    """Write down aliases that were moved behind our back; a registry that is away is no reason not to tell the rest."""
+    try:
+        noted = note_outside_changes(wiring.registry(settings), ledger, name, "history")
+    except UnavailableError as error:
+        click.echo(f"The registry was not asked about changes behind our back: {error.message}", err=True)
+        return
+    for event in noted:
+        click.echo(f"Noticed: {event.reason}", err=True)
 
 
 def _show_reign(events: list[Event], name: str, moment: datetime, *, as_json: bool) -> None:

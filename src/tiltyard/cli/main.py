@@ -39,6 +39,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "tiltyard.cli.governance:promote",
         "Send a registered version through the gates; it becomes champion if it passes.",
     ),
+    "approve": (
+        "tiltyard.cli.approve:approve",
+        "Approve a version that passed the gates; without a version, list those that wait.",
+    ),
     "rollback": ("tiltyard.cli.governance:rollback", "Make the previous version champion again, or another one."),
     "history": ("tiltyard.cli.governance:history", "List the decisions about a model as they happened."),
     "predict": ("tiltyard.cli.predict:predict", "Answer texts or rows with the champion, without a server."),

@@ -54,7 +54,7 @@ def train(
         outcome = run_training(
             project,
             wiring.tracker(project, settings),
-            wiring.stage(settings, ledger),
+            wiring.stage(settings, ledger, project),
             ConsoleRunner(watched),
             TrainingRequest(
                 promote=champion, candidates=candidates, accept_data=accept_data, from_version=from_version
@@ -65,7 +65,7 @@ def train(
     else:
         _render(outcome)
     sys.stdout.flush()
-    return EXIT_NO if outcome.promotion and not outcome.promotion.verdict.promoted else 0
+    return EXIT_NO if outcome.promotion and not outcome.promotion.promoted else 0
 
 
 def _render(outcome: TrainingOutcome) -> None:

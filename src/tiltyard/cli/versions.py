@@ -94,7 +94,7 @@ def set_alias(
     settings = wiring.settings(project)
     name = model_name or project.model_name
     with wiring.ledger(settings) as ledger:
-        before = point_alias(wiring.stage(settings, ledger), name, version=version, alias=alias, reason=reason)
+        before = point_alias(wiring.stage(settings, ledger, project), name, version=version, alias=alias, reason=reason)
     if as_json:
         print_json({"model": name, "alias": alias, "version": version, "before": before})
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 
@@ -12,13 +12,13 @@ from tiltyard.data import Dataset
 from tiltyard.data.content import content_keys
 from tiltyard.errors import DataError, NotFoundError, UsageError
 from tiltyard.ledger import Event
-from tiltyard.pipeline.promotion import CHAMPION, PREVIOUS, Promotion, challenge
+from tiltyard.pipeline.answering import answer_today
+from tiltyard.pipeline.promotion import Promotion, challenge
 from tiltyard.pipeline.stage import Stage
-from tiltyard.pipeline.steps import answer
+from tiltyard.pipeline.succession import Move, move_alias
 from tiltyard.project import Project
 from tiltyard.registry import VersionInfo
-
-ROLLED_BACK = "rolled-back"
+from tiltyard.registry.decisions import CHAMPION, PREVIOUS, ROLLED_BACK, fold_aliases
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def promote_version(stage: Stage, project: Project, version: str, test: Dataset)
         NotFoundError: there is no such version.
         ArtifactError: its files are damaged or unsafe.
         UsageError: it is champion already.
-        DataError: no test rows are left to judge by.
+        DataError: no test rows are left to judge by, or it cannot read them.
     """
     info = stage.registry.get_version(project.model_name, version=version)
     if CHAMPION in info.aliases:
@@ -61,7 +61,7 @@ def promote_version(stage: Stage, project: Project, version: str, test: Dataset)
             code="promotion.no-common-rows",
         )
     rows = test.take(unseen)
-    return challenge(stage, project, info, answer(package.pipeline, rows.inputs), rows)
+    return challenge(stage, project, info, answer_today(package, info, rows), rows)
 
 
 def roll_back(stage: Stage, name: str, *, to: str | None, reason: str) -> tuple[VersionInfo, VersionInfo | None]:
@@ -96,35 +96,30 @@ def roll_back(stage: Stage, name: str, *, to: str | None, reason: str) -> tuple[
             code="rollback.already-champion",
         )
     stage.load(target)
-    if before is not None:
-        stage.registry.set_alias(name, PREVIOUS, before.version)
-    stage.registry.set_alias(name, CHAMPION, target.version)
-    stage.ledger.append(
-        Event(
+    move_alias(
+        stage,
+        Move(
+            name=name,
+            alias=CHAMPION,
+            version=target.version,
+            before=before.version if before else None,
             kind=ROLLED_BACK,
-            subject=f"{name}/{target.version}",
-            at=datetime.now(UTC),
-            actor=stage.actor,
             reason=reason,
             evidence={"alias": CHAMPION, "before": before.version if before else None},
-        )
+        ),
     )
     return stage.registry.get_version(name, version=target.version), before
 
 
 def reign_at(events: Iterable[Event], name: str, moment: datetime) -> Reign | None:
-    """Who was champion of a model at a moment, told by the decisions alone; None before the first.
+    """Who was champion of a model at a moment, told by the events alone; None where nobody was.
 
     Args:
         events: the ledger's events about the model, in order.
         name: the registered model.
         moment: the moment, with its time zone.
     """
-    reign = None
-    for event in events:
-        if event.at > moment or not event.subject.startswith(f"{name}/"):
-            continue
-        promoted = event.kind in ("promoted", ROLLED_BACK)
-        if promoted or (event.kind == "alias-set" and event.evidence.get("alias") == CHAMPION):
-            reign = Reign(event.subject.removeprefix(f"{name}/"), event.at, event)
-    return reign
+    champion = fold_aliases((event for event in events if event.at <= moment), name).get(CHAMPION)
+    if champion is None or champion.version is None:
+        return None
+    return Reign(champion.version, champion.event.at, champion.event)

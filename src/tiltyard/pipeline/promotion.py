@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,12 +11,19 @@ from tiltyard.ledger import Event
 from tiltyard.pipeline.meeting import hold_meeting
 from tiltyard.pipeline.stage import Stage
 from tiltyard.pipeline.steps import Answers
+from tiltyard.pipeline.succession import ChampionChangedError, Move, move_alias
+from tiltyard.pipeline.telling import notices_of
 from tiltyard.project import Project
 from tiltyard.registry import Verdict, VersionInfo
+from tiltyard.registry.decisions import ALIAS_SET, CHAMPION, PREVIOUS, PROMOTED
 from tiltyard.registry.gates import VERDICT_TAG, verdict_tag
 
-CHAMPION = "champion"
-PREVIOUS = "previous"
+__all__ = ["CHAMPION", "PREVIOUS", "Promotion", "challenge", "point_alias"]
+
+APPROVAL_REQUESTED = "approval-requested"
+REFUSED = "refused"
+# How often a version is judged anew because the champion changed while it was being judged.
+ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -27,15 +34,24 @@ class Promotion:
         version: the challenger.
         champion: who was champion before, or None.
         verdict: what the gates said.
+        pending: whether it passed the gates and waits for somebody's approval.
     """
 
     version: VersionInfo
     champion: VersionInfo | None
     verdict: Verdict
+    pending: bool = False
+
+    @property
+    def promoted(self) -> bool:
+        """Whether it is champion now."""
+        return self.verdict.promoted and not self.pending
 
     @property
     def status(self) -> str:
         """One line for people."""
+        if self.pending:
+            return f"Passed the gates, and waits for approval: tiltyard approve {self.version.version} --reason …"
         return (
             "Set as champion"
             if self.verdict.promoted
@@ -49,11 +65,16 @@ class Promotion:
             "champion_before": self.champion.version if self.champion else None,
             "status": self.status,
             **self.verdict.to_dict(),
+            "promoted": self.promoted,
+            "pending": self.pending,
         }
 
 
 def challenge(stage: Stage, project: Project, info: VersionInfo, answers: Answers, test: Dataset) -> Promotion:
     """Judge a version against the champion on rows that neither was trained on, and promote it if it wins.
+
+    Where the champion changes while it is judged, it is judged anew, against the new one. Where the project asks for
+    approval, a version that passed is left waiting for it.
 
     Args:
         stage: registry, ledger and host.
@@ -64,27 +85,42 @@ def challenge(stage: Stage, project: Project, info: VersionInfo, answers: Answer
 
     Returns:
         The verdict and who was champion before. The decision is in the ledger either way.
+
+    Raises:
+        ChampionChangedError: the champion changed again and again.
+        UnavailableError: the registry or the ledger is away.
     """
-    champion = stage.registry.champion(info.name)
-    if champion is not None and champion.version == info.version:
-        champion = None
-    verdict = hold_meeting(stage, project, info, champion, answers, test)
-    if verdict.promoted:
-        if champion is not None:
-            stage.registry.set_alias(info.name, PREVIOUS, champion.version)
-        stage.registry.set_alias(info.name, CHAMPION, info.version)
-    stage.registry.set_tag(info.name, info.version, VERDICT_TAG, verdict_tag(verdict, at=_now().isoformat()))
-    stage.ledger.append(
-        Event(
-            kind="promoted" if verdict.promoted else "refused",
-            subject=f"{info.name}/{info.version}",
-            at=_now(),
-            actor=stage.actor,
-            reason=verdict.summary,
-            evidence={"champion": champion.version if champion else None, "verdict": verdict.to_dict()},
-        )
+    stage = replace(stage, alerts=project.alerts)
+    for attempt in range(ATTEMPTS):
+        champion = stage.registry.champion(info.name)
+        rival = champion if champion is not None and champion.version != info.version else None
+        verdict = hold_meeting(stage, project, info, rival, answers, test)
+        stage.registry.set_tag(info.name, info.version, VERDICT_TAG, verdict_tag(verdict, at=_now().isoformat()))
+        outcome = Promotion(info, rival, verdict, pending=verdict.promoted and project.promotion.approval == "required")
+        if not outcome.promoted:
+            _write_down(stage, outcome)
+            return outcome
+        try:
+            move_alias(stage, promotion_move(outcome, champion))
+        except ChampionChangedError:
+            if attempt + 1 == ATTEMPTS:
+                raise
+            continue
+        return outcome
+    raise AssertionError("every attempt returns or raises")
+
+
+def promotion_move(outcome: Promotion, champion: VersionInfo | None, **evidence: Any) -> Move:
+    """The move that makes a version champion by a verdict; ``champion`` is who has the alias now."""
+    return Move(
+        name=outcome.version.name,
+        alias=CHAMPION,
+        version=outcome.version.version,
+        before=champion.version if champion else None,
+        kind=PROMOTED,
+        reason=outcome.verdict.summary,
+        evidence={**_evidence(outcome), **evidence},
     )
-    return Promotion(info, champion, verdict)
 
 
 def point_alias(stage: Stage, name: str, *, version: str, alias: str, reason: str) -> str | None:
@@ -94,23 +130,31 @@ def point_alias(stage: Stage, name: str, *, version: str, alias: str, reason: st
 
     Raises:
         NotFoundError: the version does not exist.
+        UnavailableError: the registry or the ledger is away.
     """
-    stage.registry.get_version(name, version=version)
+    target = stage.registry.get_version(name, version=version).version
     before = next((info.version for info in stage.registry.list_versions(name) if alias in info.aliases), None)
-    if alias == CHAMPION and before not in (None, version):
-        stage.registry.set_alias(name, PREVIOUS, str(before))
-    stage.registry.set_alias(name, alias, version)
-    stage.ledger.append(
-        Event(
-            kind="alias-set",
-            subject=f"{name}/{version}",
-            at=_now(),
-            actor=stage.actor,
-            reason=reason,
-            evidence={"alias": alias, "before": before},
-        )
-    )
+    evidence = {"alias": alias, "before": before}
+    move_alias(stage, Move(name, alias, target, before, ALIAS_SET, reason, evidence))
     return before
+
+
+def _write_down(stage: Stage, outcome: Promotion) -> None:
+    info = outcome.version
+    event = Event(
+        kind=APPROVAL_REQUESTED if outcome.pending else REFUSED,
+        subject=f"{info.name}/{info.version}",
+        at=_now(),
+        actor=stage.actor,
+        reason=outcome.verdict.summary,
+        evidence=_evidence(outcome),
+    )
+    stage.ledger.append(event, notices_of(stage.alerts, event))
+
+
+def _evidence(outcome: Promotion) -> dict[str, Any]:
+    champion = outcome.champion
+    return {"champion": champion.version if champion else None, "verdict": outcome.verdict.to_dict()}
 
 
 def _now() -> datetime:

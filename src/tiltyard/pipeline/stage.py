@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiltyard.ledger import Ledger
+from tiltyard.project import AlertsSection
 from tiltyard.registry import Package, Registry, VersionInfo, read_package
 from tiltyard.registry.signing import NO_KEYS, KeyRing, Signer
+
+NOBODY_IS_TOLD = AlertsSection()
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Stage:
         trusted_keys: the keys by which this host judges signatures.
         signer: the key that signs new versions; None where this host does not sign.
         snapshots: folder or URL where the rows that trainings saw are kept; None where none are.
+        alerts: who is told of decisions.
     """
 
     registry: Registry
@@ -33,6 +37,7 @@ class Stage:
     trusted_keys: KeyRing = NO_KEYS
     signer: Signer | None = None
     snapshots: str | None = None
+    alerts: AlertsSection = NOBODY_IS_TOLD
 
     def load(self, info: VersionInfo) -> Package:
         """Fetch and verify a version."""

@@ -148,7 +148,9 @@ def train(
         promotion = runner.run(
             "promote-model",
             lambda: challenge(stage, project, info, trial.answers, split.test),
-            lambda result: "now champion" if result.verdict.promoted else "not promoted",
+            lambda result: (
+                "now champion" if result.promoted else "waits for approval" if result.pending else "not promoted"
+            ),
         )
     return TrainingOutcome(recorded.run_id, info, trial, promotion, kept)
 

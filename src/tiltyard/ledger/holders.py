@@ -1,0 +1,48 @@
+"""Who holds a lease, written so that others on the same host can see whether that process still lives."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+
+def this_holder() -> str:
+    """This process: its host, its number, and when the host started it."""
+    return f"{_host()}|{os.getpid()}|{_started(os.getpid())}"
+
+
+def is_gone(holder: str) -> bool:
+    """Whether a holder is known to be gone: a process of this host that no longer lives; of others nothing is known."""
+    host, _, process = holder.rpartition("|")[0].rpartition("|")
+    started = holder.rpartition("|")[2]
+    if host != _host() or not process.isdecimal():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    # Numbers of processes are used again: then it was started at another time.
+    return started != _started(int(process))
+
+
+def _host() -> str:
+    """This host, and among containers with the same name this one: processes are numbered anew in each."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{platform.node()}/{boot}/{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return platform.node()
+
+
+def _started(process: int) -> str:
+    """When a process was started, in ticks since the host was; empty where that cannot be told."""
+    try:
+        # The second field, the program's name in brackets, may hold anything.
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        # A process that has ended and was not yet waited for holds nothing any more.
+        return "ended" if fields[0] == "Z" else fields[19]
+    except (OSError, IndexError):
+        return ""
