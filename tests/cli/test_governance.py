@@ -7,7 +7,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from tests.films import make_films
+from tests.films import PROJECT, make_films
+from tiltyard.registry import ModelRegistry
+
+APPROVED = PROJECT.replace('rule = "better"', 'rule = "better"\napproval = "required"')
 
 
 def test_a_day_of_decisions(tmp_path: Path) -> None:
@@ -36,3 +39,33 @@ def test_a_day_of_decisions(tmp_path: Path) -> None:
     tampered = films.run("history", "--verify", "--json", check=False)
     assert tampered.returncode == 3
     assert json.loads(tampered.stdout)["broken"]
+
+
+def test_approval_and_what_happens_behind_our_back(tmp_path: Path) -> None:
+    """A version waits for approval; a move in MLflow itself is noticed by doctor and history, and tells what to do."""
+    films = make_films(tmp_path / "films", rows=400, project=APPROVED)
+    waits = films.run("train", "--champion", "--json", check=False)
+    assert waits.returncode == 3
+    assert json.loads(waits.stdout)["promotion"]["pending"] is True
+    listed: Any = films.json("approve")
+    assert [request["version"] for request in listed] == ["1"]
+    assert films.run("approve", "1", check=False).returncode == 2
+    assert "version 1 is champion" in films.run("approve", "1", "--reason", "seen it").stdout
+    films.run("train")
+    ModelRegistry(tracking_uri=f"sqlite:///{films.root / '.tiltyard' / 'mlflow.db'}").set_alias(
+        "films-classifier", "champion", "2"
+    )
+    doctor = films.run("doctor", "--json", check=False)
+    assert doctor.returncode == 1
+    found = {check["name"]: check for check in json.loads(doctor.stdout)["checks"]}
+    assert "names version 2, and by the decisions version 1" in found["aliases"]["found"]
+    assert "set-alias" in found["champion's right"]["next_step"]
+    told: Any = films.json("history")
+    assert [event["kind"] for event in told] == [
+        "registered",
+        "approval-requested",
+        "approved",
+        "promoted",
+        "registered",
+        "alias-changed-outside",
+    ]

@@ -28,6 +28,7 @@ from tests.registry.fitted import FRAME, TELLTALE, Telltale, fitted, package, re
 from tests.serving.conftest import Running
 from tiltyard.errors import ArtifactError
 from tiltyard.ledger import SqlLedger
+from tiltyard.pipeline import Stage, point_alias
 from tiltyard.project import ServingSection
 from tiltyard.registry import ModelRegistry, VersionInfo, read_package
 from tiltyard.registry.manifest import MANIFEST
@@ -37,6 +38,7 @@ from tiltyard.registry.signing import SIGNATURE, KeyRing, Signer
 from tiltyard.registry.skops_file import SCHEMA, read_model, write_model
 from tiltyard.registry.trust import trusted
 from tiltyard.serving import Backing, LiveModel, ModelServer, Served
+from tiltyard.serving.right import ask_decisions
 from tiltyard.settings import Settings
 from tiltyard.testing.ledger import MemoryLedger
 
@@ -477,3 +479,33 @@ def test_a_server_over_http(yard: Yard, tmp_path: Path) -> None:
             assert client.post("/predict", json={"text": "the film"}).json()["model_version"] == before
     finally:
         running.stop()
+
+
+def test_a_champion_that_no_decision_made(yard: Yard, tmp_path: Path) -> None:
+    """An alias that was moved in the registry itself, to a sound and signed version, does not make it answer.
+
+    The move becomes an event; a decision for that version lets it answer, without a restart.
+    """
+    registry = yard.registry
+    first = yard.propose(yard.sound)
+    with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+        stage = Stage(registry, ledger, tmp_path / "cache", (), "tester", trusted_keys=RING)
+        point_alias(stage, "films", version=first.version, alias="champion", reason="for the test")
+        right = ask_decisions(registry, ledger)
+        live = LiveModel(
+            Served("films"), registry, tmp_path / "cache", (), ledger.append, trusted_keys=RING, right=right
+        )
+        assert live.refresh().changed
+        second = yard.propose(yard.sound)
+        for _ in range(2):
+            refresh = live.refresh()
+            assert refresh.error is not None
+            assert refresh.error.code == "champion.unexplained"
+        assert live.require().info.version == first.version
+        assert [event.kind for event in ledger.events(subject=f"films/{second.version}")] == [
+            "alias-changed-outside",
+            "refused",
+        ]
+        point_alias(stage, "films", version=second.version, alias="champion", reason="it was meant")
+        assert live.refresh().changed
+        assert live.require().info.version == second.version

@@ -23,8 +23,11 @@ from tiltyard.registry.ports import Registry, VersionInfo
 from tiltyard.registry.signing import NO_KEYS, KeyRing
 from tiltyard.scoring import make_scorer
 from tiltyard.serving.last_good import LastGood
+from tiltyard.serving.right import UNEXPLAINED, Right
 from tiltyard.serving.trial import try_version
 from tiltyard.serving.version import ServedVersion
+
+CHAMPION = "champion"
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +74,10 @@ class LiveModel:
         trusted_types: Python types that this host allows in a stored model, beyond scikit-learn's own.
         journal: told of every take-over and refusal.
         trusted_keys: the keys by which this host judges signatures.
+        right: asked whether a decision made the alias' version champion; default: nobody is asked.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a live model, which only a server puts together
         self,
         served: Served,
         registry: Registry,
@@ -82,6 +86,7 @@ class LiveModel:
         journal: Callable[[Event], object] | None = None,
         *,
         trusted_keys: KeyRing = NO_KEYS,
+        right: Right | None = None,
     ) -> None:
         self.served = served
         self._registry = registry
@@ -89,6 +94,7 @@ class LiveModel:
         self._trusted_types = trusted_types
         self._trusted_keys = trusted_keys
         self._journal = journal
+        self._right = right if served.alias == CHAMPION else None
         self._last_good = LastGood(cache / served.model / f"serving-{served.alias}.json")
         self._lock = Lock()
         self._current: ServedVersion | None = None
@@ -151,9 +157,11 @@ class LiveModel:
         if self._current is not None and _key(self._current.info) == _key(info):
             self._refused = None
             return Refresh(_now(), False)
-        if self._refused is not None and self._refused[0] == _key(info) and not force:
-            return Refresh(_now(), False, self._refused[1])
+        if self._was_refused(info) and not force:
+            return Refresh(_now(), False, self._refused[1] if self._refused else None)
         try:
+            if self._right is not None:
+                self._right(info)
             folder = self._registry.fetch(info, self._cache)
             version, evidence = self._prepare(info, folder)
         except UnavailableError as error:
@@ -163,6 +171,18 @@ class LiveModel:
             return Refresh(_now(), False, refusal)
         self._take_over(version, evidence)
         return Refresh(_now(), True)
+
+    def _was_refused(self, info: VersionInfo) -> bool:
+        """Whether it was refused before and is the same still; a decision may have explained it since."""
+        if self._refused is None or self._refused[0] != _key(info):
+            return False
+        if self._refused[1].code != UNEXPLAINED or self._right is None:
+            return True
+        try:
+            self._right(info)
+        except TiltyardError:
+            return True
+        return False
 
     def _prepare(self, info: VersionInfo, folder: Path) -> tuple[ServedVersion, dict[str, Any]]:
         """Verify, load, warm and try a version."""

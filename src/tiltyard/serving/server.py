@@ -24,6 +24,7 @@ from tiltyard.registry.ports import Registry
 from tiltyard.registry.signing import NO_KEYS, KeyRing, host_keys
 from tiltyard.serving.app import create_app
 from tiltyard.serving.live import LiveModel, Served
+from tiltyard.serving.right import ask_decisions
 from tiltyard.serving.security import Guard, guard_for
 from tiltyard.serving.telemetry.custom import Place
 from tiltyard.settings import Settings
@@ -143,6 +144,7 @@ class ModelServer:
             backing.trusted_types,
             backing.ledger.append,
             trusted_keys=backing.trusted_keys,
+            right=ask_decisions(backing.registry, backing.ledger) if backing.trusted_keys.trusted else None,
         )
         config = uvicorn.Config(
             create_app(
