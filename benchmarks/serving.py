@@ -1,0 +1,177 @@
+"""Serving: Tiltyard beside uvicorn and FastAPI without a model, a FastAPI app, MLflow, BentoML and MLServer.
+
+    python benchmarks/serving.py --json serving.json --plot serving.png
+    python benchmarks/serving.py --texts imdb.parquet --connections 32
+    python benchmarks/serving.py --tables --connections 32
+
+Tiltyard trains one model (TF-IDF and logistic regression; with --tables each of the three table models on the
+personality data), and every system serves that very pipeline: before a system is measured, some of its answers are held
+against scikit-learn's. Tiltyard runs with everything on: validation, an answer in the ledger before it leaves, metrics.
+Each peer runs in an environment of its own, made with uv in a cache folder on the first run (some minutes, about
+2 GB). One worker each; the server has one core and the load another. Everything is bound to the loopback.
+
+A system that cannot be installed or started is reported as such. With all systems and concurrencies a run takes about
+12 minutes, with --connections 32 about four, on two quiet cores. On a busy machine the figures mean little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.serving_bench import report
+from benchmarks.serving_bench.environments import Environment, NotInstalledError, default_cache, environment
+from benchmarks.serving_bench.load import client
+from benchmarks.serving_bench.measuring import Effort, NotServedError, Row, free_port, measure
+from benchmarks.serving_bench.subjects import REVIEWS, TABLE_MODELS, Subject, table_subject, text_subject
+from benchmarks.serving_bench.systems import SYSTEMS, Stand, System
+
+CONNECTIONS = (1, 8, 32, 128)
+console = Console(stderr=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _options(arguments)
+    effort = Effort(tuple(options.connections or CONNECTIONS), options.seconds, _cores())
+    chosen = [SYSTEMS[name] for name in options.systems]
+    installed, unavailable = _install(chosen, options.cache)
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="tiltyard-bench-") as scratch:
+        subjects = _subjects(options, Path(scratch))
+        for number, subject in enumerate(subjects):
+            for system in chosen:
+                if system.requirements and system.name not in installed:
+                    continue
+                folder = Path(scratch) / f"{system.name}-{number}"
+                folder.mkdir()
+                stand = Stand(installed.get(system.name), subject, folder, free_port())
+                try:
+                    for row in measure(system, stand, effort):
+                        rows.append(row)
+                        _tell(row)
+                except (NotServedError, RuntimeError) as error:
+                    unavailable[system.name] = str(error)
+                    console.print(f"{system.name}: {error}", highlight=False)
+        about = [subject.about for subject in subjects]
+    report.show(Console(), rows, unavailable)
+    if options.plot and rows:
+        report.plot(rows, options.plot, "One worker on one core, load from another")
+    if options.json:
+        figures = _figures(rows, unavailable, installed, about, options)
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--plot", type=Path, help="where to write the plot, PNG or SVG")
+    parser.add_argument("--texts", type=Path, default=REVIEWS, help="CSV or Parquet with the columns text and label")
+    parser.add_argument("--tables", action="store_true", help="serve the table models instead of texts")
+    parser.add_argument(
+        "--systems", type=_names, default=list(SYSTEMS), help=f"some of {','.join(SYSTEMS)} (default: all)"
+    )
+    parser.add_argument("--connections", type=int, action="append", help="one concurrency; default: 1, 8, 32 and 128")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of load for each figure (default: 8)")
+    parser.add_argument(
+        "--cache", type=Path, default=default_cache(), help="folder of the peers' environments (default: %(default)s)"
+    )
+    options = parser.parse_args(arguments)
+    if not options.texts.exists():
+        parser.error(f"{options.texts} does not exist; name a file of texts with --texts")
+    if not 1 <= options.seconds <= 600:
+        parser.error(f"--seconds {options.seconds} must be from 1 to 600")
+    if any(not 1 <= count <= 1000 for count in options.connections or ()):
+        parser.error("--connections must be from 1 to 1000")
+    return options
+
+
+def _names(given: str) -> list[str]:
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    unknown = [name for name in names if name not in SYSTEMS]
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(f"no system {', '.join(unknown)}; there are {', '.join(SYSTEMS)}")
+    return names
+
+
+def _cores() -> tuple[int | None, int | None]:
+    """The core of the server and that of the load: the first and the last that this process may use."""
+    usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(usable) < 2:
+        console.print("This machine does not give two cores: server and load share what there is.")
+        return None, None
+    return usable[0], usable[-1]
+
+
+def _install(systems: Sequence[System], cache: Path) -> tuple[dict[str, Environment], dict[str, str]]:
+    installed: dict[str, Environment] = {}
+    unavailable: dict[str, str] = {}
+    cache.mkdir(parents=True, exist_ok=True)
+    for system in systems:
+        if not system.requirements:
+            continue
+        with console.status(f"Environment of {system.name} in {cache}"):
+            try:
+                installed[system.name] = environment(cache, system.name, system.requirements)
+            except NotInstalledError as error:
+                unavailable[system.name] = f"not installed: {error}"
+    return installed, unavailable
+
+
+def _subjects(options: argparse.Namespace, scratch: Path) -> list[Subject]:
+    with console.status("Tiltyard trains"):
+        if options.tables:
+            return [table_subject(scratch, candidate) for candidate in TABLE_MODELS]
+        return [text_subject(scratch, options.texts)]
+
+
+def _tell(row: Row) -> None:
+    console.print(
+        f"{row.system:<14} {row.texts:<18} {row.connections:>4} connections {row.rps:>9,.0f}/s   "
+        f"p50 {row.p50_ms:>7.2f} ms   p99 {row.p99_ms:>7.2f} ms   {row.errors} errors   {row.rss_mb:,.0f} MB",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _figures(
+    rows: Sequence[Row],
+    unavailable: dict[str, str],
+    installed: dict[str, Environment],
+    about: list[str],
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    shown = {name: place.versions.get(SYSTEMS[name].shown, "") for name, place in installed.items()}
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "system": platform.platform(),
+            "python": platform.python_version(),
+            "load_average_before": list(os.getloadavg()),
+        },
+        "models": about,
+        "client": client(),
+        "seconds": options.seconds,
+        "versions": {"tiltyard": version("tiltyard"), **shown},
+        "rows": [row.to_dict() for row in rows],
+        "ratios": report.ratios(rows),
+        "unavailable": unavailable,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""The serving benchmark sends what it says, counts what comes back, and says what it could not measure."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from benchmarks.serving_bench import report
+from benchmarks.serving_bench.load import Load
+from benchmarks.serving_bench.measuring import Row
+from benchmarks.serving_bench.subjects import long_texts, short_texts
+from benchmarks.serving_bench.systems import SYSTEMS
+from rich.console import Console
+
+from benchmarks import serving as script
+
+BODIES = [b'{"text": "fine"}', b'{"text": "bad"}']
+
+
+class Picky(BaseHTTPRequestHandler):
+    """Answers what it is asked, and refuses what is bad."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        """Answer, or refuse with 422."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(422 if b"bad" in body else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Picky) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/predict"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("with_wrk", [True, False], ids=["wrk", "own"])
+def test_good_answers_and_refusals_are_told_apart(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_wrk: bool
+) -> None:
+    """Either client sends the bodies in turn, counts good answers as answers and refusals as errors."""
+    if not with_wrk:
+        monkeypatch.setenv("PATH", os.fspath(tmp_path))
+    figures = Load(address, BODIES, None, tmp_path).run(2, 1)
+    assert figures["rps"] > 0
+    assert figures["errors"] > 0
+    assert figures["rps"] * 1.5 > figures["errors"] > figures["rps"] / 3
+    assert 0 < figures["p50_ms"] <= figures["p99_ms"]
+
+
+def test_texts_have_their_lengths() -> None:
+    """Short texts are cut between words below 120 characters, long ones have about 230 words."""
+    reviews = [f"word{number} " * 60 for number in range(40)]
+    assert all(80 <= len(text) <= 120 and not text.endswith(" ") for text in short_texts(reviews))
+    assert all(len(text.split()) == 230 for text in long_texts(reviews))
+    assert long_texts(["only a few words"]) == ["only a few words"]
+
+
+def test_ratios_compare_the_same_load() -> None:
+    """A ratio is Tiltyard's answers a second over the other system's under the same load, where both were measured."""
+    rows = [
+        Row("tiltyard", "short", 8, 3000.0, 1.0, 2.0, 0, 100.0),
+        Row("mlflow", "short", 8, 300.0, 1.0, 2.0, 0, 100.0),
+        Row("mlflow", "short", 32, 300.0, 1.0, 2.0, 0, 100.0),
+    ]
+    assert [(item["connections"], item["ratio"]) for item in report.ratios(rows)] == [(8, 10.0)]
+
+
+def test_a_system_that_cannot_be_installed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a way to install it a system is reported by name with the reason, in the table and in the figures."""
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_CACHE_DIR", os.fspath(tmp_path / "empty"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    installed, unavailable = script._install([SYSTEMS["bentoml"]], tmp_path / "cache")
+    assert installed == {}
+    assert unavailable["bentoml"].startswith("not installed: ")
+    report.show(Console(), [], unavailable)
+    assert "bentoml was not measured: not installed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--systems", "tiltyard,torchserve"], "no system torchserve"),
+        (["--texts", "absent.csv"], "absent.csv does not exist"),
+        (["--seconds", "0"], "must be from 1 to 600"),
+        (["--connections", "0"], "must be from 1 to 1000"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unknown systems, files and amounts are refused before anything is trained."""
+    with pytest.raises(SystemExit):
+        script.main(arguments)
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.proof
+def test_tiltyard_is_measured_with_its_keys(tmp_path: Path) -> None:
+    """A run trains, serves, checks the answers, and writes the figures with the keys that are promised, and a plot."""
+    out, plot = tmp_path / "out.json", tmp_path / "out.png"
+    script.main(
+        ["--systems", "tiltyard", "--connections", "1", "--seconds", "1", "--json", str(out), "--plot", str(plot)]
+    )
+    figures = json.loads(out.read_text("utf-8"))
+    assert figures["unavailable"] == {}
+    assert [row["texts"] for row in figures["rows"]] == ["short", "long"]
+    for row in figures["rows"]:
+        assert set(row) == {"system", "texts", "connections", "rps", "p50_ms", "p99_ms", "errors", "rss_mb"}
+        assert (row["system"], row["connections"], row["errors"]) == ("tiltyard", 1, 0)
+        assert row["rps"] > 0
+    assert plot.stat().st_size > 1000
