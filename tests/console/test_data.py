@@ -256,7 +256,9 @@ def test_gates_are_read_back_from_evidence(ledger: MemoryLedger) -> None:
         ("refused", {"verdict": {}}, "Version 2 was not promoted"),
         ("refused", {"code": "artifact.refused"}, "Version 2 was refused"),
         ("alias-set", {"alias": "challenger"}, "Alias challenger set to version 2"),
-        ("rolled-back", {}, "Rolled back: films/2"),
+        ("rolled-back", {}, "Rolled back to version 2"),
+        ("alias-changed-outside", {"alias": "champion"}, "Alias champion was moved behind our back"),
+        ("served-elsewhere", {}, "Served elsewhere: films/2"),
     ],
 )
 def test_every_decision_has_a_headline(kind: str, evidence: dict[str, object], words: str) -> None:

@@ -17,6 +17,7 @@ from tiltyard.errors import UnavailableError
 from tiltyard.ledger import Event
 from tiltyard.ledger.holders import is_gone, this_holder
 from tiltyard.pipeline import Stage, mend_succession, point_alias, reign_at
+from tiltyard.pipeline.promotion import remove_alias
 from tiltyard.pipeline.succession import ChampionChangedError, move_alias
 from tiltyard.registry.decisions import alias_changes, left_over, note_outside_changes, unexplained_champion
 from tiltyard.testing.ledger import MemoryLedger
@@ -241,6 +242,9 @@ def test_aliases_moved_behind_our_back(memory: tuple[Stage, Breaking]) -> None:
     assert (reign.version, reign.event.kind) == ("3", "alias-changed-outside")
     point_alias(stage, NAME, version="3", alias="champion", reason="it was meant")
     assert unexplained_champion(decisions(stage), moved) is None
+    point_alias(stage, NAME, version="2", alias="shadow", reason="it was meant")
+    remove_alias(stage, NAME, alias="shadow", reason="no longer")
+    assert note_outside_changes(registry, stage.ledger, NAME, "doctor") == []
     registry.delete_alias(NAME, "champion")
     (taken,) = note_outside_changes(registry, stage.ledger, NAME, "doctor")
     assert (taken.subject, taken.evidence["before"]) == (NAME, "3")

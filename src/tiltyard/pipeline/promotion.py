@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from tiltyard.data import Dataset
@@ -15,15 +17,16 @@ from tiltyard.pipeline.succession import ChampionChangedError, Move, move_alias
 from tiltyard.pipeline.telling import notices_of
 from tiltyard.project import Project
 from tiltyard.registry import Verdict, VersionInfo
-from tiltyard.registry.decisions import ALIAS_SET, CHAMPION, PREVIOUS, PROMOTED
+from tiltyard.registry.decisions import ALIAS_REMOVED, ALIAS_SET, CHAMPION, PREVIOUS, PROMOTED
 from tiltyard.registry.gates import VERDICT_TAG, verdict_tag
 
-__all__ = ["CHAMPION", "PREVIOUS", "Promotion", "challenge", "point_alias"]
+__all__ = ["CHAMPION", "PREVIOUS", "Promotion", "challenge", "point_alias", "remove_alias"]
 
 APPROVAL_REQUESTED = "approval-requested"
 REFUSED = "refused"
 # How often a version is judged anew because the champion changed while it was being judged.
 ATTEMPTS = 3
+NOTHING_MORE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,15 @@ def promotion_move(outcome: Promotion, champion: VersionInfo | None, **evidence:
     )
 
 
-def point_alias(stage: Stage, name: str, *, version: str, alias: str, reason: str) -> str | None:
+def point_alias(
+    stage: Stage,
+    name: str,
+    *,
+    version: str,
+    alias: str,
+    reason: str,
+    evidence: Mapping[str, Any] = NOTHING_MORE,
+) -> str | None:
     """Point an alias at a version by hand and write the decision down; the version it named before, or None.
 
     A champion that is replaced by hand stays reachable as ``previous``, as with a promotion.
@@ -134,8 +145,23 @@ def point_alias(stage: Stage, name: str, *, version: str, alias: str, reason: st
     """
     target = stage.registry.get_version(name, version=version).version
     before = next((info.version for info in stage.registry.list_versions(name) if alias in info.aliases), None)
-    evidence = {"alias": alias, "before": before}
-    move_alias(stage, Move(name, alias, target, before, ALIAS_SET, reason, evidence))
+    told = {**evidence, "alias": alias, "before": before}
+    move_alias(stage, Move(name, alias, target, before, ALIAS_SET, reason, told))
+    return before
+
+
+def remove_alias(
+    stage: Stage, name: str, *, alias: str, reason: str, evidence: Mapping[str, Any] = NOTHING_MORE
+) -> str | None:
+    """Take an alias away and write the decision down; the version it named, or None where it named nothing.
+
+    Raises:
+        UnavailableError: the registry or the ledger is away.
+    """
+    before = next((info.version for info in stage.registry.list_versions(name) if alias in info.aliases), None)
+    if before is not None:
+        told = {**evidence, "alias": alias, "before": before}
+        move_alias(stage, Move(name, alias, None, before, ALIAS_REMOVED, reason, told))
     return before
 
 

@@ -40,7 +40,7 @@ class Move:
     Attributes:
         name: the model.
         alias: the alias.
-        version: what it shall name.
+        version: what it shall name; None to take the alias away.
         before: what it must name until now; None for nothing.
         kind: kind of the decision's event.
         reason: why.
@@ -49,7 +49,7 @@ class Move:
 
     name: str
     alias: str
-    version: str
+    version: str | None
     before: str | None
     kind: str
     reason: str
@@ -73,7 +73,7 @@ class Settled:
     @property
     def message(self) -> str:
         """One line for people."""
-        aim = f"{self.event.evidence.get('alias')} to version {self.event.evidence.get('version')}"
+        aim = f"{self.event.evidence.get('alias')} to {_named(self.event.evidence.get('version'))}"
         told = {
             "completed": "the alias had moved; the decision was written down",
             "noted": "it was complete but for a note of its end",
@@ -101,10 +101,13 @@ def move_alias(stage: Stage, move: Move) -> Event:
         begun = stage.ledger.append(_begin(stage, move, aliases))
         try:
             _renew(stage, lease)
-            if move.alias == CHAMPION and move.before not in (None, move.version):
+            if _makes_previous(move):
                 stage.registry.set_alias(move.name, PREVIOUS, str(move.before))
                 _renew(stage, lease)
-            stage.registry.set_alias(move.name, move.alias, move.version)
+            if move.version is None:
+                stage.registry.delete_alias(move.name, move.alias)
+            else:
+                stage.registry.set_alias(move.name, move.alias, move.version)
             decision = stage.ledger.append(_decision(begun, stage.actor), _notices(stage, begun))
             _end(stage, begun, "completed")
         except TiltyardError as error:
@@ -193,7 +196,7 @@ def _decision(begun: Event, settled_by: str, *, late: bool = False) -> Event:
     evidence = {**decided["evidence"], "succession": begun.sequence, **({"settled_by": settled_by} if late else {})}
     return Event(
         kind=decided["kind"],
-        subject=f"{_name(begun)}/{begun.evidence['version']}",
+        subject=_subject(begun),
         at=_now(),
         actor=begun.actor,
         reason=decided["reason"],
@@ -232,7 +235,7 @@ def _restore_previous(stage: Stage, begun: Event, aliases: Mapping[str, str]) ->
 
 
 def _was_decided(stage: Stage, begun: Event) -> bool:
-    events = stage.ledger.events(subject=f"{_name(begun)}/{begun.evidence['version']}")
+    events = stage.ledger.events(subject=_subject(begun))
     return any(event.evidence.get("succession") == begun.sequence for event in events)
 
 
@@ -265,6 +268,17 @@ def _in_the_middle(error: TiltyardError) -> TiltyardError:
 
 def _aliases(stage: Stage, name: str) -> dict[str, str]:
     return {alias: info.version for info in stage.registry.list_versions(name) for alias in info.aliases}
+
+
+def _makes_previous(move: Move) -> bool:
+    """Whether somebody else becomes champion, and who was it becomes ``previous``."""
+    return move.alias == CHAMPION and move.version is not None and move.before not in (None, move.version)
+
+
+def _subject(begun: Event) -> str:
+    """What the decision is about: the version, or the model where an alias is taken away."""
+    version = begun.evidence["version"]
+    return f"{_name(begun)}/{version}" if version else _name(begun)
 
 
 def _name(begun: Event) -> str:

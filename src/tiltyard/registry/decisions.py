@@ -20,6 +20,7 @@ PREVIOUS = "previous"
 PROMOTED = "promoted"
 ROLLED_BACK = "rolled-back"
 ALIAS_SET = "alias-set"
+ALIAS_REMOVED = "alias-removed"
 CHANGED_OUTSIDE = "alias-changed-outside"
 
 BEGUN = "succession-begun"
@@ -27,7 +28,16 @@ ENDED = "succession-ended"
 
 # Events by which a ledger shows that decisions about a model are written into it. A server's own are not among them:
 # its ledger may be another than that of whoever decides.
-_DECISIONS = ("registered", PROMOTED, ROLLED_BACK, ALIAS_SET, CHANGED_OUTSIDE, "approval-requested", "approved")
+_DECISIONS = (
+    "registered",
+    PROMOTED,
+    ROLLED_BACK,
+    ALIAS_SET,
+    ALIAS_REMOVED,
+    CHANGED_OUTSIDE,
+    "approval-requested",
+    "approved",
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,7 @@ def fold_aliases(events: Iterable[Event], name: str) -> dict[str, Decided]:
         alias = _alias_of(event)
         if alias is None:
             continue
-        if alias == CHAMPION and event.kind != CHANGED_OUTSIDE:
+        if alias == CHAMPION and version is not None and event.kind != CHANGED_OUTSIDE:
             before = event.evidence.get("champion" if event.kind == PROMOTED else "before")
             if before is not None and before != version:
                 decided[PREVIOUS] = Decided(str(before), event)
@@ -194,7 +204,7 @@ def _alias_of(event: Event) -> str | None:
     if event.kind in (PROMOTED, ROLLED_BACK):
         return CHAMPION
     alias = event.evidence.get("alias")
-    return alias if event.kind in (ALIAS_SET, CHANGED_OUTSIDE) and isinstance(alias, str) else None
+    return alias if event.kind in (ALIAS_SET, ALIAS_REMOVED, CHANGED_OUTSIDE) and isinstance(alias, str) else None
 
 
 def _outside(change: AliasChange, name: str, noticed_by: str) -> Event:

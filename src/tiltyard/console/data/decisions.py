@@ -76,6 +76,11 @@ def headline(event: Event) -> str:
         "promoted": f"Version {version} became champion",
         "refused": f"Version {version} {'was not promoted' if 'verdict' in event.evidence else 'was refused'}",
         "alias-set": f"Alias {alias} set to version {version}",
+        "alias-removed": f"Alias {alias} taken away",
+        "alias-changed-outside": f"Alias {alias} was moved behind our back",
+        "rolled-back": f"Rolled back to version {version}",
+        "approval-requested": f"Version {version} waits for approval",
+        "approved": f"Version {version} approved",
         "served": f"Version {version} answers as {alias or 'champion'}",
     }
     return sentences.get(event.kind, f"{event.kind.replace('-', ' ').capitalize()}: {event.subject}")

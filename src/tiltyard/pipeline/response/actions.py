@@ -10,13 +10,15 @@ from typing import Any, Protocol
 from tiltyard.data import Dataset
 from tiltyard.errors import NotFoundError
 from tiltyard.ledger import Event
-from tiltyard.pipeline.governance import ROLLED_BACK, promote_version, roll_back
-from tiltyard.pipeline.promotion import CHAMPION
+from tiltyard.pipeline.governance import promote_version, roll_back
+from tiltyard.pipeline.promotion import point_alias, remove_alias
 from tiltyard.pipeline.response.history import Action
 from tiltyard.pipeline.response.journal import Recipe, Step
 from tiltyard.pipeline.stage import Stage
+from tiltyard.pipeline.succession import mend_succession
 from tiltyard.project import Project
 from tiltyard.registry import VersionInfo
+from tiltyard.registry.decisions import CHAMPION, ROLLED_BACK
 
 CHALLENGER = "challenger"
 ACTION_TAG = "tiltyard.action"
@@ -95,12 +97,10 @@ class Workshop:
     def _set_challenger(self, action: Action) -> dict[str, Any]:
         version = str(action.outcomes["train-version"]["version"])
         name = self.project.model_name
-        before = self._named(CHALLENGER)
-        if before != version:
-            self.stage.registry.set_alias(name, CHALLENGER, version)
+        mend_succession(self.stage, name)
         if self._decision(action, f"{name}/{version}", "alias-set") is None:
-            evidence = {"alias": CHALLENGER, "before": None if before == version else before, "action": action.id}
-            self._append("alias-set", version, action.reason, evidence)
+            evidence = {"action": action.id}
+            point_alias(self.stage, name, version=version, alias=CHALLENGER, reason=action.reason, evidence=evidence)
         return {"version": version}
 
     def _watch(self, action: Action) -> Mapping[str, Any] | None:
@@ -117,21 +117,19 @@ class Workshop:
         live = action.outcomes.get("watch-challenger", {})
         if live.get("winner") == "champion":
             return {"promoted": False, "status": f"the champion held live: {live.get('reason', '')}"}
+        mend_succession(self.stage, name)
         told = self._decision(action, f"{name}/{version}", "promoted", "refused")
         if told is not None:
             return {"promoted": told.kind == "promoted", "status": told.reason}
-        if self._named(CHAMPION) == version:
-            # Cut off between the alias and its event: the gates were passed, only the word is missing.
-            reason = "passed the gates; written down after an interruption"
-            self._append("promoted", version, reason, {"action": action.id, "champion": self._named("previous")})
-            return {"promoted": True, "status": reason}
         outcome = promote_version(self.stage, self.project, version, self.trainer.test_rows())
         promoted = self._named(CHAMPION) == version
         return {"promoted": promoted, "status": outcome.verdict.summary if promoted else outcome.status}
 
     def _unset_challenger(self, action: Action) -> dict[str, Any]:
+        name = self.project.model_name
+        mend_succession(self.stage, name)
         if self._named(CHALLENGER) == action.outcomes["train-version"]["version"]:
-            self.stage.registry.delete_alias(self.project.model_name, CHALLENGER)
+            remove_alias(self.stage, name, alias=CHALLENGER, reason="its trial is over", evidence={"action": action.id})
         return {}
 
     def _take_back(self, action: Action) -> None:
@@ -147,12 +145,9 @@ class Workshop:
     def _roll_back(self, action: Action) -> dict[str, Any]:
         name, target = self.project.model_name, str(action.plan["target"])
         before = action.plan.get("champion")
+        mend_succession(self.stage, name)  # what was cut off between an alias and its event
         if self._decision(action, f"{name}/{target}", ROLLED_BACK) is None:
-            if self._named(CHAMPION) == target:
-                # Cut off between the alias and its event.
-                self._append(ROLLED_BACK, target, action.reason, {"alias": CHAMPION, "before": before})
-            else:
-                roll_back(self.stage, name, to=target, reason=action.reason)
+            roll_back(self.stage, name, to=target, reason=action.reason)
         return {"champion": target, "before": before}
 
     def _named(self, alias: str) -> str | None:
