@@ -4,7 +4,7 @@ from tiltyard.ledger.export import ExportFormat, export_predictions, to_log_line
 from tiltyard.ledger.ids import new_id
 from tiltyard.ledger.leases import Lease, Leases
 from tiltyard.ledger.notices import Notice, Outbox, Parcel, ParcelState
-from tiltyard.ledger.ports import FindingFilter, FindingLog, HourProfiles, Ledger, PredictionFilter
+from tiltyard.ledger.ports import FindingFilter, FindingLog, HourProfiles, Ledger, LiveOutcomes, PredictionFilter
 from tiltyard.ledger.records import (
     Event,
     FindingRecord,
@@ -16,6 +16,8 @@ from tiltyard.ledger.records import (
     LabelReceipt,
     Prediction,
     PredictionStats,
+    ShadowOutcomes,
+    SplitOutcome,
 )
 from tiltyard.ledger.store import SqlLedger
 
@@ -35,6 +37,7 @@ __all__ = [
     "Lease",
     "Leases",
     "Ledger",
+    "LiveOutcomes",
     "Notice",
     "Outbox",
     "Parcel",
@@ -42,6 +45,8 @@ __all__ = [
     "Prediction",
     "PredictionFilter",
     "PredictionStats",
+    "ShadowOutcomes",
+    "SplitOutcome",
     "SqlLedger",
     "export_predictions",
     "new_id",

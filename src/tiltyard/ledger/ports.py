@@ -19,6 +19,8 @@ from tiltyard.ledger.records import (
     LabelReceipt,
     Prediction,
     PredictionStats,
+    ShadowOutcomes,
+    SplitOutcome,
 )
 
 
@@ -107,6 +109,27 @@ class HourProfiles(Protocol):
         """Keep profiles, in one transaction; each takes the place of an earlier one of its hour."""
 
 
+class LiveOutcomes(Protocol):
+    """How versions that answer side by side did, by the labels that came since. Part of a ledger."""
+
+    def shadowed(self, project: str, challenger: str, *, since: datetime | None = None) -> ShadowOutcomes:
+        """Of the champion's labelled predictions that the challenger answered too, in the shadow: who was right.
+
+        A row of the route ``shadow`` carries the id of the champion's prediction as its key.
+
+        Args:
+            project: name of the registered model.
+            challenger: the challenger's version.
+            since: only predictions answered at or after this time.
+        """
+
+    def split(self, project: str, challenger: str, *, since: datetime | None = None) -> Sequence[SplitOutcome]:
+        """The labelled predictions of the champion and of the challenger, in the order in which their labels came.
+
+        The champion's rows count from the challenger's first one on: before it there was nothing to compare with.
+        """
+
+
 class Ledger(Protocol):
     """The durable record of predictions, labels and decisions.
 
@@ -128,6 +151,10 @@ class Ledger(Protocol):
     @property
     def profiles(self) -> HourProfiles:
         """Profiles of past hours."""
+
+    @property
+    def outcomes(self) -> LiveOutcomes:
+        """How versions that answer side by side did on labelled rows."""
 
     def record(self, predictions: Sequence[Prediction]) -> None:
         """Store all predictions in one transaction; they are durable when this returns.

@@ -187,3 +187,21 @@ class HourProfile:
     rows: int
     newest: str
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowOutcomes:
+    """Labelled inputs that two versions answered, by which of them was right."""
+
+    both_right: int = 0
+    only_champion_right: int = 0
+    only_challenger_right: int = 0
+    both_wrong: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SplitOutcome:
+    """One labelled prediction: whether the challenger gave it, and whether it was right."""
+
+    of_challenger: bool
+    right: bool

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import Column, ColumnElement, Row, Select, tuple_
+from sqlalchemy import Column, ColumnElement, Row, Select, and_, exists, or_, tuple_
 
 from tiltyard.errors import UsageError, nearest
 from tiltyard.ledger.codec import check_text, to_micros
 from tiltyard.ledger.ports import PredictionFilter
-from tiltyard.ledger.schema import predictions
+from tiltyard.ledger.schema import labels, predictions
 
 PAGE = 1000
 """Rows of one page: a short transaction each, so that a long reading holds nothing up."""
@@ -83,3 +83,13 @@ def paged(
             return
         position = tuple(getattr(rows[-1], column.name) for column in order)
         left = None if left is None else left - size
+
+
+def newest_label() -> ColumnElement[bool]:
+    """That no newer label of the same prediction exists."""
+    newer = labels.alias("newer")
+    later = or_(
+        newer.c.at_us > labels.c.at_us,
+        and_(newer.c.at_us == labels.c.at_us, newer.c.sequence > labels.c.sequence),
+    )
+    return ~exists().where(newer.c.prediction_id == labels.c.prediction_id, later)

@@ -8,7 +8,7 @@ from operator import itemgetter
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, insert, or_, select, update
 
 from tiltyard.ledger.chain import broken_links, link
 from tiltyard.ledger.codec import (
@@ -28,11 +28,12 @@ from tiltyard.ledger.leases import SqlLeases
 from tiltyard.ledger.migration import bring_up_to_date
 from tiltyard.ledger.notices import Notice
 from tiltyard.ledger.outbox import SqlOutbox, encode_notices, put
-from tiltyard.ledger.ports import FindingLog, HourProfiles, PredictionFilter
+from tiltyard.ledger.outcomes import SqlOutcomes
+from tiltyard.ledger.ports import FindingLog, HourProfiles, LiveOutcomes, PredictionFilter
 from tiltyard.ledger.profiles import SqlProfiles
 from tiltyard.ledger.records import Event, Label, LabelReceipt, Prediction, PredictionStats
 from tiltyard.ledger.schema import chain, events, labels, predictions
-from tiltyard.ledger.selection import PAGE, between, check_filters, conditions, paged
+from tiltyard.ledger.selection import PAGE, between, check_filters, conditions, newest_label, paged
 from tiltyard.ledger.stats import Tally, summarise
 
 _PREDICTION = tuple(predictions.columns)
@@ -52,6 +53,7 @@ class SqlLedger:
         self._insert_labels = _insert_sql(database, labels, _LABEL)
         self._findings = SqlFindings(database)
         self._profiles = SqlProfiles(database)
+        self._outcomes = SqlOutcomes(database)
 
     @classmethod
     def open(cls, url: str) -> SqlLedger:
@@ -82,6 +84,11 @@ class SqlLedger:
         """Profiles of past hours."""
         return self._profiles
 
+    @property
+    def outcomes(self) -> LiveOutcomes:
+        """How versions that answer side by side did on labelled rows."""
+        return self._outcomes
+
     def record(self, predictions: Sequence[Prediction]) -> None:
         """Store all predictions in one transaction; see ``Ledger.record``."""
         self.record_rows(encode_predictions(predictions))
@@ -109,7 +116,7 @@ class SqlLedger:
 
     def labelled_predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[tuple[Prediction, Label]]:
         """The predictions that are meant and whose truth is known; see ``Ledger.labelled_predictions``."""
-        known = and_(labels.c.prediction_id == predictions.c.id, _counts())
+        known = and_(labels.c.prediction_id == predictions.c.id, newest_label())
         named = [column.label(f"label_{column.name}") for column in _LABEL]
         query = select(*_PREDICTION, *named).join_from(predictions, labels, known)
         width = len(_PREDICTION)
@@ -175,7 +182,7 @@ class SqlLedger:
         """Labels by the time they were reported; see ``Ledger.labels``."""
         query = select(*_LABEL, labels.c.sequence).where(*between(labels.c.at_us, since, until))
         if not superseded:
-            query = query.where(_counts())
+            query = query.where(newest_label())
         if project is not None:
             query = query.join_from(labels, predictions, labels.c.prediction_id == predictions.c.id)
             query = query.where(*conditions(check_filters(project=project)))
@@ -252,16 +259,6 @@ def _insert_sql(database: Database, table: Table, columns: Sequence[ColumnElemen
     names = ", ".join(column.name for column in columns)
     marks = ", ".join(mark for _ in columns)
     return f"INSERT INTO {table.name} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
-
-
-def _counts() -> ColumnElement[bool]:
-    """That no newer label of the same prediction exists."""
-    newer = labels.alias("newer")
-    later = or_(
-        newer.c.at_us > labels.c.at_us,
-        and_(newer.c.at_us == labels.c.at_us, newer.c.sequence > labels.c.sequence),
-    )
-    return ~exists().where(newer.c.prediction_id == labels.c.prediction_id, later)
 
 
 def _about(subject: str) -> ColumnElement[bool]:

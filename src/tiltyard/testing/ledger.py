@@ -14,6 +14,7 @@ from tiltyard.ledger import (
     HourProfiles,
     Label,
     LabelReceipt,
+    LiveOutcomes,
     Notice,
     Prediction,
     PredictionFilter,
@@ -37,6 +38,7 @@ from tiltyard.ledger.stats import Tally, summarise
 from tiltyard.testing.findings import MemoryFindings, MemoryProfiles
 from tiltyard.testing.leases import MemoryLeases
 from tiltyard.testing.outbox import MemoryOutbox
+from tiltyard.testing.outcomes import MemoryOutcomes
 
 _ALWAYS = range(-(2**62), 2**62)
 
@@ -53,6 +55,7 @@ class MemoryLedger:
         self._events: list[dict[str, Any]] = []
         self._found = MemoryFindings()
         self._shelf = MemoryProfiles(self.predictions)
+        self._live = MemoryOutcomes(self.predictions, self.labelled_predictions, self.labels)
 
     @property
     def findings(self) -> FindingLog:
@@ -63,6 +66,11 @@ class MemoryLedger:
     def profiles(self) -> HourProfiles:
         """Profiles of past hours."""
         return self._shelf
+
+    @property
+    def outcomes(self) -> LiveOutcomes:
+        """How versions that answer side by side did on labelled rows."""
+        return self._live
 
     def record(self, predictions: Sequence[Prediction]) -> None:
         """Store all predictions; see ``Ledger.record``."""

@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 from tiltyard.errors import InputError, UsageError
 from tiltyard.ledger import Event, Label, Ledger, PredictionFilter, new_id
 from tiltyard.testing.findings_contract import FindingContract, ProfileContract
+from tiltyard.testing.outcomes_contract import OutcomesContract
 from tiltyard.testing.records import NOON, make_event, make_prediction
 
 _any_text = st.text(st.characters(), max_size=30)
@@ -377,7 +378,9 @@ class EventContract:
         assert ledger.verify_events() == []
 
 
-class LedgerContract(PredictionContract, LabelContract, EventContract, FindingContract, ProfileContract):
+class LedgerContract(
+    PredictionContract, LabelContract, EventContract, FindingContract, ProfileContract, OutcomesContract
+):
     """All of it."""
 
     def test_closing_twice_is_a_no_op(self, ledger: Ledger) -> None:

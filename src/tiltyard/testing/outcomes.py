@@ -1,0 +1,50 @@
+"""Outcomes of versions that answer side by side, from a ledger in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from tiltyard.ledger import Label, Prediction, ShadowOutcomes, SplitOutcome
+
+
+class MemoryOutcomes:
+    """``LiveOutcomes`` for tests, over the predictions and labels of a ledger in memory."""
+
+    def __init__(
+        self,
+        predictions: Callable[..., Iterator[Prediction]],
+        labelled: Callable[..., Iterator[tuple[Prediction, Label]]],
+        labels: Callable[..., Iterator[Label]],
+    ) -> None:
+        self._predictions = predictions
+        self._labelled = labelled
+        self._labels = labels
+
+    def shadowed(self, project: str, challenger: str, *, since: datetime | None = None) -> ShadowOutcomes:
+        """Who was right on inputs that both answered; see ``LiveOutcomes.shadowed``."""
+        known = {row.id: (row, label) for row, label in self._labelled(project=project, route="champion")}
+        counted: Counter[tuple[bool, bool]] = Counter()
+        for shadow in self._predictions(project=project, version=challenger, route="shadow", since=since):
+            if shadow.key in known:
+                champion, label = known[shadow.key]
+                counted[champion.label == label.label, shadow.label == label.label] += 1
+        return ShadowOutcomes(counted[True, True], counted[True, False], counted[False, True], counted[False, False])
+
+    def split(self, project: str, challenger: str, *, since: datetime | None = None) -> list[SplitOutcome]:
+        """The labelled rows of both, in the order of their labels; see ``LiveOutcomes.split``."""
+        theirs = {"project": project, "version": challenger, "route": "challenger", "since": since}
+        first = next(iter(self._predictions(**theirs)), None)
+        if first is None:
+            return []
+        rows = dict(self._by_id(**theirs))
+        rows |= dict(self._by_id(project=project, route="champion", since=first.at))
+        order = {label.prediction_id: place for place, label in enumerate(self._labels(project=project))}
+        return [
+            SplitOutcome(row.route == "challenger", row.label == label.label)
+            for row, label in sorted(rows.values(), key=lambda pair: order[pair[0].id])
+        ]
+
+    def _by_id(self, **filters: object) -> Iterator[tuple[str, tuple[Prediction, Label]]]:
+        return ((row.id, (row, label)) for row, label in self._labelled(**filters))

@@ -1,0 +1,44 @@
+# ruff: noqa: S101 - pytest reads assertions
+"""What every ledger must tell of versions that answer side by side. Needs pytest; part of ``LedgerContract``."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tiltyard.ledger import Label, Ledger, ShadowOutcomes, SplitOutcome
+from tiltyard.testing.records import NOON, make_prediction
+
+_MINUTE = timedelta(minutes=1)
+
+
+class OutcomesContract:
+    """Outcomes of a champion and a challenger."""
+
+    def test_shadows_are_judged_by_the_champions_labels(self, ledger: Ledger) -> None:
+        """Each pair counts once, by the newest label; pairs without a label, or of other versions, do not."""
+        truths = ["a", "a", "b", "c", None]
+        answers = [("a", "a"), ("a", "b"), ("a", "b"), ("a", "b"), ("a", "a")]
+        rows = [make_prediction(label=mine) for mine, _ in answers]
+        shadows = [
+            make_prediction(route="shadow", version="2", label=theirs, key=row.id)
+            for row, (_, theirs) in zip(rows, answers, strict=True)
+        ]
+        other = make_prediction(route="shadow", version="3", label="a", key=rows[0].id)
+        ledger.record([*rows, *shadows, other])
+        given = [Label(row.id, truth, NOON, "test") for row, truth in zip(rows, truths, strict=True) if truth]
+        ledger.record_labels([Label(rows[0].id, "z", NOON - _MINUTE, "test"), *given])
+        assert ledger.outcomes.shadowed("films", "2") == ShadowOutcomes(1, 1, 1, 1)
+        assert ledger.outcomes.shadowed("films", "2", since=NOON + _MINUTE) == ShadowOutcomes()
+        assert ledger.outcomes.shadowed("plays", "2") == ShadowOutcomes()
+
+    def test_a_split_is_told_in_the_order_of_labels(self, ledger: Ledger) -> None:
+        """Rows of both come in the order of their labels, the champion's only from the challenger's first one on."""
+        before = make_prediction(at=NOON - _MINUTE)
+        champion = make_prediction(at=NOON + _MINUTE, label="a")
+        challenger = make_prediction(route="challenger", version="2", label="a")
+        foreign = make_prediction(route="challenger", version="1", label="a")
+        ledger.record([before, champion, challenger, foreign])
+        came = [(before, 0), (challenger, 3), (champion, 2), (foreign, 1)]
+        ledger.record_labels([Label(row.id, "a", NOON + place * _MINUTE, "test") for row, place in came])
+        assert list(ledger.outcomes.split("films", "2")) == [SplitOutcome(False, True), SplitOutcome(True, True)]
+        assert list(ledger.outcomes.split("films", "9")) == []
