@@ -37,14 +37,14 @@ def estimated(rows: list[Prediction], truth: dict | None = None, facts: HeldOut 
 
 def test_it_expects_what_labels_would_show() -> None:
     """Of answers like the held-out rows, the estimate's interval mostly holds the accuracy that their labels show."""
-    held = 0
+    held: int = 0
     for seed in range(8):
         rows, labels = answers(1000, seed)
         accuracy = np.mean([row.label == label.label for row, label in zip(rows, labels, strict=True)])
         figure = estimated(rows).figures["accuracy"]
         assert figure.interval is not None
         assert figure.interval.high - figure.interval.low < 0.1
-        held += figure.interval.low <= accuracy <= figure.interval.high
+        held += bool(figure.interval.low <= accuracy <= figure.interval.high)
     assert held >= 6
 
 
@@ -112,7 +112,7 @@ def test_calibration_is_a_rising_share() -> None:
 def test_the_interval_keeps_its_promise_briefly(cbpe: ModuleType) -> None:
     """In 40 loops the interval of the accuracy holds the realised value at least 33 times (95 % promised)."""
     random = np.random.default_rng(1)
-    held = 0
+    held: int = 0
     for loop in range(40):
         realised, found = cbpe.one_loop(cbpe.Case("short", 2, 2.0, 500, 200), random, loop)
         held += found["accuracy"].interval.low <= realised["accuracy"] <= found["accuracy"].interval.high
