@@ -48,6 +48,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("tiltyard.cli.predict:predict", "Answer texts or rows with the champion, without a server."),
     "serve": ("tiltyard.cli.serve:serve", "Serve the champion over HTTP and record every answer."),
     "predictions": ("tiltyard.cli.predictions:predictions", "Count or export the recorded predictions."),
+    "feedback": ("tiltyard.cli.feedback:feedback", "Bring labels for recorded predictions, and count them."),
+    "label": (
+        "tiltyard.cli.label:label",
+        "Choose the predictions most worth labelling, and read the labels back.",
+    ),
     "monitor": ("tiltyard.cli.monitor:monitor", "Look at the champion once: drift, performance, service."),
     "report": ("tiltyard.cli.report:report", "Write a report on the last days: HTML or Markdown, with plots."),
     "console": ("tiltyard.cli.console:console", "Open the console: versions, metrics and predictions as pages."),

@@ -1,0 +1,267 @@
+"""Labels from a file: which answers they speak of, and what is new in them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tiltyard.data import as_label
+from tiltyard.data.sources import read_source
+from tiltyard.errors import DataError, nearest
+from tiltyard.ledger import Label, Ledger, Prediction
+from tiltyard.project import DataSection
+
+ROWS_AT_ONCE = 1000
+MOST_EXAMPLES = 5
+ID_COLUMN, KEY_COLUMN, LABEL_COLUMN, AT_COLUMN = "prediction_id", "key", "label", "labelled_at"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column of a file means what.
+
+    Attributes:
+        id: ids of predictions; where it is missing, or a cell of it is empty, the key tells.
+        key: the callers' own keys.
+        label: the truth; rows without one are passed over.
+        at: when it was found out (ISO 8601); default: now.
+    """
+
+    id: str = ID_COLUMN
+    key: str = KEY_COLUMN
+    label: str = LABEL_COLUMN
+    at: str = AT_COLUMN
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How the labels of a file are taken.
+
+    Attributes:
+        source: who says so, for the record.
+        late_after: a label that comes later than this after its answer is counted as late.
+    """
+
+    source: str = "import"
+    late_after: timedelta = timedelta(hours=24)
+
+
+@dataclass
+class ImportReport:
+    """What became of the rows of a file.
+
+    Attributes:
+        rows: rows read.
+        stored: labels stored: new ones and corrections.
+        corrected: of those, labels that differ from the one that counted before.
+        repeated: labels that say what was known already; not stored again.
+        superseded: labels older than the one that counts; stored, and they change nothing.
+        late: labels that came more than the window of a look after their answer.
+        unknown: rows whose id or key the ledger does not hold.
+        unlabelled: rows without a label.
+        unexpected: labels that the answering version gives no probability to; stored all the same, for they may be
+            right, but a slip of the pen looks like that.
+        invalid: rows with a time that is none, or with neither id nor key.
+        examples: some rows of each kind, by its name.
+    """
+
+    rows: int = 0
+    stored: int = 0
+    corrected: int = 0
+    repeated: int = 0
+    superseded: int = 0
+    late: int = 0
+    unknown: int = 0
+    unlabelled: int = 0
+    unexpected: int = 0
+    invalid: int = 0
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def note(self, kind: str, example: str) -> None:
+        """Count a row of a kind, and keep some of them as examples."""
+        setattr(self, kind, getattr(self, kind) + 1)
+        kept = self.examples.setdefault(kind, [])
+        if len(kept) < MOST_EXAMPLES:
+            kept.append(example)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True)
+class _Told:
+    """One row of a file: of which answer, what, when."""
+
+    place: int
+    id: str
+    key: str
+    label: str
+    at: datetime | None
+
+
+def read_labels(path: Path, columns: Columns = Columns()) -> pd.DataFrame:
+    """The rows of a CSV, TSV, JSON Lines or Parquet file of labels.
+
+    Raises:
+        DataError: the file cannot be read, or has no column for the label, or neither ids nor keys.
+    """
+    section = DataSection(source=path.name, label=columns.label)
+    frame = read_source(section, path.resolve().parent, verbatim=(columns.id, columns.key, columns.label))
+    known = [str(name) for name in frame.columns]
+    if columns.label not in known:
+        raise DataError(
+            f"{path} has no column '{columns.label}'; it has {', '.join(known)}.{nearest(columns.label, known)}",
+            next_step="Name the column of the labels with --label-column.",
+            code="feedback.no-label-column",
+        )
+    if columns.id not in known and columns.key not in known:
+        raise DataError(
+            f"{path} has neither a column '{columns.id}' nor '{columns.key}'; it has {', '.join(known)}.",
+            next_step="Name the column of the prediction ids with --id-column, or that of your own keys with "
+            "--key-column.",
+            code="feedback.no-id-column",
+        )
+    return frame
+
+
+def import_labels(
+    ledger: Ledger,
+    model: str,
+    frame: pd.DataFrame,
+    *,
+    columns: Columns = Columns(),
+    terms: Terms = Terms(),
+    advance: Callable[[int], None] = lambda _rows: None,
+) -> ImportReport:
+    """Store the labels of a file's rows.
+
+    A label that is known already is not stored again, so that importing a file twice is importing it once. Of several
+    rows about one answer the last one counts, unless their times say otherwise.
+
+    Args:
+        ledger: where the answers are.
+        model: name of the registered model.
+        frame: the rows, as ``read_labels`` gives them.
+        columns: which column means what.
+        terms: who says so, and what is late.
+        advance: told how many rows were worked through, now and then.
+
+    Raises:
+        InputError: a label cannot be stored; the rows before it are.
+        UnavailableError: the ledger cannot be reached.
+    """
+    report = ImportReport(rows=len(frame))
+    counting = {label.prediction_id: label for label in ledger.labels(project=model)}
+    rows = _rows(frame, columns, report)
+    now = datetime.now(UTC)
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        keyed = ledger.ids_by_key([row.key for row in some if not row.id and row.key], project=model)
+        labels = []
+        for row in some:
+            asked = ledger.prediction(row.id or keyed.get(row.key, ""))
+            if asked is None or asked.project != model:
+                report.note("unknown", f"row {row.place}: {row.id or row.key}")
+                continue
+            label = Label(asked.id, row.label, row.at or now, terms.source)
+            if _counts(asked, label, row, counting.get(asked.id), report, terms.late_after):
+                labels.append(label)
+                before = counting.get(asked.id)
+                if before is None or label.at >= before.at:
+                    counting[asked.id] = label
+        ledger.record_labels(labels)
+        report.stored += len(labels)
+        advance(len(some))
+    return report
+
+
+def label_counts(ledger: Ledger, model: str) -> dict[str, Any]:
+    """How many labels count, by label and by who said so, and what share of the answers has one."""
+    by_label: Counter[str] = Counter()
+    by_source: Counter[str] = Counter()
+    latest: datetime | None = None
+    for label in ledger.labels(project=model):
+        by_label[label.label] += 1
+        by_source[label.source] += 1
+        latest = label.at if latest is None else max(latest, label.at)
+    total = ledger.prediction_stats(model).total
+    labelled = by_label.total()
+    return {
+        "labels": labelled,
+        "predictions": total,
+        "coverage": labelled / total if total else 0.0,
+        "by_label": dict(by_label.most_common()),
+        "by_source": dict(by_source.most_common()),
+        "latest": latest,
+    }
+
+
+def _counts(
+    asked: Prediction,
+    label: Label,
+    row: _Told,
+    before: Label | None,
+    report: ImportReport,
+    late_after: timedelta,
+) -> bool:
+    """Whether a label says anything new; what it is goes into the report."""
+    example = f"row {row.place}: {asked.id} '{label.label}'"
+    if before is not None and before.label == label.label:
+        report.note("repeated", example)
+        return False
+    if len(asked.probabilities) > 1 and label.label not in asked.probabilities:
+        report.note("unexpected", f"{example}, the version knows {', '.join(sorted(asked.probabilities))}")
+    if label.at - asked.at > late_after:
+        report.note("late", f"{example}, answered {asked.at:%Y-%m-%d}")
+    if before is not None:
+        corrects = label.at >= before.at
+        report.note("corrected" if corrects else "superseded", f"{example}, was '{before.label}'")
+    return True
+
+
+def _rows(frame: pd.DataFrame, columns: Columns, report: ImportReport) -> Iterator[_Told]:
+    count = len(frame)
+    ids, keys, labels, times = (
+        _cells(frame, name, count) for name in (columns.id, columns.key, columns.label, columns.at)
+    )
+    for place, (id_, key, label, at) in enumerate(zip(ids, keys, labels, times, strict=True), start=1):
+        if not label:
+            report.note("unlabelled", f"row {place}")
+            continue
+        if not id_ and not key:
+            report.note("invalid", f"row {place}: neither id nor key")
+            continue
+        try:
+            moment = _moment(at)
+        except ValueError:
+            report.note("invalid", f"row {place}: '{at}' is no ISO 8601 time")
+            continue
+        yield _Told(place, id_, key, label, moment)
+
+
+def _cells(frame: pd.DataFrame, name: str, count: int) -> Sequence[str]:
+    if name not in frame.columns:
+        return [""] * count
+    return [_cell(value) for value in _values(frame[name])]
+
+
+def _values(column: pd.Series) -> Iterable[Any]:
+    return column.astype(object).where(column.notna(), "").tolist()
+
+
+def _cell(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else as_label(value)
+
+
+def _moment(text: str) -> datetime | None:
+    if not text:
+        return None
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
