@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tiltyard.data.validation import DataValidator
-    from tiltyard.monitoring import ModelMonitor, PredictionCollector
+    from tiltyard.monitoring import ModelMonitor, PredictionCollector, detect_drift
     from tiltyard.registry import ExperimentTracker, ModelRegistry
     from tiltyard.serving import ModelServer
 
@@ -24,6 +24,7 @@ __all__ = [
     "ModelServer",
     "PredictionCollector",
     "__version__",
+    "detect_drift",
 ]
 
 _HOMES = {
@@ -33,6 +34,7 @@ _HOMES = {
     "ModelRegistry": "tiltyard.registry",
     "ModelServer": "tiltyard.serving",
     "PredictionCollector": "tiltyard.monitoring",
+    "detect_drift": "tiltyard.monitoring",
 }
 
 

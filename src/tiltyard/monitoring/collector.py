@@ -9,6 +9,7 @@ from typing import Any
 
 from tiltyard.errors import ProjectError
 from tiltyard.ledger import Ledger, Prediction, SqlLedger, new_id, to_log_line
+from tiltyard.monitoring.drift import detect_drift
 from tiltyard.project import find_project_file, load_project
 from tiltyard.settings import Settings
 
@@ -62,6 +63,17 @@ class PredictionCollector:
         """
         found = self.ledger.predictions(project=self.project, limit=limit, newest_first=True)
         return [to_log_line(prediction) for prediction in found]
+
+    def detect_drift(self, limit: int = 1000, *, drift_threshold: float = 0.1) -> dict[str, Any]:
+        """Whether the latest predictions drifted, older half against newer half; see ``monitoring.detect_drift``.
+
+        To hold them against a version's training instead: ``tiltyard monitor``.
+
+        Raises:
+            UsageError: the limit is negative.
+            UnavailableError: the ledger cannot be reached.
+        """
+        return detect_drift(self.get_recent_predictions(limit), drift_threshold=drift_threshold)
 
     def log_prediction(
         self,

@@ -12,10 +12,12 @@ from tiltyard.evaluation import SliceReport
 from tiltyard.ledger import FindingRecord, Ledger
 from tiltyard.monitoring import look_findings as judging
 from tiltyard.monitoring.degradation import Degradation, judge_degradation
+from tiltyard.monitoring.drift import Answering, DriftOptions, find_drift
 from tiltyard.monitoring.estimation import Basis, Estimate, estimate
 from tiltyard.monitoring.findings import SEVERITIES, Finding
 from tiltyard.monitoring.operations import Operations, operations
 from tiltyard.monitoring.performance import Performance, by_answerer, by_slice, measure
+from tiltyard.monitoring.profiles import FILE as PROFILE
 from tiltyard.monitoring.watched import Watched
 from tiltyard.monitoring.window import Window, read_window
 from tiltyard.project import Project
@@ -110,7 +112,7 @@ def look(
 ) -> Look:
     """Look at the window that ends at ``until``: drift, performance with labels and without, and how the service ran.
 
-    Reads the ledger and writes nothing.
+    Reads the ledger, and writes nothing but profiles of past hours, which spare the next look their rows.
 
     Args:
         project: names the window, the limits and the metric.
@@ -130,6 +132,13 @@ def look(
     performance, estimated, slices = None, None, None
     degradations: tuple[Degradation, ...] = ()
     if watched is not None:
+        findings += find_drift(
+            ledger,
+            watched.attachment(PROFILE),
+            Answering(watched.model, watched.version),
+            (since, until),
+            DriftOptions.of(project.monitoring),
+        )
         metric, positive = project.training.metric, watched.positive or project.data.positive
         fewest = project.monitoring.min_rows
         labelled = labelled_window(ledger, watched, since, until, fewest)

@@ -14,7 +14,9 @@ import pandas as pd
 from tiltyard.data import Dataset, Split
 from tiltyard.data.content import content_keys
 from tiltyard.evaluation import Evaluation, plot_confusion_matrix, plot_per_class, plot_reliability
+from tiltyard.monitoring.profiles import FILE as PROFILE
 from tiltyard.pipeline.examination import log_examination
+from tiltyard.pipeline.profiling import reference_of
 from tiltyard.pipeline.reproduction import RECIPE, Kept, recipe_of
 from tiltyard.pipeline.steps import Answers, TrainedModel, Trial
 from tiltyard.pipeline.validation import Validation
@@ -95,7 +97,10 @@ def record_run(  # noqa: PLR0913  one argument a thing that is written down
                 model.pipeline,
                 card,
                 training_keys=content_keys(split.train.inputs),
-                attachments={HELD_OUT: HeldOut(truth, answers.labels, answers.probabilities).to_bytes()},
+                attachments={
+                    HELD_OUT: HeldOut(truth, answers.labels, answers.probabilities).to_bytes(),
+                    PROFILE: reference_of(split, answers).to_bytes(),
+                },
                 trusted_types=trusted_types,
                 signer=signer,
             )

@@ -243,3 +243,33 @@ def add_words(hashes: Any, bits: Any) -> Any:
         second = (stirred ^ (code << np.uint64(7))) & room
         bits[first >> np.uint64(6)] |= np.uint64(1) << (first & np.uint64(63))
         bits[second >> np.uint64(6)] |= np.uint64(1) << (second & np.uint64(63))
+
+
+@compiled
+def count_texts(hashes: Any, texts: Any, table: Any) -> Any:
+    """Count in how many texts each word occurs, by open addressing.
+
+    Args:
+        hashes, texts: as ``hash_words`` wrote them, text after text.
+        table: (words uint64 (size,), last text int64 (size,), texts int64 (size,)), size a power of two, all zero. When
+            three quarters are taken, no further words are let in.
+    """
+    words, last, counts = table
+    mask = np.uint64(words.size - 1)
+    room = words.size // 4 * 3
+    taken = 0
+    for i in range(hashes.size):
+        code = hashes[i]
+        place = np.int64((_stirred(code) >> _LOW) & mask)
+        while counts[place] and words[place] != code:
+            place = (place + 1) & np.int64(mask)
+        if not counts[place]:
+            if taken >= room:
+                continue
+            taken += 1
+            words[place] = code
+            last[place] = texts[i]
+            counts[place] = 1
+        elif last[place] != texts[i]:
+            last[place] = texts[i]
+            counts[place] += 1

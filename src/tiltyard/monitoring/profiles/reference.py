@@ -17,13 +17,14 @@ from tiltyard.monitoring.profiles.joint import JointLayout
 from tiltyard.monitoring.profiles.layout import CONFIDENCE, FORMAT, LABEL, PREDICTION, RESIDUAL, SPREAD, Layout
 from tiltyard.monitoring.profiles.numbers import NumberLayout
 from tiltyard.monitoring.profiles.profile import Profile
-from tiltyard.monitoring.profiles.rows import CHUNK, Inputs, Rows, numeric, profile_rows
+from tiltyard.monitoring.profiles.rows import Inputs, Rows, numeric, profile_rows
 from tiltyard.monitoring.profiles.texts import MEASURES, TextLayout, encode_texts, read_texts
 
 FILE = "profile.json"
 """Its name among the files that travel with a version."""
 
 _FIT_ROWS = 200_000
+_FIT_TEXTS = 20_000
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class Reference:
 
     layout: Layout
     profile: Profile
+
+    @classmethod
+    def empty(cls) -> Reference:
+        """The reference of no rows, against which nothing can be judged."""
+        return cls(Layout(), Profile.empty(Layout()))
 
     def to_bytes(self) -> bytes:
         """JSON, for keeping."""
@@ -109,8 +115,8 @@ def _fit(rows: Rows, teaching: Inputs, answered: Rows, fresh: Inputs, texts: fro
     for name, column in _columns(rows.inputs):
         if isinstance(rows.inputs, pd.Series) or name in texts:
             read[name] = TextLayout.fit(encode_texts(_column(teaching, name)))
-            measured, _ = read_texts(read[name], encode_texts(_some(column)))
-            unseen, _ = read_texts(read[name], encode_texts(_some(_column(fresh, name))))
+            measured, _ = read_texts(read[name], encode_texts(_some(column, _FIT_TEXTS)))
+            unseen, _ = read_texts(read[name], encode_texts(_some(_column(fresh, name), _FIT_TEXTS)))
             for measure, all_of_it, held in zip(MEASURES, measured, unseen, strict=True):
                 if measure == MEASURES[-1]:
                     numbers[f"{name}.{measure}"] = NumberLayout.fit(held)
@@ -160,9 +166,9 @@ def _column(inputs: Inputs, name: str) -> pd.Series:
     return inputs if isinstance(inputs, pd.Series) else inputs[name]
 
 
-def _some(column: pd.Series) -> pd.Series:
+def _some(column: pd.Series, most: int = _FIT_ROWS) -> pd.Series:
     """The column, thinned evenly where it is very long: edges need no more."""
-    return column.iloc[:: max(len(column) // _FIT_ROWS, 1)] if len(column) > max(_FIT_ROWS, CHUNK) else column
+    return column.iloc[:: max(len(column) // most, 1)]
 
 
 def _is_number(column: pd.Series) -> bool:
