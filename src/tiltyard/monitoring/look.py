@@ -12,7 +12,15 @@ from tiltyard.evaluation import SliceReport
 from tiltyard.ledger import FindingRecord, Ledger
 from tiltyard.monitoring import look_findings as judging
 from tiltyard.monitoring.degradation import Degradation, judge_degradation
-from tiltyard.monitoring.drift import Answering, DriftOptions, find_drift
+from tiltyard.monitoring.drift import (
+    Answering,
+    DriftJudgement,
+    DriftOptions,
+    DriftRequest,
+    as_dict,
+    find_drift,
+    no_reference,
+)
 from tiltyard.monitoring.estimation import Basis, Estimate, estimate
 from tiltyard.monitoring.findings import SEVERITIES, Finding
 from tiltyard.monitoring.operations import Operations, operations
@@ -132,13 +140,7 @@ def look(
     performance, estimated, slices = None, None, None
     degradations: tuple[Degradation, ...] = ()
     if watched is not None:
-        findings += find_drift(
-            ledger,
-            watched.attachment(PROFILE),
-            Answering(watched.model, watched.version),
-            (since, until),
-            DriftOptions.of(project.monitoring),
-        )
+        findings += _drift(ledger, watched, (since, until), DriftOptions.of(project.monitoring))
         metric, positive = project.training.metric, watched.positive or project.data.positive
         fewest = project.monitoring.min_rows
         labelled = labelled_window(ledger, watched, since, until, fewest)
@@ -164,6 +166,22 @@ def look(
         slices=slices,
         findings=_ordered(findings),
     )
+
+
+def drift_of_champion(
+    ledger: Ledger, model: str, watched: Watched | None, window: tuple[datetime, datetime], asked: DriftRequest
+) -> dict[str, Any]:
+    """Drift of a champion's inputs and answers against the profile of its training, as a dictionary."""
+    judged = no_reference(None) if watched is None else _drift(ledger, watched, window, asked.options)
+    name = f"the training of {model}" + (f" version {watched.version}" if watched else "")
+    return {**as_dict(judged), "compared_with": name}
+
+
+def _drift(
+    ledger: Ledger, watched: Watched, window: tuple[datetime, datetime], options: DriftOptions
+) -> DriftJudgement:
+    answering = Answering(watched.model, watched.version)
+    return find_drift(ledger, watched.attachment(PROFILE), answering, window, options)
 
 
 def labelled_window(ledger: Ledger, watched: Watched, since: datetime, until: datetime, fewest: int) -> Window:

@@ -13,6 +13,8 @@ from tiltyard.data.findings import json_ready
 from tiltyard.errors import InputError, NotFoundError, ProjectError, TiltyardError, UsageError
 from tiltyard.ledger import Label, Ledger, Prediction, SqlLedger, new_id
 from tiltyard.monitoring.degradation import judge_degradation
+from tiltyard.monitoring.drift import DriftRequest, detect_data_drift
+from tiltyard.monitoring.look import drift_of_champion
 from tiltyard.monitoring.overview import Interests, Overview, overview
 from tiltyard.monitoring.performance import by_answerer, measure
 from tiltyard.monitoring.report import render_html, render_markdown
@@ -198,6 +200,38 @@ class ModelMonitor:
             "label_coverage": told.coverage,
             "caveat": told.caveat,
         }
+
+    def detect_data_drift(
+        self,
+        reference_data: Any = None,
+        drift_threshold: float = 0.1,
+        *,
+        window_hours: float = 24,
+        domain_classifier: bool = False,
+    ) -> dict[str, Any]:
+        """Whether what was asked in the last hours drifted, feature by feature.
+
+        Args:
+            reference_data: what is normal: a frame of features, or a series or list of texts; default: the profile of
+                its training that the champion carries, which also judges its answers.
+            drift_threshold: least effect that is called drift, such as 0.1: a tenth of the rows moved.
+            window_hours: hours whose inputs are judged.
+            domain_classifier: also train a classifier to tell the two apart; slower, needs ``reference_data``.
+
+        Returns:
+            Keys ``drift_detected``, ``status`` (``found``, ``clear``, ``could_not_judge``), ``message``, ``next_step``,
+            ``drift_score`` (share of the tests that found drift), ``features`` (by name: ``drift_detected``, ``score``,
+            ``limit``, ``p_value``, ``method``), ``findings``, ``compared_with``.
+
+        Raises:
+            UsageError: the threshold or the window cannot be used.
+        """
+        asked = DriftRequest(drift_threshold, self._known.monitoring if self._known else None, domain_classifier)
+        since, until = _stretch(window_hours)
+        if reference_data is None:
+            return drift_of_champion(self.ledger, self.name, self.watched, (since, until), asked)
+        window = read_window(self.ledger, self.name, since=since, until=until)
+        return detect_data_drift(reference_data, [row.input for row in window.predictions], asked)
 
     def get_monitoring_dashboard_data(self, hours: float = 24) -> dict[str, Any]:
         """All figures of the last hours, as JSON-ready data.

@@ -14,8 +14,8 @@ from scipy import stats
 
 import tiltyard
 from tiltyard.errors import DataError, InputError, UsageError
-from tiltyard.monitoring import PredictionCollector
-from tiltyard.monitoring.drift import DomainClassifier, detect_data_drift, detect_drift, domain
+from tiltyard.monitoring import ModelMonitor, PredictionCollector
+from tiltyard.monitoring.drift import DomainClassifier, DriftRequest, detect_data_drift, detect_drift, domain
 from tiltyard.monitoring.profiles import Rows, build_reference
 from tiltyard.testing import NOON, MemoryLedger, make_prediction
 
@@ -99,11 +99,11 @@ def test_detect_data_drift_feature_by_feature() -> None:
     assert found["features"]["age"]["score"] > found["features"]["age"]["limit"] == 0.1
     assert not found["features"]["plan"]["drift_detected"]
     assert found["not_sent"] == ["label"]
-    looser = detect_data_drift(reference, frame(300, 1, moved=8), drift_threshold=0.9)
+    looser = detect_data_drift(reference, frame(300, 1, moved=8), DriftRequest(0.9))
     assert looser["drift_detected"] is False
     assert detect_data_drift(reference, [])["status"] == "could_not_judge"
     with pytest.raises(UsageError, match="drift_threshold"):
-        detect_data_drift(reference, [], drift_threshold=0)
+        detect_data_drift(reference, [], DriftRequest(0))
 
 
 def test_the_classifier_sees_what_columns_hide() -> None:
@@ -113,11 +113,11 @@ def test_the_classifier_sees_what_columns_hide() -> None:
     reference = pd.DataFrame({"x": x, "y": y})
     now = pd.DataFrame({"x": x[:300], "y": np.sign(x[:300]) * np.abs(y[:300])})
     assert not detect_data_drift(reference, now)["drift_detected"]
-    found = detect_data_drift(reference, now, domain_classifier=True)
+    found = detect_data_drift(reference, now, DriftRequest(domain_classifier=True))
     assert found["drift_detected"]
     assert found["features"]["rows"]["method"] == "domain-classifier"
     texts = [line["text"] for line in lines(200)], [line["text"] for line in lines(200, words=150, seed=2)]
-    assert detect_data_drift(*texts, domain_classifier=True)["features"]["rows"]["drift_detected"]
+    assert detect_data_drift(*texts, DriftRequest(domain_classifier=True))["features"]["rows"]["drift_detected"]
 
 
 def test_domain_classifier_keeps_its_rate() -> None:
@@ -130,3 +130,18 @@ def test_domain_classifier_keeps_its_rate() -> None:
         classifier.compare(frame(20, 0), frame(60, 1))
     with pytest.raises(DataError, match="no column"):
         classifier.compare(frame(60, 0), pd.DataFrame({"z": range(60)}))
+
+
+def test_monitor() -> None:
+    """The monitor judges what its ledger holds of the last hours, against a frame or the champion's own training."""
+    ledger = MemoryLedger()
+    monitor = ModelMonitor("people", ledger=ledger)
+    for row in frame(150, 5, moved=8).to_dict("records"):
+        monitor.log_prediction("yes", row, 0.9)
+    found = monitor.detect_data_drift(frame(500, 0), drift_threshold=0.1)
+    assert found["drift_detected"] is True
+    assert found["features"]["age"]["drift_detected"]
+    assert monitor.detect_data_drift(frame(500, 0), drift_threshold=0.9)["drift_detected"] is False
+    untrained = monitor.detect_data_drift()
+    assert untrained["status"] == "could_not_judge"
+    assert "tiltyard train" in untrained["next_step"]

@@ -1,6 +1,6 @@
 """Drift: whether rows still look like those that a model learnt from."""
 
-from tiltyard.monitoring.drift.calls import detect_data_drift, detect_drift
+from tiltyard.monitoring.drift.calls import DriftRequest, as_dict, detect_data_drift, detect_drift
 from tiltyard.monitoring.drift.domain import DomainClassifier
 from tiltyard.monitoring.drift.judging import VERDICT, DriftJudgement, judge_drift, no_reference
 from tiltyard.monitoring.drift.options import DriftOptions
@@ -12,6 +12,8 @@ __all__ = [
     "DomainClassifier",
     "DriftJudgement",
     "DriftOptions",
+    "DriftRequest",
+    "as_dict",
     "detect_data_drift",
     "detect_drift",
     "find_drift",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from tiltyard.monitoring.drift.judging import DriftJudgement, judge_drift, judge
 from tiltyard.monitoring.drift.options import DriftOptions
 from tiltyard.monitoring.profiles import Reference, Rows, build_reference, frame_of, profile_rows
 from tiltyard.monitoring.profiles.rows import Inputs
+from tiltyard.project.monitoring import MonitoringSection
 
 Line = Mapping[str, Any]
 """A prediction as ``get_recent_predictions`` tells it: ``text`` or ``features``, ``prediction``, ``confidence``."""
@@ -67,22 +68,43 @@ def detect_drift(
     return {**as_dict(judged), "predictions": len(lines), "compared_with": compared_with}
 
 
+@dataclass(frozen=True)
+class DriftRequest:
+    """How drift is asked for.
+
+    Attributes:
+        threshold: least effect that is called drift.
+        section: the project's ``[monitoring]``, for the rest; default: its defaults.
+        domain_classifier: also train a classifier to tell the two apart: slower, and sees what single columns hide.
+    """
+
+    threshold: float = 0.1
+    section: MonitoringSection | None = None
+    domain_classifier: bool = False
+
+    @property
+    def options(self) -> DriftOptions:
+        """The options that are meant.
+
+        Raises:
+            UsageError: the threshold is not above 0 and below 1.
+        """
+        if not 0 < self.threshold < 1:
+            raise UsageError(f"drift_threshold = {self.threshold} is not between 0 and 1.", next_step="Give 0.1, say.")
+        return replace(DriftOptions.of(self.section or MonitoringSection()), threshold=self.threshold)
+
+
 def detect_data_drift(
     reference_data: Inputs | Sequence[str],
     current: Inputs | Sequence[Mapping[str, Any]],
-    *,
-    drift_threshold: float = 0.1,
-    options: DriftOptions | None = None,
-    domain_classifier: bool = False,
+    asked: DriftRequest = DriftRequest(),
 ) -> dict[str, Any]:
     """Whether rows drifted from a reference, feature by feature.
 
     Args:
         reference_data: what is normal: a frame, or a series or list of texts.
         current: the rows to judge: the same, or inputs as callers sent them.
-        drift_threshold: least effect that is called drift.
-        options: more about how to judge; its threshold gives way to ``drift_threshold``.
-        domain_classifier: also train a classifier to tell the two apart: slower, and sees what single columns hide.
+        asked: how to judge.
 
     Returns:
         As ``detect_drift``; ``features`` has every column that both sides have. Columns of the reference that no
@@ -91,16 +113,14 @@ def detect_data_drift(
     Raises:
         UsageError: the threshold is not above 0 and below 1.
     """
-    if not 0 < drift_threshold < 1:
-        raise UsageError(f"drift_threshold = {drift_threshold} is not between 0 and 1.", next_step="Give 0.1, say.")
-    chosen = replace(options or DriftOptions(), threshold=drift_threshold)
+    chosen = asked.options
     before, now, not_sent = _alike(reference_data, current)
     known = build_reference(before) if len(before) and (isinstance(before, pd.Series) or len(before.columns)) else None
     if known is None:
         known = Reference.empty()
     judged = judge_drift(known, profile_rows(known.layout, now), chosen)
     enough = min(len(before), len(now)) >= max(chosen.min_rows, 50)
-    if domain_classifier and enough and judged.tests:
+    if asked.domain_classifier and enough and judged.tests:
         judged = _with_classifier(judged, before, now, chosen)
     return {**as_dict(judged), "predictions": len(now), "compared_with": "the reference given", "not_sent": not_sent}
 
