@@ -53,9 +53,24 @@ def test_document_is_openapi(url: str) -> None:
     assert {(path, method) for path, methods in found["paths"].items() for method in methods} == {
         ("/predict", "post"),
         ("/predict/batch", "post"),
+        ("/explain", "post"),
+        ("/feedback", "post"),
         ("/health", "get"),
         ("/model-info", "get"),
+        ("/metrics", "get"),
         ("/admin/reload", "post"),
+        ("/admin/profile", "post"),
+        ("/invocations", "post"),
+        ("/ping", "get"),
+        ("/version", "get"),
+        ("/v2", "get"),
+        ("/v2/health/live", "get"),
+        ("/v2/health/ready", "get"),
+        *(
+            (f"/v2/models/{{name}}{version}{end}", method)
+            for version in ("", "/versions/{version}")
+            for end, method in (("", "get"), ("/ready", "get"), ("/infer", "post"))
+        ),
     }
 
 
@@ -67,7 +82,7 @@ def test_example_is_taken(shelf: Shelf, text_package: Path, table_package: Path,
         shelf.point("champion", version)
         assert httpx.post(f"{url}/admin/reload", timeout=30).json()["changed"]
         found = document(url)
-        for path in ("/predict", "/predict/batch"):
+        for path in ("/predict", "/predict/batch", "/explain"):
             content = found["paths"][path]["post"]["requestBody"]["content"]["application/json"]
             assert httpx.post(f"{url}{path}", json=content["example"]).status_code == 200
             [key] = content["schema"]["properties"]

@@ -65,8 +65,9 @@ def describe(app: FastAPI, service: Service, guard: Guard) -> None:
         problem = Problem.model_json_schema(ref_template=_REFERENCE)
         schemas.update(problem.pop("$defs", {}))
         schemas["Problem"] = problem
-        for path, many in (("/predict", False), ("/predict/batch", True)):
+        for path, many in (("/predict", False), ("/predict/batch", True), ("/explain", False)):
             document["paths"][path]["post"]["requestBody"] = request_body(service, many=many)
+        _name_model(document, service)
         _show_security(document, keys_needed=not guard.is_open)
         return document
 
@@ -82,6 +83,18 @@ def _lift_definitions(part: Any, schemas: dict[str, Any]) -> None:
     elif isinstance(part, list):
         for value in part:
             _lift_definitions(value, schemas)
+
+
+def _name_model(document: dict[str, Any], service: Service) -> None:
+    """Say which model and version the paths of the Open Inference Protocol may name now."""
+    current = service.live.current
+    known = {"name": service.live.served.model, "version": current.info.version if current else None}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                value = known.get(parameter["name"]) if parameter["in"] == "path" else None
+                if value is not None:
+                    parameter["schema"]["enum"] = [value]
 
 
 def _show_security(document: dict[str, Any], *, keys_needed: bool) -> None:

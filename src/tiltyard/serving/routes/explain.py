@@ -52,7 +52,7 @@ def explain_routes(service: Service) -> APIRouter:
     async def explain_one(
         request: Request,
         top: Annotated[int, Query(ge=0, le=MOST_ASKED, description="How many contributions.")] = MOST_CONTRIBUTIONS,
-        label: Annotated[str | None, Query(description="Label to explain; default: the answer.")] = None,
+        label: Annotated[str | None, Query(description="One of the model's labels; default: the answer.")] = None,
     ) -> Explanation:
         """Tell what each term or feature adds to the answer to one input. It is no prediction, and is not recorded."""
         version = service.live.require()

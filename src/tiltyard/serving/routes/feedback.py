@@ -40,7 +40,9 @@ class OneLabel(BaseModel):
     label: Name = Field(description="The true label.")
     prediction_id: Name | None = Field(default=None, description="The id that came with the answer.")
     key: Name | None = Field(default=None, description="Or the caller's own, as sent in X-Prediction-Key.")
-    at: AwareDatetime | None = Field(default=None, description="When it became known; default: now.")
+    at: Annotated[AwareDatetime, Field(strict=True)] | None = Field(
+        default=None, description="When it became known, not ahead of now; default: now."
+    )
     source: Name | None = Field(default=None, description="Who says so; default: the caller.")
 
     @model_validator(mode="after")

@@ -86,8 +86,7 @@ def v2_routes(service: Service) -> APIRouter:
     """The routes of the protocol."""
     router = APIRouter(tags=["Open Inference Protocol V2"], prefix="/v2", route_class=_V2Route)
     _add_server_routes(router, service)
-    for path in ("/models/{name}", "/models/{name}/versions/{version}"):
-        _add_model_routes(router, service, path)
+    _add_model_routes(router, service)
     return router
 
 
@@ -110,61 +109,88 @@ def _add_server_routes(router: APIRouter, service: Service) -> None:
         return ServerMetadata(name="tiltyard", version=__version__, extensions=["binary_tensor_data"])
 
 
-def _add_model_routes(router: APIRouter, service: Service, path: str) -> None:
-    away: dict[int | str, dict[str, Any]] = {503: {"model": ServerState, "description": "It is not the one served."}}
+def _add_model_routes(router: APIRouter, service: Service) -> None:
+    """Each route twice, as the protocol has them: for the version that answers, and for one that is named."""
+    path, versioned = "/models/{name}", "/models/{name}/versions/{version}"
+    refusals = problem_responses(404, 503)
+    shown: dict[str, Any] = {
+        "response_model_exclude_none": True,
+        "responses": refusals,
+        "summary": "The tensors that the model takes and gives",
+    }
+    asked: dict[str, Any] = {
+        "response_model": ServerState,
+        "responses": {**problem_responses(404), 503: {"model": ServerState, "description": "No version can answer."}},
+        "summary": "Whether the model can answer",
+    }
+    answered: dict[str, Any] = {
+        "response_model": InferenceResponse,
+        "responses": problem_responses(400, 404, 413, 415, 422, 500, 503),
+        "openapi_extra": body_of(InferenceRequest),
+        "summary": "Answer tensors",
+    }
 
-    @router.get(
-        path,
-        response_model_exclude_none=True,
-        responses=problem_responses(404, 503),
-        summary="The tensors that the model takes and gives",
-    )
-    async def metadata(name: str, version: str | None = None) -> ModelMetadata:
+    @router.get(path, **shown)
+    async def metadata(name: str) -> ModelMetadata:
         """Name, version and tensors of the version that answers."""
-        current = _version(service, name, version)
-        return ModelMetadata(
-            name=name,
-            versions=[current.info.version],
-            platform=f"tiltyard_{current.scorer.kind}",
-            inputs=[TensorMetadata(**item) for item in input_metadata(current.columns)],
-            outputs=[TensorMetadata(**item) for item in output_metadata(current.scorer.classes)],
-        )
+        return _metadata(_version(service, name))
 
-    @router.get(
-        f"{path}/ready",
-        response_model=ServerState,
-        responses={**problem_responses(404), **away},
-        summary="Whether the model can answer",
-    )
-    async def ready(name: str, version: str | None = None) -> Response:
-        """Whether that model, and that version of it, answers here."""
-        if name != service.live.served.model:
-            raise other_model(name, service.live.served.model)
-        current = service.live.current
-        return _state(service, current is not None and version in (None, current.info.version))
+    @router.get(versioned, **shown)
+    async def version_metadata(name: str, version: str) -> ModelMetadata:
+        """Name, version and tensors of that version, if it is the one that answers."""
+        return _metadata(_version(service, name, version))
 
-    @router.post(
-        f"{path}/infer",
-        response_model=InferenceResponse,
-        responses=problem_responses(400, 404, 413, 415, 422, 500, 503),
-        openapi_extra=body_of(InferenceRequest),
-        summary="Answer tensors",
-    )
-    async def infer(request: Request, name: str, version: str | None = None) -> Response:
+    @router.get(f"{path}/ready", **asked)
+    async def ready(name: str) -> Response:
+        """Whether that model answers here."""
+        return _ready(service, name)
+
+    @router.get(f"{versioned}/ready", **asked)
+    async def version_ready(name: str, version: str) -> Response:
+        """Whether that version of the model answers here; 404 if another one does."""
+        return _ready(service, name, version)
+
+    @router.post(f"{path}/infer", **answered)
+    async def infer(request: Request, name: str) -> Response:
         """Answer n inputs: labels, probabilities and the ids under which they are in the ledger.
 
         With the header Inference-Header-Content-Length, tensors may follow the JSON as bytes.
         """
-        current = _version(service, name, version)
-        limit = Shape.of(current.manifest.task, service.options, many=True).max_body
-        length = _header_length(request)
-        inference = read_inference(await read_body(request, limit), length, current.columns)
-        predictions = await answer(service, request, inference.asked)
-        outputs = outputs_of(predictions, list(predictions[0].probabilities), inference.request)
-        body, length = write_answer(outputs, inference.request, name, predictions[0].version)
-        if length is None:
-            return Response(body, media_type="application/json")
-        return Response(body, headers={HEADER_LENGTH: str(length)}, media_type="application/octet-stream")
+        return await _infer(service, request, name)
+
+    @router.post(f"{versioned}/infer", **answered)
+    async def version_infer(request: Request, name: str, version: str) -> Response:
+        """Answer n inputs with that version, if it is the one that answers."""
+        return await _infer(service, request, name, version)
+
+
+def _metadata(current: ServedVersion) -> ModelMetadata:
+    return ModelMetadata(
+        name=current.info.name,
+        versions=[current.info.version],
+        platform=f"tiltyard_{current.scorer.kind.replace(' ', '_')}",
+        inputs=[TensorMetadata(**item) for item in input_metadata(current.columns)],
+        outputs=[TensorMetadata(**item) for item in output_metadata(current.scorer.classes)],
+    )
+
+
+def _ready(service: Service, name: str, version: str | None = None) -> Response:
+    if name != service.live.served.model or service.live.current is not None:
+        _version(service, name, version)
+    return _state(service, service.live.current is not None)
+
+
+async def _infer(service: Service, request: Request, name: str, version: str | None = None) -> Response:
+    current = _version(service, name, version)
+    limit = Shape.of(current.manifest.task, service.options, many=True).max_body
+    length = _header_length(request)
+    inference = read_inference(await read_body(request, limit), length, current.columns)
+    predictions = await answer(service, request, inference.asked)
+    outputs = outputs_of(predictions, list(predictions[0].probabilities), inference.request)
+    body, length = write_answer(outputs, inference.request, name, predictions[0].version)
+    if length is None:
+        return Response(body, media_type="application/json")
+    return Response(body, headers={HEADER_LENGTH: str(length)}, media_type="application/octet-stream")
 
 
 class _V2Route(APIRoute):
@@ -192,7 +218,7 @@ def _state(service: Service, ready: bool) -> Response:
     return Response(state.model_dump_json(), 200 if ready else 503, headers, "application/json")
 
 
-def _version(service: Service, name: str, version: str | None) -> ServedVersion:
+def _version(service: Service, name: str, version: str | None = None) -> ServedVersion:
     """The version that answers, if it is the one that is asked for."""
     if name != service.live.served.model:
         raise other_model(name, service.live.served.model)

@@ -1,0 +1,75 @@
+"""A server as the requirements start it: as a module, and from Python, without a project file."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from queue import SimpleQueue
+
+import httpx
+import pytest
+
+from tests.films import environment, make_films
+from tiltyard import ModelServer
+from tiltyard.serving.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state folder of a project whose champion was trained."""
+    films = make_films(tmp_path_factory.mktemp("films") / "films", rows=300)
+    films.run("train", "--champion")
+    return films.root / ".tiltyard"
+
+
+def test_started_as_a_module(trained: Path, tmp_path: Path) -> None:
+    """`python -m tiltyard.serving --model-name …` serves the champion of the registry that the environment names."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tiltyard.serving", "--model-name", "films-classifier", "--port", "0"],
+        cwd=tmp_path,
+        env={**environment(), "TILTYARD_HOME": str(trained), "TILTYARD_LOG": "json"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        answer = httpx.post(f"{url}/predict", json={"text": "a warm film"}, timeout=30).json()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert answer["model_version"] == "1"
+    assert f'"prediction_id": "{answer["prediction_id"]}"' in errors
+
+
+def test_wrong_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a model's name, or open to others without a key, it does not start, and says why without a traceback."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TILTYARD_HOME", str(tmp_path))
+    for words, said in (([], "--model-name"), (["--model-name", "x", "--host", "0.0.0.0"], "tiltyard keys api new")):
+        monkeypatch.setattr(sys, "argv", ["serving", *words, "--port", "0"])
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert left.value.code == 2
+        assert said in capsys.readouterr().err
+
+
+def test_started_from_python(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ModelServer(model_name=…, model_stage=…, port=…).run()` serves; Production means the champion."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TILTYARD_HOME", str(trained))
+    server = ModelServer(model_name="films-classifier", model_stage="Production", port=0)
+    urls: SimpleQueue[str] = SimpleQueue()
+    thread = threading.Thread(target=server.run, args=(lambda address: urls.put(address.url),))
+    thread.start()
+    try:
+        info = httpx.get(f"{urls.get(timeout=60)}/model-info", timeout=30).json()
+    finally:
+        server.stop()
+        thread.join(60)
+    assert (info["model_name"], info["alias"]) == ("films-classifier", "champion")
