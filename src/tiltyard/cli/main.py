@@ -47,7 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "history": ("tiltyard.cli.governance:history", "List the decisions about a model as they happened."),
     "predict": ("tiltyard.cli.predict:predict", "Answer texts or rows with the champion, without a server."),
     "serve": ("tiltyard.cli.serve:serve", "Serve the champion over HTTP and record every answer."),
-    "predictions": ("tiltyard.cli.predictions:predictions", "Count or export the recorded predictions."),
+    "predictions": ("tiltyard.cli.predictions:predictions", "Count, export, prune or erase the recorded predictions."),
     "feedback": ("tiltyard.cli.feedback:feedback", "Bring labels for recorded predictions, and count them."),
     "label": (
         "tiltyard.cli.label:label",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -13,12 +14,14 @@ from tiltyard.cli.times import moment
 from tiltyard.errors import UsageError
 from tiltyard.ledger import ExportFormat, export_predictions
 from tiltyard.monitoring import PredictionCollector
+from tiltyard.pipeline.retention import Order, Subject, find_predictions, take_out
+from tiltyard.pipeline.retention import prune as prune_predictions
 from tiltyard.project import load_project
 
 
 @click.group()
 def predictions() -> None:
-    """Count or export the recorded predictions."""
+    """Count, export, prune or erase the recorded predictions."""
 
 
 @predictions.command()
@@ -76,3 +79,70 @@ def export(
         print_json({"file": str(target), "predictions": written})
         return
     console.print(f"Wrote {written:,} predictions to [bold]{target}[/bold].")
+
+
+@predictions.command()
+@project_option
+@click.option("--days", type=float, default=None, help="Keep the last days.  [default: [monitoring] keep_days]")
+@json_option
+def prune(project_path: Path | None, days: float | None, as_json: bool) -> None:
+    """Erase the predictions that are older than some days, with their labels.
+
+    Findings, decisions and the profiles of past hours stay: they hold no inputs.
+    """
+    project = load_project(project_path)
+    keep = days if days is not None else project.monitoring.keep_days
+    if keep is None or not keep > 0:
+        raise UsageError(
+            "It is not said how many days predictions are kept.",
+            next_step="Give --days, or set keep_days in [monitoring] of the project file.",
+        )
+    with wiring.ledger(wiring.settings(project)) as ledger:
+        gone = prune_predictions(ledger, project.model_name, keep=timedelta(days=keep), actor=wiring.actor())
+    if as_json:
+        print_json({"erased": gone, "keep_days": keep})
+        return
+    console.print(f"Erased {gone:,} predictions that were older than {keep:g} days.")
+
+
+@predictions.command()
+@project_option
+@click.option("--key", default=None, help="The caller's own key: all predictions of that subject.")
+@click.option("--id", "prediction_id", default=None, help="The id of one prediction.")
+@click.option("--containing", default=None, help="Words that the input holds, in any case; reads every input.")
+@click.option("--keep-answers", is_flag=True, help="Only take out the inputs and keys; answers and labels stay.")
+@click.option("--reason", required=True, help="Why, for the record of decisions.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def erase(
+    project_path: Path | None,
+    key: str | None,
+    prediction_id: str | None,
+    containing: str | None,
+    keep_answers: bool,
+    reason: str,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Erase or redact the predictions about somebody.
+
+    The decision is recorded with its reason and how many they were, without the key and the content. Files that were
+    exported before, backups, and training data are not touched.
+    """
+    subject = Subject(key, prediction_id, containing)
+    if as_json and not yes:
+        raise UsageError("With --json nobody can be asked.", next_step="Add --yes.")
+    project = load_project(project_path)
+    order = Order("redacted" if keep_answers else "erased", wiring.actor(), reason)
+    with wiring.ledger(wiring.settings(project)) as ledger:
+        found = find_predictions(ledger, project.model_name, subject)
+        if found and not yes:
+            does = "Take out the inputs of" if keep_answers else "Erase"
+            click.confirm(f"{does} {len(found):,} predictions, for good?", abort=True)
+        changed = take_out(ledger, project.model_name, found, order, subject.named_by) if found else 0
+    if as_json:
+        print_json({order.act: changed, "named_by": subject.named_by})
+        return
+    console.print(
+        f"{changed:,} predictions {order.act}." if changed else "No prediction is meant; nothing was changed."
+    )

@@ -4,7 +4,15 @@ from tiltyard.ledger.export import ExportFormat, export_predictions, to_log_line
 from tiltyard.ledger.ids import new_id
 from tiltyard.ledger.leases import Lease, Leases
 from tiltyard.ledger.notices import Notice, Outbox, Parcel, ParcelState
-from tiltyard.ledger.ports import FindingFilter, FindingLog, HourProfiles, Ledger, LiveOutcomes, PredictionFilter
+from tiltyard.ledger.ports import (
+    FindingFilter,
+    FindingLog,
+    HourProfiles,
+    Ledger,
+    LiveOutcomes,
+    PredictionFilter,
+    Retention,
+)
 from tiltyard.ledger.records import (
     Event,
     FindingRecord,
@@ -45,6 +53,7 @@ __all__ = [
     "Prediction",
     "PredictionFilter",
     "PredictionStats",
+    "Retention",
     "ShadowOutcomes",
     "SplitOutcome",
     "SqlLedger",

@@ -109,6 +109,24 @@ class HourProfiles(Protocol):
         """Keep profiles, in one transaction; each takes the place of an earlier one of its hour."""
 
 
+class Retention(Protocol):
+    """What is taken out of a ledger again. Part of it; the events say what was taken out, when and why."""
+
+    def erase(self, ids: Sequence[str]) -> int:
+        """Remove predictions, their labels, and what shadows answered to the same inputs; ids not held are a no-op.
+
+        Returns:
+            How many predictions are gone.
+        """
+
+    def redact(self, ids: Sequence[str], reason: str) -> int:
+        """Put a marker in the place of inputs, and take out the callers' keys; answers and labels stay.
+
+        Returns:
+            How many predictions were changed.
+        """
+
+
 class LiveOutcomes(Protocol):
     """How versions that answer side by side did, by the labels that came since. Part of a ledger."""
 
@@ -151,6 +169,10 @@ class Ledger(Protocol):
     @property
     def profiles(self) -> HourProfiles:
         """Profiles of past hours."""
+
+    @property
+    def retention(self) -> Retention:
+        """What is taken out again."""
 
     @property
     def outcomes(self) -> LiveOutcomes:

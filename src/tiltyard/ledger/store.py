@@ -32,6 +32,7 @@ from tiltyard.ledger.outcomes import SqlOutcomes
 from tiltyard.ledger.ports import FindingLog, HourProfiles, LiveOutcomes, PredictionFilter
 from tiltyard.ledger.profiles import SqlProfiles
 from tiltyard.ledger.records import Event, Label, LabelReceipt, Prediction, PredictionStats
+from tiltyard.ledger.retention import SqlRetention
 from tiltyard.ledger.schema import chain, events, labels, predictions
 from tiltyard.ledger.selection import PAGE, between, check_filters, conditions, newest_label, paged
 from tiltyard.ledger.stats import Tally, summarise
@@ -48,6 +49,7 @@ class SqlLedger:
         self._database = database
         self.outbox = SqlOutbox(database)
         self.leases = SqlLeases(database)
+        self.retention = SqlRetention(database)
         self._rows = RowInserter(database, predictions.name, [column.name for column in _PREDICTION])
         self._insert_predictions = _insert_sql(database, predictions, _PREDICTION)
         self._insert_labels = _insert_sql(database, labels, _LABEL)

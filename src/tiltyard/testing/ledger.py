@@ -39,6 +39,7 @@ from tiltyard.testing.findings import MemoryFindings, MemoryProfiles
 from tiltyard.testing.leases import MemoryLeases
 from tiltyard.testing.outbox import MemoryOutbox
 from tiltyard.testing.outcomes import MemoryOutcomes
+from tiltyard.testing.retention import MemoryRetention
 
 _ALWAYS = range(-(2**62), 2**62)
 
@@ -53,6 +54,7 @@ class MemoryLedger:
         self._predictions: dict[str, PredictionRow] = {}
         self._labels: dict[LabelRow, int] = {}
         self._events: list[dict[str, Any]] = []
+        self.retention = MemoryRetention(self._lock, self._predictions, self._labels)
         self._found = MemoryFindings()
         self._shelf = MemoryProfiles(self.predictions)
         self._live = MemoryOutcomes(self.predictions, self.labelled_predictions, self.labels)

@@ -1,0 +1,48 @@
+"""Taking out of a ledger in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import RLock
+
+from tiltyard.ledger.codec import LabelRow, PredictionRow, check_text, encode_json
+from tiltyard.ledger.retention import redacted_input
+
+_ID, _ROUTE, _KEY, _INPUT = 0, 4, 8, 10
+
+
+class MemoryRetention:
+    """A ``Retention`` for tests, over the rows of a ``MemoryLedger``."""
+
+    def __init__(self, lock: RLock, predictions: dict[str, PredictionRow], labels: dict[LabelRow, int]) -> None:
+        self._lock = lock
+        self._predictions = predictions
+        self._labels = labels
+
+    def erase(self, ids: Sequence[str]) -> int:
+        """Remove predictions and their labels; see ``Retention.erase``."""
+        with self._lock:
+            gone = self._meant(ids)
+            for id_ in gone:
+                del self._predictions[id_]
+            for row in [row for row in self._labels if row[0] in gone]:
+                del self._labels[row]
+        return len(gone)
+
+    def redact(self, ids: Sequence[str], reason: str) -> int:
+        """Take out inputs and keys; see ``Retention.redact``."""
+        marker = encode_json(redacted_input(check_text("reason", reason)))
+        with self._lock:
+            meant = self._meant(ids)
+            for id_ in meant:
+                row = list(self._predictions[id_])
+                row[_INPUT] = marker
+                if id_ in ids:
+                    row[_KEY] = None
+                self._predictions[id_] = tuple(row)  # type: ignore[assignment]
+        return len(meant)
+
+    def _meant(self, ids: Sequence[str]) -> set[str]:
+        wanted = {check_text("id", id_) for id_ in ids}
+        followers = {row[_ID] for row in self._predictions.values() if row[_KEY] in wanted and row[_ROUTE] == "shadow"}
+        return (wanted & self._predictions.keys()) | {str(id_) for id_ in followers}
