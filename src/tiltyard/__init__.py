@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tiltyard.data.validation import DataValidator
     from tiltyard.monitoring import ModelMonitor, PredictionCollector, detect_drift
+    from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
     from tiltyard.registry import ExperimentTracker, ModelRegistry
     from tiltyard.serving import ModelServer
 
@@ -19,6 +20,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DataValidator",
     "ExperimentTracker",
+    "MLOpsPipeline",
     "ModelMonitor",
     "ModelRegistry",
     "ModelServer",
@@ -30,6 +32,7 @@ __all__ = [
 _HOMES = {
     "DataValidator": "tiltyard.data.validation",
     "ExperimentTracker": "tiltyard.registry",
+    "MLOpsPipeline": "tiltyard.pipeline.mlops_pipeline",
     "ModelMonitor": "tiltyard.monitoring",
     "ModelRegistry": "tiltyard.registry",
     "ModelServer": "tiltyard.serving",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -12,6 +14,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from tiltyard.errors import UsageError
 
 STATE_FOLDER = ".tiltyard"
+
+
+def this_actor() -> str:
+    """Who acts, for the record: TILTYARD_ACTOR, or the user of this process."""
+    named = os.environ.get("TILTYARD_ACTOR")
+    if named:
+        return named
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 class DestinationSecrets(BaseModel):

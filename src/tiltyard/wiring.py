@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from tiltyard.pipeline.response import ProjectTrainer, Responder, ServiceProbe, 
 from tiltyard.project import AlertsSection, Project
 from tiltyard.registry import ExperimentTracker, ModelRegistry
 from tiltyard.registry.signing import KeyRing, host_keys, host_signer
-from tiltyard.settings import Settings
+from tiltyard.settings import Settings, this_actor
 
 
 def settings(project: Project) -> Settings:
@@ -63,7 +61,7 @@ def courier(project: Project, of: Settings, open_ledger: Ledger) -> Courier:
 
 def responder(project: Project, of: Settings, open_ledger: SqlLedger, runner: Runner) -> Responder:
     """Who answers what looks find: retrains, rolls back, alerts."""
-    here = stage(of, open_ledger)
+    here = stage(of, open_ledger, project)
     trainer = ProjectTrainer(project, tracker(project, of), here, runner)
     return Responder(Workshop(project, here, trainer))
 
@@ -72,7 +70,7 @@ def loop(project: Project, of: Settings, open_ledger: SqlLedger, runner: Runner,
     """The loop of a project; with the address of a server, it also reads what that one counts."""
     return Loop(
         project,
-        stage(of, open_ledger),
+        stage(of, open_ledger, project),
         responder(project, of, open_ledger, runner),
         courier(project, of, open_ledger),
         ServiceProbe(server) if server else None,
@@ -86,13 +84,7 @@ def trusted_keys(of: Settings) -> KeyRing:
 
 def actor() -> str:
     """Who acts, for the record: TILTYARD_ACTOR, or the user of this process."""
-    named = os.environ.get("TILTYARD_ACTOR")
-    if named:
-        return named
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
+    return this_actor()
 
 
 def _make_folder(path: Path) -> None:

@@ -79,13 +79,13 @@ class ExperimentTracker:
         finally:
             self._active.run = outer
 
-    def log_params(self, params: Mapping[str, Any]) -> None:
-        """Log parameters; a value is written as text."""
+    def log_params(self, params: Mapping[str, Any], run_id: str | None = None) -> None:
+        """Log parameters, of the current run or of one that has ended; a value is written as text."""
         from mlflow.entities import Param  # noqa: PLC0415
 
         with self._errors():
             self._client.log_batch(
-                self._run.run_id, params=[Param(key, str(value)[:MAX_PARAM]) for key, value in params.items()]
+                run_id or self._run.run_id, params=[Param(key, str(value)[:MAX_PARAM]) for key, value in params.items()]
             )
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:

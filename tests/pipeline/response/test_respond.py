@@ -129,7 +129,7 @@ def test_killed_anywhere_and_started_again(house: House, kind: str) -> None:
     undisturbed = _copy(house)
     undisturbed.responder(**policy).respond([cause])
     effects, wanted = undisturbed.effects, _state(undisturbed)
-    assert effects >= {"retrain": 16, "roll-back": 8, "ask-labels": 3}[kind]
+    assert effects >= {"retrain": 22, "roll-back": 12, "ask-labels": 3}[kind]
     for place in range(1, effects + 1):
         struck = _copy(house)
         with pytest.raises(Killed):

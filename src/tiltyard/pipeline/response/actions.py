@@ -11,14 +11,14 @@ from tiltyard.data import Dataset
 from tiltyard.errors import NotFoundError
 from tiltyard.ledger import Event
 from tiltyard.pipeline.governance import promote_version, roll_back
-from tiltyard.pipeline.promotion import point_alias, remove_alias
+from tiltyard.pipeline.promotion import APPROVAL_REQUESTED, REFUSED, point_alias, remove_alias
 from tiltyard.pipeline.response.history import Action
 from tiltyard.pipeline.response.journal import Recipe, Step
 from tiltyard.pipeline.stage import Stage
 from tiltyard.pipeline.succession import mend_succession
 from tiltyard.project import Project
 from tiltyard.registry import VersionInfo
-from tiltyard.registry.decisions import CHAMPION, ROLLED_BACK
+from tiltyard.registry.decisions import PROMOTED, ROLLED_BACK
 
 CHALLENGER = "challenger"
 ACTION_TAG = "tiltyard.action"
@@ -117,13 +117,16 @@ class Workshop:
         live = action.outcomes.get("watch-challenger", {})
         if live.get("winner") == "champion":
             return {"promoted": False, "status": f"the champion held live: {live.get('reason', '')}"}
+        # What was cut off between an alias and its event is settled by whoever comes next: now that is us.
         mend_succession(self.stage, name)
-        told = self._decision(action, f"{name}/{version}", "promoted", "refused")
+        told = self._decision(action, f"{name}/{version}", PROMOTED, REFUSED, APPROVAL_REQUESTED)
         if told is not None:
-            return {"promoted": told.kind == "promoted", "status": told.reason}
+            return {"promoted": told.kind == PROMOTED, "status": told.reason}
         outcome = promote_version(self.stage, self.project, version, self.trainer.test_rows())
-        promoted = self._named(CHAMPION) == version
-        return {"promoted": promoted, "status": outcome.verdict.summary if promoted else outcome.status}
+        return {
+            "promoted": outcome.promoted,
+            "status": outcome.verdict.summary if outcome.promoted else outcome.status,
+        }
 
     def _unset_challenger(self, action: Action) -> dict[str, Any]:
         name = self.project.model_name
@@ -144,11 +147,10 @@ class Workshop:
 
     def _roll_back(self, action: Action) -> dict[str, Any]:
         name, target = self.project.model_name, str(action.plan["target"])
-        before = action.plan.get("champion")
-        mend_succession(self.stage, name)  # what was cut off between an alias and its event
+        mend_succession(self.stage, name)
         if self._decision(action, f"{name}/{target}", ROLLED_BACK) is None:
             roll_back(self.stage, name, to=target, reason=action.reason)
-        return {"champion": target, "before": before}
+        return {"champion": target, "before": action.plan.get("champion")}
 
     def _named(self, alias: str) -> str | None:
         try:
@@ -158,14 +160,12 @@ class Workshop:
 
     def _decision(self, action: Action, subject: str, *kinds: str) -> Event | None:
         """The first decision of these kinds about a version since the action began."""
-        return next(
-            (
-                event
-                for event in self.stage.ledger.events(subject=subject)
-                if event.sequence > action.sequence and event.kind in kinds
-            ),
-            None,
-        )
+        for event in self.stage.ledger.events(subject=subject):
+            # A server that refuses to load a version decides nothing about it: that has no verdict.
+            by_gates = event.kind != REFUSED or "verdict" in event.evidence
+            if event.sequence > action.sequence and event.kind in kinds and by_gates:
+                return event
+        return None
 
     def _append(self, kind: str, version: str, reason: str, evidence: Mapping[str, Any]) -> None:
         subject = f"{self.project.model_name}/{version}"

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-import psutil
-
 from tiltyard.errors import TiltyardError, UnavailableError
 from tiltyard.ledger import Lease, Leases
+from tiltyard.ledger.holders import is_gone, this_holder
 
 HOLD = timedelta(minutes=2)
 """How long a lease lasts without a sign of life: longer than a ledger's hiccup."""
@@ -69,7 +66,7 @@ class Holding:
 @contextmanager
 def held(leases: Leases, name: str) -> Iterator[Holding | None]:
     """Hold a lease while the block lasts; None where another process has it."""
-    lease = leases.acquire(name, _me(), datetime.now(UTC), HOLD, _is_dead)
+    lease = leases.acquire(name, this_holder(), datetime.now(UTC), HOLD, is_gone)
     if lease is None:
         yield None
         return
@@ -78,22 +75,3 @@ def held(leases: Leases, name: str) -> Iterator[Holding | None]:
         yield holding
     finally:
         holding.end()
-
-
-def _me() -> str:
-    process = psutil.Process()
-    return f"{socket.gethostname()}:{process.pid}:{process.create_time():.2f}"
-
-
-def _is_dead(holder: str) -> bool:
-    """Whether a holder was a process of this host and is gone; of other hosts nobody can tell."""
-    host, _, rest = holder.rpartition(":")[0].rpartition(":")
-    started = holder.rpartition(":")[2]
-    if host != socket.gethostname() or not rest.isdigit() or int(rest) == os.getpid():
-        return False
-    try:
-        return f"{psutil.Process(int(rest)).create_time():.2f}" != started
-    except psutil.NoSuchProcess:
-        return True
-    except psutil.Error:
-        return False

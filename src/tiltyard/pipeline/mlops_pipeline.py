@@ -1,0 +1,339 @@
+"""The whole loop from Python, for people who bring their own data frames and estimators."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from sklearn.base import clone
+
+from tiltyard.data import Dataset, Split, as_label
+from tiltyard.data.guess import guess_columns
+from tiltyard.data.validation import DataValidator
+from tiltyard.errors import DataError, UsageError
+from tiltyard.evaluation import evaluate
+from tiltyard.ledger import Ledger, SqlLedger
+from tiltyard.models import Candidate
+from tiltyard.pipeline.frames import LABEL, dataset_of, inputs_of, plain_name, prepared, together
+from tiltyard.pipeline.governance import promote_version
+from tiltyard.pipeline.promotion import point_alias
+from tiltyard.pipeline.recording import record_run
+from tiltyard.pipeline.registering import register_version
+from tiltyard.pipeline.stage import Stage
+from tiltyard.pipeline.steps import TrainedModel, evaluate_model
+from tiltyard.pipeline.validation import validate_data
+from tiltyard.project import Project, Task
+from tiltyard.registry import ExperimentTracker, ModelRegistry, VersionInfo
+from tiltyard.registry.models import CHAMPION, STAGES
+from tiltyard.registry.signing import host_keys, host_signer
+from tiltyard.settings import Settings, this_actor
+
+PREDICTED = ("prediction", "predicted", "predicted_label")
+ACTUAL = ("actual", "label", "target", "y_true")
+
+
+class MLOpsPipeline:
+    """Validates, trains, tracks, registers, promotes and monitors, through the same parts as the command line.
+
+    Args:
+        experiment_name: the MLflow experiment of its runs.
+        model_name: the registered model.
+        project: a project whose limits and gates count; default: the defaults of the project file.
+        settings: where things live; default: the environment, and ``.tiltyard`` in the working folder.
+
+    Use it in a ``with`` block, or close it, when it is not kept for the life of the process.
+    """
+
+    def __init__(
+        self, experiment_name: str, model_name: str, *, project: Project | None = None, settings: Settings | None = None
+    ) -> None:
+        self.experiment_name, self.model_name = experiment_name, model_name
+        self._settings = settings or Settings.load()
+        self._given = project
+        self._settings.state.mkdir(parents=True, exist_ok=True)
+        of = self._settings
+        self.tracker = ExperimentTracker(
+            experiment_name, tracking_uri=of.tracking_uri, artifact_location=of.artifact_location
+        )
+        self.registry = ModelRegistry(tracking_uri=of.tracking_uri, registry_uri=of.registry_uri, settings=of)
+        self._ledger: SqlLedger | None = None
+        self._test: dict[str, tuple[Project, Dataset]] = {}
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of this host, opened when it is first needed."""
+        if self._ledger is None:
+            self._ledger = SqlLedger.open(self._settings.ledger_url)
+        return self._ledger
+
+    def validate_and_track_data(
+        self, train_data: pd.DataFrame, test_data: pd.DataFrame, *, label: str | None = None, text: str | None = None
+    ) -> dict[str, Any]:
+        """Check both sides and their split, and keep what was found as an MLflow run.
+
+        Args:
+            train_data: labelled rows that are to teach.
+            test_data: labelled rows that are to judge, with the same columns.
+            label: the label's column; default: guessed from names and values.
+            text: the column of texts; default: guessed.
+
+        Returns:
+            ``train`` and ``test`` (the reports of `DataValidator.validate_dataset`), ``split`` (the report of the
+            split), ``quality_score`` (of the worse side, 0 to 100), ``passed``, ``findings`` (as dictionaries, gravest
+            first) and ``run_id``.
+
+        Raises:
+            DataError: no column looks like a label, or the sides have different columns.
+        """
+        guess = guess_columns(train_data, label=label, text=text)
+        missing = [str(name) for name in train_data.columns if name not in test_data.columns]
+        if missing:
+            raise DataError(
+                f"The test side lacks the column '{missing[0]}', which the train side has.",
+                next_step="Give both sides the same columns.",
+                code="data.column-missing",
+            )
+        validator = DataValidator(limits=self._given.validation if self._given else None)
+        reports: dict[str, Any] = {
+            name: validator.validate_dataset(frame, name, label=guess.label, text=guess.text)
+            for name, frame in (("train_data", train_data), ("test_data", test_data))
+        }
+        X_train, X_test = (frame.drop(columns=[guess.label]) for frame in (train_data, test_data))
+        split = validator.validate_train_test_split(X_train, X_test, train_data[guess.label], test_data[guess.label])
+        findings = [found for report in (*reports.values(), split) for found in report.findings]
+        passed = all(report.passed() for report in (*reports.values(), split))
+        scores = {name: validator.get_data_quality_score(name) for name in reports}
+        with self.tracker.start_run("data-validation") as run:
+            self.tracker.log_params({"train_rows": len(train_data), "test_rows": len(test_data), "label": guess.label})
+            self.tracker.log_metrics({f"{name}_quality_score": score for name, score in scores.items()})
+            content = {name: report.to_dict() for name, report in (*reports.items(), ("split", split))}
+            self.tracker.log_dict(content, "validation/findings.json")
+        return {
+            "train": reports["train_data"],
+            "test": reports["test_data"],
+            "split": split,
+            "quality_score": min(scores.values()),
+            "passed": passed,
+            "findings": [found.to_dict() for found in findings],
+            "run_id": run.run_id,
+        }
+
+    def train_and_track_model(  # noqa: PLR0913 - the requirements' own
+        self,
+        model: Any,
+        X_train: Any,
+        y_train: Any,
+        X_test: Any,
+        y_test: Any,
+        model_params: Mapping[str, Any] | None = None,
+        *,
+        register_model: bool = True,
+    ) -> dict[str, Any]:
+        """Fit a copy of an estimator, judge it, and track all of it as one MLflow run; register it as a version.
+
+        Args:
+            model: a scikit-learn classifier or pipeline; it is not changed. Without probabilities it is calibrated.
+            X_train: a table, or texts (a list or Series of str, or a table with one such column).
+            y_train: the labels.
+            X_test: rows that judge.
+            y_test: their labels.
+            model_params: parameters to be logged; those that the model has are set as well.
+            register_model: whether the version is registered.
+
+        Returns:
+            ``run_id``, ``metrics``, ``model`` (the fitted pipeline), ``model_uri``, ``model_version`` (None where it
+            was not registered), ``classification_report``, ``confusion_matrix``, ``findings``.
+
+        Raises:
+            UsageError: the model is no classifier, or inputs and labels differ in number.
+        """
+        project, split = self._split(X_train, y_train, X_test, y_test)
+        estimator, name = prepared(model, model_params or {})
+        candidate = Candidate(name, name, project.task, lambda _seed: clone(estimator))
+        started = time.perf_counter()
+        fitted = clone(estimator).fit(split.train.inputs, split.train.labels)
+        trained = TrainedModel(candidate, fitted, (), time.perf_counter() - started)
+        trial = evaluate_model(trained, split, project)
+        validation = validate_data(together(split), split, project)
+        stage = self._stage()
+        params = {f"model_params.{key}": value for key, value in (model_params or {}).items()}
+        recorded = record_run(
+            self.tracker, project, trial, validation, trusted_types=stage.trusted_types, signer=stage.signer
+        )
+        if params:
+            self.tracker.log_params(params, recorded.run_id)
+        info: VersionInfo | None = None
+        if register_model:
+            info = register_version(stage, project, trial, recorded, validation, {})
+            self._test[info.version] = (project, split.test)
+        return {
+            "run_id": recorded.run_id,
+            "metrics": dict(trial.evaluation.metrics),
+            "model": fitted,
+            "model_uri": recorded.model_uri,
+            "model_version": info.version if info else None,
+            "classification_report": trial.evaluation.report,
+            "confusion_matrix": [list(row) for row in trial.evaluation.confusion],
+            "findings": [found.to_dict() for found in validation.findings],
+        }
+
+    def promote_model(
+        self,
+        model_version: str | int = "1",
+        stage: str = "Production",
+        *,
+        reason: str = "",
+        X_test: Any = None,
+        y_test: Any = None,
+    ) -> dict[str, Any]:
+        """Move a version to a stage: Production is the champion, Staging the challenger.
+
+        To become champion it meets the present one at the gates, on the test rows that it was trained beside in this
+        pipeline, or on those given. Where there are none, a person's word counts, and the record says so.
+
+        Args:
+            model_version: the version's number.
+            stage: ``Production`` or ``Staging``.
+            reason: why; kept with a decision that is taken without the gates.
+            X_test: rows to judge by.
+            y_test: their labels.
+
+        Returns:
+            ``model_version``, ``stage``, ``alias``, ``promoted``, ``status`` and, where the gates spoke, ``verdict``.
+
+        Raises:
+            UsageError: there is no such stage.
+            NotFoundError: there is no such version.
+        """
+        version = str(model_version)
+        if stage.lower() not in STAGES:
+            raise UsageError(
+                f"There is no stage '{stage}' to promote to.",
+                next_step="Use Production (the champion) or Staging (the challenger).",
+            )
+        alias, here = STAGES[stage.lower()], self._stage()
+        told = {"model_version": version, "stage": stage, "alias": alias}
+        known = self._test.get(version)
+        if X_test is not None:
+            known = self._judges(X_test, y_test)
+        present = self.registry.get_version(self.model_name, version=version)
+        if alias in present.aliases:
+            return {**told, "promoted": True, "status": f"Version {version} is {alias} already."}
+        if alias == CHAMPION and known is not None:
+            project, test = known
+            outcome = promote_version(here, project, version, test)
+            return {
+                **told,
+                "promoted": outcome.promoted,
+                "status": outcome.status,
+                "verdict": outcome.verdict.to_dict(),
+            }
+        why = reason or f"promoted to {stage} from Python, without test rows to judge by"
+        point_alias(here, self.model_name, version=version, alias=alias, reason=why)
+        return {**told, "promoted": True, "status": f"Version {version} is {alias} now: {why}."}
+
+    def monitor_production_model(self, prediction_data: pd.DataFrame, reference_data: pd.DataFrame) -> dict[str, Any]:
+        """Hold what production saw against a reference, and its answers against the truth where that is known.
+
+        Args:
+            prediction_data: rows that were answered; with a column ``prediction`` and one of the truth (``actual``),
+                the performance is measured too.
+            reference_data: rows as they should be, such as the training data.
+
+        Returns:
+            ``drift_detected``, ``data_drift`` (the report of `DataValidator.validate_drift`), ``performance`` (metrics
+            on the rows whose truth is known; None without), ``predictions`` and ``labelled`` (numbers of rows),
+            ``findings``, ``run_id``.
+
+        Raises:
+            DataError: the two have no column in common.
+        """
+        predicted, actual = (_first(prediction_data, names) for names in (PREDICTED, ACTUAL))
+        shared = [name for name in reference_data.columns if name in prediction_data.columns and name != predicted]
+        inputs = [name for name in shared if name not in (actual, "confidence")]
+        if not inputs:
+            raise DataError(
+                "The predictions and the reference have no column of inputs in common.",
+                next_step="Give both the columns that the model reads.",
+            )
+        validator = DataValidator(limits=self._given.validation if self._given else None)
+        drift = validator.validate_drift(reference_data[inputs], prediction_data[inputs])
+        performance, labelled = _performance(prediction_data, predicted, actual)
+        with self.tracker.start_run("production-monitoring") as run:
+            self.tracker.log_metrics(
+                {"rows": len(prediction_data), "drift_detected": float(not drift.passed()), **(performance or {})}
+            )
+            self.tracker.log_dict(drift.to_dict(), "monitoring/drift.json")
+        return {
+            "drift_detected": not drift.passed(),
+            "data_drift": drift,
+            "performance": performance,
+            "predictions": len(prediction_data),
+            "labelled": labelled,
+            "findings": [found.to_dict() for found in drift.findings],
+            "run_id": run.run_id,
+        }
+
+    def close(self) -> None:
+        """Close the ledger, if it was opened; closing twice is a no-op."""
+        if self._ledger is not None:
+            self._ledger.close()
+            self._ledger = None
+
+    def __enter__(self) -> MLOpsPipeline:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _stage(self) -> Stage:
+        of = self._settings
+        return Stage(
+            self.registry,
+            self.ledger,
+            of.cache,
+            of.trusted_types,
+            this_actor(),
+            trusted_keys=host_keys(of),
+            signer=host_signer(of),
+            snapshots=of.snapshot_store,
+        )
+
+    def _project(self, task: Task) -> Project:
+        if self._given is not None:
+            return self._given
+        return Project.model_validate(
+            {
+                "project": {"name": plain_name(self.experiment_name), "task": task, "model": self.model_name},
+                "data": {"source": "memory", "label": LABEL, "text": "text" if task == "text-classification" else None},
+            }
+        )
+
+    def _split(self, X_train: Any, y_train: Any, X_test: Any, y_test: Any) -> tuple[Project, Split]:
+        train, test = inputs_of(X_train), inputs_of(X_test)
+        task: Task = "text-classification" if isinstance(train, pd.Series) else "tabular-classification"
+        project = self._project(task)
+        return project, Split(dataset_of(project, train, y_train), dataset_of(project, test, y_test))
+
+    def _judges(self, X_test: Any, y_test: Any) -> tuple[Project, Dataset]:
+        inputs = inputs_of(X_test)
+        project = self._project("text-classification" if isinstance(inputs, pd.Series) else "tabular-classification")
+        return project, dataset_of(project, inputs, y_test)
+
+
+def _first(frame: pd.DataFrame, names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if name in frame.columns), None)
+
+
+def _performance(frame: pd.DataFrame, predicted: str | None, actual: str | None) -> tuple[dict[str, float] | None, int]:
+    """The metrics of the rows whose truth is known, and how many these are."""
+    if predicted is None or actual is None:
+        return None, 0
+    known = frame[[predicted, actual]].dropna()
+    if known.empty:
+        return None, 0
+    truth, said = ([as_label(value) for value in known[name]] for name in (actual, predicted))
+    classes = sorted({*truth, *said})
+    return dict(evaluate(truth, said, None, classes).metrics), len(known)

@@ -1,0 +1,131 @@
+"""The requirements' calls, on real parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_breast_cancer
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from tiltyard import MLOpsPipeline
+from tiltyard.errors import DataError, NotFoundError, UsageError
+from tiltyard.pipeline.frames import inputs_of, plain_name, prepared
+from tiltyard.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[pd.DataFrame, pd.DataFrame, pd.Series, pd.Series]:
+    bunch = load_breast_cancer(as_frame=True)
+    X, y = bunch.data.iloc[:, :8], bunch.target.map({0: "malignant", 1: "benign"})
+    parts: Any = train_test_split(X, y, test_size=0.4, random_state=0)
+    return tuple(part.reset_index(drop=True) for part in parts)
+
+
+@pytest.fixture(scope="module")
+def mlops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLOpsPipeline]:
+    settings = Settings.load(tmp_path_factory.mktemp("mlops"))
+    with MLOpsPipeline("personality classification", "personality_model", settings=settings) as pipeline:
+        yield pipeline
+
+
+def test_the_requirements_story(mlops: MLOpsPipeline, data: Any) -> None:
+    """Validate, train and track, promote and monitor, as the requirements show the calls."""
+    X_train, X_test, y_train, y_test = data
+    validated = mlops.validate_and_track_data(X_train.assign(target=y_train), X_test.assign(target=y_test))
+    assert validated["passed"]
+    assert validated["train"]["missing_data"]
+    assert 0 < validated["quality_score"] <= 100
+
+    poor = mlops.train_and_track_model(DummyClassifier(), X_train, y_train, X_test, y_test)
+    assert mlops.promote_model(poor["model_version"], "Production")["promoted"]
+
+    model = RandomForestClassifier(n_estimators=20, random_state=0)
+    trained = mlops.train_and_track_model(
+        model=model,
+        X_train=X_train,
+        y_train=y_train,
+        X_test=X_test,
+        y_test=y_test,
+        model_params={"param1": "value1", "n_estimators": 10},
+        register_model=True,
+    )
+    assert not hasattr(model, "estimators_"), "the user's own model is left as it was"
+    assert len(trained["model"][-1].estimators_) == 10
+    assert trained["metrics"]["accuracy"] > 0.85
+    assert trained["model_version"] == "2"
+    run = mlops.tracker.search_runs().set_index("run_id").loc[trained["run_id"]]
+    assert run["params.model_params.param1"] == "value1"
+
+    promoted = mlops.promote_model(model_version="2", stage="Production")
+    assert promoted["promoted"]
+    assert promoted["verdict"]["gates"]
+    assert mlops.registry.champion("personality_model").version == "2"  # type: ignore[union-attr]
+    again = mlops.promote_model(model_version="1", stage="Production")
+    assert not again["promoted"]
+    kinds = [event.kind for event in mlops.ledger.events(subject="personality_model")]
+    assert kinds.count("promoted") == 2
+    assert "refused" in kinds
+
+    seen = X_test.assign(prediction=trained["model"].predict(X_test), actual=y_test)
+    calm = mlops.monitor_production_model(prediction_data=seen, reference_data=X_train)
+    assert calm["labelled"] == len(X_test)
+    assert calm["performance"]["accuracy"] == pytest.approx(trained["metrics"]["accuracy"])
+    moved = X_test.assign(**{X_test.columns[0]: X_test.iloc[:, 0] * 3})
+    drifted = mlops.monitor_production_model(moved, X_train)
+    assert drifted["drift_detected"]
+    assert drifted["performance"] is None
+    assert drifted["findings"]
+
+
+def test_a_stage_without_test_rows_is_a_persons_word(mlops: MLOpsPipeline, data: Any) -> None:
+    """Where no rows are known to judge by, the alias is set and the record says that no gate spoke."""
+    X_train, X_test, y_train, y_test = data
+    model = LogisticRegression(max_iter=5000)
+    kept = mlops.train_and_track_model(model, X_train, y_train, X_test, y_test, register_model=False)
+    assert kept["model_version"] is None
+    staged = mlops.promote_model(1, "Staging")
+    assert (staged["alias"], "without test rows" in staged["status"]) == ("challenger", True)
+    assert "already" in mlops.promote_model(1, "Staging")["status"]
+    for version, stage, error in ((1, "Nowhere", UsageError), (99, "Production", NotFoundError)):
+        with pytest.raises(error):
+            mlops.promote_model(version, stage)
+
+
+def test_data_that_cannot_be_meant(mlops: MLOpsPipeline, data: Any) -> None:
+    """Sides with different columns, and inputs that have nothing in common, are told."""
+    X_train, X_test, y_train, y_test = data
+    with pytest.raises(DataError, match="lacks the column"):
+        mlops.validate_and_track_data(X_train.assign(label=y_train), X_test.iloc[:, 1:].assign(label=y_test))
+    with pytest.raises(DataError, match="no column of inputs"):
+        mlops.monitor_production_model(pd.DataFrame({"prediction": ["a"]}), X_train)
+    with pytest.raises(UsageError, match="rows of inputs"):
+        mlops.train_and_track_model(LogisticRegression(), X_train, y_train[:3], X_test, y_test)
+
+
+def test_what_people_bring() -> None:
+    """Texts in a list, a Series or a column are texts; matrices are tables; a model without probabilities gets some."""
+    for texts in (["a", "b"], pd.Series(["a", "b"]), pd.DataFrame({"review": ["a", "b"]}), np.array(["a", "b"])):
+        found = inputs_of(texts)
+        assert isinstance(found, pd.Series)
+        assert found.to_list() == ["a", "b"]
+    table = inputs_of(np.eye(3))
+    assert isinstance(table, pd.DataFrame)
+    assert list(table.columns) == ["feature_0", "feature_1", "feature_2"]
+    with pytest.raises(UsageError, match="neither texts nor a table"):
+        inputs_of([1, 2])
+    pipeline, name = prepared(LinearSVC(), {})
+    assert name == "LinearSVC"
+    assert hasattr(pipeline.fit([[0.0], [1.0]] * 9, ["n", "y"] * 9), "predict_proba")
+    with pytest.raises(UsageError, match="no scikit-learn estimator"):
+        prepared("model", {})
+    assert plain_name("My project: 2026!") == "My-project--2026-"
+    assert prepared(StandardScaler(), {})[1] == "StandardScaler"
