@@ -16,9 +16,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from tiltyard import MLOpsPipeline
 from tiltyard.errors import DataError, NotFoundError, UsageError
 from tiltyard.pipeline.frames import inputs_of, plain_name, prepared
+from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
 from tiltyard.settings import Settings
 
 
@@ -68,7 +68,9 @@ def test_the_requirements_story(mlops: MLOpsPipeline, data: Any) -> None:
     promoted = mlops.promote_model(model_version="2", stage="Production")
     assert promoted["promoted"]
     assert promoted["verdict"]["gates"]
-    assert mlops.registry.champion("personality_model").version == "2"  # type: ignore[union-attr]
+    champion = mlops.registry.champion("personality_model")
+    assert champion is not None
+    assert champion.version == "2"
     again = mlops.promote_model(model_version="1", stage="Production")
     assert not again["promoted"]
     kinds = [event.kind for event in mlops.ledger.events(subject="personality_model")]
