@@ -121,13 +121,15 @@ def fitted(name: str) -> Fitted:
     return _fitted[name]
 
 
-def package(folder: Path, model: Any, inputs: Any = TEXTS, trusted_types: tuple[str, ...] = ()) -> Manifest:
+def package(
+    folder: Path, model: Any, inputs: Any = TEXTS, trusted_types: tuple[str, ...] = (), model_name: str = "films"
+) -> Manifest:
     """Package a model with three sample rows."""
     is_text = isinstance(inputs, np.ndarray)
     first = inputs[:3]
     rows = [{"text": text} for text in first.tolist()] if is_text else first.astype(object).to_dict("records")
     card = VersionCard(
-        model_name="films",
+        model_name=model_name,
         task="text-classification" if is_text else "tabular-classification",
         candidate="x",
         classes=tuple(model.classes_),

@@ -31,6 +31,7 @@ from tiltyard.ledger import SqlLedger
 from tiltyard.pipeline import Stage, point_alias
 from tiltyard.project import ServingSection
 from tiltyard.registry import ModelRegistry, VersionInfo, read_package
+from tiltyard.registry.client import open_client
 from tiltyard.registry.manifest import MANIFEST
 from tiltyard.registry.mlflow_env import quietly
 from tiltyard.registry.packaging import MODEL_FILE
@@ -263,7 +264,9 @@ class Yard:
 def yard(fresh_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     root = tmp_path_factory.mktemp("yard")
     shutil.copyfile(fresh_store, root / "mlflow.db")
-    settings = Settings.model_validate({"root": root, "trusted_keys": (OURS.public.text,)})
+    settings = Settings.model_validate(
+        {"root": root, "trusted_keys": (OURS.public.text,), "signing_key": OURS.text}  # it seals what it registers
+    )
     registry = ModelRegistry(tracking_uri=f"sqlite:///{root / 'mlflow.db'}", settings=settings)
     package(root / "sound", fitted("naive Bayes").model)
     sign(root / "sound")
@@ -479,6 +482,48 @@ def test_a_server_over_http(yard: Yard, tmp_path: Path) -> None:
             assert client.post("/predict", json={"text": "the film"}).json()["model_version"] == before
     finally:
         running.stop()
+
+
+def test_an_old_version_under_a_new_number(yard: Yard) -> None:
+    """Sound, signed files that somebody registers again are not taken for the new version, not even with its old seal.
+
+    The genuine old version is: a rollback to it works.
+    """
+    client = open_client(yard.registry._tracking_uri)
+    genuine = yard.propose(yard.sound)
+    assert yard.live.refresh().changed
+    for tags, code in (({}, "artifact.unsealed"), (dict(genuine.tags), "artifact.other-version")):
+        again = client.create_model_version("films", genuine.source, genuine.run_id, tags=tags)
+        yard.registry.set_alias("films", "champion", str(again.version))
+        refresh = yard.live.refresh()
+        assert refresh.error is not None
+        assert refresh.error.code == code
+        assert yard.live.require().info.version == genuine.version
+        told = [event for event in yard.ledger.events(kind="refused") if event.subject == f"films/{again.version}"]
+        assert [event.evidence["code"] for event in told] == [code]
+    yard.registry.set_alias("films", "champion", "1")
+    assert yard.live.refresh().changed
+    assert yard.live.require().info.version == "1"
+
+
+def test_a_version_of_another_model(yard: Yard, tmp_path: Path) -> None:
+    """Files that were packaged for another model are not taken under this name, whoever signed them."""
+    folder = tmp_path / "songs"
+    package(folder, fitted("naive Bayes").model, model_name="songs")
+    sign(folder)
+    songs = yard.registry.register_model(str(folder), "songs")
+    assert yard.registry.load_model("songs", version=songs.version) is not None
+    answering = yard.live.require().info.version
+    client = open_client(yard.registry._tracking_uri)
+    stolen = client.create_model_version("films", songs.source, tags=dict(songs.tags))
+    yard.registry.set_alias("films", "champion", str(stolen.version))
+    refresh = yard.live.refresh()
+    assert refresh.error is not None
+    assert refresh.error.code == "artifact.other-model"
+    assert "songs" in refresh.error.message
+    assert yard.live.require().info.version == answering
+    with pytest.raises(ArtifactError, match="packaged as a version of songs"):
+        yard.registry.load_model("films", version=str(stolen.version))
 
 
 def test_a_champion_that_no_decision_made(yard: Yard, tmp_path: Path) -> None:

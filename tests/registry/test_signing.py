@@ -408,14 +408,20 @@ def test_a_spoilt_copy_is_fetched_again(signed: Path, tmp_path: Path, tracking_u
 
 def test_the_registry_loads_only_what_is_signed(unsigned: Path, tmp_path: Path, tracking_uri: str) -> None:
     """`load_model` judges by this host's keys without being told."""
-    of = settings(tmp_path, trusted=(OURS.public.text,))
+    of = settings(tmp_path, signing=OURS.text, trusted=(OURS.public.text,))
     registry = ModelRegistry(tracking_uri=tracking_uri, settings=of)
     registry.register_model(str(unsigned), "films")
     with pytest.raises(ArtifactError) as refused:
         registry.load_model("films", version="1")
     assert refused.value.code == "artifact.unsigned"
     sign(unsigned, OURS)
-    registry.register_model(str(unsigned), "films")
+    elsewhere = ModelRegistry(tracking_uri=tracking_uri, settings=settings(tmp_path))
+    elsewhere.register_model(str(unsigned), "films")
+    with pytest.raises(ArtifactError, match="has no seal") as unsealed:
+        registry.load_model("films", version="2")
+    assert unsealed.value.code == "artifact.unsealed"
+    assert elsewhere.seal(elsewhere.get_version("films", version="2")) is None
+    assert registry.seal(registry.get_version("films", version="2")) is not None
     assert registry.load_model("films", version="2").predict(TEXTS[:1]).tolist() == ["bad"]
 
 
@@ -425,7 +431,7 @@ def test_a_logged_model_is_signed(tmp_path: Path, tracking_uri: str, monkeypatch
     tracker = ExperimentTracker("films", tracking_uri=tracking_uri, artifact_location=(tmp_path / "kept").as_uri())
     with tracker.start_run("by hand"):
         uri = tracker.log_model(fitted("naive Bayes").model)
-    of = settings(tmp_path, trusted=(OURS.public.text,))
+    of = settings(tmp_path, signing=OURS.text, trusted=(OURS.public.text,))
     registry = ModelRegistry(tracking_uri=tracking_uri, settings=of)
     registry.register_model(uri, "films")
     assert registry.load_model("films", version="1").predict(TEXTS[:1]).tolist() == ["bad"]
@@ -439,7 +445,7 @@ def test_training_signs_and_commands_verify(
     project = load_project(films.root)
     artifacts = (tmp_path / "artifacts").as_uri()
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-        registry = ModelRegistry(tracking_uri=tracking_uri)
+        registry = ModelRegistry(tracking_uri=tracking_uri, settings=settings(tmp_path, signing=OURS.text))
         stage = Stage(registry, ledger, tmp_path / "cache", (), "tester", trusted_keys=TRUSTING, signer=OURS)
         tracker = ExperimentTracker(project.name, tracking_uri=tracking_uri, artifact_location=artifacts)
         outcome = train(project, tracker, stage, QuietRunner(), TrainingRequest(promote=True))

@@ -122,7 +122,7 @@ def _describe_champion(project: Project, settings: Settings) -> str:
     registry = wiring.registry(settings)
     info = registry.get_version(project.model_name, alias="champion")
     folder = registry.fetch(info, settings.cache)
-    package = read_package(folder, settings.trusted_types, trusted_keys=wiring.trusted_keys(settings))
+    package = read_package(folder, settings.trusted_types, trusted_keys=wiring.trusted_keys(settings), info=info)
     signed = f", signed by {package.signed_by}" if package.signed_by else ""
     return f"version {info.version} of {info.name}, verified{signed}"
 

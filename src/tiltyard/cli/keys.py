@@ -10,10 +10,12 @@ from pathlib import Path
 
 import click
 
+from tiltyard import wiring
 from tiltyard.cli.api_keys import api
-from tiltyard.cli.options import json_option
+from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.errors import UsageError
+from tiltyard.project import load_project
 from tiltyard.registry.signing import SIGNING_KEY, TRUSTED_KEYS, new_signer
 
 ONLY_OWNER = 0o600
@@ -58,6 +60,30 @@ def generate(file: Path | None, as_json: bool) -> None:
     console.print(f"Key {signer.public.id}", markup=False)
     console.print(f"Where versions are trained (keep it secret):\n  {SIGNING_KEY}={setting}", markup=False)
     console.print(f"Where versions are loaded:\n  {TRUSTED_KEYS}='{json.dumps([signer.public.text])}'", markup=False)
+
+
+@keys.command("seal")
+@click.argument("version")
+@project_option
+@json_option
+def seal_version(version: str, project_path: Path | None, as_json: bool) -> None:
+    """Bind a version that this host's key has signed to its name and number.
+
+    Versions are sealed when they are registered; this is for those that were registered elsewhere, or before.
+    """
+    project = load_project(project_path)
+    registry = wiring.registry(wiring.settings(project))
+    info = registry.seal(registry.get_version(project.model_name, version=version))
+    if info is None:
+        raise UsageError(
+            f"Version {version} of {project.model_name} was not sealed: this host does not sign, or did not sign it.",
+            next_step=f"Do it where {SIGNING_KEY} is the key that signed it.",
+            code="key.not-own",
+        )
+    if as_json:
+        print_json({"model": info.name, "version": info.version, "sealed": True})
+    else:
+        console.print(f"Version {info.version} of {info.name} is sealed.")
 
 
 def _write_new(files: Mapping[Path, bytes]) -> None:

@@ -50,7 +50,9 @@ def predict(
     chosen = None if version else (alias or "champion")
     info = registry.get_version(project.model_name, version=version, alias=chosen)
     folder = registry.fetch(info, settings.cache)
-    scorer = make_scorer(read_package(folder, settings.trusted_types, trusted_keys=wiring.trusted_keys(settings)))
+    scorer = make_scorer(
+        read_package(folder, settings.trusted_types, trusted_keys=wiring.trusted_keys(settings), info=info)
+    )
     scores = scorer.score(asked)
     answers = [
         {

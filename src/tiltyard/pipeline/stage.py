@@ -42,4 +42,4 @@ class Stage:
     def load(self, info: VersionInfo) -> Package:
         """Fetch and verify a version."""
         folder = self.registry.fetch(info, self.cache)
-        return read_package(folder, self.trusted_types, trusted_keys=self.trusted_keys)
+        return read_package(folder, self.trusted_types, trusted_keys=self.trusted_keys, info=info)

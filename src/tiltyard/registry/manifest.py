@@ -57,7 +57,7 @@ class VersionCard(BaseModel):
     """What is known of a version when it is packaged.
 
     Attributes:
-        model_name: the registered model that it is for.
+        model_name: the registered model that it is for; empty where that was not known.
         task: what is predicted from what.
         candidate: the recipe.
         classes: the labels in the order of the probability columns.
@@ -108,10 +108,12 @@ class Verified:
     Attributes:
         manifest: what the version says of itself.
         signed_by: id of the key of this host's ring that signed it; None for none.
+        digest: SHA-256 of the manifest's bytes, in hexadecimal.
     """
 
     manifest: Manifest
     signed_by: str | None
+    digest: str
 
 
 def digest(file: Path) -> str:
@@ -151,7 +153,7 @@ def verify(folder: Path, keys: KeyRing = NO_KEYS) -> Verified:
     signed_by = keys.signed_by(content, _read(folder / SIGNATURE), f"the version in {folder}")
     manifest = _parsed(content, file)
     _hold_against(manifest, folder)
-    return Verified(manifest, signed_by)
+    return Verified(manifest, signed_by, hashlib.sha256(content).hexdigest())
 
 
 def read_verified(folder: Path, manifest: Manifest, name: str) -> bytes:

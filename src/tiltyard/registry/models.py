@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from tiltyard.errors import ArtifactError, NotFoundError, TiltyardError, UsageError, nearest
 from tiltyard.registry.client import mlflow_errors, open_client
-from tiltyard.registry.manifest import verify
+from tiltyard.registry.identity import SEAL_TAG, seal
+from tiltyard.registry.manifest import MANIFEST, Manifest, verify
 from tiltyard.registry.packaging import read_package
 from tiltyard.registry.ports import ModelInfo, VersionInfo
-from tiltyard.registry.signing import KeyRing, host_keys
+from tiltyard.registry.signing import SIGNATURE, KeyRing, host_keys, host_signer
 from tiltyard.registry.sources import resolve
 from tiltyard.settings import Settings
 
@@ -79,7 +80,36 @@ class ModelRegistry:
                 description=description or None,
                 model_id=source.model_id,
             )
-        return _info(made, ())
+        sealed = self.seal(_info(made, ()))
+        return sealed or _info(made, ())
+
+    def seal(self, info: VersionInfo) -> VersionInfo | None:
+        """Bind a version that this host's own key has signed to its name and number, where this host has one.
+
+        Returns:
+            The version with its seal; None where this host does not sign, or did not sign this one.
+
+        Raises:
+            UsageError: the signing key cannot be used.
+            UnavailableError: the registry or the store of its files is away.
+        """
+        signer = host_signer(self._settings)
+        if signer is None:
+            return None
+        with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+            manifest, signature = (self._file(info, name, Path(folder)) for name in (MANIFEST, SIGNATURE))
+        if manifest is None or signature is None:
+            return None
+        own = KeyRing((signer.public,))
+        try:
+            own.signed_by(manifest, signature, f"version {info.version} of {info.name}")
+            made_for = Manifest.model_validate_json(manifest).model_name
+        except (ArtifactError, ValueError):
+            return None
+        if made_for not in ("", info.name):
+            return None
+        self.set_tag(info.name, info.version, SEAL_TAG, seal(signer, info.name, info.version, manifest))
+        return self.get_version(info.name, version=info.version)
 
     def list_models(self) -> list[ModelInfo]:
         """All registered models, by name."""
@@ -202,7 +232,9 @@ class ModelRegistry:
             alias = CHAMPION
         info = self.get_version(name, version=version, alias=alias)
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
-            return read_package(self.fetch(info, Path(folder)), trusted_types, trusted_keys=self._keys).pipeline
+            return read_package(
+                self.fetch(info, Path(folder)), trusted_types, trusted_keys=self._keys, info=info
+            ).pipeline
 
     def fetch(self, info: VersionInfo, cache: Path) -> Path:
         """A folder of this host with the version's files; a whole copy that is there is used again."""
@@ -259,6 +291,24 @@ class ModelRegistry:
             next_step="See what there is: tiltyard list-versions",
             code="alias.unknown",
         )
+
+    def _file(self, info: VersionInfo, name: str, folder: Path) -> bytes | None:
+        """The content of one file of a version; None where it has none of that name."""
+        with self._errors():
+            from mlflow.artifacts import download_artifacts  # noqa: PLC0415
+
+            uri = self._client.get_model_version_download_uri(info.name, info.version)
+            try:
+                found = download_artifacts(
+                    artifact_uri=f"{uri.rstrip('/')}/{name}", dst_path=str(folder), tracking_uri=self._tracking_uri
+                )
+                return Path(found).read_bytes()
+            except OSError:
+                return None
+            except Exception as error:
+                if _missing(error) or "404" in str(error) or "No such" in str(error):
+                    return None
+                raise
 
     def _download(self, info: VersionInfo, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)

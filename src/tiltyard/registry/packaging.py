@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tiltyard.errors import ArtifactError, UsageError
 from tiltyard.registry.held_out import HELD_OUT, HeldOut
+from tiltyard.registry.identity import check_identity
 from tiltyard.registry.manifest import (
     FOLDER,
     MANIFEST,
@@ -29,6 +30,7 @@ from tiltyard.registry.manifest import (
     verify,
 )
 from tiltyard.registry.mlflow_env import quietly
+from tiltyard.registry.ports import VersionInfo
 from tiltyard.registry.signing import NO_KEYS, SIGNATURE, KeyRing, Signer, host_signer
 from tiltyard.registry.skops_file import foreign_types, read_model, write_model
 from tiltyard.registry.trust import trusted
@@ -137,7 +139,13 @@ def write_package(  # noqa: PLR0913 - what a version is made of
     return manifest
 
 
-def read_package(folder: Path, trusted_types: tuple[str, ...] = (), *, trusted_keys: KeyRing = NO_KEYS) -> Package:
+def read_package(
+    folder: Path,
+    trusted_types: tuple[str, ...] = (),
+    *,
+    trusted_keys: KeyRing = NO_KEYS,
+    info: VersionInfo | None = None,
+) -> Package:
     """Verify a version and only then construct it.
 
     The signature is checked, every file is held against its digest, and every type in the stored model against the
@@ -147,6 +155,7 @@ def read_package(folder: Path, trusted_types: tuple[str, ...] = (), *, trusted_k
         folder: the version's files.
         trusted_types: types that this host allows beyond the built-in list.
         trusted_keys: the keys by which this host judges signatures.
+        info: the version that the files were fetched for; they have to be its own. Default: any version.
 
     Raises:
         ArtifactError: the signature is missing where one is asked for, wrong, or by a key that is not trusted; a file
@@ -154,6 +163,8 @@ def read_package(folder: Path, trusted_types: tuple[str, ...] = (), *, trusted_k
             does not allow.
     """
     verified = verify(folder, trusted_keys)
+    if info is not None:
+        check_identity(verified, info, trusted_keys)
     manifest = verified.manifest
     if MODEL_FILE not in manifest.files:
         raise ArtifactError(

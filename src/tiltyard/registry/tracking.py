@@ -173,7 +173,7 @@ class ExperimentTracker:
 
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
             package = Path(folder) / "model"
-            card = card_of(model, self.experiment_name)
+            card = card_of(model, "")  # it is not known yet under which name it will be registered
             write_package(package, model, card, training_keys=np.empty(0, dtype=np.uint64))
             return self.log_package(package, artifact_path)
 

@@ -186,7 +186,7 @@ class LiveModel:
 
     def _prepare(self, info: VersionInfo, folder: Path) -> tuple[ServedVersion, dict[str, Any]]:
         """Verify, load, warm and try a version."""
-        package = read_package(folder, self._trusted_types, trusted_keys=self._trusted_keys)
+        package = read_package(folder, self._trusted_types, trusted_keys=self._trusted_keys, info=info)
         expected = self.served.task
         if expected is not None and package.manifest.task != expected:
             raise ArtifactError(
