@@ -173,6 +173,13 @@ class SqlLedger:
         unknown = dict.fromkeys(row[0] for row in rows if row[0] not in known)
         return LabelReceipt(accepted=len(accepted), unknown=tuple(unknown))
 
+    def keep_labels(self, labels: Sequence[Label]) -> None:
+        """Store labels of predictions that may be elsewhere: what a spool does with those it hands on."""
+        rows = encode_labels(labels)
+        if rows:
+            with self._database.write() as connection:
+                connection.exec_driver_sql(self._insert_labels, rows)
+
     def labels(
         self,
         *,
