@@ -77,10 +77,10 @@ def make_films(root: Path, rows: int = 600, project: str = PROJECT) -> Films:
 
 
 @contextmanager
-def serving(films: Films) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A server of the project in a process of its own: its address and the process."""
+def serving(films: Films, *words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server of the project in a process of its own, with options: its address and the process."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tiltyard", "serve", "--json"],
+        [sys.executable, "-m", "tiltyard", "serve", "--json", *words],
         cwd=films.root,
         env=environment(),
         stdout=subprocess.PIPE,

@@ -169,6 +169,11 @@ class Settings(BaseSettings):
         return (self.root / self.api_keys).resolve() if self.api_keys else self.state / "api-keys.json"
 
     @property
+    def spool(self) -> Path:
+        """Folder of what servers of this host have recorded and not yet shipped to the ledger."""
+        return self.state / "spool"
+
+    @property
     def cache(self) -> Path:
         """Folder of verified copies of versions that were served here."""
         return self.state / "cache"

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from tiltyard.ledger import Ledger, SqlLedger
+from tiltyard.ledger.shipping import ship
 from tiltyard.monitoring.delivery import Backoff, Courier, build_senders
 from tiltyard.pipeline import Runner, Stage
 from tiltyard.pipeline.loop import Loop
@@ -22,8 +23,18 @@ def settings(project: Project) -> Settings:
 
 
 def ledger(of: Settings) -> SqlLedger:
-    """The ledger: SQLite in the state folder unless TILTYARD_LEDGER names another database."""
-    return SqlLedger.open(of.ledger_url)
+    """The ledger: SQLite in the state folder unless TILTYARD_LEDGER names another database.
+
+    What servers of this host have recorded and not yet shipped is shipped first, so that it is seen.
+    """
+    opened = SqlLedger.open(of.ledger_url)
+    if of.spool.is_dir():
+        try:
+            ship(of.spool, opened)
+        except BaseException:
+            opened.close()
+            raise
+    return opened
 
 
 def registry(of: Settings) -> ModelRegistry:

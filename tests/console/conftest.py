@@ -16,7 +16,7 @@ import uvicorn
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
 from tiltyard.registry import Registry, VersionInfo
-from tiltyard.serving.server import bind
+from tiltyard.serving.listening import bind
 from tiltyard.testing import MemoryLedger
 from tiltyard.testing.registry import MemoryRegistry
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.films import environment, make_films
-from tiltyard.serving.server import bind
+from tiltyard.serving.listening import bind
 
 # What a machine without the extra looks like to an import.
 WITHOUT_DASH = "import sys; sys.modules['dash'] = None; from tiltyard.cli.main import main; main(sys.argv[1:])"

@@ -13,8 +13,7 @@ from tiltyard.errors import InputError, UnavailableError
 from tiltyard.ledger import Event, Label, Ledger, SqlLedger
 from tiltyard.ledger.shipping import REFUSED, Shipper, ship
 from tiltyard.ledger.spool import SpooledLedger, waiting
-from tiltyard.testing.ledger import MemoryLedger
-from tiltyard.testing.ledger_contract import make_prediction
+from tiltyard.testing import MemoryLedger, make_prediction
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 

@@ -81,9 +81,11 @@ def start(tmp_path: Path, shelf: Shelf, ledger: TestLedger) -> Iterator[Start]:
     """Starts servers on the shelf and the ledger, with options of ``[serving]``; they are stopped at the end."""
     running: list[Running] = []
 
-    def begin(*, ledger: Ledger = ledger, api_keys: Path | None = None, **options: object) -> Running:
+    def begin(
+        *, ledger: Ledger = ledger, api_keys: Path | None = None, policy: str = "durable", **options: object
+    ) -> Running:
         backing = Backing(shelf, ledger, tmp_path / "cache", TRUSTED, api_keys=api_keys)
-        serving = ServingSection.model_validate({"port": 0, "reload_seconds": 0.05, **options})
+        serving = ServingSection.model_validate({"port": 0, "reload_seconds": 0.05, "ledger": policy, **options})
         running.append(Running(ModelServer(MODEL, options=serving, backing=backing)))
         return running[-1]
 

@@ -294,6 +294,25 @@ def test_ledger_away_is_503_and_nothing_is_answered(films: Callable[..., httpx.C
     assert ledger.inputs == ["b"]
 
 
+def test_available_answers_unrecorded_and_records_later(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
+    """Under 'available' an answer that cannot be recorded is given and says so; it is recorded once that works."""
+    with films(policy="available") as client:
+        ledger.away = True
+        answers = [client.post("/predict", json={"text": f"text {number}"}) for number in range(3)]
+        many = client.post("/predict/batch", json={"texts": ["text 3", "text 4"]})
+        assert [answer.status_code for answer in (*answers, many)] == [200] * 4
+        assert [answer.json()["recorded"] for answer in (*answers, many)] == [False] * 4
+        state = client.get("/health").json()
+        assert (state["status"], state["ready"], state["ledger"]["unrecorded"]) == ("degraded", True, 5)
+        assert "answers are given unrecorded" in state["next_step"]
+        ledger.away = False
+        until(lambda: client.get("/health").json()["ledger"]["unrecorded"] == 0)
+        assert client.get("/health").json()["status"] == "healthy"
+        assert "recorded" not in client.post("/predict", json={"text": "text 5"}).json()
+    assert sorted(ledger.inputs) == [f"text {number}" for number in range(6)]
+    assert {answer.json()["prediction_id"] for answer in answers} <= {row.id for row in ledger.predictions()}
+
+
 def test_client_that_went_away_costs_nothing_further(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
     """A request whose client closes the connection while it waits is taken out of the queue."""
     with films() as client, ThreadPoolExecutor(2) as clients:

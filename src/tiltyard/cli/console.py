@@ -12,7 +12,7 @@ from tiltyard.cli.output import console as terminal
 from tiltyard.cli.output import print_json
 from tiltyard.console.run import require_console, run_console
 from tiltyard.project import load_project
-from tiltyard.serving.server import Address, bind
+from tiltyard.serving.listening import Address, bind
 
 
 @click.command()

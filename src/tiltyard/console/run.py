@@ -15,7 +15,7 @@ from tiltyard.errors import MissingExtraError
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
 from tiltyard.registry import Registry
-from tiltyard.serving.server import Address
+from tiltyard.serving.listening import Address
 
 GRACE_SECONDS = 5
 

@@ -22,7 +22,7 @@ from tiltyard.errors import UnavailableError
 from tiltyard.ledger.codec import PredictionRow, check_text, decode_prediction, from_micros
 from tiltyard.ledger.leases import Leases
 from tiltyard.ledger.notices import Notice, Outbox
-from tiltyard.ledger.ports import FindingLog, HourProfiles, Ledger, PredictionFilter
+from tiltyard.ledger.ports import FindingLog, HourProfiles, Ledger, LiveOutcomes, PredictionFilter
 from tiltyard.ledger.records import Event, Label, LabelReceipt, Prediction, PredictionStats
 from tiltyard.ledger.store import SqlLedger
 
@@ -130,6 +130,11 @@ class SpooledLedger:
     def leases(self) -> Leases:
         """Who does what only one may do, centrally."""
         return self._central.get().leases
+
+    @property
+    def outcomes(self) -> LiveOutcomes:
+        """How versions side by side did on labelled rows, centrally."""
+        return self._central.get().outcomes
 
     def record(self, predictions: Sequence[Prediction]) -> None:
         """Store predictions in the spool; see ``Ledger.record``."""

@@ -1,10 +1,33 @@
-"""Answers over HTTP, each of them recorded before it is given."""
+"""Answers over HTTP, each of them recorded before it is given.
 
-from tiltyard.serving.app import create_app
-from tiltyard.serving.batcher import Batcher, BatchLimits
-from tiltyard.serving.live import LiveModel, Served
-from tiltyard.serving.server import Address, Backing, ModelServer, bind, run
-from tiltyard.serving.version import ServedVersion
+The names are imported when they are used: the process that only keeps workers alive needs none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tiltyard.serving.app import create_app
+    from tiltyard.serving.batcher import Batcher, BatchLimits
+    from tiltyard.serving.listening import Address, bind
+    from tiltyard.serving.live import LiveModel, Served
+    from tiltyard.serving.server import Backing, ModelServer
+    from tiltyard.serving.version import ServedVersion
+
+_HOMES = {
+    "Address": "listening",
+    "Backing": "server",
+    "BatchLimits": "batcher",
+    "Batcher": "batcher",
+    "LiveModel": "live",
+    "ModelServer": "server",
+    "Served": "live",
+    "ServedVersion": "version",
+    "bind": "listening",
+    "create_app": "app",
+}
 
 __all__ = [
     "Address",
@@ -17,5 +40,10 @@ __all__ = [
     "ServedVersion",
     "bind",
     "create_app",
-    "run",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

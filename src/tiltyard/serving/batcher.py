@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from tiltyard.errors import InputError, TiltyardError, UnavailableError
+from tiltyard.errors import UnavailableError
 from tiltyard.ledger.codec import PredictionRow, decode_prediction
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import score_groups, shifted
+from tiltyard.serving.recording import RETRY_SECONDS, Outcome, Recorder
 from tiltyard.serving.rows import make_rows
 from tiltyard.serving.version import ServedVersion
 
@@ -51,6 +52,7 @@ class BatchFigures:
         batches: batches scored so far.
         largest_batch: inputs of the largest of them.
         ledger_error: why the latest batch could not be recorded; empty if it was.
+        unrecorded: predictions that were answered, and wait in memory for the ledger to come back.
     """
 
     waiting: int
@@ -58,6 +60,7 @@ class BatchFigures:
     batches: int
     largest_batch: int
     ledger_error: str
+    unrecorded: int = 0
 
 
 class Batcher:
@@ -69,6 +72,8 @@ class Batcher:
         current: gives the version that is to answer, or raises ``UnavailableError``; called once a batch.
         ledger: where answers are recorded before they are given.
         limits: bounds of batch and queue.
+        available: whether an answer that cannot be recorded is given all the same; it is then recorded later, if
+            this process lives.
         on_recorded: told of each batch's rows once they are durable, on the batcher's thread.
     """
 
@@ -78,17 +83,18 @@ class Batcher:
         ledger: Ledger,
         limits: BatchLimits = BatchLimits(),
         on_recorded: Callable[[Sequence[PredictionRow]], None] | None = None,
+        *,
+        available: bool = False,
     ) -> None:
         self._current = current
-        self._ledger = ledger
+        self._recorder = Recorder(ledger, on_recorded, available=available)
         self._limits = limits
-        self._on_recorded = on_recorded
         self._parts: deque[_Part] = deque()
         self._waiting = 0
         self._batches = 0
         self._largest = 0
-        self._ledger_error = ""
         self._running = False
+        self._retrying: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
@@ -97,9 +103,12 @@ class Batcher:
     @property
     def figures(self) -> BatchFigures:
         """What is going on."""
-        return BatchFigures(self._waiting, self._limits.max_queue, self._batches, self._largest, self._ledger_error)
+        recorder = self._recorder
+        return BatchFigures(
+            self._waiting, self._limits.max_queue, self._batches, self._largest, recorder.error, recorder.held
+        )
 
-    def submit(self, inputs: Inputs, keys: Sequence[str] = ()) -> Ticket:
+    def submit(self, inputs: Inputs, keys: Sequence[str] = (), ids: Sequence[str] = ()) -> Ticket:
         """Accept inputs (at least one) to be scored together with others.
 
         Those of a request that has more than ``max_batch`` are answered in several batches; should one of
@@ -108,6 +117,7 @@ class Batcher:
         Args:
             inputs: what is asked.
             keys: the caller's own key of each; empty for none.
+            ids: the ids of their predictions, where the caller determines them; empty for new ones.
 
         Raises:
             UnavailableError: the queue is full, or the batcher is closed.
@@ -127,7 +137,14 @@ class Batcher:
         size = self._limits.max_batch
         now = perf_counter()
         parts = [
-            _Part(inputs[start : start + size], start, now, loop.create_future(), keys[start : start + size])
+            _Part(
+                inputs[start : start + size],
+                start,
+                now,
+                loop.create_future(),
+                keys[start : start + size],
+                ids[start : start + size],
+            )
             for start in range(0, len(inputs), size)
         ]
         self._parts.extend(parts)
@@ -144,7 +161,20 @@ class Batcher:
         """Take no more, answer all that was accepted, and stop the thread. Closing twice is a no-op."""
         self._closed = True
         await self._idle.wait()
+        if self._retrying is not None:
+            self._retrying.cancel()
+        if self._recorder.held:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._recorder.retry)
         self._executor.shutdown()
+
+    def _retry_later(self) -> None:
+        """Try again what was answered without being recorded, also when nobody asks anything any more."""
+        if self._closed or not self._recorder.held:
+            self._retrying = None
+            return
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(self._executor, self._recorder.retry)
+        self._retrying = loop.call_later(RETRY_SECONDS, self._retry_later)
 
     def _withdraw(self, part: _Part) -> None:
         if part.queued:
@@ -177,7 +207,7 @@ class Batcher:
                 batch.append(part)
         return batch
 
-    def _finish(self, batch: Sequence[_Part], done: asyncio.Future[list[_Outcome]]) -> None:
+    def _finish(self, batch: Sequence[_Part], done: asyncio.Future[list[Outcome]]) -> None:
         error = done.exception()
         outcomes = done.result() if error is None else [error] * len(batch)
         for part, outcome in zip(batch, outcomes, strict=True):
@@ -187,57 +217,24 @@ class Batcher:
                 part.future.set_exception(outcome)
             else:
                 part.future.set_result(outcome)
+        if self._recorder.held and self._retrying is None:
+            self._retrying = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._retry_later)
         self._start()
 
-    def _work(self, batch: Sequence[_Part]) -> list[_Outcome]:
+    def _work(self, batch: Sequence[_Part]) -> list[Outcome]:
         """Score and record a batch; runs on the batcher's thread."""
         try:
             version = self._current()
         except UnavailableError as error:
             return [error] * len(batch)
         scored = score_groups(version.scorer, [part.inputs for part in batch])
-        outcomes: list[_Outcome] = [
+        outcomes: list[Outcome] = [
             shifted(scores, part.offset)
             if isinstance(scores, Exception)
-            else make_rows(part.inputs, scores, version, part.accepted, part.keys)
+            else make_rows(part.inputs, scores, version, part.accepted, part.keys, part.ids)
             for part, scores in zip(batch, scored, strict=True)
         ]
-        return self._record(outcomes)
-
-    def _record(self, outcomes: list[_Outcome]) -> list[_Outcome]:
-        """Record all answers at once; where one of them cannot be stored at all, each request by itself."""
-        answers = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
-        if not answers:
-            return outcomes
-        rows = [row for answer in answers for row in answer]
-        try:
-            self._ledger.record_rows(rows)
-        except InputError as error:
-            if len(answers) > 1:
-                return [self._record([outcome])[0] for outcome in outcomes]
-            return [outcome if isinstance(outcome, BaseException) else error for outcome in outcomes]
-        except Exception as error:  # noqa: BLE001 - whatever keeps a row from being stored, no answer may leave
-            refusal = self._not_recorded(error)
-            return [outcome if isinstance(outcome, BaseException) else refusal for outcome in outcomes]
-        self._ledger_error = ""
-        if self._on_recorded is not None:
-            self._on_recorded(rows)
-        return outcomes
-
-    def _not_recorded(self, error: Exception) -> UnavailableError:
-        log.error(
-            "A batch could not be recorded: %s",
-            error,
-            exc_info=None if isinstance(error, TiltyardError) else error,
-        )
-        self._ledger_error = str(error) or type(error).__name__
-        step = error.next_step if isinstance(error, TiltyardError) else ""
-        return UnavailableError(
-            "The answer could not be recorded, so it is not given.",
-            next_step=step or "Ask again; GET /health tells how the ledger is.",
-            code="ledger.unavailable",
-            retry_after=1,
-        )
+        return self._recorder.record(batch, outcomes)
 
 
 class Ticket:
@@ -280,12 +277,14 @@ class Ticket:
             part.future.cancel()
 
     @property
+    def recorded(self) -> bool:
+        """Whether all of it is in the ledger, once the rows are there."""
+        return all(part.recorded for part in self._parts)
+
+    @property
     def done(self) -> bool:
         """Whether nothing of it is waited for any more."""
         return all(part.future.done() for part in self._parts)
-
-
-_Outcome = list[PredictionRow] | BaseException
 
 
 @dataclass(slots=True, eq=False)
@@ -297,4 +296,6 @@ class _Part:
     accepted: float
     future: asyncio.Future[list[PredictionRow]]
     keys: Sequence[str] = ()
+    ids: Sequence[str] = ()
     queued: bool = True
+    recorded: bool = True

@@ -16,12 +16,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from tiltyard.errors import InputError, TiltyardError
+from tiltyard.ledger.codec import PredictionRow
 from tiltyard.project import Task
 from tiltyard.serving.batcher import Ticket
+from tiltyard.serving.idempotency import Asked
 from tiltyard.serving.problems import from_error, from_unknown
 from tiltyard.serving.requests import Head, Shape, located, read_inputs
 from tiltyard.serving.rows import answer_bytes, answers_bytes
-from tiltyard.serving.security.guard import CALLER
+from tiltyard.serving.security.guard import CALLER, Caller
 from tiltyard.serving.service import Service
 from tiltyard.serving.telemetry import PREDICTIONS
 
@@ -89,22 +91,56 @@ class HotPath:
         shape = self._shape(service.live.require().manifest.task, many=many)
         head = Head.of(scope["headers"])
         inputs = await read_inputs(head, receive, shape)
-        ticket = service.batcher.submit(inputs, head.keys(len(inputs), many=many))
-        watch = asyncio.get_running_loop().call_later(WATCH_SECONDS, _Watch(ticket, receive))
+        keys = head.keys(len(inputs), many=many)
         try:
-            rows = await ticket.rows()
+            if head.idempotency_key is None:
+                rows, recorded = await self._rows(service.batcher.submit(inputs, keys), receive)
+            else:
+                asked = self._asked(scope, head.idempotency_key, inputs)
+                rows, recorded = await self._once(asked, inputs, keys, receive)
         except InputError as error:
             raise located(error, shape) from None
+        if self._observer.wants_predictions:
+            scope[PREDICTIONS] = [row.id for row in rows]
+        field = service.options.answer
+        return (
+            answers_bytes(rows, field, recorded=recorded) if many else answer_bytes(rows[0], field, recorded=recorded)
+        )
+
+    async def _rows(self, ticket: Ticket, receive: Receive) -> tuple[Sequence[PredictionRow], bool]:
+        """The rows of a ticket and whether they were recorded; it is withdrawn when the client goes away."""
+        watch = asyncio.get_running_loop().call_later(WATCH_SECONDS, _Watch(ticket, receive))
+        try:
+            return await ticket.rows(), ticket.recorded
         except asyncio.CancelledError:
             if ticket.unheard:
                 raise ClientDisconnect from None
             raise
         finally:
             watch.cancel()
-        if self._observer.wants_predictions:
-            scope[PREDICTIONS] = [row.id for row in rows]
-        field = service.options.answer
-        return answers_bytes(rows, field) if many else answer_bytes(rows[0], field)
+
+    def _asked(self, scope: Scope, key: bytes, inputs: Sequence[Mapping[str, Any]]) -> Asked:
+        caller = scope.get(CALLER)
+        own = caller.key.id if isinstance(caller, Caller) and caller.key else ""
+        return Asked(self._service.live.served.model, own, key, inputs)
+
+    async def _once(
+        self, asked: Asked, inputs: Sequence[Mapping[str, Any]], keys: Sequence[str], receive: Receive
+    ) -> tuple[Sequence[PredictionRow], bool]:
+        """The rows of a request with a key: those of the first time it was asked."""
+        once = self._service.once
+        try:
+            found = await once.answered(asked)
+            if len(found) == len(inputs):
+                return list(found.values()), True
+            try:
+                rows, recorded = await self._rows(self._service.batcher.submit(inputs, keys, asked.ids), receive)
+            except BaseException:
+                await once.forget(asked)
+                raise
+            return [found.get(position, row) for position, row in enumerate(rows)], recorded
+        finally:
+            once.done(asked)
 
     def _shape(self, task: Task, *, many: bool) -> Shape:
         shape = self._shapes.get((task, many))

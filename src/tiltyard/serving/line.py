@@ -124,7 +124,12 @@ class Line:
         except Exception as error:
             log.exception("The question '%s' failed", message["ask"])
             said = f"{type(error).__name__}: {error}"
-            reply["error"] = {"kind": "UnavailableError", "message": said, "next_step": "See the log.", "code": "internal"}
+            reply["error"] = {
+                "kind": "UnavailableError",
+                "message": said,
+                "next_step": "See the log.",
+                "code": "internal",
+            }
         with contextlib.suppress(OSError):
             self._send(reply)
 

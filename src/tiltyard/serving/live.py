@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 from tiltyard.errors import ArtifactError, NotFoundError, TiltyardError, UnavailableError
 from tiltyard.ledger.records import Event
 from tiltyard.project import Task
 from tiltyard.registry.packaging import read_package
-from tiltyard.registry.ports import Registry, VersionInfo
+from tiltyard.registry.ports import VersionInfo
 from tiltyard.registry.signing import NO_KEYS, KeyRing
 from tiltyard.scoring import make_scorer
 from tiltyard.serving.last_good import LastGood
@@ -64,6 +64,16 @@ class Refresh:
     registry_ok: bool = True
 
 
+class VersionSource(Protocol):
+    """Where versions come from: what serving asks of a registry, and may ask of another process instead."""
+
+    def get_version(self, name: str, *, version: str | None = None, alias: str | None = None) -> VersionInfo:
+        """The version of that number or alias; see ``Registry.get_version``."""
+
+    def fetch(self, info: VersionInfo, cache: Path) -> Path:
+        """The folder in the cache that holds the version's files; see ``Registry.fetch``."""
+
+
 class LiveModel:
     """Holds the version that answers; safe to use from several threads.
 
@@ -75,22 +85,26 @@ class LiveModel:
         journal: told of every take-over and refusal.
         trusted_keys: the keys by which this host judges signatures.
         right: asked whether a decision made the alias' version champion; default: nobody is asked.
+        on_change: told when another version has taken over, or somebody asked for a look: others that serve the
+            same should look too.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a live model, which only a server puts together
         self,
         served: Served,
-        registry: Registry,
+        registry: VersionSource,
         cache: Path,
         trusted_types: tuple[str, ...] = (),
         journal: Callable[[Event], object] | None = None,
         *,
         trusted_keys: KeyRing = NO_KEYS,
         right: Right | None = None,
+        on_change: Callable[[], object] | None = None,
     ) -> None:
         self.served = served
+        self._on_change = on_change
         self._registry = registry
-        self._cache = cache
+        self.cache = cache
         self._trusted_types = trusted_types
         self._trusted_keys = trusted_keys
         self._journal = journal
@@ -131,7 +145,7 @@ class LiveModel:
             )
         raise UnavailableError(error.message, next_step=error.next_step, code=error.code, retry_after=5)
 
-    def refresh(self, *, force: bool = False) -> Refresh:
+    def refresh(self, *, force: bool = False, spread: bool = True) -> Refresh:
         """Look up the alias, and let its version take over if it is another one and is good.
 
         Never raises. The version that answers goes on answering while another is prepared, and if that one
@@ -140,7 +154,15 @@ class LiveModel:
 
         Args:
             force: try a version again that was refused before and has not changed since.
+            spread: let others look too if another version took over or the look was asked for.
         """
+        first = self._current is None
+        found = self._refresh(force=force)
+        if spread and self._on_change is not None and (force or (found.changed and not first)):
+            self._on_change()
+        return found
+
+    def _refresh(self, *, force: bool) -> Refresh:
         with self._lock:
             self._latest = self._look(force=force)
             error = self._latest.error
@@ -162,7 +184,7 @@ class LiveModel:
         try:
             if self._right is not None:
                 self._right(info)
-            folder = self._registry.fetch(info, self._cache)
+            folder = self._registry.fetch(info, self.cache)
             version, evidence = self._prepare(info, folder)
         except UnavailableError as error:
             return Refresh(_now(), False, error, registry_ok=False)

@@ -26,6 +26,7 @@ def make_rows(
     version: ServedVersion,
     accepted: float,
     keys: Sequence[str] = (),
+    ids: Sequence[str] = (),
 ) -> Made:
     """The ledger's rows of n scored inputs of one request, or why one of them can never be stored.
 
@@ -35,6 +36,7 @@ def make_rows(
         version: what answered.
         accepted: when the request was accepted, on ``perf_counter``'s clock.
         keys: the caller's own key of each input; empty for none.
+        ids: the ids of the predictions; empty for new ones.
     """
     at_us = time.time_ns() // 1000
     latency = (perf_counter() - accepted) * 1000.0
@@ -55,7 +57,7 @@ def make_rows(
             )
         rows.append(
             PredictionRow(
-                new_id(),
+                ids[position] if ids else new_id(),
                 at_us,
                 project,
                 number,
@@ -71,14 +73,19 @@ def make_rows(
     return rows
 
 
-def answer_bytes(row: PredictionRow, field: str) -> bytes:
-    """The JSON of an answer: the label under the project's name for it, confidence, probabilities, version and id."""
-    return _encode(_content(row, field))
+def answer_bytes(row: PredictionRow, field: str, *, recorded: bool = True) -> bytes:
+    """The JSON of an answer: the label under the project's name for it, confidence, probabilities, version and id.
+
+    Only an answer that is not in the ledger says so: ``"recorded": false``.
+    """
+    content = _content(row, field)
+    return _encode(content if recorded else content | {"recorded": False})
 
 
-def answers_bytes(rows: Sequence[PredictionRow], field: str) -> bytes:
-    """The JSON of the answers to many inputs."""
-    return _encode({"predictions": [_content(row, field) for row in rows]})
+def answers_bytes(rows: Sequence[PredictionRow], field: str, *, recorded: bool = True) -> bytes:
+    """The JSON of the answers to many inputs; see ``answer_bytes``."""
+    content: dict[str, Any] = {"predictions": [_content(row, field) for row in rows]}
+    return _encode(content if recorded else content | {"recorded": False})
 
 
 def _content(row: PredictionRow, field: str) -> dict[str, Any]:

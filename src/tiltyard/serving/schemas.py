@@ -31,6 +31,14 @@ class PartState(Answer):
     checked_at: datetime | None = Field(default=None, description="When that was found, UTC.")
 
 
+class LedgerState(PartState):
+    """Whether answers can be recorded, and how far the central ledger is behind."""
+
+    lag_rows: int = Field(default=0, description="Records of this host that wait to be shipped to the central ledger.")
+    lag_seconds: float = Field(default=0.0, description="Age of the oldest waiting prediction, in seconds.")
+    unrecorded: int = Field(default=0, description="Answers given that could not be recorded yet (policy 'available').")
+
+
 class StatisticsState(Answer):
     """Totals over the recorded predictions of the model."""
 
@@ -58,7 +66,7 @@ class Health(Answer):
     next_step: str = Field(default="", description="What to do about it.")
     uptime_seconds: float
     queue: QueueState
-    ledger: PartState
+    ledger: LedgerState
     registry: PartState
     statistics: StatisticsState | None = Field(description="Totals of the answers, for callers who may read them.")
 
@@ -123,6 +131,9 @@ class Problem(Answer):
     errors: list[ProblemField] = Field(default=[], description="The fields that are wrong, if it is about fields.")
 
 
+_RECORDED = "false where the answer could not be recorded, and the project lets it be given; else absent."
+
+
 def prediction_schema(answer: str) -> type[BaseModel]:
     """The answer to one input, whose label stands in the field ``answer``."""
     fields: dict[str, Any] = {
@@ -131,6 +142,7 @@ def prediction_schema(answer: str) -> type[BaseModel]:
         "probabilities": (dict[str, float], Field(description="Probability of each label; they sum to 1.")),
         "model_version": (str, Field(description="Version that answered.")),
         "prediction_id": (str, Field(description="Its id in the ledger (UUID); report the true label with it.")),
+        "recorded": (bool, Field(default=True, description=_RECORDED)),
     }
     return create_model("Prediction", __base__=Answer, __doc__="The answer to one input.", **fields)
 
@@ -138,6 +150,7 @@ def prediction_schema(answer: str) -> type[BaseModel]:
 def predictions_schema(prediction: type[BaseModel]) -> type[BaseModel]:
     """The answers to many inputs."""
     fields: dict[str, Any] = {
+        "recorded": (bool, Field(default=True, description=_RECORDED)),
         "predictions": (list[prediction], Field(description="One answer an input, in their order.")),  # type: ignore[valid-type]
     }
     return create_model("Predictions", __base__=Answer, __doc__="The answers to many inputs.", **fields)

@@ -10,6 +10,7 @@ from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.ports import Ledger
 from tiltyard.project import ServingSection
 from tiltyard.serving.batcher import Batcher, BatchLimits
+from tiltyard.serving.idempotency import Idempotency
 from tiltyard.serving.live import LiveModel
 from tiltyard.serving.statistics import Statistics
 from tiltyard.serving.telemetry import Metrics, Observer, Workers
@@ -27,6 +28,7 @@ class Service:
         live: which version answers.
         ledger: where answers are recorded.
         batcher: what scores and records.
+        once: who was asked what under which idempotency key.
         statistics: totals of what was answered.
         options: the project's ``[serving]``.
         observer: told of every request and batch.
@@ -37,6 +39,7 @@ class Service:
     live: LiveModel
     ledger: Ledger
     batcher: Batcher
+    once: Idempotency
     statistics: Statistics
     options: ServingSection
     observer: Observer
@@ -65,9 +68,10 @@ class Service:
             statistics.add(rows)
             observer.recorded(rows)
 
-        batcher = Batcher(current, ledger, limits, recorded)
+        batcher = Batcher(current, ledger, limits, recorded, available=options.ledger == "available")
+        once = Idempotency(ledger, live.cache / live.served.model / "idempotency.db")
         workers = Workers(metrics.registry, place.worker, place.folder)
-        return cls(live, ledger, batcher, statistics, options, observer, workers)
+        return cls(live, ledger, batcher, once, statistics, options, observer, workers)
 
 
 def _measure(live: LiveModel, batcher: Batcher) -> Gauges:

@@ -6,62 +6,32 @@ It imports neither MLflow nor anything that trains: aliases are looked up and ve
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
+import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.spool import SpooledLedger
 from tiltyard.ledger.store import SqlLedger
-from tiltyard.project import ServingSection, Task
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.registry.signing import host_keys
+from tiltyard.serving.engine import Engine, Standing
 from tiltyard.serving.line import Line
+from tiltyard.serving.listening import Address, bind
 from tiltyard.serving.live import Served
-from tiltyard.serving.server import Address, Backing, ModelServer, bind
+from tiltyard.serving.order import FAILED, Order
+from tiltyard.serving.security import guard_for
+from tiltyard.serving.telemetry.custom import Place
+from tiltyard.serving.telemetry.logs import set_up_logs
+from tiltyard.serving.wire import VERSION
 from tiltyard.settings import Settings
 
 # Importing MLflow takes the keeper seconds; then it answers in milliseconds, or the registry is away.
 LOOK_SECONDS = 30.0
 FETCH_SECONDS = 600.0
 TELL_SECONDS = 30.0
-
-FAILED = 70
-"""The exit code of a worker that told why it cannot work."""
-
-
-class Order(BaseModel):
-    """What a worker is to do.
-
-    Attributes:
-        root: folder of the project file, where settings are read.
-        served: model, alias and task.
-        options: the project's ``[serving]``, with host and port as they are listened on.
-        slot: which of the workers it is, from 0.
-        workers: how many there are.
-        listener: descriptor of a socket that listens; None to bind one of its own to the shared port.
-        ledger: ``direct`` into the ledger, or through a ``spool`` of its own.
-        insecure_open: whether it may listen beyond loopback without API keys.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    root: Path
-    model: str
-    alias: str
-    task: Task | None
-    options: ServingSection
-    slot: int
-    workers: int
-    listener: int | None
-    ledger: Literal["direct", "spool"]
-    insecure_open: bool = False
 
 
 class AskedRegistry:
@@ -81,51 +51,94 @@ class AskedRegistry:
         return Path(self._line.ask("fetch", seconds=FETCH_SECONDS, info=given, cache=str(cache)))
 
 
-VERSION: TypeAdapter[VersionInfo] = TypeAdapter(VersionInfo)
-
-
 def main(descriptor: int) -> int:
     """Work until told to stop, or until the keeper is gone; returns the exit code.
 
     Args:
         descriptor: the socket of the line; the first thing on it is the order.
     """
-    logging.basicConfig(level=os.environ.get("TILTYARD_LOG", "WARNING").upper(), format="%(levelname)s %(message)s")
+    # Ctrl-C reaches the whole group; the keeper ends its workers in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=descriptor)
     order = Order.model_validate_json(_first_line(connection))
-    worker: list[ModelServer] = []
-
-    def end() -> None:
-        for server in worker:
-            server.stop()
-
-    line = Line(connection, {"refresh": lambda: _refresh(worker)}, end)
+    worker = _Worker()
+    line = Line(connection, {"refresh": worker.refresh, "modules": _modules}, worker.end)
     line.start()
     try:
-        with _backing(order, line) as backing:
-            worker.append(_server(order, backing, line))
-            listener = socket.socket(fileno=order.listener) if order.listener is not None else _shared(order)
-            worker[0].run(lambda address: _announce(line, address), listener)
+        settings = Settings.load(order.root)
+        set_up_logs(settings.log or order.options.log)
+        keys = host_keys(settings)  # before the ledger is opened: it would stay open if a key cannot be used
+        guard = guard_for(
+            order.options,
+            settings.api_key_file,
+            host=order.options.host,
+            workers=order.workers,
+            insecure_open=order.insecure_open,
+        )
+        listener = _listener(order)
+        with contextlib.closing(listener), _ledger(order, settings) as ledger:
+            standing = Standing(
+                AskedRegistry(line),
+                ledger,
+                settings.cache,
+                settings.trusted_types,
+                keys,
+                (lambda info: _ask_right(line, info)) if keys.trusted else None,
+                Place(order.root, order.slot, settings.state / "metrics" if order.workers > 1 else None),
+                lambda: _spread(line),
+            )
+            served = Served(order.model, order.alias, order.task)
+            worker.engine = Engine(served, order.options, standing, guard)
+            if worker.ended:
+                return 0
+            worker.engine.run(listener, lambda address: _announce(line, address))
     except TiltyardError as error:
-        with contextlib.suppress(TiltyardError):
-            line.ask("failed", seconds=TELL_SECONDS, **{key: str(value) for key, value in error.to_dict().items()})
+        _tell_failure(line, error)
         return FAILED
     finally:
         line.close()
     return 0
 
 
-def _backing(order: Order, line: Line) -> Any:
-    settings = Settings.load(order.root)
-    backing = Backing(
-        AskedRegistry(line),
-        _ledger(order, settings),
-        settings.cache,
-        settings.trusted_types,
-        host_keys(settings),
-        settings.api_key_file,
-    )
-    return contextlib.nullcontext(backing)
+class _Worker:
+    """What the line reaches, from before there is an engine."""
+
+    def __init__(self) -> None:
+        self.engine: Engine | None = None
+        self.ended = False
+
+    def refresh(self) -> bool:
+        """Look the alias up; whether another version answers now."""
+        return self.engine.refresh().changed if self.engine else False
+
+    def end(self) -> None:
+        """The keeper is gone, and nobody else would ever end this process."""
+        self.ended = True
+        if self.engine is not None:
+            self.engine.stop()
+
+
+def _modules() -> list[str]:
+    """What is imported here, so that a test can hold it against what may be."""
+    return sorted(sys.modules)
+
+
+def _tell_failure(line: Line, error: TiltyardError) -> None:
+    with contextlib.suppress(TiltyardError):
+        line.ask(
+            "failed",
+            seconds=TELL_SECONDS,
+            kind=type(error).__name__,
+            message=error.message,
+            next_step=error.next_step,
+            code=error.code,
+        )
+
+
+def _listener(order: Order) -> socket.socket:
+    if order.listener is None:
+        return bind(order.options.host, order.options.port, shared=True)
+    return socket.socket(fileno=order.listener)
 
 
 def _ledger(order: Order, settings: Settings) -> Ledger:
@@ -134,25 +147,8 @@ def _ledger(order: Order, settings: Settings) -> Ledger:
     return SpooledLedger.open(settings.spool, str(order.slot), lambda: SqlLedger.open(settings.ledger_url))
 
 
-def _server(order: Order, backing: Backing, line: Line) -> ModelServer:
-    return ModelServer(
-        order.model,
-        order.alias,
-        options=order.options,
-        served=Served(order.model, order.alias, order.task),
-        backing=backing,
-        insecure_open=order.insecure_open,
-        workers=order.workers,
-        on_change=lambda: _spread(line),
-    )
-
-
-def _shared(order: Order) -> socket.socket:
-    return bind(order.options.host, order.options.port, shared=True)
-
-
-def _refresh(worker: list[ModelServer]) -> str | None:
-    return worker[0].refresh() if worker else None
+def _ask_right(line: Line, info: VersionInfo) -> None:
+    line.ask("right", seconds=LOOK_SECONDS, info=VERSION.dump_python(info, mode="json"))
 
 
 def _spread(line: Line) -> None:

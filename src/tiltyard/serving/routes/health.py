@@ -10,8 +10,10 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from tiltyard.errors import UnavailableError
+from tiltyard.ledger.ports import Ledger
+from tiltyard.ledger.spool import Lag, SpooledLedger
 from tiltyard.serving.live import Refresh
-from tiltyard.serving.schemas import Health, PartState, QueueState, StatisticsState
+from tiltyard.serving.schemas import Health, LedgerState, PartState, QueueState, StatisticsState
 from tiltyard.serving.security.guard import CALLER
 from tiltyard.serving.service import Service
 
@@ -47,6 +49,7 @@ def health_routes(service: Service) -> APIRouter:
 
 async def _health(service: Service) -> Health:
     ledger = await _ledger(service)
+    available = service.options.ledger == "available"
     latest = service.live.latest
     reason, next_step = "", ""
     current = service.live.current
@@ -56,7 +59,8 @@ async def _health(service: Service) -> Health:
         except UnavailableError as error:
             reason, next_step = error.message, error.next_step
     elif not ledger.ok:
-        reason, next_step = f"The ledger: {ledger.reason}", "Mend the ledger; until then nothing is answered."
+        meanwhile = "answers are given unrecorded" if available else "nothing is answered"
+        reason, next_step = f"The ledger: {ledger.reason}", f"Mend the ledger; until then {meanwhile}."
     elif latest is not None and latest.error is not None:
         reason = f"{latest.error.message} Version {current.info.version} goes on answering."
         next_step = latest.error.next_step
@@ -65,7 +69,7 @@ async def _health(service: Service) -> Health:
     return Health(
         status=status,
         model_loaded=current is not None,
-        ready=current is not None and ledger.ok and figures.waiting < figures.limit,
+        ready=current is not None and (ledger.ok or available) and figures.waiting < figures.limit,
         model=service.live.served.model,
         version=current.info.version if current else None,
         reason=reason,
@@ -90,17 +94,37 @@ def _for_strangers(state: Health) -> Health:
     return state.model_copy(update=hidden)
 
 
-async def _ledger(service: Service) -> PartState:
-    """Whether the latest batch could be recorded, and the ledger can be read now."""
-    reason = service.batcher.figures.ledger_error
+async def _ledger(service: Service) -> LedgerState:
+    """Whether the latest batch could be recorded, the ledger can be read now, and what waits to be shipped."""
+    figures = service.batcher.figures
+    reason = figures.ledger_error
+    lag = Lag()
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            await asyncio.to_thread(service.ledger.prediction, _NOBODY)
+            lag = await asyncio.to_thread(_probe, service.ledger)
     except TimeoutError:
         reason = reason or f"It did not answer within {PROBE_SECONDS:g} seconds."
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the ledger's state
         reason = reason or str(error) or type(error).__name__
-    return PartState(ok=not reason, reason=reason, checked_at=datetime.now(UTC))
+    now = datetime.now(UTC)
+    behind = round((now - lag.oldest).total_seconds(), 3) if lag.oldest else 0.0
+    return LedgerState(
+        ok=not reason,
+        reason=reason,
+        checked_at=now,
+        lag_rows=lag.rows,
+        lag_seconds=max(0.0, behind),
+        unrecorded=figures.unrecorded,
+    )
+
+
+def _probe(ledger: Ledger) -> Lag:
+    """What waits to be shipped; raises what keeps the ledger from being read."""
+    if isinstance(ledger, SpooledLedger):
+        ledger.probe()
+        return ledger.lag()
+    ledger.prediction(_NOBODY)
+    return Lag()
 
 
 def _registry(latest: Refresh | None) -> PartState:

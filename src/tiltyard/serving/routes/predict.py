@@ -11,6 +11,21 @@ from tiltyard.serving.schemas import prediction_schema, predictions_schema
 _PROBLEMS = problem_responses(400, 413, 415, 422, 500, 503)
 
 
+_ONCE = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "A key of the caller's making. The same request with the same key gets the same answer, "
+            "which is recorded once, also after a restart; another request with the same key is refused (422). "
+            "Keys are kept for 24 hours, answers as long as the ledger keeps them.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        }
+    ]
+}
+
+
 def predict_routes(hot: HotPath, answer: str) -> APIRouter:
     """The routes that answer inputs.
 
@@ -21,7 +36,7 @@ def predict_routes(hot: HotPath, answer: str) -> APIRouter:
     router = APIRouter(tags=["predictions"])
     one = prediction_schema(answer)
 
-    @router.post("/predict", response_model=one, responses=_PROBLEMS, summary="Answer one input")
+    @router.post("/predict", response_model=one, responses=_PROBLEMS, summary="Answer one input", openapi_extra=_ONCE)
     async def predict(request: Request) -> Response:
         """Answer one input. The answer is in the ledger, durably, before it is given."""
         return await _pass_on(hot, request)
@@ -31,6 +46,7 @@ def predict_routes(hot: HotPath, answer: str) -> APIRouter:
         response_model=predictions_schema(one),
         responses=_PROBLEMS,
         summary="Answer many inputs",
+        openapi_extra=_ONCE,
     )
     async def predict_batch(request: Request) -> Response:
         """Answer a list of inputs, all of them or none. The answers are in the ledger before they are given."""

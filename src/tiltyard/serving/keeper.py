@@ -1,0 +1,287 @@
+"""The process that keeps a server: it starts workers, asks the registry for them, ships their spools, ends them.
+
+It listens to nobody. Workers start at once; what takes seconds to import here (MLflow, SQLAlchemy) is imported
+meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from tiltyard.errors import TiltyardError, UnavailableError, UsageError
+from tiltyard.project import Project, ServingSection
+from tiltyard.serving.line import Line
+from tiltyard.serving.listening import Address, bind, reserve
+from tiltyard.serving.order import FAILED, Order
+from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from tiltyard.ledger.shipping import Shipper
+    from tiltyard.registry.models import ModelRegistry
+
+TICK_SECONDS = 0.05
+# A worker that dies is started again after a pause that doubles until it has lived for a while.
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 10.0
+LIVED_SECONDS = 30.0
+# So many deaths before any worker ever listened mean that none will.
+HOPELESS = 3
+END_SECONDS = 40.0
+REFRESH_SECONDS = 120.0
+
+log = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Keeps the workers of a project's server.
+
+    Args:
+        project: what is served, and how.
+        options: the project's ``[serving]``, with the host, port and workers that are meant.
+        settings: this host's settings.
+        on_listening: told the address once all workers answer there.
+        insecure_open: whether it may listen beyond loopback without API keys.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        options: ServingSection,
+        settings: Settings,
+        on_listening: Callable[[Address], object] | None = None,
+        *,
+        insecure_open: bool = False,
+    ) -> None:
+        self._project = project
+        self._options = options
+        self._settings = settings
+        self._on_listening = on_listening
+        self._insecure_open = insecure_open
+        self._spooled = options.workers > 1 or not settings.ledger_url.startswith("sqlite")
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._registry: ModelRegistry | None = None
+        self._listened = False
+        self._failure: TiltyardError | None = None
+        self._slots = [_Slot(number) for number in range(options.workers)]
+
+    def run(self) -> None:
+        """Keep the workers until SIGTERM, SIGINT or ``stop``; then end them in order, and ship what they left.
+
+        Raises:
+            UnavailableError: the port is in use, or no worker can work.
+            UsageError: the address cannot be listened on, or another setting cannot be meant.
+        """
+        several = self._options.workers > 1
+        hold = reserve if several and hasattr(socket, "SO_REUSEPORT") else bind
+        with contextlib.closing(hold(self._options.host, self._options.port)) as listener, self._signals():
+            self._listener = listener
+            self._inherited = hold is bind
+            shipper: Shipper | None = None
+            try:
+                for slot in self._slots:
+                    self._begin(slot)
+                shipper = self._shipper()
+                self._watch()
+            finally:
+                self._end()
+                if shipper is not None:
+                    shipper.stop()
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """End as a signal would; from any thread."""
+        self._stop.set()
+
+    @property
+    def workers(self) -> list[int]:
+        """The process ids of the workers that live."""
+        return [slot.process.pid for slot in self._slots if slot.process is not None and slot.process.poll() is None]
+
+    def _begin(self, slot: _Slot) -> None:
+        ours, theirs = socket.socketpair()
+        passed = [theirs.fileno(), *([self._listener.fileno()] if self._inherited else [])]
+        command = [sys.executable, "-m", "tiltyard.serving.worker", str(theirs.fileno())]
+        with theirs:
+            slot.process = subprocess.Popen(command, pass_fds=passed, stdin=subprocess.DEVNULL)  # noqa: S603
+        slot.began = monotonic()
+        slot.listening = False
+        handlers: dict[str, Callable[..., Any]] = {
+            "get_version": self._get_version,
+            "fetch": self._fetch,
+            "right": self._right,
+            "spread": lambda: self._spread(slot),
+            "listening": lambda host, port: self._heard(slot, Address(host, port)),
+            "failed": self._failed,
+        }
+        slot.line = Line(ours, handlers)
+        ours.sendall(self._order(slot).model_dump_json().encode() + b"\n")
+        slot.line.start()
+
+    def _order(self, slot: _Slot) -> Order:
+        host, port = self._listener.getsockname()[:2]
+        return Order(
+            root=self._project.root,
+            model=self._project.model_name,
+            alias="champion",
+            task=self._project.task,
+            options=self._options.model_copy(update={"host": host, "port": port}),
+            slot=slot.number,
+            workers=self._options.workers,
+            listener=self._listener.fileno() if self._inherited else None,
+            ledger="spool" if self._spooled else "direct",
+            insecure_open=self._insecure_open,
+        )
+
+    def _watch(self) -> None:
+        while not self._stop.wait(TICK_SECONDS) and self._failure is None:
+            now = monotonic()
+            for slot in self._slots:
+                if slot.process is None:
+                    if now >= slot.due:
+                        self._begin(slot)
+                elif (code := slot.process.poll()) is not None:
+                    self._lost(slot, code, now)
+
+    def _lost(self, slot: _Slot, code: int, now: float) -> None:
+        if slot.line is not None:
+            slot.line.close()
+        slot.process = None
+        slot.deaths = 1 if now - slot.began > LIVED_SECONDS else slot.deaths + 1
+        pause = min(FIRST_PAUSE * 2 ** (slot.deaths - 1), LONGEST_PAUSE)
+        slot.due = now + pause
+        if not self._listened and (code == FAILED or slot.deaths >= HOPELESS):
+            self._failure = slot.error or _hopeless(code)
+            return
+        log.error("Worker %d ended with code %d; it is started again in %.1f s", slot.number, code, pause)
+
+    def _end(self) -> None:
+        for slot in self._slots:
+            if slot.process is not None and slot.process.poll() is None:
+                slot.process.terminate()
+        deadline = monotonic() + END_SECONDS
+        for slot in self._slots:
+            if slot.process is None:
+                continue
+            try:
+                slot.process.wait(max(0.1, deadline - monotonic()))
+            except subprocess.TimeoutExpired:
+                slot.process.kill()
+                slot.process.wait()
+            if slot.line is not None:
+                slot.line.close()
+
+    def _heard(self, slot: _Slot, address: Address) -> None:
+        with self._lock:
+            slot.listening = True
+            all_listen = all(other.listening for other in self._slots)
+            first, self._listened = not self._listened and all_listen, self._listened or all_listen
+        if first and self._on_listening is not None:
+            self._on_listening(address)
+
+    def _failed(self, kind: str, message: str, next_step: str, code: str) -> None:
+        for slot in self._slots:
+            slot.error = (UsageError if kind in ("UsageError", "ProjectError") else UnavailableError)(
+                message, next_step=next_step, code=code
+            )
+        log.error("A worker cannot work: %s", message)
+
+    def _spread(self, asking: _Slot) -> None:
+        """Let all workers but the one that asks look the alias up; returns when they have."""
+        others = [slot.line for slot in self._slots if slot is not asking and slot.listening and slot.line is not None]
+
+        def tell(line: Line) -> None:
+            with contextlib.suppress(TiltyardError):
+                line.ask("refresh", seconds=REFRESH_SECONDS)
+
+        threads = [threading.Thread(target=tell, args=(line,), daemon=True) for line in others]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _get_version(self, name: str, version: str | None, alias: str | None) -> Any:
+        from tiltyard.serving.wire import VERSION  # noqa: PLC0415 - as heavy as the registry itself
+
+        return VERSION.dump_python(self._asked().get_version(name, version=version, alias=alias), mode="json")
+
+    def _fetch(self, info: dict[str, Any], cache: str) -> str:
+        from tiltyard.serving.wire import VERSION  # noqa: PLC0415 - as heavy as the registry itself
+
+        return str(self._asked().fetch(VERSION.validate_python(info), Path(cache)))
+
+    def _right(self, info: dict[str, Any]) -> None:
+        from tiltyard.ledger.store import SqlLedger  # noqa: PLC0415 - SQLAlchemy takes a second
+        from tiltyard.serving.right import ask_decisions  # noqa: PLC0415 - as heavy as the registry itself
+        from tiltyard.serving.wire import VERSION  # noqa: PLC0415 - likewise
+
+        with SqlLedger.open(self._settings.ledger_url) as ledger:
+            ask_decisions(self._asked(), ledger)(VERSION.validate_python(info))
+
+    def _asked(self) -> ModelRegistry:
+        from tiltyard.registry.models import ModelRegistry  # noqa: PLC0415 - takes seconds, while workers start
+
+        with self._lock:
+            if self._registry is None:
+                of = self._settings
+                of.state.mkdir(parents=True, exist_ok=True)
+                self._registry = ModelRegistry(tracking_uri=of.tracking_uri, registry_uri=of.registry_uri, settings=of)
+            return self._registry
+
+    def _shipper(self) -> Shipper | None:
+        """Who ships the spools, if there are any: also those that an earlier server left."""
+        if not self._spooled and not self._settings.spool.is_dir():
+            return None
+        from tiltyard.ledger.shipping import Shipper  # noqa: PLC0415 - SQLAlchemy takes a second
+        from tiltyard.ledger.store import SqlLedger  # noqa: PLC0415 - likewise
+
+        self._settings.spool.mkdir(parents=True, exist_ok=True)
+        shipper = Shipper(self._settings.spool, lambda: SqlLedger.open(self._settings.ledger_url))
+        shipper.start()
+        return shipper
+
+    @contextlib.contextmanager
+    def _signals(self) -> Generator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, lambda *_: self.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@dataclass(slots=True, eq=False)
+class _Slot:
+    """A place for a worker, and who is there."""
+
+    number: int
+    process: subprocess.Popen[bytes] | None = None
+    line: Line | None = None
+    listening: bool = False
+    began: float = 0.0
+    due: float = 0.0
+    deaths: int = 0
+    error: TiltyardError | None = field(default=None)
+
+
+def _hopeless(code: int) -> TiltyardError:
+    return UnavailableError(
+        f"The workers end with code {code} before they answer anything.",
+        next_step="Look above for what they said; TILTYARD_LOG=text says more. Then: tiltyard doctor",
+        code="server.workers",
+    )

@@ -1,0 +1,99 @@
+"""Several workers on one port, each with its own spool."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from tests.films import Films, serving
+
+pytestmark = pytest.mark.journey
+
+
+@pytest.fixture(scope="module")
+def two(films: Films) -> Iterator[tuple[str, psutil.Process]]:
+    """A server with two workers: its address and the process that keeps them."""
+    with serving(films, "--workers", "2") as (address, process):
+        yield address, psutil.Process(process.pid)
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def ask(address: str, text: str = "a good film") -> dict[str, Any]:
+    """Ask on a connection of its own, so that either worker may take it."""
+    answer = httpx.post(f"{address}/predict", json={"text": text}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    content: dict[str, Any] = answer.json()
+    return content
+
+
+def spread(address: str, seen: Callable[[], bool]) -> None:
+    until(lambda: (ask(address), seen())[1])
+
+
+def test_both_workers_answer_and_their_spools_are_shipped(films: Films, two: tuple[str, psutil.Process]) -> None:
+    """Both workers answer on one port; what they record reaches the ledger, and /health says when it has."""
+    address, _ = two
+    answered = {ask(address)["prediction_id"] for _ in range(30)}
+    until(lambda: httpx.get(f"{address}/health").json()["ledger"]["lag_rows"] == 0)
+    exported = films.root / "both.jsonl"
+    films.run("predictions", "export", "--to", str(exported))
+    assert all(id_ in exported.read_text("utf-8") for id_ in answered)
+    assert {path.name for path in (films.root / ".tiltyard" / "spool").glob("*.db")} == {"0.db", "1.db"}
+
+
+def test_a_worker_that_dies_is_started_again(two: tuple[str, psutil.Process]) -> None:
+    """A killed worker is replaced, and the other answers meanwhile."""
+    address, keeper = two
+    before = {child.pid for child in keeper.children()}
+    os.kill(min(before), signal.SIGKILL)
+    until(lambda: len({child.pid for child in keeper.children()} - before) == 1)
+    for _ in range(5):
+        ask(address)
+
+
+def test_all_workers_take_over(films: Films, two: tuple[str, psutil.Process]) -> None:
+    """A new champion that one worker finds answers in all of them; /admin/reload returns when it does."""
+    address, _ = two
+    films.run("train", "--candidate", "tfidf-naive-bayes")
+    films.run("set-alias", "--version", "2", "--alias", "champion")
+    httpx.post(f"{address}/admin/reload", timeout=60)
+    assert {ask(address)["model_version"] for _ in range(20)} == {"2"}
+
+
+def test_workers_end_with_the_one_that_keeps_them(films: Films) -> None:
+    """When the keeper is killed its workers end too, and what they had not shipped is seen by the next command."""
+    with serving(films, "--workers", "2") as (address, process):
+        workers = psutil.Process(process.pid).children()
+        answered = ask(address, "the last words")["prediction_id"]
+        process.send_signal(signal.SIGKILL)
+        _, alive = psutil.wait_procs(workers, timeout=30)
+        assert alive == []
+    exported = films.root / "last.jsonl"
+    films.run("predictions", "export", "--to", str(exported))
+    assert answered in exported.read_text("utf-8")
+
+
+def test_a_worker_that_cannot_work_says_why(films: Films, tmp_path: Path) -> None:
+    """What keeps workers from working is the error of the command, with a next step."""
+    (films.root / ".env").write_text(f"TILTYARD_API_KEYS={tmp_path}\n", encoding="utf-8")
+    try:
+        done = films.run("serve", check=False)
+    finally:
+        (films.root / ".env").unlink()
+    assert done.returncode == 2
+    assert "file of API keys" in done.stderr
+    assert "next:" in done.stderr

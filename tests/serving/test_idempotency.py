@@ -1,0 +1,86 @@
+"""The header Idempotency-Key: asked twice, answered once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.serving.conftest import Running, Start
+from tests.serving.fakes import TestLedger
+from tests.serving.shelf import Shelf
+
+Post = Callable[..., httpx.Response]
+
+
+@pytest.fixture
+def running(shelf: Shelf, text_package: Path, start: Start) -> Running:
+    shelf.point("champion", shelf.put(text_package))
+    return start()
+
+
+@pytest.fixture
+def post(running: Running) -> Iterator[Post]:
+    with httpx.Client(base_url=running.url, timeout=30) as client:
+        yield lambda key, text="a warm film", path="/predict", **json: client.post(
+            path, json=json or {"text": text}, headers={"Idempotency-Key": key}
+        )
+
+
+def test_same_key_same_answer_one_row(post: Post, ledger: TestLedger) -> None:
+    """The same request with the same key gets the same answer, one or many inputs, and is recorded once."""
+    first, again = post("one"), post("one")
+    assert first.status_code == again.status_code == 200
+    assert first.json() == again.json()
+    many = [post("many", path="/predict/batch", texts=["a", "b", "a"]).json() for _ in range(2)]
+    assert many[0] == many[1]
+    assert len({item["prediction_id"] for item in many[0]["predictions"]}) == 3
+    assert ledger.inputs.count("a warm film") == 1
+    assert sorted(ledger.inputs) == ["a", "a", "a warm film", "b"]
+    assert post("two").json()["prediction_id"] != first.json()["prediction_id"]
+
+
+def test_same_key_at_the_same_time(post: Post, ledger: TestLedger) -> None:
+    """Requests with the same key that come together are answered alike and recorded once."""
+    with ThreadPoolExecutor(8) as clients:
+        answers = [done.result().json() for done in [clients.submit(post, "together") for _ in range(8)]]
+    assert all(answer == answers[0] for answer in answers)
+    assert len(ledger.inputs) == 1
+
+
+def test_another_request_with_the_same_key_is_refused(post: Post, ledger: TestLedger) -> None:
+    """A key that was used for something else is refused with words; nothing is recorded."""
+    post("used")
+    refused = post("used", "another text")
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency.reused")
+    assert "new key" in refused.json()["next_step"]
+    assert len(ledger.inputs) == 1
+    assert post("x" * 256).json()["code"] == "idempotency.key"
+
+
+def test_a_key_that_was_not_answered_is_free(post: Post, ledger: TestLedger) -> None:
+    """A request that failed leaves its key to the next one."""
+    ledger.away = True
+    assert post("late", "first try").status_code == 503
+    ledger.away = False
+    assert post("late", "second try").status_code == 200
+    assert ledger.inputs == ["second try"]
+
+
+def test_keys_survive_a_restart_and_a_new_version(
+    running: Running, post: Post, shelf: Shelf, other_text_package: Path, start: Start, ledger: TestLedger
+) -> None:
+    """A repeated request gets its first answer from another process, and after another version took over."""
+    first = post("kept").json()
+    running.stop()
+    shelf.point("champion", shelf.put(other_text_package))
+    other = start()
+    again = httpx.post(f"{other.url}/predict", json={"text": "a warm film"}, headers={"Idempotency-Key": "kept"})
+    assert again.json() == first
+    assert httpx.post(f"{other.url}/predict", json={"text": "a warm film"}).json()["model_version"] == "2"
+    refused = httpx.post(f"{other.url}/predict", json={"text": "other"}, headers={"Idempotency-Key": "kept"})
+    assert refused.status_code == 422
+    assert len(ledger.inputs) == 2

@@ -1,0 +1,134 @@
+"""A worker process, kept by the test."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.films import environment
+from tests.serving.shelf import MODEL, TRUSTED, Shelf
+from tiltyard.errors import NotFoundError, UnavailableError
+from tiltyard.ledger import SqlLedger
+from tiltyard.project import ServingSection
+from tiltyard.serving.line import Line
+from tiltyard.serving.order import Order
+from tiltyard.serving.wire import VERSION
+
+# What only training, MLflow, pages and orchestration need.
+NOT_FOR_SERVING = ("mlflow", "dash", "plotly", "matplotlib", "optuna", "prefect", "river", "alembic")
+OURS_NOT_FOR_SERVING = ("tiltyard.pipeline", "tiltyard.monitoring", "tiltyard.console", "tiltyard.wiring")
+
+
+class Kept:
+    """A worker process, with the test at the other end of its line."""
+
+    def __init__(self, root: Path, shelf: Shelf) -> None:
+        ours, theirs = socket.socketpair()
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        order = Order(
+            root=root,
+            model=MODEL,
+            alias="champion",
+            task="text-classification",
+            options=ServingSection(port=0, reload_seconds=3600),
+            slot=0,
+            workers=1,
+            listener=listener.fileno(),
+            ledger="direct",
+        )
+        environ = environment() | {"TILTYARD_TRUSTED_TYPES": json.dumps(TRUSTED)}
+        with theirs, listener:
+            command = [sys.executable, "-m", "tiltyard.serving.worker", str(theirs.fileno())]
+            self.process = subprocess.Popen(command, pass_fds=[theirs.fileno(), listener.fileno()], env=environ)
+        self.listening = threading.Event()
+        handlers: dict[str, Any] = {
+            "get_version": lambda **what: VERSION.dump_python(shelf.get_version(**what), mode="json"),
+            "fetch": lambda info, cache: str(shelf.fetch(VERSION.validate_python(info), Path(cache))),
+            "listening": lambda **_where: self.listening.set(),
+            "spread": lambda: None,
+        }
+        self.line = Line(ours, handlers)
+        ours.sendall(order.model_dump_json().encode() + b"\n")
+        self.line.start()
+        assert self.listening.wait(60)
+
+
+@pytest.fixture
+def kept(tmp_path: Path, shelf: Shelf, text_package: Path) -> Iterator[Kept]:
+    shelf.point("champion", shelf.put(text_package))
+    with SqlLedger.open(f"sqlite:///{tmp_path / '.tiltyard' / 'ledger.db'}"):
+        worker = Kept(tmp_path, shelf)
+    yield worker
+    worker.line.close()
+    worker.process.kill()
+    worker.process.wait()
+
+
+def test_worker_answers_and_ends_with_its_keeper(kept: Kept, shelf: Shelf, other_text_package: Path) -> None:
+    """A worker answers with what its keeper fetches, imports no MLflow and no training, and ends when alone."""
+    with httpx.Client(base_url=kept.url, timeout=30) as client:
+        assert client.post("/predict", json={"text": "a warm film"}).json()["model_version"] == "1"
+        shelf.point("champion", shelf.put(other_text_package))
+        assert kept.line.ask("refresh", seconds=30) is True
+        assert client.post("/predict", json={"text": "a warm film"}).json()["model_version"] == "2"
+        client.get("/health")
+        client.post("/predict/batch", json={"texts": ["a"]})
+        client.get("/openapi.json")
+    modules = kept.line.ask("modules", seconds=30)
+    heavy = {name for name in modules if name.partition(".")[0] in NOT_FOR_SERVING}
+    ours = {name for name in modules if name.startswith(OURS_NOT_FOR_SERVING)}
+    assert (heavy, ours) == (set(), set())
+    kept.line.close()
+    assert kept.process.wait(30) == 0
+
+
+def test_the_line_carries_answers_and_errors_both_ways() -> None:
+    """Questions are answered whoever asks, errors keep their kind, and a line that is cut says so to all who wait."""
+    left, right = socket.socketpair()
+    waiting = threading.Event()
+    ended = threading.Event()
+
+    def never() -> None:
+        waiting.set()
+        threading.Event().wait(20)
+
+    def missing() -> None:
+        raise NotFoundError("There is none.", next_step="Make one.", code="none")
+
+    one = Line(left, {"double": lambda number: 2 * number})
+    other = Line(right, {"missing": missing, "never": never, "broken": lambda: 1 / 0}, ended.set)
+    one.start()
+    other.start()
+    assert other.ask("double", seconds=5, number=21) == 42
+    with pytest.raises(NotFoundError, match=r"There is none\.") as caught:
+        one.ask("missing", seconds=5)
+    assert (caught.value.next_step, caught.value.code) == ("Make one.", "none")
+    with pytest.raises(UnavailableError, match="ZeroDivisionError"):
+        one.ask("broken", seconds=5)
+    with pytest.raises(UnavailableError, match="did not answer"):
+        one.ask("never", seconds=0.05)
+    waiting.clear()
+
+    def hang_up() -> None:
+        waiting.wait(5)
+        other.close()
+
+    cut = threading.Thread(target=hang_up)
+    cut.start()
+    with pytest.raises(UnavailableError, match="is gone"):
+        one.ask("never", seconds=20)
+    assert ended.wait(5)
+    cut.join()
+    with pytest.raises(UnavailableError, match="is gone"):
+        one.ask("missing", seconds=5)
+    one.close()
