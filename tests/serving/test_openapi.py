@@ -88,6 +88,10 @@ def test_example_is_taken(shelf: Shelf, text_package: Path, table_package: Path,
             [key] = content["schema"]["properties"]
             assert content["schema"]["required"] == [key]
             assert content["schema"]["additionalProperties"] is False
+        name = found["paths"]["/v2/models/{name}"]["get"]["parameters"][0]["schema"]["enum"][0]
+        for path in ("/invocations", "/v2/models/{name}/infer"):
+            content = found["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+            assert httpx.post(f"{url}{path.format(name=name)}", json=content["example"]).status_code == 200
 
 
 def test_features_of_the_champion_are_shown(shelf: Shelf, table_package: Path, start: Start) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from tiltyard.project import Task
 from tiltyard.scoring.columns import Columns, Kind
 from tiltyard.serving.problems import MEDIA_TYPE
+from tiltyard.serving.protocols.v2 import input_metadata
 from tiltyard.serving.requests import Shape
 from tiltyard.serving.schemas import Problem
 from tiltyard.serving.security import Guard
@@ -26,6 +27,7 @@ _JSON_TYPES: dict[Kind, list[str]] = {
     "time": ["string", "null"],
     "any": ["string", "number", "boolean", "null"],
 }
+_TEXT = "Write the text to classify here."
 _EXAMPLES: dict[Kind, Any] = {
     "number": 1.0,
     "boolean": True,
@@ -68,6 +70,7 @@ def describe(app: FastAPI, service: Service, guard: Guard) -> None:
         for path, many in (("/predict", False), ("/predict/batch", True), ("/explain", False)):
             document["paths"][path]["post"]["requestBody"] = request_body(service, many=many)
         _name_model(document, service)
+        _show_examples(document, service)
         _show_security(document, keys_needed=not guard.is_open)
         return document
 
@@ -83,6 +86,21 @@ def _lift_definitions(part: Any, schemas: dict[str, Any]) -> None:
     elif isinstance(part, list):
         for value in part:
             _lift_definitions(value, schemas)
+
+
+def _show_examples(document: dict[str, Any], service: Service) -> None:
+    """Give the other protocols examples that the version in service answers."""
+    current = service.live.current
+    if current is None:
+        return
+    columns = current.columns
+    row = {"text": _TEXT} if columns is None else {column.name: _EXAMPLES[column.kind] for column in columns}
+    tensors = [{**tensor, "shape": [1], "data": [row[tensor["name"]]]} for tensor in input_metadata(columns)]
+    examples: dict[str, Any] = {"/invocations": {"dataframe_records": [row]}}
+    for path in ("/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}/infer"):
+        examples[path] = {"inputs": tensors}
+    for path, example in examples.items():
+        document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"] = example
 
 
 def _name_model(document: dict[str, Any], service: Service) -> None:
@@ -164,7 +182,7 @@ def _row_schema(columns: Columns | None) -> dict[str, Any]:
 
 
 def _example(shape: Shape, columns: Columns | None) -> dict[str, Any]:
-    item: Any = "Write the text to classify here."
+    item: Any = _TEXT
     if shape.task != "text-classification":
         item = {column.name: _EXAMPLES[column.kind] for column in columns or ()}
     return {shape.key: [item] if shape.many else item}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.serving.interfaces import site
 from tests.serving.shelf import MODEL
-from tiltyard.serving.telemetry.profile import sample
+from tiltyard.serving.telemetry.profile import STYLE_DIGEST, sample
 
 
 def wait_here(gate: threading.Event) -> None:
@@ -46,7 +46,7 @@ def test_a_running_server_is_profiled(tmp_path: Path, text_package: Path) -> Non
             assert answer.status_code == 200
             assert answer.headers["content-type"].startswith(media)
         page = films.client.post("/admin/profile", params={"seconds": 0.01})
-        assert "style-src 'self'" in page.headers["content-security-policy"]
+        assert f"style-src '{STYLE_DIGEST}'" in page.headers["content-security-policy"]
         assert answer.json()["name"] == MODEL
         for wrong in ({"seconds": 0}, {"seconds": 61}, {"format": "pdf"}, {"interval_ms": 0}):
             assert films.client.post("/admin/profile", params=wrong).status_code == 422

@@ -97,8 +97,9 @@ function responses(operation) {
   return block;
 }
 
-function curl(method, path, body) {
-  const url = `${location.origin}${path}`;
+function curl(method, path, body, guarded) {
+  const key = guarded ? " -H 'Authorization: Bearer …'" : "";
+  const url = `${location.origin}${path}${key}`;
   if (body === null) return method === "get" ? `curl ${url}` : `curl -X ${method.toUpperCase()} ${url}`;
   const quoted = body.replaceAll("'", "'\\''");
   return `curl ${url} \\\n  -H 'Content-Type: application/json' \\\n  -d '${quoted}'`;
@@ -107,6 +108,7 @@ function curl(method, path, body) {
 function tryIt(method, path, operation) {
   const block = element("form");
   const content = jsonContent(operation.requestBody);
+  const guarded = (operation.security || []).length > 0;
   let body = null;
   block.append(element("h3", "Try it"));
   if (content) {
@@ -119,8 +121,8 @@ function tryIt(method, path, operation) {
     body.value = JSON.stringify(content.example ?? {}, null, 2);
     block.append(label, body);
   }
-  const command = element("pre", curl(method, path, body && body.value));
-  if (body) body.addEventListener("input", () => { command.textContent = curl(method, path, body.value); });
+  const command = element("pre", curl(method, path, body && body.value, guarded));
+  if (body) body.addEventListener("input", () => { command.textContent = curl(method, path, body.value, guarded); });
   const actions = element("div", undefined, "actions");
   const button = element("button", "Send");
   button.type = "submit";
@@ -138,7 +140,7 @@ function tryIt(method, path, operation) {
     try {
       const options = { method: method.toUpperCase(), cache: "no-store" };
       if (body) Object.assign(options, { body: body.value, headers: { "Content-Type": "application/json" } });
-      const response = await fetch(path, options);
+      const response = await ask(path, options);
       const text = await response.text();
       outcome.textContent = `${response.status} in ${(performance.now() - began).toFixed(1)} ms`;
       output.hidden = false;
@@ -156,6 +158,14 @@ function tryIt(method, path, operation) {
   return block;
 }
 
+/** A path with its parameters filled in, as far as the document names their values. */
+function filled(path, operation) {
+  return (operation.parameters || []).reduce((sofar, parameter) => {
+    const values = parameter.in === "path" && resolved(parameter.schema).enum;
+    return values ? sofar.replace(`{${parameter.name}}`, encodeURIComponent(values[0])) : sofar;
+  }, path);
+}
+
 function route(method, path, operation) {
   const details = element("details", undefined, "route");
   const summary = element("summary");
@@ -168,18 +178,19 @@ function route(method, path, operation) {
   if (operation.description) inside.append(element("p", operation.description));
   const content = jsonContent(operation.requestBody);
   if (content) inside.append(element("h3", "Request"), fieldTable(content.schema));
-  inside.append(responses(operation), tryIt(method, path, operation));
+  inside.append(responses(operation), tryIt(method, filled(path, operation), operation));
   details.append(summary, inside);
   return details;
 }
 
 async function load() {
   try {
-    api = await (await fetch("/openapi.json", { cache: "no-store" })).json();
+    api = await (await ask("/openapi.json", { cache: "no-store" })).json();
   } catch {
     get("failure").textContent = "The server does not answer.";
     return;
   }
+  if (!api.paths) return; // Without a key; the form for it is there now.
   get("title").textContent = `${api.info.title.replace(/^Tiltyard: /, "")}: API`;
   get("summary").textContent = api.info.summary || "";
   document.title = `${api.info.title} API`;

@@ -23,7 +23,7 @@ function fill(bar, share) {
 async function refresh() {
   let health;
   try {
-    const response = await fetch("/health", { cache: "no-store" });
+    const response = await ask("/health", { cache: "no-store" });
     health = await response.json();
   } catch {
     health = {
@@ -39,7 +39,6 @@ async function refresh() {
     document.title = `${health.model} · Tiltyard`;
   }
   get("absent").hidden = health.model_loaded;
-  get("ask").hidden = !health.model_loaded;
   if (!health.model_loaded) {
     get("absent-reason").textContent = health.reason;
     get("absent-step").textContent = health.next_step;
@@ -48,11 +47,13 @@ async function refresh() {
   degraded.hidden = health.status !== "degraded";
   degraded.textContent = `${health.reason} ${health.next_step}`;
   if (health.model_loaded && (!model || model.version !== health.version)) await loadModel();
+  // Without a key nothing is known of the model, and there is no form to fill.
+  get("ask").hidden = !health.model_loaded || !model;
 }
 
 async function loadModel() {
   try {
-    const response = await fetch("/model-info", { cache: "no-store" });
+    const response = await ask("/model-info", { cache: "no-store" });
     if (!response.ok) return;
     const before = model;
     model = await response.json();
@@ -137,7 +138,7 @@ async function send(event) {
   }
   button.disabled = true;
   try {
-    const response = await fetch("/predict", {
+    const response = await ask("/predict", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(asked),

@@ -26,6 +26,7 @@ _LARGEST_BODY = 8 * 1024 * 1024
 AHEAD = timedelta(minutes=1)
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
 
+_EXAMPLE = {"prediction_id": "the id of an answer", "label": "its true label"}
 _EITHER: list[JsonValue] = [
     {"required": ["prediction_id"], "properties": {"prediction_id": {"type": "string"}, "key": {"type": "null"}}},
     {"required": ["key"], "properties": {"key": {"type": "string"}, "prediction_id": {"type": "null"}}},
@@ -85,7 +86,9 @@ def feedback_routes(service: Service) -> APIRouter:
         "/feedback",
         response_model=Feedback,
         responses=problem_responses(400, 404, 413, 415, 422, 500, 503),
-        openapi_extra=body_of(OneLabel, Labels),
+        openapi_extra=body_of(
+            OneLabel, Labels, example={"prediction_id": "the id of an answer", "label": "its true label"}
+        ),
         summary="Report what was true",
     )
     async def feedback(request: Request) -> Feedback:

@@ -13,12 +13,12 @@ from tiltyard.serving.journal import record_act
 from tiltyard.serving.openapi import problem_responses
 from tiltyard.serving.problems import RequestError
 from tiltyard.serving.service import Service
-from tiltyard.serving.telemetry.profile import Profile, sample
+from tiltyard.serving.telemetry.profile import STYLE_DIGEST, Profile, sample
 
 LONGEST_SECONDS = 60.0
 Form = Literal["html", "collapsed", "speedscope"]
-# The page takes its style from this server, and runs nothing.
-_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+# The page has one style, and runs nothing.
+_POLICY = f"default-src 'none'; style-src '{STYLE_DIGEST}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _MEDIA = {"html": "text/html", "collapsed": "text/plain", "speedscope": "application/json"}
 
 
