@@ -17,6 +17,7 @@ from tiltyard.ledger import SqlLedger
 from tiltyard.pipeline import Stage
 from tiltyard.project import Project
 from tiltyard.registry import ModelRegistry
+from tiltyard.registry.lineage import lineage_of
 
 PROJECT = """
 [project]
@@ -95,3 +96,16 @@ def test_findings_in_the_data_stay_with_the_version(loans: Yard) -> None:
     assert judged is not None
     (gate,) = [gate for gate in judged.verdict.gates if gate.code == "gate.data"]
     assert gate.passed == (gate.evidence["counts"]["warning"] + gate.evidence["counts"]["error"] == 0)
+
+
+def test_labels_and_lineage(loans: Yard) -> None:
+    """Another schema is a new first number, the same recipe again a new last one; each version names its parent."""
+    versions = {info.version: info for info in loans.stage.registry.list_versions("loans-classifier")}
+    assert [versions[number].label for number in ("1", "2", "3")] == ["1.0.0", "2.0.0", "2.0.1"]
+    lineage = lineage_of(versions["2"])
+    assert lineage is not None
+    assert lineage.parent == "1"
+    assert lineage.data["fingerprint"] == versions["2"].tags["tiltyard.data_fingerprint"]
+    assert lineage.parameters["candidate"] == "logreg"
+    assert set(lineage.environment) >= {"python", "scikit-learn"}
+    assert loans.stage.registry.get_version("loans-classifier", version="2.0.1").version == "3"

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from tiltyard.ledger import Event
+from tiltyard.pipeline.origin import kind_of, origin_of
 from tiltyard.pipeline.recording import Recorded
 from tiltyard.pipeline.stage import Stage
 from tiltyard.pipeline.steps import Trial
 from tiltyard.pipeline.validation import Validation
 from tiltyard.project import Project
 from tiltyard.registry import DataFindings, VersionInfo
+from tiltyard.registry.decisions import CHAMPION
 from tiltyard.registry.gates import FINDINGS_TAG
+from tiltyard.registry.labels import LABEL_TAG, Kind, doubled, next_label
 
 
 def register_version(
@@ -27,6 +30,9 @@ def register_version(
     """Make the recorded model the next version, with ``tags`` beside its own, and write the decision down."""
     candidate = trial.model.candidate
     train = trial.split.train
+    earlier = stage.registry.list_versions(project.model_name)
+    parent = next((one for one in earlier if CHAMPION in one.aliases), earlier[0] if earlier else None)
+    kind = kind_of(project, trial)
     info = stage.registry.register_model(
         recorded.model_uri,
         project.model_name,
@@ -36,12 +42,16 @@ def register_version(
             "tiltyard.data_fingerprint": train.fingerprint,
             "tiltyard.project": project.name,
             **({"tiltyard.scorer": recorded.scorer.name} if recorded.scorer else {}),
+            **origin_of(project, trial, parent).tags,
+            **kind.tags,
+            LABEL_TAG: next_label(earlier, kind),
             **tags,
             FINDINGS_TAG: json.dumps(DataFindings.of(validation.findings).to_dict()),
         },
         metrics=trial.evaluation.metrics,
         run_id=recorded.run_id,
     )
+    info = _labelled_once(stage, info, kind)
     stage.ledger.append(
         Event(
             kind="registered",
@@ -49,7 +59,21 @@ def register_version(
             at=datetime.now(UTC),
             actor=stage.actor,
             reason=f"trained as {candidate.name}",
-            evidence={"run_id": recorded.run_id, "data_fingerprint": train.fingerprint},
+            evidence={
+                "run_id": recorded.run_id,
+                "data_fingerprint": train.fingerprint,
+                "label": info.label,
+                "parent": parent.version if parent else None,
+            },
         )
     )
+    return info
+
+
+def _labelled_once(stage: Stage, info: VersionInfo, kind: Kind) -> VersionInfo:
+    """Another label where a training that registered at the same time took this one: the lower number keeps it."""
+    while doubled(versions := stage.registry.list_versions(info.name), info):
+        others = [one for one in versions if one.version != info.version]
+        stage.registry.set_tag(info.name, info.version, LABEL_TAG, next_label(others, kind))
+        info = stage.registry.get_version(info.name, version=info.version)
     return info

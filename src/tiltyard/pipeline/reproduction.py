@@ -21,6 +21,7 @@ from tiltyard.models import Candidate, Choice, get_candidate, own_source
 from tiltyard.pipeline.stage import Stage
 from tiltyard.project import DataSection, Project
 from tiltyard.registry import ExperimentTracker, VersionInfo
+from tiltyard.registry.labels import is_label
 
 RECIPE = "recipe.json"
 REPRODUCES_TAG = "tiltyard.reproduces"
@@ -184,7 +185,7 @@ def recall(
             "A version that is trained again is trained by its own recipe; no candidate can be named beside it.",
             next_step="Leave --candidate out, or --from-version.",
         )
-    asked = {"version": version} if version.isdecimal() else {"alias": version}
+    asked = {"version": version} if version.isdecimal() or is_label(version) else {"alias": version}
     info = stage.registry.get_version(project.model_name, **asked)
     recipe = tracker.load_dict(info.run_id, RECIPE) if info.run_id else None
     if recipe is None:

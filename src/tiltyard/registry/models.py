@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tiltyard.errors import ArtifactError, NotFoundError, TiltyardError, UsageError, nearest
 from tiltyard.registry.client import mlflow_errors, open_client
 from tiltyard.registry.identity import SEAL_TAG, seal
+from tiltyard.registry.labels import is_label, named_by_label
 from tiltyard.registry.manifest import MANIFEST, Manifest, verify
 from tiltyard.registry.packaging import read_package
 from tiltyard.registry.ports import ModelInfo, VersionInfo
@@ -129,7 +130,7 @@ class ModelRegistry:
         return sorted(infos, key=lambda info: -int(info.version))
 
     def get_version(self, name: str, *, version: str | None = None, alias: str | None = None) -> VersionInfo:
-        """The version of that number, or the one that an alias names.
+        """The version of that number or semantic label (``2.1.0``), or the one that an alias names.
 
         Raises:
             UsageError: not exactly one of version and alias was given.
@@ -137,6 +138,8 @@ class ModelRegistry:
         """
         if (version is None) == (alias is None):
             raise UsageError("Give either a version or an alias.", next_step="Such as --alias champion.")
+        if version is not None and is_label(version):
+            return self._labelled(name, version)
         with self._errors():
             aliases = self._aliases(name)
             if alias is not None:
@@ -277,6 +280,16 @@ class ModelRegistry:
         for alias, version in sorted(named.items()):
             by_version[str(version)] = (*by_version.get(str(version), ()), alias)
         return by_version
+
+    def _labelled(self, name: str, label: str) -> VersionInfo:
+        found = named_by_label(self.list_versions(name), label)
+        if found is None:
+            raise NotFoundError(
+                f"No version of {name} has the label {label}.",
+                next_step="See what there is: tiltyard list-versions",
+                code="version.unknown",
+            )
+        return found
 
     def _no_alias(self, name: str, alias: str, aliases: Mapping[str, tuple[str, ...]]) -> NotFoundError:
         if alias == CHAMPION:

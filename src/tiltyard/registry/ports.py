@@ -35,6 +35,11 @@ class VersionInfo:
     tags: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
 
+    @property
+    def label(self) -> str | None:
+        """Its semantic label, such as ``2.1.0``; None for a version that was registered without one."""
+        return self.tags.get("tiltyard.label")
+
 
 @dataclass(frozen=True)
 class ModelInfo:
@@ -75,7 +80,7 @@ class Registry(Protocol):
         """All versions of a model, newest first; none if the model does not exist."""
 
     def get_version(self, name: str, *, version: str | None = None, alias: str | None = None) -> VersionInfo:
-        """The version of that number, or the one that an alias names; exactly one of them is given."""
+        """The version of that number or semantic label, or the one that an alias names; just one of them is given."""
 
     def champion(self, name: str) -> VersionInfo | None:
         """The version that answers users, or None."""

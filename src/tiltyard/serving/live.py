@@ -8,6 +8,7 @@ old one stays.
 from __future__ import annotations
 
 import logging
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -233,7 +234,13 @@ class LiveModel:
             "served",
             version.info,
             reason or (f"took over from version {replaced}" if replaced else "the first since the server started"),
-            {**evidence, "alias": version.alias, "replaced": replaced, "scorer": version.scorer.kind},
+            {
+                **evidence,
+                "alias": version.alias,
+                "replaced": replaced,
+                "scorer": version.scorer.kind,
+                "host": platform.node(),
+            },
         )
 
     def _refuse(self, info: VersionInfo, error: Exception) -> TiltyardError:

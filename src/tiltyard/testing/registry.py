@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from tiltyard.errors import NotFoundError, UnavailableError, UsageError
 from tiltyard.registry import Manifest, ModelInfo, Samples, VersionCard, VersionInfo, write_package
+from tiltyard.registry.labels import named_by_label
 
 _START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _RESERVED = re.compile(r"^(latest|v\d+)$", re.IGNORECASE)
@@ -91,6 +92,8 @@ class MemoryRegistry:
             raise UsageError("Give either a version or an alias.", next_step="Such as --alias champion.")
         with self._asked():
             model = self._models.get(name, _Model())
+            labelled = named_by_label(model.versions.values(), version or "")
+            version = labelled.version if labelled else version
             if alias is not None:
                 version = model.aliases.get(alias)
             if version is None or version not in model.versions:

@@ -137,6 +137,15 @@ class RegistryContract:
         assert dict(read.tags) == {"approved": "yes"}
         assert (read.description, read.aliases) == ("the first", ("champion",))
 
+    def test_label(self, registry: Registry, package: str, first: VersionInfo) -> None:
+        """A version is found by its semantic label too; one that nobody has is not found."""
+        second = registry.register_model(package, "films", tags={"tiltyard.label": "1.1.0"})
+        found = registry.get_version("films", version="1.1.0")
+        assert (found.version, found.label) == (second.version, "1.1.0")
+        assert registry.get_version("films", version="1").label is None
+        with pytest.raises(NotFoundError):
+            registry.get_version("films", version="2.0.0")
+
     def test_fetch(self, registry: Registry, first: VersionInfo, tmp_path: Path) -> None:
         """A fetched version is whole, stands in the cache, and is fetched once."""
         folder = registry.fetch(first, tmp_path / "cache")

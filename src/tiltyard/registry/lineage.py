@@ -1,0 +1,106 @@
+"""Where a version comes from: data, code, parameters, environment, and the version that it was to succeed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tiltyard.ledger import Event
+from tiltyard.registry.ports import VersionInfo
+
+LINEAGE_TAG = "tiltyard.lineage"
+PARENT_TAG = "tiltyard.parent_version"
+COMMIT_TAG = "tiltyard.code_commit"
+LONGEST_TAG = 4_800
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a version comes from.
+
+    Attributes:
+        data: ``fingerprint``, ``source``, ``rows`` of the training data.
+        code: ``commit`` and ``dirty`` of the project's repository; both None where there is none.
+        parameters: recipe, hyperparameters and how the training was meant.
+        environment: versions of Python and the libraries, and the platform.
+        parent: number of the champion at the time, or of the newest version; None for the first.
+    """
+
+    data: Mapping[str, Any] = field(default_factory=dict)
+    code: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    parent: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return asdict(self)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tags of a version: all of it as JSON, and what people search by for itself.
+
+        MLflow keeps 5,000 characters of a tag: where it is more, parameters are cut, the longest first; they are
+        whole in the run.
+        """
+        parameters = dict(self.parameters)
+        while len(text := json.dumps({**self.to_dict(), "parameters": parameters}, ensure_ascii=False)) > LONGEST_TAG:
+            if not parameters:
+                break
+            del parameters[max(parameters, key=lambda name: len(name) + len(parameters[name]))]
+        commit = self.code.get("commit")
+        return {
+            LINEAGE_TAG: text[:LONGEST_TAG],
+            **({PARENT_TAG: self.parent} if self.parent else {}),
+            **({COMMIT_TAG: f"{commit}{'-dirty' if self.code.get('dirty') else ''}"} if commit else {}),
+        }
+
+
+def lineage_of(info: VersionInfo) -> Lineage | None:
+    """The lineage that a version carries; None where it carries none."""
+    try:
+        content = json.loads(info.tags[LINEAGE_TAG])
+        return Lineage(**{name: content[name] for name in Lineage.__dataclass_fields__ if name in content})
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Where a version answers.
+
+    Attributes:
+        host: the server's host.
+        alias: the alias by which it was found.
+        version: the version.
+        since: when it took over there, UTC.
+    """
+
+    host: str
+    alias: str
+    version: str
+    since: datetime
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return asdict(self)
+
+
+def deployments(events: Iterable[Event], name: str) -> list[Deployment]:
+    """What each server answers with, by the latest ``served`` event of each host and alias; by host.
+
+    A server that has stopped does not say so: it is told until another version takes over on its host.
+    """
+    latest: dict[tuple[str, str], Deployment] = {}
+    for event in events:
+        if event.kind != "served" or not event.subject.startswith(f"{name}/"):
+            continue
+        host, alias = str(event.evidence.get("host", "unknown")), str(event.evidence.get("alias", "champion"))
+        version = event.subject.removeprefix(f"{name}/")
+        known = latest.get((host, alias))
+        if known is None or known.version != version:
+            latest[host, alias] = Deployment(host, alias, version, event.at)
+    return [latest[key] for key in sorted(latest)]
