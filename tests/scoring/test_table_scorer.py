@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.special import logit
 from sklearn.calibration import CalibratedClassifierCV
@@ -38,6 +38,9 @@ from tiltyard.scoring import (
 Row = Mapping[str, Any]
 
 TOWNS = ["York", "Leeds", "Hull", "Ripon", "Selby"]
+
+# No example is too slow: how long one takes depends on what else the machine does.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def table(rows: int = 260, labels: int = 3) -> tuple[pd.DataFrame, pd.Series]:
@@ -112,7 +115,7 @@ def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered")
-@settings(deadline=None, max_examples=12)
+@settings(UNHURRIED, max_examples=12)
 @given(inputs=st.lists(rows, min_size=1, max_size=6))
 def test_answers_are_scikit_learns(scorers: tuple[TableScorer, SklearnScorer], inputs: list[Row]) -> None:
     """Gaps, unseen words, huge whole numbers and all: probabilities equal scikit-learn's to 1e-9."""
@@ -127,8 +130,8 @@ def test_answers_are_scikit_learns(scorers: tuple[TableScorer, SklearnScorer], i
 
 @pytest.mark.proof
 @pytest.mark.filterwarnings("ignore:overflow encountered")
-@settings(deadline=None, max_examples=1500)
-@given(inputs=st.lists(rows, min_size=1, max_size=20))
+@settings(UNHURRIED, max_examples=400)
+@given(inputs=st.lists(rows, min_size=1, max_size=8))
 def test_answers_are_scikit_learns_for_thousands_of_rows(
     scorers: tuple[TableScorer, SklearnScorer], inputs: list[Row]
 ) -> None:
@@ -152,7 +155,7 @@ def test_training_rows_are_answered_to_the_last_bits(scorers: tuple[TableScorer,
     assert list(given_.labels) == list(expected.labels)
 
 
-@settings(deadline=None, max_examples=12)
+@settings(UNHURRIED, max_examples=12)
 @given(inputs=st.lists(rows, min_size=1, max_size=8))
 def test_batched_is_unbatched_to_the_bit(scorers: tuple[TableScorer, SklearnScorer], inputs: list[Row]) -> None:
     """A batch answers as its rows one by one, bit for bit."""
@@ -285,14 +288,33 @@ def test_other_encoders_mean_what_they_mean(encoder: Any) -> None:
     np.testing.assert_allclose(scorer.score(asked).probabilities, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("labels", [2, 3])
+def test_splits_by_sets_of_categories_are_exact(labels: int) -> None:
+    """Boosting that splits by sets of categories answers known, rare, unseen and missing words as scikit-learn does."""
+    frame, truth = table(500, labels)
+    frame = frame[["age", "income", "town", "fear"]]
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1)
+    boosting = HistGradientBoostingClassifier(max_iter=12, min_samples_leaf=3, categorical_features=[2, 3])
+    asked = [{"age": 40, "income": None, "town": town, "fear": "No"} for town in (*TOWNS, "Oz", None)]
+    with threadpool_limits(limits=1):
+        scorer, yardstick = both(make_pipeline(words(encoder), boosting).fit(frame, truth), frame)
+        assert any(predictor.nodes["is_categorical"].any() for turn in boosting._predictors for predictor in turn)
+        inputs = [*plain(frame)[:80], *asked]
+        expected = yardstick.score(inputs).probabilities
+    np.testing.assert_allclose(scorer.score(inputs).probabilities, expected, rtol=0, atol=1e-13)
+    found = explain(scorer, asked, most=0)
+    assert all(part.rest + part.baseline == pytest.approx(part.total) for part in found)
+
+
 @pytest.mark.parametrize(
     ("pipeline", "says"),
     [
         (make_pipeline(MinMaxScaler(), LogisticRegression()), "no compiled form of a MinMaxScaler"),
         (make_pipeline(SimpleImputer(), LinearSVC()), "no compiled form of a LinearSVC"),
         (make_pipeline(SimpleImputer(missing_values=-1), LogisticRegression()), "takes -1 for a gap"),
+        (make_pipeline(HistGradientBoostingClassifier(max_iter=2, categorical_features=[0])), "numbers for categories"),
     ],
-    ids=["scaler", "classifier", "gap"],
+    ids=["scaler", "classifier", "gap", "categories"],
 )
 def test_what_is_not_exact_is_not_compiled(pipeline: Pipeline, says: str) -> None:
     """A pipeline without a compiled form is told with its reason."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
@@ -44,6 +44,9 @@ LABELS = {"two": ["bad", "good"], "four": ["a", "b", "c", "d"]}
 
 anything = st.lists(st.text(max_size=30) | st.sampled_from(WORDS), max_size=12).map(" ".join) | st.text(max_size=80)
 
+# No example is too slow: how long one takes depends on what else the machine does.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 
 def corpus(labels: list[str]) -> tuple[list[str], list[str]]:
     random = np.random.default_rng(3)
@@ -62,7 +65,7 @@ def fitted(request: pytest.FixtureRequest) -> tuple[Pipeline, TextScorer]:
     return pipeline, scorer
 
 
-@settings(deadline=None, max_examples=12)
+@settings(UNHURRIED, max_examples=12)
 @given(texts=st.lists(anything, min_size=1, max_size=8))
 def test_answers_are_scikit_learns(fitted: tuple[Pipeline, TextScorer], texts: list[str]) -> None:
     """Probabilities of arbitrary Unicode equal scikit-learn's to 1e-12, and so do the labels where they are apart."""
@@ -79,7 +82,7 @@ def test_answers_are_scikit_learns(fitted: tuple[Pipeline, TextScorer], texts: l
 
 
 @pytest.mark.proof
-@settings(deadline=None, max_examples=1500)
+@settings(UNHURRIED, max_examples=1500)
 @given(texts=st.lists(anything | st.text(max_size=400), min_size=1, max_size=10))
 def test_answers_are_scikit_learns_for_thousands_of_texts(
     fitted: tuple[Pipeline, TextScorer], texts: list[str]
@@ -91,7 +94,7 @@ def test_answers_are_scikit_learns_for_thousands_of_texts(
     )
 
 
-@settings(deadline=None, max_examples=12)
+@settings(UNHURRIED, max_examples=12)
 @given(texts=st.lists(anything, min_size=1, max_size=12))
 def test_batched_is_unbatched_to_the_bit(fitted: tuple[Pipeline, TextScorer], texts: list[str]) -> None:
     """A batch answers as its texts one by one, bit for bit."""

@@ -8,13 +8,14 @@ compiled form cannot mean anything else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
@@ -75,6 +76,31 @@ def preparation(steps: Sequence[Any], columns: Columns) -> Preparation:
         return plan.finished(sparse=steps[0].sparse_output_)
     plan.numbers(list(steps), list(plan.columns))
     return plan.finished(sparse=False)
+
+
+def with_categories(prepared: Preparation, boosting: HistGradientBoostingClassifier) -> Preparation:
+    """The features as a boosting with categorical features sees them: those first, each category by its number.
+
+    Raises:
+        NoExactScorer: a categorical feature is not made of words or booleans.
+    """
+    if boosting.is_categorical_ is None:
+        return prepared
+    encoder = boosting._preprocessor.named_transformers_["encoder"]  # noqa: SLF001
+    chosen = np.flatnonzero(boosting.is_categorical_)
+    if (prepared.kind[chosen] != TABLE).any() or hasattr(encoder, "feature_names_in_"):
+        raise NoExactScorer("its boosting takes numbers for categories")
+    values = prepared.values.copy()
+    ends = [*prepared.offset[1:].tolist(), len(values)]
+    usual = [next(value for value in known if value == value) for known in encoder.categories_]  # noqa: PLR0124
+    for place, feature in enumerate(chosen.tolist()):
+        table = slice(prepared.offset[feature], ends[feature])
+        asked = np.tile(np.asarray(usual, np.float64), (len(values[table]), 1))
+        asked[:, place] = values[table]
+        values[table] = encoder.transform(asked)[:, place]
+    order = np.concatenate([chosen, np.flatnonzero(~boosting.is_categorical_)])
+    arrays = {name: getattr(prepared, name)[order] for name in ("source", "kind", "fill", "mean", "scale", "offset")}
+    return replace(prepared, values=values, **arrays)
 
 
 @dataclass

@@ -61,9 +61,23 @@ def weigh(features: Any, weights: Any, intercept: Any, out: Any) -> Any:
 
 
 @inlined
+def _holds(bits: Any, category: Any) -> Any:
+    place = category & 0xFF
+    return (bits[place >> 5] >> np.uint32(place & 31)) & np.uint32(1)
+
+
+@inlined
 def _step(node: Any, value: Any, trees: Any) -> Any:
-    _, thresholds, children, missing_left, _, _ = trees
-    if np.isnan(value):
+    tested, thresholds, children, missing_left, _, _, choice, chosen, known = trees
+    missing = np.isnan(value)
+    if not missing and choice[node] >= 0:
+        category = np.int64(value)
+        if category >= 0 and _holds(chosen[choice[node]], category):
+            return children[node, 0]
+        if category >= 0 and _holds(known[tested[node]], category):
+            return children[node, 1]
+        missing = True  # a category that is not known
+    if missing:
         return children[node, 0] if missing_left[node] else children[node, 1]
     return children[node, 0] if value <= thresholds[node] else children[node, 1]
 
@@ -78,7 +92,7 @@ def walk(features: Any, trees: Any, turns: Any, out: Any) -> Any:
         turns: 0 where every tree speaks for all outputs, else the number of outputs, which the trees take in turn.
         out: float64 (rows, outputs), added to.
     """
-    tested, _, _, _, values, roots = trees
+    tested, _, _, _, values, roots, _, _, _ = trees
     for row in range(features.shape[0]):
         for tree in range(roots.size):
             node = roots[tree]
@@ -99,7 +113,7 @@ def follow(features: Any, trees: Any, turns: Any, source: Any, out: Any) -> Any:
         source: int64 (features,), the column of each.
         out: float64 (rows, columns, outputs), added to.
     """
-    tested, _, _, _, values, roots = trees
+    tested, _, _, _, values, roots, _, _, _ = trees
     for row in range(features.shape[0]):
         for tree in range(roots.size):
             node = roots[tree]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
@@ -17,7 +18,7 @@ from tiltyard.scoring.encoding import Encoding
 from tiltyard.scoring.exactness import NoExactScorer
 from tiltyard.scoring.explanations import Contribution, Explanation, Scale
 from tiltyard.scoring.linear import LinearHead, linear_head
-from tiltyard.scoring.preparing import Preparation, preparation
+from tiltyard.scoring.preparing import Preparation, preparation, with_categories
 from tiltyard.scoring.problems import InputProblem, refuse
 from tiltyard.scoring.scorer import Scores
 from tiltyard.scoring.trees import TreeHead, tree_head
@@ -189,6 +190,8 @@ def table_scorer(pipeline: Pipeline, columns: Mapping[str, str]) -> TableScorer:
         prepared = preparation(steps[:-1], checked)
     else:
         prepared = preparation(steps[:-1], checked)
+        if isinstance(classifier, HistGradientBoostingClassifier):
+            prepared = with_categories(prepared, classifier)
         takes_nan = bool(get_tags(classifier).input_tags.allow_nan) and not prepared.sparse
         model = _OfTrees(head, takes_nan)
     if getattr(classifier, "n_features_in_", len(prepared.source)) != len(prepared.source):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from tiltyard.scoring.exactness import NoExactScorer
 
 Floats = NDArray[np.float64]
 _NO_CHILD = -1
+_WORDS = 8  # of 32 bits each hold a set of up to 256 categories
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class Trees:
         missing_left: bool (nodes,), whether NaN goes left.
         values: float64 (nodes, outputs of a tree), what a leaf says; of an inner node the mean over its rows.
         roots: int32 (trees,).
+        choice: int32 (nodes,), the row of ``chosen`` by which a node splits; -1 for one that has a threshold.
+        chosen: uint32 (splits, 8), the categories that go left, one bit each.
+        known: uint32 (features, 8), the categories that are known; any other goes where NaN goes.
     """
 
     tested: NDArray[np.int32]
@@ -36,11 +40,15 @@ class Trees:
     missing_left: NDArray[np.bool_]
     values: Floats
     roots: NDArray[np.int32]
+    choice: NDArray[np.int32]
+    chosen: NDArray[np.uint32]
+    known: NDArray[np.uint32]
 
     @property
     def arrays(self) -> tuple[Any, ...]:
         """The arrays, as the compiled loops take them."""
-        return self.tested, self.thresholds, self.children, self.missing_left, self.values, self.roots
+        split = self.choice, self.chosen, self.known
+        return self.tested, self.thresholds, self.children, self.missing_left, self.values, self.roots, *split
 
 
 @dataclass(frozen=True)
@@ -98,20 +106,23 @@ def _forest(members: Sequence[Any], classes: int) -> TreeHead:
 
 
 def _boosting(classifier: HistGradientBoostingClassifier) -> TreeHead:
-    if classifier.is_categorical_ is not None:
-        raise NoExactScorer("its boosting splits by sets of categories")
     parts = []
+    splits = 0
     for predictor in (predictor for turn in classifier._predictors for predictor in turn):  # noqa: SLF001
         nodes = predictor.nodes
         leaf = nodes["is_leaf"].astype(np.bool_)
         children = np.column_stack([nodes["left"], nodes["right"]])
         values = _means(nodes, leaf)[:, np.newaxis]
         tested = np.where(leaf, -1, nodes["feature_idx"])
-        parts.append(_Nodes(tested, nodes["num_threshold"], children, _missing(nodes), values))
+        chosen = predictor.raw_left_cat_bitsets
+        choice = np.where(nodes["is_categorical"].astype(np.bool_), nodes["bitset_idx"].astype(np.int64) + splits, -1)
+        splits += len(chosen)
+        parts.append(_Nodes(tested, nodes["num_threshold"], children, _missing(nodes), values, choice, chosen))
     outputs = classifier.n_trees_per_iteration_
     baseline = np.asarray(classifier._baseline_prediction, np.float64).ravel()  # noqa: SLF001
     link = "sigmoid" if outputs == 1 else "softmax"
-    return TreeHead(_joined(parts), outputs, baseline, 1.0, link, len(classifier.classes_), single=False)
+    trees = replace(_joined(parts), known=_known(classifier))
+    return TreeHead(trees, outputs, baseline, 1.0, link, len(classifier.classes_), single=False)
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,8 @@ class _Nodes:
     children: NDArray[Any]
     missing_left: NDArray[np.bool_]
     values: Floats
+    choice: NDArray[Any] | None = None
+    chosen: NDArray[np.uint32] = field(default_factory=lambda: np.zeros((0, _WORDS), np.uint32))
 
 
 def _joined(parts: list[_Nodes]) -> Trees:
@@ -135,7 +148,19 @@ def _joined(parts: list[_Nodes]) -> Trees:
         missing_left=np.concatenate([part.missing_left for part in parts]),
         values=np.ascontiguousarray(np.concatenate([part.values for part in parts]), np.float64),
         roots=roots.astype(np.int32),
+        choice=np.concatenate(
+            [np.full(len(part.tested), -1) if part.choice is None else part.choice for part in parts]
+        ).astype(np.int32),
+        chosen=np.ascontiguousarray(np.concatenate([part.chosen for part in parts]), np.uint32),
+        known=np.zeros((0, _WORDS), np.uint32),
     )
+
+
+def _known(classifier: HistGradientBoostingClassifier) -> NDArray[np.uint32]:
+    if classifier.is_categorical_ is None:
+        return np.zeros((0, _WORDS), np.uint32)
+    sets, places = classifier._bin_mapper.make_known_categories_bitsets()  # noqa: SLF001
+    return np.ascontiguousarray(np.asarray(sets)[places], np.uint32)
 
 
 def _missing(nodes: Any) -> NDArray[np.bool_]:
