@@ -1,0 +1,227 @@
+"""Profiling and judging drift beside NannyML, whylogs and Evidently: values a second on one core, and peak memory.
+
+    python benchmarks/drift.py --quick --json drift.json
+
+Every tool runs in a process of its own, pinned to one core, in an environment of its own (made with uv below --cache
+at the first run: they need older pandas and numpy), on the same Parquet files: a reference of 100,000 rows and a window
+in which some columns drifted. Reading the files and preparing the reference are outside of the clock. Rates are by
+processor time, since a busy machine stretches the wall's. A peer that is still at it after --patience seconds is run
+again on a sample, and the table says so. Texts are a column of their own: one value a text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+HERE = Path(__file__).parent
+PEERS = HERE / "drift_peers"
+NEEDS = {
+    "nannyml": ["nannyml==0.13.1", "numpy<2", "pandas<2.3", "scipy<1.14", "statsmodels", "pyarrow<20"],
+    "whylogs": ["whylogs[viz]==1.6.4", "pandas<3", "setuptools<80", "pyarrow"],
+    "evidently": ["evidently==0.7.23", "pandas<3", "statsmodels", "pyarrow"],
+}
+NUMBERS, CATEGORIES, REFERENCE_ROWS = 16, 4, 100_000
+PORTION = 1_000_000
+SAMPLES = {"table": 100_000, "texts": 20_000}
+
+
+def main() -> None:
+    options = _options()
+    interpreters = {"tiltyard": sys.executable, **_environments(options)}
+    report: dict[str, Any] = {"machine": _machine(), "quick": options.quick, "runs": []}
+    with tempfile.TemporaryDirectory(prefix="tiltyard-drift-") as folder:
+        for case in _cases(options.quick):
+            files = _write(Path(folder), case)
+            for tool, python in interpreters.items():
+                found = _run(tool, python, files, case, options.patience)
+                report["runs"].append(found)
+                _say(found)
+            for file in files:
+                file.unlink()
+    report["values_per_second"] = {
+        case: {run["tool"]: run["values_per_second"] for run in report["runs"] if run["case"] == case}
+        for case in dict.fromkeys(run["case"] for run in report["runs"])
+    }
+    _show(report)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="about two minutes: peers on samples where they are slow")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--tools", nargs="*", default=list(NEEDS), choices=list(NEEDS), help="peers to run")
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "tiltyard-bench" / "drift")
+    parser.add_argument("--patience", type=float, default=900, help="seconds that a peer may take (default: 900)")
+    return parser.parse_args()
+
+
+def _cases(quick: bool) -> list[dict[str, Any]]:
+    """What is measured; ``peers`` is how many rows the peers get, None for all."""
+    return [
+        {"case": "1M x 20", "kind": "table", "rows": 1_000_000, "peers": 200_000 if quick else None},
+        {"case": "10M x 20", "kind": "table", "rows": 10_000_000, "peers": 0 if quick else None},
+        {"case": "1M texts", "kind": "texts", "rows": 1_000_000, "peers": 10_000 if quick else None},
+    ]
+
+
+def _environments(options: argparse.Namespace) -> dict[str, str]:
+    found = {}
+    uv = Path(sys.executable).with_name("uv")
+    for tool in options.tools:
+        python = options.cache / tool / "bin" / "python"
+        if not python.exists():
+            print(f"Making an environment for {tool} in {options.cache / tool}", file=sys.stderr)
+            subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, python.parents[1]], check=True)
+            subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *NEEDS[tool]], check=True)
+        found[tool] = str(python)
+    return found
+
+
+def _run(tool: str, python: str, files: tuple[Path, Path], case: dict[str, Any], patience: float) -> dict[str, Any]:
+    found = {"tool": tool, "case": case["case"], "sampled": False, "values_per_second": None}
+    window, asked = files[1], None
+    if tool != "tiltyard" and case["peers"] is not None:
+        asked = case["peers"]
+    if asked == 0 or (tool == "nannyml" and case["kind"] == "texts"):
+        why = "left out by --quick" if asked == 0 else "has no drift of texts"
+        return found | {"note": why}
+    for rows in (asked, SAMPLES[case["kind"]]):
+        sampled = window if rows is None else _sample(window, rows)
+        try:
+            said = _in_a_process(tool, python, files[0], sampled, patience)
+        except subprocess.TimeoutExpired:
+            found["note"] = f"not done after {patience:.0f} s on all rows"
+            continue
+        except (subprocess.CalledProcessError, MemoryError) as error:
+            return found | {"note": f"failed: {str(getattr(error, 'stderr', '') or error).strip()[-200:]}"}
+        return found | said | {"sampled": rows is not None}
+    return found
+
+
+def _in_a_process(tool: str, python: str, reference: Path, window: Path, patience: float) -> dict[str, Any]:
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+    quiet = {
+        "PYTHONWARNINGS": "ignore",
+        "DO_NOT_TRACK": "1",
+        "WHYLOGS_NO_ANALYTICS": "True",
+        "NML_DISABLE_USAGE_LOGGING": "1",
+    }
+    done = subprocess.run(
+        [python, str(PEERS / f"run_{tool}.py"), str(reference), str(window)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=None if tool == "tiltyard" else patience,
+        env={**os.environ, **one, **quiet},
+        preexec_fn=_pin,
+    )
+    said: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return said
+
+
+def _pin() -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def _write(folder: Path, case: dict[str, Any]) -> tuple[Path, Path]:
+    reference, window = folder / "reference.parquet", folder / "window.parquet"
+    make = _texts if case["kind"] == "texts" else _table
+    pq.write_table(make(REFERENCE_ROWS // (5 if case["kind"] == "texts" else 1), 0, moved=False), reference)
+    writer = None
+    for number, start in enumerate(range(0, case["rows"], PORTION)):
+        table = make(min(PORTION, case["rows"] - start), 1 + number, moved=True)
+        writer = writer or pq.ParquetWriter(window, table.schema)
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
+    return reference, window
+
+
+def _sample(file: Path, rows: int) -> Path:
+    sampled = file.with_name(f"sample-{rows}.parquet")
+    if not sampled.exists() or sampled.stat().st_mtime < file.stat().st_mtime:
+        batch = next(pq.ParquetFile(file).iter_batches(rows))
+        pq.write_table(pa.Table.from_batches([batch]), sampled)
+    return sampled
+
+
+def _table(rows: int, seed: int, *, moved: bool) -> pa.Table:
+    """Numbers of several shapes and categories; every fifth column drifts in the window."""
+    rng = np.random.default_rng(seed)
+    shapes = (rng.normal, rng.standard_t, rng.lognormal, rng.exponential)
+    columns: dict[str, Any] = {}
+    for number in range(NUMBERS):
+        draw = shapes[number % len(shapes)]
+        values = draw(3, size=rows) if draw == rng.standard_t else draw(size=rows)
+        columns[f"number_{number}"] = values * (1.5 if moved and number % 5 == 0 else 1.0)
+    for number in range(CATEGORIES):
+        shares = 1 / np.arange(1, 11 + 20 * number)
+        if moved and number == 0:
+            shares = shares[::-1]
+        codes = rng.choice(len(shares), rows, p=shares / shares.sum())
+        names = pa.array([f"kind {code}" for code in range(len(shares))])
+        columns[f"category_{number}"] = names.take(pa.array(codes))
+    return pa.table(columns)
+
+
+def _texts(rows: int, seed: int, *, moved: bool) -> pa.Table:
+    """Texts of 20 words on average, from a vocabulary with Zipf's law; in the window some words are new."""
+    rng = np.random.default_rng(seed)
+    words = np.array([f"w{number:x}" + "aeiou"[number % 5] * (number % 7) for number in range(20_000)], object)
+    lengths = rng.poisson(20, rows) + 1
+    drawn = np.minimum(rng.zipf(1.3, lengths.sum()) - 1, len(words) - 1)
+    if moved:
+        drawn = np.where(rng.random(len(drawn)) < 0.1, (drawn + 7000) % len(words), drawn)
+    ends = np.cumsum(lengths)
+    chosen = words[drawn]
+    return pa.table({"text": [" ".join(chosen[end - size : end]) for end, size in zip(ends, lengths, strict=True)]})
+
+
+def _say(found: dict[str, Any]) -> None:
+    rate = found["values_per_second"]
+    told = f"{rate / 1e6:8.2f} M values/s  {found['peak_mb']:7.0f} MB" if rate else found.get("note", "")
+    print(f"{found['case']:>9}  {found['tool']:<10} {told}", file=sys.stderr, flush=True)
+
+
+def _show(report: dict[str, Any]) -> None:
+    print("\n| case | tool | rows | values a second | peak MB | |\n|---|---|---|---|---|---|")
+    for run in report["runs"]:
+        rate = run["values_per_second"]
+        notes = [run["note"]] if run.get("note") else []
+        notes += ["a sample"] if run["sampled"] else []
+        cells = (f"{run['rows']:,}", f"{rate:,.0f}", f"{run['peak_mb']:,.0f}") if rate else ("", "", "")
+        print(f"| {run['case']} | {run['tool']} | {' | '.join(cells)} | {'; '.join(notes)} |")
+    for case, rates in report["values_per_second"].items():
+        peers = [rate for tool, rate in rates.items() if rate and tool != "tiltyard"]
+        if peers:
+            print(f"\n{case}: {rates['tiltyard'] / max(peers):.1f} times the fastest peer, per core")
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "cpu": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "pandas": pd.__version__,
+        "numpy": np.__version__,
+    }
+
+
+if __name__ == "__main__":
+    main()
