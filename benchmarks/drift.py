@@ -164,12 +164,15 @@ def _sample(file: Path, rows: int) -> Path:
 def _table(rows: int, seed: int, *, moved: bool) -> pa.Table:
     """Numbers of several shapes and categories; every fifth column drifts in the window."""
     rng = np.random.default_rng(seed)
-    shapes = (rng.normal, rng.standard_t, rng.lognormal, rng.exponential)
+    shapes = (
+        lambda: rng.normal(size=rows),
+        lambda: rng.standard_t(3, size=rows),
+        lambda: rng.lognormal(size=rows),
+        lambda: rng.exponential(size=rows),
+    )
     columns: dict[str, Any] = {}
     for number in range(NUMBERS):
-        draw = shapes[number % len(shapes)]
-        values = draw(3, size=rows) if draw == rng.standard_t else draw(size=rows)
-        columns[f"number_{number}"] = values * (1.5 if moved and number % 5 == 0 else 1.0)
+        columns[f"number_{number}"] = shapes[number % len(shapes)]() * (1.5 if moved and number % 5 == 0 else 1.0)
     for number in range(CATEGORIES):
         shares = 1 / np.arange(1, 11 + 20 * number)
         if moved and number == 0:

@@ -54,6 +54,7 @@ class Way:
     changes: list[int] = field(default_factory=list)
 
     def to_dict(self, start: int) -> dict[str, Any]:
+        """The figures from row ``start`` on."""
         return {
             "accuracy": float(self.right[start:].mean()),
             "drifts_of_rows": len(self.drifts),
@@ -95,7 +96,7 @@ def run(frame: pd.DataFrame, name: str) -> Way:
     inputs, truth = frame[FEATURES], frame["class"].to_numpy()
     way = Way(name, np.zeros(len(frame), bool))
     model = fit(inputs.iloc[:TAUGHT], truth[:TAUGHT])
-    reference = reference_of(model, inputs, truth, 0, TAUGHT)
+    reference = reference_of(model, inputs, 0, TAUGHT)
     errors = Adwin()
     begin, alarmed = TAUGHT + HELD, False
     for start in range(begin, len(frame), DAY):
@@ -125,7 +126,7 @@ def run(frame: pd.DataFrame, name: str) -> Way:
             )
             if name == "calendar" or better(challenger, model, inputs.iloc[newest], truth[newest]):
                 model = challenger
-                reference = reference_of(model, inputs, truth, known - HELD - TAUGHT, known - HELD)
+                reference = reference_of(model, inputs, known - HELD - TAUGHT, known - HELD)
                 way.promoted.append(known)
     return way
 
@@ -139,9 +140,7 @@ def answered(model: HistGradientBoostingClassifier, inputs: pd.DataFrame) -> Row
     return Rows(inputs, probabilities.argmax(axis=1).astype(str).astype(object), probabilities.max(axis=1))
 
 
-def reference_of(
-    model: HistGradientBoostingClassifier, inputs: pd.DataFrame, truth: NDArray[Any], start: int, stop: int
-) -> Reference:
+def reference_of(model: HistGradientBoostingClassifier, inputs: pd.DataFrame, start: int, stop: int) -> Reference:
     """The profile of the rows that taught, with the answers to the week after them."""
     return build_reference(Rows(inputs.iloc[start:stop]), answered(model, inputs.iloc[stop : stop + HELD]))
 
@@ -168,9 +167,12 @@ def draw(ways: list[Way], begin: int, file: Path) -> None:
         )
     on = ways[1]
     low = axes.get_ylim()[0]
-    for places, marker, name, height in (
-        (on.drifts, "|", "rows drifted", 0.0), (on.changes, "x", "errors changed", 0.012), (on.promoted, "^", "new champion", 0.024),
-    ):  # fmt: skip
+    marks = (
+        (on.drifts, "|", "rows drifted", 0.0),
+        (on.changes, "x", "errors changed", 0.012),
+        (on.promoted, "^", "new champion", 0.024),
+    )
+    for places, marker, name, height in marks:
         at = (np.array(places) - begin) / WEEK
         axes.plot(at, np.full(len(at), low + height), marker, color="#444444", ms=5, label=f"{name} ({len(at)})")
     axes.set(

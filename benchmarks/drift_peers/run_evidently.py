@@ -12,7 +12,7 @@ evidently: Any = importlib.import_module("evidently")
 presets: Any = importlib.import_module("evidently.presets")
 
 
-def prepare(before: pd.DataFrame) -> None:  # noqa: ARG001
+def prepare(before: pd.DataFrame) -> None:
     """Evidently has no step for the reference alone."""
 
 

@@ -47,7 +47,9 @@ class PageHinkley:
         self.threshold = threshold
         self.alpha = alpha
         self.direction = direction
-        self._start()
+        self._seen = 0
+        self._mean = self._up = self._down = 0.0
+        self._lowest, self._highest = float("inf"), float("-inf")
 
     def update(self, value: float) -> bool:
         """See ``StreamDetector.update``."""
