@@ -45,6 +45,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "rollback": ("tiltyard.cli.governance:rollback", "Make the previous version champion again, or another one."),
     "history": ("tiltyard.cli.governance:history", "List the decisions about a model as they happened."),
+    "export": (
+        "tiltyard.cli.export:export",
+        "Write a version as pickles: PROJECT_model.pkl, PROJECT_model_vectorizer.pkl and metrics.json.",
+    ),
+    "runs": ("tiltyard.cli.runs:runs", "List, search and compare the runs of the project's experiment."),
     "predict": ("tiltyard.cli.predict:predict", "Answer texts or rows with the champion, without a server."),
     "serve": ("tiltyard.cli.serve:serve", "Serve the champion over HTTP and record every answer."),
     "predictions": ("tiltyard.cli.predictions:predictions", "Count, export, prune or erase the recorded predictions."),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tiltyard.data import Dataset
-from tiltyard.errors import UsageError
+from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.evaluation import evaluate, plot_confusion_matrix
 from tiltyard.registry.cards import card_of
 from tiltyard.registry.client import mlflow_errors, open_client
@@ -207,6 +207,21 @@ class ExperimentTracker:
             for run in runs
         ]
         return pd.DataFrame(rows)
+
+    def find_run(self, start: str) -> str:
+        """The id of the experiment's run whose id begins so.
+
+        Raises:
+            NotFoundError: there is none, or there are several.
+        """
+        found = [run_id for run_id in self.search_runs().get("run_id", []) if str(run_id).startswith(start)]
+        if len(found) != 1:
+            raise NotFoundError(
+                f"{len(found) or 'No'} runs of {self.experiment_name} begin with '{start}'.",
+                next_step="See what there is: tiltyard runs --json",
+                code="run.unknown",
+            )
+        return str(found[0])
 
     def compare_runs(self, run_ids: Sequence[str]) -> pd.DataFrame:
         """Parameters and metrics side by side: one row each, one column a run."""
