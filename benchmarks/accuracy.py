@@ -32,7 +32,7 @@ from sklearn.pipeline import Pipeline
 
 from tiltyard.data import Dataset
 from tiltyard.errors import TiltyardError
-from tiltyard.models import Candidate, candidates_of, rank_candidates
+from tiltyard.models import Candidate, candidates_of, fitting_threads, rank_candidates
 from tiltyard.models.text import TEXT
 from tiltyard.models.vectoriser import warm_up
 
@@ -129,11 +129,14 @@ def _fit(train: Dataset, options: argparse.Namespace) -> tuple[Pipeline, str, di
     candidates = candidates_of(tuple(names), "text-classification", Path())
     ranking: dict[str, float] = {}
     candidate: Candidate = candidates[0]
-    if len(candidates) > 1:
-        ranked = rank_candidates(candidates, train, metric="accuracy", folds=options.folds, random_state=options.seed)
-        ranking = {score.candidate.name: score.mean for score in ranked}
-        candidate = ranked[0].candidate
-    return candidate.build(options.seed).fit(train.inputs, train.labels), candidate.name, ranking
+    with fitting_threads(candidates, len(train)):
+        if len(candidates) > 1:
+            ranked = rank_candidates(
+                candidates, train, metric="accuracy", folds=options.folds, random_state=options.seed
+            )
+            ranking = {score.candidate.name: score.mean for score in ranked}
+            candidate = ranked[0].candidate
+        return candidate.build(options.seed).fit(train.inputs, train.labels), candidate.name, ranking
 
 
 def _by_folds(train: Dataset, options: argparse.Namespace) -> float:

@@ -171,10 +171,10 @@ def _compiling() -> float:
 
 def _report(rounds: list[dict[str, Any]], compiled: float, options: argparse.Namespace) -> dict[str, Any]:
     def median(name: str, figure: str) -> float:
-        return statistics.median(one[name][figure] for one in rounds)
+        return float(statistics.median(one[name][figure] for one in rounds))
 
     def ratio(figure: str) -> float:
-        return statistics.median(one["tiltyard"][figure] / one["sklearn"][figure] for one in rounds)
+        return float(statistics.median(one["tiltyard"][figure] / one["sklearn"][figure] for one in rounds))
 
     return {
         "train_seconds": median("tiltyard", "seconds"),

@@ -17,6 +17,8 @@ from tiltyard.project import Project, load_project
 from tiltyard.registry import read_package
 from tiltyard.scoring import make_scorer
 
+SHOWN = 200  # characters of an input
+
 
 @click.command()
 @click.argument("inputs", nargs=-1)
@@ -69,9 +71,18 @@ def predict(
     print_table(
         f"{info.name} version {info.version}",
         (project.serving.answer, "confidence", "input"),
-        ((item[project.serving.answer], item["confidence"], line) for item, line in zip(answers, lines, strict=True)),
+        (
+            (item[project.serving.answer], item["confidence"], _shown(line))
+            for item, line in zip(answers, lines, strict=True)
+        ),
     )
     sys.stdout.flush()
+
+
+def _shown(line: str) -> str:
+    """An input as a table can show it: cut short, without signs that would move the cursor."""
+    short = line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in short)
 
 
 def _parse(project: Project, line: str, position: int) -> dict[str, Any]:

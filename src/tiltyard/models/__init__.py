@@ -6,10 +6,12 @@ from tiltyard.models.own import own_source
 from tiltyard.models.search import Budget, SearchResult, SearchTrial, search
 from tiltyard.models.selection import CandidateScore, rank_candidates
 from tiltyard.models.spaces import Choice, FloatRange, IntegerRange
+from tiltyard.models.threads import FEW_ROWS, fitting_threads
 
 __all__ = [
     "CANDIDATES",
     "DEFAULTS",
+    "FEW_ROWS",
     "Budget",
     "Candidate",
     "CandidateScore",
@@ -20,6 +22,7 @@ __all__ = [
     "SearchResult",
     "SearchTrial",
     "candidates_of",
+    "fitting_threads",
     "get_candidate",
     "own_source",
     "rank_candidates",

@@ -15,14 +15,20 @@ from threadpoolctl import threadpool_limits
 
 from tiltyard.data import Dataset, Split
 from tiltyard.evaluation import Evaluation, Importance, Judged, evaluate_judged, judged
-from tiltyard.models import CANDIDATES, Budget, Candidate, CandidateScore, Plan, SearchTrial, rank_candidates, search
+from tiltyard.models import (
+    FEW_ROWS,
+    Budget,
+    Candidate,
+    CandidateScore,
+    Plan,
+    SearchTrial,
+    fitting_threads,
+    rank_candidates,
+    search,
+)
 from tiltyard.pipeline.examination import Examination, examine_model
 from tiltyard.pipeline.mitigation import fit_params
 from tiltyard.project import Project
-
-FEW_ROWS = 20_000
-
-_TEXT = "text-classification"
 
 
 @dataclass(frozen=True)
@@ -105,21 +111,8 @@ def train_model(
     say: Callable[[str], None],
 ) -> TrainedModel:
     """Choose a candidate by cross-validation on the train side, where there are several, and fit it there."""
-    with threadpool_limits(_threads(candidates, train)):
+    with fitting_threads(candidates, len(train)):
         return _train(candidates, train, project, say)
-
-
-def _threads(candidates: Sequence[Candidate], train: Dataset) -> dict[str, int]:
-    """How many threads of which kind may help at most; what is not named is left as it is."""
-    limits = {}
-    # On few rows several OpenMP threads mostly wait for each other, a hundred times as long where cores are shared.
-    if len(train) < FEW_ROWS:
-        limits["openmp"] = 1
-    # Our text recipes leave vectors to BLAS, too short to share: fitting IMDB took 3.6 s of processor time on two
-    # threads and 0.8 s on one, with the same weights. Somebody else's recipe may multiply large matrices.
-    if all(candidate.name in CANDIDATES and candidate.task == _TEXT for candidate in candidates):
-        limits["blas"] = 1
-    return limits
 
 
 def _train(

@@ -10,6 +10,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from threadpoolctl import threadpool_limits
 
 from tiltyard.data.validation.columns import Column, Mask, Table
 
@@ -46,7 +47,8 @@ def told_apart(table: Table, judged: Mask, seed: int = 0) -> dict[str, Any]:
     others = [_numbers(column)[chosen] for column in columns if column.kind != "text"]
     if others:
         model = HistGradientBoostingClassifier(max_iter=30, random_state=seed)
-        scores += cross_val_predict(model, np.column_stack(others), target, cv=folds, method="predict_proba")[:, 1]
+        with threadpool_limits(1):  # on so few rows several threads mostly wait for each other
+            scores += cross_val_predict(model, np.column_stack(others), target, cv=folds, method="predict_proba")[:, 1]
     return {"judged": bool(columns), "rows": len(chosen), **_area(target, scores)}
 
 

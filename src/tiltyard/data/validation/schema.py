@@ -258,11 +258,11 @@ def _wrong_type(name: str, facts: dict[str, Any]) -> Finding:
         count = facts["count"]
         where = f"{listed(facts['values'])} ({named_rows(facts['rows'], count)})"
         message = (
-            f"'{name}' must hold a {facts['expected']} in every cell; {counted(count, 'cell')} "
+            f"'{name}' must hold {_a(facts['expected'])} in every cell; {counted(count, 'cell')} "
             f"{agree(count, 'does', 'do')} not: {where}."
         )
     else:
-        message = f"'{name}' must hold a {facts['expected']}, and holds a {facts['found']}."
+        message = f"'{name}' must hold {_a(facts['expected'])}, and holds {_a(facts['found'])}."
     return Finding(
         "schema.type-changed",
         "error",
@@ -272,3 +272,7 @@ def _wrong_type(name: str, facts: dict[str, Any]) -> Finding:
         evidence=facts,
         next_step="Correct the values where the data is made, or change the schema.",
     )
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -74,7 +74,7 @@ def _numbers_as_text(name: str, facts: dict[str, Any]) -> Finding | None:
     clear = measured["share"] >= NUMBERS_FROM
     return Finding(
         "data.numbers-as-text" if clear else "data.mixed-types",
-        "warning" if clear else "info",
+        "warning",
         name,
         "Numbers written as text" if clear else "Values of different types",
         f"'{name}' is text, yet {readable:,} of {counted(readable + words + blank, 'cell')} are numbers{tail}.",
