@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.films import Films, serving
 
@@ -53,6 +54,26 @@ def test_both_workers_answer_and_their_spools_are_shipped(films: Films, two: tup
     films.run("predictions", "export", "--to", str(exported))
     assert all(id_ in exported.read_text("utf-8") for id_ in answered)
     assert {path.name for path in (films.root / ".tiltyard" / "spool").glob("*.db")} == {"0.db", "1.db"}
+
+
+def test_metrics_are_those_of_all_workers(two: tuple[str, psutil.Process]) -> None:
+    """Whichever worker is asked, /metrics counts the requests of all."""
+    address, _ = two
+
+    def answered() -> dict[str, float]:
+        families = text_string_to_metric_families(httpx.get(f"{address}/metrics").text)
+        samples = [sample for family in families for sample in family.samples]
+        return {
+            sample.labels["worker"]: sample.value
+            for sample in samples
+            if sample.name == "tiltyard_requests_total" and sample.labels["route"] == "/predict"
+        }
+
+    until(lambda: set(answered()) == {"0", "1"})
+    before = sum(answered().values())
+    for _ in range(20):
+        ask(address)
+    until(lambda: sum(answered().values()) >= before + 20)
 
 
 def test_a_worker_that_dies_is_started_again(two: tuple[str, psutil.Process]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from time import monotonic
 
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.ports import Ledger
+from tiltyard.ledger.spool import Lag, SpooledLedger
 from tiltyard.project import ServingSection
 from tiltyard.serving.batcher import Batcher, BatchLimits
 from tiltyard.serving.idempotency import Idempotency
@@ -56,7 +58,7 @@ class Service:
         """
         statistics = Statistics()
         limits = BatchLimits(max_batch=options.max_batch, max_queue=options.max_queue)
-        metrics = Metrics(lambda: _measure(live, batcher))
+        metrics = Metrics(lambda: _measure(live, batcher, ledger))
         custom = load_custom(options.metrics, place.root, metrics.registry)
         observer = Observer(metrics, Traces.from_environment(live.served.model), custom)
 
@@ -74,7 +76,7 @@ class Service:
         return cls(live, ledger, batcher, once, statistics, options, observer, workers)
 
 
-def _measure(live: LiveModel, batcher: Batcher) -> Gauges:
+def _measure(live: LiveModel, batcher: Batcher, ledger: Ledger) -> Gauges:
     figures, version = batcher.figures, live.current
     model = None
     if version is not None:
@@ -85,4 +87,14 @@ def _measure(live: LiveModel, batcher: Batcher) -> Gauges:
             "alias": version.alias,
             "scorer": version.scorer.kind,
         }
-    return Gauges(figures.waiting, figures.limit, ledger_ok=not figures.ledger_error, model=model)
+    lag = ledger.lag() if isinstance(ledger, SpooledLedger) else Lag()
+    behind = (datetime.now(UTC) - lag.oldest).total_seconds() if lag.oldest else 0.0
+    return Gauges(
+        waiting=figures.waiting,
+        limit=figures.limit,
+        ledger_ok=not figures.ledger_error,
+        unrecorded=figures.unrecorded,
+        lag_rows=lag.rows,
+        lag_seconds=max(0.0, behind),
+        model=model,
+    )

@@ -46,14 +46,16 @@ class Gauges:
         waiting: inputs that wait for their batch.
         limit: most that may.
         ledger_ok: whether the latest batch could be recorded.
-        lag_rows: predictions that are recorded here and not yet in the central ledger.
-        lag_seconds: age of the oldest of them, 0 where there is none.
+        unrecorded: predictions that were answered, and wait in memory for the ledger to come back.
+        lag_rows: what is recorded on this host, by any worker, and not yet in the central ledger.
+        lag_seconds: age of the oldest prediction of it, 0 where there is none.
         model: name, version, alias and scorer of the version that answers; empty for none.
     """
 
     waiting: int = 0
     limit: int = 0
     ledger_ok: bool = True
+    unrecorded: int = 0
     lag_rows: int = 0
     lag_seconds: float = 0.0
     model: Mapping[str, str] | None = None
@@ -152,9 +154,12 @@ def _gauges(now: Gauges) -> Iterator[Metric]:
     yield GaugeMetricFamily("tiltyard_queue_limit", "Most inputs that may wait.", now.limit)
     yield GaugeMetricFamily("tiltyard_ledger_up", "1 if the latest batch could be recorded.", float(now.ledger_ok))
     yield GaugeMetricFamily(
-        "tiltyard_ledger_lag_rows", "Predictions recorded here and not yet in the central ledger.", now.lag_rows
+        "tiltyard_unrecorded_inputs", "Answered, and waiting in memory for the ledger to come back.", now.unrecorded
     )
-    yield GaugeMetricFamily("tiltyard_ledger_lag_seconds", "Age of the oldest of those.", now.lag_seconds)
+    yield GaugeMetricFamily(
+        "tiltyard_ledger_lag_rows", "Recorded on this host and not yet in the central ledger.", now.lag_rows
+    )
+    yield GaugeMetricFamily("tiltyard_ledger_lag_seconds", "Age of the oldest prediction of it.", now.lag_seconds)
     names = ("model", "version", "alias", "scorer")
     info = GaugeMetricFamily("tiltyard_model_info", "1 for the version that answers.", labels=names)
     if now.model is not None:
