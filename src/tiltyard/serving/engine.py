@@ -22,6 +22,7 @@ from tiltyard.serving.listening import BACKLOG, Address
 from tiltyard.serving.live import LiveModel, Refresh, Served, VersionSource
 from tiltyard.serving.right import Right
 from tiltyard.serving.security import Guard
+from tiltyard.serving.security.protocol import BoundedHead
 from tiltyard.serving.telemetry.custom import ALONE, Place
 
 # Longest that a client which does not finish its request can hold up the end.
@@ -84,7 +85,7 @@ class Engine:
         """Serve until SIGTERM, SIGINT or ``stop``; then answer what was accepted."""
         config = uvicorn.Config(
             create_app(self._live, self._standing.ledger, self._options, self._guard, self._standing.place),
-            http="httptools",
+            http=BoundedHead,
             ws="none",
             lifespan="on",
             log_config=None,

@@ -1,0 +1,51 @@
+"""A bound on the heads of requests: request line and headers, which are read before anything can check them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+# Ten times what browsers send; a proxy that adds more has lost its way.
+LARGEST_HEAD = 64 * 1024
+_REFUSAL = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-type: application/problem+json\r\n"
+    b"content-length: %d\r\n"
+    b"connection: close\r\n\r\n%b"
+)
+_PROBLEM = (
+    b'{"type":"about:blank","title":"Request Header Fields Too Large","status":431,'
+    b'"detail":"Request line and headers are larger than %d bytes.","code":"request.head-too-large",'
+    b'"next_step":"Send fewer or shorter headers, or a shorter URL."}' % LARGEST_HEAD
+)
+
+
+class BoundedHead(HttpToolsProtocol):
+    """uvicorn's HTTP over httptools, which by itself keeps a head of any size in memory, whoever sends it."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._in_head = True
+        self._head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of the client; a head that is not over after so many ends the connection."""
+        super().data_received(data)
+        if not self._in_head:
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > LARGEST_HEAD and not self.transport.is_closing():
+            self.transport.write(_REFUSAL % (len(_PROBLEM), _PROBLEM))
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        """The head is over; what follows is the body."""
+        self._in_head = False
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is over; what follows is the head of the next."""
+        super().on_message_complete()
+        self._in_head = True
