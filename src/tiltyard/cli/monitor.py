@@ -19,6 +19,7 @@ from tiltyard.monitoring.performance import Figure
 from tiltyard.pipeline.monitoring import take_look
 from tiltyard.project import load_project
 
+MOST_STEPS = 3
 _WORDS = {"clear": "clear", "could_not_judge": "could not judge"}
 
 
@@ -53,7 +54,7 @@ def _render(seen: Look) -> None:
     console.print()
     print_pairs(_figures(seen))
     steps = dict.fromkeys(found.next_step for found in seen.alarms if found.next_step)
-    for step in steps:
+    for step in list(steps)[:MOST_STEPS]:
         console.print(f"[cyan bold]next:[/cyan bold] {escape(step)}")
 
 

@@ -5,6 +5,7 @@ Each picture carries its own style, so that it looks the same in a page and as a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -67,15 +68,11 @@ class Area:
 
 def ticks(low: float, high: float) -> list[float]:
     """About five round values from ``low`` to ``high``."""
-    step = 10.0 ** (len(f"{int(max(1, (high - low) * 1000))}") - 4)
-    while (high - low) / step > 6:
-        for factor in (2.0, 2.5, 2.0):
-            step *= factor
-            if (high - low) / step <= 6:
-                break
-    first = -(-low // step)
-    count = int((high - first * step) / step + 1e-9) + 1
-    return [round((first + place) * step, 10) for place in range(count)]
+    raw = (high - low) / 4
+    scale = 10.0 ** math.floor(math.log10(raw))
+    step = next(scale * factor for factor in (1, 2, 2.5, 5, 10) if scale * factor >= raw * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    return [round(place * step, 10) for place in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
 def picture(parts: Sequence[str], title: str, height: int = HEIGHT) -> str:

@@ -15,6 +15,7 @@ from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.evaluation import METRICS
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.estimation import BLIND_SPOT
+from tiltyard.monitoring.look_findings import DRIFT
 from tiltyard.monitoring.overview import Overview
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.report.plots import Plot, all_plots
@@ -98,7 +99,7 @@ def _rendered(template: str, seen: Overview, plots: Sequence[Any]) -> str:
         answerers=_answerers(seen),
         slices=_slices(seen),
         standing=standing[:MOST_ROWS],
-        history=[_finding(record) for record in seen.findings if record.severity != "info"][:MOST_ROWS],
+        history=_history(seen),
         events=[
             (_when(event.at), event.kind, event.subject, event.actor, event.reason) for event in seen.events[:MOST_ROWS]
         ],
@@ -199,6 +200,16 @@ def _finding(record: FindingRecord) -> dict[str, str]:
         "message": record.message,
         "next_step": record.next_step,
     }
+
+
+def _history(seen: Overview) -> list[dict[str, str]]:
+    """What looks found, latest first; of drift the verdict alone, for its features would bury the rest."""
+    told = [
+        record
+        for record in seen.findings
+        if record.severity != "info" and (record.code == DRIFT or not record.code.startswith("drift."))
+    ]
+    return [_finding(record) for record in told[:MOST_ROWS]]
 
 
 def _value(figure: Figure | None) -> str:
