@@ -13,6 +13,7 @@ import httpx
 import pytest
 import uvicorn
 
+from tiltyard.console.beyond import Beyond
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
 from tiltyard.registry import Registry, VersionInfo
@@ -50,7 +51,11 @@ class Reader:
         outputs = [name.rsplit(".", 1) for name in callback["output"].strip(".").split("...")]
 
         def filled(wanted: Sequence[dict[str, str]]) -> list[dict[str, object]]:
-            return [{**item, "value": values.get(item["id"])} for item in wanted]
+            # "NAME.PROPERTY" tells two properties of one component apart.
+            return [
+                {**item, "value": values.get(f"{item['id']}.{item['property']}", values.get(item["id"]))}
+                for item in wanted
+            ]
 
         answer = self.client.post(
             "/_dash-update-component",
@@ -111,16 +116,17 @@ def add_version(registry: MemoryRegistry, tmp_path: Path) -> AddVersion:
 @pytest.fixture
 def serve(films: Project) -> Iterator[Serve]:
     """Starts a console on a free port."""
-    with ExitStack() as running:
-        yield lambda registry, ledger: running.enter_context(_running(films, registry, ledger))
+    with ExitStack() as stack:
+        yield lambda registry, ledger: stack.enter_context(running(films, registry, ledger))
 
 
 @contextmanager
-def _running(project: Project, registry: Registry, ledger: Ledger) -> Iterator[Reader]:
+def running(project: Project, registry: Registry, ledger: Ledger, beyond: Beyond | None = None) -> Iterator[Reader]:
+    """A console on a free port."""
     from tiltyard.console.app import create_console
 
     with closing(bind("127.0.0.1", 0)) as listener:
-        app = create_console(project, registry, ledger)
+        app = create_console(project, registry, ledger, beyond or Beyond())
         server = uvicorn.Server(uvicorn.Config(app, lifespan="off", ws="none", log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -21,7 +21,13 @@ AddVersion = Callable[..., VersionInfo]
 
 pytest.importorskip("dash")
 
-PAGES = {"versions": "/", "predictions": "/predictions", "decisions": "/decisions"}
+PAGES = {
+    "versions": "/",
+    "monitoring": "/monitoring",
+    "predictions": "/predictions",
+    "experiments": "/experiments",
+    "decisions": "/decisions",
+}
 OUTSIDE = re.compile(r"(?:https?:)?//(?!www\.w3\.org/)[a-z0-9-]+\.[a-z]", re.IGNORECASE)
 
 

@@ -10,6 +10,7 @@ from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console as terminal
 from tiltyard.cli.output import print_json
+from tiltyard.console.beyond import beyond_of
 from tiltyard.console.run import require_console, run_console
 from tiltyard.project import load_project
 from tiltyard.serving.listening import Address, bind
@@ -42,6 +43,7 @@ def console(project_path: Path | None, host: str, port: int, as_json: bool) -> N
     listener = bind(host, port)
     try:
         with wiring.ledger(settings) as ledger:
-            run_console(project, wiring.registry(settings), ledger, listener, announce)
+            registry = wiring.registry(settings)
+            run_console(project, registry, ledger, listener, announce, beyond_of(project, settings, registry))
     finally:
         listener.close()

@@ -12,6 +12,7 @@ from dash.dependencies import ClientsideFunction
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
+from tiltyard.console.beyond import Beyond
 from tiltyard.console.delivery import PagePaths, SecureHeaders
 from tiltyard.console.pages import Instead, Page, Sources, all_pages, parts
 from tiltyard.errors import TiltyardError
@@ -20,6 +21,8 @@ from tiltyard.project import Project
 from tiltyard.registry import Registry
 
 ASSETS = Path(__file__).parent / "assets"
+
+NOTHING = Beyond()
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +43,14 @@ _INDEX = """<!doctype html>
 </html>"""
 
 
-def create_console(project: Project, registry: Registry, ledger: Ledger) -> FastAPI:
+def create_console(project: Project, registry: Registry, ledger: Ledger, beyond: Beyond = NOTHING) -> FastAPI:
     """The console of a project.
 
     Args:
         project: what it is about.
         registry: where its versions are; only read.
         ledger: where its predictions and decisions are; only read, and left open.
+        beyond: its runs, and the champion's own files and answers.
     """
     # Without the addresses of FastAPI's own documentation pages, which load their scripts from elsewhere.
     server = FastAPI(title="Tiltyard console", openapi_url=None, docs_url=None, redoc_url=None)
@@ -64,7 +68,7 @@ def create_console(project: Project, registry: Registry, ledger: Ledger) -> Fast
     )
     # Nothing here streams; without this the browser would knock at a socket that is not there, for ever.
     app.backend.websocket_capability = False
-    pages = all_pages(Sources(project, registry, ledger))
+    pages = all_pages(Sources(project, registry, ledger, beyond=beyond))
     app.layout = _shell(project)
     _route(app, pages)
     for page in pages:

@@ -35,7 +35,7 @@ def metrics_figure(history: pd.DataFrame, metric: str) -> go.Figure:
         history: as ``metric_history`` makes it.
         metric: the project's own metric.
     """
-    figure = _blank()
+    figure = blank()
     names = [name for name in history.columns[4:] if history[name].notna().any()]
     versions = [f"v{version}" for version in history["version"]]
     dates = [f"{at:%Y-%m-%d %H:%M} UTC" for at in history["registered_at"]]
@@ -62,7 +62,7 @@ def metrics_figure(history: pd.DataFrame, metric: str) -> go.Figure:
 
 def confidence_figure(histogram: pd.DataFrame, colors: Mapping[str, str]) -> go.Figure:
     """How sure the latest answers were, by label: ``low``, ``high``, ``label``, ``count``."""
-    figure = _blank()
+    figure = blank()
     figure.update_layout(barmode="stack", bargap=0.06)
     for label, rows in histogram.groupby("label", sort=True):
         width = (rows["high"] - rows["low"]).tolist()
@@ -82,7 +82,7 @@ def confidence_figure(histogram: pd.DataFrame, colors: Mapping[str, str]) -> go.
 
 def timeline_figure(timeline: pd.DataFrame, step: timedelta, colors: Mapping[str, str]) -> go.Figure:
     """Answers over time, by label: ``start``, ``label``, ``count``, in bins as wide as ``step``."""
-    figure = _blank()
+    figure = blank()
     figure.update_layout(barmode="stack")
     for label, rows in timeline.groupby("label", sort=True):
         figure.add_bar(
@@ -119,7 +119,8 @@ def _mark_champion(figure: go.Figure, history: pd.DataFrame, versions: list[str]
     )
 
 
-def _blank() -> go.Figure:
+def blank() -> go.Figure:
+    """A plot without anything in it, in the style of all."""
     axis = {"automargin": True, "zeroline": False, "fixedrange": True}
     return go.Figure(
         layout={
@@ -137,3 +138,41 @@ def _blank() -> go.Figure:
             "yaxis": dict(axis),
         }
     )
+
+
+def runs_figure(runs: pd.DataFrame) -> go.Figure:
+    """Metrics of runs at the times they began: ``start_time``, ``run_name``, then a column a metric."""
+    figure = blank()
+    for position, name in enumerate(str(column) for column in runs.columns[2:]):
+        figure.add_scatter(
+            x=[f"{at:{_DATE}}" for at in runs["start_time"]],
+            y=[None if pd.isna(value) else float(value) for value in runs[name]],
+            name=column_title(name),
+            mode="lines+markers",
+            line={"color": PALETTE[position % len(PALETTE)], "width": 1.5},
+            customdata=runs["run_name"].tolist(),
+            hovertemplate="%{x|%d %b %H:%M} UTC: %{y:.4f} %{fullData.name}<br>%{customdata}<extra></extra>",
+        )
+    figure.update_xaxes(type="date", showgrid=False)
+    figure.update_yaxes(tickformat=".2f")
+    return figure
+
+
+def probabilities_figure(probabilities: Mapping[str, float]) -> go.Figure:
+    """The probability of each label, the likeliest at the top."""
+    figure = blank()
+    ordered = sorted(probabilities.items(), key=lambda pair: pair[1])
+    colors = label_colors(probabilities)
+    figure.add_bar(
+        x=[value for _, value in ordered],
+        y=[name for name, _ in ordered],
+        orientation="h",
+        marker={"color": [colors[name] for name, _ in ordered]},
+        text=[f"{value:.1%}" for _, value in ordered],
+        textposition="auto",
+        hovertemplate="%{y}: %{x:.2%}<extra></extra>",
+        showlegend=False,
+    )
+    figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    figure.update_yaxes(type="category", showgrid=False)
+    return figure

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
+from tiltyard.console.beyond import Beyond
 from tiltyard.errors import MissingExtraError
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
@@ -39,6 +40,7 @@ def run_console(
     ledger: Ledger,
     listener: socket.socket,
     on_listening: Callable[[Address], None] | None = None,
+    beyond: Beyond | None = None,
 ) -> None:
     """Show a project's console until SIGTERM or SIGINT.
 
@@ -48,6 +50,7 @@ def run_console(
         ledger: where its predictions and decisions are; left open.
         listener: a socket that listens; closed when this returns.
         on_listening: told the address once requests are answered there.
+        beyond: its runs, and the champion's own files and answers.
 
     Raises:
         MissingExtraError: Dash is not installed.
@@ -55,7 +58,7 @@ def run_console(
     require_console()
     from tiltyard.console.app import create_console  # noqa: PLC0415 - Dash is an extra, and slow to import
 
-    app = create_console(project, registry, ledger)
+    app = create_console(project, registry, ledger, beyond or Beyond())
     # The application's own lifespan would add a page for every address there is; ours are known.
     config = uvicorn.Config(
         app,

@@ -136,11 +136,12 @@ def predictions_stamp(ledger: Ledger, query: PredictionQuery) -> str:
 
 def input_text(prediction: Prediction, longest: int = 300) -> str:
     """What was asked, as one line of at most ``longest`` characters."""
-    text = _full_text(prediction.input)
+    text = full_text(prediction.input)
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
-def _full_text(given: Mapping[str, Any]) -> str:
+def full_text(given: Mapping[str, Any]) -> str:
+    """An input as one line: the text, or each feature with its value."""
     if set(given) == {"text"}:
         return " ".join(str(given["text"]).split())
     return ", ".join(f"{name} {'–' if value is None else value}" for name, value in given.items())
@@ -150,7 +151,7 @@ def _matches(prediction: Prediction, search: str) -> bool:
     words = search.casefold().split()
     if not words:
         return True
-    place = f"{_full_text(prediction.input)} {prediction.label} {prediction.version} {prediction.id}".casefold()
+    place = f"{full_text(prediction.input)} {prediction.label} {prediction.version} {prediction.id}".casefold()
     return all(word in place for word in words)
 
 

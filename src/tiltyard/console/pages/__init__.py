@@ -1,8 +1,11 @@
 """The pages, in the order of the menu."""
 
 from tiltyard.console.pages.decisions import decisions_page
+from tiltyard.console.pages.experiments import experiments_page
+from tiltyard.console.pages.monitoring import monitoring_page
 from tiltyard.console.pages.page import Instead, Page, Sources
 from tiltyard.console.pages.predictions import predictions_page
+from tiltyard.console.pages.trial import trial_page
 from tiltyard.console.pages.versions import versions_page
 
 __all__ = ["Instead", "Page", "Sources", "all_pages"]
@@ -10,4 +13,11 @@ __all__ = ["Instead", "Page", "Sources", "all_pages"]
 
 def all_pages(sources: Sources) -> tuple[Page, ...]:
     """The pages over a project's registry and ledger; the first one is the console's start."""
-    return versions_page(sources), predictions_page(sources), decisions_page(sources)
+    return (
+        versions_page(sources),
+        monitoring_page(sources),
+        predictions_page(sources),
+        experiments_page(sources),
+        decisions_page(sources),
+        trial_page(sources),
+    )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from tiltyard.console.beyond import Beyond
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
 from tiltyard.registry import Registry
@@ -25,12 +26,14 @@ class Sources:
         registry: its versions.
         ledger: its predictions and decisions.
         now: the present moment, with a time zone.
+        beyond: runs, and the champion's own files and answers.
     """
 
     project: Project
     registry: Registry
     ledger: Ledger
     now: Callable[[], datetime] = _now
+    beyond: Beyond = field(default_factory=Beyond)
 
 
 @dataclass(frozen=True)

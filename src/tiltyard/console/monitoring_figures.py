@@ -1,0 +1,129 @@
+"""Plots of the monitoring page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from plotly import graph_objects as go
+
+from tiltyard.console.figures import PALETTE, blank
+from tiltyard.monitoring.overview import Overview
+from tiltyard.monitoring.performance import Figure
+from tiltyard.monitoring.report.plots import drift_by_feature
+
+ESTIMATED, LABELLED, _BASELINE = PALETTE[0], PALETTE[1], PALETTE[5]
+_DATE = "%Y-%m-%d %H:%M:%S"
+
+
+def performance_figure(seen: Overview) -> go.Figure:
+    """Accuracy over time: estimated with its band, with labels and their intervals, and at training."""
+    figure = blank()
+    guessed = [
+        (part.since + (part.until - part.since) / 2, part.estimate.figures["accuracy"])
+        for part in seen.bins
+        if part.estimate and "accuracy" in part.estimate.figures
+    ]
+    told = [
+        (part.since + (part.until - part.since) / 2, part.performance.figures["accuracy"])
+        for part in seen.bins
+        if "accuracy" in part.performance.figures
+    ]
+    if guessed:
+        _band(figure, guessed)
+    if told:
+        low, high = _ends(told)
+        values = [one.value for _, one in told]
+        figure.add_scatter(
+            x=_times(told),
+            y=values,
+            name="With labels",
+            mode="markers",
+            marker={"size": 8, "color": LABELLED},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [top - value for top, value in zip(high, values, strict=True)],
+                "arrayminus": [value - bottom for bottom, value in zip(low, values, strict=True)],
+                "thickness": 1.2,
+                "color": LABELLED,
+            },
+            hovertemplate="%{x|%d %b %H:%M} UTC: %{y:.1%} with labels<extra></extra>",
+        )
+    if "accuracy" in seen.baseline:
+        figure.add_scatter(
+            x=[f"{seen.since:{_DATE}}", f"{seen.until:{_DATE}}"],
+            y=[seen.baseline["accuracy"]] * 2,
+            name="At training",
+            mode="lines",
+            line={"color": _BASELINE, "dash": "dash", "width": 1.5},
+            hovertemplate="%{y:.1%} at training<extra></extra>",
+        )
+    figure.update_xaxes(type="date", showgrid=False, range=[f"{seen.since:{_DATE}}", f"{seen.until:{_DATE}}"])
+    figure.update_yaxes(tickformat=".0%")
+    return figure
+
+
+def coverage_figure(seen: Overview) -> go.Figure:
+    """Answers over time, those with a label apart."""
+    figure = blank()
+    figure.update_layout(barmode="stack", bargap=0.08)
+    starts = [f"{part.since:{_DATE}}" for part in seen.bins]
+    known = [part.performance.labelled for part in seen.bins]
+    rest = [max(0, part.stats.total - part.performance.labelled) for part in seen.bins]
+    for name, counts, colour in (("With a label", known, LABELLED), ("Without", rest, ESTIMATED)):
+        figure.add_bar(
+            x=starts,
+            y=counts,
+            name=name,
+            marker={"color": colour},
+            hovertemplate="%{x|%d %b %H:%M} UTC: %{y:,} %{fullData.name}<extra></extra>",
+        )
+    figure.update_xaxes(type="date", showgrid=False)
+    return figure
+
+
+def drift_figure(seen: Overview) -> go.Figure:
+    """The latest drift score of each feature as a multiple of its limit, the worst at the top."""
+    figure = blank()
+    rows = list(reversed(drift_by_feature(seen.standing)))
+    figure.add_bar(
+        x=[round(ratio, 4) for _, ratio in rows],
+        y=[record.subject for record, _ in rows],
+        orientation="h",
+        marker={"color": [PALETTE[6] if record.status == "found" else PALETTE[2] for record, _ in rows]},
+        customdata=[record.message for record, _ in rows],
+        hovertemplate="%{y}: %{x:.2f} times its limit<br>%{customdata}<extra></extra>",
+        showlegend=False,
+    )
+    if rows:
+        figure.add_vline(x=1, line_dash="dash", line_color=_BASELINE)
+    figure.update_yaxes(type="category", showgrid=False)
+    figure.update_xaxes(rangemode="tozero")
+    return figure
+
+
+def _band(figure: go.Figure, points: Sequence[tuple[datetime, Figure]]) -> None:
+    low, high = _ends(points)
+    shared = {"x": _times(points), "mode": "lines", "hoverinfo": "skip", "showlegend": False, "line": {"width": 0}}
+    figure.add_scatter(y=high, name="Upper end", **shared)
+    figure.add_scatter(y=low, name="Lower end", fill="tonexty", fillcolor="rgba(63,143,210,0.22)", **shared)
+    figure.add_scatter(
+        x=_times(points),
+        y=[one.value for _, one in points],
+        name="Estimated from confidence",
+        mode="lines+markers",
+        line={"color": ESTIMATED, "width": 2},
+        marker={"size": 5, "color": ESTIMATED},
+        customdata=[f"{bottom:.1%} to {top:.1%}" for bottom, top in zip(low, high, strict=True)],
+        hovertemplate="%{x|%d %b %H:%M} UTC: %{y:.1%} estimated (%{customdata})<extra></extra>",
+    )
+
+
+def _times(points: Sequence[tuple[datetime, Figure]]) -> list[str]:
+    return [f"{at:{_DATE}}" for at, _ in points]
+
+
+def _ends(points: Sequence[tuple[datetime, Figure]]) -> tuple[list[float], list[float]]:
+    low = [one.interval.low if one.interval else one.value for _, one in points]
+    return low, [one.interval.high if one.interval else one.value for _, one in points]

@@ -1,0 +1,114 @@
+"""The page of experiments: every training run with its parameters and metrics, from MLflow."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import pandas as pd
+from dash import html
+
+from tiltyard.console import figures
+from tiltyard.console.data.experiments import ExperimentsView, experiments_view, over_time
+from tiltyard.console.data.versions import column_title
+from tiltyard.console.pages import parts
+from tiltyard.console.pages.page import Instead, Page, Slots, Sources
+
+REFRESH_SECONDS = 15.0
+MOST_RUNS = 100
+FACTS, OVER_TIME, RUNS, PARAMETERS = (
+    "experiments-facts",
+    "experiments-metrics",
+    "experiments-runs",
+    "experiments-parameters",
+)
+
+
+def experiments_page(sources: Sources) -> Page:
+    """The page over the runs of the project's experiment."""
+
+    def view() -> ExperimentsView:
+        return experiments_view(sources.beyond.runs(), sources.project.training.metric)
+
+    return Page(
+        name="experiments",
+        path="/experiments",
+        title="Experiments",
+        lead="Every training run as MLflow keeps it: what it was given, and what came of it.",
+        refresh_seconds=REFRESH_SECONDS,
+        frame=(
+            parts.slot(FACTS, "card"),
+            parts.card(parts.plot(OVER_TIME, 280), title="Metrics over time"),
+            parts.card(parts.slot(RUNS), title="Runs"),
+            parts.card(parts.slot(PARAMETERS), title="Training parameters"),
+        ),
+        slots=((FACTS, "children"), *parts.plot_slots(OVER_TIME), (RUNS, "children"), (PARAMETERS, "children")),
+        stamp=lambda: sha256(view().runs.to_json(date_format="iso").encode()).hexdigest(),
+        draw=lambda: draw(view(), sources.project.name),
+    )
+
+
+def draw(view: ExperimentsView, name: str) -> Slots | Instead:
+    """The content of the page's slots."""
+    if not len(view.runs):
+        sentence = f"Nothing has been trained in the experiment {name} yet:"
+        return Instead(parts.empty("No run yet", sentence, "tiltyard train --champion"))
+    newest = view.runs.iloc[0]
+    failed = int((view.runs["status"] == "FAILED").sum())
+    return {
+        FACTS: parts.facts(
+            [
+                ("Runs", f"{len(view.runs):,}", f"of the experiment {name}"),
+                ("Failed", f"{failed:,}", "of them"),
+                ("Newest", str(newest["run_name"]), parts.moment(newest["start_time"].to_pydatetime(), seconds=False)),
+            ]
+        ),
+        OVER_TIME: figures.runs_figure(over_time(view)),
+        f"{OVER_TIME}-words": "Each run at the time it began. Click a name to hide or show it.",
+        RUNS: _runs(view),
+        PARAMETERS: _parameters(view),
+    }
+
+
+def _runs(view: ExperimentsView) -> html.Div:
+    heads = [
+        ("Began (UTC)", "nowrap"),
+        ("Run", "nowrap"),
+        ("State", ""),
+        *((column_title(name), "number") for name in view.metrics),
+        ("Id", ""),
+    ]
+    rows = [
+        (
+            parts.moment(row["start_time"].to_pydatetime(), seconds=False),
+            html.Strong(str(row["run_name"])),
+            parts.badge(str(row["status"]).lower(), {"FINISHED": "good", "FAILED": "bad"}.get(row["status"], "")),
+            *(_number(row[f"metrics.{name}"]) for name in view.metrics),
+            html.Code(str(row["run_id"])[:8], title=str(row["run_id"])),
+        )
+        for _, row in view.runs.head(MOST_RUNS).iterrows()
+    ]
+    return parts.table("Runs", heads, rows)
+
+
+def _parameters(view: ExperimentsView) -> list[Any]:
+    """What differs among the runs as a table, and what is the same in all of them below it."""
+    differing = [name for name in view.parameters if name not in view.constant]
+    heads = [("Run", "nowrap"), ("Id", ""), *((name, "") for name in differing)]
+    rows = [
+        (
+            str(row["run_name"]),
+            html.Code(str(row["run_id"])[:8]),
+            *("–" if pd.isna(row[f"params.{name}"]) else str(row[f"params.{name}"]) for name in differing),
+        )
+        for _, row in view.runs.head(MOST_RUNS).iterrows()
+    ]
+    found: list[Any] = [parts.table("Training parameters", heads, rows)]
+    if view.constant:
+        listed = [html.Li([html.Code(name), f" {value}"]) for name, value in view.constant.items()]
+        found.append(html.Details([html.Summary("The same in all runs"), html.Ul(listed)]))
+    return found
+
+
+def _number(value: Any) -> str:
+    return "–" if pd.isna(value) else f"{value:.4f}"

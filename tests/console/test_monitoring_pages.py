@@ -1,0 +1,242 @@
+"""The pages of monitoring, experiments and trials, over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.console.conftest import Reader, running
+from tests.monitoring.answers import answers, watched
+from tiltyard.console.beyond import Beyond, beyond_of, form_columns
+from tiltyard.console.data.monitoring import monitoring_stamp
+from tiltyard.console.data.trial import ask, from_file, from_form, from_json
+from tiltyard.errors import DataError, InputError, NotFoundError
+from tiltyard.monitoring.look import look
+from tiltyard.project import Project
+from tiltyard.scoring import Scorer, Scores
+from tiltyard.settings import Settings
+from tiltyard.testing import MemoryLedger, make_finding
+from tiltyard.testing.registry import MemoryRegistry
+
+pytest.importorskip("dash")
+
+
+class LengthScorer:
+    """Long texts are positive, and so are people of 40."""
+
+    classes = ("negative", "positive")
+    kind = "length"
+
+    def score(self, inputs: Any) -> Scores:
+        sure = [len(str(row["text"])) > 10 if "text" in row else row["age"] >= 40 for row in inputs]
+        probabilities = np.asarray([[0.25, 0.75] if one else [0.75, 0.25] for one in sure])
+        return Scores([self.classes[int(one)] for one in sure], probabilities)
+
+
+@dataclass(frozen=True)
+class Champion:
+    version: str = "7"
+    scorer: Scorer = field(default_factory=LengthScorer)
+
+
+RUNS = pd.DataFrame(
+    {
+        "run_id": ["aaaa1111", "bbbb2222"],
+        "run_name": ["tfidf-logreg", "nbsvm"],
+        "status": ["FINISHED", "FAILED"],
+        "start_time": pd.to_datetime(["2026-03-01T10:00Z", "2026-03-02T10:00Z"]),
+        "params.candidate": ["tfidf-logreg", "nbsvm"],
+        "params.random_state": ["42", "42"],
+        "params.classifier__C": ["1.0", None],
+        "metrics.accuracy": [0.8125, None],
+        "metrics.precision": [0.75, None],
+    }
+)
+
+
+@pytest.fixture
+def people(films: Project) -> Project:
+    return Project.model_validate(
+        {
+            "project": {"name": "people", "task": "tabular-classification", "model": "films"},
+            "data": {"source": "people.csv", "label": "kind"},
+            "schema": {
+                "age": {"type": "number", "minimum": 0},
+                "member": {"type": "boolean"},
+                "city": {"type": "category", "values": ["Bonn", "Ulm"]},
+                "kind": {"type": "category"},
+            },
+        }
+    )
+
+
+@pytest.fixture
+def open_console(registry: MemoryRegistry) -> Iterator[Any]:
+    """Starts a console with what is beyond registry and ledger."""
+    with ExitStack() as stack:
+        yield lambda project, ledger, beyond: stack.enter_context(running(project, registry, ledger, beyond))
+
+
+def test_the_monitoring_page_shows_how_the_champion_does(films: Project, open_console: Any) -> None:
+    """State, champion, accuracy with labels and estimated, coverage, versions, drift and findings are on the page."""
+    now = datetime.now(UTC)
+    ledger = MemoryLedger()
+    rows, labels = answers(400, at=now - timedelta(hours=2), truthful=0.2)
+    ledger.record(rows)
+    ledger.record_labels(labels[:300])
+    champion = watched()
+    seen = look(films, ledger, champion, until=now)
+    ledger.findings.record(seen.records())
+    ledger.findings.record(
+        [make_finding(code="drift.number", subject="length", score=0.5, limit=0.1, message="Moved.", at=now)]
+    )
+    reader: Reader = open_console(films, ledger, Beyond(watched=lambda: champion))
+    shown = reader.look("monitoring", None, **{"monitoring-stretch": "day"})
+    facts = json.dumps(shown["monitoring-facts"])
+    for words in ("Act", "v1", "400", "Accuracy, estimate"):
+        assert words in facts
+    assert "performance.degradation" in json.dumps(shown["monitoring-alerts"])
+    figure = shown["monitoring-performance"]["figure"]
+    assert {"With labels", "Estimated from confidence", "At training"} <= {trace["name"] for trace in figure["data"]}
+    (bars,) = [trace for trace in shown["monitoring-drift"]["figure"]["data"] if trace["type"] == "bar"]
+    assert (bars["y"], bars["x"]) == (["length"], [5.0])
+    assert "300 of 400 answers (75.0%) have a label" in json.dumps(shown["monitoring-coverage-words"])
+    assert "labels contradict the estimate" in json.dumps(shown["monitoring-performance-words"])
+    assert "could not judge" not in json.dumps(shown["monitoring-history"])
+    assert reader.look("monitoring", None, **{"monitoring-stretch": "century"})["monitoring-frame"] == {"hidden": False}
+
+
+def test_the_monitoring_page_is_drawn_anew_after_a_look_or_a_minute() -> None:
+    """Its stamp stays while nothing happens, and changes with a new finding, another stretch, and every minute."""
+    ledger, now = MemoryLedger(), datetime(2026, 3, 1, 12, tzinfo=UTC)
+    before = monitoring_stamp(ledger, "films", "day", now)
+    assert monitoring_stamp(ledger, "films", "day", now + timedelta(seconds=59)) == before
+    assert monitoring_stamp(ledger, "films", "day", now + timedelta(seconds=60)) != before
+    assert monitoring_stamp(ledger, "films", "week", now) != before
+    ledger.findings.record([make_finding()])
+    assert monitoring_stamp(ledger, "films", "day", now) != before
+
+
+def test_a_model_that_nobody_asked_says_how_to_begin(films: Project, open_console: Any) -> None:
+    """Without answers and findings the monitoring page names the commands that bring them."""
+    shown = open_console(films, MemoryLedger(), Beyond()).look("monitoring")
+    assert "tiltyard monitor" in json.dumps(shown["monitoring-instead"])
+
+
+def test_experiments_show_runs_parameters_and_metrics(films: Project, open_console: Any) -> None:
+    """Every run is a row with its metrics; parameters that differ are a table, the others are told once."""
+    reader = open_console(films, MemoryLedger(), Beyond(runs=lambda: RUNS))
+    shown = reader.look("experiments")
+    runs = json.dumps(shown["experiments-runs"])
+    for words in ("tfidf-logreg", "nbsvm", "failed", "0.8125", "0.7500", "2026-03-02 10:00"):
+        assert words in runs
+    parameters = json.dumps(shown["experiments-parameters"])
+    assert "candidate" in parameters
+    assert "classifier__C" in parameters
+    assert parameters.index("The same in all runs") < parameters.index("random_state")
+    traces = {trace["name"]: trace for trace in shown["experiments-metrics"]["figure"]["data"]}
+    assert traces["Accuracy"]["y"] == [0.8125, None]
+    assert reader.look("experiments", shown["experiments-seen"]["data"]) == {}
+    empty = open_console(films, MemoryLedger(), Beyond()).look("experiments")
+    assert "tiltyard train" in json.dumps(empty["experiments-instead"])
+
+
+def test_the_champion_is_asked_by_form_json_and_file(films: Project, open_console: Any) -> None:
+    """A text by form, several as JSON and a file of them are answered with label, confidence and a plot."""
+    reader: Reader = open_console(films, MemoryLedger(), Beyond(champion=Champion))
+    assert "Nothing asked yet" in json.dumps(reader.look("trial")["trial-instead"])
+    by_form = reader.look(
+        "trial", None, **{"trial-ask": 1, "trial-mode": "form", "trial-field-0": "a long enough text"}
+    )
+    facts = json.dumps(by_form["trial-result"])
+    for words in ("positive", "of version 7", "75.0%"):
+        assert words in facts
+    (bars,) = by_form["trial-probabilities"]["figure"]["data"]
+    assert dict(zip(bars["y"], bars["x"], strict=True)) == {"negative": 0.25, "positive": 0.75}
+    two = json.dumps({"instances": [{"text": "short"}, {"text": "a long enough text"}]})
+    by_json = reader.look("trial", None, **{"trial-ask": 1, "trial-mode": "json", "trial-json": two})
+    assert "a long enough text" in json.dumps(by_json["trial-answers"])
+    content = "data:text/csv;base64," + base64.b64encode(b"text,label\nshort,x\na long enough text,y\n").decode()
+    by_file = reader.look(
+        "trial", None, **{"trial-mode": "file", "trial-file": content, "trial-file.filename": "t.csv"}
+    )
+    assert "negative 1, positive 1" in json.dumps(by_file["trial-result"])
+
+
+def test_what_cannot_be_asked_is_told(films: Project, open_console: Any) -> None:
+    """An empty text, text that is no JSON and a missing champion are told with what to do, and no traceback."""
+    reader: Reader = open_console(films, MemoryLedger(), Beyond(champion=Champion))
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"trial-mode": "form", "trial-field-0": " "}, "The text is empty."),
+        ({"trial-mode": "json", "trial-json": "{oops"}, "This is not JSON"),
+        ({"trial-mode": "json", "trial-json": "[]"}, "nothing to answer"),
+    )
+    for inputs, words in cases:
+        shown = reader.look("trial", None, **{"trial-ask": 1, **inputs})
+        assert words in json.dumps(shown["trial-instead"])
+        assert shown["trial-frame"] == {"hidden": True}
+    without: Reader = open_console(films, MemoryLedger(), Beyond())
+    shown = without.look("trial", None, **{"trial-ask": 1, "trial-mode": "form", "trial-field-0": "text"})
+    assert "tiltyard train --champion" in json.dumps(shown["trial-instead"])
+
+
+def test_a_table_has_a_field_for_each_feature(people: Project, open_console: Any) -> None:
+    """The form has a field a feature, with the schema's limits and categories; the values are read as their kinds."""
+    columns = form_columns(people)
+    assert list(columns) == ["age", "member", "city"]
+    reader: Reader = open_console(people, MemoryLedger(), Beyond(champion=Champion, columns=columns))
+    page = reader.open("/try")
+    for words in ('"trial-field-2"', "Bonn / Ulm", "true / false", '"min": 0'):
+        assert words.replace(" ", "") in page.replace(" ", "")
+    fields: dict[str, Any] = {"trial-field-0": "41.5", "trial-field-1": "yes", "trial-field-2": ""}
+    shown = reader.look("trial", None, **{"trial-ask": 1, "trial-mode": "form", **fields})
+    assert "age 41.5, member True, city" in json.dumps(shown["trial-answers"], ensure_ascii=False)
+    wrong = reader.look("trial", None, **{"trial-ask": 1, "trial-mode": "form", **fields, "trial-field-0": "many"})
+    assert "'age' is 'many'" in json.dumps(wrong["trial-instead"])
+
+
+def test_inputs_are_read_from_every_form(films: Project, people: Project, tmp_path: Path) -> None:
+    """JSON with or without wrapping, files of texts and of rows (the label left out) become inputs; others do not."""
+
+    def upload(raw: bytes) -> str:
+        return "data:;base64," + base64.b64encode(raw).decode()
+
+    assert from_json(films, '"one"') == from_json(films, '{"text": "one"}') == [{"text": "one"}]
+    assert from_json(people, '{"features": {"age": 4}}') == from_json(people, '[{"age": 4}]') == [{"age": 4}]
+    assert from_file(films, "a.txt", upload(b"one\n\ntwo\n")) == [{"text": "one"}, {"text": "two"}]
+    assert from_file(people, "a.csv", upload(b"age,city,kind\n4,Bonn,x\n")) == [{"age": 4, "city": "Bonn"}]
+    assert from_form(people, {"age": "number", "member": "boolean"}, ["", "no"]) == [{"age": None, "member": False}]
+    with pytest.raises(InputError, match=r"\.exe"):
+        from_file(films, "a.exe", upload(b"x"))
+    with pytest.raises(InputError, match="did not arrive whole"):
+        from_file(films, "a.csv", "data:;base64,***")
+    with pytest.raises(DataError):
+        from_file(films, "a.parquet", upload(b"x"))
+    with pytest.raises(InputError, match="too many"):
+        from_json(films, json.dumps(["x"] * 1001))
+    with pytest.raises(InputError, match="no text in the column"):
+        from_file(films, "a.csv", upload(b"words,label\nx,y\n"))
+    with pytest.raises(NotFoundError):
+        ask(None, [{"text": "x"}])
+
+
+def test_without_a_champion_nothing_is_known_beyond(films: Project, registry: MemoryRegistry, tmp_path: Path) -> None:
+    """On a host without a champion there are no figures of one, and nobody to ask."""
+
+    beyond = beyond_of(replace_root(films, tmp_path), Settings(root=tmp_path, home=tmp_path), registry)
+    assert beyond.watched() is None
+    assert beyond.champion() is None
+
+
+def replace_root(project: Project, root: Path) -> Project:
+    return project.model_copy(update={"root": root})
