@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?= -n auto --dist worksteal -q
 
-.PHONY: help setup demo test coverage proof check format lint types layers lock clean
+.PHONY: help setup demo story test coverage proof check format lint types layers lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
 
 demo: $(READY) ## train on the shipped reviews, serve the champion, ask it (DEMO_EXIT=1 stops after the answers)
 	@$(BIN)/python examples/demo.py
+
+story: $(READY) ## the whole loop as a story: drift, labels, a challenger, a bad version, a rollback (two minutes)
+	@$(BIN)/python examples/story.py
 
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

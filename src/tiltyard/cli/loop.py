@@ -34,7 +34,6 @@ def loop(project_path: Path | None, once: bool, server: str | None, as_json: boo
     """
     project = load_project(project_path)
     settings = wiring.settings(project)
-    os.nice(NICENESS)
     watched = Console(stderr=True, highlight=False) if as_json else console
     with wiring.ledger(settings) as ledger:
         work = wiring.loop(project, settings, ledger, ConsoleRunner(watched), server)
@@ -55,6 +54,7 @@ def loop(project_path: Path | None, once: bool, server: str | None, as_json: boo
             tell(work.once())
             wiring.courier(project, settings, ledger).run()
             return
+        os.nice(NICENESS)
         work.run(_until_told(), tell, complain)
 
 
