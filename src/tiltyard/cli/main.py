@@ -43,6 +43,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "tiltyard.cli.approve:approve",
         "Approve a version that passed the gates; without a version, list those that wait.",
     ),
+    "challenge": (
+        "tiltyard.cli.challenge:challenge",
+        "Judge the challenger that answers beside the champion, by the labels so far.",
+    ),
     "rollback": ("tiltyard.cli.governance:rollback", "Make the previous version champion again, or another one."),
     "history": ("tiltyard.cli.governance:history", "List the decisions about a model as they happened."),
     "export": (

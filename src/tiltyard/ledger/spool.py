@@ -22,7 +22,7 @@ from tiltyard.errors import UnavailableError
 from tiltyard.ledger.codec import PredictionRow, check_text, decode_prediction, from_micros
 from tiltyard.ledger.leases import Leases
 from tiltyard.ledger.notices import Notice, Outbox
-from tiltyard.ledger.ports import FindingLog, HourProfiles, Ledger, LiveOutcomes, PredictionFilter
+from tiltyard.ledger.ports import FindingLog, HourProfiles, Ledger, LiveOutcomes, PredictionFilter, Retention
 from tiltyard.ledger.records import Event, Label, LabelReceipt, Prediction, PredictionStats
 from tiltyard.ledger.store import SqlLedger
 
@@ -135,6 +135,11 @@ class SpooledLedger:
     def outcomes(self) -> LiveOutcomes:
         """How versions side by side did on labelled rows, centrally."""
         return self._central.get().outcomes
+
+    @property
+    def retention(self) -> Retention:
+        """What is kept for how long, centrally."""
+        return self._central.get().retention
 
     def record(self, predictions: Sequence[Prediction]) -> None:
         """Store predictions in the spool; see ``Ledger.record``."""

@@ -9,6 +9,17 @@ from pydantic import Field
 from tiltyard.project.section import Section
 
 
+class ChallengerOptions(Section):
+    """What the version with the alias ``challenger`` does beside the champion; nothing while there is none."""
+
+    mode: Literal["shadow", "split"] = Field(
+        description="'shadow': it answers the same inputs and nobody sees it; 'split': it answers some of the callers."
+    )
+    share: float | None = Field(
+        default=None, gt=0, le=1, description="Share of the inputs (shadow; default 1) or callers (split; default 0.1)."
+    )
+
+
 class ServingSection(Section):
     """How answers are given."""
 
@@ -28,6 +39,9 @@ class ServingSection(Section):
     max_request: int = Field(default=1000, ge=1, description="Most inputs of one request to /predict/batch.")
     max_queue: int = Field(default=4096, ge=1, description="Most inputs that wait; beyond that the answer is 503.")
     max_text: int = Field(default=200_000, ge=1, description="Longest text, in characters.")
+    challenger: ChallengerOptions | None = Field(
+        default=None, description="What a challenger does beside the champion; by default nothing."
+    )
     metrics: tuple[str, ...] = Field(
         default=(),
         description="Metrics of your own: module:function, called with the registry at the start.",

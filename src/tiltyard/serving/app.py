@@ -91,12 +91,16 @@ async def _lifespan(service: Service) -> AsyncIterator[None]:
     poller = Poller(service.live, service.options.reload_seconds)
     poller.start()
     service.workers.start()
+    if service.shadow is not None:
+        service.shadow.start()
     history = asyncio.create_task(asyncio.to_thread(_count_history, service, started))
     try:
         yield
     finally:
         await asyncio.to_thread(poller.stop)
         await service.batcher.close()
+        if service.shadow is not None:
+            await asyncio.to_thread(service.shadow.stop)
         await history
         await asyncio.to_thread(service.workers.stop)
         await asyncio.to_thread(service.observer.close)

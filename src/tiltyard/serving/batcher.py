@@ -74,6 +74,7 @@ class Batcher:
         limits: bounds of batch and queue.
         available: whether an answer that cannot be recorded is given all the same; it is then recorded later, if
             this process lives.
+        beside: gives the challenger, if there is one.
         on_recorded: told of each batch's rows once they are durable, on the batcher's thread.
     """
 
@@ -85,10 +86,12 @@ class Batcher:
         on_recorded: Callable[[Sequence[PredictionRow]], None] | None = None,
         *,
         available: bool = False,
+        beside: Callable[[], ServedVersion | None] = lambda: None,
     ) -> None:
         self._current = current
         self._recorder = Recorder(ledger, on_recorded, available=available)
         self._limits = limits
+        self._beside = beside
         self._parts: deque[_Part] = deque()
         self._waiting = 0
         self._batches = 0
@@ -108,7 +111,9 @@ class Batcher:
             self._waiting, self._limits.max_queue, self._batches, self._largest, recorder.error, recorder.held
         )
 
-    def submit(self, inputs: Inputs, keys: Sequence[str] = (), ids: Sequence[str] = ()) -> Ticket:
+    def submit(
+        self, inputs: Inputs, keys: Sequence[str] = (), ids: Sequence[str] = (), *, challenger: bool = False
+    ) -> Ticket:
         """Accept inputs (at least one) to be scored together with others.
 
         Those of a request that has more than ``max_batch`` are answered in several batches; should one of
@@ -118,6 +123,7 @@ class Batcher:
             inputs: what is asked.
             keys: the caller's own key of each; empty for none.
             ids: the ids of their predictions, where the caller determines them; empty for new ones.
+            challenger: whether the challenger is to answer; where there is none, the version in service does.
 
         Raises:
             UnavailableError: the queue is full, or the batcher is closed.
@@ -144,6 +150,7 @@ class Batcher:
                 loop.create_future(),
                 keys[start : start + size],
                 ids[start : start + size],
+                challenger,
             )
             for start in range(0, len(inputs), size)
         ]
@@ -227,13 +234,19 @@ class Batcher:
             version = self._current()
         except UnavailableError as error:
             return [error] * len(batch)
-        scored = score_groups(version.scorer, [part.inputs for part in batch])
-        outcomes: list[Outcome] = [
-            shifted(scores, part.offset)
-            if isinstance(scores, Exception)
-            else make_rows(part.inputs, scores, version, part.accepted, part.keys, part.ids)
-            for part, scores in zip(batch, scored, strict=True)
-        ]
+        challenger = self._beside() if any(part.challenger for part in batch) else None
+        if challenger is None:
+            return self._recorder.record(batch, _answers(batch, version))
+        theirs = [part for part in batch if part.challenger]
+        # A challenger that fails is no reason for a caller to get no answer.
+        given: dict[int, Outcome] = {
+            id(part): answer
+            for part, answer in zip(theirs, _answers(theirs, challenger), strict=True)
+            if isinstance(answer, list)
+        }
+        rest = [part for part in batch if id(part) not in given]
+        given.update((id(part), answer) for part, answer in zip(rest, _answers(rest, version), strict=True))
+        outcomes = [given[id(part)] for part in batch]
         return self._recorder.record(batch, outcomes)
 
 
@@ -297,5 +310,19 @@ class _Part:
     future: asyncio.Future[list[PredictionRow]]
     keys: Sequence[str] = ()
     ids: Sequence[str] = ()
+    challenger: bool = False
     queued: bool = True
     recorded: bool = True
+
+
+def _answers(batch: Sequence[_Part], version: ServedVersion) -> list[Outcome]:
+    """What a version answers to the parts of a batch, if there are any."""
+    if not batch:
+        return []
+    scored = score_groups(version.scorer, [part.inputs for part in batch])
+    return [
+        shifted(scores, part.offset)
+        if isinstance(scores, Exception)
+        else make_rows(part.inputs, scores, version, part.accepted, part.keys, part.ids)
+        for part, scores in zip(batch, scored, strict=True)
+    ]

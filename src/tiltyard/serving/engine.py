@@ -78,6 +78,8 @@ class Engine:
             right=standing.right,
             on_change=standing.on_change,
         )
+        if options.challenger is not None:
+            self._live.add_challenger()
         self._server: _Server | None = None
         self._stopped = False
 

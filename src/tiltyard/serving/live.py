@@ -78,6 +78,9 @@ class VersionSource(Protocol):
 class LiveModel:
     """Holds the version that answers; safe to use from several threads.
 
+    Attributes:
+        challenger: the live model of the challenger, or None; it is looked up whenever this one is.
+
     Args:
         served: what is to be served.
         registry: where aliases are looked up and versions fetched.
@@ -88,6 +91,7 @@ class LiveModel:
         right: asked whether a decision made the alias' version champion; default: nobody is asked.
         on_change: told when another version has taken over, or somebody asked for a look: others that serve the
             same should look too.
+        leaves: whether the version stops to answer when the alias is gone.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a live model, which only a server puts together
@@ -101,9 +105,12 @@ class LiveModel:
         trusted_keys: KeyRing = NO_KEYS,
         right: Right | None = None,
         on_change: Callable[[], object] | None = None,
+        leaves: bool = False,
     ) -> None:
         self.served = served
         self._on_change = on_change
+        self.challenger: LiveModel | None = None
+        self._leaves = leaves
         self._registry = registry
         self.cache = cache
         self._trusted_types = trusted_types
@@ -115,6 +122,18 @@ class LiveModel:
         self._current: ServedVersion | None = None
         self._refused: tuple[VersionKey, TiltyardError] | None = None
         self._latest: Refresh | None = None
+
+    def add_challenger(self, alias: str = "challenger") -> None:
+        """Follow another alias too, whose version answers beside this one as long as the alias is there."""
+        self.challenger = LiveModel(
+            Served(self.served.model, alias, self.served.task),
+            self._registry,
+            self.cache,
+            self._trusted_types,
+            self._journal,
+            trusted_keys=self._trusted_keys,
+            leaves=True,
+        )
 
     @property
     def current(self) -> ServedVersion | None:
@@ -159,9 +178,19 @@ class LiveModel:
         """
         first = self._current is None
         found = self._refresh(force=force)
-        if spread and self._on_change is not None and (force or (found.changed and not first)):
+        changed = found.changed
+        if self.challenger is not None:
+            changed = self.challenger.refresh(force=force, spread=False).changed or changed
+        if spread and self._on_change is not None and (force or (changed and not first)):
             self._on_change()
         return found
+
+    def beside(self) -> ServedVersion | None:
+        """The challenger that may answer beside this version: there is one, and it is another version."""
+        other = self.challenger.current if self.challenger is not None else None
+        if other is None or self._current is None or other.info.version == self._current.info.version:
+            return None
+        return other
 
     def _refresh(self, *, force: bool) -> Refresh:
         with self._lock:
@@ -176,7 +205,11 @@ class LiveModel:
         try:
             info = self._registry.get_version(self.served.model, alias=self.served.alias)
         except TiltyardError as error:
-            return Refresh(_now(), False, error, registry_ok=isinstance(error, NotFoundError))
+            gone = isinstance(error, NotFoundError)
+            left = gone and self._leaves and self._current is not None
+            if left:
+                self._current = None
+            return Refresh(_now(), left, error, registry_ok=gone)
         if self._current is not None and _key(self._current.info) == _key(info):
             self._refused = None
             return Refresh(_now(), False)

@@ -67,11 +67,12 @@ class Head(NamedTuple):
     length: bytes | None = None
     idempotency_key: bytes | None = None
     prediction_key: bytes | None = None
+    route_key: bytes | None = None
 
     @classmethod
     def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> Head:
         """Pick from ASGI's headers, whose names are in lower case; of one that is sent twice the first counts."""
-        media_type = length = key = own = None
+        media_type = length = key = own = route = None
         for name, value in headers:
             if name == b"content-type":
                 media_type = media_type or value
@@ -81,7 +82,9 @@ class Head(NamedTuple):
                 key = key or value
             elif name == b"x-prediction-key":
                 own = own or value
-        return cls(media_type, length, key, own)
+            elif name == b"x-route-key":
+                route = route or value
+        return cls(media_type, length, key, own, route)
 
     def keys(self, count: int, *, many: bool) -> Sequence[str]:
         """The caller's own keys of n inputs, from ``X-Prediction-Key``; empty where it was not sent.

@@ -62,6 +62,7 @@ class Health(Answer):
     ready: bool = Field(description="Whether a prediction asked for now would be answered and recorded.")
     model: str = Field(description="Name of the registered model.")
     version: str | None = Field(description="Version that answers.")
+    challenger: str | None = Field(default=None, description="Version that answers beside it, if one does.")
     reason: str = Field(default="", description="Why it is not healthy; empty if it is.")
     next_step: str = Field(default="", description="What to do about it.")
     uptime_seconds: float

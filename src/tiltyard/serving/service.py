@@ -12,6 +12,7 @@ from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.spool import Lag, SpooledLedger
 from tiltyard.project import ServingSection
 from tiltyard.serving.batcher import Batcher, BatchLimits
+from tiltyard.serving.challenger import Shadow
 from tiltyard.serving.idempotency import Idempotency
 from tiltyard.serving.live import LiveModel
 from tiltyard.serving.statistics import Statistics
@@ -35,6 +36,7 @@ class Service:
         options: the project's ``[serving]``.
         observer: told of every request and batch.
         workers: metrics of this process and those beside it.
+        shadow: what lets the challenger answer unseen; None where it does not.
         started: when it began, on the monotonic clock, in seconds.
     """
 
@@ -46,6 +48,7 @@ class Service:
     options: ServingSection
     observer: Observer
     workers: Workers
+    shadow: Shadow | None
     started: float = field(default_factory=monotonic)
 
     @classmethod
@@ -69,11 +72,20 @@ class Service:
         def recorded(rows: Sequence[PredictionRow]) -> None:
             statistics.add(rows)
             observer.recorded(rows)
+            if shadow is not None:
+                shadow.add(rows)
 
-        batcher = Batcher(current, ledger, limits, recorded, available=options.ledger == "available")
+        beside = options.challenger
+        shadow = None
+        if beside is not None and beside.mode == "shadow":
+            shadow = Shadow(live.beside, ledger, beside.share or 1.0)
+
+        batcher = Batcher(
+            current, ledger, limits, recorded, available=options.ledger == "available", beside=live.beside
+        )
         once = Idempotency(ledger, live.cache / live.served.model / "idempotency.db")
         workers = Workers(metrics.registry, place.worker, place.folder)
-        return cls(live, ledger, batcher, once, statistics, options, observer, workers)
+        return cls(live, ledger, batcher, once, statistics, options, observer, workers, shadow)
 
 
 def _measure(live: LiveModel, batcher: Batcher, ledger: Ledger) -> Gauges:

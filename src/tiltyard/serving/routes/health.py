@@ -52,7 +52,7 @@ async def _health(service: Service) -> Health:
     available = service.options.ledger == "available"
     latest = service.live.latest
     reason, next_step = "", ""
-    current = service.live.current
+    current, beside = service.live.current, service.live.beside()
     if current is None:
         try:
             service.live.require()
@@ -72,6 +72,7 @@ async def _health(service: Service) -> Health:
         ready=current is not None and (ledger.ok or available) and figures.waiting < figures.limit,
         model=service.live.served.model,
         version=current.info.version if current else None,
+        challenger=beside.info.version if beside else None,
         reason=reason,
         next_step=next_step,
         uptime_seconds=round(monotonic() - service.started, 3),

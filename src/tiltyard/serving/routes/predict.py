@@ -21,7 +21,15 @@ _ONCE = {
             "which is recorded once, also after a restart; another request with the same key is refused (422). "
             "Keys are kept for 24 hours, answers as long as the ledger keeps them.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-        }
+        },
+        {
+            "name": "X-Route-Key",
+            "in": "header",
+            "required": False,
+            "description": "What names the caller, such as a user's number, where a challenger answers some of the "
+            "callers: the same key is answered by the same version, in every worker.",
+            "schema": {"type": "string"},
+        },
     ]
 }
 

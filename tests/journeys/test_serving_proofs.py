@@ -1,0 +1,189 @@
+"""What must hold under load: kills, promotions, and a ledger or registry that is away."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from tests.films import Films, make_films, serving
+from tests.postgres import PostgresServer
+from tiltyard.ledger import SqlLedger
+from tiltyard.registry import ModelRegistry
+from tiltyard.settings import Settings
+
+pytestmark = pytest.mark.journey
+
+CLIENTS = 4
+MODEL = "films-classifier"
+LONG = pytest.mark.proof
+
+
+class Load:
+    """Clients that ask in a tight loop, each on a connection of its own."""
+
+    def __init__(self, address: str) -> None:
+        self.answered: list[str] = []
+        self.versions: list[str] = []
+        self.failures: list[str] = []
+        self._address = address
+        self._done = threading.Event()
+        self._clients = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
+
+    def _ask(self) -> None:
+        while not self._done.is_set():
+            try:
+                with httpx.Client(timeout=60) as client:
+                    while not self._done.is_set():
+                        self._take(client.post(f"{self._address}/predict", json={"text": "not a bad film at all"}))
+            except httpx.HTTPError as error:
+                self.failures.append(repr(error))
+
+    def _take(self, answer: httpx.Response) -> None:
+        if answer.status_code == 200:
+            self.answered.append(answer.json()["prediction_id"])
+            self.versions.append(answer.json()["model_version"])
+        else:
+            self.failures.append(answer.text)
+
+    @contextmanager
+    def on(self) -> Iterator[Load]:
+        for client in self._clients:
+            client.start()
+        try:
+            yield self
+        finally:
+            self._done.set()
+            for client in self._clients:
+                client.join(90)
+
+    def wait_for_more(self, rows: int, seconds: float = 90) -> None:
+        enough, deadline = len(self.answered) + rows, time.monotonic() + seconds
+        while len(self.answered) < enough:
+            assert time.monotonic() < deadline, self.failures[-3:]
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=LONG)])
+def test_every_answered_prediction_survives_sigkill(films: Films, kills: int) -> None:
+    """Workers are killed under load, again and again: no answered prediction is missing, and none is there twice."""
+    chance = random.Random(5)
+    with serving(films, "--workers", "2") as (address, process):
+        keeper, load = psutil.Process(process.pid), Load(address)
+        with load.on():
+            for _ in range(kills):
+                load.wait_for_more(50)
+                os.kill(chance.choice(keeper.children()).pid, signal.SIGKILL)
+            load.wait_for_more(50)
+        # The keeper too: what it has not shipped is shipped by the command that reads next.
+        process.send_signal(signal.SIGKILL)
+        process.wait(30)
+    exported = films.root / "killed.jsonl"
+    films.run("predictions", "export", "--to", str(exported))
+    recorded = Counter(json.loads(line)["prediction_id"] for line in exported.read_text("utf-8").splitlines())
+    assert set(recorded.values()) == {1}
+    assert set(load.answered) <= recorded.keys()
+    assert len(load.answered) == len(set(load.answered)) > 50 * kills
+
+
+@pytest.mark.proof
+def test_a_hundred_promotions_fail_no_request(tmp_path: Path) -> None:
+    """While requests come in a tight loop the champion changes a hundred times, in two workers: none fails."""
+    films = make_films(tmp_path / "films")
+    films.run("train", "--champion")
+    films.run("train", "--candidate", "tfidf-naive-bayes")
+    settings = Settings.load(films.root)
+    registry = ModelRegistry(tracking_uri=settings.tracking_uri, settings=settings)
+    with serving(films, "--workers", "2") as (address, _):
+        load = Load(address)
+        with load.on():
+            for number in range(100):
+                registry.set_alias(MODEL, "champion", "12"[(number + 1) % 2])
+                httpx.post(f"{address}/admin/reload", timeout=60).raise_for_status()
+                load.wait_for_more(5)
+    assert load.failures == []
+    changes = sum(before != after for before, after in zip(load.versions, load.versions[1:], strict=False))
+    assert changes >= 99
+
+
+@pytest.mark.parametrize("seconds", [2.0, pytest.param(60.0, marks=LONG)])
+def test_database_and_registry_away_fail_no_request(tmp_path: Path, postgres: PostgresServer, seconds: float) -> None:
+    """PostgreSQL and the registry stop under load: no request fails, and afterwards every answer is there once."""
+    films = make_films(tmp_path / "films", rows=300)
+    films.run("train", "--champion")
+    toml = films.root / "tiltyard.toml"
+    toml.write_text(toml.read_text("utf-8").replace("[serving]", '[serving]\nledger = "available"'), encoding="utf-8")
+    url = postgres.database()
+    (films.root / ".env").write_text(f"TILTYARD_LEDGER={url}\n", encoding="utf-8")
+    with serving(films, "--workers", "2") as (address, _):
+        load = Load(address)
+        with load.on():
+            load.wait_for_more(50)
+            _away(films, True)
+            postgres.pause()
+            try:
+                time.sleep(seconds)
+                load.wait_for_more(50)
+                state = httpx.get(f"{address}/health", timeout=60).json()
+            finally:
+                postgres.resume()
+                _away(films, False)
+            load.wait_for_more(50)
+        assert (state["ready"], state["ledger"]["lag_rows"] > 0) == (True, True)
+    assert load.failures == []
+    with SqlLedger.open(url) as ledger:
+        recorded = Counter(row.id for row in ledger.predictions())
+    assert set(recorded.values()) == {1}
+    assert set(load.answered) <= recorded.keys()
+
+
+def _away(films: Films, away: bool) -> None:
+    """Make MLflow's database of the project unreadable, or bring it back."""
+    database, hidden = films.root / ".tiltyard" / "mlflow.db", films.root / ".tiltyard" / "mlflow.hidden"
+    if away:
+        database.rename(hidden)
+        database.mkdir()
+    else:
+        database.rmdir()
+        hidden.rename(database)
+
+
+def test_a_full_disk_refuses_or_answers_unrecorded(films: Films) -> None:
+    """With no room for the ledger 'durable' answers 503, and never gives an answer that is not recorded."""
+    import resource
+
+    limit = 40 * 1024 * 1024
+    with serving(films) as (address, process):
+        [worker] = psutil.Process(process.pid).children()
+        ledger = films.root / ".tiltyard" / "ledger.db"
+        room = max(path.stat().st_size for path in ledger.parent.glob("ledger.db*")) + 200_000
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (min(room, limit), limit))
+        text = "a good film " * 2000
+        answers: list[Any] = []
+        for _ in range(100):
+            answers.append(httpx.post(f"{address}/predict", json={"text": text}, timeout=60))
+            if answers[-1].status_code != 200:
+                break
+        refused = answers[-1]
+        assert (refused.status_code, refused.json()["code"]) == (503, "ledger.unavailable")
+        assert httpx.get(f"{address}/health").json()["ledger"]["ok"] is False
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (limit, limit))
+        assert httpx.post(f"{address}/predict", json={"text": "room again"}, timeout=60).status_code == 200
+        answered = [answer.json()["prediction_id"] for answer in answers[:-1]]
+    exported = films.root / "full.jsonl"
+    films.run("predictions", "export", "--to", str(exported))
+    ids = [json.loads(line)["prediction_id"] for line in exported.read_text("utf-8").splitlines()]
+    assert set(answered) <= set(ids)
+    assert len(ids) == len(set(ids))
