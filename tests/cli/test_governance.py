@@ -7,7 +7,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.films import PROJECT, make_films
+from tiltyard.cli.main import main
 from tiltyard.registry import ModelRegistry
 
 APPROVED = PROJECT.replace('rule = "better"', 'rule = "better"\napproval = "required"')
@@ -41,31 +44,49 @@ def test_a_day_of_decisions(tmp_path: Path) -> None:
     assert json.loads(tampered.stdout)["broken"]
 
 
-def test_approval_and_what_happens_behind_our_back(tmp_path: Path) -> None:
+def test_approval_and_what_happens_behind_our_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A version waits for approval; a move in MLflow itself is noticed by doctor and history, and tells what to do."""
-    films = make_films(tmp_path / "films", rows=400, project=APPROVED)
-    waits = films.run("train", "--champion", "--json", check=False)
-    assert waits.returncode == 3
-    assert json.loads(waits.stdout)["promotion"]["pending"] is True
-    listed: Any = films.json("approve")
-    assert [request["version"] for request in listed] == ["1"]
-    assert films.run("approve", "1", check=False).returncode == 2
-    assert "version 1 is champion" in films.run("approve", "1", "--reason", "seen it").stdout
-    films.run("train")
-    ModelRegistry(tracking_uri=f"sqlite:///{films.root / '.tiltyard' / 'mlflow.db'}").set_alias(
-        "films-classifier", "champion", "2"
-    )
-    doctor = films.run("doctor", "--json", check=False)
-    assert doctor.returncode == 1
-    found = {check["name"]: check for check in json.loads(doctor.stdout)["checks"]}
-    assert "names version 2, and by the decisions version 1" in found["aliases"]["found"]
-    assert "set-alias" in found["champion's right"]["next_step"]
-    told: Any = films.json("history")
+    films = make_films(tmp_path / "films", rows=300, project=APPROVED)
+
+    def ran(*words: str) -> tuple[object, Any]:
+        with pytest.raises(SystemExit) as left:
+            main([*words, "--project", str(films.root), "--json"])
+        return left.value.code, json.loads(capsys.readouterr().out)
+
+    code, trained = ran("train", "--champion")
+    assert (code, trained["promotion"]["pending"]) == (3, True)
+    code, listed = ran("approve")
+    assert (code, [request["version"] for request in listed]) == (0, ["1"])
+    assert ran("approve", "1")[0] == 2
+    assert ran("approve", "1", "--reason", "seen it")[1]["champion"] == "1"
+    registry = ModelRegistry(tracking_uri=f"sqlite:///{films.root / '.tiltyard' / 'mlflow.db'}")
+    registry.register_model("models:/films-classifier/1", "films-classifier")
+    registry.set_alias("films-classifier", "champion", "2")
+    code, found = ran("doctor")
+    assert code == 1
+    checks = {check["name"]: check for check in found["checks"]}
+    assert "names version 2, and by the decisions version 1" in checks["aliases"]["found"]
+    assert "set-alias" in checks["champion's right"]["next_step"]
+    code, told = ran("history")
     assert [event["kind"] for event in told] == [
         "registered",
         "approval-requested",
         "approved",
         "promoted",
-        "registered",
         "alias-changed-outside",
     ]
+    code, exported = ran("export", "1.0.0", "--to", str(tmp_path / "models"))
+    assert [Path(file).name for file in exported["files"]] == [
+        "films_model.pkl",
+        "films_model_vectorizer.pkl",
+        "metrics.json",
+    ]
+    metrics = json.loads((tmp_path / "models" / "metrics.json").read_text())
+    assert metrics.keys() >= {"accuracy", "classification_report", "confusion_matrix"}
+    code, runs = ran("runs", "--filter", "metrics.accuracy > 0")
+    assert [run["run_id"] for run in runs] == [trained["run_id"]]
+    code, compared = ran("runs", trained["run_id"][:8])
+    assert compared[trained["run_id"]]["params.candidate"] == "tfidf-logreg"
+    code, about = ran("model-info", "--version", "1.0.0")
+    assert (about["version"], about["verdict"]["promoted"], about["deployments"]) == ("1", True, [])
+    assert about["lineage"]["data"]["fingerprint"] == about["tags"]["tiltyard.data_fingerprint"]

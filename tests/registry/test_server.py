@@ -8,27 +8,54 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from tests.films import make_films
+from tests.postgres import PostgresServer
 from tiltyard.ledger import SqlLedger
 from tiltyard.pipeline import QuietRunner, Stage, TrainingRequest, train
 from tiltyard.project import load_project
-from tiltyard.registry import ExperimentTracker, ModelRegistry
+from tiltyard.registry import ExperimentTracker, ModelRegistry, Registry
+from tiltyard.registry.client import open_client
+from tiltyard.registry.mlflow_env import quietly
+from tiltyard.testing.registry_contract import RegistryContract
+
+
+@dataclass(frozen=True)
+class Server:
+    """A real MLflow server on loopback, and the store behind it: PostgreSQL where it can be had, else SQLite."""
+
+    address: str
+    store: str
+
+    def emptied(self) -> Server:
+        """The same without any registered model."""
+        client = open_client(self.address)
+        for model in client.search_registered_models():
+            client.delete_registered_model(model.name)
+        return self
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real MLflow server on loopback with a store of its own."""
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for this module."""
     root = tmp_path_factory.mktemp("mlflow")
+    try:
+        database: PostgresServer = request.getfixturevalue("postgres")
+        store = database.database().replace("postgresql://", "postgresql+psycopg://")
+    except pytest.skip.Exception:
+        store = f"sqlite:///{root / 'mlflow.db'}"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    stores = ["--backend-store-uri", f"sqlite:///{root / 'mlflow.db'}", "--artifacts-destination", str(root / "files")]
+    stores = ["--backend-store-uri", store, "--artifacts-destination", str(root / "files")]
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     with (root / "log").open("w") as log:
         process = subprocess.Popen(
@@ -37,7 +64,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         address = f"http://127.0.0.1:{port}"
         try:
             _wait_for(address, process, root / "log")
-            yield address
+            yield Server(address, store)
         finally:
             process.terminate()
             process.wait(timeout=30)
@@ -56,23 +83,60 @@ def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None
         time.sleep(0.2)
 
 
-def test_a_remote_server_serves_as_tracking_store_and_registry(server: str, tmp_path: Path) -> None:
+class TestRemoteRegistry(RegistryContract):
+    """Over HTTP."""
+
+    @pytest.fixture
+    def registry(self, server: Server) -> Registry:
+        return ModelRegistry(tracking_uri=server.emptied().address)
+
+
+@pytest.mark.proof
+class TestPostgresRegistry(RegistryContract):
+    """On the server's database, without the server."""
+
+    @pytest.fixture
+    def registry(self, server: Server) -> Registry:
+        if not server.store.startswith("postgresql"):
+            pytest.skip("PostgreSQL is not installed")
+        return ModelRegistry(tracking_uri=server.emptied().store)
+
+
+def pyfunc(address: str, name: str) -> Any:
+    """The champion, as MLflow's own generic loader has it."""
+    with quietly():
+        import mlflow
+
+        before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+        try:
+            mlflow.set_tracking_uri(address)
+            mlflow.set_registry_uri(address)
+            return mlflow.pyfunc.load_model(f"models:/{name}@champion")
+        finally:
+            mlflow.set_tracking_uri(before[0])
+            mlflow.set_registry_uri(before[1])
+
+
+def test_a_remote_server_serves_as_tracking_store_and_registry(server: Server, tmp_path: Path) -> None:
     """Training, promotion and loading over HTTP; MLflow's pages and its own API show version, alias and run."""
+    address = server.emptied().address
     films = make_films(tmp_path / "films", rows=300)
     project = load_project(films.root)
-    registry = ModelRegistry(tracking_uri=server)
+    registry = ModelRegistry(tracking_uri=address)
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
         stage = Stage(registry, ledger, tmp_path / "cache", (), "tester")
-        tracker = ExperimentTracker(project.name, tracking_uri=server)
+        tracker = ExperimentTracker(project.name, tracking_uri=address)
         outcome = train(project, tracker, stage, QuietRunner(), TrainingRequest(promote=True))
     champion = registry.champion(project.model_name)
     assert champion is not None
     assert (champion.version, champion.run_id) == ("1", outcome.run_id)
     assert list(registry.load_model(project.model_name).predict(["a wonderful film"])) == ["positive"]
-    assert "<title>MLflow</title>" in httpx.get(server, timeout=30).text
-    search = httpx.get(f"{server}/api/2.0/mlflow/registered-models/search", timeout=30).json()
+    loaded = pyfunc(address, project.model_name)
+    assert list(loaded.predict(np.array(["a wonderful film"]))) == ["positive"]
+    assert "<title>MLflow</title>" in httpx.get(address, timeout=30).text
+    search = httpx.get(f"{address}/api/2.0/mlflow/registered-models/search", timeout=30).json()
     (model,) = search["registered_models"]
     assert model["name"] == project.model_name
     assert model["aliases"] == [{"alias": "champion", "version": "1"}]
-    run = httpx.get(f"{server}/api/2.0/mlflow/runs/get", params={"run_id": outcome.run_id}, timeout=30).json()["run"]
+    run = httpx.get(f"{address}/api/2.0/mlflow/runs/get", params={"run_id": outcome.run_id}, timeout=30).json()["run"]
     assert {metric["key"] for metric in run["data"]["metrics"]} >= {"accuracy", "f1", "positive.recall"}

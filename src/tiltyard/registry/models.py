@@ -19,7 +19,7 @@ from tiltyard.registry.manifest import MANIFEST, Manifest, verify
 from tiltyard.registry.packaging import read_package
 from tiltyard.registry.ports import ModelInfo, VersionInfo
 from tiltyard.registry.signing import SIGNATURE, KeyRing, host_keys, host_signer
-from tiltyard.registry.sources import resolve
+from tiltyard.registry.sources import resolve, upload
 from tiltyard.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,6 +68,9 @@ class ModelRegistry:
             from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
             source = resolve(self._client, model_uri)
+            if source.local is not None and self._registry_uri.startswith(("http:", "https:")):
+                # A server reads no folders of its callers: the files go to its own store first.
+                source = upload(self._client, source.local, name)
             try:
                 self._client.create_registered_model(name)
             except MlflowException as error:

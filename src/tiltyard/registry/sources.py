@@ -22,11 +22,13 @@ class Source:
         location: URI of their folder.
         run_id: the run that made them, if there is one.
         model_id: MLflow's logged model, if they are one.
+        local: the folder of this host that was named as such; None for any other address.
     """
 
     location: str
     run_id: str | None = None
     model_id: str | None = None
+    local: Path | None = None
 
 
 def resolve(client: Any, model_uri: str) -> Source:
@@ -50,12 +52,22 @@ def resolve(client: Any, model_uri: str) -> Source:
                 next_step="Give a folder, models:/m-ID (a logged model) or runs:/RUN_ID/PATH.",
                 code="model.missing",
             )
-        return Source(folder.resolve().as_uri())
+        return Source(folder.resolve().as_uri(), local=folder.resolve())
     if scheme == "models":
         return _of_model(client, rest.strip("/"))
     if scheme == "runs":
         return _of_run(client, rest.strip("/"))
     return Source(model_uri)
+
+
+def upload(client: Any, folder: Path, experiment: str) -> Source:
+    """Put a folder of this host into the server's store: a logged model of an experiment, made where it is missing."""
+    found = client.get_experiment_by_name(experiment)
+    number = found.experiment_id if found is not None else client.create_experiment(experiment)
+    logged = client.create_logged_model(number, name="model")
+    client.log_model_artifacts(logged.model_id, str(folder))
+    client.finalize_logged_model(logged.model_id, "READY")
+    return Source(client.get_logged_model(logged.model_id).artifact_location, None, logged.model_id)
 
 
 def _of_model(client: Any, rest: str) -> Source:
