@@ -55,20 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for system in chosen:
                 if system.requirements and system.name not in installed:
                     continue
-                folder = Path(scratch) / f"{system.name}-{number}"
-                folder.mkdir()
-                stand = Stand(installed.get(system.name), subject, folder, free_port())
-                try:
-                    for row in measure(system, stand, effort):
-                        rows.append(row)
-                        _tell(row)
-                except (NotServedError, RuntimeError) as error:
-                    unavailable[system.name] = str(error)
-                    console.print(f"{system.name}: {error}", highlight=False)
+                place = Path(scratch) / f"{system.name}-{number}"
+                problem = _measure(system, subject, installed.get(system.name), place, effort, rows)
+                if problem:
+                    unavailable[system.name] = problem
         about = [subject.about for subject in subjects]
     report.show(Console(), rows, unavailable)
-    if options.plot and rows:
-        report.plot(rows, options.plot, "One worker on one core, load from another")
+    if rows:
+        plot = options.plot or (options.json or Path("serving")).with_suffix(".png")
+        report.plot(rows, plot, "One worker on one core, load from another")
+        console.print(f"The plot is in {plot}.", highlight=False)
     if options.json:
         figures = _figures(rows, unavailable, installed, about, options)
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
@@ -77,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="where to write the figures")
-    parser.add_argument("--plot", type=Path, help="where to write the plot, PNG or SVG")
+    parser.add_argument(
+        "--plot", type=Path, help="where to write the plot (default: beside the figures, else serving.png)"
+    )
     parser.add_argument("--texts", type=Path, default=REVIEWS, help="CSV or Parquet with the columns text and label")
     parser.add_argument("--tables", action="store_true", help="serve the table models instead of texts")
     parser.add_argument(
@@ -135,6 +133,32 @@ def _subjects(options: argparse.Namespace, scratch: Path) -> list[Subject]:
         if options.tables:
             return [table_subject(scratch, candidate) for candidate in TABLE_MODELS]
         return [text_subject(scratch, options.texts)]
+
+
+def _measure(
+    system: System, subject: Subject, where: Environment | None, place: Path, effort: Effort, rows: list[Row]
+) -> str:
+    """Add a system's figures to the rows; what kept it from being measured, if anything did.
+
+    A server that does not start is started once more: another program may have taken its port.
+    """
+    problem = ""
+    for attempt in range(2):
+        folder = place.with_name(f"{place.name}-{attempt}")
+        folder.mkdir()
+        known = len(rows)
+        try:
+            for row in measure(system, Stand(where, subject, folder, free_port()), effort):
+                rows.append(row)
+                _tell(row)
+        except (NotServedError, RuntimeError) as error:
+            problem = str(error)
+            console.print(f"{system.name}: {problem}", highlight=False)
+            if len(rows) > known:
+                break
+        else:
+            return ""
+    return problem
 
 
 def _tell(row: Row) -> None:

@@ -207,7 +207,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def _tail(said: bytes | str) -> str:
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    return " / ".join(lines[-3:])[:400] or "no message"
+    telling = [line for line in lines if "error" in line.lower()]
+    return " / ".join((telling or lines)[-3:])[:400] or "no message"
 
 
 __all__ = ["Effort", "NotServedError", "Row", "Subject", "free_port", "measure"]

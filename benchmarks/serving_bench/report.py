@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.serving_bench.measuring import Row
 from rich.console import Console
@@ -55,29 +56,47 @@ _TITLES = ("open", "per s", "p50 ms", "p99 ms", "errors", "MB", "ratio")
 
 
 def plot(rows: Sequence[Row], file: Path, title: str) -> None:
-    """Answers a second by concurrency, one panel for each kind of input, both axes logarithmic."""
+    """Answers a second, logarithmic, one panel for each kind of input: by concurrency, or bars for a single one."""
     import matplotlib  # noqa: PLC0415
 
     matplotlib.use("Agg")
     from matplotlib import pyplot  # noqa: PLC0415
     from matplotlib.ticker import ScalarFormatter  # noqa: PLC0415
 
+    open_at = sorted({row.connections for row in rows})
+    systems = list(dict.fromkeys(row.system for row in rows))
     kinds = list(dict.fromkeys(row.texts for row in rows))
     figure, panels = pyplot.subplots(
         1, len(kinds), figsize=(5.5 * len(kinds), 4.5), sharey=True, squeeze=False, layout="constrained"
     )
     for panel, kind in zip(panels[0], kinds, strict=True):
-        for system in dict.fromkeys(row.system for row in rows):
-            points = sorted((row.connections, row.rps) for row in rows if (row.system, row.texts) == (system, kind))
-            style = {"linewidth": 2.5, "color": "black"} if system == OURS else {"linewidth": 1.2}
-            panel.plot(*zip(*points, strict=True), marker="o", label=system, **style) if points else None
-        panel.set(title=kind, xscale="log", yscale="log", xlabel="connections")
-        panel.set_xticks(sorted({row.connections for row in rows}))
-        panel.xaxis.set_major_formatter(ScalarFormatter())
-        panel.xaxis.minorticks_off()
-        panel.grid(alpha=0.3)
-    panels[0][0].set_ylabel("answers a second")
-    panels[0][-1].legend(fontsize="small")
+        shown = [row for row in rows if row.texts == kind]
+        _bars(panel, shown) if len(open_at) == 1 else _lines(panel, shown, systems)
+        panel.set(title=kind, yscale="log")
+        panel.grid(alpha=0.3, axis="y")
+    panels[0][0].set_ylabel("answers a second" + (f", {open_at[0]} connections" if len(open_at) == 1 else ""))
+    if len(open_at) > 1:
+        for panel in panels[0]:
+            panel.set_xticks(open_at)
+            panel.xaxis.set_major_formatter(ScalarFormatter())
+            panel.xaxis.minorticks_off()
+        figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside right center", fontsize="small")
     figure.suptitle(title)
     figure.savefig(file, dpi=150)
     pyplot.close(figure)
+
+
+def _bars(panel: Any, rows: Sequence[Row]) -> None:
+    colours = ["black" if row.system == OURS else "tab:blue" for row in rows]
+    bars = panel.bar([row.system for row in rows], [row.rps for row in rows], color=colours)
+    panel.bar_label(bars, [f"{row.rps:,.0f}" for row in rows], fontsize="small")
+    panel.tick_params(axis="x", rotation=35)
+
+
+def _lines(panel: Any, rows: Sequence[Row], systems: Sequence[str]) -> None:
+    for number, system in enumerate(systems):
+        points = sorted((row.connections, row.rps) for row in rows if row.system == system)
+        if points:
+            style = {"linewidth": 2.5, "color": "black"} if system == OURS else {"color": f"C{number}"}
+            panel.plot(*zip(*points, strict=True), marker="o", label=system, **style)
+    panel.set(xscale="log", xlabel="connections")

@@ -510,6 +510,16 @@ def _reviews() -> list[str]:
     return texts
 
 
+def test_terms_of_some_columns_are_those_of_all() -> None:
+    """Terms asked by column are the feature names of these columns, in the order asked and as often."""
+    texts = ["a warm and fünny film", "dull \u4e2d\u6587 and \U0001d4b3y slow", "and"]
+    vectoriser = FastTfidfVectorizer(ngram_range=(1, 3), token_pattern=text_alphabet.WORDS).fit(texts)
+    names = vectoriser.get_feature_names_out()
+    columns = np.random.default_rng(0).integers(0, len(names), 50)
+    assert vectoriser.terms_of(columns) == names[columns].tolist()
+    assert vectoriser.terms_of(columns[:0]) == []
+
+
 def _table(terms: Terms) -> text_tables.WordTable:
     plain = TfidfVectorizer(vocabulary=terms.strings(), token_pattern=text_alphabet.WORDS).fit(["ab"])
     words = FastTfidfVectorizer.from_sklearn(plain).compiled().words

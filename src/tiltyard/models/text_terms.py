@@ -56,6 +56,16 @@ class Terms:
         data, ends = self.letters.tobytes(), self.starts.tolist()
         return [data[first:last] for first, last in pairwise(ends)]
 
+    def strings_of(self, columns: NDArray[np.integer]) -> list[str]:
+        """The terms of some columns, in the order asked; only their own words are looked at."""
+        chains = self.chains[columns]
+        used = np.unique(chains[chains >= 0])
+        spans = zip(used.tolist(), self.starts[used].tolist(), self.starts[used + 1].tolist(), strict=True)
+        words = {
+            number: self.letters[first:last].tobytes().decode("utf-8", "surrogatepass") for number, first, last in spans
+        }
+        return [" ".join([words[number] for number in chain if number >= 0]) for chain in chains.tolist()]
+
     def strings(self) -> list[str]:
         """The terms as strings, by column."""
         words = [word.decode("utf-8", "surrogatepass") for word in self.words()]

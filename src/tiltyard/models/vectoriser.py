@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from time import perf_counter
 from typing import Any, Self
 
@@ -128,8 +127,7 @@ class FastTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
 
     def terms_of(self, columns: NDArray[np.integer]) -> list[str]:
         """The terms of some columns, in the order asked; quick where they are few of many."""
-        fitted = self._fitted()
-        return replace(fitted, chains=fitted.chains[columns]).strings()
+        return self._fitted().strings_of(columns)
 
     @property
     def vocabulary_(self) -> dict[str, int]:
