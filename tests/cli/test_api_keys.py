@@ -2,44 +2,70 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-from tests.films import make_films
+import pytest
+
+from tests.films import Films, make_films
+from tiltyard.cli.main import main
 from tiltyard.serving.security import KeyFile
 from tiltyard.serving.security.keys import KeySet
 
 ENDS = ("--expires", "90d")
 
 
-def test_a_key_from_making_to_revoking(tmp_path: Path) -> None:
-    """A key is shown once, listed without its secret, revoked by its id, and both acts are events with who did them."""
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Run a command in this process: its exit code, and what it printed."""
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert isinstance(left.value.code, int)
+    return left.value.code, *capsys.readouterr()
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    code, out, _ = run(capsys, *words, "--json")
+    assert code == 0, out
+    return json.loads(out)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a project, which is the working folder."""
     films = make_films(tmp_path / "films", rows=20)
-    made: Any = films.json(
-        "keys", "api", "new", "--scope", "predict", "--scope", "read", "--name", "shop", "--expires", "90d"
-    )
-    file = KeyFile(films.root / ".tiltyard" / "api-keys.json")
+    monkeypatch.chdir(films.root)
+    return films.root
+
+
+def test_a_key_from_making_to_revoking(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A key is shown once, listed without its secret, revoked by its id, and both acts are events with who did them."""
+    made = told(capsys, "keys", "api", "new", "--scope", "predict", "--scope", "read", "--name", "shop", *ENDS)
+    file = KeyFile(root / ".tiltyard" / "api-keys.json")
     assert made["scopes"] == ["predict", "read"]
     assert KeySet(file.read()).find(made["key"])
     assert made["key"] not in file.path.read_text(encoding="utf-8")
-    listed: Any = films.json("keys", "api", "list")
-    assert listed == [{name: value for name, value in made.items() if name != "key"}]
-    assert films.run("keys", "api", "revoke", "nobody", check=False).returncode == 1
-    revoked: Any = films.json("keys", "api", "revoke", made["id"])
-    assert revoked["state"] == "revoked"
-    told: Any = films.json("history")
-    assert [(event["kind"], event["evidence"]["api_key"]) for event in told] == [
+    assert told(capsys, "keys", "api", "list") == [{name: value for name, value in made.items() if name != "key"}]
+    assert run(capsys, "keys", "api", "revoke", "nobody")[0] == 1
+    assert told(capsys, "keys", "api", "revoke", made["id"])["state"] == "revoked"
+    events = told(capsys, "history")
+    assert [(event["kind"], event["evidence"]["api_key"]) for event in events] == [
         ("api-key-made", made["id"]),
         ("api-key-revoked", made["id"]),
     ]
-    assert all(event["actor"] for event in told)
-    assert films.run("keys", "api", "new", "--scope", "predict", "--expires", "soon", check=False).returncode == 2
+    assert all(event["actor"] for event in events)
+    assert run(capsys, "keys", "api", "new", "--scope", "predict", "--expires", "soon")[0] == 2
+    code, out, _ = run(capsys, "keys", "api", "list")
+    assert code == 0
+    assert "shop" in out
+    code, out, said = run(capsys, "keys", "api", "new", "--scope", "admin")
+    assert KeySet(file.read()).find(out.strip())
+    assert "not shown again" in said
 
 
-def test_an_open_server_is_not_put_on_the_network(tmp_path: Path) -> None:
+def test_an_open_server_is_not_put_on_the_network(root: Path) -> None:
     """`serve --host 0.0.0.0` without a key does not start, and says what to do."""
-    films = make_films(tmp_path / "films", rows=20)
-    done = films.run("serve", "--host", "0.0.0.0", "--port", "0", check=False)
+    done = Films(root).run("serve", "--host", "0.0.0.0", "--port", "0", check=False)
     assert done.returncode == 2
     assert "tiltyard keys api new" in done.stderr
     assert "--insecure-open" in done.stderr

@@ -12,25 +12,28 @@ from queue import SimpleQueue
 import httpx
 import pytest
 
-from tests.films import environment, make_films
-from tiltyard import ModelServer
+from tests.films import environment
+from tests.serving.shelf import MODEL
+from tiltyard import ModelRegistry, ModelServer
 from tiltyard.serving.__main__ import main
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The state folder of a project whose champion was trained."""
-    films = make_films(tmp_path_factory.mktemp("films") / "films", rows=300)
-    films.run("train", "--champion")
-    return films.root / ".tiltyard"
+def home(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Path:
+    """A state folder whose registry has a champion."""
+    folder = tmp_path_factory.mktemp("home")
+    registry = ModelRegistry(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    registry.register_model(text_package.as_uri(), MODEL)
+    registry.set_alias(MODEL, "champion", "1")
+    return folder
 
 
-def test_started_as_a_module(trained: Path, tmp_path: Path) -> None:
+def test_started_as_a_module(home: Path, tmp_path: Path) -> None:
     """`python -m tiltyard.serving --model-name …` serves the champion of the registry that the environment names."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tiltyard.serving", "--model-name", "films-classifier", "--port", "0"],
+        [sys.executable, "-m", "tiltyard.serving", "--model-name", MODEL, "--port", "0"],
         cwd=tmp_path,
-        env={**environment(), "TILTYARD_HOME": str(trained), "TILTYARD_LOG": "json"},
+        env={**environment(), "TILTYARD_HOME": str(home), "TILTYARD_LOG": "json"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -59,11 +62,11 @@ def test_wrong_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         assert said in capsys.readouterr().err
 
 
-def test_started_from_python(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_started_from_python(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`ModelServer(model_name=…, model_stage=…, port=…).run()` serves; Production means the champion."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TILTYARD_HOME", str(trained))
-    server = ModelServer(model_name="films-classifier", model_stage="Production", port=0)
+    monkeypatch.setenv("TILTYARD_HOME", str(home))
+    server = ModelServer(model_name=MODEL, model_stage="Production", port=0)
     urls: SimpleQueue[str] = SimpleQueue()
     thread = threading.Thread(target=server.run, args=(lambda address: urls.put(address.url),))
     thread.start()
@@ -72,4 +75,4 @@ def test_started_from_python(trained: Path, tmp_path: Path, monkeypatch: pytest.
     finally:
         server.stop()
         thread.join(60)
-    assert (info["model_name"], info["alias"]) == ("films-classifier", "champion")
+    assert (info["model_name"], info["alias"]) == (MODEL, "champion")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from tiltyard.errors import InputError
 from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import InputProblem, problems_of
+from tiltyard.serving.batcher import Ticket
 from tiltyard.serving.bodies import invalid
 from tiltyard.serving.problems import FieldProblem, RequestError
 from tiltyard.serving.requests import Head, Shape
@@ -34,21 +37,36 @@ class Asked:
     place: Place
 
 
-async def answer(service: Service, request: Request, asked: Asked) -> list[Prediction]:
-    """The predictions of what a request asks, in its order, once they are durable in the ledger.
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What was answered.
+
+    Attributes:
+        predictions: one for each input, in their order.
+        recorded: whether they are in the ledger; under the policy ``available`` an answer is given without, too.
+    """
+
+    predictions: Sequence[Prediction]
+    recorded: bool
+
+
+async def answer(service: Service, request: Request, asked: Asked) -> Answered:
+    """Answer what a request asks; its body has been read.
 
     Raises:
         RequestError: there are too many inputs or none, or one cannot be scored; the places are the request's own.
         UnavailableError: no version is there to answer, the queue is full, or the ledger cannot record.
+        starlette.requests.ClientDisconnect: nobody is there any more to hear the answer.
     """
     check(service, asked)
     try:
         keys = Head.of(request.scope["headers"]).keys(len(asked.inputs), many=True)
-        predictions = await service.batcher.submit(asked.inputs, keys).result()
+        ticket = service.batcher.submit(asked.inputs, keys)
+        predictions = await _unless_gone(request, ticket)
     except InputError as error:
         raise located(error, asked.place) from None
     request.scope[PREDICTIONS] = [prediction.id for prediction in predictions]
-    return predictions
+    return Answered(predictions, ticket.recorded)
 
 
 def check(service: Service, asked: Asked) -> None:
@@ -76,6 +94,21 @@ def check(service: Service, asked: Asked) -> None:
     ]
     if problems:
         raise invalid([FieldProblem(asked.place(problem), problem.message) for problem in problems])
+
+
+async def _unless_gone(request: Request, ticket: Ticket) -> list[Prediction]:
+    """The ticket's predictions; it is withdrawn when the client goes away."""
+    # With the body read, the next message can only be that the client has gone.
+    gone = asyncio.ensure_future(request.receive())
+    gone.add_done_callback(lambda done: None if done.cancelled() else ticket.withdraw())
+    try:
+        return await ticket.result()
+    except asyncio.CancelledError:
+        if gone.done() and not gone.cancelled():
+            raise ClientDisconnect from None
+        raise
+    finally:
+        gone.cancel()
 
 
 def located(error: InputError, place: Place) -> RequestError | InputError:

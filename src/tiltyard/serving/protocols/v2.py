@@ -127,9 +127,16 @@ OUTPUTS = ("label", "probabilities", "prediction_id")
 
 
 def write_answer(
-    outputs: Sequence[Output], request: InferenceRequest, model: str, version: str
+    outputs: Sequence[Output], request: InferenceRequest, version: tuple[str, str], *, recorded: bool = True
 ) -> tuple[bytes, int | None]:
-    """An answer's body, and the length of its JSON where tensors follow it as bytes."""
+    """An answer's body, and the length of its JSON where tensors follow it as bytes.
+
+    Args:
+        outputs: its tensors.
+        request: what was asked.
+        version: names of the model and of the version that answered.
+        recorded: whether it is in the ledger; it says so only if it is not.
+    """
     binary = _wants_binary(request)
     shown, tail = [], []
     for output in outputs:
@@ -141,9 +148,11 @@ def write_answer(
         else:
             content["data"] = output.data
         shown.append(content | ({"parameters": parameters} if parameters else {}))
-    answer: dict[str, Any] = {"model_name": model, "model_version": version}
+    answer: dict[str, Any] = {"model_name": version[0], "model_version": version[1]}
     if request.id is not None:
         answer["id"] = request.id
+    if not recorded:
+        answer["parameters"] = {"recorded": False}
     head = msgspec.json.encode({**answer, "outputs": shown})
     return (head + b"".join(tail), len(head)) if tail else (head, None)
 

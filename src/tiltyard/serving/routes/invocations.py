@@ -26,6 +26,7 @@ class Invoked(Answer):
     probabilities: list[dict[str, float]] = Field(description="The probability of each label.")
     prediction_ids: list[str] = Field(description="Their ids in the ledger.")
     model_version: str = Field(description="Version that answered.")
+    recorded: bool = Field(description="Whether they are in the ledger; false only under the policy 'available'.")
 
 
 def invocation_routes(service: Service) -> APIRouter:
@@ -47,12 +48,14 @@ def invocation_routes(service: Service) -> APIRouter:
         kind = media_type(request, "application/json", CSV)
         content = await read_body(request, Shape.of(current.manifest.task, service.options, many=True).max_body)
         asked = (read_csv if kind == CSV else read_json)(content, current.columns)
-        predictions = await answer(service, request, asked)
+        found = await answer(service, request, asked)
+        predictions = found.predictions
         return Invoked(
             predictions=[item.label for item in predictions],
             probabilities=[dict(item.probabilities) for item in predictions],
             prediction_ids=[item.id for item in predictions],
             model_version=predictions[0].version,
+            recorded=found.recorded,
         )
 
     absent: dict[int | str, dict[str, Any]] = {

@@ -79,6 +79,7 @@ class InferenceResponse(Answer):
     model_name: str
     model_version: str
     id: str | None = None
+    parameters: dict[str, Any] | None = Field(default=None, description="recorded: false, if it is not in the ledger.")
     outputs: list[OutputTensor]
 
 
@@ -185,9 +186,10 @@ async def _infer(service: Service, request: Request, name: str, version: str | N
     limit = Shape.of(current.manifest.task, service.options, many=True).max_body
     length = _header_length(request)
     inference = read_inference(await read_body(request, limit), length, current.columns)
-    predictions = await answer(service, request, inference.asked)
+    found = await answer(service, request, inference.asked)
+    predictions = found.predictions
     outputs = outputs_of(predictions, list(predictions[0].probabilities), inference.request)
-    body, length = write_answer(outputs, inference.request, name, predictions[0].version)
+    body, length = write_answer(outputs, inference.request, (name, predictions[0].version), recorded=found.recorded)
     if length is None:
         return Response(body, media_type="application/json")
     return Response(body, headers={HEADER_LENGTH: str(length)}, media_type="application/octet-stream")
