@@ -68,6 +68,13 @@ def test_split_divides_callers_for_good(pair: Shelf, start: Start, ledger: TestL
         assert {caller: version(caller) for caller in callers} == first
         assert {caller: "2" if falls_to_challenger(MODEL, caller, 0.5) else "1" for caller in callers} == first
         assert set(first.values()) == {"1", "2"}
+        for caller in callers[:8]:
+            headers = {"X-Route-Key": caller}
+            other = client.post("/invocations", json={"inputs": ["a warm film"]}, headers=headers).json()
+            assert other["model_version"] == first[caller]
+            named = {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a"]}]}
+            by_name = client.post(f"/v2/models/{MODEL}/versions/1/infer", json=named, headers=headers).json()
+            assert by_name["model_version"] == "1"
         anonymous = {client.post("/predict", json={"text": "a"}).json()["model_version"] for _ in range(40)}
         assert anonymous == {"1", "2"}
         theirs = by_route(ledger, "challenger")

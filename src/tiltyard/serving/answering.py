@@ -50,8 +50,14 @@ class Answered:
     recorded: bool
 
 
-async def answer(service: Service, request: Request, asked: Asked) -> Answered:
+async def answer(service: Service, request: Request, asked: Asked, *, champion: bool = False) -> Answered:
     """Answer what a request asks; its body has been read.
+
+    Args:
+        service: the parts of the server.
+        request: the request.
+        asked: what it asks.
+        champion: whether no challenger may answer, because the version was named.
 
     Raises:
         RequestError: there are too many inputs or none, or one cannot be scored; the places are the request's own.
@@ -60,8 +66,12 @@ async def answer(service: Service, request: Request, asked: Asked) -> Answered:
     """
     check(service, asked)
     try:
-        keys = Head.of(request.scope["headers"]).keys(len(asked.inputs), many=True)
-        ticket = service.batcher.submit(asked.inputs, keys)
+        head = Head.of(request.scope["headers"])
+        keys = head.keys(len(asked.inputs), many=True)
+        if champion:
+            ticket = service.batcher.submit(asked.inputs, keys)
+        else:
+            ticket = service.splitter.submit(head, asked.inputs, keys)
         predictions = await _unless_gone(request, ticket)
     except InputError as error:
         raise located(error, asked.place) from None

@@ -17,10 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from tiltyard.errors import InputError, TiltyardError
 from tiltyard.ledger.codec import PredictionRow
-from tiltyard.ledger.ids import new_id
 from tiltyard.project import Task
 from tiltyard.serving.batcher import Ticket
-from tiltyard.serving.challenger import falls_to_challenger
 from tiltyard.serving.idempotency import Asked
 from tiltyard.serving.problems import from_error, from_unknown
 from tiltyard.serving.requests import Head, Shape, located, read_inputs
@@ -34,9 +32,6 @@ PATHS = {"/predict": False, "/predict/batch": True}
 
 # Watching for a client that goes away costs a task; most requests are answered sooner than this.
 WATCH_SECONDS = 0.05
-
-# The share of callers that a challenger answers where the project names none.
-SPLIT_SHARE = 0.1
 
 Check = Callable[[Scope], object]
 """Whether a request may be answered: raises the error to answer it with if not."""
@@ -56,8 +51,6 @@ class HotPath:
     ) -> None:
         self._service = service
         self._observer = service.observer
-        beside = service.options.challenger
-        self._split = (beside.share or SPLIT_SHARE) if beside is not None and beside.mode == "split" else None
         self._check = check
         self._headers = list(headers)
         self._shapes: dict[tuple[Task, bool], Shape] = {}
@@ -101,11 +94,11 @@ class HotPath:
         keys = head.keys(len(inputs), many=many)
         try:
             if head.idempotency_key is None:
-                rows, recorded = await self._rows(self._submit(head, inputs, keys), receive)
+                rows, recorded = await self._rows(service.splitter.submit(head, inputs, keys), receive)
             else:
                 asked = self._asked(scope, head.idempotency_key, inputs)
                 rows, recorded = await self._once(
-                    asked, inputs, lambda: self._submit(head, inputs, keys, asked.ids), receive
+                    asked, inputs, lambda: service.splitter.submit(head, inputs, keys, asked.ids), receive
                 )
         except InputError as error:
             raise located(error, shape) from None
@@ -127,18 +120,6 @@ class HotPath:
             raise
         finally:
             watch.cancel()
-
-    def _submit(
-        self, head: Head, inputs: Sequence[Mapping[str, Any]], keys: Sequence[str], ids: Sequence[str] = ()
-    ) -> Ticket:
-        """Submit inputs, to the challenger where this caller's requests fall to it."""
-        if self._split is None:
-            return self._service.batcher.submit(inputs, keys, ids)
-        ids = ids or [new_id() for _ in inputs]
-        own = head.route_key or head.prediction_key
-        key = own.decode("latin-1") if own else ids[0]
-        theirs = falls_to_challenger(self._service.live.served.model, key, self._split)
-        return self._service.batcher.submit(inputs, keys, ids, challenger=theirs)
 
     def _asked(self, scope: Scope, key: bytes, inputs: Sequence[Mapping[str, Any]]) -> Asked:
         caller = scope.get(CALLER)

@@ -15,6 +15,7 @@ from tiltyard.serving.batcher import Batcher, BatchLimits
 from tiltyard.serving.challenger import Shadow
 from tiltyard.serving.idempotency import Idempotency
 from tiltyard.serving.live import LiveModel
+from tiltyard.serving.splitting import Splitter
 from tiltyard.serving.statistics import Statistics
 from tiltyard.serving.telemetry import Metrics, Observer, Workers
 from tiltyard.serving.telemetry.custom import ALONE, Place, load_custom
@@ -31,6 +32,7 @@ class Service:
         live: which version answers.
         ledger: where answers are recorded.
         batcher: what scores and records.
+        splitter: submits to it, for champion or challenger.
         once: who was asked what under which idempotency key.
         statistics: totals of what was answered.
         options: the project's ``[serving]``.
@@ -43,6 +45,7 @@ class Service:
     live: LiveModel
     ledger: Ledger
     batcher: Batcher
+    splitter: Splitter
     once: Idempotency
     statistics: Statistics
     options: ServingSection
@@ -85,7 +88,8 @@ class Service:
         )
         once = Idempotency(ledger, live.cache / live.served.model / "idempotency.db")
         workers = Workers(metrics.registry, place.worker, place.folder)
-        return cls(live, ledger, batcher, once, statistics, options, observer, workers, shadow)
+        splitter = Splitter(batcher, live.served.model, options)
+        return cls(live, ledger, batcher, splitter, once, statistics, options, observer, workers, shadow)
 
 
 def _measure(live: LiveModel, batcher: Batcher, ledger: Ledger) -> Gauges:

@@ -186,7 +186,7 @@ async def _infer(service: Service, request: Request, name: str, version: str | N
     limit = Shape.of(current.manifest.task, service.options, many=True).max_body
     length = _header_length(request)
     inference = read_inference(await read_body(request, limit), length, current.columns)
-    found = await answer(service, request, inference.asked)
+    found = await answer(service, request, inference.asked, champion=version is not None)
     predictions = found.predictions
     outputs = outputs_of(predictions, list(predictions[0].probabilities), inference.request)
     body, length = write_answer(outputs, inference.request, (name, predictions[0].version), recorded=found.recorded)
