@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from uuid import UUID
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.serving.conftest import Start
 from tests.serving.fakes import TestLedger
@@ -311,6 +315,90 @@ def test_available_answers_unrecorded_and_records_later(films: Callable[..., htt
         assert "recorded" not in client.post("/predict", json={"text": "text 5"}).json()
     assert sorted(ledger.inputs) == [f"text {number}" for number in range(6)]
     assert {answer.json()["prediction_id"] for answer in answers} <= {row.id for row in ledger.predictions()}
+
+
+def test_locked_ledger_is_503_and_recovers(shelf: Shelf, text_package: Path, tmp_path: Path, start: Start) -> None:
+    """While another process holds the ledger, answers are refused, not given unrecorded; then they go on."""
+    shelf.point("champion", shelf.put(text_package))
+    file = tmp_path / "ledger.db"
+    running = start(ledger=SqlLedger.open(f"sqlite:///{file}?timeout=0.1"))
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        refused = httpx.post(f"{running.url}/predict", json={"text": "a"}, timeout=30)
+        assert (refused.status_code, refused.json()["code"]) == (503, "ledger.unavailable")
+        assert refused.headers["retry-after"] == "1"
+        other.execute("ROLLBACK")
+    answer = httpx.post(f"{running.url}/predict", json={"text": "b"}, timeout=30)
+    assert answer.status_code == 200
+    with SqlLedger.open(f"sqlite:///{file}") as ledger:
+        assert [row.input["text"] for row in ledger.predictions()] == ["b"]
+
+
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    requests=st.lists(
+        st.one_of(
+            st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
+            st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), min_size=1, max_size=4),
+            st.sampled_from([7, None, ["a", 1], {"x": 1}]),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_requests_together_are_answered_as_alone(gathering: Gathering, requests: list[Any]) -> None:
+    """Over HTTP, whatever gathers in a batch, each request gets the very answer that it gets alone, good or bad."""
+    together = gathering.ask(requests, at_once=True)
+    alone = gathering.ask(requests, at_once=False)
+    assert together == alone
+
+
+class Gathering:
+    """A server, and a client that can make requests wait for each other."""
+
+    def __init__(self, url: str, ledger: TestLedger) -> None:
+        self._client = httpx.Client(base_url=url, timeout=30)
+        self._clients = ThreadPoolExecutor(8)
+        self._ledger = ledger
+
+    def ask(self, requests: list[Any], *, at_once: bool) -> list[Any]:
+        """The answers without what differs from prediction to prediction; at once, behind one that waits."""
+        if not at_once:
+            return [self._post(request) for request in requests]
+        batches = self._batches()
+        self._ledger.gate.clear()
+        first = self._clients.submit(self._post, "first")
+        until(lambda: self._batches() == batches + 1)
+        asked = [self._clients.submit(self._post, request) for request in requests]
+        time.sleep(0.02)
+        self._ledger.gate.set()
+        first.result()
+        return [answer.result() for answer in asked]
+
+    def close(self) -> None:
+        self._ledger.gate.set()
+        self._clients.shutdown()
+        self._client.close()
+
+    def _batches(self) -> int:
+        return int(self._client.get("/health").json()["queue"]["batches"])
+
+    def _post(self, request: Any) -> Any:
+        many = isinstance(request, list)
+        path, body = ("/predict/batch", {"texts": request}) if many else ("/predict", {"text": request})
+        answer = self._client.post(path, json=body)
+        content = answer.json()
+        for row in content.get("predictions", [content]):
+            row.pop("prediction_id", None)
+        return answer.status_code, content
+
+
+@pytest.fixture
+def gathering(films: Callable[..., httpx.Client], ledger: TestLedger) -> Iterator[Gathering]:
+    with films() as client:
+        gathers = Gathering(str(client.base_url), ledger)
+        yield gathers
+        gathers.close()
 
 
 def test_client_that_went_away_costs_nothing_further(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
