@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,20 @@ def revoke(key_id: str, project_path: Path | None, as_json: bool) -> None:
         print_json(_shown(key))
         return
     console.print(f"Key {key.id} opens nothing any more.")
+
+
+def describe_api_keys(settings: Settings) -> str:
+    """Who is let in, in words; for ``tiltyard doctor``.
+
+    Raises:
+        UsageError: the file of keys cannot be read.
+    """
+    keys = KeyFile(settings.api_key_file).read()
+    if not keys:
+        return "none: servers let this machine in without one, and do not listen beyond it"
+    states = Counter(key.state(datetime.now(UTC)) for key in keys)
+    counted = ", ".join(f"{count} {state}" for state, count in states.items())
+    return f"{counted}: servers ask everybody for one ({settings.api_key_file})"
 
 
 def _settings(project_path: Path | None) -> Settings:

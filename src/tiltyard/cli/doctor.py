@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from tiltyard import __version__, wiring
+from tiltyard.cli.api_keys import describe_api_keys
 from tiltyard.cli.checks import Check, look_at_decisions
 from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, project_option
@@ -83,6 +84,7 @@ def _project(path: Path | None, *, mend: bool) -> Iterator[Check]:
     yield from look_at_decisions(project, settings, mend=mend)
     yield from _looked_at("signatures", lambda: _describe_keys(settings))
     yield from _key_files(settings)
+    yield from _looked_at("api keys", lambda: describe_api_keys(settings))
     yield from _looked_at("champion", lambda: _describe_champion(project, settings))
 
 
@@ -147,6 +149,7 @@ def _key_files(settings: Settings) -> Iterator[Check]:
     yield from _key_file(SIGNING_KEY, key_file(secret, settings.root), 0o077)
     for given in settings.trusted_keys:
         yield from _key_file(TRUSTED_KEYS, key_file(given, settings.root), 0o022)
+    yield from _key_file("TILTYARD_API_KEYS", settings.api_key_file, 0o022)
 
 
 def _key_file(setting: str, file: Path | None, forbidden: int) -> Iterator[Check]:
