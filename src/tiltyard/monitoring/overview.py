@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from tiltyard.monitoring.window import Window, read_window
 MOST_BINS = 30
 CONFIDENCE_BINS = 20
 MOST_FINDINGS = 500
+FEWEST_OF_A_BIN = 20
 ROWS_OF_A_BIN = 1_000
 """Answers that the estimate of one bin is made from."""
 
@@ -160,11 +161,13 @@ def overview(
     model, metric, positive = interests.model, interests.metric, interests.positive
     window = read_window(ledger, model, since=since, until=until)
     step = next((step for step in _STEPS if (until - since) / step <= MOST_BINS), _STEPS[-1])
-    basis = None
+    basis, of_bins = None, None
     if watched is not None:
         basis = Basis(
             watched.version, watched.classes, watched.held_out, watched.positive or positive, interests.fewest_rows
         )
+        # A bin is a point among others: a wide interval says enough of how little it stands on.
+        of_bins = replace(basis, fewest_rows=min(FEWEST_OF_A_BIN, interests.fewest_rows))
     length = until - since
     before = ledger.prediction_stats(model, since - length, since).total
     events = [event for event in ledger.events(subject=model, since=since) if event.at < until]
@@ -184,7 +187,7 @@ def overview(
         confidence_at_training=_histogram(watched.held_out.probabilities.max(axis=1))
         if watched and watched.held_out
         else None,
-        bins=_bins(ledger, window, interests, basis, step),
+        bins=_bins(ledger, window, interests, of_bins, step),
         performance=measure(window, metric, positive),
         answerers=by_answerer(window, metric, positive),
         slices=by_slice(window, interests.slices, metric, positive),

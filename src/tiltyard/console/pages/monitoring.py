@@ -12,8 +12,10 @@ from tiltyard.console.pages import parts
 from tiltyard.console.pages.page import Instead, Page, Slots, Sources
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.estimation import BLIND_SPOT
+from tiltyard.monitoring.findings import SEVERITIES
 from tiltyard.monitoring.overview import Overview
 from tiltyard.monitoring.performance import Figure
+from tiltyard.monitoring.report import told_of
 
 REFRESH_SECONDS = 10.0
 MOST_ROWS = 40
@@ -99,8 +101,8 @@ def draw(seen: Overview) -> Slots | Instead:
         f"{COVERAGE}-words": f"{seen.performance.labelled:,} of {seen.performance.predictions:,} answers "
         f"({seen.performance.coverage:.1%}) have a label.",
         VERSIONS: _versions(seen),
-        STANDING: _findings("Where things stand", seen.standing),
-        HISTORY: _findings("Findings of this time", [one for one in seen.findings if one.severity != "info"]),
+        STANDING: _findings("Where things stand", sorted(seen.standing, key=_gravity)),
+        HISTORY: _findings("Findings of this time", told_of(seen.findings)),
     }
 
 
@@ -196,6 +198,10 @@ def _findings(caption: str, found: Any) -> html.Div:
     heads = (("Verdict", "nowrap"), ("Finding", "nowrap"), ("Subject", ""), ("What was seen", "input"),
              ("When (UTC)", "nowrap"))  # fmt: skip
     return parts.table(caption, heads, [_row(record) for record in list(found)[:MOST_ROWS]])
+
+
+def _gravity(record: FindingRecord) -> tuple[bool, int]:
+    return record.status != "found", -SEVERITIES.index(record.severity)
 
 
 def _row(record: FindingRecord) -> tuple[Any, ...]:

@@ -72,6 +72,15 @@ def render_markdown(seen: Overview, folder: str | None = None) -> str:
     return _rendered("report.md.j2", seen, plots)
 
 
+def told_of(findings: Sequence[FindingRecord]) -> list[FindingRecord]:
+    """Findings worth listing: of drift the verdict alone, for its features would bury the rest."""
+    return [
+        record
+        for record in findings
+        if record.severity != "info" and (record.code == DRIFT or not record.code.startswith("drift."))
+    ]
+
+
 def _rendered(template: str, seen: Overview, plots: Sequence[Any]) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -99,7 +108,7 @@ def _rendered(template: str, seen: Overview, plots: Sequence[Any]) -> str:
         answerers=_answerers(seen),
         slices=_slices(seen),
         standing=standing[:MOST_ROWS],
-        history=_history(seen),
+        history=[_finding(record) for record in told_of(seen.findings)[:MOST_ROWS]],
         events=[
             (_when(event.at), event.kind, event.subject, event.actor, event.reason) for event in seen.events[:MOST_ROWS]
         ],
@@ -200,16 +209,6 @@ def _finding(record: FindingRecord) -> dict[str, str]:
         "message": record.message,
         "next_step": record.next_step,
     }
-
-
-def _history(seen: Overview) -> list[dict[str, str]]:
-    """What looks found, latest first; of drift the verdict alone, for its features would bury the rest."""
-    told = [
-        record
-        for record in seen.findings
-        if record.severity != "info" and (record.code == DRIFT or not record.code.startswith("drift."))
-    ]
-    return [_finding(record) for record in told[:MOST_ROWS]]
 
 
 def _value(figure: Figure | None) -> str:
