@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 
 from tests.films import PROJECT, make_films
 from tiltyard.cli.main import main
+from tiltyard.ledger import Event, SqlLedger
 from tiltyard.registry import ModelRegistry
+from tiltyard.registry.decisions import BEGUN, succession_subject
 
 APPROVED = PROJECT.replace('rule = "better"', 'rule = "better"\napproval = "required"')
 
@@ -75,6 +78,17 @@ def test_approval_and_what_happens_behind_our_back(tmp_path: Path, capsys: pytes
         "promoted",
         "alias-changed-outside",
     ]
+    registry.set_alias("films-classifier", "previous", "1")
+    cut_short: dict[str, Any] = {"alias": "champion", "version": "2", "before": "1", "previous": None}
+    cut_short["decision"] = {"kind": "promoted", "reason": "it won", "evidence": {"champion": "1"}}
+    with SqlLedger.open(f"sqlite:///{films.root / '.tiltyard' / 'ledger.db'}") as ledger:
+        subject = succession_subject("films-classifier")
+        ledger.append(Event(BEGUN, subject, datetime.now(UTC), "ann", evidence=cut_short))
+    for words, state in (((), "wrong"), (("--mend",), "note"), ((), "ok")):
+        code, found = ran("doctor", *words)
+        assert [check["state"] for check in found["checks"] if check["name"] == "decisions"] == [state]
+        assert code == (1 if state == "wrong" else 0)
+    assert ran("history")[1][-1]["kind"] == "promoted"
     code, exported = ran("export", "1.0.0", "--to", str(tmp_path / "models"))
     assert [Path(file).name for file in exported["files"]] == [
         "films_model.pkl",

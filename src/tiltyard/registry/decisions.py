@@ -152,7 +152,7 @@ def note_outside_changes(registry: Registry, ledger: Ledger, name: str, noticed_
     Raises:
         UnavailableError: the registry or the ledger cannot be reached.
     """
-    if left_over(ledger, name):
+    if not keeps_decisions(ledger.events(subject=name)) or left_over(ledger, name):
         return []
     found = {alias: info.version for info in registry.list_versions(name) for alias in info.aliases}
     changes = alias_changes(ledger.events(subject=name), name, found)
