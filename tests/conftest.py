@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import postgres
+from tests.prefect_server import prefect_server
 from tiltyard.registry.client import open_client
 
-__all__ = ["postgres"]
+__all__ = ["postgres", "prefect_server"]
 
 pytest.register_assert_rewrite("tiltyard.testing.ledger_contract")
 

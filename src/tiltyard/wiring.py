@@ -10,7 +10,9 @@ from tiltyard.ledger.shipping import ship
 from tiltyard.monitoring.delivery import Backoff, Courier, build_senders
 from tiltyard.pipeline import Runner, Stage
 from tiltyard.pipeline.loop import Loop
+from tiltyard.pipeline.prefect_flows import PrefectFlows
 from tiltyard.pipeline.response import ProjectTrainer, Responder, ServiceProbe, Workshop
+from tiltyard.pipeline.runner import Flows, PlainFlows
 from tiltyard.project import AlertsSection, Project
 from tiltyard.registry import ExperimentTracker, ModelRegistry
 from tiltyard.registry.signing import KeyRing, host_keys, host_signer
@@ -70,6 +72,11 @@ def courier(project: Project, of: Settings, open_ledger: Ledger) -> Courier:
     return Courier(open_ledger.outbox, build_senders(project.alerts, of), backoff)
 
 
+def flows(project: Project, of: Settings, runner: Runner) -> Flows:
+    """Who runs use cases: Prefect where PREFECT_API_URL is set, else this process; the runner shows the steps."""
+    return PrefectFlows(project, of.prefect_api_url, runner) if of.prefect_api_url else PlainFlows(runner)
+
+
 def responder(project: Project, of: Settings, open_ledger: SqlLedger, runner: Runner) -> Responder:
     """Who answers what looks find: retrains, rolls back, alerts."""
     here = stage(of, open_ledger, project)
@@ -79,11 +86,13 @@ def responder(project: Project, of: Settings, open_ledger: SqlLedger, runner: Ru
 
 def loop(project: Project, of: Settings, open_ledger: SqlLedger, runner: Runner, server: str | None = None) -> Loop:
     """The loop of a project; with the address of a server, it also reads what that one counts."""
+    run_by = flows(project, of, runner)
     return Loop(
         project,
         stage(of, open_ledger, project),
-        responder(project, of, open_ledger, runner),
+        responder(project, of, open_ledger, run_by.runner),
         courier(project, of, open_ledger),
+        run_by,
         ServiceProbe(server) if server else None,
     )
 

@@ -76,6 +76,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Train a version with the labels of production; it becomes champion if it wins.",
     ),
     "alerts": ("tiltyard.cli.alerts:alerts", "List the alerts that last: what happened, what was done, what to do."),
+    "prefect": ("tiltyard.cli.prefect:prefect", "Run the project by a Prefect server: scheduled deployments."),
     "outbox": ("tiltyard.cli.outbox:outbox", "List, send or retry what is to leave the house."),
     "doctor": ("tiltyard.cli.doctor:doctor", "Say what is installed, where things live, and what is wrong."),
 }

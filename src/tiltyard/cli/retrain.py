@@ -31,8 +31,13 @@ def retrain(project_path: Path | None, reason: str, as_json: bool) -> int:
     settings = wiring.settings(project)
     watched = Console(stderr=True, highlight=False) if as_json else console
     with wiring.ledger(settings) as ledger:
-        responder = wiring.responder(project, settings, ledger, ConsoleRunner(watched))
-        response = responder.retrain(reason)
+        flows = wiring.flows(project, settings, ConsoleRunner(watched))
+        responder = wiring.responder(project, settings, ledger, flows.runner)
+        response = flows.run(
+            "response",
+            lambda: responder.retrain(reason),
+            lambda done: " ".join(action.summary for action in done.actions) or done.outcome,
+        )
     if response.outcome == "busy":
         raise UnavailableError(
             f"Another process works on {project.model_name} just now.",

@@ -51,14 +51,15 @@ def train(
         rows = f"the rows of version {from_version}" if from_version else without_password(project.data.source)
         console.print(f"Starting training flow with data: {rows}")
     with wiring.ledger(settings) as ledger:
-        outcome = run_training(
-            project,
-            wiring.tracker(project, settings),
-            wiring.stage(settings, ledger, project),
-            ConsoleRunner(watched),
-            TrainingRequest(
-                promote=champion, candidates=candidates, accept_data=accept_data, from_version=from_version
-            ),
+        request = TrainingRequest(
+            promote=champion, candidates=candidates, accept_data=accept_data, from_version=from_version
+        )
+        flows = wiring.flows(project, settings, ConsoleRunner(watched))
+        tracker, stage = wiring.tracker(project, settings), wiring.stage(settings, ledger, project)
+        outcome = flows.run(
+            "training",
+            lambda: run_training(project, tracker, stage, flows.runner, request),
+            lambda done: done.to_markdown(),
         )
     if as_json:
         print_json(outcome.to_dict())

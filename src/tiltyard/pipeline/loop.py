@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from tiltyard.pipeline.monitoring import take_look
 from tiltyard.pipeline.response.probing import ServiceProbe
 from tiltyard.pipeline.response.respond import Responder, Response
 from tiltyard.pipeline.response.watch import watch_new_champion
+from tiltyard.pipeline.runner import Flows
 from tiltyard.pipeline.scheduler import Schedule
 from tiltyard.pipeline.stage import Stage
 from tiltyard.project import Project
@@ -65,6 +66,7 @@ class Loop:
         stage: registry, ledger and host.
         responder: answers what is found.
         courier: empties the outbox.
+        flows: runs looks and responses, here or in an orchestrator.
         probe: reads what the server counted; None where there is none to ask.
     """
 
@@ -74,10 +76,12 @@ class Loop:
         stage: Stage,
         responder: Responder,
         courier: Courier,
+        flows: Flows,
         probe: ServiceProbe | None = None,
     ) -> None:
         self._project, self._stage = project, stage
         self._responder, self._courier, self._probe = responder, courier, probe
+        self._flows = flows
 
     def once(self, now: datetime | None = None) -> Pass:
         """Look once and answer what is found.
@@ -86,14 +90,35 @@ class Loop:
             TiltyardError: the look could not be taken; nothing was decided on it.
         """
         moment = now or datetime.now(UTC)
-        seen = take_look(self._project, self._stage, until=moment)
+        seen, findings = self._flows.run("monitoring", lambda: self._look(moment), lambda found: _findings_page(*found))
+        response = self._flows.run(
+            "response",
+            lambda: self._flows.runner.run(
+                "respond", lambda: self._responder.respond(findings), lambda answer: answer.outcome
+            ),
+            lambda answer: Pass(seen, findings, answer).summary,
+        )
+        return Pass(seen, findings, response)
+
+    def _look(self, moment: datetime) -> tuple[Look, tuple[FindingRecord, ...]]:
+        runner = self._flows.runner
+        seen = runner.run(
+            "take-look",
+            lambda: take_look(self._project, self._stage, until=moment),
+            lambda look: f"{len(look.alarms)} found",
+        )
+        extra = runner.run(
+            "watch-champion", lambda: self._watch(seen, moment), lambda watched: f"{len(watched)} things watched"
+        )
+        return seen, (*seen.records(), *extra)
+
+    def _watch(self, seen: Look, moment: datetime) -> list[FindingRecord]:
         counts = self._probe.counts() if self._probe else None
         watched = watch_new_champion(self._project, self._stage, self._responder.history(), moment, counts)
         name = self._project.model_name
-        extra = [finding.to_record(project=name, at=moment, version=seen.version) for finding in watched]
-        self._stage.ledger.findings.record(extra)
-        findings = (*seen.records(), *extra)
-        return Pass(seen, findings, self._responder.respond(findings))
+        records = [finding.to_record(project=name, at=moment, version=seen.version) for finding in watched]
+        self._stage.ledger.findings.record(records)
+        return records
 
     def run(
         self,
@@ -147,3 +172,17 @@ class Loop:
             on_problem(error)
         except Exception as error:  # noqa: BLE001 - a loop that ends over one bad pass is none
             on_problem(TiltyardError(f"{type(error).__name__}: {error}", code="loop.unexpected"))
+
+
+def _findings_page(seen: Look, findings: Sequence[FindingRecord]) -> str:
+    """The findings of a look as Markdown, for those who look at it later."""
+    rows = [
+        f"| {one.code} | {one.subject} | {one.status.replace('_', ' ')} | {one.severity} | {one.message} |".replace(
+            "\n", " "
+        )
+        for one in findings
+    ]
+    head = f"# {seen.model}, version {seen.version or '–'}, {seen.at:%Y-%m-%d %H:%M} UTC\n"
+    return "\n".join(
+        [head, "| finding | subject | verdict | severity | what was seen |", "|---|---|---|---|---|", *rows]
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 Result = TypeVar("Result")
 
@@ -37,3 +37,43 @@ class QuietRunner:
 
     def say(self, text: str) -> None:
         """Nobody watches."""
+
+
+FlowKind = Literal["training", "monitoring", "response"]
+
+
+class Flows(Protocol):
+    """Runs the use cases of a project, so that an orchestrator can show each as a whole with its steps.
+
+    What the work raises goes on to the caller unchanged.
+    """
+
+    @property
+    def runner(self) -> Runner:
+        """Runs the steps of a use case; outside of one it runs them all the same."""
+
+    def run(self, kind: FlowKind, work: Callable[[], Result], describe: Callable[[Result], str]) -> Result:
+        """Run one use case.
+
+        Args:
+            kind: which one.
+            work: does it, with steps that go through ``runner``.
+            describe: what came out, in Markdown, for people who look at it later.
+        """
+
+
+class PlainFlows:
+    """Runs use cases in this process; the steps are shown by the runner."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    @property
+    def runner(self) -> Runner:
+        """The runner, as it was given."""
+        return self._runner
+
+    def run(self, kind: FlowKind, work: Callable[[], Result], describe: Callable[[Result], str]) -> Result:
+        """Do the work."""
+        del kind, describe
+        return work()

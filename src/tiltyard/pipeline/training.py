@@ -58,6 +58,15 @@ class TrainingOutcome:
             "promotion": self.promotion.to_dict() if self.promotion else None,
         }
 
+    def to_markdown(self) -> str:
+        """What came out, as a page."""
+        metrics = self.trial.evaluation.metrics
+        rows = [f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items())]
+        head = f"# {self.version.name}, version {self.version.version}\n\nCandidate: {self.trial.model.candidate.title}"
+        status = self.promotion.status if self.promotion else "Registered"
+        return "\n".join([head, f"\nStatus: {status}\n", f"MLflow run: `{self.run_id}`\n", "| metric | value |",
+                          "|---|---|", *rows])  # fmt: skip
+
 
 @dataclass(frozen=True)
 class TrainingRequest:

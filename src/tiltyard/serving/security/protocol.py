@@ -28,11 +28,14 @@ class BoundedHead(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._in_head = True
         self._head_bytes = 0
+        self._moved_on = False
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the client; a head that is not over after so many ends the connection."""
+        self._moved_on = False
         super().data_received(data)
-        if not self._in_head:
+        # Bytes that ended a head or a body are not of the next head, or hardly any: a large body's last part is one.
+        if self._moved_on or not self._in_head:
             return
         self._head_bytes += len(data)
         if self._head_bytes > LARGEST_HEAD and not self.transport.is_closing():
@@ -42,6 +45,7 @@ class BoundedHead(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is over; what follows is the body."""
         self._in_head = False
+        self._moved_on = True
         self._head_bytes = 0
         super().on_headers_complete()
 
@@ -49,3 +53,4 @@ class BoundedHead(HttpToolsProtocol):
         """The request is over; what follows is the head of the next."""
         super().on_message_complete()
         self._in_head = True
+        self._moved_on = True

@@ -1,0 +1,58 @@
+"""The flows of deployments, as a Prefect worker loads them; nothing else imports this module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import flow
+from rich.console import Console
+
+from tiltyard import wiring
+from tiltyard.cli.progress import ConsoleRunner
+from tiltyard.pipeline import TrainingRequest, train
+from tiltyard.project import load_project
+
+_terminal = Console(highlight=False)
+
+
+@flow(name="training")  # type: ignore[untyped-decorator]
+def training(project: str) -> str:
+    """Train a version and let it challenge the champion."""
+    described = load_project(Path(project))
+    settings = wiring.settings(described)
+    flows = wiring.flows(described, settings, ConsoleRunner(_terminal))
+    with wiring.ledger(settings) as ledger:
+        tracker, stage = wiring.tracker(described, settings), wiring.stage(settings, ledger, described)
+        outcome = flows.run(
+            "training",
+            lambda: train(described, tracker, stage, flows.runner, TrainingRequest(promote=True)),
+            lambda done: done.to_markdown(),
+        )
+    return outcome.promotion.status if outcome.promotion else "Registered"
+
+
+@flow(name="monitoring")  # type: ignore[untyped-decorator]
+def monitoring(project: str) -> str:
+    """Look once, answer what is found, and deliver notices."""
+    described = load_project(Path(project))
+    settings = wiring.settings(described)
+    with wiring.ledger(settings) as ledger:
+        seen = wiring.loop(described, settings, ledger, ConsoleRunner(_terminal)).once()
+        wiring.courier(described, settings, ledger).run()
+    return seen.summary
+
+
+@flow(name="response")  # type: ignore[untyped-decorator]
+def response(project: str, reason: str = "asked for in Prefect") -> str:
+    """Retrain with the labels of production."""
+    described = load_project(Path(project))
+    settings = wiring.settings(described)
+    flows = wiring.flows(described, settings, ConsoleRunner(_terminal))
+    with wiring.ledger(settings) as ledger:
+        responder = wiring.responder(described, settings, ledger, flows.runner)
+        done = flows.run(
+            "response",
+            lambda: responder.retrain(reason),
+            lambda told: " ".join(action.summary for action in told.actions) or told.outcome,
+        )
+    return " ".join(action.summary for action in done.actions) or done.outcome

@@ -1,0 +1,88 @@
+"""A Prefect server for tests: a real one, on loopback, with a database of its own, that phones nowhere."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+PATIENCE = 120
+
+
+@dataclass(frozen=True)
+class PrefectServer:
+    """A server that runs.
+
+    Attributes:
+        api_url: address of its API.
+        home: Prefect's home of this server.
+    """
+
+    api_url: str
+    home: Path
+
+    def all(self, what: str, **filters: Any) -> list[dict[str, Any]]:
+        """Everything of a kind: ``flows``, ``flow_runs``, ``task_runs``, ``logs``, ``artifacts``, ``deployments``."""
+        answer = httpx.post(f"{self.api_url}/{what}/filter", json=filters, timeout=30)
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()
+        return found
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For programs that are to use it."""
+        return {"PREFECT_API_URL": self.api_url, "PREFECT_HOME": str(self.home), **QUIET}
+
+
+QUIET = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_CLI_PROMPT": "false",
+}
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """One server for all tests: it takes seconds to start."""
+    pytest.importorskip("prefect")
+    home = tmp_path_factory.mktemp("prefect")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = PrefectServer(f"http://127.0.0.1:{port}/api", home)
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    with (home / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            command, env={**environment, **server.environment}, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        _wait(server, process)
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(server: PrefectServer, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{server.api_url}/health", timeout=2).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.2)
+    raise AssertionError(f"Prefect did not start:\n{(server.home / 'server.log').read_text()}")
