@@ -44,7 +44,7 @@ UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]
 
 
 def table(rows: int = 260, labels: int = 3) -> tuple[pd.DataFrame, pd.Series]:
-    """Numbers with and without gaps, whole numbers, words with rare ones and gaps, booleans, a constant column."""
+    """Numbers and booleans with and without gaps, whole numbers, words with rare ones and gaps, a constant column."""
     random = np.random.default_rng(11)
     frame = pd.DataFrame(
         {
@@ -57,6 +57,7 @@ def table(rows: int = 260, labels: int = 3) -> tuple[pd.DataFrame, pd.Series]:
             "fear": pd.Series(random.choice(["Yes", "No"], rows), dtype="str"),
             "member": random.random(rows) < 0.5,
             "paid": np.ones(rows, np.bool_),
+            "news": pd.Series(random.random(rows) < 0.5, dtype="boolean").where(random.random(rows) > 0.1),
         }
     )
     score = frame["age"] / 20 + frame["income"].fillna(40.0) / 15 + frame["member"] + (frame["town"] == "York")
@@ -74,6 +75,7 @@ rows = st.fixed_dictionaries(
         "fear": st.sampled_from(["Yes", "No", "yes", "True"]) | st.none() | st.just(np.nan),
         "member": st.booleans() | st.none(),
         "paid": st.booleans() | st.none(),
+        "news": st.booleans() | st.none(),
     }
 )
 

@@ -82,7 +82,7 @@ def test_answers_are_scikit_learns(fitted: tuple[Pipeline, TextScorer], texts: l
 
 
 @pytest.mark.proof
-@settings(UNHURRIED, max_examples=1500)
+@settings(UNHURRIED, max_examples=400)
 @given(texts=st.lists(anything | st.text(max_size=400), min_size=1, max_size=10))
 def test_answers_are_scikit_learns_for_thousands_of_texts(
     fitted: tuple[Pipeline, TextScorer], texts: list[str]
