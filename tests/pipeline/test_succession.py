@@ -7,18 +7,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.pipeline.dying import MOMENTS, NAME, promotion, stage_in
+from tests.postgres import PostgresServer
 from tiltyard.errors import UnavailableError
-from tiltyard.ledger import Event
+from tiltyard.ledger import Event, SqlLedger
 from tiltyard.ledger.holders import is_gone, this_holder
 from tiltyard.pipeline import Stage, mend_succession, point_alias, reign_at
 from tiltyard.pipeline.promotion import remove_alias
 from tiltyard.pipeline.succession import ChampionChangedError, move_alias
+from tiltyard.registry import ModelRegistry
 from tiltyard.registry.decisions import alias_changes, left_over, note_outside_changes, unexplained_champion
 from tiltyard.testing.ledger import MemoryLedger
 from tiltyard.testing.registry import MemoryRegistry, write_example_package
@@ -200,6 +203,38 @@ def test_a_registry_that_goes_away_in_the_middle(
     assert settled.outcome == ("completed" if champion == "2" else "withdrawn")
     assert named(stage) == ({"champion": "2", "previous": "1"} if champion == "2" else {"champion": "1"})
     check_whole(stage)
+
+
+@pytest.mark.proof
+def test_a_real_database_that_goes_away_in_the_middle(postgres: PostgresServer, tmp_path: Path) -> None:
+    """MLflow's own database stops between the two aliases: the error says what to do, and afterwards it is mended."""
+    uri = postgres.database().replace("postgresql://", "postgresql+psycopg://")
+
+    class Stopping(ModelRegistry):
+        def set_alias(self, name: str, alias: str, version: str) -> None:
+            super().set_alias(name, alias, version)
+            if alias == "previous":
+                postgres.pause()
+
+    write_example_package(tmp_path / "model")
+    registry = Stopping(tracking_uri=uri)
+    for _ in range(2):
+        registry.register_model(str(tmp_path / "model"), NAME)
+    with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+        stage = Stage(registry, ledger, tmp_path / "cache", (), "tester")
+        move_alias(stage, promotion("1", None))
+        try:
+            with pytest.raises(UnavailableError) as caught:
+                move_alias(stage, promotion("2", "1"))
+        finally:
+            postgres.resume()
+        assert "doctor --mend" in caught.value.next_step
+        back = replace(stage, registry=ModelRegistry(tracking_uri=uri))
+        (settled,) = mend_succession(back, NAME)
+        assert (settled.outcome, named(back)) == ("withdrawn", {"champion": "1"})
+        check_whole(back)
+        move_alias(back, promotion("2", "1"))
+        assert named(back) == {"champion": "2", "previous": "1"}
 
 
 def test_overtaken(memory: tuple[Stage, Breaking]) -> None:

@@ -18,12 +18,18 @@ import pytest
 
 from tests.films import make_films
 from tests.postgres import PostgresServer
+from tiltyard.errors import ArtifactError
 from tiltyard.ledger import SqlLedger
 from tiltyard.pipeline import QuietRunner, Stage, TrainingRequest, train
 from tiltyard.project import load_project
 from tiltyard.registry import ExperimentTracker, ModelRegistry, Registry
 from tiltyard.registry.client import open_client
+from tiltyard.registry.identity import SEAL_TAG
+from tiltyard.registry.manifest import MANIFEST
 from tiltyard.registry.mlflow_env import quietly
+from tiltyard.registry.signing import SIGNATURE, Signer
+from tiltyard.settings import Settings
+from tiltyard.testing.registry import write_example_package
 from tiltyard.testing.registry_contract import RegistryContract
 
 
@@ -140,3 +146,23 @@ def test_a_remote_server_serves_as_tracking_store_and_registry(server: Server, t
     assert model["aliases"] == [{"alias": "champion", "version": "1"}]
     run = httpx.get(f"{address}/api/2.0/mlflow/runs/get", params={"run_id": outcome.run_id}, timeout=30).json()["run"]
     assert {metric["key"] for metric in run["data"]["metrics"]} >= {"accuracy", "f1", "positive.recall"}
+
+
+def test_a_version_is_sealed_on_a_remote_server(server: Server, tmp_path: Path) -> None:
+    """Signed files that are registered there are sealed there, and load where the key is trusted."""
+    signer = Signer(bytes(range(32)))
+    settings = Settings.model_validate(
+        {"root": tmp_path, "signing_key": signer.text, "trusted_keys": (signer.public.text,)}
+    )
+    registry = ModelRegistry(tracking_uri=server.emptied().address, settings=settings)
+    write_example_package(tmp_path / "model")
+    manifest = tmp_path / "model" / MANIFEST
+    (tmp_path / "model" / SIGNATURE).write_bytes(signer.sign(manifest.read_bytes()))
+    info = registry.register_model(str(tmp_path / "model"), "films")
+    assert SEAL_TAG in info.tags
+    assert list(registry.load_model("films", version="1").predict(["a warm and funny film"])) == ["good"]
+    client, logged = open_client(server.address), info.source.partition("/models/")[2].partition("/")[0]
+    again = client.create_model_version("films", info.source, tags=dict(info.tags), model_id=logged)
+    with pytest.raises(ArtifactError) as refused:
+        registry.load_model("films", version=str(again.version))
+    assert refused.value.code == "artifact.other-version"
