@@ -28,7 +28,7 @@ pytestmark = pytest.mark.journey
 
 CLIENTS = 4
 MODEL = "films-classifier"
-LONG = pytest.mark.proof
+LONG = (pytest.mark.proof, pytest.mark.timeout(1800))
 
 
 class Load:
@@ -45,11 +45,13 @@ class Load:
     def _ask(self) -> None:
         while not self._done.is_set():
             try:
-                with httpx.Client(timeout=60) as client:
+                # No TLS here: its certificates would be read anew for every connection that was cut.
+                with httpx.Client(timeout=60, verify=False) as client:
                     while not self._done.is_set():
                         self._take(client.post(f"{self._address}/predict", json={"text": "not a bad film at all"}))
             except httpx.HTTPError as error:
                 self.failures.append(repr(error))
+                time.sleep(0.05)
 
     def _take(self, answer: httpx.Response) -> None:
         if answer.status_code == 200:
@@ -99,6 +101,7 @@ def test_every_answered_prediction_survives_sigkill(films: Films, kills: int) ->
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(1800)
 def test_a_hundred_promotions_fail_no_request(tmp_path: Path) -> None:
     """While requests come in a tight loop the champion changes a hundred times, in two workers: none fails."""
     films = make_films(tmp_path / "films")

@@ -105,6 +105,8 @@ def _each(file: Path, part: Callable[[sqlite3.Connection, Ledger, Path], int], c
         with closing(connection):
             # A removal that a power cut undoes only means to ship again what is there already.
             connection.execute("PRAGMA synchronous=OFF")
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'predictions'").fetchone():
+                return 0  # its worker is still making it
             return part(connection, central, file.parent)
     except sqlite3.Error as error:
         log.warning("The spool %s cannot be read now: %s", file, error)

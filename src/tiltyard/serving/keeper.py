@@ -34,7 +34,7 @@ TICK_SECONDS = 0.05
 # A worker that dies is started again after a pause that doubles until it has lived for a while.
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
-LIVED_SECONDS = 30.0
+LIVED_SECONDS = 10.0
 # So many deaths before any worker ever listened mean that none will.
 HOPELESS = 3
 END_SECONDS = 40.0
