@@ -66,6 +66,7 @@ min_new_labels = 150
 cooldown_minutes = 0
 """
 AT_ONCE = 200
+LABELS_AT_ONCE = 5000
 
 Rows = list[tuple[str, str]]
 
@@ -171,7 +172,8 @@ class House:
             {"prediction_id": answer["prediction_id"], "label": truth, "source": "the story"}
             for (_, truth), answer in zip(rows, answers, strict=True)
         ]
-        return int(self.post("/feedback", {"labels": labels})["accepted"])
+        parts = [labels[start : start + LABELS_AT_ONCE] for start in range(0, len(labels), LABELS_AT_ONCE)]
+        return sum(int(self.post("/feedback", {"labels": part})["accepted"]) for part in parts)
 
     def wait_for_version(self, version: str) -> None:
         """Wait until the server answers with a version."""

@@ -11,7 +11,7 @@ from tiltyard.monitoring.delivery import Backoff, Courier, build_senders
 from tiltyard.pipeline import Runner, Stage
 from tiltyard.pipeline.loop import Loop
 from tiltyard.pipeline.prefect_flows import PrefectFlows
-from tiltyard.pipeline.response import ProjectTrainer, Responder, ServiceProbe, Workshop
+from tiltyard.pipeline.response import ProjectTrainer, Responder, ServiceProbe, Workshop, live_judge
 from tiltyard.pipeline.runner import Flows, PlainFlows
 from tiltyard.project import AlertsSection, Project
 from tiltyard.registry import ExperimentTracker, ModelRegistry
@@ -81,7 +81,7 @@ def responder(project: Project, of: Settings, open_ledger: SqlLedger, runner: Ru
     """Who answers what looks find: retrains, rolls back, alerts."""
     here = stage(of, open_ledger, project)
     trainer = ProjectTrainer(project, tracker(project, of), here, runner)
-    return Responder(Workshop(project, here, trainer))
+    return Responder(Workshop(project, here, trainer, live_judge(project, here)))
 
 
 def loop(project: Project, of: Settings, open_ledger: SqlLedger, runner: Runner, server: str | None = None) -> Loop:

@@ -31,6 +31,12 @@ class ResponseSection(Section):
     slow_factor: float = Field(
         default=3.0, gt=1, description="Accepted 95th percentile of latency, in times of the previous champion's."
     )
+    challenge_hours: float = Field(
+        default=168.0,
+        gt=0,
+        description="How long a retrained version answers beside the champion ([serving] challenger) before the gates "
+        "decide without the labels' word.",
+    )
     cooldown_minutes: float = Field(default=60.0, ge=0, description="Least time between two actions.")
     max_actions_a_day: int = Field(default=4, ge=0, description="Most retrainings and rollbacks in 24 hours.")
     min_new_labels: int = Field(

@@ -18,6 +18,7 @@ from tiltyard.data import Dataset
 from tiltyard.data.content import row_digests
 from tiltyard.ledger import Event, FindingRecord, Label, new_id
 from tiltyard.pipeline.response.actions import Workshop
+from tiltyard.pipeline.response.live import live_judge
 from tiltyard.pipeline.response.respond import Responder
 from tiltyard.pipeline.stage import Stage
 from tiltyard.project import Project
@@ -72,8 +73,8 @@ class House:
             }
         )
 
-    def responder(self, die_before: int | None = None, **response: Any) -> Responder:
-        """A fresh process; it dies in front of its n-th effect."""
+    def responder(self, die_before: int | None = None, *, live: bool = False, **response: Any) -> Responder:
+        """A fresh process; it dies in front of its n-th effect. With ``live``, challengers answer in the shadow."""
         self.effects = 0
 
         def count(_name: str) -> None:
@@ -85,9 +86,12 @@ class House:
         registry: Any = Perilous(self.registry, names, count)
         ledger: Any = Perilous(self.ledger, names, count)
         stage = Stage(registry, ledger, self.folder / "cache", (), "the loop")
-        return Responder(
-            Workshop(self.project(**response), stage, QuickTrainer(self, stage)), on_step=self.steps.append
-        )
+        project = self.project(**response)
+        if live:
+            shadow = {"serving": {"challenger": {"mode": "shadow"}}}
+            project = Project.model_validate({**project.model_dump(by_alias=True, exclude_unset=True), **shadow})
+        workshop = Workshop(project, stage, QuickTrainer(self, stage), live_judge(project, stage))
+        return Responder(workshop, on_step=self.steps.append)
 
     def register(
         self, stage: Stage | None = None, *, right: bool, tags: Mapping[str, str] | None = None
@@ -95,7 +99,7 @@ class House:
         """Register a version that always is right, or always wrong."""
         package = self.folder / f"{right}"
         if not package.exists():
-            write_example_package(package, _pipeline(right=right))
+            write_example_package(package, _pipeline(right=right), model_name=MODEL)
         registry: Any = self.registry if stage is None else stage.registry
         ledger: Any = self.ledger if stage is None else stage.ledger
         info: VersionInfo = registry.register_model(package.as_uri(), MODEL, tags=tags, run_id=f"run {self.trained}")
@@ -120,6 +124,16 @@ class House:
         ]  # fmt: skip
         self.ledger.record(rows)
         self.ledger.record_labels([Label(row.id, truth, now, "test") for row in rows])
+
+    def shadow(self, count: int, *, says: str, champion: str = "bad", truth: str = "good") -> None:
+        """The challenger, version 2, answers beside the champion, and the truth comes."""
+        now = datetime.now(UTC)
+        for _ in range(count):
+            fields: dict[str, Any] = {"project": MODEL, "at": now}
+            seen = make_prediction(**fields, version="1", label=champion)
+            hidden = make_prediction(**fields, version="2", label=says, route="shadow", key=seen.id)
+            self.ledger.record([seen, hidden])
+            self.ledger.record_labels([Label(seen.id, truth, now, "test")])
 
     def kinds(self, subject: str = MODEL) -> list[str]:
         return [event.kind for event in self.ledger.events(subject=subject)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.pipeline.response.conftest import MODEL, House, Killed, found
@@ -116,13 +118,43 @@ def test_retraining_by_hand(house: House) -> None:
     assert house.named("champion") == "2"
 
 
+def test_a_challenger_answers_in_the_shadow_until_the_labels_decide(house: House) -> None:
+    """Where challengers answer live, the response waits for the labels, and the gates come after their word."""
+    waiting = house.responder(live=True).respond([found("drift.verdict")])
+    assert waiting.outcome == "waiting"
+    assert (house.named("champion"), house.named("challenger")) == ("1", "2")
+    assert house.responder(live=True).respond([found("drift.verdict")]).outcome == "waiting"
+    house.shadow(20, says="good")
+    told = house.responder(live=True).respond([])
+    assert told.actions[0].outcomes["watch-challenger"]["winner"] == "challenger"
+    assert (house.named("champion"), house.named("challenger")) == ("2", None)
+    assert house.trained == 2
+
+
+def test_a_champion_that_holds_live_stays(house: House) -> None:
+    """A challenger that loses on production's labels does not come to the gates, whatever it does on the test rows."""
+    house.responder(live=True).respond([found("drift.verdict")])
+    house.shadow(40, says="bad", champion="good")
+    told = house.responder(live=True).respond([])
+    assert "the champion held live" in told.actions[0].summary
+    assert (house.named("champion"), house.named("challenger")) == ("1", None)
+
+
+def test_time_is_up(house: House) -> None:
+    """Where labels do not decide in time the gates do."""
+    house.responder(live=True).respond([found("drift.verdict")])
+    told = house.responder(live=True, challenge_hours=1e-9).respond([])
+    assert told.actions[0].outcomes["watch-challenger"]["winner"] == "nobody"
+    assert house.named("champion") == "2"
+
+
 CAUSES = {"retrain": "drift.verdict", "roll-back": "champion.worse", "ask-labels": "drift.verdict"}
 
 
 @pytest.mark.parametrize("kind", list(CAUSES))
 def test_killed_anywhere_and_started_again(house: House, kind: str) -> None:
     """Killed in front of any effect of any response and started again, it ends as if nothing had happened."""
-    policy = {"min_new_labels": 99} if kind == "ask-labels" else {}
+    policy: dict[str, Any] = {"min_new_labels": 99} if kind == "ask-labels" else {}
     if kind == "roll-back":
         house.crown(house.register(right=True).version, before="1")
     cause = found(CAUSES[kind], version=house.named("champion"))

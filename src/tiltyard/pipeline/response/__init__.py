@@ -2,6 +2,7 @@
 
 from tiltyard.pipeline.response.actions import LiveJudge, Trainer, Workshop
 from tiltyard.pipeline.response.history import Action, History, read_history
+from tiltyard.pipeline.response.live import LiveChallenge, live_judge
 from tiltyard.pipeline.response.policy import Decision, Situation, decide
 from tiltyard.pipeline.response.probing import ServiceProbe
 from tiltyard.pipeline.response.respond import Responder, Response
@@ -12,6 +13,7 @@ __all__ = [
     "Action",
     "Decision",
     "History",
+    "LiveChallenge",
     "LiveJudge",
     "ProjectTrainer",
     "Responder",
@@ -22,6 +24,7 @@ __all__ = [
     "Trainer",
     "Workshop",
     "decide",
+    "live_judge",
     "read_history",
     "watch_new_champion",
 ]

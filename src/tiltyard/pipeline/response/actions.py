@@ -38,7 +38,7 @@ class LiveJudge(Protocol):
     """Judges a challenger by how it answers beside the champion."""
 
     def verdict(self, champion: str, challenger: str, since: datetime) -> Mapping[str, Any] | None:
-        """``{"winner": "challenger" | "champion", "reason": …}`` with its evidence; None while it is open.
+        """``{"winner": "challenger" | "champion" | "nobody", "reason": …}``, with evidence; None while it is open.
 
         Args:
             champion: the champion's version.
