@@ -41,9 +41,13 @@ SAMPLES = {"table": 100_000, "texts": 20_000}
 def main() -> None:
     options = _options()
     interpreters = {"tiltyard": sys.executable, **_environments(options)}
+    if "nannyml" in interpreters:
+        interpreters["nannyml, univariate"] = interpreters["nannyml"]
     report: dict[str, Any] = {"machine": _machine(), "quick": options.quick, "runs": []}
     with tempfile.TemporaryDirectory(prefix="tiltyard-drift-") as folder:
         for case in _cases(options.quick):
+            if options.cases and case["case"] not in options.cases:
+                continue
             files = _write(Path(folder), case)
             for tool, python in interpreters.items():
                 found = _run(tool, python, files, case, options.patience)
@@ -65,6 +69,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="about two minutes: peers on samples where they are slow")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--tools", nargs="*", default=list(NEEDS), choices=list(NEEDS), help="peers to run")
+    parser.add_argument("--cases", nargs="*", help="of '1M x 20', '10M x 20' and '1M texts' (default: all)")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "tiltyard-bench" / "drift")
     parser.add_argument("--patience", type=float, default=900, help="seconds that a peer may take (default: 900)")
     return parser.parse_args()
@@ -97,7 +102,7 @@ def _run(tool: str, python: str, files: tuple[Path, Path], case: dict[str, Any],
     window, asked = files[1], None
     if tool != "tiltyard" and case["peers"] is not None:
         asked = case["peers"]
-    if asked == 0 or (tool == "nannyml" and case["kind"] == "texts"):
+    if asked == 0 or (tool.startswith("nannyml") and case["kind"] == "texts"):
         why = "left out by --quick" if asked == 0 else "has no drift of texts"
         return found | {"note": why}
     for rows in (asked, SAMPLES[case["kind"]]):
@@ -121,8 +126,9 @@ def _in_a_process(tool: str, python: str, reference: Path, window: Path, patienc
         "WHYLOGS_NO_ANALYTICS": "True",
         "NML_DISABLE_USAGE_LOGGING": "1",
     }
+    script, _, part = tool.partition(", ")
     done = subprocess.run(
-        [python, str(PEERS / f"run_{tool}.py"), str(reference), str(window)],
+        [python, str(PEERS / f"run_{script}.py"), str(reference), str(window), *(["--univariate"] if part else [])],
         capture_output=True,
         text=True,
         check=True,
@@ -199,7 +205,7 @@ def _texts(rows: int, seed: int, *, moved: bool) -> pa.Table:
 def _say(found: dict[str, Any]) -> None:
     rate = found["values_per_second"]
     told = f"{rate / 1e6:8.2f} M values/s  {found['peak_mb']:7.0f} MB" if rate else found.get("note", "")
-    print(f"{found['case']:>9}  {found['tool']:<10} {told}", file=sys.stderr, flush=True)
+    print(f"{found['case']:>9}  {found['tool']:<20} {told}", file=sys.stderr, flush=True)
 
 
 def _show(report: dict[str, Any]) -> None:

@@ -111,6 +111,14 @@ def test_drift_of_texts(change, subject: str) -> None:  # type: ignore[no-untype
     assert ("drift.text", subject) in {(found.code, found.subject) for found in judged if found.is_found}
 
 
+def test_rows_of_the_training_itself_are_no_drift() -> None:
+    """Texts that taught the model have no unknown word, which is no trouble."""
+    rare = pd.Series([f"{text} once{place}" for place, text in enumerate(LETTERS)], dtype=object)
+    reference = build_reference(rare)
+    judged = judge_drift(reference, profile_rows(reference.layout, LETTERS.iloc[:500]))
+    assert "text.unknown_words" not in {found.subject for found in judged if found.is_found}
+
+
 def test_other_terms_are_found() -> None:
     """Texts of the same length and of known words alone, of which some are no longer used."""
     judged = judge_drift(TEXT, profile_rows(TEXT.layout, texts(np.random.default_rng(4), 500, words=300)))

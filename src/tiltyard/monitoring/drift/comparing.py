@@ -17,6 +17,7 @@ from tiltyard.monitoring.drift.shares import ShareOfRows
 from tiltyard.monitoring.drift.terms import TermShift
 from tiltyard.monitoring.profiles import Profile, Reference
 from tiltyard.monitoring.profiles.layout import CONFIDENCE, LABEL, PREDICTION, RESIDUAL, SPREAD
+from tiltyard.monitoring.profiles.texts import MEASURES
 
 NUMBER_DETECTORS: dict[str, NumberDetector] = {
     detector.name: detector for detector in (KolmogorovSmirnov(), PopulationStability(), Wasserstein())
@@ -24,6 +25,8 @@ NUMBER_DETECTORS: dict[str, NumberDetector] = {
 CATEGORY_DETECTORS: dict[str, CategoryDetector] = {
     detector.name: detector for detector in (ChiSquare(), JensenShannon())
 }
+
+UNKNOWN = f".{MEASURES[-1]}"
 
 _CODES = {
     CONFIDENCE: "drift.score",
@@ -133,6 +136,9 @@ def _number(reference: Reference, window: Profile, options: DriftOptions, name: 
         yield Unjudged(code, subject, *rows)
         return
     detector = NUMBER_DETECTORS["ks" if name.startswith("@") else options.numbers]
+    if is_measure and name.endswith(UNKNOWN):
+        # Fewer unknown words than before are no trouble: rows of the training itself have none.
+        detector = KolmogorovSmirnov(greater=True)
     outcome = detector.compare(before.bins, now.bins, layout.centres(), layout.scale)
     means = (("mean", now.mean(layout)), ("reference_mean", before.mean(layout)))
     yield _test(code, subject, detector.name, outcome, options.limit(subject), rows, means)

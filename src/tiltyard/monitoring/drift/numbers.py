@@ -19,7 +19,8 @@ class KolmogorovSmirnov:
 
     D = max |F(x) - G(x)| over the edges x; between edges it could only be greater, so a histogram errs on the quiet
     side. Kolmogorov (1933), Smirnov (1939); the tail is Kolmogorov's at N = nm / (n + m) rows, as Stephens (1970) mends
-    it for small N. The effect is D: the greatest share of rows that moved across one point.
+    it for small N. With ``greater``, only a window of greater values counts: D = max (F - G), whose tail is
+    exp(-2 N D²) (Smirnov). The effect is D: the greatest share of rows that moved across one point.
 
     Example:
         >>> import numpy as np
@@ -38,11 +39,18 @@ class KolmogorovSmirnov:
 
     name = "ks"
 
+    def __init__(self, *, greater: bool = False) -> None:
+        self.greater = greater
+
     def compare(self, reference: Counts, window: Counts, centres: Floats, scale: float) -> Outcome:  # noqa: ARG002
         """See ``NumberDetector.compare``."""
         from scipy.special import kolmogorov  # noqa: PLC0415
 
-        distance = float(np.abs(_cumulated(reference) - _cumulated(window)).max())
+        above = _cumulated(reference) - _cumulated(window)
+        if self.greater:
+            most = float(max(above.max(), 0.0))
+            return Outcome(most, float(np.exp(-2 * effective(reference, window) * most**2)))
+        distance = float(np.abs(above).max())
         root = float(np.sqrt(effective(reference, window)))
         return Outcome(distance, float(kolmogorov((root + 0.12 + 0.11 / root) * distance)))
 

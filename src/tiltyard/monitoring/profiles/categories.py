@@ -184,8 +184,13 @@ def tally(values: pd.Series | NDArray[Any]) -> dict[str, int]:
         # Python takes True and 1 for one key.
         present = pd.Series(values, dtype=object).dropna()
         values = present.map(name_of).to_numpy(object)
-    codes, distinct = pd.factorize(values, use_na_sentinel=True)
-    counts = np.bincount(codes[codes >= 0], minlength=len(distinct)).tolist()
+    arrow = getattr(getattr(values, "array", None), "_pa_array", None)
+    if arrow is not None:
+        counted = arrow.drop_null().value_counts()
+        distinct, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()
+    else:
+        codes, distinct = pd.factorize(values, use_na_sentinel=True)
+        counts = np.bincount(codes[codes >= 0], minlength=len(distinct)).tolist()
     found: dict[str, int] = {}
     for value, count in zip(distinct, counts, strict=True):
         name = name_of(value)
