@@ -13,7 +13,7 @@ from tiltyard.project import Task
 from tiltyard.scoring.columns import Columns, Kind
 from tiltyard.serving.problems import MEDIA_TYPE
 from tiltyard.serving.protocols.v2 import input_metadata
-from tiltyard.serving.requests import Shape
+from tiltyard.serving.requests import LONGEST_KEY, PREDICTION_KEY, Shape
 from tiltyard.serving.schemas import Problem
 from tiltyard.serving.security import Guard
 from tiltyard.serving.security.needs import need_of
@@ -67,6 +67,7 @@ def describe(app: FastAPI, service: Service, guard: Guard) -> None:
         problem = Problem.model_json_schema(ref_template=_REFERENCE)
         schemas.update(problem.pop("$defs", {}))
         schemas["Problem"] = problem
+        _show_keys(document)
         for path, many in (("/predict", False), ("/predict/batch", True), ("/explain", False)):
             document["paths"][path]["post"]["requestBody"] = request_body(service, many=many)
         _name_model(document, service)
@@ -115,6 +116,21 @@ def _name_model(document: dict[str, Any], service: Service) -> None:
                     parameter["schema"]["enum"] = [value]
 
 
+def _show_keys(document: dict[str, Any]) -> None:
+    """Name the header by which callers give predictions keys of their own, wherever predictions are made."""
+    header = {
+        "name": PREDICTION_KEY,
+        "in": "header",
+        "required": False,
+        "description": "A key of your own, such as an order's number, by which labels can be reported later. Inputs "
+        "of a list have it with /0, /1 and so on behind it.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]+$"},
+    }
+    for path, operations in document["paths"].items():
+        if path.startswith("/predict") or path == "/invocations" or path.endswith("/infer"):
+            operations["post"].setdefault("parameters", []).append(header)
+
+
 def _show_security(document: dict[str, Any], *, keys_needed: bool) -> None:
     """Name the two ways to show a key, and for each operation the scope that the key must have."""
     document["components"]["securitySchemes"] = {
@@ -124,7 +140,7 @@ def _show_security(document: dict[str, Any], *, keys_needed: bool) -> None:
     for path, operations in document["paths"].items():
         need = need_of(path)
         for operation in operations.values():
-            refusals = (401, 403) if need == "nothing" else (401, 403, 429)
+            refusals = (401, 403, 431) if need == "nothing" else (401, 403, 429, 431)
             for status, response in problem_responses(*refusals).items():
                 operation["responses"].setdefault(str(status), response)
             if need == "nothing" or not keys_needed:

@@ -19,7 +19,8 @@ from tiltyard.serving.problems import FieldProblem, RequestError
 _BYTES_PER_CHARACTER = 6
 _ENVELOPE = 64 * 1024
 _LARGEST_BODY = 64 * 1024 * 1024
-_LONGEST_KEY = 200
+LONGEST_KEY = 200
+PREDICTION_KEY = "X-Prediction-Key"
 # As many wrong fields as a person reads.
 _SHOWN = 50
 _LONGEST_NAME = 80
@@ -98,9 +99,9 @@ class Head(NamedTuple):
         if self.prediction_key is None:
             return ()
         key = self.prediction_key.decode("latin-1")
-        if not 0 < len(key) <= _LONGEST_KEY or not (key.isascii() and key.isprintable()):
+        if not 0 < len(key) <= LONGEST_KEY or not (key.isascii() and key.isprintable()):
             raise RequestError(
-                f"The header X-Prediction-Key has to be 1 to {_LONGEST_KEY} printable ASCII characters.",
+                f"The header X-Prediction-Key has to be 1 to {LONGEST_KEY} printable ASCII characters.",
                 status=400,
                 code="request.key",
                 next_step="Send a key of your own that names the input, such as an order's number.",

@@ -26,31 +26,28 @@ class BoundedHead(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._in_head = True
+        self._in_head = False
         self._head_bytes = 0
-        self._moved_on = False
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the client; a head that is not over after so many ends the connection."""
-        self._moved_on = False
+        # What comes before a head in the same bytes is the body of another request, and is not counted.
+        before = self._in_head
         super().data_received(data)
-        # Bytes that ended a head or a body are not of the next head, or hardly any: a large body's last part is one.
-        if self._moved_on or not self._in_head:
+        if not (before and self._in_head):
             return
         self._head_bytes += len(data)
         if self._head_bytes > LARGEST_HEAD and not self.transport.is_closing():
             self.transport.write(_REFUSAL % (len(_PROBLEM), _PROBLEM))
             self.transport.close()
 
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        self._in_head = True
+        self._head_bytes = 0
+
     def on_headers_complete(self) -> None:
         """The head is over; what follows is the body."""
         self._in_head = False
-        self._moved_on = True
-        self._head_bytes = 0
         super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """The request is over; what follows is the head of the next."""
-        super().on_message_complete()
-        self._in_head = True
-        self._moved_on = True
