@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from tiltyard.ledger.holders import is_gone, this_holder
 from tiltyard.pipeline import Stage, mend_succession, point_alias, reign_at
 from tiltyard.pipeline.promotion import remove_alias
 from tiltyard.pipeline.succession import ChampionChangedError, move_alias
-from tiltyard.registry import ModelRegistry
+from tiltyard.registry import ModelRegistry, VersionInfo
 from tiltyard.registry.decisions import alias_changes, left_over, note_outside_changes, unexplained_champion
 from tiltyard.testing.ledger import MemoryLedger
 from tiltyard.testing.registry import MemoryRegistry, write_example_package
@@ -284,6 +284,33 @@ def test_aliases_moved_behind_our_back(memory: tuple[Stage, Breaking]) -> None:
     (taken,) = note_outside_changes(registry, stage.ledger, NAME, "doctor")
     assert (taken.subject, taken.evidence["before"]) == (NAME, "3")
     assert reign_at(decisions(stage), NAME, taken.at) is None
+
+
+class Deciding(MemoryRegistry):
+    """A registry in which a decision is carried out right after somebody has read its versions."""
+
+    decide: Callable[[], object] | None = None
+
+    def list_versions(self, name: str) -> list[VersionInfo]:
+        found = super().list_versions(name)
+        decide, self.decide = self.decide, None
+        if decide is not None:
+            decide()
+        return found
+
+
+def test_a_decision_between_two_looks_is_none_behind_our_back(tmp_path: Path) -> None:
+    """Reading the registry before a decision and the ledger after it does not make it a change outside."""
+    registry = Deciding()
+    write_example_package(tmp_path / "model")
+    for _ in range(2):
+        registry.register_model(str(tmp_path / "model"), NAME)
+    stage = Stage(registry, MemoryLedger(), tmp_path / "cache", (), "tester")
+    move_alias(stage, promotion("1", None))
+    registry.decide = lambda: move_alias(stage, promotion("2", "1"))
+    assert note_outside_changes(registry, stage.ledger, NAME, "doctor") == []
+    assert named(stage) == {"champion": "2", "previous": "1"}
+    check_whole(stage)
 
 
 def test_a_ledger_that_keeps_no_decisions_cannot_tell(memory: tuple[Stage, Breaking]) -> None:

@@ -24,7 +24,7 @@ from tiltyard.registry.decisions import BEGUN, CHAMPION, ENDED, PREVIOUS, left_o
 HOLD = timedelta(seconds=90)
 PATIENCE_SECONDS = 60.0
 LOST = "promotion.lost-turn"
-_PAUSE_SECONDS = 0.05
+_PAUSE_SECONDS = 0.1
 
 
 class ChampionChangedError(TiltyardError):

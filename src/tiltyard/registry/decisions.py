@@ -154,10 +154,9 @@ def note_outside_changes(registry: Registry, ledger: Ledger, name: str, noticed_
     """
     if not keeps_decisions(ledger.events(subject=name)) or left_over(ledger, name):
         return []
-    found = {alias: info.version for info in registry.list_versions(name) for alias in info.aliases}
-    changes = alias_changes(ledger.events(subject=name), name, found)
-    # A decision that was taken between the two looks is none that was changed outside.
-    if changes and (left_over(ledger, name) or alias_changes(ledger.events(subject=name), name, found) != changes):
+    changes = _differing(registry, ledger, name)
+    # Registry and ledger are read one after the other: what a decision changed in between differs in one look only.
+    if changes and (left_over(ledger, name) or _differing(registry, ledger, name) != changes):
         return []
     return [ledger.append(_outside(change, name, noticed_by)) for change in changes]
 
@@ -180,7 +179,8 @@ def unexplained_champion(events: Iterable[Event], info: VersionInfo, pending: It
     champion = fold_aliases(events, info.name).get(CHAMPION)
     if champion is not None and champion.version == info.version and not champion.outside:
         return None
-    if any(event.evidence.get("version") == info.version for event in pending):
+    wanted = [event.evidence for event in pending if event.evidence.get("alias") == CHAMPION]
+    if any(evidence.get("version") == info.version for evidence in wanted):
         return None
     decided = champion.version if champion else None
     by_record = f"by the record it is version {decided}" if decided else "by the record there is none"
@@ -197,6 +197,11 @@ def unexplained_champion(events: Iterable[Event], info: VersionInfo, pending: It
         next_step="If it is meant, decide so: tiltyard set-alias --alias champion --version "
         f"{info.version} --reason …; else: tiltyard rollback",
     )
+
+
+def _differing(registry: Registry, ledger: Ledger, name: str) -> tuple[AliasChange, ...]:
+    found = {alias: info.version for info in registry.list_versions(name) for alias in info.aliases}
+    return alias_changes(ledger.events(subject=name), name, found)
 
 
 def _alias_of(event: Event) -> str | None:
