@@ -157,6 +157,7 @@ def test_other_sites_cannot_use_an_open_server(file: KeyFile) -> None:
         {"sec_fetch_site": "cross-site"},
         {"sec_fetch_site": "same-site"},
         {"origin": "http://evil.example"},
+        {"origin": "null"},
     ):
         assert refusal(guard, request("/admin/reload", **headers)) == (403, "site.other")
         assert guard.check(request("/docs", method="GET", **headers))

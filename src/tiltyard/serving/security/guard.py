@@ -182,7 +182,12 @@ class Guard:
             return
         site = found.get(b"sec-fetch-site")
         origin = found.get(b"origin", b"").decode("latin-1")
-        same = site in (b"same-origin", b"none") if site is not None else origin.partition("://")[2] in ("", host)
+        # Browsers tell either; a page without an origin of its own says "null".
+        same = (
+            site in (b"same-origin", b"none")
+            if site is not None
+            else origin in ("", f"http://{host}", f"https://{host}")
+        )
         if not same:
             raise RequestError(
                 f"The request comes from a page of another site ({origin or 'unnamed'}).",
