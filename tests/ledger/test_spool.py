@@ -134,12 +134,14 @@ def test_labels_and_events_wait_while_the_central_ledger_is_away(
 def test_a_label_finds_its_prediction_wherever_it_is(tmp_path: Path, spool: SpooledLedger, switch: Switch) -> None:
     """A label about a prediction in another worker's spool is known; one about nothing is not."""
     other = SpooledLedger.open(tmp_path / "spool", "1", switch.connect)
-    theirs, shipped = make_prediction(), make_prediction()
+    theirs, shipped = make_prediction(key="order 7"), make_prediction(key="order 8")
     other.record([theirs])
     switch.ledger.record([shipped])
     receipt = spool.record_labels([Label(id_, "good", NOW, "test") for id_ in (theirs.id, shipped.id, "none")])
     assert (receipt.accepted, receipt.unknown) == (2, ("none",))
     assert spool.prediction(theirs.id) == theirs
+    found = spool.ids_by_key(["order 7", "order 8", "order 9"])
+    assert found == {"order 7": theirs.id, "order 8": shipped.id}
     ship(tmp_path / "spool", switch.ledger)
     assert {label.prediction_id for label in switch.ledger.labels()} == {theirs.id, shipped.id}
 

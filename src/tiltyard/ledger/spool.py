@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Lock
 from time import monotonic
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger.codec import PredictionRow, check_text, decode_prediction, from_micros
@@ -180,10 +180,13 @@ class SpooledLedger:
         return self._central.get().prediction_stats(project, since, until)
 
     def ids_by_key(self, keys: Sequence[str], *, project: str | None = None) -> Mapping[str, str]:
-        """The id of the latest prediction with each key; those of this spool go before shipped ones."""
-        here = self._own.ids_by_key(keys, project=project)
-        left = [key for key in keys if key not in here]
-        return {**(self._central.get().ids_by_key(left, project=project) if left else {}), **here}
+        """The id of the latest prediction with each key; those in spools are newer than shipped ones."""
+        found = dict(self._own.ids_by_key(keys, project=project))
+        for key in keys:
+            if key not in found and (other := self._key_among_others(key, project)) is not None:
+                found[key] = other
+        left = [key for key in keys if key not in found]
+        return {**(self._central.get().ids_by_key(left, project=project) if left else {}), **found}
 
     def record_labels(self, labels: Sequence[Label]) -> LabelReceipt:
         """Store what was reported: in the central ledger if it can be reached and knows the prediction, else here.
@@ -251,17 +254,26 @@ class SpooledLedger:
         self.close()
 
     def _among_others(self, id_: str) -> Prediction | None:
-        check_text("id", id_)
+        query = f"SELECT {COLUMNS} FROM predictions WHERE id = ?"  # noqa: S608 - names of our own
+        row = self._first(query, (check_text("id", id_),))
+        return None if row is None else decode_prediction(row)
+
+    def _key_among_others(self, key: str, project: str | None) -> str | None:
+        query = "SELECT id FROM predictions WHERE key = ? AND (? IS NULL OR project = ?) ORDER BY at_us DESC LIMIT 1"
+        row = self._first(query, (check_text("key", key), project, project))
+        return None if row is None else str(row[0])
+
+    def _first(self, query: str, arguments: Sequence[str | None]) -> tuple[Any, ...] | None:
+        """The first row that any spool of this host has to a query."""
         for file in spools(self._folder):
             try:
                 with closing(reader(file)) as connection:
-                    query = f"SELECT {COLUMNS} FROM predictions WHERE id = ?"  # noqa: S608 - names of our own
-                    row = connection.execute(query, (id_,)).fetchone()
+                    row: tuple[Any, ...] | None = connection.execute(query, arguments).fetchone()
             except sqlite3.Error as error:
                 log.warning("The spool %s cannot be read: %s", file, error)
                 continue
             if row is not None:
-                return decode_prediction(row)
+                return row
         return None
 
 

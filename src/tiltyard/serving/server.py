@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tiltyard.errors import ProjectError
 from tiltyard.ledger.ports import Ledger
+from tiltyard.ledger.shipping import Shipper
+from tiltyard.ledger.spool import SpooledLedger
 from tiltyard.ledger.store import SqlLedger
 from tiltyard.project import Project, ServingSection, find_project_file, load_project
 from tiltyard.registry.models import ModelRegistry
@@ -92,8 +94,8 @@ class ModelServer:
             UsageError: the address cannot be listened on, or would be open to others without an API key.
         """
         listener = bind(self._options.host, self._options.port)
-        with contextlib.closing(listener):
-            backing = self._backing or _default_backing(self._project)
+        with contextlib.closing(listener), contextlib.ExitStack() as stack:
+            backing = self._backing or _default_backing(self._project, stack)
             with contextlib.closing(backing.ledger):
                 guard = guard_for(
                     self._options, backing.api_keys, host=self._options.host, insecure_open=self._insecure_open
@@ -127,10 +129,21 @@ def _project_of(model_name: str) -> Project | None:
     return project if project.model_name == model_name else None
 
 
-def _default_backing(project: Project | None) -> Backing:
-    """Registry and ledger as the host's settings name them."""
+def _default_backing(project: Project | None, stack: contextlib.ExitStack) -> Backing:
+    """Registry and ledger as the host's settings name them; answers for a ledger elsewhere go through a spool."""
     settings = Settings.load(project.root if project else None)
     keys = host_keys(settings)  # before the ledger is opened: it would stay open if a key cannot be used
     registry = ModelRegistry(tracking_uri=settings.tracking_uri, registry_uri=settings.registry_uri, settings=settings)
-    ledger = SqlLedger.open(settings.ledger_url)
+
+    def connect() -> SqlLedger:
+        return SqlLedger.open(settings.ledger_url)
+
+    ledger: Ledger
+    if settings.ledger_url.startswith("sqlite"):
+        ledger = connect()
+    else:
+        ledger = SpooledLedger.open(settings.spool, "module", connect)
+        shipper = Shipper(settings.spool, connect)
+        shipper.start()
+        stack.callback(shipper.stop)
     return Backing(registry, ledger, settings.cache, settings.trusted_types, keys, settings.api_key_file)
