@@ -25,6 +25,13 @@ def test_every_command_that_the_readme_names_exists() -> None:
     assert named <= set(COMMANDS), named - set(COMMANDS)
 
 
+def test_the_readme_names_every_command() -> None:
+    """Whatever the program can do, a reader of the README learns of."""
+    shown = " ".join(re.findall(r"`([^`]+)`", (ROOT / "README.md").read_text("utf-8")))
+    missing = [name for name in COMMANDS if not re.search(rf"(?<![\w-]){name}(?![\w-])", shown)]
+    assert not missing
+
+
 def test_every_link_between_pages_leads_somewhere() -> None:
     """Relative links in Markdown pages name files that are there."""
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
