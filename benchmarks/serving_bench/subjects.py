@@ -139,6 +139,10 @@ def _plain(folder: Path) -> tuple[Any, Path]:
     for place, (name, step) in enumerate(pipeline.steps):
         if isinstance(step, FastTfidfVectorizer):
             pipeline.steps[place] = (name, step.to_sklearn())
+        for field, value in list(vars(step).items()):
+            # What fitting drew from is of no use to a server, and older versions of numpy cannot read it.
+            if isinstance(value, np.random.Generator | np.random.RandomState):
+                setattr(step, field, None)
     path = folder / "pipeline.joblib"
     joblib.dump(pipeline, path)
     return pipeline, path
