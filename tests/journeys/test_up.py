@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -67,11 +69,13 @@ def up(films: Films, *words: str) -> Iterator[Up]:
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
+def films(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Films:
     """A project with a champion, whose loop looks every second."""
     made = make_films(
         tmp_path_factory.mktemp("films"), rows=300, project=PROJECT + "\n[monitoring]\nevery_minutes = 0.02\n"
     )
+    (made.root / ".tiltyard").mkdir()
+    shutil.copy(fresh_store, made.root / ".tiltyard" / "mlflow.db")
     made.run("train", "--champion")
     return made
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,8 +33,10 @@ def data() -> tuple[pd.DataFrame, pd.DataFrame, pd.Series, pd.Series]:
 
 
 @pytest.fixture(scope="module")
-def mlops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLOpsPipeline]:
+def mlops(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[MLOpsPipeline]:
     settings = Settings.load(tmp_path_factory.mktemp("mlops"))
+    settings.state.mkdir()
+    shutil.copy(fresh_store, settings.state / "mlflow.db")
     with MLOpsPipeline("personality classification", "personality_model", settings=settings) as pipeline:
         yield pipeline
 

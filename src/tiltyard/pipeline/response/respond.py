@@ -62,6 +62,9 @@ class Responder:
         workshop: what responses work with.
         clock: the present, UTC.
         on_step: told after each step's word was written; for those who watch.
+
+    Attributes:
+        workshop: as given.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class Responder:
         clock: Callable[[], datetime] = _now,
         on_step: Callable[[str], None] | None = None,
     ) -> None:
-        self._workshop, self._clock, self._on_step = workshop, clock, on_step
+        self.workshop, self._clock, self._on_step = workshop, clock, on_step
         self._project, self._stage = workshop.project, workshop.stage
         self._model = workshop.project.model_name
 
@@ -135,7 +138,7 @@ class Responder:
         return () if open_ is None else (self._carry_out(journal, open_),)
 
     def _carry_out(self, journal: Journal, action: Action) -> Action:
-        return journal.carry_out(action, self._workshop.recipe(action))
+        return journal.carry_out(action, self.workshop.recipe(action))
 
     def _situation(self, history: History) -> Situation:
         champion = self._stage.registry.champion(self._model)
