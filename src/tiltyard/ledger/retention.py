@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from tiltyard.ledger.codec import check_text, encode_json
 from tiltyard.ledger.database import Database
-from tiltyard.ledger.schema import labels, predictions
+from tiltyard.ledger.profiles import HOUR_US
+from tiltyard.ledger.schema import labels, predictions, profiles
 
 REDACTED = "tiltyard:redacted"
 _AT_ONCE = 500
@@ -43,6 +44,7 @@ class SqlRetention:
                 asked = select(predictions.c.id).where(predictions.c.key.in_(some), predictions.c.route == "shadow")
                 shadows = connection.scalars(asked).all()
                 both = [*some, *shadows]
+                _forget_profiles(connection, both)
                 connection.execute(delete(labels).where(labels.c.prediction_id.in_(both)))
                 gone += connection.execute(delete(predictions).where(predictions.c.id.in_(both))).rowcount
         self._settle()
@@ -56,6 +58,8 @@ class SqlRetention:
             with self._database.write() as connection:
                 if self._database.is_sqlite:
                     connection.exec_driver_sql("PRAGMA secure_delete=ON")
+                asked = select(predictions.c.id).where(predictions.c.key.in_(some), predictions.c.route == "shadow")
+                _forget_profiles(connection, [*some, *connection.scalars(asked)])
                 shadowed = update(predictions).where(predictions.c.key.in_(some), predictions.c.route == "shadow")
                 changed += connection.execute(shadowed.values(input=marker)).rowcount
                 meant = update(predictions).where(predictions.c.id.in_(some))
@@ -69,6 +73,14 @@ class SqlRetention:
             return
         with closing(self._database.engine.raw_connection()) as connection:
             connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _forget_profiles(connection: Connection, ids: Sequence[str]) -> None:
+    """Remove what was summed up of the predictions' hours, which may name a category that nobody else has."""
+    hour = predictions.c.at_us - predictions.c.at_us % HOUR_US
+    for start in range(0, len(ids), _AT_ONCE):
+        hours = set(connection.scalars(select(hour).where(predictions.c.id.in_(ids[start : start + _AT_ONCE]))))
+        connection.execute(delete(profiles).where(profiles.c.hour_us.in_(hours)))
 
 
 def _portions(ids: Sequence[str]) -> Iterator[list[str]]:

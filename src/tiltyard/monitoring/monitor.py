@@ -12,6 +12,7 @@ from tiltyard.data import as_label
 from tiltyard.data.findings import json_ready
 from tiltyard.errors import InputError, NotFoundError, ProjectError, TiltyardError, UsageError
 from tiltyard.ledger import Label, Ledger, Prediction, SqlLedger, new_id
+from tiltyard.ledger.retention import is_redacted
 from tiltyard.monitoring.degradation import judge_degradation
 from tiltyard.monitoring.drift import DriftRequest, detect_data_drift
 from tiltyard.monitoring.look import drift_of_champion
@@ -231,7 +232,9 @@ class ModelMonitor:
         if reference_data is None:
             return drift_of_champion(self.ledger, self.name, self.watched, (since, until), asked)
         window = read_window(self.ledger, self.name, since=since, until=until)
-        return detect_data_drift(reference_data, [row.input for row in window.predictions], asked)
+        return detect_data_drift(
+            reference_data, [row.input for row in window.predictions if not is_redacted(row.input)], asked
+        )
 
     def get_monitoring_dashboard_data(self, hours: float = 24) -> dict[str, Any]:
         """All figures of the last hours, as JSON-ready data.

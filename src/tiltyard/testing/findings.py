@@ -84,6 +84,12 @@ class MemoryProfiles:
             for row in rows:
                 self._rows[row["project"], row["version"], row["route"], row["hour_us"]] = row
 
+    def forget(self, moments: set[int]) -> None:
+        """Remove the profiles of the hours in which these moments (microseconds) lie."""
+        hours = {at - at % HOUR_US for at in moments}
+        with self._lock:
+            self._rows = {key: row for key, row in self._rows.items() if key[3] not in hours}
+
 
 def _order(found: FindingRecord) -> tuple[datetime, str]:
     return found.at, found.id

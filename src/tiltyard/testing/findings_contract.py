@@ -116,3 +116,16 @@ class ProfileContract:
         again = replace(kept, layout="b", rows=3, newest="y", body=b"")
         ledger.profiles.store([again])
         assert ledger.profiles.load(**_FILMS, since=NOON, until=NOON + _HOUR) == [again]
+
+    def test_profiles_are_forgotten_with_their_rows(self, ledger: Ledger) -> None:
+        """When a prediction is erased or redacted, what was kept of its hour goes too; other hours stay."""
+        rows = [make_prediction(at=NOON + hour * _HOUR + timedelta(minutes=30)) for hour in range(3)]
+        ledger.record(rows)
+        kept = [
+            HourProfile(**_FILMS, hour=NOON + hour * _HOUR, layout="a", rows=1, newest="x", body=b"")
+            for hour in range(3)
+        ]
+        ledger.profiles.store(kept)
+        ledger.retention.erase([rows[0].id])
+        ledger.retention.redact([rows[1].id], "asked")
+        assert ledger.profiles.load(**_FILMS, since=NOON, until=NOON + 3 * _HOUR) == [kept[2]]

@@ -54,9 +54,9 @@ class MemoryLedger:
         self._predictions: dict[str, PredictionRow] = {}
         self._labels: dict[LabelRow, int] = {}
         self._events: list[dict[str, Any]] = []
-        self.retention = MemoryRetention(self._lock, self._predictions, self._labels)
         self._found = MemoryFindings()
         self._shelf = MemoryProfiles(self.predictions)
+        self.retention = MemoryRetention(self._lock, self._predictions, self._labels, self._shelf.forget)
         self._live = MemoryOutcomes(self.predictions, self.labelled_predictions, self.labels)
 
     @property

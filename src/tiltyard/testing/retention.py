@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import RLock
 
 from tiltyard.ledger.codec import LabelRow, PredictionRow, check_text, encode_json
@@ -14,15 +14,23 @@ _ID, _ROUTE, _KEY, _INPUT = 0, 4, 8, 10
 class MemoryRetention:
     """A ``Retention`` for tests, over the rows of a ``MemoryLedger``."""
 
-    def __init__(self, lock: RLock, predictions: dict[str, PredictionRow], labels: dict[LabelRow, int]) -> None:
+    def __init__(
+        self,
+        lock: RLock,
+        predictions: dict[str, PredictionRow],
+        labels: dict[LabelRow, int],
+        forget: Callable[[set[int]], None],
+    ) -> None:
         self._lock = lock
         self._predictions = predictions
         self._labels = labels
+        self._forget = forget
 
     def erase(self, ids: Sequence[str]) -> int:
         """Remove predictions and their labels; see ``Retention.erase``."""
         with self._lock:
             gone = self._meant(ids)
+            self._forget({at for _, at, *_ in map(self._predictions.__getitem__, gone)})
             for id_ in gone:
                 del self._predictions[id_]
             for row in [row for row in self._labels if row[0] in gone]:
@@ -34,6 +42,7 @@ class MemoryRetention:
         marker = encode_json(redacted_input(check_text("reason", reason)))
         with self._lock:
             meant = self._meant(ids)
+            self._forget({at for _, at, *_ in map(self._predictions.__getitem__, meant)})
             for id_ in meant:
                 row = list(self._predictions[id_])
                 row[_INPUT] = marker

@@ -112,6 +112,20 @@ def test_only_the_version_meant(ledger: ReadingLedger) -> None:
     assert window_profile(ledger, REFERENCE.layout, FILMS, (NOON, NOON + HOUR)).rows == 30
 
 
+def test_redacted_inputs_are_left_out(ledger: ReadingLedger) -> None:
+    """A prediction whose input was taken out is neither a missing value nor read again and again."""
+    rows = answered(0, 30)
+    ledger.record(rows)
+    window = NOON, NOON + HOUR
+    assert window_profile(ledger, REFERENCE.layout, FILMS, window).rows == 30
+    ledger.retention.redact([rows[0].id], "asked")
+    before = ledger.read
+    for _ in range(2):
+        seen = window_profile(ledger, REFERENCE.layout, FILMS, window)
+        assert (seen.rows, seen.numbers["amount"].missing) == (29, 0)
+    assert ledger.read - before == 30
+
+
 def test_find_drift(ledger: ReadingLedger) -> None:
     """Undrifted traffic is clear, drifted traffic is found, with the window that was judged; labels count."""
     window = NOON + timedelta(minutes=20), NOON + 2 * HOUR

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from tiltyard.ledger import HourCount, HourProfile, Ledger, Prediction
+from tiltyard.ledger.retention import is_redacted
 from tiltyard.monitoring.drift.judging import DriftJudgement, judge_drift, no_reference
 from tiltyard.monitoring.drift.options import DriftOptions
 from tiltyard.monitoring.profiles import Layout, Profile, Reference, Rows, frame_of, profile_rows
@@ -93,19 +94,20 @@ def window_profile(ledger: Ledger, layout: Layout, answering: Answering, window:
             since=count.hour,
             until=end,
         )
-        made = profile_predictions(layout, rows)
+        read = _Counted(rows)
+        made = profile_predictions(layout, read)
         total = total + made
         # An hour that is cut, or that grew while it was read, is not kept.
-        if end == count.hour + HOUR and made.rows == count.rows:
+        if end == count.hour + HOUR and read.count == count.rows:
             fresh.append(_kept(answering, count, made))
     ledger.profiles.store(fresh)
     return _with_labels(ledger, layout, answering, (since, until), total)
 
 
 def profile_predictions(layout: Layout, predictions: Iterable[Prediction]) -> Profile:
-    """The profile of recorded predictions, read a few thousand at a time."""
+    """The profile of recorded predictions, read some thousands at a time; without those whose input was redacted."""
     total = Profile.empty(layout)
-    for some in _portions(predictions):
+    for some in _portions(one for one in predictions if not is_redacted(one.input)):
         rows = Rows(
             frame_of((one.input for one in some), layout.columns),
             np.array([one.label for one in some], object),
@@ -133,6 +135,19 @@ def _with_labels(
         counts = counts + CategoryCounts.of(layout.categories[LABEL], labels)
     with_them = Profile(total.layout, 0, total.numbers, {**total.categories, LABEL: counts}, total.terms)
     return total.with_parts(with_them, [LABEL])
+
+
+class _Counted:
+    """Predictions, counted as they are read."""
+
+    def __init__(self, predictions: Iterable[Prediction]) -> None:
+        self._predictions = predictions
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Prediction]:
+        for one in self._predictions:
+            self.count += 1
+            yield one
 
 
 def _holds(held: HourProfile, count: HourCount, layout: Layout) -> bool:
