@@ -92,6 +92,8 @@ class Keeper:
             try:
                 for slot in self._slots:
                     self._begin(slot)
+                # Workers ask in a few seconds: by then MLflow is imported here, too.
+                threading.Thread(target=self._warm, name="tiltyard-warm", daemon=True).start()
                 shipper = self._shipper()
                 self._watch()
             finally:
@@ -221,6 +223,10 @@ class Keeper:
         from tiltyard.serving.wire import VERSION  # noqa: PLC0415 - as heavy as the registry itself
 
         return str(self._asked().fetch(VERSION.validate_python(info), Path(cache)))
+
+    def _warm(self) -> None:
+        with contextlib.suppress(Exception):  # whoever asks meets the same, and reports it
+            self._asked().get_version(self._project.model_name, alias="champion")
 
     def _right(self, info: dict[str, Any]) -> None:
         from tiltyard.ledger.store import SqlLedger  # noqa: PLC0415 - SQLAlchemy takes a second

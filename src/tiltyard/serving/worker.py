@@ -30,19 +30,28 @@ from tiltyard.settings import Settings
 
 # Importing MLflow takes the keeper seconds; then it answers in milliseconds, or the registry is away.
 LOOK_SECONDS = 30.0
+# Where no version was good on this host yet, there is nothing to answer with instead: the first look may take longer.
+FIRST_LOOK_SECONDS = 240.0
 FETCH_SECONDS = 600.0
 TELL_SECONDS = 30.0
 
 
 class AskedRegistry:
-    """A registry at the other end of a line, as far as serving needs one."""
+    """A registry at the other end of a line, as far as serving needs one.
 
-    def __init__(self, line: Line) -> None:
+    Args:
+        line: the line to the keeper.
+        first_seconds: how long the first look may take.
+    """
+
+    def __init__(self, line: Line, first_seconds: float = LOOK_SECONDS) -> None:
         self._line = line
+        self._seconds = first_seconds
 
     def get_version(self, name: str, *, version: str | None = None, alias: str | None = None) -> VersionInfo:
         """Look a version up; see ``Registry.get_version``."""
-        found = self._line.ask("get_version", seconds=LOOK_SECONDS, name=name, version=version, alias=alias)
+        seconds, self._seconds = self._seconds, LOOK_SECONDS
+        found = self._line.ask("get_version", seconds=seconds, name=name, version=version, alias=alias)
         return VERSION.validate_python(found)
 
     def fetch(self, info: VersionInfo, cache: Path) -> Path:
@@ -78,7 +87,7 @@ def main(descriptor: int) -> int:
         listener = _listener(order)
         with contextlib.closing(listener), _ledger(order, settings) as ledger:
             standing = Standing(
-                AskedRegistry(line),
+                AskedRegistry(line, LOOK_SECONDS if _was_good(settings, order) else FIRST_LOOK_SECONDS),
                 ledger,
                 settings.cache,
                 settings.trusted_types,
@@ -145,6 +154,11 @@ def _ledger(order: Order, settings: Settings) -> Ledger:
     if order.ledger == "direct":
         return SqlLedger.open(settings.ledger_url)
     return SpooledLedger.open(settings.spool, str(order.slot), lambda: SqlLedger.open(settings.ledger_url))
+
+
+def _was_good(settings: Settings, order: Order) -> bool:
+    """Whether some version was good on this host, so that it can answer while the registry does not."""
+    return (settings.cache / order.model / f"serving-{order.alias}.json").exists()
 
 
 def _ask_right(line: Line, info: VersionInfo) -> None:
