@@ -146,3 +146,11 @@ def test_no_reference_profile(ledger: ReadingLedger) -> None:
     (found,) = find_drift(ledger, None, FILMS, (NOON, NOON + HOUR))
     assert (found.code, found.status) == ("drift.verdict", "could_not_judge")
     assert "tiltyard train" in found.next_step
+
+
+def test_a_profile_of_another_format(ledger: ReadingLedger) -> None:
+    """A reference profile that this Tiltyard cannot read is not judged by, and stops nothing else."""
+    (found,) = find_drift(ledger, b'{"format": 99}', FILMS, (NOON, NOON + HOUR))
+    assert found.status == "could_not_judge"
+    assert "99" in found.message
+    assert "tiltyard train" in found.next_step

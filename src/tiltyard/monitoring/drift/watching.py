@@ -10,10 +10,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from tiltyard.errors import ArtifactError
 from tiltyard.ledger import HourCount, HourProfile, Ledger, Prediction
 from tiltyard.ledger.retention import is_redacted
-from tiltyard.monitoring.drift.judging import DriftJudgement, judge_drift, no_reference
+from tiltyard.monitoring.drift.judging import VERDICT, WHOLE, DriftJudgement, judge_drift, no_reference
 from tiltyard.monitoring.drift.options import DriftOptions
+from tiltyard.monitoring.findings import could_not_judge
 from tiltyard.monitoring.profiles import Layout, Profile, Reference, Rows, frame_of, profile_rows
 from tiltyard.monitoring.profiles.categories import CategoryCounts
 from tiltyard.monitoring.profiles.layout import LABEL
@@ -57,13 +59,17 @@ def find_drift(
         options: how drift is judged.
 
     Raises:
-        ArtifactError: the reference profile cannot be read.
         UnavailableError: the ledger cannot be reached.
     """
     since, until = _full_hour(window[0]), window[1]
     if profile is None:
         return no_reference(answering.version).between(since, until)
-    reference = Reference.from_bytes(profile)
+    try:
+        reference = Reference.from_bytes(profile)
+    except ArtifactError as error:
+        # Of another format: the look at everything else goes on.
+        unread = could_not_judge(VERDICT, WHOLE, error.message, error.next_step)
+        return DriftJudgement((unread,)).between(since, until)
     seen = window_profile(ledger, reference.layout, answering, (since, until))
     return judge_drift(reference, seen, options).between(since, until)
 
