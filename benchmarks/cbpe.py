@@ -122,7 +122,7 @@ def one_loop(case: Case, random: np.random.Generator, seed: int) -> tuple[dict[s
     truth, probabilities = _rows(case, random, case.window, spread=case.spread, shift=case.shift, meaning=case.meaning)
     predicted = np.asarray(names)[probabilities.argmax(axis=1)]
     answers = tuple(_prediction(n, names, row) for n, row in enumerate(probabilities))
-    found = estimate(Window("m", None, None, answers, {}), Basis("1", names, held_out, seed=seed))
+    found = estimate(Window("m", None, None, answers, {}), Basis("1", names, held_out, seed=seed), names=METRIC_NAMES)
     facts = judged(np.asarray(names)[truth], predicted, probabilities, names)
     return {name: METRICS[name].compute(facts) for name in METRIC_NAMES}, found.figures
 

@@ -291,7 +291,9 @@ def _figure(value: float, drawn: NDArray[np.float64]) -> Figure:
     if 2 * len(drawn) < DRAWS:
         return Figure(value, None)
     bias = float(drawn.mean()) - value
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) - 2 * bias
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    # Measured alone, the corrected interval and the plain one each hold too seldom in some cases: it covers both.
+    low, high = min(low, low - 2 * bias), max(high, high - 2 * bias)
     corrected = value - bias
     if drawn.min() >= 0 and drawn.max() <= 1:
         corrected, low, high = (float(np.clip(figure, 0, 1)) for figure in (corrected, low, high))
