@@ -79,6 +79,7 @@ class World:
         train: labelled rows of the home domain to train on.
         home: more of them, as traffic.
         foreign: labelled rows of another domain.
+        fresh: more of these, whose labels nobody tells.
         home_name: what the home domain is called.
         foreign_name: what the other one is.
     """
@@ -86,6 +87,7 @@ class World:
     train: Rows
     home: Rows
     foreign: Rows
+    fresh: Rows
     home_name: str
     foreign_name: str
 
@@ -280,13 +282,12 @@ def _labels_arrive(world: World, house: House, rows: Rows, answers: list[dict[st
         "version": version, "promoted": action["outcomes"]["meet-champion"]["promoted"], "summary": action["summary"],
     }  # fmt: skip
     house.wait_for_version(version)
-    fresh = [(review.text, review.label) for review in make_reviews(300, seed=2026)]
-    fresh = fresh if world.foreign_name == "product reviews" else rows[-300:]
+    fresh = world.fresh
     again = house.ask(fresh)
     after = _accuracy(fresh, again)
     house.teller.facts["retrained"]["accuracy_after"] = after
     house.teller.say(
-        f"The server took version {version} over without a pause. {'New' if fresh is not rows else 'The last'} "
+        f"The server took version {version} over without a pause. New "
         f"{world.foreign_name}: right on [bold]{after:.1%}[/bold]."
     )
 
@@ -376,7 +377,8 @@ def shipped_world() -> World:
     with FILMS.open(encoding="utf-8", newline="") as file:
         films = [(row["text"], row["label"]) for row in csv.DictReader(file)]
     products = [(review.text, review.label) for review in make_reviews(600)]
-    return World(films[:1150], films[1150:1450], products, "film reviews", "product reviews")
+    fresh = [(review.text, review.label) for review in make_reviews(300, seed=2026)]
+    return World(films[:1150], films[1150:1450], products, fresh, "film reviews", "product reviews")
 
 
 def real_world(folder: Path, then: str) -> World:
@@ -399,7 +401,8 @@ def real_world(folder: Path, then: str) -> World:
         name = "Amazon reviews"
     home = [(_without_controls(text), said) for text, said in home]
     order = pd.Series(range(len(foreign))).sample(frac=1.0, random_state=7)
-    return World(home[:20000], home[20000:22000], [foreign[place] for place in order], "IMDB reviews", name)
+    rows = [foreign[place] for place in order]
+    return World(home[:20000], home[20000:22000], rows[:-1000], rows[-1000:], "IMDB reviews", name)
 
 
 def _without_controls(text: str) -> str:
