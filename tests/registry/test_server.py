@@ -113,14 +113,11 @@ def pyfunc(address: str, name: str) -> Any:
     with quietly():
         import mlflow
 
-        before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-        try:
-            mlflow.set_tracking_uri(address)
-            mlflow.set_registry_uri(address)
+        # MLflow keeps both in this process's environment too, where other tests would find them.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLFLOW_TRACKING_URI", address)
+            patch.setenv("MLFLOW_REGISTRY_URI", address)
             return mlflow.pyfunc.load_model(f"models:/{name}@champion")
-        finally:
-            mlflow.set_tracking_uri(before[0])
-            mlflow.set_registry_uri(before[1])
 
 
 def test_a_remote_server_serves_as_tracking_store_and_registry(server: Server, tmp_path: Path) -> None:

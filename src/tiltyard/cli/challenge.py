@@ -9,7 +9,7 @@ import click
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json
-from tiltyard.pipeline.challenge import judge_challenge
+from tiltyard.pipeline.contest import judge_challenge
 from tiltyard.project import load_project
 
 

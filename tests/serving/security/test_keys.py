@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,14 @@ from tiltyard.serving.security.buckets import MOST_CALLERS, Buckets
 from tiltyard.serving.security.keyfile import KeyFile
 from tiltyard.serving.security.keys import KeySet, NewKey
 
-
-def add_keys(path: Path, count: int) -> None:
-    for _ in range(count):
-        KeyFile(path).add(NewKey.make(["predict"]).key)
+ADD_KEYS = """
+import sys
+from pathlib import Path
+from tiltyard.serving.security.keyfile import KeyFile
+from tiltyard.serving.security.keys import NewKey
+for _ in range(10):
+    KeyFile(Path(sys.argv[1])).add(NewKey.make(["predict"]).key)
+"""
 
 
 def test_key_is_known_by_its_digest_alone() -> None:
@@ -65,13 +70,8 @@ def test_file_keeps_what_was_made(tmp_path: Path) -> None:
 def test_two_processes_lose_no_key(tmp_path: Path) -> None:
     """Keys that several processes make at once are all kept."""
     path = tmp_path / "api-keys.json"
-    context = get_context("fork")
-    processes = [context.Process(target=add_keys, args=(path, 10)) for _ in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(30)
-        assert process.exitcode == 0
+    processes = [subprocess.Popen([sys.executable, "-c", ADD_KEYS, str(path)]) for _ in range(3)]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
     assert len(KeyFile(path).read()) == 30
 
 

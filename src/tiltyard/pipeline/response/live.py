@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tiltyard.pipeline.challenge import judge_challenge
+from tiltyard.pipeline.contest import judge_challenge
 from tiltyard.pipeline.stage import Stage
 from tiltyard.project import Project
 

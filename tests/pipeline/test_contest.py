@@ -9,7 +9,7 @@ import pytest
 
 from tiltyard.errors import UsageError
 from tiltyard.ledger import Label
-from tiltyard.pipeline.challenge import judge_challenge
+from tiltyard.pipeline.contest import judge_challenge
 from tiltyard.project import Project
 from tiltyard.testing import MemoryLedger, make_prediction
 from tiltyard.testing.registry import MemoryRegistry
