@@ -283,8 +283,10 @@ def extend(ids: Any, level: Any, tokens: Any, pairs: Any, known: Any, state: Any
 
 
 @inlined
-def _distinct(ids: Any, last: Any, columns: Any, found: Any, counts: Any) -> Any:
+def _distinct(ids: Any, last: Any, columns: Any, cells: Any) -> Any:
+    found, counts, used = cells
     mask = found.size - 1
+    distinct = 0
     for level in range(ids.shape[0]):
         for k in range(last):
             number = ids[level, k]
@@ -296,19 +298,21 @@ def _distinct(ids: Any, last: Any, columns: Any, found: Any, counts: Any) -> Any
                 if found[slot] < 0:
                     found[slot] = column
                     counts[slot] = 0
+                    used[distinct] = slot
+                    distinct += 1
                 counts[slot] += 1
+    return distinct
 
 
 @inlined
-def _add_up(cells: Any, factors: Any, weights: Any, settings: Any, row: Any) -> Any:
-    found, counts = cells
+def _add_up(cells: Any, distinct: Any, factors: Any, weights: Any, settings: Any, row: Any) -> Any:
+    found, counts, used = cells
     by_count, idf = factors
     norm, binary, sublinear = settings
     total = 0.0
-    for slot in range(found.size):
+    for place in range(distinct):
+        slot = used[place]
         column = found[slot]
-        if column < 0:
-            continue
         found[slot] = -1
         amount = 1 if binary else counts[slot]
         if amount < by_count.size:
@@ -348,6 +352,7 @@ def score(texts: Any, vocabulary: Any, factors: Any, model: Any, settings: Any, 
     ids = np.empty((levels, longest), np.int32)
     found = np.full(1024, -1, np.int32)
     counts = np.empty(1024, np.int32)
+    used = np.empty(1024, np.int32)
     row = np.empty(intercept.size)
     for number in range(bounds.size - 1):
         one = (text, bounds[number : number + 2], plain[number : number + 1])
@@ -360,7 +365,9 @@ def score(texts: Any, vocabulary: Any, factors: Any, model: Any, settings: Any, 
         if size > found.size:
             found = np.full(size, -1, np.int32)
             counts = np.empty(size, np.int32)
-        _distinct(ids[least - 1 :], tokens[1], columns, found[:size], counts[:size])
+            used = np.empty(size, np.int32)
+        cells = (found[:size], counts[:size], used)
+        distinct = _distinct(ids[least - 1 :], tokens[1], columns, cells)
         row[:] = 0.0
-        _add_up((found[:size], counts[:size]), factors, weights, (norm, binary, sublinear), row)
+        _add_up(cells, distinct, factors, weights, (norm, binary, sublinear), row)
         out[number] = row + intercept

@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger.codec import PredictionRow, decode_prediction
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import score_groups, shifted
 from tiltyard.serving.recording import RETRY_SECONDS, Outcome, Recorder
-from tiltyard.serving.rows import make_rows
+from tiltyard.serving.rows import make_rows, make_single_rows
 from tiltyard.serving.version import ServedVersion
 
 Inputs = Sequence[Mapping[str, Any]]
@@ -319,6 +321,9 @@ def _answers(batch: Sequence[_Part], version: ServedVersion) -> list[Outcome]:
     """What a version answers to the parts of a batch, if there are any."""
     if not batch:
         return []
+    together = _answers_together(batch, version) if all(len(part.inputs) == 1 for part in batch) else None
+    if together is not None:
+        return together
     scored = score_groups(version.scorer, [part.inputs for part in batch])
     return [
         shifted(scores, part.offset)
@@ -326,3 +331,15 @@ def _answers(batch: Sequence[_Part], version: ServedVersion) -> list[Outcome]:
         else make_rows(part.inputs, scores, version, part.accepted, part.keys, part.ids)
         for part, scores in zip(batch, scored, strict=True)
     ]
+
+
+def _answers_together(batch: Sequence[_Part], version: ServedVersion) -> list[Outcome] | None:
+    """What a version answers to requests of one input each; None where one of them has to be told apart."""
+    try:
+        scores = version.scorer.score([part.inputs[0] for part in batch])
+    except Exception:  # noqa: BLE001 - whose it is, is found out by scoring them apart
+        return None
+    if len(scores.probabilities) != len(batch) or not np.isfinite(scores.probabilities).all():
+        return None
+    rows = make_single_rows(batch, scores, version)
+    return None if rows is None else [[row] for row in rows]

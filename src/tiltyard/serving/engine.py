@@ -27,6 +27,7 @@ from tiltyard.serving.telemetry.custom import ALONE, Place
 
 # Longest that a client which does not finish its request can hold up the end.
 GRACE_SECONDS = 30
+GC_OBJECTS, GC_ROUNDS = 50_000, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,9 @@ class _Server(uvicorn.Server):
             # The libraries and the model are here to stay: looking for garbage among their objects would only
             # make requests wait, and the end of the process too.
             gc.freeze()
+            # What a request leaves behind goes with its last reference. Requests in flight would otherwise set off a
+            # collection every few hundred objects, which never finds anything.
+            gc.set_threshold(GC_OBJECTS, GC_ROUNDS, GC_ROUNDS)
         self._on_listening()
 
     @contextlib.contextmanager

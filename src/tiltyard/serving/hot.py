@@ -7,6 +7,7 @@ prediction costs here. Errors are the same problem documents as everywhere, and 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
@@ -54,6 +55,7 @@ class HotPath:
         self._check = check
         self._headers = list(headers)
         self._shapes: dict[tuple[Task, bool], Shape] = {}
+        self._watches = _Watches()
 
     def __contains__(self, scope: Scope) -> bool:
         """Whether a request is answered here."""
@@ -111,15 +113,13 @@ class HotPath:
 
     async def _rows(self, ticket: Ticket, receive: Receive) -> tuple[Sequence[PredictionRow], bool]:
         """The rows of a ticket and whether they were recorded; it is withdrawn when the client goes away."""
-        watch = asyncio.get_running_loop().call_later(WATCH_SECONDS, _Watch(ticket, receive))
+        self._watches.add(ticket, receive)
         try:
             return await ticket.rows(), ticket.recorded
         except asyncio.CancelledError:
             if ticket.unheard:
                 raise ClientDisconnect from None
             raise
-        finally:
-            watch.cancel()
 
     def _asked(self, scope: Scope, key: bytes, inputs: Sequence[Mapping[str, Any]]) -> Asked:
         caller = scope.get(CALLER)
@@ -168,22 +168,41 @@ class HotApp(FastAPI):
             await super().__call__(scope, receive, send)
 
 
-class _Watch:
-    """Withdraws a ticket when the client goes away; starts to look when the wait is long."""
+class _Watches:
+    """Withdraws tickets whose clients go away; looks only after those that wait long.
 
-    def __init__(self, ticket: Ticket, receive: Receive) -> None:
-        self._ticket = ticket
-        self._receive = receive
+    One timer serves all of them: one for each request would cost as much as reading it.
+    """
 
-    def __call__(self) -> None:
-        if self._ticket.done:
-            return
-        # With the body read, the next message can only be that the client has gone; or, once it is answered, an
-        # end that means nothing any more.
-        self._task = asyncio.ensure_future(self._look())
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[float, Ticket, Receive]] = deque()
+        self._armed = False
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def _look(self) -> None:
-        message: Mapping[str, Any] = await self._receive()
-        if message["type"] == "http.disconnect" and not self._ticket.done:
-            self._ticket.unheard = True
-            self._ticket.withdraw()
+    def add(self, ticket: Ticket, receive: Receive) -> None:
+        """Watch over a ticket, should it wait long."""
+        self._waiting.append((perf_counter() + WATCH_SECONDS, ticket, receive))
+        if not self._armed:
+            self._armed = True
+            asyncio.get_running_loop().call_later(WATCH_SECONDS, self._look)
+
+    def _look(self) -> None:
+        now = perf_counter()
+        while self._waiting and (self._waiting[0][0] <= now or self._waiting[0][1].done):
+            _, ticket, receive = self._waiting.popleft()
+            if not ticket.done:
+                task = asyncio.ensure_future(_withdraw_when_gone(ticket, receive))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        self._armed = bool(self._waiting)
+        if self._armed:
+            asyncio.get_running_loop().call_later(WATCH_SECONDS, self._look)
+
+
+async def _withdraw_when_gone(ticket: Ticket, receive: Receive) -> None:
+    # With the body read, the next message can only be that the client has gone; or, once it is answered, an
+    # end that means nothing any more.
+    message: Mapping[str, Any] = await receive()
+    if message["type"] == "http.disconnect" and not ticket.done:
+        ticket.unheard = True
+        ticket.withdraw()

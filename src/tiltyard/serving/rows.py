@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -16,6 +16,27 @@ from tiltyard.scoring import Scores
 from tiltyard.serving.version import ServedVersion
 
 Made = list[PredictionRow] | InputError
+
+
+class Single(Protocol):
+    """A request of one input: the input, when it was accepted, and the caller's own key and id, or none."""
+
+    @property
+    def inputs(self) -> Sequence[Mapping[str, Any]]:
+        """The one input."""
+
+    @property
+    def accepted(self) -> float:
+        """When it was accepted, on ``perf_counter``'s clock."""
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The caller's own key; empty for none."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The prediction's id; empty for a new one."""
+
 
 _encode = msgspec.json.Encoder().encode
 
@@ -66,6 +87,44 @@ def make_rows(
                 probabilities[label],
                 latency,
                 keys[position] if keys else None,
+                _encode(probabilities).decode(),
+                stored,
+            )
+        )
+    return rows
+
+
+def make_single_rows(asked: Sequence[Single], scores: Scores, version: ServedVersion) -> list[PredictionRow] | None:
+    """The rows of n requests of one input each, scored together; None where one of them can never be stored.
+
+    What ``make_rows`` gives for each of them, without cutting the scores into pieces of one.
+
+    Args:
+        asked: the n requests.
+        scores: their answers in the same order; probabilities are finite.
+        version: what answered.
+    """
+    at_us, now = time.time_ns() // 1000, perf_counter()
+    project, number, route = version.info.name, version.info.version, version.alias
+    classes = version.scorer.classes
+    rows = []
+    for part, label, row in zip(asked, scores.labels, scores.probabilities.tolist(), strict=True):
+        probabilities = dict(zip(classes, row, strict=True))
+        try:
+            stored = encode_json(part.inputs[0])
+        except ValueError:
+            return None
+        rows.append(
+            PredictionRow(
+                part.ids[0] if part.ids else new_id(),
+                at_us,
+                project,
+                number,
+                route,
+                label,
+                probabilities[label],
+                (now - part.accepted) * 1000.0,
+                part.keys[0] if part.keys else None,
                 _encode(probabilities).decode(),
                 stored,
             )
