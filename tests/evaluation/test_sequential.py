@@ -8,7 +8,7 @@ from scipy.integrate import quad
 from scipy.stats import beta, binom
 
 from tiltyard.errors import UsageError
-from tiltyard.evaluation.sequential import judge_shadow, judge_split, split_evidence
+from tiltyard.evaluation.sequential import judge_shadow, judge_split, paired_evidence, split_evidence
 
 
 def test_evidence_is_the_mixture_of_likelihood_ratios() -> None:
@@ -56,6 +56,12 @@ def test_looking_often_costs_nothing() -> None:
         looks = (split_evidence(mine[:rows], right[:rows], 0.5) for rows in range(10, 1001, 10))
         wins += any(value >= 20 for value in looks)
     assert wins <= binom.ppf(0.999, courses, 0.05)
+
+
+def test_evidence_never_overflows() -> None:
+    """Extremes stay finite, and speak for one side alone."""
+    assert np.isfinite(paired_evidence(100_000, 0))
+    assert paired_evidence(0, 100_000) == pytest.approx(0.0)
 
 
 def test_a_split_finds_the_better_one() -> None:

@@ -75,8 +75,7 @@ class LiveVerdict:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        evidence = self.e_value if math.isfinite(self.e_value) else None
-        return {**asdict(self), "e_value": evidence, "difference": self.difference, "summary": self.summary}
+        return {**asdict(self), "difference": self.difference, "summary": self.summary}
 
 
 def judge_shadow(
@@ -102,8 +101,8 @@ def judge_shadow(
     counts = (both_right, only_champion_right, only_challenger_right, both_wrong)
     _check(counts, alpha, min_gain)
     rows = sum(counts)
-    e_value = _evidence_above(0.5, only_challenger_right, only_champion_right)
-    against = _evidence_above(0.5, only_champion_right, only_challenger_right)
+    e_value = paired_evidence(only_challenger_right, only_champion_right)
+    against = paired_evidence(only_champion_right, only_challenger_right)
     high = _most_difference(only_challenger_right, only_champion_right, rows, alpha)
     low = -_most_difference(only_champion_right, only_challenger_right, rows, alpha)
     return LiveVerdict(
@@ -177,6 +176,25 @@ def judge_split(
     )
 
 
+def paired_evidence(only_first: int, only_second: int) -> float:
+    """Evidence that the first of two models is right more often, of rows on which one alone is: see ``judge_shadow``.
+
+    The mixture of likelihood ratios of McNemar's test, over all shares above a half, by Jeffreys' weights.
+
+    Args:
+        only_first: rows on which only the first is right.
+        only_second: rows on which only the second is right.
+
+    Returns:
+        The e-value: 1 says nothing, 1 / alpha is enough; always finite.
+
+    Example:
+        >>> paired_evidence(12, 2) > 20 > paired_evidence(7, 5)
+        True
+    """
+    return _exp(_log_evidence_above(0.5, only_first, only_second))
+
+
 def split_evidence(mine: NDArray[np.bool_], right: NDArray[np.bool_], share: float) -> float:
     """Evidence that ``mine`` of n rows are right more often than the others: the e-value of ``judge_split``.
 
@@ -231,10 +249,6 @@ def _log_evidence_above(share: float, hits: int, misses: int) -> float:
     )
 
 
-def _evidence_above(share: float, hits: int, misses: int) -> float:
-    return _exp(_log_evidence_above(share, hits, misses))
-
-
 def _lower(hits: int, misses: int, alpha: float) -> float:
     """A lower bound of a share that holds at all times at once with probability 1 - alpha."""
     if not hits:
@@ -262,4 +276,5 @@ def _most_difference(mine: int, others: int, rows: int, alpha: float) -> float:
 
 
 def _exp(log: float) -> float:
-    return math.exp(log) if log < 700 else math.inf
+    # Beyond this nothing changes any more, and it stays a number that JSON can hold.
+    return math.exp(min(log, 700.0))

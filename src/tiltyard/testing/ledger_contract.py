@@ -14,7 +14,6 @@ Example:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -22,33 +21,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tiltyard.errors import InputError, UsageError
-from tiltyard.ledger import Event, Label, Ledger, PredictionFilter, new_id
+from tiltyard.ledger import Label, Ledger, PredictionFilter, new_id
+from tiltyard.testing.contract_values import inputs, instants, is_unicode, law
+from tiltyard.testing.events_contract import EventContract
 from tiltyard.testing.findings_contract import FindingContract, ProfileContract
 from tiltyard.testing.outcomes_contract import OutcomesContract
-from tiltyard.testing.records import NOON, make_event, make_prediction
-
-_any_text = st.text(st.characters(), max_size=30)
-_json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | _any_text,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_any_text, inner, max_size=3),
-    max_leaves=8,
-)
-_inputs = st.dictionaries(_any_text, _json, max_size=4)
-_instants = st.datetimes(
-    min_value=datetime(2, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
-    max_value=datetime(9998, 12, 31),  # noqa: DTZ001
-    timezones=st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(timezone),
-)
-_law = settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
-    database=None,
-)
+from tiltyard.testing.records import NOON, make_prediction
 
 
 class PredictionContract:
@@ -61,8 +43,8 @@ class PredictionContract:
         assert ledger.prediction(given_.id) == given_
         assert list(ledger.predictions()) == [given_]
 
-    @_law
-    @given(asked=_inputs, at=_instants, confidence=st.floats(0, 1), latency=st.floats(0, 1e9))
+    @law
+    @given(asked=inputs, at=instants, confidence=st.floats(0, 1), latency=st.floats(0, 1e9))
     @example(asked={"x": math.nan, "y": [math.inf, {"z": -math.inf}], "null": None}, at=NOON, confidence=1, latency=0)
     @example(asked={"text": "NUL \0, emoji \N{GRINNING FACE}, -0.0", "n": -0.0}, at=NOON, confidence=0.1, latency=0)
     @example(asked={"text": "half of \ud83d a pair"}, at=NOON, confidence=0, latency=0)
@@ -77,7 +59,7 @@ class PredictionContract:
             latency_ms=latency,
             probabilities={"no": confidence, "yes": 1 - confidence},
         )
-        if _is_unicode(asked):
+        if is_unicode(asked):
             ledger.record([given_])
             found = ledger.prediction(given_.id)
             assert found is not None
@@ -324,60 +306,6 @@ class LabelContract:
         assert list(ledger.labels()) == []
 
 
-class EventContract:
-    """The chain of decisions."""
-
-    def test_events_are_chained(self, ledger: Ledger) -> None:
-        """Events take rising sequences and digests of their own, come back in order, and the chain is whole."""
-        assert ledger.verify_events() == []
-        appended = [ledger.append(make_event()) for _ in range(3)]
-        assert [event.sequence for event in appended] == [1, 2, 3]
-        assert len({event.digest for event in appended}) == 3
-        assert list(ledger.events()) == appended
-        assert replace(appended[0], sequence=0, digest="") == make_event()
-        assert ledger.verify_events() == []
-
-    def test_digest_covers_what_was_decided(self, ledger: Ledger) -> None:
-        """What was written as sequence or digest by the caller does not matter; the ledger assigns both."""
-        forged = ledger.append(make_event(sequence=99, digest="made up"))
-        assert (forged.sequence, len(forged.digest)) == (1, 64)
-        assert ledger.verify_events() == []
-
-    def test_event_filters(self, ledger: Ledger) -> None:
-        """A model's events include those of its versions, and not those of models that begin alike."""
-        subjects = ["films", "films/2", "films/10", "films2", "Films/2", "films-old/1"]
-        for hours, subject in enumerate(subjects):
-            ledger.append(make_event(subject=subject, kind=f"k{hours % 2}", at=NOON + timedelta(hours=hours)))
-        assert _subjects(ledger.events(subject="films")) == ["films", "films/2", "films/10"]
-        assert _subjects(ledger.events(subject="films/2")) == ["films/2"]
-        assert _subjects(ledger.events(subject="films", kind="k1")) == ["films/2"]
-        assert _subjects(ledger.events(since=NOON + timedelta(hours=4))) == subjects[4:]
-
-    @_law
-    @given(evidence=_inputs, reason=_any_text)
-    @example(evidence={"p": math.nan, "text": "\0"}, reason="")
-    @example(evidence={}, reason="\ud800")
-    def test_any_evidence_is_kept_or_refused(self, ledger: Ledger, evidence: dict[str, Any], reason: str) -> None:
-        """Any evidence comes back exactly and is covered by the chain; what cannot be stored is refused."""
-        event = make_event(subject=new_id(), evidence=evidence, reason=reason)
-        if _is_unicode(evidence) and _is_unicode(reason) and "\0" not in reason:
-            appended = ledger.append(event)
-            (found,) = ledger.events(subject=event.subject)
-            assert repr(found) == repr(appended)
-            assert repr(found.evidence) == repr(evidence)
-        else:
-            with pytest.raises(InputError):
-                ledger.append(event)
-        assert ledger.verify_events() == []
-
-    def test_threads_append_to_one_chain(self, ledger: Ledger) -> None:
-        """Events appended by several threads at once make one chain without gaps."""
-        with ThreadPoolExecutor(6) as pool:
-            list(pool.map(ledger.append, [make_event(actor=f"thread {n}") for n in range(60)]))
-        assert [event.sequence for event in ledger.events()] == list(range(1, 61))
-        assert ledger.verify_events() == []
-
-
 class LedgerContract(
     PredictionContract, LabelContract, EventContract, FindingContract, ProfileContract, OutcomesContract
 ):
@@ -389,16 +317,3 @@ class LedgerContract(
             assert same is ledger
             ledger.close()
         ledger.close()
-
-
-def _is_unicode(value: Any) -> bool:
-    """Whether no text in the value holds half of a surrogate pair."""
-    if isinstance(value, str):
-        return not any("\ud800" <= character <= "\udfff" for character in value)
-    if isinstance(value, dict):
-        return all(_is_unicode(item) for pair in value.items() for item in pair)
-    return all(map(_is_unicode, value)) if isinstance(value, list) else True
-
-
-def _subjects(events: Iterable[Event]) -> list[str]:
-    return [event.subject for event in events]

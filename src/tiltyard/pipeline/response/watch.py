@@ -13,7 +13,7 @@ from scipy.stats import binom
 
 from tiltyard.data import as_label
 from tiltyard.errors import InputError, TiltyardError
-from tiltyard.evaluation.anytime import paired_evidence
+from tiltyard.evaluation.sequential import paired_evidence
 from tiltyard.ledger import Label, Prediction
 from tiltyard.monitoring.findings import Finding, could_not_judge
 from tiltyard.pipeline.response.history import History
