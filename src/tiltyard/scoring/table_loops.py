@@ -92,12 +92,25 @@ def walk(features: Any, trees: Any, turns: Any, out: Any) -> Any:
         turns: 0 where every tree speaks for all outputs, else the number of outputs, which the trees take in turn.
         out: float64 (rows, outputs), added to.
     """
-    tested, _, _, _, values, roots, _, _, _ = trees
-    for row in range(features.shape[0]):
-        for tree in range(roots.size):
+    tested, thresholds, children, missing_left, values, roots, _, chosen, _ = trees
+    numbers_alone = chosen.shape[0] == 0
+    # Tree by tree: its nodes stay at hand for all rows, and every row still adds the trees in their order.
+    for tree in range(roots.size):
+        for row in range(features.shape[0]):
             node = roots[tree]
-            while tested[node] >= 0:
-                node = _step(node, features[row, tested[node]], trees)
+            feature = tested[node]
+            if numbers_alone:
+                # The side is a number, not a branch: which way a row goes, no processor can guess.
+                while feature >= 0:
+                    value = features[row, feature]
+                    right = np.int64(not value <= thresholds[node])
+                    if np.isnan(value):
+                        right = np.int64(not missing_left[node])
+                    node = children[node, right]
+                    feature = tested[node]
+            while feature >= 0:
+                node = _step(node, features[row, feature], trees)
+                feature = tested[node]
             if turns:
                 out[row, tree % turns] += values[node, 0]
             else:
