@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiltyard.errors import ArtifactError, NotFoundError, TiltyardError, UsageError, nearest
+from tiltyard.errors import ArtifactError, NotFoundError, UsageError, nearest
+from tiltyard.registry.cache import cached_copy
 from tiltyard.registry.client import mlflow_errors, open_client
 from tiltyard.registry.identity import SEAL_TAG, seal
 from tiltyard.registry.labels import is_label, named_by_label
-from tiltyard.registry.manifest import MANIFEST, Manifest, verify
+from tiltyard.registry.manifest import MANIFEST, Manifest
 from tiltyard.registry.packaging import read_package
 from tiltyard.registry.ports import ModelInfo, VersionInfo
 from tiltyard.registry.signing import SIGNATURE, KeyRing, host_keys, host_signer
@@ -244,21 +243,7 @@ class ModelRegistry:
 
     def fetch(self, info: VersionInfo, cache: Path) -> Path:
         """A folder of this host with the version's files; a whole copy that is there is used again."""
-        told_apart = hashlib.sha256(f"{info.run_id}|{info.source}|{info.created_at}".encode()).hexdigest()[:12]
-        target = cache / info.name / f"{info.version}-{told_apart}"
-        if target.is_dir():
-            try:
-                verify(target, self._keys)
-            except ArtifactError:
-                # Damaged here or stored so: only a fresh copy can tell. Without the registry the damaged one stays,
-                # and whoever reads it is told.
-                try:
-                    self._download(info, target)
-                except TiltyardError:
-                    return target
-            return target
-        self._download(info, target)
-        return target
+        return cached_copy(info, cache, self._keys, partial(self._download, info))
 
     @cached_property
     def _client(self) -> Any:
@@ -326,31 +311,19 @@ class ModelRegistry:
                     return None
                 raise
 
-    def _download(self, info: VersionInfo, target: Path) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as folder, self._errors():
+    def _download(self, info: VersionInfo, folder: Path) -> Path:
+        with self._errors():
             from mlflow.artifacts import download_artifacts  # noqa: PLC0415
 
             uri = self._client.get_model_version_download_uri(info.name, info.version)
-            fetched = Path(
+            return Path(
                 download_artifacts(
                     artifact_uri=uri,
-                    dst_path=str(Path(folder) / "new"),
+                    dst_path=str(folder),
                     tracking_uri=self._tracking_uri,
                     registry_uri=self._registry_uri,
                 )
             )
-            if not fetched.is_relative_to(folder):
-                # MLflow hands out local files where they lie; the cache keeps copies of its own.
-                fetched = Path(shutil.copytree(fetched, Path(folder) / "copy"))
-            if target.exists():
-                target.rename(Path(folder) / "old")
-            try:
-                fetched.rename(target)
-            except OSError:
-                # Another process was quicker; its copy is as good.
-                if not target.is_dir():
-                    raise
 
 
 def _info(version: Any, aliases: tuple[str, ...]) -> VersionInfo:
