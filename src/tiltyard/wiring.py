@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -77,20 +78,43 @@ def flows(project: Project, of: Settings, runner: Runner) -> Flows:
     return PrefectFlows(project, of.prefect_api_url, runner) if of.prefect_api_url else PlainFlows(runner)
 
 
-def responder(project: Project, of: Settings, open_ledger: SqlLedger, runner: Runner) -> Responder:
-    """Who answers what looks find: retrains, rolls back, alerts."""
+def responder(
+    project: Project, of: Settings, open_ledger: SqlLedger, runner: Runner, on_step: Callable[[], object] | None = None
+) -> Responder:
+    """Who answers what looks find: retrains, rolls back, alerts; ``on_step`` is told of each step."""
     here = stage(of, open_ledger, project)
     trainer = ProjectTrainer(project, tracker(project, of), here, runner)
-    return Responder(Workshop(project, here, trainer, live_judge(project, here)))
+
+    def tell(_step: str) -> None:
+        if on_step is not None:
+            on_step()
+
+    return Responder(Workshop(project, here, trainer, live_judge(project, here)), on_step=tell)
 
 
-def loop(project: Project, of: Settings, open_ledger: SqlLedger, runner: Runner, server: str | None = None) -> Loop:
-    """The loop of a project; with the address of a server, it also reads what that one counts."""
+def loop(
+    project: Project,
+    of: Settings,
+    open_ledger: SqlLedger,
+    runner: Runner,
+    server: str | None = None,
+    on_step: Callable[[], object] | None = None,
+) -> Loop:
+    """The loop of a project.
+
+    Args:
+        project: the project.
+        of: this host's settings.
+        open_ledger: the ledger.
+        runner: shows the steps.
+        server: address of a server, to read what it counts.
+        on_step: told of each step of a response.
+    """
     run_by = flows(project, of, runner)
     return Loop(
         project,
         stage(of, open_ledger, project),
-        responder(project, of, open_ledger, run_by.runner),
+        responder(project, of, open_ledger, run_by.runner, on_step),
         courier(project, of, open_ledger),
         run_by,
         ServiceProbe(server) if server else None,

@@ -72,7 +72,9 @@ def up(films: Films, *words: str) -> Iterator[Up]:
 def films(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Films:
     """A project with a champion, whose loop looks every second."""
     made = make_films(
-        tmp_path_factory.mktemp("films"), rows=300, project=PROJECT + "\n[monitoring]\nevery_minutes = 0.02\n"
+        tmp_path_factory.mktemp("films"),
+        rows=300,
+        project=PROJECT + "hang_seconds = 8\n[monitoring]\nevery_minutes = 0.02\n",
     )
     (made.root / ".tiltyard").mkdir()
     shutil.copy(fresh_store, made.root / ".tiltyard" / "mlflow.db")
@@ -102,6 +104,41 @@ def test_up_serves_looks_heals_and_ends(films: Films) -> None:
         assert not [child for child in children if child.is_running() and child.status() != "zombie"]
     told: Any = films.json("history")
     assert "The server died (signal 9)" in next(event["reason"] for event in told if event["kind"] == "part-died")
+
+
+def test_several_workers_answer_and_a_server_that_hangs_is_replaced(films: Films) -> None:
+    """Two workers answer; when the process that keeps them is stopped it is replaced, told and an alert; all end."""
+    with up(films, "--port", "0", "--no-console", "--workers", "2") as running:
+        server = running.wait_for(event="listening", part="server")
+        workers = psutil.Process(server["pid"]).children()
+        assert len(workers) == 2
+        answering: set[str] = set()
+        deadline = time.monotonic() + PATIENCE
+        while len(answering) < 2:
+            assert time.monotonic() < deadline
+            assert _ask(server["url"])["prediction_id"]
+            with urlopen(f"{server['url']}/metrics", timeout=30) as metrics:
+                lines = metrics.read().decode().splitlines()
+            counted = [line for line in lines if line.startswith("tiltyard_requests_total") and '"/predict"' in line]
+            answering = {worker for worker in ("0", "1") for line in counted if f'worker="{worker}"' in line}
+        time.sleep(4)  # its heart was seen to beat
+        os.kill(server["pid"], signal.SIGSTOP)
+        hung = running.wait_for(event="hung")
+        assert (hung["part"], hung["pid"]) == ("server", server["pid"])
+        again = running.wait_for(event="listening", part="server")
+        assert again["url"] == server["url"]
+        assert _ask(again["url"])["prediction_id"]
+        assert not [worker for worker in workers if worker.is_running() and worker.status() != "zombie"]
+        children = psutil.Process(running.process.pid).children(recursive=True)
+        assert len(children) == 4  # the server, its workers, the loop
+        running.process.send_signal(signal.SIGTERM)
+        assert running.wait_for(event="ended")
+        assert running.process.wait(timeout=60) == 0
+        assert not [child for child in children if child.is_running() and child.status() != "zombie"]
+    told: Any = films.json("history")
+    assert "hung (it gave no sign of life)" in next(event["reason"] for event in told if event["kind"] == "part-hung")
+    alerts: Any = json.loads(films.run("alerts", "--json", check=False).stdout)
+    assert "A program had to be started again" in str(alerts)
 
 
 def test_a_port_in_use_is_told_before_anything_starts(films: Films) -> None:

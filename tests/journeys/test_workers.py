@@ -86,6 +86,26 @@ def test_a_worker_that_dies_is_started_again(two: tuple[str, psutil.Process]) ->
         ask(address)
 
 
+def test_a_worker_that_hangs_is_replaced(films: Films) -> None:
+    """A stopped worker answers nobody and cannot end by itself: it is killed and replaced, and that is an event."""
+    settings = films.root / "tiltyard.toml"
+    before = settings.read_text(encoding="utf-8")
+    settings.write_text(before + "hang_seconds = 6\n", encoding="utf-8")
+    try:
+        with serving(films, "--workers", "2") as (address, process):
+            keeper = psutil.Process(process.pid)
+            first = {child.pid for child in keeper.children()}
+            os.kill(min(first), signal.SIGSTOP)
+            until(lambda: min(first) not in {child.pid for child in keeper.children()})
+            until(lambda: len(keeper.children()) == 2)
+            assert max(first) in {child.pid for child in keeper.children()}
+            for _ in range(5):
+                ask(address)
+            until(lambda: "worker-hung" in str(films.json("history")))
+    finally:
+        settings.write_text(before, encoding="utf-8")
+
+
 def test_all_workers_take_over(films: Films, two: tuple[str, psutil.Process]) -> None:
     """A new champion that one worker finds answers in all of them; /admin/reload returns when it does."""
     address, _ = two

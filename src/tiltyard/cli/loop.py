@@ -15,6 +15,7 @@ from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, when
 from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.errors import TiltyardError
+from tiltyard.heartbeat import Heartbeat
 from tiltyard.pipeline.loop import Pass
 from tiltyard.project import load_project
 
@@ -35,8 +36,9 @@ def loop(project_path: Path | None, once: bool, server: str | None, as_json: boo
     project = load_project(project_path)
     settings = wiring.settings(project)
     watched = Console(stderr=True, highlight=False) if as_json else console
-    with wiring.ledger(settings) as ledger:
-        work = wiring.loop(project, settings, ledger, ConsoleRunner(watched), server)
+    # Whoever keeps this process is told that it gets on, from its very start; a step may take its time.
+    with Heartbeat(project.response.step_hours * 3600) as heart, wiring.ledger(settings) as ledger:
+        work = wiring.loop(project, settings, ledger, ConsoleRunner(watched), server, heart.beat)
 
         def tell(seen: Pass) -> None:
             if as_json:
@@ -55,7 +57,7 @@ def loop(project_path: Path | None, once: bool, server: str | None, as_json: boo
             wiring.courier(project, settings, ledger).run()
             return
         os.nice(NICENESS)
-        work.run(_until_told(), tell, complain)
+        work.run(_until_told(), tell, complain, heart.beat)
 
 
 def _until_told() -> threading.Event:

@@ -6,8 +6,10 @@ import json
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,22 @@ from tiltyard.cli.output import console as terminal
 from tiltyard.cli.output import print_json
 from tiltyard.console.run import require_console
 from tiltyard.errors import MissingExtraError, UnavailableError
+from tiltyard.heartbeat import HEARTBEAT
 from tiltyard.ledger import Event, Ledger
+from tiltyard.pipeline.signs import Sign, answers_at, beats
 from tiltyard.pipeline.supervisor import Death, Part, Supervisor
 from tiltyard.project import Project, load_project
 
-DIED = "part-died"
+DIED, HUNG = "part-died", "part-hung"
+# How long a program may take to its first sign of life: a server may fetch a large version before it listens.
+START_SECONDS = 900.0
+# So many looks in a row that see no sign, and a program hangs.
+LOOKS = 6
+# A heart beats once a second.
+LEAST_PAUSE = 1.5
+# Some of what trains lets no other thread run for a while, also not the one that touches the file.
+LOOP_SECONDS = 300.0
+ANSWER_SECONDS = 180.0
 
 
 @click.command()
@@ -49,7 +62,7 @@ def up(
 ) -> None:
     """Serve the champion, show the console, and close the loop on a schedule.
 
-    Whichever of the three dies is started again, and its death is written down. Ctrl-C ends them in order.
+    Whichever of the three dies or hangs is started again, and that is written down. Ctrl-C ends them in order.
     """
     project = load_project(project_path)
     settings = wiring.settings(project)
@@ -59,20 +72,52 @@ def up(
     console_port = _free_port("127.0.0.1", console_port, "--console-port") if with_console else 0
     ours = [] if project_path is None else ["--project", str(project_path)]
     several = [] if workers is None else ["--workers", str(workers)]
-    parts = [_part("server", "serve", *ours, "--host", host, "--port", str(port), *several)]
-    if with_console:
-        parts.append(_part("console", "console", *ours, "--port", str(console_port)))
-    parts.append(_part("loop", "loop", *ours, "--server", f"http://{_reachable(host)}:{port}"))
     tell = _Teller(project, as_json=as_json)
-    with wiring.ledger(settings) as ledger:
+    with tempfile.TemporaryDirectory(prefix="tiltyard-up-") as folder, wiring.ledger(settings) as ledger:
+        place = _Place(project, Path(folder), f"http://{_reachable(host)}:{port}")
+        parts = [place.server(*ours, "--host", host, "--port", str(port), *several)]
+        if with_console:
+            parts.append(place.console(console_port, *ours))
+        parts.append(place.loop(*ours))
         supervisor = Supervisor(parts, tell.line, lambda death: tell.death(death, ledger))
         tell.begin(supervisor.pids)
         supervisor.run(_until_told())
     tell.end()
 
 
-def _part(name: str, *words: str) -> Part:
-    return Part(name, [sys.executable, "-m", "tiltyard", *words, "--json"])
+@dataclass(frozen=True)
+class _Place:
+    """What the programs have in common: the project, a folder for their signs of life, the server's address."""
+
+    project: Project
+    folder: Path
+    url: str
+
+    def server(self, *words: str) -> Part:
+        # Whether a worker hangs, its keeper sees much sooner; asking at the door is for what it does not see.
+        return self._part("server", "serve", *words, beats_after=self._hang, url=f"{self.url}/health")
+
+    def console(self, port: int, *words: str) -> Part:
+        return self._part("console", "console", *words, "--port", str(port), url=f"http://127.0.0.1:{port}/")
+
+    def loop(self, *words: str) -> Part:
+        return self._part("loop", "loop", *words, "--server", self.url, beats_after=LOOP_SECONDS)
+
+    @property
+    def _hang(self) -> float:
+        return self.project.serving.hang_seconds
+
+    def _part(self, name: str, *words: str, beats_after: float | None = None, url: str | None = None) -> Part:
+        signs, environment = [], {}
+        if beats_after is not None:
+            file = self.folder / name
+            environment[HEARTBEAT] = str(file)
+            pause = max(LEAST_PAUSE, beats_after / LOOKS)
+            signs.append(Sign("it gave no sign of life", beats(file), pause, LOOKS, START_SECONDS))
+        if url is not None:
+            wait = max(ANSWER_SECONDS, 2 * self._hang) / LOOKS
+            signs.append(Sign(f"{url} did not answer", answers_at(url, wait), wait, LOOKS, START_SECONDS))
+        return Part(name, [sys.executable, "-m", "tiltyard", *words, "--json"], environment, signs)
 
 
 class _Teller:
@@ -102,11 +147,20 @@ class _Teller:
 
     def death(self, death: Death, ledger: Ledger) -> None:
         cause = f"signal {-death.code}" if death.code < 0 else f"exit code {death.code}"
-        reason = f"The {death.part} died ({cause}); it is started again after {death.wait_seconds:g} seconds."
+        what = f"hung ({death.hung}) and was ended" if death.hung else f"died ({cause})"
+        reason = f"The {death.part} {what}; it is started again after {death.wait_seconds:g} seconds."
         evidence = {"part": death.part, "pid": death.pid, "code": death.code, "deaths": death.deaths}
-        told: dict[str, Any] = {"event": "died", **evidence, "wait_seconds": death.wait_seconds, "text": reason}
+        kind = DIED
+        if death.hung:
+            kind, evidence = HUNG, {**evidence, "missing": death.hung}
+        told: dict[str, Any] = {
+            "event": "hung" if death.hung else "died",
+            **evidence,
+            "wait_seconds": death.wait_seconds,
+            "text": reason,
+        }
         try:
-            ledger.append(Event(DIED, self._project.model_name, datetime.now(UTC), wiring.actor(), reason, evidence))
+            ledger.append(Event(kind, self._project.model_name, datetime.now(UTC), wiring.actor(), reason, evidence))
         except UnavailableError as error:
             told["ledger"] = error.message
         self._say(told)
@@ -133,7 +187,11 @@ def _sentence(told: dict[str, Any]) -> str:
         what = " ".join(actions) or f"{len(told['found'])} found. {decision['reason'] if decision else ''}"
         return f"  look     {escape(what)}"
     text = escape(str(told.get("text") or told.get("message") or told))
-    return f"[yellow]![/yellow] {part:<8} {text}" if told.get("event") in ("died", "problem") else f"  {part:<8} {text}"
+    return (
+        f"[yellow]![/yellow] {part:<8} {text}"
+        if told.get("event") in ("died", "hung", "problem")
+        else f"  {part:<8} {text}"
+    )
 
 
 def _free_port(host: str, port: int, option: str) -> int:

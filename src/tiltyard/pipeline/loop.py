@@ -11,10 +11,12 @@ from typing import Any
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.delivery import Courier
+from tiltyard.monitoring.findings import Finding
 from tiltyard.monitoring.look import Look
 from tiltyard.pipeline.monitoring import take_look
 from tiltyard.pipeline.response.probing import ServiceProbe
 from tiltyard.pipeline.response.respond import Responder, Response
+from tiltyard.pipeline.response.upkeep import watch_parts
 from tiltyard.pipeline.response.watch import watch_new_champion
 from tiltyard.pipeline.runner import Flows
 from tiltyard.pipeline.scheduler import Schedule
@@ -24,6 +26,8 @@ from tiltyard.project import Project
 SHORTEST_TICK, LONGEST_TICK = 0.1, 5.0
 DELIVER_SECONDS = 2.0
 RETRY = timedelta(seconds=30)
+UPKEEP = timedelta(hours=1)
+"""How long a program that was started again is worth an alert, unless looks are rarer."""
 
 
 @dataclass(frozen=True)
@@ -114,17 +118,25 @@ class Loop:
 
     def _watch(self, seen: Look, moment: datetime) -> list[FindingRecord]:
         counts = self._probe.counts() if self._probe else None
-        watched = watch_new_champion(self._project, self._stage, self._responder.history(), moment, counts)
+        history = self._responder.history()
+        watched = watch_new_champion(self._project, self._stage, history, moment, counts)
         name = self._project.model_name
         records = [finding.to_record(project=name, at=moment, version=seen.version) for finding in watched]
+        records += [finding.to_record(project=name, at=moment) for finding in self._upkeep(moment)]
         self._stage.ledger.findings.record(records)
         return records
+
+    def _upkeep(self, moment: datetime) -> list[Finding]:
+        name = self._project.model_name
+        window = max(UPKEEP, 2 * timedelta(minutes=self._project.monitoring.every_minutes))
+        return [watch_parts(self._stage.ledger.events(subject=name), moment - window, moment)]
 
     def run(
         self,
         stop: threading.Event,
         on_pass: Callable[[Pass], None],
         on_problem: Callable[[TiltyardError], None],
+        on_step: Callable[[], object] = lambda: None,
     ) -> None:
         """Go on until ``stop`` is set: at once take up what was cut off, then look whenever a look is due.
 
@@ -134,6 +146,7 @@ class Loop:
             stop: ends it, after what is being done.
             on_pass: told of each pass.
             on_problem: told of what could not be done; it is tried again.
+            on_step: told again and again that it gets on, for whoever would end a loop that is stuck.
         """
         every = timedelta(minutes=self._project.monitoring.every_minutes)
         schedule = Schedule(self._stage.ledger.leases, f"look/{self._project.model_name}", every, self._stage.actor)
@@ -141,6 +154,7 @@ class Loop:
         delivering.start()
         self._guarded(lambda: self._responder.respond([]), on_problem)
         while not stop.is_set():
+            on_step()
             self._guarded(lambda: self._look_if_due(schedule, on_pass), on_problem)
             stop.wait(min(max(every.total_seconds() / 10, SHORTEST_TICK), LONGEST_TICK))
         delivering.join()

@@ -39,6 +39,12 @@ class ResponseSection(Section):
     )
     cooldown_minutes: float = Field(default=60.0, ge=0, description="Least time between two actions.")
     max_actions_a_day: int = Field(default=4, ge=0, description="Most retrainings and rollbacks in 24 hours.")
+    step_hours: float = Field(
+        default=12.0,
+        gt=0,
+        description="How long a step of the loop, such as a training, may take before `tiltyard up` ends the loop and "
+        "starts it again.",
+    )
     min_new_labels: int = Field(
         default=200, ge=0, description="Fewest new labels that a retraining needs; with fewer, labels are asked for."
     )

@@ -26,6 +26,12 @@ class ServingSection(Section):
     host: str = Field(default="127.0.0.1", description="Address to listen on; loopback unless you change it.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
     workers: int = Field(default=1, ge=1, le=256, description="Processes that answer, all on the one port.")
+    hang_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="How long a worker, or the process that keeps them, may give no sign of life before it is ended "
+        "and started again.",
+    )
     ledger: Literal["durable", "available"] = Field(
         default="durable",
         description="What happens to an answer that cannot be recorded: 'durable' refuses it with 503; 'available' "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import signal
@@ -109,6 +110,16 @@ class Engine:
         if self._server is not None:
             self._server.should_exit = True
 
+    def ping(self, seconds: float) -> None:
+        """Come back when the event loop, which takes the requests, gets to it; at once while it does not run.
+
+        Raises:
+            TimeoutError: it did not within the time.
+        """
+        loop = self._server.loop if self._server is not None else None
+        if loop is not None and loop.is_running():
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(seconds)
+
     def refresh(self) -> Refresh:
         """Look the alias up now, because another worker did; nobody else is told."""
         return self._live.refresh(force=True, spread=False)
@@ -120,8 +131,10 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_listening: Callable[[], object]) -> None:
         super().__init__(config)
         self._on_listening = on_listening
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
         await super().startup(sockets)
         if not self.started:
             return

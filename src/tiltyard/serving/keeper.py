@@ -1,7 +1,7 @@
 """The process that keeps a server: it starts workers, asks the registry for them, ships their spools, ends them.
 
-It listens to nobody. Workers start at once; what takes seconds to import here (MLflow, SQLAlchemy) is imported
-meanwhile.
+A worker that hangs is ended and started again like one that died. It listens to nobody. Workers start at once; what
+takes seconds to import here (MLflow, SQLAlchemy) is imported meanwhile.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ import sys
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.errors import TiltyardError, UnavailableError, UsageError
+from tiltyard.heartbeat import Heartbeat
 from tiltyard.project import Project, ServingSection
 from tiltyard.serving.line import Line
 from tiltyard.serving.listening import Address, bind, reserve
 from tiltyard.serving.order import FAILED, Order
-from tiltyard.settings import Settings
+from tiltyard.serving.pinging import Pinger
+from tiltyard.settings import Settings, this_actor
 
 if TYPE_CHECKING:
     from tiltyard.ledger.shipping import Shipper
@@ -38,7 +41,13 @@ LIVED_SECONDS = 10.0
 # So many deaths before any worker ever listened mean that none will.
 HOPELESS = 3
 END_SECONDS = 40.0
+# A worker may fetch a large version before it listens.
+START_SECONDS = 900.0
+# How long a worker that hangs is given to end by itself before it is killed.
+HUNG_SECONDS = 5.0
 REFRESH_SECONDS = 120.0
+
+HUNG = "worker-hung"
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +104,8 @@ class Keeper:
                 # Workers ask in a few seconds: by then MLflow is imported here, too.
                 threading.Thread(target=self._warm, name="tiltyard-warm", daemon=True).start()
                 shipper = self._shipper()
-                self._watch()
+                with Heartbeat(self._options.hang_seconds) as heart:
+                    self._watch(heart)
             finally:
                 self._end()
                 if shipper is not None:
@@ -120,6 +130,7 @@ class Keeper:
             slot.process = subprocess.Popen(command, pass_fds=passed, stdin=subprocess.DEVNULL)  # noqa: S603
         slot.began = monotonic()
         slot.listening = False
+        slot.killed_at = None
         handlers: dict[str, Callable[..., Any]] = {
             "get_version": self._get_version,
             "fetch": self._fetch,
@@ -131,6 +142,8 @@ class Keeper:
         slot.line = Line(ours, handlers)
         ours.sendall(self._order(slot).model_dump_json().encode() + b"\n")
         slot.line.start()
+        # It is asked once it listens: to import and to load a model is to keep silent for a while.
+        slot.pinger = Pinger(slot.line, self._options.hang_seconds)
 
     def _order(self, slot: _Slot) -> Order:
         host, port = self._listener.getsockname()[:2]
@@ -147,19 +160,53 @@ class Keeper:
             insecure_open=self._insecure_open,
         )
 
-    def _watch(self) -> None:
+    def _watch(self, heart: Heartbeat) -> None:
         while not self._stop.wait(TICK_SECONDS) and self._failure is None:
             now = monotonic()
+            heart.beat()
             for slot in self._slots:
                 if slot.process is None:
                     if now >= slot.due:
                         self._begin(slot)
                 elif (code := slot.process.poll()) is not None:
                     self._lost(slot, code, now)
+                else:
+                    self._end_if_it_hangs(slot, slot.process, now)
+
+    def _end_if_it_hangs(self, slot: _Slot, process: subprocess.Popen[bytes], now: float) -> None:
+        if slot.killed_at is not None:
+            if now >= slot.killed_at:
+                process.kill()
+            return
+        slow = not slot.listening and now - slot.began > START_SECONDS
+        if not slow and not (slot.pinger and slot.pinger.hangs):
+            return
+        slot.killed_at = now + HUNG_SECONDS
+        process.terminate()
+        missing = (
+            f"it did not listen within {START_SECONDS:g} seconds"
+            if slow
+            else f"it did not answer for {self._options.hang_seconds:g} seconds"
+        )
+        reason = f"Worker {slot.number} hung ({missing}); it is ended and started again."
+        log.error(reason)
+        told = {"part": f"worker {slot.number}", "pid": process.pid, "missing": missing}
+        # The ledger may be away, and SQLAlchemy takes a second: nobody waits for either.
+        threading.Thread(target=self._write_down, args=(reason, told), name="tiltyard-event", daemon=True).start()
+
+    def _write_down(self, reason: str, told: dict[str, Any]) -> None:
+        from tiltyard.ledger.records import Event  # noqa: PLC0415 - SQLAlchemy takes a second
+        from tiltyard.ledger.store import SqlLedger  # noqa: PLC0415 - likewise
+
+        event = Event(HUNG, self._project.model_name, datetime.now(UTC), this_actor(), reason, told)
+        try:
+            with SqlLedger.open(self._settings.ledger_url) as ledger:
+                ledger.append(event)
+        except TiltyardError as error:
+            log.warning("The ledger was not told of it: %s", error.message)
 
     def _lost(self, slot: _Slot, code: int, now: float) -> None:
-        if slot.line is not None:
-            slot.line.close()
+        slot.hang_up()
         slot.process = None
         slot.deaths = 1 if now - slot.began > LIVED_SECONDS else slot.deaths + 1
         pause = min(FIRST_PAUSE * 2 ** (slot.deaths - 1), LONGEST_PAUSE)
@@ -182,12 +229,13 @@ class Keeper:
             except subprocess.TimeoutExpired:
                 slot.process.kill()
                 slot.process.wait()
-            if slot.line is not None:
-                slot.line.close()
+            slot.hang_up()
 
     def _heard(self, slot: _Slot, address: Address) -> None:
         with self._lock:
             slot.listening = True
+            if slot.pinger is not None:
+                slot.pinger.start()
             all_listen = all(other.listening for other in self._slots)
             first, self._listened = not self._listened and all_listen, self._listened or all_listen
         if first and self._on_listening is not None:
@@ -283,6 +331,15 @@ class _Slot:
     due: float = 0.0
     deaths: int = 0
     error: TiltyardError | None = field(default=None)
+    pinger: Pinger | None = None
+    killed_at: float | None = None
+
+    def hang_up(self) -> None:
+        """Its worker is gone."""
+        if self.pinger is not None:
+            self.pinger.stop()
+        if self.line is not None:
+            self.line.close()
 
 
 def _hopeless(code: int) -> TiltyardError:

@@ -71,7 +71,7 @@ def main(descriptor: int) -> int:
     connection = socket.socket(fileno=descriptor)
     order = Order.model_validate_json(_first_line(connection))
     worker = _Worker()
-    line = Line(connection, {"refresh": worker.refresh, "modules": _modules}, worker.end)
+    line = Line(connection, {"refresh": worker.refresh, "ping": worker.ping, "modules": _modules}, worker.end)
     line.start()
     try:
         settings = Settings.load(order.root)
@@ -119,6 +119,12 @@ class _Worker:
     def refresh(self) -> bool:
         """Look the alias up; whether another version answers now."""
         return self.engine.refresh().changed if self.engine else False
+
+    def ping(self) -> bool:
+        """Come back if requests are taken; before there is an engine, if this process runs at all."""
+        if self.engine is not None:
+            self.engine.ping(LOOK_SECONDS)
+        return True
 
     def end(self) -> None:
         """The keeper is gone, and nobody else would ever end this process."""

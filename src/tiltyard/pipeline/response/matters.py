@@ -8,10 +8,10 @@ from typing import Literal
 
 from tiltyard.ledger import FindingRecord, FindingSeverity
 
-Matter = Literal["champion", "performance", "estimate", "drift", "service"]
+Matter = Literal["champion", "performance", "estimate", "drift", "service", "parts"]
 
 # In the order of weight: what is known comes before what is presumed.
-MATTERS: tuple[Matter, ...] = ("champion", "performance", "estimate", "drift", "service")
+MATTERS: tuple[Matter, ...] = ("champion", "performance", "estimate", "drift", "service", "parts")
 
 TITLES: Mapping[Matter, str] = {
     "champion": "The new champion does badly",
@@ -19,6 +19,7 @@ TITLES: Mapping[Matter, str] = {
     "estimate": "The estimated performance fell",
     "drift": "The data drifted",
     "service": "The service does not run as it should",
+    "parts": "A program had to be started again",
 }
 
 # By code, or by the first word of the code.
@@ -29,6 +30,7 @@ _MATTER_OF: Mapping[str, Matter] = {
     "performance.contradiction": "estimate",
     "drift": "drift",
     "operations": "service",
+    "parts": "parts",
 }
 # A monitor that judges as a whole has weighed its parts: of these codes the whole decides.
 _WHOLES = frozenset({"drift.verdict"})

@@ -98,6 +98,7 @@ def _wanted(matter: Matter, policy: ResponseSection) -> str:
         "estimate": policy.on_estimate,
         "drift": policy.on_drift,
         "service": "alert",
+        "parts": "alert",
     }
     return answers[matter]
 

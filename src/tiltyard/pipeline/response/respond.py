@@ -21,6 +21,9 @@ from tiltyard.pipeline.response.policy import DAY, Decision, Situation, decide
 
 _WORDS: Mapping[ActionKind, str] = {"retrain": "a retraining", "roll-back": "a rollback", "ask-labels": "labels"}
 
+# What needs no response, because others have seen to it or are to.
+_SEEN_TO: Mapping[Matter, str] = {"parts": "It was started again."}
+
 Outcome = Literal["nothing", "acted", "waiting", "busy"]
 
 
@@ -180,6 +183,8 @@ def _about(matter: Matter, history: History, decision: Decision, now: datetime) 
     told = _latest(matter, history, now)
     if told:
         return told
+    if matter in _SEEN_TO:
+        return _SEEN_TO[matter]
     if decision.matter == matter:
         return f"Nothing. {decision.reason}"
     return "Nothing; the project asks for no action here, or something else comes first."

@@ -1,0 +1,42 @@
+"""What asks for a person though the model itself is well: programs that had to be started again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+
+from tiltyard.ledger import Event
+from tiltyard.monitoring.findings import Finding
+
+RESTARTED = "parts.restarted"
+
+# As those who keep programs write it down: what became of a part, by kind of event.
+_WHAT = {"part-died": "died", "part-hung": "hung", "worker-hung": "hung"}
+
+
+def watch_parts(events: Iterable[Event], since: datetime, until: datetime) -> Finding:
+    """Whether any of the programs died or hung in that time; a single death is worth a look, and so is a hang.
+
+    Args:
+        events: the ledger's events about the model, in order.
+        since: begin of the time, UTC.
+        until: its end.
+    """
+    fallen = [event for event in events if event.kind in _WHAT and since <= event.at <= until]
+    counts = Counter(f"{event.evidence.get('part', 'a part')} {_WHAT[event.kind]}" for event in fallen)
+    told = ", ".join(f"{what} {times} times" if times > 1 else what for what, times in counts.items())
+    return Finding(
+        RESTARTED,
+        "programs",
+        "warning" if fallen else "info",
+        score=float(len(fallen)),
+        message=f"Started again since {since:%Y-%m-%d %H:%M} UTC: {told}. The latest: {fallen[-1].reason}"
+        if fallen
+        else "No program had to be started again.",
+        evidence={"counts": dict(counts)},
+        since=since,
+        until=until,
+        status="found" if fallen else "clear",
+        next_step="Look for the cause in the log of what was started again, and in: tiltyard history" if fallen else "",
+    )
