@@ -27,6 +27,11 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     return njit(forceinline=True, nogil=True)(function)  # type: ignore[no-any-return]
 
 
+def reordered(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Inlined, with sums in any order, several at a time: for numbers whose sums are exact, none of them NaN."""
+    return njit(forceinline=True, nogil=True, fastmath={"nnan", "nsz", "reassoc"})(function)  # type: ignore[no-any-return]
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def lowest_bit(context: Any, word: Any) -> Any:  # noqa: ARG001
     """The place of the lowest bit that is set in a uint64 other than zero."""
@@ -51,3 +56,15 @@ def prefetch(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
         return context.get_dummy_value()
 
     return types.void(array, index), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def eight_bytes(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
+    """``array[index:index + 8]``, which must be there, of bytes as one uint64, in the machine's order."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        base = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0]).data
+        pointer = builder.bitcast(builder.gep(base, [arguments[1]]), ir.IntType(64).as_pointer())
+        return builder.load(pointer, align=1)
+
+    return types.uint64(array, index), generate

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import doctest
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +24,11 @@ from tiltyard.monitoring.profiles import (
     profile_rows,
     sketch,
 )
+from tiltyard.monitoring.profiles.categories import name_of, tally
+from tiltyard.monitoring.profiles.grid import Grid
+from tiltyard.monitoring.profiles.joint import JointLayout
 from tiltyard.monitoring.profiles.layout import CONFIDENCE, LABEL, PREDICTION, RESIDUAL
+from tiltyard.monitoring.profiles.numbers import NumberCounts, NumberLayout
 
 _law = settings(max_examples=30, deadline=None, database=None)
 _WORDS = ["good", "film", "bad", "plot", "Ärger", "日本", "x1", "the", "a", "9", "…"]
@@ -132,6 +138,59 @@ def test_many_numbers_are_binned_as_by_searchsorted() -> None:
         assert counted.bins.tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("apart", [0.0, 1.0, 1e-9])
+def test_edges_too_close_for_a_grid_are_searched(apart: float) -> None:
+    """A reference in clumps, whose edges no grid parts, is binned as by searchsorted, too."""
+    rng = np.random.default_rng(8)
+    reference = np.concatenate([apart * rng.random(20_000) + at for at in (0.0, 1e6, 1e6 + 1e-3, -3e7)])
+    layout = build_reference(pd.DataFrame({"x": reference})).layout.numbers["x"]
+    values = np.concatenate([rng.choice(reference, 50_000), layout.edges, [np.inf, -np.inf, np.nan, 0.0, -0.0]])
+    counted = NumberCounts.of(layout, values)
+    present = values[~np.isnan(values)]
+    expected = np.bincount(np.searchsorted(layout.edges, present, side="right"), minlength=len(layout.edges) + 1)
+    assert counted.bins.tolist() == expected.tolist()
+    assert (counted.missing, counted.low, counted.high) == (1, -np.inf, np.inf)
+
+
+def test_a_grid_parts_the_usual_shapes() -> None:
+    """Normal, uniform, skewed and heavy-tailed numbers, few values and whole numbers need no search."""
+    rng = np.random.default_rng(2)
+    shapes = (rng.normal(1e4, 3, 20_000), rng.random(20_000), rng.lognormal(sigma=2, size=20_000))
+    others = (rng.standard_t(2, 20_000), rng.poisson(3, 20_000) * 1.0, np.array([7.0]), rng.exponential(size=20_000))
+    for values in (*shapes, *others):
+        assert len(Grid.fit(NumberLayout.fit(np.asarray(values, np.float64)).edges).begins) > 0
+    clumped = np.sort(np.concatenate([rng.random(40) * 1e-9 + 5, rng.random(40)]))
+    assert len(Grid.fit(clumped).begins) == 0
+
+
+@_law
+@given(st.lists(st.floats(), max_size=60), st.integers(0, 60))
+def test_moments_do_not_depend_on_the_order(values: list[float], cut: int) -> None:
+    """Numbers profiled in two parts, or backwards, have the same profile down to the sign of zero."""
+    layout = REFERENCE.layout.numbers["amount"]
+    given_ = np.array(values, np.float64)
+    whole = NumberCounts.of(layout, given_).to_dict()
+    assert str(NumberCounts.of(layout, given_[::-1].copy()).to_dict()) == str(whole)
+    assert str((NumberCounts.of(layout, given_[:cut]) + NumberCounts.of(layout, given_[cut:])).to_dict()) == str(whole)
+
+
+def test_the_joint_of_a_row_is_its_own() -> None:
+    """A row's distance from the plane is the formula's, and the same to the last bit whatever rows stand beside it."""
+    rng = np.random.default_rng(4)
+    for width in (3, 4, 6, 9, 16):
+        columns = [rng.normal(size=5000) for _ in range(width)]
+        columns[0][::7] = np.nan
+        joint = JointLayout.fit([f"c{number}" for number in range(width)], columns)
+        assert joint is not None
+        whole = joint.measure(columns)
+        parts = [joint.measure([column[at].copy() for column in columns]) for at in (slice(0, 1237), slice(1237, None))]
+        assert np.array_equal(np.concatenate(parts, axis=1), whole)
+        standard = np.nan_to_num((np.stack(columns, axis=1) - joint.means) * joint.factors).clip(-8, 8)
+        scores = standard @ joint.components
+        assert np.allclose(whole[0], (standard**2).sum(axis=1) - (scores**2).sum(axis=1), atol=1e-9)
+        assert np.allclose(whole[1], (scores**2) @ joint.weights)
+
+
 def test_moments() -> None:
     """Mean, standard deviation, least and greatest are the values', the first two to a hundredth of the deviation."""
     frame = _frame(5000, 4)
@@ -157,6 +216,32 @@ def test_categories() -> None:
     named = dict(zip(REFERENCE.layout.categories["shop"].named, counted.counts.tolist(), strict=False))
     assert named == {"a": 2, "b": 1, "c": 0}
     assert (counted.new, counted.missing, counted.sample) == (3, 1, {"new": 2, "newer": 1})
+
+
+_name = st.text(max_size=4) | st.sampled_from(
+    ["", "exactly 8", "just  7", "a name of more than sixteen bytes", "日本語日本語"]
+)
+
+
+@_law
+@given(st.lists(st.none() | _name, max_size=40), st.integers(0, 5))
+def test_strings_are_counted_one_by_one(values: list[str | None], skipped: int) -> None:
+    """Strings of any length are told apart and counted as Python does it, however they lie in memory."""
+    expected = Counter(name_of(value) for value in values[skipped:] if value is not None)
+    for kind in ("str", "object", "category"):
+        series = pd.Series(values, dtype="str").astype(kind)
+        assert tally(series.iloc[skipped:]) == expected
+    for arrow in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
+        chunked = pa.chunked_array([pa.array(values[:7], pa.string()), pa.array(values[7:], pa.string())]).cast(arrow)
+        assert tally(pd.Series(pd.arrays.ArrowExtensionArray(chunked)).iloc[skipped:]) == expected
+
+
+def test_very_many_categories_are_counted() -> None:
+    """More categories than the compiled loop holds are counted all the same, and so are long names that begin alike."""
+    names = [f"{'long ' * 5}{number % 3000}" for number in range(10_000)]
+    assert tally(pd.Series(names, dtype="str")) == Counter(names)
+    few = [f"{'long ' * 5}{number % 300}{' and longer' * (number % 2)}" for number in range(10_000)]
+    assert tally(pd.Series(few, dtype="str")) == Counter(few)
 
 
 def test_many_new_categories_stay_bounded() -> None:

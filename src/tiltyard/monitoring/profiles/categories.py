@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 NAMED = 200
@@ -23,6 +24,9 @@ REMEMBERED = 50_000
 
 SAMPLED = 32
 """New categories that a profile names."""
+
+_FEW = 1 << 11  # twice the categories of one column that are counted by the compiled loop
+_BOUNDS = {pa.string(): np.int32, pa.large_string(): np.int64}
 
 
 @dataclass(frozen=True)
@@ -185,17 +189,46 @@ def tally(values: pd.Series | NDArray[Any]) -> dict[str, int]:
         present = pd.Series(values, dtype=object).dropna()
         values = present.map(name_of).to_numpy(object)
     arrow = getattr(getattr(values, "array", None), "_pa_array", None)
-    if arrow is not None:
-        counted = arrow.drop_null().value_counts()
-        distinct, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()
-    else:
-        codes, distinct = pd.factorize(values, use_na_sentinel=True)
-        counts = np.bincount(codes[codes >= 0], minlength=len(distinct)).tolist()
     found: dict[str, int] = {}
-    for value, count in zip(distinct, counts, strict=True):
+    for value, count in _arrow_counts(arrow) if arrow is not None else _counts(values):
         name = name_of(value)
         found[name] = found.get(name, 0) + count
     return found
+
+
+def _counts(values: pd.Series | NDArray[Any]) -> Iterator[tuple[object, int]]:
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        codes, distinct = pd.Series(values).cat.codes.to_numpy(), values.dtype.categories.to_numpy(object)
+    else:
+        codes, distinct = pd.factorize(np.asarray(values), use_na_sentinel=True)
+    # What is missing has the code -1. A category that no value has is none.
+    counts = np.bincount(codes.astype(np.intp) + 1, minlength=len(distinct) + 1)[1:].tolist()
+    return ((value, count) for value, count in zip(distinct, counts, strict=True) if count)
+
+
+def _arrow_counts(column: pa.ChunkedArray) -> Iterator[tuple[object, int]]:
+    for chunk in column.chunks:
+        given = chunk.drop_null() if chunk.null_count else chunk
+        if not len(given):
+            continue
+        counted = _few_strings(given) if given.type in _BOUNDS else None
+        if counted is None:
+            some = given.value_counts()
+            counted = list(zip(some.field("values").to_pylist(), some.field("counts").to_pylist(), strict=True))
+        yield from counted
+
+
+def _few_strings(strings: pa.StringArray | pa.LargeStringArray) -> list[tuple[object, int]] | None:
+    """Strings that occur and how often; None where they are not few."""
+    from tiltyard.monitoring.profiles import category_kernels  # noqa: PLC0415
+
+    _, places, content = strings.buffers()
+    bounds = np.frombuffer(places, _BOUNDS[strings.type])[strings.offset : strings.offset + len(strings) + 1]
+    data = np.frombuffer(content, np.uint8) if content is not None and content.size else np.zeros(0, np.uint8)
+    owners, keys, counts = np.zeros(_FEW, np.int64), np.zeros(_FEW, np.uint64), np.zeros(_FEW, np.int64)
+    if not category_kernels.count_distinct(data, bounds, owners, keys, counts):
+        return None
+    return [(strings[int(owners[place])].as_py(), int(counts[place])) for place in np.flatnonzero(keys)]
 
 
 def name_of(value: object) -> str:

@@ -21,6 +21,7 @@ LEAST_FEATURES = 3
 
 _WIDEST = 64  # components of the plane at most, so that a row's cost stays bounded
 _FIT_ROWS = 20_000
+_AT_ONCE = 4096  # rows whose standardised numbers lie in the cache together
 
 
 @dataclass(frozen=True)
@@ -67,16 +68,23 @@ class JointLayout:
             1 / np.maximum(variances[:width], 1e-12),
         )
 
-    def measure(self, columns: Floats) -> Floats:
-        """The squared residual and Hotelling's T² of n rows, (2, n), from their numbers, (d, n).
+    def measure(self, columns: Sequence[Floats]) -> Floats:
+        """The squared residual and Hotelling's T² of n rows, (2, n), from their d numbers, (n,) each.
 
         A row that is unlike the reference in how its numbers hang together lies off the plane (Q; Jackson and
         Mudholkar, 1979); one that is far out in the usual directions has a large T².
         """
-        from tiltyard.monitoring.profiles import kernels  # noqa: PLC0415
+        from tiltyard.monitoring.profiles import number_kernels  # noqa: PLC0415
 
-        out = np.empty((2, columns.shape[1]))
-        kernels.project(columns, (self.means, self.factors, MOST), self.components, self.weights, out)
+        rows = len(columns[0])
+        out = np.empty((2, rows))
+        standard = np.empty((len(columns), min(rows, _AT_ONCE)))
+        rows_of_components = np.ascontiguousarray(self.components.T)
+        for start in range(0, rows, _AT_ONCE):
+            part = slice(start, min(start + _AT_ONCE, rows))
+            for column, mean, factor, into in zip(columns, self.means, self.factors, standard, strict=True):
+                number_kernels.standardise(column[part], mean, factor, MOST, into)
+            number_kernels.project(standard, rows_of_components, self.weights, out[0, part], out[1, part])
         return out
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,7 +1,6 @@
-"""The compiled loops that profile rows: bins, moments, the joint, texts.
+"""The compiled loops that profile texts.
 
-This module imports numba and is imported only where rows are about to be profiled. Every loop gives each row the same
-answer whatever stands beside it (no reordered sums), so that a profile of parts is the profile of the whole.
+This module imports numba and is imported only where rows are about to be profiled.
 """
 
 from __future__ import annotations
@@ -59,91 +58,6 @@ def _known(code: Any, stirred: Any, bits: Any) -> Any:
     one = bits[first >> np.uint64(6)] >> (first & np.uint64(63))
     other = bits[second >> np.uint64(6)] >> (second & np.uint64(63))
     return np.int64(one & other & np.uint64(1))
-
-
-@compiled
-def bin_numbers(values: Any, edges: Any, grid: Any, scaling: Any, bins: Any, moments: Any) -> Any:
-    """Add n values to a histogram and to exact moments.
-
-    Value x falls into bin ``searchsorted(edges, x, side="right")``. A uniform grid over the edges says between which
-    edges to look, which leaves nothing to search for in most cells.
-
-    Args:
-        values: float64 (n,); NaN is missing.
-        edges: float64 (b,), ascending.
-        grid: (table int64 (cells + 3,): edges below the begin of each cell, from one cell before the first on, so that
-            a cell that rounding misses by one does no harm; begin; cells a unit).
-        scaling: (centre, steps a unit, most): a value counts as round((x - centre) * steps), cut at ± most.
-        bins: int64 (b + 1,), added to.
-        moments: (int64 (3,): missing, sum and sum of squares of the steps, added to; float64 (2,): least and
-            greatest, moved).
-    """
-    table, begin, pace = grid
-    centre, steps, most = scaling
-    sums, extremes = moments
-    last = np.float64(table.size - 4)
-    low, high = extremes[0], extremes[1]
-    missing, total, squares = sums[0], sums[1], sums[2]
-    for i in range(values.size):
-        x = values[i]
-        if x != x:  # noqa: PLR0124 - NaN
-            missing += 1
-            continue
-        low = min(low, x)
-        high = max(high, x)
-        where = min(max((x - begin) * pace, 0.0), last)
-        cell = np.int64(where)
-        place = table[cell]
-        until = table[cell + 3]
-        while until - place > 8:
-            middle = (place + until) >> 1
-            if edges[middle] <= x:
-                place = middle + 1
-            else:
-                until = middle
-        while place < until and edges[place] <= x:
-            place += 1
-        bins[place] += 1
-        step = np.int64(np.floor(min(max((x - centre) * steps, -most), most) + 0.5))
-        total += step
-        squares += step * step
-    extremes[0], extremes[1] = low, high
-    sums[0], sums[1], sums[2] = missing, total, squares
-
-
-@compiled
-def project(columns: Any, scaling: Any, components: Any, weights: Any, out: Any) -> Any:
-    """How far each row is from the plane of the principal components, and how far out on it.
-
-    Args:
-        columns: float64 (d, n), one row a feature; NaN counts as the mean.
-        scaling: (means (d,), factors (d,), most): standardised and cut at ± most.
-        components: float64 (d, k), orthonormal columns.
-        weights: float64 (k,), one over the components' variances.
-        out: float64 (2, n): squared residual (Q) and Hotelling's T² on the plane.
-    """
-    means, factors, most = scaling
-    d, k = components.shape
-    scores = np.empty(k)
-    for i in range(columns.shape[1]):
-        scores[:] = 0.0
-        length = 0.0
-        for j in range(d):
-            x = columns[j, i]
-            z = 0.0
-            if x == x:  # noqa: PLR0124 - not NaN
-                z = min(max((x - means[j]) * factors[j], -most), most)
-            length += z * z
-            for c in range(k):
-                scores[c] += z * components[j, c]
-        on_plane = 0.0
-        spread = 0.0
-        for c in range(k):
-            square = scores[c] * scores[c]
-            on_plane += square
-            spread += square * weights[c]
-        out[0, i] = max(length - on_plane, 0.0)
-        out[1, i] = spread
 
 
 @compiled

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.monitoring.profiles.grid import Grid
+
 Floats = NDArray[np.float64]
 
 QUANTILES = 64
@@ -27,8 +29,7 @@ STEPS = 256.0
 MOST = float(1 << 17)
 """Steps at which a value is cut for the moments (512 standard deviations): squares then sum exactly."""
 
-_CELLS = 4096
-_LEAST_PACE = 5e-324  # not 0, which infinity would turn into NaN
+_SPARE = 3  # places behind the last edge into which the kernel may look
 
 
 @dataclass(frozen=True)
@@ -72,20 +73,13 @@ class NumberLayout:
         return STEPS / self.scale
 
     @cached_property
-    def grid(self) -> tuple[NDArray[np.int64], float, float]:
-        """The table that says between which edges to look; see ``kernels.bin_numbers``."""
-        begin = float(self.edges[0])
-        with np.errstate(all="ignore"):
-            pace = float(np.float64(_CELLS) / (self.edges[-1] - self.edges[0]))
-            borders = begin + np.arange(-1, _CELLS + 2) / pace
-            coarsest = np.spacing(np.abs(self.edges[[0, -1]]).max())
-        # A cell must be wider than what rounding can miss it by.
-        if not (0 < pace < np.inf and np.isfinite(borders).all() and 1 / pace > 4 * coarsest):
-            # One cell, over everything: the search does it all.
-            return np.array([0, 0, 0, len(self.edges)], np.int64), begin, _LEAST_PACE
-        table = np.searchsorted(self.edges, borders, side="left").astype(np.int64)
-        table[-1] = len(self.edges)
-        return table, begin, pace
+    def compiled(self) -> tuple[Any, ...]:
+        """The layout as ``number_kernels.count_numbers`` takes it."""
+        grid = Grid.fit(self.edges)
+        size = 1 << (len(self.edges) + _SPARE - 1).bit_length()
+        edges = np.append(self.edges, np.full(size - len(self.edges), np.nan))
+        bounds = (grid.centre, np.int64(grid.first), np.int64(grid.last), np.int64(grid.shift))
+        return edges, grid.begins, bounds, (self.centre, self.steps, MOST)
 
     def centres(self) -> Floats:
         """A value that stands for each bin, float64 (b + 1,): its middle, or the edge of those that are open."""
@@ -134,14 +128,16 @@ class NumberCounts:
     @classmethod
     def of(cls, layout: NumberLayout, values: Floats, invalid: int = 0) -> NumberCounts:
         """The profile of values; NaN is missing, and ``invalid`` of those were something else than numbers."""
-        from tiltyard.monitoring.profiles import kernels  # noqa: PLC0415
+        from tiltyard.monitoring.profiles import number_kernels  # noqa: PLC0415
 
-        bins, sums = np.zeros(len(layout.edges) + 1, np.int64), np.zeros(3, np.int64)
+        bins, sums = np.zeros((4, len(layout.edges) + 2), np.int64), np.zeros(2, np.int64)
         extremes = np.array([np.inf, -np.inf])
-        scaling = (layout.centre, layout.steps, MOST)
-        kernels.bin_numbers(values, layout.edges, layout.grid, scaling, bins, (sums, extremes))
-        missing, total, squares = map(int, sums)
-        return cls(bins, missing - invalid, invalid, total, squares, float(extremes[0]), float(extremes[1]))
+        number_kernels.count_numbers(values, layout.compiled, bins, sums, extremes)
+        counts = bins.sum(axis=0)
+        # Adding nothing makes zero of minus zero, which would tell the order of the values.
+        low, high = (extremes + 0.0).tolist()
+        missing, total, squares = int(counts[-1]), *sums.tolist()
+        return cls(counts[:-1], missing - invalid, invalid, total, squares, low, high)
 
     @property
     def present(self) -> int:

@@ -141,7 +141,7 @@ def _fit_joint(values: Mapping[str, NDArray[np.float64]]) -> tuple[JointLayout |
     joint = JointLayout.fit(list(values), list(values.values())) if alike else None
     if joint is None:
         return None, {}
-    measured = joint.measure(np.stack([values[name] for name in joint.names]))
+    measured = joint.measure([values[name] for name in joint.names])
     return joint, {RESIDUAL: NumberLayout.fit(measured[0]), SPREAD: NumberLayout.fit(measured[1])}
 
 

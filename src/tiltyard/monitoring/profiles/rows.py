@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.monitoring.profiles.categories import CategoryCounts
-from tiltyard.monitoring.profiles.layout import CONFIDENCE, LABEL, PREDICTION, RESIDUAL, SPREAD, Layout
+from tiltyard.monitoring.profiles.categories import CategoryCounts, CategoryLayout
+from tiltyard.monitoring.profiles.layout import CONFIDENCE, PREDICTION, RESIDUAL, SPREAD, Layout
 from tiltyard.monitoring.profiles.numbers import NumberCounts
 from tiltyard.monitoring.profiles.profile import Profile
 from tiltyard.monitoring.profiles.texts import MEASURES, TermCounts, encode_texts, read_texts
@@ -19,7 +19,10 @@ from tiltyard.monitoring.profiles.texts import MEASURES, TermCounts, encode_text
 Inputs = pd.DataFrame | pd.Series
 
 CHUNK = 1 << 16
-"""Rows that are worked on at once, so that memory does not grow with their number."""
+"""Rows whose numbers are worked on at once, so that memory does not grow with their number."""
+
+CATEGORIES_AT_ONCE = 1 << 18
+"""Values of a category that are counted at once."""
 
 
 @dataclass(frozen=True)
@@ -55,72 +58,78 @@ def profile_rows(layout: Layout, rows: Rows | Inputs) -> Profile:
     Memory: a few megabytes beside the rows themselves, however many they are.
     """
     given = rows if isinstance(rows, Rows) else Rows(rows)
-    total = Profile.empty(layout)
-    for start in range(0, len(given), CHUNK):
-        total = total + _profile_chunk(layout, given, slice(start, start + CHUNK))
-    if given.labels is not None and LABEL in layout.categories:
-        labels = {LABEL: CategoryCounts.of(layout.categories[LABEL], np.asarray(given.labels, object))}
-        known = Profile(total.layout, 0, total.numbers, {**total.categories, **labels}, total.terms)
-        total = total.with_parts(known, [LABEL])
-    return total
+    columns = {name: _column(given.inputs, name) for name in layout.columns}
+    numbers = {name: NumberCounts.empty(known) for name, known in layout.numbers.items()}
+    terms = {name: TermCounts.empty() for name in layout.texts}
+    for part in _parts(len(given), CHUNK):
+        values, invalid = _numbers(layout, columns, given, part)
+        values |= _measured(layout, columns, part, terms)
+        values |= _joint(layout, values)
+        for name, known in layout.numbers.items():
+            if name in values:
+                numbers[name] += NumberCounts.of(known, values[name], invalid.get(name, 0))
+    categories = {name: _category(known, columns, given, name) for name, known in layout.categories.items()}
+    return Profile(layout.digest, len(given), numbers, categories, terms)
 
 
-def numeric(values: pd.Series) -> tuple[NDArray[np.float64], int]:
-    """A column as float64, and how many of its values are neither numbers nor missing (they are NaN)."""
+def numeric(values: pd.Series, part: slice = slice(None)) -> tuple[NDArray[np.float64], int]:
+    """Some rows of a column as float64, and how many of them are neither numbers nor missing (they are NaN)."""
     if values.dtype == np.float64:
-        return np.ascontiguousarray(values.to_numpy()), 0
+        return np.ascontiguousarray(values.to_numpy()[part]), 0
+    values = values.iloc[part]
     if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iufb":
         return values.to_numpy(np.float64), 0
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     return numbers, int(np.isnan(numbers).sum() - values.isna().sum())
 
 
-def _profile_chunk(layout: Layout, rows: Rows, part: slice) -> Profile:
-    inputs = rows.inputs.iloc[part]
-    count = len(inputs)
-    numbers: dict[str, NumberCounts] = {}
-    categories: dict[str, CategoryCounts] = {}
-    terms: dict[str, TermCounts] = {}
+def _parts(rows: int, at_once: int) -> Iterator[slice]:
+    return (slice(start, min(start + at_once, rows)) for start in range(0, rows, at_once))
+
+
+def _numbers(
+    layout: Layout, columns: Mapping[str, pd.Series], rows: Rows, part: slice
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, int]]:
+    """The numbers of some rows by name, and how many of each column are no numbers."""
+    values: dict[str, NDArray[np.float64]] = {}
+    invalid: dict[str, int] = {}
+    for name in layout.numbers:
+        if name in columns:
+            values[name], invalid[name] = numeric(columns[name], part)
+    if CONFIDENCE in layout.numbers and rows.confidences is not None:
+        values[CONFIDENCE] = np.ascontiguousarray(rows.confidences[part], np.float64)
+    return values, invalid
+
+
+def _measured(
+    layout: Layout, columns: Mapping[str, pd.Series], part: slice, terms: dict[str, TermCounts]
+) -> dict[str, NDArray[np.float64]]:
+    """The measures of some texts by name; their terms are added up."""
     values: dict[str, NDArray[np.float64]] = {}
     for name, text in layout.texts.items():
-        encoded = encode_texts(_column(inputs, name))
-        measured, terms[name] = read_texts(text, encoded)
-        for measure, found in zip(MEASURES, measured, strict=True):
-            values[f"{name}.{measure}"] = found
-    for name, known in layout.numbers.items():
-        invalid = 0
-        if name in layout.measures:
-            found = values[name]
-        elif name == CONFIDENCE:
-            found = np.zeros(0) if rows.confidences is None else np.asarray(rows.confidences[part], np.float64)
-        elif name in (RESIDUAL, SPREAD):
-            continue
-        else:
-            found, invalid = numeric(_column(inputs, name))
-            values[name] = found
-        numbers[name] = NumberCounts.of(known, found, invalid)
-    numbers.update(_joint(layout, values))
-    for name, kinds in layout.categories.items():
-        if name == LABEL:
-            categories[name] = CategoryCounts.empty(kinds)
-        elif name == PREDICTION:
-            said = () if rows.predictions is None else rows.predictions[part]
-            categories[name] = CategoryCounts.of(kinds, np.asarray(said, object))
-        else:
-            categories[name] = CategoryCounts.of(kinds, _column(inputs, name))
-    in_order = {name: numbers[name] for name in layout.numbers}
-    return Profile(layout.digest, count, in_order, categories, terms)
+        measured, held = read_texts(text, encode_texts(columns[name].iloc[part]))
+        terms[name] += held
+        values |= {f"{name}.{measure}": found for measure, found in zip(MEASURES, measured, strict=True)}
+    return values
 
 
-def _joint(layout: Layout, values: Mapping[str, NDArray[np.float64]]) -> dict[str, NumberCounts]:
+def _joint(layout: Layout, values: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
     if layout.joint is None:
         return {}
-    measured = layout.joint.measure(np.stack([values[name] for name in layout.joint.names]))
-    return {
-        name: NumberCounts.of(layout.numbers[name], found)
-        for name, found in zip((RESIDUAL, SPREAD), measured, strict=True)
-        if name in layout.numbers
-    }
+    return dict(
+        zip((RESIDUAL, SPREAD), layout.joint.measure([values[name] for name in layout.joint.names]), strict=True)
+    )
+
+
+def _category(layout: CategoryLayout, columns: Mapping[str, pd.Series], rows: Rows, name: str) -> CategoryCounts:
+    column = columns.get(name)
+    if column is None:
+        said = rows.predictions if name == PREDICTION else rows.labels
+        column = pd.Series(() if said is None else np.asarray(said, object), dtype=object)
+    total = CategoryCounts.empty(layout)
+    for part in _parts(len(column), CATEGORIES_AT_ONCE):
+        total += CategoryCounts.of(layout, column.iloc[part])
+    return total
 
 
 def _column(inputs: Inputs, name: str) -> pd.Series:
