@@ -41,6 +41,8 @@ class Row:
         p50_ms, p99_ms: time to an answer.
         errors: requests that failed.
         rss_mb: resident memory of all its processes after the load.
+        cpu_us: processor time of all its processes for each answer, in microseconds; what others do on the machine
+            hardly changes it.
     """
 
     system: str
@@ -51,6 +53,7 @@ class Row:
     p99_ms: float
     errors: int
     rss_mb: float
+    cpu_us: float
 
     def to_dict(self) -> dict[str, Any]:
         """As in the JSON output."""
@@ -86,8 +89,18 @@ def measure(system: System, stand: Stand, effort: Effort) -> Iterator[Row]:
             load = Load(f"http://{HOST}:{stand.port}{system.path}", bodies, effort.cores[1], stand.folder)
             for connections in effort.connections:
                 load.run(connections, min(2.0, effort.seconds / 4))
+                before = _processor_seconds(process)
                 figures = load.run(connections, effort.seconds)
-                yield Row(system.name, kind, connections, **figures, rss_mb=_resident(process))
+                spent = _processor_seconds(process) - before
+                answers = max(1.0, figures["rps"] * effort.seconds)
+                yield Row(
+                    system.name,
+                    kind,
+                    connections,
+                    **figures,
+                    rss_mb=_resident(process),
+                    cpu_us=round(spent / answers * 1e6, 1),
+                )
 
 
 def free_port() -> int:
@@ -190,6 +203,15 @@ def _resident(process: psutil.Process) -> float:
         with contextlib.suppress(psutil.NoSuchProcess):
             total += part.memory_info().rss
     return total / 2**20
+
+
+def _processor_seconds(process: psutil.Process) -> float:
+    total = 0.0
+    for part in [process, *process.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = part.cpu_times()
+            total += times.user + times.system
+    return total
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -45,6 +45,7 @@ def show(console: Console, rows: Sequence[Row], unavailable: Mapping[str, str]) 
                 f"{row.p99_ms:.2f}",
                 str(row.errors),
                 f"{row.rss_mb:,.0f}",
+                f"{row.cpu_us:,.0f}",
                 "" if ratio is None else f"{ratio:.2f}",
             )
         console.print(table)
@@ -52,7 +53,7 @@ def show(console: Console, rows: Sequence[Row], unavailable: Mapping[str, str]) 
         console.print(f"[bold]{name}[/bold] was not measured: {reason}", highlight=False)
 
 
-_TITLES = ("open", "per s", "p50 ms", "p99 ms", "errors", "MB", "ratio")
+_TITLES = ("open", "per s", "p50 ms", "p99 ms", "errors", "MB", "cpu µs", "ratio")
 
 
 def plot(rows: Sequence[Row], file: Path, title: str) -> None:

@@ -285,6 +285,12 @@ class Ticket:
             self.withdraw()
             raise
 
+    @property
+    def future(self) -> asyncio.Future[list[PredictionRow]]:
+        """What comes of a ticket of one input, for whoever cannot wait for ``rows``."""
+        (part,) = self._parts
+        return part.future
+
     def withdraw(self) -> None:
         """Take what still waits out of the queue; what is being scored goes unheard."""
         for part in self._parts:

@@ -19,11 +19,11 @@ from tiltyard.ledger.ports import Ledger
 from tiltyard.project import ServingSection
 from tiltyard.registry.signing import NO_KEYS, KeyRing
 from tiltyard.serving.app import create_app
+from tiltyard.serving.direct import DirectAnswers
 from tiltyard.serving.listening import BACKLOG, Address
 from tiltyard.serving.live import LiveModel, Refresh, Served, VersionSource
 from tiltyard.serving.right import Right
 from tiltyard.serving.security import Guard
-from tiltyard.serving.security.protocol import BoundedHead
 from tiltyard.serving.telemetry.custom import ALONE, Place
 
 # Longest that a client which does not finish its request can hold up the end.
@@ -89,7 +89,7 @@ class Engine:
         """Serve until SIGTERM, SIGINT or ``stop``; then answer what was accepted."""
         config = uvicorn.Config(
             create_app(self._live, self._standing.ledger, self._options, self._guard, self._standing.place),
-            http=BoundedHead,
+            http=DirectAnswers,
             ws="none",
             lifespan="on",
             log_config=None,

@@ -22,7 +22,7 @@ from tiltyard.project import Task
 from tiltyard.serving.batcher import Ticket
 from tiltyard.serving.idempotency import Asked
 from tiltyard.serving.problems import from_error, from_unknown
-from tiltyard.serving.requests import Head, Shape, located, read_inputs
+from tiltyard.serving.requests import Head, Shape, located, read_inputs, whole_inputs
 from tiltyard.serving.rows import answer_bytes, answers_bytes
 from tiltyard.serving.security.guard import CALLER, Caller
 from tiltyard.serving.service import Service
@@ -54,8 +54,11 @@ class HotPath:
         self._observer = service.observer
         self._check = check
         self._headers = list(headers)
+        self._always = [(b"content-type", b"application/json"), *headers]
         self._shapes: dict[tuple[Task, bool], Shape] = {}
         self._watches = _Watches()
+        self._dated: Sequence[tuple[bytes, bytes]] | None = None
+        self._head = b""
 
     def __contains__(self, scope: Scope) -> bool:
         """Whether a request is answered here."""
@@ -71,14 +74,73 @@ class HotPath:
         except ClientDisconnect:
             return  # nobody is there to hear
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered in the words for it
-            response = from_error(error) if isinstance(error, TiltyardError) else from_unknown(scope, error)
-            response.raw_headers.extend(self._headers)
-            await response(scope, receive, send)
-            self._observer.answered(scope, scope["path"], response.status_code, began)
+            await self.refuse(error, began, scope, receive, send)
             return
-        head = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json"), *self._headers]
+        await self.give(body, began, scope, receive, send)
+
+    async def give(self, body: bytes, began: float, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send an answer."""
+        head = [(b"content-length", b"%d" % len(body)), *self._always]
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": body})
+        self.answered(scope, began)
+
+    async def refuse(self, error: Exception, began: float, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the problem document of an error."""
+        response = from_error(error) if isinstance(error, TiltyardError) else from_unknown(scope, error)
+        response.raw_headers.extend(self._headers)
+        await response(scope, receive, send)
+        self._observer.answered(scope, scope["path"], response.status_code, began)
+
+    def is_direct(self, scope: Scope) -> bool:
+        """Whether a request may be answered by ``ask``, ``body`` and ``head``: it has one input."""
+        return bool(scope["path"] == "/predict" and scope["method"] == "POST")
+
+    def ask(self, scope: Scope, body: bytes | bytearray) -> Ticket | None:
+        """Submit the input of a request whose body is all here; what it tells then comes from the ticket's future.
+
+        Returns:
+            None, and nothing was done, where the request has to be answered as an ASGI application answers it.
+
+        Raises:
+            TiltyardError: the request is wrong, or cannot be answered now.
+        """
+        head = Head.of(scope["headers"])
+        if head.idempotency_key is not None:
+            return None
+        if self._check is not None:
+            scope[CALLER] = self._check(scope)
+        inputs = whole_inputs(head, body, self._single())
+        return self._service.splitter.submit(head, inputs, head.keys(1, many=False))
+
+    def body(self, scope: Scope, done: asyncio.Future[list[PredictionRow]], *, recorded: bool) -> bytes:
+        """The JSON that answers a request of one input.
+
+        Raises:
+            TiltyardError: it has no answer.
+        """
+        try:
+            rows = done.result()
+        except InputError as error:
+            raise located(error, self._single()) from None
+        if self._observer.wants_predictions:
+            scope[PREDICTIONS] = [row.id for row in rows]
+        return answer_bytes(rows[0], self._service.options.answer, recorded=recorded)
+
+    def head(self, dated: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """The head of an answer up to its length, whose number follows.
+
+        Args:
+            dated: uvicorn's own headers; another list every second.
+        """
+        if dated is not self._dated:
+            lines = [b"%b: %b\r\n" % pair for pair in (*dated, *self._always)]
+            self._head = b"HTTP/1.1 200 OK\r\n" + b"".join(lines) + b"content-length: "
+            self._dated = dated
+        return self._head
+
+    def answered(self, scope: Scope, began: float) -> None:
+        """An answer was sent."""
         self._observer.answered(scope, scope["path"], 200, began)
 
     async def answer(self, scope: Scope, receive: Receive) -> bytes:
@@ -147,6 +209,9 @@ class HotPath:
             return [found.get(position, row) for position, row in enumerate(rows)], recorded
         finally:
             once.done(asked)
+
+    def _single(self) -> Shape:
+        return self._shape(self._service.live.require().manifest.task, many=False)
 
     def _shape(self, task: Task, *, many: bool) -> Shape:
         shape = self._shapes.get((task, many))

@@ -116,9 +116,20 @@ async def read_inputs(head: Head, receive: Receive, shape: Shape) -> list[Mappin
         RequestError: the body is too large, not JSON, or not of this shape.
         starlette.requests.ClientDisconnect: the client went away.
     """
-    if head.media_type != b"application/json":
-        _check_media_type((head.media_type or b"").decode("latin-1"))
+    _check_media_type(head)
     return decode_inputs(await read_body(head, receive, shape.max_body), shape)
+
+
+def whole_inputs(head: Head, body: bytes | bytearray, shape: Shape) -> list[Mapping[str, Any]]:
+    """The inputs of a request whose body is all here; at least one.
+
+    Raises:
+        RequestError: the body is too large, not JSON, or not of this shape.
+    """
+    _check_media_type(head)
+    if len(body) > shape.max_body:
+        raise _too_large(shape.max_body)
+    return decode_inputs(body, shape)
 
 
 async def read_body(head: Head, receive: Receive, limit: int) -> bytes:
@@ -148,7 +159,7 @@ async def read_body(head: Head, receive: Receive, limit: int) -> bytes:
             return b"".join(chunks)
 
 
-def decode_inputs(body: bytes, shape: Shape) -> list[Mapping[str, Any]]:
+def decode_inputs(body: bytes | bytearray, shape: Shape) -> list[Mapping[str, Any]]:
     """The inputs in a body; at least one. Decodes and checks in one go, and explains what fails the slow way.
 
     Raises:
@@ -171,7 +182,7 @@ def decode_inputs(body: bytes, shape: Shape) -> list[Mapping[str, Any]]:
     return parse_inputs(body, shape)
 
 
-def parse_inputs(body: bytes, shape: Shape) -> list[Mapping[str, Any]]:
+def parse_inputs(body: bytes | bytearray, shape: Shape) -> list[Mapping[str, Any]]:
     """The inputs in a body; at least one.
 
     Raises:
@@ -221,7 +232,10 @@ def located(error: InputError, shape: Shape) -> RequestError | InputError:
     return _invalid(shape, problems, code=error.code) if problems else error
 
 
-def _check_media_type(given: str) -> None:
+def _check_media_type(head: Head) -> None:
+    if head.media_type == b"application/json":
+        return
+    given = (head.media_type or b"").decode("latin-1")
     kind = given.partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise RequestError(
@@ -325,7 +339,7 @@ class _Rows(msgspec.Struct, forbid_unknown_fields=True):
     instances: list[dict[str, Any]]
 
 
-_DECODERS: dict[str, Callable[[bytes], Any]] = {
+_DECODERS: dict[str, Callable[[bytes | bytearray], Any]] = {
     "text": msgspec.json.Decoder(_Text).decode,
     "texts": msgspec.json.Decoder(_Texts).decode,
     "features": msgspec.json.Decoder(_Row).decode,
