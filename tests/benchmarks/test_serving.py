@@ -73,9 +73,9 @@ def test_texts_have_their_lengths() -> None:
 def test_ratios_compare_the_same_load() -> None:
     """A ratio is Tiltyard's answers a second over the other system's under the same load, where both were measured."""
     rows = [
-        Row("tiltyard", "short", 8, 3000.0, 1.0, 2.0, 0, 100.0),
-        Row("mlflow", "short", 8, 300.0, 1.0, 2.0, 0, 100.0),
-        Row("mlflow", "short", 32, 300.0, 1.0, 2.0, 0, 100.0),
+        Row("tiltyard", "short", 8, 3000.0, 1.0, 2.0, 0, 100.0, 90.0),
+        Row("mlflow", "short", 8, 300.0, 1.0, 2.0, 0, 100.0, 90.0),
+        Row("mlflow", "short", 32, 300.0, 1.0, 2.0, 0, 100.0, 90.0),
     ]
     assert [(item["connections"], item["ratio"]) for item in report.ratios(rows)] == [(8, 10.0)]
 
@@ -121,7 +121,7 @@ def test_tiltyard_is_measured_with_its_keys(tmp_path: Path) -> None:
     assert figures["unavailable"] == {}
     assert [row["texts"] for row in figures["rows"]] == ["short", "long"]
     for row in figures["rows"]:
-        assert set(row) == {"system", "texts", "connections", "rps", "p50_ms", "p99_ms", "errors", "rss_mb"}
+        assert set(row) == {"system", "texts", "connections", "rps", "p50_ms", "p99_ms", "errors", "rss_mb", "cpu_us"}
         assert (row["system"], row["connections"], row["errors"]) == ("tiltyard", 1, 0)
         assert row["rps"] > 0
     assert plot.stat().st_size > 1000

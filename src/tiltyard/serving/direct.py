@@ -32,6 +32,8 @@ class DirectAnswers(BoundedHead):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        # uvicorn asks its logger, which another library may have connected again.
+        self.access_log = self.access_log and self.config.access_log
         app = self.app
         ordinary = not self.access_log and self.limit_concurrency is None
         self._hot: HotPath | None = app.hot if ordinary and isinstance(app, HotApp) else None

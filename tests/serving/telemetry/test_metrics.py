@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.serving.interfaces import site
+from tests.serving.scraping import value
 from tiltyard.errors import UsageError
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.serving.telemetry import Metrics, Workers
@@ -22,21 +22,6 @@ from tiltyard.serving.telemetry.workers import GONE_SECONDS
 
 def row(label: str, confidence: float = 0.9, version: str = "1") -> PredictionRow:
     return PredictionRow("id", 0, "films", version, "champion", label, confidence, 1.0, None, "{}", "{}")
-
-
-def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    """What a scraper reads: values by name and labels."""
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
-def value(text: str, name: str, **labels: str) -> float:
-    """The sum over all samples of a name that have these labels."""
-    wanted = set(labels.items())
-    return sum(value for (found, given), value in samples(text).items() if found == name and wanted <= set(given))
 
 
 @given(st.lists(st.floats(0, 20, allow_nan=False)))

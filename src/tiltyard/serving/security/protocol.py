@@ -28,13 +28,14 @@ class BoundedHead(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._in_head = False
         self._head_bytes = 0
+        self._begun = 0
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the client; a head that is not over after so many ends the connection."""
-        # What comes before a head in the same bytes is the body of another request, and is not counted.
-        before = self._in_head
+        # What comes before a head in the same bytes is another request, and is not counted.
+        before, begun = self._in_head, self._begun
         super().data_received(data)
-        if not (before and self._in_head):
+        if not (before and self._in_head and begun == self._begun):
             return
         self._head_bytes += len(data)
         if self._head_bytes > LARGEST_HEAD and not self.transport.is_closing():
@@ -46,6 +47,7 @@ class BoundedHead(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head = True
         self._head_bytes = 0
+        self._begun += 1
 
     def on_headers_complete(self) -> None:
         """The head is over; what follows is the body."""
