@@ -29,6 +29,7 @@ _BYTE = np.uint64(8)
 _PACKED = 7  # a word of so many bytes is its own key; a longer one has a hash with the top bit set
 _TOP = np.uint64(1 << 63)
 _SPACE, _WORD, _OTHER = 2, 1, 0  # the kinds of characters in Alphabet.kinds
+_AHEAD = 16  # n-grams whose column is asked for before it is wanted
 _BLOCK = 32  # n-grams whose table rows are asked for at once, so that memory answers them side by side
 
 
@@ -283,12 +284,19 @@ def extend(ids: Any, level: Any, tokens: Any, pairs: Any, known: Any, state: Any
 
 
 @inlined
-def _distinct(ids: Any, last: Any, columns: Any, cells: Any) -> Any:
+def _distinct(ids: Any, last: Any, columns: Any, cells: Any, idf: Any, weights: Any) -> Any:
     found, counts, used = cells
     mask = found.size - 1
     distinct = 0
+    classes = weights.shape[1]
+    flat = weights.reshape(-1)
     for level in range(ids.shape[0]):
+        for k in range(min(last, _AHEAD)):
+            if ids[level, k] >= 0:
+                prefetch(columns, np.int64(ids[level, k]))
         for k in range(last):
+            if k + _AHEAD < last and ids[level, k + _AHEAD] >= 0:
+                prefetch(columns, np.int64(ids[level, k + _AHEAD]))
             number = ids[level, k]
             column = columns[number] if number >= 0 else -1
             if column >= 0:
@@ -296,6 +304,9 @@ def _distinct(ids: Any, last: Any, columns: Any, cells: Any) -> Any:
                 while found[slot] >= 0 and found[slot] != column:
                     slot = (slot + 1) & mask
                 if found[slot] < 0:
+                    # Both are read once all are counted. Asking for what is not there does no harm.
+                    prefetch(idf, np.int64(column))
+                    prefetch(flat, np.int64(column) * classes)
                     found[slot] = column
                     counts[slot] = 0
                     used[distinct] = slot
@@ -367,7 +378,7 @@ def score(texts: Any, vocabulary: Any, factors: Any, model: Any, settings: Any, 
             counts = np.empty(size, np.int32)
             used = np.empty(size, np.int32)
         cells = (found[:size], counts[:size], used)
-        distinct = _distinct(ids[least - 1 :], tokens[1], columns, cells)
+        distinct = _distinct(ids[least - 1 :], tokens[1], columns, cells, factors[1], weights)
         row[:] = 0.0
         _add_up(cells, distinct, factors, weights, (norm, binary, sublinear), row)
         out[number] = row + intercept
