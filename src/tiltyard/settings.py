@@ -79,6 +79,15 @@ class Settings(BaseSettings):
         default=None,
         description="File of the API keys' digests, made by tiltyard keys api new; default: in the state folder.",
     )
+    server_key: SecretStr | None = Field(
+        default=None,
+        description="API key with the scope read that `tiltyard loop --server` shows to a server that asks for one; "
+        "`tiltyard up` makes one of its own.",
+    )
+    own_key: str | None = Field(
+        default=None,
+        description="Digest of a key that opens a server beside those of the file; `tiltyard up` hands it to its own.",
+    )
     log: Literal["text", "json", "quiet"] | None = Field(
         default=None, description="What the server logs to standard error; default: the project's [serving] log."
     )

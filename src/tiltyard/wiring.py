@@ -117,7 +117,7 @@ def loop(
         responder(project, of, open_ledger, run_by.runner, on_step),
         courier(project, of, open_ledger),
         run_by,
-        ServiceProbe(server) if server else None,
+        ServiceProbe(server, of.server_key.get_secret_value() if of.server_key else None) if server else None,
     )
 
 

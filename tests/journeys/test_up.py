@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import psutil
@@ -26,6 +27,20 @@ from tests.films import PROJECT, Films, environment, make_films
 pytestmark = pytest.mark.journey
 
 PATIENCE = 90
+
+# A project's own module, by which the model fails on some inputs as one with a bug would.
+FAILING = """
+from tiltyard.scoring.sklearn_scorer import SklearnScorer
+from tiltyard.scoring.text_scorer import TextScorer
+
+def register(registry):
+    for kind in (SklearnScorer, TextScorer):
+        def score(self, inputs, scored=kind.score):
+            if "This fails." in str(list(inputs)):
+                raise RuntimeError("a bug")
+            return scored(self, inputs)
+        kind.score = score
+"""
 
 
 class Up:
@@ -141,6 +156,42 @@ def test_several_workers_answer_and_a_server_that_hangs_is_replaced(films: Films
     assert "A program had to be started again" in str(alerts)
 
 
+def test_with_api_keys_a_champion_that_fails_is_rolled_back(films: Films) -> None:
+    """Where callers need keys the loop still reads what failed: a new champion whose requests fail goes back."""
+    (films.root / "spoilt.py").write_text(FAILING, encoding="utf-8")
+    settings = films.root / "tiltyard.toml"
+    before = settings.read_text(encoding="utf-8")
+    settings.write_text(before.replace("hang_", 'metrics = ["spoilt:register"]\nhang_'), encoding="utf-8")
+    made: Any = films.json("keys", "api", "new", "--scope", "predict", "--name", "shop")
+    films.run("train", "--candidate", "tfidf-naive-bayes")
+    films.run("set-alias", "--version", "2", "--alias", "champion")
+    try:
+        with up(films, "--port", "0", "--no-console") as running:
+            url = running.wait_for(event="listening", part="server")["url"]
+            with pytest.raises(HTTPError, match="401"):
+                urlopen(f"{url}/metrics", timeout=30)
+            assert _ask(url, key=made["key"])["model_version"] == "2"
+            running.wait_for(event="pass")
+            running.wait_for(event="pass")  # from here on it counts
+            for _ in range(40):
+                with pytest.raises(HTTPError, match="500"):
+                    _ask(url, "This fails.", key=made["key"])
+            deadline = time.monotonic() + PATIENCE
+            actions: list[Any] = []
+            while not actions:
+                assert time.monotonic() < deadline
+                actions = running.wait_for(event="pass")["response"]["actions"]
+            assert [action["kind"] for action in actions] == ["roll-back"]
+            assert "40 failed" in actions[0]["reason"]
+            served = "2"
+            while served != "1":
+                assert time.monotonic() < deadline
+                served = _ask(url, key=made["key"])["model_version"]
+    finally:
+        (films.root / ".tiltyard" / "api-keys.json").unlink()
+        settings.write_text(before, encoding="utf-8")
+
+
 def test_a_port_in_use_is_told_before_anything_starts(films: Films) -> None:
     """A port that somebody listens on is named with what to do, and nothing is started."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -152,7 +203,8 @@ def test_a_port_in_use_is_told_before_anything_starts(films: Films) -> None:
     assert "--port" in error["next_step"]
 
 
-def _ask(url: str) -> Any:
-    request = Request(f"{url}/predict", json.dumps({"text": "Fine."}).encode(), {"Content-Type": "application/json"})
+def _ask(url: str, text: str = "Fine.", key: str = "") -> Any:
+    headers = {"Content-Type": "application/json"} | ({"X-API-Key": key} if key else {})
+    request = Request(f"{url}/predict", json.dumps({"text": text}).encode(), headers)
     with urlopen(request, timeout=30) as answer:
         return json.loads(answer.read())

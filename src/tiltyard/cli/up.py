@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from tiltyard.ledger import Event, Ledger
 from tiltyard.pipeline.signs import Sign, answers_at, beats
 from tiltyard.pipeline.supervisor import Death, Part, Supervisor
 from tiltyard.project import Project, load_project
+from tiltyard.serving.security import NewKey
 
 DIED, HUNG = "part-died", "part-hung"
 # How long a program may take to its first sign of life: a server may fetch a large version before it listens.
@@ -74,7 +75,7 @@ def up(
     several = [] if workers is None else ["--workers", str(workers)]
     tell = _Teller(project, as_json=as_json)
     with tempfile.TemporaryDirectory(prefix="tiltyard-up-") as folder, wiring.ledger(settings) as ledger:
-        place = _Place(project, Path(folder), f"http://{_reachable(host)}:{port}")
+        place = _Place(project, Path(folder), f"http://{_reachable(host)}:{port}", _own_key())
         parts = [place.server(*ours, "--host", host, "--port", str(port), *several)]
         if with_console:
             parts.append(place.console(console_port, *ours))
@@ -87,21 +88,24 @@ def up(
 
 @dataclass(frozen=True)
 class _Place:
-    """What the programs have in common: the project, a folder for their signs of life, the server's address."""
+    """What the programs have in common: the project, a folder for their signs of life, the server's address, a key."""
 
     project: Project
     folder: Path
     url: str
+    key: NewKey = field(repr=False)
 
     def server(self, *words: str) -> Part:
         # Whether a worker hangs, its keeper sees much sooner; asking at the door is for what it does not see.
-        return self._part("server", "serve", *words, beats_after=self._hang, url=f"{self.url}/health")
+        part = self._part("server", "serve", *words, beats_after=self._hang, url=f"{self.url}/health")
+        return replace(part, environment={**part.environment, "TILTYARD_OWN_KEY": self.key.key.model_dump_json()})
 
     def console(self, port: int, *words: str) -> Part:
         return self._part("console", "console", *words, "--port", str(port), url=f"http://127.0.0.1:{port}/")
 
     def loop(self, *words: str) -> Part:
-        return self._part("loop", "loop", *words, "--server", self.url, beats_after=LOOP_SECONDS)
+        part = self._part("loop", "loop", *words, "--server", self.url, beats_after=LOOP_SECONDS)
+        return replace(part, environment={**part.environment, "TILTYARD_SERVER_KEY": self.key.token})
 
     @property
     def _hang(self) -> float:
@@ -118,6 +122,14 @@ class _Place:
             wait = max(ANSWER_SECONDS, 2 * self._hang) / LOOKS
             signs.append(Sign(f"{url} did not answer", answers_at(url, wait), wait, LOOKS, START_SECONDS))
         return Part(name, [sys.executable, "-m", "tiltyard", *words, "--json"], environment, signs)
+
+
+def _own_key() -> NewKey:
+    """A key by which the loop reads the server's metrics where callers need one.
+
+    It lives as long as these programs, in the loop's memory and environment alone: the server is handed its digest.
+    """
+    return NewKey.make(["read"], name="the loop of tiltyard up", made_by=wiring.actor())
 
 
 class _Teller:

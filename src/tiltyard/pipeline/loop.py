@@ -11,13 +11,13 @@ from typing import Any
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.delivery import Courier
-from tiltyard.monitoring.findings import Finding
+from tiltyard.monitoring.findings import Finding, could_not_judge
 from tiltyard.monitoring.look import Look
 from tiltyard.pipeline.monitoring import take_look
 from tiltyard.pipeline.response.probing import ServiceProbe
 from tiltyard.pipeline.response.respond import Responder, Response
 from tiltyard.pipeline.response.upkeep import watch_parts
-from tiltyard.pipeline.response.watch import watch_new_champion
+from tiltyard.pipeline.response.watch import ERRORS, watch_new_champion
 from tiltyard.pipeline.runner import Flows
 from tiltyard.pipeline.scheduler import Schedule
 from tiltyard.pipeline.stage import Stage
@@ -28,6 +28,9 @@ DELIVER_SECONDS = 2.0
 RETRY = timedelta(seconds=30)
 UPKEEP = timedelta(hours=1)
 """How long a program that was started again is worth an alert, unless looks are rarer."""
+
+_NOT_LET_IN = "The server asks for an API key to read its metrics, and was shown none that is good."
+_LET_IN = "Make a key with: tiltyard keys api new --scope read, and set TILTYARD_SERVER_KEY for the loop."
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,8 @@ class Loop:
         counts = self._probe.counts() if self._probe else None
         history = self._responder.history()
         watched = watch_new_champion(self._project, self._stage, history, moment, counts)
+        if watched and self._probe is not None and self._probe.refused:
+            watched.append(could_not_judge(ERRORS, "requests", _NOT_LET_IN, _LET_IN))
         name = self._project.model_name
         records = [finding.to_record(project=name, at=moment, version=seen.version) for finding in watched]
         records += [finding.to_record(project=name, at=moment) for finding in self._upkeep(moment)]

@@ -83,6 +83,7 @@ def main(descriptor: int) -> int:
             host=order.options.host,
             workers=order.workers,
             insecure_open=order.insecure_open,
+            own_key=settings.own_key,
         )
         listener = _listener(order)
         with contextlib.closing(listener), _ledger(order, settings) as ledger:

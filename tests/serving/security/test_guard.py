@@ -79,6 +79,25 @@ def test_scope_opens_its_routes_alone(file: KeyFile) -> None:
         assert all(guard.check(request(path, token)).key for token in tokens.values())
 
 
+def test_own_key_opens_and_does_not_close(file: KeyFile) -> None:
+    """A server's own key opens its scope beside the file's keys; where it is the only one, nobody made keys."""
+    own = NewKey.make(["read"])
+    settings = own.key.model_dump_json()
+    assert own.token not in settings
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1", own_key=settings)
+    assert guard.is_open
+    guard.check(request("/predict"))
+    with pytest.raises(UsageError):
+        guard_for(ServingSection(), file.path, host="0.0.0.0", own_key=settings)
+    make(file, ["predict"])
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1", own_key=settings)
+    assert guard.check(request("/metrics", own.token)).may("read")
+    assert refusal(guard, request("/predict", own.token)) == (403, "api-key.scope")
+    assert refusal(guard, request("/metrics", NewKey.make(["read"]).token)) == (401, "api-key.invalid")
+    with pytest.raises(UsageError):
+        guard_for(ServingSection(), file.path, host="127.0.0.1", own_key="a word")
+
+
 def test_probes_and_pages_need_no_key(file: KeyFile) -> None:
     """Probes and pages are answered without a key, to a caller who may nothing; a wrong key is refused there too."""
     make(file, ["admin"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -19,11 +19,13 @@ class ServiceProbe:
 
     Attributes:
         url: address of the server.
-        headers: sent along, for servers that ask who reads.
+        key: an API key with the scope read, for a server that asks for one.
+        refused: whether the server did not let the latest probe read.
     """
 
     url: str
-    headers: dict[str, str] | None = None
+    key: str | None = field(default=None, repr=False)
+    refused: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._version = ""
@@ -35,9 +37,11 @@ class ServiceProbe:
         The first probe of a version counts from there on: what went before may have been another's.
         """
         try:
-            answer = httpx.get(f"{self.url}/metrics", headers=self.headers, timeout=PROBE_SECONDS)
+            headers = {"Authorization": f"Bearer {self.key}"} if self.key else None
+            answer = httpx.get(f"{self.url}/metrics", headers=headers, timeout=PROBE_SECONDS)
         except (httpx.HTTPError, httpx.InvalidURL):
             return None
+        self.refused = answer.status_code in (401, 403)
         if not answer.is_success:
             return None
         try:

@@ -15,7 +15,7 @@ from tiltyard.errors import UsageError
 from tiltyard.project import ServingSection
 from tiltyard.serving.problems import RequestError
 from tiltyard.serving.security.buckets import Buckets
-from tiltyard.serving.security.keys import SCOPES, ApiKey, ApiScope
+from tiltyard.serving.security.keys import SCOPES, ApiKey, ApiScope, read_own_key
 from tiltyard.serving.security.needs import Need, need_of
 from tiltyard.serving.security.watch import WatchedKeys
 
@@ -204,6 +204,7 @@ def guard_for(
     host: str,
     workers: int = 1,
     insecure_open: bool = False,
+    own_key: str | None = None,
 ) -> Guard:
     """The guard of a server that is about to listen.
 
@@ -213,11 +214,12 @@ def guard_for(
         host: where it listens.
         workers: processes that share the work.
         insecure_open: whether it may listen beyond loopback without a key.
+        own_key: what is kept of a key beside those of the file, as JSON; it is for whoever started this server.
 
     Raises:
-        UsageError: it would be open to others, and nobody said that it may; or the file cannot be read.
+        UsageError: it would be open to others, and nobody said that it may; or the file or ``own_key`` cannot be read.
     """
-    keys = WatchedKeys(file)
+    keys = WatchedKeys(file, read_own_key(own_key) if own_key else None)
     loopback = is_loopback(host)
     if not (loopback or insecure_open or keys.current()):
         raise UsageError(

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from tiltyard.errors import UsageError
 
 ApiScope = Literal["predict", "feedback", "read", "admin"]
 SCOPES: tuple[ApiScope, ...] = get_args(ApiScope)
@@ -93,13 +95,21 @@ class NewKey:
 
 
 class KeySet:
-    """The keys that a server knows; a value that does not change."""
+    """The keys that a server knows; a value that does not change.
 
-    def __init__(self, keys: Iterable[ApiKey] = ()) -> None:
+    Args:
+        keys: those that were made for callers.
+        own: one beside them that opens too but does not count: where it is the only one, nobody made keys.
+    """
+
+    def __init__(self, keys: Iterable[ApiKey] = (), own: ApiKey | None = None) -> None:
         self._keys = {key.id: key for key in keys}
+        self._count = len(self._keys)
+        if own is not None:
+            self._keys.setdefault(own.id, own)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return self._count
 
     def find(self, token: str) -> ApiKey | None:
         """The key whose digest a token has, whatever its state; compared in constant time.
@@ -110,6 +120,22 @@ class KeySet:
         key = self._keys.get(parts[1]) if len(parts) == 3 and parts[0] == PREFIX else None
         same = hmac.compare_digest(digest(token), key.digest if key else _NOBODY)
         return key if same else None
+
+
+def read_own_key(written: str) -> ApiKey:
+    """What is kept of a key, as JSON in a setting.
+
+    Raises:
+        UsageError: it is no such JSON.
+    """
+    try:
+        return ApiKey.model_validate_json(written)
+    except ValidationError:
+        raise UsageError(
+            "The environment variable TILTYARD_OWN_KEY cannot be used: it is not what tiltyard up writes there.",
+            next_step="Unset it; callers' keys are made with: tiltyard keys api new",
+            code="api-key.own",
+        ) from None
 
 
 def digest(token: str) -> str:

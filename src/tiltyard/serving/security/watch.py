@@ -9,7 +9,7 @@ from time import monotonic
 
 from tiltyard.errors import TiltyardError
 from tiltyard.serving.security.keyfile import KeyFile, Mark
-from tiltyard.serving.security.keys import KeySet
+from tiltyard.serving.security.keys import ApiKey, KeySet
 
 # A look at the file costs two microseconds; a revoked key may open for so long still.
 WATCH_SECONDS = 0.25
@@ -25,16 +25,18 @@ class WatchedKeys:
 
     Args:
         path: the file; None for no keys at all.
+        own: a key beside those of the file, which opens too and does not count as one that was made.
 
     Raises:
         UsageError: the file is there and cannot be read.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, own: ApiKey | None = None) -> None:
+        self._own = own
         self._file = KeyFile(path) if path is not None else None
         self._lock = Lock()
         self._mark: Mark = self._file.mark() if self._file else None
-        self._keys = KeySet(self._file.read() if self._file else ())
+        self._keys = KeySet(self._file.read() if self._file else (), own)
         self._looked = monotonic()
 
     @property
@@ -55,7 +57,7 @@ class WatchedKeys:
                 mark = file.mark()
                 if mark == self._mark:
                     return
-                keys = KeySet(file.read())
+                keys = KeySet(file.read(), self._own)
             except TiltyardError as error:
                 log.error("%s The keys read before go on counting.", error.message)
                 return
