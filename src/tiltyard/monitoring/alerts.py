@@ -5,6 +5,7 @@ Alerts are events of the ledger; which are open is a fold over these. Whoever is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,6 +22,7 @@ CLEARED = "alert-cleared"
 _TOPICS = {RAISED: "alert.raised", CHANGED: "alert.changed", CLEARED: "alert.cleared"}
 _WEIGHT: Mapping[FindingSeverity, int] = {"info": 0, "warning": 1, "error": 2}
 _SHOWN = 5
+_FIGURES = re.compile(r"(?P<version>version \d+)|\d", re.IGNORECASE)
 
 AlertState = Literal["open", "cleared"]
 
@@ -218,8 +220,8 @@ def _sentence(finding: FindingRecord) -> str:
 
 
 def _without_figures(text: str) -> str:
-    """A sentence without its numbers: minutes of cooldown that pass are no news."""
-    return "".join(character for character in text if not character.isdigit())
+    """A sentence without its numbers: minutes of cooldown that pass are no news. Another version is."""
+    return _FIGURES.sub(lambda found: found.group("version") or "", text)
 
 
 def _tell(ledger: Ledger, kind: str, alert: Alert, now: datetime, alerts: AlertsSection, actor: str) -> None:

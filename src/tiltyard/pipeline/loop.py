@@ -16,7 +16,7 @@ from tiltyard.monitoring.look import Look
 from tiltyard.pipeline.monitoring import take_look
 from tiltyard.pipeline.response.probing import ServiceProbe
 from tiltyard.pipeline.response.respond import Responder, Response
-from tiltyard.pipeline.response.upkeep import watch_parts
+from tiltyard.pipeline.response.upkeep import watch_approvals, watch_parts
 from tiltyard.pipeline.response.watch import ERRORS, watch_new_champion
 from tiltyard.pipeline.runner import Flows
 from tiltyard.pipeline.scheduler import Schedule
@@ -134,7 +134,12 @@ class Loop:
     def _upkeep(self, moment: datetime) -> list[Finding]:
         name = self._project.model_name
         window = max(UPKEEP, 2 * timedelta(minutes=self._project.monitoring.every_minutes))
-        return [watch_parts(self._stage.ledger.events(subject=name), moment - window, moment)]
+        events = list(self._stage.ledger.events(subject=name))
+        champion = self._responder.history().champion
+        return [
+            watch_parts(events, moment - window, moment),
+            *watch_approvals(events, name, champion, moment),
+        ]
 
     def run(
         self,

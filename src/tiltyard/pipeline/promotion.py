@@ -54,7 +54,7 @@ class Promotion:
     def status(self) -> str:
         """One line for people."""
         if self.pending:
-            return f"Passed the gates, and waits for approval: tiltyard approve {self.version.version} --reason …"
+            return awaiting(self.version.version)
         return (
             "Set as champion"
             if self.verdict.promoted
@@ -71,6 +71,11 @@ class Promotion:
             "promoted": self.promoted,
             "pending": self.pending,
         }
+
+
+def awaiting(version: str) -> str:
+    """What is said of a version that passed and waits for somebody's yes, with the next command."""
+    return f"Passed the gates, and waits for approval: tiltyard approve {version} --reason …"
 
 
 def challenge(stage: Stage, project: Project, info: VersionInfo, answers: Answers, test: Dataset) -> Promotion:

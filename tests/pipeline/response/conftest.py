@@ -73,7 +73,9 @@ class House:
             }
         )
 
-    def responder(self, die_before: int | None = None, *, live: bool = False, **response: Any) -> Responder:
+    def responder(
+        self, die_before: int | None = None, *, live: bool = False, approval: bool = False, **response: Any
+    ) -> Responder:
         """A fresh process; it dies in front of its n-th effect. With ``live``, challengers answer in the shadow."""
         self.effects = 0
 
@@ -87,9 +89,10 @@ class House:
         ledger: Any = Perilous(self.ledger, names, count)
         stage = Stage(registry, ledger, self.folder / "cache", (), "the loop")
         project = self.project(**response)
-        if live:
-            shadow = {"serving": {"challenger": {"mode": "shadow"}}}
-            project = Project.model_validate({**project.model_dump(by_alias=True, exclude_unset=True), **shadow})
+        more: dict[str, Any] = {"serving": {"challenger": {"mode": "shadow"}}} if live else {}
+        more |= {"promotion": {"approval": "required"}} if approval else {}
+        if more:
+            project = Project.model_validate({**project.model_dump(by_alias=True, exclude_unset=True), **more})
         workshop = Workshop(project, stage, QuickTrainer(self, stage), live_judge(project, stage))
         return Responder(workshop, on_step=self.steps.append)
 

@@ -11,7 +11,7 @@ from tiltyard.data import Dataset
 from tiltyard.errors import NotFoundError
 from tiltyard.ledger import Event
 from tiltyard.pipeline.governance import promote_version, roll_back
-from tiltyard.pipeline.promotion import APPROVAL_REQUESTED, REFUSED, point_alias, remove_alias
+from tiltyard.pipeline.promotion import APPROVAL_REQUESTED, REFUSED, awaiting, point_alias, remove_alias
 from tiltyard.pipeline.response.history import Action
 from tiltyard.pipeline.response.journal import Recipe, Step
 from tiltyard.pipeline.stage import Stage
@@ -121,11 +121,14 @@ class Workshop:
         mend_succession(self.stage, name)
         told = self._decision(action, f"{name}/{version}", PROMOTED, REFUSED, APPROVAL_REQUESTED)
         if told is not None:
-            return {"promoted": told.kind == PROMOTED, "status": told.reason}
+            pending = told.kind == APPROVAL_REQUESTED
+            status = awaiting(version) if pending else told.reason
+            return {"promoted": told.kind == PROMOTED, "status": status, "pending": pending}
         outcome = promote_version(self.stage, self.project, version, self.trainer.test_rows())
         return {
             "promoted": outcome.promoted,
             "status": outcome.verdict.summary if outcome.promoted else outcome.status,
+            "pending": outcome.pending,
         }
 
     def _unset_challenger(self, action: Action) -> dict[str, Any]:
@@ -176,6 +179,8 @@ def _retrained(action: Action) -> str:
     version, met = action.outcomes["train-version"]["version"], action.outcomes["meet-champion"]
     if met["promoted"]:
         return f"Version {version} was trained with the labels of production and is champion now: {met['status']}"
+    if met.get("pending"):
+        return f"Version {version} was trained with the labels of production. {met['status']}"
     return f"Version {version} was trained with the labels of production and does not take over: {met['status']}"
 
 

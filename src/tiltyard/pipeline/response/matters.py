@@ -8,10 +8,10 @@ from typing import Literal
 
 from tiltyard.ledger import FindingRecord, FindingSeverity
 
-Matter = Literal["champion", "performance", "estimate", "drift", "service", "parts"]
+Matter = Literal["champion", "performance", "estimate", "drift", "service", "parts", "approval"]
 
 # In the order of weight: what is known comes before what is presumed.
-MATTERS: tuple[Matter, ...] = ("champion", "performance", "estimate", "drift", "service", "parts")
+MATTERS: tuple[Matter, ...] = ("champion", "performance", "estimate", "drift", "service", "parts", "approval")
 
 TITLES: Mapping[Matter, str] = {
     "champion": "The new champion does badly",
@@ -20,6 +20,7 @@ TITLES: Mapping[Matter, str] = {
     "drift": "The data drifted",
     "service": "The service does not run as it should",
     "parts": "A program had to be started again",
+    "approval": "A version waits for approval",
 }
 
 # By code, or by the first word of the code.
@@ -31,6 +32,7 @@ _MATTER_OF: Mapping[str, Matter] = {
     "drift": "drift",
     "operations": "service",
     "parts": "parts",
+    "approval": "approval",
 }
 # A monitor that judges as a whole has weighed its parts: of these codes the whole decides.
 _WHOLES = frozenset({"drift.verdict"})

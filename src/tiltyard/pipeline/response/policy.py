@@ -99,6 +99,7 @@ def _wanted(matter: Matter, policy: ResponseSection) -> str:
         "drift": policy.on_drift,
         "service": "alert",
         "parts": "alert",
+        "approval": "alert",
     }
     return answers[matter]
 

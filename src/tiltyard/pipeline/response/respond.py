@@ -16,13 +16,10 @@ from tiltyard.pipeline.response.actions import Workshop, asked
 from tiltyard.pipeline.response.history import Action, ActionKind, History, read_history
 from tiltyard.pipeline.response.holding import Holding, LeaseLostError, held
 from tiltyard.pipeline.response.journal import Journal
-from tiltyard.pipeline.response.matters import MATTERS, TITLES, Matter, concerns_of
+from tiltyard.pipeline.response.matters import MATTERS, TITLES, Concern, Matter, concerns_of
 from tiltyard.pipeline.response.policy import DAY, Decision, Situation, decide
 
 _WORDS: Mapping[ActionKind, str] = {"retrain": "a retraining", "roll-back": "a rollback", "ask-labels": "labels"}
-
-# What needs no response, because others have seen to it or are to.
-_SEEN_TO: Mapping[Matter, str] = {"parts": "It was started again."}
 
 Outcome = Literal["nothing", "acted", "waiting", "busy"]
 
@@ -163,7 +160,7 @@ class Responder:
     def _raise(self, findings: Sequence[FindingRecord], history: History, decision: Decision) -> list[Alert]:
         now = self._clock()
         sightings = [
-            Sighting(matter, TITLES[matter], concern.judged, concern.found, _about(matter, history, decision, now))
+            Sighting(matter, TITLES[matter], concern.judged, concern.found, _about(concern, history, decision, now))
             for matter, concern in concerns_of(findings).items()
         ]
         alerts = self._project.alerts
@@ -176,15 +173,19 @@ class Responder:
         return tell_what_was_done(self._stage.ledger, self._model, endings, now, alerts, actor=self._stage.actor)
 
 
-def _about(matter: Matter, history: History, decision: Decision, now: datetime) -> str:
+def _about(concern: Concern, history: History, decision: Decision, now: datetime) -> str:
     """What is done about a matter, in a sentence: decided just now, done of late, or why nothing is."""
+    matter = concern.matter
+    if matter == "parts":
+        return "It was started again."
+    if matter == "approval":
+        waiting = ", ".join(finding.subject for finding in concern.found)
+        return f"Nothing: a person decides about {waiting}." if waiting else "Somebody decided."
     if decision.matter == matter and decision.kind is not None:
         return asked(decision.reason) if decision.kind == "ask-labels" else f"Under way: {_WORDS[decision.kind]}."
     told = _latest(matter, history, now)
     if told:
         return told
-    if matter in _SEEN_TO:
-        return _SEEN_TO[matter]
     if decision.matter == matter:
         return f"Nothing. {decision.reason}"
     return "Nothing; the project asks for no action here, or something else comes first."

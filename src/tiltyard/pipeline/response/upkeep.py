@@ -1,15 +1,17 @@
-"""What asks for a person though the model itself is well: programs that had to be started again."""
+"""What asks for a person though the model itself is well: programs that fell, versions that wait for approval."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from tiltyard.ledger import Event
 from tiltyard.monitoring.findings import Finding
+from tiltyard.pipeline.approval import pending_approvals
 
 RESTARTED = "parts.restarted"
+AWAITED = "approval.awaited"
 
 # As those who keep programs write it down: what became of a part, by kind of event.
 _WHAT = {"part-died": "died", "part-hung": "hung", "worker-hung": "hung"}
@@ -40,3 +42,33 @@ def watch_parts(events: Iterable[Event], since: datetime, until: datetime) -> Fi
         status="found" if fallen else "clear",
         next_step="Look for the cause in the log of what was started again, and in: tiltyard history" if fallen else "",
     )
+
+
+def watch_approvals(events: Sequence[Event], name: str, champion: str | None, now: datetime) -> list[Finding]:
+    """The versions that passed the gates against the present champion and wait until somebody says yes or no.
+
+    A request whose champion has changed since is left out: its verdict no longer holds.
+
+    Args:
+        events: the ledger's events about the model, in order.
+        name: the registered model.
+        champion: the present champion's version; None for nobody.
+        now: the present, UTC.
+    """
+    waiting = [request for request in pending_approvals(events, name) if request.champion == champion]
+    if not waiting:
+        return [Finding(AWAITED, "versions", "info", message="No version waits for approval.", status="clear")]
+    return [
+        Finding(
+            AWAITED,
+            f"version {request.version}",
+            "warning",
+            message=f"Version {request.version} passed the gates and waits for approval since "
+            f"{request.event.at:%Y-%m-%d %H:%M} UTC: {request.verdict.summary}.",
+            evidence={"version": request.version, "champion": champion, "requested_by": request.event.actor},
+            since=request.event.at,
+            until=now,
+            next_step=f"Approve it: tiltyard approve {request.version} --reason REASON (or add --decline).",
+        )
+        for request in waiting
+    ]
