@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tiltyard.errors import UsageError
-from tiltyard.ledger import Label
-from tiltyard.pipeline.contest import judge_challenge
+from tiltyard.ledger import Event, Label
+from tiltyard.pipeline.contest import judge_challenge, live_record
 from tiltyard.project import Project
 from tiltyard.testing import MemoryLedger, make_prediction
 from tiltyard.testing.registry import MemoryRegistry
@@ -79,6 +79,38 @@ def test_split_traffic_is_judged_by_each_version_s_own_rows(tmp_path: Path) -> N
     found = judge_challenge(ours, versions, ledger, "ann")
     assert found.verdict.decision == "challenger wins"
     assert (found.verdict.challenger, found.verdict.mode) == (1.0, "split")
+
+
+def test_the_record_is_that_of_these_very_two(tmp_path: Path) -> None:
+    """What was decided about a version counts against the champion of that challenge alone, and the latest counts."""
+    ours = project({"mode": "shadow"})
+    ledger, versions = MemoryLedger(), registry(tmp_path, ours.model_name)
+    assert live_record(ours, ledger, "1", "2") is None
+    for _ in range(10):
+        answer(ledger, ours.model_name, champion="good", challenger="bad", truth="good")
+    so_far = live_record(ours, ledger, "1", "2")
+    assert so_far is not None
+    assert (so_far.decision, so_far.challenger_rows) == ("champion holds", 10)
+    assert list(ledger.events()) == []
+    decided = judge_challenge(ours, versions, ledger, "ann").verdict
+    assert live_record(project(None), ledger, "1", "2") == decided
+    assert live_record(project(None), ledger, "3", "2") is None
+
+
+def test_what_an_earlier_champion_was_asked_says_nothing_about_this_one(tmp_path: Path) -> None:
+    """Rows from before the present champion was champion do not count."""
+    ours = project({"mode": "shadow"})
+    name = ours.model_name
+    ledger, versions = MemoryLedger(), registry(tmp_path, name)
+    for _ in range(60):
+        answer(ledger, name, champion="good", challenger="bad", truth="good")
+    assert judge_challenge(ours, versions, ledger, "ann").verdict.decision == "champion holds"
+    (tmp_path / "3").mkdir()
+    versions.register_model((tmp_path / "3").as_uri(), name)
+    versions.set_alias(name, "champion", "3")
+    ledger.append(Event("promoted", f"{name}/3", datetime.now(UTC) + timedelta(seconds=1), "ann"))
+    assert judge_challenge(ours, versions, ledger, "ann").verdict.challenger_rows == 0
+    assert live_record(ours, ledger, "3", "2") is None
 
 
 def test_without_a_challenger_in_the_project_there_is_nothing_to_judge(tmp_path: Path) -> None:

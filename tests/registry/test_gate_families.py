@@ -27,6 +27,7 @@ from tiltyard.evaluation import (
     group_rows,
     judged,
 )
+from tiltyard.evaluation.sequential import judge_shadow
 from tiltyard.project import Project, PromotionSection
 from tiltyard.project.reading import load_project
 from tiltyard.registry import Cost, DataFindings, Inspection, Verdict, judge
@@ -175,9 +176,40 @@ def test_data_findings() -> None:
     assert DataFindings.from_dict(json.loads(json.dumps(WARNED.to_dict()))) == WARNED
 
 
+HELD = judge_shadow(40, 30, 2, 10)
+OPEN = judge_shadow(40, 3, 2, 10)
+WON = judge_shadow(40, 2, 30, 10)
+
+
+def test_live_challenge() -> None:
+    """A champion that held live refuses by default; without a challenge nothing is asked; 'wins' asks for a victory."""
+    assert [verdict.decision for verdict in (HELD, OPEN, WON)] == ["champion holds", "go on", "challenger wins"]
+    for asked, found, passed in (
+        ("not-worse", HELD, False),
+        ("not-worse", OPEN, True),
+        ("not-worse", WON, True),
+        ("wins", HELD, False),
+        ("wins", OPEN, False),
+        ("wins", WON, True),
+        ("wins", None, False),
+    ):
+        verdict = meet(Inspection(live=found), live=asked)
+        assert verdict.promoted is passed
+        gate = verdict.gates[-1]
+        assert (gate.code, gate.passed) == ("gate.live", passed)
+        assert bool(gate.reason) is not passed
+    for asked, found in (("not-worse", None), ("off", HELD)):
+        assert "gate.live" not in {gate.code for gate in meet(Inspection(live=found), live=asked).gates}
+    gate = meet(Inspection(live=HELD)).gates[-1]
+    assert gate.reason == "the champion holds live"
+    assert (gate.evidence["champion_rows"], gate.evidence["e_value"]) == (82, HELD.e_value)
+    assert {"low", "high", "alpha"} <= set(gate.evidence)
+    assert "on 82 labelled rows" in verdict_markdown(meet(Inspection(live=HELD)), "films", "refused")
+
+
 @needs_fairlearn
 def test_the_ways_in_which_a_promotion_can_be_refused() -> None:
-    """Seven families of gates refuse, each with a message of its own, and what passed is told beside it."""
+    """Eight families of gates refuse, each with a message of its own, and what passed is told beside it."""
     lost = sliced(answers(range(40)), answers(range(100, 110)), ["film"] * 100 + ["book"] * 100)
     ahead_by_one = judge(
         PromotionSection(),
@@ -196,12 +228,13 @@ def test_the_ways_in_which_a_promotion_can_be_refused() -> None:
         ),
         "it answers too slowly": meet(Inspection(cost=COST), latency_ms=0.5, size_mb=10.0),
         "its data has grave findings": meet(Inspection(findings=WARNED), data_findings="info"),
+        "the champion holds live": meet(Inspection(live=HELD)),
     }
     assert [verdict.reason for verdict in ways.values()] == list(ways)
-    assert len({verdict.refusals[0].code for verdict in ways.values()}) == 7
+    assert len({verdict.refusals[0].code for verdict in ways.values()}) == 8
     assert not any(verdict.promoted for verdict in ways.values())
     assert all(len(verdict.refusals) == 1 for verdict in ways.values())
-    assert len({verdict.summary for verdict in ways.values()}) == 7
+    assert len({verdict.summary for verdict in ways.values()}) == 8
 
 
 def test_a_champion_that_cannot_answer() -> None:

@@ -23,6 +23,7 @@ from tiltyard.evaluation import (
     judged,
 )
 from tiltyard.pipeline.answering import answer_today
+from tiltyard.pipeline.contest import live_record
 from tiltyard.pipeline.examination import sensitive_groups, slice_groups
 from tiltyard.pipeline.serving_cost import measure_cost
 from tiltyard.pipeline.stage import Stage
@@ -66,6 +67,8 @@ def hold_meeting(
             metric=project.training.metric,
             inspection=replace(inspection, fairness=_fairness(project, facts, test)),
         )
+    if project.promotion.live != "off":
+        inspection = replace(inspection, live=live_record(project, stage.ledger, champion.version, info.version))
     return _against(stage, project, champion, answers, test, inspection)
 
 

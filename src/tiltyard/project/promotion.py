@@ -45,6 +45,11 @@ class PromotionSection(Section):
         default_factory=dict,
         description="Largest difference (least ratio) between the groups of data.sensitive, by fairlearn's measure.",
     )
+    live: Literal["off", "not-worse", "wins"] = Field(
+        default="not-worse",
+        description="What the live challenge of the two ([serving] challenger) must say: 'not-worse' refuses where the "
+        "champion holds and asks for no challenge; 'wins' asks for one that was won.",
+    )
     latency_ms: float | None = Field(
         default=None, gt=0, description="Longest time for a single answer, in milliseconds; default: no limit."
     )

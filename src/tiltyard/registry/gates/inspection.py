@@ -8,6 +8,7 @@ from typing import Any
 
 from tiltyard.data.findings import SEVERITIES, Finding
 from tiltyard.evaluation import Comparison, FairnessReport, SliceComparison
+from tiltyard.evaluation.sequential import LiveVerdict
 
 FINDINGS_TAG = "tiltyard.data_findings"
 GRADES: tuple[str, ...] = SEVERITIES
@@ -86,6 +87,7 @@ class Inspection:
         fairness: how the challenger treats the groups of the sensitive columns.
         cost: what it costs as it is served.
         findings: what was found in its training data.
+        live: what production's labels say of these very two, where they answered side by side.
     """
 
     slices: tuple[SliceComparison, ...] | None = None
@@ -94,6 +96,7 @@ class Inspection:
     fairness: FairnessReport | None = None
     cost: Cost | None = None
     findings: DataFindings | None = None
+    live: LiveVerdict | None = None
 
 
 NOT_INSPECTED = Inspection()

@@ -14,6 +14,7 @@ from tiltyard.registry.gates.data import data_limit
 from tiltyard.registry.gates.fairness import fairness_limit
 from tiltyard.registry.gates.floors import floor
 from tiltyard.registry.gates.inspection import NOT_INSPECTED, Inspection
+from tiltyard.registry.gates.live import live_holds
 from tiltyard.registry.gates.slices import slices_hold
 from tiltyard.registry.gates.verdict import GateResult, Verdict, verdict_of
 
@@ -36,8 +37,8 @@ def judge(
             counts.
         comparison: the two on the same rows, by ``metric``; needed where there is a champion.
         metric: metric by which versions are compared.
-        inspection: what else is known; a gate that is asked for and finds nothing here refuses, but that of slices,
-            which is on by default and judges only what there is.
+        inspection: what else is known; a gate that is asked for and finds nothing here refuses, but those of slices
+            and of the live challenge, which are on by default and judge only what there is.
 
     Raises:
         UsageError: a floor names an unknown metric, or the comparison is missing.
@@ -83,3 +84,5 @@ def _beside(promotion: PromotionSection, inspection: Inspection) -> Iterator[Gat
         yield slices_hold(promotion, inspection)
     if promotion.calibration == "not-worse":
         yield calibration_holds(promotion.slice_alpha, inspection.calibration)
+    if promotion.live == "wins" or (promotion.live == "not-worse" and inspection.live is not None):
+        yield live_holds(promotion.live, inspection.live)
