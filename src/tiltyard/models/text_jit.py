@@ -43,6 +43,44 @@ def lowest_bit(context: Any, word: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def bits_set(context: Any, word: Any) -> Any:  # noqa: ARG001
+    """How many bits of a uint64 are set."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def ascii_kinds(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
+    """Which of ``array[index:index + 64]``, bytes that must be there, are of some kinds: four uint64, bit k for byte k.
+
+    In order: letters of ASCII; its digits; its white space, as Python has it; and bytes that are no ASCII.
+    """
+    kinds = types.UniTuple(types.uint64, 4)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte, masks = ir.IntType(8), ir.IntType(64)
+        wide = ir.VectorType(byte, 64)
+        base = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0]).data
+        pointer = builder.bitcast(builder.gep(base, [arguments[1]]), wide.as_pointer())
+        held = builder.load(pointer, align=1)
+
+        def within(values: Any, first: int, count: int) -> Any:
+            moved = builder.sub(values, ir.Constant(wide, [first] * 64))
+            return builder.icmp_unsigned("<", moved, ir.Constant(wide, [count] * 64))
+
+        # The bit of 32 makes small letters of capitals; what it makes of others is no letter.
+        letters = within(builder.or_(held, ir.Constant(wide, [32] * 64)), ord("a"), 26)
+        spaces = builder.or_(within(held, 9, 5), within(held, 28, 5))
+        found = (letters, within(held, ord("0"), 10), spaces, within(held, 128, 128))
+        return context.make_tuple(builder, signature.return_type, [builder.bitcast(one, masks) for one in found])
+
+    return kinds(array, index), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def prefetch(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
     """Ask for ``array[index]`` to be brought into the cache; ``index`` is not negative."""
 

@@ -29,9 +29,11 @@ from tiltyard.monitoring.profiles.grid import Grid
 from tiltyard.monitoring.profiles.joint import JointLayout
 from tiltyard.monitoring.profiles.layout import CONFIDENCE, LABEL, PREDICTION, RESIDUAL
 from tiltyard.monitoring.profiles.numbers import NumberCounts, NumberLayout
+from tiltyard.monitoring.profiles.texts import TextLayout, encode_texts, read_texts
 
 _law = settings(max_examples=30, deadline=None, database=None)
 _WORDS = ["good", "film", "bad", "plot", "Ärger", "日本", "x1", "the", "a", "9", "…"]
+_LOWERED = {code: code + 32 for code in range(65, 91)}
 _cell = st.none() | st.floats() | st.integers(-5, 5) | st.sampled_from(["x", "", "1.5"])
 _row = st.fixed_dictionaries(
     {
@@ -275,6 +277,52 @@ def test_texts_are_measured() -> None:
     assert mean("letters") == near((11 / 13 + 1) / 2, "letters")
     assert (made.terms["note"].texts, made.terms["note"].missing) == (3, 1)
     assert made.terms["note"].counts.sum() == 5
+
+
+_piece = st.sampled_from(
+    ["a", "Film", "x1", " ", "\n", "\x1c", "-", "'", "é", "ß", "日本", "\u2028", "½", "word" * 5, "." * 30]
+)
+
+
+@_law
+@given(st.lists(st.lists(_piece, max_size=60).map("".join) | st.text(max_size=80), min_size=1, max_size=4))
+def test_texts_are_measured_as_python_does(texts: list[str]) -> None:
+    """Characters, words, their length and the share of letters are those that Python counts, in any script."""
+    known = TextLayout.fit(encode_texts(texts))
+    measured, terms = read_texts(known, encode_texts(texts))
+    sets = []
+    for text, found in zip(texts, measured.T, strict=True):
+        held = "".join(letter if letter.isalpha() or letter.isnumeric() else " " for letter in text)
+        words = [word for word in held.split(" ") if len(word) > 1]
+        inked = [letter for letter in text if not letter.isspace()]
+        letters = sum(letter.isalpha() for letter in text)
+        expected = (
+            len(text),
+            len(words),
+            sum(map(len, words)) / len(words) if words else np.nan,
+            letters / len(inked) if inked else np.nan,
+        )
+        assert found[:4].tolist() == pytest.approx(expected, nan_ok=True)
+        sets.append({word.translate(_LOWERED) for word in words})
+    distinct = sum(map(len, sets))
+    assert 0.8 * distinct - 2 <= terms.counts.sum() <= distinct  # terms may share a bucket
+    shared = Counter(word for words in sets for word in words)
+    for text, held_words, share in zip(texts, sets, measured[4], strict=True):
+        if held_words and all(shared[word] > 1 for word in held_words):
+            assert share == 0, text
+
+
+def test_a_word_is_the_same_in_any_text() -> None:
+    """A word is known wherever it stands: in capitals, beside other scripts, across 64 bytes, at the very end."""
+    words = ["ab", "film", "plotting", "wonderful", "unforgettable", "antidisestablishmentarianism"]
+    known = TextLayout.fit(encode_texts([" ".join(words)] * 2))
+    for word in words:
+        texts = [word, word.upper(), f"é {word}", *(f"{'.' * before}{word}{' ' * 70}" for before in range(70)), word]
+        measured, terms = read_texts(known, encode_texts(texts))
+        assert measured[4].tolist() == [0.0] * len(texts)
+        assert terms.counts.max() == len(texts)
+    measured, _ = read_texts(known, encode_texts(["filmé", "fílm", "wonderfuL1", "antidisestablishmentarianisms"]))
+    assert measured[4].tolist() == [1.0] * 4
 
 
 def test_the_joint_is_profiled() -> None:

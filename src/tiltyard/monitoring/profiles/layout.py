@@ -22,7 +22,7 @@ RESIDUAL = "@joint.residual"
 SPREAD = "@joint.spread"
 """Names of what is no column: they begin with @, and are shown without it."""
 
-FORMAT = 1
+FORMAT = 2
 """Counted up when the same rows would give another profile."""
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 MEASURES = ("characters", "words", "word_length", "letters", "unknown_words")
-"""What is measured of each text; see ``kernels.read_texts``."""
+"""What is measured of each text; see ``text_kernels.read_texts``."""
 
 TERMS = 1024
 """Buckets of the hashed terms."""
@@ -44,15 +44,15 @@ class TextLayout:
     @classmethod
     def fit(cls, texts: Encoded) -> TextLayout:
         """The layout for a reference of n texts."""
-        from tiltyard.monitoring.profiles import kernels  # noqa: PLC0415
+        from tiltyard.monitoring.profiles import text_kernels  # noqa: PLC0415
 
         kinds = character_kinds()
         room = max(int(texts.bounds[-1] - texts.bounds[0]) // 2 + len(texts) + 1, 1)
         hashes, owners = np.empty(room, np.uint64), np.empty(room, np.int64)
-        count = kernels.hash_words(texts.data, texts.bounds, kinds, hashes, owners)
+        count = text_kernels.hash_words(texts.data, texts.bounds, kinds, hashes, owners)
         hashes, owners = hashes[:count], owners[:count]
         words = np.zeros(_FILTER_WORDS, np.uint64)
-        kernels.add_words(_frequent(hashes, owners), words)
+        text_kernels.add_words(_frequent(hashes, owners), words)
         return cls(words, _overlap(hashes, owners, len(texts)))
 
     def overlap_at(self, share: float) -> float:
@@ -151,11 +151,11 @@ def encode_texts(values: pd.Series | Sequence[object] | NDArray[Any]) -> Encoded
 
 def read_texts(layout: TextLayout, texts: Encoded) -> tuple[NDArray[np.float64], TermCounts]:
     """The measures of n rows, float64 (5, n) in the order of ``MEASURES``, NaN without a text; and their terms."""
-    from tiltyard.monitoring.profiles import kernels  # noqa: PLC0415
+    from tiltyard.monitoring.profiles import text_kernels  # noqa: PLC0415
 
     out = np.empty((len(MEASURES), len(texts)))
     terms, stamps = np.zeros(TERMS, np.int64), np.zeros(TERMS, np.int64)
-    kernels.read_texts(texts.data, texts.bounds, character_kinds(), layout.words, out, (terms, stamps))
+    text_kernels.read_texts(texts.data, texts.bounds, character_kinds(), layout.words, out, (terms, stamps))
     if texts.given is None:
         return out, TermCounts(terms, len(texts))
     rows = np.full((len(MEASURES), len(texts.given)), np.nan)
@@ -191,11 +191,11 @@ def _as_arrow(values: Any) -> pa.LargeStringArray:
 
 def _frequent(hashes: NDArray[np.uint64], owners: NDArray[np.int64]) -> NDArray[np.uint64]:
     """The words that stand in enough texts, the most frequent of them where there are too many."""
-    from tiltyard.monitoring.profiles import kernels  # noqa: PLC0415
+    from tiltyard.monitoring.profiles import text_kernels  # noqa: PLC0415
 
     size = 1 << int(np.clip(np.ceil(np.log2(2 * len(hashes) + 2)), 4, _TABLE_BITS))
     words, last, texts = np.zeros(size, np.uint64), np.zeros(size, np.int64), np.zeros(size, np.int64)
-    kernels.count_texts(hashes, owners, (words, last, texts))
+    text_kernels.count_texts(hashes, owners, (words, last, texts))
     distinct, counts = words[texts >= _LEAST_TEXTS], texts[texts >= _LEAST_TEXTS]
     if len(distinct) > _MOST_WORDS:
         distinct = distinct[np.argsort(-counts, kind="stable")[:_MOST_WORDS]]
@@ -227,7 +227,7 @@ def _overlap(hashes: NDArray[np.uint64], owners: NDArray[np.int64], texts: int) 
 
 
 def term_of(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """The bucket of words by their hashes, as ``kernels.read_texts`` counts them."""
+    """The bucket of words by their hashes, as ``text_kernels.read_texts`` counts them."""
     with np.errstate(over="ignore"):
         stirred = (hashes ^ (hashes >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
     return ((stirred ^ (stirred >> np.uint64(29))) & np.uint64(TERMS - 1)).astype(np.int64)
