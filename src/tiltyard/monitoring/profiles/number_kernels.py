@@ -42,7 +42,8 @@ def count_numbers(values: Any, layout: Any, bins: Any, sums: Any, extremes: Any)
     edges, begins, grid, scaling = layout
     missing = np.uint64(bins.shape[1] - 1)
     cells, steps = np.empty(_BLOCK, np.uint32), np.empty(_BLOCK)
-    lows, highs = np.empty(_BLOCK), np.empty(_BLOCK)
+    # One bid for the least and the greatest for each place in a block, so that none waits for its neighbour's.
+    lows, highs = np.full(_BLOCK, np.inf), np.full(_BLOCK, -np.inf)
     for start in range(0, values.size, _BLOCK):
         block = values[start : start + _BLOCK]
         if begins.size:
@@ -51,11 +52,12 @@ def count_numbers(values: Any, layout: Any, bins: Any, sums: Any, extremes: Any)
         else:
             _count_by_search(block, edges, missing, bins)
         _measure(block, scaling, steps, lows, highs)
-        total, squares, low, high = _summed(steps, lows, highs, block.size)
+        total, squares = _summed(steps, block.size)
         sums[0] += np.int64(total)
         sums[1] += np.int64(squares)
-        extremes[0] = min(extremes[0], low)
-        extremes[1] = max(extremes[1], high)
+    for i in range(_BLOCK):
+        extremes[0] = min(extremes[0], lows[i])
+        extremes[1] = max(extremes[1], highs[i])
 
 
 @inlined
@@ -94,27 +96,24 @@ def _count_by_search(values: Any, edges: Any, missing: Any, bins: Any) -> Any:
 
 @inlined
 def _measure(values: Any, scaling: Any, steps: Any, lows: Any, highs: Any) -> Any:
-    """Each value in steps from the centre, and as a bid for the least and the greatest; NaN bids nothing."""
+    """Each value in steps from the centre, NaN in none; and the least and the greatest at its place so far."""
     centre, pace, most = scaling
     for i in range(values.size):
         x = values[i]
-        given = x == x  # noqa: PLR0124 - not NaN
-        steps[i] = np.floor(min(max(((x if given else centre) - centre) * pace, -most), most) + 0.5)
-        lows[i] = x if given else np.inf
-        highs[i] = x if given else -np.inf
+        step = np.floor(min(max((x - centre) * pace, -most), most) + 0.5)
+        steps[i] = step if x == x else 0.0  # noqa: PLR0124 - not NaN
+        lows[i] = x if x < lows[i] else lows[i]
+        highs[i] = x if x > highs[i] else highs[i]
 
 
 @reordered
-def _summed(steps: Any, lows: Any, highs: Any, rows: Any) -> Any:
-    """Sum, sum of squares, least and greatest, without NaN. Steps are whole and below 2^18: sums are exact."""
+def _summed(steps: Any, rows: Any) -> Any:
+    """Sum and sum of squares. Steps are whole and below 2^18: the sums are exact."""
     total = squares = 0.0
-    low, high = np.inf, -np.inf
     for i in range(rows):
         total += steps[i]
         squares += steps[i] * steps[i]
-        low = min(low, lows[i])
-        high = max(high, highs[i])
-    return total, squares, low, high
+    return total, squares
 
 
 @compiled
