@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from hypothesis import strategies as st
 
 from tests.s3 import BUCKET, S3Server, s3, s3_server
 from tiltyard.cli.data import data as command
-from tiltyard.data import Dataset, load_dataset
+from tiltyard.data import Dataset, load_dataset, shelf
+from tiltyard.data.inventory import kept_rows, take_away
 from tiltyard.data.snapshot import read_snapshot, take_snapshot
 from tiltyard.errors import DataError
 from tiltyard.project import Project
@@ -131,12 +134,12 @@ def test_rows_that_are_kept_already_are_not_written_again(tmp_path: Path) -> Non
     (tmp_path / "rows.csv").write_text(TEXTS)
     dataset = load_dataset(project(tmp_path, "rows.csv"))
     first = take_snapshot(dataset, tmp_path / "store")
-    before = Path(first.uri).stat().st_mtime_ns
+    before = Path(first.uri).stat().st_ino
     turned = dataset.frame.iloc[::-1]
     turned.to_csv(tmp_path / "turned.csv", index=False)
     second = take_snapshot(load_dataset(project(tmp_path, "turned.csv")), tmp_path / "store")
     assert (second.created, second.uri, second.rows) == (False, first.uri, 4)
-    assert Path(first.uri).stat().st_mtime_ns == before
+    assert Path(first.uri).stat().st_ino == before
     assert [path.name for path in (tmp_path / "store").rglob("*.*")] == [Path(first.uri).name]
 
 
@@ -200,6 +203,48 @@ def test_snapshots_are_kept_in_s3(s3: S3Server, tmp_path: Path) -> None:
     assert again(dataset, taken.uri).fingerprint == dataset.fingerprint
     assert len(read_snapshot(taken.uri)) == taken.rows
     assert (taken.created, take_snapshot(dataset, store).created) == (True, False)
+
+
+def test_snapshots_in_s3_are_listed_renewed_and_taken_away(
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bucket's snapshots are listed with rows, size and time; one used again after long is written again."""
+    (tmp_path / "rows.csv").write_text(TEXTS)
+    dataset = load_dataset(project(tmp_path, "rows.csv"))
+    store = f"s3://{BUCKET}/snapshots/"
+    assert kept_rows(store, "rows") == []
+    taken = take_snapshot(dataset, store)
+    (rows,) = kept_rows(store, "rows")
+    assert (rows.uri, rows.fingerprint, rows.rows) == (taken.uri, dataset.fingerprint, 4)
+    assert rows.bytes > 100
+    assert abs(datetime.now(UTC) - rows.used_at) < timedelta(minutes=2)
+    monkeypatch.setattr(shelf, "RENEW", timedelta(0))
+    assert not take_snapshot(dataset, store).created
+    (renewed,) = kept_rows(store, "rows")
+    assert renewed.used_at >= rows.used_at
+    take_away(store, renewed)
+    take_away(store, renewed)
+    assert kept_rows(store, "rows") == []
+
+
+def test_snapshots_in_a_folder_are_listed_and_renewed(tmp_path: Path) -> None:
+    """A folder's snapshots are told with rows, size and time; rows that are kept again count as used now."""
+    (tmp_path / "rows.csv").write_text(TEXTS)
+    dataset = load_dataset(project(tmp_path, "rows.csv"))
+    store = tmp_path / "store"
+    assert kept_rows(store, "rows") == []
+    taken = take_snapshot(dataset, store)
+    os.utime(taken.uri, (1e9, 1e9))
+    (tmp_path / "store" / "rows" / "damaged.parquet").write_bytes(b"PAR1")
+    damaged, rows = kept_rows(store, "rows")
+    assert (damaged.rows, damaged.fingerprint) == (None, "damaged")
+    assert rows.used_at == datetime.fromtimestamp(1e9, UTC)
+    take_snapshot(dataset, store)
+    rows = next(one for one in kept_rows(store, "rows") if one.rows)
+    assert datetime.now(UTC) - rows.used_at < timedelta(minutes=1)
+    take_away(store, damaged)
+    take_away(store, damaged)
+    assert [one.name for one in kept_rows(store, "rows")] == [rows.name]
 
 
 def test_a_store_in_s3_that_cannot_be_used_is_named(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,13 +12,12 @@ import click
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_table, when
+from tiltyard.cli.times import Duration
 from tiltyard.ledger import Event
 from tiltyard.project import Project, load_project
 from tiltyard.serving.security.keyfile import KeyFile
 from tiltyard.serving.security.keys import SCOPES, ApiKey, ApiScope, NewKey
 from tiltyard.settings import Settings
-
-_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 @click.group()
@@ -28,21 +26,6 @@ def api() -> None:
 
     Running servers follow within a second. As soon as one key was ever made, they ask everybody for one.
     """
-
-
-class Duration(click.ParamType[timedelta]):
-    """A time from now on: ``12h``, ``90d``, ``52w``."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """The length of time."""
-        if isinstance(value, timedelta):
-            return value
-        found = re.fullmatch(r"([1-9][0-9]{0,4})([hdw])", str(value))
-        if found is None:
-            self.fail(f"{value!r} is not a time such as 12h, 90d or 52w.", param, ctx)
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 @api.command()

@@ -21,6 +21,7 @@ from rich.progress import (
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json
+from tiltyard.cli.snapshots import prune, snapshots
 from tiltyard.data import load_dataset
 from tiltyard.data.fetch import CORPORA, Watcher, fetch_corpus
 from tiltyard.data.snapshot import take_snapshot
@@ -31,7 +32,7 @@ ACTIVITIES = {"download": "Downloading", "verify": "Verifying", "unpack": "Unpac
 
 @click.group()
 def data() -> None:
-    """Keep the rows of a project, or fetch a public corpus."""
+    """Keep the rows of a project, list and prune them, or fetch a public corpus."""
 
 
 @data.command()
@@ -91,6 +92,10 @@ def fetch(corpus: str, to: Path | None, url: str | None, as_json: bool) -> None:
     kept = "" if fetched.described else " (it was there, and was left as it is)"
     console.print(f"Project file: [bold]{fetched.project_file}[/bold]{kept}")
     console.print(f"Next: [bold]tiltyard train --champion --project {fetched.project_file}[/bold]")
+
+
+data.add_command(snapshots)
+data.add_command(prune)
 
 
 @contextmanager

@@ -25,7 +25,10 @@ EXIT_NO = 3
 # the help answers at once; a test holds these lines against the commands' own.
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("tiltyard.cli.init:init", "Write a commented tiltyard.toml for a data file."),
-    "data": ("tiltyard.cli.data:data", "Keep the rows of a project, or fetch a public corpus."),
+    "data": (
+        "tiltyard.cli.data:data",
+        "Keep the rows of a project, list and prune them, or fetch a public corpus.",
+    ),
     "validate": ("tiltyard.cli.validate:validate", "Check the data against the project's limits, and write a report."),
     "train": ("tiltyard.cli.train:train", "Train a version, register it, and promote it if asked."),
     "evaluate": (

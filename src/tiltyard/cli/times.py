@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
 
 from tiltyard.errors import UsageError
+
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 def moment(option: str, text: str | None) -> datetime | None:
@@ -22,3 +28,18 @@ def moment(option: str, text: str | None) -> datetime | None:
             f"{option} {text!r} is no ISO 8601 time.", next_step="Write it like 2026-01-31T12:00:00Z."
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+class Duration(click.ParamType[timedelta]):
+    """A time from now on: ``12h``, ``90d``, ``52w``."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """The length of time."""
+        if isinstance(value, timedelta):
+            return value
+        found = re.fullmatch(r"([1-9][0-9]{0,4})([hdw])", str(value))
+        if found is None:
+            self.fail(f"{value!r} is not a time such as 12h, 90d or 52w.", param, ctx)
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})

@@ -7,7 +7,9 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, Protocol
 from uuid import uuid4
@@ -25,6 +27,25 @@ METADATA_KEY = b"tiltyard"
 _WHOLE_OR_NOTHING = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "memory"})
 
 
+# In storage a file's time cannot be set: one that is used again after so long is written again.
+RENEW = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of a shelf.
+
+    Attributes:
+        name: its name in its folder.
+        bytes: its size.
+        used_at: when it was written or renewed last, UTC.
+    """
+
+    name: str
+    bytes: int
+    used_at: datetime
+
+
 class Shelf(Protocol):
     """A place of Parquet files under relative names."""
 
@@ -39,6 +60,15 @@ class Shelf(Protocol):
 
     def put(self, file: Path, name: str) -> None:
         """Take a file over, replacing one of that name, whole or not at all."""
+
+    def entries(self, folder: str) -> list[Entry]:
+        """The Parquet files of a folder; none where there is no such folder."""
+
+    def renew(self, name: str) -> bool:
+        """Mark a file as used now; False where that takes writing it again."""
+
+    def remove(self, name: str) -> None:
+        """Take a file away; a missing one is a no-op."""
 
 
 def open_shelf(store: str | Path) -> Shelf:
@@ -94,6 +124,28 @@ class FolderShelf:
             _sync(file)
             file.replace(target)
             _sync(target.parent)
+
+    def entries(self, folder: str) -> list[Entry]:
+        """The Parquet files of a folder; none where there is no such folder."""
+        found = []
+        with self._usable():
+            for file in sorted((self._folder / folder).glob("*.parquet")):
+                state = file.stat()
+                found.append(Entry(file.name, state.st_size, datetime.fromtimestamp(state.st_mtime, UTC)))
+        return found
+
+    def renew(self, name: str) -> bool:
+        """Mark a file as used now. Of a folder that cannot be written nothing can be pruned either."""
+        with suppress(OSError):
+            os.utime(self._folder / name)
+        return True
+
+    def remove(self, name: str) -> None:
+        """Take a file away; a missing one is a no-op."""
+        try:
+            (self._folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise _not_removed(self.uri(name), error.strerror or str(error)) from None
 
     @contextmanager
     def _usable(self) -> Iterator[None]:
@@ -152,6 +204,42 @@ class StorageShelf:
                 code="data.unreachable",
             )
 
+    def entries(self, folder: str) -> list[Entry]:
+        """The Parquet files of a folder; none where there is no such folder."""
+        with translated(self._location):
+            try:
+                listed = self._filesystem.ls(self._inner(folder), detail=True)
+            except FileNotFoundError:
+                return []
+            files = [entry for entry in listed if entry["type"] == "file" and str(entry["name"]).endswith(".parquet")]
+            return [
+                Entry(str(entry["name"]).rpartition("/")[2], int(entry["size"] or 0), self._modified(entry["name"]))
+                for entry in sorted(files, key=lambda entry: str(entry["name"]))
+            ]
+
+    def renew(self, name: str) -> bool:
+        """Whether a file was written so lately that it counts as used now."""
+        with translated(self._location):
+            return datetime.now(UTC) - self._modified(self._inner(name)) < RENEW
+
+    def remove(self, name: str) -> None:
+        """Take a file away; a missing one is a no-op."""
+        with translated(self._location):
+            try:
+                self._filesystem.rm_file(self._inner(name))
+            except FileNotFoundError:
+                return
+            except NotImplementedError:
+                raise _not_removed(self.uri(name), "its kind of storage does not let one") from None
+
+    def _modified(self, path: str) -> datetime:
+        """When a file was written; now, where the storage does not tell: it is never old enough to go."""
+        try:
+            found: datetime = self._filesystem.modified(path)
+        except NotImplementedError:
+            return datetime.now(UTC)
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+
     def _upload(self, file: str, target: str) -> None:
         if self._location.scheme in _WHOLE_OR_NOTHING:
             self._filesystem.put_file(file, target)
@@ -179,6 +267,12 @@ def _about(stream: IO[bytes]) -> dict[str, Any] | None:
     except (ArrowException, ValueError):
         return None
     return about if isinstance(about, dict) else {}
+
+
+def _not_removed(uri: str, why: str) -> DataError:
+    return DataError(
+        f"{uri} cannot be removed: {why}.", next_step="Remove it with the tools of its store.", code="data.not-removed"
+    )
 
 
 def _sync(path: Path) -> None:

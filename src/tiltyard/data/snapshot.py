@@ -78,7 +78,8 @@ def take_snapshot(dataset: Dataset, store: str | Path, *, ordered: bool = False)
     }
     name, there = _place(shelf, about, ordered=ordered)
     snapshot = Snapshot(dataset.fingerprint, shelf.uri(name), len(dataset), created=not there)
-    if there:
+    # One that is used now is not to be pruned as one that was not used for long.
+    if there and shelf.renew(name):
         return snapshot
     noted = table.replace_schema_metadata({METADATA_KEY: json.dumps(about).encode()})
     with staged(shelf) as file:

@@ -117,6 +117,14 @@ class ExperimentTracker:
             content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             return content
 
+    def run_params(self, run_id: str) -> dict[str, str] | None:
+        """The parameters of a run, of any experiment; None where there is no such run any more."""
+        try:
+            with self._errors():
+                return dict(self._client.get_run(run_id).data.params)
+        except NotFoundError:
+            return None
+
     def log_text(self, text: str, artifact_file: str) -> None:
         """Log a text file."""
         with self._errors():
