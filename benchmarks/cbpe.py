@@ -3,13 +3,14 @@
 Each loop makes a model's answers and their labels from a known truth, calibrates on held-out rows, estimates from the
 answers of a window alone, and compares with the labels of that same window.
 
-    python benchmarks/cbpe.py [--loops N] [--json OUT]
+    python benchmarks/cbpe.py [--loops N] [--cases WORDS] [--json OUT]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -79,9 +80,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--loops", type=int, default=200)
     parser.add_argument("--json", type=Path, default=None, metavar="OUT")
+    parser.add_argument("--cases", default="", metavar="WORDS", help="only cases whose name has these words in it")
     options = parser.parse_args()
     started = time.perf_counter()
-    rows = [measure(case, options.loops, seed) for seed, case in enumerate(CASES)]
+    rows = []
+    for seed, case in enumerate(CASES):
+        if options.cases in case.name:
+            rows.append(measure(case, options.loops, seed))
+            print(table(rows[-1:]).splitlines()[-1], file=sys.stderr, flush=True)
     print(table(rows))
     print(f"\n{options.loops} loops a case, {time.perf_counter() - started:.0f} s")
     if options.json:

@@ -277,19 +277,18 @@ def _labels_arrive(world: World, house: House, rows: Rows, answers: list[dict[st
     seen = house.run("loop", "--once")
     house.teller.say(_outcome(seen))
     (action,) = seen["response"]["actions"]
-    version = str(action["outcomes"]["train-version"]["version"])
+    outcomes = action["outcomes"]
+    version, promoted = str(outcomes["train-version"]["version"]), outcomes["meet-champion"]["promoted"]
+    champion = version if promoted else house.teller.facts["trained"]["version"]
+    house.wait_for_version(champion)
+    again = house.ask(world.fresh)
+    after = _accuracy(world.fresh, again)
     house.teller.facts["retrained"] = {
-        "version": version, "promoted": action["outcomes"]["meet-champion"]["promoted"], "summary": action["summary"],
+        "version": version, "promoted": promoted, "champion": champion, "summary": action["summary"],
+        "accuracy_after": after,
     }  # fmt: skip
-    house.wait_for_version(version)
-    fresh = world.fresh
-    again = house.ask(fresh)
-    after = _accuracy(fresh, again)
-    house.teller.facts["retrained"]["accuracy_after"] = after
-    house.teller.say(
-        f"The server took version {version} over without a pause. New "
-        f"{world.foreign_name}: right on [bold]{after:.1%}[/bold]."
-    )
+    took = f"The server took version {version} over without a pause." if promoted else f"Version {champion} goes on."
+    house.teller.say(f"{took} New {world.foreign_name}: right on [bold]{after:.1%}[/bold].")
 
 
 def _a_bad_idea(world: World, house: House) -> None:
@@ -304,7 +303,7 @@ def _a_bad_idea(world: World, house: House) -> None:
     os.environ["TILTYARD_HOME"] = str(house.root / ".tiltyard")  # the same registry
     made = house.run("train", project=other)
     del os.environ["TILTYARD_HOME"]
-    bad, good = made["model_version"], house.teller.facts["retrained"]["version"]
+    bad, good = made["model_version"], house.teller.facts["retrained"]["champion"]
     house.run("set-alias", "--version", bad, "--alias", "champion", "--reason", "it is urgent")
     house.wait_for_version(bad)
     some = world.home[:120]
@@ -399,14 +398,14 @@ def real_world(folder: Path, then: str) -> World:
             (text, label.get(str(said), str(said))) for text, said in zip(frame["text"], frame["label"], strict=True)
         ]
         name = "Amazon reviews"
-    home = [(_without_controls(text), said) for text, said in home]
+    home, foreign = ([(_without_controls(text), said) for text, said in rows] for rows in (home, foreign))
     order = pd.Series(range(len(foreign))).sample(frac=1.0, random_state=7)
     rows = [foreign[place] for place in order]
     return World(home[:20000], home[20000:22000], rows[:-1000], rows[-1000:], "IMDB reviews", name)
 
 
 def _without_controls(text: str) -> str:
-    """A text that the server takes: one review of IMDB holds a control character."""
+    """A text that the server takes: some reviews hold control characters."""
     return "".join(letter if letter.isprintable() or letter.isspace() else " " for letter in text)
 
 

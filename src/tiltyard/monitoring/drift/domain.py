@@ -14,6 +14,7 @@ from tiltyard.monitoring.drift.outcome import Outcome
 from tiltyard.monitoring.profiles.rows import Inputs
 
 _MOST_CATEGORIES = 200
+_LEVELS = 64
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,22 @@ def _of_frames(before: pd.DataFrame, after: Inputs) -> pd.DataFrame:
     for name in shared:
         column = both[name]
         if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
-            columns[str(name)] = column.astype(np.float64)
+            columns[str(name)] = pd.Series(_levels(column.to_numpy(np.float64, na_value=np.nan)))
             continue
         known = column.astype(object).where(column.notna(), None).map(str, na_action="ignore")
         common = known.value_counts().index[:_MOST_CATEGORIES]
         columns[str(name)] = known.where(known.isin(common), "(other)").astype("category")
     return pd.DataFrame(columns)
+
+
+def _levels(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Numbers by which of 64 equal parts of both sides they lie in; few values, and NaN, as they are.
+
+    Trees ask for no more. Scikit-learn would look for 255 parts in each fold, each by sorting with the rows' weights:
+    nine tenths of the time. Both sides together say nothing about their difference, so no fold learns of another.
+    """
+    present = values[~np.isnan(values)]
+    if len(np.unique(present)) <= _LEVELS:
+        return values
+    edges = np.unique(np.quantile(present, np.arange(1, _LEVELS) / _LEVELS, method="lower"))
+    return np.where(np.isnan(values), np.nan, np.searchsorted(edges, values, side="right"))
