@@ -6,7 +6,7 @@ and serves. Then somebody forces a bad version in, and it is rolled back. Every 
 every figure is measured.
 
     python examples/story.py                     the shipped film reviews, then made-up product reviews
-    python examples/story.py --data FOLDER       IMDB, then FOLDER's rt_polarity (--then amazon for the other)
+    python examples/story.py --data FOLDER       IMDB, then sentences of Rotten Tomatoes (--then amazon: of books, DVDs)
     python examples/story.py --json              the facts as one JSON document at the end, and no story
 """
 
@@ -276,9 +276,11 @@ def _labels_arrive(world: World, house: House, rows: Rows, answers: list[dict[st
     house.teller.say(f"POST /feedback: {accepted:,} labels.")
     seen = house.run("loop", "--once")
     house.teller.say(_outcome(seen))
-    (action,) = seen["response"]["actions"]
+    (action,) = seen["response"]["actions"] or ({"outcomes": {}, "summary": seen["response"]["decision"]["reason"]},)
     outcomes = action["outcomes"]
-    version, promoted = str(outcomes["train-version"]["version"]), outcomes["meet-champion"]["promoted"]
+    # Where the other world is no worse for the champion, nothing is trained; where labels teach little, nothing wins.
+    version = str(outcomes["train-version"]["version"]) if "train-version" in outcomes else None
+    promoted = bool(version and outcomes["meet-champion"]["promoted"])
     champion = version if promoted else house.teller.facts["trained"]["version"]
     house.wait_for_version(champion)
     again = house.ask(world.fresh)
