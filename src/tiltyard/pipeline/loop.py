@@ -18,6 +18,7 @@ from tiltyard.pipeline.response.probing import ServiceProbe
 from tiltyard.pipeline.response.respond import Responder, Response
 from tiltyard.pipeline.response.upkeep import watch_approvals, watch_parts
 from tiltyard.pipeline.response.watch import ERRORS, watch_new_champion
+from tiltyard.pipeline.reviewing import review_if_due
 from tiltyard.pipeline.runner import Flows
 from tiltyard.pipeline.scheduler import Schedule
 from tiltyard.pipeline.stage import Stage
@@ -148,7 +149,7 @@ class Loop:
         on_problem: Callable[[TiltyardError], None],
         on_step: Callable[[], object] = lambda: None,
     ) -> None:
-        """Go on until ``stop`` is set: at once take up what was cut off, then look whenever a look is due.
+        """Go on until ``stop`` is set: at once take up what was cut off, then look whenever a look is due, and report.
 
         Notices are delivered beside, also while a response takes its time.
 
@@ -166,6 +167,7 @@ class Loop:
         while not stop.is_set():
             on_step()
             self._guarded(lambda: self._look_if_due(schedule, on_pass), on_problem)
+            self._guarded(lambda: review_if_due(self._project, self._stage, datetime.now(UTC)), on_problem)
             stop.wait(min(max(every.total_seconds() / 10, SHORTEST_TICK), LONGEST_TICK))
         delivering.join()
 

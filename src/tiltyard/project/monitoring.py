@@ -28,6 +28,9 @@ class MonitoringSection(Section):
     max_latency_ms: float | None = Field(
         default=None, gt=0, description="Longest time that 95 % of the answers may take; default: not judged."
     )
+    report_days: float | None = Field(
+        default=None, gt=0, description="After so many days `tiltyard up` writes a report on them; default: never."
+    )
     keep_days: float | None = Field(
         default=None, gt=0, description="Days that predictions are kept by `tiltyard predictions prune`; default: all."
     )
