@@ -3,7 +3,7 @@
 Each loop makes a model's answers and their labels from a known truth, calibrates on held-out rows, estimates from the
 answers of a window alone, and compares with the labels of that same window.
 
-    python benchmarks/cbpe.py [--loops N] [--cases WORDS] [--json OUT]
+    python benchmarks/cbpe.py [--loops N] [--classes K] [--json OUT]
 """
 
 from __future__ import annotations
@@ -80,12 +80,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--loops", type=int, default=200)
     parser.add_argument("--json", type=Path, default=None, metavar="OUT")
-    parser.add_argument("--cases", default="", metavar="WORDS", help="only cases whose name has these words in it")
+    parser.add_argument("--classes", type=int, default=None, metavar="K", help="only cases of so many classes: 2 or 3")
     options = parser.parse_args()
     started = time.perf_counter()
     rows = []
     for seed, case in enumerate(CASES):
-        if options.cases in case.name:
+        if options.classes in (None, case.classes):
             rows.append(measure(case, options.loops, seed))
             print(table(rows[-1:]).splitlines()[-1], file=sys.stderr, flush=True)
     print(table(rows))
