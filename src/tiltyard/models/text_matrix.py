@@ -41,7 +41,7 @@ def matrix_of_texts(texts: Iterable[EncodedTexts], compiled: CompiledVocabulary)
     least, most = compiled.ngram_range
     offsets = np.where(np.arange(most) < least - 1, -1, 0)
     gathering = _Gathering(compiled.width, compiled.columns, offsets)
-    pieces = [_counted(_read(batch, compiled), gathering) for batch in texts]
+    pieces = [_counted(words_of(batch, compiled), gathering) for batch in texts]
     ends = [ends for ends, _, _ in pieces]
     befores = np.cumsum([0, *(len(indices) for _, indices, _ in pieces)])
     rows = np.concatenate([np.zeros(1, np.int64), *(end + before for end, before in zip(ends, befores, strict=False))])
@@ -85,7 +85,8 @@ def _counted(batch: Batch, gathering: _Gathering) -> _Counts:
     return ends, indices[: ends[-1]].copy(), amounts[: ends[-1]].copy()
 
 
-def _read(batch: EncodedTexts, compiled: CompiledVocabulary) -> Batch:
+def words_of(batch: EncodedTexts, compiled: CompiledVocabulary) -> Batch:
+    """The n-gram ids of a batch of texts under a compiled vocabulary, and where each text begins; -1 for none."""
     from tiltyard.models import text_loops  # noqa: PLC0415
 
     levels = compiled.ngram_range[1]
