@@ -165,6 +165,7 @@ def test_every_text_recipe_tells_its_terms(name: str) -> None:
     assert not any("dreadful" in term for term in top["good"])
     assert all(one.value > 0 for one in found.features)
     assert found.metrics == {}
+    assert found.unit.endswith("in the linear part") == (name == "nb-cnn")
 
 
 def text_model(classifier: Any, vectoriser: Any = None) -> Pipeline:

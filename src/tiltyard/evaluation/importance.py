@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tiltyard.evaluation.groups import keys_of
 from tiltyard.evaluation.judged import Judged, judged
 from tiltyard.evaluation.metrics import Metric
+from tiltyard.models.pooling import NaiveBayesConvolution
 
 Kind = Literal["permutation", "terms"]
 Predict = Callable[[pd.DataFrame], NDArray[np.float64]]
@@ -181,8 +182,12 @@ def term_importance(pipeline: Any, texts: pd.Series, *, seed: int = 0) -> Import
         seed: of the choice of texts.
 
     Returns:
-        For each label the terms with the greatest importance above 0, at most 50; None for other models.
+        For each label the terms with the greatest importance above 0, at most 50; of a pool with a convolution those
+        of its linear part, as ``unit`` then says; None for other models.
     """
+    if type(pipeline[-1]) is NaiveBayesConvolution:
+        part = term_importance(pipeline[-1].linear_, texts, seed=seed)
+        return part and replace(part, unit=f"{part.unit}, in the linear part")
     weights = _linear_weights(pipeline[-1]) if len(pipeline.steps) > 1 else None
     if weights is None or not all(hasattr(step, "get_feature_names_out") for _, step in pipeline.steps[:-1]):
         return None

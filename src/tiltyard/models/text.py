@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from tiltyard.models.linear import CalibratedLinearSVM
 from tiltyard.models.nbsvm import NaiveBayesLogistic, NaiveBayesSVM
+from tiltyard.models.pooling import NaiveBayesConvolution
 from tiltyard.models.spaces import Choice, FloatRange, IntegerRange, Space
 from tiltyard.models.text_alphabet import WORDS_AND_MARKS
 from tiltyard.models.vectoriser import FastTfidfVectorizer
@@ -45,6 +46,11 @@ def nb_logreg(random_state: int) -> Pipeline:
     """TF-IDF of up to three words and marks (sublinear), weighted by naive Bayes, then logistic regression."""
     triples = FastTfidfVectorizer(ngram_range=(1, 3), min_df=2, sublinear_tf=True, token_pattern=WORDS_AND_MARKS)
     return Pipeline([("tfidf", triples), ("classifier", NaiveBayesLogistic(random_state=random_state))])
+
+
+def nb_cnn(random_state: int) -> Pipeline:
+    """What ``nb-logreg`` says, and what a convolution over words says, as one."""
+    return Pipeline([("classifier", NaiveBayesConvolution(random_state=random_state))])
 
 
 _READING: Space = {
@@ -86,6 +92,17 @@ TEXT: dict[str, tuple[str, Callable[[int], Pipeline], Space]] = {
             **_READING,
             "classifier__C": FloatRange(0.3, 100.0, log=True),
             "classifier__alpha": FloatRange(0.1, 3.0, log=True),
+        },
+    ),
+    "nb-cnn": (
+        "Up to three words weighted by naive Bayes, pooled with a convolution over words",
+        nb_cnn,
+        {
+            "classifier__C": FloatRange(0.3, 100.0, log=True),
+            "classifier__alpha": FloatRange(0.1, 3.0, log=True),
+            "classifier__neurons": Choice((128, 256, 512)),
+            "classifier__passes": IntegerRange(4, 12),
+            "classifier__decay": FloatRange(0.03, 0.3, log=True),
         },
     ),
 }

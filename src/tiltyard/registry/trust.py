@@ -20,6 +20,9 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "tiltyard.models.nbsvm.NaiveBayesLogistic",
     "tiltyard.models.nbsvm.NaiveBayesSVM",
     "tiltyard.models.linear.CalibratedLinearSVM",
+    # Our convolution over words, and its pool with a linear model: settings, words and arrays of weights.
+    "tiltyard.models.convolution.WordConvolution",
+    "tiltyard.models.pooling.NaiveBayesConvolution",
     # Arrays of nodes in a compiled structure.
     "sklearn.tree._tree.Tree",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
