@@ -47,8 +47,8 @@ class Exported:
 def export_pickles(package: Package, folder: Path, stem: str, metrics: Mapping[str, Any]) -> Exported:
     """Write a version as pickles: the classifier, what stands before it, and its metrics.
 
-    Steps of ours become scikit-learn's own with equal answers, so that the files need no Tiltyard. Files that are there
-    are replaced, each at once.
+    Steps of ours become scikit-learn's own with equal answers, so that the files need no Tiltyard; a convolution has no
+    equal there and needs it. Files that are there are replaced, each at once.
 
     Args:
         package: the verified version.
@@ -72,9 +72,7 @@ def export_pickles(package: Package, folder: Path, stem: str, metrics: Mapping[s
         ) from None
     contents["metrics.json"] = json.dumps(metrics, indent=1, ensure_ascii=False).encode()
     _write(folder, contents)
-    needs = sorted(
-        {needed for name, content in contents.items() if name.endswith(".pkl") for needed in _needs(content)}
-    )
+    needs = sorted({needed for part in parts.values() for needed in _needs(part)})
     return Exported({folder / name: digest(folder / name) for name in contents}, tuple(needs), rows, difference)
 
 
