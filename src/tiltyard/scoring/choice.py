@@ -14,6 +14,7 @@ from tiltyard.registry.manifest import Samples, ScorerChoice
 from tiltyard.scoring.columns import Columns
 from tiltyard.scoring.exactness import NoExactScorer
 from tiltyard.scoring.explanations import explain
+from tiltyard.scoring.pooled_scorer import pooled_scorer
 from tiltyard.scoring.scorer import Scorer
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
 from tiltyard.scoring.table_scorer import table_scorer
@@ -38,7 +39,7 @@ def exact_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str]) -> 
         NoExactScorer: there is none, with the reason.
     """
     if task == "text-classification":
-        return text_scorer(pipeline)
+        return pooled_scorer(pipeline) or text_scorer(pipeline)
     return table_scorer(pipeline, columns)
 
 
