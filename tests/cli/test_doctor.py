@@ -13,10 +13,10 @@ from tiltyard.cli.main import main
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Path:
     """A project with a champion."""
-    films = make_films(tmp_path_factory.mktemp("films") / "films", rows=300)
-    films.run("train", "--champion")
+    films = make_films(tmp_path_factory.mktemp("films") / "films", rows=300, store=fresh_store)
+    films.call("train", "--champion")
     return films.root
 
 

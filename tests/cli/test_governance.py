@@ -19,37 +19,39 @@ from tiltyard.registry.decisions import BEGUN, succession_subject
 APPROVED = PROJECT.replace('rule = "better"', 'rule = "better"\napproval = "required"')
 
 
-def test_a_day_of_decisions(tmp_path: Path) -> None:
+def test_a_day_of_decisions(tmp_path: Path, fresh_store: Path) -> None:
     """A version is promoted, rolled back with a reason, and the history tells it; tampering with it is found."""
-    films = make_films(tmp_path / "films", rows=400)
-    films.run("train", "--champion")
-    films.run("train", "--candidate", "nb-logreg")
-    refused = films.run("rollback", "--reason", "x", check=False)
+    films = make_films(tmp_path / "films", rows=400, store=fresh_store)
+    films.call("train", "--champion")
+    films.call("train", "--candidate", "nb-logreg")
+    refused = films.call("rollback", "--reason", "x", check=False)
     assert refused.returncode == 1
     assert "nothing to go back to" in refused.stderr
-    films.run("set-alias", "--version", "2", "--alias", "champion", "--reason", "a trial")
-    again = films.run("promote", "2", check=False)
+    films.call("set-alias", "--version", "2", "--alias", "champion", "--reason", "a trial")
+    again = films.call("promote", "2", check=False)
     assert again.returncode == 2
     back: Any = films.json("rollback", "--reason", "complaints from support")
     assert (back["champion"], back["before"]) == ("1", "2")
-    told: Any = films.json("history")
+    told: Any = films.call_json("history")
     assert [event["kind"] for event in told] == ["registered", "promoted", "registered", "alias-set", "rolled-back"]
-    then: Any = films.json("history", "--at", told[3]["at"])
+    then: Any = films.call_json("history", "--at", told[3]["at"])
     assert (then["version"], then["decision"]["reason"]) == ("2", "a trial")
-    assert films.run("history", "--at", "2020-01-01", check=False).returncode == 1
-    whole: Any = films.json("history", "--verify")
+    assert films.call("history", "--at", "2020-01-01", check=False).returncode == 1
+    whole: Any = films.call_json("history", "--verify")
     assert whole == {"whole": True, "broken": [], "decisions": 5}
     with sqlite3.connect(films.root / ".tiltyard" / "ledger.db") as ledger:
         ledger.execute("UPDATE events SET reason = 'nothing happened' WHERE kind = 'rolled-back'")
     ledger.close()
-    tampered = films.run("history", "--verify", "--json", check=False)
+    tampered = films.call("history", "--verify", "--json", check=False)
     assert tampered.returncode == 3
     assert json.loads(tampered.stdout)["broken"]
 
 
-def test_approval_and_what_happens_behind_our_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_approval_and_what_happens_behind_our_back(
+    tmp_path: Path, fresh_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A version waits for approval; a move in MLflow itself is noticed by doctor and history, and tells what to do."""
-    films = make_films(tmp_path / "films", rows=300, project=APPROVED)
+    films = make_films(tmp_path / "films", rows=300, project=APPROVED, store=fresh_store)
 
     def ran(*words: str) -> tuple[object, Any]:
         with pytest.raises(SystemExit) as left:

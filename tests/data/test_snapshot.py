@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.s3 import BUCKET, S3Server, s3, s3_server
@@ -116,6 +116,7 @@ CELLS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(rows=st.lists(st.tuples(CELLS, CELLS, st.sampled_from(["a", "b"])), min_size=2, max_size=8))
 def test_whatever_a_table_holds_comes_back(rows: list[tuple[object, object, str]], tmp_path_factory: Any) -> None:
     """Columns of any cells, mixed as they may be, are the same dataset after a snapshot, or are refused by name."""

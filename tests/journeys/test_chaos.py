@@ -83,12 +83,12 @@ def state(films: Films) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Films:
+def start(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Films:
     """Two versions, and labels that contradict the champion."""
-    films = make_films(tmp_path_factory.mktemp("start") / "films", rows=300, project=CALM)
-    films.run("train", "--champion")
-    films.run("train", "--candidate", "tfidf-naive-bayes")
-    films.run("set-alias", "--version", "2", "--alias", "champion", "--reason", "a trial")
+    films = make_films(tmp_path_factory.mktemp("start") / "films", rows=300, project=CALM, store=fresh_store)
+    films.call("train", "--champion")
+    films.call("train", "--candidate", "tfidf-naive-bayes")
+    films.call("set-alias", "--version", "2", "--alias", "champion", "--reason", "a trial")
     now = datetime.now(UTC)
     rows = [make_prediction(project=MODEL, version="2", at=now, input={"text": f"fine kettle {n}"}) for n in range(30)]
     with SqlLedger.open(f"sqlite:///{films.root}/.tiltyard/ledger.db") as ledger:

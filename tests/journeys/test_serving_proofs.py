@@ -93,7 +93,7 @@ def test_every_answered_prediction_survives_sigkill(films: Films, kills: int) ->
         process.send_signal(signal.SIGKILL)
         process.wait(30)
     exported = films.root / "killed.jsonl"
-    films.run("predictions", "export", "--to", str(exported))
+    films.call("predictions", "export", "--to", str(exported))
     recorded = Counter(json.loads(line)["prediction_id"] for line in exported.read_text("utf-8").splitlines())
     assert set(recorded.values()) == {1}
     assert set(load.answered) <= recorded.keys()
@@ -102,11 +102,11 @@ def test_every_answered_prediction_survives_sigkill(films: Films, kills: int) ->
 
 @pytest.mark.proof
 @pytest.mark.timeout(1800)
-def test_a_hundred_promotions_fail_no_request(tmp_path: Path) -> None:
+def test_a_hundred_promotions_fail_no_request(tmp_path: Path, fresh_store: Path) -> None:
     """While requests come in a tight loop the champion changes a hundred times, in two workers: none fails."""
-    films = make_films(tmp_path / "films")
-    films.run("train", "--champion")
-    films.run("train", "--candidate", "tfidf-naive-bayes")
+    films = make_films(tmp_path / "films", store=fresh_store)
+    films.call("train", "--champion")
+    films.call("train", "--candidate", "tfidf-naive-bayes")
     settings = Settings.load(films.root)
     registry = ModelRegistry(tracking_uri=settings.tracking_uri, settings=settings)
     with serving(films, "--workers", "2") as (address, _):
@@ -122,10 +122,12 @@ def test_a_hundred_promotions_fail_no_request(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [2.0, pytest.param(60.0, marks=LONG)])
-def test_database_and_registry_away_fail_no_request(tmp_path: Path, postgres: PostgresServer, seconds: float) -> None:
+def test_database_and_registry_away_fail_no_request(
+    tmp_path: Path, fresh_store: Path, postgres: PostgresServer, seconds: float
+) -> None:
     """PostgreSQL and the registry stop under load: no request fails, and afterwards every answer is there once."""
-    films = make_films(tmp_path / "films", rows=300)
-    films.run("train", "--champion")
+    films = make_films(tmp_path / "films", rows=300, store=fresh_store)
+    films.call("train", "--champion")
     toml = films.root / "tiltyard.toml"
     toml.write_text(toml.read_text("utf-8").replace("[serving]", '[serving]\nledger = "available"'), encoding="utf-8")
     url = postgres.database()
@@ -186,7 +188,7 @@ def test_a_full_disk_refuses_or_answers_unrecorded(films: Films) -> None:
         assert httpx.post(f"{address}/predict", json={"text": "room again"}, timeout=60).status_code == 200
         answered = [answer.json()["prediction_id"] for answer in answers[:-1]]
     exported = films.root / "full.jsonl"
-    films.run("predictions", "export", "--to", str(exported))
+    films.call("predictions", "export", "--to", str(exported))
     ids = [json.loads(line)["prediction_id"] for line in exported.read_text("utf-8").splitlines()]
     assert set(answered) <= set(ids)
     assert len(ids) == len(set(ids))

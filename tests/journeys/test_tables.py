@@ -25,18 +25,20 @@ QUIET = {
 }
 
 
-def copied(name: str, tmp_path: Path) -> Films:
+def copied(name: str, tmp_path: Path, store: Path) -> Films:
     """The example in a folder of its own, on any free port."""
     project = Films(Path(shutil.copytree(EXAMPLES / name, tmp_path / name, ignore=shutil.ignore_patterns(".tiltyard"))))
+    (project.root / ".tiltyard").mkdir()
+    shutil.copyfile(store, project.root / ".tiltyard" / "mlflow.db")
     file = project.root / "tiltyard.toml"
     file.write_text(file.read_text("utf-8") + "\n[serving]\nport = 0\n", "utf-8")
     return project
 
 
-def test_personality_from_data_to_a_served_prediction(tmp_path: Path) -> None:
+def test_personality_from_data_to_a_served_prediction(tmp_path: Path, fresh_store: Path) -> None:
     """Numbers, words, gaps and a category that nobody has seen are answered; a wrong row is told what is wrong."""
-    project = copied("personality", tmp_path)
-    trained: Any = project.json("train", "--champion")
+    project = copied("personality", tmp_path, fresh_store)
+    trained: Any = project.call_json("train", "--champion")
     assert trained["metrics"]["accuracy"] > 0.85
     assert trained["status"] == "Set as champion"
     with serving(project) as (address, _), httpx.Client(base_url=address, timeout=30) as client:
@@ -53,14 +55,14 @@ def test_personality_from_data_to_a_served_prediction(tmp_path: Path) -> None:
         wrong = client.post("/predict", json={"features": {**QUIET, "Going_outside": "often"}})
         assert wrong.status_code == 422
         assert "Going_outside" in wrong.text
-    stats: Any = project.json("predictions", "stats")
+    stats: Any = project.call_json("predictions", "stats")
     assert stats["total_predictions"] == 4
 
 
-def test_bundled_data_needs_no_file(tmp_path: Path) -> None:
+def test_bundled_data_needs_no_file(tmp_path: Path, fresh_store: Path) -> None:
     """Breast cancer, from scikit-learn's own data to a prediction on the command line."""
-    project = copied("breast-cancer", tmp_path)
-    trained: Any = project.json("train", "--champion")
+    project = copied("breast-cancer", tmp_path, fresh_store)
+    trained: Any = project.call_json("train", "--champion")
     assert trained["metrics"]["roc_auc"] > 0.97
-    versions: Any = project.json("list-versions")
+    versions: Any = project.call_json("list-versions")
     assert versions[0]["aliases"] == ["champion"]

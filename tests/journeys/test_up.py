@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import shutil
 import signal
 import socket
 import subprocess
@@ -55,13 +54,18 @@ class Up:
             text=True,
         )
         self._lines: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.told: list[dict[str, Any]] = []
         threading.Thread(target=self._read, daemon=True).start()
 
     def wait_for(self, **wanted: Any) -> dict[str, Any]:
         """The next line that says so."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            told = self._lines.get(timeout=max(0.1, deadline - time.monotonic()))
+            try:
+                told = self._lines.get(timeout=max(0.1, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"nothing said {wanted}; the last lines: {self.told[-10:]}") from None
+            self.told.append(told)
             if all(told.get(name) == value for name, value in wanted.items()):
                 return told
 
@@ -89,11 +93,10 @@ def films(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Films:
     made = make_films(
         tmp_path_factory.mktemp("films"),
         rows=300,
+        store=fresh_store,
         project=PROJECT + "hang_seconds = 8\n[monitoring]\nevery_minutes = 0.02\n",
     )
-    (made.root / ".tiltyard").mkdir()
-    shutil.copy(fresh_store, made.root / ".tiltyard" / "mlflow.db")
-    made.run("train", "--champion")
+    made.call("train", "--champion")
     return made
 
 
@@ -117,7 +120,7 @@ def test_up_serves_looks_heals_and_ends(films: Films) -> None:
         assert running.wait_for(event="ended")
         assert running.process.wait(timeout=60) == 0
         assert not [child for child in children if child.is_running() and child.status() != "zombie"]
-    told: Any = films.json("history")
+    told: Any = films.call_json("history")
     assert "The server died (signal 9)" in next(event["reason"] for event in told if event["kind"] == "part-died")
 
 
@@ -150,9 +153,9 @@ def test_several_workers_answer_and_a_server_that_hangs_is_replaced(films: Films
         assert running.wait_for(event="ended")
         assert running.process.wait(timeout=60) == 0
         assert not [child for child in children if child.is_running() and child.status() != "zombie"]
-    told: Any = films.json("history")
+    told: Any = films.call_json("history")
     assert "hung (it gave no sign of life)" in next(event["reason"] for event in told if event["kind"] == "part-hung")
-    alerts: Any = json.loads(films.run("alerts", "--json", check=False).stdout)
+    alerts: Any = json.loads(films.call("alerts", "--json", check=False).stdout)
     assert "A program had to be started again" in str(alerts)
 
 
@@ -162,9 +165,9 @@ def test_with_api_keys_a_champion_that_fails_is_rolled_back(films: Films) -> Non
     settings = films.root / "tiltyard.toml"
     before = settings.read_text(encoding="utf-8")
     settings.write_text(before.replace("hang_", 'metrics = ["spoilt:register"]\nhang_'), encoding="utf-8")
-    made: Any = films.json("keys", "api", "new", "--scope", "predict", "--name", "shop")
-    films.run("train", "--candidate", "tfidf-naive-bayes")
-    films.run("set-alias", "--version", "2", "--alias", "champion")
+    made: Any = films.call_json("keys", "api", "new", "--scope", "predict", "--name", "shop")
+    films.call("train", "--candidate", "tfidf-naive-bayes")
+    films.call("set-alias", "--version", "2", "--alias", "champion")
     try:
         with up(films, "--port", "0", "--no-console") as running:
             url = running.wait_for(event="listening", part="server")["url"]

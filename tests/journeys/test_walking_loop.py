@@ -25,13 +25,13 @@ def test_the_main_job(tmp_path: Path) -> None:
     for words in ("load-data", "split-data", "train-model", "evaluate-model", "log-mlflow", "register-model"):
         assert words in first.stdout
     assert "Model version: 1" in first.stdout
-    assert films.run("model-info", check=False).returncode == 1
-    second = films.run("train", "--champion")
+    assert films.call("model-info", check=False).returncode == 1
+    second = films.call("train", "--champion")
     assert "Status: Set as champion" in second.stdout
-    third = films.run("train", "--champion", check=False)
+    third = films.call("train", "--champion", check=False)
     assert third.returncode == 3
     assert "Not promoted (current champion is better" in third.stdout
-    info: Any = films.json("model-info")
+    info: Any = films.call_json("model-info")
     assert (info["version"], info["aliases"]) == ("2", ["champion"])
     assert info["metrics"]["accuracy"] >= 0.80
     answers: Any = films.json("predict", "I loved every minute of it", "A dull, boring waste of time")
@@ -45,15 +45,15 @@ def test_the_main_job(tmp_path: Path) -> None:
     assert row["prediction_id"] == answer["prediction_id"]
     assert row["text"] == "I loved every minute of it"
     assert row["confidence"] == answer["confidence"]
-    stats: Any = films.json("predictions", "stats")
+    stats: Any = films.call_json("predictions", "stats")
     assert stats["total_predictions"] == 1
 
 
-def test_a_promotion_under_load_fails_no_request(tmp_path: Path) -> None:
+def test_a_promotion_under_load_fails_no_request(tmp_path: Path, fresh_store: Path) -> None:
     """While requests come in a tight loop the champion changes: every answer is given, and the version changes."""
-    films = make_films(tmp_path / "films")
-    films.run("train", "--champion")
-    films.run("train", "--candidate", "tfidf-naive-bayes")
+    films = make_films(tmp_path / "films", store=fresh_store)
+    films.call("train", "--champion")
+    films.call("train", "--candidate", "tfidf-naive-bayes")
     statuses: list[int] = []
     versions: list[str] = []
     with serving(films) as (address, _), httpx.Client(timeout=30) as client:
@@ -68,5 +68,5 @@ def test_a_promotion_under_load_fails_no_request(tmp_path: Path) -> None:
     assert set(statuses) == {200}
     assert (versions[0], versions[-1]) == ("1", "2")
     assert versions == sorted(versions)
-    aliases: Any = films.json("list-versions")
+    aliases: Any = films.call_json("list-versions")
     assert {item["version"]: item["aliases"] for item in aliases} == {"1": ["previous"], "2": ["champion"]}

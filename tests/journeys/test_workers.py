@@ -51,7 +51,7 @@ def test_both_workers_answer_and_their_spools_are_shipped(films: Films, two: tup
     answered = {ask(address)["prediction_id"] for _ in range(30)}
     until(lambda: httpx.get(f"{address}/health").json()["ledger"]["lag_rows"] == 0)
     exported = films.root / "both.jsonl"
-    films.run("predictions", "export", "--to", str(exported))
+    films.call("predictions", "export", "--to", str(exported))
     assert all(id_ in exported.read_text("utf-8") for id_ in answered)
     assert {path.name for path in (films.root / ".tiltyard" / "spool").glob("*.db")} == {"0.db", "1.db"}
 
@@ -101,7 +101,7 @@ def test_a_worker_that_hangs_is_replaced(films: Films) -> None:
             assert max(first) in {child.pid for child in keeper.children()}
             for _ in range(5):
                 ask(address)
-            until(lambda: "worker-hung" in str(films.json("history")))
+            until(lambda: "worker-hung" in films.call("history", "--json").stdout)
     finally:
         settings.write_text(before, encoding="utf-8")
 
@@ -109,8 +109,8 @@ def test_a_worker_that_hangs_is_replaced(films: Films) -> None:
 def test_all_workers_take_over(films: Films, two: tuple[str, psutil.Process]) -> None:
     """A new champion that one worker finds answers in all of them; /admin/reload returns when it does."""
     address, _ = two
-    films.run("train", "--candidate", "tfidf-naive-bayes")
-    films.run("set-alias", "--version", "2", "--alias", "champion")
+    films.call("train", "--candidate", "tfidf-naive-bayes")
+    films.call("set-alias", "--version", "2", "--alias", "champion")
     httpx.post(f"{address}/admin/reload", timeout=60)
     assert {ask(address)["model_version"] for _ in range(20)} == {"2"}
 
@@ -124,7 +124,7 @@ def test_workers_end_with_the_one_that_keeps_them(films: Films) -> None:
         _, alive = psutil.wait_procs(workers, timeout=30)
         assert alive == []
     exported = films.root / "last.jsonl"
-    films.run("predictions", "export", "--to", str(exported))
+    films.call("predictions", "export", "--to", str(exported))
     assert answered in exported.read_text("utf-8")
 
 

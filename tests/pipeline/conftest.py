@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -36,10 +38,10 @@ class Yard:
 
 
 @pytest.fixture(scope="module")
-def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+def yard(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[Yard]:
     """A yard with 500 reviews and no version yet."""
     root = tmp_path_factory.mktemp("yard")
-    uri = f"sqlite:///{root / 'mlflow.db'}"
+    uri = f"sqlite:///{shutil.copyfile(fresh_store, root / 'mlflow.db')}"
     with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
         stage = Stage(ModelRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester")
         yield Yard(make_films(root / "films", rows=500), stage, uri)

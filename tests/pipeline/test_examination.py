@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def with_split(project: Project, **changes: object) -> Project:
 
 
 @pytest.fixture(scope="module")
-def loans(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def loans(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Any:
     """A yard of loans that men were granted more easily than women."""
     root = tmp_path_factory.mktemp("loans")
     random = np.random.default_rng(0)
@@ -74,7 +75,7 @@ def loans(tmp_path_factory: pytest.TempPathFactory) -> Any:
         }
     ).to_csv(root / "loans.csv", index=False)
     (root / "tiltyard.toml").write_text(CHARTER, encoding="utf-8")
-    uri = f"sqlite:///{root / 'mlflow.db'}"
+    uri = f"sqlite:///{shutil.copyfile(fresh_store, root / 'mlflow.db')}"
     with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
         stage = Stage(ModelRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester")
         yield Yard(Films(root), stage, uri)

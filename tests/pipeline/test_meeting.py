@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,11 @@ def write(folder: Path, **columns: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def loans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+def loans(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[Yard]:
     """A yard of tables whose champion was trained on a column 'town' that is gone since."""
     root = tmp_path_factory.mktemp("loans")
     (root / "tiltyard.toml").write_text(PROJECT)
-    uri = f"sqlite:///{root / 'mlflow.db'}"
+    uri = f"sqlite:///{shutil.copyfile(fresh_store, root / 'mlflow.db')}"
     with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
         yard = Yard(Films(root), Stage(ModelRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester"), uri)
         write(root, town=np.where(np.arange(400) % 3, "York", "Hull"))

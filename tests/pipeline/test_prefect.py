@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -41,11 +40,9 @@ def run_with(server: PrefectServer, films: Films, *words: str) -> Any:
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Films:
     """A project called sentiment, as in the requirements."""
-    made = make_films(tmp_path_factory.mktemp("sentiment"), rows=300)
+    made = make_films(tmp_path_factory.mktemp("sentiment"), rows=300, store=fresh_store)
     file = made.root / "tiltyard.toml"
     file.write_text(file.read_text().replace('name = "films"', 'name = "sentiment"'))
-    (made.root / ".tiltyard").mkdir()
-    shutil.copy(fresh_store, made.root / ".tiltyard" / "mlflow.db")
     return made
 
 

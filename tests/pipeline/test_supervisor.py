@@ -23,7 +23,7 @@ from tiltyard.pipeline.supervisor import Death, Part, Supervisor
 ALIVE = """
 import subprocess, sys, time
 from tiltyard.heartbeat import Heartbeat
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdout=subprocess.DEVNULL)
 print(child.pid, flush=True)
 with Heartbeat(600):
     time.sleep(600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,10 +20,11 @@ from tiltyard.serving.__main__ import main
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, text_package: Path, fresh_store: Path) -> Path:
     """A state folder whose registry has a champion."""
     folder = tmp_path_factory.mktemp("home")
-    registry = ModelRegistry(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    store = shutil.copyfile(fresh_store, folder / "mlflow.db")
+    registry = ModelRegistry(tracking_uri=f"sqlite:///{store}")
     registry.register_model(text_package.as_uri(), MODEL)
     registry.set_alias(MODEL, "champion", "1")
     return folder
