@@ -144,13 +144,12 @@ def project(standard: Any, components: Any, weights: Any, residual: Any, spread:
         for j in range(standard.shape[0]):
             _add_squares(standard[j, start : start + off.size], off)
         on_plane = np.zeros(off.size)
-        for c in range(0, k - 1, 2):
-            _score_two(standard, start, components[c], components[c + 1], one[: off.size], other[: off.size])
+        for c in range(0, k, 2):
+            last = min(c + 1, k - 1)
+            _score_two(standard, start, components[c], components[last], one[: off.size], other[: off.size])
             _add_scores(one, weights[c], on_plane, out)
-            _add_scores(other, weights[c + 1], on_plane, out)
-        if k % 2:
-            _score_two(standard, start, components[k - 1], components[k - 1], one[: off.size], other[: off.size])
-            _add_scores(one, weights[k - 1], on_plane, out)
+            if last > c:
+                _add_scores(other, weights[last], on_plane, out)
         for i in range(off.size):
             off[i] = max(off[i] - on_plane[i], 0.0)
 

@@ -132,6 +132,9 @@ class NumberCounts:
 
         bins, sums = np.zeros((4, len(layout.edges) + 2), np.int64), np.zeros(2, np.int64)
         extremes = np.array([np.inf, -np.inf])
+        # Columns of a frame cannot be written to, arrays can: as one kind, the loop is compiled once.
+        values = values.view()
+        values.flags.writeable = False
         number_kernels.count_numbers(values, layout.compiled, bins, sums, extremes)
         counts = bins.sum(axis=0)
         # Adding nothing makes zero of minus zero, which would tell the order of the values.
