@@ -24,8 +24,10 @@ class DomainClassifier:
 
     Each of ``folds`` parts is scored by a model of the others. Given that model, the ranks of the part's rows are those
     of a Wilcoxon test under one distribution: its AUC has mean 1/2 and variance (n + m + 1) / 12nm. The parts' AUCs are
-    averaged, and the p-value is that of the mean. Lopez-Paz and Oquab (2017); Mann and Whitney (1947). The effect is
-    2 AUC - 1: 0 when they cannot be told apart, 1 when every row can. Finds what no test of single columns sees.
+    averaged, and the p-value is that of the mean, with the standard deviation that it has at most, however the parts
+    go together: their models share rows, and taken for independent they raised twice the alarms that were stated.
+    Lopez-Paz and Oquab (2017); Mann and Whitney (1947). The effect is 2 AUC - 1: 0 when they cannot be told apart, 1
+    when every row can. Finds what no test of single columns sees.
 
     Attributes:
         folds: parts.
@@ -38,7 +40,7 @@ class DomainClassifier:
         >>> x, y = rng.normal(size=400), rng.normal(size=400)
         >>> apart = pd.DataFrame({"x": x, "y": y})
         >>> together = pd.DataFrame({"x": x, "y": np.sign(x) * np.abs(y)})
-        >>> DomainClassifier().compare(apart, together).p_value < 0.001
+        >>> DomainClassifier().compare(apart, together).p_value < 0.01
         True
     """
 
@@ -66,7 +68,7 @@ class DomainClassifier:
         domain = np.repeat([0, 1], [len(before), len(after)])
         areas, variances = self._areas(features, domain, is_text=isinstance(before, pd.Series))
         area = float(np.mean(areas))
-        z = (area - 0.5) / (np.sqrt(np.sum(variances)) / len(areas))
+        z = (area - 0.5) / float(np.mean(np.sqrt(variances)))
         from scipy.special import ndtr  # noqa: PLC0415
 
         return Outcome(max(2 * area - 1, 0.0), float(ndtr(-z)))
