@@ -64,6 +64,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--label", default="label", help="the label column (default: label)")
     parser.add_argument("--candidates", nargs="+", default=list(TEXT), help=f"default: {' '.join(TEXT)}")
     parser.add_argument("--folds", type=int, default=5, help="folds of every cross-validation (default: 5)")
+    parser.add_argument(
+        "--in-order",
+        action="store_true",
+        help="choose by folds of rows that stand together, such as reviews of one film",
+    )
     parser.add_argument("--seed", type=int, default=42, help="seed of everything random (default: 42)")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -132,7 +137,12 @@ def _fit(train: Dataset, options: argparse.Namespace) -> tuple[Pipeline, str, di
     with fitting_threads(candidates, len(train)):
         if len(candidates) > 1:
             ranked = rank_candidates(
-                candidates, train, metric="accuracy", folds=options.folds, random_state=options.seed
+                candidates,
+                train,
+                metric="accuracy",
+                folds=options.folds,
+                random_state=options.seed,
+                in_order=options.in_order,
             )
             ranking = {score.candidate.name: score.mean for score in ranked}
             candidate = ranked[0].candidate

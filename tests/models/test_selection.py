@@ -115,3 +115,20 @@ def test_a_metric_means_what_evaluation_means_by_it(metric: str, labels: int) ->
     ).metrics[metric]
     sign = 1 if EVALUATED[metric].bigger_is_better else -1
     np.testing.assert_allclose(found, sign * expected, rtol=1e-9)
+
+
+def test_folds_in_order_hold_out_what_stands_together() -> None:
+    """With neighbours that repeat each other, any rows as folds flatter a recipe, and folds in order do not."""
+    random = np.random.default_rng(0)
+    made = [f"w{random.integers(10**6)} x{random.integers(10**6)}" for _ in range(15)]
+    inputs = pd.Series([text for text in made for _ in range(8)])
+    labels = pd.Series([label for label in random.permutation(["a"] * 8 + ["b"] * 7) for _ in range(8)])
+    candidates = candidates_of(("tfidf-logreg",), "text-classification")
+    by_any, in_order = (
+        rank_candidates(
+            candidates, dataset(inputs, labels), metric="accuracy", folds=3, random_state=0, in_order=ordered
+        )[0].mean
+        for ordered in (False, True)
+    )
+    assert by_any == 1
+    assert in_order < 0.8

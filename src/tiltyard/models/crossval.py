@@ -35,12 +35,15 @@ class Plan:
         folds: number of stratified folds, at least 2; above ``LARGE`` rows only the first of them is held out.
         random_state: seed of the folds and of the candidates.
         positive: the label that counts as positive where there are two; default: the last in sorted order.
+        in_order: folds are rows that stand together, within each label, rather than any: where neighbours belong
+            together (reviews of one film), the others then say nothing of the rows held out.
     """
 
     metric: str
     folds: int
     random_state: int
     positive: str | None = None
+    in_order: bool = False
 
 
 class CrossValidation:
@@ -66,7 +69,8 @@ class CrossValidation:
                 next_step="Add rows of it, lower training.folds, or name a single candidate and no search.",
                 code="data.too-few-for-folds",
             )
-        parts = StratifiedKFold(n_splits=plan.folds, shuffle=True, random_state=plan.random_state)
+        seed = None if plan.in_order else plan.random_state
+        parts = StratifiedKFold(n_splits=plan.folds, shuffle=not plan.in_order, random_state=seed)
         self._labels = train.labels.to_numpy(dtype=object)
         self._inputs = train.inputs
         self._parts = list(parts.split(self._labels, self._labels))[: 1 if len(train) > LARGE else None]

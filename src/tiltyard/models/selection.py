@@ -36,6 +36,7 @@ def rank_candidates(  # noqa: PLR0913  the names of the project file's section
     folds: int,
     random_state: int,
     positive: str | None = None,
+    in_order: bool = False,
     on_scored: Callable[[CandidateScore], None] = lambda _score: None,
 ) -> list[CandidateScore]:
     """Cross-validate candidates on the same stratified folds of the train side; the best first.
@@ -50,13 +51,14 @@ def rank_candidates(  # noqa: PLR0913  the names of the project file's section
         folds: number of folds, at least 2.
         random_state: seed of the folds and of the candidates.
         positive: the label that counts as positive where there are two; default: the last in sorted order.
+        in_order: folds are rows that stand together, within each label, rather than any; see ``Plan``.
         on_scored: called for each candidate when its scores are known, for progress.
 
     Raises:
         DataError: a label has fewer rows than there are folds.
         UsageError: there is no such metric.
     """
-    validation = CrossValidation(train, Plan(metric, folds, random_state, positive))
+    validation = CrossValidation(train, Plan(metric, folds, random_state, positive, in_order))
     ranking: dict[int, CandidateScore] = {}
 
     def scored(place: int, scores: tuple[float, ...]) -> None:
