@@ -14,6 +14,7 @@ from tiltyard.evaluation import METRICS as EVALUATED
 from tiltyard.evaluation import evaluate
 from tiltyard.models import Candidate, CandidateScore, candidates_of, rank_candidates
 from tiltyard.models.judging import METRICS, judge_of
+from tiltyard.models.selection import first_of_the_even
 
 NAMES = ("tfidf-naive-bayes", "nbsvm", "tfidf-logreg", "linear-svm")
 
@@ -45,6 +46,22 @@ def test_the_best_mean_stands_first_and_the_first_named_wins_a_tie() -> None:
         pair = [twin if name == "twin" else known for name in names]
         ranking = rank_candidates(pair, dataset(*texts(60)), metric="accuracy", folds=3, random_state=0)
         assert [score.candidate.name for score in ranking] == list(names)
+
+
+def scored(name: str, scores: tuple[float, ...], log_loss: float) -> CandidateScore:
+    (known,) = candidates_of(("tfidf-logreg",), "text-classification")
+    return CandidateScore(Candidate(name, name, known.task, known.build), scores, log_loss)
+
+
+def test_of_even_candidates_the_surer_one_is_first() -> None:
+    """Within one standard error of the best, log loss decides; beyond, and with a single fold, the metric does."""
+    best = scored("best", (0.92, 0.93, 0.91), 0.26)
+    even = scored("even", (0.93, 0.91, 0.915), 0.23)
+    worse = scored("worse", (0.90, 0.91, 0.89), 0.10)
+    assert [score.candidate.name for score in first_of_the_even([worse, best, even])] == ["even", "best", "worse"]
+    alone = [scored("one", (0.9,), 0.3), scored("other", (0.9001,), 0.4)]
+    assert first_of_the_even(alone)[0].candidate.name == "other"
+    assert first_of_the_even([scored("a", (0.9, 0.8), 0.3), scored("b", (0.9, 0.8), 0.2)])[0].candidate.name == "b"
 
 
 def test_each_candidate_is_told_once_when_it_is_judged() -> None:

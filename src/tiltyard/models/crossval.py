@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,23 @@ class Plan:
     in_order: bool = False
 
 
+class FoldScores(NamedTuple):
+    """What a pipeline reached in each fold, bigger being better.
+
+    Attributes:
+        metric: by the plan's metric; with the sign turned where less is better.
+        log_loss: the mean log of the probability that was given to the true label.
+    """
+
+    metric: tuple[float, ...]
+    log_loss: tuple[float, ...]
+
+    @classmethod
+    def of(cls, folds: Sequence[tuple[float, float]]) -> FoldScores:
+        """From the pair of each fold."""
+        return cls(tuple(score for score, _ in folds), tuple(score for _, score in folds))
+
+
 class CrossValidation:
     """The same folds for every recipe.
 
@@ -60,7 +77,7 @@ class CrossValidation:
     """
 
     def __init__(self, train: Dataset, plan: Plan, *, keep: bool = False) -> None:
-        self._judge = judge_of(plan.metric, train.classes, plan.positive)
+        self._judges = [judge_of(metric, train.classes, plan.positive) for metric in (plan.metric, "log_loss")]
         counts = train.labels.value_counts()
         if counts.iloc[-1] < plan.folds:
             raise DataError(
@@ -81,25 +98,25 @@ class CrossValidation:
     def scores(
         self,
         pipelines: Sequence[Pipeline],
-        on_scored: Callable[[int, tuple[float, ...]], None] = lambda _place, _scores: None,
-    ) -> list[tuple[float, ...]]:
-        """The score of each pipeline in each fold, bigger being better; the pipelines themselves are not fitted.
+        on_scored: Callable[[int, FoldScores], None] = lambda _place, _scores: None,
+    ) -> list[FoldScores]:
+        """How each pipeline did in each fold, bigger being better; the pipelines themselves are not fitted.
 
         Args:
             pipelines: with class probabilities.
             on_scored: called with a pipeline's place and its scores when they are known.
         """
-        result: list[list[float]] = [[] for _ in pipelines]
+        result: list[list[tuple[float, float]]] = [[] for _ in pipelines]
         for group in _alike(pipelines):
             for number, part in enumerate(self._parts):
                 read = self._read(pipelines[group[0]], number)
                 for place in group:
                     result[place].append(self._score(pipelines[place], part, read))
             for place in group:
-                on_scored(place, tuple(result[place]))
-        return [tuple(scores) for scores in result]
+                on_scored(place, FoldScores.of(result[place]))
+        return [FoldScores.of(scores) for scores in result]
 
-    def _score(self, pipeline: Pipeline, part: tuple[Rows, Rows], read: tuple[Any, Any] | None) -> float:
+    def _score(self, pipeline: Pipeline, part: tuple[Rows, Rows], read: tuple[Any, Any] | None) -> tuple[float, float]:
         rows, held_out = part
         if read is None:
             model = clone(pipeline)
@@ -109,7 +126,9 @@ class CrossValidation:
             taught, asked = read
         model.fit(taught, self._labels[rows])
         chances = np.asarray(model.predict_proba(asked), dtype=np.float64)
-        return self._judge(self._labels[held_out], chances, np.asarray(model.classes_))
+        truth, classes = self._labels[held_out], np.asarray(model.classes_)
+        by_metric, by_log_loss = (judge(truth, chances, classes) for judge in self._judges)
+        return by_metric, by_log_loss
 
     def _read(self, pipeline: Pipeline, number: int) -> tuple[Any, Any] | None:
         """The texts of a fold as the pipeline's vectoriser reads them; None if it begins with none of ours."""

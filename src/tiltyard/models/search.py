@@ -225,7 +225,8 @@ def _tried(validation: CrossValidation, plan: Plan, number: int, candidate: Cand
     scores: tuple[float, ...] = ()
     problem = None
     try:
-        (scores,) = validation.scores([candidate.build(plan.random_state)])
+        (found,) = validation.scores([candidate.build(plan.random_state)])
+        scores = found.metric
     except (ValueError, ArithmeticError, TiltyardError) as error:
         if not candidate.params:
             raise
