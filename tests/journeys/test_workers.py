@@ -69,7 +69,7 @@ def test_metrics_are_those_of_all_workers(two: tuple[str, psutil.Process]) -> No
             if sample.name == "tiltyard_requests_total" and sample.labels["route"] == "/predict"
         }
 
-    until(lambda: set(answered()) == {"0", "1"})
+    spread(address, lambda: set(answered()) == {"0", "1"})
     before = sum(answered().values())
     for _ in range(20):
         ask(address)
