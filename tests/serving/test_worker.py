@@ -92,6 +92,13 @@ def test_worker_answers_and_ends_with_its_keeper(kept: Kept, shelf: Shelf, other
     assert kept.process.wait(30) == 0
 
 
+def test_a_keeper_brings_nothing_that_learns() -> None:
+    """Looking aliases up needs MLflow's client, and neither scikit-learn nor numba, which would stay in memory."""
+    told = "import sys, tiltyard.registry.models, mlflow.tracking; print({'sklearn', 'numba'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", told], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "set()"
+
+
 def test_the_line_carries_answers_and_errors_both_ways() -> None:
     """Questions are answered whoever asks, errors keep their kind, and a line that is cut says so to all who wait."""
     left, right = socket.socketpair()

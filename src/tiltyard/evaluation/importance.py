@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from tiltyard.evaluation.groups import keys_of
 from tiltyard.evaluation.judged import Judged, judged
 from tiltyard.evaluation.metrics import Metric
-from tiltyard.models.pooling import NaiveBayesConvolution
 
 Kind = Literal["permutation", "terms"]
 Predict = Callable[[pd.DataFrame], NDArray[np.float64]]
@@ -185,6 +184,8 @@ def term_importance(pipeline: Any, texts: pd.Series, *, seed: int = 0) -> Import
         For each label the terms with the greatest importance above 0, at most 50; of a pool with a convolution those
         of its linear part, as ``unit`` then says; None for other models.
     """
+    from tiltyard.models.pooling import NaiveBayesConvolution  # noqa: PLC0415 - brings scikit-learn with it
+
     if type(pipeline[-1]) is NaiveBayesConvolution:
         part = term_importance(pipeline[-1].linear_, texts, seed=seed)
         return part and replace(part, unit=f"{part.unit}, in the linear part")
