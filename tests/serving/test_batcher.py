@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,8 +17,17 @@ from tests.serving.fakes import TestLedger, WordScorer
 from tiltyard.errors import InputError, UnavailableError
 from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import Scorer, SklearnScorer, problems_of
+from tiltyard.serving import batcher
 from tiltyard.serving.batcher import Batcher, BatchLimits
 from tiltyard.serving.version import ServedVersion
+
+
+@pytest.fixture(scope="module", autouse=True, params=["many cores", "one core"])
+def one_core(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Whether the batcher takes its process to have a single core: it is to be right either way."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batcher, "one_core", lambda: request.param == "one core")
+        yield request.param == "one core"
 
 
 def served(scorer: Scorer, version: str = "1") -> ServedVersion:
@@ -70,6 +79,25 @@ def test_batch_gathers_while_another_is_scored() -> None:
         assert [len(batch) for batch in stand.scorer.batches] == [1, 5]
         assert stand.ledger.transactions == [1, 5]
         assert stand.batcher.figures.largest_batch == 5
+        await stand.batcher.close()
+
+    run(story)
+
+
+def test_on_one_core_what_answers_bring_back_is_one_batch(one_core: bool) -> None:
+    """Callers who ask again as soon as they are answered are answered together; no commit goes to a part of them."""
+
+    async def story() -> None:
+        stand = Stand()
+
+        async def ask_again_and_again() -> None:
+            for _ in range(20):
+                await stand.batcher.answer(texts("good"))
+
+        await asyncio.gather(*(ask_again_and_again() for _ in range(6)))
+        if one_core:
+            assert stand.ledger.transactions.count(6) >= 18
+        assert sum(stand.ledger.transactions) == 120
         await stand.batcher.close()
 
     run(story)

@@ -1,13 +1,15 @@
 """One batch = one model call = one ledger transaction.
 
 While a batch is being scored, requests gather; when it is done, all that gathered is the next one. There is
-no timer: an idle server answers at once, and a busy one batches by itself.
+no timer: an idle server answers at once, and a busy one batches by itself. A process that has a single core, and so
+cannot read and score at the same time, first reads what the answers bring back: that saves commits, and costs nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -99,6 +101,7 @@ class Batcher:
         self._batches = 0
         self._largest = 0
         self._running = False
+        self._gathers = one_core()
         self._retrying: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -228,7 +231,18 @@ class Batcher:
                 part.future.set_result(outcome)
         if self._recorder.held and self._retrying is None:
             self._retrying = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._retry_later)
-        self._start()
+        if self._gathers:
+            # The answers are written first; then come their clients' next questions.
+            asyncio.get_running_loop().call_soon(self._gather, -1)
+        else:
+            self._start()
+
+    def _gather(self, before: int) -> None:
+        """Begin the next batch once a look at the connections brings nothing more."""
+        if before < self._waiting < self._limits.max_batch or before < 0:
+            asyncio.get_running_loop().call_soon(self._gather, self._waiting)
+        else:
+            self._start()
 
     def _work(self, batch: Sequence[_Part]) -> list[Outcome]:
         """Score and record a batch; runs on the batcher's thread."""
@@ -250,6 +264,11 @@ class Batcher:
         given.update((id(part), answer) for part, answer in zip(rest, _answers(rest, version), strict=True))
         outcomes = [given[id(part)] for part in batch]
         return self._recorder.record(batch, outcomes)
+
+
+def one_core() -> bool:
+    """Whether this process may use a single core."""
+    return hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) == 1
 
 
 class Ticket:
