@@ -66,7 +66,7 @@ positive = "pos"
 by = "column:split"      # the official halves: 25,000 reviews teach, 25,000 judge
 
 [training]
-candidates = ["tfidf-logreg"]      # several compete by cross-validation
+candidates = ["nb-cnn"]   # a minute or two; "tfidf-logreg" takes seconds, and is about two points less right
 metric = "accuracy"
 
 [promotion]
