@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import socket
 import subprocess
@@ -9,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +20,24 @@ import numpy as np
 import pytest
 
 from tests.films import make_films
+from tests.monitoring.delivery.receivers import Receiver, receiver
 from tests.postgres import PostgresServer
 from tiltyard.errors import ArtifactError
-from tiltyard.ledger import SqlLedger
+from tiltyard.ledger import Parcel, SqlLedger
+from tiltyard.monitoring.delivery import MLflowWebhookSender
+from tiltyard.monitoring.delivery.mlflow_webhook import sign_like_mlflow
 from tiltyard.pipeline import QuietRunner, Stage, TrainingRequest, train
-from tiltyard.project import load_project
+from tiltyard.pipeline.telling import notices_of
+from tiltyard.project import AlertsSection, DestinationSection, load_project
 from tiltyard.registry import ExperimentTracker, ModelRegistry, Registry
 from tiltyard.registry.client import open_client
+from tiltyard.registry.gates import VERDICT_TAG
 from tiltyard.registry.identity import SEAL_TAG
 from tiltyard.registry.manifest import MANIFEST
 from tiltyard.registry.mlflow_env import quietly
 from tiltyard.registry.signing import SIGNATURE, Signer
 from tiltyard.settings import Settings
+from tiltyard.testing.records import make_event
 from tiltyard.testing.registry import write_example_package
 from tiltyard.testing.registry_contract import RegistryContract
 
@@ -63,9 +72,16 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     command = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     stores = ["--backend-store-uri", store, "--artifacts-destination", str(root / "files")]
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    # Its webhooks may go to a receiver on this machine, from the moment that they are asked for.
+    near = {
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http",
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+        "MLFLOW_WEBHOOK_CACHE_TTL": "0",
+        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": base64.urlsafe_b64encode(b"k" * 32).decode(),
+    }
     with (root / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, *command, *stores], env={**os.environ, **quiet}, stdout=log, stderr=log
+            [sys.executable, *command, *stores], env={**os.environ, **quiet, **near}, stdout=log, stderr=log
         )
         address = f"http://127.0.0.1:{port}"
         try:
@@ -163,3 +179,51 @@ def test_a_version_is_sealed_on_a_remote_server(server: Server, tmp_path: Path) 
     with pytest.raises(ArtifactError) as refused:
         registry.load_model("films", version=str(again.version))
     assert refused.value.code == "artifact.other-version"
+
+
+def test_a_decision_leaves_in_the_shape_of_mlflows_webhooks(server: Server, tmp_path: Path) -> None:
+    """MLflow's server and our outbox tell of the same new champion and verdict; bodies and signatures are alike."""
+    client, name = open_client(server.emptied().address), "hooked"
+    registry = ModelRegistry(tracking_uri=server.address)
+    alerts = AlertsSection(decisions=("ci",), destinations={"ci": DestinationSection(kind="mlflow")})
+    with receiver() as theirs, receiver() as ours:
+        events = ["model_version_alias.created", "model_version_tag.set"]
+        hook = client.create_webhook("ci", theirs.url, events, secret="s3cret")
+        try:
+            write_example_package(tmp_path / "package")
+            info = registry.register_model(str(tmp_path / "package"), name)
+            failed = [{"code": "gate.floor", "passed": False}]
+            verdict = json.dumps({"promoted": False, "reason": "worse", "gates": failed})
+            registry.set_tag(name, info.version, VERDICT_TAG, verdict)
+            registry.set_alias(name, "champion", info.version)
+            wait_for_requests(theirs, 2)
+        finally:
+            client.delete_webhook(hook.webhook_id)
+        sender = MLflowWebhookSender(ours.url, "s3cret")
+        gates = [{"code": "gate.better", "passed": True}, {"code": "gate.floor", "passed": False}]
+        for kind in ("refused", "promoted"):
+            evidence = {"verdict": {"gates": gates}} if kind == "refused" else {}
+            event = make_event(kind=kind, subject=f"{name}/{info.version}", reason="worse", evidence=evidence)
+            (notice,) = notices_of(alerts, event)
+            sender.send(Parcel(notice))
+    assert told(ours) == told(theirs)
+    assert [content["entity"] for content in told(ours).values()] == ["model_version_alias", "model_version_tag"]
+    for headers, body in (*ours.requests, *theirs.requests):
+        delivery, sent = headers["x-mlflow-delivery-id"], headers["x-mlflow-timestamp"]
+        assert headers["x-mlflow-signature"] == sign_like_mlflow("s3cret", delivery, sent, body)
+
+
+def told(receiver: Receiver) -> dict[str, Any]:
+    """What a receiver was told, by entity and without the time."""
+    contents = [json.loads(body) for _, body in receiver.requests]
+    for content in contents:
+        assert datetime.fromisoformat(content.pop("timestamp")).tzinfo is not None
+    return {content["entity"]: content for content in sorted(contents, key=lambda content: str(content["entity"]))}
+
+
+def wait_for_requests(receiver: Receiver, count: int) -> None:
+    """MLflow's server sends in the background."""
+    deadline = time.monotonic() + 30
+    while len(receiver.requests) < count:
+        assert time.monotonic() < deadline, receiver.requests
+        time.sleep(0.05)

@@ -6,7 +6,8 @@ from tiltyard.ledger import Event, Notice
 from tiltyard.monitoring.delivery import notices_to
 from tiltyard.project import AlertsSection
 
-# MLflow's own webhooks tell of versions and aliases; these tell of decisions, with their reasons.
+# MLflow's own webhooks tell of versions and aliases; these tell of decisions, with their reasons. What MLflow has an
+# event for can leave in its shape, too: tiltyard.monitoring.delivery.mlflow_webhook.
 TOPICS = {
     "promoted": ("model.promoted", "{model}: version {version} is champion"),
     "rolled-back": ("model.rolled-back", "{model}: rolled back to version {version}"),

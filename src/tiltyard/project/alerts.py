@@ -10,13 +10,16 @@ from pydantic import Field, model_validator
 from tiltyard.project.section import Section
 
 DestinationName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=64)]
-DestinationKind = Literal["webhook", "slack", "email", "log"]
+DestinationKind = Literal["webhook", "mlflow", "slack", "email", "log"]
 
 
 class DestinationSection(Section):
     """Somewhere to send notices. URLs and secrets are the host's: TILTYARD_DESTINATIONS__NAME__URL, …__SECRET."""
 
-    kind: DestinationKind = Field(description="How notices are sent; webhooks are signed when there is a secret.")
+    kind: DestinationKind = Field(
+        description="How notices are sent; webhooks are signed when there is a secret. mlflow: decisions only, in the "
+        "shape of MLflow's own webhooks."
+    )
     to: tuple[str, ...] = Field(default=(), description="Addresses of an e-mail.")
 
     @model_validator(mode="after")
@@ -46,4 +49,9 @@ class AlertsSection(Section):
             for name in names:
                 if name not in known:
                     raise ValueError(f"{field}: there is no [alerts.destinations.{name}]")
+        for name in self.to:
+            if name in self.destinations and self.destinations[name].kind == "mlflow":
+                raise ValueError(
+                    f"to: '{name}' is of the kind mlflow, which can tell of decisions only; name it in decisions"
+                )
         return self

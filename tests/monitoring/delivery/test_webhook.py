@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from tests.monitoring.delivery.receivers import receiver
 from tiltyard.ledger import Parcel, SqlLedger
@@ -21,10 +22,12 @@ from tiltyard.monitoring.delivery import (
     Courier,
     DeliveryError,
     LogSender,
+    MLflowWebhookSender,
     SlackSender,
     WebhookSender,
     verify_signature,
 )
+from tiltyard.project import AlertsSection
 from tiltyard.testing import NOON, MemoryLedger
 from tiltyard.testing.outbox_contract import make_notice
 
@@ -115,6 +118,18 @@ def test_slack_and_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "tiltyard.notices"):
         LogSender().send(Parcel(notice))
     assert "Drift <!channel> & more" in caplog.text
+
+
+def test_what_mlflow_has_no_event_for() -> None:
+    """An alert has no shape among MLflow's webhooks: no project can send one there; one that waits is given up."""
+    destinations = {"ci": {"kind": "mlflow"}}
+    with pytest.raises(ValidationError, match="'ci' is of the kind mlflow, which can tell of decisions only"):
+        AlertsSection.model_validate({"to": ["ci"], "destinations": destinations})
+    assert AlertsSection.model_validate({"decisions": ["ci"], "destinations": destinations}).decisions == ("ci",)
+    with receiver() as told, pytest.raises(DeliveryError, match=r"no event for 'alert\.raised'") as refused:
+        MLflowWebhookSender(told.url).send(Parcel(make_notice(topic="alert.raised")))
+    assert refused.value.final
+    assert not told.requests
 
 
 DELIVER_AND_HANG = """

@@ -3,6 +3,7 @@
 from tiltyard.monitoring.delivery.courier import Backoff, Courier, Round
 from tiltyard.monitoring.delivery.destinations import build_senders, notices_to
 from tiltyard.monitoring.delivery.mail import MailSender, MailServer
+from tiltyard.monitoring.delivery.mlflow_webhook import MLflowWebhookSender
 from tiltyard.monitoring.delivery.plain_log import LogSender
 from tiltyard.monitoring.delivery.ports import DeliveryError, Sender
 from tiltyard.monitoring.delivery.signature import SIGNATURE_HEADER, sign, verify_signature
@@ -15,6 +16,7 @@ __all__ = [
     "Courier",
     "DeliveryError",
     "LogSender",
+    "MLflowWebhookSender",
     "MailSender",
     "MailServer",
     "Round",

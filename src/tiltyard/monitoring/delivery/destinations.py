@@ -8,6 +8,7 @@ from typing import Any
 
 from tiltyard.ledger import Notice
 from tiltyard.monitoring.delivery.mail import MailSender, MailServer
+from tiltyard.monitoring.delivery.mlflow_webhook import MLflowWebhookSender
 from tiltyard.monitoring.delivery.plain_log import LogSender
 from tiltyard.monitoring.delivery.ports import DeliveryError, Sender
 from tiltyard.monitoring.delivery.slack import SlackSender
@@ -59,7 +60,8 @@ def _sender(name: str, destination: DestinationSection, settings: Settings) -> S
     url = secrets.url.get_secret_value()
     if destination.kind == "slack":
         return SlackSender(url)
-    return WebhookSender(url, secrets.secret.get_secret_value() if secrets.secret else None)
+    sender = MLflowWebhookSender if destination.kind == "mlflow" else WebhookSender
+    return sender(url, secrets.secret.get_secret_value() if secrets.secret else None)
 
 
 def mail_server(settings: Settings) -> MailServer | None:
