@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?= -n auto --dist worksteal -q
 
-.PHONY: help setup demo story test coverage proof check format lint types layers lock clean
+.PHONY: help env setup demo story test coverage proof check format lint types layers lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /\t/' | expand -t 12
@@ -65,6 +65,14 @@ lock: $(READY) ## resolve the dependencies anew into requirements/
 		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements/dev.txt
 	echo "uv" | $(BIN)/uv pip compile - --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements/uv.txt
+	@# What the image holds and what builds it: the same versions, without what only developers need.
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 -c requirements/dev.txt \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o requirements/runtime.txt
+	echo "hatchling" | $(BIN)/uv pip compile - --universal --python-version 3.11 -c requirements/dev.txt \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o requirements/build.txt
+
+env: ## write .env for docker compose, with fresh secrets
+	@$(PYTHON) deploy/container/write_env.py
 
 clean: ## remove .venv, caches and the examples' state
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache examples/*/.tiltyard
