@@ -36,7 +36,8 @@ from tiltyard.registry.manifest import MANIFEST
 from tiltyard.registry.mlflow_env import quietly
 from tiltyard.registry.packaging import MODEL_FILE
 from tiltyard.registry.signing import SIGNATURE, KeyRing, Signer
-from tiltyard.registry.skops_file import SCHEMA, read_model, write_model
+from tiltyard.registry.skops_archive import SCHEMA
+from tiltyard.registry.skops_file import read_model, write_model
 from tiltyard.registry.trust import trusted
 from tiltyard.serving import Backing, LiveModel, ModelServer, Served
 from tiltyard.serving.right import ask_decisions

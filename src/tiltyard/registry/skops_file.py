@@ -20,15 +20,9 @@ import numpy as np
 
 from tiltyard.errors import ArtifactError
 from tiltyard.registry.parts import parts
+from tiltyard.registry.skops_archive import SCHEMA, check_archive
 from tiltyard.registry.trees import check_trees
-
-SCHEMA = "schema.json"
-
-# A stored model that unpacks to more than this, or to much more than it takes on the disk, is refused rather than let
-# it fill the memory. What is written here is hardly compressed at all.
-MAX_UNPACKED = 4 * 1024**3
-MAX_RATIO = 50
-MAX_SCHEMA = 512 * 1024**2
+from tiltyard.registry.trust import FUNCTIONS
 
 _WORTH_IT = 100
 
@@ -66,12 +60,12 @@ def foreign_types(file: Path, allowed: Collection[str] = ()) -> list[str]:
     """
     import skops.io  # noqa: PLC0415
 
-    _refuse_bomb(file)
+    called = check_archive(file).intersection(FUNCTIONS)
     try:
         found: list[str] = skops.io.get_untrusted_types(file=file)
     except Exception as error:
         raise _unreadable(file, error) from error
-    return [name for name in found if name not in allowed]
+    return sorted(called.union(name for name in found if name not in allowed))
 
 
 def read_model(file: Path, allowed: Collection[str] = ()) -> Any:
@@ -130,27 +124,6 @@ def _with_vocabularies(node: Any, written: Mapping[str, str]) -> Any:
             kind = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "is_json": True}
             return {**kind, "content": value, "__id__": node["__id__"]}
     return {key: _with_vocabularies(value, written) for key, value in node.items()}
-
-
-def _refuse_bomb(file: Path) -> None:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-    except (zipfile.BadZipFile, OSError) as error:
-        raise ArtifactError(
-            f"The stored model {file.name} is not in the skops format; nothing of it was loaded.",
-            next_step="Train a new version with: tiltyard train",
-            code="artifact.not-skops",
-        ) from error
-    unpacked = sum(sizes.values())
-    limit = min(MAX_UNPACKED, MAX_RATIO * max(file.stat().st_size, 1024**2))
-    if unpacked > limit or sizes.get(SCHEMA, 0) > MAX_SCHEMA:
-        raise ArtifactError(
-            f"The stored model {file.name} has {file.stat().st_size / 1e6:.1f} MB and would unpack to "
-            f"{unpacked / 1e6:,.0f} MB; nothing of it was loaded.",
-            next_step="Find out who made it, or train a smaller version.",
-            code="artifact.too-large",
-        )
 
 
 def _unreadable(file: Path, error: Exception) -> ArtifactError:

@@ -53,6 +53,9 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "sklearn.compose._column_transformer._RemainderColsList",
 )
 
+# Of these, what is a function. A model may name them, for others to call when it answers; none is called to build one.
+FUNCTIONS = frozenset({"functools.partial", "sklearn.utils.validation.check_array"})
+
 
 def trusted(extra: Iterable[str] = ()) -> frozenset[str]:
     """The types that may be constructed: these and the host's own."""
