@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.markup import escape
 
 from tiltyard import wiring
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
-from tiltyard.cli.output import console, print_json, when
+from tiltyard.cli.output import console, print_json, say, when
 from tiltyard.monitoring.alerts import Alert, read_alerts
 from tiltyard.project import load_project
 
@@ -45,7 +44,7 @@ def alerts(project_path: Path | None, model_name: str | None, everything: bool, 
 def _show(alert: Alert) -> None:
     style = "dim" if alert.state == "cleared" else _STYLES[alert.severity]
     over = f", over since {when(alert.cleared_at)}" if alert.cleared_at else ""
-    console.print(f"[{style}]{escape(alert.title)}[/{style}]  [dim]since {when(alert.raised_at)}{over}[/dim]")
+    say(f"[{style}]{{}}[/{style}]  [dim]since {{}}{{}}[/dim]", alert.title, when(alert.raised_at), over)
     for line in alert.text.splitlines():
-        console.print(f"  {escape(line)}")
+        console.print(f"  {line}")
     console.print()

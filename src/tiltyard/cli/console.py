@@ -9,7 +9,7 @@ import click
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console as terminal
-from tiltyard.cli.output import print_json
+from tiltyard.cli.output import print_json, say
 from tiltyard.console.beyond import beyond_of
 from tiltyard.console.run import require_console, run_console
 from tiltyard.project import load_project
@@ -37,7 +37,7 @@ def console(project_path: Path | None, host: str, port: int, as_json: bool) -> N
         if as_json:
             print_json({"url": address.url})
             return
-        terminal.print(f"Console of [bold]{project.model_name}[/bold] at {address.url}")
+        say("Console of [bold]{}[/bold] at {}", project.model_name, address.url)
         terminal.print("Press Ctrl-C to stop.")
 
     listener = bind(host, port)

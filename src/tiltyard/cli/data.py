@@ -20,7 +20,7 @@ from rich.progress import (
 
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json
+from tiltyard.cli.output import Terminal, console, print_json, say
 from tiltyard.cli.snapshots import prune, snapshots
 from tiltyard.data import load_dataset
 from tiltyard.data.fetch import CORPORA, Watcher, fetch_corpus
@@ -57,7 +57,7 @@ def snapshot(project_path: Path | None, store: str | None, as_json: bool) -> Non
         print_json(taken.to_dict())
         return
     did = "Kept" if taken.created else "Already kept:"
-    console.print(f"{did} {taken.rows:,} rows, fingerprint {taken.fingerprint}, as\n  [bold]{taken.uri}[/bold]")
+    say("{} {:,} rows, fingerprint {}, as\n  [bold]{}[/bold]", did, taken.rows, taken.fingerprint, taken.uri)
     console.print("To train from them, name that file in data.source.")
 
 
@@ -73,7 +73,7 @@ def fetch(corpus: str, to: Path | None, url: str | None, as_json: bool) -> None:
     on from there when the command is run again.
     """
     wanted = CORPORA[corpus]
-    with progress(Console(stderr=True)) as watch:
+    with progress(Terminal(stderr=True)) as watch:
         fetched = fetch_corpus(wanted, to or Path(corpus), watch, url=url)
     if as_json:
         print_json(
@@ -88,10 +88,10 @@ def fetch(corpus: str, to: Path | None, url: str | None, as_json: bool) -> None:
         )
         return
     state = "is in" if fetched.downloaded else "was already in"
-    console.print(f"{wanted.title} {state} [bold]{fetched.folder}[/bold]")
+    say("{} {} [bold]{}[/bold]", wanted.title, state, fetched.folder)
     kept = "" if fetched.described else " (it was there, and was left as it is)"
-    console.print(f"Project file: [bold]{fetched.project_file}[/bold]{kept}")
-    console.print(f"Next: [bold]tiltyard train --champion --project {fetched.project_file}[/bold]")
+    say("Project file: [bold]{}[/bold]{}", fetched.project_file, kept)
+    say("Next: [bold]tiltyard train --champion --project {}[/bold]", fetched.project_file)
 
 
 data.add_command(snapshots)

@@ -17,7 +17,7 @@ from tiltyard.cli.api_keys import describe_api_keys
 from tiltyard.cli.checks import Check, look_at_decisions
 from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, without_password
+from tiltyard.cli.output import console, print_json, say, without_password
 from tiltyard.data import load_dataset
 from tiltyard.errors import NotFoundError, ProjectError, TiltyardError
 from tiltyard.project import Project, load_project
@@ -46,7 +46,7 @@ def doctor(project_path: Path | None, mend: bool, as_json: bool) -> int:
         return EXIT_FAILED if wrong else 0
     marks = {"ok": "[green]✓[/green]", "note": "[yellow]•[/yellow]", "wrong": "[red]✗[/red]"}
     for check in checks:
-        console.print(f"{marks[check.state]} [bold]{check.name}[/bold]  {check.found}")
+        say(marks[check.state] + " [bold]{}[/bold]  {}", check.name, check.found)
         if check.next_step:
             console.print(f"    next: {check.next_step}")
     console.print("Nothing is wrong." if not wrong else f"{len(wrong)} of {len(checks)} checks found something wrong.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.markup import escape
 
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, model_option, project_option
@@ -67,8 +66,8 @@ def _render_slices(report: SliceReport) -> None:
         ("Column", "Value", "Rows", "Accuracy", "95 % interval", "Verdict"),
         (
             (
-                escape(part.column),
-                escape(part.title),
+                part.column,
+                part.title,
                 part.rows,
                 part.metrics["accuracy"],
                 _interval(part.intervals["accuracy"]),
@@ -86,12 +85,12 @@ def _render_fairness(report: FairnessReport) -> None:
         ("Column", "Measure", "Value", "95 % interval", "Between", "Label"),
         (
             (
-                escape(column.column),
+                column.column,
                 measure.replace("_", " "),
                 found.value,
                 _interval(found.interval) if found.interval else None,
-                escape(f"{found.most} and {found.least}"),
-                escape(label),
+                f"{found.most} and {found.least}",
+                label,
             )
             for column in report.columns
             for measure, (label, found) in column.worst.items()

@@ -9,7 +9,7 @@ import click
 
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json
+from tiltyard.cli.output import console, print_json, say
 from tiltyard.project import Project, load_project
 from tiltyard.registry import VersionInfo, read_package
 from tiltyard.registry.exporting import WARNING, export_pickles
@@ -64,7 +64,7 @@ def export(version: str, project_path: Path | None, to: Path, as_json: bool) -> 
         console.print(f"It needs these installed as well: {', '.join(written.needs)}.")
     if written.rows:
         console.print(f"Answers are equal to the version's on {written.rows} rows.")
-    console.print(f"[yellow]{WARNING}[/yellow]")
+    say("[yellow]{}[/yellow]", WARNING)
 
 
 def _metrics(project: Project, settings: Settings, info: VersionInfo) -> dict[str, Any]:

@@ -7,12 +7,11 @@ from itertools import islice
 from pathlib import Path
 
 import click
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, print_pairs, print_table
+from tiltyard.cli.output import console, print_json, print_pairs, print_table, say
 from tiltyard.cli.times import moment
 from tiltyard.monitoring.feedback import Columns, ImportReport, Terms, import_labels, label_counts, read_labels
 from tiltyard.project import load_project
@@ -110,7 +109,7 @@ def list_labels(project_path: Path | None, since: str | None, limit: int, supers
     if as_json:
         print_json([{name: getattr(row, name) for name in ("prediction_id", "label", "at", "source")} for row in rows])
         return
-    shown = ((row.at, row.prediction_id, escape(row.label), escape(row.source)) for row in rows)
+    shown = ((row.at, row.prediction_id, row.label, row.source) for row in rows)
     print_table("Labels", ("Reported", "Prediction", "Label", "Source"), shown)
 
 
@@ -130,4 +129,4 @@ def _render(report: ImportReport) -> None:
             examples = (
                 "; ".join(report.examples.get(kind, [])[:2]) if kind in ("unknown", "invalid", "unexpected") else ""
             )
-            console.print(f"{count:>9,} {words}" + (f" [dim]({escape(examples)})[/dim]" if examples else ""))
+            say("{:>9,} {}" + (" [dim]({})[/dim]" if examples else "{}"), count, words, examples)

@@ -11,7 +11,7 @@ import click
 from tiltyard import wiring
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
-from tiltyard.cli.output import console, print_json, print_table, when
+from tiltyard.cli.output import console, print_json, print_table, say, when
 from tiltyard.data import load_dataset, split_dataset
 from tiltyard.errors import NotFoundError, UnavailableError, UsageError
 from tiltyard.ledger import Event, Ledger
@@ -135,7 +135,7 @@ def _show_chain(events: list[Event], broken: list[str], *, as_json: bool) -> Non
         print_json({"whole": not broken, "broken": broken, "decisions": len(events)})
         return
     for problem in broken:
-        console.print(f"[red]✗[/red] {problem}")
+        say("[red]✗[/red] {}", problem)
     if not broken:
         console.print("The chain of decisions is whole: none was changed, added or removed.")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from tiltyard.cli.options import json_option
-from tiltyard.cli.output import console, print_json
+from tiltyard.cli.output import console, print_json, say
 from tiltyard.data.guess import Guess, guess_columns
 from tiltyard.data.sources import read_source
 from tiltyard.data.validation import infer_schema
@@ -51,9 +51,9 @@ def init(
     if as_json:
         print_json({"file": str(output), "rows": len(frame), "guess": vars(guess)})
         return
-    console.print(f"Wrote [bold]{output}[/bold] for {len(frame):,} rows: {guess.task}, label '{guess.label}'", end="")
+    say("Wrote [bold]{}[/bold] for {:,} rows: {}, label '{}'", output, len(frame), guess.task, guess.label, end="")
     console.print(f" ({', '.join(guess.classes)})" + (f", text '{guess.text}'." if guess.text else "."))
-    console.print("Check the columns it guessed, then: [bold]tiltyard train --champion[/bold]")
+    say("Check the columns it guessed, then: [bold]tiltyard train --champion[/bold]")
 
 
 def _project_name(output: Path) -> str:

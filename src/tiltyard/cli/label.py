@@ -10,12 +10,11 @@ from typing import Any
 
 import click
 import pandas as pd
-from rich.markup import escape
 
 from tiltyard import wiring
 from tiltyard.cli.feedback import import_file
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, print_table
+from tiltyard.cli.output import console, print_json, print_table, say
 from tiltyard.data import load_dataset
 from tiltyard.errors import DataError, UsageError
 from tiltyard.monitoring.queue import DEFAULT_MIX, DRIFTED, RANDOM, UNCERTAIN, Wanted, Wish, label_queue
@@ -76,9 +75,9 @@ def queue(
         print_json({"file": str(target) if target else None, "not_judged": trouble, "queue": rows})
         return
     if trouble:
-        console.print(f"[yellow]None was chosen for being unfamiliar: {escape(trouble)}[/yellow]")
+        say("[yellow]None was chosen for being unfamiliar: {}[/yellow]", trouble)
     if target is not None:
-        console.print(f"Wrote {len(rows):,} predictions to [bold]{target}[/bold]; fill in the column 'label', then:")
+        say("Wrote {:,} predictions to [bold]{}[/bold]; fill in the column 'label', then:", len(rows), target)
         console.print(f"  tiltyard label import {target}")
         return
     columns = ("Prediction", "Why", "Score", "Predicted", "Confidence", "Input")
@@ -113,4 +112,4 @@ def _shown(one: Wanted) -> tuple[object, ...]:
     text = row.input["text"] if set(row.input) == {"text"} else ", ".join(f"{k} {v}" for k, v in row.input.items())
     said = " ".join(str(text).split())
     short = said if len(said) <= _SHOWN else said[: _SHOWN - 1] + "…"
-    return row.id, one.reason, one.score, escape(row.label), row.confidence, escape(short)
+    return row.id, one.reason, one.score, row.label, row.confidence, short

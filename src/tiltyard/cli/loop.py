@@ -8,11 +8,10 @@ import threading
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, when
+from tiltyard.cli.output import Terminal, console, print_json, say, when
 from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.errors import TiltyardError
 from tiltyard.heartbeat import Heartbeat
@@ -35,7 +34,7 @@ def loop(project_path: Path | None, once: bool, server: str | None, as_json: boo
     """
     project = load_project(project_path)
     settings = wiring.settings(project)
-    watched = Console(stderr=True, highlight=False) if as_json else console
+    watched = Terminal(stderr=True) if as_json else console
     # Whoever keeps this process is told that it gets on, from its very start; a step may take its time.
     with Heartbeat(project.response.step_hours * 3600) as heart, wiring.ledger(settings) as ledger:
         work = wiring.loop(project, settings, ledger, ConsoleRunner(watched), server, heart.beat)
@@ -44,13 +43,13 @@ def loop(project_path: Path | None, once: bool, server: str | None, as_json: boo
             if as_json:
                 print_json({"event": "pass", **seen.to_dict()})
             else:
-                console.print(f"[dim]{when(seen.look.at)}[/dim] {seen.summary}")
+                say("[dim]{}[/dim] {}", when(seen.look.at), seen.summary)
 
         def complain(problem: TiltyardError) -> None:
             if as_json:
                 print_json({"event": "problem", **problem.to_dict()})
             else:
-                console.print(f"[red]✗[/red] {problem.message} [dim]It is tried again.[/dim]")
+                say("[red]✗[/red] {} [dim]It is tried again.[/dim]", problem.message)
 
         if once:
             tell(work.once())

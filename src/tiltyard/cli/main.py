@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from tiltyard import __version__
+from tiltyard.cli.plain import visible
 from tiltyard.errors import TiltyardError, UsageError, nearest
 
 EXIT_DONE = 0
@@ -156,9 +157,9 @@ def _report(problem: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"error": problem}, default=str, ensure_ascii=False))
         return
-    click.echo(click.style("error: ", fg="red", bold=True) + str(problem["message"]), err=True)
+    click.echo(click.style("error: ", fg="red", bold=True) + visible(str(problem["message"])), err=True)
     if problem.get("next_step"):
-        click.echo(click.style(" next: ", fg="cyan", bold=True) + str(problem["next_step"]), err=True)
+        click.echo(click.style(" next: ", fg="cyan", bold=True) + visible(str(problem["next_step"])), err=True)
 
 
 def _unexpected(error: Exception) -> dict[str, Any]:

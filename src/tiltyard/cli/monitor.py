@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import click
-from rich.markup import escape
+from rich.text import Text
 
 from tiltyard import wiring
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, print_pairs, print_table, when
+from tiltyard.cli.output import console, print_json, print_pairs, print_table, say, when
 from tiltyard.cli.times import moment
 from tiltyard.monitoring.findings import Finding
 from tiltyard.monitoring.look import Look
@@ -49,20 +49,19 @@ def monitor(project_path: Path | None, until: str | None, no_record: bool, as_js
 
 def _render(seen: Look) -> None:
     champion = f"version {seen.version}" if seen.version else "no champion"
-    console.print(f"[bold]{seen.model}[/bold], {champion}: {when(seen.since)} to {when(seen.until)}\n")
+    say("[bold]{}[/bold], {}: {} to {}\n", seen.model, champion, when(seen.since), when(seen.until))
     print_table("Findings", ("Finding", "Subject", "Verdict", "What was seen"), map(_row, seen.findings))
     console.print()
     print_pairs(_figures(seen))
     steps = dict.fromkeys(found.next_step for found in seen.alarms if found.next_step)
     for step in list(steps)[:MOST_STEPS]:
-        console.print(f"[cyan bold]next:[/cyan bold] {escape(step)}")
+        say("[cyan bold]next:[/cyan bold] {}", step)
 
 
-def _row(found: Finding) -> tuple[str, ...]:
+def _row(found: Finding) -> tuple[object, ...]:
     verdict = _WORDS.get(found.status, found.severity)
     style = {"error": "bold red", "warning": "yellow", "clear": "green"}.get(verdict)
-    shown = f"[{style}]{verdict}[/{style}]" if style else verdict
-    return found.code, escape(found.subject), shown, escape(found.message)
+    return found.code, found.subject, Text(verdict, style or ""), found.message
 
 
 def _figures(seen: Look) -> list[tuple[str, object]]:

@@ -11,9 +11,9 @@ import click
 from tiltyard import wiring
 from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, print_table
+from tiltyard.cli.output import console, print_json, print_table, when
 from tiltyard.errors import NotFoundError
-from tiltyard.ledger import ParcelState
+from tiltyard.ledger import Parcel, ParcelState
 from tiltyard.project import load_project
 
 
@@ -37,13 +37,19 @@ def list_(project_path: Path | None, state: str | None, limit: int, as_json: boo
         return
     print_table(
         "Outbox",
-        ("Id", "When", "Topic", "To", "State", "Attempts", "Next", "Last error"),
+        ("When", "Topic", "To", "State", "Last error", "Id"),
         (
-            (one.notice.id, one.notice.at, one.notice.topic, one.notice.destination, one.state, one.attempts,
-             one.notice.due, one.error)
+            (one.notice.at, one.notice.topic, one.notice.destination, _state(one), one.error, one.notice.id)
             for one in found
         ),
-    )  # fmt: skip
+    )
+
+
+def _state(parcel: Parcel) -> str:
+    """How far a notice is; of one that waits, how often it was tried, and when it is next."""
+    if parcel.state != "waiting" or not parcel.attempts:
+        return parcel.state
+    return f"tried {parcel.attempts}×, next {when(parcel.notice.due)}"
 
 
 @outbox.command()

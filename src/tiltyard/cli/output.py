@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -10,8 +11,49 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-console = Console(highlight=False, soft_wrap=True)
+from tiltyard.cli.plain import visible
+
+_SHORT = 18
+"""Words up to so many characters stand in one line of a table."""
+
+_FIELD = re.compile(r"\{:?([^{}]*)\}")
+
+
+class Terminal(Console):
+    """A console to which text is text: what stands in square brackets or between colons is not taken for styles, and
+    what could steer the terminal is shown as an escape, since much of it was written by others. Styles: ``say``.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Text as it is printed and set in cells."""
+        return super().render_str(visible(text), **options)
+
+
+console = Terminal()
+
+
+def say(template: str, *values: object, to: Console = console, end: str = "\n") -> None:
+    """Print a line with styles.
+
+    Args:
+        template: rich's markup, with ``{}`` or ``{:,}`` and the like where values stand.
+        values: what is set in, in this order; text among them is shown as it is.
+        to: where.
+        end: what follows.
+    """
+    styled, line, position = Text.from_markup(template, emoji=False), Text(), 0
+    # Values go into the parsed text, so that nothing in them can be taken for a style.
+    for field, value in zip(_FIELD.finditer(styled.plain), values, strict=True):
+        plain = format(value, field[1]) if isinstance(value, int | float) else visible(str(value))
+        line.append_text(styled[position : field.start()])
+        line.append(plain, styled.get_style_at_offset(to, field.start()))
+        position = field.end()
+    to.print(line.append_text(styled[position:]), end=end)
 
 
 def print_json(data: Any) -> None:
@@ -20,12 +62,14 @@ def print_json(data: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table; columns whose cells are all numbers are set to the right."""
-    cells = [[_cell(value) for value in row] for row in rows]
+    """A table; columns whose cells are all numbers are set to the right, and single short words are not broken."""
+    cells = [[value if isinstance(value, Text) else _cell(value) for value in row] for row in rows]
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for position, column in enumerate(columns):
-        numeric = bool(cells) and all(_is_number(row[position]) for row in cells)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        words = [str(row[position]) for row in cells]
+        numeric = bool(words) and all(map(_is_number, words))
+        whole = all(len(word) <= _SHORT and " " not in word for word in words)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
     for row in cells:
         table.add_row(*row)
     console.print(table)
@@ -36,7 +80,7 @@ def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:
     shown = [(name, _cell(value)) for name, value in pairs]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
-        console.print(f"[bold]{name:<{width}}[/bold]  {value}")
+        say("[bold]{}[/bold]  {}", f"{name:<{width}}", value)
 
 
 def when(moment: datetime | None) -> str:

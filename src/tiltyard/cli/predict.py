@@ -12,6 +12,7 @@ import click
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import print_json, print_table
+from tiltyard.cli.plain import visible
 from tiltyard.errors import UsageError
 from tiltyard.project import Project, load_project
 from tiltyard.registry import read_package
@@ -80,9 +81,9 @@ def predict(
 
 
 def _shown(line: str) -> str:
-    """An input as a table can show it: cut short, without signs that would move the cursor."""
+    """An input as a line of a table can show it."""
     short = line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in short)
+    return visible(short).replace("\t", "\\t").replace("\n", "\\n")
 
 
 def _parse(project: Project, line: str, position: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import click
 
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, print_pairs
+from tiltyard.cli.output import console, print_json, print_pairs, say
 from tiltyard.cli.times import moment
 from tiltyard.errors import UsageError
 from tiltyard.ledger import ExportFormat, export_predictions
@@ -78,7 +78,7 @@ def export(
     if as_json:
         print_json({"file": str(target), "predictions": written})
         return
-    console.print(f"Wrote {written:,} predictions to [bold]{target}[/bold].")
+    say("Wrote {:,} predictions to [bold]{}[/bold].", written, target)
 
 
 @predictions.command()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefect import flow
-from rich.console import Console
 
 from tiltyard import wiring
+from tiltyard.cli.output import Terminal
 from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.pipeline import TrainingRequest, train
 from tiltyard.project import load_project
 
-_terminal = Console(highlight=False)
+_terminal = Terminal()
 
 
 @flow(name="training")  # type: ignore[untyped-decorator]

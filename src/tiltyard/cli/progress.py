@@ -9,6 +9,8 @@ from typing import TypeVar
 from rich.console import Console
 from rich.status import Status
 
+from tiltyard.cli.output import say
+
 Result = TypeVar("Result")
 
 
@@ -26,14 +28,14 @@ class ConsoleRunner:
             with self._console.status(f"{name} …") as self._status:
                 result = step()
         except BaseException:
-            self._console.print(f"[red]✗[/red] {name}")
+            say("[red]✗[/red] {}", name, to=self._console)
             raise
         finally:
             self._status = None
         seconds = time.perf_counter() - started
-        self._console.print(f"[green]✓[/green] {name:<16} [dim]{seconds:6.2f} s[/dim]  {note(result)}")
+        say("[green]✓[/green] {} [dim]{:6.2f} s[/dim]  {}", f"{name:<16}", seconds, note(result), to=self._console)
         return result
 
     def say(self, text: str) -> None:
         """A line below the running step."""
-        self._console.print(f"    [dim]{text}[/dim]")
+        say("    [dim]{}[/dim]", text, to=self._console)

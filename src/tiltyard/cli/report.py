@@ -8,7 +8,7 @@ import click
 
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json
+from tiltyard.cli.output import print_json, say
 from tiltyard.cli.times import moment
 from tiltyard.errors import UsageError
 from tiltyard.monitoring.report import write_report
@@ -41,4 +41,4 @@ def report(project_path: Path | None, target: Path | None, days: float, until: s
     if as_json:
         print_json({"file": str(files[0]), "files": [str(file) for file in files], **seen.to_dict()})
         return
-    console.print(f"Wrote the report on {seen.stats.total:,} answers to [bold]{files[0]}[/bold].")
+    say("Wrote the report on {:,} answers to [bold]{}[/bold].", seen.stats.total, files[0])

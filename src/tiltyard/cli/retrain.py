@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from tiltyard import wiring
 from tiltyard.cli.main import EXIT_FAILED, EXIT_NO
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json
+from tiltyard.cli.output import Terminal, console, print_json
 from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.errors import UnavailableError
 from tiltyard.pipeline.response import Response
@@ -29,7 +28,7 @@ def retrain(project_path: Path | None, reason: str, as_json: bool) -> int:
     """
     project = load_project(project_path)
     settings = wiring.settings(project)
-    watched = Console(stderr=True, highlight=False) if as_json else console
+    watched = Terminal(stderr=True) if as_json else console
     with wiring.ledger(settings) as ledger:
         flows = wiring.flows(project, settings, ConsoleRunner(watched))
         responder = wiring.responder(project, settings, ledger, flows.runner)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json
+from tiltyard.cli.output import console, print_json, say
 from tiltyard.project import load_project
 from tiltyard.serving.keeper import Keeper
 from tiltyard.serving.listening import Address
@@ -47,7 +47,7 @@ def serve(
         if as_json:
             print_json({"url": address.url, "docs": f"{address.url}/docs", "health": f"{address.url}/health"})
             return
-        console.print(f"Serving [bold]{project.model_name}[/bold] at {address.url}")
+        say("Serving [bold]{}[/bold] at {}", project.model_name, address.url)
         console.print(f"  console {address.url}/\n  docs    {address.url}/docs\n  health  {address.url}/health")
         console.print("Press Ctrl-C to stop.")
 

@@ -6,12 +6,11 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from tiltyard import wiring
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, without_password
+from tiltyard.cli.output import Terminal, console, print_json, without_password
 from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.pipeline import TrainingOutcome, TrainingRequest
 from tiltyard.pipeline import train as run_training
@@ -46,7 +45,7 @@ def train(
     """
     project = load_project(project_path)
     settings = wiring.settings(project)
-    watched = Console(stderr=True, highlight=False) if as_json else console
+    watched = Terminal(stderr=True) if as_json else console
     if not as_json:
         rows = f"the rows of version {from_version}" if from_version else without_password(project.data.source)
         console.print(f"Starting training flow with data: {rows}")

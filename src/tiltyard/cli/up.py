@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.markup import escape
 
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console as terminal
-from tiltyard.cli.output import print_json
+from tiltyard.cli.output import print_json, say
 from tiltyard.console.run import require_console
 from tiltyard.errors import MissingExtraError, UnavailableError
 from tiltyard.heartbeat import HEARTBEAT
@@ -143,7 +142,7 @@ class _Teller:
     def begin(self, pids: Callable[[], dict[str, int]]) -> None:
         self._pids = pids
         if not self._as_json:
-            terminal.print(f"[bold]{self._project.model_name}[/bold] is coming up. Press Ctrl-C to stop.")
+            say("[bold]{}[/bold] is coming up. Press Ctrl-C to stop.", self._project.model_name)
 
     def line(self, part: str, line: str) -> None:
         try:
@@ -186,24 +185,20 @@ class _Teller:
                 print_json(told)
                 sys.stdout.flush()
             else:
-                terminal.print(_sentence(told))
+                say(*_sentence(told))
 
 
-def _sentence(told: dict[str, Any]) -> str:
-    part = told.get("part", "")
+def _sentence(told: dict[str, Any]) -> tuple[str, str, str]:
+    part = f"{told.get('part', ''):<8}"
     if told.get("event") == "listening":
-        return f"[green]✓[/green] {part:<8} {told['url']}"
+        return "[green]✓[/green] {} {}", part, told["url"]
     if told.get("event") == "pass":
         actions = [action["summary"] or f"{action['kind']} is under way" for action in told["response"]["actions"]]
         decision = told["response"]["decision"]
         what = " ".join(actions) or f"{len(told['found'])} found. {decision['reason'] if decision else ''}"
-        return f"  look     {escape(what)}"
-    text = escape(str(told.get("text") or told.get("message") or told))
-    return (
-        f"[yellow]![/yellow] {part:<8} {text}"
-        if told.get("event") in ("died", "hung", "problem")
-        else f"  {part:<8} {text}"
-    )
+        return "  {} {}", f"{'look':<8}", what
+    mark = "[yellow]![/yellow]" if told.get("event") in ("died", "hung", "problem") else " "
+    return mark + " {} {}", part, str(told.get("text") or told.get("message") or told)
 
 
 def _free_port(host: str, port: int, option: str) -> int:

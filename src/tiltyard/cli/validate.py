@@ -12,7 +12,7 @@ import click
 from tiltyard import wiring
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, print_table
+from tiltyard.cli.output import console, print_json, print_table, say
 from tiltyard.data import Dataset, load_dataset, split_dataset
 from tiltyard.data.loading import read_rows
 from tiltyard.data.snapshot import find_snapshot
@@ -95,4 +95,4 @@ def _render(validation: Validation, title: str, page: Path) -> None:
     if validation.drift is not None and not validation.drift.findings:
         console.print("Nothing has drifted.")
     verdict = "[green]may teach[/green]" if validation.passed else "[red]breaks the limits of the project[/red]"
-    console.print(f"\nThe data {verdict}: {validation.summary}. Report: [bold]{page}[/bold]")
+    say("\nThe data " + verdict + ": {}. Report: [bold]{}[/bold]", validation.summary, page)

@@ -10,7 +10,7 @@ import click
 
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, model_option, project_option
-from tiltyard.cli.output import console, print_json, print_pairs, print_table, when
+from tiltyard.cli.output import console, print_json, print_pairs, print_table, say, when
 from tiltyard.errors import UnavailableError
 from tiltyard.pipeline import point_alias
 from tiltyard.project import load_project
@@ -68,7 +68,7 @@ def list_versions(project_path: Path | None, model_name: str | None, as_json: bo
         print_json([_as_dict(info) for info in versions])
         return
     if not versions:
-        console.print(f"No version of {name} yet: run [bold]tiltyard train --champion[/bold]")
+        say("No version of {} yet: run [bold]tiltyard train --champion[/bold]", name)
         return
     metric = project.training.metric
     print_table(

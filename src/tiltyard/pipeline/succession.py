@@ -253,7 +253,8 @@ def _end(stage: Stage, begun: Event, outcome: str) -> None:
 
 
 def _notices(stage: Stage, begun: Event) -> Sequence[Notice]:
-    return notices_of(stage.alerts, _decision(begun, stage.actor), key=f"succession-{begun.digest}")
+    # 64 bits of the chain's hash: enough to be one among a ledger's decisions, and still to be typed.
+    return notices_of(stage.alerts, _decision(begun, stage.actor), key=f"decision-{begun.digest[:16]}")
 
 
 def _in_the_middle(error: TiltyardError) -> TiltyardError:

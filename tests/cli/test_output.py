@@ -1,0 +1,32 @@
+"""What others wrote is text in the terminal, whatever is in it."""
+
+from __future__ import annotations
+
+import pytest
+from rich.text import Text
+
+from tiltyard.cli.main import main
+from tiltyard.cli.output import print_pairs, print_table, say
+
+CRAFTED = "[/nope] [bold]x[/bold] :smile: \x1b[31mred\x1b[0m \u202egnp\\"
+SHOWN = "[/nope] [bold]x[/bold] :smile: \\x1b[31mred\\x1b[0m \\u202egnp\\"
+
+
+def test_neither_styles_nor_steering_come_from_values(capsys: pytest.CaptureFixture[str]) -> None:
+    """Brackets, colons and a last backslash stay as they are, control and format characters become escapes."""
+    say("[bold]{}[/bold] of {:,}", CRAFTED, 1234)
+    print_pairs([(CRAFTED, CRAFTED)])
+    print_table("[/title]", ("[/head]", "B"), [("x", CRAFTED), ("y", Text("fine", "green"))])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [f"{SHOWN} of 1,234", f"{SHOWN}  {SHOWN}", "[/title]"]
+    assert lines[3].split() == ["[/head]", "B"]
+    assert " ".join(line.split(maxsplit=1)[-1].strip() for line in lines[4:-1]) == SHOWN
+    assert lines[-1].split() == ["y", "fine"]
+
+
+def test_an_error_message_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """What was typed, or came from a file, is told with its escapes visible."""
+    with pytest.raises(SystemExit) as ended:
+        main(["\x1b[2Jtrain"])
+    assert ended.value.code == 2
+    assert "There is no command '\\x1b[2Jtrain'." in capsys.readouterr().err
