@@ -16,6 +16,7 @@ from tiltyard.pipeline.response import ProjectTrainer, Responder, ServiceProbe, 
 from tiltyard.pipeline.runner import Flows, PlainFlows
 from tiltyard.project import AlertsSection, Project
 from tiltyard.registry import ExperimentTracker, ModelRegistry
+from tiltyard.registry.access import give_credentials
 from tiltyard.registry.signing import KeyRing, host_keys, host_signer
 from tiltyard.settings import Settings, this_actor
 
@@ -49,6 +50,7 @@ def registry(of: Settings) -> ModelRegistry:
 def tracker(project: Project, of: Settings) -> ExperimentTracker:
     """The experiment of a project."""
     _make_folder(of.state)
+    give_credentials(of)
     return ExperimentTracker(project.name, tracking_uri=of.tracking_uri, artifact_location=of.artifact_location)
 
 

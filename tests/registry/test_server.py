@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests.films import make_films
+from tests.mlflow_server import serving
 from tests.monitoring.delivery.receivers import Receiver, receiver
 from tests.postgres import PostgresServer
 from tiltyard.errors import ArtifactError
@@ -66,12 +63,6 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         store = database.database().replace("postgresql://", "postgresql+psycopg://")
     except pytest.skip.Exception:
         store = f"sqlite:///{root / 'mlflow.db'}"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    stores = ["--backend-store-uri", store, "--artifacts-destination", str(root / "files")]
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     # Its webhooks may go to a receiver on this machine, from the moment that they are asked for.
     near = {
         "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http",
@@ -79,30 +70,8 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         "MLFLOW_WEBHOOK_CACHE_TTL": "0",
         "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": base64.urlsafe_b64encode(b"k" * 32).decode(),
     }
-    with (root / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, *command, *stores], env={**os.environ, **quiet, **near}, stdout=log, stderr=log
-        )
-        address = f"http://127.0.0.1:{port}"
-        try:
-            _wait_for(address, process, root / "log")
-            yield Server(address, store)
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
-def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            if httpx.get(f"{address}/health", timeout=5).status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.2)
+    with serving(root, store, environment=near) as address:
+        yield Server(address, store)
 
 
 class TestRemoteRegistry(RegistryContract):

@@ -17,16 +17,23 @@ from tiltyard.cli.api_keys import describe_api_keys
 from tiltyard.cli.checks import Check, look_at_decisions
 from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, say, without_password
+from tiltyard.cli.output import console, print_json, say
 from tiltyard.data import load_dataset
-from tiltyard.errors import NotFoundError, ProjectError, TiltyardError
+from tiltyard.errors import NotFoundError, ProjectError, TiltyardError, without_password
 from tiltyard.project import Project, load_project
 from tiltyard.registry import read_package
 from tiltyard.registry.signing import SIGNING_KEY, TRUSTED_KEYS, key_file
 from tiltyard.settings import Settings
 
 LIBRARIES = ("scikit-learn", "mlflow", "skops", "numpy", "pandas", "sqlalchemy", "fastapi", "uvicorn", "numba")
-EXTRAS = {"console": "dash", "postgres": "psycopg", "prefect": "prefect", "s3": "boto3", "search": "optuna"}
+EXTRAS = {
+    "azure": "azure-storage-blob",
+    "console": "dash",
+    "postgres": "psycopg",
+    "prefect": "prefect",
+    "s3": "boto3",
+    "search": "optuna",
+}
 LOW_DISK = 500 * 1024 * 1024
 
 

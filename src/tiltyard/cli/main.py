@@ -15,7 +15,7 @@ import click
 
 from tiltyard import __version__
 from tiltyard.cli.plain import visible
-from tiltyard.errors import TiltyardError, UsageError, nearest
+from tiltyard.errors import TiltyardError, UsageError, nearest, without_passwords
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -164,10 +164,10 @@ def _report(problem: dict[str, Any], *, as_json: bool) -> None:
 
 def _unexpected(error: Exception) -> dict[str, Any]:
     with tempfile.NamedTemporaryFile("w", prefix="tiltyard-", suffix=".log", delete=False, encoding="utf-8") as log:
-        traceback.print_exception(error, file=log)
+        log.write(without_passwords("".join(traceback.format_exception(error))))
     return {
         "code": "unexpected",
-        "message": f"Something failed that should not have: {type(error).__name__}: {error}",
+        "message": f"Something failed that should not have: {type(error).__name__}: {without_passwords(str(error))}",
         "next_step": f"Please report it with the details in {log.name}.",
         "log": log.name,
     }

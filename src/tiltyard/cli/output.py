@@ -88,15 +88,6 @@ def when(moment: datetime | None) -> str:
     return "-" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def without_password(url: str) -> str:
-    """A URL without its password."""
-    head, separator, tail = url.rpartition("@")
-    if not separator:
-        return url
-    scheme, _, credentials = head.partition("://")
-    return f"{scheme}://{credentials.split(':')[0]}:***@{tail}"
-
-
 def _cell(value: object) -> str:
     if value is None:
         return "-"

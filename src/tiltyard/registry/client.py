@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tiltyard.errors import NotFoundError, TiltyardError, UnavailableError
+from tiltyard.errors import NotFoundError, TiltyardError, UnavailableError, without_password, without_passwords
+from tiltyard.registry.access import turned_away
 from tiltyard.registry.mlflow_env import prepare
 
 SQLITE = "sqlite:///"
@@ -48,6 +49,9 @@ def mlflow_errors(where: str) -> Iterator[None]:
 def _translated(error: Exception, where: str) -> Exception:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
+    refused = turned_away(error, where)
+    if refused is not None:
+        return refused
     if isinstance(error, MlflowException):
         code = error.error_code
         text = _first_line(error)
@@ -67,14 +71,15 @@ def _translated(error: Exception, where: str) -> Exception:
 
 def _away(where: str, why: str) -> UnavailableError:
     return UnavailableError(
-        f"MLflow at {where} cannot be used: {why}",
+        f"MLflow at {without_password(where)} cannot be used: {why}",
         next_step="Check MLFLOW_TRACKING_URI, and that the server or database is up.",
         code="registry.unavailable",
     )
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    # MLflow quotes the URL that it asked, with the password in it.
+    return without_passwords((str(error).strip() or type(error).__name__).splitlines()[0])
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.errors import ArtifactError, NotFoundError, UsageError, nearest
+from tiltyard.registry.access import give_credentials
 from tiltyard.registry.cache import cached_copy
 from tiltyard.registry.client import mlflow_errors, open_client
 from tiltyard.registry.identity import SEAL_TAG, seal
@@ -47,6 +48,7 @@ class ModelRegistry:
         self, *, tracking_uri: str | None = None, registry_uri: str | None = None, settings: Settings | None = None
     ) -> None:
         settings = settings or Settings.load()
+        give_credentials(settings)
         self._settings = settings
         self._tracking_uri = tracking_uri or settings.tracking_uri
         self._registry_uri = registry_uri or (self._tracking_uri if tracking_uri else settings.registry_uri)

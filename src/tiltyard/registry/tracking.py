@@ -16,6 +16,7 @@ import pandas as pd
 from tiltyard.data import Dataset
 from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.evaluation import evaluate, plot_confusion_matrix
+from tiltyard.registry.access import give_credentials
 from tiltyard.registry.cards import card_of
 from tiltyard.registry.client import mlflow_errors, open_client
 from tiltyard.registry.packaging import write_package
@@ -53,6 +54,7 @@ class ExperimentTracker:
         self, experiment_name: str, *, tracking_uri: str | None = None, artifact_location: str | None = None
     ) -> None:
         settings = Settings.load()
+        give_credentials(settings)
         self.experiment_name = experiment_name
         self._tracking_uri = tracking_uri or settings.tracking_uri
         self._artifact_location = artifact_location or (None if tracking_uri else settings.artifact_location)
