@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,13 @@ class Shelf(MemoryRegistry):
         return super().fetch(info, cache)
 
 
-def package(folder: Path, pipeline: Pipeline, task: Task, inputs: pd.Series | pd.DataFrame) -> Path:
+def package(
+    folder: Path,
+    pipeline: Pipeline,
+    task: Task,
+    inputs: pd.Series | pd.DataFrame,
+    trusted: Sequence[str] = TRUSTED,
+) -> Path:
     """A package of a fitted pipeline, with some of its inputs as sample rows."""
     some = inputs.head(5)
     if isinstance(some, pd.Series):
@@ -91,7 +97,7 @@ def package(folder: Path, pipeline: Pipeline, task: Task, inputs: pd.Series | pd
     with warnings.catch_warnings():
         # MLflow warns of its own doings while it is imported and while it saves.
         warnings.simplefilter("ignore")
-        write_package(folder, pipeline, card, training_keys=np.zeros(1, dtype=np.uint64), trusted_types=TRUSTED)
+        write_package(folder, pipeline, card, training_keys=np.zeros(1, dtype=np.uint64), trusted_types=tuple(trusted))
     return folder
 
 

@@ -7,20 +7,26 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
+from sklearn.pipeline import make_pipeline
 
 from tests.films import environment
-from tests.serving.shelf import MODEL, TRUSTED, Shelf
+from tests.serving import sleeper
+from tests.serving.shelf import MODEL, TRUSTED, Shelf, package
+from tests.serving.sleeper import Sleeper
 from tiltyard.errors import NotFoundError, UnavailableError
 from tiltyard.ledger import SqlLedger
 from tiltyard.project import ServingSection
 from tiltyard.serving.line import Line
 from tiltyard.serving.order import Order
+from tiltyard.serving.pinging import Pinger
 from tiltyard.serving.wire import VERSION
 
 # What only training, MLflow, pages and orchestration need.
@@ -31,7 +37,7 @@ OURS_NOT_FOR_SERVING = ("tiltyard.pipeline", "tiltyard.monitoring", "tiltyard.co
 class Kept:
     """A worker process, with the test at the other end of its line."""
 
-    def __init__(self, root: Path, shelf: Shelf) -> None:
+    def __init__(self, root: Path, shelf: Shelf, trusted: Sequence[str] = TRUSTED) -> None:
         ours, theirs = socket.socketpair()
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -46,7 +52,7 @@ class Kept:
             listener=listener.fileno(),
             ledger="direct",
         )
-        environ = environment() | {"TILTYARD_TRUSTED_TYPES": json.dumps(TRUSTED)}
+        environ = environment() | {"TILTYARD_TRUSTED_TYPES": json.dumps(list(trusted))}
         with theirs, listener:
             command = [sys.executable, "-m", "tiltyard.serving.worker", str(theirs.fileno())]
             self.process = subprocess.Popen(command, pass_fds=[theirs.fileno(), listener.fileno()], env=environ)
@@ -62,6 +68,11 @@ class Kept:
         self.line.start()
         assert self.listening.wait(60)
 
+    def end(self) -> None:
+        self.line.close()
+        self.process.kill()
+        self.process.wait()
+
 
 @pytest.fixture
 def kept(tmp_path: Path, shelf: Shelf, text_package: Path) -> Iterator[Kept]:
@@ -69,9 +80,7 @@ def kept(tmp_path: Path, shelf: Shelf, text_package: Path) -> Iterator[Kept]:
     with SqlLedger.open(f"sqlite:///{tmp_path / '.tiltyard' / 'ledger.db'}"):
         worker = Kept(tmp_path, shelf)
     yield worker
-    worker.line.close()
-    worker.process.kill()
-    worker.process.wait()
+    worker.end()
 
 
 def test_worker_answers_and_ends_with_its_keeper(kept: Kept, shelf: Shelf, other_text_package: Path) -> None:
@@ -90,6 +99,36 @@ def test_worker_answers_and_ends_with_its_keeper(kept: Kept, shelf: Shelf, other
     assert (heavy, ours) == (set(), set())
     kept.line.close()
     assert kept.process.wait(30) == 0
+
+
+def test_a_model_that_does_not_come_back_is_seen(tmp_path: Path, shelf: Shelf) -> None:
+    """The worker's loop is well, and says so; that its model sleeps in a call is told by the seconds of the call."""
+    texts = pd.Series(["a warm film", "a cold film"])
+    sleepy = make_pipeline(Sleeper()).fit(texts, ["good", "bad"])
+    trusted = (*TRUSTED, sleeper.TYPE)
+    shelf.point("champion", shelf.put(package(tmp_path / "sleepy", sleepy, "text-classification", texts, trusted)))
+    with SqlLedger.open(f"sqlite:///{tmp_path / '.tiltyard' / 'ledger.db'}"):
+        worker = Kept(tmp_path, shelf, trusted)
+    patient, strict = Pinger(worker.line, 600), Pinger(worker.line, 1.5)
+    try:
+        for pinger in (patient, strict):
+            pinger.start()
+        with httpx.Client(base_url=worker.url, timeout=30) as client:
+            assert client.post("/predict", json={"text": "a warm film"}).status_code == 200
+            assert worker.line.ask("ping", seconds=30) == 0.0
+            with pytest.raises(httpx.ReadTimeout):
+                client.post("/predict", json={"text": sleeper.ASLEEP}, timeout=0.5)
+            deadline = time.monotonic() + 30
+            while not strict.missing:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert worker.line.ask("ping", seconds=30) > 1.0
+        assert strict.missing.startswith("its model has not come back from a call for ")
+        assert patient.missing == ""
+    finally:
+        for pinger in (patient, strict):
+            pinger.stop()
+        worker.end()
 
 
 def test_a_keeper_brings_nothing_that_learns() -> None:

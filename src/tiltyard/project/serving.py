@@ -29,8 +29,8 @@ class ServingSection(Section):
     hang_seconds: float = Field(
         default=30.0,
         gt=0,
-        description="How long a worker, or the process that keeps them, may give no sign of life before it is ended "
-        "and started again.",
+        description="How long a worker, or the process that keeps them, may give no sign of life, and a model call may "
+        "take, before it is ended and started again.",
     )
     ledger: Literal["durable", "available"] = Field(
         default="durable",

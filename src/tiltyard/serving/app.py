@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
 from tiltyard import __version__
@@ -46,7 +46,7 @@ def create_app(
     options: ServingSection | None = None,
     guard: Guard | None = None,
     place: Place = ALONE,
-) -> FastAPI:
+) -> HotApp:
     """Make the application that answers with a live model and records in a ledger.
 
     Its lifespan looks up the version to serve before the first request, looks for new ones while it runs, and

@@ -106,6 +106,7 @@ class Batcher:
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
+        self._scoring_since: float | None = None
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tiltyard-batch")
 
     @property
@@ -115,6 +116,12 @@ class Batcher:
         return BatchFigures(
             self._waiting, self._limits.max_queue, self._batches, self._largest, recorder.error, recorder.held
         )
+
+    @property
+    def scoring_seconds(self) -> float:
+        """How long the model call that is under way has taken so far; 0 between calls. From any thread."""
+        since = self._scoring_since
+        return 0.0 if since is None else perf_counter() - since
 
     def submit(
         self, inputs: Inputs, keys: Sequence[str] = (), ids: Sequence[str] = (), *, challenger: bool = False
@@ -250,9 +257,19 @@ class Batcher:
             version = self._current()
         except UnavailableError as error:
             return [error] * len(batch)
+        self._scoring_since = perf_counter()
+        try:
+            outcomes = self._scored(batch, version)
+        finally:
+            # A ledger may be away for long; only what a model does not finish is a model that hangs.
+            self._scoring_since = None
+        return self._recorder.record(batch, outcomes)
+
+    def _scored(self, batch: Sequence[_Part], version: ServedVersion) -> list[Outcome]:
+        """What the version, and the challenger where it is asked, answer to a batch."""
         challenger = self._beside() if any(part.challenger for part in batch) else None
         if challenger is None:
-            return self._recorder.record(batch, _answers(batch, version))
+            return _answers(batch, version)
         theirs = [part for part in batch if part.challenger]
         # A challenger that fails is no reason for a caller to get no answer.
         given: dict[int, Outcome] = {
@@ -262,8 +279,7 @@ class Batcher:
         }
         rest = [part for part in batch if id(part) not in given]
         given.update((id(part), answer) for part, answer in zip(rest, _answers(rest, version), strict=True))
-        outcomes = [given[id(part)] for part in batch]
-        return self._recorder.record(batch, outcomes)
+        return [given[id(part)] for part in batch]
 
 
 def one_core() -> bool:

@@ -20,6 +20,7 @@ from tiltyard.project import ServingSection
 from tiltyard.registry.signing import NO_KEYS, KeyRing
 from tiltyard.serving.app import create_app
 from tiltyard.serving.direct import DirectAnswers
+from tiltyard.serving.hot import HotPath
 from tiltyard.serving.listening import BACKLOG, Address
 from tiltyard.serving.live import LiveModel, Refresh, Served, VersionSource
 from tiltyard.serving.right import Right
@@ -83,12 +84,15 @@ class Engine:
         if options.challenger is not None:
             self._live.add_challenger()
         self._server: _Server | None = None
+        self._hot: HotPath | None = None
         self._stopped = False
 
     def run(self, listener: socket.socket, on_listening: Callable[[Address], object] | None = None) -> None:
         """Serve until SIGTERM, SIGINT or ``stop``; then answer what was accepted."""
+        app = create_app(self._live, self._standing.ledger, self._options, self._guard, self._standing.place)
+        self._hot = app.hot
         config = uvicorn.Config(
-            create_app(self._live, self._standing.ledger, self._options, self._guard, self._standing.place),
+            app,
             http=DirectAnswers,
             ws="none",
             lifespan="on",
@@ -110,8 +114,11 @@ class Engine:
         if self._server is not None:
             self._server.should_exit = True
 
-    def ping(self, seconds: float) -> None:
+    def ping(self, seconds: float) -> float:
         """Come back when the event loop, which takes the requests, gets to it; at once while it does not run.
+
+        Returns:
+            How long the model call that is under way has taken so far, in seconds; 0 where there is none.
 
         Raises:
             TimeoutError: it did not within the time.
@@ -119,6 +126,7 @@ class Engine:
         loop = self._server.loop if self._server is not None else None
         if loop is not None and loop.is_running():
             asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(seconds)
+        return self._hot.scoring_seconds if self._hot is not None else 0.0
 
     def refresh(self) -> Refresh:
         """Look the alias up now, because another worker did; nobody else is told."""

@@ -60,6 +60,11 @@ class HotPath:
         self._dated: Sequence[tuple[bytes, bytes]] | None = None
         self._head = b""
 
+    @property
+    def scoring_seconds(self) -> float:
+        """How long the model call that is under way has taken so far; 0 between calls."""
+        return self._service.batcher.scoring_seconds
+
     def __contains__(self, scope: Scope) -> bool:
         """Whether a request is answered here."""
         return scope["type"] == "http" and scope["path"] in PATHS and scope["method"] == "POST"

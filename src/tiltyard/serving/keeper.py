@@ -178,16 +178,13 @@ class Keeper:
             if now >= slot.killed_at:
                 process.kill()
             return
-        slow = not slot.listening and now - slot.began > START_SECONDS
-        if not slow and not (slot.pinger and slot.pinger.hangs):
+        missing = slot.pinger.missing if slot.pinger else ""
+        if not slot.listening and now - slot.began > START_SECONDS:
+            missing = f"it did not listen within {START_SECONDS:g} seconds"
+        if not missing:
             return
         slot.killed_at = now + HUNG_SECONDS
         process.terminate()
-        missing = (
-            f"it did not listen within {START_SECONDS:g} seconds"
-            if slow
-            else f"it did not answer for {self._options.hang_seconds:g} seconds"
-        )
         reason = f"Worker {slot.number} hung ({missing}); it is ended and started again."
         log.error(reason)
         told = {"part": f"worker {slot.number}", "pid": process.pid, "missing": missing}

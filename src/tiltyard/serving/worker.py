@@ -121,11 +121,12 @@ class _Worker:
         """Look the alias up; whether another version answers now."""
         return self.engine.refresh().changed if self.engine else False
 
-    def ping(self) -> bool:
-        """Come back if requests are taken; before there is an engine, if this process runs at all."""
-        if self.engine is not None:
-            self.engine.ping(LOOK_SECONDS)
-        return True
+    def ping(self) -> float:
+        """Come back if requests are taken, with the seconds of the model call that is under way.
+
+        Before there is an engine it comes back if this process runs at all.
+        """
+        return 0.0 if self.engine is None else self.engine.ping(LOOK_SECONDS)
 
     def end(self) -> None:
         """The keeper is gone, and nobody else would ever end this process."""
