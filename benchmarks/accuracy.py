@@ -12,9 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import resource
 import subprocess
 import sys
 import time
@@ -23,12 +20,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import sklearn
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.machine import machine, peak_mb
 
 from tiltyard.data import Dataset
 from tiltyard.errors import TiltyardError
@@ -97,7 +97,7 @@ def _report(options: argparse.Namespace) -> dict[str, Any]:
         "judged_by": options.test.name if options.test else f"nested {options.folds}-fold cross-validation",
         "train_rows": plain["rows"],
         "load_or_compile_seconds": compiled,
-        "machine": _machine(),
+        "machine": machine("scikit-learn", "numpy"),
     }
 
 
@@ -117,7 +117,7 @@ def _one(options: argparse.Namespace) -> dict[str, Any]:
         warm_up()
     fitted, name, ranking = _fit(train, options)
     seconds = time.perf_counter() - begun
-    figures: dict[str, Any] = {"seconds": seconds, "peak_mb": _peak_mb(), "rows": len(train)}
+    figures: dict[str, Any] = {"seconds": seconds, "peak_mb": peak_mb(), "rows": len(train)}
     if options.test:
         test = _read(options.test, options)
         figures["accuracy"] = float(np.mean(fitted.predict(test.inputs) == test.labels.to_numpy()))
@@ -183,28 +183,6 @@ def _read(file: Path, options: argparse.Namespace) -> Dataset:
     numbers: NDArray[np.uint64] = np.arange(len(frame), dtype=np.uint64)
     texts, labels = frame[options.text].astype(str), frame[options.label].astype(str)
     return Dataset(file.name, "text-classification", texts, labels, frame, file.name, numbers)
-
-
-def _peak_mb() -> float:
-    status = Path("/proc/self/status")
-    if status.exists():  # unlike ru_maxrss, not inherited from the process that started this one
-        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
-
-
-def _machine() -> str:
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line for line in info.read_text(encoding="utf-8").splitlines() if line.startswith("model name")]
-        cpu = names[0].split(":", 1)[1].strip() if names else cpu
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return (
-        f"{cpu}, {cores} cores, {platform.system()}, Python {platform.python_version()}, "
-        f"scikit-learn {sklearn.__version__}, numpy {np.__version__}"
-    )
 
 
 def _show(report: dict[str, Any]) -> None:

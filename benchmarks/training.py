@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import shutil
 import statistics
@@ -26,8 +25,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import sklearn
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.machine import machine
 
 PROJECT = """
 [project]
@@ -186,21 +186,8 @@ def _report(rounds: list[dict[str, Any]], compiled: float, options: argparse.Nam
         "compile_seconds": compiled,
         "rounds": rounds,
         "data": options.train.name,
-        "machine": _machine(),
+        "machine": machine("scikit-learn", "numpy"),
     }
-
-
-def _machine() -> str:
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line for line in info.read_text(encoding="utf-8").splitlines() if line.startswith("model name")]
-        cpu = names[0].split(":", 1)[1].strip() if names else cpu
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return (
-        f"{cpu}, {cores} cores, {platform.system()}, Python {platform.python_version()}, "
-        f"scikit-learn {sklearn.__version__}, numpy {np.__version__}"
-    )
 
 
 def _show(report: dict[str, Any]) -> None:

@@ -14,8 +14,6 @@ import argparse
 import gc
 import json
 import os
-import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -25,7 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sklearn
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.machine import machine, peak_mb
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "sentiment" / "data" / "reviews.csv"
 MEASURABLE = 5_000_000  # characters; fewer are repeated until they are so many
@@ -129,12 +130,12 @@ def _compiling_in_a_process() -> float:
 def _peak(name: str, options: argparse.Namespace) -> None:
     _stay_on_one_core()
     texts, _ = _texts(options.train, options.text)
-    before = _peak_mb()
+    before = peak_mb()
     vectoriser = _vectoriser(name)
     matrix = vectoriser.fit_transform(texts)
     del matrix
     vectoriser.transform(texts)
-    print(json.dumps({"peak_mb": _peak_mb(), "texts_mb": before}))
+    print(json.dumps({"peak_mb": peak_mb(), "texts_mb": before}))
 
 
 def _peak_in_a_process(name: str, options: argparse.Namespace) -> dict[str, float]:
@@ -143,15 +144,6 @@ def _peak_in_a_process(name: str, options: argparse.Namespace) -> dict[str, floa
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
-
-
-def _peak_mb() -> float:
-    status = Path("/proc/self/status")
-    if status.exists():  # unlike ru_maxrss, not inherited from the process that started this one
-        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 def _stay_on_one_core() -> None:
@@ -178,22 +170,8 @@ def _report(
         "rounds": len(rounds),
         "data": about,
         "settings": {name: str(value) for name, value in SETTINGS.items()},
-        "machine": _machine(),
+        "machine": machine("scikit-learn", "numba", "numpy"),
     }
-
-
-def _machine() -> str:
-    import numba  # noqa: PLC0415
-
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line for line in info.read_text(encoding="utf-8").splitlines() if line.startswith("model name")]
-        cpu = names[0].split(":", 1)[1].strip() if names else cpu
-    return (
-        f"{cpu}, {os.cpu_count()} cores of which one is used, {platform.system()}, Python {platform.python_version()}, "
-        f"scikit-learn {sklearn.__version__}, numba {numba.__version__}, numpy {np.__version__}"
-    )
 
 
 def _show(report: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from tiltyard import wiring
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table, say, when
+from tiltyard.cli.times import moment
 from tiltyard.data import load_dataset, split_dataset
-from tiltyard.errors import NotFoundError, UnavailableError, UsageError
+from tiltyard.errors import NotFoundError, UnavailableError
 from tiltyard.ledger import Event, Ledger
 from tiltyard.pipeline import promote_version, reign_at, roll_back
 from tiltyard.project import load_project
@@ -74,10 +75,10 @@ def rollback(project_path: Path | None, model_name: str | None, to: str | None, 
 @click.command()
 @project_option
 @model_option
-@click.option("--at", "moment", default=None, help="Who was champion at this time (ISO 8601), and why.")
+@click.option("--at", default=None, help="Who was champion at this time (ISO 8601), and why.")
 @click.option("--verify", is_flag=True, help="Check the chain of decisions for changed or missing ones.")
 @json_option
-def history(project_path: Path | None, model_name: str | None, moment: str | None, verify: bool, as_json: bool) -> int:
+def history(project_path: Path | None, model_name: str | None, at: str | None, verify: bool, as_json: bool) -> int:
     """List the decisions about a model as they happened.
 
     Exit code 3 when --verify finds a broken chain.
@@ -89,8 +90,9 @@ def history(project_path: Path | None, model_name: str | None, moment: str | Non
         _note_what_changed_outside(settings, ledger, name)
         events = list(ledger.events(subject=name))
         broken = ledger.verify_events() if verify else []
-    if moment is not None:
-        _show_reign(events, name, _time(moment), as_json=as_json)
+    time = moment("--at", at)
+    if time is not None:
+        _show_reign(events, name, time, as_json=as_json)
     elif verify:
         _show_chain(events, broken, as_json=as_json)
     elif as_json:
@@ -115,18 +117,18 @@ def _note_what_changed_outside(settings: Settings, ledger: Ledger, name: str) ->
         click.echo(f"Noticed: {event.reason}", err=True)
 
 
-def _show_reign(events: list[Event], name: str, moment: datetime, *, as_json: bool) -> None:
-    reign = reign_at(events, name, moment)
+def _show_reign(events: list[Event], name: str, at: datetime, *, as_json: bool) -> None:
+    reign = reign_at(events, name, at)
     if reign is None:
         raise NotFoundError(
-            f"{name} had no champion at {when(moment)}.",
+            f"{name} had no champion at {when(at)}.",
             next_step="See all decisions with: tiltyard history",
             code="history.no-champion",
         )
     if as_json:
         print_json({"version": reign.version, "since": reign.since, "decision": _as_dict(reign.event)})
         return
-    console.print(f"At {when(moment)} version {reign.version} of {name} was champion, since {when(reign.since)}:")
+    console.print(f"At {when(at)} version {reign.version} of {name} was champion, since {when(reign.since)}:")
     console.print(f"{reign.event.kind} by {reign.event.actor}: {reign.event.reason or 'no reason given'}")
 
 
@@ -151,13 +153,3 @@ def _as_dict(event: Event) -> dict[str, Any]:
         "evidence": dict(event.evidence),
         "digest": event.digest,
     }
-
-
-def _time(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(
-            f"--at {text!r} is no ISO 8601 time.", next_step="Write it like 2026-01-31T12:00:00Z."
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
