@@ -246,8 +246,10 @@ class FastTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         return self._terms
 
     def _reading(self) -> Reading:
-        least, most = self.ngram_range
-        return Reading(self.token_pattern, self.lowercase, (int(least), int(most)))
+        # Longer runs of words than any term has are found nowhere: to look for them would only cost memory.
+        beyond = self._terms.chains.shape[1] + 1
+        least, most = (min(int(words), beyond) for words in self.ngram_range)
+        return Reading(self.token_pattern, self.lowercase, (least, most))
 
     def _weighting(self) -> Weighting:
         return Weighting(self._idf, self.norm, self.sublinear_tf, self.binary, self._float())

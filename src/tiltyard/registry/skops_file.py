@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tiltyard.errors import ArtifactError
+from tiltyard.registry.arrays import check_arrays
 from tiltyard.registry.parts import parts
 from tiltyard.registry.skops_archive import SCHEMA, check_archive
 from tiltyard.registry.trees import check_trees
@@ -77,7 +78,7 @@ def read_model(file: Path, allowed: Collection[str] = ()) -> Any:
 
     Raises:
         ArtifactError: the file is not in the skops format, is damaged, would unpack to far too much, or holds a type
-            that is not allowed or a tree that points outside itself.
+            that is not allowed, a tree that points outside itself, or arrays that do not fit together.
     """
     foreign = foreign_types(file, allowed)
     if foreign:
@@ -95,6 +96,7 @@ def read_model(file: Path, allowed: Collection[str] = ()) -> Any:
     except Exception as error:
         raise _unreadable(file, error) from error
     check_trees(model)
+    check_arrays(model)
     return model
 
 

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from tiltyard.errors import ArtifactError
 from tiltyard.registry.parts import parts
 
+_BITSET = 8  # words of 32 bits of a set of categories
+
 
 def check_trees(model: Any) -> None:
     """Check every decision tree and boosting tree in a model, before anything is predicted.
@@ -59,9 +61,11 @@ def _is_sound_predictor(predictor: Any, columns: int | None) -> bool:
     nodes = predictor.nodes
     inner = nodes["is_leaf"] == 0
     categorical = inner & (nodes["is_categorical"] != 0)
-    bitsets = min(len(predictor.raw_left_cat_bitsets), len(predictor.binned_left_cat_bitsets))
+    sets = (predictor.raw_left_cat_bitsets, predictor.binned_left_cat_bitsets)
+    bitsets = min(map(len, sets))
     return (
         len(nodes) > 0
+        and all(held.shape[1:] == (_BITSET,) for held in sets)
         and columns is not None
         and _leads_on(inner, nodes["left"].astype(np.int64), nodes["right"].astype(np.int64))
         and _among(nodes["feature_idx"][inner].astype(np.int64), columns)
@@ -76,9 +80,23 @@ def _fit_together(ensemble: Any, columns: int) -> bool:
         return True
     members = np.asarray(ensemble.estimators_, dtype=object).flat
     trees = [member.tree_ for member in members if hasattr(member, "tree_")]
-    if kind == "GradientBoostingClassifier" and any(tree.value.shape[1:] != (1, 1) for tree in trees):
+    if kind == "GradientBoostingClassifier" and not _fits_its_sums(ensemble, trees):
         return False
     return all(tree.n_features == columns for tree in trees)
+
+
+def _fits_its_sums(boosting: Any, trees: list[Any]) -> bool:
+    """Whether the trees of a turn are as many as the sums that they are added to, without a check, when it answers."""
+    turns = np.shape(boosting.estimators_)[1]
+    start = boosting.init_
+    if isinstance(start, str):
+        sums = boosting.n_trees_per_iteration_
+    elif not boosting._loss.is_multiclass:  # noqa: SLF001
+        sums = 1
+    else:
+        # Of another estimator only its answer would tell, and that is not asked for here.
+        sums = len(start.class_prior_) if type(start).__name__ == "DummyClassifier" else -1
+    return turns == sums and all(tree.value.shape[1:] == (1, 1) for tree in trees)
 
 
 def _leads_on(inner: NDArray[np.bool_], left: NDArray[np.int64], right: NDArray[np.int64]) -> bool:

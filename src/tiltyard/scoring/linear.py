@@ -44,6 +44,24 @@ class LinearHead:
     classes: int
     sigmoids: Floats = field(default_factory=lambda: np.zeros((0, 2)))
 
+    def __post_init__(self) -> None:
+        """Hold the arrays against each other: the loops do not, and a stored model may have been crafted.
+
+        Raises:
+            NoExactScorer: they do not fit together.
+        """
+        outputs = len(self.intercept)
+        each = {"sigmoid": 1, "calibrated": 1 if self.classes == 2 else self.classes}.get(self.link, self.classes)
+        fits = (
+            self.weights.ndim == 2
+            and self.weights.shape[1] == outputs
+            and (outputs == each if self.link != "calibrated" else outputs > 0 and outputs % each == 0)
+            and (self.link != "sigmoid" or self.classes == 2)
+            and self.sigmoids.shape == (outputs if self.link == "calibrated" else 0, 2)
+        )
+        if not fits:
+            raise NoExactScorer("its weights are not as many as its labels ask for")
+
     def probabilities(self, decisions: Floats) -> Floats:
         """Probabilities of n rows of decision values, shape (n, classes), each row by itself."""
         from tiltyard.scoring import link_loops  # noqa: PLC0415

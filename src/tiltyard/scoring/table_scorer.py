@@ -186,15 +186,16 @@ def table_scorer(pipeline: Pipeline, columns: Mapping[str, str]) -> TableScorer:
     except NoExactScorer as none:
         if not hasattr(classifier, "coef_") and not hasattr(classifier, "calibrated_classifiers_"):
             raise none from None
-        model = _Linear(linear_head(classifier))
+        linear = linear_head(classifier)
         prepared = preparation(steps[:-1], checked)
+        model, features = _Linear(linear), len(linear.weights)
     else:
         prepared = preparation(steps[:-1], checked)
         if isinstance(classifier, HistGradientBoostingClassifier):
             prepared = with_categories(prepared, classifier)
         takes_nan = bool(get_tags(classifier).input_tags.allow_nan) and not prepared.sparse
-        model = _OfTrees(head, takes_nan)
-    if getattr(classifier, "n_features_in_", len(prepared.source)) != len(prepared.source):
+        model, features = _OfTrees(head, takes_nan), classifier.n_features_in_
+    if len({features, len(prepared.source), getattr(classifier, "n_features_in_", features)}) != 1:
         raise NoExactScorer("its classifier was fitted on other features than its preprocessing gives")
     return TableScorer(checked, prepared, model, [str(label) for label in classifier.classes_])
 

@@ -73,6 +73,32 @@ class TreeHead:
     classes: int
     single: bool
 
+    def __post_init__(self) -> None:
+        """Hold the arrays against each other: the loops do not, and a stored model may have been crafted.
+
+        Raises:
+            NoExactScorer: they do not fit together.
+        """
+        trees, outputs = self.trees, len(self.baseline)
+        sets = trees.choice >= 0
+        fits = (
+            trees.values.ndim == 2
+            and (outputs == self.turns if self.turns else trees.values.shape[1] == outputs)
+            and trees.values.shape[1] > 0
+            and outputs == {"sigmoid": 1}.get(self.link, self.classes)
+            and (self.link != "sigmoid" or self.classes == 2)
+            and (
+                not sets.any()
+                or (
+                    trees.chosen.shape[1:] == trees.known.shape[1:] == (_WORDS,)
+                    and int(trees.choice.max()) < len(trees.chosen)
+                    and int(trees.tested[sets].max()) < len(trees.known)
+                )
+            )
+        )
+        if not fits:
+            raise NoExactScorer("its trees are not as its labels and categories ask for")
+
 
 def tree_head(classifier: Any) -> TreeHead:
     """The arrays of a fitted forest, tree or histogram gradient boosting.
