@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from tiltyard.models.pooling import NaiveBayesConvolution
-from tiltyard.scoring.scorer import Scores
 from tiltyard.scoring.text_scorer import text_scorer
-from tiltyard.scoring.texts import texts_of
+from tiltyard.scoring.texts import ScorerOfTexts
 
 
-class PooledTextScorer:
+class PooledTextScorer(ScorerOfTexts):
     """Answers texts as ``NaiveBayesConvolution`` does, its linear part by ``TextScorer``.
 
     The convolution is compiled as it is, so that answers differ from the model's own by no more than those of the
@@ -29,28 +29,13 @@ class PooledTextScorer:
     kind = "compiled text pool"
 
     def __init__(self, pool: NaiveBayesConvolution) -> None:
+        super().__init__([str(label) for label in pool.classes_])
         self._pool = pool
         self._linear = text_scorer(pool.linear_)
-        self._classes = tuple(str(label) for label in pool.classes_)
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The labels, in the order of the probability columns."""
-        return self._classes
-
-    def score(self, inputs: Sequence[Mapping[str, Any]]) -> Scores:
-        """Answer n inputs, each ``{"text": …}``.
-
-        Raises:
-            InputError: inputs cannot be scored; its ``problems`` name every position and field.
-        """
-        return self.score_texts(texts_of(inputs))
-
-    def score_texts(self, texts: Sequence[str]) -> Scores:
-        """Answer n texts that are known to be strings: ``score`` without its check, for callers that have checked."""
-        probabilities = self._pool.pooled(self._linear.score_texts(texts).probabilities, texts)
-        labels = self._classes
-        return Scores([labels[place] for place in probabilities.argmax(axis=1).tolist()], probabilities)
+    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Probabilities of n texts that are known to be strings, shape (n, classes)."""
+        return self._pool.pooled(self._linear.probabilities(texts), texts)
 
 
 def pooled_scorer(pipeline: Pipeline) -> PooledTextScorer | None:

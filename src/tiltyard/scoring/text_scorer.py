@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import Pipeline
@@ -19,11 +20,10 @@ from tiltyard.models.vectoriser import FastTfidfVectorizer, UnsupportedSettingEr
 from tiltyard.scoring.exactness import NoExactScorer
 from tiltyard.scoring.explanations import Contribution, Explanation
 from tiltyard.scoring.linear import LinearHead, linear_head
-from tiltyard.scoring.scorer import Scores
-from tiltyard.scoring.texts import texts_of
+from tiltyard.scoring.texts import ScorerOfTexts, texts_of
 
 
-class TextScorer:
+class TextScorer(ScorerOfTexts):
     """Answers texts with TF-IDF and a linear classifier.
 
     Words are cut, looked up and weighed as the vectoriser does, and each term's weight is added to the decision value
@@ -44,31 +44,15 @@ class TextScorer:
     kind = "compiled text"
 
     def __init__(self, vectoriser: FastTfidfVectorizer, head: LinearHead, classes: Sequence[str]) -> None:
+        super().__init__(classes)
         self.vectoriser = vectoriser
         self.head = head
-        self._classes = tuple(classes)
         self._compiled = vectoriser.compiled()
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The labels, in the order of the probability columns."""
-        return self._classes
-
-    def score(self, inputs: Sequence[Mapping[str, Any]]) -> Scores:
-        """Answer n inputs, each ``{"text": …}``.
-
-        Raises:
-            InputError: inputs cannot be scored; its ``problems`` name every position and field.
-        """
-        return self.score_texts(texts_of(inputs))
-
-    def score_texts(self, texts: Sequence[str]) -> Scores:
-        """Answer n texts that are known to be strings: ``score`` without its check, for callers that have checked."""
-        head = self.head
-        decisions = text_kernel.decision(texts, self._compiled, head.weights, head.intercept)
-        probabilities = head.probabilities(decisions)
-        labels = self._classes
-        return Scores([labels[place] for place in probabilities.argmax(axis=1).tolist()], probabilities)
+    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Probabilities of n texts that are known to be strings, shape (n, classes)."""
+        decisions = text_kernel.decision(texts, self._compiled, self.head.weights, self.head.intercept)
+        return self.head.probabilities(decisions)
 
     def explain(self, inputs: Sequence[Mapping[str, Any]], label: str | None) -> list[Explanation]:
         """What each term of n texts adds to the log-odds of a label, exactly; see ``explanations.explain``."""
@@ -77,8 +61,8 @@ class TextScorer:
         counted = replace(self._compiled, weighting=Weighting(None, norm=None))
         counts = matrix_of_texts(batches(texts, counted.lowercase), counted)
         found = []
-        for number, chances in enumerate(self.score_texts(texts).probabilities):
-            place = int(chances.argmax()) if label is None else self._classes.index(label)
+        for number, chances in enumerate(self.probabilities(texts)):
+            place = int(chances.argmax()) if label is None else self.classes.index(label)
             cells = slice(rows.indptr[number], rows.indptr[number + 1])
             columns = rows.indices[cells]
             weights, intercept = self.head.towards(place, columns)
@@ -86,7 +70,7 @@ class TextScorer:
             cases = zip(self.vectoriser.terms_of(columns), counts.data[cells].tolist(), parts.tolist(), strict=True)
             found.append(
                 Explanation(
-                    label=self._classes[place],
+                    label=self.classes[place],
                     probability=float(chances[place]),
                     method="linear",
                     scale=self.head.scale,

@@ -1,11 +1,50 @@
-"""Inputs that are texts: checking them, and taking the texts out."""
+"""Inputs that are texts: checking them, taking the texts out, and answering them."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tiltyard.scoring.problems import InputProblem, refuse
+from tiltyard.scoring.scorer import Scores
+
+
+class ScorerOfTexts(ABC):
+    """What all compiled scorers of texts share: everything but the probabilities.
+
+    Args:
+        classes: the labels, in the order of the probability columns.
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self._classes = tuple(classes)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, in the order of the probability columns."""
+        return self._classes
+
+    @abstractmethod
+    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Probabilities of n texts that are known to be strings, shape (n, classes)."""
+
+    def score(self, inputs: Sequence[Mapping[str, Any]]) -> Scores:
+        """Answer n inputs, each ``{"text": …}``.
+
+        Raises:
+            InputError: inputs cannot be scored; its ``problems`` name every position and field.
+        """
+        return self.score_texts(texts_of(inputs))
+
+    def score_texts(self, texts: Sequence[str]) -> Scores:
+        """Answer n texts that are known to be strings: ``score`` without its check, for callers that have checked."""
+        probabilities = self.probabilities(texts)
+        labels = self._classes
+        return Scores([labels[place] for place in probabilities.argmax(axis=1).tolist()], probabilities)
 
 
 def texts_of(inputs: Sequence[Mapping[str, Any]]) -> list[str]:
