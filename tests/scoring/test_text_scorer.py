@@ -89,9 +89,7 @@ def test_answers_are_scikit_learns_for_thousands_of_texts(
 ) -> None:
     """The same over some thousands of texts for each model."""
     pipeline, scorer = fitted
-    np.testing.assert_allclose(
-        scorer.score_texts(texts).probabilities, pipeline.predict_proba(texts), rtol=0, atol=1e-12
-    )
+    np.testing.assert_allclose(scorer.probabilities(texts), pipeline.predict_proba(texts), rtol=0, atol=1e-12)
 
 
 @settings(UNHURRIED, max_examples=12)
@@ -99,8 +97,8 @@ def test_answers_are_scikit_learns_for_thousands_of_texts(
 def test_batched_is_unbatched_to_the_bit(fitted: tuple[Pipeline, TextScorer], texts: list[str]) -> None:
     """A batch answers as its texts one by one, bit for bit."""
     _, scorer = fitted
-    together = scorer.score_texts(texts)
-    apart = [scorer.score_texts([text]) for text in texts]
+    inputs = [{"text": text} for text in texts]
+    together, apart = scorer.score(inputs), [scorer.score([one]) for one in inputs]
     assert list(together.labels) == [scores.labels[0] for scores in apart]
     np.testing.assert_array_equal(together.probabilities, np.concatenate([scores.probabilities for scores in apart]))
 

@@ -29,8 +29,7 @@ class Scorer(Protocol):
     Must be safe to call from several threads, and must answer each input independently of the others
     in its batch: a batch answers as its rows one by one would.
 
-    A scorer may offer more: ``score_texts(texts)`` for callers that have checked that they hold strings
-    (``TextScorer``), ``explain`` (see ``explanations.Explains``), and ``reason``, why no compiled scorer answers
+    A scorer may offer more: ``explain`` (see ``explanations.Explains``), and ``reason``, why no compiled scorer answers
     (``SklearnScorer``).
     """
 

@@ -38,11 +38,7 @@ class ScorerOfTexts(ABC):
         Raises:
             InputError: inputs cannot be scored; its ``problems`` name every position and field.
         """
-        return self.score_texts(texts_of(inputs))
-
-    def score_texts(self, texts: Sequence[str]) -> Scores:
-        """Answer n texts that are known to be strings: ``score`` without its check, for callers that have checked."""
-        probabilities = self.probabilities(texts)
+        probabilities = self.probabilities(texts_of(inputs))
         labels = self._classes
         return Scores([labels[place] for place in probabilities.argmax(axis=1).tolist()], probabilities)
 
