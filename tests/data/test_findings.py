@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiltyard.data.findings import Finding, by_severity, could_not_judge, json_ready, worst_severity
+from tiltyard.data.findings import Finding, by_severity, could_not_judge, json_ready
 
 FINDING = Finding(
     "data.missing-values",
@@ -82,8 +82,6 @@ def test_the_gravest_come_first() -> None:
         Finding("a.e2", "error", "x", "t", "m"),
     ]
     assert [finding.code for finding in by_severity(given_order)] == ["a.e", "a.e2", "a.w", "a.i", "a.c"]
-    assert worst_severity(given_order) == "error"
-    assert worst_severity([]) is None
 
 
 def test_what_could_not_be_judged_says_so() -> None:

@@ -16,8 +16,6 @@ from tiltyard.ledger.retention import redacted_input
 from tiltyard.pipeline.production_data import (
     count_new_labels,
     gather_production_data,
-    labelled_rows,
-    production_dataset,
 )
 from tiltyard.project import Project
 from tiltyard.testing import NOON, MemoryLedger, make_prediction
@@ -77,10 +75,8 @@ def test_labelled_answers_follow_the_base_data(films: Project, ledger: MemoryLed
     assert found.dataset.labels.iloc[-1] == "positive"
     assert found.dataset.frame["review"].iloc[-1] == "A new one, liked."
     assert found.dataset.fingerprint != load_dataset(films).fingerprint
-    assert (
-        production_dataset(films, ledger, since=NOON + timedelta(minutes=1)).fingerprint
-        == load_dataset(films).fingerprint
-    )
+    later = gather_production_data(films, ledger, since=NOON + timedelta(minutes=1))
+    assert later.dataset.fingerprint == load_dataset(films).fingerprint
 
 
 def test_rows_land_on_the_side_that_their_content_says(films: Project, ledger: MemoryLedger) -> None:
@@ -89,7 +85,7 @@ def test_rows_land_on_the_side_that_their_content_says(films: Project, ledger: M
         answer(ledger, "positive", input={"text": f"brand new {n}"})
     before, after = (
         split_dataset(load_dataset(films), films.split),
-        split_dataset(production_dataset(films, ledger), films.split),
+        split_dataset(gather_production_data(films, ledger).dataset, films.split),
     )
     assert set(before.test.inputs) < set(after.test.inputs)
     assert set(before.train.inputs) < set(after.train.inputs)
@@ -158,19 +154,15 @@ def test_a_split_by_time_or_column_knows_the_new_rows(tmp_path: Path, films: Pro
     data = {"source": "reviews.csv", "text": "review", "time": "seen"}
     whole = films.model_dump(exclude={"columns"}) | {"data": data, "root": tmp_path}
     timed = Project.model_validate(whole | {"split": {"by": "time"}})
-    split = split_dataset(production_dataset(timed, ledger), timed.split, "seen")
+    split = split_dataset(gather_production_data(timed, ledger).dataset, timed.split, "seen")
     assert set(split.test.inputs) >= {f"brand new {n}" for n in range(8)}
     sided = Project.model_validate(whole | {"split": {"by": "column:side"}})
-    split = split_dataset(production_dataset(sided, ledger), sided.split)
+    split = split_dataset(gather_production_data(sided, ledger).dataset, sided.split)
     assert len(split.train) + len(split.test) == 48
 
 
-def test_labelled_rows_say_where_they_are_from(films: Project, ledger: MemoryLedger) -> None:
-    """The table of labelled rows has the project's columns, the label that counts and each row's provenance."""
-    row = answer(ledger, "negative", input={"text": "Meh."})
-    (found,) = labelled_rows(ledger, films).to_dict("records")
-    assert (found["review"], found["label"], found["tiltyard_provenance"]) == ("Meh.", "negative", "production:support")
-    assert (found["tiltyard_prediction_id"], found["tiltyard_predicted"]) == (row.id, "positive")
-    assert len(labelled_rows(MemoryLedger(), films)) == 0
+def test_new_labels_are_counted(films: Project, ledger: MemoryLedger) -> None:
+    """A label counts from the time on that it was told."""
+    answer(ledger, "negative", input={"text": "Meh."})
     assert count_new_labels(ledger, films, None) == 1
     assert count_new_labels(ledger, films, NOON + timedelta(hours=2)) == 0

@@ -79,11 +79,6 @@ def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda found: (-SEVERITIES.index(found.severity), found.status != "found")))
 
 
-def worst_severity(findings: Iterable[Finding]) -> Severity | None:
-    """The gravest severity among the findings; None where there are none."""
-    return max((found.severity for found in findings), key=SEVERITIES.index, default=None)
-
-
 def json_ready(value: Any) -> Any:
     """The value in JSON's own types.
 

@@ -81,11 +81,6 @@ class Finding:
             next_step=self.next_step,
         )
 
-    @classmethod
-    def from_record(cls, record: FindingRecord) -> Finding:
-        """The finding that was recorded."""
-        return cls(**{name: getattr(record, name) for name in cls.__dataclass_fields__})
-
 
 def could_not_judge(
     code: str,

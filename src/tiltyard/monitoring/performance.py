@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -147,21 +147,6 @@ def figure_of(metric: Metric, facts: Judged, *, with_interval: bool = True) -> F
     if metric.name == "accuracy":
         return Figure(value, wilson(float(np.sum(facts.truth == facts.guess)), len(facts)))
     return Figure(value, bootstrap(metric, facts))
-
-
-def by_time(
-    window: Window, step: timedelta, metric: str = "accuracy", positive: str | None = None
-) -> tuple[Performance, ...]:
-    """The performance of each stretch of ``step`` in the window, oldest first; stretches without an answer included."""
-    if not len(window):
-        return ()
-    start = window.since or window.predictions[0].at
-    end = window.until or window.predictions[-1].at + timedelta(microseconds=1)
-    found = []
-    while start < end:
-        found.append(measure(window.between(start, min(start + step, end)), metric, positive))
-        start += step
-    return tuple(found)
 
 
 def by_answerer(

@@ -22,16 +22,6 @@ from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.ledger.retention import is_redacted
 from tiltyard.project import Project
 
-PROVENANCE = "tiltyard_provenance"
-_ABOUT = (
-    PROVENANCE,
-    "tiltyard_prediction_id",
-    "tiltyard_version",
-    "tiltyard_answered_at",
-    "tiltyard_labelled_at",
-    "tiltyard_predicted",
-)
-
 
 @dataclass(frozen=True)
 class ProductionData:
@@ -79,11 +69,6 @@ class ProductionData:
         }
 
 
-def production_dataset(project: Project, ledger: Ledger, *, since: datetime | None = None) -> Dataset:
-    """The base data of a project with its labelled answers behind it; see ``gather_production_data``."""
-    return gather_production_data(project, ledger, since=since).dataset
-
-
 def gather_production_data(
     project: Project, ledger: Ledger, *, since: datetime | None = None, base: Dataset | None = None
 ) -> ProductionData:
@@ -128,23 +113,6 @@ def gather_production_data(
         unknown_label=unknown,
         unreadable=taken.unreadable,
     )
-
-
-def labelled_rows(ledger: Ledger, project: Project, *, since: datetime | None = None) -> pd.DataFrame:
-    """Every labelled answer as a row: the input's columns, the label under the project's name of it, and where it is
-    from.
-
-    The columns ``tiltyard_…`` say how the row came about; ``tiltyard_provenance`` is ``production:`` and the label's
-    source. Redacted inputs and shadows are left out; nothing else is.
-    """
-    rows = []
-    for row, label in ledger.labelled_predictions(project=project.model_name, since=since):
-        if row.route == "shadow" or is_redacted(row.input):
-            continue
-        about = (f"production:{label.source}", row.id, row.version, row.at, label.at, row.label)
-        named = _named_input(row, project)
-        rows.append({**named, project.data.label: as_label(label.label), **dict(zip(_ABOUT, about, strict=True))})
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[project.data.label, *_ABOUT])
 
 
 def count_new_labels(ledger: Ledger, project: Project, since: datetime | None) -> int:
@@ -274,9 +242,3 @@ def _stacked(base: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
         except (ValueError, TypeError):
             together[name] = together[name].infer_objects()
     return together
-
-
-def _named_input(row: Prediction, project: Project) -> dict[str, Any]:
-    if project.task == "text-classification" and set(row.input) == {"text"}:
-        return {project.data.text or "text": row.input["text"]}
-    return dict(row.input)

@@ -165,11 +165,6 @@ def answer(pipeline: Any, inputs: pd.Series | pd.DataFrame) -> Answers:
     return Answers(classes[np.argmax(probabilities, axis=1)], probabilities, tuple(classes.tolist()))
 
 
-def evaluate_answers(answers: Answers, test: Dataset, project: Project) -> Evaluation:
-    """Judge answers to the test side."""
-    return evaluate_judged(judge_answers(answers, test, project))
-
-
 def judge_answers(answers: Answers, test: Dataset, project: Project) -> Judged:
     """Put answers to the test side beside the truth."""
     truth = test.labels.to_numpy(dtype=str)
