@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import UTC
 
 import numpy as np
@@ -19,7 +19,7 @@ def test_recorded_and_read() -> None:
     ledger = MemoryLedger()
     ledger.findings.record([found.to_record(project="films", version="1", at=NOON)])
     (record,) = ledger.findings.select()
-    assert {field.name: getattr(record, field.name) for field in fields(Finding)} == vars(found)
+    assert {field.name: getattr(record, field.name) for field in fields(Finding)} == asdict(found)
     assert (record.project, record.version, record.at.tzinfo) == ("films", "1", UTC)
 
 
