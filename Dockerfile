@@ -36,11 +36,12 @@ LABEL org.opencontainers.image.title="Tiltyard" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# The number is fixed, so that volumes and Kubernetes' runAsUser can name it.
+# The number is fixed, so that volumes and Kubernetes' runAsUser can name it. A new volume takes the owner of the folder
+# that it is mounted over: /keys is for the file of API keys, where several containers share it.
 RUN groupadd --gid 10001 tiltyard \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/tiltyard --shell /usr/sbin/nologin tiltyard \
     && mkdir -p /project \
-    && install -d -o 10001 -g 10001 -m 0750 /var/lib/tiltyard
+    && install -d -o 10001 -g 10001 -m 0750 /var/lib/tiltyard /keys
 COPY --from=build /opt/tiltyard /opt/tiltyard
 # Everything that is written lies in the volume; the root may be read-only. Nothing phones home.
 ENV PATH=/opt/tiltyard/bin:$PATH \

@@ -34,4 +34,4 @@ def waits_for_a_champion(error: urllib.error.HTTPError) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(problem(sys.argv[1] if len(sys.argv) > 1 else SERVER))
+    sys.exit(problem(sys.argv[1] if len(sys.argv) > 1 else SERVER) or 0)

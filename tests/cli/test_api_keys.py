@@ -12,7 +12,7 @@ from tests.films import Films, make_films
 from tiltyard.cli.api_keys import describe_api_keys
 from tiltyard.cli.main import main
 from tiltyard.serving.security import KeyFile
-from tiltyard.serving.security.keys import KeySet
+from tiltyard.serving.security.keys import KeySet, NewKey
 from tiltyard.settings import Settings
 
 ENDS = ("--expires", "90d")
@@ -72,3 +72,38 @@ def test_an_open_server_is_not_put_on_the_network(root: Path) -> None:
     assert done.returncode == 2
     assert "tiltyard keys api new" in done.stderr
     assert "--insecure-open" in done.stderr
+
+
+def test_keys_are_taken_in_from_the_environment(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that was made elsewhere opens what it may; taking it in again changes nothing; a revoked one stays so."""
+    callers, loops = NewKey.make(["admin"]).token, NewKey.make(["read"]).token
+    monkeypatch.setenv("CALLERS", callers)
+    monkeypatch.setenv("LOOPS", loops)
+    words = ("keys", "api", "add", "CALLERS=predict,feedback", "LOOPS=read")
+    made = told(capsys, *words)
+    assert [(key["name"], key["scopes"]) for key in made] == [("CALLERS", ["predict", "feedback"]), ("LOOPS", ["read"])]
+    file = KeyFile(root / ".tiltyard" / "api-keys.json")
+    before = file.read()
+    assert [KeySet(before).find(token) for token in (callers, loops)] == list(before)
+    assert told(capsys, *words)[0]["id"] == made[0]["id"]
+    assert file.read() == before
+    assert [event["kind"] for event in told(capsys, "history")] == ["api-key-made", "api-key-made"]
+    told(capsys, "keys", "api", "revoke", made[1]["id"])
+    assert "it was revoked" in run(capsys, *words)[2]
+
+
+@pytest.mark.parametrize("token", ["", "secret", "ty_0123456789ab_short", f"ty_0123456789AB_{'x' * 43}"])
+def test_a_key_that_could_be_guessed_is_not_taken_in(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    """Whatever is not written as keys are is refused, and nothing is kept."""
+    monkeypatch.setenv("CALLERS", token)
+    code, _, said = run(capsys, "keys", "api", "add", "CALLERS=admin")
+    assert code == 2
+    assert "CALLERS" in said
+    assert token == "" or token not in said
+    assert not (root / ".tiltyard" / "api-keys.json").exists()
+    for wrong in ("CALLERS", "CALLERS=", "CALLERS=all", "=read", "CALLERS=read,"):
+        assert run(capsys, "keys", "api", "add", wrong)[0] == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_table, when
 from tiltyard.cli.times import Duration
+from tiltyard.errors import UsageError
 from tiltyard.ledger import Event
 from tiltyard.project import Project, load_project
 from tiltyard.serving.security.keyfile import KeyFile
@@ -66,6 +68,45 @@ def new(
     console.print(made.token, markup=False)
     ends = f"until {when(expires_at)}" if expires_at else "until it is revoked"
     click.echo(f"Key {made.key.id} may {', '.join(made.key.scopes)}, {ends}. It is not shown again.", err=True)
+
+
+class _Named(click.ParamType[tuple[str, tuple[ApiScope, ...]]]):
+    """NAME=SCOPE,…: an environment variable that holds a key, and what the key may."""
+
+    name = "named key"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[ApiScope, ...]]:
+        variable, _, written = str(value).partition("=")
+        scopes = tuple(scope for scope in SCOPES if scope in written.split(","))
+        if not variable or not scopes or len(scopes) != len(written.split(",")):
+            self.fail(f"{value!r} is not NAME=SCOPE,… with scopes of {', '.join(SCOPES)}.", param, ctx)
+        return variable, scopes
+
+
+@api.command()
+@click.argument("named", metavar="NAME=SCOPE[,SCOPE]…", nargs=-1, required=True, type=_Named())
+@project_option
+@json_option
+def add(named: tuple[tuple[str, tuple[ApiScope, ...]], ...], project_path: Path | None, as_json: bool) -> None:
+    """Take in keys that were made elsewhere, each from the environment variable NAME.
+
+    For hosts whose secrets are kept elsewhere, such as containers. They are written as `tiltyard keys api new` writes
+    them. A key that was taken in already stays as it is; one that was revoked here is not taken again.
+    """
+    project = load_project(project_path)
+    settings = wiring.settings(project)
+    keys = [_from_environment(variable, scopes) for variable, scopes in named]
+    with wiring.ledger(settings) as ledger:
+        for key in keys:
+            if KeyFile(settings.api_key_file).take(key):
+                ledger.append(_event("api-key-made", project, key))
+    if as_json:
+        print_json([_shown(key) for key in keys])
+        return
+    for key in keys:
+        console.print(f"Key {key.id} ({key.name}) may {', '.join(key.scopes)}.", markup=False)
 
 
 @api.command("list")
@@ -127,6 +168,17 @@ def describe_api_keys(settings: Settings) -> str:
     states = Counter(key.state(datetime.now(UTC)) for key in keys)
     counted = ", ".join(f"{count} {state}" for state, count in states.items())
     return f"{counted}: servers ask everybody for one ({settings.api_key_file})"
+
+
+def _from_environment(variable: str, scopes: tuple[ApiScope, ...]) -> ApiKey:
+    token = os.environ.get(variable)
+    if not token:
+        raise UsageError(
+            f"The environment variable {variable} holds no API key.",
+            next_step=f"Set {variable} to a key as `tiltyard keys api new` makes them.",
+            code="api-key.missing",
+        )
+    return NewKey.of(token, scopes, name=variable, made_by=wiring.actor()).key
 
 
 def _settings(project_path: Path | None) -> Settings:

@@ -74,6 +74,28 @@ class KeyFile:
         with self._changing():
             self._write((*self.read(), key))
 
+    def take(self, key: ApiKey) -> bool:
+        """Add a key that was made elsewhere; whether it was new here. One that is there stays as it is.
+
+        Raises:
+            UsageError: a key of that id has another secret or other scopes, or was revoked here; or the file cannot
+                be read or written.
+        """
+        with self._changing():
+            keys = self.read()
+            found = next((known for known in keys if known.id == key.id), None)
+            if found is None:
+                self._write((*keys, key))
+                return True
+            if (found.digest, found.scopes, found.revoked_at) == (key.digest, key.scopes, None):
+                return False
+            why = "it was revoked" if found.revoked_at else "a key of that id has another secret or other scopes"
+            raise UsageError(
+                f"The API key {key.id} ({key.name}) cannot be added to {self.path}: {why}.",
+                next_step="Make another one: tiltyard keys api new",
+                code="api-key.known",
+            )
+
     def revoke(self, key_id: str) -> ApiKey:
         """Mark a key as revoked from now on; one that is revoked already stays as it is.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ SCOPES: tuple[ApiScope, ...] = get_args(ApiScope)
 PREFIX = "ty"
 _ID_BYTES = 6
 _SECRET_BYTES = 32
+# As `make` writes them: 48 public bits, 256 secret ones in 43 characters of base64 at the least.
+_WRITTEN = re.compile(rf"{PREFIX}_([0-9a-f]{{{2 * _ID_BYTES}}})_[A-Za-z0-9_-]{{43,}}")
 # What a key that nobody has is compared with, so that an unknown id takes as long as a wrong secret.
 _NOBODY = "0" * 64
 
@@ -80,18 +83,37 @@ class NewKey:
         """A new random key with these scopes."""
         identity = secrets.token_hex(_ID_BYTES)
         token = f"{PREFIX}_{identity}_{secrets.token_urlsafe(_SECRET_BYTES)}"
-        given = frozenset(scopes)
-        key = ApiKey(
-            id=identity,
-            name=name,
-            scopes=tuple(scope for scope in SCOPES if scope in given),
-            digest=digest(token),
-            made_at=datetime.now(UTC),
-            made_by=made_by,
-            expires_at=expires_at,
-            rate_limit=rate_limit,
-        )
-        return cls(token, key)
+        key = _kept(token, identity, scopes, name, made_by)
+        return cls(token, key.model_copy(update={"expires_at": expires_at, "rate_limit": rate_limit}))
+
+    @classmethod
+    def of(cls, token: str, scopes: Iterable[ApiScope], *, name: str = "", made_by: str = "") -> NewKey:
+        """A key that was made elsewhere, by whoever keeps a host's secrets.
+
+        Raises:
+            UsageError: it is not written as keys are, so that it may be one that can be guessed.
+        """
+        written = _WRITTEN.fullmatch(token)
+        if written is None:
+            raise UsageError(
+                f"The API key {name or 'given'} is not written as keys are: "
+                f"{PREFIX}_, 12 hexadecimal digits, _, and 43 random characters of base64.",
+                next_step="Make one: tiltyard keys api new --scope read",
+                code="api-key.written",
+            )
+        return cls(token, _kept(token, written[1], scopes, name, made_by))
+
+
+def _kept(token: str, identity: str, scopes: Iterable[ApiScope], name: str, made_by: str) -> ApiKey:
+    given = frozenset(scopes)
+    return ApiKey(
+        id=identity,
+        name=name,
+        scopes=tuple(scope for scope in SCOPES if scope in given),
+        digest=digest(token),
+        made_at=datetime.now(UTC),
+        made_by=made_by,
+    )
 
 
 class KeySet:
