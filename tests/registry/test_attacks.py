@@ -28,6 +28,7 @@ from tests.registry.fitted import FRAME, TELLTALE, Telltale, fitted, package, re
 from tests.serving.conftest import Running
 from tiltyard.errors import ArtifactError
 from tiltyard.ledger import SqlLedger
+from tiltyard.monitoring.watched import watch_champion
 from tiltyard.pipeline import Stage, point_alias
 from tiltyard.project import ServingSection
 from tiltyard.registry import ModelRegistry, VersionInfo, read_package
@@ -502,6 +503,9 @@ def test_an_old_version_under_a_new_number(yard: Yard) -> None:
         assert yard.live.require().info.version == genuine.version
         told = [event for event in yard.ledger.events(kind="refused") if event.subject == f"films/{again.version}"]
         assert [event.evidence["code"] for event in told] == [code]
+        with pytest.raises(ArtifactError) as watching:
+            watch_champion(yard.registry, "films", yard.cache, RING)
+        assert watching.value.code == code
     yard.registry.set_alias("films", "champion", "1")
     assert yard.live.refresh().changed
     assert yard.live.require().info.version == "1"

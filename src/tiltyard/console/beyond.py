@@ -82,7 +82,7 @@ def beyond_of(project: Project, settings: Settings, registry: Registry) -> Beyon
                 return None
             if held.get("asked_version") != info.version:
                 folder = registry.fetch(info, settings.cache)
-                package = read_package(folder, settings.trusted_types, trusted_keys=keys)
+                package = read_package(folder, settings.trusted_types, trusted_keys=keys, info=info)
                 held["asked"] = Asked(info.version, make_scorer(package))
                 held["asked_version"] = info.version
             asked: Asked | None = held["asked"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiltyard.registry import HELD_OUT, HeldOut, Manifest, Registry, VersionInfo
+from tiltyard.registry.identity import check_identity
 from tiltyard.registry.manifest import FOLDER, read_verified, verify
 from tiltyard.registry.signing import NO_KEYS, KeyRing
 
@@ -55,9 +56,12 @@ def read_watched(info: VersionInfo, folder: Path, keys: KeyRing = NO_KEYS) -> Wa
     """Read what is to be known of a version from its files, which are verified first.
 
     Raises:
-        ArtifactError: the files are not what was packaged, or not signed by a key that this host trusts.
+        ArtifactError: the files are not what was packaged, not those of this version, or not signed by a key that this
+            host trusts.
     """
-    manifest = verify(folder, keys).manifest
+    verified = verify(folder, keys)
+    check_identity(verified, info, keys)
+    manifest = verified.manifest
     known = Watched(
         model=info.name,
         version=info.version,

@@ -78,8 +78,11 @@ def _away(where: str, why: str) -> UnavailableError:
 
 
 def _first_line(error: Exception) -> str:
+    lines = (str(error).strip() or type(error).__name__).splitlines()
+    # MLflow's heading over a list of failures says nothing without the first of them.
+    text = f"{lines[0]} {lines[1].strip()}" if lines[0].endswith(":") and len(lines) > 1 else lines[0]
     # MLflow quotes the URL that it asked, with the password in it.
-    return without_passwords((str(error).strip() or type(error).__name__).splitlines()[0])
+    return without_passwords(text)
 
 
 @contextmanager

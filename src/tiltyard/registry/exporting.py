@@ -99,8 +99,15 @@ def _compare(package: Package, before: Any, model: Any) -> tuple[int, float | No
     if isinstance(inputs, pd.DataFrame):
         kinds = {name: kind for name, kind in package.manifest.columns.items() if kind.startswith(("float", "str"))}
         inputs = inputs.astype(kinds)
-    given = model.predict_proba(inputs if before is None else before.transform(inputs))
-    difference = float(np.max(np.abs(given - package.pipeline.predict_proba(inputs))))
+    try:
+        given = model.predict_proba(inputs if before is None else before.transform(inputs))
+        difference = float(np.max(np.abs(given - package.pipeline.predict_proba(inputs))))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ArtifactError(
+            f"The version cannot answer its own sample rows: {(str(error) or type(error).__name__).splitlines()[0]}.",
+            next_step="Find out who made it, or train a new one.",
+            code="export.other-answers",
+        ) from None
     if not difference <= TOLERANCE:
         raise ArtifactError(
             f"The exported model does not answer as the version does: probabilities differ by up to {difference:.3g}.",

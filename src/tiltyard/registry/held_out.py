@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import io
+import zipfile
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tiltyard.errors import ArtifactError
 
 HELD_OUT = "held_out.npz"
 """Name of the file that travels with a version."""
 
 MOST_ROWS = 20_000
 """Rows that are kept; of more, every so-manieth."""
+
+_MOST_BYTES = 512 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,49 @@ class HeldOut:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> HeldOut:
-        """The rows that ``to_bytes`` wrote down; pickled arrays are refused."""
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            return cls(stored["truth"], stored["predicted"], stored["probabilities"])
+        """The rows that ``to_bytes`` wrote down; pickled arrays are refused.
+
+        Raises:
+            ArtifactError: they are something else.
+        """
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
+                    raise ValueError("they would take far too much memory")
+            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+                rows = cls(stored["truth"], stored["predicted"], stored["probabilities"])
+            kinds = [held.dtype.kind for held in (rows.truth, rows.predicted, rows.probabilities)]
+            if kinds != ["U", "U", "f"] or not rows._is_whole():
+                raise ValueError("their columns do not fit together")
+        except UNREADABLE as error:
+            raise unreadable(HELD_OUT, error) from None
+        return rows
+
+    def _is_whole(self) -> bool:
+        rows = self.truth.shape
+        return len(rows) == 1 and rows == self.predicted.shape == self.probabilities.shape[:-1]
+
+
+UNREADABLE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    OSError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What numpy raises over an array that it cannot read."""
+
+
+def unreadable(name: str, error: BaseException) -> ArtifactError:
+    """The error over a file of arrays that travels with a version, and is none."""
+    why = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return ArtifactError(
+        f"The version's file {name} cannot be read: {why}.",
+        next_step="Find out who made the version, or train a new one.",
+        code="artifact.unreadable",
+        file=name,
+    )

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from tiltyard.errors import ArtifactError
 from tiltyard.project import Task
@@ -96,9 +96,20 @@ class Manifest(VersionCard):
         libraries: versions of the libraries that packaged it.
     """
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     format: int = FORMAT
     files: Mapping[str, str]
     libraries: Mapping[str, str]
+
+    @model_validator(mode="after")
+    def _samples_fit(self) -> Self:
+        inputs = self.samples.inputs
+        if len(self.samples.probabilities) != len(inputs):
+            raise ValueError("the samples have another number of answers than of rows")
+        if self.task == "text-classification" and any(not isinstance(row.get("text"), str) for row in inputs):
+            raise ValueError("a row of the samples has no text")
+        return self
 
 
 @dataclass(frozen=True)
@@ -187,9 +198,11 @@ def _read(file: Path) -> bytes | None:
 def _parsed(content: bytes, file: Path) -> Manifest:
     try:
         manifest = Manifest.model_validate_json(content)
-    except ValueError as error:
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, wrong["loc"][:4]))
         raise ArtifactError(
-            f"{file} cannot be read: {str(error).splitlines()[0]}.",
+            f"{file} cannot be read: {f'{where}: ' if where else ''}{wrong['msg']}.",
             next_step="Fetch the version again, or train a new one.",
             code="artifact.manifest-unreadable",
         ) from None

@@ -19,7 +19,7 @@ from tiltyard.registry.manifest import MANIFEST, Manifest
 from tiltyard.registry.packaging import read_package
 from tiltyard.registry.ports import ModelInfo, VersionInfo
 from tiltyard.registry.signing import SIGNATURE, KeyRing, host_keys, host_signer
-from tiltyard.registry.sources import resolve, upload
+from tiltyard.registry.sources import check_tree, resolve, upload
 from tiltyard.settings import Settings
 
 if TYPE_CHECKING:
@@ -318,6 +318,7 @@ class ModelRegistry:
             from mlflow.artifacts import download_artifacts  # noqa: PLC0415
 
             uri = self._client.get_model_version_download_uri(info.name, info.version)
+            check_tree(uri, info)
             return Path(
                 download_artifacts(
                     artifact_uri=uri,

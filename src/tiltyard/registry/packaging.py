@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.errors import ArtifactError, UsageError
-from tiltyard.registry.held_out import HELD_OUT, HeldOut
+from tiltyard.registry.held_out import HELD_OUT, UNREADABLE, HeldOut, unreadable
 from tiltyard.registry.identity import check_identity
 from tiltyard.registry.manifest import (
     FOLDER,
@@ -66,10 +66,15 @@ class Package:
         """Content keys of the rows that the version was trained on.
 
         Raises:
-            ArtifactError: their file was changed since the version was read.
+            ArtifactError: their file was changed since the version was read, or holds something else.
         """
         content = read_verified(self.folder, self.manifest, TRAINING_KEYS)
-        keys: NDArray[np.uint64] = np.load(io.BytesIO(content), allow_pickle=False)
+        try:
+            keys: NDArray[np.uint64] = np.load(io.BytesIO(content), allow_pickle=False)
+            if keys.dtype != np.uint64 or keys.ndim != 1:
+                raise ValueError("they are no keys of rows")
+        except UNREADABLE as error:
+            raise unreadable(TRAINING_KEYS, error) from None
         return keys
 
     def attachment(self, name: str) -> bytes | None:

@@ -6,12 +6,16 @@ client that was passed in is asked.
 
 from __future__ import annotations
 
+import os
 import posixpath
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from tiltyard.errors import NotFoundError, UsageError
+from tiltyard.errors import ArtifactError, NotFoundError, UsageError
+from tiltyard.registry.ports import VersionInfo
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,30 @@ def resolve(client: Any, model_uri: str) -> Source:
     if scheme == "runs":
         return _of_run(client, rest.strip("/"))
     return Source(model_uri)
+
+
+def check_tree(uri: str, info: VersionInfo) -> None:
+    """Make sure that a version that lies on this host is made of plain files and folders; others are not looked at.
+
+    Raises:
+        ArtifactError: it holds a link, which may lead anywhere, a pipe, which would be waited for, or the like.
+    """
+    address = urlsplit(uri)
+    root = Path(unquote(address.path))
+    if address.scheme not in ("", "file") or not root.is_dir():
+        return
+    for folder, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            kind = Path(folder, name).lstat().st_mode
+            if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+                file = Path(folder, name).relative_to(root).as_posix()
+                raise ArtifactError(
+                    f"The files of version {info.version} of {info.name} hold {file!r}, which is no plain file; it was "
+                    "not fetched.",
+                    next_step="Find out who put it there, or train a new version.",
+                    code="artifact.odd-file",
+                    file=file,
+                )
 
 
 def upload(client: Any, folder: Path, experiment: str) -> Source:
