@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Give an image that is in the registry further names, without building or changing it: the digest stays the same.
+#   deploy/retag.sh ghcr.io/owner/name@sha256:… < names, one a line
+set -euo pipefail
+image=$1
+digest=${image##*@}
+case $image in
+  *@sha256:*) ;;
+  *) echo "error: $image is not named by its digest." >&2; exit 2 ;;
+esac
+mapfile -t names
+[ "${#names[@]}" -gt 0 ] || { echo "error: no name on standard input." >&2; exit 2; }
+options=()
+for name in "${names[@]}"; do options+=(--tag "$name"); done
+# Without --prefer-index=false a single manifest would be wrapped into an index, which has another digest.
+docker buildx imagetools create --prefer-index=false "${options[@]}" "$image"
+for name in "${names[@]}"; do
+  found=$(docker buildx imagetools inspect "$name" --format '{{.Manifest.Digest}}')
+  [ "$found" = "$digest" ] || { echo "error: $name is $found, not $digest." >&2; exit 1; }
+  echo "$name is $digest"
+done

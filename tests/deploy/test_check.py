@@ -1,0 +1,159 @@
+"""The champion of a training, packed, served without a registry, and checked as a staged API is."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import httpx
+import pytest
+
+from tests.deploy.scripts import BIN, run
+from tests.films import Films, environment, make_films
+
+pytestmark = pytest.mark.journey
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A server over a packed champion."""
+
+    films: Films
+    folder: Path
+    url: str
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[Staged]:
+    """The second version of a project, packed, and served where the project, its registry and its files are gone."""
+    root = tmp_path_factory.mktemp("staged")
+    films = make_films(root / "films", rows=300, store=fresh_store)
+    films.call("train")
+    told = {name: str(root / name) for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
+    trained = run("train.py", "--project", str(films.root), env=told)
+    assert trained.returncode == 0, trained.stderr
+    folder = root / "model"
+    packed = run("carry.py", "--project", str(films.root), "--to", str(folder), "--at", str(folder))
+    assert packed.returncode == 0, packed.stderr
+    (films.root / ".tiltyard").rename(root / "gone")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    place = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "TILTYARD_HOME": str(root / "state")}
+    server = subprocess.Popen(
+        [folder / "start.sh", "serve", "--port", str(port)],
+        cwd=folder / "project",
+        env={**environment(), **place},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        yield Staged(films, folder, f"http://127.0.0.1:{port}")
+    finally:
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(60) == 0
+
+
+def test_a_promotion_is_told(staged: Staged) -> None:
+    """In the summary with metrics and gates, and in the outputs that decide whether to deploy."""
+    root = staged.folder.parent
+    summary = (root / "GITHUB_STEP_SUMMARY").read_text()
+    assert "films-classifier version 2: promoted" in summary
+    assert "| accuracy | 0." in summary
+    assert "| First champion | yes |" in summary
+    assert (root / "GITHUB_OUTPUT").read_text() == "promoted=true\nversion=2\n"
+
+
+def test_a_packed_champion_passes_the_checks_of_a_staged_api(staged: Staged) -> None:
+    """It keeps its number; every check passes; and what the checks asked is in the ledger of that server."""
+    done = run("check.py", staged.url, "--wait", "60", "--expect-version", "2", "--json")
+    found: Any = json.loads(done.stdout)
+    assert (done.returncode, found["well"]) == (0, True), found
+    names = [check["check"] for check in found["checks"]]
+    assert names == ["health", "model-info", "predict", "batch", "refusal", "feedback", "metrics"]
+    statistics = httpx.get(f"{staged.url}/health", timeout=30).json()["statistics"]
+    assert statistics["total_predictions"] == 3
+
+
+def test_a_check_without_labels_leaves_none(staged: Staged) -> None:
+    """In production a label of the checks would count as the truth."""
+    done = run("check.py", staged.url, "--wait", "60", "--no-feedback")
+    assert done.returncode == 0, done.stdout
+    assert "feedback" not in done.stdout
+
+
+def test_another_version_than_the_expected_fails_the_checks(staged: Staged) -> None:
+    """A rollout that left the old version in service is found."""
+    done = run("check.py", staged.url, "--wait", "60", "--expect-version", "3")
+    assert done.returncode == 1
+    assert "version 2 answers, not 3" in done.stdout
+
+
+def test_what_is_packed_is_only_what_serving_needs(staged: Staged) -> None:
+    """No rows of the training data, no other version, no lock."""
+    files = {str(path.relative_to(staged.folder)) for path in staged.folder.rglob("*") if path.is_file()}
+    assert {"mlflow.db", "start.sh", "version.json", "project/tiltyard.toml", "files/MLmodel"} <= files
+    assert not [name for name in files if name.endswith((".csv", ".parquet", ".lock", ".pkl"))]
+    assert json.loads((staged.folder / "version.json").read_text()) == {"model": "films-classifier", "version": "2"}
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(staged: Staged, tmp_path: Path) -> None:
+    """Packing writes over what it packed before and nothing else."""
+    (tmp_path / "mine.txt").write_text("mine")
+    done = run("carry.py", "--project", str(staged.films.root), "--to", str(tmp_path))
+    assert done.returncode == 1
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+class Liar(BaseHTTPRequestHandler):
+    """A server that says that it is well and answers nonsense."""
+
+    answers: ClassVar[dict[str, Any]] = {
+        "/health": {"model_loaded": True, "ready": True, "status": "healthy", "version": "1", "model": "m"}
+        | {"ledger": {"ok": True}},
+        "/v2/health/live": {"ready": True},
+        "/v2/health/ready": {"ready": True},
+        "/model-info": {"model_name": "m", "version": "1", "task": "text-classification", "classes": ["a", "b"]}
+        | {"answer_field": "prediction", "features": []},
+        "/predict": {"prediction": "a", "confidence": 0.9, "probabilities": {"a": 0.9, "b": 0.9}},
+    }
+
+    def do_GET(self) -> None:
+        self.do_POST()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = json.dumps(self.answers[self.path]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Tests are quiet."""
+
+
+def test_a_server_that_answers_nonsense_fails_the_checks() -> None:
+    """A good status is not enough: answers are looked at."""
+    with HTTPServer(("127.0.0.1", 0), Liar) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = run("check.py", f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert done.returncode == 1
+    assert "probabilities do not add up to 1" in done.stdout
+
+
+def test_nobody_there_fails_the_checks() -> None:
+    """With a sentence, not with a traceback; an address that is none is a matter of usage."""
+    done = run("check.py", "http://127.0.0.1:9", "--wait", "0.1")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "no answer" in done.stdout
+    assert run("check.py", "staging.example.org").returncode == 2
