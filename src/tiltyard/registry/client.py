@@ -11,6 +11,7 @@ from typing import Any
 from tiltyard.errors import NotFoundError, TiltyardError, UnavailableError, without_password, without_passwords
 from tiltyard.registry.access import turned_away
 from tiltyard.registry.mlflow_env import prepare
+from tiltyard.registry.stores import store_error
 
 SQLITE = "sqlite:///"
 
@@ -49,9 +50,9 @@ def mlflow_errors(where: str) -> Iterator[None]:
 def _translated(error: Exception, where: str) -> Exception:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
-    refused = turned_away(error, where)
-    if refused is not None:
-        return refused
+    known = turned_away(error, where) or store_error(error)
+    if known is not None:
+        return known
     if isinstance(error, MlflowException):
         code = error.error_code
         text = _first_line(error)

@@ -1,0 +1,31 @@
+"""Failures of the store that holds artifacts: S3, Azure Blob and the like, reached by libraries of their own."""
+
+from __future__ import annotations
+
+from tiltyard.errors import MissingExtraError, TiltyardError, UnavailableError, without_passwords
+
+# By the package that is missing, or whose error it is: what the store is called here, and the extra that brings it.
+_STORES = {
+    "azure": ("Azure Blob", "azure"),
+    "boto3": ("S3", "s3"),
+    "botocore": ("S3", "s3"),
+    "s3transfer": ("S3", "s3"),
+}
+
+
+def store_error(error: Exception) -> TiltyardError | None:
+    """The error in this house's words, if it is one of a store; None for any other."""
+    if isinstance(error, ModuleNotFoundError):
+        store = _STORES.get((error.name or "").partition(".")[0])
+        return MissingExtraError(f"Artifacts in {store[0]}", store[1]) if store else None
+    store = next(
+        (found for kind in type(error).__mro__ if (found := _STORES.get(kind.__module__.partition(".")[0]))), None
+    )
+    if store is None:
+        return None
+    said = without_passwords((str(error).strip() or type(error).__name__).splitlines()[0])
+    return UnavailableError(
+        f"The artifacts in {store[0]} cannot be reached or written: {said}",
+        next_step="Check TILTYARD_ARTIFACTS, that the bucket or container is there, and the credentials of this host.",
+        code="artifacts.unavailable",
+    )
