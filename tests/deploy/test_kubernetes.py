@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from tests.deploy.scripts import DEPLOY, ROOT, run
 from tiltyard.cli.main import COMMANDS
