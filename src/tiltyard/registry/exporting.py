@@ -91,15 +91,8 @@ def _compare(package: Package, before: Any, model: Any) -> tuple[int, float | No
     samples = package.manifest.samples.inputs
     if not samples:
         return 0, None
-    inputs: Any = (
-        [row["text"] for row in samples]
-        if package.manifest.task == "text-classification"
-        else pd.DataFrame(samples, columns=list(package.manifest.columns)).infer_objects()
-    )
-    if isinstance(inputs, pd.DataFrame):
-        kinds = {name: kind for name, kind in package.manifest.columns.items() if kind.startswith(("float", "str"))}
-        inputs = inputs.astype(kinds)
     try:
+        inputs = _rows_of(package)
         given = model.predict_proba(inputs if before is None else before.transform(inputs))
         difference = float(np.max(np.abs(given - package.pipeline.predict_proba(inputs))))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -115,6 +108,20 @@ def _compare(package: Package, before: Any, model: Any) -> tuple[int, float | No
             code="export.other-answers",
         )
     return len(samples), difference
+
+
+def _rows_of(package: Package) -> Any:
+    """The version's sample rows as its model takes them."""
+    samples = package.manifest.samples.inputs
+    inputs: Any = (
+        [row["text"] for row in samples]
+        if package.manifest.task == "text-classification"
+        else pd.DataFrame(samples, columns=list(package.manifest.columns)).infer_objects()
+    )
+    if isinstance(inputs, pd.DataFrame):
+        kinds = {name: kind for name, kind in package.manifest.columns.items() if kind.startswith(("float", "str"))}
+        inputs = inputs.astype(kinds)
+    return inputs
 
 
 def _needs(part: Any) -> set[str]:
