@@ -4,7 +4,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 reference=$("${PYTHON:-python3}" "$here/tags.py" older --image "$1" --tag "$2")
-digest=$(docker buildx imagetools inspect "$reference" --format '{{.Manifest.Digest}}')
+digest=$("$here/digest.sh" "$reference")
 image=${reference%:*}
 echo "$image:production" | "$here/retag.sh" "$image@$digest"
 [ -z "${GITHUB_OUTPUT:-}" ] || echo "image=$image@$digest" >>"$GITHUB_OUTPUT"

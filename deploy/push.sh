@@ -11,14 +11,15 @@ mapfile -t names < <("${PYTHON:-python3}" "$here/tags.py" staging --image "$imag
 tags=()
 for name in "${names[@]}"; do tags+=(--tag "$name"); done
 
+# With its provenance an image is an index, which every Buildx gives further names as it is (deploy/retag.sh).
 # The default builder keeps no cache outside of its machine.
 docker buildx inspect tiltyard >/dev/null 2>&1 || docker buildx create --name tiltyard --driver docker-container >/dev/null
-docker buildx build --builder tiltyard --push --tag "$image:base-$sha" --build-arg "REVISION=$sha" \
+docker buildx build --builder tiltyard --push --provenance=true --tag "$image:base-$sha" --build-arg "REVISION=$sha" \
   --cache-from "type=registry,ref=$image:base-cache" --cache-to "type=registry,ref=$image:base-cache,mode=max" "$here/.."
-docker buildx build --builder tiltyard --push "${tags[@]}" --build-arg "TILTYARD_IMAGE=$image:base-$sha" \
+docker buildx build --builder tiltyard --push --provenance=true "${tags[@]}" --build-arg "TILTYARD_IMAGE=$image:base-$sha" \
   --cache-from "type=registry,ref=$image:model-cache" --cache-to "type=registry,ref=$image:model-cache,mode=max" \
   --file "$here/model/Dockerfile" "$model"
-digest=$(docker buildx imagetools inspect "${names[0]}" --format '{{.Manifest.Digest}}')
+digest=$("$here/digest.sh" "${names[0]}")
 # What follows names the image by its digest: a tag can be moved meanwhile.
 echo "${names[*]} are $digest"
 [ -z "${GITHUB_OUTPUT:-}" ] || echo "image=$image@$digest" >>"$GITHUB_OUTPUT"

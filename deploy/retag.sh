@@ -3,6 +3,7 @@
 #   deploy/retag.sh ghcr.io/owner/name@sha256:… < names, one a line
 set -euo pipefail
 image=$1
+here=$(cd "$(dirname "$0")" && pwd)
 digest=${image##*@}
 case $image in
   *@sha256:*) ;;
@@ -11,11 +12,12 @@ esac
 mapfile -t names
 [ "${#names[@]}" -gt 0 ] || { echo "error: no name on standard input." >&2; exit 2; }
 options=()
+# A single manifest would be wrapped into an index, which has another digest; Buildx before 0.14 cannot be told not to.
+if docker buildx imagetools create --help 2>/dev/null | grep -q -- --prefer-index; then options+=(--prefer-index=false); fi
 for name in "${names[@]}"; do options+=(--tag "$name"); done
-# Without --prefer-index=false a single manifest would be wrapped into an index, which has another digest.
-docker buildx imagetools create --prefer-index=false "${options[@]}" "$image"
+docker buildx imagetools create "${options[@]}" "$image"
 for name in "${names[@]}"; do
-  found=$(docker buildx imagetools inspect "$name" --format '{{.Manifest.Digest}}')
+  found=$("$here/digest.sh" "$name")
   [ "$found" = "$digest" ] || { echo "error: $name is $found, not $digest." >&2; exit 1; }
   echo "$name is $digest"
 done

@@ -16,7 +16,10 @@ MAIN = "refs/heads/main"
 # What a registry would answer; who asks is written down. There is no Docker daemon where tests run.
 DOCKER = """#!/bin/sh
 echo "$@" >> "$ASKED"
-case "$3" in inspect) echo "$ANSWER" ;; esac
+case "$3" in
+  inspect) printf '{"digest": "%s"}' "$ANSWER" ;;
+  create) [ "$4" != --help ] || echo --prefer-index ;;
+esac
 """
 
 
