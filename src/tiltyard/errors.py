@@ -27,15 +27,21 @@ class TiltyardError(Exception):
     code = "error"
 
     def __init__(self, message: str, *, next_step: str = "", code: str | None = None, **fields: object) -> None:
+        message = _as_text(message)
         super().__init__(message)
         self.message = message
         self.next_step = next_step
         self.code = code or type(self).code
-        self.fields = fields
+        self.fields = {name: _as_text(value) if isinstance(value, str) else value for name, value in fields.items()}
 
     def to_dict(self) -> dict[str, object]:
         """The error as JSON-ready data."""
         return {"code": self.code, "message": self.message, "next_step": self.next_step, **self.fields}
+
+
+def _as_text(text: str) -> str:
+    """A name of a file may hold bytes that are no text; who tells of it can only write text."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 class UsageError(TiltyardError):

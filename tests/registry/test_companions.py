@@ -158,3 +158,12 @@ def test_odd_files(kind: str, folder: Path, tmp_path: Path, tracking_uri: str) -
     with pytest.raises(ArtifactError, match="tiltyard/odd") as refused:
         registry.fetch(info, tmp_path / "cache")
     assert refused.value.code == "artifact.odd-file"
+
+
+def test_a_name_that_is_no_text(folder: Path) -> None:
+    """A file whose name holds bytes that are no text is refused in a message that can be sent."""
+    Path(os.fsdecode(os.fsencode(folder) + b"/bad\xff")).touch()
+    with pytest.raises(ArtifactError) as refused:
+        read_package(folder)
+    assert "bad\\udcff" in refused.value.message
+    assert json.dumps(refused.value.to_dict(), ensure_ascii=False).encode()

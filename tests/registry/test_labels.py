@@ -21,7 +21,7 @@ from tiltyard.registry.labels import (
     recipe_digest,
     schema_digest,
 )
-from tiltyard.registry.lineage import Lineage, deployments, lineage_of
+from tiltyard.registry.lineage import LINEAGE_TAG, Lineage, deployments, lineage_of
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 KIND = Kind("schema", "recipe")
@@ -79,6 +79,31 @@ def test_lineage_fits_into_its_tag() -> None:
     assert 0 < len(read.parameters) < 60
     assert (tags["tiltyard.code_commit"], tags["tiltyard.parent_version"]) == ("abc-dirty", "7")
     assert lineage_of(VersionInfo("films", "8", (), None, NOW, tags={"tiltyard.lineage": "[3"})) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "1",
+        '{"data": "x"}',
+        '{"code": [1]}',
+        '{"parent": {"a": 1}}',
+        '{"parameters": {"a": []}}',
+        "[" * 4800,
+    ],
+)
+def test_lineage_that_somebody_set_to_something_else(content: str) -> None:
+    """A tag that is no lineage is none, and no error."""
+    assert lineage_of(VersionInfo("films", "1", (), None, NOW, tags={LINEAGE_TAG: content})) is None
+
+
+def test_a_label_of_thousands_of_digits() -> None:
+    """A tag that nobody can count on from is no label, and labels go on."""
+    assert next_label([version(1, "1.0.0"), version(2, f"{'9' * 4900}.0.0")], KIND) == "1.0.1"
+    assert not is_label("\u0661.0.0")
 
 
 def test_where_a_version_answers() -> None:

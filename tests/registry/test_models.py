@@ -10,7 +10,7 @@ import pytest
 from tiltyard.errors import ArtifactError, NotFoundError, UnavailableError, UsageError
 from tiltyard.registry import ModelRegistry, VersionInfo, read_package
 from tiltyard.registry.cache import LOCK
-from tiltyard.registry.models import ARCHIVED_TAG
+from tiltyard.registry.models import ARCHIVED_TAG, METRIC_TAG
 from tiltyard.testing.registry import write_example_package
 
 
@@ -79,6 +79,17 @@ def test_promote_nothing(registry: ModelRegistry) -> None:
     with pytest.raises(NotFoundError, match="9"):
         registry.promote_model("films", "9", "Production")
     assert aliases(registry)["1"] == ("champion",)
+
+
+def test_a_metric_that_is_none(registry: ModelRegistry) -> None:
+    """A tag of a metric that somebody set to no number is a tag like others; the version and its model stay usable."""
+    for key, value in (("accuracy", "abc"), ("f1", "nan"), ("recall", "0.5")):
+        registry.set_tag("films", "1", f"{METRIC_TAG}{key}", value)
+    read = registry.get_version("films", version="1")
+    assert read.metrics["recall"] == 0.5
+    assert not {"accuracy", "f1"} & set(read.metrics)
+    assert read.tags[f"{METRIC_TAG}accuracy"] == "abc"
+    assert registry.list_versions("films")
 
 
 def test_no_champion(registry: ModelRegistry) -> None:

@@ -20,7 +20,8 @@ SCHEMA_TAG = "tiltyard.schema"
 RECIPE_TAG = "tiltyard.recipe"
 FIRST = "1.0.0"
 
-_LABEL = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
+# Nine digits at most: anybody may set the tag, and a number of thousands could not be counted on from.
+_LABEL = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from tiltyard.ledger import Event
 from tiltyard.registry.ports import VersionInfo
 
@@ -59,12 +61,14 @@ class Lineage:
         }
 
 
+_CARRIED = TypeAdapter(Lineage)
+
+
 def lineage_of(info: VersionInfo) -> Lineage | None:
-    """The lineage that a version carries; None where it carries none."""
+    """The lineage that a version carries; None where it carries none, or somebody set the tag to something else."""
     try:
-        content = json.loads(info.tags[LINEAGE_TAG])
-        return Lineage(**{name: content[name] for name in Lineage.__dataclass_fields__ if name in content})
-    except (KeyError, TypeError, ValueError):
+        return _CARRIED.validate_json(info.tags[LINEAGE_TAG], strict=True)
+    except (KeyError, ValueError):
         return None
 
 

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property, partial
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -331,6 +332,7 @@ class ModelRegistry:
 
 def _info(version: Any, aliases: tuple[str, ...]) -> VersionInfo:
     tags = dict(version.tags or {})
+    metrics = _metrics(tags)
     return VersionInfo(
         name=version.name,
         version=str(version.version),
@@ -338,12 +340,24 @@ def _info(version: Any, aliases: tuple[str, ...]) -> VersionInfo:
         run_id=version.run_id or None,
         created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
         description=version.description or "",
-        metrics={
-            key.removeprefix(METRIC_TAG): float(value) for key, value in tags.items() if key.startswith(METRIC_TAG)
-        },
-        tags={key: value for key, value in tags.items() if not key.startswith(METRIC_TAG)},
+        metrics={key.removeprefix(METRIC_TAG): value for key, value in metrics.items()},
+        tags={key: value for key, value in tags.items() if key not in metrics},
         source=version.source or "",
     )
+
+
+def _metrics(tags: Mapping[str, str]) -> dict[str, float]:
+    """The tags that are metrics. Anybody may set one to something else: then it is a tag like others."""
+    found = {}
+    for key, value in tags.items():
+        if key.startswith(METRIC_TAG):
+            try:
+                number = float(value)
+            except ValueError:
+                continue
+            if isfinite(number):
+                found[key] = number
+    return found
 
 
 def _all(search: Any, **arguments: Any) -> list[Any]:
