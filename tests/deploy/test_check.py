@@ -19,8 +19,28 @@ import pytest
 
 from tests.deploy.scripts import BIN, run
 from tests.films import Films, environment, make_films
+from tiltyard.registry import ModelRegistry
+from tiltyard.testing.registry import write_example_package
 
 pytestmark = pytest.mark.journey
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a training told GitHub: the summary, the outputs, and what it printed."""
+
+    summary: str
+    output: str
+    printed: str
+
+
+def train(root: Path, films: Films, name: str) -> Told:
+    """The training of CI, which has to leave the run green."""
+    summary, output = root / f"{name}-summary", root / f"{name}-output"
+    told = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(output)}
+    done = run("train.py", "--project", str(films.root), env=told)
+    assert done.returncode == 0, done.stderr
+    return Told(summary.read_text(), output.read_text(), done.stdout)
 
 
 @dataclass(frozen=True)
@@ -30,6 +50,8 @@ class Staged:
     films: Films
     folder: Path
     url: str
+    second: Told
+    third: Told
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +59,11 @@ def staged(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Itera
     """The second version of a project, packed, and served where the project, its registry and its files are gone."""
     root = tmp_path_factory.mktemp("staged")
     films = make_films(root / "films", rows=300, store=fresh_store)
-    films.call("train")
-    told = {name: str(root / name) for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
-    trained = run("train.py", "--project", str(films.root), env=told)
-    assert trained.returncode == 0, trained.stderr
+    registry = ModelRegistry(tracking_uri=f"sqlite:///{films.root}/.tiltyard/mlflow.db")
+    write_example_package(root / "first")
+    registry.register_model(str(root / "first"), "films-classifier")
+    # The same rows again make a third version, which is no better.
+    trained = [train(root, films, name) for name in ("second", "third")]
     folder = root / "model"
     packed = run("carry.py", "--project", str(films.root), "--to", str(folder), "--at", str(folder))
     assert packed.returncode == 0, packed.stderr
@@ -56,7 +79,7 @@ def staged(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Itera
         stdout=subprocess.DEVNULL,
     )
     try:
-        yield Staged(films, folder, f"http://127.0.0.1:{port}")
+        yield Staged(films, folder, f"http://127.0.0.1:{port}", trained[0], trained[1])
     finally:
         server.send_signal(signal.SIGTERM)
         assert server.wait(60) == 0
@@ -64,12 +87,26 @@ def staged(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Itera
 
 def test_a_promotion_is_told(staged: Staged) -> None:
     """In the summary with metrics and gates, and in the outputs that decide whether to deploy."""
-    root = staged.folder.parent
-    summary = (root / "GITHUB_STEP_SUMMARY").read_text()
-    assert "films-classifier version 2: promoted" in summary
-    assert "| accuracy | 0." in summary
-    assert "| First champion | yes |" in summary
-    assert (root / "GITHUB_OUTPUT").read_text() == "promoted=true\nversion=2\n"
+    told = staged.second
+    assert "films-classifier version 2: promoted" in told.summary
+    assert "| accuracy | 0." in told.summary
+    assert "| First champion | yes |" in told.summary
+    assert told.output == "promoted=true\nversion=2\n"
+
+
+def test_a_version_that_is_not_promoted_is_told_and_no_failure(staged: Staged) -> None:
+    """The run stays green, says why the champion stays, and has nothing to deploy."""
+    told = staged.third
+    assert "version 3: not promoted" in told.summary
+    assert told.output == "promoted=false\nversion=3\n"
+    assert "::notice title=Not promoted::Not promoted (current champion is better or equal)" in told.printed
+
+
+def test_a_training_that_fails_fails_the_run(tmp_path: Path) -> None:
+    """With the training's own exit code."""
+    done = run("train.py", "--project", str(tmp_path), env={"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")})
+    assert done.returncode == 2
+    assert "Training failed (exit code 2)" in (tmp_path / "summary").read_text()
 
 
 def test_a_packed_champion_passes_the_checks_of_a_staged_api(staged: Staged) -> None:
