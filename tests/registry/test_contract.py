@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import PostgresServer
 from tiltyard.errors import UnavailableError
 from tiltyard.registry import ModelRegistry, Registry
+from tiltyard.registry.client import open_client
 from tiltyard.testing.registry import MemoryRegistry, write_example_package
 from tiltyard.testing.registry_contract import RegistryContract
 
@@ -22,6 +24,23 @@ class TestMlflowRegistry(RegistryContract):
     @pytest.fixture
     def registry(self, tracking_uri: str) -> Registry:
         return ModelRegistry(tracking_uri=tracking_uri)
+
+
+class TestPostgresRegistry(RegistryContract):
+    """On PostgreSQL, with no server of MLflow's between; over HTTP: ``test_server.py``."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def database(cls, postgres: PostgresServer) -> str:
+        """The URI of a store of this class; MLflow takes seconds to make its tables."""
+        return postgres.database().replace("postgresql://", "postgresql+psycopg://")
+
+    @pytest.fixture
+    def registry(self, database: str) -> Registry:
+        client = open_client(database)
+        for model in client.search_registered_models():
+            client.delete_registered_model(model.name)
+        return ModelRegistry(tracking_uri=database)
 
 
 def test_memory_registry_away(tmp_path: Path) -> None:

@@ -43,6 +43,15 @@ def test_production(registry: ModelRegistry) -> None:
     assert aliases(registry) == {"1": (), "2": ("previous",), "3": ("champion",)}
 
 
+def test_a_number_as_a_number(registry: ModelRegistry) -> None:
+    """A version may be given as a number: it is the same version, and previous is never the champion itself."""
+    for version in (1, 2, 2):
+        assert registry.promote_model("films", version, "Production").version == str(version)
+    assert aliases(registry) == {"1": ("previous",), "2": ("champion",), "3": ()}
+    assert registry.get_version("films", version=3).version == "3"
+    assert registry.load_model("films", version=3) is not None
+
+
 def test_production_again(registry: ModelRegistry) -> None:
     """To promote the champion once more changes nothing; previous is never the champion itself."""
     registry.promote_model("films", "1", "Production")

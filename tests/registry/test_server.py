@@ -82,17 +82,6 @@ class TestRemoteRegistry(RegistryContract):
         return ModelRegistry(tracking_uri=server.emptied().address)
 
 
-@pytest.mark.proof
-class TestPostgresRegistry(RegistryContract):
-    """On the server's database, without the server."""
-
-    @pytest.fixture
-    def registry(self, server: Server) -> Registry:
-        if not server.store.startswith("postgresql"):
-            pytest.skip("PostgreSQL is not installed")
-        return ModelRegistry(tracking_uri=server.emptied().store)
-
-
 def pyfunc(address: str, name: str) -> Any:
     """The champion, as MLflow's own generic loader has it."""
     with quietly():

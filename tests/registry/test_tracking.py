@@ -193,6 +193,9 @@ def test_runs_as_frames(tracker: ExperimentTracker) -> None:
         ids.append(run.run_id)
     found = tracker.search_runs("metrics.accuracy > 0.5")
     assert found["run_id"].tolist() == [ids[1]]
+    nothing = tracker.search_runs("metrics.accuracy > 2")
+    assert nothing["run_id"].tolist() == []
+    assert set(nothing.columns) <= set(found.columns)
     assert tracker.compare_runs(ids).loc[["metrics.accuracy"], ids].to_numpy().tolist() == [[0.1, 0.9]]
 
 

@@ -134,7 +134,7 @@ class ModelRegistry:
         infos = [_info(version, aliases.get(str(version.version), ())) for version in found]
         return sorted(infos, key=lambda info: -int(info.version))
 
-    def get_version(self, name: str, *, version: str | None = None, alias: str | None = None) -> VersionInfo:
+    def get_version(self, name: str, *, version: str | int | None = None, alias: str | None = None) -> VersionInfo:
         """The version of that number or semantic label (``2.1.0``), or the one that an alias names.
 
         Raises:
@@ -143,6 +143,7 @@ class ModelRegistry:
         """
         if (version is None) == (alias is None):
             raise UsageError("Give either a version or an alias.", next_step="Such as --alias champion.")
+        version = None if version is None else str(version)
         if version is not None and is_label(version):
             return self._labelled(name, version)
         with self._errors():
@@ -186,7 +187,7 @@ class ModelRegistry:
         with self._errors():
             self._client.set_model_version_tag(name, version, key, value)
 
-    def promote_model(self, name: str, version: str, stage: str) -> VersionInfo:
+    def promote_model(self, name: str, version: str | int, stage: str) -> VersionInfo:
         """Move a version to a stage, by the words of MLflow's deprecated stages.
 
         Production is the alias champion (the champion before it becomes ``previous``), Staging is challenger, Archived
@@ -200,6 +201,7 @@ class ModelRegistry:
                 code="stage.unknown",
             )
         info = self.get_version(name, version=version)
+        version = info.version
         if wanted in STAGES:
             before = self.champion(name)
             if wanted == "production" and before is not None and before.version != version:
@@ -218,7 +220,7 @@ class ModelRegistry:
         *,
         stage: str | None = None,
         alias: str | None = None,
-        version: str | None = None,
+        version: str | int | None = None,
         trusted_types: tuple[str, ...] = (),
     ) -> Pipeline:
         """Load a version, verified; by stage, alias or number, and the champion where none is given.

@@ -216,7 +216,7 @@ class ExperimentTracker:
             }
             for run in runs
         ]
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows, columns=None if rows else ["run_id", "run_name", "status", "start_time"])
 
     def find_run(self, start: str) -> str:
         """The id of the experiment's run whose id begins so.
