@@ -37,7 +37,8 @@ printf '%s' "$KUBE_CONFIG" >"$work/config"
 export KUBECONFIG="$work/config"
 namespace=tiltyard-$stage
 kubectl apply --server-side -k "$work"
-for workload in statefulset/tiltyard-api deployment/tiltyard-loop deployment/tiltyard-console; do
+for workload in $(kubectl --namespace "$namespace" get statefulset,deployment \
+  --selector app.kubernetes.io/part-of=tiltyard --output name); do
   if ! kubectl --namespace "$namespace" rollout status "$workload" --timeout=20m; then
     say "$workload did not come up with $image in $stage; it goes back to what ran before."
     kubectl --namespace "$namespace" rollout undo "$workload"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -162,6 +163,34 @@ def test_what_was_answered_outlives_its_pod(manifests: list[dict[str, Any]]) -> 
     pause = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
     ship = inspect.signature(Shipper.stop).parameters["seconds"].default
     assert api["template"]["spec"]["terminationGracePeriodSeconds"] >= pause + keeper.END_SECONDS + 2 * ship
+
+
+# A cluster with two workloads, of which the one in BROKEN does not come up. There is no real one where tests run.
+KUBECTL = """#!/bin/sh
+echo "$@" >> "$ASKED"
+case "$*" in
+  *" get "*) printf 'statefulset.apps/tiltyard-api\\ndeployment.apps/tiltyard-loop\\n' ;;
+  *"rollout status $BROKEN "*) exit 1 ;;
+esac
+"""
+
+
+def test_a_rollout_that_does_not_come_up_is_undone(tmp_path: Path) -> None:
+    """Each workload is waited for; the first that fails goes back to what ran before, and the job fails."""
+    program, asked = tmp_path / "kubectl", tmp_path / "asked"
+    program.write_text(KUBECTL)
+    program.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    secret = {"PATH": path, "ASKED": str(asked), "KUBE_CONFIG": "token: not-to-be-shown"}
+    good = run("rollout.sh", "staging", IMAGE, env={**secret, "BROKEN": "none"})
+    assert (good.returncode, f"staging runs {IMAGE}." in good.stdout) == (0, True), good.stderr
+    assert "apply --server-side -k" in asked.read_text()
+    assert "undo" not in asked.read_text()
+    bad = run("rollout.sh", "staging", IMAGE, env={**secret, "BROKEN": "statefulset.apps/tiltyard-api"})
+    assert bad.returncode == 1
+    assert "--namespace tiltyard-staging rollout undo statefulset.apps/tiltyard-api" in asked.read_text()
+    assert "not-to-be-shown" not in good.stdout + good.stderr + bad.stdout + bad.stderr
+    assert not list((DEPLOY / "kubernetes").glob(".rollout-*"))
 
 
 def test_a_rollout_names_one_image_everywhere() -> None:
