@@ -23,6 +23,7 @@ from tiltyard.evaluation import (
     get_metric,
     judged,
 )
+from tiltyard.evaluation.exchange import exchange_p_values
 
 
 def met(both: int, lost: int, won: int, neither: int) -> Comparison:
@@ -202,10 +203,10 @@ def test_rows_needed_of_the_bootstrap() -> None:
 
 
 def test_test_that_suits_the_metric() -> None:
-    """Accuracy is compared by McNemar's test, everything else by the bootstrap."""
+    """Accuracy is compared by McNemar's test, everything else by bootstrap and permutation together."""
     champion, challenger = pair()
     assert compare(get_metric("accuracy"), champion, challenger).method == "McNemar's exact test"
-    assert compare(get_metric("f1"), champion, challenger).method == "paired bootstrap"
+    assert compare(get_metric("f1"), champion, challenger).method == "paired bootstrap and permutation"
 
 
 def test_new_label() -> None:
@@ -230,3 +231,69 @@ def test_different_rows() -> None:
     champion, challenger = pair()
     with pytest.raises(DataError, match="different rows"):
         compare(get_metric("f1"), champion, challenger.take(np.arange(len(challenger))[::-1]))
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(lost=st.integers(0, 12), won=st.integers(0, 12), both=st.integers(1, 20))
+def test_exchanged_answers_are_mcnemar_for_accuracy(lost: int, won: int, both: int) -> None:
+    """For accuracy the permutation test is McNemar's, up to the luck of the draw, and to change sides changes tails."""
+    truth = ["yes"] * (both + lost + won) + ["no"]
+    champion = judged(truth, ["yes"] * (both + lost) + ["no"] * (won + 1), None, ("no", "yes"))
+    challenger = judged(truth, ["yes"] * both + ["no"] * lost + ["yes"] * won + ["no"], None, ("no", "yes"))
+    ahead, behind = exchange_p_values(get_metric("accuracy"), champion, challenger, resamples=4000)
+    exact = compare_paired(champion.labels, champion.predicted, challenger.predicted)
+    assert ahead == pytest.approx(exact.p_value, abs=0.04)
+    turned = exchange_p_values(get_metric("accuracy"), challenger, champion, resamples=4000)
+    assert turned == pytest.approx((behind, ahead), abs=0.05)
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_lead_convinces_both_tests(name: str, classes: int) -> None:
+    """Of any metric but accuracy the p-value is the larger of bootstrap's and permutation's; twins are no lead."""
+    champion, challenger = pair(rows=120, classes=classes)
+    metric = get_metric(name)
+    found = compare(metric, champion, challenger)
+    if name == "accuracy":
+        return
+    ahead, behind = exchange_p_values(metric, champion, challenger)
+    alone = compare_bootstrap(metric, champion, challenger)
+    assert found.p_value == max(ahead, alone.p_value)
+    assert found.p_value_two_sided >= alone.p_value_two_sided
+    assert (found.low, found.high, found.difference) == (alone.low, alone.high, alone.difference)
+    assert compare(metric, champion, champion).p_value == 1.0
+    assert ahead + behind >= 1.0
+
+
+def test_a_ranking_does_not_see_the_scale() -> None:
+    """Probabilities that rank alike give the p-values of twins, however far apart the models' scales are."""
+    _, challenger = pair(rows=150)
+    assert challenger.probabilities is not None
+    squeezed = 0.5 + (challenger.probabilities[:, 1] - 0.5) ** 3
+    other = judged(
+        challenger.labels, challenger.predicted, np.column_stack([1 - squeezed, squeezed]), challenger.classes
+    )
+    assert exchange_p_values(get_metric("roc_auc"), other, challenger) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("name", ["f1", "log_loss"])
+def test_few_rows_promote_too_often_by_the_bootstrap_alone(name: str) -> None:
+    """Of challengers alike to their champion, the share with p below alpha is at most alpha on 25 rows too."""
+    random, metric, loops = np.random.default_rng(5), get_metric(name), 600
+    alone = wrong = 0
+    for number in range(loops):
+        truth = np.arange(25) % 5 == 0
+        row = random.normal(size=25)
+        first, second = (_answers(truth, row + random.normal(size=25)) for _ in range(2))
+        ahead, _ = exchange_p_values(metric, first, second, resamples=199, seed=number)
+        boot = compare_bootstrap(metric, first, second, resamples=199, seed=number)
+        alone += boot.difference > 0 and boot.p_value < 0.05
+        wrong += boot.difference > 0 and max(ahead, boot.p_value) < 0.05
+    assert stats.binomtest(wrong, loops, 0.05, "greater").pvalue > 0.01
+    assert wrong <= alone
+
+
+def _answers(truth: np.ndarray, noise: np.ndarray) -> Judged:
+    score = 1 / (1 + np.exp(-(np.where(truth, 2.0, -2.0) + 2 * noise)))
+    probabilities = np.column_stack([1 - score, score])
+    return judged(np.where(truth, "b", "a"), np.where(score > 0.5, "b", "a"), probabilities, ("a", "b"), "b")
