@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +39,11 @@ def test_a_day_of_decisions(tmp_path: Path, fresh_store: Path) -> None:
     assert (then["version"], then["decision"]["reason"]) == ("2", "a trial")
     assert films.call("history", "--at", "2020-01-01", check=False).returncode == 1
     whole: Any = films.call_json("history", "--verify")
-    assert whole == {"whole": True, "broken": [], "decisions": 5}
+    # Two moves are three events each, one registered version and one first promotion more.
+    assert (whole["whole"], whole["broken"], whole["noted"], whole["foreign"]) == (True, [], 2, 0)
+    assert films.call_json("history", "--noted", whole["end"]) == {**whole, "noted": 3}
+    odd = whole["end"].replace(":", ":0", 1)[:-1]
+    assert films.call("history", "--noted", odd, check=False).returncode == 3
     with sqlite3.connect(films.root / ".tiltyard" / "ledger.db") as ledger:
         ledger.execute("UPDATE events SET reason = 'nothing happened' WHERE kind = 'rolled-back'")
     ledger.close()
@@ -106,3 +111,70 @@ def test_approval_and_what_happens_behind_our_back(
     code, about = ran("model-info", "--version", "1.0.0")
     assert (about["version"], about["verdict"]["promoted"], about["deployments"]) == ("1", True, [])
     assert about["lineage"]["data"]["fingerprint"] == about["tags"]["tiltyard.data_fingerprint"]
+
+
+def test_what_a_person_may_type(tmp_path: Path, fresh_store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One version has one name, blank reasons are none, odd times are told, and no text steers the terminal."""
+    films = make_films(tmp_path / "films", rows=300, store=fresh_store)
+
+    def typed(*words: str) -> tuple[object, str, str]:
+        with pytest.raises(SystemExit) as left:
+            main([*words, "--project", str(films.root)])
+        told = capsys.readouterr()
+        return left.value.code, told.out, told.err
+
+    assert typed("train", "--champion")[0] == 0
+    assert typed("train", "--candidate", "nb-logreg")[0] == 0
+    for name in ("01", "+1", " 1", "", "9" * 30):
+        code, _, said = typed("promote", name)
+        assert (code, f"has no version {name or repr(name)}" in said.replace("'", "") or f"{name!r}" in said) == (
+            1,
+            True,
+        )
+    assert typed("promote", "1.0.0")[0] == 2
+    for blank in ("", "  "):
+        assert typed("rollback", "--to", "2", "--reason", blank)[0] == 2
+        code, _, said = typed("set-alias", "--alias", "champion", "--version", "2", "--reason", blank)
+        assert (code, "--reason" in said) == (2, True)
+    code, said, _ = typed("set-alias", "--alias", "shadow", "--version", "1.1.0")
+    assert (code, said) == (0, "films-classifier: shadow is now version 2.\n")
+    assert typed("rollback", "--to", "2", "--reason", "[bold]it[/bold] \x1b[31mbleeds [/]")[0] == 0
+    code, said, _ = typed("history")
+    assert "\x1b" not in said
+    assert "[bold]it" in said
+    for at, code_, words in (
+        ("0001-01-01T00:00:00+14:00", 2, "before the year 1"),
+        ("9999-12-31T23:59:59-14:00", 2, "after 9999"),
+        ("2999-01-01", 2, "in the future"),
+        ("yesterday", 2, "no ISO 8601 time"),
+        ("1970-01-01T00:00:00+02:00", 1, "had no champion at 1969-12-31 22:00:00 UTC"),
+    ):
+        code, _, said = typed("history", "--at", at)
+        assert (code, words in said) == (code_, True), said
+    assert typed("history", "--model-name", "songs")[1] == "No decision about songs is in this ledger.\n"
+    registry = ModelRegistry(tracking_uri=f"sqlite:///{films.root / '.tiltyard' / 'mlflow.db'}")
+    registry.delete_alias("films-classifier", "champion")
+    for _ in range(2):  # not only the first time
+        code, said, _ = typed("doctor")
+        assert (code, "no decision took it away" in said) == (1, True)
+    assert typed("rollback", "--to", "1", "--reason", "it was deleted")[0] == 0
+    code, said, _ = typed("doctor")
+    assert (code, "Nothing is wrong." in said) == (0, True)
+
+
+def test_another_registry_is_no_change_behind_our_back(
+    tmp_path: Path, fresh_store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks beside a registry that does not hold the model is told so, and writes no change into the ledger."""
+    films = make_films(tmp_path / "films", rows=300, store=fresh_store)
+    films.call("train", "--champion")
+    before: Any = films.call_json("history")
+    shutil.copy(fresh_store, tmp_path / "other.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
+    with pytest.raises(SystemExit):
+        main(["doctor", "--json", "--project", str(films.root)])
+    told = json.loads(capsys.readouterr().out)
+    (check,) = [one for one in told["checks"] if one["name"] == "champion's right"]
+    assert "or this is another registry" in check["found"]
+    assert "MLFLOW_TRACKING_URI" in check["next_step"]
+    assert films.call_json("history") == before

@@ -167,7 +167,7 @@ def test_with_api_keys_a_champion_that_fails_is_rolled_back(films: Films) -> Non
     settings.write_text(before.replace("hang_", 'metrics = ["spoilt:register"]\nhang_'), encoding="utf-8")
     made: Any = films.call_json("keys", "api", "new", "--scope", "predict", "--name", "shop")
     films.call("train", "--candidate", "tfidf-naive-bayes")
-    films.call("set-alias", "--version", "2", "--alias", "champion")
+    films.call("set-alias", "--version", "2", "--alias", "champion", "--reason", "a trial")
     try:
         with up(films, "--port", "0", "--no-console") as running:
             url = running.wait_for(event="listening", part="server")["url"]

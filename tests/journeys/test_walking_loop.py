@@ -57,7 +57,9 @@ def test_a_promotion_under_load_fails_no_request(tmp_path: Path, fresh_store: Pa
     statuses: list[int] = []
     versions: list[str] = []
     with serving(films) as (address, _), httpx.Client(timeout=30) as client:
-        promoted = threading.Thread(target=films.run, args=("set-alias", "--version", "2", "--alias", "champion"))
+        promoted = threading.Thread(
+            target=films.run, args=("set-alias", "--version", "2", "--alias", "champion", "--reason", "why")
+        )
         promoted.start()
         deadline = time.monotonic() + 60
         while (not versions or versions[-1] != "2") and time.monotonic() < deadline:

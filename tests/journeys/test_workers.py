@@ -110,7 +110,7 @@ def test_all_workers_take_over(films: Films, two: tuple[str, psutil.Process]) ->
     """A new champion that one worker finds answers in all of them; /admin/reload returns when it does."""
     address, _ = two
     films.call("train", "--candidate", "tfidf-naive-bayes")
-    films.call("set-alias", "--version", "2", "--alias", "champion")
+    films.call("set-alias", "--version", "2", "--alias", "champion", "--reason", "a trial")
     httpx.post(f"{address}/admin/reload", timeout=60)
     assert {ask(address)["model_version"] for _ in range(20)} == {"2"}
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import PostgresServer
+from tiltyard.errors import UnavailableError
 from tiltyard.ledger import Ledger, SqlLedger
+from tiltyard.ledger.chain import link
 from tiltyard.testing import make_event, make_prediction
 
 WRITE_UNTIL_KILLED = """
@@ -168,11 +170,75 @@ def test_a_forged_end_is_found(url: str) -> None:
         assert ledger.verify_events() == ["The end of the chain was changed: event 4 is not the one noted."]
         _execute(ledger, "DELETE FROM chain")
         assert ledger.verify_events() == ["The note of where the chain ends is missing."]
+        with pytest.raises(UnavailableError, match="broken, so none is added to it: its end is noted nowhere") as torn:
+            ledger.append(make_event())
+        assert "history --verify" in torn.value.next_step
+        for sequence in (3, 4):
+            _execute(ledger, f"INSERT INTO chain VALUES ('n{sequence}', {sequence}, 'd')")
+        assert ledger.verify_events() == ["There are 2 notes of where the chain ends: all but one were slipped in."]
+        with pytest.raises(UnavailableError, match="noted more than once"):
+            ledger.append(make_event())
+        _execute(ledger, "DELETE FROM chain WHERE sequence = 4")
+        with pytest.raises(UnavailableError, match="noted before its last event"):
+            ledger.append(make_event())
+
+
+def test_forgeries_inside_are_found(url: str) -> None:
+    """Another subject or kind, two events that changed places, and one with a digest of its own are each named."""
+    with SqlLedger.open(url) as ledger:
+        _append_five(ledger)
+        kept = [_row(ledger, sequence) for sequence in range(1, 6)]
+        for change in ("kind = 'refused'", "subject = 'songs/1'"):
+            _execute(ledger, f"UPDATE events SET {change} WHERE sequence = 2")
+            assert [problem[:8] for problem in ledger.verify_events()] == ["Event 2 "]
+            _put_back(ledger, kept)
+        for aside, place in ((2, 99), (3, 2), (99, 3)):
+            _execute(ledger, f"UPDATE events SET sequence = {place} WHERE sequence = {aside}")
+        assert [problem[:8] for problem in ledger.verify_events()] == ["Event 2 ", "Event 3 ", "Event 4 "]
+        _put_back(ledger, kept)
+        forged = {**kept[2], "reason": "nothing happened"}
+        digest = link(str(kept[1]["digest"]), forged)
+        _execute(ledger, "UPDATE events SET reason = :reason, digest = :digest WHERE sequence = 3",
+                 {"reason": forged["reason"], "digest": digest})  # fmt: skip
+        assert [problem[:8] for problem in ledger.verify_events()] == ["Event 4 "]
+
+
+def test_an_event_that_cannot_be_read_any_more(url: str) -> None:
+    """Evidence that is no JSON, and a time out of reach, are found, and who reads the event is told which and what."""
+    with SqlLedger.open(url) as ledger:
+        _append_five(ledger)
+        for change in ("evidence = '{'", "at_us = 9000000000000000000"):
+            before = _row(ledger, 3)
+            _execute(ledger, f"UPDATE events SET {change} WHERE sequence = 3")
+            assert [problem[:8] for problem in ledger.verify_events()] == ["Event 3 "]
+            with pytest.raises(UnavailableError, match="Event 3 of the ledger cannot be read") as told:
+                list(ledger.events())
+            assert told.value.code == "ledger.tampered"
+            _put_back(ledger, [before])
+
+
+@pytest.mark.proof
+def test_eight_processes_append_to_one_chain(url: str) -> None:
+    """Of the events that eight processes append at once none is lost, and the chain is whole."""
+    _finish(*(_python(APPEND, url, f"process {number}") for number in range(8)))
+    with SqlLedger.open(url) as ledger:
+        events = list(ledger.events())
+        assert [event.sequence for event in events] == list(range(1, 321))
+        assert {sum(event.actor == f"process {number}" for event in events) for number in range(8)} == {40}
+        assert ledger.verify_events() == []
 
 
 def _append_five(ledger: Ledger) -> None:
     for _ in range(5):
         ledger.append(make_event())
+    assert ledger.verify_events() == []
+
+
+def _put_back(ledger: SqlLedger, rows: list[dict[str, object]]) -> None:
+    for row in rows:
+        _execute(ledger, f"DELETE FROM events WHERE sequence = {row['sequence']}")
+        marks = ", ".join(f":{name}" for name in row)
+        _execute(ledger, f"INSERT INTO events ({', '.join(row)}) VALUES ({marks})", row)
     assert ledger.verify_events() == []
 
 

@@ -2,7 +2,8 @@
 
     python -m tests.pipeline.dying FOLDER...
 
-A folder names the moment at which its process dies; in one called race-N two processes promote at once, N times.
+A folder names the moment at which its process dies, and before an @ what it does (promote, where there is none); in one
+called race-N two processes promote at once, N times.
 
 It imports what takes long once, and forks before it opens anything.
 """
@@ -18,12 +19,20 @@ from typing import Any
 
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger import Event, SqlLedger
-from tiltyard.pipeline import Stage
+from tiltyard.pipeline import Stage, approve_version, point_alias, roll_back
 from tiltyard.pipeline.succession import ChampionChangedError, Move, move_alias
+from tiltyard.project import Project
 from tiltyard.registry import ModelRegistry
 
 NAME = "films"
-MOMENTS = ("before-aliases", "between-aliases", "after-aliases", "after-decision")
+MOMENTS = ("before-aliases", "between-aliases", "after-aliases", "after-decision", "after-end")
+DIES_AFTER = {
+    "approved": "after-approved",
+    "promoted": "after-decision",
+    "rolled-back": "after-decision",
+    "alias-set": "after-decision",
+    "succession-ended": "after-end",
+}
 
 
 class DyingRegistry:
@@ -56,7 +65,7 @@ class DyingLedger:
 
     def append(self, event: Event, *more: Any) -> Event:
         made = self._ledger.append(event, *more)
-        if self._moment == "after-decision" and event.kind == "promoted":
+        if self._moment == DIES_AFTER.get(event.kind):
             die()
         return made
 
@@ -99,7 +108,24 @@ def promoting(folder: Path, version: int, before: int) -> Callable[[], object]:
 
 
 def dying_in(folder: Path) -> Callable[[], object]:
-    return lambda: move_alias(stage_in(folder, folder.name), promotion("2", "1"))
+    act, _, moment = folder.name.rpartition("@")
+    acts: dict[str, Callable[[Stage], object]] = {
+        "": lambda stage: move_alias(stage, promotion("2", "1")),
+        "approve": lambda stage: approve_version(stage, approving(), "2", reason="seen it"),
+        "rollback": lambda stage: roll_back(stage, NAME, to="2", reason="complaints"),
+        "set-alias": lambda stage: point_alias(stage, NAME, version="2", alias="champion", reason="it is urgent"),
+    }
+    return lambda: acts[act](stage_in(folder, moment))
+
+
+def approving() -> Project:
+    return Project.model_validate(
+        {
+            "project": {"name": "films", "task": "text-classification", "model": NAME},
+            "data": {"source": "x.csv", "text": "text", "label": "label"},
+            "promotion": {"approval": "required"},
+        }
+    )
 
 
 def ended(child: int) -> int:

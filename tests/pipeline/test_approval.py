@@ -26,6 +26,7 @@ from tiltyard.pipeline import (
 from tiltyard.pipeline.steps import Answers
 from tiltyard.project import AlertsSection, Project
 from tiltyard.registry import VersionInfo
+from tiltyard.registry.gates import VERDICT_TAG
 from tiltyard.testing.ledger import MemoryLedger
 from tiltyard.testing.registry import MemoryRegistry, write_example_package
 
@@ -171,7 +172,7 @@ class Restless(MemoryRegistry):
 
     def set_tag(self, name: str, version: str, key: str, value: str) -> None:
         super().set_tag(name, version, key, value)
-        if self.next:
+        if self.next and key == VERDICT_TAG:
             self.set_alias(name, "champion", self.next.pop(0))
 
 
@@ -189,10 +190,26 @@ def test_a_champion_that_changes_while_it_is_judged(stage: Stage, tmp_path: Path
     assert outcome.champion.version == "2"
     (event,) = restless.ledger.events(kind="promoted")
     assert event.evidence["champion"] == "2"
+    registry.set_alias(NAME, "champion", "2")
     registry.next = ["1", "2", "1"]
     with pytest.raises(ChampionChangedError):
         send(restless, "3", project(approval="none"))
     assert len(list(restless.ledger.events(kind="promoted"))) == 1
+
+
+def test_two_who_promote_the_same_version(stage: Stage, tmp_path: Path) -> None:
+    """Where somebody else promoted the version while it was judged, it does not win a second time against itself."""
+    registry = Restless()
+    for _ in range(3):
+        registry.register_model(str(tmp_path / "model"), NAME)
+    registry.set_alias(NAME, "champion", "1")
+    both = replace(stage, registry=registry, ledger=MemoryLedger())
+    registry.next = ["3"]
+    with pytest.raises(UsageError) as refusal:
+        send(both, "3", project(approval="none"))
+    assert refusal.value.code == "promotion.already-champion"
+    assert list(both.ledger.events(kind="promoted")) == []
+    assert list(both.ledger.events(kind="refused")) == []
 
 
 def test_a_registry_that_is_away(stage: Stage) -> None:

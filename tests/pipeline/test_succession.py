@@ -8,17 +8,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.pipeline.dying import MOMENTS, NAME, promotion, stage_in
+from tests.pipeline.dying import MOMENTS, NAME, approving, promotion, stage_in
 from tests.postgres import PostgresServer
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger import Event, SqlLedger
 from tiltyard.ledger.holders import is_gone, this_holder
-from tiltyard.pipeline import Stage, mend_succession, point_alias, reign_at
+from tiltyard.pipeline import Stage, approve_version, mend_succession, pending_approvals, point_alias, reign_at
 from tiltyard.pipeline.promotion import remove_alias
 from tiltyard.pipeline.succession import ChampionChangedError, move_alias
 from tiltyard.registry import ModelRegistry, VersionInfo
@@ -34,7 +35,7 @@ def stores(fresh_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with three versions of which the first is champion, by a decision, and no previous one."""
     folder = tmp_path_factory.mktemp("stores")
     shutil.copy(fresh_store, folder / "mlflow.db")
-    write_example_package(folder / "model")
+    write_example_package(folder / "model", model_name=NAME)
     stage = stage_in(folder)
     for _ in range(3):
         stage.registry.register_model(str(folder / "model"), NAME)
@@ -48,7 +49,7 @@ def killed(stores: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for each moment, in which a process was killed at it, and one in which two promoted at once."""
     root = tmp_path_factory.mktemp("killed")
     folders = [copied(stores, root / name) for name in (*MOMENTS, "race-2")]
-    assert run(folders) == ["-9"] * 4 + ["0 3", "0 3"]
+    assert run(folders) == ["-9"] * len(MOMENTS) + ["0 3", "0 3"]
     return root
 
 
@@ -104,6 +105,7 @@ def test_a_process_killed_at_any_moment(killed: Path) -> None:
         "after-aliases": ("completed", {"champion": "2", "previous": "1"}),
         "after-decision": ("noted", {"champion": "2", "previous": "1"}),
     }
+    assert {*expected, "after-end"} == {*MOMENTS}
     for moment, (outcome, aliases) in expected.items():
         stage = stage_in(copied(killed / moment, killed / f"{moment} mended"), actor="mender")
         with stage.ledger:
@@ -118,6 +120,39 @@ def test_a_process_killed_at_any_moment(killed: Path) -> None:
             assert len(promoted) == (1 if outcome == "withdrawn" else 2)
             assert promoted[-1].actor == "tester"
             assert mend_succession(stage, NAME) == []
+
+
+ACTS = {"approve": "promoted", "rollback": "rolled-back", "set-alias": "alias-set"}
+
+
+@pytest.mark.proof
+def test_every_act_killed_at_every_moment(stores: Path, tmp_path: Path) -> None:
+    """Approval, rollback and an alias set by hand, killed at any step, leave the old or the new champion."""
+    names = [f"{act}@{moment}" for act in ACTS for moment in MOMENTS] + ["approve@after-approved"]
+    folders = [copied(stores, tmp_path / name) for name in names]
+    for folder in folders:
+        if folder.name.startswith("approve"):
+            with stage_in(folder, actor="ann").ledger as ledger:
+                evidence = {"champion": "1", "verdict": {"promoted": True, "gates": []}}
+                now = datetime.now(UTC)
+                ledger.append(Event("approval-requested", f"{NAME}/2", now, "ann", "it won", evidence))
+    assert run(folders) == ["-9"] * len(names)
+    for folder in folders:
+        act, _, moment = folder.name.partition("@")
+        done = moment in ("after-aliases", "after-decision", "after-end")
+        stage = stage_in(folder, actor="mender")
+        with stage.ledger:
+            settled = mend_succession(stage, NAME)
+            assert len(settled) == (0 if moment in ("after-end", "after-approved") else 1), folder.name
+            assert named(stage) == ({"champion": "2", "previous": "1"} if done else {"champion": "1"}), folder.name
+            check_whole(stage)
+            assert [event.kind for event in decisions(stage)].count(ACTS[act]) == int(done) + (act == "approve")
+            if act == "approve":
+                waiting = pending_approvals(stage.ledger.events(subject=NAME), NAME)
+                assert [one.version for one in waiting] == ([] if done else ["2"]), folder.name
+                if not done:  # it can be approved again
+                    assert approve_version(stage, approving(), "2", reason="seen it").promoted
+                    check_whole(stage)
 
 
 def test_the_next_decision_settles_the_last(killed: Path) -> None:

@@ -10,7 +10,7 @@ from tiltyard.errors import TiltyardError
 from tiltyard.ledger import Ledger
 from tiltyard.pipeline import Stage, mend_succession
 from tiltyard.project import Project
-from tiltyard.registry.decisions import left_over, note_outside_changes, unexplained_champion
+from tiltyard.registry.decisions import left_over, missing_champion, note_outside_changes, unexplained_champion
 from tiltyard.settings import Settings
 
 
@@ -76,6 +76,9 @@ def _behind_our_back(stage: Stage, ledger: Ledger, name: str) -> Iterator[Check]
         )
     champion = stage.registry.champion(name)
     if champion is None:
+        gone = missing_champion(ledger.events(subject=name), stage.registry, name)
+        if gone is not None:
+            yield Check("champion's right", "wrong", gone.message, gone.next_step)
         return
     finding = unexplained_champion(ledger.events(subject=name), champion, left_over(ledger, name))
     if finding is not None:

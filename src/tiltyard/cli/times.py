@@ -27,7 +27,13 @@ def moment(option: str, text: str | None) -> datetime | None:
         raise UsageError(
             f"{option} {text!r} is no ISO 8601 time.", next_step="Write it like 2026-01-31T12:00:00Z."
         ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    try:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:
+        raise UsageError(
+            f"{option} {text!r} lies before the year 1 or after 9999 in UTC.",
+            next_step="Write it like 2026-01-31T12:00:00Z.",
+        ) from None
 
 
 class Duration(click.ParamType[timedelta]):

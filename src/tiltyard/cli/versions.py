@@ -94,7 +94,7 @@ def list_versions(project_path: Path | None, model_name: str | None, as_json: bo
 @model_option
 @click.option("--version", required=True, help="Version number or label that the alias shall name.")
 @click.option("--alias", required=True, help="Such as champion, challenger or previous.")
-@click.option("--reason", default="", help="Why; kept with the decision.")
+@click.option("--reason", default="", help="Why; kept with the decision. Needed for champion.")
 @json_option
 def set_alias(
     project_path: Path | None, model_name: str | None, version: str, alias: str, reason: str, as_json: bool
@@ -104,7 +104,9 @@ def set_alias(
     settings = wiring.settings(project)
     name = model_name or project.model_name
     with wiring.ledger(settings) as ledger:
-        before = point_alias(wiring.stage(settings, ledger, project), name, version=version, alias=alias, reason=reason)
+        stage = wiring.stage(settings, ledger, project)
+        version = stage.registry.get_version(name, version=version).version
+        before = point_alias(stage, name, version=version, alias=alias, reason=reason)
     if as_json:
         print_json({"model": name, "alias": alias, "version": version, "before": before})
         return

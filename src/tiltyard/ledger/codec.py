@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tiltyard.errors import InputError
+from tiltyard.errors import InputError, UnavailableError
 from tiltyard.ledger.records import Event, Label, Prediction
 
 
@@ -193,14 +193,26 @@ def encode_event(event: Event) -> dict[str, Any]:
 
 
 def decode_event(row: Mapping[str, Any]) -> Event:
-    """The event of a row by column name."""
+    """The event of a row by column name.
+
+    Raises:
+        UnavailableError: it is none that ``encode_event`` wrote: somebody changed it.
+    """
+    try:
+        at, evidence = from_micros(row["at_us"]), decode_json(row["evidence"])
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UnavailableError(
+            f"Event {row['sequence']} of the ledger cannot be read, since it was changed: {error}.",
+            next_step="See what else was changed: tiltyard history --verify; then compare the ledger with a backup.",
+            code="ledger.tampered",
+        ) from None
     return Event(
         kind=row["kind"],
         subject=row["subject"],
-        at=from_micros(row["at_us"]),
+        at=at,
         actor=row["actor"],
         reason=row["reason"],
-        evidence=decode_json(row["evidence"]),
+        evidence=evidence,
         sequence=row["sequence"],
         digest=row["digest"],
     )

@@ -10,6 +10,7 @@ from typing import Any, Self, Unpack
 
 from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, insert, or_, select, update
 
+from tiltyard.errors import UnavailableError
 from tiltyard.ledger.chain import broken_links, link
 from tiltyard.ledger.codec import (
     PredictionRow,
@@ -203,7 +204,11 @@ class SqlLedger:
         row, leaving = encode_event(event), encode_notices(notices)
         with self._database.write() as connection:
             # Among processes, writers queue here: on this row in PostgreSQL, on the file in SQLite.
-            end = connection.execute(select(chain.c.sequence, chain.c.digest).with_for_update()).one()
+            ends = connection.execute(select(chain.c.sequence, chain.c.digest).with_for_update()).all()
+            last = connection.scalar(select(func.max(events.c.sequence))) or 0
+            if len(ends) != 1 or ends[0].sequence < last:
+                raise _torn(len(ends))
+            end = ends[0]
             row["sequence"] = end.sequence + 1
             row["digest"] = link(end.digest, row)
             connection.execute(insert(events), row)
@@ -225,9 +230,12 @@ class SqlLedger:
     def verify_events(self) -> list[str]:
         """What is wrong with the chain; see ``Ledger.verify_events``."""
         with self._database.read(snapshot=True) as connection:
-            end = connection.execute(select(chain.c.sequence, chain.c.digest)).first()
-            if end is None:
+            ends = connection.execute(select(chain.c.sequence, chain.c.digest)).all()
+            if not ends:
                 return ["The note of where the chain ends is missing."]
+            if len(ends) > 1:
+                return [f"There are {len(ends)} notes of where the chain ends: all but one were slipped in."]
+            end = ends[0]
             in_order = select(events).order_by(events.c.sequence)
             with connection.execution_options(yield_per=PAGE).execute(in_order) as stored:
                 return broken_links((row._asdict() for row in stored), end.sequence, end.digest)
@@ -257,6 +265,15 @@ class SqlLedger:
             descending=filters.get("newest_first", False),
             limit=filters.get("limit"),
         )
+
+
+def _torn(ends: int) -> UnavailableError:
+    noted = "before its last event" if ends == 1 else "nowhere" if ends == 0 else "more than once"
+    return UnavailableError(
+        f"The chain of decisions is broken, so none is added to it: its end is noted {noted}.",
+        next_step="See what was changed: tiltyard history --verify; then compare the ledger with a backup.",
+        code="ledger.tampered",
+    )
 
 
 def _insert_sql(database: Database, table: Table, columns: Sequence[ColumnElement[Any]]) -> str:

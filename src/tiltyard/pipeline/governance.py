@@ -13,7 +13,7 @@ from tiltyard.data.content import content_keys
 from tiltyard.errors import DataError, NotFoundError, UsageError
 from tiltyard.ledger import Event
 from tiltyard.pipeline.answering import answer_today
-from tiltyard.pipeline.promotion import Promotion, challenge
+from tiltyard.pipeline.promotion import Promotion, challenge, check_not_champion
 from tiltyard.pipeline.stage import Stage
 from tiltyard.pipeline.succession import Move, move_alias
 from tiltyard.project import Project
@@ -46,12 +46,7 @@ def promote_version(stage: Stage, project: Project, version: str, test: Dataset)
         DataError: no test rows are left to judge by, or it cannot read them.
     """
     info = stage.registry.get_version(project.model_name, version=version)
-    if CHAMPION in info.aliases:
-        raise UsageError(
-            f"Version {version} of {info.name} is champion already.",
-            next_step="Name another version: tiltyard list-versions",
-            code="promotion.already-champion",
-        )
+    check_not_champion(info, info if CHAMPION in info.aliases else None)
     package = stage.load(info)
     unseen = ~np.isin(content_keys(test.inputs), package.training_keys)
     if not unseen.any():
@@ -79,8 +74,12 @@ def roll_back(stage: Stage, name: str, *, to: str | None, reason: str) -> tuple[
     Raises:
         NotFoundError: there is no such version, or no previous one.
         ArtifactError: its files are damaged or unsafe; the champion stays.
-        UsageError: it is champion already.
+        UsageError: it is champion already, or no reason is given.
     """
+    if not reason.strip():
+        raise UsageError(
+            "A rollback needs a reason.", next_step="Say why with --reason; it is kept.", code="decision.no-reason"
+        )
     if to is None and not any(PREVIOUS in info.aliases for info in stage.registry.list_versions(name)):
         raise NotFoundError(
             f"No version of {name} has the alias 'previous': there is nothing to go back to.",

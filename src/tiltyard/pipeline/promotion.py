@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tiltyard.data import Dataset
+from tiltyard.errors import UsageError
 from tiltyard.ledger import Event
 from tiltyard.pipeline.meeting import hold_meeting
 from tiltyard.pipeline.stage import Stage
@@ -17,6 +18,7 @@ from tiltyard.pipeline.succession import ChampionChangedError, Move, move_alias
 from tiltyard.pipeline.telling import notices_of
 from tiltyard.project import Project
 from tiltyard.registry import Verdict, VersionInfo
+from tiltyard.registry.anchors import leave_note
 from tiltyard.registry.decisions import ALIAS_REMOVED, ALIAS_SET, CHAMPION, PREVIOUS, PROMOTED
 from tiltyard.registry.gates import VERDICT_TAG, verdict_tag
 
@@ -95,16 +97,19 @@ def challenge(stage: Stage, project: Project, info: VersionInfo, answers: Answer
         The verdict and who was champion before. The decision is in the ledger either way.
 
     Raises:
+        UsageError: it is champion already, perhaps by somebody else's decision of the same moment.
         ChampionChangedError: the champion changed again and again.
         UnavailableError: the registry or the ledger is away.
     """
     stage = replace(stage, alerts=project.alerts)
     for attempt in range(ATTEMPTS):
         champion = stage.registry.champion(info.name)
-        rival = champion if champion is not None and champion.version != info.version else None
-        verdict = hold_meeting(stage, project, info, rival, answers, test)
+        check_not_champion(info, champion)
+        verdict = hold_meeting(stage, project, info, champion, answers, test)
         stage.registry.set_tag(info.name, info.version, VERDICT_TAG, verdict_tag(verdict, at=_now().isoformat()))
-        outcome = Promotion(info, rival, verdict, pending=verdict.promoted and project.promotion.approval == "required")
+        outcome = Promotion(
+            info, champion, verdict, pending=verdict.promoted and project.promotion.approval == "required"
+        )
         if not outcome.promoted:
             _write_down(stage, outcome)
             return outcome
@@ -116,6 +121,20 @@ def challenge(stage: Stage, project: Project, info: VersionInfo, answers: Answer
             continue
         return outcome
     raise AssertionError("every attempt returns or raises")
+
+
+def check_not_champion(info: VersionInfo, champion: VersionInfo | None) -> None:
+    """Refuse to judge the champion as a challenger: it would meet itself.
+
+    Raises:
+        UsageError: it is the champion.
+    """
+    if champion is not None and champion.version == info.version:
+        raise UsageError(
+            f"Version {info.version} of {info.name} is champion already.",
+            next_step="Name another version: tiltyard list-versions",
+            code="promotion.already-champion",
+        )
 
 
 def promotion_move(outcome: Promotion, champion: VersionInfo | None, **evidence: Any) -> Move:
@@ -146,9 +165,16 @@ def point_alias(
 
     Raises:
         NotFoundError: the version does not exist.
+        UsageError: it shall be champion, and no reason is given.
         UnavailableError: the registry or the ledger is away.
     """
     target = stage.registry.get_version(name, version=version).version
+    if alias == CHAMPION and not reason.strip():
+        raise UsageError(
+            "The champion passes no gates this way, and the decision gives no reason.",
+            next_step="Say why with --reason; it is kept.",
+            code="decision.no-reason",
+        )
     before = next((info.version for info in stage.registry.list_versions(name) if alias in info.aliases), None)
     told = {**evidence, "alias": alias, "before": before}
     move_alias(stage, Move(name, alias, target, before, ALIAS_SET, reason, told))
@@ -180,7 +206,8 @@ def _write_down(stage: Stage, outcome: Promotion) -> None:
         reason=outcome.verdict.summary,
         evidence=_evidence(outcome),
     )
-    stage.ledger.append(event, notices_of(stage.alerts, event))
+    written = stage.ledger.append(event, notices_of(stage.alerts, event))
+    leave_note(stage.registry, stage.ledger, info.name, info.version, written)
 
 
 def _evidence(outcome: Promotion) -> dict[str, Any]:

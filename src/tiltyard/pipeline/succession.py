@@ -19,6 +19,7 @@ from tiltyard.ledger import Event, Lease, Notice
 from tiltyard.ledger.holders import is_gone, this_holder
 from tiltyard.pipeline.stage import Stage
 from tiltyard.pipeline.telling import notices_of
+from tiltyard.registry.anchors import leave_note
 from tiltyard.registry.decisions import BEGUN, CHAMPION, ENDED, PREVIOUS, left_over, succession_subject
 
 HOLD = timedelta(seconds=90)
@@ -110,6 +111,7 @@ def move_alias(stage: Stage, move: Move) -> Event:
                 stage.registry.set_alias(move.name, move.alias, move.version)
             decision = stage.ledger.append(_decision(begun, stage.actor), _notices(stage, begun))
             _end(stage, begun, "completed")
+            _note(stage, begun, decision)
         except TiltyardError as error:
             # Whoever has the lease by now settles it.
             if error.code != LOST:
@@ -211,7 +213,8 @@ def _settle(stage: Stage, begun: Event) -> Settled:
     if _was_decided(stage, begun):
         outcome = "noted"
     elif found == wanted["version"]:
-        stage.ledger.append(_decision(begun, stage.actor, late=True), _notices(stage, begun))
+        decision = stage.ledger.append(_decision(begun, stage.actor, late=True), _notices(stage, begun))
+        _note(stage, begun, decision)
         outcome = "completed"
     elif found == wanted["before"]:
         _restore_previous(stage, begun, aliases)
@@ -250,6 +253,13 @@ def _try_to_settle(stage: Stage, begun: Event) -> None:
 def _end(stage: Stage, begun: Event, outcome: str) -> None:
     evidence = {"begun": begun.sequence, "outcome": outcome}
     stage.ledger.append(Event(ENDED, begun.subject, _now(), stage.actor, "", evidence))
+
+
+def _note(stage: Stage, begun: Event, decision: Event) -> None:
+    """Let the registry know of the decision, with the version that it is about."""
+    version = begun.evidence["version"] or begun.evidence["before"]
+    if version is not None:
+        leave_note(stage.registry, stage.ledger, _name(begun), str(version), decision)
 
 
 def _notices(stage: Stage, begun: Event) -> Sequence[Notice]:

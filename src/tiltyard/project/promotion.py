@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from tiltyard.project.section import Portion, Section, Share
 
@@ -24,7 +24,9 @@ class PromotionSection(Section):
     rule: PromotionRule = Field(default="significant", description="How a challenger must compare with the champion.")
     alpha: Share = Field(default=0.05, description="Accepted rate of false promotions under the rule 'significant'.")
     margin: float = Field(default=0.01, ge=0, lt=1, description="Loss that the rule 'non-inferior' tolerates.")
-    floors: Mapping[str, float] = Field(default_factory=dict, description="Least value of a metric, by metric name.")
+    floors: Mapping[str, FiniteFloat] = Field(
+        default_factory=dict, description="Least value of a metric, by metric name."
+    )
     slices: Literal["not-worse", "any"] = Field(
         default="not-worse",
         description="Whether a slice (data.slices; of texts also their length) may be significantly worse than under "
@@ -50,10 +52,10 @@ class PromotionSection(Section):
         description="What the live challenge of the two ([serving] challenger) must say: 'not-worse' refuses where the "
         "champion holds and asks for no challenge; 'wins' asks for one that was won.",
     )
-    latency_ms: float | None = Field(
+    latency_ms: FiniteFloat | None = Field(
         default=None, gt=0, description="Longest time for a single answer, in milliseconds; default: no limit."
     )
-    size_mb: float | None = Field(
+    size_mb: FiniteFloat | None = Field(
         default=None, gt=0, description="Largest size of a version's files, in megabytes; default: no limit."
     )
     data_findings: Literal["info", "warning", "error"] = Field(

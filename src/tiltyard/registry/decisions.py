@@ -138,7 +138,8 @@ def alias_changes(events: Iterable[Event], name: str, found: Mapping[str, str]) 
 def note_outside_changes(registry: Registry, ledger: Ledger, name: str, noticed_by: str) -> list[Event]:
     """Compare the registry's aliases with the decisions, and write down what was changed behind our back.
 
-    What is being changed at the moment, or was cut short, is left alone: that is told by who settles it.
+    What is being changed at the moment, or was cut short, is left alone: that is told by who settles it. So is a model
+    of which the registry has no version: it may be another registry than that of the decisions (``missing_champion``).
 
     Args:
         registry: the registry.
@@ -199,8 +200,45 @@ def unexplained_champion(events: Iterable[Event], info: VersionInfo, pending: It
     )
 
 
+def missing_champion(events: Iterable[Event], registry: Registry, name: str) -> Finding | None:
+    """A finding where the record names a champion, or one was taken away behind our back, and the registry has none.
+
+    Args:
+        events: all events about the model, in order.
+        registry: the registry.
+        name: the model.
+
+    Returns:
+        None where the registry has a champion, or none was decided.
+
+    Raises:
+        UnavailableError: the registry cannot be reached.
+    """
+    events = list(events)
+    decided = fold_aliases(events, name).get(CHAMPION) if keeps_decisions(events) else None
+    if decided is None or (decided.version is None and not decided.outside) or registry.champion(name) is not None:
+        return None
+    message = f"No version of {name} has the alias 'champion', and no decision took it away"
+    if decided.version is None:
+        message += f": noticed at {decided.event.at:%Y-%m-%d %H:%M:%S UTC}."
+    else:
+        message += f": by the record it is version {decided.version}."
+    step = "Decide who is champion: tiltyard rollback --to VERSION --reason …, or tiltyard promote VERSION"
+    if not registry.list_versions(name):
+        message += " The registry has no version of it at all: it was deleted or renamed, or this is another registry."
+        step = "Check MLFLOW_TRACKING_URI, and in MLflow whether the model was renamed; else restore the registry."
+    evidence = {"decided": decided.version}
+    return Finding(
+        "champion.missing", "error", name, "The champion is gone", message, evidence=evidence, next_step=step
+    )
+
+
 def _differing(registry: Registry, ledger: Ledger, name: str) -> tuple[AliasChange, ...]:
-    found = {alias: info.version for info in registry.list_versions(name) for alias in info.aliases}
+    versions = registry.list_versions(name)
+    if not versions:
+        # Another registry than the decisions are about, or the model was deleted: no alias of it was moved.
+        return ()
+    found = {alias: info.version for info in versions for alias in info.aliases}
     return alias_changes(ledger.events(subject=name), name, found)
 
 

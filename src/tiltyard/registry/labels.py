@@ -22,6 +22,8 @@ FIRST = "1.0.0"
 
 # Nine digits at most: anybody may set the tag, and a number of thousands could not be counted on from.
 _LABEL = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})", re.ASCII)
+# As the registry writes it, so that one version has one name; more digits would not fit into its column.
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class Kind:
     def tags(self) -> dict[str, str]:
         """Tags by which a later version is compared with this one."""
         return {SCHEMA_TAG: self.schema, RECIPE_TAG: self.recipe}
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is the number of a version as the registry writes it: ``2``, and not ``02``, ``+2`` or ``2 ``."""
+    return _NUMBER.fullmatch(text) is not None
 
 
 def is_label(text: str) -> bool:

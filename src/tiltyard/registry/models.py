@@ -15,7 +15,7 @@ from tiltyard.registry.access import give_credentials
 from tiltyard.registry.cache import cached_copy
 from tiltyard.registry.client import mlflow_errors, open_client
 from tiltyard.registry.identity import SEAL_TAG, seal
-from tiltyard.registry.labels import is_label, named_by_label
+from tiltyard.registry.labels import is_label, is_number, named_by_label
 from tiltyard.registry.manifest import MANIFEST, Manifest
 from tiltyard.registry.packaging import read_package
 from tiltyard.registry.ports import ModelInfo, VersionInfo
@@ -146,6 +146,8 @@ class ModelRegistry:
         version = None if version is None else str(version)
         if version is not None and is_label(version):
             return self._labelled(name, version)
+        if version is not None and not is_number(version):
+            raise _no_version(name, version)
         with self._errors():
             aliases = self._aliases(name)
             if alias is not None:
@@ -155,12 +157,8 @@ class ModelRegistry:
             try:
                 found = self._client.get_model_version(name, str(version))
             except Exception as error:
-                if _missing(error) or not str(version).isdecimal():
-                    raise NotFoundError(
-                        f"{name} has no version {version}.",
-                        next_step="See what there is: tiltyard list-versions",
-                        code="version.unknown",
-                    ) from None
+                if _missing(error):
+                    raise _no_version(name, str(version)) from None
                 raise
         return _info(found, aliases.get(str(version), ()))
 
@@ -204,15 +202,15 @@ class ModelRegistry:
         version = info.version
         if wanted in STAGES:
             before = self.champion(name)
-            if wanted == "production" and before is not None and before.version != version:
+            if wanted == "production" and before is not None and before.version != info.version:
                 self.set_alias(name, PREVIOUS, before.version)
-            self.set_alias(name, STAGES[wanted], version)
+            self.set_alias(name, STAGES[wanted], info.version)
         else:
             for alias in info.aliases:
                 self.delete_alias(name, alias)
             if wanted == "archived":
-                self.set_tag(name, version, ARCHIVED_TAG, datetime.now(UTC).isoformat())
-        return self.get_version(name, version=version)
+                self.set_tag(name, info.version, ARCHIVED_TAG, datetime.now(UTC).isoformat())
+        return self.get_version(name, version=info.version)
 
     def load_model(
         self,
@@ -372,6 +370,13 @@ def _all(search: Any, **arguments: Any) -> list[Any]:
         token = page.token
         if not token:
             return found
+
+
+def _no_version(name: str, version: str) -> NotFoundError:
+    shown = version if is_number(version) else repr(version)
+    return NotFoundError(
+        f"{name} has no version {shown}.", next_step="See what there is: tiltyard list-versions", code="version.unknown"
+    )
 
 
 def _missing(error: Exception) -> bool:

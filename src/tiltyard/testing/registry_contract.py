@@ -112,6 +112,12 @@ class RegistryContract:
         for name, version, alias in (
             ("films", "2", None),
             ("films", "two", None),
+            ("films", "", None),
+            ("films", "01", None),
+            ("films", "+1", None),
+            ("films", " 1", None),
+            ("films", "１", None),
+            ("films", "9" * 30, None),
             ("films", None, "champion"),
             ("films", None, "challenger"),
             ("songs", "1", None),

@@ -72,7 +72,7 @@ def _facts(view: VersionsView) -> html.Dl:
 def _without_champion(view: VersionsView) -> list[Any]:
     if view.champion is not None:
         return []
-    command = f"tiltyard set-alias --version {view.versions[0].version} --alias champion"
+    command = f"tiltyard set-alias --version {view.versions[0].version} --alias champion --reason …"
     sentence = "No version answers users. Choose one, or let a new one try:"
     return [parts.empty("No champion yet", sentence, command, "tiltyard train --champion")]
 

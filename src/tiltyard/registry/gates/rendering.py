@@ -53,7 +53,7 @@ def _line(gate: GateResult) -> str:
 
 def _cell(text: str) -> str:
     """Text that stays in its cell and is not taken for a tag or a link, wherever it came from."""
-    plain = " ".join(text.split()).replace("\\", "\\\\")
-    for sign in "|<>[]`":
+    plain = "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(text.split())).replace("\\", "\\\\")
+    for sign in "|<>[]`*":
         plain = plain.replace(sign, f"\\{sign}")
     return plain
