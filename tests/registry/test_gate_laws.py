@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import stats
@@ -56,6 +56,8 @@ def met(lost: int, won: int, both: int, **promotion: Any) -> Verdict:
 
 @law
 @given(lost=counts, won=counts, both=counts, rule=st.sampled_from(("better", "significant")))
+@example(lost=6, won=14, both=10, rule="significant")  # p = 0.058
+@example(lost=5, won=15, both=10, rule="significant")  # p = 0.021
 def test_equal_or_worse_never_wins(lost: int, won: int, both: int, rule: str) -> None:
     """A challenger that is right on no more rows than the champion is refused."""
     found = met(lost, won, both, rule=rule)

@@ -23,7 +23,8 @@ from tiltyard.registry.anchors import leave_note
 from tiltyard.registry.decisions import BEGUN, CHAMPION, ENDED, PREVIOUS, left_over, succession_subject
 
 HOLD = timedelta(seconds=90)
-PATIENCE_SECONDS = 60.0
+# Longer than a hold: where a decider lost the ledger and could not give its lease back, whoever waits outlasts it.
+PATIENCE_SECONDS = HOLD.total_seconds() + 10.0
 LOST = "promotion.lost-turn"
 _PAUSE_SECONDS = 0.1
 
