@@ -138,10 +138,15 @@ def test_a_ledger_that_goes_away_in_the_middle(
     """PostgreSQL gone after either alias, alone or with MLflow: once back, the state is old or new, and told."""
     url = postgres.database()
 
+    def strike() -> None:
+        postgres.pause()
+        if also_the_registry:
+            server.kill()
+
     def deciding(strikes_at: int) -> None:
         registry = Striking(tracking_uri=server.address)
         registry.strikes_at, registry.afterwards = strikes_at, True
-        registry.strike = lambda: (postgres.pause(), server.kill() if also_the_registry else None)
+        registry.strike = strike
         stage = Stage(registry, SqlLedger.open(url), tmp_path / "cache", (), "tester")
         try:
             move_alias(stage, promotion("2", "1"))
