@@ -26,10 +26,12 @@ class S3Server:
         self.port = _free_port()
         (folder / BUCKET).mkdir(parents=True)
         self._log = (folder.parent / "rclone.log").open("wb")
+        # What a test changes in the folders itself is seen at once. With 0s, rclone reads a folder anew until it is done
+        # before what it read is too old, which takes seconds a request on a busy machine.
         self._process = subprocess.Popen(
             [
                 *(program, "serve", "s3", "--addr", f"127.0.0.1:{self.port}", "--auth-key", f"{KEY},{SECRET}"),
-                *("--config", os.devnull, "--vfs-cache-mode", "off", "--dir-cache-time", "0s", str(folder)),
+                *("--config", os.devnull, "--vfs-cache-mode", "off", "--dir-cache-time", "5ms", str(folder)),
             ],
             stdin=subprocess.DEVNULL,
             stdout=self._log,

@@ -1,0 +1,55 @@
+"""Versions on S3: a real S3 server keeps what a training leaves, and another host serves it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.films import make_films
+from tests.s3 import BUCKET, S3Server, s3, s3_server
+from tiltyard import wiring
+from tiltyard.errors import ArtifactError
+from tiltyard.pipeline import QuietRunner, TrainingRequest, train
+from tiltyard.project import load_project
+
+__all__ = ["s3", "s3_server"]
+
+
+def test_a_version_on_s3_is_trained_here_and_served_there(
+    s3: S3Server, tmp_path: Path, fresh_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Artifacts and rows lie in the bucket and nowhere else; a host without a copy fetches, verifies and loads them."""
+    monkeypatch.setenv("TILTYARD_ARTIFACTS", f"s3://{BUCKET}/mlflow")
+    monkeypatch.setenv("TILTYARD_SNAPSHOTS", f"s3://{BUCKET}/rows")
+    project = load_project(make_films(tmp_path / "films", rows=200).root)
+    here = wiring.settings(project)
+    here.state.mkdir()
+    shutil.copy(fresh_store, here.state / "mlflow.db")
+    with wiring.ledger(here) as ledger:
+        outcome = train(
+            project,
+            wiring.tracker(project, here),
+            wiring.stage(here, ledger, project),
+            QuietRunner(),
+            TrainingRequest(promote=True),
+        )
+    stored = {path.name for path in (s3.folder / BUCKET / "mlflow").rglob("*") if path.is_file()}
+    assert stored >= {"model.skops", "MLmodel", "requirements.txt", "manifest.json", "metrics.json"}
+    assert list((s3.folder / BUCKET / "rows").rglob("*.parquet"))
+    assert not (here.state / "artifacts").exists()
+
+    there = here.model_copy(update={"home": tmp_path / "there", "mlflow_tracking_uri": here.tracking_uri})
+    registry = wiring.registry(there)
+    champion = registry.get_version(project.model_name, alias="champion")
+    assert champion.run_id == outcome.run_id
+    assert list(registry.load_model(project.model_name, alias="champion").predict(["a wonderful film"])) == ["positive"]
+
+    # Whoever can write to the bucket cannot make a host load what was not registered.
+    (model,) = (s3.folder / BUCKET / "mlflow").rglob("model.skops")
+    model.write_bytes(model.read_bytes()[:-1] + b"?")
+    with pytest.raises(ArtifactError):
+        wiring.registry(there.model_copy(update={"home": tmp_path / "elsewhere"})).load_model(
+            project.model_name, alias="champion"
+        )
