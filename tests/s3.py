@@ -26,8 +26,8 @@ class S3Server:
         self.port = _free_port()
         (folder / BUCKET).mkdir(parents=True)
         self._log = (folder.parent / "rclone.log").open("wb")
-        # What a test changes in the folders itself is seen at once. With 0s, rclone reads a folder anew until it is done
-        # before what it read is too old, which takes seconds a request on a busy machine.
+        # What a test changes in the folders itself is seen at once. With 0s, rclone reads a folder over and over, since
+        # what it read is too old when it is done: seconds a request on a busy machine.
         self._process = subprocess.Popen(
             [
                 *(program, "serve", "s3", "--addr", f"127.0.0.1:{self.port}", "--auth-key", f"{KEY},{SECRET}"),
