@@ -6,9 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -42,6 +45,15 @@ def test_the_image_holds_what_developers_test() -> None:
     assert len(pins("runtime")) > 100
     for lock in ("runtime", "build"):
         assert {name: version for name, version in pins(lock).items() if tested.get(name) != version} == {}
+
+
+def test_the_image_has_all_that_the_project_names() -> None:
+    """Dependencies and extras alike: `make lock` was run after the latest change to them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *(one for name, extra in extras.items() if name != "all" for one in extra)]
+    names = {canonicalize_name(Requirement(one).name) for one in wanted}
+    assert names - {name.partition("[")[0] for name in pins("runtime")} == set()
 
 
 def test_nothing_is_installed_without_its_hash() -> None:
