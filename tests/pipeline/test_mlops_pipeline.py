@@ -18,10 +18,11 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from tiltyard.errors import DataError, NotFoundError, UsageError
+from tiltyard.errors import ArtifactError, DataError, NotFoundError, UsageError
 from tiltyard.pipeline.frames import inputs_of, plain_name, prepared
 from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
 from tiltyard.settings import Settings
+from tiltyard.testing.registry import write_example_package
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,19 @@ def test_a_stage_without_test_rows_is_a_persons_word(mlops: MLOpsPipeline, data:
     for version, stage, error in ((1, "Nowhere", UsageError), (99, "Production", NotFoundError)):
         with pytest.raises(error):
             mlops.promote_model(version, stage)
+
+
+def test_a_persons_word_does_not_stand_for_the_files(mlops: MLOpsPipeline, tmp_path: Path) -> None:
+    """A version whose files were changed does not become champion, whoever asks for it."""
+    write_example_package(tmp_path / "model", model_name=mlops.model_name)
+    made = mlops.registry.register_model(str(tmp_path / "model"), mlops.model_name)
+    before = mlops.registry.champion(mlops.model_name)
+    (tmp_path / "model" / "MLmodel").write_text("flavors: {}")
+    for stage in ("Production", "Staging"):
+        with pytest.raises(ArtifactError, match="MLmodel"):
+            mlops.promote_model(made.version, stage)
+    assert mlops.registry.champion(mlops.model_name) == before
+    assert mlops.registry.get_version(mlops.model_name, version=made.version).aliases == ()
 
 
 def test_data_that_cannot_be_meant(mlops: MLOpsPipeline, data: Any) -> None:
