@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import binom
 
 from benchmarks import promotion as script
+from benchmarks import promotion_metrics as metrics_script
 from tiltyard.evaluation import compare_paired, evaluate
 from tiltyard.project import PromotionRule, PromotionSection
 from tiltyard.registry import judge
@@ -159,3 +160,13 @@ def refused(rule: PromotionRule, won: int, lost: int, floors: dict[str, float] |
     verdict = judge(section, evaluation, evaluation, compare_paired(truth, champion, challenger), metric="accuracy")
     assert not verdict.promoted
     return verdict.reason
+
+
+def test_other_metrics(tmp_path: Path) -> None:
+    """The simulation of other metrics counts both tests on the same loops, so that together they never promote more."""
+    metrics_script.main(["--loops", "30", "--draws", "99", "--sizes", "60", "--json", str(tmp_path / "out.json")])
+    report = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert (report["alpha"], report["loops"], len(report["figures"])) == (0.05, 30, 6)
+    for figure in report["figures"]:
+        assert figure["significant"]["rate"] <= figure["bootstrap"]["rate"]
+        assert figure["significant"]["low"] <= figure["significant"]["rate"] <= figure["significant"]["high"]
