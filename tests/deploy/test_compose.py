@@ -74,6 +74,14 @@ def test_only_this_machine_reaches_the_ports() -> None:
     assert not any("network_mode" in service or service.get("privileged") for service in SERVICES.values())
 
 
+def test_only_who_works_with_objects_reaches_the_object_store() -> None:
+    """It has a network of its own, shared by those that hold its key; what answers the world is not among them."""
+    near = {name for name, service in SERVICES.items() if "objects" in service.get("networks", ["default"])}
+    holders = {name for name, service in SERVICES.items() if "AWS_SECRET_ACCESS_KEY" in service.get("environment", {})}
+    assert near == holders == {"object-store", "buckets", "mlflow", "training", "loop"}
+    assert SERVICES["object-store"]["networks"] == ["objects"]
+
+
 def test_every_image_has_a_version() -> None:
     """No image is whatever was latest."""
     images = {service["image"] for name, service in SERVICES.items() if name not in OURS}
