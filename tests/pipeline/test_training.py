@@ -13,7 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from tests.pipeline.conftest import Yard
 from tiltyard.data.content import content_keys
-from tiltyard.errors import DataError, TiltyardError
+from tiltyard.errors import DataError, TiltyardError, UsageError
 from tiltyard.pipeline import TrainingOutcome
 from tiltyard.project import SearchSection
 from tiltyard.registry import read_package
@@ -180,10 +180,39 @@ def test_data_that_breaks_a_limit_stops_the_training_unless_accepted(yard: Yard)
         _replaced(yard, lambda _: before)
 
 
+UNKNOWN = """
+from recipes_of_films import make as made
+
+class Own(type(made()[-1])):
+    pass
+
+def make():
+    pipeline = made()
+    pipeline.steps[-1] = ("own", Own(C=10))
+    return pipeline
+"""
+
+
 def test_a_run_that_fails_is_marked_so(yard: Yard) -> None:
-    """When packaging is refused, the run ends FAILED with the reason."""
-    blocked = yard.project.model_copy(
-        update={"promotion": yard.project.promotion.model_copy(update={"floors": {"acuracy": 0.5}})}
-    )
-    with pytest.raises(TiltyardError, match="acuracy"):
+    """When packaging is refused, here for a type that this host does not trust, the run ends FAILED with the reason."""
+    (yard.films.root / "recipes_of_films.py").write_text(OWN, "utf-8")
+    (yard.films.root / "unknown_recipes.py").write_text(UNKNOWN, "utf-8")
+    versions = len(yard.stage.registry.list_versions("films-classifier"))
+    with pytest.raises(TiltyardError, match=r"unknown_recipes\.Own"):
+        yard.train(candidates=("unknown_recipes:make",), promote=True)
+    assert len(yard.stage.registry.list_versions("films-classifier")) == versions
+    client = MlflowClient(yard.tracking_uri)
+    experiment = client.get_experiment_by_name("films")
+    assert experiment is not None
+    latest = client.search_runs([experiment.experiment_id], max_results=1)[0]
+    assert latest.info.status == "FAILED"
+    assert "unknown_recipes.Own" in latest.data.tags["tiltyard.error"]
+
+
+def test_a_misspelt_metric_is_told_before_the_work(yard: Yard) -> None:
+    """Also one of a floor, which counts at the very end: nothing is read, and no run begins."""
+    promotion = yard.project.promotion.model_copy(update={"floors": {"acuracy": 0.5}})
+    source = yard.project.data.model_copy(update={"source": "not/there.csv"})
+    blocked = yard.project.model_copy(update={"promotion": promotion, "data": source})
+    with pytest.raises(UsageError, match="There is no metric 'acuracy'"):
         yard.train(blocked, promote=True)

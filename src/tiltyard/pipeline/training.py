@@ -112,7 +112,8 @@ def train(
     if request.from_version is not None:
         again = recall(project, request.from_version, request.candidates, tracker, stage)
         project = again.project
-    metric = get_metric(project.training.metric)  # a misspelt metric is told before the work, not after
+    # A misspelt metric is told before the work, not after.
+    metric, *_ = map(get_metric, (project.training.metric, *project.promotion.floors))
     recipes = candidates_of(request.candidates or project.training.candidates, project.task, project.root)
     if again is not None:
         recipes = [again.candidate]
