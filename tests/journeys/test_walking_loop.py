@@ -36,7 +36,7 @@ def test_the_main_job(tmp_path: Path) -> None:
     assert info["metrics"]["accuracy"] >= 0.80
     answers: Any = films.json("predict", "I loved every minute of it", "A dull, boring waste of time")
     assert [answer["prediction"] for answer in answers] == ["positive", "negative"]
-    with serving(films) as (address, _):
+    with serving(films, "--port", "0") as (address, _):
         answer = httpx.post(f"{address}/predict", json={"text": "I loved every minute of it"}, timeout=30).json()
     assert answer["prediction"] == "positive"
     assert answer["model_version"] == "2"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from tiltyard.evaluation.judged import Judged, Probabilities, Weights
 from tiltyard.evaluation.metrics import Metric
@@ -90,4 +89,6 @@ def _joined(metric: Metric, champion: Judged, challenger: Judged) -> Judged:
 
 
 def _ranks(probabilities: Probabilities) -> Probabilities:
+    from scipy.stats import rankdata  # noqa: PLC0415 - half a second, for every program that imports evaluation
+
     return np.asarray(rankdata(probabilities, axis=0), dtype=np.float64)

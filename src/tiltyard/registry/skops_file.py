@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from tiltyard.errors import ArtifactError
-from tiltyard.registry.arrays import check_arrays
 from tiltyard.registry.parts import parts
 from tiltyard.registry.skops_archive import SCHEMA, check_archive
 from tiltyard.registry.trees import check_trees
@@ -90,6 +89,8 @@ def read_model(file: Path, allowed: Collection[str] = ()) -> Any:
             types=foreign,
         )
     import skops.io  # noqa: PLC0415
+
+    from tiltyard.registry.arrays import check_arrays  # noqa: PLC0415 - scikit-learn, where nothing is to be read
 
     try:
         model = skops.io.load(file, trusted=sorted(allowed))
