@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.films import Films, serving
+from tests.films import Films, environment, make_films, serving
 
 pytestmark = pytest.mark.journey
 
@@ -126,6 +128,41 @@ def test_workers_end_with_the_one_that_keeps_them(films: Films) -> None:
     exported = films.root / "last.jsonl"
     films.call("predictions", "export", "--to", str(exported))
     assert answered in exported.read_text("utf-8")
+
+
+SLOW = """
+import time
+from pathlib import Path
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+class Slow(LogisticRegression):
+    def predict_proba(self, rows):
+        while Path(__file__).with_name("asleep").exists():
+            Path(__file__).with_name("waits").touch()
+            time.sleep(0.1)
+        return super().predict_proba(rows)
+
+def make():
+    return make_pipeline(TfidfVectorizer(), Slow())
+"""
+
+
+def test_a_server_that_is_still_starting_ends_at_once(tmp_path: Path, fresh_store: Path) -> None:
+    """A worker that is held up while it loads its version has accepted nothing, and nobody waits for it."""
+    films = make_films(tmp_path / "slow", store=fresh_store)
+    (films.root / "slow_films.py").write_text(SLOW, encoding="utf-8")
+    (films.root / ".env").write_text("TILTYARD_TRUSTED_TYPES='[\"slow_films.Slow\"]'\n", encoding="utf-8")
+    films.run("train", "--champion", "--candidate", "slow_films:make")
+    (films.root / "asleep").touch()
+    command = [sys.executable, "-m", "tiltyard", "serve", "--json"]
+    with subprocess.Popen(command, cwd=films.root, env=environment(), stdout=subprocess.PIPE) as process:
+        until((films.root / "waits").exists)
+        (worker,) = psutil.Process(process.pid).children()
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=20)
+        assert not worker.is_running()
 
 
 def test_a_worker_that_cannot_work_says_why(films: Films, tmp_path: Path) -> None:

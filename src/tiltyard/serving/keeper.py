@@ -41,6 +41,9 @@ LIVED_SECONDS = 10.0
 # So many deaths before any worker ever listened mean that none will.
 HOPELESS = 3
 END_SECONDS = 40.0
+# A worker that does not listen yet has accepted nothing, and may be at a step that no signal cuts short: the first
+# start on a machine compiles for many seconds.
+UNUSED_SECONDS = 2.0
 # A worker may fetch a large version before it listens.
 START_SECONDS = 900.0
 # How long a worker that hangs is given to end by itself before it is killed.
@@ -217,15 +220,13 @@ class Keeper:
         for slot in self._slots:
             if slot.process is not None and slot.process.poll() is None:
                 slot.process.terminate()
-        deadline = monotonic() + END_SECONDS
+        told = monotonic()
         for slot in self._slots:
-            if slot.process is None:
-                continue
-            try:
-                slot.process.wait(max(0.1, deadline - monotonic()))
-            except subprocess.TimeoutExpired:
-                slot.process.kill()
-                slot.process.wait()
+            while slot.process is not None and slot.process.poll() is None:
+                if monotonic() - told > (END_SECONDS if slot.listening else UNUSED_SECONDS):
+                    slot.process.kill()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    slot.process.wait(TICK_SECONDS)
             slot.hang_up()
 
     def _heard(self, slot: _Slot, address: Address) -> None:
