@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
+import sys
 import time
 import zlib
 from collections import Counter
@@ -30,9 +29,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 from scipy.stats import binomtest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.machine import machine
 
 from tiltyard.evaluation import Comparison, compare_paired, evaluate
 from tiltyard.project import PromotionRule, PromotionSection
@@ -156,7 +158,7 @@ def _report(setting: Setting, project: Path, splits: int) -> Figures:
         "disagreement": setting.disagreement,
         "accuracy": setting.accuracy,
         "seed": setting.seed,
-        "machine": _machine(),
+        "machine": machine("numpy", "scipy"),
     }
 
 
@@ -270,18 +272,6 @@ def _rate(hits: int, loops: int) -> Figures:
 
 def _select(figures: Sequence[Figures], **wanted: object) -> list[Figures]:
     return [figure for figure in figures if all(figure[name] == value for name, value in wanted.items())]
-
-
-def _machine() -> str:
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line for line in info.read_text(encoding="utf-8").splitlines() if line.startswith("model name")]
-        cpu = names[0].split(":", 1)[1].strip() if names else cpu
-    return (
-        f"{cpu}, {os.cpu_count()} cores of which one is used, {platform.system()}, Python {platform.python_version()}, "
-        f"numpy {np.__version__}, scipy {scipy.__version__}"
-    )
 
 
 def _show(report: Figures) -> None:
