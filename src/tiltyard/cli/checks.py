@@ -72,7 +72,7 @@ def _behind_our_back(stage: Stage, ledger: Ledger, name: str) -> Iterator[Check]
             "aliases",
             "wrong",
             f"Moved behind our back: {event.reason}.",
-            "If it is meant, decide so with: tiltyard set-alias; else: tiltyard rollback",
+            "If it is meant, decide so with: tiltyard set-alias --reason …; else: tiltyard rollback --reason …",
         )
     champion = stage.registry.champion(name)
     if champion is None:

@@ -52,7 +52,7 @@ def _of_degradation(one: Degradation, performance: Performance) -> Finding:
         since=window[0],
         until=window[1],
         status="found" if degraded else "clear",
-        next_step="Retrain with the labels there are (tiltyard retrain), or go back: tiltyard rollback."
+        next_step="Retrain with the labels there are (tiltyard retrain), or go back: tiltyard rollback --reason …"
         if degraded
         else "",
     )
@@ -174,7 +174,7 @@ def of_operations(ran: Operations, limits: MonitoringSection, since: datetime, u
                 until=until,
                 status="found" if slow else "clear",
                 next_step="Look at GET /metrics and at the machine; a slower version can be taken back: "
-                "tiltyard rollback."
+                "tiltyard rollback --reason …"
                 if slow
                 else "",
             )

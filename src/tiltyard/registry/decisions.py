@@ -196,7 +196,7 @@ def unexplained_champion(events: Iterable[Event], info: VersionInfo, pending: It
         f"{by_record}.",
         evidence={"decided": decided, "found": info.version},
         next_step="If it is meant, decide so: tiltyard set-alias --alias champion --version "
-        f"{info.version} --reason …; else: tiltyard rollback",
+        f"{info.version} --reason …; else: tiltyard rollback --reason …",
     )
 
 

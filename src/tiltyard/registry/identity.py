@@ -67,7 +67,7 @@ def check_identity(verified: Verified, info: VersionInfo, keys: KeyRing = NO_KEY
         raise ArtifactError(
             f"The seal of version {info.version} of {info.name} is not of this version: its files are those of another "
             "one, registered again, or the seal is not by a key that this host trusts; it was not loaded.",
-            next_step="Find out who registered it; go back to a version of which you know: tiltyard rollback",
+            next_step="Find out who registered it; go back to a version that you know: tiltyard rollback --reason …",
             code="artifact.other-version",
         ) from None
 

@@ -24,7 +24,7 @@ def incomparable(version: str, why: str) -> GateResult:
         "The champion can answer today's rows",
         False,
         f"the champion, version {version}, cannot answer the test rows: {why}. Bring the data back to what it was "
-        "trained on, or set the alias by hand: tiltyard set-alias",
+        "trained on, or set the alias by hand: tiltyard set-alias --reason …",
         "the champion cannot answer these rows",
         {"champion": version, "why": why},
     )
