@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tests import mlflow_server
 from tests.films import make_films
 from tests.s3 import BUCKET, S3Server, s3, s3_server
 from tiltyard import wiring
 from tiltyard.errors import ArtifactError
 from tiltyard.pipeline import QuietRunner, TrainingRequest, train
 from tiltyard.project import load_project
+from tiltyard.registry import ExperimentTracker, ModelRegistry
+from tiltyard.testing.registry import example_pipeline
 
 __all__ = ["s3", "s3_server"]
 
@@ -53,3 +56,20 @@ def test_a_version_on_s3_is_trained_here_and_served_there(
         wiring.registry(there.model_copy(update={"home": tmp_path / "elsewhere"})).load_model(
             project.model_name, alias="champion"
         )
+
+
+def test_artifacts_of_a_server_come_through_it(s3: S3Server, tmp_path: Path) -> None:
+    """MLflow would send clients to the object store behind its server, which a host that serves need not reach."""
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    with mlflow_server.serving(tmp_path, store, files=f"s3://{BUCKET}/files") as address:
+        tracker = ExperimentTracker("films", tracking_uri=address)
+        with tracker.start_run("training") as run:
+            tracker.log_model(example_pipeline(), "model")
+        registry = ModelRegistry(tracking_uri=address)
+        info = registry.register_model(f"runs:/{run.run_id}/model", "films-classifier")
+        fetched = registry.fetch(info, tmp_path / "cache")
+    assert (fetched / "MLmodel").exists()
+    assert list((s3.folder / BUCKET / "files").rglob("MLmodel"))
+    asked = (tmp_path / "log").read_text("utf-8")
+    assert "/mlflow-artifacts/artifacts/" in asked
+    assert "presigned" not in asked

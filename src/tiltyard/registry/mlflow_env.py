@@ -15,6 +15,10 @@ DEFAULTS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     # Standard output belongs to our commands, and to JSON where it was asked for.
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # Artifacts go through the server that hands them out. By itself MLflow would follow the server's URLs into its
+    # object store, which a host that serves need not reach: it then tries for many minutes.
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
     # A server that is away is noticed within seconds; waiting for it is the business of whoever called.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
