@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from rich.text import Text
 
 from tiltyard.cli.main import main
-from tiltyard.cli.output import print_pairs, print_table, say
+from tiltyard.cli.output import console, print_pairs, print_table, say
 
 CRAFTED = "[/nope] [bold]x[/bold] :smile: \x1b[31mred\x1b[0m \u202egnp\\"
 SHOWN = "[/nope] [bold]x[/bold] :smile: \\x1b[31mred\\x1b[0m \\u202egnp\\"
@@ -30,3 +32,20 @@ def test_an_error_message_cannot_steer_the_terminal(capsys: pytest.CaptureFixtur
         main(["\x1b[2Jtrain"])
     assert ended.value.code == 2
     assert "There is no command '\\x1b[2Jtrain'." in capsys.readouterr().err
+
+
+def test_short_words_are_whole_where_there_is_room(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside long texts short words stand in one line; in a crowded table no column is left with a few letters."""
+    monkeypatch.setattr(console, "width", 80)
+    at = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    print_table("", ("Topic", "Why"), [("approval-requested", "a reason " * 20)])
+    assert "approval-requested" in capsys.readouterr().out
+    print_table("", ("At", *"abcdef"), [(at, *["some-word"] * 6)])
+    told = capsys.readouterr().out
+    assert "2026-01-31      some-word  some-word" in told
+    print_table("", ("At", *"abcdefgh"), [(at, *["some-word"] * 8)])
+    told = capsys.readouterr().out
+    assert max(map(len, told.splitlines())) <= 80
+    assert "\n2026-01-  some-w" in told

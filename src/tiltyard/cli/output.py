@@ -16,7 +16,9 @@ from rich.text import Text
 from tiltyard.cli.plain import visible
 
 _SHORT = 18
-"""Words up to so many characters stand in one line of a table."""
+"""Words up to so many characters stand in one line of a table, where there is room."""
+_NARROW = 12
+"""The least that a column is to have whose texts may be broken."""
 
 _FIELD = re.compile(r"\{:?([^{}]*)\}")
 
@@ -65,11 +67,14 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     """A table; columns whose cells are all numbers are set to the right, and single short words are not broken."""
     cells = [[value if isinstance(value, Text) else _cell(value) for value in row] for row in rows]
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for position, column in enumerate(columns):
-        words = [str(row[position]) for row in cells]
-        numeric = bool(words) and all(map(_is_number, words))
-        whole = all(len(word) <= _SHORT and " " not in word for word in words)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
+    told = [[column, *(str(row[position]) for row in cells)] for position, column in enumerate(columns)]
+    whole = [all(len(text) <= _SHORT and " " not in text for text in texts[1:]) for texts in told]
+    widths = (max(map(len, texts)) if one else _NARROW for one, texts in zip(whole, told, strict=True))
+    # Where the others would be left with a few letters, all give way alike.
+    fits = sum(widths) + 2 * len(columns) <= console.width
+    for texts, one in zip(told, whole, strict=True):
+        numeric = len(texts) > 1 and all(map(_is_number, texts[1:]))
+        table.add_column(texts[0], justify="right" if numeric else "left", overflow="fold", no_wrap=one and fits)
     for row in cells:
         table.add_row(*row)
     console.print(table)

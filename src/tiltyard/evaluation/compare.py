@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import bdtr, bdtrc
 
 from tiltyard.errors import DataError
-from tiltyard.evaluation.exchange import exchange_p_values
+from tiltyard.evaluation.exchange import exchange_p_values, kinds_of_rows
 from tiltyard.evaluation.intervals import CONFIDENCE, draws
 from tiltyard.evaluation.judged import Judged, Labels, judged
 from tiltyard.evaluation.metrics import Metric
@@ -224,13 +224,7 @@ def _differences(
     metric: Metric, champion: Judged, challenger: Judged, resamples: int, seed: int
 ) -> NDArray[np.float64]:
     """Challenger's value less the champion's, of each draw in which both are defined."""
-    counts = np.ones(len(champion), dtype=np.int64)
-    if not metric.needs_probabilities:
-        # Rows with the same three labels are the same to the metric: a draw of rows is a draw of their counts.
-        k = len(champion.classes)
-        kinds = (champion.truth * k + champion.guess) * k + challenger.guess
-        _, first, counts = np.unique(kinds, return_index=True, return_counts=True)
-        champion, challenger = champion.take(first), challenger.take(first)
+    champion, challenger, counts = kinds_of_rows(metric, champion, challenger)
     found = [
         metric.weighted(challenger, weights) - metric.weighted(champion, weights)
         for weights in draws(counts, resamples, np.random.default_rng(seed))

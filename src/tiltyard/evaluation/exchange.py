@@ -37,13 +37,7 @@ def exchange_p_values(
     Returns:
         The p-value of a lead, and that of a loss.
     """
-    counts = np.ones(len(champion), dtype=np.int64)
-    if not metric.needs_probabilities:
-        # Rows with the same three labels are the same to the metric: to exchange rows is to exchange counts.
-        k = len(champion.classes)
-        kinds = (champion.truth * k + champion.guess) * k + challenger.guess
-        _, first, counts = np.unique(kinds, return_index=True, return_counts=True)
-        champion, challenger = champion.take(first), challenger.take(first)
+    champion, challenger, counts = kinds_of_rows(metric, champion, challenger)
     both = _joined(metric, champion, challenger)
     seen = float(_differences(metric, both, np.zeros((1, len(counts))), counts)[0])
     random = np.random.default_rng([seed, 1])
@@ -55,6 +49,20 @@ def exchange_p_values(
         ahead += int(np.sum(drawn >= seen - _EVEN))
         behind += int(np.sum(drawn <= seen + _EVEN))
     return ahead / (1 + resamples), behind / (1 + resamples)
+
+
+def kinds_of_rows(metric: Metric, champion: Judged, challenger: Judged) -> tuple[Judged, Judged, NDArray[np.int64]]:
+    """One row of each kind, and how many there are: to draw or exchange rows is to draw or exchange their counts.
+
+    Rows with the same three labels are the same to a metric that sees no probabilities; to one that does, each is a
+    kind of its own.
+    """
+    if metric.needs_probabilities:
+        return champion, challenger, np.ones(len(champion), dtype=np.int64)
+    k = len(champion.classes)
+    kinds = (champion.truth * k + champion.guess) * k + challenger.guess
+    _, first, counts = np.unique(kinds, return_index=True, return_counts=True)
+    return champion.take(first), challenger.take(first), counts
 
 
 def _thrown(counts: NDArray[np.int64], draws: int, random: np.random.Generator) -> Weights:
