@@ -34,7 +34,7 @@ from tiltyard.data import Dataset
 from tiltyard.errors import TiltyardError
 from tiltyard.models import Candidate, candidates_of, fitting_threads, rank_candidates
 from tiltyard.models.text import TEXT
-from tiltyard.models.vectoriser import warm_up
+from tiltyard.models.tfidf.vectoriser import warm_up
 
 PLAIN = "scikit-learn"
 CHOSEN = "chosen"
@@ -81,7 +81,9 @@ def _options() -> argparse.Namespace:
 
 def _report(options: argparse.Namespace) -> dict[str, Any]:
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "from tiltyard.models.vectoriser import warm_up; warm_up()"], check=True)
+    subprocess.run(
+        [sys.executable, "-c", "from tiltyard.models.tfidf.vectoriser import warm_up; warm_up()"], check=True
+    )
     compiled = time.perf_counter() - begun
     plain = _in_a_process(PLAIN)
     chosen = _in_a_process(CHOSEN)

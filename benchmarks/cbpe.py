@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from tiltyard.evaluation import METRICS, judged, wilson
 from tiltyard.ledger import Prediction
-from tiltyard.monitoring.estimation import Basis, estimate
-from tiltyard.monitoring.window import Window
+from tiltyard.monitoring.estimates.cbpe import Basis, estimate
+from tiltyard.monitoring.prediction_window import Window
 from tiltyard.registry import HeldOut
 
 METRIC_NAMES = ("accuracy", "f1_macro", "roc_auc")

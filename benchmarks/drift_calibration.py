@@ -24,8 +24,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from tiltyard.monitoring.drift import DomainClassifier, DriftOptions, judge_drift
-from tiltyard.monitoring.profiles import Profile, Reference, Rows, build_reference, profile_rows
+from tiltyard.drift import DomainClassifier, DriftOptions, judge_drift
+from tiltyard.drift.profiles import Profile, Reference, Rows, build_reference, profile_rows
 
 RATE = 0.05
 PARTS = ("tables", "texts", "classifier")

@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from tiltyard.monitoring.drift import DriftOptions, judge_drift
-from tiltyard.monitoring.profiles import Reference, Rows, build_reference, profile_rows
+from tiltyard.drift import DriftOptions, judge_drift
+from tiltyard.drift.profiles import Reference, Rows, build_reference, profile_rows
 from tiltyard.monitoring.streams import Adwin
 
 FEATURES = ["period", "nswprice", "nswdemand", "vicprice", "vicdemand", "transfer"]

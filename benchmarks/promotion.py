@@ -38,7 +38,7 @@ from benchmarks.machine import machine
 
 from tiltyard.evaluation import Comparison, compare_paired, evaluate
 from tiltyard.project import PromotionRule, PromotionSection
-from tiltyard.registry import judge
+from tiltyard.promotion.gates import judge
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from tiltyard.evaluation import Judged, compare_bootstrap, get_metric, judged
-from tiltyard.evaluation.exchange import exchange_p_values
+from tiltyard.evaluation.permutation_test import exchange_p_values
 
 METRICS = ("f1", "log_loss", "roc_auc")
 SIZES = (200, 500, 2_000)

@@ -156,7 +156,7 @@ def _read(file: Path) -> Any:
 
 def _compiling() -> float:
     """Compile what an installation compiles once, and say how long that took (seconds where it was done before)."""
-    code = "from tiltyard.models.vectoriser import warm_up; warm_up()"
+    code = "from tiltyard.models.tfidf.vectoriser import warm_up; warm_up()"
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True)
     with tempfile.TemporaryDirectory(prefix="tiltyard-benchmark-") as folder:

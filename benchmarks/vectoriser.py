@@ -42,7 +42,7 @@ def main() -> None:
     _stay_on_one_core()
     peaks = {name: _peak_in_a_process(name, options) for name in NAMES}
     texts, about = _texts(options.train, options.text)
-    from tiltyard.models.vectoriser import warm_up  # noqa: PLC0415
+    from tiltyard.models.tfidf.vectoriser import warm_up  # noqa: PLC0415
 
     once = {"compiling": _compiling_in_a_process(), "loading": warm_up()}
     rounds = [_round(texts, number % 2 == 1) for number in range(options.rounds)]
@@ -93,7 +93,7 @@ def _texts(file: Path, column: str) -> tuple[list[str], str]:
 
 def _vectoriser(name: str) -> Any:
     if name == "tiltyard":
-        from tiltyard.models.vectoriser import FastTfidfVectorizer  # noqa: PLC0415
+        from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer  # noqa: PLC0415
 
         return FastTfidfVectorizer(**SETTINGS)
     from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
@@ -120,7 +120,7 @@ def _round(texts: list[str], ours_last: bool) -> dict[str, float]:
 
 
 def _compiling_in_a_process() -> float:
-    code = "from tiltyard.models.vectoriser import warm_up; print(warm_up())"
+    code = "from tiltyard.models.tfidf.vectoriser import warm_up; print(warm_up())"
     with tempfile.TemporaryDirectory() as empty:
         environment = {**os.environ, "NUMBA_CACHE_DIR": empty}
         done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)

@@ -18,8 +18,8 @@ from tiltyard import wiring
 from tiltyard.errors import TiltyardError, UsageError
 from tiltyard.project import load_project
 from tiltyard.registry import read_package
-from tiltyard.registry.client import open_client
-from tiltyard.registry.models import METRIC_TAG
+from tiltyard.registry.mlflow_backend.mlflow_client import open_client
+from tiltyard.registry.mlflow_backend.model_registry import METRIC_TAG
 from tiltyard.registry.ports import VersionInfo
 
 HERE = Path(__file__).parent
@@ -36,8 +36,8 @@ def carry(project_folder: Path, to: Path, at: str) -> VersionInfo:
     project = load_project(project_folder)
     if to.exists() and not (to / "mlflow.db").is_file() and any(to.iterdir()):
         raise UsageError(f"{to} is there and was not made by this command.", next_step="Choose another folder.")
-    settings = wiring.settings(project)
-    registry = wiring.registry(settings)
+    settings = wiring.load_settings(project)
+    registry = wiring.open_registry(settings)
     info = registry.get_version(project.model_name, alias="champion")
     files = registry.fetch(info, settings.cache)
     read_package(files, settings.trusted_types, trusted_keys=wiring.trusted_keys(settings), info=info)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.postgres import postgres
 from tests.prefect_server import prefect_server
-from tiltyard.registry.client import open_client
+from tiltyard.registry.mlflow_backend.mlflow_client import open_client
 
 __all__ = ["postgres", "prefect_server"]
 

@@ -13,8 +13,8 @@ import time
 import pandas as pd
 import pyarrow.parquet as pq
 
-from tiltyard.monitoring.drift import judge_drift
-from tiltyard.monitoring.profiles import Profile, build_reference, profile_rows
+from tiltyard.drift import judge_drift
+from tiltyard.drift.profiles import Profile, build_reference, profile_rows
 
 PORTION = 250_000
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from tiltyard import wiring
-from tiltyard.models.vectoriser import FastTfidfVectorizer
+from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 from tiltyard.project import load_project
 from tiltyard.registry import read_package
 
@@ -132,8 +132,8 @@ def _train(project: Path, frame: pd.DataFrame, task: str, text: str, candidate: 
 def _plain(folder: Path) -> tuple[Any, Path]:
     """The champion's pipeline without code of ours, and where it is stored."""
     project = load_project(folder / "tiltyard.toml")
-    settings = wiring.settings(project)
-    registry = wiring.registry(settings)
+    settings = wiring.load_settings(project)
+    registry = wiring.open_registry(settings)
     info = registry.get_version(project.model_name, alias="champion")
     pipeline: Any = read_package(registry.fetch(info, settings.cache), settings.trusted_types).pipeline
     for place, (name, step) in enumerate(pipeline.steps):

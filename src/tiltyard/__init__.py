@@ -9,10 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tiltyard.data.validation import DataValidator
     from tiltyard.monitoring import ModelMonitor, PredictionCollector, detect_drift
     from tiltyard.registry import ExperimentTracker, ModelRegistry
     from tiltyard.serving import ModelServer
+    from tiltyard.validation import DataValidator
 
 __version__ = "0.1.0"
 
@@ -31,7 +31,7 @@ __all__ = [
 # MLOpsPipeline is not among the imports for type checkers above: parts below the pipeline read the version from here,
 # and would thereby import the pipeline in the eyes of import-linter.
 _HOMES = {
-    "DataValidator": "tiltyard.data.validation",
+    "DataValidator": "tiltyard.validation",
     "ExperimentTracker": "tiltyard.registry",
     "MLOpsPipeline": "tiltyard.pipeline.mlops_pipeline",
     "ModelMonitor": "tiltyard.monitoring",

@@ -11,10 +11,10 @@ import pytest
 from scipy.stats import binom
 
 from benchmarks import promotion as script
-from benchmarks import promotion_metrics as metrics_script
+from benchmarks import promotion_metrics
 from tiltyard.evaluation import compare_paired, evaluate
 from tiltyard.project import PromotionRule, PromotionSection
-from tiltyard.registry import judge
+from tiltyard.promotion.gates import judge
 
 PAGE = Path(__file__).parents[2] / "docs" / "promotion.md"
 SECTIONS: dict[PromotionRule, PromotionSection] = {rule: PromotionSection(rule=rule) for rule in script.RULES}
@@ -164,7 +164,7 @@ def refused(rule: PromotionRule, won: int, lost: int, floors: dict[str, float] |
 
 def test_other_metrics(tmp_path: Path) -> None:
     """The simulation of other metrics counts both tests on the same loops, so that together they never promote more."""
-    metrics_script.main(["--loops", "30", "--draws", "99", "--sizes", "60", "--json", str(tmp_path / "out.json")])
+    promotion_metrics.main(["--loops", "30", "--draws", "99", "--sizes", "60", "--json", str(tmp_path / "out.json")])
     report = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert (report["alpha"], report["loops"], len(report["figures"])) == (0.05, 30, 6)
     for figure in report["figures"]:

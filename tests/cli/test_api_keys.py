@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests.films import Films, make_films
-from tiltyard.cli.api_keys import describe_api_keys
+from tiltyard.cli.host.api_keys import describe_api_keys
 from tiltyard.cli.main import main
-from tiltyard.serving.security import KeyFile
-from tiltyard.serving.security.keys import KeySet, NewKey
+from tiltyard.serving.auth import KeyFile
+from tiltyard.serving.auth.keys import KeySet, NewKey
 from tiltyard.settings import Settings
 
 ENDS = ("--expires", "90d")

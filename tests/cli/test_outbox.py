@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.monitoring.delivery.receivers import receiver
-from tiltyard.cli.outbox import outbox
+from tests.notifications.receivers import receiver
+from tiltyard.cli.loop.outbox import outbox
 from tiltyard.errors import NotFoundError
 from tiltyard.ledger import SqlLedger
-from tiltyard.monitoring.delivery import verify_signature
+from tiltyard.notifications import verify_signature
 from tiltyard.testing.outbox_contract import make_notice
 
 PROJECT = """

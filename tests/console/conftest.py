@@ -13,11 +13,11 @@ import httpx
 import pytest
 import uvicorn
 
-from tiltyard.console.beyond import Beyond
+from tiltyard.console.sources import Beyond
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
 from tiltyard.registry import Registry, VersionInfo
-from tiltyard.serving.listening import bind
+from tiltyard.serving.process.sockets import bind
 from tiltyard.testing import MemoryLedger
 from tiltyard.testing.registry import MemoryRegistry
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.films import environment, make_films
-from tiltyard.serving.listening import bind
+from tiltyard.serving.process.sockets import bind
 
 # What a machine without the extra looks like to an import.
 WITHOUT_DASH = "import sys; sys.modules['dash'] = None; from tiltyard.cli.main import main; main(sys.argv[1:])"
@@ -75,9 +75,7 @@ def test_a_missing_extra_is_told(tmp_path: Path) -> None:
 
 def test_nothing_but_a_running_console_imports_dash() -> None:
     """Dash is imported when a console starts, and not by its package, its command, the help or the server."""
-    names = (
-        "tiltyard.console, tiltyard.console.data, tiltyard.console.run, tiltyard.cli.console, tiltyard.serving.server"
-    )
+    names = "tiltyard.console.data, tiltyard.console.run, tiltyard.cli.monitoring.console, tiltyard.serving.server"
     code = (
         f"import {names}, tiltyard.cli.main, sys; print([m for m in ('dash', 'plotly', 'flask') if m in sys.modules])"
     )

@@ -26,7 +26,8 @@ from tiltyard.console.data import (
 )
 from tiltyard.console.data.decisions import headline
 from tiltyard.ledger import SqlLedger
-from tiltyard.registry import GateResult, Verdict, VersionInfo
+from tiltyard.promotion.gates import GateResult, Verdict
+from tiltyard.registry import VersionInfo
 from tiltyard.testing import NOON, MemoryLedger, make_event, make_prediction
 from tiltyard.testing.registry import MemoryRegistry
 

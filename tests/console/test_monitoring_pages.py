@@ -17,11 +17,11 @@ import pytest
 
 from tests.console.conftest import Reader, running
 from tests.monitoring.answers import answers, watched
-from tiltyard.console.beyond import Beyond, beyond_of, form_columns
 from tiltyard.console.data.monitoring import monitoring_stamp
-from tiltyard.console.data.trial import ask, from_file, from_form, from_json
+from tiltyard.console.data.try_it import ask, from_file, from_form, from_json
+from tiltyard.console.sources import Beyond, beyond_of, form_columns
 from tiltyard.errors import DataError, InputError, NotFoundError
-from tiltyard.monitoring.look import look
+from tiltyard.monitoring.run import look
 from tiltyard.project import Project
 from tiltyard.scoring import Scorer, Scores
 from tiltyard.settings import Settings

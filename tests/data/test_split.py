@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiltyard.data import Dataset, split_dataset
-from tiltyard.data.content import row_digests
+from tiltyard.data.content_hash import row_digests
 from tiltyard.errors import DataError
 from tiltyard.project import SplitSection
 

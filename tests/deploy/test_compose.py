@@ -14,7 +14,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.deploy.test_image import ROOT, tool
-from tiltyard.serving.security.keys import NewKey
+from tiltyard.serving.auth.keys import NewKey
 
 TEXT = (ROOT / "compose.yaml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)

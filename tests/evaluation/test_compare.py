@@ -23,7 +23,7 @@ from tiltyard.evaluation import (
     get_metric,
     judged,
 )
-from tiltyard.evaluation.exchange import exchange_p_values
+from tiltyard.evaluation.permutation_test import exchange_p_values
 
 
 def met(both: int, lost: int, won: int, neither: int) -> Comparison:

@@ -29,10 +29,10 @@ RESPOND = """
 import os, signal, sys
 from datetime import datetime, UTC
 from pathlib import Path
-from tiltyard import wiring
+from tiltyard import app_wiring, wiring
 from tiltyard.ledger import FindingRecord
 from tiltyard.pipeline import QuietRunner
-from tiltyard.pipeline.response import Responder
+from tiltyard.pipeline.remediation import Responder
 from tiltyard.project import load_project
 import json
 
@@ -47,9 +47,9 @@ def on_step(word):
         os.kill(os.getpid(), signal.SIGKILL)
 
 project = load_project(Path.cwd())
-settings = wiring.settings(project)
-with wiring.ledger(settings) as ledger:
-    made = wiring.responder(project, settings, ledger, QuietRunner())
+settings = wiring.load_settings(project)
+with wiring.open_ledger(settings) as ledger:
+    made = app_wiring.responder(project, settings, ledger, QuietRunner())
     responder = Responder(made.workshop, on_step=on_step)
     found = FindingRecord(at=datetime.now(UTC), **finding)
     print(responder.respond([found]).outcome, flush=True)

@@ -30,7 +30,7 @@ PATIENCE = 90
 # A project's own module, by which the model fails on some inputs as one with a bug would.
 FAILING = """
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
-from tiltyard.scoring.text_scorer import TextScorer
+from tiltyard.scoring.text.text_scorer import TextScorer
 
 def register(registry):
     for kind in (SklearnScorer, TextScorer):

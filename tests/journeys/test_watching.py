@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.films import Films
-from tiltyard import wiring
+from tiltyard import app_wiring, wiring
 from tiltyard.cli.main import cli
 from tiltyard.data import load_dataset, split_dataset
 from tiltyard.ledger import new_id
@@ -25,11 +25,11 @@ pytestmark = pytest.mark.journey
 def answered(films: Films) -> list[tuple[str, str]]:
     """The champion's answers to the test rows are in the ledger, an hour old; their ids and true labels."""
     project = load_project(films.root)
-    settings = wiring.settings(project)
+    settings = wiring.load_settings(project)
     test = split_dataset(load_dataset(project), project.split, project.data.time).test
     at = datetime.now(UTC) - timedelta(hours=1)
-    with wiring.ledger(settings) as ledger:
-        stage = wiring.stage(settings, ledger)
+    with wiring.open_ledger(settings) as ledger:
+        stage = app_wiring.workspace(settings, ledger)
         champion = stage.registry.champion(project.model_name)
         assert champion is not None
         package = stage.load(champion)

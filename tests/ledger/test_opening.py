@@ -16,8 +16,8 @@ from alembic.script import ScriptDirectory
 from tests.postgres import PostgresServer
 from tiltyard.errors import InputError, UnavailableError, UsageError
 from tiltyard.ledger import SqlLedger
-from tiltyard.ledger.migration import MIGRATIONS
-from tiltyard.ledger.schema import REVISION, VERSION_TABLE, metadata
+from tiltyard.ledger.sql.migration import MIGRATIONS
+from tiltyard.ledger.sql.schema import REVISION, VERSION_TABLE, metadata
 from tiltyard.testing import make_event, make_prediction
 
 

@@ -14,8 +14,8 @@ from tests.postgres import PostgresServer
 from tiltyard.cli.main import cli
 from tiltyard.errors import UsageError
 from tiltyard.ledger import Label, Ledger, SqlLedger, export_predictions
-from tiltyard.ledger.retention import is_redacted
-from tiltyard.pipeline.retention import Order, Subject, find_predictions, prune, take_out
+from tiltyard.ledger.sql.retention import is_redacted
+from tiltyard.pipeline.jobs.prediction_retention import Order, Subject, find_predictions, prune, take_out
 from tiltyard.testing import NOON, MemoryLedger, make_prediction
 
 ERASE = Order("erased", "ada", "asked by the customer")

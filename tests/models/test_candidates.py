@@ -18,11 +18,11 @@ from tests.models.corpus import reviews, texts
 from tiltyard.errors import UsageError
 from tiltyard.models import CANDIDATES, Candidate, Choice, FloatRange, IntegerRange, candidates_of, get_candidate
 from tiltyard.models.text import TEXT
-from tiltyard.registry.trust import trusted
+from tiltyard.registry.package.trusted_types import trusted
 
 EVERY = pytest.mark.parametrize("name", TEXT)
-OURS = {"tiltyard.models.linear.CalibratedLinearSVM", "tiltyard.models.nbsvm.NaiveBayesLogistic"}
-OURS |= {"tiltyard.models.nbsvm.NaiveBayesSVM"}
+OURS = {"tiltyard.models.linear.CalibratedLinearSVM", "tiltyard.models.nb_svm.NaiveBayesLogistic"}
+OURS |= {"tiltyard.models.nb_svm.NaiveBayesSVM"}
 
 
 @EVERY
@@ -301,4 +301,4 @@ def test_a_space_that_cannot_be_searched_is_refused_before_any_work(project: Pat
     with pytest.raises(UsageError, match=says) as caught:
         own(project)
     assert caught.value.code == "candidate.space"
-    assert "tiltyard.models.spaces" in caught.value.next_step
+    assert "tiltyard.models.search_space" in caught.value.next_step

@@ -13,8 +13,8 @@ from sklearn.pipeline import Pipeline
 from tests.models.corpus import dataset, texts
 from tiltyard.errors import UsageError
 from tiltyard.models import CANDIDATES, Candidate, Plan, candidates_of, rank_candidates
-from tiltyard.models.search import Budget, SearchTrial, search
-from tiltyard.models.spaces import Choice, FloatRange, IntegerRange
+from tiltyard.models.search_space import Choice, FloatRange, IntegerRange
+from tiltyard.models.selection.search import Budget, SearchTrial, search
 
 PLAN = Plan("log_loss", 3, 7)
 NAMES = ("tfidf-naive-bayes", "tfidf-logreg")
@@ -152,7 +152,7 @@ def test_without_optuna_the_extra_is_named() -> None:
     code = (
         "import sys; sys.modules['optuna'] = None\n"
         "from tiltyard.errors import MissingExtraError\n"
-        "from tiltyard.models.search import Budget, search\n"
+        "from tiltyard.models.selection.search import Budget, search\n"
         "try:\n    search([], None, None, Budget(1))\n"
         "except MissingExtraError as error:\n    print(error.next_step)\n"
     )

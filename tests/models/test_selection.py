@@ -13,8 +13,8 @@ from tiltyard.errors import DataError, UsageError
 from tiltyard.evaluation import METRICS as EVALUATED
 from tiltyard.evaluation import evaluate
 from tiltyard.models import Candidate, CandidateScore, candidates_of, rank_candidates
-from tiltyard.models.judging import METRICS, judge_of
-from tiltyard.models.selection import first_of_the_even
+from tiltyard.models.selection.ranking import first_of_the_even
+from tiltyard.models.selection.scorers import METRICS, judge_of
 
 NAMES = ("tfidf-naive-bayes", "nbsvm", "tfidf-logreg", "linear-svm")
 

@@ -23,11 +23,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from tiltyard.errors import DataError, InputError, UsageError
-from tiltyard.models import text_alphabet, text_kernel, text_loops, text_rows, text_tables
-from tiltyard.models.text_terms import Terms
-from tiltyard.models.vectoriser import FastTfidfVectorizer, UnsupportedSettingError, UnusableTextError, warm_up
+from tiltyard.models.tfidf import alphabet, compiled_vocabulary, hash_tables, row_kernels, scan_kernels
+from tiltyard.models.tfidf.terms import Terms
+from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer, UnsupportedSettingError, UnusableTextError, warm_up
 
-PATTERNS = (text_alphabet.WORDS_OF_TWO, text_alphabet.WORDS, text_alphabet.WORDS_AND_MARKS)
+PATTERNS = (alphabet.WORDS_OF_TWO, alphabet.WORDS, alphabet.WORDS_AND_MARKS)
 CORPUS = ["The cat sat on the mat.", "A cat, a CAT!", "Dogs & cats: the end", "naïve café - the mat", ""]
 
 _PIECES = (
@@ -143,7 +143,7 @@ def test_decision_equals_the_product(
     weights = generator.normal(size=(len(plain.vocabulary_), classes))
     intercept = generator.normal(size=classes)
     compiled = FastTfidfVectorizer.from_sklearn(plain).compiled()
-    got = text_kernel.decision(others, compiled, weights, intercept)
+    got = compiled_vocabulary.decision(others, compiled, weights, intercept)
     np.testing.assert_allclose(got, plain.transform(others) @ weights + intercept, rtol=1e-12, atol=1e-12)
 
 
@@ -156,10 +156,10 @@ def test_decision_equals_a_fitted_pipeline(classes: int) -> None:
     vectoriser, model = pipeline[0], pipeline[1]
     compiled = FastTfidfVectorizer.from_sklearn(vectoriser).compiled()
     asked = [*texts, "", "nothing known", "red " * 50, "RED sky, red SKY"]
-    got = text_kernel.decision(asked, compiled, model.coef_.T, model.intercept_)
+    got = compiled_vocabulary.decision(asked, compiled, model.coef_.T, model.intercept_)
     expected = pipeline.decision_function(asked).reshape(len(asked), -1)
     np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
-    alone = [text_kernel.decision([text], compiled, model.coef_.T, model.intercept_)[0] for text in asked]
+    alone = [compiled_vocabulary.decision([text], compiled, model.coef_.T, model.intercept_)[0] for text in asked]
     np.testing.assert_array_equal(got, alone)
 
 
@@ -172,7 +172,7 @@ def test_decision_with_many_occurrences(sublinear: bool, norm: Any) -> None:
     long = ["one " * 5000 + "two " * 257 + "three " * 256]
     weights = np.array([[1.0], [2.0], [-3.0]])
     compiled = FastTfidfVectorizer.from_sklearn(plain).compiled()
-    got = text_kernel.decision(long, compiled, weights, np.zeros(1))
+    got = compiled_vocabulary.decision(long, compiled, weights, np.zeros(1))
     np.testing.assert_allclose(got, plain.transform(long) @ weights, rtol=1e-12)
 
 
@@ -180,12 +180,12 @@ def test_decision_refuses_weights_of_another_vocabulary() -> None:
     """Weights that do not fit the vocabulary are an error, not a read out of bounds."""
     compiled = FastTfidfVectorizer().fit(CORPUS).compiled()
     with pytest.raises(InputError, match="do not fit a vocabulary of"):
-        text_kernel.decision(CORPUS, compiled, np.zeros((3, 1)), np.zeros(1))
+        compiled_vocabulary.decision(CORPUS, compiled, np.zeros((3, 1)), np.zeros(1))
 
 
 def test_character_classes_are_those_of_re() -> None:
     """Every code point is a word character, a space or neither, as Python's regular expressions say."""
-    kinds = text_alphabet.alphabet(text_alphabet.WORDS, lowercase=True).kinds
+    kinds = alphabet.alphabet(alphabet.WORDS, lowercase=True).kinds
     assert len(kinds) == sys.maxunicode + 1
     word, space = re.compile(r"\w"), re.compile(r"\s")
     for code, kind in enumerate(kinds.tolist()):
@@ -276,7 +276,7 @@ def test_no_texts_give_no_rows() -> None:
     ours = FastTfidfVectorizer().fit(CORPUS)
     width = len(ours.vocabulary_)
     assert ours.transform([]).shape == (0, width)
-    assert text_kernel.decision([], ours.compiled(), np.zeros((width, 2)), np.zeros(2)).shape == (0, 2)
+    assert compiled_vocabulary.decision([], ours.compiled(), np.zeros((width, 2)), np.zeros(2)).shape == (0, 2)
 
 
 @pytest.mark.parametrize("text", [None, float("nan"), 3, b"\xff\xfe", ["nested"], pd.NA])
@@ -287,7 +287,7 @@ def test_what_is_not_text_is_refused(text: object) -> None:
     for read in (
         ours.transform,
         FastTfidfVectorizer().fit,
-        lambda texts: text_kernel.decision(texts, ours.compiled(), weights, intercept),
+        lambda texts: compiled_vocabulary.decision(texts, ours.compiled(), weights, intercept),
     ):
         with pytest.raises(UnusableTextError, match="Text 1 is") as caught:
             read(["fine", text])
@@ -436,12 +436,18 @@ def test_follows_the_configured_sparse_container() -> None:
 def test_warms_up() -> None:
     """Warming up compiles everything, so that nothing is left to compile when a text comes."""
     assert warm_up() > 0
-    assert text_kernel.warm_up() > 0
-    loops: list[Any] = [text_loops.scan, text_loops.extend, text_loops.score, text_rows.gather, text_rows.weigh]
+    assert compiled_vocabulary.warm_up() > 0
+    loops: list[Any] = [
+        scan_kernels.scan,
+        scan_kernels.extend,
+        scan_kernels.score,
+        row_kernels.gather,
+        row_kernels.weigh,
+    ]
     before = [len(loop.signatures) for loop in loops]
     ours = FastTfidfVectorizer(ngram_range=(1, 2), binary=True, norm=None).fit(CORPUS)
     width = len(ours.vocabulary_)
-    text_kernel.decision(CORPUS, ours.compiled(), np.zeros((width, 2)), np.zeros(2))
+    compiled_vocabulary.decision(CORPUS, ours.compiled(), np.zeros((width, 2)), np.zeros(2))
     ours.transform(CORPUS)
     assert [len(loop.signatures) for loop in loops] == before
 
@@ -449,7 +455,7 @@ def test_warms_up() -> None:
 @pytest.mark.parametrize("home", ["writable", "unwritable"])
 def test_compiles_where_the_package_cannot_be_written(tmp_path: Path, home: str) -> None:
     """With no room for a cache beside the package, or anywhere, the loops still compile and nothing is warned of."""
-    package = Path(text_loops.__file__).parents[1]
+    package = Path(scan_kernels.__file__).parents[1]
     copy = tmp_path / "site" / "tiltyard"
     (copy / "models").mkdir(parents=True)
     shutil.copy(package / "errors.py", copy / "errors.py")
@@ -465,7 +471,7 @@ def test_compiles_where_the_package_cannot_be_written(tmp_path: Path, home: str)
         place.write_text("a file, so that no cache can be written here either")
     code = (
         "import numpy as np; from tiltyard.models import text_loops; key = np.zeros(1, np.uint64); "
-        "text_loops.name(np.array([97, 98], np.uint8), np.array([0, 2]), key); print(key[0], text_loops.__file__)"
+        "text_loops.name(np.array([97, 98], np.uint8), np.array([0, 2]), key); print(key[0], scan_kernels.__file__)"
     )
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_", "XDG_"))},
@@ -513,29 +519,29 @@ def _reviews() -> list[str]:
 def test_terms_of_some_columns_are_those_of_all() -> None:
     """Terms asked by column are the feature names of these columns, in the order asked and as often."""
     texts = ["a warm and fünny film", "dull \u4e2d\u6587 and \U0001d4b3y slow", "and"]
-    vectoriser = FastTfidfVectorizer(ngram_range=(1, 3), token_pattern=text_alphabet.WORDS).fit(texts)
+    vectoriser = FastTfidfVectorizer(ngram_range=(1, 3), token_pattern=alphabet.WORDS).fit(texts)
     names = vectoriser.get_feature_names_out()
     columns = np.random.default_rng(0).integers(0, len(names), 50)
     assert vectoriser.terms_of(columns) == names[columns].tolist()
     assert vectoriser.terms_of(columns[:0]) == []
 
 
-def _table(terms: Terms) -> text_tables.WordTable:
-    plain = TfidfVectorizer(vocabulary=terms.strings(), token_pattern=text_alphabet.WORDS).fit(["ab"])
+def _table(terms: Terms) -> hash_tables.WordTable:
+    plain = TfidfVectorizer(vocabulary=terms.strings(), token_pattern=alphabet.WORDS).fit(["ab"])
     words = FastTfidfVectorizer.from_sklearn(plain).compiled().words
-    return text_tables.WordTable(words.slots, words.keys, words.starts, terms.letters)
+    return hash_tables.WordTable(words.slots, words.keys, words.starts, terms.letters)
 
 
-def _found(terms: Terms, text: str, table: text_tables.WordTable | None = None) -> list[int]:
+def _found(terms: Terms, text: str, table: hash_tables.WordTable | None = None) -> list[int]:
     data = np.frombuffer(text.encode(), np.uint8)
     return _scanned(data, len(data), table or _table(terms))
 
 
-def _scanned(data: Any, length: int, table: text_tables.WordTable) -> list[int]:
-    letters = text_alphabet.alphabet(text_alphabet.WORDS, lowercase=True)
+def _scanned(data: Any, length: int, table: hash_tables.WordTable) -> list[int]:
+    letters = alphabet.alphabet(alphabet.WORDS, lowercase=True)
     ids, tokens = np.empty(len(data) + 1, np.int32), np.zeros(2, np.int64)
     data.flags.writeable = False
     texts = (data, np.array([0, length]), np.array([False]))
-    text_loops.scan(texts, letters.arrays, table.arrays, ids, tokens, np.array([0, -1, 0]))
+    scan_kernels.scan(texts, letters.arrays, table.arrays, ids, tokens, np.array([0, -1, 0]))
     found: list[int] = ids[: tokens[1]].tolist()
     return found

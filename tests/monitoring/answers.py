@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from tiltyard.ledger import Label, Prediction
-from tiltyard.monitoring.watched import Watched
+from tiltyard.monitoring.monitored_version import Watched
 from tiltyard.registry import HeldOut
 from tiltyard.testing import NOON, make_prediction
 

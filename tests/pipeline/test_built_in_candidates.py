@@ -10,8 +10,8 @@ import pytest
 from tests.films import make_films
 from tiltyard.data import load_dataset, split_dataset
 from tiltyard.models import CANDIDATES, Candidate
-from tiltyard.pipeline.recording import describe_version
-from tiltyard.pipeline.steps import evaluate_model, train_model
+from tiltyard.pipeline.training.run_logging import describe_version
+from tiltyard.pipeline.training.steps import evaluate_model, train_model
 from tiltyard.project import Project, load_project
 from tiltyard.registry import read_package, write_package
 

@@ -19,8 +19,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from tiltyard.errors import ArtifactError, DataError, NotFoundError, UsageError
-from tiltyard.pipeline.frames import inputs_of, plain_name, prepared
 from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
+from tiltyard.pipeline.training.dataframes import inputs_of, plain_name, prepared
 from tiltyard.settings import Settings
 from tiltyard.testing.registry import write_example_package
 

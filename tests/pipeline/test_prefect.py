@@ -14,10 +14,10 @@ from click.testing import CliRunner
 
 from tests.films import Films, environment, make_films
 from tests.prefect_server import PrefectServer
-from tiltyard.cli.prefect import prefect
+from tiltyard.cli.loop.prefect import prefect
 from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.pipeline import QuietRunner
-from tiltyard.pipeline.prefect_flows import PrefectFlows
+from tiltyard.pipeline.orchestration.prefect_flows import PrefectFlows
 
 STEPS = ["load-data", "split-data", "train-model", "evaluate-model", "log-mlflow", "register-model"]
 

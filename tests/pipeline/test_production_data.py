@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from tiltyard.data import load_dataset, split_dataset
-from tiltyard.data.content import content_keys
+from tiltyard.data.content_hash import content_keys
 from tiltyard.ledger import Label, Prediction
-from tiltyard.ledger.retention import redacted_input
-from tiltyard.pipeline.production_data import (
+from tiltyard.ledger.sql.retention import redacted_input
+from tiltyard.pipeline.training.production_data import (
     count_new_labels,
     gather_production_data,
 )

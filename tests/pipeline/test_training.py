@@ -12,7 +12,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from tests.pipeline.conftest import Yard
-from tiltyard.data.content import content_keys
+from tiltyard.data.content_hash import content_keys
 from tiltyard.errors import DataError, TiltyardError, UsageError
 from tiltyard.pipeline import TrainingOutcome
 from tiltyard.project import SearchSection

@@ -29,7 +29,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
 from tiltyard.registry import Manifest, Samples, VersionCard, write_package
-from tiltyard.registry.manifest import MANIFEST, digests
+from tiltyard.registry.package.manifest import MANIFEST, digests
 
 
 @dataclass(frozen=True)

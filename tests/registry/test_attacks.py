@@ -28,20 +28,20 @@ from tests.registry.fitted import FRAME, TELLTALE, Telltale, fitted, package, re
 from tests.serving.conftest import Running
 from tiltyard.errors import ArtifactError
 from tiltyard.ledger import SqlLedger
-from tiltyard.monitoring.watched import watch_champion
+from tiltyard.monitoring.monitored_version import watch_champion
 from tiltyard.pipeline import Stage, point_alias
 from tiltyard.project import ServingSection
 from tiltyard.registry import ModelRegistry, VersionInfo, read_package
-from tiltyard.registry.client import open_client
-from tiltyard.registry.manifest import MANIFEST
+from tiltyard.registry.mlflow_backend.mlflow_client import open_client
 from tiltyard.registry.mlflow_env import quietly
-from tiltyard.registry.packaging import MODEL_FILE
-from tiltyard.registry.signing import SIGNATURE, KeyRing, Signer
-from tiltyard.registry.skops_archive import SCHEMA
-from tiltyard.registry.skops_file import read_model, write_model
-from tiltyard.registry.trust import trusted
+from tiltyard.registry.package.manifest import MANIFEST
+from tiltyard.registry.package.packaging import MODEL_FILE
+from tiltyard.registry.package.signing import SIGNATURE, KeyRing, Signer
+from tiltyard.registry.package.skops_archive import SCHEMA
+from tiltyard.registry.package.skops_file import read_model, write_model
+from tiltyard.registry.package.trusted_types import trusted
 from tiltyard.serving import Backing, LiveModel, ModelServer, Served
-from tiltyard.serving.right import ask_decisions
+from tiltyard.serving.model.champion_check import ask_decisions
 from tiltyard.settings import Settings
 from tiltyard.testing.ledger import MemoryLedger
 

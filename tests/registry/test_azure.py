@@ -18,7 +18,7 @@ import pytest
 
 from tests.films import Films, environment, make_films
 from tiltyard.errors import MissingExtraError, UnavailableError
-from tiltyard.registry.client import mlflow_errors
+from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors
 
 ACCOUNT = "devstoreaccount1"
 # Not a secret: the one account of the emulator, the same everywhere.

@@ -17,9 +17,9 @@ from tests.registry.fitted import FRAME, fitted, package, reseal
 from tests.registry.test_attacks import Payload
 from tiltyard.errors import ArtifactError
 from tiltyard.registry import HELD_OUT, ModelRegistry, read_package
-from tiltyard.registry.exporting import export_pickles
-from tiltyard.registry.held_out import HeldOut
-from tiltyard.registry.manifest import FOLDER, MANIFEST, TRAINING_KEYS
+from tiltyard.registry.package.holdout_predictions import HeldOut
+from tiltyard.registry.package.manifest import FOLDER, MANIFEST, TRAINING_KEYS
+from tiltyard.registry.package.pickle_export import export_pickles
 from tiltyard.testing.registry import write_example_package
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.postgres import PostgresServer
 from tiltyard.errors import UnavailableError
 from tiltyard.registry import ModelRegistry, Registry
-from tiltyard.registry.client import open_client
+from tiltyard.registry.mlflow_backend.mlflow_client import open_client
 from tiltyard.testing.registry import MemoryRegistry, write_example_package
 from tiltyard.testing.registry_contract import RegistryContract
 

@@ -12,7 +12,7 @@ import pytest
 from tests.registry.fitted import FRAME, NAMES, TELLTALE, TEXTS, Telltale, fitted, package, reseal
 from tiltyard.errors import ArtifactError, UsageError
 from tiltyard.registry import read_package
-from tiltyard.registry.manifest import MANIFEST
+from tiltyard.registry.package.manifest import MANIFEST
 
 
 @pytest.fixture(scope="module")

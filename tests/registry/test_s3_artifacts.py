@@ -10,7 +10,7 @@ import pytest
 from tests import mlflow_server
 from tests.films import make_films
 from tests.s3 import BUCKET, S3Server, s3, s3_server
-from tiltyard import wiring
+from tiltyard import app_wiring, wiring
 from tiltyard.errors import ArtifactError
 from tiltyard.pipeline import QuietRunner, TrainingRequest, train
 from tiltyard.project import load_project
@@ -27,14 +27,14 @@ def test_a_version_on_s3_is_trained_here_and_served_there(
     monkeypatch.setenv("TILTYARD_ARTIFACTS", f"s3://{BUCKET}/mlflow")
     monkeypatch.setenv("TILTYARD_SNAPSHOTS", f"s3://{BUCKET}/rows")
     project = load_project(make_films(tmp_path / "films", rows=200).root)
-    here = wiring.settings(project)
+    here = wiring.load_settings(project)
     here.state.mkdir()
     shutil.copy(fresh_store, here.state / "mlflow.db")
-    with wiring.ledger(here) as ledger:
+    with wiring.open_ledger(here) as ledger:
         outcome = train(
             project,
-            wiring.tracker(project, here),
-            wiring.stage(here, ledger, project),
+            wiring.open_tracker(project, here),
+            app_wiring.workspace(here, ledger, project),
             QuietRunner(),
             TrainingRequest(promote=True),
         )
@@ -44,7 +44,7 @@ def test_a_version_on_s3_is_trained_here_and_served_there(
     assert not (here.state / "artifacts").exists()
 
     there = here.model_copy(update={"home": tmp_path / "there", "mlflow_tracking_uri": here.tracking_uri})
-    registry = wiring.registry(there)
+    registry = wiring.open_registry(there)
     champion = registry.get_version(project.model_name, alias="champion")
     assert champion.run_id == outcome.run_id
     assert list(registry.load_model(project.model_name, alias="champion").predict(["a wonderful film"])) == ["positive"]
@@ -53,7 +53,7 @@ def test_a_version_on_s3_is_trained_here_and_served_there(
     (model,) = (s3.folder / BUCKET / "mlflow").rglob("model.skops")
     model.write_bytes(model.read_bytes()[:-1] + b"?")
     with pytest.raises(ArtifactError):
-        wiring.registry(there.model_copy(update={"home": tmp_path / "elsewhere"})).load_model(
+        wiring.open_registry(there.model_copy(update={"home": tmp_path / "elsewhere"})).load_model(
             project.model_name, alias="champion"
         )
 

@@ -19,7 +19,7 @@ from tests.mlflow_server import serving
 from tiltyard.cli.main import main
 from tiltyard.errors import UnavailableError, without_password, without_passwords
 from tiltyard.registry import ExperimentTracker, ModelRegistry
-from tiltyard.registry.access import PASSWORD, TOKEN, URI, USERNAME
+from tiltyard.registry.mlflow_backend.mlflow_auth import PASSWORD, TOKEN, URI, USERNAME
 
 KEEPER = "keeper"
 # With signs that a URL has to write in another way.

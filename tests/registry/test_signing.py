@@ -22,16 +22,16 @@ from hypothesis import strategies as st
 
 from tests.films import make_films
 from tests.registry.fitted import TEXTS, fitted, package, reseal
-from tiltyard.cli.keys import keys as keys_command
+from tiltyard.cli.host.keys import keys as keys_command
 from tiltyard.cli.main import main
 from tiltyard.errors import ArtifactError, UsageError
 from tiltyard.ledger import SqlLedger
 from tiltyard.pipeline import QuietRunner, Stage, TrainingRequest, train
 from tiltyard.project import load_project
 from tiltyard.registry import ExperimentTracker, ModelRegistry, read_package
-from tiltyard.registry.manifest import MANIFEST, TRAINING_KEYS, read_verified, verify
-from tiltyard.registry.packaging import MODEL_FILE
-from tiltyard.registry.signing import (
+from tiltyard.registry.package.manifest import MANIFEST, TRAINING_KEYS, read_verified, verify
+from tiltyard.registry.package.packaging import MODEL_FILE
+from tiltyard.registry.package.signing import (
     NO_KEYS,
     SIGNATURE,
     KeyRing,

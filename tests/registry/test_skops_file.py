@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tests.registry.fitted import TEXTS, fitted
-from tiltyard.registry.skops_file import read_model, write_model
-from tiltyard.registry.trust import trusted
+from tiltyard.registry.package.skops_file import read_model, write_model
+from tiltyard.registry.package.trusted_types import trusted
 
 any_text = st.text(st.characters(), max_size=20)
 

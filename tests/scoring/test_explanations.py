@@ -12,8 +12,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from tests.scoring.conftest import COLUMNS
 from tiltyard.errors import InputError, UsageError
-from tiltyard.models.nbsvm import NaiveBayesSVM
-from tiltyard.models.vectoriser import FastTfidfVectorizer
+from tiltyard.models.nb_svm import NaiveBayesSVM
+from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 from tiltyard.scoring import SklearnScorer, exact_scorer, explain, problems_of
 
 TEXTS = ["a warm and funny film", "dull, slow and far too long", "I loved every minute", "what a waste of time"] * 3

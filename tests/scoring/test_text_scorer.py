@@ -17,8 +17,8 @@ from sklearn.svm import LinearSVC
 
 from tiltyard.errors import InputError
 from tiltyard.models.linear import CalibratedLinearSVM
-from tiltyard.models.nbsvm import NaiveBayesLogistic, NaiveBayesSVM
-from tiltyard.models.vectoriser import FastTfidfVectorizer
+from tiltyard.models.nb_svm import NaiveBayesLogistic, NaiveBayesSVM
+from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 from tiltyard.scoring import NoExactScorer, SklearnScorer, TextScorer, exact_scorer, problems_of
 
 WORDS = ["warm", "funny", "dull", "slow", "loved", "waste", "ünïcode", "straße", "ΣΊΣΥΦΟΣ", "film", "time", "no", "x"]

@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from tiltyard.errors import NotFoundError
 from tiltyard.project import Task
 from tiltyard.registry import Samples, VersionCard, VersionInfo, write_package
-from tiltyard.registry.manifest import MANIFEST
+from tiltyard.registry.package.manifest import MANIFEST
 from tiltyard.testing.registry import MemoryRegistry
 
 MODEL = "films-classifier"

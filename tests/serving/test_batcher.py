@@ -17,9 +17,9 @@ from tests.serving.fakes import TestLedger, WordScorer
 from tiltyard.errors import InputError, UnavailableError
 from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import Scorer, SklearnScorer, problems_of
-from tiltyard.serving import batcher
-from tiltyard.serving.batcher import Batcher, BatchLimits
-from tiltyard.serving.version import ServedVersion
+from tiltyard.serving.model.served_version import ServedVersion
+from tiltyard.serving.predict import batcher
+from tiltyard.serving.predict.batcher import Batcher, BatchLimits
 
 
 @pytest.fixture(scope="module", autouse=True, params=["many cores", "one core"])

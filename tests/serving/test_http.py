@@ -23,7 +23,7 @@ from tests.serving.conftest import Start
 from tests.serving.fakes import TestLedger
 from tests.serving.shelf import MODEL, Shelf, changed_file
 from tiltyard.errors import UnavailableError, UsageError
-from tiltyard.ledger.store import SqlLedger
+from tiltyard.ledger.sql.store import SqlLedger
 from tiltyard.serving import Backing, ModelServer, bind
 
 PROBLEM = "application/problem+json"

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from tests.serving.conftest import Start
 from tests.serving.shelf import Shelf
-from tiltyard.serving.schemas import Health, ModelInfo, Problem, Reload, prediction_schema, predictions_schema
+from tiltyard.serving.http.schemas import Health, ModelInfo, Problem, Reload, prediction_schema, predictions_schema
 
 
 def document(url: str) -> Any:

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.serving.conftest import Start
-from tiltyard.serving.problems import EXPLAINED
-from tiltyard.serving.routes.pages import FOLDER
+from tiltyard.serving.http.routes.pages import FOLDER
+from tiltyard.serving.problem_details import EXPLAINED
 
 FILES = sorted(path for path in FOLDER.iterdir() if path.suffix in (".html", ".css", ".js"))
 PAGES = ("/", "/docs")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.serving.interfaces import site
-from tiltyard.serving.security import KeyFile, NewKey
+from tiltyard.serving.auth import KeyFile, NewKey
 
 CHECKS = (
     "not_a_server_error",

@@ -24,10 +24,10 @@ from tests.serving.sleeper import Sleeper
 from tiltyard.errors import NotFoundError, UnavailableError
 from tiltyard.ledger import SqlLedger
 from tiltyard.project import ServingSection
-from tiltyard.serving.line import Line
-from tiltyard.serving.order import Order
-from tiltyard.serving.pinging import Pinger
-from tiltyard.serving.wire import VERSION
+from tiltyard.serving.process.ipc import Line
+from tiltyard.serving.process.liveness import Pinger
+from tiltyard.serving.process.wire import VERSION
+from tiltyard.serving.process.worker_config import Order
 
 # What only training, MLflow, pages and orchestration need.
 NOT_FOR_SERVING = ("mlflow", "dash", "plotly", "matplotlib", "optuna", "prefect", "river", "alembic")
@@ -54,7 +54,7 @@ class Kept:
         )
         environ = environment() | {"TILTYARD_TRUSTED_TYPES": json.dumps(list(trusted))}
         with theirs, listener:
-            command = [sys.executable, "-m", "tiltyard.serving.worker", str(theirs.fileno())]
+            command = [sys.executable, "-m", "tiltyard.serving.process.worker", str(theirs.fileno())]
             self.process = subprocess.Popen(command, pass_fds=[theirs.fileno(), listener.fileno()], env=environ)
         self.listening = threading.Event()
         handlers: dict[str, Any] = {
@@ -133,7 +133,10 @@ def test_a_model_that_does_not_come_back_is_seen(tmp_path: Path, shelf: Shelf) -
 
 def test_a_keeper_brings_nothing_that_learns() -> None:
     """Looking aliases up needs MLflow's client, and neither scikit-learn nor numba, which would stay in memory."""
-    told = "import sys, tiltyard.registry.models, mlflow.tracking; print({'sklearn', 'numba'} & set(sys.modules))"
+    told = (
+        "import sys, tiltyard.registry.mlflow_backend.model_registry, mlflow.tracking; "
+        "print({'sklearn', 'numba'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", told], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "set()"
 

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from tiltyard import __version__
-from tiltyard.cli.plain import visible
+from tiltyard.cli.escape import visible
 from tiltyard.errors import TiltyardError, UsageError, nearest, without_passwords
 
 EXIT_DONE = 0
@@ -25,64 +25,88 @@ EXIT_NO = 3
 # Where each command lives, and its line in the help. The modules are imported only when their command runs, so that
 # the help answers at once; a test holds these lines against the commands' own.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("tiltyard.cli.init:init", "Write a commented tiltyard.toml for a data file."),
+    "init": ("tiltyard.cli.data.init:init", "Write a commented tiltyard.toml for a data file."),
     "data": (
-        "tiltyard.cli.data:data",
+        "tiltyard.cli.data.data:data",
         "Keep the rows of a project, list and prune them, or fetch a public corpus.",
     ),
-    "validate": ("tiltyard.cli.validate:validate", "Check the data against the project's limits, and write a report."),
-    "train": ("tiltyard.cli.train:train", "Train a version, register it, and promote it if asked."),
+    "validate": (
+        "tiltyard.cli.data.validate:validate",
+        "Check the data against the project's limits, and write a report.",
+    ),
+    "train": ("tiltyard.cli.training.train:train", "Train a version, register it, and promote it if asked."),
     "evaluate": (
-        "tiltyard.cli.evaluate:evaluate",
+        "tiltyard.cli.training.evaluate:evaluate",
         "Judge a version on the present test rows: metrics, slices and fairness.",
     ),
-    "model-info": ("tiltyard.cli.versions:model_info", "Show the champion, or another version."),
-    "list-versions": ("tiltyard.cli.versions:list_versions", "List all versions with their aliases and metrics."),
-    "set-alias": ("tiltyard.cli.versions:set_alias", "Point an alias at a version by hand."),
+    "model-info": ("tiltyard.cli.versions.versions:model_info", "Show the champion, or another version."),
+    "list-versions": (
+        "tiltyard.cli.versions.versions:list_versions",
+        "List all versions with their aliases and metrics.",
+    ),
+    "set-alias": ("tiltyard.cli.versions.versions:set_alias", "Point an alias at a version by hand."),
     "promote": (
-        "tiltyard.cli.governance:promote",
+        "tiltyard.cli.decisions.governance:promote",
         "Send a registered version through the gates; it becomes champion if it passes.",
     ),
     "approve": (
-        "tiltyard.cli.approve:approve",
+        "tiltyard.cli.decisions.approve:approve",
         "Approve a version that passed the gates; without a version, list those that wait.",
     ),
     "challenge": (
-        "tiltyard.cli.challenge:challenge",
+        "tiltyard.cli.decisions.challenge:challenge",
         "Judge the challenger that answers beside the champion, by the labels so far.",
     ),
-    "rollback": ("tiltyard.cli.governance:rollback", "Make the previous version champion again, or another one."),
-    "history": ("tiltyard.cli.governance:history", "List the decisions about a model as they happened."),
+    "rollback": (
+        "tiltyard.cli.decisions.governance:rollback",
+        "Make the previous version champion again, or another one.",
+    ),
+    "history": ("tiltyard.cli.decisions.governance:history", "List the decisions about a model as they happened."),
     "export": (
-        "tiltyard.cli.export:export",
+        "tiltyard.cli.versions.export:export",
         "Write a version as pickles: PROJECT_model.pkl, PROJECT_model_vectorizer.pkl and metrics.json.",
     ),
-    "runs": ("tiltyard.cli.runs:runs", "List, search and compare the runs of the project's experiment."),
-    "predict": ("tiltyard.cli.predict:predict", "Answer texts or rows with the champion, without a server."),
-    "serve": ("tiltyard.cli.serve:serve", "Serve the champion over HTTP and record every answer."),
-    "predictions": ("tiltyard.cli.predictions:predictions", "Count, export, prune or erase the recorded predictions."),
-    "feedback": ("tiltyard.cli.feedback:feedback", "Bring labels for recorded predictions, and count them."),
+    "runs": ("tiltyard.cli.training.runs:runs", "List, search and compare the runs of the project's experiment."),
+    "predict": (
+        "tiltyard.cli.predictions.predict:predict",
+        "Answer texts or rows with the champion, without a server.",
+    ),
+    "serve": ("tiltyard.cli.predictions.serve:serve", "Serve the champion over HTTP and record every answer."),
+    "predictions": (
+        "tiltyard.cli.predictions.predictions:predictions",
+        "Count, export, prune or erase the recorded predictions.",
+    ),
+    "feedback": ("tiltyard.cli.labels.feedback:feedback", "Bring labels for recorded predictions, and count them."),
     "label": (
-        "tiltyard.cli.label:label",
+        "tiltyard.cli.labels.label:label",
         "Choose the predictions most worth labelling, and read the labels back.",
     ),
-    "monitor": ("tiltyard.cli.monitor:monitor", "Look at the champion once: drift, performance, service."),
-    "report": ("tiltyard.cli.report:report", "Write a report on the last days: HTML or Markdown, with plots."),
-    "console": ("tiltyard.cli.console:console", "Open the console: versions, metrics and predictions as pages."),
-    "keys": ("tiltyard.cli.keys:keys", "Make keys: those that sign versions, and those that the server asks for."),
-    "up": ("tiltyard.cli.up:up", "Serve the champion, show the console, and close the loop on a schedule."),
+    "monitor": ("tiltyard.cli.monitoring.monitor:monitor", "Look at the champion once: drift, performance, service."),
+    "report": (
+        "tiltyard.cli.monitoring.report:report",
+        "Write a report on the last days: HTML or Markdown, with plots.",
+    ),
+    "console": (
+        "tiltyard.cli.monitoring.console:console",
+        "Open the console: versions, metrics and predictions as pages.",
+    ),
+    "keys": ("tiltyard.cli.host.keys:keys", "Make keys: those that sign versions, and those that the server asks for."),
+    "up": ("tiltyard.cli.loop.up:up", "Serve the champion, show the console, and close the loop on a schedule."),
     "loop": (
-        "tiltyard.cli.loop:loop",
+        "tiltyard.cli.loop.loop:loop",
         "Look at the champion on a schedule, respond to what is found, and deliver notices.",
     ),
     "retrain": (
-        "tiltyard.cli.retrain:retrain",
+        "tiltyard.cli.training.retrain:retrain",
         "Train a version with the labels of production; it becomes champion if it wins.",
     ),
-    "alerts": ("tiltyard.cli.alerts:alerts", "List the alerts that last: what happened, what was done, what to do."),
-    "prefect": ("tiltyard.cli.prefect:prefect", "Run the project by a Prefect server: scheduled deployments."),
-    "outbox": ("tiltyard.cli.outbox:outbox", "List, send or retry what is to leave the house."),
-    "doctor": ("tiltyard.cli.doctor:doctor", "Say what is installed, where things live, and what is wrong."),
+    "alerts": (
+        "tiltyard.cli.monitoring.alerts:alerts",
+        "List the alerts that last: what happened, what was done, what to do.",
+    ),
+    "prefect": ("tiltyard.cli.loop.prefect:prefect", "Run the project by a Prefect server: scheduled deployments."),
+    "outbox": ("tiltyard.cli.loop.outbox:outbox", "List, send or retry what is to leave the house."),
+    "doctor": ("tiltyard.cli.host.doctor:doctor", "Say what is installed, where things live, and what is wrong."),
 }
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tiltyard.cli.plain import visible
+from tiltyard.cli.escape import visible
 
 _SHORT = 18
 """Words up to so many characters stand in one line of a table, where there is room."""

@@ -12,9 +12,9 @@ from dash.dependencies import ClientsideFunction
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
-from tiltyard.console.beyond import Beyond
-from tiltyard.console.delivery import PagePaths, SecureHeaders
-from tiltyard.console.pages import Instead, Page, Sources, all_pages, parts
+from tiltyard.console.middleware import PagePaths, SecureHeaders
+from tiltyard.console.pages import Instead, Page, Sources, all_pages, components
+from tiltyard.console.sources import Beyond
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
@@ -160,11 +160,11 @@ def _fill(page: Page, given: Sequence[Any], seen: str | None) -> tuple[Any, ...]
             return no_update, no_update, no_update, *untouched
         drawn = page.draw(*given)
     except TiltyardError as error:
-        return parts.notice(error), True, None, *untouched
+        return components.notice(error), True, None, *untouched
     except Exception:
         log.exception("The page %s cannot be drawn", page.name)
         failure = TiltyardError("This page cannot be drawn.", next_step="What happened is in the console's log.")
-        return parts.notice(failure), True, None, *untouched
+        return components.notice(failure), True, None, *untouched
     if isinstance(drawn, Instead):
         return drawn.component, True, stamp, *untouched
     return None, False, stamp, *(drawn[name] for name, _ in page.slots)

@@ -8,9 +8,9 @@ from datetime import datetime
 from plotly import graph_objects as go
 
 from tiltyard.console.figures import PALETTE, blank
-from tiltyard.monitoring.overview import Overview
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.report.plots import drift_by_feature
+from tiltyard.monitoring.summary import Overview
 
 ESTIMATED, LABELLED, _BASELINE = PALETTE[0], PALETTE[1], PALETTE[5]
 _DATE = "%Y-%m-%d %H:%M:%S"

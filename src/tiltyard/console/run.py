@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from tiltyard.console.beyond import Beyond
+from tiltyard.console.sources import Beyond
 from tiltyard.errors import MissingExtraError
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
 from tiltyard.registry import Registry
-from tiltyard.serving.listening import Address
+from tiltyard.serving.process.sockets import Address
 
 GRACE_SECONDS = 5
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.data.content import fingerprint
+from tiltyard.data.content_hash import fingerprint
 from tiltyard.project import Task
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.data.content import content_keys, shares
+from tiltyard.data.content_hash import content_keys, shares
 from tiltyard.data.dataset import Dataset
 from tiltyard.errors import DataError
 from tiltyard.project import SplitSection

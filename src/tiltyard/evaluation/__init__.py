@@ -13,9 +13,8 @@ from tiltyard.evaluation.importance import (
     term_importance,
 )
 from tiltyard.evaluation.intervals import Interval, bootstrap, newcombe, wilson
-from tiltyard.evaluation.judged import Judged, judged
-from tiltyard.evaluation.metrics import METRICS, Metric, get_metric
-from tiltyard.evaluation.paired_slices import SliceComparison, compare_slices
+from tiltyard.evaluation.labelled_predictions import Judged, judged
+from tiltyard.evaluation.metrics.metric import METRICS, Metric, get_metric
 from tiltyard.evaluation.plots import (
     plot_calibration,
     plot_confusion_matrix,
@@ -26,6 +25,7 @@ from tiltyard.evaluation.plots import (
     plot_slices,
 )
 from tiltyard.evaluation.reweighing import joint_groups, reweighing
+from tiltyard.evaluation.slice_comparison import SliceComparison, compare_slices
 from tiltyard.evaluation.slices import Slice, SliceReport, evaluate_slices
 
 __all__ = [

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from tiltyard.evaluation.groups import keys_of
 from tiltyard.evaluation.intervals import CONFIDENCE, Interval, wilson
-from tiltyard.evaluation.judged import Judged
-from tiltyard.evaluation.ranking import CALIBRATION_BINS
+from tiltyard.evaluation.labelled_predictions import Judged
+from tiltyard.evaluation.metrics.probability_metrics import CALIBRATION_BINS
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.special import bdtr, bdtrc
 
 from tiltyard.errors import DataError
-from tiltyard.evaluation.exchange import exchange_p_values, kinds_of_rows
 from tiltyard.evaluation.intervals import CONFIDENCE, draws
-from tiltyard.evaluation.judged import Judged, Labels, judged
-from tiltyard.evaluation.metrics import Metric
+from tiltyard.evaluation.labelled_predictions import Judged, Labels, judged
+from tiltyard.evaluation.metrics.metric import Metric
+from tiltyard.evaluation.permutation_test import exchange_p_values, kinds_of_rows
 
 MCNEMAR = "McNemar's exact test"
 BOOTSTRAP = "paired bootstrap"

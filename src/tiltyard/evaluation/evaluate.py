@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tiltyard.evaluation import counting
-from tiltyard.evaluation.judged import Judged, Labels, Probabilities, judged
-from tiltyard.evaluation.metrics import METRICS
+from tiltyard.evaluation.labelled_predictions import Judged, Labels, Probabilities, judged
+from tiltyard.evaluation.metrics import label_metrics
+from tiltyard.evaluation.metrics.metric import METRICS
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,11 @@ def evaluate_judged(facts: Judged) -> Evaluation:
     )
 
 
-def _per_class(classes: tuple[str, ...], counts: counting.Values) -> dict[str, dict[str, float]]:
+def _per_class(classes: tuple[str, ...], counts: label_metrics.Values) -> dict[str, dict[str, float]]:
     columns = {
-        "precision": counting.class_precision(counts),
-        "recall": counting.class_recall(counts),
-        "f1": counting.class_f1(counts),
+        "precision": label_metrics.class_precision(counts),
+        "recall": label_metrics.class_recall(counts),
+        "f1": label_metrics.class_f1(counts),
         "support": counts.sum(axis=1),
     }
     return {

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tiltyard.errors import MissingExtraError
 from tiltyard.evaluation.groups import Grouping
 from tiltyard.evaluation.intervals import CONFIDENCE, Interval, newcombe, wilson
-from tiltyard.evaluation.judged import Judged
+from tiltyard.evaluation.labelled_predictions import Judged
 from tiltyard.evaluation.slices import FEWEST_ROWS
 
 EXTRA = "fairness"
@@ -188,7 +188,7 @@ def check_fairlearn() -> None:
         MissingExtraError: fairlearn is not installed.
     """
     try:
-        import fairlearn.metrics  # noqa: F401, PLC0415
+        import fairlearn.metrics  # noqa: F401, PLC0415 - imported when first used
     except ImportError:
         raise MissingExtraError("Judging fairness (data.sensitive)", EXTRA) from None
 

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data import as_label
-from tiltyard.data.typing import numeric_if_written_as_text
+from tiltyard.data.column_kinds import numeric_if_written_as_text
 from tiltyard.errors import DataError, nearest
 
 # Values of a column that are groups of their own; the others are one together.

@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.evaluation.groups import keys_of
-from tiltyard.evaluation.judged import Judged, judged
-from tiltyard.evaluation.metrics import Metric
+from tiltyard.evaluation.labelled_predictions import Judged, judged
+from tiltyard.evaluation.metrics.metric import Metric
 
 Kind = Literal["permutation", "terms"]
 Predict = Callable[[pd.DataFrame], NDArray[np.float64]]
@@ -184,10 +184,9 @@ def term_importance(pipeline: Any, texts: pd.Series, *, seed: int = 0) -> Import
         For each label the terms with the greatest importance above 0, at most 50; of a pool with a convolution those
         of its linear part, as ``unit`` then says; None for other models.
     """
-    from tiltyard.models.pooling import NaiveBayesConvolution  # noqa: PLC0415 - brings scikit-learn with it
-
-    if type(pipeline[-1]) is NaiveBayesConvolution:
-        part = term_importance(pipeline[-1].linear_, texts, seed=seed)
+    linear_part = getattr(pipeline[-1], "linear_", None)
+    if linear_part is not None:
+        part = term_importance(linear_part, texts, seed=seed)
         return part and replace(part, unit=f"{part.unit}, in the linear part")
     weights = _linear_weights(pipeline[-1]) if len(pipeline.steps) > 1 else None
     if weights is None or not all(hasattr(step, "get_feature_names_out") for _, step in pipeline.steps[:-1]):

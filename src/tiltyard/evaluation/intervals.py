@@ -10,8 +10,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.evaluation.judged import Judged, Weights
-from tiltyard.evaluation.metrics import Metric
+from tiltyard.evaluation.labelled_predictions import Judged, Weights
+from tiltyard.evaluation.metrics.metric import Metric
 
 CONFIDENCE = 0.95
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from tiltyard.evaluation.groups import Group, Grouping
 from tiltyard.evaluation.intervals import CONFIDENCE, Interval, bootstrap, newcombe, wilson
-from tiltyard.evaluation.judged import Judged
-from tiltyard.evaluation.metrics import METRICS, Metric
+from tiltyard.evaluation.labelled_predictions import Judged
+from tiltyard.evaluation.metrics.metric import METRICS, Metric
 
 # With fewer rows a figure says next to nothing: the interval of an accuracy is wider than a quarter.
 FEWEST_ROWS = 30

@@ -3,7 +3,7 @@
 from tiltyard.ledger.export import ExportFormat, export_predictions, to_log_line
 from tiltyard.ledger.ids import new_id
 from tiltyard.ledger.leases import Lease, Leases
-from tiltyard.ledger.notices import Notice, Outbox, Parcel, ParcelState
+from tiltyard.ledger.outbox_records import Notice, Outbox, Parcel, ParcelState
 from tiltyard.ledger.ports import (
     FindingFilter,
     FindingLog,
@@ -27,7 +27,7 @@ from tiltyard.ledger.records import (
     ShadowOutcomes,
     SplitOutcome,
 )
-from tiltyard.ledger.store import SqlLedger
+from tiltyard.ledger.sql.store import SqlLedger
 
 __all__ = [
     "Event",

@@ -9,7 +9,7 @@ from typing import Protocol, Self, TypedDict, Unpack
 
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.leases import Leases
-from tiltyard.ledger.notices import Notice, Outbox
+from tiltyard.ledger.outbox_records import Notice, Outbox
 from tiltyard.ledger.records import (
     Event,
     FindingRecord,

@@ -10,8 +10,8 @@ from typing import Any
 from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import UsageError, nearest
-from tiltyard.models.own import is_own, own_builder, own_space
-from tiltyard.models.spaces import Choice, FloatRange, IntegerRange, Space
+from tiltyard.models.custom_candidates import is_own, own_builder, own_space
+from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
 from tiltyard.models.tabular import TABULAR
 from tiltyard.models.text import TEXT
 from tiltyard.project import Task

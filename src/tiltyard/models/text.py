@@ -8,12 +8,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline
 
+from tiltyard.models.ensemble import NaiveBayesConvolution
 from tiltyard.models.linear import CalibratedLinearSVM
-from tiltyard.models.nbsvm import NaiveBayesLogistic, NaiveBayesSVM
-from tiltyard.models.pooling import NaiveBayesConvolution
-from tiltyard.models.spaces import Choice, FloatRange, IntegerRange, Space
-from tiltyard.models.text_alphabet import WORDS_AND_MARKS
-from tiltyard.models.vectoriser import FastTfidfVectorizer
+from tiltyard.models.nb_svm import NaiveBayesLogistic, NaiveBayesSVM
+from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
+from tiltyard.models.tfidf.alphabet import WORDS_AND_MARKS
+from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 
 # 200,000 features keep a model of a large corpus small enough to travel, at no measurable loss of accuracy.
 MAX_FEATURES = 200_000

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tiltyard.monitoring.window import Window
+from tiltyard.monitoring.prediction_window import Window
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 

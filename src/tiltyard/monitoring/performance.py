@@ -25,7 +25,7 @@ from tiltyard.evaluation import (
     newcombe,
     wilson,
 )
-from tiltyard.monitoring.window import Window
+from tiltyard.monitoring.prediction_window import Window
 
 HEADLINE = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc", "log_loss")
 """Metrics that are given an interval; the project's own is added."""

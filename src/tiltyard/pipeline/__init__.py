@@ -1,15 +1,15 @@
 """The loop's use cases: train, challenge, promote."""
 
-from tiltyard.pipeline.approval import ApprovalRequest, approve_version, decline_version, pending_approvals
-from tiltyard.pipeline.examination import Examination, examine_model
-from tiltyard.pipeline.governance import Reign, promote_version, reign_at, roll_back
-from tiltyard.pipeline.promotion import Promotion, challenge, point_alias
-from tiltyard.pipeline.runner import QuietRunner, Runner
-from tiltyard.pipeline.stage import Stage
-from tiltyard.pipeline.succession import ChampionChangedError, Settled, mend_succession
-from tiltyard.pipeline.training import TrainingOutcome, TrainingRequest, train
-from tiltyard.pipeline.validation import Validation, drift_of, drift_over_time, validate_data
-from tiltyard.pipeline.version_report import VersionReport, report_version
+from tiltyard.pipeline.orchestration.runner import QuietRunner, Runner
+from tiltyard.pipeline.training.data_checks import Validation, drift_of, drift_over_time, validate_data
+from tiltyard.pipeline.training.train import TrainingOutcome, TrainingRequest, train
+from tiltyard.promotion.alias_change import ChampionChangedError, Settled, mend_succession
+from tiltyard.promotion.approval import ApprovalRequest, approve_version, decline_version, pending_approvals
+from tiltyard.promotion.challenge import Promotion, challenge, point_alias
+from tiltyard.promotion.context import Stage
+from tiltyard.promotion.model_analysis import Examination, examine_model
+from tiltyard.promotion.rollback import Reign, promote_version, reign_at, roll_back
+from tiltyard.promotion.version_report import VersionReport, report_version
 
 __all__ = [
     "ApprovalRequest",

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tiltyard.drift.monitor_findings import Finding, could_not_judge
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger import FindingRecord
-from tiltyard.monitoring.delivery import Courier
-from tiltyard.monitoring.findings import Finding, could_not_judge
-from tiltyard.monitoring.look import Look
-from tiltyard.pipeline.monitoring import take_look
-from tiltyard.pipeline.response.probing import ServiceProbe
-from tiltyard.pipeline.response.respond import Responder, Response
-from tiltyard.pipeline.response.upkeep import watch_approvals, watch_parts
-from tiltyard.pipeline.response.watch import ERRORS, watch_new_champion
-from tiltyard.pipeline.reviewing import review_if_due
-from tiltyard.pipeline.runner import Flows
-from tiltyard.pipeline.scheduler import Schedule
-from tiltyard.pipeline.stage import Stage
+from tiltyard.monitoring.run import Look
+from tiltyard.notifications import Courier
+from tiltyard.pipeline.jobs.monitoring_run import take_look
+from tiltyard.pipeline.jobs.scheduled_report import review_if_due
+from tiltyard.pipeline.orchestration.runner import Flows
+from tiltyard.pipeline.orchestration.schedule import Schedule
+from tiltyard.pipeline.remediation.canary_checks import ERRORS, watch_new_champion
+from tiltyard.pipeline.remediation.metrics_scraper import ServiceProbe
+from tiltyard.pipeline.remediation.operational_checks import watch_approvals, watch_parts
+from tiltyard.pipeline.remediation.responder import Responder, Response
 from tiltyard.project import Project
+from tiltyard.promotion.context import Stage
 
 SHORTEST_TICK, LONGEST_TICK = 0.1, 5.0
 DELIVER_SECONDS = 2.0

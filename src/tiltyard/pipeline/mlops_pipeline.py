@@ -9,26 +9,26 @@ from typing import Any
 import pandas as pd
 from sklearn.base import clone
 
+from tiltyard.aliases import CHAMPION, alias_of_stage
 from tiltyard.data import Dataset, Split, as_label
-from tiltyard.data.guess import guess_columns
-from tiltyard.data.validation import DataValidator
-from tiltyard.errors import DataError, UsageError
+from tiltyard.data.infer_columns import guess_columns
+from tiltyard.errors import DataError
 from tiltyard.evaluation import evaluate
 from tiltyard.ledger import Ledger, SqlLedger
 from tiltyard.models import Candidate
-from tiltyard.pipeline.frames import LABEL, dataset_of, inputs_of, plain_name, prepared, together
-from tiltyard.pipeline.governance import promote_version
-from tiltyard.pipeline.promotion import point_alias
-from tiltyard.pipeline.recording import record_run
-from tiltyard.pipeline.registering import register_version
-from tiltyard.pipeline.stage import Stage
-from tiltyard.pipeline.steps import TrainedModel, evaluate_model
-from tiltyard.pipeline.validation import validate_data
+from tiltyard.pipeline.training.data_checks import validate_data
+from tiltyard.pipeline.training.dataframes import LABEL, dataset_of, inputs_of, plain_name, prepared, together
+from tiltyard.pipeline.training.registration import register_version
+from tiltyard.pipeline.training.run_logging import record_run
+from tiltyard.pipeline.training.steps import TrainedModel, evaluate_model
 from tiltyard.project import Project, Task
+from tiltyard.promotion.challenge import point_alias
+from tiltyard.promotion.context import Stage
+from tiltyard.promotion.rollback import promote_version
 from tiltyard.registry import ExperimentTracker, ModelRegistry, VersionInfo
-from tiltyard.registry.models import CHAMPION, STAGES
-from tiltyard.registry.signing import host_keys, host_signer
+from tiltyard.registry.package.signing import host_keys, host_signer
 from tiltyard.settings import Settings, this_actor
+from tiltyard.validation import DataValidator
 
 PREDICTED = ("prediction", "predicted", "predicted_label")
 ACTUAL = ("actual", "label", "target", "y_true")
@@ -209,12 +209,7 @@ class MLOpsPipeline:
             ArtifactError: its files are damaged or unsafe; the alias stays.
         """
         version = str(model_version)
-        if stage.lower() not in STAGES:
-            raise UsageError(
-                f"There is no stage '{stage}' to promote to.",
-                next_step="Use Production (the champion) or Staging (the challenger).",
-            )
-        alias, here = STAGES[stage.lower()], self._stage()
+        alias, here = alias_of_stage(stage), self._stage()
         told = {"model_version": version, "stage": stage, "alias": alias}
         known = self._test.get(version)
         if X_test is not None:

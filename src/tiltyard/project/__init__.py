@@ -1,15 +1,15 @@
 """One file describes a project: ``tiltyard.toml``, or ``[tool.tiltyard]`` in ``pyproject.toml``."""
 
 from tiltyard.project.alerts import AlertsSection, DestinationKind, DestinationSection
+from tiltyard.project.base import Section, Task
 from tiltyard.project.data import ColumnSchema, ColumnType, DataSection, SplitSection, ValidationSection
+from tiltyard.project.load import PROJECT_FILE, find_project_file, load_project
 from tiltyard.project.monitoring import MonitoringSection
+from tiltyard.project.project_file import Project, ProjectSection
 from tiltyard.project.promotion import PromotionRule, PromotionSection
-from tiltyard.project.reading import PROJECT_FILE, find_project_file, load_project
 from tiltyard.project.response import OnBadChampion, OnDecay, OnDrift, ResponseSection
-from tiltyard.project.section import Section, Task
 from tiltyard.project.serving import ServingSection
 from tiltyard.project.training import SearchSection, TrainingSection
-from tiltyard.project.whole import Project, ProjectSection
 
 __all__ = [
     "PROJECT_FILE",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tiltyard.project.section import Section
+from tiltyard.project.base import Section
 
 DestinationName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=64)]
 DestinationKind = Literal["webhook", "mlflow", "slack", "email", "log"]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from tiltyard.project.section import Portion, Section, Share
+from tiltyard.project.base import Portion, Section, Share
 
 
 class DataSection(Section):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, FiniteFloat
 
-from tiltyard.project.section import Portion, Section, Share
+from tiltyard.project.base import Portion, Section, Share
 
 PromotionRule = Literal["better", "significant", "non-inferior"]
 FairnessMeasure = Literal[

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tiltyard.project.section import Section, Share
+from tiltyard.project.base import Section, Share
 
 OnDrift = Literal["alert", "retrain", "none"]
 OnDecay = Literal["alert", "retrain", "rollback", "none"]

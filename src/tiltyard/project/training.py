@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tiltyard.project.section import Section
+from tiltyard.project.base import Section
 
 
 class SearchSection(Section):

@@ -1,14 +1,14 @@
 """How a loaded version answers a batch."""
 
-from tiltyard.scoring.choice import choose_scorer, exact_scorer, make_scorer
-from tiltyard.scoring.exactness import NoExactScorer
+from tiltyard.scoring.batch_isolation import score_groups
+from tiltyard.scoring.errors import NoExactScorer
 from tiltyard.scoring.explanations import Contribution, Explanation, explain
-from tiltyard.scoring.groups import score_groups
-from tiltyard.scoring.problems import InputProblem, problems_of, refuse, shifted
+from tiltyard.scoring.factory import choose_scorer, exact_scorer, make_scorer
+from tiltyard.scoring.input_errors import InputProblem, problems_of, refuse, shifted
 from tiltyard.scoring.scorer import Scorer, Scores
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
-from tiltyard.scoring.table_scorer import TableScorer
-from tiltyard.scoring.text_scorer import TextScorer
+from tiltyard.scoring.table.table_scorer import TableScorer
+from tiltyard.scoring.text.text_scorer import TextScorer
 
 __all__ = [
     "Contribution",

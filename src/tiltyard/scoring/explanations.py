@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from tiltyard.errors import InputError, UsageError, nearest
-from tiltyard.scoring.problems import InputProblem, problems_of, refuse, shifted
+from tiltyard.scoring.input_errors import InputProblem, problems_of, refuse, shifted
 from tiltyard.scoring.scorer import Scorer
 
 Input = Mapping[str, Any]

@@ -14,7 +14,7 @@ from sklearn.naive_bayes import ComplementNB, MultinomialNB
 from sklearn.svm import LinearSVC
 
 from tiltyard.models.linear import LinearOneVsRest
-from tiltyard.scoring.exactness import NoExactScorer
+from tiltyard.scoring.errors import NoExactScorer
 from tiltyard.scoring.explanations import Scale
 
 Floats = NDArray[np.float64]
@@ -64,10 +64,10 @@ class LinearHead:
 
     def probabilities(self, decisions: Floats) -> Floats:
         """Probabilities of n rows of decision values, shape (n, classes), each row by itself."""
-        from tiltyard.scoring import link_loops  # noqa: PLC0415
+        from tiltyard.scoring import link_kernels  # noqa: PLC0415 - imported when first used
 
         out = np.empty((len(decisions), self.classes))
-        link_loops.answer(decisions, _CODES[self.link], self.sigmoids, out)
+        link_kernels.answer(decisions, _CODES[self.link], self.sigmoids, out)
         return out
 
     @property

@@ -12,10 +12,10 @@ from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import ArtifactError
 from tiltyard.project import Task
-from tiltyard.scoring.columns import Columns
-from tiltyard.scoring.problems import InputProblem, refuse
+from tiltyard.scoring.input_errors import InputProblem, refuse
 from tiltyard.scoring.scorer import Scores
-from tiltyard.scoring.texts import texts_of
+from tiltyard.scoring.table.columns import Columns
+from tiltyard.scoring.text.text_inputs import texts_of
 
 
 class SklearnScorer:

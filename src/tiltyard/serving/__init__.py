@@ -9,12 +9,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tiltyard.serving.app import create_app
-    from tiltyard.serving.batcher import Batcher, BatchLimits
-    from tiltyard.serving.listening import Address, bind
-    from tiltyard.serving.live import LiveModel, Served
+    from tiltyard.serving.http.app import create_app
+    from tiltyard.serving.model.manager import LiveModel, Served
+    from tiltyard.serving.model.served_version import ServedVersion
+    from tiltyard.serving.predict.batcher import Batcher, BatchLimits
+    from tiltyard.serving.process.sockets import Address, bind
     from tiltyard.serving.server import Backing, ModelServer
-    from tiltyard.serving.version import ServedVersion
 
 _HOMES = {
     "Address": "listening",

@@ -6,9 +6,10 @@ import sys
 
 import click
 
+from tiltyard.aliases import STAGES
 from tiltyard.errors import ProjectError, TiltyardError, UsageError
 from tiltyard.project import Project, ServingSection, find_project_file, load_project
-from tiltyard.serving.server import STAGES, ModelServer
+from tiltyard.serving.server import ModelServer
 from tiltyard.serving.telemetry.logs import set_up_logs
 from tiltyard.settings import Settings
 

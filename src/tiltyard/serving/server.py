@@ -7,25 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tiltyard.aliases import alias_of
 from tiltyard.errors import ProjectError
 from tiltyard.ledger.ports import Ledger
-from tiltyard.ledger.shipping import Shipper
-from tiltyard.ledger.spool import SpooledLedger
-from tiltyard.ledger.store import SqlLedger
+from tiltyard.ledger.spools.spool import SpooledLedger
+from tiltyard.ledger.spools.spool_shipper import Shipper
+from tiltyard.ledger.sql.store import SqlLedger
 from tiltyard.project import Project, ServingSection, find_project_file, load_project
-from tiltyard.registry.models import ModelRegistry
+from tiltyard.registry.mlflow_backend.model_registry import ModelRegistry
+from tiltyard.registry.package.signing import NO_KEYS, KeyRing, host_keys
 from tiltyard.registry.ports import Registry
-from tiltyard.registry.signing import NO_KEYS, KeyRing, host_keys
-from tiltyard.serving.engine import Engine, Standing
-from tiltyard.serving.listening import Address, bind
-from tiltyard.serving.live import Served
-from tiltyard.serving.right import ask_decisions
-from tiltyard.serving.security import guard_for
-from tiltyard.serving.telemetry.custom import Place
+from tiltyard.serving.auth import guard_for
+from tiltyard.serving.model.champion_check import ask_decisions
+from tiltyard.serving.model.manager import Served
+from tiltyard.serving.process.http_server import Engine, Standing
+from tiltyard.serving.process.sockets import Address, bind
+from tiltyard.serving.telemetry.user_metrics import Place
 from tiltyard.settings import Settings
-
-# The requirements' stage names, as the aliases that stand for them.
-STAGES = {"Production": "champion", "Staging": "challenger"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ class ModelServer:
         insecure_open: bool = False,
     ) -> None:
         self._project = project or _project_of(model_name)
-        alias = STAGES.get(model_stage, model_stage)
+        alias = alias_of(model_stage)
         self._served = Served(model_name, alias, self._project.task if self._project else None)
         chosen = options or (self._project.serving if self._project else ServingSection())
         self._options = chosen if port is None else chosen.model_copy(update={"port": port})

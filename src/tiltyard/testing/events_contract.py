@@ -1,6 +1,6 @@
-# ruff: noqa: S101 - pytest reads assertions
 """What every chain of decisions must do. Needs pytest and hypothesis; part of ``LedgerContract``."""
 
+# ruff: noqa: S101 - pytest reads assertions
 from __future__ import annotations
 
 import math

@@ -1,6 +1,6 @@
-# ruff: noqa: S101 - pytest reads assertions
 """What every log of findings and every shelf of hours' profiles must do. Needs pytest; part of ``LedgerContract``."""
 
+# ruff: noqa: S101 - pytest reads assertions
 from __future__ import annotations
 
 from dataclasses import replace

@@ -33,8 +33,8 @@ from tiltyard.ledger.codec import (
     encode_predictions,
     to_micros,
 )
-from tiltyard.ledger.selection import check_filters
-from tiltyard.ledger.stats import Tally, summarise
+from tiltyard.ledger.prediction_stats import Tally, summarise
+from tiltyard.ledger.sql.filters import check_filters
 from tiltyard.testing.findings import MemoryFindings, MemoryProfiles
 from tiltyard.testing.leases import MemoryLeases
 from tiltyard.testing.outbox import MemoryOutbox

@@ -1,4 +1,3 @@
-# ruff: noqa: S101 - pytest reads assertions
 """What every ledger must do. Needs pytest and hypothesis.
 
 Example:
@@ -11,6 +10,7 @@ Example:
                     yield ledger
 """
 
+# ruff: noqa: S101 - pytest reads assertions
 from __future__ import annotations
 
 import math

@@ -9,7 +9,7 @@ from typing import Any
 
 from tiltyard.ledger import Notice, Parcel, ParcelState
 from tiltyard.ledger.codec import check_text, to_micros
-from tiltyard.ledger.outbox import decode_parcel, encode_notices, storable_error
+from tiltyard.ledger.sql.outbox import decode_parcel, encode_notices, storable_error
 
 
 class MemoryOutbox:

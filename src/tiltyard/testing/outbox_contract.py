@@ -1,9 +1,9 @@
-# ruff: noqa: S101 - pytest reads assertions
 """What every outbox must do. Needs pytest.
 
 A test module holds a ledger to it by providing the fixture ``ledger``, an empty one, in a subclass.
 """
 
+# ruff: noqa: S101 - pytest reads assertions
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor

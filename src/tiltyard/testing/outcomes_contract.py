@@ -1,6 +1,6 @@
-# ruff: noqa: S101 - pytest reads assertions
 """What every ledger must tell of versions that answer side by side. Needs pytest; part of ``LedgerContract``."""
 
+# ruff: noqa: S101 - pytest reads assertions
 from __future__ import annotations
 
 from datetime import timedelta

@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from tiltyard.errors import NotFoundError, UnavailableError, UsageError
 from tiltyard.registry import Manifest, ModelInfo, Samples, VersionCard, VersionInfo, write_package
-from tiltyard.registry.labels import named_by_label
+from tiltyard.registry.semantic_version import named_by_label
 
 _START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _RESERVED = re.compile(r"^(latest|v\d+)$", re.IGNORECASE)

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG002, S101 - pytest reads assertions, and a fixture may be wanted for what it does
 """What every model registry must do. Needs pytest.
 
 Example:
@@ -10,6 +9,7 @@ Example:
                 return MyRegistry()
 """
 
+# ruff: noqa: ARG002, S101 - pytest reads assertions, and a fixture may be wanted for what it does
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from threading import RLock
 
 from tiltyard.ledger.codec import LabelRow, PredictionRow, check_text, encode_json
-from tiltyard.ledger.retention import redacted_input
+from tiltyard.ledger.sql.retention import redacted_input
 
 _ID, _ROUTE, _KEY, _INPUT = 0, 4, 8, 10
 

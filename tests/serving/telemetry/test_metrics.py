@@ -15,9 +15,9 @@ from tests.serving.scraping import value
 from tiltyard.errors import UsageError
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.serving.telemetry import Metrics, Workers
-from tiltyard.serving.telemetry.custom import load_custom
 from tiltyard.serving.telemetry.histogram import Histogram
-from tiltyard.serving.telemetry.workers import GONE_SECONDS
+from tiltyard.serving.telemetry.multiprocess import GONE_SECONDS
+from tiltyard.serving.telemetry.user_metrics import load_custom
 
 
 def row(label: str, confidence: float = 0.9, version: str = "1") -> PredictionRow:

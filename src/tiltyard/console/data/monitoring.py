@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tiltyard.ledger import FindingRecord, Ledger
-from tiltyard.monitoring.overview import Interests, Overview, overview
-from tiltyard.monitoring.watched import Watched
+from tiltyard.monitoring.monitored_version import Watched
+from tiltyard.monitoring.summary import Interests, Overview, overview
 from tiltyard.project import Project
 
 PATIENCE = timedelta(minutes=1)

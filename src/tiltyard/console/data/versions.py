@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from tiltyard.aliases import CHAMPION
 from tiltyard.evaluation import METRICS
 from tiltyard.registry import Registry, VersionInfo
 
-CHAMPION = "champion"
 RECIPE_TAG = "tiltyard.candidate"
 
 # What people compare versions by; the registry keeps many more (per class, per mean).

@@ -5,7 +5,7 @@ from tiltyard.console.pages.experiments import experiments_page
 from tiltyard.console.pages.monitoring import monitoring_page
 from tiltyard.console.pages.page import Instead, Page, Sources
 from tiltyard.console.pages.predictions import predictions_page
-from tiltyard.console.pages.trial import trial_page
+from tiltyard.console.pages.try_it import trial_page
 from tiltyard.console.pages.versions import versions_page
 
 __all__ = ["Instead", "Page", "Sources", "all_pages"]

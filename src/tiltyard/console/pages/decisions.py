@@ -9,7 +9,7 @@ from dash import html
 
 from tiltyard.console.data import DecisionsView, decisions_view, gates_of
 from tiltyard.console.data.decisions import headline
-from tiltyard.console.pages import parts
+from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Instead, Page, Slots, Sources
 from tiltyard.ledger import Event
 
@@ -35,7 +35,7 @@ def decisions_page(sources: Sources) -> Page:
         title="Decisions",
         lead="What was decided, by whom and why. Each entry is sealed by a hash over it and the one before.",
         refresh_seconds=REFRESH_SECONDS,
-        frame=(parts.slot(LIST),),
+        frame=(components.slot(LIST),),
         slots=((LIST, "children"),),
         stamp=stamp,
         draw=lambda: draw(view(), sources.project.model_name),
@@ -46,7 +46,7 @@ def draw(view: DecisionsView, model: str) -> Slots | Instead:
     """The content of the page's slots."""
     if not view.decisions and not view.broken:
         sentence = f"Nothing has been decided about {model}. Train a version:"
-        return Instead(parts.empty("No decision yet", sentence, "tiltyard train --champion"))
+        return Instead(components.empty("No decision yet", sentence, "tiltyard train --champion"))
     older = view.total - len(view.decisions)
     note = [html.P(f"{older:,} older decisions are not shown.", className="hint")] if older else []
     decisions = html.Ol([_decision(event) for event in view.decisions], className="decisions")
@@ -56,7 +56,7 @@ def draw(view: DecisionsView, model: str) -> Slots | Instead:
 def _chain(view: DecisionsView) -> html.Section:
     if not view.broken:
         told = f"{view.total:,} decisions. All seals of the ledger are checked every {REFRESH_SECONDS:.0f} seconds."
-        return html.Section([parts.badge("Chain whole", "good"), html.Span(told)], className="card chain")
+        return html.Section([components.badge("Chain whole", "good"), html.Span(told)], className="card chain")
     return html.Section(
         [
             html.H2("The record of decisions was tampered with or damaged"),
@@ -75,8 +75,8 @@ def _decision(event: Event) -> html.Li:
             html.Div(
                 [
                     html.H2(headline(event)),
-                    parts.badge(event.kind, _STYLES.get(event.kind, "")),
-                    html.Span([parts.moment(event.at), " UTC"], className="hint"),
+                    components.badge(event.kind, _STYLES.get(event.kind, "")),
+                    html.Span([components.moment(event.at), " UTC"], className="hint"),
                 ],
                 className="head",
             ),
@@ -106,7 +106,7 @@ def _gates(event: Event) -> list[Any]:
             [
                 html.Li(
                     [
-                        parts.badge("passed" if gate.passed else "failed", "good" if gate.passed else "bad"),
+                        components.badge("passed" if gate.passed else "failed", "good" if gate.passed else "bad"),
                         html.Span([html.Strong(gate.title), f" {gate.message}"]),
                     ]
                 )

@@ -11,7 +11,7 @@ from dash import html
 from tiltyard.console import figures
 from tiltyard.console.data.experiments import ExperimentsView, experiments_view, over_time
 from tiltyard.console.data.versions import column_title
-from tiltyard.console.pages import parts
+from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Instead, Page, Slots, Sources
 
 REFRESH_SECONDS = 15.0
@@ -37,12 +37,12 @@ def experiments_page(sources: Sources) -> Page:
         lead="Every training run as MLflow keeps it: what it was given, and what came of it.",
         refresh_seconds=REFRESH_SECONDS,
         frame=(
-            parts.slot(FACTS, "card"),
-            parts.card(parts.plot(OVER_TIME, 280), title="Metrics over time"),
-            parts.card(parts.slot(RUNS), title="Runs"),
-            parts.card(parts.slot(PARAMETERS), title="Training parameters"),
+            components.slot(FACTS, "card"),
+            components.card(components.plot(OVER_TIME, 280), title="Metrics over time"),
+            components.card(components.slot(RUNS), title="Runs"),
+            components.card(components.slot(PARAMETERS), title="Training parameters"),
         ),
-        slots=((FACTS, "children"), *parts.plot_slots(OVER_TIME), (RUNS, "children"), (PARAMETERS, "children")),
+        slots=((FACTS, "children"), *components.plot_slots(OVER_TIME), (RUNS, "children"), (PARAMETERS, "children")),
         stamp=lambda: sha256(view().runs.to_json(date_format="iso").encode()).hexdigest(),
         draw=lambda: draw(view(), sources.project.name),
     )
@@ -52,15 +52,19 @@ def draw(view: ExperimentsView, name: str) -> Slots | Instead:
     """The content of the page's slots."""
     if not len(view.runs):
         sentence = f"Nothing has been trained in the experiment {name} yet:"
-        return Instead(parts.empty("No run yet", sentence, "tiltyard train --champion"))
+        return Instead(components.empty("No run yet", sentence, "tiltyard train --champion"))
     newest = view.runs.iloc[0]
     failed = int((view.runs["status"] == "FAILED").sum())
     return {
-        FACTS: parts.facts(
+        FACTS: components.facts(
             [
                 ("Runs", f"{len(view.runs):,}", f"of the experiment {name}"),
                 ("Failed", f"{failed:,}", "of them"),
-                ("Newest", str(newest["run_name"]), parts.moment(newest["start_time"].to_pydatetime(), seconds=False)),
+                (
+                    "Newest",
+                    str(newest["run_name"]),
+                    components.moment(newest["start_time"].to_pydatetime(), seconds=False),
+                ),
             ]
         ),
         OVER_TIME: figures.runs_figure(over_time(view)),
@@ -80,15 +84,15 @@ def _runs(view: ExperimentsView) -> html.Div:
     ]
     rows = [
         (
-            parts.moment(row["start_time"].to_pydatetime(), seconds=False),
+            components.moment(row["start_time"].to_pydatetime(), seconds=False),
             html.Strong(str(row["run_name"])),
-            parts.badge(str(row["status"]).lower(), {"FINISHED": "good", "FAILED": "bad"}.get(row["status"], "")),
+            components.badge(str(row["status"]).lower(), {"FINISHED": "good", "FAILED": "bad"}.get(row["status"], "")),
             *(_number(row[f"metrics.{name}"]) for name in view.metrics),
             html.Code(str(row["run_id"])[:8], title=str(row["run_id"])),
         )
         for _, row in view.runs.head(MOST_RUNS).iterrows()
     ]
-    return parts.table("Runs", heads, rows)
+    return components.table("Runs", heads, rows)
 
 
 def _parameters(view: ExperimentsView) -> list[Any]:
@@ -103,7 +107,7 @@ def _parameters(view: ExperimentsView) -> list[Any]:
         )
         for _, row in view.runs.head(MOST_RUNS).iterrows()
     ]
-    found: list[Any] = [parts.table("Training parameters", heads, rows)]
+    found: list[Any] = [components.table("Training parameters", heads, rows)]
     if view.constant:
         listed = [html.Li([html.Code(name), f" {value}"]) for name, value in view.constant.items()]
         found.append(html.Details([html.Summary("The same in all runs"), html.Ul(listed)]))

@@ -6,16 +6,16 @@ from typing import Any
 
 from dash import dcc, html
 
-from tiltyard.console import monitoring_figures as figures
+from tiltyard.console import monitoring_figures
 from tiltyard.console.data.monitoring import STRETCHES, health, monitoring_stamp, monitoring_view
-from tiltyard.console.pages import parts
+from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Instead, Page, Slots, Sources
+from tiltyard.drift.monitor_findings import SEVERITIES
 from tiltyard.ledger import FindingRecord
-from tiltyard.monitoring.estimation import BLIND_SPOT
-from tiltyard.monitoring.findings import SEVERITIES
-from tiltyard.monitoring.overview import Overview
+from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.report import told_of
+from tiltyard.monitoring.summary import Overview
 
 REFRESH_SECONDS = 10.0
 MOST_ROWS = 40
@@ -49,26 +49,26 @@ def monitoring_page(sources: Sources) -> Page:
         controls=_controls(),
         inputs=((STRETCH, "value"),),
         frame=(
-            parts.slot(FACTS, "card"),
-            parts.slot(ALERTS),
-            parts.card(parts.plot(PERFORMANCE, 280), title="Accuracy over time"),
+            components.slot(FACTS, "card"),
+            components.slot(ALERTS),
+            components.card(components.plot(PERFORMANCE, 280), title="Accuracy over time"),
             html.Div(
                 [
-                    parts.card(parts.plot(DRIFT, 320), title="Drift by feature"),
-                    parts.card(parts.plot(COVERAGE, 320), title="Labels"),
+                    components.card(components.plot(DRIFT, 320), title="Drift by feature"),
+                    components.card(components.plot(COVERAGE, 320), title="Labels"),
                 ],
                 className="grid",
             ),
-            parts.card(parts.slot(VERSIONS), title="By version and route"),
-            parts.card(parts.slot(STANDING), title="Where things stand"),
-            parts.card(parts.slot(HISTORY), title="Findings of this time"),
+            components.card(components.slot(VERSIONS), title="By version and route"),
+            components.card(components.slot(STANDING), title="Where things stand"),
+            components.card(components.slot(HISTORY), title="Findings of this time"),
         ),
         slots=(
             (FACTS, "children"),
             (ALERTS, "children"),
-            *parts.plot_slots(PERFORMANCE),
-            *parts.plot_slots(DRIFT),
-            *parts.plot_slots(COVERAGE),
+            *components.plot_slots(PERFORMANCE),
+            *components.plot_slots(DRIFT),
+            *components.plot_slots(COVERAGE),
             (VERSIONS, "children"),
             (STANDING, "children"),
             (HISTORY, "children"),
@@ -82,7 +82,7 @@ def draw(seen: Overview) -> Slots | Instead:
     """The content of the page's slots."""
     if not seen.stats.total and not seen.standing:
         return Instead(
-            parts.empty(
+            components.empty(
                 "Nothing to watch yet",
                 f"{seen.interests.model} has answered nothing in this time. Train a champion, serve it, and look:",
                 "tiltyard train --champion",
@@ -93,11 +93,11 @@ def draw(seen: Overview) -> Slots | Instead:
     return {
         FACTS: _facts(seen),
         ALERTS: _alerts(seen),
-        PERFORMANCE: figures.performance_figure(seen),
+        PERFORMANCE: monitoring_figures.performance_figure(seen),
         f"{PERFORMANCE}-words": _performance_in_words(seen),
-        DRIFT: figures.drift_figure(seen),
+        DRIFT: monitoring_figures.drift_figure(seen),
         f"{DRIFT}-words": _drift_in_words(seen),
-        COVERAGE: figures.coverage_figure(seen),
+        COVERAGE: monitoring_figures.coverage_figure(seen),
         f"{COVERAGE}-words": f"{seen.performance.labelled:,} of {seen.performance.predictions:,} answers "
         f"({seen.performance.coverage:.1%}) have a label.",
         VERSIONS: _versions(seen),
@@ -119,9 +119,9 @@ def _facts(seen: Overview) -> html.Dl:
     ran = seen.operations
     p95 = f"{ran.latency_ms['p95']:.1f} ms" if ran.latency_ms else "–"
     champion = f"v{seen.version}" if seen.version else "none"
-    return parts.facts(
+    return components.facts(
         [
-            ("State", parts.badge(_TITLES[state.word], _BADGES[state.word]), state.sentence),
+            ("State", components.badge(_TITLES[state.word], _BADGES[state.word]), state.sentence),
             ("Champion", champion, "answers users"),
             ("Answers", f"{seen.stats.total:,}", f"{ran.before:,} in the time before"),
             ("Accuracy, labels", _value(told), _interval(told)),
@@ -140,8 +140,8 @@ def _alerts(seen: Overview) -> list[Any]:
                 html.Div(
                     [
                         html.H2(f"{one.code}: {one.subject}"),
-                        parts.badge(one.severity, "bad"),
-                        html.Span([parts.moment(one.at, seconds=False), " UTC"], className="hint"),
+                        components.badge(one.severity, "bad"),
+                        html.Span([components.moment(one.at, seconds=False), " UTC"], className="hint"),
                     ],
                     className="head",
                 ),
@@ -191,13 +191,13 @@ def _versions(seen: Overview) -> html.Div:
         )
         for (version, route), one in seen.answerers.items()
     ]
-    return parts.table("By version and route", heads, rows)
+    return components.table("By version and route", heads, rows)
 
 
 def _findings(caption: str, found: Any) -> html.Div:
     heads = (("Verdict", "nowrap"), ("Finding", "nowrap"), ("Subject", ""), ("What was seen", "input"),
              ("When (UTC)", "nowrap"))  # fmt: skip
-    return parts.table(caption, heads, [_row(record) for record in list(found)[:MOST_ROWS]])
+    return components.table(caption, heads, [_row(record) for record in list(found)[:MOST_ROWS]])
 
 
 def _gravity(record: FindingRecord) -> tuple[bool, int]:
@@ -207,11 +207,11 @@ def _gravity(record: FindingRecord) -> tuple[bool, int]:
 def _row(record: FindingRecord) -> tuple[Any, ...]:
     word = record.severity if record.status == "found" else record.status.replace("_", " ")
     return (
-        parts.badge(word, _STYLES.get(word, "")),
+        components.badge(word, _STYLES.get(word, "")),
         html.Code(record.code),
         record.subject,
         html.Span(record.message, title=record.next_step),
-        parts.moment(record.at, seconds=False),
+        components.moment(record.at, seconds=False),
     )
 
 

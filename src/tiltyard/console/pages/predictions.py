@@ -16,7 +16,7 @@ from tiltyard.console.data import (
     predictions_stamp,
     predictions_view,
 )
-from tiltyard.console.pages import parts
+from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Instead, Page, Slots, Sources
 from tiltyard.ledger import Prediction, PredictionStats
 
@@ -48,8 +48,8 @@ def predictions_page(sources: Sources) -> Page:
         frame=_frame(),
         slots=(
             (FACTS, "children"),
-            *parts.plot_slots(TIMELINE),
-            *parts.plot_slots(CONFIDENCE),
+            *components.plot_slots(TIMELINE),
+            *components.plot_slots(CONFIDENCE),
             (LABELS, "children"),
             (VERSIONS, "children"),
             (RECENT, "children"),
@@ -63,7 +63,7 @@ def draw(view: PredictionsView, query: PredictionQuery) -> Slots | Instead:
     """The content of the page's slots."""
     if not view.any_ever:
         return Instead(
-            parts.empty(
+            components.empty(
                 "No prediction yet",
                 f"Nobody has asked {query.model} yet. Train a champion if there is none, and serve it:",
                 "tiltyard train --champion",
@@ -72,7 +72,7 @@ def draw(view: PredictionsView, query: PredictionQuery) -> Slots | Instead:
         )
     if not view.stats.total:
         title = WINDOWS[query.window].title
-        return Instead(parts.empty("Nothing in this time", f"{title}: no prediction. Choose a longer time."))
+        return Instead(components.empty("Nothing in this time", f"{title}: no prediction. Choose a longer time."))
     colors = figures.label_colors(view.stats.by_label)
     versions = {f"v{version}": count for version, count in view.stats.by_version.items()}
     return {
@@ -81,25 +81,25 @@ def draw(view: PredictionsView, query: PredictionQuery) -> Slots | Instead:
         f"{TIMELINE}-words": _timeline_in_words(view),
         CONFIDENCE: figures.confidence_figure(view.confidence, colors),
         f"{CONFIDENCE}-words": _confidence_in_words(view),
-        LABELS: parts.shares("Answers by label", view.stats.by_label, colors),
-        VERSIONS: parts.shares("Answers by version", versions, {}),
+        LABELS: components.shares("Answers by label", view.stats.by_label, colors),
+        VERSIONS: components.shares("Answers by version", versions, {}),
         RECENT: _recent(view, query),
     }
 
 
 def _frame() -> tuple[Any, ...]:
     return (
-        parts.slot(FACTS, "card"),
+        components.slot(FACTS, "card"),
         html.Div(
             [
-                parts.card(parts.plot(TIMELINE, 240), title="Over time"),
-                parts.card(parts.slot(LABELS), title="Labels"),
-                parts.card(parts.plot(CONFIDENCE, 240), title="Confidence"),
-                parts.card(parts.slot(VERSIONS), title="Versions"),
+                components.card(components.plot(TIMELINE, 240), title="Over time"),
+                components.card(components.slot(LABELS), title="Labels"),
+                components.card(components.plot(CONFIDENCE, 240), title="Confidence"),
+                components.card(components.slot(VERSIONS), title="Versions"),
             ],
             className="grid",
         ),
-        parts.card(parts.slot(RECENT), title="Recent predictions"),
+        components.card(components.slot(RECENT), title="Recent predictions"),
     )
 
 
@@ -139,7 +139,7 @@ def _facts(stats: PredictionStats) -> html.Dl:
     first = f"since {stats.first_at:%Y-%m-%d %H:%M} UTC" if stats.first_at else ""
     last = f"{stats.last_at:%H:%M:%S}" if stats.last_at else "–"
     day = f"{stats.last_at:%Y-%m-%d} UTC" if stats.last_at else ""
-    return parts.facts(
+    return components.facts(
         [
             ("Predictions", f"{stats.total:,}", first),
             ("Mean confidence", confidence, low),
@@ -164,18 +164,18 @@ def _recent(view: PredictionsView, query: PredictionQuery) -> list[Any]:
         ("Latency", "number"),
     )
     rows = [_row(prediction) for prediction in view.recent]
-    return [html.P(note, className="hint", role="status"), parts.table("Recent predictions", heads, rows)]
+    return [html.P(note, className="hint", role="status"), components.table("Recent predictions", heads, rows)]
 
 
 def _row(prediction: Prediction) -> tuple[Any, ...]:
-    route = [] if prediction.route == "champion" else [" ", parts.badge(prediction.route, prediction.route)]
+    route = [] if prediction.route == "champion" else [" ", components.badge(prediction.route, prediction.route)]
     return (
-        parts.moment(prediction.at),
+        components.moment(prediction.at),
         html.Span(input_text(prediction), title=prediction.id),
         html.Span([html.Strong(prediction.label), *route]),
         html.Span(
             [
-                parts.bar(prediction.confidence),
+                components.bar(prediction.confidence),
                 f"{prediction.confidence:.1%}",
             ],
             className="with-bar",

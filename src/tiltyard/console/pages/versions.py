@@ -10,7 +10,7 @@ from dash import html
 from tiltyard.console import figures
 from tiltyard.console.data import VersionsView, metric_history, versions_view
 from tiltyard.console.data.versions import RECIPE_TAG, bigger_is_better, column_title
-from tiltyard.console.pages import parts
+from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Instead, Page, Slots, Sources
 from tiltyard.registry import VersionInfo
 
@@ -31,12 +31,12 @@ def versions_page(sources: Sources) -> Page:
         lead="Every registered version, and how it did on the rows that were held out.",
         refresh_seconds=REFRESH_SECONDS,
         frame=(
-            parts.slot(MISSING),
-            parts.slot(FACTS, "card"),
-            parts.card(parts.plot(METRICS, 320), title="Metrics over versions"),
-            parts.card(parts.slot(ALL), title="All versions"),
+            components.slot(MISSING),
+            components.slot(FACTS, "card"),
+            components.card(components.plot(METRICS, 320), title="Metrics over versions"),
+            components.card(components.slot(ALL), title="All versions"),
         ),
-        slots=((MISSING, "children"), (FACTS, "children"), *parts.plot_slots(METRICS), (ALL, "children")),
+        slots=((MISSING, "children"), (FACTS, "children"), *components.plot_slots(METRICS), (ALL, "children")),
         stamp=lambda: sha256(repr(view()).encode()).hexdigest(),
         draw=lambda: draw(view()),
     )
@@ -46,7 +46,7 @@ def draw(view: VersionsView) -> Slots | Instead:
     """The content of the page's slots."""
     if not view.versions:
         sentence = f"Train the first version of {view.model} and make it champion:"
-        return Instead(parts.empty("No version yet", sentence, "tiltyard train --champion"))
+        return Instead(components.empty("No version yet", sentence, "tiltyard train --champion"))
     return {
         MISSING: _without_champion(view),
         FACTS: _facts(view),
@@ -59,12 +59,12 @@ def draw(view: VersionsView) -> Slots | Instead:
 def _facts(view: VersionsView) -> html.Dl:
     champion, newest = view.champion, view.versions[0]
     value = champion.metrics.get(view.metric) if champion else None
-    return parts.facts(
+    return components.facts(
         [
             ("Champion", f"v{champion.version}" if champion else "none", _recipe(champion) if champion else "–"),
             (column_title(view.metric), _number(value), "of the champion"),
             ("Versions", str(len(view.versions)), f"of {view.model}"),
-            ("Newest", f"v{newest.version}", parts.moment(newest.created_at, seconds=False)),
+            ("Newest", f"v{newest.version}", components.moment(newest.created_at, seconds=False)),
         ]
     )
 
@@ -74,7 +74,7 @@ def _without_champion(view: VersionsView) -> list[Any]:
         return []
     command = f"tiltyard set-alias --version {view.versions[0].version} --alias champion --reason …"
     sentence = "No version answers users. Choose one, or let a new one try:"
-    return [parts.empty("No champion yet", sentence, command, "tiltyard train --champion")]
+    return [components.empty("No champion yet", sentence, command, "tiltyard train --champion")]
 
 
 def _table(view: VersionsView) -> html.Div:
@@ -90,16 +90,16 @@ def _table(view: VersionsView) -> html.Div:
     rows = [
         (
             html.Strong(f"v{info.version}"),
-            [parts.badge(alias, alias) for alias in info.aliases] or "–",
+            [components.badge(alias, alias) for alias in info.aliases] or "–",
             *(_number(info.metrics.get(name)) for name in view.metrics),
             _ahead(view.ahead(info)),
             _recipe(info),
-            parts.moment(info.created_at, seconds=False),
+            components.moment(info.created_at, seconds=False),
             html.Code((info.run_id or "–")[:8], title=info.run_id or ""),
         )
         for info in view.versions
     ]
-    return parts.table(f"All versions of {view.model}", heads, rows)
+    return components.table(f"All versions of {view.model}", heads, rows)
 
 
 def _in_words(view: VersionsView) -> str:

@@ -4,6 +4,6 @@ Every error says which source, what is wrong and what to do; a secret never stan
 """
 
 from tiltyard.data.sources.formats import FORMATS
-from tiltyard.data.sources.reading import read_source
+from tiltyard.data.sources.read_source import read_source
 
 __all__ = ["FORMATS", "read_source"]

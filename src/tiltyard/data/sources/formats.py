@@ -14,10 +14,10 @@ from typing import IO
 import pandas as pd
 from pyarrow.lib import ArrowException
 
+from tiltyard.data.column_kinds import GAP_WORDS
 from tiltyard.data.sources.columns import frame_of
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.data.sources.memory import too_large
-from tiltyard.data.typing import GAP_WORDS
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.evaluation.calibration import CalibrationReport, Reliability
-from tiltyard.evaluation.plots.canvas import new_figure, shown
+from tiltyard.evaluation.plots.figure import new_figure, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

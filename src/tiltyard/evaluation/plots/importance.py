@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.evaluation.importance import Importance, Weighed
-from tiltyard.evaluation.plots.canvas import MAX_INCHES, new_figure, shown
+from tiltyard.evaluation.plots.figure import MAX_INCHES, new_figure, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
-from tiltyard.ledger import FindingRecord
-from tiltyard.monitoring.overview import CONFIDENCE_BINS, Overview
-from tiltyard.monitoring.performance import Figure
-from tiltyard.monitoring.report.canvas import (
+from tiltyard.charts.svg_time_series import (
     BOTTOM,
     COLOURS,
     HEIGHT,
@@ -23,6 +20,9 @@ from tiltyard.monitoring.report.canvas import (
     picture,
     ticks,
 )
+from tiltyard.ledger import FindingRecord
+from tiltyard.monitoring.performance import Figure
+from tiltyard.monitoring.summary import CONFIDENCE_BINS, Overview
 
 LABELS, ESTIMATE, BASELINE = COLOURS[1], COLOURS[0], COLOURS[5]
 MOST_LABELS = 6

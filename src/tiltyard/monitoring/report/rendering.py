@@ -10,15 +10,15 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from tiltyard.data.findings import json_ready
 from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.evaluation import METRICS
+from tiltyard.findings import json_ready
 from tiltyard.ledger import FindingRecord
-from tiltyard.monitoring.estimation import BLIND_SPOT
-from tiltyard.monitoring.look_findings import DRIFT
-from tiltyard.monitoring.overview import Overview
+from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT
+from tiltyard.monitoring.findings_from_run import DRIFT
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.report.plots import Plot, all_plots
+from tiltyard.monitoring.summary import Overview
 
 MOST_ROWS = 30
 _SHOWN = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc")

@@ -1,0 +1,1 @@
+"""Drawing: SVG without scripts or outside hosts."""

@@ -1,0 +1,127 @@
+"""``tiltyard init``: a first project file for a data file, commented, for a person to check."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from tiltyard.cli.options import json_option
+from tiltyard.cli.output import console, print_json, say
+from tiltyard.data.infer_columns import Guess, guess_columns
+from tiltyard.data.sources import read_source
+from tiltyard.errors import UsageError
+from tiltyard.models import CANDIDATES, DEFAULTS
+from tiltyard.project import PROJECT_FILE, ColumnSchema, DataSection, load_project
+from tiltyard.validation import infer_schema
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--name", default=None, help="Name of the project.  [default: from the folder's name]")
+@click.option("--label", default=None, help="Column of the label.  [default: guessed]")
+@click.option("--text", default=None, help="Column of the text.  [default: guessed]")
+@click.option("--output", type=click.Path(path_type=Path), default=Path(PROJECT_FILE), help="File to write.")
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+@json_option
+def init(
+    data: Path, name: str | None, label: str | None, text: str | None, output: Path, force: bool, as_json: bool
+) -> None:
+    """Write a commented tiltyard.toml for a data file.
+
+    DATA is a CSV, TSV, JSON Lines or Parquet file, or a folder with one subfolder of .txt files a label.
+    """
+    if output.exists() and not force:
+        raise UsageError(f"{output} exists.", next_step="Use --force to replace it, or --output for another file.")
+    if not data.exists():
+        raise UsageError(f"The data file {data} does not exist.", next_step="Check the path.")
+    folder = data.is_dir()
+    frame = read_source(DataSection(source=str(data.resolve())), Path())
+    guess = guess_columns(frame, label=label, text="text" if folder else text)
+    source = os.path.relpath(data.resolve(), output.resolve().parent)
+    schema = infer_schema(frame, label=guess.label, text=guess.text)
+    content = _render(name or _project_name(output), source, guess, split_column=folder and "split" in frame.columns)
+    content += _render_schema(schema)
+    output.write_text(content, encoding="utf-8")
+    load_project(output)
+    if as_json:
+        print_json({"file": str(output), "rows": len(frame), "guess": vars(guess)})
+        return
+    say("Wrote [bold]{}[/bold] for {:,} rows: {}, label '{}'", output, len(frame), guess.task, guess.label, end="")
+    console.print(f" ({', '.join(guess.classes)})" + (f", text '{guess.text}'." if guess.text else "."))
+    say("Check the columns it guessed, then: [bold]tiltyard train --champion[/bold]")
+
+
+def _project_name(output: Path) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", output.resolve().parent.name).strip("-._") or "project"
+
+
+def _render(name: str, source: str, guess: Guess, *, split_column: bool) -> str:
+    data = [f"source = {_quote(source)}      # CSV, TSV, JSON Lines, Parquet, or a folder with one subfolder a label"]
+    if guess.text:
+        data.append(f"text = {_quote(guess.text)}      # column of the text")
+    data.append(f"label = {_quote(guess.label)}      # column of the label: {', '.join(guess.classes[:5])}")
+    if len(guess.classes) == 2:
+        data.append(f"positive = {_quote(guess.classes[-1])}      # label that precision, recall and F1 are about")
+    if guess.time:
+        data.append(f"time = {_quote(guess.time)}      # when a row came about")
+    if guess.identifiers and not guess.text:
+        listed = ", ".join(_quote(column) for column in guess.identifiers)
+        data.append(f"ignore = [{listed}]      # columns that identify a row and teach nothing")
+    by = '"column:split"' if split_column else '"content"'
+    fitting = [candidate.name for candidate in CANDIDATES.values() if candidate.task == guess.task]
+    others = ", ".join(_quote(name) for name in fitting if name != DEFAULTS[guess.task])
+    training = [f"candidates = [{_quote(DEFAULTS[guess.task])}]      # also: {others}; several compete"]
+    return "\n".join(
+        [
+            "# Where things live and the secrets are in the environment, never here. See: tiltyard doctor",
+            "[project]",
+            f"name = {_quote(name)}",
+            f"task = {_quote(guess.task)}",
+            "",
+            "[data]",
+            *data,
+            "",
+            "[split]",
+            "test = 0.2      # share of rows held out for judging",
+            f'by = {by}      # "content": a row never changes sides; or "time", or "column:NAME"',
+            "",
+            "[training]",
+            *training,
+            'metric = "accuracy"      # by which candidates and versions are compared',
+            "",
+            "[promotion]",
+            'rule = "significant"      # or "better", or "non-inferior"',
+            "alpha = 0.05      # accepted rate of false promotions",
+            "# floors = { accuracy = 0.80 }      # no version below this is promoted",
+            "",
+            "[serving]",
+            "port = 8000",
+            "",
+        ]
+    )
+
+
+def _render_schema(schema: Mapping[str, ColumnSchema]) -> str:
+    lines = ["", "[schema]      # what each column must hold; tiltyard validate and train hold the data against it"]
+    for name, column in schema.items():
+        fields = column.model_dump(exclude_defaults=True)
+        lines.append(f"{_quote(name)} = {{ {', '.join(f'{key} = {_value(value)}' for key, value in fields.items())} }}")
+    return "\n".join([*lines, ""])
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_value(item) for item in value)}]"
+    return _quote(value) if isinstance(value, str) else repr(value)
+
+
+def _quote(text: str) -> str:
+    """A TOML basic string; JSON's escapes are a subset of TOML's."""
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,98 @@
+"""``tiltyard validate``: whether the data may teach."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tiltyard import wiring
+from tiltyard.cli.main import EXIT_NO
+from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.output import console, print_json, print_table, say
+from tiltyard.data import Dataset, load_dataset, split_dataset
+from tiltyard.data.load_dataset import read_rows
+from tiltyard.data.snapshots.snapshot import find_snapshot
+from tiltyard.errors import UsageError
+from tiltyard.pipeline import Validation, drift_of, drift_over_time, validate_data
+from tiltyard.project import Project, load_project
+from tiltyard.validation import DriftReport, rows_for_table
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{32}")
+
+
+@click.command()
+@project_option
+@click.option("--report", type=click.Path(path_type=Path), default=None, help="HTML page to write.")
+@click.option(
+    "--against",
+    default=None,
+    metavar="FILE|FINGERPRINT",
+    help="Rows to hold the data against: a file, a URL, or the fingerprint of a snapshot.",
+)
+@click.option("--periods", type=int, default=None, help="Cut the data by data.time, and hold each period to the first.")
+@json_option
+def validate(
+    project_path: Path | None, report: Path | None, against: str | None, periods: int | None, as_json: bool
+) -> int:
+    """Check the data against the project's limits, and write a report.
+
+    With --against or --periods the report also says what has drifted. The page is written to
+    .tiltyard/reports/validation.html unless --report names another file. Exit code 3 when a limit of [validation] is
+    broken.
+    """
+    project = load_project(project_path)
+    dataset = load_dataset(project)
+    split = split_dataset(dataset, project.split, project.data.time)
+    validation = replace(validate_data(dataset, split, project), drift=_drift(dataset, project, against, periods))
+    page = report or wiring.load_settings(project).state / "reports" / "validation.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(validation.html(), encoding="utf-8")
+    if as_json:
+        print_json(_as_json(validation, page))
+    else:
+        _render(validation, f"{project.data.source}: {len(dataset):,} rows", page)
+    return 0 if validation.passed else EXIT_NO
+
+
+def _drift(dataset: Dataset, project: Project, against: str | None, periods: int | None) -> DriftReport | None:
+    if against is not None and periods is not None:
+        raise UsageError(
+            "--against and --periods ask for two references at once.", next_step="Leave one of the two out."
+        )
+    if periods is not None:
+        return drift_over_time(dataset, project, periods)
+    if against is None:
+        return None
+    if _FINGERPRINT.fullmatch(against) and not Path(against).exists():
+        source = find_snapshot(wiring.load_settings(project).snapshot_store, project.name, against)
+        return drift_of(dataset, project, read_rows(project, source), f"snapshot {against[:8]}")
+    if not any(sign in against for sign in ":*?[") and not Path(against).exists():
+        raise UsageError(
+            f"--against names {against}, which does not exist.",
+            next_step="Name a file, a URL, or the fingerprint of a snapshot (32 hexadecimal digits).",
+        )
+    return drift_of(dataset, project, read_rows(project, against), against)
+
+
+def _as_json(validation: Validation, page: Path) -> dict[str, Any]:
+    return {
+        "passed": validation.passed,
+        "report": str(page),
+        "data": validation.data.to_dict(),
+        "split": validation.split.to_dict(),
+        "drift": validation.drift.to_dict() if validation.drift else None,
+    }
+
+
+def _render(validation: Validation, title: str, page: Path) -> None:
+    sides = (validation.data, validation.split, *((validation.drift,) if validation.drift else ()))
+    rows = [row[:4] for side in sides for row in rows_for_table(side)]
+    print_table(title, ("Severity", "Code", "Subject", "Found"), rows)
+    if validation.drift is not None and not validation.drift.findings:
+        console.print("Nothing has drifted.")
+    verdict = "[green]may teach[/green]" if validation.passed else "[red]breaks the limits of the project[/red]"
+    say("\nThe data " + verdict + ": {}. Report: [bold]{}[/bold]", validation.summary, page)

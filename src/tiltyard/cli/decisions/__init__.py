@@ -1,0 +1,1 @@
+"""Commands that decide: promote, approve, challenge, rollback, history."""

@@ -1,0 +1,71 @@
+"""``tiltyard approve``: somebody says yes, or no, to a version that passed the gates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tiltyard import app_wiring, wiring
+from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.output import console, print_json, print_table
+from tiltyard.errors import UsageError
+from tiltyard.pipeline import ApprovalRequest, Stage, approve_version, decline_version, pending_approvals
+from tiltyard.project import Project, load_project
+
+
+@click.command()
+@click.argument("version", required=False)
+@project_option
+@click.option("--reason", default="", help="Why; kept with the decision.")
+@click.option("--decline", is_flag=True, help="Say no instead.")
+@json_option
+def approve(version: str | None, project_path: Path | None, reason: str, decline: bool, as_json: bool) -> None:
+    """Approve a version that passed the gates; without a version, list those that wait.
+
+    Who approves is TILTYARD_ACTOR, or the user of this process.
+    """
+    project = load_project(project_path)
+    settings = wiring.load_settings(project)
+    with wiring.open_ledger(settings) as ledger:
+        if version is None:
+            name = project.model_name
+            _show(name, pending_approvals(ledger.events(subject=name), name), as_json=as_json)
+            return
+        if not reason.strip():
+            raise UsageError("An approval needs a reason.", next_step="Say why with --reason; it is kept.")
+        stage = app_wiring.workspace(settings, ledger, project)
+        decide = _decline if decline else _approve
+        told, line = decide(stage, project, version, reason)
+    if as_json:
+        print_json({"model": project.model_name, **told})
+    else:
+        console.print(line)
+
+
+def _approve(stage: Stage, project: Project, version: str, reason: str) -> tuple[dict[str, object], str]:
+    outcome = approve_version(stage, project, version, reason=reason)
+    now, before = outcome.version.version, outcome.champion.version if outcome.champion else None
+    was = f" (was {before}, which is now previous)" if before else ""
+    told = {"version": now, "approved": True, "champion": now, "before": before}
+    return told, f"{project.model_name}: version {now} is champion{was}."
+
+
+def _decline(stage: Stage, project: Project, version: str, reason: str) -> tuple[dict[str, object], str]:
+    request = decline_version(stage, project, version, reason=reason)
+    told = {"version": request.version, "approved": False, "champion": request.champion}
+    return told, f"Version {request.version} of {project.model_name} was declined; the champion stays."
+
+
+def _show(name: str, waiting: list[ApprovalRequest], *, as_json: bool) -> None:
+    if as_json:
+        print_json([request.to_dict() for request in waiting])
+        return
+    if not waiting:
+        console.print(f"No version of {name} waits for approval.")
+        return
+    print_table(
+        f"{name}: waiting for approval",
+        ("Version", "Asked by", "When", "Champion then", "Found"),
+        ((one.version, one.event.actor, one.event.at, one.champion, one.verdict.summary) for one in waiting),
+    )

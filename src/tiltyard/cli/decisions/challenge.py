@@ -1,0 +1,38 @@
+"""``tiltyard challenge``: champion against challenger on the labels that came."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tiltyard import wiring
+from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.output import console, print_json
+from tiltyard.project import load_project
+from tiltyard.promotion.ab_test import judge_challenge
+
+
+@click.command()
+@project_option
+@json_option
+@click.pass_context
+def challenge(context: click.Context, project_path: Path | None, as_json: bool) -> None:
+    """Judge the challenger that answers beside the champion, by the labels so far.
+
+    The test may be repeated as often as you like: looking does not make it wrong. Exit code 3 means that the champion
+    holds. A decision is kept in the history; to act on it: tiltyard promote VERSION.
+    """
+    project = load_project(project_path)
+    settings = wiring.load_settings(project)
+    with wiring.open_ledger(settings) as ledger:
+        found = judge_challenge(project, wiring.open_registry(settings), ledger, wiring.current_actor())
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        console.print(f"{project.model_name}: version {found.challenger} against champion {found.champion}")
+        console.print(found.verdict.summary)
+        if found.verdict.decision == "challenger wins":
+            console.print(f" next: tiltyard promote {found.challenger}")
+    if found.verdict.decision == "champion holds":
+        context.exit(3)

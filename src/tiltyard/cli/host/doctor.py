@@ -1,0 +1,193 @@
+"""``tiltyard doctor``: what is installed, where everything lives, what is wrong and how to mend it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from tiltyard import __version__, wiring
+from tiltyard.cli.host.api_keys import describe_api_keys
+from tiltyard.cli.host.doctor_decisions import Check, look_at_decisions
+from tiltyard.cli.main import EXIT_FAILED
+from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.output import console, print_json, say
+from tiltyard.data import load_dataset
+from tiltyard.errors import NotFoundError, ProjectError, TiltyardError, without_password
+from tiltyard.project import Project, load_project
+from tiltyard.registry import read_package
+from tiltyard.registry.package.signing import SIGNING_KEY, TRUSTED_KEYS, key_file
+from tiltyard.settings import Settings
+
+LIBRARIES = ("scikit-learn", "mlflow", "skops", "numpy", "pandas", "sqlalchemy", "fastapi", "uvicorn", "numba")
+EXTRAS = {
+    "azure": "azure-storage-blob",
+    "console": "dash",
+    "postgres": "psycopg",
+    "prefect": "prefect",
+    "s3": "boto3",
+    "search": "optuna",
+}
+LOW_DISK = 500 * 1024 * 1024
+
+
+@click.command()
+@project_option
+@click.option("--mend", is_flag=True, help="Settle decisions that were cut short.")
+@json_option
+def doctor(project_path: Path | None, mend: bool, as_json: bool) -> int:
+    """Say what is installed, where things live, and what is wrong.
+
+    Exit code 1 when something is wrong.
+    """
+    checks = [*_installation(), *_project(project_path, mend=mend)]
+    wrong = [check for check in checks if check.state == "wrong"]
+    if as_json:
+        print_json({"healthy": not wrong, "checks": [asdict(check) for check in checks]})
+        return EXIT_FAILED if wrong else 0
+    marks = {"ok": "[green]✓[/green]", "note": "[yellow]•[/yellow]", "wrong": "[red]✗[/red]"}
+    for check in checks:
+        say(marks[check.state] + " [bold]{}[/bold]  {}", check.name, check.found)
+        if check.next_step:
+            console.print(f"    next: {check.next_step}")
+    console.print("Nothing is wrong." if not wrong else f"{len(wrong)} of {len(checks)} checks found something wrong.")
+    return EXIT_FAILED if wrong else 0
+
+
+def _installation() -> Iterator[Check]:
+    yield Check("tiltyard", "ok", f"{__version__} on Python {platform.python_version()}, {platform.system()}")
+    yield Check("libraries", "ok", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES))
+    missing = [extra for extra, library in EXTRAS.items() if not _installed(library)]
+    if missing:
+        yield Check(
+            "optional parts",
+            "note",
+            f"not installed: {', '.join(missing)}",
+            f"If you need one: pip install 'tiltyard[{missing[0]}]'",
+        )
+    else:
+        yield Check("optional parts", "ok", f"installed: {', '.join(EXTRAS)}")
+
+
+def _project(path: Path | None, *, mend: bool) -> Iterator[Check]:
+    try:
+        project = load_project(path)
+    except ProjectError as error:
+        state = "note" if error.code == "project.missing" and path is None else "wrong"
+        yield Check("project file", state, error.message, error.next_step)
+        return
+    yield Check("project file", "ok", f"{project.root}: {project.name}, {project.task}")
+    settings = wiring.load_settings(project)
+    yield from _looked_at("data", lambda: _describe_data(project))
+    yield _disk(settings)
+    yield from _looked_at("ledger", lambda: _describe_ledger(settings))
+    yield from _looked_at("registry", lambda: _describe_registry(project, settings))
+    yield from look_at_decisions(project, settings, mend=mend)
+    yield from _looked_at("signatures", lambda: _describe_keys(settings))
+    yield from _key_files(settings)
+    yield from _looked_at("api keys", lambda: describe_api_keys(settings))
+    yield from _looked_at("champion", lambda: _describe_champion(project, settings))
+
+
+def _looked_at(name: str, look: Callable[[], str]) -> Iterator[Check]:
+    try:
+        yield Check(name, "ok", look())
+    except NotFoundError as error:
+        yield Check(name, "note", error.message, error.next_step)
+    except TiltyardError as error:
+        yield Check(name, "wrong", error.message, error.next_step)
+
+
+def _describe_data(project: Project) -> str:
+    dataset = load_dataset(project)
+    counts = ", ".join(f"{label} {count:,}" for label, count in dataset.labels.value_counts().sort_index().items())
+    return f"{project.data.source}: {len(dataset):,} rows ({counts}), fingerprint {dataset.fingerprint}"
+
+
+def _describe_ledger(settings: Settings) -> str:
+    with wiring.open_ledger(settings) as ledger:
+        total = ledger.prediction_stats().total
+        broken = ledger.verify_events()
+    if broken:
+        raise TiltyardError(
+            f"The chain of events is broken in {len(broken)} places, first: {broken[0]}",
+            next_step="Somebody changed the ledger: compare it with a backup.",
+        )
+    return f"{without_password(settings.ledger_url)}: {total:,} predictions, chain of events whole"
+
+
+def _describe_registry(project: Project, settings: Settings) -> str:
+    versions = wiring.open_registry(settings).list_versions(project.model_name)
+    return f"{without_password(settings.registry_uri)}: {len(versions)} versions of {project.model_name}"
+
+
+def _describe_champion(project: Project, settings: Settings) -> str:
+    registry = wiring.open_registry(settings)
+    info = registry.get_version(project.model_name, alias="champion")
+    folder = registry.fetch(info, settings.cache)
+    package = read_package(folder, settings.trusted_types, trusted_keys=wiring.trusted_keys(settings), info=info)
+    signed = f", signed by {package.signed_by}" if package.signed_by else ""
+    return f"version {info.version} of {info.name}, verified{signed}"
+
+
+def _describe_keys(settings: Settings) -> str:
+    keys = wiring.trusted_keys(settings)
+    trusted = [key.id for key in keys.trusted]
+    if keys.own is not None and trusted and keys.own.id not in trusted:
+        raise TiltyardError(
+            f"This host signs with the key {keys.own.id} and takes only versions signed by {', '.join(trusted)}: "
+            "it will not load what it trains.",
+            next_step=f"Add the public key to {TRUSTED_KEYS}: {keys.own.text}",
+        )
+    signs = f"new versions are signed by {keys.own.id}" if keys.own else "new versions are not signed"
+    takes = f"only versions signed by {' or '.join(trusted)} are loaded" if trusted else "no signature is asked for"
+    return f"{signs}; {takes}"
+
+
+def _key_files(settings: Settings) -> Iterator[Check]:
+    """Who else can read the private key, or write a key that is trusted."""
+    secret = settings.signing_key.get_secret_value() if settings.signing_key else ""
+    yield from _key_file(SIGNING_KEY, key_file(secret, settings.root), 0o077)
+    for given in settings.trusted_keys:
+        yield from _key_file(TRUSTED_KEYS, key_file(given, settings.root), 0o022)
+    yield from _key_file("TILTYARD_API_KEYS", settings.api_key_file, 0o022)
+
+
+def _key_file(setting: str, file: Path | None, forbidden: int) -> Iterator[Check]:
+    if file is None or not file.is_file():
+        return
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if not mode & forbidden:
+        yield Check("key file", "ok", f"{setting}: {file} (mode {mode:04o})")
+        return
+    # A group that only reads is how secrets are mounted into containers.
+    state = "note" if mode & forbidden == stat.S_IRGRP else "wrong"
+    able = "read or change" if forbidden & stat.S_IROTH else "change"
+    yield Check(
+        "key file",
+        state,
+        f"{setting}: others than the owner can {able} {file} (mode {mode:04o})",
+        f"Run: chmod {(mode & ~forbidden) & 0o777:04o} {file}",
+    )
+
+
+def _disk(settings: Settings) -> Check:
+    folder = settings.state if settings.state.exists() else settings.root
+    free = shutil.disk_usage(folder).free
+    if free < LOW_DISK:
+        return Check("disk", "wrong", f"{free / 1e6:,.0f} MB free at {folder}", "Free some space: answers need it.")
+    return Check("disk", "ok", f"state in {settings.state}, {free / 1e9:,.1f} GB free")
+
+
+def _installed(library: str) -> bool:
+    try:
+        importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Commands about labels: feedback, label."""

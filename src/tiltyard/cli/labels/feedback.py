@@ -1,0 +1,139 @@
+"""``tiltyard feedback``: the truth about answers, from files."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tiltyard import wiring
+from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.output import console, print_json, print_pairs, print_table, say
+from tiltyard.cli.time_options import moment
+from tiltyard.monitoring.labels.label_import import (
+    Columns,
+    ImportReport,
+    Terms,
+    import_labels,
+    label_counts,
+    read_labels,
+)
+from tiltyard.project import load_project
+
+_KINDS = {
+    "stored": "stored",
+    "corrected": "of them corrections",
+    "superseded": "of them older than the label that counts",
+    "late": "of them late",
+    "unexpected": "of them labels that the version does not know",
+    "repeated": "said before",
+    "unknown": "about answers that the ledger does not hold",
+    "unlabelled": "without a label",
+    "invalid": "not understood",
+}
+
+
+@click.group()
+def feedback() -> None:
+    """Bring labels for recorded predictions, and count them."""
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@project_option
+@click.option("--id-column", default=Columns.id, show_default=True, help="Column of the prediction ids.")
+@click.option("--key-column", default=Columns.key, show_default=True, help="Column of your own keys.")
+@click.option("--label-column", default=Columns.label, show_default=True, help="Column of the labels.")
+@click.option("--at-column", default=Columns.at, show_default=True, help="Column of the labels' times.")
+@click.option("--source", default=None, help="Who says so, for the record.  [default: the file's name]")
+@json_option
+def import_file(
+    file: Path,
+    project_path: Path | None,
+    id_column: str,
+    key_column: str,
+    label_column: str,
+    at_column: str,
+    source: str | None,
+    as_json: bool,
+) -> None:
+    """Read labels from a CSV, TSV, JSON Lines or Parquet FILE.
+
+    Each row names a prediction by its id, or by the key that its caller gave. Rows without a label are passed over;
+    a label that is known already is not stored again; a later label corrects an earlier one.
+    """
+    project = load_project(project_path)
+    columns = Columns(id_column, key_column, label_column, at_column)
+    frame = read_labels(file, columns)
+    with wiring.open_ledger(wiring.load_settings(project)) as ledger, _progress(as_json) as progress:
+        task = progress.add_task("labels", total=len(frame))
+        report = import_labels(
+            ledger,
+            project.model_name,
+            frame,
+            columns=columns,
+            terms=Terms(source or file.name, timedelta(hours=project.monitoring.window_hours)),
+            advance=lambda rows: progress.advance(task, rows),
+        )
+    if as_json:
+        print_json(report.to_dict())
+        return
+    _render(report)
+
+
+@feedback.command()
+@project_option
+@json_option
+def stats(project_path: Path | None, as_json: bool) -> None:
+    """Count the labels, and the share of predictions that have one."""
+    project = load_project(project_path)
+    with wiring.open_ledger(wiring.load_settings(project)) as ledger:
+        counted = label_counts(ledger, project.model_name)
+    if as_json:
+        print_json(counted)
+        return
+    print_pairs(
+        (key.replace("_", " "), ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else value)
+        for key, value in counted.items()
+    )
+
+
+@feedback.command("list")
+@project_option
+@click.option("--since", default=None, help="Only labels reported from this time on (ISO 8601).")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many.")
+@click.option("--all", "superseded", is_flag=True, help="Also labels that were corrected since.")
+@json_option
+def list_labels(project_path: Path | None, since: str | None, limit: int, superseded: bool, as_json: bool) -> None:
+    """List labels by the time they were reported."""
+    project = load_project(project_path)
+    with wiring.open_ledger(wiring.load_settings(project)) as ledger:
+        found = ledger.labels(project=project.model_name, since=moment("--since", since), superseded=superseded)
+        rows = list(islice(found, limit))
+    if as_json:
+        print_json([{name: getattr(row, name) for name in ("prediction_id", "label", "at", "source")} for row in rows])
+        return
+    shown = ((row.at, row.prediction_id, row.label, row.source) for row in rows)
+    print_table("Labels", ("Reported", "Prediction", "Label", "Source"), shown)
+
+
+feedback.add_command(import_file)
+
+
+def _progress(quiet: bool) -> Progress:
+    parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*parts, console=console, transient=True, disable=quiet or not console.is_terminal)
+
+
+def _render(report: ImportReport) -> None:
+    console.print(f"{report.rows:,} rows read.")
+    for kind, words in _KINDS.items():
+        count = getattr(report, kind)
+        if count or kind == "stored":
+            examples = (
+                "; ".join(report.examples.get(kind, [])[:2]) if kind in ("unknown", "invalid", "unexpected") else ""
+            )
+            say("{:>9,} {}" + (" [dim]({})[/dim]" if examples else "{}"), count, words, examples)

@@ -1,0 +1,1 @@
+"""Commands of the loop: up, loop, outbox, prefect."""

@@ -1,0 +1,59 @@
+"""``tiltyard prefect``: the project on a Prefect server."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from tiltyard import wiring
+from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.output import console, print_json, print_table
+from tiltyard.errors import UsageError
+from tiltyard.pipeline.orchestration.prefect_deployments import POOL, deploy
+from tiltyard.pipeline.orchestration.runner import FlowKind
+from tiltyard.project import load_project
+
+ENTRYPOINTS: dict[FlowKind, str] = {
+    "training": "tiltyard.cli.loop.prefect_entry.training",
+    "monitoring": "tiltyard.cli.loop.prefect_entry.monitoring",
+    "response": "tiltyard.cli.loop.prefect_entry.response",
+}
+
+
+@click.group()
+def prefect() -> None:
+    """Run the project by a Prefect server: scheduled deployments."""
+
+
+@prefect.command("deploy")
+@project_option
+@click.option("--train-every-hours", type=click.FloatRange(0, min_open=True), default=None, help="Train on a schedule.")
+@click.option("--pool", default=POOL, show_default=True, help="Pool of workers; made if it is not there.")
+@json_option
+def deploy_(project_path: Path | None, train_every_hours: float | None, pool: str, as_json: bool) -> None:
+    """Make the deployments PROJECT-training, PROJECT-monitoring and PROJECT-response.
+
+    Monitoring runs every [monitoring] every_minutes, looks and responds; training runs when asked, or on a schedule.
+    Workers of the pool run them: prefect worker start --pool tiltyard
+    """
+    project = load_project(project_path)
+    settings = wiring.load_settings(project)
+    if settings.prefect_api_url is None:
+        raise UsageError(
+            "There is no Prefect server to deploy to: PREFECT_API_URL is not set.",
+            next_step="Start one (prefect server start) and set PREFECT_API_URL=http://127.0.0.1:4200/api.",
+            code="prefect.unset",
+        )
+    every = None if train_every_hours is None else timedelta(hours=train_every_hours)
+    made = deploy(project, settings.prefect_api_url, ENTRYPOINTS, train_every=every, pool=pool)
+    if as_json:
+        print_json({"pool": pool, "deployments": [one.to_dict() for one in made]})
+        return
+    print_table(
+        "Deployments",
+        ("Name", "Every", "Id"),
+        ((one.name, str(one.every) if one.every else "when asked", one.id) for one in made),
+    )
+    console.print(f"Start a worker: prefect worker start --pool {pool}")

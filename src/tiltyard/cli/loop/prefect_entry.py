@@ -1,0 +1,58 @@
+"""The flows of deployments, as a Prefect worker loads them; nothing else imports this module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import flow
+
+from tiltyard import app_wiring, wiring
+from tiltyard.cli.output import Terminal
+from tiltyard.cli.progress import ConsoleRunner
+from tiltyard.pipeline import TrainingRequest, train
+from tiltyard.project import load_project
+
+_terminal = Terminal()
+
+
+@flow(name="training")  # type: ignore[untyped-decorator]
+def training(project: str) -> str:
+    """Train a version and let it challenge the champion."""
+    described = load_project(Path(project))
+    settings = wiring.load_settings(described)
+    flows = app_wiring.flow_runner(described, settings, ConsoleRunner(_terminal))
+    with wiring.open_ledger(settings) as ledger:
+        tracker, stage = wiring.open_tracker(described, settings), app_wiring.workspace(settings, ledger, described)
+        outcome = flows.run(
+            "training",
+            lambda: train(described, tracker, stage, flows.runner, TrainingRequest(promote=True)),
+            lambda done: done.to_markdown(),
+        )
+    return outcome.promotion.status if outcome.promotion else "Registered"
+
+
+@flow(name="monitoring")  # type: ignore[untyped-decorator]
+def monitoring(project: str) -> str:
+    """Look once, answer what is found, and deliver notices."""
+    described = load_project(Path(project))
+    settings = wiring.load_settings(described)
+    with wiring.open_ledger(settings) as ledger:
+        seen = app_wiring.control_loop(described, settings, ledger, ConsoleRunner(_terminal)).once()
+        app_wiring.notification_dispatcher(described, settings, ledger).run()
+    return seen.summary
+
+
+@flow(name="response")  # type: ignore[untyped-decorator]
+def response(project: str, reason: str = "asked for in Prefect") -> str:
+    """Retrain with the labels of production."""
+    described = load_project(Path(project))
+    settings = wiring.load_settings(described)
+    flows = app_wiring.flow_runner(described, settings, ConsoleRunner(_terminal))
+    with wiring.open_ledger(settings) as ledger:
+        responder = app_wiring.responder(described, settings, ledger, flows.runner)
+        done = flows.run(
+            "response",
+            lambda: responder.retrain(reason),
+            lambda told: " ".join(action.summary for action in told.actions) or told.outcome,
+        )
+    return " ".join(action.summary for action in done.actions) or done.outcome

@@ -1,0 +1,1 @@
+"""Commands that watch: monitor, report, console, alerts."""

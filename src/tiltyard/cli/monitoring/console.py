@@ -1,0 +1,49 @@
+"""``tiltyard console``: versions, predictions and decisions in a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tiltyard import wiring
+from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.output import console as terminal
+from tiltyard.cli.output import print_json, say
+from tiltyard.console.run import require_console, run_console
+from tiltyard.console.sources import beyond_of
+from tiltyard.project import load_project
+from tiltyard.serving.process.sockets import Address, bind
+
+
+@click.command()
+@project_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8050, show_default=True, help="Port; 0 takes any free one."
+)
+@json_option
+def console(project_path: Path | None, host: str, port: int, as_json: bool) -> None:
+    """Open the console: versions, metrics and predictions as pages.
+
+    It only reads. Whoever reaches the address sees every input that was answered: leave it on this machine, or put a
+    proxy that asks who is there in front of it.
+    """
+    project = load_project(project_path)
+    require_console()
+    settings = wiring.load_settings(project)
+
+    def announce(address: Address) -> None:
+        if as_json:
+            print_json({"url": address.url})
+            return
+        say("Console of [bold]{}[/bold] at {}", project.model_name, address.url)
+        terminal.print("Press Ctrl-C to stop.")
+
+    listener = bind(host, port)
+    try:
+        with wiring.open_ledger(settings) as ledger:
+            registry = wiring.open_registry(settings)
+            run_console(project, registry, ledger, listener, announce, beyond_of(project, settings, registry))
+    finally:
+        listener.close()

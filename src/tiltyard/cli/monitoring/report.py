@@ -1,0 +1,44 @@
+"""``tiltyard report``: the last days of a model on a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tiltyard import app_wiring, wiring
+from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.output import print_json, say
+from tiltyard.cli.time_options import moment
+from tiltyard.errors import UsageError
+from tiltyard.monitoring.report import write_report
+from tiltyard.pipeline.jobs.monitoring_run import take_overview
+from tiltyard.project import load_project
+
+DAYS = 7.0
+
+
+@click.command()
+@project_option
+@click.option("--to", "target", type=click.Path(path_type=Path), default=None, help="File to write: .html or .md.")
+@click.option("--days", type=float, default=DAYS, show_default=True, help="Days that the report is about.")
+@click.option("--until", default=None, help="End of that time (ISO 8601).  [default: now]")
+@json_option
+def report(project_path: Path | None, target: Path | None, days: float, until: str | None, as_json: bool) -> None:
+    """Write a report on the last days: HTML or Markdown, with plots.
+
+    The default is reports/monitoring.html beside the project file. A Markdown report has its pictures in a folder
+    beside it. With --json the figures are printed too.
+    """
+    if not days > 0:
+        raise UsageError(f"--days {days:g} is no stretch of time.", next_step="Give a positive number, such as 7.")
+    project = load_project(project_path)
+    settings = wiring.load_settings(project)
+    with wiring.open_ledger(settings) as ledger:
+        stage = app_wiring.workspace(settings, ledger)
+        seen = take_overview(project, stage, hours=days * 24, until=moment("--until", until))
+    files = write_report(seen, target or project.root / "reports" / "monitoring.html")
+    if as_json:
+        print_json({"file": str(files[0]), "files": [str(file) for file in files], **seen.to_dict()})
+        return
+    say("Wrote the report on {:,} answers to [bold]{}[/bold].", seen.stats.total, files[0])

@@ -1,0 +1,104 @@
+"""``tiltyard predict``: answers on the command line, by the same scorer that the server uses."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tiltyard import wiring
+from tiltyard.cli.escape import visible
+from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.output import print_json, print_table
+from tiltyard.errors import UsageError
+from tiltyard.project import Project, load_project
+from tiltyard.registry import read_package
+from tiltyard.scoring import make_scorer
+
+SHOWN = 200  # characters of an input
+
+
+@click.command()
+@click.argument("inputs", nargs=-1)
+@project_option
+@click.option(
+    "--file", "file", type=click.File("r", encoding="utf-8"), help="Inputs, one a line; - for standard input."
+)
+@click.option("--version", default=None, help="A version number.")
+@click.option("--alias", default=None, help="An alias.  [default: champion]")
+@json_option
+def predict(
+    inputs: tuple[str, ...],
+    project_path: Path | None,
+    file: Any,
+    version: str | None,
+    alias: str | None,
+    as_json: bool,
+) -> None:
+    """Answer texts or rows with the champion, without a server.
+
+    INPUTS are texts, or rows as JSON objects for a tabular project. Nothing is recorded: these are trials, not
+    answers to users.
+    """
+    project = load_project(project_path)
+    lines = [*inputs, *(line.rstrip("\n") for line in file or () if line.strip())]
+    if not lines:
+        raise UsageError("There is nothing to answer.", next_step='Give a text, such as: tiltyard predict "I loved it"')
+    asked = [_parse(project, line, position) for position, line in enumerate(lines, start=1)]
+    settings = wiring.load_settings(project)
+    registry = wiring.open_registry(settings)
+    chosen = None if version else (alias or "champion")
+    info = registry.get_version(project.model_name, version=version, alias=chosen)
+    folder = registry.fetch(info, settings.cache)
+    scorer = make_scorer(
+        read_package(folder, settings.trusted_types, trusted_keys=wiring.trusted_keys(settings), info=info)
+    )
+    scores = scorer.score(asked)
+    answers = [
+        {
+            project.serving.answer: label,
+            "confidence": float(row.max()),
+            "probabilities": dict(zip(scorer.classes, map(float, row), strict=True)),
+            "model_version": info.version,
+        }
+        for label, row in zip(scores.labels, scores.probabilities, strict=True)
+    ]
+    if as_json:
+        print_json(answers)
+        return
+    print_table(
+        f"{info.name} version {info.version}",
+        (project.serving.answer, "confidence", "input"),
+        (
+            (item[project.serving.answer], item["confidence"], _shown(line))
+            for item, line in zip(answers, lines, strict=True)
+        ),
+    )
+    sys.stdout.flush()
+
+
+def _shown(line: str) -> str:
+    """An input as a line of a table can show it."""
+    short = line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
+    return visible(short).replace("\t", "\\t").replace("\n", "\\n")
+
+
+def _parse(project: Project, line: str, position: int) -> dict[str, Any]:
+    if project.task == "text-classification":
+        return {"text": line}
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f"Input {position} is not JSON: {error.msg} at column {error.colno}.",
+            next_step='Write a row as an object, such as {"age": 41, "sex": "female"}.',
+        ) from None
+    if not isinstance(row, dict):
+        raise UsageError(
+            f"Input {position} is {line!r}, not an object.",
+            next_step='Write a row as an object, such as {"age": 41, "sex": "female"}.',
+        )
+    return row

@@ -1,0 +1,108 @@
+"""``tiltyard evaluate``: how a version does on the test rows as they are now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tiltyard import app_wiring, wiring
+from tiltyard.cli.options import json_option, model_option, project_option
+from tiltyard.cli.output import console, print_json, print_table
+from tiltyard.data import load_dataset, split_dataset
+from tiltyard.evaluation import FairnessReport, Interval, SliceReport
+from tiltyard.pipeline import VersionReport, report_version
+from tiltyard.project import load_project
+
+
+@click.command()
+@project_option
+@model_option
+@click.option("--version", default=None, help="A version number.")
+@click.option("--alias", default=None, help="An alias.  [default: champion]")
+@json_option
+def evaluate(
+    project_path: Path | None, model_name: str | None, version: str | None, alias: str | None, as_json: bool
+) -> None:
+    """Judge a version on the present test rows: metrics, slices and fairness.
+
+    Rows that the version was trained on are left out. Nothing is recorded.
+    """
+    project = load_project(project_path)
+    settings = wiring.load_settings(project)
+    with wiring.open_ledger(settings) as ledger:
+        stage = app_wiring.workspace(settings, ledger)
+        chosen = None if version else (alias or "champion")
+        info = stage.registry.get_version(model_name or project.model_name, version=version, alias=chosen)
+        test = split_dataset(load_dataset(project), project.split, project.data.time).test
+        report = report_version(stage, project, info, test)
+    if as_json:
+        print_json(report.to_dict())
+        return
+    _render(report)
+
+
+def _render(report: VersionReport) -> None:
+    rows = f"{report.evaluation.rows:,} test rows"
+    if report.left_out:
+        rows += f" ({report.left_out:,} left out, on which it was trained)"
+    console.print(f"{report.version.name} version {report.version.version} on {rows}\n")
+    then = report.version.metrics
+    print_table(
+        "Metrics",
+        ("Metric", "Now", "At training"),
+        ((name, value, then.get(name)) for name, value in report.evaluation.metrics.items()),
+    )
+    if report.examination.slices is not None:
+        _render_slices(report.examination.slices)
+    if report.examination.fairness is not None:
+        _render_fairness(report.examination.fairness)
+
+
+def _render_slices(report: SliceReport) -> None:
+    console.print()
+    print_table(
+        "Slices",
+        ("Column", "Value", "Rows", "Accuracy", "95 % interval", "Verdict"),
+        (
+            (
+                part.column,
+                part.title,
+                part.rows,
+                part.metrics["accuracy"],
+                _interval(part.intervals["accuracy"]),
+                "worse than the rest" if part.worse else "" if part.could_judge else "too few rows",
+            )
+            for part in report.slices
+        ),
+    )
+
+
+def _render_fairness(report: FairnessReport) -> None:
+    console.print()
+    print_table(
+        "Fairness",
+        ("Column", "Measure", "Value", "95 % interval", "Between", "Label"),
+        (
+            (
+                column.column,
+                measure.replace("_", " "),
+                found.value,
+                _interval(found.interval) if found.interval else None,
+                f"{found.most} and {found.least}",
+                label,
+            )
+            for column in report.columns
+            for measure, (label, found) in column.worst.items()
+        ),
+    )
+    for column in report.columns:
+        for part in column.labels:
+            for measure, reason in part.not_judged.items():
+                console.print(
+                    f"{column.column}, {part.label}: {measure.replace('_', ' ')} could not be judged: {reason}"
+                )
+
+
+def _interval(interval: Interval) -> str:
+    return f"{interval.low:.4f} to {interval.high:.4f}"

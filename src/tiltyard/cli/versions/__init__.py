@@ -1,0 +1,1 @@
+"""Commands about versions: model-info, list-versions, set-alias, export."""

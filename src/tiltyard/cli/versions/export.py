@@ -1,0 +1,76 @@
+"""``tiltyard export``: a version as pickles and its metrics as JSON, for those who want files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tiltyard import wiring
+from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.output import console, print_json, say
+from tiltyard.project import Project, load_project
+from tiltyard.registry import VersionInfo, read_package
+from tiltyard.registry.package.pickle_export import WARNING, export_pickles
+from tiltyard.settings import Settings
+
+
+@click.command()
+@click.argument("version", default="champion")
+@project_option
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("models"),
+    show_default=True,
+    help="Folder to write to.",
+)
+@json_option
+def export(version: str, project_path: Path | None, to: Path, as_json: bool) -> None:
+    """Write a version as pickles: PROJECT_model.pkl, PROJECT_model_vectorizer.pkl and metrics.json.
+
+    VERSION is a number, a label such as 2.1.0, or an alias (default: champion). The files need scikit-learn, in the
+    version that made them, and no Tiltyard. A pickle is a program: open only those that you know.
+    """
+    project = load_project(project_path)
+    settings = wiring.load_settings(project)
+    registry = wiring.open_registry(settings)
+    asked: dict[str, Any] = {"version": version} if version[0].isdecimal() else {"alias": version}
+    info = registry.get_version(project.model_name, **asked)
+    folder = registry.fetch(info, settings.cache)
+    package = read_package(folder, settings.trusted_types, trusted_keys=wiring.trusted_keys(settings), info=info)
+    written = export_pickles(package, to, f"{project.name}_model", _metrics(project, settings, info))
+    libraries = {name: package.manifest.libraries.get(name) for name in ("python", "scikit-learn", "numpy", "scipy")}
+    if as_json:
+        print_json(
+            {
+                "model": info.name,
+                "version": info.version,
+                "files": {str(file): digest for file, digest in written.files.items()},
+                "needs": list(written.needs),
+                "libraries": libraries,
+                "rows_compared": written.rows,
+                "largest_difference": written.largest_difference,
+                "warning": WARNING,
+            }
+        )
+        return
+    for file, digest in written.files.items():
+        console.print(f"{file}  sha256 {digest}", markup=False)
+    made = ", ".join(f"{name} {number}" for name, number in libraries.items())
+    console.print(f"Version {info.version} of {info.name}; open it with {made}.")
+    if written.needs:
+        console.print(f"It needs these installed as well: {', '.join(written.needs)}.")
+    if written.rows:
+        console.print(f"Answers are equal to the version's on {written.rows} rows.")
+    say("[yellow]{}[/yellow]", WARNING)
+
+
+def _metrics(project: Project, settings: Settings, info: VersionInfo) -> dict[str, Any]:
+    """Accuracy, classification report and confusion matrix, as the training wrote them down."""
+    told: dict[str, Any] = {"model_name": info.name, "model_version": info.version, **dict(info.metrics)}
+    if info.run_id is not None:
+        whole = wiring.open_tracker(project, settings).load_dict(info.run_id, "metrics.json") or {}
+        told |= {**whole.pop("metrics", {}), **whole}
+    return told

@@ -1,0 +1,184 @@
+"""The page of trials: asking the champion by form, as JSON or with a file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+from dash import dcc, html
+
+from tiltyard.console import figures
+from tiltyard.console.data.predictions import full_text
+from tiltyard.console.data.try_it import Answer, ask, from_file, from_form, from_json
+from tiltyard.console.pages import components
+from tiltyard.console.pages.page import Instead, Page, Slots, Sources
+from tiltyard.errors import TiltyardError
+
+# The champion is looked up when something is asked; in between there is nothing to look for.
+REFRESH_SECONDS = 3600.0
+MOST_SHOWN = 100
+ASK, MODE, JSON, FILE = "trial-ask", "trial-mode", "trial-json", "trial-file"
+RESULT, PROBABILITIES, ANSWERS = "trial-result", "trial-probabilities", "trial-answers"
+
+_MODES = {"form": "Form", "json": "JSON", "file": "File"}
+
+
+def trial_page(sources: Sources) -> Page:
+    """The page over the champion."""
+    project, columns = sources.project, sources.beyond.columns or {}
+    of_text = project.task == "text-classification"
+    fields = ["trial-field-0"] if of_text else [f"trial-field-{place}" for place in range(len(columns))]
+
+    def stamp(clicks: int | None, mode: str | None, _json: str | None, file: str | None, *_: Any) -> str:
+        uploaded = sha256(file.encode()).hexdigest()[:16] if file and mode == "file" else ""
+        return f"{clicks or 0} {uploaded}"
+
+    def fill(
+        clicks: int | None, mode: str | None, text: str | None, file: str | None, name: str | None, *values: Any
+    ) -> Slots | Instead:
+        if not clicks and not (file and mode == "file"):
+            return Instead(components.empty("Nothing asked yet", "Fill in what the champion shall answer, and ask it."))
+        try:
+            if mode == "json":
+                inputs = from_json(project, text)
+            elif mode == "file":
+                inputs = from_file(project, name, file)
+            else:
+                inputs = from_form(project, columns, values)
+            champion = sources.beyond.champion()
+            return draw(ask(champion, inputs), champion.version if champion else "")
+        except TiltyardError as error:
+            return Instead(components.notice(error))
+
+    return Page(
+        name="trial",
+        path="/try",
+        title="Try it",
+        lead="Ask the champion. Nothing is recorded: these are trials, not answers to users.",
+        refresh_seconds=REFRESH_SECONDS,
+        controls=_controls(sources, fields),
+        inputs=(
+            (ASK, "n_clicks"),
+            (MODE, "value"),
+            (JSON, "value"),
+            (FILE, "contents"),
+            (FILE, "filename"),
+            *((field, "value") for field in fields),
+        ),
+        frame=(
+            components.slot(RESULT, "card"),
+            components.card(components.plot(PROBABILITIES, 220), title="Probabilities"),
+            components.card(components.slot(ANSWERS), title="Answers"),
+        ),
+        slots=((RESULT, "children"), *components.plot_slots(PROBABILITIES), (ANSWERS, "children")),
+        stamp=stamp,
+        draw=fill,
+    )
+
+
+def draw(answers: Sequence[Answer], version: str) -> Slots:
+    """The content of the page's slots."""
+    first = answers[0]
+    names = dict.fromkeys(name for answer in answers for name in answer.probabilities)
+    mean = {name: sum(answer.probabilities[name] for answer in answers) / len(answers) for name in names}
+    counts = Counter(answer.label for answer in answers)
+    one = len(answers) == 1
+    said = first.label if one else ", ".join(f"{label} {count:,}" for label, count in counts.most_common())
+    sure = sum(answer.confidence for answer in answers) / len(answers)
+    return {
+        RESULT: components.facts(
+            [
+                ("Answer" if one else "Answers", said, f"of version {version}"),
+                ("Confidence", f"{sure:.1%}", "" if one else "on average"),
+                ("Inputs", f"{len(answers):,}", "answered just now"),
+            ]
+        ),
+        PROBABILITIES: figures.probabilities_figure(mean),
+        f"{PROBABILITIES}-words": "The probability of each label."
+        if one
+        else f"The mean probability of each label, over {len(answers):,} inputs.",
+        ANSWERS: components.table(
+            "Answers",
+            (("Input", "input"), ("Label", ""), ("Confidence", "number")),
+            [
+                (
+                    html.Span(full_text(answer.input)),
+                    html.Strong(answer.label),
+                    html.Span([components.bar(answer.confidence), f"{answer.confidence:.1%}"], className="with-bar"),
+                )
+                for answer in answers[:MOST_SHOWN]
+            ],
+        ),
+    }
+
+
+def _controls(sources: Sources, fields: Sequence[str]) -> tuple[Any, ...]:
+    options = [{"label": title, "value": mode} for mode, title in _MODES.items()]
+    modes = dcc.RadioItems(id=MODE, options=options, value="form", inline=True, className="choice")
+    return (
+        html.Section(
+            [
+                html.Div(
+                    html.Div(modes, role="group", **{"aria-label": "Kind of input"}),
+                    className="controls",
+                ),
+                html.Div(_form(sources, fields), className="by form"),
+                html.Div(
+                    [
+                        html.Label("JSON", htmlFor=JSON),
+                        dcc.Textarea(id=JSON, value=_example(sources), className="wide", rows=5),
+                    ],
+                    className="by json",
+                ),
+                html.Div(
+                    dcc.Upload(
+                        html.Span("Drop a CSV, JSON Lines, Parquet or text file here, or click to choose one."),
+                        id=FILE,
+                        className="upload",
+                    ),
+                    className="by file",
+                ),
+                html.Button("Ask the champion", id=ASK, className="ask"),
+            ],
+            className="card trial",
+        ),
+    )
+
+
+def _form(sources: Sources, fields: Sequence[str]) -> list[Any]:
+    if sources.project.task == "text-classification":
+        return [
+            html.Label("Text", htmlFor=fields[0]),
+            dcc.Textarea(id=fields[0], value="", className="wide", rows=4),
+        ]
+    columns = sources.beyond.columns or {}
+    if not columns:
+        return [html.P("The project file names no features: ask as JSON or with a file.", className="hint")]
+    return [
+        html.Div([html.Label(name, htmlFor=field), _field(sources, field, name, kind)])
+        for field, (name, kind) in zip(fields, columns.items(), strict=True)
+    ]
+
+
+def _field(sources: Sources, field: str, name: str, kind: str) -> Any:
+    rule = sources.project.columns.get(name)
+    if kind in ("number", "integer"):
+        limits = {"min": rule.minimum, "max": rule.maximum} if rule else {}
+        return dcc.Input(
+            id=field,
+            type="number",
+            step="any" if kind == "number" else 1,
+            **{key: value for key, value in limits.items() if value is not None},
+        )
+    known = ("true", "false") if kind == "boolean" else (rule.values if rule and rule.values else ())
+    return dcc.Input(id=field, type="text", placeholder=" / ".join(known[:4]))
+
+
+def _example(sources: Sources) -> str:
+    if sources.project.task == "text-classification":
+        return '{"text": "I loved every minute of it"}'
+    columns = sources.beyond.columns or {}
+    cells = ", ".join(f'"{name}": {"0" if kind in ("number", "integer") else "null"}' for name, kind in columns.items())
+    return f'{{"features": {{{cells}}}}}'

@@ -1,0 +1,100 @@
+"""What the console shows beyond registry and ledger: runs, the champion's own files, and its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Protocol
+
+import pandas as pd
+
+from tiltyard import wiring
+from tiltyard.monitoring.monitored_version import Watched, watch_champion
+from tiltyard.project import Project
+from tiltyard.registry import Registry, read_package
+from tiltyard.scoring import Scorer, make_scorer
+from tiltyard.settings import Settings
+
+
+class Answering(Protocol):
+    """A champion that can be asked."""
+
+    @property
+    def version(self) -> str:
+        """Its registry version."""
+
+    @property
+    def scorer(self) -> Scorer:
+        """How it answers."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A champion in memory."""
+
+    version: str
+    scorer: Scorer
+
+
+def _no_runs() -> pd.DataFrame:
+    return pd.DataFrame()
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """Where it comes from. By default there is nothing.
+
+    Attributes:
+        watched: the champion's figures and held-out rows.
+        runs: the runs of the project's experiment, as ``ExperimentTracker.search_runs`` gives them.
+        champion: the champion in memory; None where there is none.
+        columns: the features that a form asks for, with their dtypes; empty for none that are known.
+    """
+
+    watched: Callable[[], Watched | None] = lambda: None
+    runs: Callable[[], pd.DataFrame] = _no_runs
+    champion: Callable[[], Answering | None] = lambda: None
+    columns: Mapping[str, str] | None = None
+
+
+def beyond_of(project: Project, settings: Settings, registry: Registry) -> Beyond:
+    """What this host has; the champion is read anew only when it changed."""
+    keys = wiring.trusted_keys(settings)
+    held: dict[str, Any] = {}
+    lock = Lock()
+
+    def watched() -> Watched | None:
+        with lock:
+            info = registry.champion(project.model_name)
+            if info is None:
+                return None
+            if held.get("watched_version") != info.version:
+                held["watched"] = watch_champion(registry, project.model_name, settings.cache, keys)
+                held["watched_version"] = info.version
+            seen: Watched | None = held["watched"]
+            return seen
+
+    def champion() -> Asked | None:
+        with lock:
+            info = registry.champion(project.model_name)
+            if info is None:
+                return None
+            if held.get("asked_version") != info.version:
+                folder = registry.fetch(info, settings.cache)
+                package = read_package(folder, settings.trusted_types, trusted_keys=keys, info=info)
+                held["asked"] = Asked(info.version, make_scorer(package))
+                held["asked_version"] = info.version
+            asked: Asked | None = held["asked"]
+            return asked
+
+    return Beyond(watched, wiring.open_tracker(project, settings).search_runs, champion, form_columns(project))
+
+
+def form_columns(project: Project) -> Mapping[str, str]:
+    """The features that the project file names, with the kinds that its schema gives them."""
+    if project.task == "text-classification":
+        return {}
+    left_out = {project.data.label, project.data.time, *project.data.ignore}
+    names: Sequence[str] = project.data.features or [name for name in project.columns if name not in left_out]
+    return {name: project.columns[name].type if name in project.columns else "category" for name in names}

@@ -1,0 +1,147 @@
+"""From a project file to its labelled rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tiltyard.data.column_kinds import infer_schema
+from tiltyard.data.content_hash import row_digests
+from tiltyard.data.dataset import Dataset
+from tiltyard.data.sources import read_source
+from tiltyard.errors import DataError, nearest
+from tiltyard.project import DataSection, Project
+
+
+def load_dataset(project: Project) -> Dataset:
+    """Read the rows that a project file describes.
+
+    Raises:
+        DataError: the source cannot be read, a column is missing, a label is empty, or there is only one label.
+    """
+    section = project.data
+    frame = read_source(section, project.root, verbatim=_verbatim(section))
+    labels = _labels(frame, section)
+    inputs = _texts(frame, section) if project.task == "text-classification" else _features(frame, section)
+    dataset = Dataset(
+        name=project.name,
+        task=project.task,
+        inputs=inputs,
+        labels=labels,
+        frame=frame,
+        source=section.source,
+        row_digests=row_digests(inputs, labels),
+    )
+    if len(dataset.classes) < 2:
+        raise DataError(
+            f"Column '{section.label}' holds only the label {dataset.classes[0]!r}; a classifier needs two.",
+            next_step="Add rows of another label, or correct data.label.",
+            code="data.one-class",
+            column=section.label,
+        )
+    if section.positive is not None and section.positive not in dataset.classes:
+        raise DataError(
+            f"data.positive = {section.positive!r} is not among the labels {', '.join(dataset.classes)}.",
+            next_step="Correct data.positive in the project file.",
+            code="data.positive-unknown",
+        )
+    return dataset
+
+
+def read_rows(project: Project, source: str, root: Path | None = None) -> pd.DataFrame:
+    """All columns of another source, read as the project's own would be.
+
+    Args:
+        project: says which columns are text and labels.
+        source: a file, folder, glob or URL of files.
+        root: folder that a relative source starts from; default: the working folder.
+
+    Raises:
+        DataError: the source cannot be read.
+    """
+    other = {"source": source, "format": None, "query": None, "table": None}
+    section = project.data.model_copy(update=other)
+    return read_source(section, root or Path(), verbatim=_verbatim(section))
+
+
+def as_label(value: object) -> str:
+    """How a label is written everywhere: text without outer white space; ``1.0`` is ``"1"``."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def _verbatim(section: DataSection) -> tuple[str, ...]:
+    return tuple(name for name in (section.text, section.label) if name is not None)
+
+
+def _column(frame: pd.DataFrame, name: str, key: str) -> pd.Series:
+    if name not in frame.columns:
+        columns = [str(column) for column in frame.columns]
+        raise DataError(
+            f"The data has no column '{name}' ({key}); it has {', '.join(columns)}.{nearest(name, columns)}",
+            next_step=f"Correct {key} in the project file.",
+            code="data.column-missing",
+            column=name,
+        )
+    return frame[name]
+
+
+def _labels(frame: pd.DataFrame, section: DataSection) -> pd.Series:
+    column = _column(frame, section.label, "data.label")
+    labels = column.map(as_label, na_action="ignore").astype(object)
+    _refuse_gaps(labels.isna() | (labels == ""), section.label, "label")
+    return labels.astype(str).rename(section.label)
+
+
+def _texts(frame: pd.DataFrame, section: DataSection) -> pd.Series:
+    column = _column(frame, section.text or "text", "data.text")
+    _refuse_gaps(column.isna(), str(column.name), "text")
+    wrong = ~column.map(lambda value: isinstance(value, str)).to_numpy(dtype=bool)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise DataError(
+            f"Column '{column.name}' holds {column.iloc[row]!r} in row {row + 1} where a text belongs.",
+            next_step="Correct data.text, or write texts into that column.",
+            code="data.not-text",
+            column=str(column.name),
+        )
+    # Plain Python strings: every later step (hashing, vectorising, scoring) wants exactly these.
+    return pd.Series(column.to_list(), dtype=object, name=column.name)
+
+
+def _features(frame: pd.DataFrame, section: DataSection) -> pd.DataFrame:
+    if section.features is not None:
+        for name in section.features:
+            _column(frame, name, "data.features")
+        return _typed(frame[list(section.features)])
+    for name in section.ignore:
+        _column(frame, name, "data.ignore")
+    left_out = {section.label, section.time, *section.ignore}
+    names = [name for name in frame.columns if name not in left_out]
+    if not names:
+        raise DataError(
+            "No feature column is left beside the label.",
+            next_step="Name feature columns in data.features.",
+            code="data.no-features",
+        )
+    return _typed(frame[names])
+
+
+def _typed(features: pd.DataFrame) -> pd.DataFrame:
+    """The features in the dtypes of their kinds, the same whatever format they came in."""
+    return infer_schema(features).conform(features)
+
+
+def _refuse_gaps(gaps: pd.Series, column: str, meaning: str) -> None:
+    if gaps.any():
+        rows = np.flatnonzero(gaps.to_numpy(dtype=bool))
+        shown = ", ".join(str(row + 1) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
+        raise DataError(
+            f"Column '{column}' has {len(rows)} rows without a {meaning} (row {shown}).",
+            next_step=f"Write a {meaning} into these rows or remove them.",
+            code=f"data.{meaning}-missing",
+            column=column,
+        )

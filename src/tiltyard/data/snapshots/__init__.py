@@ -1,0 +1,1 @@
+"""Snapshots: the rows of a training, kept under their fingerprint."""

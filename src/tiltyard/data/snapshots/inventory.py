@@ -1,0 +1,74 @@
+"""Which snapshots a project keeps, and taking one away."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tiltyard.data.snapshots.snapshot_store import open_shelf
+
+
+@dataclass(frozen=True)
+class KeptRows:
+    """A snapshot that is there.
+
+    Attributes:
+        name: its file in the store: ``PROJECT/FINGERPRINT.parquet``, or with a part of a digest after the fingerprint.
+        uri: the same as a path or URL.
+        fingerprint: of the rows.
+        rows: how many there are; None for a file that is damaged.
+        bytes: its size.
+        used_at: when it was kept, or found to be what another training needed, UTC.
+    """
+
+    name: str
+    uri: str
+    fingerprint: str
+    rows: int | None
+    bytes: int
+    used_at: datetime
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {**asdict(self), "used_at": self.used_at.isoformat()}
+
+
+def kept_rows(store: str | Path, project: str) -> list[KeptRows]:
+    """The snapshots of a project, the latest first; none where there is no store yet.
+
+    Args:
+        store: a folder, or the URL of one.
+        project: the project's name.
+
+    Raises:
+        DataError: the store cannot be reached.
+        MissingExtraError: an optional part of the installation is needed to reach it.
+    """
+    shelf = open_shelf(store)
+    found = []
+    for entry in shelf.entries(project):
+        name = f"{project}/{entry.name}"
+        about = shelf.about(name)
+        stem = entry.name.removesuffix(".parquet")
+        found.append(
+            KeptRows(
+                name,
+                shelf.uri(name),
+                str((about or {}).get("fingerprint", stem.partition("-")[0])),
+                (about or {}).get("rows"),
+                entry.bytes,
+                entry.used_at,
+            )
+        )
+    return sorted(found, key=lambda rows: rows.used_at, reverse=True)
+
+
+def take_away(store: str | Path, rows: KeptRows) -> None:
+    """Remove a snapshot; one that is gone already is a no-op.
+
+    Raises:
+        DataError: it cannot be removed.
+    """
+    open_shelf(store).remove(rows.name)

@@ -1,0 +1,216 @@
+"""Drift as the requirements call it: from predictions or frames in hand to a dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tiltyard.drift.detectors.correction import adjust
+from tiltyard.drift.detectors.domain_classifier import DomainClassifier
+from tiltyard.drift.detectors.suite import DriftTest
+from tiltyard.drift.findings import DriftJudgement, judge_drift, judgement
+from tiltyard.drift.options import DriftOptions
+from tiltyard.drift.profiles import Reference, Rows, build_reference, frame_of, profile_rows
+from tiltyard.drift.profiles.rows import Inputs
+from tiltyard.errors import InputError, UsageError
+from tiltyard.findings import json_ready
+from tiltyard.project.monitoring import MonitoringSection
+
+Line = Mapping[str, Any]
+"""A prediction as ``get_recent_predictions`` tells it: ``text`` or ``features``, ``prediction``, ``confidence``."""
+
+
+def detect_drift(
+    recent_predictions: Sequence[Line],
+    reference: Reference | Sequence[Line] | None = None,
+    *,
+    drift_threshold: float = 0.1,
+    min_rows: int = 100,
+    false_alarm_rate: float = 0.05,
+) -> dict[str, Any]:
+    """Whether predictions drifted: their inputs, labels and confidence.
+
+    Args:
+        recent_predictions: lines of the prediction log, as ``PredictionCollector.get_recent_predictions`` gives them.
+        reference: what is normal: a version's reference profile, or earlier lines; default: the older half of the
+            predictions, to which the newer half is compared.
+        drift_threshold: least effect that is called drift.
+        min_rows: fewest predictions on either side to judge by.
+        false_alarm_rate: accepted probability of an alarm where nothing drifted.
+
+    Returns:
+        JSON-ready: ``drift_detected``, ``status`` (``found``, ``clear`` or ``could_not_judge``), ``message``,
+        ``next_step``, ``predictions``, ``compared_with``, ``features`` (by subject: ``drift_detected``, ``score``,
+        ``limit``, ``p_value``, ``method``), ``findings``.
+
+    Raises:
+        InputError: a line is no prediction.
+    """
+    options = DriftOptions(false_alarm_rate=false_alarm_rate, threshold=drift_threshold, min_rows=min_rows)
+    lines = _in_order(recent_predictions)
+    compared_with = "the reference given"
+    if reference is None:
+        half = len(lines) // 2
+        reference, lines = lines[:half], lines[half:]
+        compared_with = "the older half of the predictions"
+    if isinstance(reference, Reference):
+        known = reference
+    elif len(reference):
+        known = build_reference(_rows(_in_order(reference)))
+    else:
+        known = Reference.empty()
+    rows = _rows(lines, known.layout.columns)
+    judged = judge_drift(known, profile_rows(known.layout, rows), options)
+    return {**as_dict(judged), "predictions": len(lines), "compared_with": compared_with}
+
+
+@dataclass(frozen=True)
+class DriftRequest:
+    """How drift is asked for.
+
+    Attributes:
+        threshold: least effect that is called drift.
+        section: the project's ``[monitoring]``, for the rest; default: its defaults.
+        domain_classifier: also train a classifier to tell the two apart: slower, and sees what single columns hide.
+    """
+
+    threshold: float = 0.1
+    section: MonitoringSection | None = None
+    domain_classifier: bool = False
+
+    @property
+    def options(self) -> DriftOptions:
+        """The options that are meant.
+
+        Raises:
+            UsageError: the threshold is not above 0 and below 1.
+        """
+        if not 0 < self.threshold < 1:
+            raise UsageError(f"drift_threshold = {self.threshold} is not between 0 and 1.", next_step="Give 0.1, say.")
+        return replace(DriftOptions.of(self.section or MonitoringSection()), threshold=self.threshold)
+
+
+def detect_data_drift(
+    reference_data: Inputs | Sequence[str],
+    current: Inputs | Sequence[Mapping[str, Any]],
+    asked: DriftRequest = DriftRequest(),
+) -> dict[str, Any]:
+    """Whether rows drifted from a reference, feature by feature.
+
+    Args:
+        reference_data: what is normal: a frame, or a series or list of texts.
+        current: the rows to judge: the same, or inputs as callers sent them.
+        asked: how to judge.
+
+    Returns:
+        As ``detect_drift``; ``features`` has every column that both sides have. Columns of the reference that no
+        current row has are in ``not_sent``, and are not judged.
+
+    Raises:
+        UsageError: the threshold is not above 0 and below 1.
+    """
+    chosen = asked.options
+    before, now, not_sent = _alike(reference_data, current)
+    known = build_reference(before) if len(before) and (isinstance(before, pd.Series) or len(before.columns)) else None
+    if known is None:
+        known = Reference.empty()
+    judged = judge_drift(known, profile_rows(known.layout, now), chosen)
+    enough = min(len(before), len(now)) >= max(chosen.min_rows, 50)
+    if asked.domain_classifier and enough and judged.tests:
+        judged = _with_classifier(judged, before, now, chosen)
+    return {**as_dict(judged), "predictions": len(now), "compared_with": "the reference given", "not_sent": not_sent}
+
+
+def as_dict(judged: DriftJudgement) -> dict[str, Any]:
+    """A judgement as the requirements' calls return it."""
+    verdict = judged.verdict
+    features: dict[str, dict[str, Any]] = {}
+    for test in judged.tests:
+        held = features.get(test.subject)
+        if held is None or (test.drifted, -test.adjusted) > (held["drift_detected"], -held["p_value"]):
+            features[test.subject] = _feature(test)
+    found: dict[str, Any] = json_ready(
+        {
+            "drift_detected": judged.drifted,
+            "status": verdict.status,
+            "message": verdict.message,
+            "next_step": verdict.next_step,
+            "drift_score": verdict.score,
+            "features": features,
+            "findings": [finding.to_dict() for finding in judged.findings],
+        }
+    )
+    return found
+
+
+def _feature(test: DriftTest) -> dict[str, Any]:
+    return {
+        "drift_detected": test.drifted,
+        "score": test.effect,
+        "limit": test.limit,
+        "p_value": test.adjusted,
+        "method": test.method,
+        "kind": test.code,
+        **dict(test.details),
+    }
+
+
+def _with_classifier(judged: DriftJudgement, before: Inputs, now: Inputs, options: DriftOptions) -> DriftJudgement:
+    outcome = DomainClassifier().compare(before, now)
+    rows = len(now), len(before)
+    limit = options.limit("rows")
+    last = DriftTest("drift.domain", "rows", DomainClassifier.name, outcome.effect, limit, outcome.p_value, rows)
+    tests = (*judged.tests, last)
+    adjusted = adjust([test.p_value for test in tests], options.correction)
+    corrected = tuple(
+        replace(test, adjusted=float(p), drifted=bool(p <= options.false_alarm_rate and test.effect >= test.limit))
+        for test, p in zip(tests, adjusted, strict=True)
+    )
+    unjudged = tuple(found for found in judged.findings[1:] if not found.is_found)
+    made = judgement(corrected, (), options, rows)
+    return replace(made, findings=(*made.findings, *unjudged))
+
+
+def _alike(reference: Any, current: Any) -> tuple[Inputs, Inputs, list[str]]:
+    before: Inputs = reference if isinstance(reference, pd.DataFrame) else pd.Series(list(reference), dtype=object)
+    if isinstance(before, pd.Series):
+        given = [row.get("text") if isinstance(row, Mapping) else row for row in current]
+        return before, pd.Series(given, dtype=object), []
+    if isinstance(current, pd.DataFrame):
+        now = current
+    else:
+        rows = list(current)
+        sent = dict.fromkeys(name for row in rows for name in row)
+        now = frame_of(rows, [name for name in before.columns if name in sent])
+    shared = [name for name in before.columns if name in now.columns]
+    not_sent = [str(name) for name in before.columns if name not in now.columns]
+    return before[shared], now[shared], not_sent
+
+
+def _in_order(lines: Sequence[Line]) -> list[Line]:
+    """Earliest first; lines without a time stay where they are."""
+    for place, line in enumerate(lines):
+        if not isinstance(line, Mapping) or not ({"text", "features"} & line.keys()):
+            raise InputError(
+                f"Line {place} of the predictions is none: it has neither text nor features.",
+                next_step="Give lines as PredictionCollector().get_recent_predictions() returns them.",
+                position=place,
+            )
+    return sorted(lines, key=lambda line: str(line.get("timestamp", "")))
+
+
+def _rows(lines: Sequence[Line], columns: Sequence[str] | None = None) -> Rows:
+    inputs: Inputs
+    said = np.array([line.get("prediction") for line in lines], object)
+    sure = np.array([line.get("confidence", np.nan) for line in lines], np.float64)
+    features = [line.get("features") or {"text": line.get("text")} for line in lines]
+    if all("text" in line for line in lines) and lines:
+        return Rows(pd.Series([line["text"] for line in lines], dtype=object), said, sure)
+    inputs = frame_of(features, columns if columns is not None else list(dict.fromkeys(n for f in features for n in f)))
+    if columns is None:
+        inputs = inputs.infer_objects()
+    return Rows(inputs, said, sure)

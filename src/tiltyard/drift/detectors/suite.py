@@ -1,0 +1,225 @@
+"""Which tests are made of a window's profile against the reference's, and what each of them says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tiltyard.drift.detectors.categories import ChiSquare, JensenShannon
+from tiltyard.drift.detectors.correction import adjust
+from tiltyard.drift.detectors.numbers import KolmogorovSmirnov, PopulationStability, Wasserstein
+from tiltyard.drift.detectors.proportions import ShareOfRows
+from tiltyard.drift.detectors.result import CategoryDetector, NumberDetector, Outcome
+from tiltyard.drift.detectors.vocabulary import TermShift
+from tiltyard.drift.options import DriftOptions
+from tiltyard.drift.profiles import Profile, Reference
+from tiltyard.drift.profiles.schema import CONFIDENCE, LABEL, PREDICTION, RESIDUAL, SPREAD
+from tiltyard.drift.profiles.texts import MEASURES
+
+NUMBER_DETECTORS: dict[str, NumberDetector] = {
+    detector.name: detector for detector in (KolmogorovSmirnov(), PopulationStability(), Wasserstein())
+}
+CATEGORY_DETECTORS: dict[str, CategoryDetector] = {
+    detector.name: detector for detector in (ChiSquare(), JensenShannon())
+}
+
+UNKNOWN = f".{MEASURES[-1]}"
+
+_CODES = {
+    CONFIDENCE: "drift.score",
+    PREDICTION: "drift.prediction",
+    LABEL: "drift.label",
+    RESIDUAL: "drift.joint",
+    SPREAD: "drift.joint",
+}
+
+
+@dataclass(frozen=True)
+class DriftTest:
+    """One test of a look.
+
+    Attributes:
+        code: what kind of drift it looks for (``drift.number``).
+        subject: the column, measure or answer that it is about.
+        method: the detector's name.
+        effect: how far the window is from the reference, in the detector's measure.
+        limit: the least effect that is called drift.
+        p_value: of this test alone.
+        rows: rows of the window, and of the reference.
+        adjusted: the p-value corrected for all tests of the look.
+        drifted: whether the corrected p-value is at most the accepted rate and the effect at least the limit.
+        details: what helps to understand it: means, new categories.
+    """
+
+    code: str
+    subject: str
+    method: str
+    effect: float
+    limit: float
+    p_value: float
+    rows: tuple[int, int]
+    adjusted: float = 1.0
+    drifted: bool = False
+    details: tuple[tuple[str, Any], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        own = ("code", "subject", "method", "effect", "limit", "p_value", "adjusted", "drifted")
+        rows, reference_rows = self.rows
+        return {name: getattr(self, name) for name in own} | {
+            "rows": rows,
+            "reference_rows": reference_rows,
+            **dict(self.details),
+        }
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """A subject that could not be judged, and why."""
+
+    code: str
+    subject: str
+    rows: int
+    reference_rows: int
+
+
+def compare_profiles(
+    reference: Reference, window: Profile, options: DriftOptions
+) -> tuple[tuple[DriftTest, ...], tuple[Unjudged, ...]]:
+    """All tests of a window against the reference, corrected for their number; and what had too few rows."""
+    made: list[DriftTest] = []
+    left: list[Unjudged] = []
+    for found in _tests(reference, window, options):
+        (made if isinstance(found, DriftTest) else left).append(found)  # type: ignore[arg-type]
+    adjusted = adjust([test.p_value for test in made], options.correction)
+    judged = tuple(
+        replace(
+            test,
+            adjusted=float(p),
+            drifted=bool(p <= options.false_alarm_rate and test.effect >= test.limit),
+        )
+        for test, p in zip(made, adjusted, strict=True)
+    )
+    return judged, tuple(left)
+
+
+def _tests(reference: Reference, window: Profile, options: DriftOptions) -> Iterator[DriftTest | Unjudged]:
+    for name in reference.layout.numbers:
+        if not _ignored(name, options):
+            yield from _number(reference, window, options, name)
+    for name in reference.layout.categories:
+        if not _ignored(name, options):
+            yield from _category(reference, window, options, name)
+    for name in reference.layout.texts:
+        if not _ignored(name, options):
+            yield from _terms(reference, window, options, name)
+
+
+def _number(reference: Reference, window: Profile, options: DriftOptions, name: str) -> Iterator[DriftTest | Unjudged]:
+    layout, before, now = reference.layout.numbers[name], reference.profile.numbers[name], window.numbers[name]
+    subject = shown(name)
+    is_measure = name in reference.layout.measures
+    code = _CODES.get(name, "drift.text" if is_measure else "drift.number")
+    if name == CONFIDENCE and not now.rows:
+        return
+    if not is_measure and not name.startswith("@"):
+        yield from _shares(options, subject, "drift.missing", (before.missing, before.rows), (now.missing, now.rows))
+        yield from _shares(options, subject, "drift.invalid", (before.invalid, before.rows), (now.invalid, now.rows))
+    rows = now.present, before.present
+    if min(rows) < options.min_rows:
+        # A column that is nearly all missing now is told by its missing rate.
+        if now.rows and min(before.present, now.rows) >= options.min_rows:
+            return
+        yield Unjudged(code, subject, *rows)
+        return
+    detector = NUMBER_DETECTORS["ks" if name.startswith("@") else options.numbers]
+    if is_measure and name.endswith(UNKNOWN):
+        # Fewer unknown words than before are no trouble: rows of the training itself have none.
+        detector = KolmogorovSmirnov(greater=True)
+    outcome = detector.compare(before.bins, now.bins, layout.centres(), layout.scale)
+    means = (("mean", now.mean(layout)), ("reference_mean", before.mean(layout)))
+    yield _test(code, subject, detector.name, outcome, options.limit(subject), rows, means)
+
+
+def _category(
+    reference: Reference, window: Profile, options: DriftOptions, name: str
+) -> Iterator[DriftTest | Unjudged]:
+    layout = reference.layout.categories[name]
+    before, now = reference.profile.categories[name], window.categories[name]
+    subject, code = shown(name), _CODES.get(name, "drift.category")
+    if name.startswith("@") and not now.rows:
+        return
+    if not name.startswith("@"):
+        yield from _shares(options, subject, "drift.missing", (before.missing, before.rows), (now.missing, now.rows))
+    rows = now.present, before.present
+    if min(rows) < options.min_rows:
+        if now.rows and min(before.present, now.rows) >= options.min_rows:
+            return
+        yield Unjudged(code, subject, *rows)
+        return
+    if layout.complete and (now.new or layout.singles):
+        details = (("new_categories", dict(now.sample)),)
+        outcome = ShareOfRows(greater=True).compare((layout.singles, layout.rows), (now.new, now.present))
+        limit = options.limit(subject, of_shares=True)
+        yield _test("drift.new-category", subject, "fisher", outcome, limit, rows, details)
+    detector = CATEGORY_DETECTORS[options.categories]
+    counts = before.cells(layout), now.cells(layout)
+    if min(int(some.sum()) for some in counts) < options.min_rows:
+        return
+    outcome = detector.compare(*counts)
+    shares = _moved(layout.named, *counts)
+    yield _test(code, subject, detector.name, outcome, options.limit(subject), rows, (("shares", shares),))
+
+
+def _terms(reference: Reference, window: Profile, options: DriftOptions, name: str) -> Iterator[DriftTest | Unjudged]:
+    before, now = reference.profile.terms[name], window.terms[name]
+    rows = now.texts, before.texts
+    yield from _shares(options, name, "drift.missing", (before.missing, before.rows), (now.missing, now.rows))
+    if min(rows) < options.min_rows:
+        yield Unjudged("drift.terms", name, *rows)
+        return
+    outcome = TermShift().compare(reference.layout.texts[name], before, now)
+    yield _test("drift.terms", name, TermShift.name, outcome, options.limit(name), rows)
+
+
+def _shares(
+    options: DriftOptions, subject: str, code: str, before: tuple[int, int], now: tuple[int, int]
+) -> Iterator[DriftTest]:
+    if min(before[1], now[1]) < options.min_rows or before[0] + now[0] == 0:
+        return
+    outcome = ShareOfRows().compare(before, now)
+    details = (("share", now[0] / now[1]), ("reference_share", before[0] / before[1]))
+    limit = options.limit(subject, of_shares=True)
+    yield _test(code, subject, ShareOfRows.name, outcome, limit, (now[1], before[1]), details)
+
+
+def _test(  # noqa: PLR0913, PLR0917 - the fields of a test
+    code: str,
+    subject: str,
+    method: str,
+    outcome: Outcome,
+    limit: float,
+    rows: tuple[int, int],
+    details: tuple[tuple[str, Any], ...] = (),
+) -> DriftTest:
+    return DriftTest(code, subject, method, outcome.effect, limit, outcome.p_value, rows, details=details)
+
+
+def shown(name: str) -> str:
+    """A name as people read it."""
+    return name.removeprefix("@")
+
+
+def _ignored(name: str, options: DriftOptions) -> bool:
+    return shown(name) in options.ignore or any(name.startswith(f"{ignored}.") for ignored in options.ignore)
+
+
+def _moved(named: tuple[str, ...], before: Any, now: Any) -> dict[str, list[float]]:
+    """The categories whose shares moved most: share in the reference, share in the window."""
+    names = (*named, "(others)")
+    p, q = before / before.sum(), now / now.sum()
+    order = np.argsort(-np.abs(p - q), kind="stable")[:5]
+    return {names[place]: [round(float(p[place]), 6), round(float(q[place]), 6)] for place in order.tolist()}

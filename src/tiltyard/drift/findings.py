@@ -1,0 +1,166 @@
+"""Drift as findings: what moved, how far, how sure, and one verdict over all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from tiltyard.drift.detectors.suite import DriftTest, Unjudged, compare_profiles
+from tiltyard.drift.monitor_findings import Finding, could_not_judge
+from tiltyard.drift.options import DriftOptions
+from tiltyard.drift.profiles import Profile, Reference
+from tiltyard.errors import UsageError
+
+VERDICT = "drift.verdict"
+WHOLE = "rows"
+"""The subject of a verdict."""
+
+_SHOWN = 5
+
+_WHAT = {
+    "drift.number": "The distribution of {} moved",
+    "drift.category": "The shares of the categories of {} moved",
+    "drift.missing": "The share of rows without {} moved",
+    "drift.invalid": "The share of rows whose {} is no number moved",
+    "drift.new-category": "Categories of {} that the reference does not have came in",
+    "drift.text": "The texts changed in {}",
+    "drift.terms": "The words of {} changed",
+    "drift.joint": "The numbers of a row no longer hang together as they did ({})",
+    "drift.score": "The model's {} moved",
+    "drift.prediction": "The shares of the predicted labels moved ({})",
+    "drift.label": "The shares of the true labels moved ({})",
+    "drift.domain": "A classifier tells the window's rows from the reference's ({})",
+}
+
+
+@dataclass(frozen=True)
+class DriftJudgement:
+    """What a look at drift brings.
+
+    Attributes:
+        findings: the verdict first, then what was found, the surest first, then what could not be judged.
+        tests: every test that was made.
+    """
+
+    findings: tuple[Finding, ...]
+    tests: tuple[DriftTest, ...] = ()
+
+    @property
+    def verdict(self) -> Finding:
+        """The verdict over all tests: found, clear, or could not judge."""
+        return self.findings[0]
+
+    @property
+    def drifted(self) -> bool:
+        """Whether drift was found."""
+        return self.verdict.is_found
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def between(self, since: datetime | None, until: datetime | None) -> DriftJudgement:
+        """The same, said of a time."""
+        return replace(self, findings=tuple(replace(found, since=since, until=until) for found in self.findings))
+
+
+def judge_drift(reference: Reference, window: Profile, options: DriftOptions | None = None) -> DriftJudgement:
+    """Judge a window's profile against the reference.
+
+    A test finds drift when it is significant after the correction for all tests of the look, so that at most
+    ``false_alarm_rate`` of looks at undrifted rows find any; and when its effect is at least the limit, so that a
+    window of millions does not find trifles.
+
+    Raises:
+        UsageError: the profile follows another layout than the reference's.
+    """
+    options = options or DriftOptions()
+    if window.layout != reference.layout.digest:
+        raise UsageError(
+            f"The window's profile follows the layout {window.layout}, the reference's is {reference.layout.digest}.",
+            next_step="Profile the window by the layout of the reference: profile_rows(reference.layout, rows).",
+        )
+    if min(window.rows, reference.profile.rows) < options.min_rows:
+        return DriftJudgement((_too_few(reference, window, options),))
+    tests, left = compare_profiles(reference, window, options)
+    return judgement(tests, left, options, (window.rows, reference.profile.rows))
+
+
+def judgement(
+    tests: tuple[DriftTest, ...], left: tuple[Unjudged, ...], options: DriftOptions, rows: tuple[int, int]
+) -> DriftJudgement:
+    """The findings of tests that were made and corrected."""
+    drifted = sorted((test for test in tests if test.drifted), key=lambda test: (test.adjusted, -test.effect))
+    found = [_finding(test) for test in drifted]
+    unjudged = [_unjudged(one, options) for one in left]
+    return DriftJudgement((_verdict(tests, drifted, options, rows), *found, *unjudged), tests)
+
+
+def no_reference(version: str | None) -> DriftJudgement:
+    """The answer where a version has no reference profile."""
+    of = f"Version {version}" if version else "The model"
+    return DriftJudgement(
+        (
+            could_not_judge(
+                VERDICT,
+                WHOLE,
+                f"{of} carries no reference profile: it was trained by an older Tiltyard or registered by hand.",
+                "Train a version with this Tiltyard: tiltyard train",
+            ),
+        )
+    )
+
+
+def _verdict(
+    tests: tuple[DriftTest, ...], drifted: list[DriftTest], options: DriftOptions, rows: tuple[int, int]
+) -> Finding:
+    evidence = {
+        "rows": rows[0],
+        "reference_rows": rows[1],
+        "false_alarm_rate": options.false_alarm_rate,
+        "correction": options.correction,
+        "tests": [test.to_dict() for test in tests],
+    }
+    if not tests:
+        return could_not_judge(
+            VERDICT, WHOLE, "Nothing in these rows could be judged.", "Look at what was sent.", evidence=evidence
+        )
+    share = len(drifted) / len(tests)
+    if not drifted:
+        message = f"No drift: {len(tests)} tests over {rows[0]:,} rows against {rows[1]:,}."
+        return Finding(VERDICT, WHOLE, "info", share, 0.0, message, evidence, status="clear")
+    named = [f"{test.subject} ({test.method} {test.effect:.3g}, limit {test.limit:.3g})" for test in drifted[:_SHOWN]]
+    more = f" and {len(drifted) - _SHOWN} more" if len(drifted) > _SHOWN else ""
+    message = f"Drift in {len(drifted)} of {len(tests)} tests over {rows[0]:,} rows: {', '.join(named)}{more}."
+    step = "See what changed at the source; if it is to stay, train on newer rows: tiltyard retrain"
+    return Finding(VERDICT, WHOLE, "error", share, 0.0, message, evidence, next_step=step)
+
+
+def _finding(test: DriftTest) -> Finding:
+    what = _WHAT[test.code].format(test.subject)
+    message = (
+        f"{what}: {test.method} {test.effect:.3g} (limit {test.limit:.3g}), p = {test.adjusted:.2g} after correction, "
+        f"over {test.rows[0]:,} rows."
+    )
+    step = f"Compare {test.subject} with the training's; set drift_limits.{test.subject} if this is expected."
+    return Finding(test.code, test.subject, "warning", test.effect, test.limit, message, test.to_dict(), next_step=step)
+
+
+def _unjudged(left: Unjudged, options: DriftOptions) -> Finding:
+    why = (
+        f"Too few values of {left.subject} to judge: {left.rows:,} in the window and {left.reference_rows:,} in the "
+        f"reference, {options.min_rows:,} are needed in each."
+    )
+    evidence = {"rows": left.rows, "reference_rows": left.reference_rows}
+    step = "Wait for more rows, or lower [monitoring] min_rows."
+    return could_not_judge(left.code, left.subject, why, step, evidence=evidence)
+
+
+def _too_few(reference: Reference, window: Profile, options: DriftOptions) -> Finding:
+    why = (
+        f"Too few rows to judge drift: {window.rows:,} in the window and {reference.profile.rows:,} in the reference, "
+        f"{options.min_rows:,} are needed in each."
+    )
+    evidence = {"rows": window.rows, "reference_rows": reference.profile.rows, "min_rows": options.min_rows}
+    step = "Wait for more predictions, or widen [monitoring] window_hours."
+    return could_not_judge(VERDICT, WHOLE, why, step, evidence=evidence)

@@ -1,0 +1,183 @@
+"""Drift of what a version was asked lately, from the ledger: an hour's profile is computed once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+
+from tiltyard.drift.findings import VERDICT, WHOLE, DriftJudgement, judge_drift, no_reference
+from tiltyard.drift.monitor_findings import could_not_judge
+from tiltyard.drift.options import DriftOptions
+from tiltyard.drift.profiles import Layout, Profile, Reference, Rows, frame_of, profile_rows
+from tiltyard.drift.profiles.categories import CategoryCounts
+from tiltyard.drift.profiles.schema import LABEL
+from tiltyard.errors import ArtifactError
+from tiltyard.ledger import HourCount, HourProfile, Ledger, Prediction
+from tiltyard.ledger.sql.retention import is_redacted
+
+HOUR = timedelta(hours=1)
+
+_AT_ONCE = 10_000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Whose predictions are meant.
+
+    Attributes:
+        project: name of the registered model.
+        version: registry version that answered.
+        route: who answered.
+    """
+
+    project: str
+    version: str
+    route: str = "champion"
+
+
+def find_drift(
+    ledger: Ledger,
+    profile: bytes | None,
+    answering: Answering,
+    window: tuple[datetime, datetime],
+    options: DriftOptions | None = None,
+) -> DriftJudgement:
+    """Judge whether what a version was asked in a window still looks like its training.
+
+    Args:
+        ledger: where the predictions are; profiles of past hours are kept there.
+        profile: the version's ``profile.json``; None where it has none.
+        answering: the version.
+        window: begin and end, with time zones; the begin is taken back to the full hour.
+        options: how drift is judged.
+
+    Raises:
+        UnavailableError: the ledger cannot be reached.
+    """
+    since, until = _full_hour(window[0]), window[1]
+    if profile is None:
+        return no_reference(answering.version).between(since, until)
+    try:
+        reference = Reference.from_bytes(profile)
+    except ArtifactError as error:
+        # Of another format: the look at everything else goes on.
+        unread = could_not_judge(VERDICT, WHOLE, error.message, error.next_step)
+        return DriftJudgement((unread,)).between(since, until)
+    seen = window_profile(ledger, reference.layout, answering, (since, until))
+    return judge_drift(reference, seen, options).between(since, until)
+
+
+def window_profile(ledger: Ledger, layout: Layout, answering: Answering, window: tuple[datetime, datetime]) -> Profile:
+    """The profile of a version's predictions in a window, and of the labels that are known of them.
+
+    Past hours come from the ledger's shelf, where their number of rows and newest id still hold; others (late rows,
+    another layout, the hour that is under way) are profiled now. Costs a count of the window's rows, and the reading
+    of those that are new.
+    """
+    since, until = _full_hour(window[0]), window[1]
+    named = {"project": answering.project, "version": answering.version, "route": answering.route}
+    counts = ledger.profiles.counts(**named, since=since, until=until)
+    kept = {one.hour: one for one in ledger.profiles.load(**named, since=since, until=until)}
+    total = Profile.empty(layout)
+    fresh: list[HourProfile] = []
+    for count in counts:
+        held = kept.get(count.hour)
+        if held is not None and _holds(held, count, layout):
+            total = total + Profile.from_bytes(held.body)
+            continue
+        end = min(count.hour + HOUR, until)
+        rows = ledger.predictions(
+            project=answering.project,
+            version=answering.version,
+            route=answering.route,
+            since=count.hour,
+            until=end,
+        )
+        read = _Counted(rows)
+        made = profile_predictions(layout, read)
+        total = total + made
+        # An hour that is cut, or that grew while it was read, is not kept.
+        if end == count.hour + HOUR and read.count == count.rows:
+            fresh.append(_kept(answering, count, made))
+    ledger.profiles.store(fresh)
+    return _with_labels(ledger, layout, answering, (since, until), total)
+
+
+def profile_predictions(layout: Layout, predictions: Iterable[Prediction]) -> Profile:
+    """The profile of recorded predictions, read some thousands at a time; without those whose input was redacted."""
+    total = Profile.empty(layout)
+    for some in _portions(one for one in predictions if not is_redacted(one.input)):
+        rows = Rows(
+            frame_of((one.input for one in some), layout.columns),
+            np.array([one.label for one in some], object),
+            np.array([one.confidence for one in some], np.float64),
+        )
+        total = total + profile_rows(layout, rows)
+    return total
+
+
+def _with_labels(
+    ledger: Ledger, layout: Layout, answering: Answering, window: tuple[datetime, datetime], total: Profile
+) -> Profile:
+    if LABEL not in layout.categories:
+        return total
+    known = ledger.labelled_predictions(
+        project=answering.project,
+        version=answering.version,
+        route=answering.route,
+        since=window[0],
+        until=window[1],
+    )
+    counts = CategoryCounts.empty(layout.categories[LABEL])
+    for some in _portions(known):
+        labels = np.array([label.label for _, label in some], object)
+        counts = counts + CategoryCounts.of(layout.categories[LABEL], labels)
+    with_them = Profile(total.layout, 0, total.numbers, {**total.categories, LABEL: counts}, total.terms)
+    return total.with_parts(with_them, [LABEL])
+
+
+class _Counted:
+    """Predictions, counted as they are read."""
+
+    def __init__(self, predictions: Iterable[Prediction]) -> None:
+        self._predictions = predictions
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Prediction]:
+        for one in self._predictions:
+            self.count += 1
+            yield one
+
+
+def _holds(held: HourProfile, count: HourCount, layout: Layout) -> bool:
+    return (held.layout, held.rows, held.newest) == (layout.digest, count.rows, count.newest)
+
+
+def _kept(answering: Answering, count: HourCount, made: Profile) -> HourProfile:
+    return HourProfile(
+        answering.project,
+        answering.version,
+        answering.route,
+        count.hour,
+        made.layout,
+        count.rows,
+        count.newest,
+        made.to_bytes(),
+    )
+
+
+def _full_hour(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _portions(values: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(values)
+    while some := list(islice(rest, _AT_ONCE)):
+        yield some

@@ -1,0 +1,19 @@
+"""Profiles: what rows look like, in a few kilobytes, so that those of parts add up to that of the whole."""
+
+from tiltyard.drift.profiles.profile import Profile
+from tiltyard.drift.profiles.quantile_sketch import QuantileSketch
+from tiltyard.drift.profiles.reference import FILE, Reference, build_reference
+from tiltyard.drift.profiles.rows import Rows, frame_of, profile_rows
+from tiltyard.drift.profiles.schema import Layout
+
+__all__ = [
+    "FILE",
+    "Layout",
+    "Profile",
+    "QuantileSketch",
+    "Reference",
+    "Rows",
+    "build_reference",
+    "frame_of",
+    "profile_rows",
+]

@@ -1,0 +1,175 @@
+"""The reference profile: made at training, it travels with the version; drift is judged against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tiltyard.drift.profiles.categories import CategoryLayout, counting_rows
+from tiltyard.drift.profiles.multivariate import JointLayout
+from tiltyard.drift.profiles.numbers import NumberLayout
+from tiltyard.drift.profiles.profile import Profile
+from tiltyard.drift.profiles.rows import Inputs, Rows, numeric, profile_rows
+from tiltyard.drift.profiles.schema import CONFIDENCE, FORMAT, LABEL, PREDICTION, RESIDUAL, SPREAD, Layout
+from tiltyard.drift.profiles.texts import MEASURES, TextLayout, encode_texts, read_texts
+from tiltyard.errors import ArtifactError, DataError
+
+FILE = "profile.json"
+"""Its name among the files that travel with a version."""
+
+_FIT_ROWS = 200_000
+_FIT_TEXTS = 20_000
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A layout and the profile of the rows that it was fitted to.
+
+    Attributes:
+        layout: how rows are profiled.
+        profile: what the reference's rows look like. What a model knows too well of the rows that taught it (its
+            own answers, words it has seen, the joint of the numbers) is taken from rows that were held out.
+    """
+
+    layout: Layout
+    profile: Profile
+
+    @classmethod
+    def empty(cls) -> Reference:
+        """The reference of no rows, against which nothing can be judged."""
+        return cls(Layout(), Profile.empty(Layout()))
+
+    def to_bytes(self) -> bytes:
+        """JSON, for keeping."""
+        data = {"format": FORMAT, "layout": self.layout.to_dict(), "profile": self.profile.to_dict()}
+        return msgspec.json.encode(data)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Reference:
+        """The reference that ``to_bytes`` wrote down.
+
+        Raises:
+            ArtifactError: it is of a format that this code does not know, or no reference profile at all.
+        """
+        try:
+            data = msgspec.json.decode(content)
+            if data["format"] != FORMAT:
+                raise ValueError(f"its format is {data['format']!r}, and this Tiltyard knows {FORMAT}")
+            return cls(Layout.from_dict(data["layout"]), Profile.from_dict(data["profile"]))
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(
+                f"The reference profile of the version cannot be read: {error}.",
+                next_step="Train the version anew with this Tiltyard: tiltyard train",
+                code="artifact.profile",
+            ) from None
+
+
+def build_reference(
+    train: Rows | Inputs, held_out: Rows | Inputs | None = None, *, texts: Iterable[str] = ()
+) -> Reference:
+    """The reference profile of rows.
+
+    Args:
+        train: the rows that taught the model, or whatever is to be taken for normal.
+        held_out: rows like them that did not teach it, with its answers; default: the words of texts are learnt from
+            four fifths of the rows and looked for in the rest, and all else is taken from ``train``.
+        texts: columns that hold free text; a series of texts is one in any case.
+
+    Raises:
+        DataError: there are no rows.
+    """
+    rows = _as_rows(train)
+    if not len(rows):
+        raise DataError("A reference profile cannot be made of no rows.", next_step="Give the rows of the training.")
+    fifth = np.arange(len(rows)) % 5 == 4
+    split = held_out is None and len(rows) >= 5
+    teaching = rows.inputs[~fifth] if split else rows.inputs
+    fresh = _as_rows(held_out) if held_out is not None else Rows(rows.inputs[fifth] if split else rows.inputs)
+    if not len(fresh):
+        fresh = rows
+    layout = _fit(rows, teaching, fresh if held_out is not None else rows, fresh.inputs, frozenset(texts))
+    profile = profile_rows(layout, rows)
+    names = {f"{text}.{MEASURES[-1]}" for text in layout.texts}
+    if held_out is not None:
+        names |= {CONFIDENCE, PREDICTION, RESIDUAL, SPREAD} & {*layout.numbers, *layout.categories}
+    if names:
+        profile = profile.with_parts(profile_rows(layout, fresh), names)
+    chosen = [name for name, part in layout.categories.items() if not part.whole]
+    if chosen:
+        between = Rows(rows.inputs[counting_rows(len(rows))])
+        profile = profile.with_parts(profile_rows(layout, between), chosen)
+    return Reference(layout, profile)
+
+
+def _fit(rows: Rows, teaching: Inputs, answered: Rows, fresh: Inputs, texts: frozenset[str]) -> Layout:
+    numbers: dict[str, NumberLayout] = {}
+    categories: dict[str, CategoryLayout] = {}
+    read: dict[str, TextLayout] = {}
+    values: dict[str, NDArray[np.float64]] = {}
+    for name, column in _columns(rows.inputs):
+        if isinstance(rows.inputs, pd.Series) or name in texts:
+            read[name] = TextLayout.fit(encode_texts(_column(teaching, name)))
+            measured, _ = read_texts(read[name], encode_texts(_some(column, _FIT_TEXTS)))
+            unseen, _ = read_texts(read[name], encode_texts(_some(_column(fresh, name), _FIT_TEXTS)))
+            for measure, all_of_it, held in zip(MEASURES, measured, unseen, strict=True):
+                if measure == MEASURES[-1]:
+                    numbers[f"{name}.{measure}"] = NumberLayout.fit(held)
+                else:
+                    values[f"{name}.{measure}"] = all_of_it
+                    numbers[f"{name}.{measure}"] = NumberLayout.fit(all_of_it)
+        elif _is_number(column):
+            values[name] = numeric(_some(column))[0]
+            numbers[name] = NumberLayout.fit(values[name])
+        else:
+            categories[name] = CategoryLayout.fit(column)
+    joint, measured_joint = _fit_joint(values)
+    numbers.update(measured_joint)
+    if answered.confidences is not None:
+        numbers[CONFIDENCE] = NumberLayout.fit(np.asarray(answered.confidences, np.float64))
+    categories.update(_fit_labels(answered.predictions, rows.labels))
+    return Layout(numbers, categories, read, joint)
+
+
+def _fit_joint(values: Mapping[str, NDArray[np.float64]]) -> tuple[JointLayout | None, dict[str, NumberLayout]]:
+    alike = len({len(found) for found in values.values()}) == 1
+    joint = JointLayout.fit(list(values), list(values.values())) if alike else None
+    if joint is None:
+        return None, {}
+    measured = joint.measure([values[name] for name in joint.names])
+    return joint, {RESIDUAL: NumberLayout.fit(measured[0]), SPREAD: NumberLayout.fit(measured[1])}
+
+
+def _fit_labels(predictions: NDArray[Any] | None, labels: NDArray[Any] | None) -> dict[str, CategoryLayout]:
+    known = [np.asarray(part, object) for part in (predictions, labels) if part is not None]
+    named = {PREDICTION: predictions, LABEL: labels}
+    both = CategoryLayout.fit(np.concatenate(known), whole=True) if known else None
+    return {name: both for name, part in named.items() if part is not None and both is not None}
+
+
+def _as_rows(rows: Rows | Inputs) -> Rows:
+    return rows if isinstance(rows, Rows) else Rows(rows)
+
+
+def _columns(inputs: Inputs) -> list[tuple[str, pd.Series]]:
+    if isinstance(inputs, pd.Series):
+        return [("text", inputs)]
+    return [(str(name), inputs[name]) for name in inputs.columns]
+
+
+def _column(inputs: Inputs, name: str) -> pd.Series:
+    return inputs if isinstance(inputs, pd.Series) else inputs[name]
+
+
+def _some(column: pd.Series, most: int = _FIT_ROWS) -> pd.Series:
+    """The column, thinned evenly where it is very long: edges need no more."""
+    return column.iloc[:: max(len(column) // most, 1)]
+
+
+def _is_number(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)

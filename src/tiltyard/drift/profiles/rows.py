@@ -1,0 +1,140 @@
+"""From rows to a profile: a frame, a series of texts, or inputs as callers sent them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tiltyard.drift.profiles.categories import CategoryCounts, CategoryLayout
+from tiltyard.drift.profiles.numbers import NumberCounts
+from tiltyard.drift.profiles.profile import Profile
+from tiltyard.drift.profiles.schema import CONFIDENCE, PREDICTION, RESIDUAL, SPREAD, Layout
+from tiltyard.drift.profiles.texts import MEASURES, TermCounts, encode_texts, read_texts
+
+Inputs = pd.DataFrame | pd.Series
+
+CHUNK = 1 << 16
+"""Rows whose numbers are worked on at once, so that memory does not grow with their number."""
+
+CATEGORIES_AT_ONCE = 1 << 18
+"""Values of a category that are counted at once."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """n rows and what was said about them.
+
+    Attributes:
+        inputs: a frame of n rows, or a series of n texts, which then are its column ``text``.
+        predictions: n predicted labels, if they are known.
+        confidences: n probabilities of the predicted labels, if they are known.
+        labels: true labels of some of the rows, if any are known.
+    """
+
+    inputs: Inputs
+    predictions: NDArray[Any] | None = None
+    confidences: NDArray[np.float64] | None = None
+    labels: NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+def frame_of(inputs: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    """Inputs as callers sent them, as a frame of the named columns; what was not sent is missing."""
+    rows = list(inputs)
+    data = {name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns}
+    return pd.DataFrame(data, columns=list(columns))
+
+
+def profile_rows(layout: Layout, rows: Rows | Inputs) -> Profile:
+    """The profile of rows. Columns that the layout does not know are passed over; absent ones are missing.
+
+    Memory: a few megabytes beside the rows themselves, however many they are.
+    """
+    given = rows if isinstance(rows, Rows) else Rows(rows)
+    columns = {name: _column(given.inputs, name) for name in layout.columns}
+    numbers = {name: NumberCounts.empty(known) for name, known in layout.numbers.items()}
+    terms = {name: TermCounts.empty() for name in layout.texts}
+    for part in _parts(len(given), CHUNK):
+        values, invalid = _numbers(layout, columns, given, part)
+        values |= _measured(layout, columns, part, terms)
+        values |= _joint(layout, values)
+        for name, known in layout.numbers.items():
+            if name in values:
+                numbers[name] += NumberCounts.of(known, values[name], invalid.get(name, 0))
+    categories = {name: _category(known, columns, given, name) for name, known in layout.categories.items()}
+    return Profile(layout.digest, len(given), numbers, categories, terms)
+
+
+def numeric(values: pd.Series, part: slice = slice(None)) -> tuple[NDArray[np.float64], int]:
+    """Some rows of a column as float64, and how many of them are neither numbers nor missing (they are NaN)."""
+    if values.dtype == np.float64:
+        return np.ascontiguousarray(values.to_numpy()[part]), 0
+    values = values.iloc[part]
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iufb":
+        return values.to_numpy(np.float64), 0
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return numbers, int(np.isnan(numbers).sum() - values.isna().sum())
+
+
+def _parts(rows: int, at_once: int) -> Iterator[slice]:
+    return (slice(start, min(start + at_once, rows)) for start in range(0, rows, at_once))
+
+
+def _numbers(
+    layout: Layout, columns: Mapping[str, pd.Series], rows: Rows, part: slice
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, int]]:
+    """The numbers of some rows by name, and how many of each column are no numbers."""
+    values: dict[str, NDArray[np.float64]] = {}
+    invalid: dict[str, int] = {}
+    for name in layout.numbers:
+        if name in columns:
+            values[name], invalid[name] = numeric(columns[name], part)
+    if CONFIDENCE in layout.numbers and rows.confidences is not None:
+        values[CONFIDENCE] = np.ascontiguousarray(rows.confidences[part], np.float64)
+    return values, invalid
+
+
+def _measured(
+    layout: Layout, columns: Mapping[str, pd.Series], part: slice, terms: dict[str, TermCounts]
+) -> dict[str, NDArray[np.float64]]:
+    """The measures of some texts by name; their terms are added up."""
+    values: dict[str, NDArray[np.float64]] = {}
+    for name, text in layout.texts.items():
+        measured, held = read_texts(text, encode_texts(columns[name].iloc[part]))
+        terms[name] += held
+        values |= {f"{name}.{measure}": found for measure, found in zip(MEASURES, measured, strict=True)}
+    return values
+
+
+def _joint(layout: Layout, values: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    if layout.joint is None:
+        return {}
+    return dict(
+        zip((RESIDUAL, SPREAD), layout.joint.measure([values[name] for name in layout.joint.names]), strict=True)
+    )
+
+
+def _category(layout: CategoryLayout, columns: Mapping[str, pd.Series], rows: Rows, name: str) -> CategoryCounts:
+    column = columns.get(name)
+    if column is None:
+        said = rows.predictions if name == PREDICTION else rows.labels
+        column = pd.Series(() if said is None else np.asarray(said, object), dtype=object)
+    total = CategoryCounts.empty(layout)
+    for part in _parts(len(column), CATEGORIES_AT_ONCE):
+        total += CategoryCounts.of(layout, column.iloc[part])
+    return total
+
+
+def _column(inputs: Inputs, name: str) -> pd.Series:
+    if isinstance(inputs, pd.Series):
+        return inputs
+    if name in inputs.columns:
+        return inputs[name]
+    return pd.Series([None] * len(inputs), index=inputs.index, dtype=object)

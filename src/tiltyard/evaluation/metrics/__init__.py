@@ -1,0 +1,1 @@
+"""Metrics that know their direction: of predicted labels, and of probabilities."""

@@ -1,0 +1,110 @@
+"""Metrics of predicted labels: functions of the confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiltyard.evaluation.labelled_predictions import Judged, Weights
+
+Values = NDArray[np.float64]
+
+
+def share(part: Values, whole: Values) -> Values:
+    """``part / whole``, and 0 where the whole is 0."""
+    return np.divide(part, whole, out=np.zeros(np.broadcast_shapes(part.shape, whole.shape)), where=whole != 0)
+
+
+def class_precision(counts: Values) -> Values:
+    """(…, k, k) counts to (…, k): of the rows predicted as a class, the share that is of it."""
+    return share(_hits(counts), counts.sum(axis=-2))
+
+
+def class_recall(counts: Values) -> Values:
+    """(…, k, k) counts to (…, k): of the rows of a class, the share predicted as it."""
+    return share(_hits(counts), counts.sum(axis=-1))
+
+
+def class_f1(counts: Values) -> Values:
+    """(…, k, k) counts to (…, k): harmonic mean of precision and recall."""
+    return share(2 * _hits(counts), counts.sum(axis=-2) + counts.sum(axis=-1))
+
+
+def accuracy(judged: Judged, weights: Weights | None = None) -> Values:
+    """Share of rows whose predicted label is the true one."""
+    if weights is None:
+        return np.array([np.mean(judged.truth == judged.guess)])
+    counts = judged.confusion(weights)
+    return share(_hits(counts).sum(axis=-1), counts.sum(axis=(-1, -2)))
+
+
+def balanced_accuracy(judged: Judged, weights: Weights | None = None) -> Values:
+    """Mean recall of the classes that occur."""
+    counts = judged.confusion(weights)
+    return _mean(class_recall(counts), counts.sum(axis=-1) > 0)
+
+
+def matthews(judged: Judged, weights: Weights | None = None) -> Values:
+    """Matthews correlation coefficient for k classes (Gorodkin, 2004); 0 where one side is constant."""
+    counts = judged.confusion(weights)
+    total = counts.sum(axis=(-1, -2))
+    true, predicted = counts.sum(axis=-1), counts.sum(axis=-2)
+    covariance = _hits(counts).sum(axis=-1) * total - (true * predicted).sum(axis=-1)
+    spread = (total**2 - (true**2).sum(axis=-1)) * (total**2 - (predicted**2).sum(axis=-1))
+    return share(covariance, np.sqrt(spread))
+
+
+def _of_positive(of_class: Callable[[Values], Values]) -> Callable[[Judged, Weights | None], Values]:
+    """Of the positive class where there are two classes, else the mean over classes."""
+    macro = _macro(of_class)
+
+    def metric(judged: Judged, weights: Weights | None = None) -> Values:
+        if not judged.binary:
+            return macro(judged, weights)
+        counts = judged.confusion(weights)
+        positive = judged.positive_code
+        occurs = counts.sum(axis=-1)[:, positive] > 0
+        return np.where(occurs, of_class(counts)[:, positive], np.nan)
+
+    return metric
+
+
+def _macro(of_class: Callable[[Values], Values]) -> Callable[[Judged, Weights | None], Values]:
+    """The mean over the classes that occur, among the true labels or the predicted ones."""
+
+    def metric(judged: Judged, weights: Weights | None = None) -> Values:
+        counts = judged.confusion(weights)
+        return _mean(of_class(counts), counts.sum(axis=-1) + counts.sum(axis=-2) > 0)
+
+    return metric
+
+
+def _by_size(of_class: Callable[[Values], Values]) -> Callable[[Judged, Weights | None], Values]:
+    """The mean over classes, each weighted by its number of rows."""
+
+    def metric(judged: Judged, weights: Weights | None = None) -> Values:
+        counts = judged.confusion(weights)
+        return _mean(of_class(counts), counts.sum(axis=-1))
+
+    return metric
+
+
+def _hits(counts: Values) -> Values:
+    return np.diagonal(counts, axis1=-2, axis2=-1)
+
+
+def _mean(values: Values, weights: NDArray[np.float64] | NDArray[np.bool_]) -> Values:
+    return share((values * weights).sum(axis=-1), weights.sum(axis=-1, dtype=np.float64))
+
+
+precision = _of_positive(class_precision)
+recall = _of_positive(class_recall)
+f1 = _of_positive(class_f1)
+precision_macro = _macro(class_precision)
+recall_macro = _macro(class_recall)
+f1_macro = _macro(class_f1)
+precision_weighted = _by_size(class_precision)
+recall_weighted = _by_size(class_recall)
+f1_weighted = _by_size(class_f1)

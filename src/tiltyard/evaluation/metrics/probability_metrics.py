@@ -1,0 +1,116 @@
+"""Metrics of probabilities: how well they rank, and how far they are from the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiltyard.evaluation.labelled_predictions import Judged, Probabilities, Weights
+from tiltyard.evaluation.metrics.label_metrics import share
+
+Values = NDArray[np.float64]
+ClassMetric = Callable[[Values, NDArray[np.bool_], Weights], Values]
+CALIBRATION_BINS = 15
+
+
+def roc_auc(judged: Judged, weights: Weights | None = None) -> Values:
+    """How likely a row of a class scores above a row of another class, ties counting half (Hanley and McNeil, 1982).
+
+    Of the positive class where there are two, else the mean over classes, each against the rest.
+    """
+    return _mean_over_classes(judged, weights, _class_roc_auc)
+
+
+def pr_auc(judged: Judged, weights: Weights | None = None) -> Values:
+    """Average precision: the precision at each threshold, weighted by the recall that it adds."""
+    return _mean_over_classes(judged, weights, _class_pr_auc)
+
+
+def log_loss(judged: Judged, weights: Weights | None = None) -> Values:
+    """Mean negative logarithm (natural) of the true label's probability, which is kept off 0 by 2e-16."""
+    scores = _scores(judged)
+    epsilon = np.finfo(scores.dtype).eps
+    given = scores[np.arange(len(judged)), judged.truth]
+    return _mean_of_rows(-np.log(np.clip(given, epsilon, 1 - epsilon)), weights)
+
+
+def brier(judged: Judged, weights: Weights | None = None) -> Values:
+    """Brier (1950): mean squared distance of the probabilities from the truth.
+
+    Summed over classes, 0 to 2; with two classes that of the positive one alone, 0 to 1.
+    """
+    scores = _scores(judged)
+    given = scores[np.arange(len(judged)), judged.truth]
+    distance = np.einsum("ij,ij->i", scores, scores) - given**2 + (1 - given) ** 2
+    return _mean_of_rows(distance / 2 if judged.binary else distance, weights)
+
+
+def calibration_error(judged: Judged, weights: Weights | None = None) -> Values:
+    """Expected calibration error (Naeini, Cooper and Hauskrecht, 2015) of the predicted label's confidence.
+
+    Mean distance between confidence and accuracy over 15 bins of equal width, each weighted by its rows.
+    """
+    scores = _scores(judged)
+    confidence = scores.max(axis=1)
+    gap = confidence - (scores.argmax(axis=1) == judged.truth)
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
+    order = np.argsort(bins, kind="stable")
+    starts = np.unique(bins[order], return_index=True)[1]
+    rows = _ones(judged) if weights is None else weights
+    gaps = np.add.reduceat((rows * gap)[:, order], starts, axis=1)
+    return share(np.abs(gaps).sum(axis=1), rows.sum(axis=1))
+
+
+def _class_roc_auc(score: Values, of_class: NDArray[np.bool_], weights: Weights) -> Values:
+    inside, outside = _by_threshold(score, of_class, weights)
+    pairs = inside.sum(axis=1) * outside.sum(axis=1)
+    below = np.cumsum(outside, axis=1)
+    below -= outside / 2
+    won = np.einsum("ij,ij->i", inside, below)
+    return np.where(pairs > 0, share(won, pairs), np.nan)
+
+
+def _class_pr_auc(score: Values, of_class: NDArray[np.bool_], weights: Weights) -> Values:
+    inside, outside = _by_threshold(score, of_class, weights)
+    found = np.cumsum(inside[:, ::-1], axis=1)
+    called = found + np.cumsum(outside[:, ::-1], axis=1)
+    wanted = inside.sum(axis=1)
+    area = (inside[:, ::-1] * share(found, called)).sum(axis=1)
+    return np.where(wanted > 0, share(area, wanted), np.nan)
+
+
+def _by_threshold(score: Values, of_class: NDArray[np.bool_], weights: Weights) -> tuple[Values, Values]:
+    """Weight of the rows of a class, and of the others, at each distinct score, ascending: two of (m, t)."""
+    order = np.argsort(score, kind="stable")
+    starts = np.unique(score[order], return_index=True)[1]
+    total = weights[:, order]
+    inside = total * of_class[order]
+    if len(starts) < len(order):
+        inside, total = np.add.reduceat(inside, starts, axis=1), np.add.reduceat(total, starts, axis=1)
+    return inside, total - inside
+
+
+def _mean_over_classes(judged: Judged, weights: Weights | None, of_class: ClassMetric) -> Values:
+    scores = _scores(judged)
+    rows = _ones(judged) if weights is None else weights
+    codes = [judged.positive_code] if judged.binary else range(len(judged.classes))
+    values = np.array([of_class(scores[:, code], judged.truth == code, rows) for code in codes])
+    return np.asarray(values.mean(axis=0))
+
+
+def _mean_of_rows(values: Values, weights: Weights | None) -> Values:
+    if weights is None:
+        return np.array([values.mean()])
+    return share(weights @ values, weights.sum(axis=1))
+
+
+def _scores(judged: Judged) -> Probabilities:
+    if judged.probabilities is None:
+        raise ValueError("needs probabilities")
+    return judged.probabilities
+
+
+def _ones(judged: Judged) -> Weights:
+    return np.ones((1, len(judged)))

@@ -1,0 +1,125 @@
+"""Pictures of parts of the rows: slices and groups as dots with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tiltyard.evaluation.fairness import FairnessReport
+from tiltyard.evaluation.intervals import Interval
+from tiltyard.evaluation.plots.figure import new_figure, shown
+from tiltyard.evaluation.slices import SliceReport
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Of more columns, or of more groups and labels together, a picture would not be read.
+MOST_PANELS = 8
+_RATES = {"selection_rate": "C0", "true_positive_rate": "C2", "false_positive_rate": "C3"}
+
+
+# Inches.
+_WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM, _BETWEEN = 8.0, 3.1, 0.2, 0.7, 0.7, 0.4
+
+
+@dataclass(frozen=True)
+class _Dot:
+    title: str
+    value: float
+    interval: Interval
+    colour: str
+    sure: bool
+
+
+def plot_slices(report: SliceReport) -> Figure:
+    """Accuracy of each slice with its 95 % interval: a panel a column, at most eight.
+
+    The dashed line is the accuracy on all rows; slices with too few rows are pale, those worse than the rest are red.
+    """
+    columns = list(dict.fromkeys(part.column for part in report.slices))[:MOST_PANELS]
+    panels = [
+        [
+            _Dot(
+                title=f"{shown(part.title)} ({part.rows:,})",
+                value=part.metrics["accuracy"],
+                interval=part.intervals["accuracy"],
+                colour="C3" if part.worse else "C0",
+                sure=part.could_judge,
+            )
+            for part in report.slices
+            if part.column == column
+        ]
+        for column in columns
+    ]
+    figure = _panels(columns, panels)
+    for axes in figure.axes:
+        axes.axvline(report.overall["accuracy"], linestyle="--", color="grey")
+    figure.axes[-1].set_xlabel("accuracy, with 95 % interval")
+    return figure
+
+
+def plot_fairness(report: FairnessReport) -> Figure:
+    """Selection, true and false positive rates of each group with their 95 % intervals; pale where rows are too few.
+
+    A panel a sensitive column and, with more than two labels, a label; at most eight.
+    """
+    titles: list[str] = []
+    panels: list[list[_Dot]] = []
+    for column in report.columns:
+        for part in column.labels:
+            titles.append(f"{column.column}: {part.label}")
+            panels.append(
+                [
+                    _Dot(f"{shown(group.title)} ({group.rows:,})", rate.value, rate.interval, colour, rate.could_judge)
+                    for group in part.groups
+                    for name, colour in _RATES.items()
+                    for rate in (group.rates[name],)
+                    if rate.value is not None
+                ]
+            )
+    figure = _panels(titles[:MOST_PANELS], panels[:MOST_PANELS])
+    handles = [
+        figure.axes[0].plot([], [], "o", color=colour, label=name.replace("_", " "))[0]
+        for name, colour in _RATES.items()
+    ]
+    figure.legend(handles=handles, loc="upper right", ncols=len(handles))
+    return figure
+
+
+def _panels(titles: Sequence[str], panels: Sequence[Sequence[_Dot]]) -> Figure:
+    lines = [len({dot.title for dot in dots}) for dots in panels]
+    heights = [0.26 * count + 0.1 for count in lines]
+    height = sum(heights) + _BETWEEN * (len(panels) - 1) + _TOP + _BOTTOM
+    # Labels have a greatest length, so the margins are known: finding them would take longer than all the rest.
+    figure = new_figure(_WIDTH, height, arranged=False)
+    rows = figure.subplots(len(panels), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
+    figure.subplots_adjust(
+        left=_LEFT / _WIDTH,
+        right=1 - _RIGHT / _WIDTH,
+        top=1 - _TOP / height,
+        bottom=_BOTTOM / height,
+        hspace=_BETWEEN * len(panels) / sum(heights),
+    )
+    for axes, title, dots in zip(rows, titles, panels, strict=True):
+        _draw(axes, dots)
+        axes.set_title(shown(title), loc="left", fontsize="medium")
+    return figure
+
+
+def _draw(axes: Any, dots: Sequence[_Dot]) -> None:
+    from matplotlib.colors import to_rgba  # noqa: PLC0415
+
+    names = list(dict.fromkeys(dot.title for dot in dots))
+    together = len(dots) / max(1, len(names))
+    drawn = dict.fromkeys(names, 0)
+    lines: list[float] = []
+    for dot in dots:
+        # Dots of one line stand a little below each other, so that their intervals can be told apart.
+        lines.append(names.index(dot.title) + 0.22 * (drawn[dot.title] - (together - 1) / 2))
+        drawn[dot.title] += 1
+    colours = [to_rgba(dot.colour, 1.0 if dot.sure else 0.35) for dot in dots]
+    axes.hlines(lines, [dot.interval.low for dot in dots], [dot.interval.high for dot in dots], colors=colours)
+    axes.scatter([dot.value for dot in dots], lines, color=colours, s=22, zorder=3)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)

@@ -1,0 +1,99 @@
+"""Champion and challenger slice by slice, on the same rows: where is the challenger worse than chance explains?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from tiltyard.evaluation.compare import compare_paired
+from tiltyard.evaluation.groups import Grouping
+from tiltyard.evaluation.labelled_predictions import Judged
+from tiltyard.evaluation.slices import FEWEST_ROWS
+
+
+@dataclass(frozen=True)
+class SliceComparison:
+    """A challenger against a champion on the rows of one slice, by their accuracy.
+
+    Attributes:
+        column: the column that divides the rows.
+        title: what the rows of the slice share.
+        rows: how many they are.
+        champion: the champion's accuracy on them.
+        challenger: the challenger's.
+        difference: challenger less champion.
+        low: lower end of the 95 % interval of the difference.
+        high: upper end.
+        p_value: how likely is a loss like this, or a larger one, if the challenger were no worse (McNemar's exact
+            test, one-sided).
+        adjusted: the same, corrected for the number of slices (Holm, Scandinavian Journal of Statistics 6, 1979).
+    """
+
+    column: str
+    title: str
+    rows: int
+    champion: float
+    challenger: float
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    adjusted: float
+
+    @property
+    def name(self) -> str:
+        """Column and value, for people."""
+        return f"{self.column} = {self.title}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return asdict(self)
+
+
+def compare_slices(
+    champion: Judged, challenger: Judged, groupings: Sequence[Grouping]
+) -> tuple[tuple[SliceComparison, ...], int]:
+    """Compare two versions on every slice that has 30 rows, paired, and correct for their number.
+
+    Args:
+        champion: the champion's answers to n rows.
+        challenger: the challenger's answers to the same rows.
+        groupings: ways to divide these rows.
+
+    Returns:
+        The comparisons, the least likely loss first, and the number of slices that were too small to judge.
+    """
+    found, small = [], 0
+    for grouping in groupings:
+        for code, group in enumerate(grouping.groups):
+            inside = grouping.codes == code
+            if int(inside.sum()) < FEWEST_ROWS:
+                small += 1
+                continue
+            labels = champion.labels[inside]
+            # With the sides exchanged, a lead of the champion is what the one-sided test looks for.
+            pair = compare_paired(labels, challenger.predicted[inside], champion.predicted[inside])
+            found.append((grouping.column, group.title, pair))
+    order = np.argsort([pair.p_value for _, _, pair in found], kind="stable")
+    comparisons, floor = [], 0.0
+    for place, position in enumerate(order):
+        column, title, pair = found[position]
+        floor = max(floor, min(1.0, (len(found) - place) * pair.p_value))
+        comparisons.append(
+            SliceComparison(
+                column=column,
+                title=title,
+                rows=pair.rows,
+                champion=pair.challenger,
+                challenger=pair.champion,
+                difference=-pair.difference,
+                low=-pair.high,
+                high=-pair.low,
+                p_value=pair.p_value,
+                adjusted=floor,
+            )
+        )
+    return tuple(comparisons), small

@@ -1,0 +1,1 @@
+"""Spools: what servers record locally first, and shipping it to the central ledger."""

@@ -1,0 +1,303 @@
+"""A ledger of two places: what is answered is kept here at once, and shipped to the central ledger later.
+
+A server must not wait for a database on the network, and must not lose what it answered when that is away. Each
+worker commits to an SQLite file of its own, the spool; ``shipping`` moves the rows on, exactly once by their id.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from tiltyard.errors import UnavailableError
+from tiltyard.ledger.codec import PredictionRow, check_text, decode_prediction, from_micros
+from tiltyard.ledger.leases import Leases
+from tiltyard.ledger.outbox_records import Notice, Outbox
+from tiltyard.ledger.ports import FindingLog, HourProfiles, Ledger, LiveOutcomes, PredictionFilter, Retention
+from tiltyard.ledger.records import Event, Label, LabelReceipt, Prediction, PredictionStats
+from tiltyard.ledger.sql.store import SqlLedger
+
+log = logging.getLogger(__name__)
+
+# A central ledger that could not be opened is not tried again before: nobody is to wait for it twice.
+RETRY_SECONDS = 2.0
+COLUMNS = ", ".join(PredictionRow._fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far the central ledger is behind.
+
+    Attributes:
+        rows: predictions, labels and events that wait to be shipped.
+        oldest: when the oldest waiting prediction was answered, UTC; None if none waits.
+    """
+
+    rows: int = 0
+    oldest: datetime | None = None
+
+
+class Central:
+    """The central ledger, opened when it is needed first; safe to use from several threads.
+
+    Args:
+        connect: opens it.
+    """
+
+    def __init__(self, connect: Callable[[], Ledger]) -> None:
+        self._connect = connect
+        self._lock = Lock()
+        self._ledger: Ledger | None = None
+        self._failed: tuple[float, UnavailableError] | None = None
+
+    def get(self) -> Ledger:
+        """The ledger.
+
+        Raises:
+            UnavailableError: it cannot be opened now.
+        """
+        with self._lock:
+            if self._ledger is not None:
+                return self._ledger
+            if self._failed is not None and monotonic() - self._failed[0] < RETRY_SECONDS:
+                raise self._failed[1]
+            try:
+                self._ledger = self._connect()
+            except UnavailableError as error:
+                self._failed = monotonic(), error
+                raise
+            return self._ledger
+
+    def close(self) -> None:
+        """Close it, if it was opened."""
+        with self._lock:
+            if self._ledger is not None:
+                self._ledger.close()
+                self._ledger = None
+
+
+class SpooledLedger:
+    """A ``Ledger`` whose predictions are durable in a spool of its own; the rest is the central ledger's.
+
+    Predictions are found by id and key wherever they are: in this spool, in others of this host, in the central
+    ledger. Lists, summaries and decisions are the central ledger's, so that they lack what has not been shipped.
+
+    Args:
+        own: the spool of this process.
+        folder: the folder of all spools of this host.
+        central: the central ledger.
+    """
+
+    def __init__(self, own: SqlLedger, folder: Path, central: Central) -> None:
+        self._own = own
+        self._folder = folder
+        self._central = central
+
+    @classmethod
+    def open(cls, folder: Path, name: str, connect: Callable[[], Ledger]) -> SpooledLedger:
+        """Open the spool of that name, making it where there is none; the central ledger may be away.
+
+        Raises:
+            UnavailableError: the spool cannot be opened.
+        """
+        return cls(SqlLedger.open(f"sqlite:///{folder / name}.db"), folder, Central(connect))
+
+    @property
+    def findings(self) -> FindingLog:
+        """What monitors saw, centrally."""
+        return self._central.get().findings
+
+    @property
+    def profiles(self) -> HourProfiles:
+        """Profiles of past hours, centrally."""
+        return self._central.get().profiles
+
+    @property
+    def outbox(self) -> Outbox:
+        """The notices on their way out, centrally."""
+        return self._central.get().outbox
+
+    @property
+    def leases(self) -> Leases:
+        """Who does what only one may do, centrally."""
+        return self._central.get().leases
+
+    @property
+    def outcomes(self) -> LiveOutcomes:
+        """How versions side by side did on labelled rows, centrally."""
+        return self._central.get().outcomes
+
+    @property
+    def retention(self) -> Retention:
+        """What is kept for how long, centrally."""
+        return self._central.get().retention
+
+    def record(self, predictions: Sequence[Prediction]) -> None:
+        """Store predictions in the spool; see ``Ledger.record``."""
+        self._own.record(predictions)
+
+    def record_rows(self, rows: Sequence[PredictionRow]) -> None:
+        """Store encoded predictions in the spool; see ``Ledger.record_rows``."""
+        self._own.record_rows(rows)
+
+    def probe(self) -> None:
+        """Whether the spool can be read, which is what answers need.
+
+        Raises:
+            UnavailableError: it cannot.
+        """
+        self._own.prediction("")
+
+    def lag(self) -> Lag:
+        """What waits to be shipped, in all spools of this host."""
+        return waiting(self._folder)
+
+    def prediction(self, id: str) -> Prediction | None:  # noqa: A002 - the field's own name
+        """The prediction of that id, wherever it is; see ``Ledger.prediction``."""
+        return self._own.prediction(id) or self._among_others(id) or self._central.get().prediction(id)
+
+    def predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[Prediction]:
+        """The predictions that were shipped; see ``Ledger.predictions``."""
+        return self._central.get().predictions(**filters)
+
+    def labelled_predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[tuple[Prediction, Label]]:
+        """The predictions that were shipped and whose truth is known; see ``Ledger.labelled_predictions``."""
+        return self._central.get().labelled_predictions(**filters)
+
+    def prediction_stats(
+        self, project: str | None = None, since: datetime | None = None, until: datetime | None = None
+    ) -> PredictionStats:
+        """A summary of what was shipped; see ``Ledger.prediction_stats``."""
+        return self._central.get().prediction_stats(project, since, until)
+
+    def ids_by_key(self, keys: Sequence[str], *, project: str | None = None) -> Mapping[str, str]:
+        """The id of the latest prediction with each key; those in spools are newer than shipped ones."""
+        found = dict(self._own.ids_by_key(keys, project=project))
+        for key in keys:
+            if key not in found and (other := self._key_among_others(key, project)) is not None:
+                found[key] = other
+        left = [key for key in keys if key not in found]
+        return {**(self._central.get().ids_by_key(left, project=project) if left else {}), **found}
+
+    def record_labels(self, labels: Sequence[Label]) -> LabelReceipt:
+        """Store what was reported: in the central ledger if it can be reached and knows the prediction, else here.
+
+        While the central ledger is away nobody can say whether an id is unknown: its label is taken, and shipped
+        when it is known to be about something.
+        """
+        try:
+            receipt = self._central.get().record_labels(labels)
+        except UnavailableError:
+            self._own.keep_labels(labels)
+            return LabelReceipt(accepted=len(labels))
+        spooled = {id_ for id_ in receipt.unknown if self._own.prediction(id_) or self._among_others(id_)}
+        later = [label for label in labels if label.prediction_id in spooled]
+        self._own.keep_labels(later)
+        unknown = tuple(id_ for id_ in receipt.unknown if id_ not in spooled)
+        return LabelReceipt(accepted=receipt.accepted + len(later), unknown=unknown)
+
+    def labels(
+        self,
+        *,
+        project: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        superseded: bool = False,
+    ) -> Iterator[Label]:
+        """Labels that were shipped; see ``Ledger.labels``."""
+        return self._central.get().labels(project=project, since=since, until=until, superseded=superseded)
+
+    def append(self, event: Event, notices: Sequence[Notice] = ()) -> Event:
+        """Add a decision to the central chain, or keep it in the spool while that is away (sequence 0, no digest).
+
+        Raises:
+            UnavailableError: it is away, and there are notices, which only it can send.
+        """
+        try:
+            return self._central.get().append(event, notices)
+        except UnavailableError:
+            if notices:
+                raise
+            self._own.append(event)
+            return event
+
+    def events(
+        self, *, subject: str | None = None, kind: str | None = None, since: datetime | None = None
+    ) -> Iterator[Event]:
+        """The central decisions; see ``Ledger.events``."""
+        return self._central.get().events(subject=subject, kind=kind, since=since)
+
+    def verify_events(self) -> list[str]:
+        """What is wrong with the central chain; see ``Ledger.verify_events``."""
+        return self._central.get().verify_events()
+
+    def close(self) -> None:
+        """Close spool and central ledger; closing twice is a no-op."""
+        self._own.close()
+        self._central.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _among_others(self, id_: str) -> Prediction | None:
+        query = f"SELECT {COLUMNS} FROM predictions WHERE id = ?"  # noqa: S608 - names of our own
+        row = self._first(query, (check_text("id", id_),))
+        return None if row is None else decode_prediction(row)
+
+    def _key_among_others(self, key: str, project: str | None) -> str | None:
+        query = "SELECT id FROM predictions WHERE key = ? AND (? IS NULL OR project = ?) ORDER BY at_us DESC LIMIT 1"
+        row = self._first(query, (check_text("key", key), project, project))
+        return None if row is None else str(row[0])
+
+    def _first(self, query: str, arguments: Sequence[str | None]) -> tuple[Any, ...] | None:
+        """The first row that any spool of this host has to a query."""
+        for file in spools(self._folder):
+            try:
+                with closing(reader(file)) as connection:
+                    row: tuple[Any, ...] | None = connection.execute(query, arguments).fetchone()
+            except sqlite3.Error as error:
+                log.warning("The spool %s cannot be read: %s", file, error)
+                continue
+            if row is not None:
+                return row
+        return None
+
+
+def spools(folder: Path) -> list[Path]:
+    """The files of all spools in a folder."""
+    return sorted(folder.glob("*.db"))
+
+
+def reader(file: Path) -> sqlite3.Connection:
+    """A connection that only reads a spool; whoever asks closes it."""
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
+
+
+def waiting(folder: Path) -> Lag:
+    """What waits in all spools of a folder; what cannot be read is left out."""
+    rows, oldest = 0, None
+    for file in spools(folder):
+        try:
+            with closing(reader(file)) as connection:
+                count, first = connection.execute("SELECT count(*), min(at_us) FROM predictions").fetchone()
+                for table in ("labels", "events"):
+                    count += connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+        except sqlite3.Error:
+            continue
+        rows += count
+        oldest = first if oldest is None or (first is not None and first < oldest) else oldest
+    return Lag(rows, None if oldest is None else from_micros(oldest))

@@ -1,0 +1,196 @@
+"""Moving what the spools hold to the central ledger: oldest first, exactly once, and never in anybody's way."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from threading import Event as Signal
+from threading import Thread
+from typing import Any
+
+from tiltyard.errors import InputError, TiltyardError
+from tiltyard.ledger.codec import PredictionRow, decode_event, decode_label
+from tiltyard.ledger.ports import Ledger
+from tiltyard.ledger.records import Event
+from tiltyard.ledger.spools.spool import COLUMNS, Central, spools
+
+AT_ONCE = 500
+PAUSE_SECONDS = 0.5
+LONGEST_PAUSE = 10.0
+# A label about a prediction that no ledger knows may be about one on its way from another host; not for ever.
+LABEL_DAYS = 7
+REFUSED = "refused.jsonl"
+
+log = logging.getLogger(__name__)
+
+
+def ship(folder: Path, central: Ledger) -> int:
+    """Ship all that the spools of a folder hold now; one process at a time does, others return at once.
+
+    A row leaves its spool only after the central ledger has committed it. One that is shipped a second time, since
+    the shipper died between the two, is there already by its id and changes nothing.
+
+    Returns:
+        How many rows, labels and events left the spools.
+
+    Raises:
+        UnavailableError: the central ledger is away; what was not shipped stays in the spools.
+    """
+    with _alone(folder) as allowed:
+        if not allowed:
+            return 0
+        files = spools(folder)
+        moved = sum(_each(file, _ship_predictions, central) for file in files)
+        # Labels after all predictions: one may be about what another spool held.
+        moved += sum(_each(file, _ship_labels, central) for file in files)
+        return moved + sum(_each(file, _ship_events, central) for file in files)
+
+
+class Shipper:
+    """Ships on a thread of its own until it is stopped; waits longer while the central ledger is away.
+
+    Args:
+        folder: the folder of the spools.
+        connect: opens the central ledger.
+    """
+
+    def __init__(self, folder: Path, connect: Callable[[], Ledger]) -> None:
+        self._folder = folder
+        self._central = Central(connect)
+        self._stop = Signal()
+        self._thread = Thread(target=self._run, name="tiltyard-ship", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, seconds: float = 10.0) -> None:
+        """Stop, after what waits was shipped once more if the central ledger is there; at most so long."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+        if not self._thread.is_alive():
+            self._once()
+        self._central.close()
+
+    def _run(self) -> None:
+        pause = PAUSE_SECONDS
+        while not self._stop.wait(pause):
+            pause = PAUSE_SECONDS if self._once() else min(2 * pause, LONGEST_PAUSE)
+
+    def _once(self) -> bool:
+        try:
+            ship(self._folder, self._central.get())
+        except TiltyardError as error:
+            log.warning("The spools cannot be shipped now: %s", error.message)
+        except Exception:
+            log.exception("Shipping the spools failed")
+        else:
+            return True
+        return False
+
+
+def _each(file: Path, part: Callable[[sqlite3.Connection, Ledger, Path], int], central: Ledger) -> int:
+    try:
+        connection = sqlite3.connect(file, timeout=5.0, isolation_level=None)
+        with closing(connection):
+            # A removal that a power cut undoes only means to ship again what is there already.
+            connection.execute("PRAGMA synchronous=OFF")
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'predictions'").fetchone():
+                return 0  # its worker is still making it
+            return part(connection, central, file.parent)
+    except sqlite3.Error as error:
+        log.warning("The spool %s cannot be read now: %s", file, error)
+        return 0
+
+
+def _ship_predictions(spool: sqlite3.Connection, central: Ledger, folder: Path) -> int:
+    moved = 0
+    query = f"SELECT rowid, {COLUMNS} FROM predictions ORDER BY rowid LIMIT {AT_ONCE}"  # noqa: S608 - our own names
+    while stored := spool.execute(query).fetchall():
+        rows = [PredictionRow._make(row[1:]) for row in stored]
+        try:
+            central.record_rows(rows)
+        except InputError:
+            _one_by_one(rows, central, folder)
+        # Rows that came meanwhile have higher numbers: they follow those that are still here.
+        spool.execute("DELETE FROM predictions WHERE rowid <= ?", (stored[-1][0],))
+        moved += len(rows)
+        if len(rows) < AT_ONCE:
+            break
+    return moved
+
+
+def _one_by_one(rows: Sequence[PredictionRow], central: Ledger, folder: Path) -> None:
+    """Where one row can never be stored, it is put aside, and the others go on."""
+    for row in rows:
+        try:
+            central.record_rows([row])
+        except InputError as error:
+            log.error("The prediction %s was put aside in %s: %s", row.id, folder / REFUSED, error.message)
+            with (folder / REFUSED).open("a", encoding="utf-8") as aside:
+                aside.write(json.dumps(row._asdict() | {"refused": error.message}) + "\n")
+
+
+def _ship_labels(spool: sqlite3.Connection, central: Ledger, _folder: Path) -> int:
+    moved, after = 0, 0
+    query = (
+        "SELECT sequence, prediction_id, at_us, label, source FROM labels WHERE sequence > ? ORDER BY sequence LIMIT ?"
+    )
+    while stored := spool.execute(query, (after, AT_ONCE)).fetchall():
+        after = stored[-1][0]
+        unknown = set(central.record_labels([decode_label(row[1:]) for row in stored]).unknown)
+        too_old = (time.time() - timedelta(days=LABEL_DAYS).total_seconds()) * 1e6
+        gone = [(row[0],) for row in stored if row[1] not in unknown or row[2] < too_old]
+        for row in stored:
+            if row[1] in unknown and row[2] < too_old:
+                log.error("A label was dropped: nobody knows the prediction %s that it is about", row[1])
+        spool.execute("BEGIN IMMEDIATE")
+        spool.executemany("DELETE FROM labels WHERE sequence = ?", gone)
+        spool.execute("COMMIT")
+        moved += len(gone)
+    return moved
+
+
+def _ship_events(spool: sqlite3.Connection, central: Ledger, _folder: Path) -> int:
+    spool.row_factory = sqlite3.Row
+    stored = spool.execute("SELECT * FROM events ORDER BY sequence").fetchall()
+    for row in stored:
+        event = decode_event(dict(row))
+        if not _there(event, central):
+            central.append(event)
+        spool.execute("DELETE FROM events WHERE sequence = ?", (row["sequence"],))
+    return len(stored)
+
+
+def _there(event: Event, central: Ledger) -> bool:
+    """Whether an event was shipped before, by a shipper that died before it could remove it."""
+
+    def same(other: Event) -> bool:
+        return (other.at, other.actor, other.reason) == (event.at, event.actor, event.reason)
+
+    return any(same(other) for other in central.events(subject=event.subject, kind=event.kind, since=event.at))
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Whether no other process ships from this folder."""
+    handle: Any = os.open(folder / "shipping.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(handle)

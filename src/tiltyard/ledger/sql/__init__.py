@@ -1,0 +1,1 @@
+"""The ledger in SQL: one schema for SQLite and PostgreSQL."""

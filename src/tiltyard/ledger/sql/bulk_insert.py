@@ -1,0 +1,73 @@
+"""Many rows into SQLite in one statement, on a connection of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+from tiltyard.ledger.sql.database import Database
+
+MOST_ROWS = 64
+"""Rows of one statement: more would gain little, and each number of rows is a prepared statement of its own."""
+
+
+class RowInserter:
+    """Inserts rows into a table of an SQLite database, skipping those that are there; safe to use from several threads.
+
+    ``executemany`` steps once a row, and lets go of the interpreter at every step: beside a thread that is busy,
+    each step then waits for its turn. One statement of many rows steps once, and is a transaction by itself. The
+    connection bypasses SQLAlchemy, whose bookkeeping costs more than the insert.
+
+    Args:
+        database: the database; its connections are set up by its engine.
+        table: the table's name.
+        columns: names of all columns that a row has, in its order.
+    """
+
+    def __init__(self, database: Database, table: str, columns: Sequence[str]) -> None:
+        self._database = database
+        self._head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608 - names of our own
+        self._row = f"({', '.join('?' * len(columns))})"
+        self._statements: dict[int, str] = {}
+        self._connection: sqlite3.Connection | None = None
+
+    def insert(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert all rows (at least one) in one transaction; durable when this returns.
+
+        Raises:
+            UnavailableError: the database cannot be reached or written; nothing was written.
+        """
+        with self._database.turn():
+            connection = self._connection
+            if connection is None:
+                connection = self._connection = self._database.raw_sqlite()
+            if len(rows) <= MOST_ROWS:
+                self._step(connection, rows)
+                return
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                for start in range(0, len(rows), MOST_ROWS):
+                    self._step(connection, rows[start : start + MOST_ROWS])
+                connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close the connection; closing twice is a no-op."""
+        with self._database.turn():
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _step(self, connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
+        count = len(rows)
+        statement = self._statements.get(count)
+        if statement is None:
+            marks = ", ".join([self._row] * count)
+            statement = self._statements[count] = f"{self._head}{marks} ON CONFLICT DO NOTHING"
+        connection.execute(statement, tuple(chain.from_iterable(rows)))

@@ -1,0 +1,95 @@
+"""Filters and pages, in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Unpack
+
+from sqlalchemy import Column, ColumnElement, Row, Select, and_, exists, or_, tuple_
+
+from tiltyard.errors import UsageError, nearest
+from tiltyard.ledger.codec import check_text, to_micros
+from tiltyard.ledger.ports import PredictionFilter
+from tiltyard.ledger.sql.schema import labels, predictions
+
+PAGE = 1000
+"""Rows of one page: a short transaction each, so that a long reading holds nothing up."""
+
+
+def check_filters(**filters: Unpack[PredictionFilter]) -> PredictionFilter:
+    """The filters, when all of them are known and can be meant.
+
+    Raises:
+        UsageError: there is no such filter, or the limit is negative.
+    """
+    known = PredictionFilter.__annotations__
+    for name in filters:
+        if name not in known:
+            raise UsageError(
+                f"Predictions cannot be filtered by '{name}'.{nearest(name, known)}",
+                next_step=f"Known filters: {', '.join(known)}.",
+            )
+    limit = filters.get("limit")
+    if limit is not None and limit < 0:
+        raise UsageError(f"limit = {limit} is negative.", next_step="Give 0 or more, or none for all.")
+    return filters
+
+
+def conditions(filters: PredictionFilter) -> list[ColumnElement[bool]]:
+    """The filters' conditions on the table of predictions."""
+    found = between(predictions.c.at_us, filters.get("since"), filters.get("until"))
+    named = {name: filters.get(name) for name in ("project", "version", "route", "key")}
+    for name, value in named.items():
+        if value is not None:
+            found.append(predictions.c[name] == check_text(name, str(value)))
+    return found
+
+
+def between(column: ColumnElement[Any], since: datetime | None, until: datetime | None) -> list[Any]:
+    """Conditions that a column of microseconds is at or after ``since`` and before ``until``."""
+    found = []
+    if since is not None:
+        found.append(column >= to_micros(since, "since"))
+    if until is not None:
+        found.append(column < to_micros(until, "until"))
+    return found
+
+
+def paged(
+    fetch: Callable[[Select[Any]], Sequence[Row[Any]]],
+    query: Select[Any],
+    order: Sequence[Column[Any]],
+    *,
+    descending: bool = False,
+    limit: int | None = None,
+) -> Iterator[Row[Any]]:
+    """The rows of a query by the columns of ``order``, which together are unique, a page at a time.
+
+    A page begins after the last row of the one before (keyset), so that its cost does not grow.
+    """
+    query = query.order_by(*(column.desc() if descending else column for column in order))
+    position: tuple[Any, ...] | None = None
+    left = limit
+    while left is None or left > 0:
+        page = query
+        if position is not None:
+            here = tuple_(*order)
+            page = page.where(here < position if descending else here > position)
+        size = PAGE if left is None else min(PAGE, left)
+        rows = fetch(page.limit(size))
+        yield from rows
+        if len(rows) < size:
+            return
+        position = tuple(getattr(rows[-1], column.name) for column in order)
+        left = None if left is None else left - size
+
+
+def newest_label() -> ColumnElement[bool]:
+    """That no newer label of the same prediction exists."""
+    newer = labels.alias("newer")
+    later = or_(
+        newer.c.at_us > labels.c.at_us,
+        and_(newer.c.at_us == labels.c.at_us, newer.c.sequence > labels.c.sequence),
+    )
+    return ~exists().where(newer.c.prediction_id == labels.c.prediction_id, later)

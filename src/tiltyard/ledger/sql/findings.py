@@ -1,0 +1,171 @@
+"""What monitors saw, kept in SQL."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Unpack, cast
+
+from sqlalchemy import ColumnElement, Row, Select, and_, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tiltyard.errors import InputError, UsageError, nearest
+from tiltyard.ledger.codec import check_text, decode_json, encode_json, from_micros, to_micros
+from tiltyard.ledger.ports import FindingFilter
+from tiltyard.ledger.records import FindingRecord
+from tiltyard.ledger.sql.database import Database
+from tiltyard.ledger.sql.filters import between, paged
+from tiltyard.ledger.sql.schema import findings
+
+_NAMED = ("project", "version", "code", "subject", "severity", "status")
+_SEVERITIES = ("info", "warning", "error")
+_STATUSES = ("found", "clear", "could_not_judge")
+
+
+class SqlFindings:
+    """A ``FindingLog`` in an SQL database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, findings_: Sequence[FindingRecord]) -> None:
+        """Store all findings in one transaction; see ``FindingLog.record``."""
+        rows = sorted((encode_finding(found) for found in findings_), key=lambda row: str(row["id"]))
+        if not rows:
+            return
+        dialect = sqlite if self._database.is_sqlite else postgresql
+        with self._database.write() as connection:
+            connection.execute(dialect.insert(findings).on_conflict_do_nothing(), rows)
+
+    def select(self, **filters: Unpack[FindingFilter]) -> Iterator[FindingRecord]:
+        """The findings that are meant; see ``FindingLog.select``."""
+        meant = check_finding_filters(**filters)
+        rows = paged(
+            self._fetch,
+            select(findings).where(*_conditions(meant)),
+            (findings.c.at_us, findings.c.id),
+            descending=meant.get("newest_first", False),
+            limit=meant.get("limit"),
+        )
+        return (decode_finding(row._asdict()) for row in rows)
+
+    def latest(self, **filters: Unpack[FindingFilter]) -> list[FindingRecord]:
+        """The newest finding of each project, code and subject; see ``FindingLog.latest``."""
+        meant = check_finding_filters(**filters)
+        column = findings.c
+        place = func.row_number().over(
+            partition_by=(column.project, column.code, column.subject), order_by=(column.at_us.desc(), column.id.desc())
+        )
+        ranked = select(findings, place.label("place")).where(*_conditions(meant)).subquery()
+        newest = select(ranked).where(ranked.c.place == 1).order_by(ranked.c.at_us.desc(), ranked.c.id.desc())
+        return [decode_finding(row._asdict()) for row in self._fetch(newest.limit(meant.get("limit")))]
+
+    def _fetch(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        with self._database.read() as connection:
+            return connection.execute(query).all()
+
+
+def check_finding_filters(**filters: Unpack[FindingFilter]) -> FindingFilter:
+    """The filters, when all of them are known and can be meant.
+
+    Raises:
+        UsageError: there is no such filter, or the limit is negative.
+    """
+    known = FindingFilter.__annotations__
+    for name in filters:
+        if name not in known:
+            raise UsageError(
+                f"Findings cannot be filtered by '{name}'.{nearest(name, known)}",
+                next_step=f"Known filters: {', '.join(known)}.",
+            )
+    limit = filters.get("limit")
+    if limit is not None and limit < 0:
+        raise UsageError(f"limit = {limit} is negative.", next_step="Give 0 or more, or none for all.")
+    return filters
+
+
+def encode_finding(found: FindingRecord) -> dict[str, Any]:
+    """The columns of a finding.
+
+    Raises:
+        InputError: it cannot be stored; the message names the field.
+    """
+    row: dict[str, Any] = {
+        name: check_text(name, getattr(found, name)) for name in ("id", *_NAMED) if name != "version"
+    }
+    for name, allowed in (("severity", _SEVERITIES), ("status", _STATUSES)):
+        if row[name] not in allowed:
+            raise InputError(
+                f"A finding's {name} = {row[name]!r} is none of {', '.join(allowed)}.",
+                next_step=f"Give one of {', '.join(allowed)}; nothing was stored.",
+                field=name,
+            )
+    try:
+        evidence = encode_json(found.evidence)
+    except ValueError as error:
+        raise InputError(
+            f"The evidence of the finding {found.code!r} about {found.subject!r} {error}.",
+            next_step="Give JSON values; nothing was stored.",
+            field="evidence",
+        ) from None
+    return row | {
+        "version": None if found.version is None else check_text("version", found.version),
+        "at_us": to_micros(found.at),
+        "score": _finite(found.score),
+        "limit_value": _finite(found.limit),
+        "since_us": _micros("since", found.since),
+        "until_us": _micros("until", found.until),
+        "message": check_text("message", found.message),
+        "evidence": evidence,
+        "next_step": check_text("next_step", found.next_step),
+    }
+
+
+def decode_finding(row: dict[str, Any]) -> FindingRecord:
+    """The finding of a row by column name; other columns are passed over."""
+    return FindingRecord(
+        id=row["id"],
+        at=from_micros(row["at_us"]),
+        project=row["project"],
+        version=row["version"],
+        code=row["code"],
+        severity=row["severity"],
+        subject=row["subject"],
+        status=row["status"],
+        score=row["score"],
+        limit=row["limit_value"],
+        since=_instant(row["since_us"]),
+        until=_instant(row["until_us"]),
+        message=row["message"],
+        evidence=decode_json(row["evidence"]),
+        next_step=row["next_step"],
+    )
+
+
+def _conditions(filters: FindingFilter) -> list[ColumnElement[bool]]:
+    found = between(findings.c.at_us, filters.get("since"), filters.get("until"))
+    for name in _NAMED:
+        value = cast("str | None", filters.get(name))
+        if value is None:
+            continue
+        text = check_text(name, str(value))
+        column = findings.c[name]
+        if name == "code" and text.endswith("."):
+            # "/" is the character after ".": all codes that begin so.
+            found.append(and_(column > text, column < f"{text[:-1]}/"))
+        else:
+            found.append(column == text)
+    return found
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _micros(name: str, at: datetime | None) -> int | None:
+    return None if at is None else to_micros(at, name)
+
+
+def _instant(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)

@@ -1,0 +1,64 @@
+"""Bringing a ledger's tables to the form that this code knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+
+from sqlalchemy import Connection, inspect, text
+
+from tiltyard.errors import UnavailableError
+from tiltyard.ledger.sql.database import Database
+from tiltyard.ledger.sql.schema import REVISION, VERSION_TABLE
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+# Alembic keeps the migration that is running in a module of its own: one at a time in a process.
+_one_at_a_time = Lock()
+
+# Any constant will do; it is what "tiltyard" is called among PostgreSQL's advisory locks.
+_ADVISORY_LOCK = 0x74696C74
+
+
+def bring_up_to_date(database: Database) -> None:
+    """Make or migrate the tables; returns at once when they are up to date. Safe for several processes.
+
+    Raises:
+        UnavailableError: the ledger was written by a newer Tiltyard, or cannot be reached.
+    """
+    with database.read() as connection:
+        if _revision(connection) == REVISION:
+            return
+    with _one_at_a_time, database.write() as connection:
+        if not database.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
+        found = _revision(connection)
+        if found != REVISION:
+            _migrate(connection, found, database.shown_url)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    row = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").first()  # noqa: S608
+    return None if row is None else str(row[0])
+
+
+def _migrate(connection: Connection, found: str | None, shown_url: str) -> None:
+    # Imported here because it is slow, and an up-to-date ledger does without.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        raise UnavailableError(
+            f"The ledger {shown_url} is of revision {found}, which this Tiltyard does not know (it knows up to "
+            f"{REVISION}): a newer one wrote it.",
+            next_step="Install the newer Tiltyard here too: pip install --upgrade tiltyard",
+            code="ledger.newer",
+        )
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

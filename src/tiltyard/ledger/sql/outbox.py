@@ -1,0 +1,157 @@
+"""The outbox in SQL: leases are compare-and-set, so that several couriers may empty it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, true, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tiltyard.errors import InputError
+from tiltyard.ledger.codec import check_text, decode_json, encode_json, from_micros, to_micros
+from tiltyard.ledger.outbox_records import Notice, Parcel, ParcelState
+from tiltyard.ledger.sql.database import Database
+from tiltyard.ledger.sql.schema import outbox
+
+_COLUMN = outbox.c
+_STATES: Mapping[ParcelState, ColumnElement[bool]] = {
+    "waiting": and_(_COLUMN.sent_us.is_(None), _COLUMN.due_us.is_not(None)),
+    "sent": _COLUMN.sent_us.is_not(None),
+    "given-up": and_(_COLUMN.sent_us.is_(None), _COLUMN.due_us.is_(None)),
+}
+
+
+class SqlOutbox:
+    """An ``Outbox`` in the ledger's database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def enqueue(self, notices: Sequence[Notice]) -> None:
+        """Store notices in one transaction; see ``Outbox.enqueue``."""
+        rows = encode_notices(notices)
+        with self._database.write() as connection:
+            put(connection, rows)
+
+    def lease(self, now: datetime, hold: timedelta, limit: int = 1) -> list[Parcel]:
+        """Take parcels that are due; see ``Outbox.lease``."""
+        moment, until = to_micros(now, "now"), to_micros(now + hold, "now")
+        free = or_(_COLUMN.leased_until_us.is_(None), _COLUMN.leased_until_us <= moment)
+        due = (
+            select(outbox)
+            .where(_COLUMN.due_us <= moment, free)
+            .order_by(_COLUMN.due_us, _COLUMN.id)
+            .limit(limit)
+            # In PostgreSQL two couriers pass each other; in SQLite one writer at a time is the law anyway.
+            .with_for_update(skip_locked=True)
+        )
+        with self._database.write() as connection:
+            found = [row._asdict() for row in connection.execute(due)]
+            for row in found:
+                row["attempts"] += 1
+                row["leased_until_us"] = until
+                taken = {"attempts": row["attempts"], "leased_until_us": until}
+                connection.execute(update(outbox).where(_COLUMN.id == row["id"]).values(taken))
+        return [decode_parcel(row) for row in found]
+
+    def settle(self, parcel: Parcel, now: datetime) -> bool:
+        """Note that a leased parcel was delivered; see ``Outbox.settle``."""
+        return self._end_attempt(parcel, {"sent_us": to_micros(now, "now"), "due_us": None, "error": None})
+
+    def postpone(self, parcel: Parcel, error: str, due: datetime | None) -> bool:
+        """Note that a leased parcel was not delivered; see ``Outbox.postpone``."""
+        after = None if due is None else to_micros(due, "due")
+        return self._end_attempt(parcel, {"due_us": after, "error": storable_error(error)})
+
+    def retry(self, now: datetime, ids: Sequence[str] | None = None) -> int:
+        """Make parcels due at once; see ``Outbox.retry``."""
+        meant = true() if ids is None else _COLUMN.id.in_([check_text("id", id_) for id_ in ids])
+        again = update(outbox).where(_COLUMN.sent_us.is_(None), meant)
+        with self._database.write() as connection:
+            return connection.execute(again.values(due_us=to_micros(now, "now"))).rowcount
+
+    def parcels(self, state: ParcelState | None = None, *, limit: int | None = None) -> list[Parcel]:
+        """What is in the box, newest first; see ``Outbox.parcels``."""
+        query = select(outbox).order_by(_COLUMN.at_us.desc(), _COLUMN.id.desc()).limit(limit)
+        if state is not None:
+            query = query.where(_STATES[state])
+        with self._database.read() as connection:
+            return [decode_parcel(row._asdict()) for row in connection.execute(query)]
+
+    def _end_attempt(self, parcel: Parcel, values: Mapping[str, Any]) -> bool:
+        mine = and_(
+            _COLUMN.id == parcel.notice.id,
+            _COLUMN.attempts == parcel.attempts,
+            _COLUMN.sent_us.is_(None),
+        )
+        with self._database.write() as connection:
+            done = connection.execute(update(outbox).where(mine).values(leased_until_us=None, **values))
+            return done.rowcount == 1
+
+
+def put(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert encoded notices in a transaction that is open; those known already are left alone."""
+    if not rows:
+        return
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    connection.execute(dialect.insert(outbox).on_conflict_do_nothing(), list(rows))
+
+
+def encode_notices(notices: Sequence[Notice]) -> list[dict[str, Any]]:
+    """Rows of the notices, in order of their ids, so that two transactions never wait for each other in a ring.
+
+    Raises:
+        InputError: one cannot be stored; the message says which field and why.
+    """
+    rows = [_row(notice) for notice in notices]
+    return sorted(rows, key=lambda row: str(row["id"]))
+
+
+def decode_parcel(row: Mapping[str, Any]) -> Parcel:
+    """The parcel of a row by column name."""
+    leased, sent, due = row["leased_until_us"], row["sent_us"], row["due_us"]
+    notice = Notice(
+        topic=row["topic"],
+        destination=row["destination"],
+        payload=decode_json(row["payload"]),
+        at=from_micros(row["at_us"]),
+        due=None if due is None else from_micros(due),
+        id=row["id"],
+    )
+    return Parcel(
+        notice,
+        attempts=row["attempts"],
+        leased_until=None if leased is None else from_micros(leased),
+        sent=None if sent is None else from_micros(sent),
+        error=row["error"],
+    )
+
+
+def storable_error(error: str) -> str:
+    """What went wrong, as text that any database holds: foreign servers may say anything."""
+    return error.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _row(notice: Notice) -> dict[str, Any]:
+    try:
+        payload = encode_json(dict(notice.payload))
+    except ValueError as error:
+        raise InputError(
+            f"The notice {notice.topic!r} to {notice.destination!r} cannot be stored: payload {error}.",
+            next_step="Give the payload as plain JSON values; nothing was stored.",
+            field="payload",
+        ) from None
+    return {
+        "id": check_text("id", notice.id),
+        "at_us": to_micros(notice.at),
+        "topic": check_text("topic", notice.topic),
+        "destination": check_text("destination", notice.destination),
+        "due_us": to_micros(notice.due or notice.at, "due"),
+        "attempts": 0,
+        "leased_until_us": None,
+        "sent_us": None,
+        "error": None,
+        "payload": payload,
+    }

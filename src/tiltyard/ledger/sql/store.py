@@ -1,0 +1,297 @@
+"""The ledger in SQL: SQLite on one machine, PostgreSQL among many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from operator import itemgetter
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, insert, or_, select, update
+
+from tiltyard.errors import UnavailableError
+from tiltyard.ledger.chain import broken_links, link
+from tiltyard.ledger.codec import (
+    PredictionRow,
+    check_text,
+    decode_event,
+    decode_label,
+    decode_prediction,
+    encode_event,
+    encode_labels,
+    encode_predictions,
+)
+from tiltyard.ledger.outbox_records import Notice
+from tiltyard.ledger.ports import FindingLog, HourProfiles, LiveOutcomes, PredictionFilter
+from tiltyard.ledger.prediction_stats import Tally, summarise
+from tiltyard.ledger.records import Event, Label, LabelReceipt, Prediction, PredictionStats
+from tiltyard.ledger.sql.bulk_insert import RowInserter
+from tiltyard.ledger.sql.database import Database
+from tiltyard.ledger.sql.filters import PAGE, between, check_filters, conditions, newest_label, paged
+from tiltyard.ledger.sql.findings import SqlFindings
+from tiltyard.ledger.sql.leases import SqlLeases
+from tiltyard.ledger.sql.migration import bring_up_to_date
+from tiltyard.ledger.sql.outbox import SqlOutbox, encode_notices, put
+from tiltyard.ledger.sql.outcomes import SqlOutcomes
+from tiltyard.ledger.sql.profiles import SqlProfiles
+from tiltyard.ledger.sql.retention import SqlRetention
+from tiltyard.ledger.sql.schema import chain, events, labels, predictions
+
+_PREDICTION = tuple(predictions.columns)
+_LABEL = (labels.c.prediction_id, labels.c.at_us, labels.c.label, labels.c.source)
+_IDS_AT_ONCE = 500
+
+
+class SqlLedger:
+    """A ``Ledger`` in an SQL database. Made by ``SqlLedger.open``; use it in a ``with`` block or close it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.outbox = SqlOutbox(database)
+        self.leases = SqlLeases(database)
+        self.retention = SqlRetention(database)
+        self._rows = RowInserter(database, predictions.name, [column.name for column in _PREDICTION])
+        self._insert_predictions = _insert_sql(database, predictions, _PREDICTION)
+        self._insert_labels = _insert_sql(database, labels, _LABEL)
+        self._findings = SqlFindings(database)
+        self._profiles = SqlProfiles(database)
+        self._outcomes = SqlOutcomes(database)
+
+    @classmethod
+    def open(cls, url: str) -> SqlLedger:
+        """Open the ledger at an SQLAlchemy URL, and make or migrate it where that is needed.
+
+        Args:
+            url: ``sqlite:////path/to/ledger.db`` (its folder is made) or ``postgresql://user@host/database``.
+
+        Raises:
+            UsageError: the URL cannot be understood, or names a database that is not supported.
+            UnavailableError: the database cannot be reached, is damaged, or is a newer Tiltyard's.
+        """
+        database = Database.connect(url)
+        try:
+            bring_up_to_date(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    @property
+    def findings(self) -> FindingLog:
+        """What monitors saw."""
+        return self._findings
+
+    @property
+    def profiles(self) -> HourProfiles:
+        """Profiles of past hours."""
+        return self._profiles
+
+    @property
+    def outcomes(self) -> LiveOutcomes:
+        """How versions that answer side by side did on labelled rows."""
+        return self._outcomes
+
+    def record(self, predictions: Sequence[Prediction]) -> None:
+        """Store all predictions in one transaction; see ``Ledger.record``."""
+        self.record_rows(encode_predictions(predictions))
+
+    def record_rows(self, rows: Sequence[PredictionRow]) -> None:
+        """Store encoded predictions in one transaction; see ``Ledger.record_rows``."""
+        if not rows:
+            return
+        if self._database.is_sqlite:
+            self._rows.insert(rows)
+            return
+        # In one order everywhere: two transactions with the same ids then wait for each other, never in a ring.
+        ordered = sorted(rows, key=itemgetter(0))
+        with self._database.write() as connection:
+            connection.exec_driver_sql(self._insert_predictions, ordered)
+
+    def prediction(self, id: str) -> Prediction | None:  # noqa: A002 - the field's own name
+        """The prediction of that id, or None."""
+        rows = self._fetch(select(*_PREDICTION).where(predictions.c.id == check_text("id", id)))
+        return decode_prediction(rows[0]) if rows else None
+
+    def predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[Prediction]:
+        """The predictions that are meant; see ``Ledger.predictions``."""
+        return map(decode_prediction, self._select_predictions(select(*_PREDICTION), check_filters(**filters)))
+
+    def labelled_predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[tuple[Prediction, Label]]:
+        """The predictions that are meant and whose truth is known; see ``Ledger.labelled_predictions``."""
+        known = and_(labels.c.prediction_id == predictions.c.id, newest_label())
+        named = [column.label(f"label_{column.name}") for column in _LABEL]
+        query = select(*_PREDICTION, *named).join_from(predictions, labels, known)
+        width = len(_PREDICTION)
+        for row in self._select_predictions(query, check_filters(**filters)):
+            yield decode_prediction(row[:width]), decode_label(row[width:])
+
+    def prediction_stats(
+        self, project: str | None = None, since: datetime | None = None, until: datetime | None = None
+    ) -> PredictionStats:
+        """A summary of the predictions answered from ``since`` until before ``until``."""
+        meant = conditions(check_filters(project=project, since=since, until=until))
+        column = predictions.c
+        query = (
+            select(
+                column.label.label("label"),
+                column.version.label("version"),
+                func.count().label("total"),
+                func.sum(column.confidence).label("confidence"),
+                func.min(column.confidence).label("least"),
+                func.max(column.confidence).label("most"),
+                func.sum(column.latency_ms).label("latency_ms"),
+                func.min(column.at_us).label("first_us"),
+                func.max(column.at_us).label("last_us"),
+            )
+            .where(*meant)
+            .group_by(column.label, column.version)
+        )
+        return summarise(Tally._make(row) for row in self._fetch(query))
+
+    def ids_by_key(self, keys: Sequence[str], *, project: str | None = None) -> Mapping[str, str]:
+        """The id of the latest prediction with each of the callers' own keys; unknown keys are absent."""
+        meant = conditions(check_filters(project=project))
+        found: dict[str, str] = {}
+        for some in _portions([check_text("key", key) for key in keys]):
+            query = select(predictions.c.key, predictions.c.id).where(predictions.c.key.in_(some), *meant)
+            latest_last = query.order_by(predictions.c.at_us, predictions.c.id)
+            found.update((row.key, row.id) for row in self._fetch(latest_last))
+        return found
+
+    def record_labels(self, labels: Sequence[Label]) -> LabelReceipt:
+        """Store what was reported, in one transaction; see ``Ledger.record_labels``."""
+        rows = encode_labels(labels)
+        if not rows:
+            return LabelReceipt(accepted=0)
+        with self._database.write() as connection:
+            known: set[str] = set()
+            for some in _portions(list({row[0] for row in rows})):
+                known.update(connection.scalars(select(predictions.c.id).where(predictions.c.id.in_(some))))
+            accepted = [row for row in rows if row[0] in known]
+            if accepted:
+                connection.exec_driver_sql(self._insert_labels, accepted)
+        unknown = dict.fromkeys(row[0] for row in rows if row[0] not in known)
+        return LabelReceipt(accepted=len(accepted), unknown=tuple(unknown))
+
+    def keep_labels(self, labels: Sequence[Label]) -> None:
+        """Store labels of predictions that may be elsewhere: what a spool does with those it hands on."""
+        rows = encode_labels(labels)
+        if rows:
+            with self._database.write() as connection:
+                connection.exec_driver_sql(self._insert_labels, rows)
+
+    def labels(
+        self,
+        *,
+        project: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        superseded: bool = False,
+    ) -> Iterator[Label]:
+        """Labels by the time they were reported; see ``Ledger.labels``."""
+        query = select(*_LABEL, labels.c.sequence).where(*between(labels.c.at_us, since, until))
+        if not superseded:
+            query = query.where(newest_label())
+        if project is not None:
+            query = query.join_from(labels, predictions, labels.c.prediction_id == predictions.c.id)
+            query = query.where(*conditions(check_filters(project=project)))
+        rows = paged(self._fetch, query, (labels.c.at_us, labels.c.sequence))
+        return (decode_label(row[:-1]) for row in rows)
+
+    def append(self, event: Event, notices: Sequence[Notice] = ()) -> Event:
+        """Add a decision to the end of the chain; see ``Ledger.append``."""
+        row, leaving = encode_event(event), encode_notices(notices)
+        with self._database.write() as connection:
+            # Among processes, writers queue here: on this row in PostgreSQL, on the file in SQLite.
+            ends = connection.execute(select(chain.c.sequence, chain.c.digest).with_for_update()).all()
+            last = connection.scalar(select(func.max(events.c.sequence))) or 0
+            if len(ends) != 1 or ends[0].sequence < last:
+                raise _torn(len(ends))
+            end = ends[0]
+            row["sequence"] = end.sequence + 1
+            row["digest"] = link(end.digest, row)
+            connection.execute(insert(events), row)
+            connection.execute(update(chain).values(sequence=row["sequence"], digest=row["digest"]))
+            put(connection, leaving)
+        return decode_event(row)
+
+    def events(
+        self, *, subject: str | None = None, kind: str | None = None, since: datetime | None = None
+    ) -> Iterator[Event]:
+        """The decisions in the order they were appended; see ``Ledger.events``."""
+        query = select(events).where(*between(events.c.at_us, since, None))
+        if subject is not None:
+            query = query.where(_about(check_text("subject", subject)))
+        if kind is not None:
+            query = query.where(events.c.kind == check_text("kind", kind))
+        return (decode_event(row._asdict()) for row in paged(self._fetch, query, (events.c.sequence,)))
+
+    def verify_events(self) -> list[str]:
+        """What is wrong with the chain; see ``Ledger.verify_events``."""
+        with self._database.read(snapshot=True) as connection:
+            ends = connection.execute(select(chain.c.sequence, chain.c.digest)).all()
+            if not ends:
+                return ["The note of where the chain ends is missing."]
+            if len(ends) > 1:
+                return [f"There are {len(ends)} notes of where the chain ends: all but one were slipped in."]
+            end = ends[0]
+            in_order = select(events).order_by(events.c.sequence)
+            with connection.execution_options(yield_per=PAGE).execute(in_order) as stored:
+                return broken_links((row._asdict() for row in stored), end.sequence, end.digest)
+
+    def close(self) -> None:
+        """Close all connections; closing twice is a no-op."""
+        self._rows.close()
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _fetch(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        with self._database.read() as connection:
+            return connection.execute(query).all()
+
+    def _select_predictions(self, query: Select[Any], filters: PredictionFilter) -> Iterator[Row[Any]]:
+        return paged(
+            self._fetch,
+            query.where(*conditions(filters)),
+            (predictions.c.at_us, predictions.c.id),
+            descending=filters.get("newest_first", False),
+            limit=filters.get("limit"),
+        )
+
+
+def _torn(ends: int) -> UnavailableError:
+    noted = "before its last event" if ends == 1 else "nowhere" if ends == 0 else "more than once"
+    return UnavailableError(
+        f"The chain of decisions is broken, so none is added to it: its end is noted {noted}.",
+        next_step="See what was changed: tiltyard history --verify; then compare the ledger with a backup.",
+        code="ledger.tampered",
+    )
+
+
+def _insert_sql(database: Database, table: Table, columns: Sequence[ColumnElement[Any]]) -> str:
+    """An INSERT that skips rows that are there already, in the driver's own words.
+
+    Written out because SQLAlchemy's executemany takes twice as long: it turns each row into a dictionary and back.
+    """
+    mark = "?" if database.is_sqlite else "%s"
+    names = ", ".join(column.name for column in columns)
+    marks = ", ".join(mark for _ in columns)
+    return f"INSERT INTO {table.name} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
+
+
+def _about(subject: str) -> ColumnElement[bool]:
+    # "0" is the character after "/": a range that an index serves, and LIKE would need escapes.
+    below = and_(events.c.subject > f"{subject}/", events.c.subject < f"{subject}0")
+    return or_(events.c.subject == subject, below)
+
+
+def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (values[start : start + _IDS_AT_ONCE] for start in range(0, len(values), _IDS_AT_ONCE))

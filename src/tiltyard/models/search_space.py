@@ -1,0 +1,101 @@
+"""What a search may vary: typed ranges and choices, declared without the library that searches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.pipeline import Pipeline
+
+from tiltyard.errors import UsageError, nearest
+
+
+@dataclass(frozen=True)
+class FloatRange:
+    """A number from ``low`` to ``high``, both included; ``log`` where ratios matter rather than differences."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class IntegerRange:
+    """A whole number from ``low`` to ``high``, both included."""
+
+    low: int
+    high: int
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some values, which need no order and may be of any type."""
+
+    values: tuple[object, ...]
+
+
+Range = FloatRange | IntegerRange | Choice
+
+# Parameter of the pipeline (``classifier__C``) and what it may be.
+Space = Mapping[str, Range]
+
+
+def declared_space(title: str, declared: Any, pipeline: Pipeline) -> Space:
+    """A space as users declare one, checked against the pipeline whose parameters it names.
+
+    A parameter may be named as the pipeline has it (``classifier__C``), or as the classifier has it that became the
+    pipeline's only step or was calibrated (``C``, ``svm__C``).
+
+    Args:
+        title: what messages call the space.
+        declared: a mapping from parameter to range, or a function that returns one.
+        pipeline: what the space is for.
+
+    Raises:
+        UsageError: it is no such mapping, names an unknown parameter, or has a range that holds nothing.
+    """
+    if callable(declared):
+        declared = declared()
+    if not isinstance(declared, Mapping):
+        raise _unusable(f"{title} is a {type(declared).__name__}, not a mapping from parameters to ranges.")
+    known = pipeline.get_params()
+    return {_parameter(title, str(name), known): _range(title, str(name), given) for name, given in declared.items()}
+
+
+def _parameter(title: str, name: str, known: Mapping[str, Any]) -> str:
+    step, separator, rest = name.partition("__")
+    meant = (name, f"classifier__{name}", f"classifier__estimator__{name}", f"{step}__estimator{separator}{rest}")
+    for candidate in meant:
+        if candidate in known:
+            return candidate
+    raise _unusable(f"{title} names '{name}', which the recipe has no parameter of.{nearest(name, known)}")
+
+
+def _range(title: str, name: str, given: Any) -> Range:
+    if isinstance(given, list | tuple):
+        given = Choice(tuple(given))
+    if isinstance(given, Choice):
+        if not given.values:
+            raise _unusable(f"{title} leaves '{name}' nothing to choose from.")
+        return given
+    if not isinstance(given, FloatRange | IntegerRange):
+        raise _unusable(f"{title} says {given!r} of '{name}', which is no FloatRange, IntegerRange, Choice or list.")
+    low, high = given.low, given.high
+    whole = all(isinstance(end, int) for end in (low, high)) or not isinstance(given, IntegerRange)
+    if not (whole and all(map(math.isfinite, (low, high))) and low <= high and (low > 0 or not given.log)):
+        raise _unusable(
+            f"{title} says {given!r} of '{name}': its ends must be finite{'' if whole else ' whole'} numbers in order, "
+            "and above 0 where log is true."
+        )
+    return given
+
+
+def _unusable(message: str) -> UsageError:
+    return UsageError(
+        message,
+        next_step='Write it like {"C": FloatRange(0.01, 100, log=True)}; see tiltyard.models.search_space.',
+        code="candidate.space",
+    )

@@ -1,0 +1,1 @@
+"""Choosing among candidates on the training rows alone: cross-validation, ranking, search."""

@@ -1,0 +1,168 @@
+"""Cross-validation on the train side that vectorises texts once for all recipes that read them alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import Pipeline
+
+from tiltyard.data import Dataset
+from tiltyard.errors import DataError
+from tiltyard.models.selection.scorers import judge_of
+from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
+
+# With so many rows one fold held out tells candidates apart as well as all folds do with fewer.
+LARGE = 200_000
+
+# A search that changes only the classifier finds its texts vectorised, as long as they take no more than this.
+KEPT_BYTES = 1 << 30
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How candidates are judged.
+
+    Attributes:
+        metric: metric name of the project file.
+        folds: number of stratified folds, at least 2; above ``LARGE`` rows only the first of them is held out.
+        random_state: seed of the folds and of the candidates.
+        positive: the label that counts as positive where there are two; default: the last in sorted order.
+        in_order: folds are rows that stand together, within each label, rather than any: where neighbours belong
+            together (reviews of one film), the others then say nothing of the rows held out.
+    """
+
+    metric: str
+    folds: int
+    random_state: int
+    positive: str | None = None
+    in_order: bool = False
+
+
+class FoldScores(NamedTuple):
+    """What a pipeline reached in each fold, bigger being better.
+
+    Attributes:
+        metric: by the plan's metric; with the sign turned where less is better.
+        log_loss: the mean log of the probability that was given to the true label.
+    """
+
+    metric: tuple[float, ...]
+    log_loss: tuple[float, ...]
+
+    @classmethod
+    def of(cls, folds: Sequence[tuple[float, float]]) -> FoldScores:
+        """From the pair of each fold."""
+        return cls(tuple(score for score, _ in folds), tuple(score for _, score in folds))
+
+
+class CrossValidation:
+    """The same folds for every recipe.
+
+    Args:
+        train: the rows to divide into folds.
+        plan: how recipes are judged.
+        keep: whether vectorised texts are kept from one call of ``scores`` to the next.
+
+    Raises:
+        DataError: a label has fewer rows than there are folds.
+        UsageError: there is no such metric.
+    """
+
+    def __init__(self, train: Dataset, plan: Plan, *, keep: bool = False) -> None:
+        self._judges = [judge_of(metric, train.classes, plan.positive) for metric in (plan.metric, "log_loss")]
+        counts = train.labels.value_counts()
+        if counts.iloc[-1] < plan.folds:
+            raise DataError(
+                f"The label {counts.index[-1]!r} has {counts.iloc[-1]} rows on the train side; {plan.folds}-fold "
+                f"cross-validation needs {plan.folds}.",
+                next_step="Add rows of it, lower training.folds, or name a single candidate and no search.",
+                code="data.too-few-for-folds",
+            )
+        seed = None if plan.in_order else plan.random_state
+        parts = StratifiedKFold(n_splits=plan.folds, shuffle=not plan.in_order, random_state=seed)
+        self._labels = train.labels.to_numpy(dtype=object)
+        self._inputs = train.inputs
+        self._parts = list(parts.split(self._labels, self._labels))[: 1 if len(train) > LARGE else None]
+        self._kept_key = ""
+        self._kept: dict[int, tuple[Any, Any]] = {}
+        self._keep = keep
+
+    def scores(
+        self,
+        pipelines: Sequence[Pipeline],
+        on_scored: Callable[[int, FoldScores], None] = lambda _place, _scores: None,
+    ) -> list[FoldScores]:
+        """How each pipeline did in each fold, bigger being better; the pipelines themselves are not fitted.
+
+        Args:
+            pipelines: with class probabilities.
+            on_scored: called with a pipeline's place and its scores when they are known.
+        """
+        result: list[list[tuple[float, float]]] = [[] for _ in pipelines]
+        for group in _alike(pipelines):
+            for number, part in enumerate(self._parts):
+                read = self._read(pipelines[group[0]], number)
+                for place in group:
+                    result[place].append(self._score(pipelines[place], part, read))
+            for place in group:
+                on_scored(place, FoldScores.of(result[place]))
+        return [FoldScores.of(scores) for scores in result]
+
+    def _score(self, pipeline: Pipeline, part: tuple[Rows, Rows], read: tuple[Any, Any] | None) -> tuple[float, float]:
+        rows, held_out = part
+        if read is None:
+            model = clone(pipeline)
+            taught, asked = self._inputs.iloc[rows], self._inputs.iloc[held_out]
+        else:
+            model = clone(Pipeline(pipeline.steps[1:]))
+            taught, asked = read
+        model.fit(taught, self._labels[rows])
+        chances = np.asarray(model.predict_proba(asked), dtype=np.float64)
+        truth, classes = self._labels[held_out], np.asarray(model.classes_)
+        by_metric, by_log_loss = (judge(truth, chances, classes) for judge in self._judges)
+        return by_metric, by_log_loss
+
+    def _read(self, pipeline: Pipeline, number: int) -> tuple[Any, Any] | None:
+        """The texts of a fold as the pipeline's vectoriser reads them; None if it begins with none of ours."""
+        key = _reading(pipeline)
+        if key is None:
+            return None
+        if key != self._kept_key:
+            self._kept, self._kept_key = {}, key
+        if number in self._kept:
+            return self._kept[number]
+        rows, held_out = self._parts[number]
+        vectoriser = clone(pipeline.steps[0][1])
+        taught = vectoriser.fit_transform(self._inputs.iloc[rows])
+        read = (taught, vectoriser.transform(self._inputs.iloc[held_out]))
+        if self._keep and len(self._parts) * sum(_bytes(matrix) for matrix in read) <= KEPT_BYTES:
+            self._kept[number] = read
+        return read
+
+
+def _alike(pipelines: Sequence[Pipeline]) -> list[list[int]]:
+    """The places of the pipelines that read texts alike, group by group; others are groups of their own."""
+    groups: dict[str, list[int]] = {}
+    for place, pipeline in enumerate(pipelines):
+        key = _reading(pipeline)
+        groups.setdefault(f"alone {place}" if key is None else key, []).append(place)
+    return list(groups.values())
+
+
+def _reading(pipeline: Pipeline) -> str | None:
+    first = pipeline.steps[0][1]
+    if len(pipeline.steps) < 2 or type(first) is not FastTfidfVectorizer:
+        return None
+    return repr(sorted(first.get_params().items()))
+
+
+def _bytes(matrix: Any) -> int:
+    return int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)

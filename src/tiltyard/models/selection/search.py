@@ -1,0 +1,255 @@
+"""Search: which candidate, with which parameters, does best in cross-validation on the train side (Optuna)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tiltyard.data import Dataset
+from tiltyard.errors import MissingExtraError, TiltyardError, UsageError
+from tiltyard.models.candidates import Candidate
+from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
+from tiltyard.models.selection.cross_validation import CrossValidation, Plan
+
+_WHICH = "candidate"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a search ends: after so many trials, or when so many seconds have passed, whichever is first.
+
+    The trial that runs when the seconds are over is finished. Each candidate is tried once as it stands, whatever the
+    budget; these trials count.
+
+    Attributes:
+        trials: number of trials; None for no limit.
+        seconds: None for no limit. With a limit of seconds the number of trials depends on the machine.
+    """
+
+    trials: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class SearchTrial:
+    """One recipe with parameters, cross-validated.
+
+    Attributes:
+        number: from 0, in the order in which they were tried.
+        candidate: the recipe, which builds pipelines with the parameters set.
+        scores: the score of each fold, bigger is better; empty where the recipe failed.
+        seconds: how long it took.
+        problem: why the recipe failed; None where it did not.
+    """
+
+    number: int
+    candidate: Candidate
+    scores: tuple[float, ...]
+    seconds: float
+    problem: str | None = None
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The parameters that were set; empty for a recipe as it stands."""
+        return self.candidate.params
+
+    @property
+    def mean(self) -> float:
+        """Mean over the folds; minus infinity where the recipe failed."""
+        return float(np.mean(self.scores)) if self.scores else -np.inf
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        trials: in the order in which they were tried.
+    """
+
+    trials: tuple[SearchTrial, ...]
+
+    @property
+    def best(self) -> SearchTrial:
+        """The trial with the best mean; of equals the first, so that nothing beats a recipe as it stands by luck."""
+        return max(self.trials, key=lambda trial: (trial.mean, -trial.number))
+
+
+def search(
+    candidates: Sequence[Candidate],
+    train: Dataset,
+    plan: Plan,
+    budget: Budget,
+    on_trial: Callable[[SearchTrial], None] = lambda _trial: None,
+) -> SearchResult:
+    """Try candidates with the parameters of their spaces, all on the same folds of the train side.
+
+    Each candidate is tried as it stands first; then a tree-structured Parzen estimator (Bergstra et al., 2011) proposes
+    a candidate and its parameters. Equal seeds, rows and numbers of trials give equal results.
+
+    Args:
+        candidates: at least one, with different names; one without a space is only tried as it stands.
+        train: the rows to divide into folds.
+        plan: how candidates are judged; its seed is also that of the search.
+        budget: when to stop; at least one limit.
+        on_trial: called after each trial, for progress and recording.
+
+    Raises:
+        MissingExtraError: Optuna is not installed.
+        UsageError: the budget has no limit, or there is no such metric.
+        DataError: a label has fewer rows than there are folds.
+    """
+    optuna = _optuna()
+    if budget.trials is None and budget.seconds is None:
+        raise UsageError(
+            "A search without a limit would never end.",
+            next_step="Set training.search.trials or training.search.seconds.",
+            code="search.no-limit",
+        )
+    until = _Limit(budget)
+    validation = CrossValidation(train, plan, keep=True)
+    trials: list[SearchTrial] = []
+    with _quiet(optuna):
+        proposals = _Proposals(optuna, candidates, plan.random_state)
+        for ask in proposals.all():
+            if len(trials) >= len(candidates) and until.reached(len(trials)):
+                break
+            trials.append(_tried(validation, plan, len(trials), ask.candidate))
+            ask.tell(trials[-1])
+            on_trial(trials[-1])
+    return SearchResult(tuple(trials))
+
+
+class _Limit:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._begun = time.perf_counter()
+
+    def reached(self, trials: int) -> bool:
+        most, seconds = self._budget.trials, self._budget.seconds
+        over = seconds is not None and time.perf_counter() - self._begun >= seconds
+        return over or (most is not None and trials >= most)
+
+
+@dataclass(frozen=True)
+class _Ask:
+    candidate: Candidate
+    tell: Callable[[SearchTrial], None]
+
+
+class _Proposals:
+    """One study over candidates and, for each of them, its own parameters."""
+
+    def __init__(self, optuna: ModuleType, candidates: Sequence[Candidate], seed: int) -> None:
+        self._optuna = optuna
+        self._candidates = candidates
+        self._searched = [place for place, candidate in enumerate(candidates) if candidate.space]
+        self._study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+        self._seed = seed
+
+    def all(self) -> Iterator[_Ask]:
+        """Each candidate as it stands, then what the study proposes, without end if there is anything to vary."""
+        for place, candidate in enumerate(self._candidates):
+            yield _Ask(candidate, self._teller_of_own(place))
+        while self._searched:
+            trial = self._study.ask()
+            place = trial.suggest_categorical(_WHICH, self._searched)
+            candidate = self._candidates[place]
+            params = {name: _suggest(trial, f"{place}.{name}", allowed) for name, allowed in candidate.space.items()}
+            yield _Ask(candidate.with_params(params), self._teller(trial))
+
+    def _teller(self, trial: Any) -> Callable[[SearchTrial], None]:
+        failed = self._optuna.trial.TrialState.FAIL
+
+        def tell(done: SearchTrial) -> None:
+            if done.problem is None:
+                self._study.tell(trial, done.mean)
+            else:
+                self._study.tell(trial, state=failed)
+
+        return tell
+
+    def _teller_of_own(self, place: int) -> Callable[[SearchTrial], None]:
+        """Let the study know how a candidate does as it stands, if that lies in its space."""
+
+        def tell(done: SearchTrial) -> None:
+            if done.problem is not None:
+                return
+            space = self._candidates[place].space
+            own = _own_params(self._candidates[place].build(self._seed).get_params(), space)
+            if space and own is not None:
+                known = {_WHICH: place, **{f"{place}.{name}": value for name, value in own.items()}}
+                self._study.enqueue_trial(known)
+                trial = self._study.ask()
+                trial.suggest_categorical(_WHICH, self._searched)
+                for name, allowed in space.items():
+                    _suggest(trial, f"{place}.{name}", allowed)
+                self._study.tell(trial, done.mean)
+
+        return tell
+
+
+def _suggest(trial: Any, name: str, allowed: FloatRange | IntegerRange | Choice) -> Any:
+    if isinstance(allowed, Choice):
+        # By place: Optuna only takes plain values, and a choice may be of any type.
+        return allowed.values[trial.suggest_categorical(name, list(range(len(allowed.values))))]
+    if isinstance(allowed, IntegerRange):
+        return trial.suggest_int(name, allowed.low, allowed.high, log=allowed.log)
+    return trial.suggest_float(name, allowed.low, allowed.high, log=allowed.log)
+
+
+def _own_params(params: Mapping[str, Any], space: Space) -> dict[str, Any] | None:
+    """A recipe's own values in the study's terms; None where one lies outside the space."""
+    own: dict[str, Any] = {}
+    for name, allowed in space.items():
+        value = params[name]
+        if isinstance(allowed, Choice):
+            if value not in allowed.values:
+                return None
+            own[name] = allowed.values.index(value)
+        elif allowed.low <= value <= allowed.high:
+            own[name] = value
+        else:
+            return None
+    return own
+
+
+def _tried(validation: CrossValidation, plan: Plan, number: int, candidate: Candidate) -> SearchTrial:
+    begun = time.perf_counter()
+    scores: tuple[float, ...] = ()
+    problem = None
+    try:
+        (found,) = validation.scores([candidate.build(plan.random_state)])
+        scores = found.metric
+    except (ValueError, ArithmeticError, TiltyardError) as error:
+        if not candidate.params:
+            raise
+        # Parameters may not fit the data, such as a word frequency that no word has; others may.
+        problem = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if scores and not np.isfinite(scores).all():
+        scores, problem = (), "a fold has no finite score"
+    return SearchTrial(number, candidate, scores, time.perf_counter() - begun, problem)
+
+
+def _optuna() -> ModuleType:
+    try:
+        import optuna  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtraError("The search over candidates' parameters", "search") from error
+    return optuna  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _quiet(optuna: ModuleType) -> Iterator[None]:
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)

@@ -1,0 +1,1 @@
+"""Convolutions over words with one pooling for a text."""

@@ -1,0 +1,96 @@
+"""How a convolution over words is trained: mini-batches, dropout, Adagrad."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from tiltyard.models.tfidf.token_ids import Tokens
+from tiltyard.models.word_cnn import kernels
+from tiltyard.models.word_cnn.network import Network, Singles
+
+_BATCH = 50
+_SQUARES = 1e-10  # what Adagrad's sums begin with, so that nothing is divided by zero
+
+
+@dataclass(frozen=True)
+class Course:
+    """How it is trained.
+
+    Attributes:
+        rows: so many rows are shown in all, each as often as any other within one.
+        learning_rate: of Adagrad.
+        decay: the share of the filters that is taken away after each pass over the rows.
+        dropout: the share of the neurons that a row does not see.
+    """
+
+    rows: int
+    learning_rate: float
+    decay: float
+    dropout: float
+
+
+def train(
+    network: Network,
+    tokens: Tokens,
+    truth: NDArray[np.intp],
+    rows_weights: Singles,
+    course: Course,
+    random: np.random.Generator,
+) -> None:
+    """Train a network in place, to the least cross-entropy.
+
+    Args:
+        network: what is trained.
+        tokens: n texts.
+        truth: n class numbers.
+        rows_weights: n weights, of mean 1.
+        course: how.
+        random: the order of the rows, and what is dropped.
+    """
+    training = _Training(network, tokens, course)
+    shown = 0
+    while shown < course.rows:
+        order = random.permutation(len(tokens))[: course.rows - shown]
+        for first in range(0, len(order), _BATCH):
+            rows = order[first : first + _BATCH]
+            kept = random.random((len(rows), len(network.top)), dtype=np.float32) >= course.dropout
+            training.step(rows, truth[rows], rows_weights[rows], kept)
+        shown += len(order)
+        np.multiply(network.filters, np.float32(1 - course.decay), out=network.filters)
+
+
+class _Training:
+    def __init__(self, network: Network, tokens: Tokens, course: Course) -> None:
+        self._network = network
+        self._texts = tokens.arrays
+        self._rate = np.float32(course.learning_rate)
+        self._scale = np.float32(1 / (1 - course.dropout))
+        self._top_squares, self._intercept_squares = _sums(network.top), _sums(network.intercept)
+        self._state = network.filters, _sums(network.filters), network.biases, _sums(network.biases)
+
+    def step(self, rows: NDArray[np.intp], truth: NDArray[np.intp], weights: Singles, kept: NDArray[np.bool_]) -> None:
+        """Show some rows once; ``kept`` says which neurons each of them sees."""
+        network, texts = self._network, self._texts
+        values, places = np.empty(kept.shape, np.float32), np.empty(kept.shape, np.int32)
+        kernels.forward(network.filters, network.biases, texts, rows, (values, places))
+        factors = kept * self._scale
+        seen = values * factors
+        errors = np.asarray(softmax(seen @ network.top + network.intercept, axis=1), np.float32)
+        errors[np.arange(len(rows)), truth] -= 1
+        errors *= weights[:, None]
+        slopes = np.asarray((errors @ network.top.T) * factors * (values > 0), np.float32)
+        self._move(network.top, self._top_squares, np.asarray(seen.T @ errors, np.float32))
+        self._move(network.intercept, self._intercept_squares, errors.sum(axis=0))
+        kernels.backward(self._state, texts[0], places, slopes, self._rate)
+
+    def _move(self, weights: Singles, squares: Singles, slopes: Singles) -> None:
+        squares += slopes * slopes
+        weights -= self._rate * slopes / np.sqrt(squares)
+
+
+def _sums(weights: Singles) -> Singles:
+    return np.full_like(weights, _SQUARES)

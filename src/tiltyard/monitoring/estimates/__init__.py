@@ -1,0 +1,1 @@
+"""Performance without labels: confidence-based estimation and its calibration."""

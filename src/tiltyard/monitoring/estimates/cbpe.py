@@ -1,0 +1,300 @@
+"""Performance without labels, estimated from how sure the answers were (CBPE).
+
+The confidence-based performance estimation of NannyML (https://nannyml.readthedocs.io, "How it works: performance
+estimation"): where probabilities mean what they say, an answer given with a probability of 0.9 is right in nine cases
+of ten, so that the confusion matrix that labels would show can be expected from the probabilities alone. They are made
+to mean what they say by isotonic regression on rows that the version was not trained on (Zadrozny and Elkan, KDD 2002),
+each class against the rest and scaled to a sum of 1 where there are more than two (``isotonic`` says how that differs
+from NannyML's).
+
+**What it cannot see.** The estimate holds while the same input still has the same label as often as it had: when only
+the inputs change. When the meaning changes (concept drift), it stays as confident as the model is. So real labels take
+the place of estimates as they come, and where they contradict them, that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiltyard.evaluation import METRICS, Interval, Judged, Metric
+from tiltyard.evaluation.intervals import CONFIDENCE
+from tiltyard.monitoring.estimates.calibration import Calibration
+from tiltyard.monitoring.performance import Figure
+from tiltyard.monitoring.prediction_window import Window
+from tiltyard.registry import HeldOut
+
+METHOD = "CBPE (NannyML), isotonic calibration on held-out rows"
+BLIND_SPOT = (
+    "An estimate from confidence assumes that the same input still has the same label as often as before. It cannot "
+    "see concept drift; only labels can."
+)
+FEWEST_CALIBRATION_ROWS = 100
+MOST_ROWS = 5_000
+"""Answers that an estimate is made from; of more, every so-manieth, which changes a share by less than its interval."""
+DRAWS = 200
+ESTIMATED = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc")
+
+_AT_ONCE = 2_000_000
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """What labels say about an estimate, on the rows that have both.
+
+    Attributes:
+        rows: answers whose truth is known.
+        accuracy: their accuracy.
+        estimated: the accuracy that confidence alone led to expect of the same rows, with its interval.
+    """
+
+    rows: int
+    accuracy: float
+    estimated: Figure
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether labels and estimate differ by more than the interval allows."""
+        interval = self.estimated.interval
+        return interval is not None and not interval.low <= self.accuracy <= interval.high
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "rows": self.rows,
+            "accuracy": self.accuracy,
+            "estimated_accuracy": self.estimated.to_dict(),
+            "contradicts": self.contradicts,
+        }
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The performance that labels would show, as far as confidence tells it.
+
+    Attributes:
+        since: start of the window.
+        until: its end.
+        version: the version that answered.
+        predictions: number of answers.
+        labelled: answers whose truth is known; it stands in place of the estimate.
+        calibration_rows: held-out rows that the probabilities were calibrated on.
+        figures: the estimated metrics by name, with the interval in which the figure that all labels would show lies
+            with a confidence of 95 %.
+        check: how the estimate does on the rows whose truth is known; None where there are too few.
+        reason: why nothing could be estimated; empty where it could.
+    """
+
+    since: datetime | None
+    until: datetime | None
+    version: str
+    predictions: int
+    labelled: int
+    calibration_rows: int
+    figures: Mapping[str, Figure]
+    check: Contradiction | None = None
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "since": self.since,
+            "until": self.until,
+            "version": self.version,
+            "predictions": self.predictions,
+            "labelled": self.labelled,
+            "calibration_rows": self.calibration_rows,
+            "metrics": {name: figure.to_dict() for name, figure in self.figures.items()},
+            "check": self.check.to_dict() if self.check else None,
+            "could_not_estimate": self.reason,
+            "method": METHOD,
+            "caveat": BLIND_SPOT,
+        }
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What the estimate of a version's performance stands on.
+
+    Attributes:
+        version: the version.
+        classes: its labels, in the order of the held-out probabilities.
+        held_out: rows to calibrate on; None where it has none.
+        positive: the label that counts as positive; one that does not occur is passed over.
+        fewest_rows: with fewer answers nothing is estimated.
+        seed: of the draws.
+    """
+
+    version: str
+    classes: tuple[str, ...]
+    held_out: HeldOut | None
+    positive: str | None = None
+    fewest_rows: int = 30
+    seed: int = 0
+
+
+def estimate(
+    window: Window, basis: Basis, metric: str = "accuracy", *, names: Sequence[str] = ESTIMATED, most: int = MOST_ROWS
+) -> Estimate:
+    """Estimate the performance of one version's answers, labels standing in where they are known.
+
+    The interval comes from draws in which the held-out rows are resampled, the calibration is fitted anew, and a label
+    is drawn for every row from its calibrated probabilities; so it covers both what is not known of the probabilities
+    and what chance does to labels.
+
+    Args:
+        window: answers; those of other versions and of shadows are left out.
+        basis: the version and the rows to calibrate on.
+        metric: the project's own metric, which is estimated too.
+        names: metrics to estimate.
+        most: answers that the estimate is made from; of more, every so-manieth.
+    """
+    mine = window.take((window.versions == basis.version) & (window.routes != "shadow"))
+    held_out = basis.held_out
+    reason = _why_not(mine, basis)
+    figures: Mapping[str, Figure] = {}
+    check = None
+    if not reason and held_out is not None:
+        wanted = [METRICS[name] for name in dict.fromkeys((*names, metric))]
+        figures = _Task(mine.take(_spread(len(mine), most)), basis, held_out).figures(wanted)
+        check = _check(mine, basis, held_out)
+    return Estimate(
+        since=window.since,
+        until=window.until,
+        version=basis.version,
+        predictions=len(mine),
+        labelled=int(mine.known.sum()),
+        calibration_rows=0 if held_out is None else len(held_out),
+        figures=figures,
+        check=check,
+        reason=reason,
+    )
+
+
+class _Task:
+    """n answers, each standing as often as there are classes: once for every label that it may turn out to have.
+
+    With a label's calibrated probability as the weight of its row, every metric of weighted rows becomes the metric
+    of the expected confusion matrix; with weights of 0 and 1, that of drawn labels.
+    """
+
+    def __init__(self, window: Window, basis: Basis, held_out: HeldOut) -> None:
+        known, classes = window.labels(), basis.classes
+        self._classes = (*classes, *sorted(set(known.tolist()) - set(classes)))
+        self._raw = _columns(window, classes)
+        self._truth = np.full(len(window), -1)
+        self._truth[window.known] = [self._classes.index(label) for label in known]
+        self._calibration = Calibration.prepare(held_out.probabilities, held_out.truth, classes, self._raw)
+        self._facts = self._copied(window, basis.positive)
+        self._random = np.random.default_rng(basis.seed)
+
+    def figures(self, metrics: Sequence[Metric]) -> dict[str, Figure]:
+        """The metrics with their intervals; those that are not defined are left out."""
+        expected = self._weights(self._calibration.fitted())
+        defined = [metric for metric in metrics if not self._undefined(metric)]
+        values = {metric.name: float(metric.weighted(self._facts, expected[None, :])[0]) for metric in defined}
+        drawn: dict[str, list[NDArray[np.float64]]] = {metric.name: [] for metric in defined}
+        at_once = max(1, _AT_ONCE // max(1, expected.size))
+        for start in range(0, DRAWS, at_once):
+            weights = np.stack([self._drawn() for _ in range(min(at_once, DRAWS - start))])
+            for metric in defined:
+                drawn[metric.name].append(metric.weighted(self._facts, weights))
+        return {
+            name: _figure(value, np.concatenate(drawn[name])) for name, value in values.items() if not np.isnan(value)
+        }
+
+    def _undefined(self, metric: Metric) -> bool:
+        unknown = len(self._classes) > self._raw.shape[1]
+        return metric.needs_probabilities and unknown
+
+    def _copied(self, window: Window, positive: str | None) -> Judged:
+        k, n = len(self._classes), len(window)
+        order = np.argsort(self._classes)
+        names = np.asarray(self._classes)
+        probabilities = np.zeros((n, k))
+        probabilities[:, : self._raw.shape[1]] = self._raw
+        chosen = positive if positive in self._classes else names[order[-1]]
+        return Judged(
+            labels=np.tile(names, n),
+            predicted=np.repeat(window.predicted, k),
+            probabilities=np.repeat(probabilities[:, order], k, axis=0),
+            classes=tuple(names[order].tolist()),
+            positive=str(chosen),
+        )
+
+    def _weights(self, calibrated: NDArray[np.float64]) -> NDArray[np.float64]:
+        """n * k weights: the calibrated probabilities, and the truth where it is known."""
+        weights = np.zeros((len(self._truth), len(self._classes)))
+        weights[:, : calibrated.shape[1]] = calibrated
+        known = self._truth >= 0
+        weights[known] = 0.0
+        weights[known, self._truth[known]] = 1.0
+        return weights.ravel()
+
+    def _drawn(self) -> NDArray[np.float64]:
+        calibrated = self._calibration.resampled(self._random)
+        rows, k = calibrated.shape
+        edges = np.cumsum(calibrated, axis=1)
+        chosen = (self._random.random((rows, 1)) * edges[:, -1:] >= edges).sum(axis=1).clip(0, k - 1)
+        return self._weights(np.eye(k)[chosen])
+
+
+def _check(window: Window, basis: Basis, held_out: HeldOut) -> Contradiction | None:
+    """Hold the estimate against the labels, on the rows that have them."""
+    rows = int(window.known.sum())
+    if rows < basis.fewest_rows:
+        return None
+    labelled = window.take(window.known)
+    labelled = labelled.take(_spread(rows, MOST_ROWS))
+    right = float(np.mean(labelled.predicted == labelled.labels()))
+    blind = replace(labelled, truth={})
+    figures = _Task(blind, basis, held_out).figures([METRICS["accuracy"]])
+    return Contradiction(rows, right, figures["accuracy"])
+
+
+def _why_not(window: Window, basis: Basis) -> str:
+    held_out, classes = basis.held_out, set(basis.classes)
+    if held_out is None:
+        return "The version was packaged without held-out rows to calibrate on; versions trained from now on have them."
+    if len(held_out) < FEWEST_CALIBRATION_ROWS:
+        return f"{len(held_out)} held-out rows are too few to calibrate on; {FEWEST_CALIBRATION_ROWS} are needed."
+    if len(window) < basis.fewest_rows:
+        return f"{len(window)} answers are too few to estimate from; {basis.fewest_rows} are needed."
+    if any(set(row.probabilities) != classes for row in window.predictions):
+        return "Not every answer was recorded with the probability of every label of the version."
+    return ""
+
+
+def _columns(window: Window, classes: tuple[str, ...]) -> NDArray[np.float64]:
+    return np.asarray([[row.probabilities[label] for label in classes] for row in window.predictions])
+
+
+def _spread(rows: int, most: int) -> NDArray[np.bool_]:
+    """At most ``most`` rows, spread evenly."""
+    chosen = np.zeros(rows, dtype=np.bool_)
+    chosen[:: max(1, -(-rows // most))] = True
+    return chosen
+
+
+def _figure(value: float, drawn: NDArray[np.float64]) -> Figure:
+    """The estimate less the bias that the draws show, with their interval (Efron and Tibshirani, 1993, chapter 10).
+
+    A calibration follows its rows a little too closely. One that is fitted to drawn rows follows them as closely again,
+    so the draws lie above the estimate by about as much as the estimate lies above the truth.
+    """
+    drawn = drawn[~np.isnan(drawn)]
+    if 2 * len(drawn) < DRAWS:
+        return Figure(value, None)
+    bias = float(drawn.mean()) - value
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    # Measured alone, the corrected interval and the plain one each hold too seldom in some cases: it covers both.
+    low, high = min(low, low - 2 * bias), max(high, high - 2 * bias)
+    corrected = value - bias
+    if drawn.min() >= 0 and drawn.max() <= 1:
+        corrected, low, high = (float(np.clip(figure, 0, 1)) for figure in (corrected, low, high))
+    return Figure(corrected, Interval(float(min(low, corrected)), float(max(high, corrected))))

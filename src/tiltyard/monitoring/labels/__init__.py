@@ -1,0 +1,1 @@
+"""Labels: imported from files, and the queue of predictions most worth labelling."""

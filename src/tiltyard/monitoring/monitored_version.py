@@ -1,0 +1,91 @@
+"""What a monitor knows of the version that it watches, without constructing its model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tiltyard.registry import HELD_OUT, HeldOut, Manifest, Registry, VersionInfo
+from tiltyard.registry.package.manifest import FOLDER, read_verified, verify
+from tiltyard.registry.package.signing import NO_KEYS, KeyRing
+from tiltyard.registry.package.version_seal import check_identity
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A version under watch.
+
+    Attributes:
+        model: name of the registered model.
+        version: registry version.
+        classes: its labels, in the order of the held-out probabilities.
+        metrics: its metrics on the rows that judged it.
+        held_out: those rows; None where it was packaged without.
+        positive: the label that counts as positive; None where none was named.
+        manifest: all that the version says of itself; None where only its figures are known.
+        folder: its verified files; None where only its figures are known.
+    """
+
+    model: str
+    version: str
+    classes: tuple[str, ...]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    held_out: HeldOut | None = None
+    positive: str | None = None
+    manifest: Manifest | None = None
+    folder: Path | None = None
+
+    @property
+    def judged_rows(self) -> int | None:
+        """Number of the rows that judged it, where that is known."""
+        return None if self.held_out is None else len(self.held_out)
+
+    def attachment(self, name: str) -> bytes | None:
+        """A file that travels with the version; None where there is none.
+
+        Raises:
+            ArtifactError: it was changed since the version was read.
+        """
+        if self.manifest is None or self.folder is None or f"{FOLDER}/{name}" not in self.manifest.files:
+            return None
+        return read_verified(self.folder, self.manifest, f"{FOLDER}/{name}")
+
+
+def read_watched(info: VersionInfo, folder: Path, keys: KeyRing = NO_KEYS) -> Watched:
+    """Read what is to be known of a version from its files, which are verified first.
+
+    Raises:
+        ArtifactError: the files are not what was packaged, not those of this version, or not signed by a key that this
+            host trusts.
+    """
+    verified = verify(folder, keys)
+    check_identity(verified, info, keys)
+    manifest = verified.manifest
+    known = Watched(
+        model=info.name,
+        version=info.version,
+        classes=manifest.classes,
+        metrics=dict(manifest.metrics),
+        positive=manifest.positive,
+        manifest=manifest,
+        folder=folder,
+    )
+    content = known.attachment(HELD_OUT)
+    if content is None:
+        return known
+    return Watched(
+        **{name: getattr(known, name) for name in known.__dataclass_fields__ if name != "held_out"},
+        held_out=HeldOut.from_bytes(content),
+    )
+
+
+def watch_champion(registry: Registry, model: str, cache: Path, keys: KeyRing = NO_KEYS) -> Watched | None:
+    """The champion of a model, fetched and verified; None where there is none.
+
+    Raises:
+        ArtifactError: its files are damaged or not trusted.
+        UnavailableError: the registry cannot be reached, and no copy is here.
+    """
+    info = registry.champion(model)
+    return None if info is None else read_watched(info, registry.fetch(info, cache), keys)

@@ -1,0 +1,30 @@
+"""How notices leave the house: senders, and the courier who empties the outbox."""
+
+from tiltyard.notifications.destinations import build_senders, notices_to
+from tiltyard.notifications.dispatcher import Backoff, Courier, Round
+from tiltyard.notifications.log_sender import LogSender
+from tiltyard.notifications.mail import MailSender, MailServer
+from tiltyard.notifications.mlflow_webhook import MLflowWebhookSender
+from tiltyard.notifications.ports import DeliveryError, Sender
+from tiltyard.notifications.signature import SIGNATURE_HEADER, sign, verify_signature
+from tiltyard.notifications.slack import SlackSender
+from tiltyard.notifications.webhook import WebhookSender
+
+__all__ = [
+    "SIGNATURE_HEADER",
+    "Backoff",
+    "Courier",
+    "DeliveryError",
+    "LogSender",
+    "MLflowWebhookSender",
+    "MailSender",
+    "MailServer",
+    "Round",
+    "Sender",
+    "SlackSender",
+    "WebhookSender",
+    "build_senders",
+    "notices_to",
+    "sign",
+    "verify_signature",
+]

@@ -1,0 +1,42 @@
+"""Notices for Slack's incoming webhooks, and those that read the same (Mattermost, Rocket.Chat, Discord's /slack)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiltyard.ledger import Notice, Parcel
+from tiltyard.ledger.codec import encode_json
+from tiltyard.notifications.notice_text import Words
+from tiltyard.notifications.webhook import post
+
+# Slack's limits: https://api.slack.com/reference/block-kit/blocks
+_TITLE, _TEXT = 150, 3000
+
+
+class SlackSender:
+    """Posts a notice as a Slack message. The URL is the secret."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def send(self, parcel: Parcel) -> None:
+        """Post the message; see ``Sender.send``."""
+        post(self._url, encode_json(slack_message(parcel.notice)).encode(), {})
+
+
+def slack_message(notice: Notice) -> dict[str, Any]:
+    """The message: a plain fall-back for notifications, then a header, the text, and a link."""
+    words = Words.of(notice)
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": words.title[:_TITLE]}},
+    ]
+    if words.text:
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": _escape(words.text)[:_TEXT]}})
+    if words.link:
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": f"<{_escape(words.link)}|Look at it>"}})
+    return {"text": _escape(words.title), "blocks": blocks}
+
+
+def _escape(text: str) -> str:
+    """Slack's control characters: whatever was in the data mentions nobody and links nowhere."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,71 @@
+"""Notices as signed JSON over HTTP."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+import httpx
+
+from tiltyard.ledger import Parcel
+from tiltyard.ledger.codec import encode_json
+from tiltyard.notifications.ports import LONGEST_SECONDS, DeliveryError
+from tiltyard.notifications.signature import SIGNATURE_HEADER, sign
+
+ID_HEADER = "Tiltyard-Id"
+TOPIC_HEADER = "Tiltyard-Topic"
+# A receiver that says one of these will say it again, whatever is mended here.
+_FINAL = frozenset({410, 413, 415, 422})
+_LONGEST_WAIT = 24 * 3600.0
+
+
+class WebhookSender:
+    """Posts a notice as JSON, signed when there is a secret; any 2xx answer means that it arrived.
+
+    Args:
+        url: where to; redirects are not followed.
+        secret: signs the body; see ``tiltyard.notifications.signature``.
+        clock: Unix time in seconds.
+    """
+
+    def __init__(self, url: str, secret: str | None = None, clock: Callable[[], float] = time.time) -> None:
+        self._url, self._secret, self._clock = url, secret, clock
+
+    def send(self, parcel: Parcel) -> None:
+        """Post the notice; see ``Sender.send``."""
+        notice = parcel.notice
+        content = {"id": notice.id, "topic": notice.topic, "at": notice.at.isoformat(), **notice.payload}
+        body = encode_json(content).encode()
+        headers = {ID_HEADER: notice.id, TOPIC_HEADER: notice.topic.encode("ascii", "replace").decode()}
+        if self._secret:
+            headers[SIGNATURE_HEADER] = sign(self._secret, body, int(self._clock()))
+        post(self._url, body, headers)
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    """Post JSON once.
+
+    Raises:
+        DeliveryError: the receiver cannot be reached, or did not answer with 2xx. The URL, which may be a secret, is
+            not told.
+    """
+    try:
+        answer = httpx.post(
+            url, content=body, headers={"Content-Type": "application/json", **headers}, timeout=LONGEST_SECONDS / 2
+        )
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise DeliveryError(f"The receiver cannot be reached: {type(error).__name__}: {error}") from None
+    if not answer.is_success:
+        raise DeliveryError(
+            f"The receiver answered {answer.status_code}: {answer.text[:200]}",
+            final=answer.status_code in _FINAL,
+            wait=_asked_wait(answer),
+        )
+
+
+def _asked_wait(answer: httpx.Response) -> timedelta | None:
+    asked = answer.headers.get("Retry-After", "")
+    if not (asked.isascii() and asked.isdigit()):
+        return None
+    return timedelta(seconds=min(float(asked), _LONGEST_WAIT))

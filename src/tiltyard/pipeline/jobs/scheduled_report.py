@@ -1,0 +1,47 @@
+"""Regular reviews: when some days are over, a page about them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tiltyard.ledger import Event
+from tiltyard.monitoring.report import write_report
+from tiltyard.pipeline.jobs.monitoring_run import take_overview
+from tiltyard.pipeline.orchestration.schedule import Schedule
+from tiltyard.project import Project
+from tiltyard.promotion.context import Stage
+
+FOLDER = "reports"
+RETRY = timedelta(minutes=10)
+
+
+def review_if_due(project: Project, stage: Stage, now: datetime) -> Path | None:
+    """Write the report on the last days, if one is asked for, is due, and no other process is at it.
+
+    The first is due at once. It is ``reports/monitoring-DATE.html`` beside the project file, and an event tells of it.
+
+    Returns:
+        The report; None where none was due.
+
+    Raises:
+        TiltyardError: the registry or the ledger cannot be reached, or the report cannot be written; it is due again in
+            ten minutes.
+    """
+    days = project.monitoring.report_days
+    if days is None:
+        return None
+    schedule = Schedule(stage.ledger.leases, f"report/{project.model_name}", timedelta(days=days), stage.actor)
+    lease = schedule.begin(now)
+    if lease is None:
+        return None
+    target = project.root / FOLDER / f"monitoring-{now.astimezone(UTC):%Y-%m-%d}.html"
+    try:
+        seen = take_overview(project, stage, hours=24 * days, until=now)
+        file = write_report(seen, target)[0]
+    except BaseException:
+        schedule.failed(lease, now, RETRY)
+        raise
+    told = f"A report on the last {days:g} days, {seen.stats.total:,} answers: {FOLDER}/{file.name}"
+    stage.ledger.append(Event("reviewed", project.model_name, now, stage.actor, told, {"days": days}))
+    return file

@@ -1,0 +1,95 @@
+"""Which versions need which snapshot, and removing those that none needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
+from typing import Any
+
+from tiltyard.data.snapshots.inventory import KeptRows, kept_rows, take_away
+from tiltyard.ledger import Event
+from tiltyard.project import Project
+from tiltyard.promotion.context import Stage
+from tiltyard.registry import ExperimentTracker
+
+PRUNED = "snapshots-pruned"
+
+
+@dataclass(frozen=True)
+class SnapshotUse:
+    """A snapshot, and who needs it.
+
+    Attributes:
+        rows: the snapshot.
+        versions: the registered versions that were trained from it, as ``MODEL VERSION``.
+    """
+
+    rows: KeptRows
+    versions: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {**self.rows.to_dict(), "versions": list(self.versions)}
+
+
+def snapshot_uses(project: Project, store: str, tracker: ExperimentTracker, stage: Stage) -> list[SnapshotUse]:
+    """The snapshots of a project with the versions that need them, the latest first.
+
+    All models of the registry are asked, whatever their names: a project may have had another one. What a version was
+    trained from is in its run; one whose run is gone cannot be trained again, and needs nothing.
+
+    Args:
+        project: the project.
+        store: where its snapshots are.
+        tracker: where runs are recorded.
+        stage: the registry.
+
+    Raises:
+        UnavailableError: the registry is away.
+        DataError: the store cannot be reached.
+    """
+    needed: dict[str, list[str]] = {}
+    for model in stage.registry.list_models():
+        for info in reversed(stage.registry.list_versions(model.name)):
+            params = tracker.run_params(info.run_id) if info.run_id else None
+            if params and "snapshot" in params:
+                needed.setdefault(_place(params["snapshot"]), []).append(f"{info.name} {info.version}")
+    return [SnapshotUse(rows, tuple(needed.get(_place(rows.name), ()))) for rows in kept_rows(store, project.name)]
+
+
+def not_needed(uses: list[SnapshotUse], older_than: timedelta, now: datetime) -> list[SnapshotUse]:
+    """The snapshots that no version needs and that nobody has used for so long."""
+    return [use for use in uses if not use.versions and now - use.rows.used_at > older_than]
+
+
+def prune_snapshots(project: Project, store: str, uses: list[SnapshotUse], stage: Stage) -> None:
+    """Remove snapshots, and write down which.
+
+    Args:
+        project: the project.
+        store: where its snapshots are.
+        uses: those to remove.
+        stage: ledger and host.
+
+    Raises:
+        DataError: one cannot be removed; those before it are gone, and written down.
+        UnavailableError: the ledger is away.
+    """
+    gone: list[KeptRows] = []
+    try:
+        for use in uses:
+            take_away(store, use.rows)
+            gone.append(use.rows)
+    finally:
+        if gone:
+            size = sum(rows.bytes for rows in gone)
+            reason = f"{len(gone):,} snapshots that no version needs were removed ({size:,} bytes)."
+            evidence = {"store": store, "snapshots": [rows.name for rows in gone], "bytes": size}
+            event = Event(PRUNED, project.model_name, datetime.now(UTC), stage.actor, reason, evidence)
+            stage.ledger.append(event)
+
+
+def _place(uri: str) -> str:
+    """What stays of a snapshot's address when its store is moved: project and file."""
+    return "/".join(PurePosixPath(uri).parts[-2:])

@@ -1,0 +1,108 @@
+"""Scheduled deployments on a Prefect server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from tiltyard.pipeline.orchestration.prefect_flows import at, check_prefect, flow_name, require_prefect
+from tiltyard.pipeline.orchestration.runner import FlowKind
+from tiltyard.project import Project
+
+POOL = "tiltyard"
+DEPLOYMENT = "scheduled"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployment as it was made.
+
+    Attributes:
+        name: ``FLOW/DEPLOYMENT``, as Prefect shows it.
+        id: Prefect's id.
+        every: how often it runs; None where nobody but a person starts it.
+    """
+
+    name: str
+    id: str
+    every: timedelta | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {"name": self.name, "id": self.id, "every_minutes": self.every and self.every.total_seconds() / 60}
+
+
+def deploy(
+    project: Project,
+    api_url: str,
+    entrypoints: Mapping[FlowKind, str],
+    *,
+    train_every: timedelta | None = None,
+    pool: str = POOL,
+) -> list[Deployment]:
+    """Make or renew a deployment for each use case, and the pool of workers that runs them.
+
+    Args:
+        project: the project; it must lie at the same place on the hosts of the workers.
+        api_url: address of the Prefect server's API.
+        entrypoints: the flow of each use case, as ``module.function``; it takes the project's folder.
+        train_every: how often training runs; None for never by itself.
+        pool: name of the pool; made as one of processes if it is not there.
+
+    Raises:
+        MissingExtraError: Prefect is not installed.
+        UnavailableError: the server cannot be reached.
+    """
+    require_prefect()
+    check_prefect(api_url)
+    every: dict[FlowKind, timedelta | None] = {
+        "training": train_every,
+        "monitoring": timedelta(minutes=project.monitoring.every_minutes),
+        "response": None,
+    }
+    with at(api_url):
+        return asyncio.run(_deploy(project, entrypoints, every, pool))
+
+
+async def _deploy(
+    project: Project, entrypoints: Mapping[FlowKind, str], every: Mapping[FlowKind, timedelta | None], pool: str
+) -> list[Deployment]:
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+    from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate  # noqa: PLC0415
+    from prefect.client.schemas.schedules import IntervalSchedule  # noqa: PLC0415
+    from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
+
+    root = str(Path(project.root).resolve())
+    made = []
+    async with get_client() as client:
+        try:
+            await client.read_work_pool(pool)
+        except ObjectNotFound:
+            await client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
+        for kind, entrypoint in entrypoints.items():
+            name, pause = flow_name(project, kind), every[kind]
+            schedules = (
+                []
+                if pause is None
+                else [DeploymentScheduleCreate(schedule=IntervalSchedule(interval=pause), active=True)]
+            )
+            id_ = await client.create_deployment(
+                flow_id=await client.create_flow_from_name(name),
+                name=DEPLOYMENT,
+                schedules=schedules,
+                parameters={"project": root},
+                entrypoint=entrypoint,
+                work_pool_name=pool,
+                pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": root}}],
+                # One at a time works on a model, whoever starts it.
+                concurrency_limit=1,
+                tags=["tiltyard", project.name],
+                description=f"tiltyard: {kind} of {project.name}",
+                enforce_parameter_schema=False,
+            )
+            made.append(Deployment(f"{name}/{DEPLOYMENT}", str(id_), pause))
+    return made

@@ -1,0 +1,52 @@
+"""Letting a challenger answer beside the champion until the labels have decided, or time is up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tiltyard.project import Project
+from tiltyard.promotion.ab_test import judge_challenge
+from tiltyard.promotion.context import Stage
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class LiveChallenge:
+    """A ``LiveJudge`` over the project's own live test (``[serving] challenger``).
+
+    Args:
+        project: says how the challenger answers, and for how long at most.
+        stage: registry and ledger.
+        clock: the present, UTC.
+    """
+
+    def __init__(self, project: Project, stage: Stage, clock: Callable[[], datetime] = _now) -> None:
+        self._project, self._stage, self._clock = project, stage, clock
+
+    def verdict(self, champion: str, challenger: str, since: datetime) -> Mapping[str, Any] | None:
+        """What the labels say by now; see ``LiveJudge.verdict``.
+
+        Where they have not decided within ``[response] challenge_hours``, nobody has won and the gates decide.
+        """
+        del champion
+        stage = self._stage
+        found = judge_challenge(self._project, stage.registry, stage.ledger, stage.actor)
+        if found.challenger != challenger:
+            reason = f"version {found.challenger} was made challenger in place of version {challenger}"
+            return {"winner": "champion", "reason": reason}
+        told = {"reason": found.verdict.summary, "verdict": found.to_dict()}
+        if found.verdict.decision == "challenger wins":
+            return {"winner": "challenger", **told}
+        if found.verdict.decision == "champion holds":
+            return {"winner": "champion", **told}
+        patience = timedelta(hours=self._project.response.challenge_hours)
+        return {"winner": "nobody", **told} if self._clock() - since >= patience else None
+
+
+def live_judge(project: Project, stage: Stage) -> LiveChallenge | None:
+    """Who judges challengers live; None where the project lets none answer."""
+    return LiveChallenge(project, stage) if project.serving.challenger is not None else None

@@ -1,0 +1,194 @@
+"""The responses: how a retraining and a rollback are carried out, in steps that may be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from tiltyard.aliases import CHALLENGER
+from tiltyard.data import Dataset
+from tiltyard.errors import NotFoundError
+from tiltyard.ledger import Event
+from tiltyard.pipeline.remediation.durable_steps import Recipe, Step
+from tiltyard.pipeline.remediation.history import Action
+from tiltyard.project import Project
+from tiltyard.promotion.alias_change import mend_succession
+from tiltyard.promotion.challenge import APPROVAL_REQUESTED, REFUSED, awaiting, point_alias, remove_alias
+from tiltyard.promotion.context import Stage
+from tiltyard.promotion.rollback import promote_version, roll_back
+from tiltyard.registry import VersionInfo
+from tiltyard.registry.alias_history import PROMOTED, ROLLED_BACK
+
+ACTION_TAG = "tiltyard.action"
+
+
+class Trainer(Protocol):
+    """Trains versions of a project from its base data and the labelled answers of production."""
+
+    def train(self, tags: Mapping[str, str]) -> VersionInfo:
+        """Train and register a version that carries the tags."""
+
+    def test_rows(self) -> Dataset:
+        """The rows that judge: the test side of the same data."""
+
+
+class LiveJudge(Protocol):
+    """Judges a challenger by how it answers beside the champion."""
+
+    def verdict(self, champion: str, challenger: str, since: datetime) -> Mapping[str, Any] | None:
+        """``{"winner": "challenger" | "champion" | "nobody", "reason": …}``, with evidence; None while it is open.
+
+        Args:
+            champion: the champion's version.
+            challenger: the challenger's version.
+            since: when the challenger began to answer.
+        """
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What responses work with.
+
+    Attributes:
+        project: the project.
+        stage: registry, ledger and host.
+        trainer: trains versions.
+        live: judges a challenger by live answers; None where it goes to the gates at once.
+    """
+
+    project: Project
+    stage: Stage
+    trainer: Trainer
+    live: LiveJudge | None = None
+
+    def recipe(self, action: Action) -> Recipe:
+        """How an action is carried out."""
+        if action.kind == "retrain":
+            return self._retraining()
+        if action.kind == "roll-back":
+            steps = (Step("verify-target", self._verify), Step("roll-back", self._roll_back))
+            return Recipe(steps, _rolled_back)
+        return Recipe((), lambda done: asked(done.reason))
+
+    def _retraining(self) -> Recipe:
+        watching = (Step("watch-challenger", self._watch, waits=True),) if self.live else ()
+        steps = (
+            Step("train-version", self._train),
+            Step("set-challenger", self._set_challenger),
+            *watching,
+            Step("meet-champion", self._meet),
+            Step("unset-challenger", self._unset_challenger),
+        )
+        return Recipe(steps, _retrained, undo=self._take_back)
+
+    def _train(self, action: Action) -> dict[str, Any]:
+        """Train a version, unless one that carries this action's tag was registered before it was cut off."""
+        name = self.project.model_name
+        mine = [one for one in self.stage.registry.list_versions(name) if one.tags.get(ACTION_TAG) == action.id]
+        info = mine[0] if mine else self.trainer.train({ACTION_TAG: action.id})
+        if self._decision(action, f"{name}/{info.version}", "registered") is None:
+            self._append(
+                "registered", info.version, "trained by the loop", {"run_id": info.run_id, "action": action.id}
+            )
+        return {"version": info.version, "run_id": info.run_id, "metrics": dict(info.metrics)}
+
+    def _set_challenger(self, action: Action) -> dict[str, Any]:
+        version = str(action.outcomes["train-version"]["version"])
+        name = self.project.model_name
+        mend_succession(self.stage, name)
+        if self._decision(action, f"{name}/{version}", "alias-set") is None:
+            evidence = {"action": action.id}
+            point_alias(self.stage, name, version=version, alias=CHALLENGER, reason=action.reason, evidence=evidence)
+        return {"version": version}
+
+    def _watch(self, action: Action) -> Mapping[str, Any] | None:
+        """Let the challenger answer beside the champion until the live test has decided."""
+        champion = self.stage.registry.champion(self.project.model_name)
+        version = str(action.outcomes["train-version"]["version"])
+        if champion is None or champion.version == version or self.live is None:
+            return {"winner": "challenger", "reason": "There is no champion to meet."}
+        return self.live.verdict(champion.version, version, action.planned_at)
+
+    def _meet(self, action: Action) -> dict[str, Any]:
+        """Send the challenger through the gates, unless that was decided before this action was cut off."""
+        name, version = self.project.model_name, str(action.outcomes["train-version"]["version"])
+        live = action.outcomes.get("watch-challenger", {})
+        if live.get("winner") == "champion":
+            return {"promoted": False, "status": f"the champion held live: {live.get('reason', '')}"}
+        # What was cut off between an alias and its event is settled by whoever comes next: now that is us.
+        mend_succession(self.stage, name)
+        told = self._decision(action, f"{name}/{version}", PROMOTED, REFUSED, APPROVAL_REQUESTED)
+        if told is not None:
+            pending = told.kind == APPROVAL_REQUESTED
+            status = awaiting(version) if pending else told.reason
+            return {"promoted": told.kind == PROMOTED, "status": status, "pending": pending}
+        outcome = promote_version(self.stage, self.project, version, self.trainer.test_rows())
+        return {
+            "promoted": outcome.promoted,
+            "status": outcome.verdict.summary if outcome.promoted else outcome.status,
+            "pending": outcome.pending,
+        }
+
+    def _unset_challenger(self, action: Action) -> dict[str, Any]:
+        name = self.project.model_name
+        mend_succession(self.stage, name)
+        if self._named(CHALLENGER) == action.outcomes["train-version"]["version"]:
+            remove_alias(self.stage, name, alias=CHALLENGER, reason="its trial is over", evidence={"action": action.id})
+        return {}
+
+    def _take_back(self, action: Action) -> None:
+        """A version that was trained stays for the record; it only is nobody's challenger any more."""
+        if "train-version" in action.outcomes:
+            self._unset_challenger(action)
+
+    def _verify(self, action: Action) -> dict[str, Any]:
+        target = str(action.plan["target"])
+        package = self.stage.load(self.stage.registry.get_version(self.project.model_name, version=target))
+        return {"version": target, "candidate": package.manifest.candidate}
+
+    def _roll_back(self, action: Action) -> dict[str, Any]:
+        name, target = self.project.model_name, str(action.plan["target"])
+        mend_succession(self.stage, name)
+        if self._decision(action, f"{name}/{target}", ROLLED_BACK) is None:
+            roll_back(self.stage, name, to=target, reason=action.reason)
+        return {"champion": target, "before": action.plan.get("champion")}
+
+    def _named(self, alias: str) -> str | None:
+        try:
+            return self.stage.registry.get_version(self.project.model_name, alias=alias).version
+        except NotFoundError:
+            return None
+
+    def _decision(self, action: Action, subject: str, *kinds: str) -> Event | None:
+        """The first decision of these kinds about a version since the action began."""
+        for event in self.stage.ledger.events(subject=subject):
+            # A server that refuses to load a version decides nothing about it: that has no verdict.
+            by_gates = event.kind != REFUSED or "verdict" in event.evidence
+            if event.sequence > action.sequence and event.kind in kinds and by_gates:
+                return event
+        return None
+
+    def _append(self, kind: str, version: str, reason: str, evidence: Mapping[str, Any]) -> None:
+        subject = f"{self.project.model_name}/{version}"
+        self.stage.ledger.append(Event(kind, subject, datetime.now(UTC), self.stage.actor, reason, evidence))
+
+
+def _retrained(action: Action) -> str:
+    version, met = action.outcomes["train-version"]["version"], action.outcomes["meet-champion"]
+    if met["promoted"]:
+        return f"Version {version} was trained with the labels of production and is champion now: {met['status']}"
+    if met.get("pending"):
+        return f"Version {version} was trained with the labels of production. {met['status']}"
+    return f"Version {version} was trained with the labels of production and does not take over: {met['status']}"
+
+
+def _rolled_back(action: Action) -> str:
+    done = action.outcomes["roll-back"]
+    return f"Version {done['champion']} is champion again, in place of version {done['before']}."
+
+
+def asked(reason: str) -> str:
+    """What is told where labels are wanted, and why."""
+    return f"Labels are asked for: {reason} tiltyard label queue chooses the answers most worth labelling."

@@ -1,0 +1,188 @@
+"""Watching a new champion: whether it fails, is slow, or is worse on labels than the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from scipy.stats import binom
+
+from tiltyard.data import as_label
+from tiltyard.drift.monitor_findings import Finding, could_not_judge
+from tiltyard.errors import InputError, TiltyardError
+from tiltyard.evaluation.sequential_test import paired_evidence
+from tiltyard.ledger import Label, Prediction
+from tiltyard.pipeline.remediation.history import History
+from tiltyard.project import Project
+from tiltyard.promotion.context import Stage
+from tiltyard.scoring import SklearnScorer
+
+ERRORS, SLOW, WORSE = "champion.errors", "champion.slow", "champion.worse"
+
+FEWEST_ANSWERS = 50
+MOST_ANSWERS = 2000
+LEAST_MS = 2.0
+"""A latency below this is nobody's concern, whatever it is a multiple of."""
+
+_BACK = "Go back with: tiltyard rollback --reason REASON"
+
+
+@dataclass(frozen=True)
+class ServiceCounts:
+    """What a server answered since it began to answer with a version.
+
+    Attributes:
+        version: the version.
+        requests: how many requests there were.
+        failures: how many of these were answered with a server error.
+    """
+
+    version: str
+    requests: int
+    failures: int
+
+
+def watch_new_champion(
+    project: Project, stage: Stage, history: History, now: datetime, counts: ServiceCounts | None = None
+) -> list[Finding]:
+    """Findings about a champion that is new: found, clear, or not judged. None about one that is not new.
+
+    Args:
+        project: names the limits.
+        stage: registry, ledger and host.
+        history: who is champion, since when, and who was before.
+        now: the present.
+        counts: what the server counted; None where nobody counts.
+
+    Raises:
+        UnavailableError: the ledger or the registry cannot be reached.
+    """
+    since = history.champion_since
+    if history.champion is None or since is None or history.champion_by == "rolled-back":
+        return []
+    if history.previous is None or now - since > timedelta(hours=project.response.watch_hours):
+        return []
+    findings = [_slow(project, stage, history, since, now), _worse(project, stage, history, since, now)]
+    if counts is not None and counts.version == history.champion:
+        findings.append(_errors(project, counts, since, now))
+    return findings
+
+
+def _errors(project: Project, counts: ServiceCounts, since: datetime, now: datetime) -> Finding:
+    limit, alpha = project.response.max_error_rate, project.promotion.alpha
+    # How likely so many failures are if the rate were just the limit.
+    chance = float(binom.sf(counts.failures - 1, counts.requests, limit)) if counts.failures else 1.0
+    failing = counts.requests > 0 and counts.failures / counts.requests > limit and chance < alpha
+    return Finding(
+        ERRORS,
+        "requests",
+        "error" if failing else "info",
+        score=counts.failures / counts.requests if counts.requests else 0.0,
+        limit=limit,
+        message=f"Of {counts.requests:,} requests since version {counts.version} answers, {counts.failures:,} failed.",
+        evidence={"p_value": chance, "requests": counts.requests, "failures": counts.failures},
+        since=since,
+        until=now,
+        status="found" if failing else "clear",
+        next_step=_BACK if failing else "",
+    )
+
+
+def _slow(project: Project, stage: Stage, history: History, since: datetime, now: datetime) -> Finding:
+    mine = _latencies(project, stage, str(history.champion), since)
+    theirs = _latencies(project, stage, str(history.previous), None)
+    if min(len(mine), len(theirs)) < FEWEST_ANSWERS:
+        why = f"There are {len(mine)} answers of the new champion and {len(theirs)} of the previous one; it takes "
+        return could_not_judge(
+            SLOW, "p95", f"{why}{FEWEST_ANSWERS} of each.", "Wait for more answers.", window=(since, now)
+        )
+    slower, before = float(np.quantile(mine, 0.95)), float(np.quantile(theirs, 0.95))
+    limit = max(project.response.slow_factor * before, LEAST_MS)
+    slow = slower > limit
+    return Finding(
+        SLOW,
+        "p95",
+        "error" if slow else "info",
+        score=slower,
+        limit=limit,
+        message=f"95 % of the answers of version {history.champion} took at most {slower:.1f} ms; of version "
+        f"{history.previous} {before:.1f} ms.",
+        evidence={"rows": len(mine), "rows_before": len(theirs), "p95_before": before},
+        since=since,
+        until=now,
+        status="found" if slow else "clear",
+        next_step=_BACK if slow else "",
+    )
+
+
+def _latencies(project: Project, stage: Stage, version: str, since: datetime | None) -> list[float]:
+    newest = stage.ledger.predictions(
+        project=project.model_name, version=version, since=since, newest_first=True, limit=MOST_ANSWERS
+    )
+    return [row.latency_ms for row in newest if row.route != "shadow"]
+
+
+def _worse(project: Project, stage: Stage, history: History, since: datetime, now: datetime) -> Finding:
+    """The previous champion answers what the new one was asked, where the truth is known by now."""
+    labelled = stage.ledger.labelled_predictions(project=project.model_name, version=history.champion, since=since)
+    pairs = [(row, label) for row, label in islice(labelled, MOST_ANSWERS) if row.route != "shadow"]
+    window = (since, now)
+    if not pairs:
+        return could_not_judge(
+            WORSE, "accuracy", "There are no labels of its answers yet.", "Bring labels.", window=window
+        )
+    try:
+        answers = _previous_answers(project, stage, str(history.previous), pairs)
+    except TiltyardError as error:
+        why = f"Version {history.previous} cannot be asked: {error.message}"
+        return could_not_judge(WORSE, "accuracy", why, error.next_step, window=window)
+    only_before = only_new = rows = 0
+    for (row, label), theirs in zip(pairs, answers, strict=True):
+        if theirs is None:
+            continue
+        rows += 1
+        right_new, right_before = (as_label(one) == as_label(label.label) for one in (row.label, theirs))
+        only_new += right_new and not right_before
+        only_before += right_before and not right_new
+    evidence = paired_evidence(only_before, only_new)
+    limit = 1.0 / project.promotion.alpha
+    worse = evidence >= limit
+    return Finding(
+        WORSE,
+        "accuracy",
+        "error" if worse else "info",
+        score=evidence,
+        limit=limit,
+        message=f"Of {rows:,} labelled answers, version {history.previous} alone would have been right on "
+        f"{only_before:,} and version {history.champion} alone was on {only_new:,}.",
+        evidence={"e_value": evidence, "rows": rows, "only_previous": only_before, "only_champion": only_new},
+        since=since,
+        until=now,
+        status="found" if worse else "clear",
+        next_step=_BACK if worse else "",
+    )
+
+
+def _previous_answers(
+    project: Project, stage: Stage, version: str, pairs: Sequence[tuple[Prediction, Label]]
+) -> list[str | None]:
+    """What a version says to the inputs of answers; None where it cannot read one."""
+    package = stage.load(stage.registry.get_version(project.model_name, version=version))
+    # scikit-learn itself: for some hundred rows it is not worth compiling anything.
+    scorer = SklearnScorer(package.pipeline, package.manifest.task, package.manifest.columns)
+    inputs: list[Any] = [row.input for row, _ in pairs]
+    try:
+        return list(scorer.score(inputs).labels)
+    except InputError:
+        return [_one_answer(scorer, one) for one in inputs]
+
+
+def _one_answer(scorer: Any, one: Any) -> str | None:
+    try:
+        return str(scorer.score([one]).labels[0])
+    except InputError:
+        return None

@@ -1,0 +1,74 @@
+"""What asks for a person though the model itself is well: programs that fell, versions that wait for approval."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from tiltyard.drift.monitor_findings import Finding
+from tiltyard.ledger import Event
+from tiltyard.promotion.approval import pending_approvals
+
+RESTARTED = "parts.restarted"
+AWAITED = "approval.awaited"
+
+# As those who keep programs write it down: what became of a part, by kind of event.
+_WHAT = {"part-died": "died", "part-hung": "hung", "worker-hung": "hung"}
+
+
+def watch_parts(events: Iterable[Event], since: datetime, until: datetime) -> Finding:
+    """Whether any of the programs died or hung in that time; a single death is worth a look, and so is a hang.
+
+    Args:
+        events: the ledger's events about the model, in order.
+        since: begin of the time, UTC.
+        until: its end.
+    """
+    fallen = [event for event in events if event.kind in _WHAT and since <= event.at <= until]
+    counts = Counter(f"{event.evidence.get('part', 'a part')} {_WHAT[event.kind]}" for event in fallen)
+    told = ", ".join(f"{what} {times} times" if times > 1 else what for what, times in counts.items())
+    return Finding(
+        RESTARTED,
+        "programs",
+        "warning" if fallen else "info",
+        score=float(len(fallen)),
+        message=f"Started again since {since:%Y-%m-%d %H:%M} UTC: {told}. The latest: {fallen[-1].reason}"
+        if fallen
+        else "No program had to be started again.",
+        evidence={"counts": dict(counts)},
+        since=since,
+        until=until,
+        status="found" if fallen else "clear",
+        next_step="Look for the cause in the log of what was started again, and in: tiltyard history" if fallen else "",
+    )
+
+
+def watch_approvals(events: Sequence[Event], name: str, champion: str | None, now: datetime) -> list[Finding]:
+    """The versions that passed the gates against the present champion and wait until somebody says yes or no.
+
+    A request whose champion has changed since is left out: its verdict no longer holds.
+
+    Args:
+        events: the ledger's events about the model, in order.
+        name: the registered model.
+        champion: the present champion's version; None for nobody.
+        now: the present, UTC.
+    """
+    waiting = [request for request in pending_approvals(events, name) if request.champion == champion]
+    if not waiting:
+        return [Finding(AWAITED, "versions", "info", message="No version waits for approval.", status="clear")]
+    return [
+        Finding(
+            AWAITED,
+            f"version {request.version}",
+            "warning",
+            message=f"Version {request.version} passed the gates and waits for approval since "
+            f"{request.event.at:%Y-%m-%d %H:%M} UTC: {request.verdict.summary}.",
+            evidence={"version": request.version, "champion": champion, "requested_by": request.event.actor},
+            since=request.event.at,
+            until=now,
+            next_step=f"Approve it: tiltyard approve {request.version} --reason REASON (or add --decline).",
+        )
+        for request in waiting
+    ]

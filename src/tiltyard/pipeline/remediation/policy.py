@@ -1,0 +1,168 @@
+"""From findings to what is done about them: a pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from tiltyard.ledger import FindingRecord
+from tiltyard.pipeline.remediation.history import ActionKind, History
+from tiltyard.pipeline.remediation.incidents import TITLES, Concern, Matter, concerns_of
+from tiltyard.project import ResponseSection
+
+DAY = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a decision goes by, beside the findings and the history.
+
+    Attributes:
+        now: the present.
+        champion: the version that answers; None where none does.
+        previous: the version that a rollback would go to; None where there is none.
+        new_labels: labels reported since the last retraining that brought a version began, or ever.
+    """
+
+    now: datetime
+    champion: str | None
+    previous: str | None
+    new_labels: int
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be done, or why nothing is.
+
+    Attributes:
+        kind: the action; None for none.
+        reason: why this and nothing else, in a sentence.
+        matter: what it is about; None where nothing was found.
+        target: the version that a rollback goes to.
+        causes: the findings that speak for it.
+    """
+
+    kind: ActionKind | None
+    reason: str
+    matter: Matter | None = None
+    target: str | None = None
+    causes: tuple[FindingRecord, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "action": self.kind,
+            "reason": self.reason,
+            "matter": self.matter,
+            "target": self.target,
+            "causes": [{"code": cause.code, "subject": cause.subject, "id": cause.id} for cause in self.causes],
+        }
+
+
+def decide(
+    findings: Iterable[FindingRecord], situation: Situation, history: History, policy: ResponseSection
+) -> Decision:
+    """What follows from what a look found.
+
+    One thing at a time: while a response is open nothing else begins. The gravest matter that the policy answers with
+    an action decides. An action that the limits forbid (cooldown, actions a day, going back and forth, too few labels)
+    does not happen, and the reason says which. The same arguments always give the same answer.
+
+    Args:
+        findings: of one look.
+        situation: the present.
+        history: what was done so far.
+        policy: the project's ``[response]``.
+    """
+    found = [concern for concern in concerns_of(findings).values() if concern.found]
+    if not found:
+        return Decision(None, "Nothing was found that asks for a response.")
+    if history.open is not None:
+        return Decision(None, f"A response is under way ({history.open.kind}).", found[0].matter)
+    refusals: list[Decision] = []
+    for concern in found:
+        wanted = _wanted(concern.matter, policy)
+        decision = _about(concern, wanted, situation, history, policy)
+        if decision.kind is not None:
+            return decision
+        refusals.append(decision)
+    return refusals[0]
+
+
+def _wanted(matter: Matter, policy: ResponseSection) -> str:
+    answers: dict[Matter, str] = {
+        "champion": policy.on_bad_champion,
+        "performance": policy.on_decay,
+        "estimate": policy.on_estimate,
+        "drift": policy.on_drift,
+        "service": "alert",
+        "parts": "alert",
+        "approval": "alert",
+    }
+    return answers[matter]
+
+
+def _about(concern: Concern, wanted: str, situation: Situation, history: History, policy: ResponseSection) -> Decision:
+    matter, why = concern.matter, f"{TITLES[concern.matter]}: {_told(concern)}"
+    if wanted not in ("retrain", "rollback"):
+        return Decision(None, f"The project asks for no action here ([response]: {wanted}).", matter)
+    if situation.champion is None:
+        return Decision(None, "There is no champion to act on.", matter)
+    if wanted == "rollback":
+        refusal = _no_way_back(situation, history) or _held_back(
+            situation, history, policy, urgent=matter == "champion"
+        )
+        if refusal:
+            return Decision(None, refusal, matter)
+        return Decision("roll-back", why, matter, target=situation.previous, causes=concern.found)
+    if situation.new_labels < policy.min_new_labels:
+        return _ask_for_labels(concern, situation, history, policy)
+    refusal = _held_back(situation, history, policy)
+    if refusal:
+        return Decision(None, refusal, matter)
+    return Decision("retrain", why, matter, causes=concern.found)
+
+
+def _told(concern: Concern) -> str:
+    return concern.found[0].message or f"{concern.found[0].code} ({concern.found[0].subject})"
+
+
+def _held_back(situation: Situation, history: History, policy: ResponseSection, *, urgent: bool = False) -> str:
+    """Why the limits forbid an action now; empty where they do not.
+
+    A new champion that does badly does not wait for the cooldown: it was the last action that brought it.
+    """
+    today = history.counted_since(situation.now - DAY)
+    if len(today) >= policy.max_actions_a_day:
+        return f"The daily limit is reached: {len(today)} of {policy.max_actions_a_day} actions in 24 hours."
+    last = history.last("retrain", "roll-back")
+    if last is not None and not urgent:
+        ended = last.finished_at or last.planned_at
+        left = timedelta(minutes=policy.cooldown_minutes) - (situation.now - ended)
+        if left > timedelta():
+            minutes = left.total_seconds() / 60
+            return f"The last action ({last.kind}) is too recent: {minutes:.0f} minutes of cooldown left."
+    return ""
+
+
+def _no_way_back(situation: Situation, history: History) -> str:
+    """Why there is no going back; empty where there is a way."""
+    if situation.previous is None or situation.previous == situation.champion:
+        return "There is no previous version to go back to."
+    if situation.previous in history.rolled_back:
+        return f"Version {situation.previous} was rolled back from once: going back and forth helps nobody."
+    if history.champion == situation.champion and history.champion_by == "rolled-back":
+        return f"Version {situation.champion} is champion by a rollback: going back further is for a person to decide."
+    return ""
+
+
+def _ask_for_labels(concern: Concern, situation: Situation, history: History, policy: ResponseSection) -> Decision:
+    have = f"{situation.new_labels} new labels, and a retraining needs {policy.min_new_labels}"
+    asked = history.last("ask-labels")
+    if asked is not None and situation.now - asked.planned_at < DAY:
+        return Decision(None, f"Labels were asked for already: there are {have}.", concern.matter)
+    return Decision(
+        "ask-labels", f"{TITLES[concern.matter]}, but there are {have}.", concern.matter, causes=concern.found
+    )

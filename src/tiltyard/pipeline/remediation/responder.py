@@ -1,0 +1,201 @@
+"""One pass of the loop: take up what was cut off, decide on what was found, do it, and tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from tiltyard.aliases import PREVIOUS
+from tiltyard.errors import NotFoundError
+from tiltyard.ledger import FindingRecord
+from tiltyard.ledger.lease_guard import Holding, LeaseLostError, held
+from tiltyard.notifications.alerts import Alert, Sighting, tell_what_was_done, update_alerts
+from tiltyard.pipeline.remediation.actions import Workshop, asked
+from tiltyard.pipeline.remediation.durable_steps import Journal
+from tiltyard.pipeline.remediation.history import Action, ActionKind, History, read_history
+from tiltyard.pipeline.remediation.incidents import MATTERS, TITLES, Concern, Matter, concerns_of
+from tiltyard.pipeline.remediation.policy import DAY, Decision, Situation, decide
+from tiltyard.pipeline.training.production_data import count_new_labels
+
+_WORDS: Mapping[ActionKind, str] = {"retrain": "a retraining", "roll-back": "a rollback", "ask-labels": "labels"}
+
+Outcome = Literal["nothing", "acted", "waiting", "busy"]
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a pass came to.
+
+    Attributes:
+        outcome: ``nothing`` was asked for; something was ``acted`` on to its end; a response is ``waiting`` for
+            something (labels of a live test, a service that is away); another process is ``busy`` with this model.
+        decision: what was decided on the findings; None where a pass was for something else.
+        actions: the responses that this pass worked on, those taken up again first.
+        alerts: the alerts that it raised, changed or cleared.
+    """
+
+    outcome: Outcome
+    decision: Decision | None = None
+    actions: tuple[Action, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "outcome": self.outcome,
+            "decision": self.decision.to_dict() if self.decision else None,
+            "actions": [action.to_dict() for action in self.actions],
+            "alerts": [alert.to_dict() for alert in self.alerts],
+        }
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Responder:
+    """Answers what looks find. Any number of processes may: one at a time works on a model.
+
+    Args:
+        workshop: what responses work with.
+        clock: the present, UTC.
+        on_step: told after each step's word was written; for those who watch.
+
+    Attributes:
+        workshop: as given.
+    """
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        clock: Callable[[], datetime] = _now,
+        on_step: Callable[[str], None] | None = None,
+    ) -> None:
+        self.workshop, self._clock, self._on_step = workshop, clock, on_step
+        self._project, self._stage = workshop.project, workshop.stage
+        self._model = workshop.project.model_name
+
+    def respond(self, findings: Sequence[FindingRecord]) -> Response:
+        """Take up what was cut off, then decide on the findings of a look, act, and raise or clear alerts.
+
+        Raises:
+            UnavailableError: the ledger or the registry is away; what was begun is taken up by the next pass.
+        """
+        with held(self._stage.ledger.leases, f"response/{self._model}") as holding:
+            if holding is None:
+                return Response("busy")
+            try:
+                return self._respond(findings, self._journal(holding))
+            except LeaseLostError:
+                return Response("busy")
+
+    def retrain(self, reason: str) -> Response:
+        """Retrain because somebody asks for it: without the limits of the policy, and never beside another response.
+
+        A response that was cut off is taken up and finished first; if it was a retraining, that is the one.
+        """
+        with held(self._stage.ledger.leases, f"response/{self._model}") as holding:
+            if holding is None:
+                return Response("busy")
+            journal = self._journal(holding)
+            resumed = self._resume(journal)
+            if resumed and (resumed[-1].finished_at is None or resumed[-1].kind == "retrain"):
+                return Response("acted" if resumed[-1].finished_at else "waiting", None, resumed)
+            action = self._carry_out(journal, journal.plan("retrain", reason, {"by_hand": True}))
+            return Response("acted" if action.finished_at else "waiting", None, (*resumed, action))
+
+    def _respond(self, findings: Sequence[FindingRecord], journal: Journal) -> Response:
+        resumed = self._resume(journal)
+        history = self.history()
+        situation = self._situation(history)
+        # What was found about a version that is champion no more asks for nothing: it was answered, or is history.
+        findings = [finding for finding in findings if finding.version in (None, situation.champion)]
+        decision = decide(findings, situation, history, self._project.response)
+        # People are told before anything is done, and again when it is: neither is lost with the process.
+        alerts = self._raise(findings, history, decision)
+        actions = list(resumed)
+        if decision.kind is not None:
+            plan = {**decision.to_dict(), "champion": history.champion}
+            actions.append(self._carry_out(journal, journal.plan(decision.kind, decision.reason, plan)))
+            history = self.history()
+        alerts += self._tell_endings(history)
+        if history.open is not None:
+            return Response("waiting", decision, tuple(actions), tuple(alerts))
+        return Response("acted" if actions else "nothing", decision, tuple(actions), tuple(alerts))
+
+    def history(self) -> History:
+        """What was done about the model so far."""
+        return read_history(self._stage.ledger.events(subject=self._model), self._model)
+
+    def _journal(self, holding: Holding) -> Journal:
+        stage = self._stage
+        return Journal(stage.ledger, self._model, stage.actor, self._clock, self._on_step, holding.check)
+
+    def _resume(self, journal: Journal) -> tuple[Action, ...]:
+        open_ = self.history().open
+        return () if open_ is None else (self._carry_out(journal, open_),)
+
+    def _carry_out(self, journal: Journal, action: Action) -> Action:
+        return journal.carry_out(action, self.workshop.recipe(action))
+
+    def _situation(self, history: History) -> Situation:
+        champion = self._stage.registry.champion(self._model)
+        taught = [action for action in history.actions if "train-version" in action.outcomes]
+        since = taught[-1].planned_at if taught else None
+        return Situation(
+            now=self._clock(),
+            champion=champion.version if champion else None,
+            previous=self._previous(),
+            new_labels=count_new_labels(self._stage.ledger, self._project, since),
+        )
+
+    def _previous(self) -> str | None:
+        try:
+            return self._stage.registry.get_version(self._model, alias=PREVIOUS).version
+        except NotFoundError:
+            return None
+
+    def _raise(self, findings: Sequence[FindingRecord], history: History, decision: Decision) -> list[Alert]:
+        now = self._clock()
+        sightings = [
+            Sighting(matter, TITLES[matter], concern.judged, concern.found, _about(concern, history, decision, now))
+            for matter, concern in concerns_of(findings).items()
+        ]
+        alerts = self._project.alerts
+        return update_alerts(self._stage.ledger, self._model, sightings, now, alerts, actor=self._stage.actor)
+
+    def _tell_endings(self, history: History) -> list[Alert]:
+        now = self._clock()
+        endings: dict[str, str] = {matter: told for matter in MATTERS if (told := _latest(matter, history, now))}
+        alerts = self._project.alerts
+        return tell_what_was_done(self._stage.ledger, self._model, endings, now, alerts, actor=self._stage.actor)
+
+
+def _about(concern: Concern, history: History, decision: Decision, now: datetime) -> str:
+    """What is done about a matter, in a sentence: decided just now, done of late, or why nothing is."""
+    matter = concern.matter
+    if matter == "parts":
+        return "It was started again."
+    if matter == "approval":
+        waiting = ", ".join(finding.subject for finding in concern.found)
+        return f"Nothing: a person decides about {waiting}." if waiting else "Somebody decided."
+    if decision.matter == matter and decision.kind is not None:
+        return asked(decision.reason) if decision.kind == "ask-labels" else f"Under way: {_WORDS[decision.kind]}."
+    told = _latest(matter, history, now)
+    if told:
+        return told
+    if decision.matter == matter:
+        return f"Nothing. {decision.reason}"
+    return "Nothing; the project asks for no action here, or something else comes first."
+
+
+def _latest(matter: Matter, history: History, now: datetime) -> str:
+    """What came of the latest response to a matter; empty where there was none of late."""
+    for action in reversed(history.actions):
+        if action.plan.get("matter") == matter and now - action.planned_at < DAY:
+            if action.finished_at is None:
+                return f"Under way: {_WORDS[action.kind]}."
+            return f"Failed: {action.summary}" if action.ending == "failed" else action.summary
+    return ""

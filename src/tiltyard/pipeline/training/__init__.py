@@ -1,0 +1,1 @@
+"""Training: from a project file or data frames to a registered version."""

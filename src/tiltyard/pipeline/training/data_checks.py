@@ -1,0 +1,94 @@
+"""Whether data may teach: the checks before a training, and what they say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tiltyard.data import Dataset, Split
+from tiltyard.errors import DataError
+from tiltyard.findings import Finding
+from tiltyard.project import Project
+from tiltyard.validation import DataValidator, DriftReport, SplitReport, ValidationReport, render_html
+
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What was found in a dataset and its split.
+
+    Attributes:
+        data: the report on all rows.
+        split: the report on the two sides.
+        drift: the report on what has changed, where the dataset was held against another one or cut by time.
+    """
+
+    data: ValidationReport
+    split: SplitReport
+    drift: DriftReport | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the data may teach, by the project's limits."""
+        return self.data.passed() and self.split.passed() and (self.drift is None or self.drift.passed())
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Everything found, data first."""
+        return (*self.data.findings, *self.split.findings, *(self.drift.findings if self.drift else ()))
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        counts = [
+            f"{count} {severity}{'s' if count > 1 else ''}"
+            for severity in ("error", "warning")
+            if (count := sum(finding.severity == severity for finding in self.findings))
+        ]
+        return f"quality {self.data.quality_score:.0f} of 100, {', '.join(counts) or 'nothing wrong'}"
+
+    def html(self) -> str:
+        """A page with plots."""
+        return render_html(self.data, self.split, self.drift)
+
+    def refuse(self) -> None:
+        """Stop, if the data may not teach.
+
+        Raises:
+            DataError: with the gravest findings.
+        """
+        if self.passed:
+            return
+        gravest = [finding for finding in self.findings if finding.severity == self.findings[0].severity]
+        more = f" (and {len(gravest) - SHOWN} more)" if len(gravest) > SHOWN else ""
+        raise DataError(
+            "The data breaks the limits of the project: "
+            + " ".join(finding.message for finding in gravest[:SHOWN])
+            + more,
+            next_step="See all of it with: tiltyard validate. Mend the data, change [validation], or train with "
+            "--accept-data.",
+            code="data.refused",
+            findings=[finding.to_dict() for finding in gravest],
+        )
+
+
+def validate_data(dataset: Dataset, split: Split, project: Project) -> Validation:
+    """Check a dataset, and its split for rows and labels that stand on both sides or shift between them."""
+    validator = DataValidator(project)
+    data = validator.validate_dataset(dataset.frame, project.name)
+    sides = validator.validate_train_test_split(
+        split.train.inputs, split.test.inputs, split.train.labels, split.test.labels
+    )
+    return Validation(data, sides)
+
+
+def drift_of(dataset: Dataset, project: Project, reference: pd.DataFrame, name: str) -> DriftReport:
+    """Hold a dataset against other rows, which messages call ``name``."""
+    return DataValidator(project).validate_drift(reference, dataset.frame, names=(name, project.data.source))
+
+
+def drift_over_time(dataset: Dataset, project: Project, periods: int) -> DriftReport:
+    """Hold the later periods of a dataset against its first, by ``data.time``."""
+    return DataValidator(project).validate_drift_over_time(dataset.frame, periods=periods)

@@ -1,0 +1,244 @@
+"""Labelled answers of production as rows to train on, beside the base data.
+
+They come from the ledger, so that they need no file of their own and a correction or an erasure there is one here. The
+split is the project's: by content, a row lands on the side that its content says, as it would have in the base data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tiltyard.data import Dataset, as_label, load_dataset
+from tiltyard.data.column_kinds import TableSchema, infer_schema
+from tiltyard.data.content_hash import content_keys, row_digests, shares
+from tiltyard.errors import DataError
+from tiltyard.ledger import Label, Ledger, Prediction
+from tiltyard.ledger.sql.retention import is_redacted
+from tiltyard.project import Project
+
+
+@dataclass(frozen=True)
+class ProductionData:
+    """The base data with the labelled answers of production behind it, and what became of each answer.
+
+    Attributes:
+        dataset: all rows, base first.
+        added: answers that became rows.
+        corrected: rows of the base data whose label a newer label replaced (texts only).
+        repeated: answers left out because a newer label of the same content, or of the same caller's key, is there, or
+            because the base data says the same.
+        redacted: answers left out because their input was redacted.
+        unknown_label: answers left out because the base data knows no such label, by label.
+        unreadable: answers left out because their input does not fit the columns of the base data.
+    """
+
+    dataset: Dataset
+    added: int
+    corrected: int
+    repeated: int
+    redacted: int
+    unknown_label: dict[str, int]
+    unreadable: int
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        left_out = self.repeated + self.redacted + sum(self.unknown_label.values()) + self.unreadable
+        told = f"{self.added:,} labelled answers added"
+        if self.corrected:
+            told += f", {self.corrected:,} labels corrected"
+        return told + (f", {left_out:,} left out" if left_out else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form, without the rows."""
+        return {
+            "rows": len(self.dataset),
+            "added": self.added,
+            "corrected": self.corrected,
+            "repeated": self.repeated,
+            "redacted": self.redacted,
+            "unknown_label": dict(self.unknown_label),
+            "unreadable": self.unreadable,
+            "data_fingerprint": self.dataset.fingerprint,
+        }
+
+
+def gather_production_data(
+    project: Project, ledger: Ledger, *, since: datetime | None = None, base: Dataset | None = None
+) -> ProductionData:
+    """The base data of a project with its labelled answers behind it.
+
+    The newest label of an answer counts. Answers to the same text are one row, with the newest label; where that
+    contradicts the base data, it takes the place of the base row's. Equal rows of a table are observations of their
+    own, unless they carry the same caller's key. What shadows answered is left out: the same inputs were answered by
+    the champion.
+
+    Args:
+        project: names the base data, the columns and the split.
+        ledger: holds the answers and their labels.
+        since: only answers given at or after this time; default: all.
+        base: the base data, where it has been loaded already.
+
+    Raises:
+        DataError: the base data cannot be read.
+        UnavailableError: the ledger cannot be reached.
+    """
+    base = load_dataset(project) if base is None else base
+    pairs = list(ledger.labelled_predictions(project=project.model_name, since=since))
+    told = [(row, label) for row, label in pairs if row.route != "shadow"]
+    kept = [(row, label) for row, label in told if not is_redacted(row.input)]
+    redacted = len(told) - len(kept)
+    known = set(base.classes)
+    unknown: dict[str, int] = {}
+    for _, label in kept:
+        if as_label(label.label) not in known:
+            unknown[as_label(label.label)] = unknown.get(as_label(label.label), 0) + 1
+    kept = [(row, label) for row, label in kept if as_label(label.label) in known]
+    taken = _as_texts(base, base.inputs, kept) if isinstance(base.inputs, pd.Series) else _as_table(base.inputs, kept)
+    corrections = taken.corrections
+    if corrections is not None and corrections.any():
+        base = base.take(~corrections)
+    return ProductionData(
+        dataset=_joined(base, taken, project) if taken.pairs else base,
+        added=len(taken.pairs),
+        corrected=0 if corrections is None else int(corrections.sum()),
+        repeated=taken.repeated,
+        redacted=redacted,
+        unknown_label=unknown,
+        unreadable=taken.unreadable,
+    )
+
+
+def count_new_labels(ledger: Ledger, project: Project, since: datetime | None) -> int:
+    """How many answers got the label that counts at or after a time: what a retraining would newly learn from."""
+    return len({label.prediction_id for label in ledger.labels(project=project.model_name, since=since)})
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """Answers that become rows.
+
+    Attributes:
+        pairs: the answers and their labels.
+        inputs: what a model sees of them, as the base data has it.
+        repeated: how many were left out as repeated.
+        unreadable: how many do not fit the base data's columns.
+        corrections: the base rows whose label a newer one replaces.
+    """
+
+    pairs: Sequence[tuple[Prediction, Label]]
+    inputs: pd.Series | pd.DataFrame
+    repeated: int
+    unreadable: int
+    corrections: np.ndarray | None = None
+
+
+def _as_texts(base: Dataset, inputs: pd.Series, pairs: Sequence[tuple[Prediction, Label]]) -> _Taken:
+    readable = [(row, label) for row, label in pairs if isinstance(row.input.get("text"), str)]
+    texts = pd.Series([row.input["text"] for row, _ in readable], dtype=object, name=inputs.name)
+    keys = content_keys(texts) if len(texts) else np.zeros(0, dtype=np.uint64)
+    newest: dict[int, int] = {}
+    for place in sorted(range(len(readable)), key=lambda place: readable[place][1].at):
+        newest[int(keys[place])] = place
+    base_keys = content_keys(inputs)
+    labels = {int(key): as_label(readable[place][1].label) for key, place in newest.items()}
+    said = np.asarray([labels.get(int(key)) for key in base_keys], dtype=object)
+    held = np.asarray([label is not None for label in said], dtype=np.bool_)
+    wrong = held & (said != base.labels.to_numpy(dtype=object))
+    # What the base data says already is no new row; of what it says otherwise the newer label counts.
+    agreed = {int(key) for key in base_keys[held & ~wrong]} - {int(key) for key in base_keys[wrong]}
+    chosen = sorted(place for key, place in newest.items() if key not in agreed)
+    return _Taken(
+        pairs=[readable[place] for place in chosen],
+        inputs=texts.iloc[chosen].reset_index(drop=True),
+        repeated=len(readable) - len(chosen),
+        unreadable=len(pairs) - len(readable),
+        corrections=wrong,
+    )
+
+
+def _as_table(base: pd.DataFrame, pairs: Sequence[tuple[Prediction, Label]]) -> _Taken:
+    newest: dict[str, tuple[Prediction, Label]] = {}
+    for row, label in sorted(pairs, key=lambda pair: pair[1].at):
+        newest[f"key {row.key}" if row.key is not None else f"id {row.id}"] = (row, label)
+    once = sorted(newest.values(), key=lambda pair: (pair[0].at, pair[0].id))
+    schema = infer_schema(base)
+    frame = _feature_frame((row for row, _ in once), list(base.columns))
+    fits = _fitting(frame, schema)
+    readable = [pair for pair, fit in zip(once, fits, strict=True) if fit]
+    inputs = schema.conform(frame[fits].reset_index(drop=True)) if readable else base.iloc[:0]
+    return _Taken(readable, inputs, len(pairs) - len(once), len(once) - len(readable))
+
+
+def _feature_frame(rows: Iterable[Prediction], columns: list[Any]) -> pd.DataFrame:
+    cells = [[row.input.get(str(column)) for column in columns] for row in rows]
+    return pd.DataFrame(cells, columns=columns, dtype=object)
+
+
+def _fitting(frame: pd.DataFrame, schema: TableSchema) -> np.ndarray:
+    """Which rows have values of the kinds that the base data has."""
+
+    def conforms(rows: pd.DataFrame) -> bool:
+        try:
+            schema.conform(rows)
+        except DataError:
+            return False
+        return True
+
+    if not len(frame) or conforms(frame):
+        return np.ones(len(frame), dtype=np.bool_)
+    return np.asarray([conforms(frame.iloc[[place]]) for place in range(len(frame))], dtype=np.bool_)
+
+
+def _joined(base: Dataset, taken: _Taken, project: Project) -> Dataset:
+    labels = pd.Series([as_label(label.label) for _, label in taken.pairs], dtype=str, name=base.labels.name)
+    new = taken.inputs.copy() if isinstance(taken.inputs, pd.DataFrame) else taken.inputs.to_frame()
+    new[project.data.label] = labels.to_numpy()
+    _place_on_a_side(new, base, taken, project)
+    inputs: pd.Series | pd.DataFrame
+    if isinstance(base.inputs, pd.DataFrame):
+        together = pd.concat([base.inputs.astype(object), pd.DataFrame(taken.inputs).astype(object)], ignore_index=True)
+        inputs = infer_schema(base.inputs).conform(together)
+    else:
+        inputs = pd.concat([base.inputs, pd.Series(taken.inputs)], ignore_index=True)
+    return Dataset(
+        name=base.name,
+        task=base.task,
+        inputs=inputs,
+        labels=pd.concat([base.labels, labels], ignore_index=True),
+        frame=_stacked(base.frame, new),
+        source=f"{base.source} and {len(taken.pairs):,} labelled answers",
+        row_digests=np.concatenate([base.row_digests, row_digests(taken.inputs, labels)]),
+    )
+
+
+def _place_on_a_side(new: pd.DataFrame, base: Dataset, taken: _Taken, project: Project) -> None:
+    """Fill the column that a split by time or by column goes by."""
+    rule, time = project.split, project.data.time
+    if time is not None and time in base.frame:
+        if pd.api.types.is_numeric_dtype(base.frame[time].dtype):
+            # Nothing says what the numbers count; what production saw is newer than all of them.
+            new[time] = base.frame[time].max() + 1 + np.arange(len(new))
+        else:
+            new[time] = [row.at.isoformat() for row, _ in taken.pairs]
+    if rule.by.startswith("column:"):
+        judges = shares(content_keys(taken.inputs), rule.salt) < rule.test
+        new[rule.by.removeprefix("column:")] = np.where(judges, "test", "train")
+
+
+def _stacked(base: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """The rows of both, with the columns of the first in their dtypes as far as these can hold the new values."""
+    new = new.reindex(columns=base.columns).astype(object)
+    together = pd.concat([base.astype(object), new], ignore_index=True)
+    for name in base.columns:
+        try:
+            together[name] = together[name].astype(base[name].dtype)
+        except (ValueError, TypeError):
+            together[name] = together[name].infer_objects()
+    return together

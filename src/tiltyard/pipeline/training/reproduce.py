@@ -1,0 +1,287 @@
+"""Training a version again: the rows that a training saw are kept, and its recipe is written down with the run."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tiltyard.data import Dataset
+from tiltyard.data.snapshots.snapshot import take_snapshot
+from tiltyard.errors import DataError, MissingExtraError, NotFoundError, TiltyardError, UsageError
+from tiltyard.models import Candidate, Choice, get_candidate, own_source
+from tiltyard.project import DataSection, Project
+from tiltyard.promotion.context import Stage
+from tiltyard.registry import ExperimentTracker, VersionInfo
+from tiltyard.registry.semantic_version import is_label
+
+RECIPE = "recipe.json"
+REPRODUCES_TAG = "tiltyard.reproduces"
+
+_SECTIONS = ("project", "data", "schema", "validation", "split", "training")
+_LIBRARIES = ("tiltyard", "scikit-learn", "numpy", "scipy", "pandas")
+_GIGABYTE = 1e9
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The rows that a training saw, as far as they were kept.
+
+    Attributes:
+        fingerprint: of all rows, both sides of the split; empty where none were looked at.
+        uri: the snapshot, which ``data.source`` takes; None where there is none.
+        why_not: the reason where there is none.
+        created: whether it was written now.
+    """
+
+    fingerprint: str
+    uri: str | None = None
+    why_not: str = ""
+    created: bool = False
+
+    @property
+    def summary(self) -> str:
+        """A few words for people."""
+        if self.uri is None:
+            return f"not kept: {self.why_not}"
+        return f"{'kept' if self.created else 'kept already'} as {self.fingerprint}"
+
+    def to_params(self) -> dict[str, str]:
+        """The parameters of the run."""
+        return {
+            "snapshot_fingerprint": self.fingerprint,
+            "snapshot": self.uri or f"not kept: {self.why_not}",
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {"fingerprint": self.fingerprint, "uri": self.uri, "why_not": self.why_not, "created": self.created}
+
+
+NOTHING_KEPT = Kept("", why_not="no place for snapshots was given")
+
+
+def keep_rows(dataset: Dataset, section: DataSection, store: str | None) -> Kept:
+    """Keep the rows of a dataset, all columns, in their order, if they are not kept already.
+
+    A training does not fail because its rows cannot be kept: the reason is written down with it.
+
+    Args:
+        dataset: all rows, before they are split.
+        section: says whether rows are to be kept, and up to which size.
+        store: folder or URL of the snapshots; None where this host has no place for them.
+    """
+    fingerprint = dataset.fingerprint
+    if not section.snapshots:
+        return Kept(fingerprint, why_not="data.snapshots is false")
+    if store is None:
+        return Kept(fingerprint, why_not=NOTHING_KEPT.why_not)
+    size = float(dataset.frame.memory_usage(deep=True).sum())
+    if size > section.max_snapshot_gb * _GIGABYTE:
+        return Kept(
+            fingerprint,
+            why_not=f"the rows take {size / _GIGABYTE:.1f} GB, more than data.max_snapshot_gb = "
+            f"{section.max_snapshot_gb:g}",
+        )
+    free = _free(store)
+    if free is not None and free < size:
+        return Kept(fingerprint, why_not=f"the rows may take {size / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free")
+    try:
+        taken = take_snapshot(dataset, store, ordered=True)
+    except (DataError, MissingExtraError) as error:
+        return Kept(fingerprint, why_not=error.message.rstrip("."))
+    return Kept(fingerprint, taken.uri, created=taken.created)
+
+
+def recipe_of(project: Project, candidate: Candidate, kept: Kept | None) -> dict[str, Any]:
+    """What it takes to train a version again, JSON-ready.
+
+    The sections of the project file that decide about data and training, the candidate with the parameters that a
+    search set, the rows, and the versions of the libraries at work. Of a recipe of the project's own also a digest of
+    its module.
+    """
+    told = project.model_dump(mode="json", by_alias=True, include={*_SECTIONS, "columns"})
+    source = own_source(candidate.name, project.root)
+    return {
+        "project": told,
+        "candidate": candidate.name,
+        "params": {name: _written(value) for name, value in candidate.params.items()},
+        "code": hashlib.sha256(source.read_bytes()).hexdigest() if source is not None else None,
+        "snapshot": kept.to_dict() if kept else None,
+        "libraries": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in _LIBRARIES},
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """A version as it was trained.
+
+    Attributes:
+        version: the version.
+        project: the present project with the sections that decided about data and training as they were then, and the
+            snapshot as its source.
+        candidate: the recipe, with the parameters that were used.
+        fingerprint: of all rows.
+    """
+
+    version: VersionInfo
+    project: Project
+    candidate: Candidate
+    fingerprint: str
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the new version is told apart by."""
+        return {REPRODUCES_TAG: self.version.version}
+
+    def check(self, dataset: Dataset) -> None:
+        """Make sure that the rows are those that the version saw.
+
+        Raises:
+            DataError: they are not.
+        """
+        if dataset.fingerprint != self.fingerprint:
+            raise DataError(
+                f"{dataset.source} holds other rows (fingerprint {dataset.fingerprint}) than version "
+                f"{self.version.version} saw ({self.fingerprint}).",
+                next_step="Bring the snapshot back from a copy of the store.",
+                code="data.snapshot-differs",
+            )
+
+
+def recall(
+    project: Project, version: str, candidates: tuple[str, ...], tracker: ExperimentTracker, stage: Stage
+) -> Recalled:
+    """How a version was trained, ready to be trained so again.
+
+    Promotion, serving and the rest are taken from the project file as it is now; what decides about data and training
+    is taken from the version's run.
+
+    Args:
+        project: the project as it is now.
+        version: number or alias.
+        candidates: recipes that were asked for beside it; there may be none.
+        tracker: where the run was recorded.
+        stage: where the version is registered.
+
+    Raises:
+        NotFoundError: there is no such version, or its run does not say how it was trained.
+        UsageError: other candidates were asked for, or what the run says cannot be used any more.
+        DataError: its rows were not kept.
+    """
+    if candidates:
+        raise UsageError(
+            "A version that is trained again is trained by its own recipe; no candidate can be named beside it.",
+            next_step="Leave --candidate out, or --from-version.",
+        )
+    asked = {"version": version} if version.isdecimal() or is_label(version) else {"alias": version}
+    info = stage.registry.get_version(project.model_name, **asked)
+    recipe = tracker.load_dict(info.run_id, RECIPE) if info.run_id else None
+    if recipe is None:
+        raise NotFoundError(
+            f"Version {info.version} of {info.name} does not say how it was trained: its run has no {RECIPE}.",
+            next_step="Only versions that tiltyard train made since it keeps rows can be trained again.",
+            code="version.no-recipe",
+        )
+    kept = recipe.get("snapshot") or {}
+    if not kept.get("uri"):
+        raise DataError(
+            f"The rows that version {info.version} saw were not kept ({kept.get('why_not', 'no reason is known')}).",
+            next_step="Set data.snapshots = true for the trainings to come.",
+            code="data.no-snapshot",
+        )
+    then = _project_of(project, recipe, _where(kept, project, stage), info)
+    return Recalled(info, then, _candidate_of(recipe, then, info), str(kept["fingerprint"]))
+
+
+def _where(kept: Mapping[str, Any], project: Project, stage: Stage) -> str:
+    """The snapshot where it was put, or of the same name in this host's store."""
+    uri = str(kept["uri"])
+    if "://" in uri or Path(uri).is_file():
+        return uri
+    moved = f"{stage.snapshots}/{project.name}/{Path(uri).name}"
+    if stage.snapshots is not None and ("://" in moved or Path(moved).is_file()):
+        return moved
+    raise DataError(
+        f"The snapshot {uri} is not there.",
+        next_step="Copy it back, or name its store in TILTYARD_SNAPSHOTS.",
+        code="data.no-snapshot",
+    )
+
+
+def _project_of(now: Project, recipe: Mapping[str, Any], uri: str, info: VersionInfo) -> Project:
+    then = {name: recipe["project"][name] for name in _SECTIONS if name in recipe["project"]}
+    data = {**then["data"], "source": uri, "format": "parquet", "query": None, "table": None}
+    if now.task == "text-classification" and data.get("text") is None:
+        data["text"] = "text"  # where a folder of texts puts them
+    training = {**then["training"], "candidates": [recipe["candidate"]], "search": {}}
+    rest = now.model_dump(by_alias=True, exclude={*_SECTIONS, "columns"})
+    try:
+        return Project.model_validate({**rest, **then, "data": data, "training": training, "root": now.root})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(
+            f"What version {info.version} was trained by cannot be used any more: "
+            f"{'.'.join(map(str, first['loc']))}: {first['msg']}.",
+            next_step=f"Train it with Tiltyard {recipe.get('libraries', {}).get('tiltyard', 'of that time')}.",
+            code="version.recipe-unusable",
+        ) from None
+
+
+def _candidate_of(recipe: Mapping[str, Any], project: Project, info: VersionInfo) -> Candidate:
+    candidate = get_candidate(recipe["candidate"], project.task, project.root)
+    source = own_source(candidate.name, project.root)
+    if source is not None and hashlib.sha256(source.read_bytes()).hexdigest() != recipe.get("code"):
+        raise UsageError(
+            f"{source} is not as it was when version {info.version} was trained.",
+            next_step="Bring it back as it was (from git), or train anew.",
+            code="version.code-changed",
+        )
+    params = {name: _meant(candidate, name, value) for name, value in recipe["params"].items()}
+    try:
+        candidate.with_params(params).build(0)
+    except (ValueError, TiltyardError) as error:
+        raise UsageError(
+            f"The recipe {candidate.name} no longer takes what version {info.version} was trained with: {error}",
+            next_step="Train it with the Tiltyard of that time.",
+            code="version.recipe-unusable",
+        ) from None
+    return candidate.with_params(params) if params else candidate
+
+
+def _written(value: Any) -> Any:
+    try:
+        return json.loads(json.dumps(value))
+    except TypeError:
+        return repr(value)
+
+
+def _meant(candidate: Candidate, name: str, value: Any) -> Any:
+    """A parameter from JSON: of a choice the very value, else lists as tuples."""
+    allowed = candidate.space.get(name)
+    if isinstance(allowed, Choice):
+        for choice in allowed.values:
+            if _written(choice) == value:
+                return choice
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _free(store: str) -> int | None:
+    """Bytes that are free where a folder stands or will stand; None for a URL."""
+    if "://" in store:
+        return None
+    folder = Path(store)
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free

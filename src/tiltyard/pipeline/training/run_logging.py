@@ -1,0 +1,198 @@
+"""Writing a training down: one MLflow run with everything that explains the version."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tiltyard.data import Dataset, Split
+from tiltyard.data.content_hash import content_keys
+from tiltyard.drift.profiles import FILE as PROFILE
+from tiltyard.evaluation import Evaluation, plot_confusion_matrix, plot_per_class, plot_reliability
+from tiltyard.pipeline.training.data_checks import Validation
+from tiltyard.pipeline.training.profiling import reference_of
+from tiltyard.pipeline.training.reproduce import RECIPE, Kept, recipe_of
+from tiltyard.pipeline.training.steps import TrainedModel, Trial
+from tiltyard.project import Project
+from tiltyard.promotion.model_analysis import log_examination
+from tiltyard.promotion.offline_predictions import Answers
+from tiltyard.registry import (
+    HELD_OUT,
+    ExperimentTracker,
+    HeldOut,
+    Samples,
+    ScorerChoice,
+    VersionCard,
+    write_package,
+)
+from tiltyard.registry.package.signing import Signer
+from tiltyard.scoring import choose_scorer
+
+SAMPLE_ROWS = 50
+MODEL_ARTIFACT = "model"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Where a training was written down.
+
+    Attributes:
+        run_id: the MLflow run.
+        model_uri: the logged model, ready to be registered.
+        scorer: who is to answer for it.
+    """
+
+    run_id: str
+    model_uri: str
+    scorer: ScorerChoice | None = None
+
+
+def record_run(  # noqa: PLR0913  one argument a thing that is written down
+    tracker: ExperimentTracker,
+    project: Project,
+    trial: Trial,
+    validation: Validation,
+    *,
+    kept: Kept | None = None,
+    trusted_types: tuple[str, ...] = (),
+    signer: Signer | None = None,
+) -> Recorded:
+    """Log parameters, data and what was found in it, metrics, plots and the packaged model as one MLflow run.
+
+    With the snapshot of the rows that was kept, what is logged is enough to train the version again. The package is
+    signed if there is a signer.
+    """
+    split, model, answers, evaluation = trial.split, trial.model, trial.answers, trial.evaluation
+    with tracker.start_run(run_name=model.candidate.name) as run:
+        tracker.log_params({**run_params(project, split, model), **(kept.to_params() if kept else {})})
+        tracker.log_dict(recipe_of(project, model.candidate, kept), RECIPE)
+        tracker.log_dataset(split.train, "training")
+        tracker.log_dataset(split.test, "evaluation")
+        tracker.log_metrics({**run_metrics(evaluation, model), "data_quality_score": validation.data.quality_score})
+        tracker.log_dict(
+            {"data": validation.data.to_dict(), "split": validation.split.to_dict()}, "validation/findings.json"
+        )
+        tracker.log_text(validation.html(), "validation/report.html")
+        tracker.log_dict(evaluation.to_dict(), "metrics.json")
+        tracker.log_dict(
+            {"classes": list(evaluation.classes), "matrix": [list(row) for row in evaluation.confusion]},
+            "confusion_matrix.json",
+        )
+        tracker.log_text(evaluation.report, "classification_report.txt")
+        truth = split.test.labels.to_numpy(dtype=str)
+        tracker.log_figure(plot_confusion_matrix(evaluation), "plots/confusion_matrix.png")
+        tracker.log_figure(plot_per_class(evaluation), "plots/per_class.png")
+        tracker.log_figure(plot_reliability(truth, answers.probabilities, answers.classes), "plots/reliability.png")
+        log_examination(tracker, trial.examination)
+        with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+            package = Path(folder) / MODEL_ARTIFACT
+            card = describe_version(project, trial)
+            write_package(
+                package,
+                model.pipeline,
+                card,
+                training_keys=content_keys(split.train.inputs),
+                attachments={
+                    HELD_OUT: HeldOut(truth, answers.labels, answers.probabilities).to_bytes(),
+                    PROFILE: reference_of(split, answers).to_bytes(),
+                },
+                trusted_types=trusted_types,
+                signer=signer,
+            )
+            model_uri = tracker.log_package(package, MODEL_ARTIFACT)
+        _record_trials(tracker, run.run_id, model)
+        return Recorded(run.run_id, model_uri, card.scorer)
+
+
+def _record_trials(tracker: ExperimentTracker, parent: str, model: TrainedModel) -> None:
+    """Each trial of a search as a run of its own, nested in the training's."""
+    for trial in model.trials:
+        tags = {"mlflow.parentRunId": parent, **({"tiltyard.problem": trial.problem} if trial.problem else {})}
+        with tracker.start_run(run_name=f"trial {trial.number}: {trial.candidate.name}", tags=tags):
+            tracker.log_params({"candidate": trial.candidate.name, **trial.params})
+            folds = {f"fold_{place}": score for place, score in enumerate(trial.scores)}
+            mean = {"cv_mean": trial.mean} if trial.scores else {}
+            tracker.log_metrics({**folds, **mean, "seconds": trial.seconds})
+
+
+def run_params(project: Project, split: Split, model: TrainedModel) -> dict[str, Any]:
+    """The parameters of a run: data, split, recipe and the recipe's own hyperparameters."""
+    return {
+        "dataset_size": len(split.train) + len(split.test),
+        "train_size": len(split.train),
+        "test_rows": len(split.test),
+        "test_size": project.split.test,
+        "split_by": project.split.by,
+        "num_features": model.num_features,
+        "num_classes": len(model.classes),
+        "model_type": type(model.pipeline[-1]).__name__,
+        "candidate": model.candidate.name,
+        "random_state": project.training.random_state,
+        "selection_metric": project.training.metric,
+        "mitigation": project.training.mitigation,
+        "data_fingerprint": split.train.fingerprint,
+        **_hyperparameters(model),
+    }
+
+
+def run_metrics(evaluation: Evaluation, model: TrainedModel) -> dict[str, float]:
+    """The metrics of a run: overall, per class (``positive.f1``), the time of fitting and the cross-validation."""
+    metrics = {**evaluation.metrics, "fit_seconds": model.seconds}
+    for label, values in evaluation.per_class.items():
+        metrics.update({f"{label}.{name}": value for name, value in values.items()})
+    metrics.update({f"cv.{score.candidate.name}": score.mean for score in model.ranking})
+    return metrics
+
+
+def _hyperparameters(model: TrainedModel) -> Mapping[str, Any]:
+    """Settings of the pipeline's steps that can be written as a parameter (``classifier__C``)."""
+    simple = (str, int, float, bool, tuple, type(None))
+    values = model.pipeline.get_params(deep=True)
+    return {name: value for name, value in values.items() if "__" in name and isinstance(value, simple)}
+
+
+def describe_version(project: Project, trial: Trial) -> VersionCard:
+    """What is stored with a version, beside the model: labels, columns, metrics, fingerprint, rows to try it on."""
+    train = trial.split.train
+    columns, samples = _columns(train.inputs), _samples(trial.split.test, trial.answers)
+    return VersionCard(
+        model_name=project.model_name,
+        task=project.task,
+        candidate=trial.model.candidate.name,
+        classes=trial.model.classes,
+        positive=project.data.positive,
+        columns=columns,
+        metrics=dict(trial.evaluation.metrics),
+        data_fingerprint=train.fingerprint,
+        train_rows=len(train),
+        created_at=datetime.now(UTC),
+        samples=samples,
+        scorer=choose_scorer(trial.model.pipeline, project.task, columns, samples),
+    )
+
+
+def _columns(inputs: pd.Series | pd.DataFrame) -> dict[str, str]:
+    if isinstance(inputs, pd.Series):
+        return {"text": "str"}
+    return {str(name): str(dtype) for name, dtype in inputs.dtypes.items()}
+
+
+def _samples(test: Dataset, answers: Answers) -> Samples:
+    """The first rows of the test side, with the answers given at training."""
+    rows = test.inputs.head(SAMPLE_ROWS)
+    if isinstance(rows, pd.Series):
+        inputs: list[dict[str, Any]] = [{"text": text} for text in rows]
+    else:
+        # JSON knows no NaN; a gap is null, as a caller would send it.
+        plain = rows.astype(object).where(rows.notna(), None).to_dict(orient="records")
+        inputs = [{str(name): value for name, value in row.items()} for row in plain]
+    return Samples(
+        inputs=tuple(inputs),
+        probabilities=tuple(tuple(map(float, row)) for row in answers.probabilities[: len(rows)]),
+    )

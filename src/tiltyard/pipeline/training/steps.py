@@ -1,0 +1,139 @@
+"""The steps of a training, as plain functions over values."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
+
+from tiltyard.data import Dataset, Split
+from tiltyard.evaluation import Evaluation, Importance, evaluate_judged
+from tiltyard.models import (
+    FEW_ROWS,
+    Budget,
+    Candidate,
+    CandidateScore,
+    Plan,
+    SearchTrial,
+    fitting_threads,
+    rank_candidates,
+    search,
+)
+from tiltyard.pipeline.training.bias_mitigation import fit_params
+from tiltyard.project import Project
+from tiltyard.promotion.model_analysis import Examination, examine_model
+from tiltyard.promotion.offline_predictions import Answers, answer, judge_answers
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A fitted candidate.
+
+    Attributes:
+        candidate: the recipe.
+        pipeline: the fitted estimator.
+        ranking: cross-validation scores of all candidates, best first; empty where there was one candidate.
+        seconds: time of choosing and fitting.
+        trials: what a search tried, in order; empty where there was none.
+    """
+
+    candidate: Candidate
+    pipeline: Pipeline
+    ranking: tuple[CandidateScore, ...]
+    seconds: float
+    trials: tuple[SearchTrial, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels in the order of the probability columns."""
+        return tuple(str(label) for label in self.pipeline.classes_)
+
+    @property
+    def num_features(self) -> int:
+        """Number of features that the final classifier sees; 0 where it does not tell."""
+        return int(getattr(self.pipeline[-1], "n_features_in_", 0))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A fitted candidate, judged.
+
+    Attributes:
+        split: the rows that taught and the rows that judged.
+        model: the fitted candidate.
+        answers: what it said about the test rows.
+        evaluation: how that compares with the truth.
+        examination: a closer look: slices, fairness, calibration and what the model goes by.
+    """
+
+    split: Split
+    model: TrainedModel
+    answers: Answers
+    evaluation: Evaluation
+    examination: Examination
+
+
+def train_model(
+    candidates: Sequence[Candidate],
+    train: Dataset,
+    project: Project,
+    say: Callable[[str], None],
+) -> TrainedModel:
+    """Choose a candidate by cross-validation on the train side, where there are several, and fit it there."""
+    with fitting_threads(candidates, len(train)):
+        return _train(candidates, train, project, say)
+
+
+def _train(
+    candidates: Sequence[Candidate], train: Dataset, project: Project, say: Callable[[str], None]
+) -> TrainedModel:
+    started = time.perf_counter()
+    chosen, ranking, tried = _choose(candidates, train, project, say)
+    pipeline = chosen.build(project.training.random_state)
+    pipeline.fit(train.inputs, train.labels, **fit_params(pipeline, train, project))
+    return TrainedModel(chosen, pipeline, ranking, time.perf_counter() - started, tried)
+
+
+def _choose(
+    candidates: Sequence[Candidate], train: Dataset, project: Project, say: Callable[[str], None]
+) -> tuple[Candidate, tuple[CandidateScore, ...], tuple[SearchTrial, ...]]:
+    """The candidate to train: found by search, by cross-validation, or the only one."""
+    asked = project.training
+    plan = Plan(asked.metric, asked.folds, asked.random_state, project.data.positive)
+    budget = Budget(asked.search.trials, asked.search.seconds)
+    if budget.trials is not None or budget.seconds is not None:
+        found = search(candidates, train, plan, budget, lambda trial: say(_describe(trial, asked.metric)))
+        return found.best.candidate, (), found.trials
+    if len(candidates) == 1:
+        return candidates[0], (), ()
+    ranking = rank_candidates(
+        candidates,
+        train,
+        metric=plan.metric,
+        folds=plan.folds,
+        random_state=plan.random_state,
+        positive=plan.positive,
+        on_scored=lambda score: say(f"{score.candidate.name}: {asked.metric} {score.mean:.4f}"),
+    )
+    return ranking[0].candidate, tuple(ranking), ()
+
+
+def _describe(trial: SearchTrial, metric: str) -> str:
+    params = ", ".join(
+        f"{name.removeprefix('classifier__')}={f'{value:.4g}' if isinstance(value, float) else value}"
+        for name, value in trial.params.items()
+    )
+    outcome = f"failed: {trial.problem}" if trial.problem else f"{metric} {trial.mean:.4f}"
+    return f"trial {trial.number}: {trial.candidate.name} {params or 'as it stands'}: {outcome} ({trial.seconds:.1f} s)"
+
+
+def evaluate_model(model: TrainedModel, split: Split, project: Project, champion: Importance | None = None) -> Trial:
+    """Judge a fitted candidate on the test side; ``champion`` is what the champion goes by, where there is one."""
+    with threadpool_limits(1 if len(split.test) < FEW_ROWS else None, user_api="openmp"):
+        answers = answer(model.pipeline, split.test.inputs)
+    facts = judge_answers(answers, split.test, project)
+    examination = examine_model(model.pipeline, facts, split.test, project, champion)
+    return Trial(split, model, answers, evaluate_judged(facts), examination)

@@ -1,0 +1,173 @@
+"""The training pipeline: from a project file to a registered version, and to the champion if asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tiltyard.data import Dataset, Split, load_dataset, split_dataset
+from tiltyard.evaluation import get_metric
+from tiltyard.models import candidates_of
+from tiltyard.pipeline.orchestration.runner import Runner
+from tiltyard.pipeline.training.bias_mitigation import check_mitigation
+from tiltyard.pipeline.training.data_checks import validate_data
+from tiltyard.pipeline.training.registration import register_version
+from tiltyard.pipeline.training.reproduce import NOTHING_KEPT, Kept, keep_rows, recall
+from tiltyard.pipeline.training.run_logging import record_run
+from tiltyard.pipeline.training.steps import Trial, evaluate_model, train_model
+from tiltyard.project import Project
+from tiltyard.promotion.challenge import Promotion, challenge
+from tiltyard.promotion.context import Stage
+from tiltyard.promotion.model_analysis import champion_importance, check_examination
+from tiltyard.registry import ExperimentTracker, VersionInfo
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """What a training brought.
+
+    Attributes:
+        run_id: the MLflow run.
+        version: the registered version.
+        trial: the fitted candidate and how it did on the test rows.
+        promotion: how its attempt to become champion went; None if it was not asked to try.
+        kept: the snapshot of the rows that it saw.
+    """
+
+    run_id: str
+    version: VersionInfo
+    trial: Trial
+    promotion: Promotion | None
+    kept: Kept = NOTHING_KEPT
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "run_id": self.run_id,
+            "model_name": self.version.name,
+            "model_version": self.version.version,
+            "candidate": self.trial.model.candidate.name,
+            "metrics": dict(self.trial.evaluation.metrics),
+            "train_rows": len(self.trial.split.train),
+            "test_rows": len(self.trial.split.test),
+            "num_features": self.trial.model.num_features,
+            "fit_seconds": self.trial.model.seconds,
+            "snapshot": self.kept.to_dict(),
+            "status": self.promotion.status if self.promotion else "Registered",
+            "promotion": self.promotion.to_dict() if self.promotion else None,
+        }
+
+    def to_markdown(self) -> str:
+        """What came out, as a page."""
+        metrics = self.trial.evaluation.metrics
+        rows = [f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items())]
+        head = f"# {self.version.name}, version {self.version.version}\n\nCandidate: {self.trial.model.candidate.title}"
+        status = self.promotion.status if self.promotion else "Registered"
+        return "\n".join([head, f"\nStatus: {status}\n", f"MLflow run: `{self.run_id}`\n", "| metric | value |",
+                          "|---|---|", *rows])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """How a training is meant.
+
+    Attributes:
+        promote: whether the version shall try to become champion.
+        candidates: recipes to try instead of the project's; none means the project's.
+        accept_data: train even where the data breaks the limits of the project; findings are recorded either way.
+        from_version: number or alias of a version to train again, from the rows that it saw and as it was trained.
+        load: reads the rows; default: the project's source.
+        tags: of the version, beside those that every version has.
+    """
+
+    promote: bool = False
+    candidates: tuple[str, ...] = ()
+    accept_data: bool = False
+    from_version: str | None = None
+    load: Callable[[], Dataset] | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def train(
+    project: Project,
+    tracker: ExperimentTracker,
+    stage: Stage,
+    runner: Runner,
+    request: TrainingRequest = TrainingRequest(),
+) -> TrainingOutcome:
+    """Train, evaluate, record and register a version, and let it challenge the champion if asked.
+
+    Args:
+        project: what to train.
+        tracker: where the run is recorded.
+        stage: where versions are registered and promoted, and decisions written down.
+        runner: runs the steps and shows them.
+        request: how the training is meant.
+
+    Raises:
+        TiltyardError: the data, the project or a service stands in the way; a run that had begun is marked failed.
+    """
+    again = None
+    if request.from_version is not None:
+        again = recall(project, request.from_version, request.candidates, tracker, stage)
+        project = again.project
+    # A misspelt metric is told before the work, not after.
+    metric, *_ = map(get_metric, (project.training.metric, *project.promotion.floors))
+    recipes = candidates_of(request.candidates or project.training.candidates, project.task, project.root)
+    if again is not None:
+        recipes = [again.candidate]
+    check_mitigation(recipes, project)
+    dataset = runner.run("load-data", request.load or (lambda: load_dataset(project)), _describe_data)
+    if again is not None:
+        again.check(dataset)
+    check_examination(dataset, project)
+    split = runner.run("split-data", lambda: split_dataset(dataset, project.split, project.data.time), _describe_split)
+    validation = runner.run(
+        "validate-data", lambda: validate_data(dataset, split, project), lambda found: found.summary
+    )
+    if not request.accept_data:
+        validation.refuse()
+    kept = runner.run("keep-rows", lambda: keep_rows(dataset, project.data, stage.snapshots), lambda kept: kept.summary)
+    model = runner.run(
+        "train-model",
+        lambda: train_model(recipes, split.train, project, runner.say),
+        lambda model: model.candidate.title,
+    )
+    trial = runner.run(
+        "evaluate-model",
+        lambda: evaluate_model(model, split, project, champion_importance(stage.registry, tracker, project)),
+        lambda trial: f"{metric.title.lower()} {trial.evaluation.metrics.get(metric.name, float('nan')):.4f}",
+    )
+    recorded = runner.run(
+        "log-mlflow",
+        lambda: record_run(
+            tracker, project, trial, validation, kept=kept, trusted_types=stage.trusted_types, signer=stage.signer
+        ),
+        lambda run: f"run {run.run_id}",
+    )
+    info = runner.run(
+        "register-model",
+        lambda: register_version(
+            stage, project, trial, recorded, validation, {**(again.tags if again else {}), **request.tags}
+        ),
+        lambda version: f"{version.name} version {version.version}",
+    )
+    promotion = None
+    if request.promote:
+        promotion = runner.run(
+            "promote-model",
+            lambda: challenge(stage, project, info, trial.answers, split.test),
+            lambda result: (
+                "now champion" if result.promoted else "waits for approval" if result.pending else "not promoted"
+            ),
+        )
+    return TrainingOutcome(recorded.run_id, info, trial, promotion, kept)
+
+
+def _describe_data(dataset: Dataset) -> str:
+    return f"{len(dataset):,} rows, {len(dataset.classes)} labels, from {dataset.source}"
+
+
+def _describe_split(split: Split) -> str:
+    return f"{len(split.train):,} train, {len(split.test):,} test"

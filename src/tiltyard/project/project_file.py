@@ -1,0 +1,73 @@
+"""A whole project file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from tiltyard.project.alerts import AlertsSection
+from tiltyard.project.base import Name, Section, Task
+from tiltyard.project.data import ColumnSchema, DataSection, SplitSection, ValidationSection
+from tiltyard.project.monitoring import MonitoringSection
+from tiltyard.project.promotion import PromotionSection
+from tiltyard.project.response import ResponseSection
+from tiltyard.project.serving import ServingSection
+from tiltyard.project.training import TrainingSection
+
+
+class ProjectSection(Section):
+    """What the problem is called."""
+
+    name: Name = Field(description="Short name of the problem; also the name of the MLflow experiment.")
+    task: Task = Field(description="What is predicted from what.")
+    model: Name | None = Field(default=None, description="Name of the registered model; default: NAME-classifier.")
+
+
+class Project(Section):
+    """A whole project file, checked."""
+
+    project: ProjectSection
+    data: DataSection
+    columns: Mapping[str, ColumnSchema] = Field(
+        default_factory=dict, alias="schema", description="What each column must hold, by column."
+    )
+    validation: ValidationSection = ValidationSection()
+    split: SplitSection = SplitSection()
+    training: TrainingSection = TrainingSection()
+    promotion: PromotionSection = PromotionSection()
+    serving: ServingSection = ServingSection()
+    monitoring: MonitoringSection = MonitoringSection()
+    response: ResponseSection = ResponseSection()
+    alerts: AlertsSection = AlertsSection()
+    root: Path = Field(default=Path(), exclude=True, description="Folder of the project file; set by the reader.")
+
+    @model_validator(mode="after")
+    def _fits_task(self) -> Project:
+        if self.project.task == "text-classification" and self.data.text is None and self.data.format != "folder":
+            raise ValueError('data.text: a text project names the column of its texts (text = "…")')
+        if self.data.text is not None and self.project.task != "text-classification":
+            raise ValueError("data.text: only a text-classification project has a text column")
+        if self.training.mitigation != "none" and not self.data.sensitive:
+            raise ValueError(f'training.mitigation: "{self.training.mitigation}" needs data.sensitive, the groups')
+        if self.promotion.fairness and not self.data.sensitive:
+            raise ValueError("promotion.fairness: a limit needs data.sensitive, the groups it is about")
+        if self.split.by == "time" and self.data.time is None:
+            raise ValueError('split.by: "time" needs data.time, the column that says when a row came about')
+        return self
+
+    @property
+    def name(self) -> str:
+        """Name of the problem and of its MLflow experiment."""
+        return self.project.name
+
+    @property
+    def task(self) -> Task:
+        """What is predicted from what."""
+        return self.project.task
+
+    @property
+    def model_name(self) -> str:
+        """Name of the registered model."""
+        return self.project.model or f"{self.project.name}-classifier"

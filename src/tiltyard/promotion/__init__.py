@@ -1,0 +1,1 @@
+"""Promotion: gates, approval, alias changes, rollback, A/B tests."""

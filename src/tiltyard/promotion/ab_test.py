@@ -1,0 +1,136 @@
+"""Champion against challenger on the labels that came in production."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from tiltyard.aliases import CHAMPION
+from tiltyard.errors import UsageError
+from tiltyard.evaluation.sequential_test import LiveVerdict, judge_shadow, judge_split
+from tiltyard.ledger import Event
+from tiltyard.ledger.ports import Ledger
+from tiltyard.project import Project
+from tiltyard.project.serving import ChallengerOptions
+from tiltyard.registry.alias_history import fold_aliases
+from tiltyard.registry.ports import Registry
+
+# The share of callers where the project names none: the server's own default.
+SPLIT_SHARE = 0.1
+CHALLENGED = "challenged"
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """What the labels say of the present challenger.
+
+    Attributes:
+        champion: version that answers.
+        challenger: version that answers beside it.
+        verdict: what may be decided, with the evidence.
+    """
+
+    champion: str
+    challenger: str
+    verdict: LiveVerdict
+
+    def to_dict(self) -> dict[str, object]:
+        """JSON-ready form."""
+        return {**self.verdict.to_dict(), "champion_version": self.champion, "challenger_version": self.challenger}
+
+
+def judge_challenge(project: Project, registry: Registry, ledger: Ledger, actor: str) -> Challenge:
+    """Judge the challenger by an anytime-valid test, and write a decision down once it is one.
+
+    A verdict other than ``go on`` becomes the event ``challenged`` of the challenger's version, with its evidence: it
+    is there for whoever promotes. The same verdict on the same champion is written once.
+
+    Raises:
+        UsageError: the project lets no challenger answer.
+        NotFoundError: there is no champion or no challenger.
+    """
+    options = project.serving.challenger
+    if options is None:
+        raise UsageError(
+            "No challenger answers in this project.",
+            next_step='Write [serving] challenger = { mode = "shadow" } into the project file, and serve.',
+        )
+    name = project.model_name
+    champion = registry.get_version(name, alias="champion")
+    challenger = registry.get_version(name, alias="challenger")
+    verdict = _judge(project, options, ledger, champion.version, challenger.version)
+    challenge = Challenge(champion.version, challenger.version, verdict)
+    if verdict.decision != "go on":
+        _write_down(challenge, name, ledger, actor)
+    return challenge
+
+
+def live_record(project: Project, ledger: Ledger, champion: str, challenger: str) -> LiveVerdict | None:
+    """What the live challenge of these very two says: what was decided last, or else what the labels say by now.
+
+    Nothing is written down. None where the two did not answer side by side, or no label came of it.
+
+    Args:
+        project: says how a challenger answers.
+        ledger: the decisions, and the labelled answers.
+        champion: the champion's version.
+        challenger: the challenger's version.
+
+    Raises:
+        UnavailableError: the ledger is away.
+    """
+    for event in reversed(list(ledger.events(subject=f"{project.model_name}/{challenger}", kind=CHALLENGED))):
+        if event.evidence.get("champion_version") == champion:
+            known = LiveVerdict.__dataclass_fields__
+            return LiveVerdict(**{name: value for name, value in event.evidence.items() if name in known})
+    if project.serving.challenger is None:
+        return None
+    verdict = _judge(project, project.serving.challenger, ledger, champion, challenger)
+    return verdict if verdict.challenger_rows else None
+
+
+def _judge(project: Project, options: ChallengerOptions, ledger: Ledger, champion: str, challenger: str) -> LiveVerdict:
+    name, alpha = project.model_name, project.promotion.alpha
+    since = _champion_since(ledger, name, champion)
+    if options.mode == "shadow":
+        counts = ledger.outcomes.shadowed(name, challenger, since=since)
+        return judge_shadow(
+            counts.both_right,
+            counts.only_champion_right,
+            counts.only_challenger_right,
+            counts.both_wrong,
+            alpha=alpha,
+        )
+    rows = ledger.outcomes.split(name, challenger, since=since)
+    return judge_split(
+        np.array([row.of_challenger for row in rows], dtype=bool),
+        np.array([row.right for row in rows], dtype=bool),
+        share=options.share or SPLIT_SHARE,
+        alpha=alpha,
+    )
+
+
+def _champion_since(ledger: Ledger, name: str, champion: str) -> datetime | None:
+    """Since when this champion is champion: what an earlier one was asked says nothing about it."""
+    move = fold_aliases(ledger.events(subject=name), name).get(CHAMPION)
+    return move.event.at if move is not None and move.version == champion else None
+
+
+def _write_down(challenge: Challenge, name: str, ledger: Ledger, actor: str) -> None:
+    subject = f"{name}/{challenge.challenger}"
+    decided = (challenge.champion, challenge.verdict.decision)
+    for event in ledger.events(subject=subject, kind=CHALLENGED):
+        if (event.evidence.get("champion_version"), event.evidence.get("decision")) == decided:
+            return
+    ledger.append(
+        Event(
+            kind=CHALLENGED,
+            subject=subject,
+            at=datetime.now(UTC),
+            actor=actor,
+            reason=challenge.verdict.summary,
+            evidence=challenge.to_dict(),
+        )
+    )

@@ -1,0 +1,162 @@
+"""Approval: a version that passed the gates waits until somebody says yes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from tiltyard.aliases import CHAMPION
+from tiltyard.errors import UsageError
+from tiltyard.ledger import Event
+from tiltyard.project import Project
+from tiltyard.promotion.alias_change import ChampionChangedError, move_alias
+from tiltyard.promotion.challenge import APPROVAL_REQUESTED, REFUSED, Promotion, promotion_move
+from tiltyard.promotion.context import Stage
+from tiltyard.promotion.gates import Verdict
+from tiltyard.registry import VersionInfo
+from tiltyard.registry.alias_history import PROMOTED
+
+APPROVED = "approved"
+DECLINED = "approval-declined"
+LAPSED = "approval-lapsed"
+_CLOSING = (PROMOTED, REFUSED, DECLINED, LAPSED)
+
+
+@dataclass(frozen=True)
+class ApprovalRequest:
+    """A version that waits for approval.
+
+    Attributes:
+        version: the version's number.
+        champion: the champion that it beat; None where there was none.
+        verdict: what the gates said.
+        event: the event that asks: who, when, and the evidence.
+    """
+
+    version: str
+    champion: str | None
+    verdict: Verdict
+    event: Event
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "version": self.version,
+            "champion": self.champion,
+            "requested_by": self.event.actor,
+            "at": self.event.at,
+            "summary": self.verdict.summary,
+        }
+
+
+def pending_approvals(events: Iterable[Event], name: str) -> list[ApprovalRequest]:
+    """The versions of a model that wait for approval, by its events; the oldest request first."""
+    waiting: dict[str, Event] = {}
+    for event in events:
+        if not event.subject.startswith(f"{name}/"):
+            continue
+        version = event.subject.removeprefix(f"{name}/")
+        if event.kind == APPROVAL_REQUESTED:
+            waiting[version] = event
+        elif event.kind in _CLOSING and ("verdict" in event.evidence or event.kind != REFUSED):
+            # A server's refusal to load it has no verdict, and decides nothing here.
+            waiting.pop(version, None)
+    return [
+        ApprovalRequest(version, event.evidence.get("champion"), Verdict.from_dict(event.evidence["verdict"]), event)
+        for version, event in sorted(waiting.items(), key=lambda item: item[1].sequence)
+    ]
+
+
+def approve_version(stage: Stage, project: Project, version: str, *, reason: str) -> Promotion:
+    """Make a version champion that passed the gates and waits for approval.
+
+    Args:
+        stage: registry, ledger and host; its actor is who approves.
+        project: says whether somebody may approve their own.
+        version: the version.
+        reason: why; kept with the decision.
+
+    Raises:
+        NotFoundError: there is no such version.
+        UsageError: it does not wait for approval; who approves trained it or asked for it, and the project wants
+            somebody else; or the champion has changed since the verdict, which then no longer holds.
+        ArtifactError: its files are damaged or unsafe; it waits on.
+        UnavailableError: the registry or the ledger is away.
+    """
+    stage = replace(stage, alerts=project.alerts)
+    info = stage.registry.get_version(project.model_name, version=version)
+    request = _request(stage, info)
+    if not project.promotion.self_approval:
+        _check_somebody_else(stage, info, request)
+    champion = stage.registry.champion(info.name)
+    if request.champion != (champion.version if champion else None):
+        raise _lapse(stage, info, request, champion)
+    stage.load(info)
+    _write(stage, APPROVED, info, reason, {"requested_by": request.event.actor, "request": request.event.sequence})
+    outcome = Promotion(info, champion, request.verdict)
+    move = promotion_move(outcome, champion, approved_by=stage.actor, approval=reason, requested_by=request.event.actor)
+    try:
+        move_alias(stage, move)
+    except ChampionChangedError:
+        raise _lapse(stage, info, request, stage.registry.champion(info.name)) from None
+    return outcome
+
+
+def decline_version(stage: Stage, project: Project, version: str, *, reason: str) -> ApprovalRequest:
+    """Say no to a version that waits for approval.
+
+    Raises:
+        NotFoundError: there is no such version.
+        UsageError: it does not wait for approval.
+    """
+    info = stage.registry.get_version(project.model_name, version=version)
+    request = _request(stage, info)
+    _write(stage, DECLINED, info, reason, {"requested_by": request.event.actor, "request": request.event.sequence})
+    return request
+
+
+def _request(stage: Stage, info: VersionInfo) -> ApprovalRequest:
+    waiting = pending_approvals(stage.ledger.events(subject=info.name), info.name)
+    for request in waiting:
+        if request.version == info.version:
+            return request
+    others = f" These do: {', '.join(one.version for one in waiting)}." if waiting else ""
+    raise UsageError(
+        f"Version {info.version} of {info.name} does not wait for approval.{others}",
+        next_step=f"Send it through the gates first: tiltyard promote {info.version}",
+        code="approval.not-waiting",
+    )
+
+
+def _check_somebody_else(stage: Stage, info: VersionInfo, request: ApprovalRequest) -> None:
+    subject = f"{info.name}/{info.version}"
+    trained_by = {event.actor for event in stage.ledger.events(subject=subject, kind="registered")}
+    did = "asked for it" if stage.actor == request.event.actor else "trained it" if stage.actor in trained_by else ""
+    if did:
+        raise UsageError(
+            f"{stage.actor} {did}, and may not approve version {info.version} of {info.name} as well "
+            "(promotion.self_approval is false).",
+            next_step="Let somebody else approve it.",
+            code="approval.own",
+        )
+
+
+def _lapse(stage: Stage, info: VersionInfo, request: ApprovalRequest, champion: VersionInfo | None) -> UsageError:
+    """Close a request whose verdict no longer holds, and say so."""
+    now = f"version {champion.version}" if champion else "nobody"
+    then = f"version {request.champion}" if request.champion else "nobody"
+    reason = f"it was judged against {then}, and {CHAMPION} is {now} by now"
+    _write(stage, LAPSED, info, reason, {"request": request.event.sequence})
+    return UsageError(
+        f"The verdict on version {info.version} of {info.name} no longer holds: {reason}.",
+        next_step=f"Send it through the gates again: tiltyard promote {info.version}",
+        code="approval.stale",
+    )
+
+
+def _write(stage: Stage, kind: str, info: VersionInfo, reason: str, evidence: dict[str, Any]) -> None:
+    stage.ledger.append(
+        Event(kind, f"{info.name}/{info.version}", datetime.now(UTC), stage.actor, reason, evidence),
+    )

@@ -1,0 +1,221 @@
+"""A challenger meets the champion on the same rows, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+from tiltyard.aliases import CHAMPION, PREVIOUS
+from tiltyard.data import Dataset
+from tiltyard.errors import UsageError
+from tiltyard.ledger import Event
+from tiltyard.project import Project
+from tiltyard.promotion.alias_change import ChampionChangedError, Move, move_alias
+from tiltyard.promotion.context import Stage
+from tiltyard.promotion.gate_run import hold_meeting
+from tiltyard.promotion.gates import Verdict, verdict_tag
+from tiltyard.promotion.notifications import notices_of
+from tiltyard.promotion.offline_predictions import Answers
+from tiltyard.registry import VersionInfo
+from tiltyard.registry.alias_history import ALIAS_REMOVED, ALIAS_SET, PROMOTED
+from tiltyard.registry.chain_anchors import leave_note
+from tiltyard.registry.tags import VERDICT_TAG
+
+__all__ = ["CHAMPION", "PREVIOUS", "Promotion", "challenge", "point_alias", "remove_alias"]
+
+APPROVAL_REQUESTED = "approval-requested"
+REFUSED = "refused"
+# How often a version is judged anew because the champion changed while it was being judged.
+ATTEMPTS = 3
+NOTHING_MORE: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """How a version's attempt to become champion went.
+
+    Attributes:
+        version: the challenger.
+        champion: who was champion before, or None.
+        verdict: what the gates said.
+        pending: whether it passed the gates and waits for somebody's approval.
+    """
+
+    version: VersionInfo
+    champion: VersionInfo | None
+    verdict: Verdict
+    pending: bool = False
+
+    @property
+    def promoted(self) -> bool:
+        """Whether it is champion now."""
+        return self.verdict.promoted and not self.pending
+
+    @property
+    def status(self) -> str:
+        """One line for people."""
+        if self.pending:
+            return awaiting(self.version.version)
+        return (
+            "Set as champion"
+            if self.verdict.promoted
+            else f"Not promoted ({self.verdict.reason}): {self.verdict.summary}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "version": self.version.version,
+            "champion_before": self.champion.version if self.champion else None,
+            "status": self.status,
+            **self.verdict.to_dict(),
+            "promoted": self.promoted,
+            "pending": self.pending,
+        }
+
+
+def awaiting(version: str) -> str:
+    """What is said of a version that passed and waits for somebody's yes, with the next command."""
+    return f"Passed the gates, and waits for approval: tiltyard approve {version} --reason …"
+
+
+def challenge(stage: Stage, project: Project, info: VersionInfo, answers: Answers, test: Dataset) -> Promotion:
+    """Judge a version against the champion on rows that neither was trained on, and promote it if it wins.
+
+    Where the champion changes while it is judged, it is judged anew, against the new one. Where the project asks for
+    approval, a version that passed is left waiting for it.
+
+    Args:
+        stage: registry, ledger and host.
+        project: the project.
+        info: the challenger.
+        answers: what the challenger said about the test rows.
+        test: the test rows.
+
+    Returns:
+        The verdict and who was champion before. The decision is in the ledger either way.
+
+    Raises:
+        UsageError: it is champion already, perhaps by somebody else's decision of the same moment.
+        ChampionChangedError: the champion changed again and again.
+        UnavailableError: the registry or the ledger is away.
+    """
+    stage = replace(stage, alerts=project.alerts)
+    for attempt in range(ATTEMPTS):
+        champion = stage.registry.champion(info.name)
+        check_not_champion(info, champion)
+        verdict = hold_meeting(stage, project, info, champion, answers, test)
+        stage.registry.set_tag(info.name, info.version, VERDICT_TAG, verdict_tag(verdict, at=_now().isoformat()))
+        outcome = Promotion(
+            info, champion, verdict, pending=verdict.promoted and project.promotion.approval == "required"
+        )
+        if not outcome.promoted:
+            _write_down(stage, outcome)
+            return outcome
+        try:
+            move_alias(stage, promotion_move(outcome, champion))
+        except ChampionChangedError:
+            if attempt + 1 == ATTEMPTS:
+                raise
+            continue
+        return outcome
+    raise AssertionError("every attempt returns or raises")
+
+
+def check_not_champion(info: VersionInfo, champion: VersionInfo | None) -> None:
+    """Refuse to judge the champion as a challenger: it would meet itself.
+
+    Raises:
+        UsageError: it is the champion.
+    """
+    if champion is not None and champion.version == info.version:
+        raise UsageError(
+            f"Version {info.version} of {info.name} is champion already.",
+            next_step="Name another version: tiltyard list-versions",
+            code="promotion.already-champion",
+        )
+
+
+def promotion_move(outcome: Promotion, champion: VersionInfo | None, **evidence: Any) -> Move:
+    """The move that makes a version champion by a verdict; ``champion`` is who has the alias now."""
+    return Move(
+        name=outcome.version.name,
+        alias=CHAMPION,
+        version=outcome.version.version,
+        before=champion.version if champion else None,
+        kind=PROMOTED,
+        reason=outcome.verdict.summary,
+        evidence={**_evidence(outcome), **evidence},
+    )
+
+
+def point_alias(
+    stage: Stage,
+    name: str,
+    *,
+    version: str,
+    alias: str,
+    reason: str,
+    evidence: Mapping[str, Any] = NOTHING_MORE,
+) -> str | None:
+    """Point an alias at a version by hand and write the decision down; the version it named before, or None.
+
+    A champion that is replaced by hand stays reachable as ``previous``, as with a promotion.
+
+    Raises:
+        NotFoundError: the version does not exist.
+        UsageError: it shall be champion, and no reason is given.
+        UnavailableError: the registry or the ledger is away.
+    """
+    target = stage.registry.get_version(name, version=version).version
+    if alias == CHAMPION and not reason.strip():
+        raise UsageError(
+            "The champion passes no gates this way, and the decision gives no reason.",
+            next_step="Say why with --reason; it is kept.",
+            code="decision.no-reason",
+        )
+    before = next((info.version for info in stage.registry.list_versions(name) if alias in info.aliases), None)
+    told = {**evidence, "alias": alias, "before": before}
+    move_alias(stage, Move(name, alias, target, before, ALIAS_SET, reason, told))
+    return before
+
+
+def remove_alias(
+    stage: Stage, name: str, *, alias: str, reason: str, evidence: Mapping[str, Any] = NOTHING_MORE
+) -> str | None:
+    """Take an alias away and write the decision down; the version it named, or None where it named nothing.
+
+    Raises:
+        UnavailableError: the registry or the ledger is away.
+    """
+    before = next((info.version for info in stage.registry.list_versions(name) if alias in info.aliases), None)
+    if before is not None:
+        told = {**evidence, "alias": alias, "before": before}
+        move_alias(stage, Move(name, alias, None, before, ALIAS_REMOVED, reason, told))
+    return before
+
+
+def _write_down(stage: Stage, outcome: Promotion) -> None:
+    info = outcome.version
+    event = Event(
+        kind=APPROVAL_REQUESTED if outcome.pending else REFUSED,
+        subject=f"{info.name}/{info.version}",
+        at=_now(),
+        actor=stage.actor,
+        reason=outcome.verdict.summary,
+        evidence=_evidence(outcome),
+    )
+    written = stage.ledger.append(event, notices_of(stage.alerts, event))
+    leave_note(stage.registry, stage.ledger, info.name, info.version, written)
+
+
+def _evidence(outcome: Promotion) -> dict[str, Any]:
+    champion = outcome.champion
+    return {"champion": champion.version if champion else None, "verdict": outcome.verdict.to_dict()}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

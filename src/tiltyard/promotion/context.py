@@ -1,0 +1,45 @@
+"""Where decisions about versions are made: registry, ledger and what of this host they need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiltyard.ledger import Ledger
+from tiltyard.project import AlertsSection
+from tiltyard.registry import Package, Registry, VersionInfo, read_package
+from tiltyard.registry.package.signing import NO_KEYS, KeyRing, Signer
+
+NOBODY_IS_TOLD = AlertsSection()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where promotions happen: the registry, the ledger, and what of this host they need.
+
+    Attributes:
+        registry: where versions are registered.
+        ledger: where decisions are written down.
+        cache: folder of this host's verified copies of versions.
+        trusted_types: Python types that this host allows in a stored model, beyond scikit-learn's own.
+        actor: who acts, for the record.
+        trusted_keys: the keys by which this host judges signatures.
+        signer: the key that signs new versions; None where this host does not sign.
+        snapshots: folder or URL where the rows that trainings saw are kept; None where none are.
+        alerts: who is told of decisions.
+    """
+
+    registry: Registry
+    ledger: Ledger
+    cache: Path
+    trusted_types: tuple[str, ...]
+    actor: str
+    trusted_keys: KeyRing = NO_KEYS
+    signer: Signer | None = None
+    snapshots: str | None = None
+    alerts: AlertsSection = NOBODY_IS_TOLD
+
+    def load(self, info: VersionInfo) -> Package:
+        """Fetch and verify a version."""
+        folder = self.registry.fetch(info, self.cache)
+        return read_package(folder, self.trusted_types, trusted_keys=self.trusted_keys, info=info)

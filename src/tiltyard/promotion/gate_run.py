@@ -1,0 +1,154 @@
+"""Champion and challenger meet on the same rows, and the gates speak."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+
+from tiltyard.data import Dataset
+from tiltyard.data.content_hash import content_keys
+from tiltyard.errors import DataError
+from tiltyard.evaluation import (
+    Comparison,
+    FairnessReport,
+    Judged,
+    compare,
+    compare_bootstrap,
+    compare_slices,
+    evaluate_fairness,
+    evaluate_judged,
+    get_metric,
+    judged,
+)
+from tiltyard.project import Project
+from tiltyard.promotion.ab_test import live_record
+from tiltyard.promotion.context import Stage
+from tiltyard.promotion.gates import Cost, DataFindings, Inspection, Verdict, alone, incomparable, judge, verdict_of
+from tiltyard.promotion.model_analysis import sensitive_groups, slice_groups
+from tiltyard.promotion.offline_predictions import Answers, answer_today, judge_answers
+from tiltyard.promotion.serving_cost import measure_cost
+from tiltyard.registry import VersionInfo
+from tiltyard.registry.tags import FINDINGS_TAG
+
+
+def hold_meeting(
+    stage: Stage,
+    project: Project,
+    info: VersionInfo,
+    champion: VersionInfo | None,
+    answers: Answers,
+    test: Dataset,
+) -> Verdict:
+    """Judge a challenger by all gates of the project.
+
+    Args:
+        stage: where versions are fetched from.
+        project: the project.
+        info: the challenger.
+        champion: whom it meets; None where there is nobody.
+        answers: what the challenger said about the test rows.
+        test: the test rows, none of which the challenger was trained on.
+
+    Raises:
+        DataError: the champion was trained on every one of the test rows.
+        ArtifactError: the files of the champion (or, where its cost is asked for, of the challenger) are damaged or
+            unsafe.
+    """
+    inspection = Inspection(cost=_cost(stage, project, info), findings=_findings(info))
+    if champion is None:
+        facts = judge_answers(answers, test, project)
+        return judge(
+            project.promotion,
+            evaluate_judged(facts),
+            None,
+            None,
+            metric=project.training.metric,
+            inspection=replace(inspection, fairness=_fairness(project, facts, test)),
+        )
+    if project.promotion.live != "off":
+        inspection = replace(inspection, live=live_record(project, stage.ledger, champion.version, info.version))
+    return _against(stage, project, champion, answers, test, inspection)
+
+
+def _against(
+    stage: Stage, project: Project, champion: VersionInfo, answers: Answers, test: Dataset, inspection: Inspection
+) -> Verdict:
+    package = stage.load(champion)
+    # Rows that the champion was trained on say nothing about it; by the content split there are none, but the
+    # split of the project file may have changed since.
+    common = ~np.isin(content_keys(test.inputs), package.training_keys)
+    if not common.any():
+        raise DataError(
+            f"The champion, version {champion.version}, was trained on every one of the {len(test):,} test rows.",
+            next_step="Set the split back to what it was, add new rows, or set the alias by hand: tiltyard set-alias",
+            code="promotion.no-common-rows",
+        )
+    rows = test.take(common)
+    mine = answers.take(common)
+    facts = judge_answers(mine, rows, project)
+    inspection = replace(inspection, fairness=_fairness(project, facts, rows))
+    try:
+        theirs = answer_today(package, champion, rows)
+    except DataError as error:
+        gates = alone(project.promotion, evaluate_judged(facts), inspection)
+        return verdict_of([*gates, incomparable(champion.version, error.message.rstrip("."))])
+    first, second = _side_by_side(theirs, mine, rows, project)
+    slices, small = None, 0
+    if project.promotion.slices == "not-worse":
+        groups = slice_groups(rows, project)
+        slices, small = compare_slices(first, second, groups) if groups else (None, 0)
+    return judge(
+        project.promotion,
+        evaluate_judged(facts),
+        evaluate_judged(judge_answers(theirs, rows, project)),
+        compare(get_metric(project.training.metric), first, second, seed=project.training.random_state),
+        metric=project.training.metric,
+        inspection=replace(
+            inspection, slices=slices, small_slices=small, calibration=_calibration(project, first, second)
+        ),
+    )
+
+
+def _side_by_side(theirs: Answers, mine: Answers, rows: Dataset, project: Project) -> tuple[Judged, Judged]:
+    """The two beside the truth, with the labels that either knows."""
+    truth = rows.labels.to_numpy(dtype=str)
+    classes = tuple(sorted({*theirs.classes, *mine.classes}))
+    first, second = (
+        judged(truth, answers.labels, answers.widened(classes), classes, project.data.positive)
+        for answers in (theirs, mine)
+    )
+    return first, second
+
+
+def _calibration(project: Project, champion: Judged, challenger: Judged) -> Comparison | None:
+    if project.promotion.calibration != "not-worse":
+        return None
+    try:
+        return compare_bootstrap(
+            get_metric("calibration_error"), champion, challenger, seed=project.training.random_state
+        )
+    except DataError:
+        return None
+
+
+def _fairness(project: Project, facts: Judged, rows: Dataset) -> FairnessReport | None:
+    if not project.promotion.fairness:
+        return None
+    return evaluate_fairness(facts, sensitive_groups(rows, project))
+
+
+def _cost(stage: Stage, project: Project, info: VersionInfo) -> Cost | None:
+    asked = project.promotion
+    if asked.latency_ms is None and asked.size_mb is None:
+        return None
+    return measure_cost(stage.load(info))
+
+
+def _findings(info: VersionInfo) -> DataFindings | None:
+    """What was found in the version's data, as its training wrote it down with it; None where it did not."""
+    try:
+        return DataFindings.from_dict(json.loads(info.tags[FINDINGS_TAG]))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None

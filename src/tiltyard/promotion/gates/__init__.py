@@ -1,0 +1,23 @@
+"""Gates: what a challenger must show before it answers users, one family a module."""
+
+from tiltyard.promotion.gates.champion import incomparable
+from tiltyard.promotion.gates.evaluate import alone, judge
+from tiltyard.promotion.gates.inspection import Cost, DataFindings, Inspection
+from tiltyard.promotion.gates.rendering import COLUMNS, verdict_markdown, verdict_rows, verdict_tag
+from tiltyard.promotion.gates.verdict import GateResult, Verdict, verdict_of
+
+__all__ = [
+    "COLUMNS",
+    "Cost",
+    "DataFindings",
+    "GateResult",
+    "Inspection",
+    "Verdict",
+    "alone",
+    "incomparable",
+    "judge",
+    "verdict_markdown",
+    "verdict_of",
+    "verdict_rows",
+    "verdict_tag",
+]

@@ -1,0 +1,93 @@
+"""The challenger against the champion, by the project's rule."""
+
+from __future__ import annotations
+
+from tiltyard.evaluation import Comparison
+from tiltyard.project import PromotionSection
+from tiltyard.promotion.gates.verdict import GateResult
+
+
+def first() -> GateResult:
+    """There is nobody to beat."""
+    return GateResult("gate.first", "First champion", True, "there is no champion to beat")
+
+
+def incomparable(version: str, why: str) -> GateResult:
+    """The champion cannot answer these rows, so nothing can be said of which is better.
+
+    Args:
+        version: the champion.
+        why: what keeps it from answering, as a clause.
+    """
+    return GateResult(
+        "gate.comparable",
+        "The champion can answer today's rows",
+        False,
+        f"the champion, version {version}, cannot answer the test rows: {why}. Bring the data back to what it was "
+        "trained on, or set the alias by hand: tiltyard set-alias --reason …",
+        "the champion cannot answer these rows",
+        {"champion": version, "why": why},
+    )
+
+
+def meets(promotion: PromotionSection, comparison: Comparison, title: str) -> GateResult:
+    """What the project's rule says of a comparison; ``title`` is the metric's."""
+    return _RULES[promotion.rule](promotion, comparison, title)
+
+
+def _better(_promotion: PromotionSection, comparison: Comparison, title: str) -> GateResult:
+    passed = comparison.difference > 0
+    return GateResult(
+        "gate.better",
+        "Better than the champion",
+        passed,
+        numbers(comparison, title),
+        "" if passed else _not_ahead(comparison),
+        comparison.to_dict(),
+    )
+
+
+def _significant(promotion: PromotionSection, comparison: Comparison, title: str) -> GateResult:
+    passed = comparison.difference > 0 and comparison.p_value < promotion.alpha
+    needed = comparison.rows_needed(alpha=promotion.alpha)
+    reason, more = "", ""
+    if not passed and comparison.difference > 0:
+        reason = "the lead may be chance"
+        more = f"; to tell such a lead from chance takes about {needed:,} rows" if needed else ""
+    elif not passed:
+        reason = _not_ahead(comparison)
+    return GateResult(
+        "gate.significant",
+        f"Significantly better than the champion (alpha {promotion.alpha:g})",
+        passed,
+        f"{numbers(comparison, title)}, p = {comparison.p_value:.4f}{more}",
+        reason,
+        {**comparison.to_dict(), "alpha": promotion.alpha, "rows_needed": needed},
+    )
+
+
+def _non_inferior(promotion: PromotionSection, comparison: Comparison, title: str) -> GateResult:
+    passed = comparison.low > -promotion.margin
+    return GateResult(
+        "gate.non-inferior",
+        f"Not inferior to the champion (margin {promotion.margin:g})",
+        passed,
+        f"{numbers(comparison, title)}; the interval must stay above {-promotion.margin:g}",
+        "" if passed else "it may be worse than the champion by more than the margin",
+        {**comparison.to_dict(), "margin": promotion.margin},
+    )
+
+
+def numbers(comparison: Comparison, title: str) -> str:
+    """The two values and their difference, for people."""
+    return (
+        f"{title} {comparison.challenger:.4f} against {comparison.champion:.4f} on the same {comparison.rows:,} rows "
+        f"(difference {comparison.difference:+.4f}, 95 % interval {comparison.low:+.4f} to {comparison.high:+.4f})"
+    )
+
+
+def _not_ahead(comparison: Comparison) -> str:
+    return "current champion is better" if comparison.difference < 0 else "current champion is better or equal"
+
+
+_RULES = {"better": _better, "significant": _significant, "non-inferior": _non_inferior}

@@ -1,0 +1,48 @@
+"""What a version costs as it is served: time for an answer, and size."""
+
+from __future__ import annotations
+
+from tiltyard.promotion.gates.inspection import Cost
+from tiltyard.promotion.gates.verdict import GateResult
+
+
+def latency_limit(limit: float, cost: Cost | None) -> GateResult:
+    """Whether a single answer takes at most so many milliseconds."""
+    title = f"An answer takes at most {limit:g} ms"
+    if cost is None or cost.latency_ms is None:
+        return GateResult(
+            "gate.latency",
+            title,
+            False,
+            "the version has no sample rows to measure it by: train it with Tiltyard",
+            "its latency could not be measured",
+            {"limit_ms": limit},
+        )
+    passed = cost.latency_ms <= limit
+    return GateResult(
+        "gate.latency",
+        title,
+        passed,
+        f"19 of 20 sample rows are answered within {cost.latency_ms:.3f} ms, half within {cost.median_ms:.3f} ms "
+        f"({cost.scorer}, {cost.rows} rows); at most {limit:g} ms is asked for",
+        "" if passed else "it answers too slowly",
+        {**cost.to_dict(), "limit_ms": limit},
+    )
+
+
+def size_limit(limit: float, cost: Cost | None) -> GateResult:
+    """Whether the version's files take at most so many megabytes."""
+    title = f"At most {limit:g} MB"
+    if cost is None:
+        return GateResult(
+            "gate.size", title, False, "its files were not fetched", "its size is not known", {"limit_mb": limit}
+        )
+    passed = cost.size_mb <= limit
+    return GateResult(
+        "gate.size",
+        title,
+        passed,
+        f"its files take {cost.size_mb:.2f} MB, at most {limit:g} MB is asked for",
+        "" if passed else "it is too large",
+        {"size_mb": cost.size_mb, "limit_mb": limit},
+    )

@@ -1,0 +1,88 @@
+"""From evaluations and an inspection to a verdict: a pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tiltyard.errors import UsageError
+from tiltyard.evaluation import Comparison, Evaluation, get_metric
+from tiltyard.project import PromotionSection
+from tiltyard.promotion.gates.calibration import calibration_holds, calibration_limit
+from tiltyard.promotion.gates.champion import first, meets
+from tiltyard.promotion.gates.cost import latency_limit, size_limit
+from tiltyard.promotion.gates.data import data_limit
+from tiltyard.promotion.gates.fairness import fairness_limit
+from tiltyard.promotion.gates.floors import floor
+from tiltyard.promotion.gates.inspection import NOT_INSPECTED, Inspection
+from tiltyard.promotion.gates.live import live_holds
+from tiltyard.promotion.gates.slices import slices_hold
+from tiltyard.promotion.gates.verdict import GateResult, Verdict, verdict_of
+
+
+def judge(
+    promotion: PromotionSection,
+    challenger: Evaluation,
+    champion: Evaluation | None,
+    comparison: Comparison | None,
+    *,
+    metric: str,
+    inspection: Inspection = NOT_INSPECTED,
+) -> Verdict:
+    """Let a challenger through the gates of a project.
+
+    Args:
+        promotion: the project's ``[promotion]``.
+        challenger: the challenger on the test rows.
+        champion: the champion on the same rows; None if there is none, then only what the challenger shows by itself
+            counts.
+        comparison: the two on the same rows, by ``metric``; needed where there is a champion.
+        metric: metric by which versions are compared.
+        inspection: what else is known; a gate that is asked for and finds nothing here refuses, but those of slices
+            and of the live challenge, which are on by default and judge only what there is.
+
+    Raises:
+        UsageError: a floor names an unknown metric, or the comparison is missing.
+    """
+    gates = alone(promotion, challenger, inspection)
+    if champion is None:
+        return verdict_of([*gates, first()])
+    if comparison is None:
+        raise UsageError("A champion was given without a comparison.", next_step="Compare the two on the same rows.")
+    return verdict_of(
+        [*gates, meets(promotion, comparison, get_metric(metric).title.lower()), *_beside(promotion, inspection)]
+    )
+
+
+def alone(promotion: PromotionSection, challenger: Evaluation, inspection: Inspection) -> list[GateResult]:
+    """The gates that a challenger passes or not whoever is champion.
+
+    Raises:
+        UsageError: a floor names an unknown metric.
+    """
+    return [*_asked_of_itself(promotion, challenger, inspection)]
+
+
+def _asked_of_itself(
+    promotion: PromotionSection, challenger: Evaluation, inspection: Inspection
+) -> Iterator[GateResult]:
+    for name, least in sorted(promotion.floors.items()):
+        yield floor(name, least, challenger)
+    if promotion.calibration_error is not None:
+        yield calibration_limit(promotion.calibration_error, challenger)
+    for measure, limit in sorted(promotion.fairness.items()):
+        yield fairness_limit(measure, limit, inspection.fairness)
+    if promotion.latency_ms is not None:
+        yield latency_limit(promotion.latency_ms, inspection.cost)
+    if promotion.size_mb is not None:
+        yield size_limit(promotion.size_mb, inspection.cost)
+    if promotion.data_findings != "error":
+        yield data_limit(promotion.data_findings, inspection.findings)
+
+
+def _beside(promotion: PromotionSection, inspection: Inspection) -> Iterator[GateResult]:
+    if promotion.slices == "not-worse" and inspection.slices is not None:
+        yield slices_hold(promotion, inspection)
+    if promotion.calibration == "not-worse":
+        yield calibration_holds(promotion.slice_alpha, inspection.calibration)
+    if promotion.live == "wins" or (promotion.live == "not-worse" and inspection.live is not None):
+        yield live_holds(promotion.live, inspection.live)

@@ -1,0 +1,41 @@
+"""No slice may be significantly worse than under the champion."""
+
+from __future__ import annotations
+
+from tiltyard.project import PromotionSection
+from tiltyard.promotion.gates.inspection import Inspection
+from tiltyard.promotion.gates.verdict import GateResult
+
+SHOWN = 3
+
+
+def slices_hold(promotion: PromotionSection, inspection: Inspection) -> GateResult:
+    """Whether any slice is worse than under the champion by more than chance, corrected for their number."""
+    compared = inspection.slices or ()
+    worse = [part for part in compared if part.difference < 0 and part.adjusted < promotion.slice_alpha]
+    left_out = f"; {inspection.small_slices} are too small to judge" if inspection.small_slices else ""
+    if worse:
+        told = ", ".join(
+            f"{part.name}: {part.challenger:.4f} against {part.champion:.4f} on {part.rows:,} rows "
+            f"(p = {part.adjusted:.4f})"
+            for part in worse[:SHOWN]
+        )
+        more = f" and {len(worse) - SHOWN} more" if len(worse) > SHOWN else ""
+        message = f"accuracy is lower than the champion's on {told}{more}"
+    elif compared:
+        message = f"none of {len(compared)} slices is worse by more than chance{left_out}"
+    else:
+        message = f"no slice could be judged{left_out}"
+    return GateResult(
+        "gate.slices",
+        f"No slice worse than the champion's (alpha {promotion.slice_alpha:g}, for all together)",
+        not worse,
+        message,
+        f"it is worse than the champion on {worse[0].name}" if worse else "",
+        {
+            "alpha": promotion.slice_alpha,
+            "too_small": inspection.small_slices,
+            "worse": [part.name for part in worse],
+            "slices": [part.to_dict() for part in compared[:50]],
+        },
+    )

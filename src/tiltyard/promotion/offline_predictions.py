@@ -1,0 +1,100 @@
+"""A stored version answers rows as they are today, which may not be what it was trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tiltyard.data import Dataset
+from tiltyard.errors import DataError, nearest
+from tiltyard.evaluation import Judged, judged
+from tiltyard.project import Project
+from tiltyard.registry import Manifest, Package, VersionInfo
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model said about n rows.
+
+    Attributes:
+        labels: n predicted labels.
+        probabilities: (n, k), columns in the order of ``classes``.
+        classes: k labels.
+    """
+
+    labels: NDArray[np.str_]
+    probabilities: NDArray[np.float64]
+    classes: tuple[str, ...]
+
+    def take(self, chosen: NDArray[np.bool_]) -> Answers:
+        """The answers where ``chosen`` (n booleans) is true."""
+        return Answers(self.labels[chosen], self.probabilities[chosen], self.classes)
+
+    def widened(self, classes: tuple[str, ...]) -> NDArray[np.float64]:
+        """The probabilities with a column for each of ``classes``; a label that is not known here has 0."""
+        widened = np.zeros((len(self.labels), len(classes)))
+        widened[:, [classes.index(label) for label in self.classes]] = self.probabilities
+        return widened
+
+
+def answer(pipeline: Any, inputs: pd.Series | pd.DataFrame) -> Answers:
+    """Let a fitted pipeline answer n rows."""
+    probabilities = np.asarray(pipeline.predict_proba(inputs), dtype=np.float64)
+    classes = np.asarray(pipeline.classes_, dtype=str)
+    return Answers(classes[np.argmax(probabilities, axis=1)], probabilities, tuple(classes.tolist()))
+
+
+def judge_answers(answers: Answers, test: Dataset, project: Project) -> Judged:
+    """Put answers to the test side beside the truth."""
+    truth = test.labels.to_numpy(dtype=str)
+    return judged(truth, answers.labels, answers.probabilities, answers.classes, project.data.positive)
+
+
+def answer_today(package: Package, info: VersionInfo, rows: Dataset) -> Answers:
+    """Let a version answer rows, with the columns that it was trained on.
+
+    Raises:
+        DataError: they have not the columns or the kinds of values that it reads.
+    """
+    fitting = as_trained(rows, package.manifest, info)
+    try:
+        return answer(package.pipeline, fitting.inputs)
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"Version {info.version} cannot read the test rows: {(str(error).strip() or 'no reason').splitlines()[0]}",
+            next_step="Compare the data with what it was trained on (tiltyard validate), or train a new version.",
+            code="evaluation.other-data",
+        ) from error
+
+
+def as_trained(rows: Dataset, manifest: Manifest, info: VersionInfo) -> Dataset:
+    """The rows with the columns that the version was trained on, in their order.
+
+    Raises:
+        DataError: a column is not there, or the version is for another task.
+    """
+    if manifest.task != rows.task:
+        raise DataError(
+            f"Version {info.version} is for {manifest.task}, and the rows are for {rows.task}.",
+            next_step="Judge it on rows of its own task, or train a new version.",
+            code="evaluation.other-task",
+        )
+    if isinstance(rows.inputs, pd.Series) or not manifest.columns:
+        return rows
+    known = [str(column) for column in rows.inputs.columns]
+    missing = [name for name in manifest.columns if name not in known]
+    if missing:
+        named = ", ".join(f"'{name}'" for name in missing)
+        raise DataError(
+            f"Version {info.version} was trained on the column{'s' if len(missing) > 1 else ''} {named}, which the "
+            f"data does not have; it has {', '.join(known)}.{nearest(missing[0], known)}",
+            next_step="Bring the column back under its name, or train a new version.",
+            code="data.column-missing",
+            column=missing[0],
+        )
+    inputs = rows.inputs[list(manifest.columns)]
+    return Dataset(rows.name, rows.task, inputs, rows.labels, rows.frame, rows.source, rows.row_digests)

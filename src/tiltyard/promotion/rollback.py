@@ -1,0 +1,125 @@
+"""Decisions about versions that exist: promote, roll back, and what was decided when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from tiltyard.aliases import CHAMPION, PREVIOUS
+from tiltyard.data import Dataset
+from tiltyard.data.content_hash import content_keys
+from tiltyard.errors import DataError, NotFoundError, UsageError
+from tiltyard.ledger import Event
+from tiltyard.project import Project
+from tiltyard.promotion.alias_change import Move, move_alias
+from tiltyard.promotion.challenge import Promotion, challenge, check_not_champion
+from tiltyard.promotion.context import Stage
+from tiltyard.promotion.offline_predictions import answer_today
+from tiltyard.registry import VersionInfo
+from tiltyard.registry.alias_history import ROLLED_BACK, fold_aliases
+
+
+@dataclass(frozen=True)
+class Reign:
+    """Who was champion from some moment on, and by which decision.
+
+    Attributes:
+        version: the champion's version.
+        since: when the decision was written down.
+        event: the decision.
+    """
+
+    version: str
+    since: datetime
+    event: Event
+
+
+def promote_version(stage: Stage, project: Project, version: str, test: Dataset) -> Promotion:
+    """Send a registered version through the gates, on the test rows that neither it nor the champion was trained on.
+
+    Raises:
+        NotFoundError: there is no such version.
+        ArtifactError: its files are damaged or unsafe.
+        UsageError: it is champion already.
+        DataError: no test rows are left to judge by, or it cannot read them.
+    """
+    info = stage.registry.get_version(project.model_name, version=version)
+    check_not_champion(info, info if CHAMPION in info.aliases else None)
+    package = stage.load(info)
+    unseen = ~np.isin(content_keys(test.inputs), package.training_keys)
+    if not unseen.any():
+        raise DataError(
+            f"Version {version} was trained on every one of the {len(test):,} test rows.",
+            next_step="Set the split back to what it was, or add new rows.",
+            code="promotion.no-common-rows",
+        )
+    rows = test.take(unseen)
+    return challenge(stage, project, info, answer_today(package, info, rows), rows)
+
+
+def roll_back(stage: Stage, name: str, *, to: str | None, reason: str) -> tuple[VersionInfo, VersionInfo | None]:
+    """Make an earlier version champion again, after it was fetched and verified.
+
+    Args:
+        stage: registry, ledger and host.
+        name: the registered model.
+        to: the version; default: the one that the alias ``previous`` names.
+        reason: why; kept with the decision.
+
+    Returns:
+        The champion now, and the one before.
+
+    Raises:
+        NotFoundError: there is no such version, or no previous one.
+        ArtifactError: its files are damaged or unsafe; the champion stays.
+        UsageError: it is champion already, or no reason is given.
+    """
+    if not reason.strip():
+        raise UsageError(
+            "A rollback needs a reason.", next_step="Say why with --reason; it is kept.", code="decision.no-reason"
+        )
+    if to is None and not any(PREVIOUS in info.aliases for info in stage.registry.list_versions(name)):
+        raise NotFoundError(
+            f"No version of {name} has the alias 'previous': there is nothing to go back to.",
+            next_step="Name a version with --to; see: tiltyard list-versions",
+            code="rollback.no-previous",
+        )
+    target = stage.registry.get_version(name, version=to, alias=None if to else PREVIOUS)
+    before = stage.registry.champion(name)
+    if before is not None and before.version == target.version:
+        raise UsageError(
+            f"Version {target.version} of {name} is champion already.",
+            next_step="Name another version with --to.",
+            code="rollback.already-champion",
+        )
+    stage.load(target)
+    move_alias(
+        stage,
+        Move(
+            name=name,
+            alias=CHAMPION,
+            version=target.version,
+            before=before.version if before else None,
+            kind=ROLLED_BACK,
+            reason=reason,
+            evidence={"alias": CHAMPION, "before": before.version if before else None},
+        ),
+    )
+    return stage.registry.get_version(name, version=target.version), before
+
+
+def reign_at(events: Iterable[Event], name: str, moment: datetime) -> Reign | None:
+    """Who was champion of a model at a moment, told by the events alone; None where nobody was.
+
+    Args:
+        events: the ledger's events about the model, in order.
+        name: the registered model.
+        moment: the moment, with its time zone.
+    """
+    champion = fold_aliases((event for event in events if event.at <= moment), name).get(CHAMPION)
+    if champion is None or champion.version is None:
+        return None
+    return Reign(champion.version, champion.event.at, champion.event)

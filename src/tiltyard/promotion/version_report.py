@@ -1,0 +1,75 @@
+"""How a registered version does on the test rows as they are now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tiltyard.data import Dataset
+from tiltyard.data.content_hash import content_keys
+from tiltyard.errors import DataError
+from tiltyard.evaluation import Evaluation, evaluate_judged
+from tiltyard.project import Project
+from tiltyard.promotion.context import Stage
+from tiltyard.promotion.model_analysis import Examination, examine_model
+from tiltyard.promotion.offline_predictions import answer_today, as_trained, judge_answers
+from tiltyard.registry import VersionInfo
+
+
+@dataclass(frozen=True)
+class VersionReport:
+    """A version, judged anew.
+
+    Attributes:
+        version: the version.
+        evaluation: how its answers compare with the truth.
+        examination: a closer look at them.
+        left_out: test rows that it was trained on, which therefore say nothing about it.
+    """
+
+    version: VersionInfo
+    evaluation: Evaluation
+    examination: Examination
+    left_out: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "model_name": self.version.name,
+            "model_version": self.version.version,
+            "aliases": list(self.version.aliases),
+            "left_out": self.left_out,
+            **self.evaluation.to_dict(),
+            "metrics_at_training": dict(self.version.metrics),
+            **self.examination.to_dict(),
+        }
+
+
+def report_version(stage: Stage, project: Project, info: VersionInfo, test: Dataset) -> VersionReport:
+    """Let a version answer the test rows that it was not trained on, and judge the answers. Nothing is written down.
+
+    Args:
+        stage: where versions are fetched from.
+        project: names the metric, slices and sensitive columns.
+        info: the version.
+        test: the test rows.
+
+    Raises:
+        DataError: it was trained on all of them, or they have not the columns or the kinds of values that it reads.
+        ArtifactError: its files are damaged or unsafe.
+    """
+    package = stage.load(info)
+    unseen = ~np.isin(content_keys(test.inputs), package.training_keys)
+    if not unseen.any():
+        raise DataError(
+            f"Version {info.version} was trained on every one of the {len(test):,} test rows.",
+            next_step="Set [split] back to what it was, or add new rows.",
+            code="evaluation.no-unseen-rows",
+        )
+    rows = as_trained(test.take(unseen), package.manifest, info)
+    answers = answer_today(package, info, rows)
+    facts = judge_answers(answers, rows, project)
+    examination = examine_model(package.pipeline, facts, rows, project)
+    return VersionReport(info, evaluate_judged(facts), examination, int(len(test) - len(rows)))

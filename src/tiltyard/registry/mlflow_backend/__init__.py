@@ -1,0 +1,1 @@
+"""The registry and the experiment tracker over MLflow."""

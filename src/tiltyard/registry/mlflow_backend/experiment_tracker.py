@@ -1,0 +1,284 @@
+"""Experiments and runs, over MLflow's tracking."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from tiltyard.data import Dataset
+from tiltyard.errors import NotFoundError, UsageError
+from tiltyard.evaluation import evaluate, plot_confusion_matrix
+from tiltyard.registry.mlflow_backend.mlflow_auth import give_credentials
+from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors, open_client
+from tiltyard.registry.package.foreign_model_card import card_of
+from tiltyard.registry.package.packaging import write_package
+from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAX_PARAM = 6000  # MLflow's limit of a parameter's length
+
+
+@dataclass(frozen=True)
+class ActiveRun:
+    """The run that is being written.
+
+    Attributes:
+        run_id: MLflow's id.
+        experiment_id: the experiment that it belongs to.
+    """
+
+    run_id: str
+    experiment_id: str
+
+
+class ExperimentTracker:
+    """Writes runs of one experiment. Each thread has a current run of its own.
+
+    Args:
+        experiment_name: name of the experiment; it is made with its first run.
+        tracking_uri: MLflow's tracking URI; default: this host's settings.
+        artifact_location: where a new experiment keeps artifacts; default: the settings', or the server's choice.
+    """
+
+    def __init__(
+        self, experiment_name: str, *, tracking_uri: str | None = None, artifact_location: str | None = None
+    ) -> None:
+        settings = Settings.load()
+        give_credentials(settings)
+        self.experiment_name = experiment_name
+        self._tracking_uri = tracking_uri or settings.tracking_uri
+        self._artifact_location = artifact_location or (None if tracking_uri else settings.artifact_location)
+        self._active = threading.local()
+
+    @contextmanager
+    def start_run(self, run_name: str | None = None, tags: Mapping[str, str] | None = None) -> Iterator[ActiveRun]:
+        """A run that ends with the block: finished, or failed with the error as a tag if the block raises."""
+        with self._errors():
+            made = self._client.create_run(self._experiment_id, run_name=run_name, tags=dict(tags or {}))
+        run = ActiveRun(made.info.run_id, made.info.experiment_id)
+        outer = getattr(self._active, "run", None)
+        self._active.run = run
+        try:
+            yield run
+        except BaseException as error:
+            with self._errors():
+                self._client.set_tag(run.run_id, "tiltyard.error", f"{type(error).__name__}: {error}"[:MAX_PARAM])
+                self._client.set_terminated(run.run_id, "FAILED")
+            raise
+        else:
+            with self._errors():
+                self._client.set_terminated(run.run_id, "FINISHED")
+        finally:
+            self._active.run = outer
+
+    def log_params(self, params: Mapping[str, Any], run_id: str | None = None) -> None:
+        """Log parameters, of the current run or of one that has ended; a value is written as text."""
+        from mlflow.entities import Param  # noqa: PLC0415
+
+        with self._errors():
+            self._client.log_batch(
+                run_id or self._run.run_id, params=[Param(key, str(value)[:MAX_PARAM]) for key, value in params.items()]
+            )
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Log metrics; signs that MLflow does not allow in a name become ``_``."""
+        import time  # noqa: PLC0415
+
+        from mlflow.entities import Metric  # noqa: PLC0415
+
+        now = int(time.time() * 1000)
+        with self._errors():
+            self._client.log_batch(
+                self._run.run_id,
+                metrics=[Metric(_metric_name(key), float(value), now, step) for key, value in metrics.items()],
+            )
+
+    def log_dict(self, content: Mapping[str, Any], artifact_file: str) -> None:
+        """Log a JSON (or YAML) file, by its ending."""
+        with self._errors():
+            self._client.log_dict(self._run.run_id, dict(content), artifact_file)
+
+    def load_dict(self, run_id: str, artifact_file: str) -> dict[str, Any] | None:
+        """A JSON file at the top of a run's artifacts, of any experiment; None where the run has none of that name."""
+        import json  # noqa: PLC0415
+
+        with self._errors(), tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+            if artifact_file not in {entry.path for entry in self._client.list_artifacts(run_id)}:
+                return None
+            file = Path(self._client.download_artifacts(run_id, artifact_file, folder))
+            content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            return content
+
+    def run_params(self, run_id: str) -> dict[str, str] | None:
+        """The parameters of a run, of any experiment; None where there is no such run any more."""
+        try:
+            with self._errors():
+                return dict(self._client.get_run(run_id).data.params)
+        except NotFoundError:
+            return None
+
+    def log_text(self, text: str, artifact_file: str) -> None:
+        """Log a text file."""
+        with self._errors():
+            self._client.log_text(self._run.run_id, text, artifact_file)
+
+    def log_figure(self, figure: Figure, artifact_file: str) -> None:
+        """Log a matplotlib figure as a picture, by the file's ending."""
+        with self._errors():
+            self._client.log_figure(self._run.run_id, figure, artifact_file)
+
+    def log_confusion_matrix(self, y_true: Sequence[Any], y_pred: Sequence[Any]) -> None:
+        """Log the confusion matrix as JSON and as a picture."""
+        import numpy as np  # noqa: PLC0415
+
+        truth, predicted = np.asarray(y_true, dtype=str), np.asarray(y_pred, dtype=str)
+        found = evaluate(truth, predicted, None, classes=tuple(sorted({*truth.tolist(), *predicted.tolist()})))
+        self.log_dict(
+            {"classes": list(found.classes), "matrix": [list(row) for row in found.confusion]}, "confusion_matrix.json"
+        )
+        self.log_figure(plot_confusion_matrix(found), "plots/confusion_matrix.png")
+
+    def log_dataset(self, dataset: Dataset, context: str) -> None:
+        """Log a dataset as an input of the run: source, size and our fingerprint as its digest."""
+        import json  # noqa: PLC0415
+
+        from mlflow.entities import Dataset as DatasetEntity  # noqa: PLC0415
+        from mlflow.entities import DatasetInput, InputTag  # noqa: PLC0415
+
+        entity = DatasetEntity(
+            name=dataset.name,
+            digest=dataset.fingerprint,
+            source_type="local",
+            source=json.dumps({"uri": dataset.source}),
+            profile=json.dumps({"num_rows": len(dataset), "classes": list(dataset.classes)}),
+        )
+        tag = InputTag(key="mlflow.data.context", value=context)
+        with self._errors():
+            self._client.log_inputs(self._run.run_id, [DatasetInput(dataset=entity, tags=[tag])])
+
+    def log_model(self, model: Any, artifact_path: str = "model") -> str:
+        """Log a fitted scikit-learn classifier as a version that can be registered and loaded safely.
+
+        Args:
+            model: the fitted classifier or pipeline.
+            artifact_path: its name within the run.
+
+        Returns:
+            Its URI, ``models:/m-…``; ``runs:/RUN_ID/ARTIFACT_PATH`` names it too.
+
+        Raises:
+            UsageError: it is not a fitted classifier, or holds types that this host does not allow to be loaded.
+        """
+        import numpy as np  # noqa: PLC0415
+
+        with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+            package = Path(folder) / "model"
+            card = card_of(model, "")  # it is not known yet under which name it will be registered
+            write_package(package, model, card, training_keys=np.empty(0, dtype=np.uint64))
+            return self.log_package(package, artifact_path)
+
+    def log_package(self, folder: Path, name: str) -> str:
+        """Log a folder that is an MLflow model as a logged model of the run; returns ``models:/m-…``."""
+        from mlflow.entities import LoggedModelOutput  # noqa: PLC0415
+
+        with self._errors():
+            logged = self._client.create_logged_model(
+                self._run.experiment_id, name=name, source_run_id=self._run.run_id
+            )
+            self._client.log_model_artifacts(logged.model_id, str(folder))
+            self._client.finalize_logged_model(logged.model_id, "READY")
+            self._client.log_outputs(self._run.run_id, [LoggedModelOutput(logged.model_id, step=0)])
+            return f"models:/{logged.model_id}"
+
+    def search_runs(self, filter_string: str = "", max_results: int = 1000) -> pd.DataFrame:
+        """Runs of the experiment as a data frame: one row a run, columns ``params.…``, ``metrics.…``, ``tags.…``."""
+        with self._errors():
+            runs = self._client.search_runs([self._experiment_id], filter_string, max_results=max_results)
+        rows = [
+            {
+                "run_id": run.info.run_id,
+                "run_name": run.info.run_name,
+                "status": run.info.status,
+                "start_time": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
+                **{f"params.{key}": value for key, value in run.data.params.items()},
+                **{f"metrics.{key}": value for key, value in run.data.metrics.items()},
+                **{f"tags.{key}": value for key, value in run.data.tags.items() if not key.startswith("mlflow.")},
+            }
+            for run in runs
+        ]
+        return pd.DataFrame(rows, columns=None if rows else ["run_id", "run_name", "status", "start_time"])
+
+    def find_run(self, start: str) -> str:
+        """The id of the experiment's run whose id begins so.
+
+        Raises:
+            NotFoundError: there is none, or there are several.
+        """
+        found = [run_id for run_id in self.search_runs().get("run_id", []) if str(run_id).startswith(start)]
+        if len(found) != 1:
+            raise NotFoundError(
+                f"{len(found) or 'No'} runs of {self.experiment_name} begin with '{start}'.",
+                next_step="See what there is: tiltyard runs --json",
+                code="run.unknown",
+            )
+        return str(found[0])
+
+    def compare_runs(self, run_ids: Sequence[str]) -> pd.DataFrame:
+        """Parameters and metrics side by side: one row each, one column a run."""
+        columns = {}
+        for run_id in run_ids:
+            with self._errors():
+                data = self._client.get_run(run_id).data
+            columns[run_id] = {
+                **{f"params.{key}": value for key, value in data.params.items()},
+                **{f"metrics.{key}": value for key, value in data.metrics.items()},
+            }
+        return pd.DataFrame(columns).sort_index()
+
+    @cached_property
+    def _client(self) -> Any:
+        return open_client(self._tracking_uri)
+
+    @cached_property
+    def _experiment_id(self) -> str:
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+        with self._errors():
+            found = self._client.get_experiment_by_name(self.experiment_name)
+            if found is None:
+                try:
+                    return str(self._client.create_experiment(self.experiment_name, self._artifact_location))
+                except MlflowException:
+                    # Another process made it in the meantime; if not, the error stands.
+                    found = self._client.get_experiment_by_name(self.experiment_name)
+                    if found is None:
+                        raise
+            return str(found.experiment_id)
+
+    @property
+    def _run(self) -> ActiveRun:
+        run: ActiveRun | None = getattr(self._active, "run", None)
+        if run is None:
+            raise UsageError(
+                "Nothing can be logged: no run has been started.",
+                next_step='Log inside: with tracker.start_run("name"):',
+                code="run.missing",
+            )
+        return run
+
+    def _errors(self) -> Any:
+        return mlflow_errors(self._tracking_uri)
+
+
+def _metric_name(name: str) -> str:
+    return "".join(sign if sign.isalnum() or sign in "_-. :/" else "_" for sign in name)

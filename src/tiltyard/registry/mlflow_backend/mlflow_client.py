@@ -1,0 +1,101 @@
+"""Reaching MLflow: one explicit client, and its errors in this house's words."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tiltyard.errors import NotFoundError, TiltyardError, UnavailableError, without_password, without_passwords
+from tiltyard.registry.mlflow_backend.artifact_store_errors import store_error
+from tiltyard.registry.mlflow_backend.mlflow_auth import turned_away
+from tiltyard.registry.mlflow_env import prepare
+
+SQLITE = "sqlite:///"
+
+
+def open_client(tracking_uri: str, registry_uri: str | None = None) -> Any:
+    """An ``mlflow.MlflowClient`` for these URIs; MLflow's process-wide state is left alone.
+
+    A fresh SQLite file gets its tables under a lock, so that processes which start together do not trip over each
+    other.
+
+    Raises:
+        UnavailableError: the server or database cannot be reached.
+    """
+    prepare()
+    with mlflow_errors(tracking_uri):
+        from mlflow.tracking import MlflowClient  # noqa: PLC0415
+
+        with _first_alone(tracking_uri):
+            client = MlflowClient(tracking_uri=tracking_uri, registry_uri=registry_uri or tracking_uri)
+            if tracking_uri.startswith(SQLITE):
+                client.search_experiments(max_results=1)
+        return client
+
+
+@contextmanager
+def mlflow_errors(where: str) -> Iterator[None]:
+    """Turn what MLflow raises into errors that say what to do; ``where`` is the URI that was asked."""
+    try:
+        yield
+    except TiltyardError:
+        raise
+    except Exception as error:
+        raise _translated(error, where) from error
+
+
+def _translated(error: Exception, where: str) -> Exception:
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    known = turned_away(error, where) or store_error(error)
+    if known is not None:
+        return known
+    if isinstance(error, MlflowException):
+        code = error.error_code
+        text = _first_line(error)
+        if code == "RESOURCE_DOES_NOT_EXIST":
+            return NotFoundError(text, next_step="See what there is: tiltyard list-versions")
+        if code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "BAD_REQUEST") or "API request" in text:
+            return _away(where, text)
+        if code == "INVALID_PARAMETER_VALUE" and "not found" in text.lower():
+            return NotFoundError(text, next_step="See what there is: tiltyard list-versions")
+        return TiltyardError(f"MLflow refused: {text}", next_step="Check the name, version and alias.", code="mlflow")
+    if isinstance(error, OSError) or type(error).__module__.startswith(
+        ("requests", "urllib3", "sqlalchemy", "sqlite3")
+    ):
+        return _away(where, _first_line(error))
+    return error
+
+
+def _away(where: str, why: str) -> UnavailableError:
+    return UnavailableError(
+        f"MLflow at {without_password(where)} cannot be used: {why}",
+        next_step="Check MLFLOW_TRACKING_URI, and that the server or database is up.",
+        code="registry.unavailable",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = (str(error).strip() or type(error).__name__).splitlines()
+    # MLflow's heading over a list of failures says nothing without the first of them.
+    text = f"{lines[0]} {lines[1].strip()}" if lines[0].endswith(":") and len(lines) > 1 else lines[0]
+    # MLflow quotes the URL that it asked, with the password in it.
+    return without_passwords(text)
+
+
+@contextmanager
+def _first_alone(uri: str) -> Iterator[None]:
+    if not uri.startswith(SQLITE):
+        yield
+        return
+    database = Path(uri.removeprefix(SQLITE))
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with database.with_name(database.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)

@@ -1,0 +1,266 @@
+"""Packaging a fitted pipeline as a plain MLflow model that is safe to load, and loading it back."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import io
+import platform
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiltyard.errors import ArtifactError, UsageError
+from tiltyard.registry.mlflow_env import quietly
+from tiltyard.registry.package.holdout_predictions import HELD_OUT, UNREADABLE, HeldOut, unreadable
+from tiltyard.registry.package.manifest import (
+    FOLDER,
+    MANIFEST,
+    TRAINING_KEYS,
+    Manifest,
+    VersionCard,
+    digests,
+    read_verified,
+    verify,
+)
+from tiltyard.registry.package.signing import NO_KEYS, SIGNATURE, KeyRing, Signer, host_signer
+from tiltyard.registry.package.skops_file import foreign_types, read_model, write_model
+from tiltyard.registry.package.trusted_types import trusted
+from tiltyard.registry.package.version_seal import check_identity
+from tiltyard.registry.ports import VersionInfo
+from tiltyard.settings import Settings
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+MODEL_FILE = "model.skops"
+LIBRARIES = ("tiltyard", "scikit-learn", "numpy", "scipy", "pandas", "skops", "mlflow")
+# What a served model needs at the least; the exact versions are in the manifest.
+REQUIREMENTS = ("scikit-learn", "numpy", "scipy", "pandas", "skops")
+
+
+@dataclass(frozen=True)
+class Package:
+    """A verified version in memory.
+
+    Attributes:
+        pipeline: the fitted scikit-learn pipeline.
+        manifest: what the version says of itself.
+        folder: its verified files.
+        signed_by: id of the key of this host's ring that signed it; None for none.
+    """
+
+    pipeline: Pipeline
+    manifest: Manifest
+    folder: Path
+    signed_by: str | None = None
+
+    @property
+    def training_keys(self) -> NDArray[np.uint64]:
+        """Content keys of the rows that the version was trained on.
+
+        Raises:
+            ArtifactError: their file was changed since the version was read, or holds something else.
+        """
+        content = read_verified(self.folder, self.manifest, TRAINING_KEYS)
+        try:
+            keys: NDArray[np.uint64] = np.load(io.BytesIO(content), allow_pickle=False)
+            if keys.dtype != np.uint64 or keys.ndim != 1:
+                raise ValueError("they are no keys of rows")
+        except UNREADABLE as error:
+            raise unreadable(TRAINING_KEYS, error) from None
+        return keys
+
+    def attachment(self, name: str) -> bytes | None:
+        """The file of that name that travels with the version; None where there is none.
+
+        Raises:
+            ArtifactError: it was changed since the version was read.
+        """
+        path = f"{FOLDER}/{name}"
+        return read_verified(self.folder, self.manifest, path) if path in self.manifest.files else None
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """What the version said about the rows that judged it, and the truth; None where it was packaged without.
+
+        Raises:
+            ArtifactError: their file was changed since the version was read.
+        """
+        content = self.attachment(HELD_OUT)
+        return None if content is None else HeldOut.from_bytes(content)
+
+
+def write_package(  # noqa: PLR0913 - what a version is made of
+    folder: Path,
+    pipeline: Pipeline,
+    card: VersionCard,
+    *,
+    training_keys: NDArray[np.uint64],
+    attachments: Mapping[str, bytes] = MappingProxyType({}),
+    trusted_types: tuple[str, ...] = (),
+    signer: Signer | None = None,
+) -> Manifest:
+    """Write a fitted pipeline as an MLflow scikit-learn model in the skops format, with a manifest.
+
+    The manifest is signed where this host has a signing key.
+
+    Args:
+        folder: where to; must not exist.
+        pipeline: the fitted pipeline.
+        card: what is known of the version.
+        training_keys: content keys of its training rows.
+        attachments: files that travel with it, by their names in the folder ``tiltyard``; the manifest covers them.
+        trusted_types: types that this host allows beyond the built-in list.
+        signer: the key that signs it; default: the one of this host's environment, if there is one.
+
+    Raises:
+        UsageError: the pipeline holds a type that this host does not allow, or the signing key cannot be used.
+    """
+    signer = signer or host_signer(Settings.load())
+    _save_mlflow_model(folder, pipeline, card, trusted_types)
+    (folder / FOLDER).mkdir()
+    np.save(folder / TRAINING_KEYS, np.sort(training_keys), allow_pickle=False)
+    for name, content in attachments.items():
+        (folder / FOLDER / name).write_bytes(content)
+    manifest = Manifest(
+        **dict(card),
+        files=digests(folder),
+        libraries={
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in LIBRARIES},
+        },
+    )
+    content = manifest.model_dump_json(indent=1).encode()
+    (folder / MANIFEST).write_bytes(content)
+    if signer is not None:
+        (folder / SIGNATURE).write_bytes(signer.sign(content))
+    return manifest
+
+
+def read_package(
+    folder: Path,
+    trusted_types: tuple[str, ...] = (),
+    *,
+    trusted_keys: KeyRing = NO_KEYS,
+    info: VersionInfo | None = None,
+) -> Package:
+    """Verify a version and only then construct it.
+
+    The signature is checked, every file is held against its digest, and every type in the stored model against the
+    host's list, before the first object is made.
+
+    Args:
+        folder: the version's files.
+        trusted_types: types that this host allows beyond the built-in list.
+        trusted_keys: the keys by which this host judges signatures.
+        info: the version that the files were fetched for; they have to be its own. Default: any version.
+
+    Raises:
+        ArtifactError: the signature is missing where one is asked for, wrong, or by a key that is not trusted; a file
+            is missing, changed or not named; the model is not in the skops format; or it holds a type that this host
+            does not allow.
+    """
+    verified = verify(folder, trusted_keys)
+    if info is not None:
+        check_identity(verified, info, trusted_keys)
+    manifest = verified.manifest
+    if MODEL_FILE not in manifest.files:
+        raise ArtifactError(
+            f"The version of {manifest.model_name} has no {MODEL_FILE}; pickles are never loaded.",
+            next_step="Train a version with: tiltyard train",
+            code="artifact.not-skops",
+        )
+    # The model is parsed from a copy that nobody else can write to, made of the very bytes that were verified.
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as private:
+        file = Path(private) / MODEL_FILE
+        file.write_bytes(read_verified(folder, manifest, MODEL_FILE))
+        pipeline = read_model(file, trusted(trusted_types))
+    return Package(pipeline, manifest, folder, verified.signed_by)
+
+
+def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trusted_types: tuple[str, ...]) -> None:
+    """Write the files of an MLflow scikit-learn model.
+
+    MLflow writes all but the model itself, for which it gets a stand-in: it would write a vocabulary of 100,000 terms
+    for minutes, and read it back.
+    """
+    model_file = folder / MODEL_FILE
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as elsewhere, quietly():
+        import mlflow.sklearn  # noqa: PLC0415
+        from mlflow.models import Model  # noqa: PLC0415
+        from sklearn.dummy import DummyClassifier  # noqa: PLC0415
+
+        written = Path(elsewhere) / MODEL_FILE
+        write_model(pipeline, written)
+        needed = _needed_types(written, trusted(trusted_types))
+        mlflow.sklearn.save_model(
+            DummyClassifier(),
+            str(folder),
+            serialization_format="skops",
+            skops_trusted_types=needed or None,
+            signature=_signature(card),
+            input_example=_example(card),
+            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
+            metadata={"tiltyard": {"task": card.task, "candidate": card.candidate, "classes": list(card.classes)}},
+        )
+        shutil.move(written, model_file)
+        described = Model.load(str(folder))
+        described.model_size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        described.save(str(folder / "MLmodel"))
+
+
+def _needed_types(file: Path, allowed: frozenset[str]) -> list[str]:
+    """The types that a reader of the file must allow beyond skops' own."""
+    foreign = foreign_types(file, allowed)
+    if foreign:
+        raise UsageError(
+            f"The model holds types that this host does not allow to be loaded: {', '.join(foreign)}.",
+            next_step="If you know and trust them, name them in TILTYARD_TRUSTED_TYPES (a JSON list).",
+            code="artifact.untrusted-type",
+            types=foreign,
+        )
+    return foreign_types(file)
+
+
+def _signature(card: VersionCard) -> Any:
+    """Inputs as MLflow checks them: an array of texts, or columns by name; outputs are labels."""
+    from mlflow.models.signature import ModelSignature  # noqa: PLC0415
+    from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec  # noqa: PLC0415
+
+    if card.task == "text-classification":
+        inputs = Schema([TensorSpec(np.dtype(str), (-1,))])
+    elif card.columns:
+        inputs = Schema([ColSpec(_mlflow_type(dtype), name, required=False) for name, dtype in card.columns.items()])
+    else:
+        inputs = None
+    return ModelSignature(inputs=inputs, outputs=Schema([ColSpec(DataType.string)]))
+
+
+def _mlflow_type(dtype: str) -> Any:
+    from mlflow.types.schema import AnyType, DataType  # noqa: PLC0415
+
+    if dtype.startswith(("int", "uint", "Int")):
+        return DataType.long
+    if dtype.startswith(("float", "Float")):
+        return DataType.double
+    if dtype == "bool":
+        return DataType.boolean
+    return DataType.string if dtype.startswith(("str", "object", "category", "large_string")) else AnyType()
+
+
+def _example(card: VersionCard) -> Any:
+    import pandas as pd  # noqa: PLC0415
+
+    rows = card.samples.inputs[:2]
+    if not rows:
+        return None
+    if card.task == "text-classification":
+        return np.asarray([row["text"] for row in rows])
+    return pd.DataFrame(rows, columns=list(card.columns))

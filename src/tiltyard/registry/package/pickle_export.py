@@ -1,0 +1,143 @@
+"""A version as pickles, for those who want them: outside the registry, and never read by Tiltyard."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from tiltyard.errors import ArtifactError, UsageError
+from tiltyard.models.to_sklearn import plain_pipeline, plain_step
+from tiltyard.registry.package.manifest import digest
+from tiltyard.registry.package.object_graph import parts as parts_of
+from tiltyard.registry.package.packaging import Package
+
+PROTOCOL = 4
+TOLERANCE = 1e-9
+WARNING = (
+    "A pickle is a program: whoever opens one runs what its author put there. Give these files only to people who "
+    "trust you, and open only those whose digest you know. Tiltyard itself never opens them."
+)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        files: SHA-256 of each file, by its path.
+        needs: packages beyond scikit-learn, numpy and scipy that have to be installed where they are opened.
+        rows: sample rows on which the written model was compared with the version.
+        largest_difference: by how much a probability differed at most; None where there were no rows.
+    """
+
+    files: Mapping[Path, str]
+    needs: tuple[str, ...]
+    rows: int
+    largest_difference: float | None
+
+
+def export_pickles(package: Package, folder: Path, stem: str, metrics: Mapping[str, Any]) -> Exported:
+    """Write a version as pickles: the classifier, what stands before it, and its metrics.
+
+    Steps of ours become scikit-learn's own with equal answers, so that the files need no Tiltyard; a convolution has no
+    equal there and needs it. Files that are there are replaced, each at once.
+
+    Args:
+        package: the verified version.
+        folder: where to; it is made.
+        stem: name of the model's file without its ending; what stands before the classifier gets ``STEM_vectorizer``
+            for texts, and for tables stays with the model.
+        metrics: the content of ``metrics.json``.
+
+    Raises:
+        UsageError: the folder cannot be written to, or the model cannot be pickled.
+        ArtifactError: the written model does not answer as the version does.
+    """
+    before, model = _parts(package)
+    rows, difference = _compare(package, before, model)
+    parts = {f"{stem}.pkl": model, **({f"{stem}_vectorizer.pkl": before} if before is not None else {})}
+    try:
+        contents = {name: pickle.dumps(part, PROTOCOL) for name, part in parts.items()}
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"The model cannot be pickled: {error}.", next_step="Use the version itself: it is an MLflow model."
+        ) from None
+    contents["metrics.json"] = json.dumps(metrics, indent=1, ensure_ascii=False).encode()
+    _write(folder, contents)
+    needs = sorted({needed for part in parts.values() for needed in _needs(part)})
+    return Exported({folder / name: digest(folder / name) for name in contents}, tuple(needs), rows, difference)
+
+
+def _parts(package: Package) -> tuple[Any, Any]:
+    """What stands before the classifier of texts, and the classifier; for tables nothing, and the whole."""
+    pipeline = package.pipeline
+    if package.manifest.task != "text-classification" or not isinstance(pipeline, Pipeline) or len(pipeline.steps) < 2:
+        return None, plain_pipeline(pipeline) if isinstance(pipeline, Pipeline) else plain_step(pipeline)
+    first = pipeline.steps[:-1]
+    before = plain_step(first[0][1]) if len(first) == 1 else plain_pipeline(Pipeline(first))
+    return before, plain_step(pipeline.steps[-1][1])
+
+
+def _compare(package: Package, before: Any, model: Any) -> tuple[int, float | None]:
+    """Let the version and what is written answer the version's own sample rows."""
+    samples = package.manifest.samples.inputs
+    if not samples:
+        return 0, None
+    try:
+        inputs = _rows_of(package)
+        given = model.predict_proba(inputs if before is None else before.transform(inputs))
+        difference = float(np.max(np.abs(given - package.pipeline.predict_proba(inputs))))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ArtifactError(
+            f"The version cannot answer its own sample rows: {(str(error) or type(error).__name__).splitlines()[0]}.",
+            next_step="Find out who made it, or train a new one.",
+            code="export.other-answers",
+        ) from None
+    if not difference <= TOLERANCE:
+        raise ArtifactError(
+            f"The exported model does not answer as the version does: probabilities differ by up to {difference:.3g}.",
+            next_step="Report it, and use the version itself: it is an MLflow model.",
+            code="export.other-answers",
+        )
+    return len(samples), difference
+
+
+def _rows_of(package: Package) -> Any:
+    """The version's sample rows as its model takes them."""
+    samples = package.manifest.samples.inputs
+    inputs: Any = (
+        [row["text"] for row in samples]
+        if package.manifest.task == "text-classification"
+        else pd.DataFrame(samples, columns=list(package.manifest.columns)).infer_objects()
+    )
+    if isinstance(inputs, pd.DataFrame):
+        kinds = {name: kind for name, kind in package.manifest.columns.items() if kind.startswith(("float", "str"))}
+        inputs = inputs.astype(kinds)
+    return inputs
+
+
+def _needs(part: Any) -> set[str]:
+    """Top-level packages of the types that a fitted part is made of, beyond those that come with scikit-learn."""
+    known = {"sklearn", "numpy", "scipy", "pandas", "builtins", "collections", "functools", "re"}
+    return {type(held).__module__.split(".")[0] for held in parts_of(part)} - known
+
+
+def _write(folder: Path, contents: Mapping[str, bytes]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            temporary = folder / f".{name}.new"
+            temporary.write_bytes(content)
+            temporary.replace(folder / name)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be written to: {error.strerror}.", next_step="Name another folder with --to."
+        ) from None

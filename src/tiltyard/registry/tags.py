@@ -1,0 +1,4 @@
+"""Tags of registered versions that several parts read."""
+
+VERDICT_TAG = "tiltyard.verdict"
+FINDINGS_TAG = "tiltyard.data_findings"

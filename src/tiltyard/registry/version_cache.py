@@ -1,0 +1,94 @@
+"""This host's copies of registered versions: one folder a version, fetched once, whole or not there."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiltyard.errors import ArtifactError, TiltyardError, UnavailableError
+from tiltyard.registry.package.manifest import verify
+
+if TYPE_CHECKING:
+    from tiltyard.registry.package.signing import KeyRing
+    from tiltyard.registry.ports import VersionInfo
+
+LOCK = ".lock"
+
+
+def cached_copy(info: VersionInfo, cache: Path, keys: KeyRing, download: Callable[[Path], Path]) -> Path:
+    """A folder of this host with the version's files; a whole copy that is there is used again.
+
+    Threads and processes that ask at once wait for one download. A copy that others may be reading is replaced only
+    where it was found damaged.
+
+    Args:
+        info: the version.
+        cache: folder of all copies; copies of one model share a folder in it.
+        keys: keys that judge the copy's signature.
+        download: brings the files below the folder that it is given, and says where they are.
+
+    Raises:
+        TiltyardError: the version is not here, and ``download`` failed.
+        UnavailableError: the copy cannot be written (``cache.unwritable``).
+    """
+    target = _place(info, cache)
+    if _whole(target, keys):
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(target.parent / LOCK):
+            if not _whole(target, keys):
+                _renew(target, download)
+    except TiltyardError:
+        # Damaged here or stored so: only a fresh copy could tell. Without the registry the damaged one stays, and
+        # whoever reads it is told.
+        if not target.is_dir():
+            raise
+    except OSError as error:
+        raise UnavailableError(
+            f"Version {info.version} of {info.name} cannot be written to {target}: {error.strerror or error}",
+            next_step=f"Make room below {cache}, and let this user write there.",
+            code="cache.unwritable",
+        ) from error
+    return target
+
+
+def _place(info: VersionInfo, cache: Path) -> Path:
+    # A registry that was made anew counts its versions from one again.
+    told_apart = hashlib.sha256(f"{info.run_id}|{info.source}|{info.created_at}".encode()).hexdigest()[:12]
+    return cache / info.name / f"{info.version}-{told_apart}"
+
+
+def _whole(target: Path, keys: KeyRing) -> bool:
+    if not target.is_dir():
+        return False
+    try:
+        verify(target, keys)
+    except ArtifactError:
+        return False
+    return True
+
+
+def _renew(target: Path, download: Callable[[Path], Path]) -> None:
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as folder:
+        fetched = download(Path(folder) / "new")
+        if not fetched.is_relative_to(folder):
+            # MLflow hands out local files where they lie; the cache keeps copies of its own.
+            fetched = Path(shutil.copytree(fetched, Path(folder) / "copy"))
+        if target.exists():
+            target.rename(Path(folder) / "old")
+        fetched.rename(target)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, against other processes and other threads of this one."""
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

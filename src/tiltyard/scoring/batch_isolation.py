@@ -1,0 +1,80 @@
+"""Scoring several callers' inputs in one model call, so that what is wrong with one is not felt by the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tiltyard.errors import InputError
+from tiltyard.scoring.input_errors import problems_of, refuse, shifted
+from tiltyard.scoring.scorer import Scorer, Scores
+
+Inputs = Sequence[Mapping[str, Any]]
+
+
+def score_groups(scorer: Scorer, groups: Sequence[Inputs]) -> list[Scores | Exception]:
+    """Score groups of inputs with one model call.
+
+    A group with a bad input gets its own error, with positions counted within the group; the other groups
+    get their scores, as if they had come alone. Nothing is raised.
+
+    Args:
+        scorer: what scores.
+        groups: g groups of at least one input each.
+
+    Returns:
+        For each group its scores, or the error that it met.
+    """
+    try:
+        return _cut(scorer.score([item for group in groups for item in group]), groups)
+    except InputError as error:
+        bad = _by_group(error, groups)
+    except Exception:  # noqa: BLE001 - a model may raise anything; each group is to meet its own error alone
+        bad = {}
+    if not bad or len(groups) == 1:
+        return [_alone(scorer, group) for group in groups]
+    good = [position for position in range(len(groups)) if position not in bad]
+    outcomes: list[Scores | Exception] = [bad.get(position, _NOT_SCORED) for position in range(len(groups))]
+    if good:
+        for position, outcome in zip(good, score_groups(scorer, [groups[i] for i in good]), strict=True):
+            outcomes[position] = outcome
+    return outcomes
+
+
+_NOT_SCORED = InputError("The input was not scored.")
+
+
+def _alone(scorer: Scorer, group: Inputs) -> Scores | Exception:
+    try:
+        return _cut(scorer.score(group), [group])[0]
+    except Exception as error:  # noqa: BLE001 - see above
+        return error
+
+
+def _cut(scores: Scores, groups: Sequence[Inputs]) -> list[Scores | Exception]:
+    expected = sum(len(group) for group in groups)
+    if scores.probabilities.shape[0] != expected or not np.isfinite(scores.probabilities).all():
+        raise ArithmeticError("The model gave no finite probability for some input.")
+    cut: list[Scores | Exception] = []
+    start = 0
+    for group in groups:
+        end = start + len(group)
+        cut.append(Scores(scores.labels[start:end], scores.probabilities[start:end]))
+        start = end
+    return cut
+
+
+def _by_group(error: InputError, groups: Sequence[Inputs]) -> dict[int, Exception]:
+    """The error of each group that has problems, with positions moved to start at the group's first input."""
+    problems = problems_of(error)
+    found: dict[int, Exception] = {}
+    start = 0
+    for number, group in enumerate(groups):
+        end = start + len(group)
+        own = [problem for problem in problems if start <= problem.position < end]
+        if own:
+            found[number] = shifted(refuse(own), -start)
+        start = end
+    return found

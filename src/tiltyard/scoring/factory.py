@@ -1,0 +1,101 @@
+"""Which scorer answers for a version: a compiled one where it answers exactly, else scikit-learn itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from tiltyard.errors import TiltyardError
+from tiltyard.project import Task
+from tiltyard.registry.package.manifest import Samples, ScorerChoice
+from tiltyard.scoring.errors import NoExactScorer
+from tiltyard.scoring.explanations import explain
+from tiltyard.scoring.scorer import Scorer
+from tiltyard.scoring.sklearn_scorer import SklearnScorer
+from tiltyard.scoring.table.columns import Columns
+from tiltyard.scoring.table.table_scorer import table_scorer
+from tiltyard.scoring.text.ensemble_scorer import pooled_scorer
+from tiltyard.scoring.text.text_scorer import text_scorer
+
+if TYPE_CHECKING:
+    from tiltyard.registry.package.packaging import Package
+
+# Far above what the order of a sum can do (1e-13), far below what any other arithmetic does.
+PARITY = 1e-9
+
+
+def exact_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str]) -> Scorer:
+    """The compiled scorer of a fitted pipeline.
+
+    Args:
+        pipeline: a fitted classifier; for text it takes a list of str, for tables a data frame.
+        task: what is predicted from what.
+        columns: for tables, the features in training order, with the pandas dtype of each.
+
+    Raises:
+        NoExactScorer: there is none, with the reason.
+    """
+    if task == "text-classification":
+        return pooled_scorer(pipeline) or text_scorer(pipeline)
+    return table_scorer(pipeline, columns)
+
+
+def choose_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str], samples: Samples) -> ScorerChoice:
+    """Decide at packaging who is to answer for a version.
+
+    A compiled scorer is chosen where there is one and it gives the answers of the sample rows, to ``PARITY``.
+    """
+    return _choose(pipeline, task, columns, samples)[1]
+
+
+def make_scorer(package: Package) -> Scorer:
+    """The scorer that answers for a verified version.
+
+    The compiled one where the model has one and it gives the version's sample answers on this host too; it holds no
+    part of the pipeline that it does not need, and everything in it is compiled when this returns. Otherwise
+    scikit-learn itself. ``Scorer.kind`` says which.
+
+    Raises:
+        ArtifactError: the version's model gives no probabilities.
+    """
+    manifest = package.manifest
+    scorer, choice = _choose(package.pipeline, manifest.task, manifest.columns, manifest.samples)
+    if scorer is None:
+        return SklearnScorer(package.pipeline, manifest.task, manifest.columns, choice.reason)
+    _warm_up(scorer, manifest.task, manifest.columns)
+    return scorer
+
+
+def _warm_up(scorer: Scorer, task: Task, columns: Mapping[str, str]) -> None:
+    """Compile whatever answers and explains, so that no request waits for it."""
+    usual: dict[str, Any] = {"number": 0, "boolean": False}
+    row = {column.name: usual.get(column.kind) for column in Columns(columns)}
+    explain(scorer, [{"text": "Wärm up"} if task == "text-classification" else row])
+
+
+def _choose(
+    pipeline: Pipeline, task: Task, columns: Mapping[str, str], samples: Samples
+) -> tuple[Scorer | None, ScorerChoice]:
+    try:
+        scorer = exact_scorer(pipeline, task, columns)
+        difference = _difference(scorer, samples)
+    except NoExactScorer as none:
+        return None, ScorerChoice(name=SklearnScorer.kind, reason=none.reason)
+    except TiltyardError as error:
+        return None, ScorerChoice(name=SklearnScorer.kind, reason=f"the compiled form failed: {error.message}")
+    if difference is not None and not difference <= PARITY:
+        reason = f"the compiled form differs from scikit-learn by {difference:.3g} on the version's sample rows"
+        return None, ScorerChoice(name=SklearnScorer.kind, reason=reason, largest_difference=difference)
+    return scorer, ScorerChoice(name=scorer.kind, rows=len(samples.inputs), largest_difference=difference)
+
+
+def _difference(scorer: Scorer, samples: Samples) -> float | None:
+    """The largest difference of a probability from the answers given at training; None without rows."""
+    if not samples.inputs:
+        return None
+    given = scorer.score(samples.inputs).probabilities
+    expected = np.asarray(samples.probabilities, dtype=np.float64)
+    return float(np.max(np.abs(given - expected))) if given.shape == expected.shape else float("inf")

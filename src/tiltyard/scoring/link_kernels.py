@@ -1,0 +1,90 @@
+"""The compiled loops from decision values to probabilities, one a link; each row by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tiltyard.kernels.jit import compiled, inlined
+
+SIGMOID, SOFTMAX, SHARES, CALIBRATED = 0, 1, 2, 3
+
+
+@inlined
+def _expit(value: Any) -> Any:
+    # The exponential of a positive number overflows for large ones; this way it vanishes.
+    if value >= 0:
+        return 1.0 / (1.0 + np.exp(-value))
+    power = np.exp(value)
+    return power / (1.0 + power)
+
+
+@inlined
+def _log_expit(value: Any) -> Any:
+    return min(value, 0.0) - np.log1p(np.exp(-abs(value)))
+
+
+@inlined
+def _softmax(row: Any, out: Any) -> Any:
+    highest = row[0]
+    for k in range(1, row.size):
+        highest = max(highest, row[k])
+    total = 0.0
+    for k in range(row.size):
+        out[k] = np.exp(row[k] - highest)
+        total += out[k]
+    for k in range(row.size):
+        out[k] /= total
+
+
+@inlined
+def _calibrated(row: Any, sigmoids: Any, out: Any) -> Any:
+    """The mean over the members of an ensemble of their sigmoids, divided by their sum where they are several."""
+    classes = out.size
+    each = 1 if classes == 2 else classes
+    members = row.size // each
+    out[:] = 0.0
+    part = np.empty(classes)
+    for member in range(members):
+        total = 0.0
+        for k in range(each):
+            place = member * each + k
+            part[k] = _expit(-(sigmoids[place, 0] * row[place] + sigmoids[place, 1]))
+            total += part[k]
+        if classes == 2:
+            out[0] += 1.0 - part[0]
+            out[1] += part[0]
+        else:
+            for k in range(classes):
+                out[k] += part[k] / total if total != 0.0 else 1.0 / classes
+    for k in range(classes):
+        out[k] /= members
+
+
+@compiled
+def answer(decisions: Any, link: Any, sigmoids: Any, out: Any) -> Any:
+    """Turn decision values into probabilities.
+
+    Args:
+        decisions: float64 (rows, outputs).
+        link: SIGMOID (one output, two classes), SOFTMAX, SHARES (each output's sigmoid, divided by their sum) or
+            CALIBRATED (each output's own sigmoid, the mean over the members of an ensemble).
+        sigmoids: float64 (outputs, 2), slope and offset of each for CALIBRATED, else of size 0.
+        out: float64 (rows, classes).
+    """
+    for number in range(out.shape[0]):
+        row = decisions[number]
+        if link == SIGMOID:
+            chance = _expit(row[0])
+            out[number, 0] = 1.0 - chance
+            out[number, 1] = chance
+        elif link == SOFTMAX:
+            _softmax(row, out[number])
+        elif link == SHARES:
+            logs = np.empty(row.size)
+            for k in range(row.size):
+                logs[k] = _log_expit(row[k])
+            _softmax(logs, out[number])
+        else:
+            _calibrated(row, sigmoids, out[number])

@@ -1,0 +1,1 @@
+"""How table models predict a batch."""

@@ -1,0 +1,185 @@
+"""The columns a table model was trained on: checking inputs against them, and building its data frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from tiltyard.errors import nearest
+from tiltyard.scoring.input_errors import InputProblem
+
+Kind = Literal["number", "boolean", "text", "time", "any"]
+
+# A number that is no finite float has no meaning for a model.
+LARGEST = float(np.finfo(np.float64).max)
+_INT64 = np.iinfo(np.int64)
+
+# Looking for the nearest known name costs time; a request full of nonsense is not worth it.
+MOST_PROBLEMS = 10
+LONGEST_NAME = 80
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature.
+
+    Attributes:
+        name: the feature's name.
+        dtype: pandas dtype that the column had at training, such as ``float64`` or ``str``.
+    """
+
+    name: str
+    dtype: str
+
+    @property
+    def kind(self) -> Kind:
+        """What a value of this column has to be."""
+        name = self.dtype.lower()
+        if name.startswith(("int", "uint", "float")):
+            return "number"
+        if name.startswith("bool"):
+            return "boolean"
+        if name.startswith(("str", "category", "large_string")):
+            return "text"
+        if name.startswith(("datetime", "timestamp")):
+            return "time"
+        return "any"
+
+    @property
+    def whole(self) -> bool:
+        """Whether the column held whole numbers or booleans, so that its dtype has no room for a gap."""
+        return self.dtype.startswith(("int", "uint", "bool"))
+
+
+class Columns:
+    """The ordered columns of a table model."""
+
+    def __init__(self, dtypes: Mapping[str, str]) -> None:
+        self._columns = tuple(Column(name, dtype) for name, dtype in dtypes.items())
+        self._names = frozenset(dtypes)
+
+    def __iter__(self) -> Any:
+        return iter(self._columns)
+
+    def problems(self, inputs: Sequence[Mapping[str, Any]]) -> list[InputProblem]:
+        """Everything that keeps inputs from being scored: missing, unknown and wrongly typed features."""
+        found: list[InputProblem] = []
+        for position, row in enumerate(inputs):
+            if row.keys() != self._names:
+                found += self._misnamed(position, row)
+            for column in self._columns:
+                value = row.get(column.name)
+                if value is not None and not _ACCEPTS[column.kind](value):
+                    found.append(InputProblem(position, column.name, _mismatch(column.kind, value)))
+        return found
+
+    def fits_training(self, row: Mapping[str, Any]) -> bool:
+        """Whether a checked row can be held in the very dtypes of the training data.
+
+        A gap or a fraction in a column that held whole numbers cannot.
+        """
+        return all(_fits(column, row[column.name]) for column in self._columns if column.whole)
+
+    def frame(self, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+        """The data frame of n checked rows, with the columns, order and dtypes of the training data.
+
+        A row that does not fit the training dtypes widens its column, so it is to be framed alone: no other
+        input may change with it.
+        """
+        return pd.DataFrame(
+            {column.name: _series(column, [row[column.name] for row in rows]) for column in self._columns}
+        )
+
+    def _misnamed(self, position: int, row: Mapping[str, Any]) -> list[InputProblem]:
+        missing = [column.name for column in self._columns if column.name not in row]
+        unknown = [str(name) for name in row if name not in self._names]
+        return [
+            InputProblem(position, name, "is missing (send null for a value that is not known)")
+            for name in missing[:MOST_PROBLEMS]
+        ] + [
+            InputProblem(position, name, f"is not a feature of this model.{nearest(name, self._names)}".rstrip("."))
+            for name in (name[:LONGEST_NAME] for name in unknown[:MOST_PROBLEMS])
+        ]
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    if isinstance(value, np.floating):
+        value = value.item()  # the bounds do not fit into fewer bits
+    # A gap may come as NaN from Python callers; JSON has null.
+    return bool(-LARGEST <= value <= LARGEST) or _is_gap(value)
+
+
+def _is_time(value: Any) -> bool:
+    if not isinstance(value, str | pd.Timestamp):
+        return False
+    try:
+        pd.Timestamp(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) or _is_gap(value)
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | bool | np.bool_) or _is_number(value)
+
+
+def _is_boolean(value: Any) -> bool:
+    return isinstance(value, bool | np.bool_)
+
+
+def _is_gap(value: Any) -> bool:
+    return value is None or (isinstance(value, float | np.floating) and math.isnan(value))
+
+
+_ACCEPTS: dict[Kind, Callable[[Any], bool]] = {
+    "number": _is_number,
+    "boolean": _is_boolean,
+    "text": _is_text,
+    "time": _is_time,
+    "any": _is_scalar,
+}
+
+_EXPECTED: dict[Kind, str] = {
+    "number": "a finite number",
+    "boolean": "true or false",
+    "text": "a text",
+    "time": "a time in ISO 8601 as text",
+    "any": "a text, a number or a boolean",
+}
+
+
+def _mismatch(kind: Kind, value: Any) -> str:
+    shown = repr(value)
+    return f"has to be {_EXPECTED[kind]} or null, and is {shown if len(shown) <= 40 else shown[:40] + '…'}"
+
+
+def _fits(column: Column, value: Any) -> bool:
+    if _is_gap(value):
+        return False
+    if column.kind == "boolean":
+        return True
+    return float(value).is_integer() and _INT64.min <= value <= _INT64.max
+
+
+def _series(column: Column, values: list[Any]) -> pd.Series:
+    if column.kind == "any":
+        # scikit-learn knows a gap among objects by NaN, not by None.
+        return pd.Series([np.nan if value is None else value for value in values], dtype=object)
+    if column.kind == "time":
+        return pd.Series(pd.to_datetime(pd.Series(values), utc="utc" in column.dtype.lower()))
+    if column.whole and not all(_fits(column, value) for value in values):
+        return pd.Series(values, dtype="float64")
+    if column.dtype == "category":
+        return pd.Series(values, dtype="str")
+    return pd.Series(values, dtype=column.dtype)

@@ -1,0 +1,289 @@
+"""A fitted preprocessing as arrays: impute, indicate gaps, scale, encode words and booleans.
+
+Numbers are prepared by scikit-learn's own operations in its own order. What becomes of words and booleans is not
+worked out again but asked of the fitted encoder, once for each value it knows, one that it cannot know and a gap: the
+compiled form cannot mean anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+from tiltyard.scoring.errors import NoExactScorer
+from tiltyard.scoring.table.columns import Column, Columns
+from tiltyard.scoring.table.row_encoding import Codes
+
+Floats = NDArray[np.float64]
+
+NUMBER, INDICATOR, TABLE = 0, 1, 2  # as in table_loops
+
+# Values of one column that are asked of an encoder at a time.
+_ASKED = 2000
+_UNSEEN = "\0unseen"
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """The features that a model sees, each made of one column.
+
+    Attributes:
+        source: int64 (features,), the column of each.
+        kind: int64 (features,): NUMBER, INDICATOR (1 for a gap) or TABLE (looked up by code).
+        fill: what stands for a gap of a NUMBER; NaN leaves it.
+        mean, scale: a NUMBER or INDICATOR becomes ``(value - mean) / scale``.
+        offset: int64 (features,), where the values of a TABLE begin in ``values``.
+        values: float64, the tables one after the other.
+        codes: the codes of each column of words or booleans.
+        sparse: whether scikit-learn hands the features on as a sparse matrix.
+    """
+
+    source: NDArray[np.int64]
+    kind: NDArray[np.int64]
+    fill: Floats
+    mean: Floats
+    scale: Floats
+    offset: NDArray[np.int64]
+    values: Floats
+    codes: Mapping[str, Codes]
+    sparse: bool
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        """The arrays, as the compiled loops take them."""
+        return self.source, self.kind, self.fill, self.mean, self.scale, self.offset, self.values
+
+
+def preparation(steps: Sequence[Any], columns: Columns) -> Preparation:
+    """The compiled form of all fitted steps of a pipeline before its classifier.
+
+    Raises:
+        NoExactScorer: there is none, with the reason.
+    """
+    plan = _Plan(columns)
+    if len(steps) == 1 and type(steps[0]) is ColumnTransformer:
+        _column_transformer(plan, steps[0])
+        return plan.finished(sparse=steps[0].sparse_output_)
+    plan.numbers(list(steps), list(plan.columns))
+    return plan.finished(sparse=False)
+
+
+def with_categories(prepared: Preparation, boosting: HistGradientBoostingClassifier) -> Preparation:
+    """The features as a boosting with categorical features sees them: those first, each category by its number.
+
+    Raises:
+        NoExactScorer: a categorical feature is not made of words or booleans.
+    """
+    if boosting.is_categorical_ is None:
+        return prepared
+    encoder = boosting._preprocessor.named_transformers_["encoder"]  # noqa: SLF001
+    chosen = np.flatnonzero(boosting.is_categorical_)
+    if (prepared.kind[chosen] != TABLE).any() or hasattr(encoder, "feature_names_in_"):
+        raise NoExactScorer("its boosting takes numbers for categories")
+    values = prepared.values.copy()
+    ends = [*prepared.offset[1:].tolist(), len(values)]
+    usual = [next(value for value in known if value == value) for known in encoder.categories_]  # noqa: PLR0124
+    for place, feature in enumerate(chosen.tolist()):
+        table = slice(prepared.offset[feature], ends[feature])
+        asked = np.tile(np.asarray(usual, np.float64), (len(values[table]), 1))
+        asked[:, place] = values[table]
+        values[table] = encoder.transform(asked)[:, place]
+    order = np.concatenate([chosen, np.flatnonzero(~boosting.is_categorical_)])
+    arrays = {name: getattr(prepared, name)[order] for name in ("source", "kind", "fill", "mean", "scale", "offset")}
+    return replace(prepared, values=values, **arrays)
+
+
+@dataclass
+class _Feature:
+    source: int
+    kind: int
+    fill: float = np.nan
+    mean: float = 0.0
+    scale: float = 1.0
+    values: Floats = field(default_factory=lambda: np.zeros(0))
+
+
+class _Plan:
+    def __init__(self, columns: Columns) -> None:
+        self._checked = columns
+        self.columns: dict[str, Column] = {column.name: column for column in columns}
+        self._places = {name: place for place, name in enumerate(self.columns)}
+        self._features: list[_Feature] = []
+        self._codes: dict[str, Codes] = {}
+
+    def finished(self, *, sparse: bool) -> Preparation:
+        made = self._features
+        sizes = [len(feature.values) for feature in made]
+        if not made:
+            raise NoExactScorer("its preprocessing keeps no column")
+        unread = {name: Codes({}, 0.0, 0.0) for name, column in self.columns.items() if column.kind != "number"}
+        return Preparation(
+            source=np.array([feature.source for feature in made], np.int64),
+            kind=np.array([feature.kind for feature in made], np.int64),
+            fill=np.array([feature.fill for feature in made]),
+            mean=np.array([feature.mean for feature in made]),
+            scale=np.array([feature.scale for feature in made]),
+            offset=np.cumsum([0, *sizes[:-1]], dtype=np.int64),
+            values=np.concatenate([feature.values for feature in made] or [np.zeros(0)]),
+            codes={**unread, **self._codes},
+            sparse=sparse,
+        )
+
+    def numbers(self, steps: list[Any], names: list[str]) -> None:
+        """Columns of numbers through an imputer, then a scaler; either may be absent."""
+        for name in names:
+            column = self.columns[name]
+            if column.kind != "number" or not (column.whole or column.dtype == "float64"):
+                raise NoExactScorer(f"its column '{name}' ({column.dtype}) is prepared as a number")
+        features = [_Feature(self._places[name], NUMBER) for name in names]
+        steps = [step for step in steps if step not in ("passthrough", None)]
+        if steps and type(steps[0]) is SimpleImputer:
+            features = _imputed(steps.pop(0), features)
+        if steps and type(steps[0]) is StandardScaler:
+            _scaled(steps.pop(0), features)
+        if steps:
+            raise NoExactScorer(f"there is no compiled form of a {type(steps[0]).__name__} of numbers")
+        self._features += features
+
+    def words(self, steps: list[Any], names: list[str]) -> None:
+        """Columns of words and booleans through an encoder, with an imputer before it or none."""
+        encoder = steps[-1]
+        before_ok = all(type(step) is SimpleImputer and not step.add_indicator for step in steps[:-1])
+        if type(encoder) not in (OneHotEncoder, OrdinalEncoder) or not before_ok:
+            raise NoExactScorer(f"there is no compiled form of a {type(encoder).__name__} of words")
+        for name in names:
+            if self.columns[name].kind not in ("text", "boolean"):
+                raise NoExactScorer(f"its column '{name}' ({self.columns[name].dtype}) is prepared as words")
+        asked = _Asked(steps, {name: self.columns[name] for name in names})
+        base = asked.answers([{}])[0]
+        features = [_Feature(0, TABLE, values=np.array([value])) for value in base]
+        constant = np.ones(len(base), np.bool_)
+        for name, known in zip(names, encoder.categories_, strict=True):
+            values, codes = asked.of_column(name, known)
+            same = (values == values[0]) | (np.isnan(values) & np.isnan(values[0]))
+            moved = np.flatnonzero(~same.all(axis=0))
+            for place in moved:
+                features[place] = _Feature(self._places[name], TABLE, values=np.ascontiguousarray(values[:, place]))
+            if not constant[moved].all():
+                raise NoExactScorer("its encoder makes one feature of several columns")
+            constant[moved] = False
+            self._codes[name] = codes
+        for place in np.flatnonzero(constant):
+            # Any code finds the only value there is.
+            rows = 1 + max(int(code) for codes in self._codes.values() for code in _all(codes))
+            features[place] = _Feature(self._places[names[0]], TABLE, values=np.full(rows, base[place]))
+        self._features += features
+
+
+class _Asked:
+    """An encoder that is asked what it makes of the values of one column, all others staying as they are."""
+
+    def __init__(self, steps: list[Any], columns: Mapping[str, Column]) -> None:
+        self._steps = steps
+        self._columns = Columns({name: column.dtype for name, column in columns.items()})
+        self._kinds = {name: column.kind for name, column in columns.items()}
+        self._base = {
+            name: _first(known, self._kinds[name]) for name, known in zip(columns, steps[-1].categories_, strict=True)
+        }
+
+    def answers(self, changes: list[dict[str, Any]]) -> Floats:
+        """What comes of rows that differ from the usual one in these values: shape (rows, features)."""
+        rows = [{**self._base, **change} for change in changes]
+        try:
+            frames: list[pd.DataFrame] = [self._columns.frame(rows)]
+            if not all(self._columns.fits_training(row) for row in rows):
+                frames = [self._columns.frame([row]) for row in rows]
+            return np.concatenate([_dense(self._through(frame)) for frame in frames])
+        except (ValueError, TypeError) as error:
+            raise NoExactScorer(f"its encoder refuses values: {str(error).splitlines()[0]}") from None
+
+    def of_column(self, name: str, categories: Sequence[Any]) -> tuple[Floats, Codes]:
+        """The distinct answers to a column's values, shape (codes, features), and the code of each value."""
+        if self._kinds[name] == "boolean":
+            known: list[Any] = [False, True]
+        else:
+            known = [value for value in categories if isinstance(value, str)]
+        unseen = _UNSEEN if self._kinds[name] == "text" else False
+        pieces = [
+            self.answers([{name: value} for value in known[first : first + _ASKED]])
+            for first in range(0, len(known), _ASKED)
+        ]
+        pieces += [self.answers([{name: unseen}]), self.answers([{name: None}])]
+        distinct, numbers = np.unique(np.concatenate(pieces), axis=0, return_inverse=True)
+        codes = numbers.ravel().astype(float).tolist()
+        return distinct, Codes(dict(zip(known, codes, strict=False)), codes[-2], codes[-1])
+
+    def _through(self, frame: pd.DataFrame) -> Any:
+        made: Any = frame
+        for step in self._steps:
+            made = step.transform(made)
+        return made
+
+
+def _column_transformer(plan: _Plan, transformer: ColumnTransformer) -> None:
+    for name, step, chosen in transformer.transformers_:
+        names = [chosen] if isinstance(chosen, str) else list(chosen) if not isinstance(chosen, slice) else []
+        if step == "drop" or (isinstance(chosen, Sequence) and not names):
+            continue
+        if not names or not all(isinstance(item, str) and item in plan.columns for item in names):
+            raise NoExactScorer(f"its part '{name}' does not name its columns")
+        steps = [inner for _, inner in step.steps] if type(step) is Pipeline else [step]
+        if (transformer.transformer_weights or {}).get(name, 1) != 1:
+            raise NoExactScorer("its preprocessing weighs its parts")
+        if isinstance(chosen, str):
+            raise NoExactScorer(f"its part '{name}' takes a single column as a series")
+        if any(plan.columns[item].kind == "number" for item in names):
+            plan.numbers([None if _is_identity(inner) else inner for inner in steps], names)
+        else:
+            plan.words(steps, names)
+
+
+def _is_identity(step: Any) -> bool:
+    return type(step).__name__ == "FunctionTransformer" and step.func is None
+
+
+def _imputed(imputer: SimpleImputer, features: list[_Feature]) -> list[_Feature]:
+    missing = imputer.missing_values
+    if not (isinstance(missing, float) and np.isnan(missing)):
+        raise NoExactScorer(f"its imputer takes {missing!r} for a gap")
+    statistics = np.asarray(imputer.statistics_, np.float64)
+    if np.isnan(statistics).any():
+        raise NoExactScorer("its imputer drops a column without any value")
+    for feature, fill in zip(features, statistics.tolist(), strict=True):
+        feature.fill = fill
+    if not imputer.add_indicator:
+        return features
+    told = [features[place].source for place in imputer.indicator_.features_]
+    return features + [_Feature(source, INDICATOR) for source in told]
+
+
+def _scaled(scaler: StandardScaler, features: list[_Feature]) -> None:
+    for place, feature in enumerate(features):
+        if scaler.mean_ is not None and scaler.with_mean:
+            feature.mean = float(scaler.mean_[place])
+        if scaler.scale_ is not None:
+            feature.scale = float(scaler.scale_[place])
+
+
+def _first(known: Sequence[Any], kind: str) -> Any:
+    if kind == "boolean":
+        return True
+    return next((value for value in known if isinstance(value, str)), None)
+
+
+def _all(codes: Codes) -> list[float]:
+    return [*codes.known.values(), codes.unknown, codes.missing]
+
+
+def _dense(made: Any) -> Floats:
+    return np.asarray(made.toarray() if hasattr(made, "toarray") else made, np.float64)

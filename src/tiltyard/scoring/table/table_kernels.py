@@ -1,0 +1,141 @@
+"""The compiled loops over rows of a table: prepare the features, then a linear model or trees.
+
+Each row is worked on by itself, in the arithmetic and the order of scikit-learn.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tiltyard.kernels.jit import compiled, inlined
+
+NUMBER, INDICATOR, TABLE = 0, 1, 2
+FINE, NOT_A_NUMBER, TOO_LARGE = 0, 1, 2
+
+
+@compiled
+def prepare(raw: Any, preparation: Any, limits: Any, out: Any, state: Any) -> Any:
+    """Make the features of encoded rows, and look whether the model takes them.
+
+    Args:
+        raw: float64 (rows, columns), as Encoding makes it.
+        preparation: the Preparation.
+        limits: (whether NaN is taken, whether infinity is, whether single precision has to hold the value).
+        out: float64 (rows, features).
+        state: int64 (rows,), out: FINE, NOT_A_NUMBER or TOO_LARGE.
+    """
+    source, kind, fill, mean, scale, offset, values = preparation
+    takes_nan, takes_infinity, single = limits
+    for row in range(raw.shape[0]):
+        state[row] = FINE
+        for k in range(source.size):
+            value = raw[row, source[k]]
+            if kind[k] == TABLE:
+                value = values[offset[k] + np.int64(value)]
+            else:
+                if kind[k] == INDICATOR:
+                    value = 1.0 if np.isnan(value) else 0.0
+                elif np.isnan(value):
+                    value = fill[k]
+                value = (value - mean[k]) / scale[k]
+            if single:
+                value = np.float64(np.float32(value))
+            if np.isnan(value) and not takes_nan:
+                state[row] = NOT_A_NUMBER
+            elif np.isinf(value) and not takes_infinity and state[row] == FINE:
+                state[row] = TOO_LARGE
+            out[row, k] = value
+
+
+@compiled
+def weigh(features: Any, weights: Any, intercept: Any, out: Any) -> Any:
+    """Decision values of a linear model, float64 (rows, outputs); weights (features, outputs)."""
+    for row in range(features.shape[0]):
+        for output in range(intercept.size):
+            total = 0.0
+            for k in range(features.shape[1]):
+                total += features[row, k] * weights[k, output]
+            out[row, output] = total + intercept[output]
+
+
+@inlined
+def _holds(bits: Any, category: Any) -> Any:
+    place = category & 0xFF
+    return (bits[place >> 5] >> np.uint32(place & 31)) & np.uint32(1)
+
+
+@inlined
+def _step(node: Any, value: Any, trees: Any) -> Any:
+    tested, thresholds, children, missing_left, _, _, choice, chosen, known = trees
+    missing = np.isnan(value)
+    if not missing and choice[node] >= 0:
+        category = np.int64(value)
+        if category >= 0 and _holds(chosen[choice[node]], category):
+            return children[node, 0]
+        if category >= 0 and _holds(known[tested[node]], category):
+            return children[node, 1]
+        missing = True  # a category that is not known
+    if missing:
+        return children[node, 0] if missing_left[node] else children[node, 1]
+    return children[node, 0] if value <= thresholds[node] else children[node, 1]
+
+
+@compiled
+def walk(features: Any, trees: Any, turns: Any, out: Any) -> Any:
+    """Add up what the trees say of each row.
+
+    Args:
+        features: float64 (rows, features).
+        trees: the Trees.
+        turns: 0 where every tree speaks for all outputs, else the number of outputs, which the trees take in turn.
+        out: float64 (rows, outputs), added to.
+    """
+    tested, thresholds, children, missing_left, values, roots, _, chosen, _ = trees
+    numbers_alone = chosen.shape[0] == 0
+    # Tree by tree: its nodes stay at hand for all rows, and every row still adds the trees in their order.
+    for tree in range(roots.size):
+        for row in range(features.shape[0]):
+            node = roots[tree]
+            feature = tested[node]
+            if numbers_alone:
+                # The side is a number, not a branch: which way a row goes, no processor can guess.
+                while feature >= 0:
+                    value = features[row, feature]
+                    right = np.int64(not value <= thresholds[node])
+                    if np.isnan(value):
+                        right = np.int64(not missing_left[node])
+                    node = children[node, right]
+                    feature = tested[node]
+            while feature >= 0:
+                node = _step(node, features[row, feature], trees)
+                feature = tested[node]
+            if turns:
+                out[row, tree % turns] += values[node, 0]
+            else:
+                for output in range(values.shape[1]):
+                    out[row, output] += values[node, output]
+
+
+@compiled
+def follow(features: Any, trees: Any, turns: Any, source: Any, out: Any) -> Any:
+    """Add up what each step of each path changes, by the column that was tested; arguments as of ``walk``.
+
+    Args:
+        source: int64 (features,), the column of each.
+        out: float64 (rows, columns, outputs), added to.
+    """
+    tested, _, _, _, values, roots, _, _, _ = trees
+    for row in range(features.shape[0]):
+        for tree in range(roots.size):
+            node = roots[tree]
+            while tested[node] >= 0:
+                feature = tested[node]
+                child = _step(node, features[row, feature], trees)
+                if turns:
+                    out[row, source[feature], tree % turns] += values[child, 0] - values[node, 0]
+                else:
+                    for output in range(values.shape[1]):
+                        out[row, source[feature], output] += values[child, output] - values[node, output]
+                node = child

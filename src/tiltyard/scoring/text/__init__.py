@@ -1,0 +1,1 @@
+"""How text models predict a batch."""

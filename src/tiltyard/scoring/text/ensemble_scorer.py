@@ -1,0 +1,48 @@
+"""A linear text model pooled with a convolution over words, answered by compiled kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+
+from tiltyard.models.ensemble import NaiveBayesConvolution
+from tiltyard.scoring.text.text_inputs import ScorerOfTexts
+from tiltyard.scoring.text.text_scorer import text_scorer
+
+
+class PooledTextScorer(ScorerOfTexts):
+    """Answers texts as ``NaiveBayesConvolution`` does, its linear part by ``TextScorer``.
+
+    The convolution is compiled as it is, so that answers differ from the model's own by no more than those of the
+    linear part do. A batch answers as its texts one by one, to the bit.
+
+    Args:
+        pool: the fitted model.
+
+    Raises:
+        NoExactScorer: its linear part has no compiled form.
+    """
+
+    kind = "compiled text pool"
+
+    def __init__(self, pool: NaiveBayesConvolution) -> None:
+        super().__init__([str(label) for label in pool.classes_])
+        self._pool = pool
+        self._linear = text_scorer(pool.linear_)
+
+    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Probabilities of n texts that are known to be strings, shape (n, classes)."""
+        return self._pool.pooled(self._linear.probabilities(texts), texts)
+
+
+def pooled_scorer(pipeline: Pipeline) -> PooledTextScorer | None:
+    """The compiled scorer of a fitted pipeline that is a pool and nothing else; None for any other.
+
+    Raises:
+        NoExactScorer: the pool's linear part has no compiled form.
+    """
+    steps = [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
+    return PooledTextScorer(steps[0]) if len(steps) == 1 and type(steps[0]) is NaiveBayesConvolution else None

@@ -1,0 +1,68 @@
+"""Inputs that are texts: checking them, taking the texts out, and answering them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiltyard.scoring.input_errors import InputProblem, refuse
+from tiltyard.scoring.scorer import Scores
+
+
+class ScorerOfTexts(ABC):
+    """What all compiled scorers of texts share: everything but the probabilities.
+
+    Args:
+        classes: the labels, in the order of the probability columns.
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self._classes = tuple(classes)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, in the order of the probability columns."""
+        return self._classes
+
+    @abstractmethod
+    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Probabilities of n texts that are known to be strings, shape (n, classes)."""
+
+    def score(self, inputs: Sequence[Mapping[str, Any]]) -> Scores:
+        """Answer n inputs, each ``{"text": …}``.
+
+        Raises:
+            InputError: inputs cannot be scored; its ``problems`` name every position and field.
+        """
+        probabilities = self.probabilities(texts_of(inputs))
+        labels = self._classes
+        return Scores([labels[place] for place in probabilities.argmax(axis=1).tolist()], probabilities)
+
+
+def texts_of(inputs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The texts of n inputs ``{"text": …}``.
+
+    Raises:
+        InputError: an input has no text, one that is no string, or another field; all of them are named.
+    """
+    try:
+        texts = [item["text"] for item in inputs]
+    except KeyError:
+        texts = []
+    if len(texts) == len(inputs) and all(
+        len(item) == 1 and isinstance(text, str) for item, text in zip(inputs, texts, strict=True)
+    ):
+        return texts
+    raise refuse([problem for position, item in enumerate(inputs) for problem in _problems(position, item)])
+
+
+def _problems(position: int, item: Mapping[str, Any]) -> list[InputProblem]:
+    if "text" not in item:
+        return [InputProblem(position, "text", "is missing")]
+    if not isinstance(item["text"], str):
+        return [InputProblem(position, "text", f"has to be a text, and is {type(item['text']).__name__}")]
+    return [InputProblem(position, str(name), "is not known here") for name in item if name != "text"]

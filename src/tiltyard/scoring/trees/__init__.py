@@ -1,0 +1,1 @@
+"""Fitted forests and boosted trees as arrays."""

@@ -1,0 +1,8 @@
+"""Who may ask what: API keys with scopes, limits of rate, and the headers that guard browsers."""
+
+from tiltyard.serving.auth.guard import Caller, Guard, guard_for
+from tiltyard.serving.auth.keyfile import KeyFile
+from tiltyard.serving.auth.keys import SCOPES, ApiKey, ApiScope, NewKey
+from tiltyard.serving.auth.middleware import HEADERS, shield
+
+__all__ = ["HEADERS", "SCOPES", "ApiKey", "ApiScope", "Caller", "Guard", "KeyFile", "NewKey", "guard_for", "shield"]

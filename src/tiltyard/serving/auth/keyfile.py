@@ -1,0 +1,173 @@
+"""The file of API keys: changed by ``tiltyard keys api``, watched by running servers."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tiltyard.errors import NotFoundError, TiltyardError, UsageError
+from tiltyard.serving.auth.keys import ApiKey
+
+FORMAT = 1
+ONLY_OWNER = 0o600
+Mark = tuple[int, int, int] | None
+
+
+class KeyFile:
+    """A JSON file of keys (their digests), readable by its owner alone, replaced as a whole.
+
+    Revoked and expired keys stay in it: they tell whose a digest was, and that this host is meant to be closed.
+    Safe to change from several processes.
+
+    Args:
+        path: the file; it and its folder are made when the first key is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def mark(self) -> Mark:
+        """Time, size and inode of the file, which change when it is replaced; None where there is none."""
+        try:
+            state = self.path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _unreadable(self.path, error.strerror or str(error)) from None
+        return state.st_mtime_ns, state.st_size, state.st_ino
+
+    def read(self) -> tuple[ApiKey, ...]:
+        """All keys that were ever made, the earliest first; none where there is no file.
+
+        Raises:
+            UsageError: the file cannot be read.
+        """
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise _unreadable(self.path, error.strerror or str(error)) from None
+        try:
+            stored = _Stored.model_validate_json(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise _unreadable(self.path, f"{place}: {first['msg']}" if place else first["msg"]) from None
+        if stored.format != FORMAT:
+            raise _unreadable(self.path, f"its format is {stored.format}, and this Tiltyard reads {FORMAT}")
+        return stored.keys
+
+    def add(self, key: ApiKey) -> None:
+        """Add a key.
+
+        Raises:
+            UsageError: the file cannot be read or written.
+        """
+        with self._changing():
+            self._write((*self.read(), key))
+
+    def take(self, key: ApiKey) -> bool:
+        """Add a key that was made elsewhere; whether it was new here. One that is there stays as it is.
+
+        Raises:
+            UsageError: a key of that id has another secret or other scopes, or was revoked here; or the file cannot
+                be read or written.
+        """
+        with self._changing():
+            keys = self.read()
+            found = next((known for known in keys if known.id == key.id), None)
+            if found is None:
+                self._write((*keys, key))
+                return True
+            if (found.digest, found.scopes, found.revoked_at) == (key.digest, key.scopes, None):
+                return False
+            why = "it was revoked" if found.revoked_at else "a key of that id has another secret or other scopes"
+            raise UsageError(
+                f"The API key {key.id} ({key.name}) cannot be added to {self.path}: {why}.",
+                next_step="Make another one: tiltyard keys api new",
+                code="api-key.known",
+            )
+
+    def revoke(self, key_id: str) -> ApiKey:
+        """Mark a key as revoked from now on; one that is revoked already stays as it is.
+
+        Raises:
+            NotFoundError: there is no key of that id.
+            UsageError: the file cannot be read or written.
+        """
+        with self._changing():
+            keys = self.read()
+            found = next((key for key in keys if key.id == key_id), None)
+            if found is None:
+                raise NotFoundError(
+                    f"There is no API key {key_id!r} in {self.path}.",
+                    next_step="See: tiltyard keys api list",
+                    code="api-key.unknown",
+                )
+            if found.revoked_at is not None:
+                return found
+            revoked = found.model_copy(update={"revoked_at": datetime.now(UTC)})
+            self._write(tuple(revoked if key.id == key_id else key for key in keys))
+            return revoked
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Let one process at a time read, change and replace."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, ONLY_OWNER)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def _write(self, keys: tuple[ApiKey, ...]) -> None:
+        content = _Stored(format=FORMAT, keys=keys).model_dump_json(indent=2)
+        try:
+            # mkstemp makes a file that only its owner can read.
+            number, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
+            try:
+                with os.fdopen(number, "w", encoding="utf-8") as stream:
+                    stream.write(content + "\n")
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                Path(name).replace(self.path)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int
+    keys: tuple[ApiKey, ...]
+
+
+def _unreadable(path: Path, why: str) -> TiltyardError:
+    return UsageError(
+        f"The file of API keys {path} cannot be read: {why}.",
+        next_step="Mend it or put it back; without it nobody is let in.",
+        code="api-key.file",
+    )
+
+
+def _unwritable(path: Path, error: OSError) -> TiltyardError:
+    return UsageError(
+        f"The file of API keys {path} cannot be written: {error.strerror}.",
+        next_step="Name a file that you can write to, by TILTYARD_API_KEYS.",
+        code="api-key.file",
+    )

@@ -1,0 +1,136 @@
+"""GET /health: whether the server lives, can answer, and what it leans on."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from tiltyard.errors import UnavailableError
+from tiltyard.ledger.ports import Ledger
+from tiltyard.ledger.spools.spool import Lag, SpooledLedger
+from tiltyard.serving.auth.guard import CALLER
+from tiltyard.serving.http.schemas import Health, LedgerState, PartState, QueueState, StatisticsState
+from tiltyard.serving.model.manager import Refresh
+from tiltyard.serving.predict.components import Service
+
+# A probe that takes longer says as much as one that fails.
+PROBE_SECONDS = 2.0
+# An id that no prediction has.
+_NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+def health_routes(service: Service) -> APIRouter:
+    """The route that tells how the server is."""
+    router = APIRouter(tags=["operation"])
+    unhealthy: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "No version can answer."}}
+
+    @router.get("/health", response_model=Health, responses=unhealthy, summary="How the server is")
+    async def health(request: Request) -> Response:
+        """Liveness, readiness, and the state of model, queue, ledger and registry, with totals of the answers.
+
+        Where API keys are in use, callers without the scope `read` are told neither reasons nor totals.
+        """
+        state = await _health(service)
+        if not request.scope[CALLER].may("read"):
+            state = _for_strangers(state)
+        return Response(
+            state.model_dump_json(),
+            status_code=200 if state.model_loaded else 503,
+            headers={"Cache-Control": "no-store"} | ({} if state.model_loaded else {"Retry-After": "5"}),
+            media_type="application/json",
+        )
+
+    return router
+
+
+async def _health(service: Service) -> Health:
+    ledger = await _ledger(service)
+    available = service.options.ledger == "available"
+    latest = service.live.latest
+    reason, next_step = "", ""
+    current, beside = service.live.current, service.live.beside()
+    if current is None:
+        try:
+            service.live.require()
+        except UnavailableError as error:
+            reason, next_step = error.message, error.next_step
+    elif not ledger.ok:
+        meanwhile = "answers are given unrecorded" if available else "nothing is answered"
+        reason, next_step = f"The ledger: {ledger.reason}", f"Mend the ledger; until then {meanwhile}."
+    elif latest is not None and latest.error is not None:
+        reason = f"{latest.error.message} Version {current.info.version} goes on answering."
+        next_step = latest.error.next_step
+    status = "unhealthy" if current is None else "degraded" if reason else "healthy"
+    figures = service.batcher.figures
+    return Health(
+        status=status,
+        model_loaded=current is not None,
+        ready=current is not None and (ledger.ok or available) and figures.waiting < figures.limit,
+        model=service.live.served.model,
+        version=current.info.version if current else None,
+        challenger=beside.info.version if beside else None,
+        reason=reason,
+        next_step=next_step,
+        uptime_seconds=round(monotonic() - service.started, 3),
+        queue=QueueState(
+            waiting=figures.waiting,
+            limit=figures.limit,
+            batches=figures.batches,
+            largest_batch=figures.largest_batch,
+        ),
+        ledger=ledger,
+        registry=_registry(latest),
+        statistics=StatisticsState(**service.statistics.to_dict()),
+    )
+
+
+def _for_strangers(state: Health) -> Health:
+    """What a probe needs; reasons may name hosts, and totals are nobody else's business."""
+    ledger, registry = (part.model_copy(update={"reason": ""}) for part in (state.ledger, state.registry))
+    hidden = {"reason": "", "next_step": "", "statistics": None, "ledger": ledger, "registry": registry}
+    return state.model_copy(update=hidden)
+
+
+async def _ledger(service: Service) -> LedgerState:
+    """Whether the latest batch could be recorded, the ledger can be read now, and what waits to be shipped."""
+    figures = service.batcher.figures
+    reason = figures.ledger_error
+    lag = Lag()
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            lag = await asyncio.to_thread(_probe, service.ledger)
+    except TimeoutError:
+        reason = reason or f"It did not answer within {PROBE_SECONDS:g} seconds."
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the ledger's state
+        reason = reason or str(error) or type(error).__name__
+    now = datetime.now(UTC)
+    behind = round((now - lag.oldest).total_seconds(), 3) if lag.oldest else 0.0
+    return LedgerState(
+        ok=not reason,
+        reason=reason,
+        checked_at=now,
+        lag_rows=lag.rows,
+        lag_seconds=max(0.0, behind),
+        unrecorded=figures.unrecorded,
+    )
+
+
+def _probe(ledger: Ledger) -> Lag:
+    """What waits to be shipped; raises what keeps the ledger from being read."""
+    if isinstance(ledger, SpooledLedger):
+        ledger.probe()
+        return ledger.lag()
+    ledger.prediction(_NOBODY)
+    return Lag()
+
+
+def _registry(latest: Refresh | None) -> PartState:
+    """Whether the registry could be asked when the alias was looked up last."""
+    if latest is None:
+        return PartState(ok=False, reason="It was not asked yet.")
+    reason = latest.error.message if latest.error and not latest.registry_ok else ""
+    return PartState(ok=latest.registry_ok, reason=reason, checked_at=latest.at)

@@ -1,0 +1,70 @@
+"""GET /model-info and POST /admin/reload: which version answers, and looking for another."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Request
+
+from tiltyard.errors import ArtifactError, TiltyardError, UnavailableError
+from tiltyard.serving.http.audit import record_act
+from tiltyard.serving.http.openapi import problem_responses
+from tiltyard.serving.http.schemas import Feature, ModelInfo, Reload
+from tiltyard.serving.model.served_version import ServedVersion
+from tiltyard.serving.predict.components import Service
+
+
+def model_routes(service: Service) -> APIRouter:
+    """The routes about the version in service."""
+    router = APIRouter(tags=["operation"])
+
+    @router.get("/model-info", responses=problem_responses(503), summary="The version that answers")
+    async def model_info() -> ModelInfo:
+        """Name, version, task, labels, metrics and origin of the version that answers."""
+        return _describe(service.live.require(), service.options.answer)
+
+    @router.post("/admin/reload", responses=problem_responses(409, 503), summary="Look for a new version now")
+    async def reload(request: Request) -> Reload:
+        """Look the alias up now, and let its version take over; one that was refused is tried again."""
+        outcome = await asyncio.to_thread(service.live.refresh, force=True)
+        current = service.live.current
+        found = {"changed": outcome.changed, "version": current.info.version if current else None}
+        await record_act(service, request, "reloaded", found | ({"code": outcome.error.code} if outcome.error else {}))
+        if outcome.error is not None:
+            raise _refusal(outcome.error, current)
+        version = service.live.require().info.version
+        message = f"Version {version} answers now." if outcome.changed else f"Version {version} answers already."
+        return Reload(changed=outcome.changed, model_version=version, message=message)
+
+    return router
+
+
+def _refusal(error: TiltyardError, current: ServedVersion | None) -> TiltyardError:
+    stays = f" Version {current.info.version} goes on answering." if current else ""
+    kind = ArtifactError if isinstance(error, ArtifactError) else UnavailableError
+    return kind(error.message + stays, next_step=error.next_step, code=error.code)
+
+
+def _describe(version: ServedVersion, answer: str) -> ModelInfo:
+    manifest, info = version.manifest, version.info
+    return ModelInfo(
+        model_name=info.name,
+        version=info.version,
+        alias=version.alias,
+        task=manifest.task,
+        classes=list(manifest.classes),
+        positive=manifest.positive,
+        features=[Feature(name=column.name, type=column.kind) for column in version.columns or ()],
+        answer_field=answer,
+        metrics=dict(info.metrics or manifest.metrics),
+        description=info.description or "",
+        run_id=info.run_id,
+        created_at=info.created_at,
+        served_since=version.since,
+        scorer=version.scorer.kind,
+        scorer_reason=getattr(version.scorer, "reason", ""),
+        scorer_microseconds=version.evidence.get("microseconds_alone"),
+        scorer_microseconds_batched=version.evidence.get("microseconds_batched"),
+        data_fingerprint=manifest.data_fingerprint,
+        libraries=dict(manifest.libraries),
+    )

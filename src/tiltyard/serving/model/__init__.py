@@ -1,0 +1,1 @@
+"""The served version: loaded, verified, tried, swapped."""

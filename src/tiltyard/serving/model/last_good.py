@@ -1,0 +1,68 @@
+"""Remembering, across restarts, which version was good on this host."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from tiltyard.registry.ports import VersionInfo
+from tiltyard.serving.model.served_version import ServedVersion
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A version that answered on this host, and the folder of its files."""
+
+    info: VersionInfo
+    folder: Path
+
+
+class LastGood:
+    """A small file that names the version which answered last.
+
+    Args:
+        file: where it is kept; its folder is made when something is remembered.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def remember(self, version: ServedVersion) -> None:
+        """Write down a version that answers now; a reader sees the old file or the new one, never a half."""
+        content = _FORMAT.dump_json(Remembered(version.info, version.folder), indent=1)
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self._file.parent, prefix=f".{self._file.name}-")
+            temporary = Path(name)
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(content)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                temporary.replace(self._file)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            # The version answers all the same; only a restart without the registry would miss it.
+            log.warning("The last good version could not be noted in %s: %s", self._file, error)
+
+    def recall(self) -> Remembered | None:
+        """What was remembered; None if nothing was, or if it cannot be read."""
+        try:
+            return _FORMAT.validate_json(self._file.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            log.warning("%s cannot be read: %s", self._file, error)
+            return None
+
+
+_FORMAT = TypeAdapter(Remembered)

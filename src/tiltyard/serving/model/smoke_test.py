@@ -1,0 +1,75 @@
+"""Trying a version on the rows that it answered at training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from tiltyard.errors import ArtifactError
+from tiltyard.registry.package.manifest import Manifest
+from tiltyard.scoring import Scorer
+
+# Far above what the order of a sum can do (1e-13), far below what another library version does.
+TOLERANCE = 1e-9
+
+# What a row costs is measured in so many rounds at most, and for so long.
+MEASURED_ROUNDS = 5
+MEASURED_SECONDS = 0.1
+
+
+def try_version(scorer: Scorer, manifest: Manifest) -> dict[str, Any]:
+    """Warm a scorer up, and check that it gives the answers that the version gave at training.
+
+    Returns:
+        The evidence: rows that were tried, the largest difference of a probability, and what a row costs, alone
+        and in a batch of all of them, in microseconds.
+
+    Raises:
+        ArtifactError: an answer differs by more than ``TOLERANCE``, or the labels do.
+    """
+    if scorer.classes != tuple(manifest.classes):
+        raise ArtifactError(
+            f"The model answers with the labels {', '.join(scorer.classes)}, and its manifest names "
+            f"{', '.join(manifest.classes)}.",
+            next_step="Train the version anew.",
+            code="artifact.other-labels",
+        )
+    samples = manifest.samples
+    if not samples.inputs:
+        return {"rows": 0, "largest_difference": None, "microseconds_alone": None, "microseconds_batched": None}
+    given = scorer.score(samples.inputs).probabilities
+    expected = np.asarray(samples.probabilities, dtype=np.float64)
+    difference = float(np.max(np.abs(given - expected))) if given.shape == expected.shape else float("inf")
+    if not difference <= TOLERANCE:
+        raise ArtifactError(
+            f"The version does not answer as it did at training: probabilities differ by up to {difference:.3g}.",
+            next_step="Install the library versions that its manifest names, or train it anew.",
+            code="artifact.other-answers",
+        )
+    # A single input takes other paths than a batch does; no request is to be the first on them.
+    scorer.score(samples.inputs[:1])
+    return {
+        "rows": len(samples.inputs),
+        "largest_difference": difference,
+        "microseconds_alone": _microseconds(scorer, [[row] for row in samples.inputs]),
+        "microseconds_batched": _microseconds(scorer, [samples.inputs]),
+    }
+
+
+def _microseconds(scorer: Scorer, batches: Sequence[Sequence[Mapping[str, Any]]]) -> float:
+    """What a row takes, microseconds: the best of a few rounds, for as long as ``MEASURED_SECONDS`` last."""
+    rows = sum(map(len, batches))
+    best = float("inf")
+    begun = perf_counter()
+    for _ in range(MEASURED_ROUNDS):
+        started = perf_counter()
+        for batch in batches:
+            scorer.score(batch)
+        now = perf_counter()
+        best = min(best, now - started)
+        if now - begun > MEASURED_SECONDS:
+            break
+    return round(best / rows * 1e6, 1)

@@ -1,0 +1,1 @@
+"""Predicting: one data plane under every protocol."""

@@ -1,0 +1,386 @@
+"""One batch = one model call = one ledger transaction.
+
+While a batch is being scored, requests gather; when it is done, all that gathered is the next one. There is
+no timer: an idle server answers at once, and a busy one batches by itself. A process that has a single core, and so
+cannot read and score at the same time, first reads what the answers bring back: that saves commits, and costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from tiltyard.errors import UnavailableError
+from tiltyard.ledger.codec import PredictionRow, decode_prediction
+from tiltyard.ledger.ports import Ledger
+from tiltyard.ledger.records import Prediction
+from tiltyard.scoring import score_groups, shifted
+from tiltyard.serving.model.served_version import ServedVersion
+from tiltyard.serving.predict.ledger_writer import RETRY_SECONDS, Outcome, Recorder
+from tiltyard.serving.predict.prediction_rows import make_rows, make_single_rows
+
+Inputs = Sequence[Mapping[str, Any]]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """Bounds of the work at hand.
+
+    Attributes:
+        max_batch: most inputs in one model call.
+        max_queue: most inputs that wait for their batch.
+    """
+
+    max_batch: int = 256
+    max_queue: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFigures:
+    """What the batcher is doing and has done.
+
+    Attributes:
+        waiting: inputs that wait for their batch.
+        limit: most inputs that may wait.
+        batches: batches scored so far.
+        largest_batch: inputs of the largest of them.
+        ledger_error: why the latest batch could not be recorded; empty if it was.
+        unrecorded: predictions that were answered, and wait in memory for the ledger to come back.
+    """
+
+    waiting: int
+    limit: int
+    batches: int
+    largest_batch: int
+    ledger_error: str
+    unrecorded: int = 0
+
+
+class Batcher:
+    """Gathers inputs, scores them together, records the answers, and only then gives them out.
+
+    All methods belong to one event loop; model and ledger are called on one thread of the batcher's own.
+
+    Args:
+        current: gives the version that is to answer, or raises ``UnavailableError``; called once a batch.
+        ledger: where answers are recorded before they are given.
+        limits: bounds of batch and queue.
+        available: whether an answer that cannot be recorded is given all the same; it is then recorded later, if
+            this process lives.
+        beside: gives the challenger, if there is one.
+        on_recorded: told of each batch's rows once they are durable, on the batcher's thread.
+    """
+
+    def __init__(
+        self,
+        current: Callable[[], ServedVersion],
+        ledger: Ledger,
+        limits: BatchLimits = BatchLimits(),
+        on_recorded: Callable[[Sequence[PredictionRow]], None] | None = None,
+        *,
+        available: bool = False,
+        beside: Callable[[], ServedVersion | None] = lambda: None,
+    ) -> None:
+        self._current = current
+        self._recorder = Recorder(ledger, on_recorded, available=available)
+        self._limits = limits
+        self._beside = beside
+        self._parts: deque[_Part] = deque()
+        self._waiting = 0
+        self._batches = 0
+        self._largest = 0
+        self._running = False
+        self._gathers = one_core()
+        self._retrying: asyncio.TimerHandle | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+        self._scoring_since: float | None = None
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tiltyard-batch")
+
+    @property
+    def figures(self) -> BatchFigures:
+        """What is going on."""
+        recorder = self._recorder
+        return BatchFigures(
+            self._waiting, self._limits.max_queue, self._batches, self._largest, recorder.error, recorder.held
+        )
+
+    @property
+    def scoring_seconds(self) -> float:
+        """How long the model call that is under way has taken so far; 0 between calls. From any thread."""
+        since = self._scoring_since
+        return 0.0 if since is None else perf_counter() - since
+
+    def submit(
+        self, inputs: Inputs, keys: Sequence[str] = (), ids: Sequence[str] = (), *, challenger: bool = False
+    ) -> Ticket:
+        """Accept inputs (at least one) to be scored together with others.
+
+        Those of a request that has more than ``max_batch`` are answered in several batches; should one of
+        them fail, the request fails, and what was recorded of it stays recorded.
+
+        Args:
+            inputs: what is asked.
+            keys: the caller's own key of each; empty for none.
+            ids: the ids of their predictions, where the caller determines them; empty for new ones.
+            challenger: whether the challenger is to answer; where there is none, the version in service does.
+
+        Raises:
+            UnavailableError: the queue is full, or the batcher is closed.
+        """
+        if self._closed:
+            raise UnavailableError(
+                "The server is shutting down.", next_step="Ask again.", code="server.closing", retry_after=1
+            )
+        if self._waiting + len(inputs) > self._limits.max_queue:
+            raise UnavailableError(
+                f"{self._waiting} inputs wait already, and at most {self._limits.max_queue} may.",
+                next_step="Ask again after the time in Retry-After.",
+                code="queue.full",
+                retry_after=1,
+            )
+        loop = asyncio.get_running_loop()
+        size = self._limits.max_batch
+        now = perf_counter()
+        parts = [
+            _Part(
+                inputs[start : start + size],
+                start,
+                now,
+                loop.create_future(),
+                keys[start : start + size],
+                ids[start : start + size],
+                challenger,
+            )
+            for start in range(0, len(inputs), size)
+        ]
+        self._parts.extend(parts)
+        self._waiting += len(inputs)
+        if not self._running:
+            self._start()
+        return Ticket(parts, self._withdraw)
+
+    async def answer(self, inputs: Inputs) -> list[Prediction]:
+        """Submit inputs and wait for their predictions; see ``submit`` and ``Ticket.result``."""
+        return await self.submit(inputs).result()
+
+    async def close(self) -> None:
+        """Take no more, answer all that was accepted, and stop the thread. Closing twice is a no-op."""
+        self._closed = True
+        await self._idle.wait()
+        if self._retrying is not None:
+            self._retrying.cancel()
+        if self._recorder.held:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._recorder.retry)
+        self._executor.shutdown()
+
+    def _retry_later(self) -> None:
+        """Try again what was answered without being recorded, also when nobody asks anything any more."""
+        if self._closed or not self._recorder.held:
+            self._retrying = None
+            return
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(self._executor, self._recorder.retry)
+        self._retrying = loop.call_later(RETRY_SECONDS, self._retry_later)
+
+    def _withdraw(self, part: _Part) -> None:
+        if part.queued:
+            part.queued = False
+            self._waiting -= len(part.inputs)
+
+    def _start(self) -> None:
+        """Send all that gathered to the thread, up to the size of a batch."""
+        batch = self._next_batch()
+        self._running = bool(batch)
+        if not batch:
+            self._idle.set()
+            return
+        self._idle.clear()
+        size = sum(len(part.inputs) for part in batch)
+        self._waiting -= size
+        self._batches += 1
+        self._largest = max(self._largest, size)
+        done = asyncio.get_running_loop().run_in_executor(self._executor, self._work, batch)
+        done.add_done_callback(lambda done: self._finish(batch, done))
+
+    def _next_batch(self) -> list[_Part]:
+        batch: list[_Part] = []
+        room = self._limits.max_batch
+        while self._parts and (not self._parts[0].queued or len(self._parts[0].inputs) <= room):
+            part = self._parts.popleft()
+            if part.queued:
+                part.queued = False
+                room -= len(part.inputs)
+                batch.append(part)
+        return batch
+
+    def _finish(self, batch: Sequence[_Part], done: asyncio.Future[list[Outcome]]) -> None:
+        error = done.exception()
+        outcomes = done.result() if error is None else [error] * len(batch)
+        for part, outcome in zip(batch, outcomes, strict=True):
+            if part.future.done():
+                continue
+            if isinstance(outcome, BaseException):
+                part.future.set_exception(outcome)
+            else:
+                part.future.set_result(outcome)
+        if self._recorder.held and self._retrying is None:
+            self._retrying = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._retry_later)
+        if self._gathers:
+            # The answers are written first; then come their clients' next questions.
+            asyncio.get_running_loop().call_soon(self._gather, -1)
+        else:
+            self._start()
+
+    def _gather(self, before: int) -> None:
+        """Begin the next batch once a look at the connections brings nothing more."""
+        if before < self._waiting < self._limits.max_batch or before < 0:
+            asyncio.get_running_loop().call_soon(self._gather, self._waiting)
+        else:
+            self._start()
+
+    def _work(self, batch: Sequence[_Part]) -> list[Outcome]:
+        """Score and record a batch; runs on the batcher's thread."""
+        try:
+            version = self._current()
+        except UnavailableError as error:
+            return [error] * len(batch)
+        self._scoring_since = perf_counter()
+        try:
+            outcomes = self._scored(batch, version)
+        finally:
+            # A ledger may be away for long; only what a model does not finish is a model that hangs.
+            self._scoring_since = None
+        return self._recorder.record(batch, outcomes)
+
+    def _scored(self, batch: Sequence[_Part], version: ServedVersion) -> list[Outcome]:
+        """What the version, and the challenger where it is asked, answer to a batch."""
+        challenger = self._beside() if any(part.challenger for part in batch) else None
+        if challenger is None:
+            return _answers(batch, version)
+        theirs = [part for part in batch if part.challenger]
+        # A challenger that fails is no reason for a caller to get no answer.
+        given: dict[int, Outcome] = {
+            id(part): answer
+            for part, answer in zip(theirs, _answers(theirs, challenger), strict=True)
+            if isinstance(answer, list)
+        }
+        rest = [part for part in batch if id(part) not in given]
+        given.update((id(part), answer) for part, answer in zip(rest, _answers(rest, version), strict=True))
+        return [given[id(part)] for part in batch]
+
+
+def one_core() -> bool:
+    """Whether this process may use a single core."""
+    return hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) == 1
+
+
+class Ticket:
+    """What was accepted, to be waited for or withdrawn.
+
+    Attributes:
+        unheard: whether it was withdrawn because nobody waits for the answer any more.
+    """
+
+    def __init__(self, parts: Sequence[_Part], withdraw: Callable[[_Part], None]) -> None:
+        self._parts = parts
+        self._withdraw = withdraw
+        self.unheard = False
+
+    async def result(self) -> list[Prediction]:
+        """The predictions in the order of the inputs, once they are durable in the ledger; see ``rows``."""
+        return [decode_prediction(row) for row in await self.rows()]
+
+    async def rows(self) -> list[PredictionRow]:
+        """The predictions as they are stored, in the order of the inputs, once they are durable in the ledger.
+
+        Raises:
+            InputError: an input cannot be scored; positions count within the request.
+            UnavailableError: no version is there to answer, or the ledger cannot record.
+            asyncio.CancelledError: the ticket was withdrawn.
+        """
+        try:
+            if len(self._parts) == 1:
+                return await self._parts[0].future
+            answers = await asyncio.gather(*(part.future for part in self._parts))
+            return [row for answer in answers for row in answer]
+        except BaseException:
+            self.withdraw()
+            raise
+
+    @property
+    def future(self) -> asyncio.Future[list[PredictionRow]]:
+        """What comes of a ticket of one input, for whoever cannot wait for ``rows``."""
+        (part,) = self._parts
+        return part.future
+
+    def withdraw(self) -> None:
+        """Take what still waits out of the queue; what is being scored goes unheard."""
+        for part in self._parts:
+            self._withdraw(part)
+            part.future.cancel()
+
+    @property
+    def recorded(self) -> bool:
+        """Whether all of it is in the ledger, once the rows are there."""
+        return all(part.recorded for part in self._parts)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing of it is waited for any more."""
+        return all(part.future.done() for part in self._parts)
+
+
+@dataclass(slots=True, eq=False)
+class _Part:
+    """What of one request goes into one batch."""
+
+    inputs: Inputs
+    offset: int
+    accepted: float
+    future: asyncio.Future[list[PredictionRow]]
+    keys: Sequence[str] = ()
+    ids: Sequence[str] = ()
+    challenger: bool = False
+    queued: bool = True
+    recorded: bool = True
+
+
+def _answers(batch: Sequence[_Part], version: ServedVersion) -> list[Outcome]:
+    """What a version answers to the parts of a batch, if there are any."""
+    if not batch:
+        return []
+    together = _answers_together(batch, version) if all(len(part.inputs) == 1 for part in batch) else None
+    if together is not None:
+        return together
+    scored = score_groups(version.scorer, [part.inputs for part in batch])
+    return [
+        shifted(scores, part.offset)
+        if isinstance(scores, Exception)
+        else make_rows(part.inputs, scores, version, part.accepted, part.keys, part.ids)
+        for part, scores in zip(batch, scored, strict=True)
+    ]
+
+
+def _answers_together(batch: Sequence[_Part], version: ServedVersion) -> list[Outcome] | None:
+    """What a version answers to requests of one input each; None where one of them has to be told apart."""
+    try:
+        scores = version.scorer.score([part.inputs[0] for part in batch])
+    except Exception:  # noqa: BLE001 - whose it is, is found out by scoring them apart
+        return None
+    if len(scores.probabilities) != len(batch) or not np.isfinite(scores.probabilities).all():
+        return None
+    rows = make_single_rows(batch, scores, version)
+    return None if rows is None else [[row] for row in rows]

@@ -1,0 +1,179 @@
+"""Asking twice and being answered once: the header ``Idempotency-Key``.
+
+The ids of a request's predictions follow from its key, so that the ledger holds them once whoever answers, and finds
+them again after a restart. Workers agree through a small table beside the cache who was asked what under a key. The
+form of the header is that of draft-ietf-httpapi-idempotency-key-header.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sqlite3
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal
+
+import msgspec
+
+from tiltyard.errors import UnavailableError
+from tiltyard.ledger.codec import PredictionRow, encode_predictions
+from tiltyard.ledger.ports import Ledger
+from tiltyard.serving.problem_details import RequestError
+
+LONGEST_KEY = 255
+KEPT_SECONDS = 24 * 3600
+# Another worker that was asked the same a moment ago is given so long to record its answer.
+PATIENCE_SECONDS = 2.0
+LOOK_SECONDS = 0.05
+
+Inputs = Sequence[Mapping[str, Any]]
+Claim = Literal["new", "same", "other"]
+
+
+class Asked:
+    """One request with a key.
+
+    Attributes:
+        ids: the ids of its predictions, in the order of its inputs.
+        name: digest of caller and key.
+        digest: digest of what is asked.
+    """
+
+    def __init__(self, model: str, caller: str, key: bytes, inputs: Inputs) -> None:
+        self.name = hashlib.sha256(msgspec.json.encode([model, caller, _checked(key)])).digest()
+        self.inputs = [msgspec.json.encode(item).decode() for item in inputs]
+        self.digest = hashlib.sha256("\n".join(self.inputs).encode()).digest()
+        self.ids = [_id(self.name, position) for position in range(len(inputs))]
+
+
+class Idempotency:
+    """Who was asked what under which key; safe to share among workers of one host.
+
+    Args:
+        ledger: where answers are found again.
+        file: an SQLite file of its own, which all workers of this host use.
+    """
+
+    def __init__(self, ledger: Ledger, file: Path) -> None:
+        self._ledger = ledger
+        self._file = file
+        self._lock = Lock()
+        self._running: dict[bytes, tuple[Asked, asyncio.Future[None]]] = {}
+
+    async def answered(self, asked: Asked) -> dict[int, PredictionRow]:
+        """What was answered before to this request, by position; nothing if it is new. Waits for one under way.
+
+        Each call must be followed by ``done``.
+
+        Raises:
+            RequestError: something else was asked under the same key.
+            UnavailableError: it cannot be found out.
+        """
+        while (running := self._running.get(asked.name)) is not None:
+            await asyncio.shield(running[1])
+        self._running[asked.name] = asked, asyncio.get_running_loop().create_future()
+        claim = await asyncio.to_thread(self._claim, asked)
+        if claim == "other":
+            raise _reused()
+        deadline = time.monotonic() + (PATIENCE_SECONDS if claim == "same" else 0.0)
+        while True:
+            found = await asyncio.to_thread(self._find, asked)
+            if len(found) == len(asked.ids) or time.monotonic() >= deadline:
+                return found
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def done(self, asked: Asked) -> None:
+        """Let others with the same key go on."""
+        running = self._running.get(asked.name)
+        if running is not None and running[0] is asked:
+            del self._running[asked.name]
+            running[1].set_result(None)
+
+    async def forget(self, asked: Asked) -> None:
+        """Give a key free that was not answered, so that a corrected request may use it."""
+        await asyncio.to_thread(self._release, asked)
+
+    def _claim(self, asked: Asked) -> Claim:
+        now = int(time.time())
+        with self._lock, self._opened() as table:
+            if table.execute(
+                "INSERT INTO claims VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (asked.name, asked.digest, now)
+            ).rowcount:
+                if asked.name[0] == 0:  # now and then
+                    table.execute("DELETE FROM claims WHERE at < ?", (now - KEPT_SECONDS,))
+                return "new"
+            row = table.execute("SELECT digest FROM claims WHERE name = ?", (asked.name,)).fetchone()
+        return "same" if row is None or row[0] == asked.digest else "other"
+
+    def _release(self, asked: Asked) -> None:
+        with self._lock, self._opened() as table:
+            table.execute("DELETE FROM claims WHERE name = ? AND digest = ?", (asked.name, asked.digest))
+
+    def _find(self, asked: Asked) -> dict[int, PredictionRow]:
+        found: dict[int, PredictionRow] = {}
+        for position, id_ in enumerate(asked.ids):
+            try:
+                prediction = self._ledger.prediction(id_)
+            except UnavailableError:
+                # What this host answered would have been found in its spools.
+                break
+            if prediction is None:
+                break
+            [row] = encode_predictions([prediction])
+            if row.input != asked.inputs[position]:
+                raise _reused()
+            found[position] = row
+        return found
+
+    def _opened(self) -> closing[sqlite3.Connection]:
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            table = sqlite3.connect(self._file, timeout=5.0, isolation_level=None)
+            table.execute("PRAGMA journal_mode=WAL")
+            table.execute("PRAGMA synchronous=NORMAL")
+            table.execute(
+                "CREATE TABLE IF NOT EXISTS claims "
+                "(name BLOB PRIMARY KEY, digest BLOB NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID"
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise UnavailableError(
+                f"Idempotency keys cannot be looked up in {self._file}: {error}.",
+                next_step="Ask again, or without the header Idempotency-Key.",
+                code="idempotency.unavailable",
+                retry_after=1,
+            ) from None
+        return closing(table)
+
+
+def _id(name: bytes, position: int) -> str:
+    """A UUIDv8 (RFC 9562, section 5.8): 122 bits of a digest of key and position."""
+    bits = bytearray(hashlib.sha256(name + position.to_bytes(8, "big")).digest()[:16])
+    bits[6] = bits[6] & 0x0F | 0x80
+    bits[8] = bits[8] & 0x3F | 0x80
+    return str(uuid.UUID(bytes=bytes(bits)))
+
+
+def _checked(key: bytes) -> str:
+    text = key.decode("latin-1").strip()
+    if 0 < len(text) <= LONGEST_KEY and text.isascii() and text.isprintable():
+        return text
+    raise RequestError(
+        f"The Idempotency-Key has to be 1 to {LONGEST_KEY} printable ASCII characters.",
+        status=400,
+        code="idempotency.key",
+        next_step="Send a key of your own making, such as a UUID, or leave the header out.",
+    )
+
+
+def _reused() -> RequestError:
+    return RequestError(
+        "Something else was asked under the same Idempotency-Key.",
+        status=422,
+        code="idempotency.reused",
+        next_step="Use a new key for a new request; repeat a request unchanged.",
+    )

@@ -1,0 +1,157 @@
+"""Ledger rows of scored inputs, built once and used for the ledger, the answer and the statistics alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from time import perf_counter
+from typing import Any, Protocol
+
+import msgspec
+
+from tiltyard.errors import InputError
+from tiltyard.ledger.codec import PredictionRow, encode_json
+from tiltyard.ledger.ids import new_id
+from tiltyard.scoring import Scores
+from tiltyard.serving.model.served_version import ServedVersion
+
+Made = list[PredictionRow] | InputError
+
+
+class Single(Protocol):
+    """A request of one input: the input, when it was accepted, and the caller's own key and id, or none."""
+
+    @property
+    def inputs(self) -> Sequence[Mapping[str, Any]]:
+        """The one input."""
+
+    @property
+    def accepted(self) -> float:
+        """When it was accepted, on ``perf_counter``'s clock."""
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The caller's own key; empty for none."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The prediction's id; empty for a new one."""
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def make_rows(
+    inputs: Sequence[Mapping[str, Any]],
+    scores: Scores,
+    version: ServedVersion,
+    accepted: float,
+    keys: Sequence[str] = (),
+    ids: Sequence[str] = (),
+) -> Made:
+    """The ledger's rows of n scored inputs of one request, or why one of them can never be stored.
+
+    Args:
+        inputs: the n inputs.
+        scores: their answers; probabilities are finite.
+        version: what answered.
+        accepted: when the request was accepted, on ``perf_counter``'s clock.
+        keys: the caller's own key of each input; empty for none.
+        ids: the ids of the predictions; empty for new ones.
+    """
+    at_us = time.time_ns() // 1000
+    latency = (perf_counter() - accepted) * 1000.0
+    project, number, route = version.info.name, version.info.version, version.alias
+    classes = version.scorer.classes
+    rows = []
+    for position, (item, label, row) in enumerate(
+        zip(inputs, scores.labels, scores.probabilities.tolist(), strict=True)
+    ):
+        probabilities = dict(zip(classes, row, strict=True))
+        try:
+            stored = encode_json(item)
+        except ValueError as error:
+            return InputError(
+                f"Input {position} cannot be recorded: it {error}.",
+                next_step="Send Unicode text; nothing of this request was stored.",
+                position=position,
+            )
+        rows.append(
+            PredictionRow(
+                ids[position] if ids else new_id(),
+                at_us,
+                project,
+                number,
+                route,
+                label,
+                probabilities[label],
+                latency,
+                keys[position] if keys else None,
+                _encode(probabilities).decode(),
+                stored,
+            )
+        )
+    return rows
+
+
+def make_single_rows(asked: Sequence[Single], scores: Scores, version: ServedVersion) -> list[PredictionRow] | None:
+    """The rows of n requests of one input each, scored together; None where one of them can never be stored.
+
+    What ``make_rows`` gives for each of them, without cutting the scores into pieces of one.
+
+    Args:
+        asked: the n requests.
+        scores: their answers in the same order; probabilities are finite.
+        version: what answered.
+    """
+    at_us, now = time.time_ns() // 1000, perf_counter()
+    project, number, route = version.info.name, version.info.version, version.alias
+    classes = version.scorer.classes
+    rows = []
+    for part, label, row in zip(asked, scores.labels, scores.probabilities.tolist(), strict=True):
+        probabilities = dict(zip(classes, row, strict=True))
+        try:
+            stored = encode_json(part.inputs[0])
+        except ValueError:
+            return None
+        rows.append(
+            PredictionRow(
+                part.ids[0] if part.ids else new_id(),
+                at_us,
+                project,
+                number,
+                route,
+                label,
+                probabilities[label],
+                (now - part.accepted) * 1000.0,
+                part.keys[0] if part.keys else None,
+                _encode(probabilities).decode(),
+                stored,
+            )
+        )
+    return rows
+
+
+def answer_bytes(row: PredictionRow, field: str, *, recorded: bool = True) -> bytes:
+    """The JSON of an answer: the label under the project's name for it, confidence, probabilities, version and id.
+
+    Only an answer that is not in the ledger says so: ``"recorded": false``.
+    """
+    content = _content(row, field)
+    return _encode(content if recorded else content | {"recorded": False})
+
+
+def answers_bytes(rows: Sequence[PredictionRow], field: str, *, recorded: bool = True) -> bytes:
+    """The JSON of the answers to many inputs; see ``answer_bytes``."""
+    content: dict[str, Any] = {"predictions": [_content(row, field) for row in rows]}
+    return _encode(content if recorded else content | {"recorded": False})
+
+
+def _content(row: PredictionRow, field: str) -> dict[str, Any]:
+    return {
+        field: row.label,
+        "confidence": row.confidence,
+        "probabilities": msgspec.Raw(row.probabilities),
+        "model_version": row.version,
+        "prediction_id": row.id,
+    }

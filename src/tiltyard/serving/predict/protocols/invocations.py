@@ -1,0 +1,181 @@
+"""MLflow's scoring protocol: what a body of POST /invocations means for a model of texts or of tables.
+
+Source: https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally, "Inference server specification".
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tiltyard.scoring import InputProblem
+from tiltyard.scoring.table.columns import Column, Columns
+from tiltyard.serving.predict.bodies import invalid, parse_json
+from tiltyard.serving.predict.service import Asked
+from tiltyard.serving.problem_details import FieldProblem, RequestError
+
+TEXT = "text"
+Rows = list[Mapping[str, Any]]
+FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+
+
+class Split(BaseModel):
+    """A data frame as pandas writes it with ``orient="split"``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: list[str] | None = None
+    index: list[Any] | None = None
+    data: list[list[Any]]
+
+
+class Invocation(BaseModel):
+    """Inputs in one of MLflow's four forms."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataframe_split: Split | None = Field(default=None, description="Columns and rows.")
+    dataframe_records: list[dict[str, Any]] | None = Field(default=None, description="An object for each row.")
+    instances: list[Any] | dict[str, list[Any]] | None = Field(default=None, description="Values, rows or objects.")
+    inputs: list[Any] | dict[str, Any] | None = Field(default=None, description="Likewise, or a list a column.")
+    params: dict[str, Any] | None = Field(default=None, description="Has to be empty: the models here take none.")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Invocation:
+        given = [name for name in FORMATS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"give one of {', '.join(FORMATS)}" + (f", and not {' and '.join(given)}" if given else "")
+            )
+        if self.params:
+            raise ValueError("'params' has to be empty: the model takes none")
+        return self
+
+
+def read_json(body: bytes, columns: Columns | None) -> Asked:
+    """The inputs of a JSON body.
+
+    Args:
+        body: the body.
+        columns: the features of a model of tables; None for texts.
+
+    Raises:
+        RequestError: it is not of the protocol, or not for this model.
+    """
+    found = parse_json(body, Invocation)
+    name = next(name for name in FORMATS if getattr(found, name) is not None)
+    names = [TEXT] if columns is None else [column.name for column in columns]
+    if found.dataframe_split is not None:
+        rows = _of_split(found.dataframe_split, names)
+    elif found.dataframe_records is not None:
+        rows = list(found.dataframe_records)
+    else:
+        values = getattr(found, name)
+        rows = _of_columns(name, values) if isinstance(values, dict) else _of_list(name, values, names)
+    inputs = _named_text(rows) if columns is None else [_without_nan(row) for row in rows]
+    return Asked(inputs, lambda problem: _place(name, problem))
+
+
+def read_csv(body: bytes, columns: Columns | None) -> Asked:
+    """The inputs of a CSV body with a line of names; an empty cell is a value that is not known.
+
+    Raises:
+        RequestError: it is not CSV in UTF-8, or a cell is not of its column's kind.
+    """
+    try:
+        lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RequestError(
+            f"The body is not CSV that can be read: {error}.",
+            status=400,
+            code="request.malformed",
+            next_step="Send CSV in UTF-8 whose first line names the columns.",
+        ) from None
+    names = lines[0] if lines else []
+    kinds: dict[str, Column] = {column.name: column for column in columns or ()}
+    rows: Rows = []
+    problems: list[FieldProblem] = []
+    for number, line in enumerate((line for line in lines[1:] if line), start=1):
+        if len(line) != len(names):
+            problems.append(FieldProblem(f"row {number}", f"has {len(line)} cells, and {len(names)} are named"))
+            continue
+        rows.append({name: _cell(cell, kinds.get(name)) for name, cell in zip(names, line, strict=True)})
+    if problems:
+        raise invalid(problems)
+    return Asked(
+        _named_text(rows) if columns is None else rows,
+        lambda problem: f"row {problem.position + 1}" + (f".{problem.field}" if problem.field else ""),
+    )
+
+
+def _cell(cell: str, column: Column | None) -> Any:
+    """A cell as its column's kind has it; what cannot be is left for the scorer to refuse with its name."""
+    kind = column.kind if column else "text"
+    if cell == "":
+        return "" if column is None else None
+    if kind == "number":
+        try:
+            number = float(cell)
+        except ValueError:
+            return cell
+        return int(number) if number.is_integer() and abs(number) < 2**53 else number
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(cell.lower(), cell)
+    return cell
+
+
+def _of_split(split: Split, names: Sequence[str]) -> Rows:
+    columns = names if split.columns is None else split.columns
+    for position, row in enumerate(split.data):
+        if len(row) != len(columns):
+            message = f"has {len(row)} values, and there are {len(columns)} columns"
+            raise invalid([FieldProblem(f"dataframe_split.data[{position}]", message)])
+    return [dict(zip(columns, row, strict=True)) for row in split.data]
+
+
+def _of_columns(form: str, values: Mapping[str, Any]) -> Rows:
+    """Rows of a list for each column, or one row of a value for each."""
+    lists = {name: value if isinstance(value, list) else [value] for name, value in values.items()}
+    lengths = {len(value) for value in lists.values()}
+    if len(lengths) > 1:
+        raise invalid([FieldProblem(form, f"has columns of {' and '.join(map(str, sorted(lengths)))} values")])
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+
+
+def _of_list(form: str, values: Sequence[Any], names: Sequence[str]) -> Rows:
+    """Rows of objects, of lists in the model's order, or of single values where the model has one column."""
+    rows: Rows = []
+    for position, value in enumerate(values):
+        if isinstance(value, dict):
+            rows.append(value)
+            continue
+        cells = value if isinstance(value, list) else [value]
+        if len(cells) != len(names):
+            message = f"has {len(cells)} values, and the model has {len(names)} columns ({', '.join(names):.200})"
+            raise invalid([FieldProblem(f"{form}[{position}]", message)])
+        rows.append(dict(zip(names, cells, strict=True)))
+    return rows
+
+
+def _without_nan(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row whose gaps are null, as everywhere here; MLflow's client writes those of pandas as NaN."""
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
+
+
+def _named_text(rows: Rows) -> Rows:
+    """Rows for a model of texts: their one column is the text, whatever it is called."""
+    for position, row in enumerate(rows):
+        if len(row) != 1:
+            message = f"has {len(row)} columns, and the model takes one, the text"
+            raise invalid([FieldProblem(f"row {position + 1}", message)])
+    return [{TEXT: value} for row in rows for value in row.values()]
+
+
+def _place(form: str, problem: InputProblem) -> str:
+    inner = ".data" if form == "dataframe_split" else ""
+    return f"{form}{inner}[{problem.position}]" + (f".{problem.field}" if problem.field not in ("", TEXT) else "")

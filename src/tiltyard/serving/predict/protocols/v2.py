@@ -1,0 +1,261 @@
+"""The Open Inference Protocol V2: what its requests mean for a model of texts or of tables.
+
+A model of texts takes one BYTES tensor of n texts, whatever its name. A model of tables takes a tensor of n values for
+each feature, named as the feature (what MLServer's content type ``pd`` sends too); or, where all its features are
+numbers, one tensor of n rows with the features in the model's order. Shapes are [n], [n, 1] and [n, k].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from tiltyard.ledger.records import Prediction
+from tiltyard.scoring import InputProblem
+from tiltyard.scoring.table.columns import Columns, Kind
+from tiltyard.serving.predict.bodies import invalid, parse_json
+from tiltyard.serving.predict.protocols.tensors import BYTES, DATATYPES, TensorError, from_binary, from_json, to_binary
+from tiltyard.serving.predict.service import Asked
+from tiltyard.serving.problem_details import FieldProblem, RequestError
+
+TEXT = "text"
+BINARY_SIZE = "binary_data_size"
+_DATATYPE: dict[Kind, str] = {"number": "FP64", "boolean": "BOOL", "text": BYTES, "time": BYTES, "any": BYTES}
+
+
+class _Part(BaseModel):
+    """What the protocol has; what else a client sends is passed over, as the protocol asks."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class InputTensor(_Part):
+    """One tensor of a request."""
+
+    name: str
+    shape: list[Annotated[int, Field(ge=0, le=2**31)]] = Field(min_length=1, max_length=2)
+    datatype: str = Field(json_schema_extra={"enum": list(DATATYPES)})
+    parameters: dict[str, Any] = {}
+    data: list[Any] | None = Field(default=None, description="Its elements, unless they follow the JSON as bytes.")
+
+
+class RequestedOutput(_Part):
+    """One tensor that is wanted."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class InferenceRequest(_Part):
+    """A request for answers."""
+
+    id: str | None = None
+    parameters: dict[str, Any] = {}
+    inputs: list[InputTensor] = Field(min_length=1, max_length=10_000)
+    outputs: list[RequestedOutput] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """A request as this server understands it.
+
+    Attributes:
+        asked: its inputs.
+        request: the request as it came.
+    """
+
+    asked: Asked
+    request: InferenceRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One tensor of the answer, n elements or n rows of k."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    data: list[Any]
+    parameters: Mapping[str, Any]
+
+
+def read_inference(body: bytes, header_length: int | None, columns: Columns | None) -> Inference:
+    """Read a request.
+
+    Args:
+        body: JSON, and behind it the tensors that came as bytes.
+        header_length: bytes of the JSON, where tensors follow it.
+        columns: the features of a model of tables; None for texts.
+
+    Raises:
+        RequestError: it is not a request of the protocol, or not one for this model.
+    """
+    if header_length is not None and header_length > len(body):
+        raise invalid([FieldProblem("Inference-Header-Content-Length", f"is more than the body's {len(body)} bytes")])
+    split = len(body) if header_length is None else header_length
+    request = parse_json(body[:split], InferenceRequest)
+    tensors = _values(request.inputs, memoryview(body)[split:])
+    for position, output in enumerate(request.outputs or ()):
+        if output.name not in OUTPUTS:
+            raise invalid([FieldProblem(f"outputs[{position}].name", f"is none of {', '.join(OUTPUTS)}")])
+    return Inference(_texts(request, tensors) if columns is None else _rows(request, tensors, columns), request)
+
+
+def outputs_of(predictions: Sequence[Prediction], classes: Sequence[str], wanted: InferenceRequest) -> list[Output]:
+    """The tensors of an answer, those that are wanted in the order they are."""
+    rows, named = len(predictions), {"classes": list(classes)}
+    every = {
+        "label": Output("label", BYTES, (rows,), [item.label for item in predictions], {}),
+        "probabilities": Output(
+            "probabilities",
+            "FP64",
+            (rows, len(classes)),
+            [item.probabilities.get(name, 0.0) for item in predictions for name in classes],
+            named,
+        ),
+        "prediction_id": Output("prediction_id", BYTES, (rows,), [item.id for item in predictions], {}),
+    }
+    return [every[output.name] for output in wanted.outputs] if wanted.outputs else list(every.values())
+
+
+OUTPUTS = ("label", "probabilities", "prediction_id")
+
+
+def write_answer(
+    outputs: Sequence[Output], request: InferenceRequest, version: tuple[str, str], *, recorded: bool = True
+) -> tuple[bytes, int | None]:
+    """An answer's body, and the length of its JSON where tensors follow it as bytes.
+
+    Args:
+        outputs: its tensors.
+        request: what was asked.
+        version: names of the model and of the version that answered.
+        recorded: whether it is in the ledger; it says so only if it is not.
+    """
+    binary = _wants_binary(request)
+    shown, tail = [], []
+    for output in outputs:
+        content = {"name": output.name, "datatype": output.datatype, "shape": output.shape}
+        parameters = dict(output.parameters)
+        if output.name in binary:
+            tail.append(to_binary(output.datatype, output.data))
+            parameters[BINARY_SIZE] = len(tail[-1])
+        else:
+            content["data"] = output.data
+        shown.append(content | ({"parameters": parameters} if parameters else {}))
+    answer: dict[str, Any] = {"model_name": version[0], "model_version": version[1]}
+    if request.id is not None:
+        answer["id"] = request.id
+    if not recorded:
+        answer["parameters"] = {"recorded": False}
+    head = msgspec.json.encode({**answer, "outputs": shown})
+    return (head + b"".join(tail), len(head)) if tail else (head, None)
+
+
+def input_metadata(columns: Columns | None) -> list[dict[str, Any]]:
+    """The tensors that a model takes."""
+    if columns is None:
+        return [{"name": TEXT, "datatype": BYTES, "shape": [-1]}]
+    return [{"name": column.name, "datatype": _DATATYPE[column.kind], "shape": [-1]} for column in columns]
+
+
+def output_metadata(classes: Sequence[str]) -> list[dict[str, Any]]:
+    """The tensors that a model answers with."""
+    return [
+        {"name": "label", "datatype": BYTES, "shape": [-1]},
+        {
+            "name": "probabilities",
+            "datatype": "FP64",
+            "shape": [-1, len(classes)],
+            "parameters": {"classes": list(classes)},
+        },
+        {"name": "prediction_id", "datatype": BYTES, "shape": [-1]},
+    ]
+
+
+def _values(tensors: Sequence[InputTensor], tail: memoryview) -> list[list[Any]]:
+    """The elements of each tensor, from the JSON or from the bytes behind it."""
+    values, place = [], 0
+    for position, tensor in enumerate(tensors):
+        try:
+            if tensor.datatype not in DATATYPES:
+                raise TensorError(f"has the datatype {tensor.datatype!r:.40}, which is none of {', '.join(DATATYPES)}")
+            count = math.prod(tensor.shape)
+            size = tensor.parameters.get(BINARY_SIZE)
+            if size is None:
+                coded = tensor.parameters.get("content_type") == "base64"
+                values.append(from_json(tensor.datatype, tensor.data, count, base64_coded=coded))
+                continue
+            if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= len(tail) - place:
+                raise TensorError(f"has {BINARY_SIZE} {size!r:.40}, and {len(tail) - place} bytes are left")
+            values.append(from_binary(tensor.datatype, bytes(tail[place : place + size]), count))
+            place += size
+        except TensorError as error:
+            raise invalid([FieldProblem(f"inputs[{position}]", f"('{tensor.name:.80}') {error}")]) from None
+    if place != len(tail):
+        raise invalid([FieldProblem("inputs", f"name {place} of the {len(tail)} bytes behind the JSON")])
+    return values
+
+
+def _texts(request: InferenceRequest, tensors: Sequence[list[Any]]) -> Asked:
+    [first, *more] = request.inputs
+    if more or first.datatype != BYTES or (len(first.shape) == 2 and first.shape[1] != 1):
+        message = "have to be one tensor of the datatype BYTES and the shape [n], for this model takes texts"
+        raise invalid([FieldProblem("inputs", message)])
+    return Asked([{TEXT: text} for text in tensors[0]], lambda problem: f"inputs[0].data[{problem.position}]")
+
+
+def _rows(request: InferenceRequest, tensors: Sequence[list[Any]], columns: Columns) -> Asked:
+    names = [column.name for column in columns]
+    [first, *more] = request.inputs
+    if not more and len(first.shape) == 2 and first.shape[1] == len(names) and first.name not in names:
+        width = len(names)
+        rows = [
+            dict(zip(names, tensors[0][start : start + width], strict=True))
+            for start in range(0, len(tensors[0]), width)
+        ]
+        return Asked(rows, lambda problem: f"inputs[0].data[{problem.position}][{problem.field}]")
+    given = [tensor.name for tensor in request.inputs]
+    _hold_together(request.inputs, given)
+    rows = [dict(zip(given, row, strict=True)) for row in zip(*tensors, strict=True)]
+    return Asked(rows, lambda problem: _tensor_place(problem, given))
+
+
+def _hold_together(tensors: Sequence[InputTensor], given: Sequence[str]) -> None:
+    rows = tensors[0].shape[0]
+    for position, tensor in enumerate(tensors):
+        if given.index(tensor.name) != position:
+            raise invalid([FieldProblem(f"inputs[{position}].name", f"is {tensor.name!r:.80}, as another's is")])
+        if tensor.shape not in ([rows], [rows, 1]):
+            message = f"is {tensor.shape}, and has to be [{rows}] or [{rows}, 1] as the first tensor's"
+            raise invalid([FieldProblem(f"inputs[{position}].shape", message)])
+
+
+def _tensor_place(problem: InputProblem, given: Sequence[str]) -> str:
+    """Where a feature of a row stands; one that was not sent has no tensor, and is named itself."""
+    if problem.field in given:
+        return f"inputs[{given.index(problem.field)}].data[{problem.position}]"
+    return f"inputs.{problem.field}"
+
+
+def _wants_binary(request: InferenceRequest) -> frozenset[str]:
+    """The names of the tensors that are wanted as bytes."""
+    every = bool(request.parameters.get("binary_data_output"))
+    if request.outputs is None:
+        return frozenset(OUTPUTS) if every else frozenset()
+    return frozenset(output.name for output in request.outputs if output.parameters.get("binary_data", every))
+
+
+def other_model(asked: str, served: str) -> RequestError:
+    """The error for a model that is not the one that is served here."""
+    return RequestError(
+        f"There is no model {asked!r:.80} here.",
+        status=404,
+        code="model.unknown",
+        next_step=f"Ask for {served}.",
+    )

@@ -1,0 +1,123 @@
+"""Champion and challenger live: who answers what, and answers that nobody sees."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import queue
+from collections.abc import Callable, Sequence
+from itertools import islice
+from threading import Thread
+from time import perf_counter
+
+from tiltyard.errors import TiltyardError
+from tiltyard.ledger.codec import PredictionRow, decode_json
+from tiltyard.ledger.ports import Ledger
+from tiltyard.ledger.sql.outcomes import SHADOW
+from tiltyard.scoring import score_groups
+from tiltyard.serving.model.served_version import ServedVersion
+from tiltyard.serving.predict.prediction_rows import make_rows
+
+# More than this waits for the shadow only where it cannot keep up; then rows are left out, and the log says so.
+MOST_WAITING = 10_000
+AT_ONCE = 64
+_END = None
+
+log = logging.getLogger(__name__)
+
+
+def falls_to_challenger(model: str, key: str, share: float) -> bool:
+    """Whether a caller's requests go to the challenger: the same in every process and at all times.
+
+    A digest of model and key, read as a number between 0 and 1, is below the share.
+
+    Args:
+        model: name of the registered model, so that the same callers do not meet the challengers of all models.
+        key: the caller's key.
+        share: share of the callers that the challenger answers, 0 to 1.
+    """
+    digest = hashlib.sha256(f"{model}\0{key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64
+
+
+class Shadow:
+    """Answers recorded inputs once more with the challenger, on a thread of its own, and records that too.
+
+    A row of the shadow has the route ``shadow`` and, as its key, the id of the champion's prediction.
+
+    Args:
+        current: the challenger, or None where there is none.
+        ledger: where both answers are recorded.
+        share: share of the inputs that are answered twice, by their prediction's id.
+    """
+
+    def __init__(self, current: Callable[[], ServedVersion | None], ledger: Ledger, share: float) -> None:
+        self._current = current
+        self._ledger = ledger
+        self._share = share
+        self._waiting: queue.Queue[PredictionRow | None] = queue.Queue(MOST_WAITING)
+        self._thread = Thread(target=self._run, name="tiltyard-shadow", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, seconds: float = 10.0) -> None:
+        """Answer what waits, at most for so long, and end."""
+        if self._thread.is_alive():
+            self._waiting.put(_END)
+            self._thread.join(seconds)
+
+    def add(self, rows: Sequence[PredictionRow]) -> None:
+        """Take rows that the champion has answered; never waits."""
+        version = self._current()
+        if version is None:
+            return
+        left_out = 0
+        for row in rows:
+            if self._share < 1 and not falls_to_challenger(row.project, row.id, self._share):
+                continue
+            try:
+                self._waiting.put_nowait(row)
+            except queue.Full:
+                left_out += 1
+        if left_out:
+            log.warning("%d inputs were not answered by the challenger too: it cannot keep up", left_out)
+
+    def _run(self) -> None:
+        while (first := self._waiting.get()) is not _END:
+            rows, ending = [first], False
+            while len(rows) < AT_ONCE and not self._waiting.empty():
+                row = self._waiting.get()
+                if row is _END:
+                    ending = True
+                    break
+                rows.append(row)
+            try:
+                self._answer(rows)
+            except TiltyardError as error:
+                log.warning("The challenger's answers could not be recorded: %s", error.message)
+            except Exception:
+                log.exception("The challenger failed in the shadow")
+            if ending:
+                return
+
+    def _answer(self, rows: Sequence[PredictionRow]) -> None:
+        version = self._current()
+        if version is None:
+            return
+        asked = [(row, [decode_json(row.input)]) for row in rows if row.version != version.info.version]
+        if not asked:
+            return
+        began = perf_counter()
+        scored = score_groups(version.scorer, [inputs for _, inputs in asked])
+        made: list[PredictionRow] = []
+        for (row, inputs), scores in zip(asked, scored, strict=True):
+            # An input that the challenger cannot take shows in its lack of answers, not in anybody's.
+            if isinstance(scores, Exception):
+                continue
+            answers = make_rows(inputs, scores, version, began, [row.id])
+            if isinstance(answers, list):
+                made += [answer._replace(route=SHADOW) for answer in islice(answers, 1)]
+        if made:
+            self._ledger.record_rows(made)

@@ -1,0 +1,94 @@
+"""Metrics of the users' own: functions of theirs that are given the registry, and then each recorded batch.
+
+``[serving] metrics = ["my_metrics:register"]`` names ``register`` of ``my_metrics.py`` in the project's folder::
+
+    from prometheus_client import Counter
+
+    def register(registry):
+        long = Counter("films_long_texts", "Texts of more than 1,000 characters.", registry=registry)
+        return lambda rows: long.inc(sum(len(row.input) > 1000 for row in rows))
+
+It is called once, when the server starts, with a ``prometheus_client.CollectorRegistry``. What it returns, if anything,
+is called with the rows of each batch (``version``, ``route``, ``label``, ``confidence``, ``latency_ms``, ``key``, and
+``probabilities`` and ``input`` as JSON text), once they are durable, on the thread that scores.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from tiltyard.errors import UsageError
+from tiltyard.serving.telemetry.instrumentation import CustomMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server's process stands among others.
+
+    Attributes:
+        root: the project's folder, where modules of the user's own are looked for; default: the working folder.
+        worker: this worker's number among those that share the port.
+        folder: where they leave what they counted for each other; None for one worker alone.
+    """
+
+    root: Path | None = None
+    worker: int = 0
+    folder: Path | None = None
+
+
+ALONE = Place()
+
+
+def load_custom(names: Sequence[str], root: Path | None, registry: CollectorRegistry) -> list[CustomMetrics]:
+    """Import the users' functions, and let each register its metrics.
+
+    Args:
+        names: each ``module:function``.
+        root: the folder where the modules stand, unless they are installed; default: the working folder.
+        registry: where they register.
+
+    Raises:
+        UsageError: one cannot be imported, is no function, or fails.
+    """
+    found = []
+    for name in names:
+        call = _function(name, (root or Path()).resolve())
+        try:
+            told = call(registry)
+        except Exception as error:
+            raise _refusal(name, f"failed: {type(error).__name__}: {error}") from error
+        if told is not None and not callable(told):
+            raise _refusal(name, f"returned a {type(told).__name__}, and not a function or None")
+        if told is not None:
+            found.append((name, told))
+    return found
+
+
+def _function(name: str, root: Path) -> Any:
+    module_name, _, attribute = name.partition(":")
+    sys.path.insert(0, str(root))
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise _refusal(name, f"cannot be imported: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(root))
+    call = getattr(module, attribute, None)
+    if not callable(call):
+        raise _refusal(name, f"is no function of {getattr(module, '__file__', module_name)}")
+    return call
+
+
+def _refusal(name: str, why: str) -> UsageError:
+    return UsageError(
+        f"[serving] metrics: '{name}' {why}.",
+        next_step="Name a function of the project's folder as my_module:register; it takes a CollectorRegistry.",
+        code="metrics.custom",
+    )

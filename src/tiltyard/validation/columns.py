@@ -1,0 +1,343 @@
+"""A data frame as the checks see it: columns by kind and role, each distinct value looked at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tiltyard.data.content_hash import Hashes
+from tiltyard.data.load_dataset import as_label
+
+Kind = Literal["number", "boolean", "category", "text", "time", "empty"]
+Role = Literal["feature", "label", "text", "other"]
+Mask = NDArray[np.bool_]
+
+# A column of words counts as numbers from this share of readable cells on; the rest is then the finding.
+NUMBERS_FROM = 0.9
+_SAMPLE = 1000
+_UNIQUE = 0.95
+_LEAST_ROWS = 50
+_EXACT = 2.0**53  # from here on a float does not hold every whole number
+_TEXT_LENGTH = 40
+_TEXT_SPACES = 5
+_CODE_NUMBER = re.compile(r"[+-]?0\d")
+_ID_NAME = re.compile(r"(^|[_\s-])(id|uuid|guid|key|index|row|unnamed: 0)$|[a-z]I[dD]$|^ID$", re.ASCII)
+_ISO_TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One column.
+
+    Attributes:
+        name: its name as text.
+        role: what it is for; ``other`` columns are neither inputs nor label.
+        kind: what its values are; ``empty`` if every cell is missing or blank.
+        dtype: pandas' name of its type.
+        missing: n booleans: None, NaN, NaT.
+        blank: n booleans: text of white space only.
+        codes: for words and booleans, n positions in ``distinct``, -1 where missing; empty for numbers and times.
+        distinct: the distinct values, in order of appearance; numbers and times have none.
+        counts: how often each distinct value occurs.
+        numbers: n values as float, NaN where there is none; for numbers, booleans, times (seconds), and words
+            of which some are numbers; empty for others.
+        types: rows by type of value (``text``, ``number``, ``boolean``, ``time``, ``other``), where they are mixed.
+        digests: n 64-bit digests of the cells, equal where the cells are equal.
+    """
+
+    name: str
+    role: Role
+    kind: Kind
+    dtype: str
+    missing: Mask
+    blank: Mask
+    digests: Hashes
+    codes: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    distinct: Sequence[Any] = ()
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    numbers: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    types: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def gaps(self) -> Mask:
+        """Cells without a value: missing or blank."""
+        return self.missing | self.blank
+
+    @property
+    def coded(self) -> bool:
+        """Whether it has codes."""
+        return len(self.codes) == len(self.missing)
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it has numbers."""
+        return len(self.numbers) == len(self.missing)
+
+    @cached_property
+    def ordered(self) -> NDArray[np.float64]:
+        """The finite numbers, ascending."""
+        return np.sort(self.numbers[np.isfinite(self.numbers)])
+
+    @cached_property
+    def different(self) -> int:
+        """How many distinct values there are, gaps not counted."""
+        if self.coded:
+            return len(self.distinct) - len(np.unique(self.codes[self.blank]))
+        ordered = self.ordered
+        if len(ordered) and max(-ordered[0], ordered[-1]) >= _EXACT and self.dtype.lower().startswith(("int", "uint")):
+            return len(np.unique(self.digests[~self.missing]))
+        steps = int(np.count_nonzero(ordered[1:] != ordered[:-1])) + int(len(ordered) > 0)
+        return steps + len(np.unique(self.numbers[np.isinf(self.numbers)]))
+
+    @cached_property
+    def identifier(self) -> bool:
+        """Whether it merely tells rows apart, such as a number given to each."""
+        present = int(np.count_nonzero(~self.gaps))
+        if present < _LEAST_ROWS or self.kind in ("text", "time", "boolean", "empty"):
+            return False
+        if self.different < _UNIQUE * present or self.kind == "category":
+            return self.different >= _UNIQUE * present
+        ordered = self.ordered
+        if len(ordered) < present or not bool((ordered == np.floor(ordered)).all()):
+            return False
+        counting = self.different == present and float(ordered[-1] - ordered[0]) == present - 1
+        return counting or bool(_ID_NAME.search(self.name) or _ID_NAME.search(self.name.lower()))
+
+    @property
+    def as_words(self) -> bool:
+        """Whether numbers are written as text."""
+        return self.kind == "number" and self.coded
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """All columns of a frame of ``rows`` rows."""
+
+    name: str
+    rows: int
+    columns: tuple[Column, ...]
+
+    @cached_property
+    def features(self) -> tuple[Column, ...]:
+        """What a model would see: the features, or the text."""
+        return tuple(column for column in self.columns if column.role in ("feature", "text"))
+
+    @cached_property
+    def label(self) -> Column | None:
+        """The label, if there is one."""
+        return next((column for column in self.columns if column.role == "label"), None)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which columns are for what; ``features`` None: all but the label and the ignored ones (of a text: none)."""
+
+    label: str | None = None
+    text: str | None = None
+    features: tuple[str, ...] | None = None
+    ignored: tuple[str, ...] = ()
+
+    def of(self, name: str) -> Role:
+        """The role of a column."""
+        if name == self.label:
+            return "label"
+        if name == self.text:
+            return "text"
+        if name in self.ignored or (self.features is None and self.text is not None):
+            return "other"
+        return "feature" if self.features is None or name in self.features else "other"
+
+
+def read_table(frame: pd.DataFrame, name: str, roles: Roles) -> Table:
+    """Look at every column of a frame once."""
+    columns = []
+    for position, label in enumerate(frame.columns):
+        columns.append(read_column(frame.iloc[:, position], str(label), roles.of(str(label))))
+    return Table(name, len(frame), tuple(columns))
+
+
+def read_column(values: pd.Series, name: str, role: Role = "feature") -> Column:
+    """Look at one column: n cells of any pandas type."""
+    dtype = values.dtype
+    missing = values.isna().to_numpy(dtype=bool)
+    if role not in ("label", "text") and not missing.all():
+        if pd.api.types.is_bool_dtype(dtype) and not isinstance(dtype, pd.CategoricalDtype):
+            return _booleans(values, name, role, missing)
+        if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
+            return _numbers(values, name, role, missing)
+        if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
+            return _times(values, name, role, missing)
+    return _objects(values, name, role, missing)
+
+
+def type_name(value: Any) -> str:
+    """``text``, ``number``, ``boolean``, ``time`` or ``other``."""
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, bool | np.bool_):
+        return "boolean"
+    if hasattr(value, "isoformat"):
+        return "time"
+    return "number" if hasattr(value, "__float__") else "other"
+
+
+def _booleans(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
+    codes = np.where(missing, -1, values.to_numpy(dtype=np.float64, na_value=np.nan) == 1.0).astype(np.intp)
+    return _coded(name, role, "boolean", str(values.dtype), codes, [False, True])
+
+
+def _numbers(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    exact = numbers
+    if pd.api.types.is_integer_dtype(values.dtype) and not missing.any():
+        exact = values.to_numpy(dtype=np.int64 if not str(values.dtype).lower().startswith("u") else np.uint64)
+    digests = (exact + 0 if exact is not numbers else exact + 0.0).view(np.uint64)  # -0.0 becomes 0.0
+    digests = np.where(missing, np.uint64(0x9E3779B97F4A7C15), digests)
+    return Column(name, role, "number", str(values.dtype), missing, np.zeros_like(missing), digests, numbers=numbers)
+
+
+def _times(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
+    if pd.api.types.is_timedelta64_dtype(values.dtype):
+        numbers = values.dt.total_seconds().to_numpy(dtype=np.float64)
+    else:
+        numbers = _seconds(values)
+    digests = np.where(missing, np.uint64(0x9E3779B97F4A7C15), (numbers + 0.0).view(np.uint64))
+    return Column(name, role, "time", str(values.dtype), missing, np.zeros_like(missing), digests, numbers=numbers)
+
+
+def _seconds(times: pd.Series) -> NDArray[np.float64]:
+    """Seconds since 1970, NaN where there is no time."""
+    utc = times if times.dt.tz is None else times.dt.tz_convert("UTC").dt.tz_localize(None)
+    micros = utc.to_numpy(dtype="datetime64[us]").astype(np.int64).astype(np.float64) / 1e6
+    return np.where(times.isna().to_numpy(dtype=bool), np.nan, micros)
+
+
+def _objects(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
+    codes, distinct = _factorised(values)
+    dtype = str(values.dtype)
+    words_only = isinstance(values.dtype, pd.StringDtype)
+    types = {"text": len(codes) - int(missing.sum())} if words_only and distinct else _types(distinct, codes)
+    if role == "label":
+        codes, distinct = _labels(codes, distinct)
+        return _coded(name, role, "category", dtype, codes, distinct, types=types)
+    if role == "text":
+        return _coded(name, role, "text", dtype, codes, distinct, types=types)
+    if set(types) == {"boolean"}:
+        return _coded(name, role, "boolean", dtype, codes, distinct)
+    if set(types) == {"time"}:
+        return _times(pd.to_datetime(values, utc=True, errors="coerce"), name, role, missing)
+    if set(types) == {"number"} and not isinstance(values.dtype, pd.CategoricalDtype):
+        return _numbers(pd.to_numeric(values, errors="coerce"), name, role, missing)
+    return _words(name, role, dtype, codes, distinct, types)
+
+
+def _words(
+    name: str, role: Role, dtype: str, codes: NDArray[np.intp], distinct: list[Any], types: dict[str, int]
+) -> Column:
+    """A column of words: numbers and times in disguise are told from categories and texts."""
+    counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
+    filled = ~_blanks(distinct)
+    total = int(counts[filled].sum())
+    table = _readings(distinct) if total else None
+    kind: Kind = "category"
+    numbers = np.zeros(0)
+    if table is not None:
+        # The last entry, which -1 picks, stands for missing cells.
+        numbers = np.append(table, np.nan)[codes]
+        if counts[filled & ~np.isnan(table)].sum() >= NUMBERS_FROM * total:
+            kind = "number"
+    elif total and _are_texts(distinct):
+        kind = "text"
+    elif total and _are_times(distinct):
+        kind = "time"
+        moments = pd.to_datetime(pd.Series([str(value).strip() for value in distinct]), utc=True, errors="coerce")
+        numbers = np.append(_seconds(moments), np.nan)[codes]
+    return _coded(name, role, kind, dtype, codes, distinct, numbers=numbers, types=types)
+
+
+def _coded(
+    name: str, role: Role, kind: Kind, dtype: str, codes: NDArray[np.intp], distinct: Sequence[Any], **more: Any
+) -> Column:
+    blanks = np.append(_blanks(distinct), False)
+    counts = np.bincount(codes[codes >= 0], minlength=len(distinct)).astype(np.int64)
+    missing = codes < 0
+    blank = blanks[codes]
+    if kind == "boolean":
+        more["numbers"] = np.append(np.array([float(value) for value in distinct]), np.nan)[codes]
+    if bool((missing | blank).all()):
+        kind = "empty"
+    # Codes are numbered by first appearance, so equal cells share one; that is all a digest of this frame needs.
+    return Column(
+        name, role, kind, dtype, missing, blank, codes.astype(np.uint64), codes, tuple(distinct), counts, **more
+    )
+
+
+def _blanks(distinct: Sequence[Any]) -> Mask:
+    """Which distinct values are text of white space only."""
+    blank = (isinstance(value, str) and (not value or value.isspace()) for value in distinct)
+    return np.fromiter(blank, dtype=bool, count=len(distinct))
+
+
+def _factorised(values: pd.Series) -> tuple[NDArray[np.intp], list[Any]]:
+    """Positions in a list of distinct values, -1 where missing."""
+    try:
+        codes, distinct = pd.factorize(values, use_na_sentinel=True)
+    except TypeError:  # lists, dictionaries and the like cannot be hashed
+        return _factorised(values.map(repr, na_action="ignore"))
+    found = np.asarray(distinct, dtype=object).tolist()
+    return np.asarray(codes, dtype=np.intp), found
+
+
+def _labels(codes: NDArray[np.intp], distinct: list[Any]) -> tuple[NDArray[np.intp], list[Any]]:
+    """Labels as they are written everywhere, so that ``1`` and ``1.0`` are one."""
+    written = [as_label(value) for value in distinct]
+    known = {value: place for place, value in enumerate(dict.fromkeys(written))}
+    places = np.array([known[value] for value in written] + [-1], dtype=np.intp)
+    return places[codes], list(known)
+
+
+def _types(distinct: list[Any], codes: NDArray[np.intp]) -> dict[str, int]:
+    """Rows by type of value, most frequent first."""
+    names = [type_name(value) for value in distinct]
+    if len(set(names)) <= 1:
+        return {names[0]: int(np.count_nonzero(codes >= 0))} if names else {}
+    counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
+    totals = dict.fromkeys(names, 0)
+    for name, count in zip(names, counts, strict=True):
+        totals[name] += int(count)
+    return dict(sorted(totals.items(), key=lambda item: -item[1]))
+
+
+def _readings(distinct: list[Any]) -> NDArray[np.float64] | None:
+    """The distinct words as numbers, NaN where one is no number; None where hardly any is.
+
+    Words that start with a needless zero (``00123``) are codes, not numbers.
+    """
+    words = [str(value).strip() for value in distinct]
+    for part in (words[:_SAMPLE], words):
+        numbers = pd.to_numeric(pd.Series(part, dtype=object), errors="coerce").to_numpy(dtype=np.float64)
+        numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+        found = np.flatnonzero(~np.isnan(numbers))
+        if len(found) < 0.05 * len(part) or any(_CODE_NUMBER.match(part[place]) for place in found[:_SAMPLE]):
+            return None
+    return np.asarray(numbers, dtype=np.float64)
+
+
+def _are_texts(distinct: list[Any]) -> bool:
+    sample = [str(value) for value in distinct[:_SAMPLE]]
+    lengths = sum(len(word) for word in sample)
+    spaces = sum(word.count(" ") for word in sample)
+    return lengths >= _TEXT_LENGTH * len(sample) and spaces >= _TEXT_SPACES * len(sample)
+
+
+def _are_times(distinct: list[Any]) -> bool:
+    sample = [str(value).strip() for value in distinct[:_SAMPLE]]
+    fitting = sum(1 for word in sample if _ISO_TIME.fullmatch(word))
+    return fitting >= NUMBERS_FROM * sum(1 for word in sample if word)

@@ -1,0 +1,260 @@
+"""Findings about drift between datasets, and the report that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tiltyard.findings import Finding, Severity, by_severity, could_not_judge, json_ready
+from tiltyard.formatting import agree, counted, listed, named, percent
+from tiltyard.project import ValidationSection
+from tiltyard.validation.drift import LEAST_ROWS
+from tiltyard.validation.findings import acceptable
+
+_SIGNIFICANT = 0.01
+_WORTH_A_LOOK = 0.5  # of the limit: from here on a difference is a warning
+_WORTH_KNOWING = 0.25
+_TOLD_APART = 0.6
+_NEW_SHARE = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class DriftReport(Mapping[str, Any]):
+    """How a dataset differs from a reference, or its later periods from the first.
+
+    As a dictionary it holds the measures of the last comparison: ``columns``, ``kinds``, ``missing``, ``label_shift``,
+    ``feature_shift``, ``new_values``, ``told_apart``, ``pictures``.
+
+    Attributes:
+        comparisons: the measures of each comparison, in order.
+        limits: what they are judged by.
+    """
+
+    comparisons: tuple[dict[str, Any], ...]
+    limits: ValidationSection
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings of all comparisons, the gravest first."""
+        return by_severity(finding for part in self.comparisons for finding in self.findings_of(part))
+
+    def findings_of(self, part: Mapping[str, Any]) -> tuple[Finding, ...]:
+        """The findings of one comparison, the gravest first."""
+        found = judge_drift(part, self.limits)
+        return by_severity(finding for finding in found if not finding.named_by(self.limits.ignore))
+
+    def passed(self, limits: ValidationSection | None = None) -> bool:
+        """Whether the drift is within its own limits or within others."""
+        if limits is None:
+            return acceptable(self.findings, self.limits)
+        return DriftReport(self.comparisons, limits).passed()
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON-ready data."""
+        ready: dict[str, Any] = json_ready(
+            {
+                "passed": self.passed(),
+                "findings": [finding.to_dict() for finding in self.findings],
+                "limits": self.limits.model_dump(),
+                "comparisons": list(self.comparisons),
+            }
+        )
+        return ready
+
+    def __getitem__(self, key: str) -> Any:
+        return self.comparisons[-1][key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.comparisons[-1])
+
+    def __len__(self) -> int:
+        return len(self.comparisons[-1])
+
+
+def judge_drift(part: Mapping[str, Any], limits: ValidationSection) -> list[Finding]:
+    """All findings of one comparison."""
+    where = f"{part['current']['name']} against {part['reference']['name']}"
+    found = [*_columns(part["columns"], where), *_kinds(part["kinds"], where)]
+    if not part["judged"]:
+        rows = min(part["reference"]["rows"], part["current"]["rows"])
+        why = f"{where}: one of the two has only {counted(rows, 'row')}; from {LEAST_ROWS} on drift can be judged."
+        return [*found, could_not_judge("drift.column", "rows", "Column that has drifted", why, "Collect more rows.")]
+    return [
+        *found,
+        *_label(part["label_shift"], limits.max_drift, where),
+        *_features(part["feature_shift"], limits.max_drift, where),
+        *_missing(part["missing"], limits.max_drift, where),
+        *_new_values(part["new_values"], where),
+        *_told_apart(part["told_apart"], where),
+    ]
+
+
+def _grade(distance: float, p_value: float, limit: float) -> Severity | None:
+    """How grave a distance is: none that chance explains, an error beyond the limit."""
+    if p_value >= _SIGNIFICANT or distance < _WORTH_KNOWING * limit:
+        return None
+    if distance > limit:
+        return "error"
+    return "warning" if distance >= _WORTH_A_LOOK * limit else "info"
+
+
+def _chance(p_value: float) -> str:
+    return f"p = {p_value:.2g}" if p_value else "p < 1e-300"
+
+
+def _columns(columns: Mapping[str, list[str]], where: str) -> list[Finding]:
+    found = []
+    lost, new = columns["lost"], columns["new"]
+    if lost:
+        renamed = f" It has {named(new)} instead, which may be what was renamed." if new else ""
+        found.append(
+            Finding(
+                "drift.columns-lost",
+                "error",
+                lost[0] if len(lost) == 1 else "columns",
+                "Columns that are gone",
+                f"{where}: {counted(len(lost), 'column')} {agree(len(lost), 'is', 'are')} gone: {named(lost)}."
+                f"{renamed}",
+                score=float(len(lost)),
+                limit=0.0,
+                evidence={"lost": lost, "new": new},
+                next_step="Bring them back, or correct the names.",
+            )
+        )
+    if new:
+        found.append(
+            Finding(
+                "drift.columns-new",
+                "info",
+                new[0] if len(new) == 1 else "columns",
+                "Columns that are new",
+                f"{where}: {counted(len(new), 'column')} {agree(len(new), 'is', 'are')} new: {named(new)}.",
+                score=float(len(new)),
+                evidence={"new": new},
+                next_step="Ignore them in data.ignore if no model is to see them.",
+            )
+        )
+    return found
+
+
+def _kinds(kinds: Mapping[str, list[str]], where: str) -> list[Finding]:
+    return [
+        Finding(
+            "drift.kind",
+            "error",
+            name,
+            "Column whose values are of another kind",
+            f"{where}: '{name}' was {before} and is {after} now.",
+            evidence={"reference": before, "current": after},
+            next_step="Write its values as they were, or change the schema.",
+        )
+        for name, (before, after) in kinds.items()
+    ]
+
+
+def _label(measured: Mapping[str, Any], limit: float, where: str) -> list[Finding]:
+    severity = _grade(measured["distance"], measured["p_value"], limit) if measured["judged"] else None
+    if severity is None:
+        return []
+    before, after = measured["train_shares"], measured["test_shares"]
+    moved = max(before, key=lambda name: abs(before[name] - after[name]))
+    return [
+        Finding(
+            "drift.label",
+            severity,
+            "label",
+            "Labels that have drifted",
+            f"{where}: '{moved}' was {percent(before[moved])} of the labels and is {percent(after[moved])} now "
+            f"(total variation {measured['distance']:.3f}, chi-square {_chance(measured['p_value'])}).",
+            score=measured["distance"],
+            limit=limit,
+            evidence=measured,
+            next_step="Find out whether the world or the labelling has changed, and train anew.",
+        )
+    ]
+
+
+def _features(measured: Mapping[str, Any], limit: float, where: str) -> list[Finding]:
+    found = []
+    for name, facts in measured.items():
+        severity = _grade(facts["distance"], facts["adjusted_p_value"], limit)
+        if severity is None:
+            continue
+        measure = "Kolmogorov–Smirnov distance" if facts["test"] == "ks" else "total variation"
+        found.append(
+            Finding(
+                "drift.column",
+                severity,
+                name,
+                "Column that has drifted",
+                f"{where}: '{name}' has drifted: {measure} {facts['distance']:.3f}, "
+                f"{_chance(facts['adjusted_p_value'])} after correction for {counted(len(measured), 'column')}.",
+                score=facts["distance"],
+                limit=limit,
+                evidence=facts,
+                next_step="Look at its picture in the report, and find out what changed.",
+            )
+        )
+    return sorted(found, key=lambda finding: -(finding.score or 0.0))
+
+
+def _missing(measured: Mapping[str, Any], limit: float, where: str) -> list[Finding]:
+    found = []
+    for name, facts in measured.items():
+        severity = _grade(facts["distance"], facts["p_value"], limit)
+        if severity is not None:
+            found.append(
+                Finding(
+                    "drift.missing",
+                    severity,
+                    name,
+                    "Column with more or fewer gaps",
+                    f"{where}: {percent(facts['reference'])} of '{name}' was missing, and "
+                    f"{percent(facts['current'])} is now.",
+                    score=facts["distance"],
+                    limit=limit,
+                    evidence=facts,
+                    next_step="Find out where its values are lost.",
+                )
+            )
+    return found
+
+
+def _new_values(measured: Mapping[str, Any], where: str) -> list[Finding]:
+    return [
+        Finding(
+            "drift.new-values",
+            "warning" if facts["share"] >= _NEW_SHARE else "info",
+            name,
+            "Categories that were not there before",
+            f"{where}: '{name}' has {counted(facts['distinct'], 'value')} that the reference lacks, in "
+            f"{counted(facts['count'], 'row')} ({percent(facts['share'])}): {listed(facts['values'])}.",
+            score=facts["share"],
+            limit=_NEW_SHARE,
+            evidence=facts,
+            next_step="A model trained on the reference treats them as unknown: train anew, or correct the spelling.",
+        )
+        for name, facts in measured.items()
+    ]
+
+
+def _told_apart(measured: Mapping[str, Any], where: str) -> list[Finding]:
+    if not measured["judged"] or measured["interval"][0] <= _TOLD_APART:
+        return []
+    low, high = measured["interval"]
+    return [
+        Finding(
+            "drift.told-apart",
+            "warning",
+            "inputs",
+            "Datasets that a model can tell apart",
+            f"{where}: a model guesses which of the two a row comes from with an ROC AUC of {measured['auc']:.3f} "
+            f"({low:.3f} to {high:.3f}); 0.5 would mean that they are alike.",
+            score=measured["auc"],
+            limit=_TOLD_APART,
+            evidence=measured,
+            next_step="Read a few rows of both; texts may speak of other things while their lengths are the same.",
+        )
+    ]

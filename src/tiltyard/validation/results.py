@@ -1,0 +1,130 @@
+"""What validation answers: findings, and the measures behind them, readable as a dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tiltyard.findings import Finding, by_severity, json_ready
+from tiltyard.project import ValidationSection
+from tiltyard.validation.findings import acceptable, judge
+from tiltyard.validation.score import quality_score, score_parts
+from tiltyard.validation.split.findings import judge_split
+
+
+@dataclass(frozen=True, eq=False)
+class ValidationReport(Mapping[str, Any]):
+    """What was measured in a dataset and what is to be said about it.
+
+    As a dictionary it holds the measures: ``missing_data``, ``data_types``, ``duplicates``, ``outliers``,
+    ``class_balance``, ``distributions``, ``leakage``, ``schema``, ``text``, and ``quality_score``.
+
+    Attributes:
+        name: what the dataset was called.
+        rows: how many rows it has.
+        sections: the measures.
+        limits: what they are judged by.
+    """
+
+    name: str
+    rows: int
+    sections: Mapping[str, Any]
+    limits: ValidationSection
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings, the gravest first."""
+        return judge(self.sections, self.rows, self.limits)
+
+    @cached_property
+    def score_parts(self) -> dict[str, float]:
+        """What the score is the product of, each from 0 to 1; `tiltyard.validation.score.PARTS` explains them."""
+        return score_parts(self.sections, self.rows)
+
+    @property
+    def quality_score(self) -> float:
+        """0 to 100: 100 × the product of `score_parts`."""
+        return quality_score(self.score_parts)
+
+    def passed(self, limits: ValidationSection | None = None) -> bool:
+        """Whether the data may be used, by its own limits or by others."""
+        if limits is None:
+            return acceptable(self.findings, self.limits)
+        return self.judged_by(limits).passed()
+
+    def judged_by(self, limits: ValidationSection) -> ValidationReport:
+        """The same measures, judged by other limits; nothing is measured again."""
+        return ValidationReport(self.name, self.rows, self.sections, limits)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON-ready data."""
+        ready: dict[str, Any] = json_ready(
+            {
+                "name": self.name,
+                "rows": self.rows,
+                "passed": self.passed(),
+                "quality_score": self.quality_score,
+                "score_parts": self.score_parts,
+                "findings": [finding.to_dict() for finding in self.findings],
+                "limits": self.limits.model_dump(),
+                **self.sections,
+            }
+        )
+        return ready
+
+    def __getitem__(self, key: str) -> Any:
+        return self.quality_score if key == "quality_score" else self.sections[key]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.sections
+        yield "quality_score"
+
+    def __len__(self) -> int:
+        return len(self.sections) + 1
+
+
+@dataclass(frozen=True, eq=False)
+class SplitReport(Mapping[str, Any]):
+    """What was measured between the two sides of a split, and what is to be said about it.
+
+    As a dictionary it holds the measures: ``sizes``, ``columns``, ``duplicates``, ``near_duplicates``,
+    ``label_shift``, ``feature_shift``, ``adversarial``.
+    """
+
+    sections: Mapping[str, Any]
+    limits: ValidationSection
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings, the gravest first."""
+        found = judge_split(self.sections, self.limits)
+        return by_severity(finding for finding in found if not finding.named_by(self.limits.ignore))
+
+    def passed(self, limits: ValidationSection | None = None) -> bool:
+        """Whether the split may be used, by its own limits or by others."""
+        if limits is None:
+            return acceptable(self.findings, self.limits)
+        return SplitReport(self.sections, limits).passed()
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON-ready data."""
+        ready: dict[str, Any] = json_ready(
+            {
+                "passed": self.passed(),
+                "findings": [finding.to_dict() for finding in self.findings],
+                "limits": self.limits.model_dump(),
+                **self.sections,
+            }
+        )
+        return ready
+
+    def __getitem__(self, key: str) -> Any:
+        return self.sections[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.sections)
+
+    def __len__(self) -> int:
+        return len(self.sections)

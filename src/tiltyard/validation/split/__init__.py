@@ -1,0 +1,1 @@
+"""Checks of the two sides of a split."""

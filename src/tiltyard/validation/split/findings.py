@@ -1,0 +1,225 @@
+"""Findings about a split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tiltyard.findings import Finding, could_not_judge
+from tiltyard.formatting import agree, counted, listed, named, named_rows, percent
+from tiltyard.project import ValidationSection
+
+_LEAST_TEST = 30
+_LEAST_PER_LABEL = 5
+_SIGNIFICANT = 0.01
+_SHIFTED = 0.1
+_TOLD_APART = 0.6
+
+
+def judge_split(sections: Mapping[str, Any], limits: ValidationSection) -> list[Finding]:
+    """All findings about a split."""
+    return [
+        *_sizes(sections["sizes"], limits.min_rows),
+        *_columns(sections["columns"]),
+        *_duplicates(sections["duplicates"], limits.max_overlap),
+        *_near_duplicates(sections["near_duplicates"]),
+        *_label_shift(sections["label_shift"]),
+        *_feature_shift(sections["feature_shift"]),
+        *_adversarial(sections["adversarial"]),
+    ]
+
+
+def _sizes(sizes: dict[str, Any], least: int) -> list[Finding]:
+    found = []
+    for side, wanted in (("train", max(1, least)), ("test", _LEAST_TEST)):
+        rows = sizes[side]
+        if rows < wanted:
+            grave = side == "train" or rows == 0
+            found.append(
+                Finding(
+                    "split.too-small",
+                    "error" if grave else "warning",
+                    side,
+                    "Side with too few rows",
+                    f"The {side} side has {counted(rows, 'row')}; below {wanted} nothing can be "
+                    f"{'learnt' if side == 'train' else 'told about a model'} from it.",
+                    score=float(rows),
+                    limit=float(wanted),
+                    next_step="Collect more rows, or change the share of the test side.",
+                )
+            )
+    return found + _labels(sizes)
+
+
+def _labels(sizes: dict[str, Any]) -> list[Finding]:
+    train, test = sizes["train_labels"], sizes["test_labels"]
+    new = {label: count for label, count in test.items() if count and not train[label]}
+    rare = {label: count for label, count in test.items() if train[label] and count < _LEAST_PER_LABEL}
+    found = []
+    if new:
+        found.append(
+            Finding(
+                "split.new-label",
+                "error",
+                "test",
+                "Labels that only the test side has",
+                f"{counted(len(new), 'label')} of the test side {agree(len(new), 'does', 'do')} not occur in "
+                f"training ({counted(sum(new.values()), 'row')}): {listed(new)}.",
+                score=float(sum(new.values())),
+                limit=0.0,
+                evidence={"counts": new},
+                next_step="Split so that every label is on both sides, or leave these rows out.",
+            )
+        )
+    if rare and sizes["test"]:
+        found.append(
+            Finding(
+                "split.rare-label",
+                "warning",
+                "test",
+                "Labels with too few test rows",
+                f"{counted(len(rare), 'label')} {agree(len(rare), 'has', 'have')} fewer than {_LEAST_PER_LABEL} test "
+                f"rows, too few to tell how well they are recognised: {listed(rare)}.",
+                score=float(min(rare.values())),
+                limit=float(_LEAST_PER_LABEL),
+                evidence={"counts": rare},
+                next_step="Make the test side larger, or split by label.",
+            )
+        )
+    return found
+
+
+def _columns(columns: dict[str, Any]) -> list[Finding]:
+    only_train, only_test = columns["only_train"], columns["only_test"]
+    if not only_train and not only_test:
+        return []
+    return [
+        Finding(
+            "split.columns",
+            "error",
+            "test",
+            "Sides with different columns",
+            f"Only the train side has: {named(only_train) or 'none'}. "
+            f"Only the test side has: {named(only_test) or 'none'}.",
+            evidence=columns,
+            next_step="Give both sides the same columns.",
+        )
+    ]
+
+
+def _duplicates(measured: dict[str, Any], limit: float) -> list[Finding]:
+    noun, count, share = measured["of"], measured["count"], measured["share"]
+    if not measured["judged"]:
+        expected = percent(measured["expected_share"])
+        why = (
+            f"The columns have so few values that {expected} of the rows would repeat another one by chance; "
+            "equal rows on both sides say nothing here."
+        )
+        return [could_not_judge("split.duplicates", "test", "Test rows that training has seen", why)]
+    if not count:
+        return []
+    other = measured["other_label"]
+    contrary = f"; {other:,} of them with another label" if other else ""
+    return [
+        Finding(
+            "split.duplicates",
+            "error" if share > limit else "warning",
+            "test",
+            "Test rows that training has seen",
+            f"{counted(count, noun[:-1])} of the test side ({percent(share)}) {agree(count, 'stands', 'stand')} in the "
+            f"train side too{contrary} ({named_rows(measured['rows'], count)} of the test side). "
+            "What a model learnt by heart counts as skill there.",
+            score=share,
+            limit=limit,
+            evidence=measured,
+            next_step='Split by content (split.by = "content"), or remove the copies from the test side.',
+        )
+    ]
+
+
+def _near_duplicates(measured: dict[str, Any]) -> list[Finding]:
+    count, share = measured["count"], measured["share"]
+    if not count:
+        return []
+    return [
+        Finding(
+            "split.near-duplicates",
+            "warning" if share >= 0.01 else "info",
+            "test",
+            "Test texts that training nearly has",
+            f"{counted(count, 'text')} of the test side ({percent(share)}) "
+            f"{agree(count, 'is a near copy', 'are near copies')} of a training text "
+            f"({named_rows(measured['rows'], count)} of the test side).",
+            score=measured["share"],
+            evidence=measured,
+            next_step="Keep copies on one side.",
+        )
+    ]
+
+
+def _label_shift(measured: dict[str, Any]) -> list[Finding]:
+    if not measured["judged"]:
+        return []
+    distance, p_value = measured["distance"], measured["p_value"]
+    if p_value >= _SIGNIFICANT or distance < _SHIFTED / 2:
+        return []
+    train, test = measured["train_shares"], measured["test_shares"]
+    moved = max(train, key=lambda name: abs(train[name] - test[name]))
+    return [
+        Finding(
+            "split.label-shift",
+            "warning" if distance >= _SHIFTED else "info",
+            "test",
+            "Sides with different label shares",
+            f"The labels are shared out differently: '{moved}' is {percent(train[moved])} of the train side and "
+            f"{percent(test[moved])} of the test side (total variation {distance:.3f}, chi-square p = {p_value:.2g}).",
+            score=distance,
+            limit=_SHIFTED,
+            evidence=measured,
+            next_step="Fine where the test side is newer by design; otherwise split at random or by content.",
+        )
+    ]
+
+
+def _feature_shift(measured: dict[str, Any]) -> list[Finding]:
+    found = []
+    for name, facts in measured.items():
+        distance, p_value = facts["distance"], facts["adjusted_p_value"]
+        if p_value >= _SIGNIFICANT or distance < _SHIFTED / 2:
+            continue
+        measure = "Kolmogorov–Smirnov distance" if facts["test"] == "ks" else "total variation"
+        found.append(
+            Finding(
+                "split.feature-shift",
+                "warning" if distance >= _SHIFTED else "info",
+                name,
+                "Column distributed differently on the sides",
+                f"'{name}' differs between train and test: {measure} {distance:.3f}, p = {p_value:.2g} after "
+                f"correction for {counted(len(measured), 'column')}.",
+                score=distance,
+                limit=_SHIFTED,
+                evidence=facts,
+                next_step="Fine where the test side is newer by design; otherwise find out what differs.",
+            )
+        )
+    return found
+
+
+def _adversarial(measured: dict[str, Any]) -> list[Finding]:
+    if not measured["judged"] or measured["interval"][0] <= _TOLD_APART:
+        return []
+    low, high = measured["interval"]
+    return [
+        Finding(
+            "split.told-apart",
+            "warning",
+            "test",
+            "Sides that a model can tell apart",
+            f"A model guesses the side of a row with an ROC AUC of {measured['auc']:.3f} ({low:.3f} to {high:.3f}); "
+            "0.5 would mean that the sides are alike.",
+            score=measured["auc"],
+            limit=_TOLD_APART,
+            evidence=measured,
+            next_step="Fine where the test side is newer by design; otherwise find out what differs.",
+        )
+    ]

@@ -1,0 +1,1 @@
+"""Checks of tables: columns, types, gaps, outliers, classes, leakage, schema."""

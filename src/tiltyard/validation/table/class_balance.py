@@ -1,0 +1,145 @@
+"""The labels: how many there are and how evenly rows spread over them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tiltyard.findings import Finding, could_not_judge
+from tiltyard.formatting import agree, counted, excerpt, listed, percent
+from tiltyard.project import ValidationSection
+from tiltyard.validation.columns import Table
+
+_LEAST_ROWS = 10
+_IMBALANCED = 3.0
+_VERY_IMBALANCED = 10.0
+_MANY = 50
+
+
+def measure_classes(table: Table) -> dict[str, Any]:
+    """Rows of each label, most frequent first, and how even they are.
+
+    ``imbalance`` is the most frequent label's rows for each row of the rarest; ``evenness`` is the entropy of the
+    shares over its largest possible value: 1 is perfectly even (Pielou, 1966).
+    """
+    label = table.label
+    if label is None:
+        return {"judged": False, "label": None, "counts": {}}
+    places = [place for place, value in enumerate(label.distinct) if str(value)]
+    counts = {str(label.distinct[place]): int(label.counts[place]) for place in places}
+    counts = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    total = sum(counts.values())
+    shares = {name: count / total for name, count in counts.items()}
+    return {
+        "judged": True,
+        "label": label.name,
+        "classes": len(counts),
+        "counts": counts,
+        "shares": shares,
+        "imbalance": max(counts.values()) / min(counts.values()) if counts else None,
+        "evenness": _evenness(list(shares.values())),
+    }
+
+
+def judge_classes(measured: dict[str, Any], limits: ValidationSection) -> list[Finding]:
+    """Findings about the labels."""
+    name = measured["label"]
+    if name is None:
+        return [
+            could_not_judge(
+                "label.balance",
+                "label",
+                "Class balance",
+                "No label column was named or found.",
+                next_step='Name it: validate_dataset(df, name, label="COLUMN").',
+            )
+        ]
+    if measured["classes"] < 2:
+        return [_one_class(name, measured["counts"])]
+    if measured["classes"] > _MANY and measured["classes"] > 0.2 * sum(measured["counts"].values()):
+        return [_not_classes(name, measured)]
+    return _rare(name, measured, limits.min_class_share) + _balance(name, measured)
+
+
+def _evenness(shares: list[float]) -> float:
+    if len(shares) < 2:
+        return 0.0
+    portions = np.array(shares)
+    return float(-(portions * np.log(portions)).sum() / np.log(len(portions)))
+
+
+def _one_class(name: str, counts: dict[str, int]) -> Finding:
+    only = f"only the label {excerpt(next(iter(counts)))}" if counts else "no label at all"
+    return Finding(
+        "label.one-class",
+        "error",
+        name,
+        "Fewer than two labels",
+        f"'{name}' holds {only}; a classifier needs two.",
+        score=float(len(counts)),
+        limit=2.0,
+        evidence={"counts": counts},
+        next_step="Add rows of another label, or name another label column.",
+    )
+
+
+def _not_classes(name: str, measured: dict[str, Any]) -> Finding:
+    total = sum(measured["counts"].values())
+    return Finding(
+        "label.many-classes",
+        "error",
+        name,
+        "More labels than can be learnt",
+        f"'{name}' holds {counted(measured['classes'], 'different label')} in {counted(total, 'row')}; "
+        "that looks like a quantity or a name, not like a class.",
+        score=measured["classes"] / total,
+        evidence={"classes": measured["classes"], "rows": total},
+        next_step="Name another label column, or divide the quantity into classes.",
+    )
+
+
+def _rare(name: str, measured: dict[str, Any], limit: float) -> list[Finding]:
+    few = {label: count for label, count in measured["counts"].items() if count < _LEAST_ROWS}
+    smallest = min(measured["shares"].values())
+    broken = {label: measured["counts"][label] for label, share in measured["shares"].items() if share < limit}
+    rare = broken or few
+    if not rare:
+        return []
+    rows = sum(rare.values())
+    return [
+        Finding(
+            "label.rare-class",
+            "error" if broken else "warning",
+            name,
+            "Labels with very few rows",
+            f"{counted(len(rare), 'label')} of '{name}' {agree(len(rare), 'has', 'have')} too few rows to be learnt or "
+            f"judged ({counted(rows, 'row')} together): {listed(rare)}.",
+            score=smallest,
+            limit=limit,
+            evidence={"counts": rare},
+            next_step="Collect more rows of them, join them with another label, or leave them out.",
+        )
+    ]
+
+
+def _balance(name: str, measured: dict[str, Any]) -> list[Finding]:
+    ratio = measured["imbalance"]
+    if ratio < _IMBALANCED:
+        return []
+    counts = measured["counts"]
+    most, least = next(iter(counts)), list(counts)[-1]
+    return [
+        Finding(
+            "label.imbalance",
+            "warning" if ratio >= _VERY_IMBALANCED else "info",
+            name,
+            "Uneven labels",
+            f"{excerpt(most)} is {ratio:.3g} times as frequent as {excerpt(least)} "
+            f"({percent(measured['shares'][most])} and {percent(measured['shares'][least])} of the rows).",
+            score=ratio,
+            evidence={"counts": counts, "evenness": measured["evenness"]},
+            next_step=f"Judge by a metric that minds rare labels (f1, balanced_accuracy); always answering "
+            f"{excerpt(most)} has an accuracy of {percent(measured['shares'][most])}.",
+        )
+    ]

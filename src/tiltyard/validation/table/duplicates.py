@@ -1,0 +1,157 @@
+"""Rows that repeat, and rows that agree in everything but the label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tiltyard.data.content_hash import Hashes
+from tiltyard.findings import Finding, could_not_judge
+from tiltyard.formatting import agree, counted, named, named_rows, percent, rows_where
+from tiltyard.project import ValidationSection
+from tiltyard.validation.columns import Column, Mask, Table
+
+# Where chance alone makes this share of rows repeat, repeats say nothing.
+_COARSE = 0.05
+_TELL = 0.01
+
+
+def measure_duplicates(table: Table) -> dict[str, Any]:
+    """Count repeats over the inputs and the label, columns that merely name rows left out."""
+    compared = [column for column in table.features if not column.identifier]
+    left_out = [column.name for column in table.features if column.identifier]
+    keys = row_keys(compared, table.rows)
+    label = table.label
+    whole = keys if label is None else with_column(keys, label)
+    expected = expected_repeats(compared, keys)
+    repeats = pd.Series(whole).duplicated().to_numpy() if compared else np.zeros(table.rows, dtype=bool)
+    contrary = contradicting(keys, label) if compared and label is not None else None
+    return {
+        "judged": expected <= _COARSE,
+        "of": "texts" if compared and all(column.kind == "text" for column in compared) else "rows",
+        "count": int(repeats.sum()),
+        "share": float(repeats.mean()) if table.rows else 0.0,
+        "rows": rows_where(repeats),
+        "columns": len(compared),
+        "left_out": left_out,
+        "expected_share": expected,
+        "contradictory": None
+        if contrary is None
+        else {
+            "count": int(contrary.sum()),
+            "share": float(contrary.mean()) if table.rows else 0.0,
+            "groups": len(np.unique(keys[contrary])),
+            "rows": rows_where(contrary),
+        },
+    }
+
+
+def row_keys(columns: Iterable[Column], rows: int) -> Hashes:
+    """A 64-bit key of each row over some columns: equal rows of this table share it."""
+    keys = np.zeros(rows, dtype=np.uint64)
+    for column in columns:
+        keys = with_column(keys, column)
+    return keys
+
+
+def with_column(keys: Hashes, column: Column) -> Hashes:
+    """The keys of the same rows over one column more."""
+    cells = column.digests ^ (column.digests >> np.uint64(32))
+    # The upper bits of a round number's float hold all it says; multiplying alone would never bring them down.
+    cells *= np.uint64(0xBF58476D1CE4E5B9)
+    cells ^= cells >> np.uint64(29)
+    cells += keys * np.uint64(0x94D049BB133111EB)
+    return cells
+
+
+def contradicting(keys: Hashes, label: Column) -> Mask:
+    """Rows that share their key with a row of another label; rows without a label are passed over."""
+    labelled = np.flatnonzero(~label.gaps)
+    order = labelled[np.argsort(keys[labelled], kind="stable")]
+    found = np.zeros(len(keys), dtype=bool)
+    if not len(order):
+        return found
+    ordered, codes = keys[order], label.codes[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    differ = np.minimum.reduceat(codes, starts) != np.maximum.reduceat(codes, starts)
+    found[order] = np.repeat(differ, np.diff(np.append(starts, len(order))))
+    return found
+
+
+def expected_repeats(columns: Sequence[Column], keys: Hashes) -> float:
+    """The share of rows that would repeat another one by chance if the columns were independent.
+
+    Of all pairs of rows, the share Π Σ c (c − 1) / (m (m − 1)) would agree, c being how often each value of a column
+    occurs among the m different rows; (n − 1) / 2 times that, at most 1, is the share of the n rows. A text is never
+    repeated by chance.
+    """
+    first = ~pd.Series(keys).duplicated().to_numpy()
+    rows, different = len(keys), int(first.sum())
+    if rows == different or any(column.kind == "text" for column in columns):
+        return 0.0
+    agreeing = 1.0
+    for column in columns if different > 1 else ():
+        counts = np.unique(column.digests[first], return_counts=True)[1].astype(np.float64)
+        agreeing *= float((counts * (counts - 1)).sum()) / (different * (different - 1.0))
+    return min(1.0, (rows - 1) / 2 * agreeing)
+
+
+def judge_duplicates(measured: dict[str, Any], rows: int, limits: ValidationSection) -> list[Finding]:
+    """Findings about repeats and contradictions."""
+    if not rows or not measured["columns"]:
+        return []
+    if not measured["judged"]:
+        return [_too_coarse(measured)]
+    found = []
+    if measured["count"]:
+        found.append(_repeats(measured, limits.max_duplicates))
+    contradictory = measured["contradictory"]
+    if contradictory and contradictory["count"]:
+        found.append(_contradictions(contradictory, measured["of"]))
+    return found
+
+
+def _too_coarse(measured: dict[str, Any]) -> Finding:
+    return could_not_judge(
+        "data.duplicate-rows",
+        "rows",
+        "Repeated rows",
+        f"The columns have so few values that {percent(measured['expected_share'])} of the rows would repeat another "
+        "one by chance; repeats say nothing here.",
+    )
+
+
+def _repeats(measured: dict[str, Any], limit: float) -> Finding:
+    noun, share, count = measured["of"], measured["share"], measured["count"]
+    over = f", {named(measured['left_out'])} left out" if measured["left_out"] else ""
+    noticed = _TELL if noun == "texts" else 5 * _TELL
+    return Finding(
+        "data.duplicate-rows",
+        "error" if share > limit else "warning" if share >= noticed else "info",
+        noun,
+        f"Repeated {noun}",
+        f"{counted(count, noun[:-1])} ({percent(share)}) {agree(count, 'repeats', 'repeat')} an earlier one, label "
+        f"included{over} ({named_rows(measured['rows'], count)}).",
+        score=share,
+        limit=limit,
+        evidence={"rows": measured["rows"], "count": measured["count"]},
+        next_step="Find out whether they are copies or true repetitions; a split by content keeps copies on one side.",
+    )
+
+
+def _contradictions(measured: dict[str, Any], noun: str) -> Finding:
+    share, count = measured["share"], measured["count"]
+    return Finding(
+        "label.contradictory",
+        "warning" if share >= _TELL else "info",
+        noun,
+        "Equal inputs, different labels",
+        f"{counted(count, noun[:-1])} ({percent(share)}) in {counted(measured['groups'], 'group')} have equal inputs "
+        f"and different labels ({named_rows(measured['rows'], count)}).",
+        score=share,
+        evidence={"rows": measured["rows"], "count": count, "groups": measured["groups"]},
+        next_step="Settle their labels; no model can have more than one of them right.",
+    )

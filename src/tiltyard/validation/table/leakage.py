@@ -1,0 +1,220 @@
+"""Columns that give the label away: known only after the fact, or made from the label itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiltyard.findings import Finding, could_not_judge
+from tiltyard.formatting import excerpt, percent
+from tiltyard.project import ValidationSection
+from tiltyard.validation.columns import Column, Mask, Table
+
+TELL = 0.9
+_LEAST_ROWS = 50
+_MOST_ROWS = 200_000
+_MOST_CLASSES = 100
+_BINS = 64
+_LEAST_PER_BIN = 20
+_CATEGORIES = 1000
+
+Bins = NDArray[np.intp]
+
+
+def measure_leakage(table: Table) -> dict[str, Any]:
+    """How well each column alone tells the labels apart, 0 (chance) to 1 (perfectly); see `power_alone`."""
+    label = table.label
+    judged = label is not None and _judgeable(label)
+    if label is None or not judged:
+        unclear = label is not None and label.different >= 2
+        return {"judged": False, "unclear": unclear, "columns": {}, "text": {}}
+    rows = np.flatnonzero(~label.gaps)
+    if len(rows) > _MOST_ROWS:
+        rows = rows[:: len(rows) // _MOST_ROWS + 1]
+    codes = np.unique(label.codes[rows], return_inverse=True)[1].astype(np.intp)
+    columns, text = {}, {}
+    for column in table.features:
+        if column.kind == "text":
+            text.update({f"{column.name} ({cue})": power_alone(bins[rows], codes) for cue, bins in _cues(column)})
+        elif column.different > 1 and not column.identifier:
+            columns[column.name] = _power(column, rows, codes)
+    return {"judged": True, "unclear": False, "columns": columns, "text": text}
+
+
+def power_alone(bins: Bins, labels: Bins) -> float:
+    """How well one column tells labels apart, on rows it has not seen.
+
+    Half of the rows teach which label is the likeliest in each bin, every label weighing the same; the other half
+    is judged, then the other way round. The mean share of right answers over the labels, b, is rescaled to
+    (b − 1/k) / (1 − 1/k), which for two labels is Youden's J (Cancer 3, 1950). A column whose values are all
+    different scores 0: learning by heart does not help on unseen rows.
+
+    Args:
+        bins: n bins, from 0.
+        labels: n labels, from 0 to k − 1.
+    """
+    classes, size = int(labels.max()) + 1, int(bins.max()) + 1
+    half = np.arange(len(labels)) % 2 == 0
+    tables = [
+        np.bincount(bins[side] * classes + labels[side], minlength=size * classes).reshape(size, classes)
+        for side in (half, ~half)
+    ]
+    right = [_recall(taught, judged) for taught, judged in (tables, tables[::-1])]
+    mean = sum(right) / len(right)
+    return max(0.0, (mean - 1 / classes) / (1 - 1 / classes))
+
+
+def power_of_threshold(numbers: NDArray[np.float64], labels: Bins) -> float:
+    """How well a single threshold tells two labels apart, on rows it has not seen: Youden's J, as in `power_alone`.
+
+    Args:
+        numbers: n finite numbers.
+        labels: n labels, 0 or 1.
+    """
+    half = np.arange(len(labels)) % 2 == 0
+    return max(0.0, (_youden(numbers, labels, half) + _youden(numbers, labels, ~half)) / 2)
+
+
+def judge_leakage(measured: dict[str, Any], limits: ValidationSection) -> list[Finding]:
+    """Findings about columns that give the label away."""
+    if measured["unclear"]:
+        return [
+            could_not_judge(
+                "leakage.column",
+                "label",
+                "Column that gives the label away",
+                f"To tell takes at least {_LEAST_ROWS} rows and at most {_MOST_CLASSES} labels.",
+            )
+        ]
+    found = [_column(name, power, limits.max_leakage) for name, power in measured["columns"].items() if _strong(power)]
+    return found + [
+        _text(name, power, limits.max_leakage) for name, power in measured["text"].items() if _strong(power)
+    ]
+
+
+def _power(column: Column, rows: Bins, labels: Bins) -> float:
+    """The largest power of a column: by its values, by a threshold, or by where it has gaps."""
+    powers = [power_alone(_binned(column, rows), labels)]
+    gaps = column.gaps[rows]
+    if gaps.any() and not gaps.all():
+        powers.append(power_alone(gaps.astype(np.intp), labels))
+    if column.kind in ("number", "time") and labels.max() == 1:
+        numbers = column.numbers[rows]
+        known = np.isfinite(numbers)
+        # Rows without a number cannot be told by a threshold; they are right by chance, which adds nothing to J.
+        powers.append(float(known.mean()) * power_of_threshold(numbers[known], labels[known]))
+    return max(powers)
+
+
+def _youden(numbers: NDArray[np.float64], labels: Bins, taught: Mask) -> float:
+    """J on the other rows of the threshold that is best on the taught ones."""
+    order = np.argsort(numbers[taught], kind="stable")
+    values, classes = numbers[taught][order], labels[taught][order]
+    if not 0 < classes.sum() < len(classes):
+        return 0.0
+    above = np.cumsum(classes) / classes.sum() - np.cumsum(1 - classes) / (1 - classes).sum()
+    # A threshold lies between two different values only.
+    above[:-1][values[1:] == values[:-1]] = 0.0
+    best = int(np.abs(above).argmax())
+    low = numbers[~taught] <= (values[best] + values[min(best + 1, len(values) - 1)]) / 2
+    others = labels[~taught]
+    if not 0 < others.sum() < len(others):
+        return 0.0
+    shares = [float(low[others == label].mean()) for label in (1, 0)]
+    return float(np.sign(above[best])) * (shares[0] - shares[1])
+
+
+def _strong(power: float) -> bool:
+    return power >= TELL
+
+
+def _judgeable(label: Column) -> bool:
+    labelled = int(np.count_nonzero(~label.gaps))
+    return 2 <= label.different <= _MOST_CLASSES and labelled >= _LEAST_ROWS
+
+
+def _recall(taught: NDArray[np.int64], judged: NDArray[np.int64]) -> float:
+    """Mean over labels of the share of right answers; a bin never seen is right by chance."""
+    totals = np.maximum(taught.sum(axis=0), 1)
+    answers = (taught / totals).argmax(axis=1)
+    seen = taught.sum(axis=1) > 0
+    classes = taught.shape[1]
+    right = np.zeros(classes)
+    np.add.at(right, answers[seen], judged[seen, answers[seen]])
+    right += judged[~seen].sum(axis=0) / classes
+    counts = judged.sum(axis=0)
+    present = counts > 0
+    return float((right[present] / counts[present]).mean())
+
+
+def _binned(column: Column, rows: Bins) -> Bins:
+    """Bins of some rows of a column: quantiles of numbers (gaps apart), categories (the rare ones together)."""
+    if column.numeric and column.kind in ("number", "time"):
+        ordered = column.ordered
+        number = max(2, min(_BINS, len(ordered) // _LEAST_PER_BIN))
+        places = np.linspace(0, len(ordered) - 1, number + 1).astype(int)[1:-1]
+        edges = np.unique(ordered[places]) if len(ordered) else np.zeros(0)
+        numbers = column.numbers[rows]
+        return np.where(np.isnan(numbers), 0, np.searchsorted(edges, numbers, side="left") + 1).astype(np.intp)
+    order = np.argsort(-column.counts, kind="stable")
+    bins = np.full(len(column.distinct) + 1, min(_CATEGORIES, len(order)), dtype=np.intp)
+    bins[order[:_CATEGORIES]] = np.arange(min(_CATEGORIES, len(order)))
+    bins[-1] = _CATEGORIES + 1
+    return bins[column.codes[rows]]
+
+
+def _cues(column: Column) -> list[tuple[str, Bins]]:
+    """What may betray a label without a word being understood: first word, last word, length, markup."""
+    words = [str(value) for value in column.distinct]
+    firsts = [text.split(maxsplit=1)[:1] for text in (word[:200] for word in words)]
+    lasts = [text.rsplit(maxsplit=1)[-1:] for text in (word[-200:] for word in words)]
+    lengths = np.array([len(word) for word in words], dtype=np.float64)
+    edges = np.unique(np.quantile(lengths, np.linspace(0, 1, _BINS + 1)[1:-1])) if len(lengths) else np.zeros(0)
+    cues = {
+        "first word": _coded(firsts),
+        "last word": _coded(lasts),
+        "length": np.searchsorted(edges, lengths, side="left").astype(np.intp),
+        "markup": np.array(["<" in word for word in words], dtype=np.intp),
+    }
+    return [(cue, np.append(bins, bins.max(initial=0) + 1)[column.codes]) for cue, bins in cues.items()]
+
+
+def _coded(parts: list[list[str]]) -> Bins:
+    """Each word's number by frequency; rare words share one."""
+    codes, counts = np.unique([part[0] if part else "" for part in parts], return_inverse=True, return_counts=True)[1:]
+    rank = np.empty(len(counts), dtype=np.intp)
+    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+    return np.minimum(rank, _CATEGORIES)[codes] if len(codes) else np.zeros(0, dtype=np.intp)
+
+
+def _column(name: str, power: float, limit: float) -> Finding:
+    return Finding(
+        "leakage.column",
+        "error" if power > limit else "warning",
+        name,
+        "Column that gives the label away",
+        f"'{name}' alone tells the labels apart with a power of {power:.3f} (0 is chance, 1 perfect) on rows not seen "
+        "before.",
+        score=power,
+        limit=limit,
+        evidence={"power": power},
+        next_step=f"If '{name}' is not known when a prediction is asked for, leave it out: data.ignore = [\"{name}\"]. "
+        f'If it is, accept it: validation.ignore = ["leakage.column:{name}"].',
+    )
+
+
+def _text(name: str, power: float, limit: float) -> Finding:
+    return Finding(
+        "leakage.text",
+        "error" if power > limit else "warning",
+        name,
+        "Texts that give their label away",
+        f"{excerpt(name)} alone tells the labels apart with a power of {power:.3f} (0 is chance, 1 perfect): the texts "
+        f"seem to carry their label, or to come from different places by label ({percent(power)} is far too much).",
+        score=power,
+        limit=limit,
+        evidence={"power": power},
+        next_step="Look at a few texts of each label, and remove what was added to them.",
+    )

@@ -1,0 +1,278 @@
+"""What columns a dataset must have, and where it differs."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from tiltyard.errors import UsageError
+from tiltyard.findings import Finding
+from tiltyard.formatting import agree, counted, figure, listed, named, named_rows, percent, rows_where
+from tiltyard.project import ColumnSchema, ColumnType
+from tiltyard.validation.columns import Column, Roles, Table, read_table
+
+_MOST_VALUES = 100
+_NEAR = 0.6
+
+
+Schema = Mapping[str, ColumnSchema]
+
+
+def infer_schema(frame: pd.DataFrame, *, label: str | None = None, text: str | None = None) -> dict[str, ColumnSchema]:
+    """The schema that a frame keeps: types, known categories (up to 100), and no negative numbers where there are none.
+
+    The label's categories are always written down; ``missing`` is allowed where cells are missing, and in
+    columns with few rows nothing else is taken for a law.
+    """
+    table = read_table(frame, "schema", Roles(label=label, text=text, features=tuple(map(str, frame.columns))))
+    return {column.name: _inferred(column) for column in table.columns}
+
+
+def as_schema(schema: Mapping[str, Any]) -> dict[str, ColumnSchema]:
+    """A schema from its columns: a `ColumnSchema`, its fields, or just the type (``{"age": "integer"}``).
+
+    Raises:
+        UsageError: a column's entry cannot be meant.
+    """
+    columns = {}
+    for name, entry in schema.items():
+        fields = {"type": entry} if isinstance(entry, str) else entry
+        try:
+            columns[str(name)] = fields if isinstance(fields, ColumnSchema) else ColumnSchema.model_validate(fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise UsageError(
+                f"The schema of column '{name}' cannot be used: '{place}': {first['msg']}.",
+                next_step='Write it like {"type": "number", "minimum": 0}.',
+                column=name,
+            ) from None
+    return columns
+
+
+def measure_schema(table: Table, schema: Schema, named_columns: Sequence[str] = ()) -> dict[str, Any]:
+    """Where a table differs from its schema, and which of the columns that the caller named it lacks."""
+    present = {column.name: column for column in table.columns}
+    required = dict.fromkeys([*named_columns, *(name for name, rule in schema.items() if rule.required)])
+    lacking = [name for name in required if name not in present]
+    extra = [column.name for column in table.columns if column.name not in schema and column.name not in required]
+    return {
+        "judged": bool(schema),
+        "missing_columns": {name: _renamed(name, extra) for name in lacking},
+        "extra_columns": extra if schema else [],
+        "columns": {name: _differences(present[name], rule) for name, rule in schema.items() if name in present},
+    }
+
+
+def judge_schema(measured: dict[str, Any]) -> list[Finding]:
+    """Findings about differences from the schema; none where there is no schema."""
+    found = [_absent(name, other) for name, other in measured["missing_columns"].items()]
+    renamed = set(measured["missing_columns"].values())
+    extra = [name for name in measured["extra_columns"] if name not in renamed]
+    if extra:
+        found.append(
+            Finding(
+                "schema.column-extra",
+                "info",
+                named(extra),
+                "Columns that the schema does not know",
+                f"The data has {counted(len(extra), 'column')} more than the schema: {named(extra)}.",
+                evidence={"columns": extra},
+                next_step="Add them to the schema, or leave them out.",
+            )
+        )
+    for name, differences in measured["columns"].items():
+        found += [_finding(name, kind, facts) for kind, facts in differences.items()]
+    return found
+
+
+def _inferred(column: Column) -> ColumnSchema:
+    kind: ColumnType = "category" if column.kind == "empty" else column.kind
+    values, minimum = None, None
+    if kind == "category" and column.kind != "empty" and (column.different <= _MOST_VALUES or column.role == "label"):
+        values = tuple(sorted(str(value).strip() for value in column.distinct if str(value).strip()))
+    if kind == "number" and len(column.ordered):
+        minimum = 0.0 if column.ordered[0] >= 0 else None
+        if bool((column.ordered == np.floor(column.ordered)).all()):
+            kind = "integer"
+    return ColumnSchema(type=kind, missing=bool(column.gaps.any()), values=values, minimum=minimum)
+
+
+def _renamed(name: str, extra: list[str]) -> str | None:
+    """The extra column that is likely to be the lacking one under another name."""
+    plain = {_plain(other): other for other in extra}
+    if _plain(name) in plain:
+        return plain[_plain(name)]
+    close = difflib.get_close_matches(_plain(name), list(plain), n=1, cutoff=_NEAR)
+    return plain[close[0]] if close else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def _differences(column: Column, rule: ColumnSchema) -> dict[str, Any]:
+    differences: dict[str, Any] = {}
+    if column.gaps.any() and not rule.missing:
+        differences["missing-values"] = {"count": int(column.gaps.sum()), "rows": rows_where(column.gaps)}
+    if column.kind == "empty":
+        return differences
+    if rule.type in ("number", "integer"):
+        differences.update(_number_differences(column, rule))
+    elif not _fits(column, rule.type):
+        differences["type"] = {"expected": rule.type, "found": column.kind}
+    elif rule.values is not None and column.coded:
+        known = {value.strip() for value in rule.values}
+        new = np.array([bool(str(v).strip()) and str(v).strip() not in known for v in column.distinct] + [False])
+        cells = new[column.codes]
+        if cells.any():
+            values = {str(column.distinct[place]): int(column.counts[place]) for place in np.flatnonzero(new)[:20]}
+            differences["new-category"] = {
+                "count": int(cells.sum()),
+                "share": float(cells.mean()),
+                "values": values,
+                "rows": rows_where(cells),
+                "label": column.role == "label",
+            }
+    return differences
+
+
+def _fits(column: Column, kind: ColumnType) -> bool:
+    if kind in ("category", "text"):
+        # Any words will do; numbers will not, for they would be read as other categories than the known ones.
+        return column.coded or (kind == "category" and column.kind in ("boolean", "category"))
+    if kind == "boolean":
+        return column.kind == "boolean" or (column.kind == "number" and set(column.ordered) <= {0.0, 1.0})
+    return column.kind == kind
+
+
+def _number_differences(column: Column, rule: ColumnSchema) -> dict[str, Any]:
+    numbers = column.numbers if column.numeric else np.full(len(column.missing), np.nan)
+    wrong = np.isnan(numbers) & ~column.gaps
+    if rule.type == "integer":
+        wrong |= np.isfinite(numbers) & (numbers != np.floor(np.where(np.isfinite(numbers), numbers, 0)))
+    differences: dict[str, Any] = {}
+    if wrong.any():
+        if column.coded:
+            values = [column.distinct[code] for code in column.codes[wrong][:20]]
+        else:
+            values = numbers[wrong][:20].tolist()
+        differences["type"] = {
+            "expected": rule.type,
+            "found": column.kind,
+            "count": int(wrong.sum()),
+            "rows": rows_where(wrong),
+            "values": list(dict.fromkeys(values)),
+        }
+    low = -np.inf if rule.minimum is None else rule.minimum
+    high = np.inf if rule.maximum is None else rule.maximum
+    outside = (numbers < low) | (numbers > high)
+    if outside.any():
+        differences["out-of-range"] = {
+            "count": int(outside.sum()),
+            "share": float(outside.mean()),
+            "rows": rows_where(outside),
+            "values": [float(value) for value in dict.fromkeys(numbers[outside][:20])],
+            "minimum": rule.minimum,
+            "maximum": rule.maximum,
+        }
+    return differences
+
+
+def _absent(name: str, other: str | None) -> Finding:
+    if other is not None:
+        return Finding(
+            "schema.column-renamed",
+            "error",
+            name,
+            "Column that seems renamed",
+            f"The data has no column '{name}'; '{other}', which is not expected, may be the same under another name.",
+            evidence={"column": name, "candidate": other},
+            next_step=f"Rename '{other}' to '{name}', or expect '{other}' (in the project file or the schema).",
+        )
+    return Finding(
+        "schema.column-missing",
+        "error",
+        name,
+        "Missing column",
+        f"The data has no column '{name}'.",
+        evidence={"column": name},
+        next_step="Bring the column back, or no longer expect it (in the project file or the schema).",
+    )
+
+
+def _finding(name: str, kind: str, facts: dict[str, Any]) -> Finding:
+    if kind == "type":
+        return _wrong_type(name, facts)
+    count = facts["count"]
+    where = named_rows(facts["rows"], count)
+    if kind == "missing-values":
+        return Finding(
+            "schema.missing-values",
+            "error",
+            name,
+            "Missing values where none may be",
+            f"{counted(count, 'cell')} of '{name}' {agree(count, 'is', 'are')} missing ({where}).",
+            score=float(count),
+            limit=0.0,
+            evidence=facts,
+            next_step="Fill them, or allow it in the schema: missing = true.",
+        )
+    if kind == "new-category":
+        return Finding(
+            "schema.new-category",
+            "error" if facts["label"] else "warning",
+            name,
+            "Unknown label" if facts["label"] else "New category",
+            f"{counted(count, 'cell')} of '{name}' ({percent(facts['share'])}) {agree(count, 'holds', 'hold')} what "
+            f"the schema does not know: {listed(facts['values'])} ({where}).",
+            score=facts["share"],
+            evidence=facts,
+            next_step="Correct them, or add them to the schema and train anew.",
+        )
+    low, high = facts["minimum"], facts["maximum"]
+    bounds = " and ".join(
+        f"{says} {figure(bound)}" for says, bound in (("at least", low), ("at most", high)) if bound is not None
+    )
+    return Finding(
+        "schema.out-of-range",
+        "warning",
+        name,
+        "Number out of range",
+        f"{counted(count, 'cell')} of '{name}' {agree(count, 'is', 'are')} out of the range ({bounds}): "
+        f"{', '.join(figure(value) for value in facts['values'][:5])} ({where}).",
+        score=facts["share"],
+        evidence=facts,
+        next_step="Correct them, or widen the range in the schema.",
+    )
+
+
+def _wrong_type(name: str, facts: dict[str, Any]) -> Finding:
+    if facts.get("values"):
+        count = facts["count"]
+        where = f"{listed(facts['values'])} ({named_rows(facts['rows'], count)})"
+        message = (
+            f"'{name}' must hold {_a(facts['expected'])} in every cell; {counted(count, 'cell')} "
+            f"{agree(count, 'does', 'do')} not: {where}."
+        )
+    else:
+        message = f"'{name}' must hold {_a(facts['expected'])}, and holds {_a(facts['found'])}."
+    return Finding(
+        "schema.type-changed",
+        "error",
+        name,
+        "Wrong type",
+        message,
+        evidence=facts,
+        next_step="Correct the values where the data is made, or change the schema.",
+    )
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -1,0 +1,1 @@
+"""Checks of texts: what is measured, and what it means."""

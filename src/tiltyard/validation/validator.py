@@ -1,0 +1,220 @@
+"""`DataValidator`: what is wrong with a dataset, with a split, and how good it is as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tiltyard.errors import NotFoundError, UsageError, nearest
+from tiltyard.project import Project, ValidationSection
+from tiltyard.validation.columns import Roles, Table, read_table
+from tiltyard.validation.drift import cut_by_time, measure_drift
+from tiltyard.validation.drift_findings import DriftReport
+from tiltyard.validation.results import SplitReport, ValidationReport
+from tiltyard.validation.split.measures import as_frame, as_labels, measure_split
+from tiltyard.validation.table.class_balance import measure_classes
+from tiltyard.validation.table.distributions import measure_distributions
+from tiltyard.validation.table.duplicates import measure_duplicates
+from tiltyard.validation.table.leakage import measure_leakage
+from tiltyard.validation.table.missing import measure_missing
+from tiltyard.validation.table.outliers import measure_outliers
+from tiltyard.validation.table.schema import Schema, as_schema, measure_schema
+from tiltyard.validation.table.value_checks import measure_types
+from tiltyard.validation.text.measures import LONGEST, measure_texts
+
+
+class DataValidator:
+    """Checks datasets and splits, and remembers the report of each dataset by name.
+
+    Args:
+        project: says which columns are what; without one, the label and the text are named in each call.
+        limits: how bad data may be; default: the project's, or the defaults of `ValidationSection`.
+    """
+
+    def __init__(self, project: Project | None = None, limits: ValidationSection | None = None) -> None:
+        self._project = project
+        self._limits = limits or (project.validation if project else ValidationSection())
+        self._reports: dict[str, ValidationReport] = {}
+
+    def validate_dataset(
+        self,
+        df: pd.DataFrame,
+        name: str = "dataset",
+        *,
+        label: str | None = None,
+        text: str | None = None,
+        schema: Mapping[str, Any] | None = None,
+    ) -> ValidationReport:
+        """Measure and judge a dataset.
+
+        Args:
+            df: n rows; nothing in it is changed.
+            name: what to remember the report by.
+            label: the label's column; default: the project's, or the column ``label`` if there is one.
+            text: the column of texts; default: the project's. Other columns of long words are checked as texts too.
+            schema: what each column must hold: `ColumnSchema`, its fields, or just the type, by column.
+
+        Raises:
+            UsageError: ``df`` is no DataFrame, or the schema cannot be meant.
+        """
+        if not isinstance(df, pd.DataFrame):
+            raise UsageError(
+                f"validate_dataset was given a {type(df).__name__}, not a DataFrame.",
+                next_step='Pass a pandas DataFrame; for texts: pd.DataFrame({"text": texts, "label": labels}).',
+            )
+        roles = self._roles(df, label, text)
+        # Numbers near the largest float overflow in a sum, which then says infinite; that is all there is to say.
+        with np.errstate(over="ignore", invalid="ignore"):
+            sections = _measured(
+                read_table(df, name, roles),
+                roles,
+                as_schema(schema or (self._project.columns if self._project else {})),
+                self._longest(),
+            )
+        report = ValidationReport(name=name, rows=len(df), sections=sections, limits=self._limits)
+        self._reports[name] = report
+        return report
+
+    def report(self, name: str = "dataset") -> ValidationReport:
+        """The report of a dataset that was validated before.
+
+        Raises:
+            NotFoundError: no dataset of that name was.
+        """
+        if name not in self._reports:
+            raise NotFoundError(
+                f"No dataset '{name}' has been validated here.{nearest(name, self._reports)}",
+                next_step=f"Call validate_dataset(df, {name!r}) first.",
+                name=name,
+            )
+        return self._reports[name]
+
+    def get_data_quality_score(self, name: str = "dataset") -> float:
+        """The quality of a validated dataset, 0 to 100.
+
+        100 × the product of `ValidationReport.score_parts`: completeness, consistency, uniqueness, plausibility,
+        labels, balance and usefulness, each the share of the data that is good in that respect (`score.PARTS`).
+
+        Raises:
+            NotFoundError: no dataset of that name was validated.
+        """
+        return self.report(name).quality_score
+
+    def validate_train_test_split(
+        self, X_train: Any, X_test: Any, y_train: Any, y_test: Any, *, adversarial: bool = False
+    ) -> SplitReport:
+        """Measure and judge a split: rows on both sides, near copies, shifts of labels and of columns, sizes.
+
+        Args:
+            X_train: inputs of the train side: a DataFrame, texts, or a matrix.
+            X_test: inputs of the test side.
+            y_train: labels of the train side.
+            y_test: labels of the test side.
+            adversarial: also try whether a model can tell the sides apart (takes seconds).
+
+        Raises:
+            UsageError: the inputs are no table and no texts, or labels and inputs differ in number.
+        """
+        train, test = as_frame(X_train, "train"), as_frame(X_test, "test")
+        sides = (
+            (train, as_labels(y_train, len(train), "train")),
+            (test, as_labels(y_test, len(test), "test")),
+        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            measured = measure_split(*sides, adversarial)
+        return SplitReport(measured, self._limits)
+
+    def validate_drift(
+        self,
+        reference: pd.DataFrame,
+        current: pd.DataFrame,
+        *,
+        names: tuple[str, str] = ("reference", "current"),
+        adversarial: bool = True,
+    ) -> DriftReport:
+        """Measure and judge how a dataset differs from another one: columns, kinds, gaps, labels, distributions.
+
+        Args:
+            reference: the rows that are taken as they should be.
+            current: the rows that are held against them; nothing in either is changed.
+            names: what messages call the two.
+            adversarial: also try whether a model can tell the two apart (takes seconds); for texts it is what sees
+                that they speak of other things.
+
+        Raises:
+            UsageError: one of the two is no DataFrame, or is empty.
+        """
+        pair = []
+        for name, frame in zip(names, (reference, current), strict=True):
+            if not isinstance(frame, pd.DataFrame) or frame.empty:
+                is_frame = isinstance(frame, pd.DataFrame)
+                raise UsageError(
+                    f"validate_drift was given {'no rows' if is_frame else f'a {type(frame).__name__}'} as {name}.",
+                    next_step="Pass two pandas DataFrames with rows.",
+                )
+            pair.append(frame.rename(columns=str))
+        roles = self._roles(pair[0], None, None)
+        with np.errstate(over="ignore", invalid="ignore"):
+            measured = measure_drift((names[0], pair[0]), (names[1], pair[1]), roles, adversarial=adversarial)
+        return DriftReport((measured,), self._limits)
+
+    def validate_drift_over_time(
+        self, df: pd.DataFrame, time: str | None = None, *, periods: int = 4, adversarial: bool = False
+    ) -> DriftReport:
+        """Cut a dataset into periods of about as many rows and hold each later one against the first.
+
+        Args:
+            df: n rows.
+            time: the column of times (or of numbers that grow); default: the project's ``data.time``.
+            periods: how many, at least 2; rows of one moment stay together.
+            adversarial: as for ``validate_drift``.
+
+        Raises:
+            UsageError: there is no such column, it holds something else, or there are fewer moments than periods.
+        """
+        time = time or (self._project.data.time if self._project else None)
+        roles = self._roles(df, None, None)
+        parts = cut_by_time(df, time, periods)
+        (first, reference), *later = parts
+        reference = reference.drop(columns=[str(time)])
+        with np.errstate(over="ignore", invalid="ignore"):
+            measured = [
+                measure_drift(
+                    (first, reference), (name, rows.drop(columns=[str(time)])), roles, adversarial=adversarial
+                )
+                for name, rows in later
+            ]
+        return DriftReport(tuple(measured), self._limits)
+
+    def _roles(self, df: pd.DataFrame, label: str | None, text: str | None) -> Roles:
+        if self._project is None:
+            return Roles(label=label or ("label" if "label" in df.columns else None), text=text)
+        data = self._project.data
+        of_text = self._project.task == "text-classification"
+        return Roles(
+            label=label or data.label,
+            text=(text or data.text or "text") if of_text else None,
+            features=None if of_text else data.features,
+            ignored=tuple(name for name in (*data.ignore, data.time) if name is not None),
+        )
+
+    def _longest(self) -> int:
+        return LONGEST if self._project is None else self._project.serving.max_text
+
+
+def _measured(table: Table, roles: Roles, schema: Schema, longest: int) -> dict[str, Any]:
+    expected = [column for column in (roles.label, roles.text, *(roles.features or ())) if column is not None]
+    return {
+        "missing_data": measure_missing(table),
+        "data_types": measure_types(table),
+        "duplicates": measure_duplicates(table),
+        "outliers": measure_outliers(table),
+        "class_balance": measure_classes(table),
+        "distributions": measure_distributions(table),
+        "leakage": measure_leakage(table),
+        "schema": measure_schema(table, schema, expected),
+        "text": measure_texts(table, longest),
+    }

@@ -1,0 +1,180 @@
+"""promote, rollback and history, as a person types them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.films import PROJECT, make_films
+from tiltyard.cli.main import main
+from tiltyard.ledger import Event, SqlLedger
+from tiltyard.registry import ModelRegistry
+from tiltyard.registry.alias_history import BEGUN, succession_subject
+
+APPROVED = PROJECT.replace('rule = "better"', 'rule = "better"\napproval = "required"')
+
+
+def test_a_day_of_decisions(tmp_path: Path, fresh_store: Path) -> None:
+    """A version is promoted, rolled back with a reason, and the history tells it; tampering with it is found."""
+    films = make_films(tmp_path / "films", rows=400, store=fresh_store)
+    films.call("train", "--champion")
+    films.call("train", "--candidate", "nb-logreg")
+    refused = films.call("rollback", "--reason", "x", check=False)
+    assert refused.returncode == 1
+    assert "nothing to go back to" in refused.stderr
+    films.call("set-alias", "--version", "2", "--alias", "champion", "--reason", "a trial")
+    again = films.call("promote", "2", check=False)
+    assert again.returncode == 2
+    back: Any = films.json("rollback", "--reason", "complaints from support")
+    assert (back["champion"], back["before"]) == ("1", "2")
+    told: Any = films.call_json("history")
+    assert [event["kind"] for event in told] == ["registered", "promoted", "registered", "alias-set", "rolled-back"]
+    then: Any = films.call_json("history", "--at", told[3]["at"])
+    assert (then["version"], then["decision"]["reason"]) == ("2", "a trial")
+    assert films.call("history", "--at", "2020-01-01", check=False).returncode == 1
+    whole: Any = films.call_json("history", "--verify")
+    # Two moves are three events each, one registered version and one first promotion more.
+    assert (whole["whole"], whole["broken"], whole["noted"], whole["foreign"]) == (True, [], 2, 0)
+    assert films.call_json("history", "--noted", whole["end"]) == {**whole, "noted": 3}
+    odd = whole["end"].replace(":", ":0", 1)[:-1]
+    assert films.call("history", "--noted", odd, check=False).returncode == 3
+    with sqlite3.connect(films.root / ".tiltyard" / "ledger.db") as ledger:
+        ledger.execute("UPDATE events SET reason = 'nothing happened' WHERE kind = 'rolled-back'")
+    ledger.close()
+    tampered = films.call("history", "--verify", "--json", check=False)
+    assert tampered.returncode == 3
+    assert json.loads(tampered.stdout)["broken"]
+
+
+def test_approval_and_what_happens_behind_our_back(
+    tmp_path: Path, fresh_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A version waits for approval; a move in MLflow itself is noticed by doctor and history, and tells what to do."""
+    films = make_films(tmp_path / "films", rows=300, project=APPROVED, store=fresh_store)
+
+    def ran(*words: str) -> tuple[object, Any]:
+        with pytest.raises(SystemExit) as left:
+            main([*words, "--project", str(films.root), "--json"])
+        return left.value.code, json.loads(capsys.readouterr().out)
+
+    code, trained = ran("train", "--champion")
+    assert (code, trained["promotion"]["pending"]) == (3, True)
+    code, listed = ran("approve")
+    assert (code, [request["version"] for request in listed]) == (0, ["1"])
+    assert ran("approve", "1")[0] == 2
+    assert ran("approve", "1", "--reason", "seen it")[1]["champion"] == "1"
+    registry = ModelRegistry(tracking_uri=f"sqlite:///{films.root / '.tiltyard' / 'mlflow.db'}")
+    registry.register_model("models:/films-classifier/1", "films-classifier")
+    registry.set_alias("films-classifier", "champion", "2")
+    code, found = ran("doctor")
+    assert code == 1
+    checks = {check["name"]: check for check in found["checks"]}
+    assert "names version 2, and by the decisions version 1" in checks["aliases"]["found"]
+    assert "set-alias" in checks["champion's right"]["next_step"]
+    code, told = ran("history")
+    assert [event["kind"] for event in told] == [
+        "registered",
+        "approval-requested",
+        "approved",
+        "promoted",
+        "alias-changed-outside",
+    ]
+    registry.set_alias("films-classifier", "previous", "1")
+    cut_short: dict[str, Any] = {"alias": "champion", "version": "2", "before": "1", "previous": None}
+    cut_short["decision"] = {"kind": "promoted", "reason": "it won", "evidence": {"champion": "1"}}
+    with SqlLedger.open(f"sqlite:///{films.root / '.tiltyard' / 'ledger.db'}") as ledger:
+        subject = succession_subject("films-classifier")
+        ledger.append(Event(BEGUN, subject, datetime.now(UTC), "ann", evidence=cut_short))
+    for words, state in (((), "wrong"), (("--mend",), "note"), ((), "ok")):
+        code, found = ran("doctor", *words)
+        assert [check["state"] for check in found["checks"] if check["name"] == "decisions"] == [state]
+        assert code == (1 if state == "wrong" else 0)
+    assert ran("history")[1][-1]["kind"] == "promoted"
+    code, exported = ran("export", "1.0.0", "--to", str(tmp_path / "models"))
+    assert [Path(file).name for file in exported["files"]] == [
+        "films_model.pkl",
+        "films_model_vectorizer.pkl",
+        "metrics.json",
+    ]
+    metrics = json.loads((tmp_path / "models" / "metrics.json").read_text())
+    assert metrics.keys() >= {"accuracy", "classification_report", "confusion_matrix"}
+    code, runs = ran("runs", "--filter", "metrics.accuracy > 0")
+    assert [run["run_id"] for run in runs] == [trained["run_id"]]
+    code, compared = ran("runs", trained["run_id"][:8])
+    assert compared[trained["run_id"]]["params.candidate"] == "tfidf-logreg"
+    code, about = ran("model-info", "--version", "1.0.0")
+    assert (about["version"], about["verdict"]["promoted"], about["deployments"]) == ("1", True, [])
+    assert about["lineage"]["data"]["fingerprint"] == about["tags"]["tiltyard.data_fingerprint"]
+
+
+def test_what_a_person_may_type(tmp_path: Path, fresh_store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One version has one name, blank reasons are none, odd times are told, and no text steers the terminal."""
+    films = make_films(tmp_path / "films", rows=300, store=fresh_store)
+
+    def typed(*words: str) -> tuple[object, str, str]:
+        with pytest.raises(SystemExit) as left:
+            main([*words, "--project", str(films.root)])
+        told = capsys.readouterr()
+        return left.value.code, told.out, told.err
+
+    assert typed("train", "--champion")[0] == 0
+    assert typed("train", "--candidate", "nb-logreg")[0] == 0
+    for name in ("01", "+1", " 1", "", "9" * 30):
+        code, _, said = typed("promote", name)
+        assert (code, f"has no version {name or repr(name)}" in said.replace("'", "") or f"{name!r}" in said) == (
+            1,
+            True,
+        )
+    assert typed("promote", "1.0.0")[0] == 2
+    for blank in ("", "  "):
+        assert typed("rollback", "--to", "2", "--reason", blank)[0] == 2
+        code, _, said = typed("set-alias", "--alias", "champion", "--version", "2", "--reason", blank)
+        assert (code, "--reason" in said) == (2, True)
+    code, said, _ = typed("set-alias", "--alias", "shadow", "--version", "1.1.0")
+    assert (code, said) == (0, "films-classifier: shadow is now version 2.\n")
+    assert typed("rollback", "--to", "2", "--reason", "[bold]it[/bold] \x1b[31mbleeds [/]")[0] == 0
+    code, said, _ = typed("history")
+    assert "\x1b" not in said
+    assert "[bold]it" in said
+    for at, code_, words in (
+        ("0001-01-01T00:00:00+14:00", 2, "before the year 1"),
+        ("9999-12-31T23:59:59-14:00", 2, "after 9999"),
+        ("2999-01-01", 2, "in the future"),
+        ("yesterday", 2, "no ISO 8601 time"),
+        ("1970-01-01T00:00:00+02:00", 1, "had no champion at 1969-12-31 22:00:00 UTC"),
+    ):
+        code, _, said = typed("history", "--at", at)
+        assert (code, words in said) == (code_, True), said
+    assert typed("history", "--model-name", "songs")[1] == "No decision about songs is in this ledger.\n"
+    registry = ModelRegistry(tracking_uri=f"sqlite:///{films.root / '.tiltyard' / 'mlflow.db'}")
+    registry.delete_alias("films-classifier", "champion")
+    for _ in range(2):  # not only the first time
+        code, said, _ = typed("doctor")
+        assert (code, "no decision took it away" in said) == (1, True)
+    assert typed("rollback", "--to", "1", "--reason", "it was deleted")[0] == 0
+    code, said, _ = typed("doctor")
+    assert (code, "Nothing is wrong." in said) == (0, True)
+
+
+def test_another_registry_is_no_change_behind_our_back(
+    tmp_path: Path, fresh_store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks beside a registry that does not hold the model is told so, and writes no change into the ledger."""
+    films = make_films(tmp_path / "films", rows=300, store=fresh_store)
+    films.call("train", "--champion")
+    before: Any = films.call_json("history")
+    shutil.copy(fresh_store, tmp_path / "other.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
+    with pytest.raises(SystemExit):
+        main(["doctor", "--json", "--project", str(films.root)])
+    told = json.loads(capsys.readouterr().out)
+    (check,) = [one for one in told["checks"] if one["name"] == "champion's right"]
+    assert "or this is another registry" in check["found"]
+    assert "MLFLOW_TRACKING_URI" in check["next_step"]
+    assert films.call_json("history") == before

@@ -1,0 +1,92 @@
+"""Deciding between live versions at any time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.stats import beta, binom
+
+from tiltyard.errors import UsageError
+from tiltyard.evaluation.sequential_test import judge_shadow, judge_split, paired_evidence, split_evidence
+
+
+def test_evidence_is_the_mixture_of_likelihood_ratios() -> None:
+    """The evidence of paired rows is the mixture's integral, as computed by quadrature."""
+    found = judge_shadow(50, 4, 15, 3).e_value
+    top, _ = quad(lambda p: beta.pdf(p, 0.5, 0.5) * p**15 * (1 - p) ** 4, 0.5, 1.0)
+    assert found == pytest.approx(top / beta.sf(0.5, 0.5, 0.5) / 0.5**19, rel=1e-6)
+
+
+def test_paired_evidence_is_fair() -> None:
+    """Of two equals, the evidence that either is better is 1 in expectation, whatever the number of rows."""
+    for apart in (1, 7, 40):
+        hits = np.arange(apart + 1)
+        evidence = [judge_shadow(0, int(apart - k), int(k), 0).e_value for k in hits]
+        assert float(np.sum(binom.pmf(hits, apart, 0.5) * evidence)) == pytest.approx(1.0)
+
+
+def test_split_evidence_is_fair() -> None:
+    """Over all courses that few rows of two equals can take, the evidence is 1 in expectation; less for a worse one."""
+    for champion, challenger, fair in ((0.7, 0.7, True), (0.7, 0.5, False)):
+        expected = 0.0
+        for course in range(4**5):
+            steps = [(course >> (2 * place)) & 3 for place in range(5)]
+            mine, right = np.array([step & 1 for step in steps], bool), np.array([step & 2 for step in steps], bool)
+            rates = np.where(mine, challenger, champion)
+            chance = np.prod(np.where(mine, 0.3, 0.7) * np.where(right, rates, 1 - rates))
+            expected += float(chance) * split_evidence(mine, right, 0.3)
+        assert expected == pytest.approx(1.0) if fair else expected < 0.99
+
+
+@pytest.mark.parametrize(("edge", "said"), [(60, "challenger wins"), (0, "go on"), (-60, "champion holds")])
+def test_a_decision_falls_to_the_better_one(edge: int, said: str) -> None:
+    """The better of two that answered the same inputs is told; equals go on."""
+    verdict = judge_shadow(800, 80 - edge, 80 + edge, 40)
+    assert verdict.decision == said
+    assert verdict.low < (verdict.difference or 0.0) < verdict.high
+
+
+def test_looking_often_costs_nothing() -> None:
+    """Looked at after every tenth of 1,000 labels, equals are told apart in at most alpha of the courses."""
+    random = np.random.default_rng(7)
+    wins, courses = 0, 200
+    for _course in range(courses):
+        mine, right = random.random(1000) < 0.5, random.random(1000) < 0.8
+        looks = (split_evidence(mine[:rows], right[:rows], 0.5) for rows in range(10, 1001, 10))
+        wins += any(value >= 20 for value in looks)
+    assert wins <= binom.ppf(0.999, courses, 0.05)
+
+
+def test_evidence_never_overflows() -> None:
+    """Extremes stay finite, and speak for one side alone."""
+    assert np.isfinite(paired_evidence(100_000, 0))
+    assert paired_evidence(0, 100_000) == pytest.approx(0.0)
+
+
+def test_a_split_finds_the_better_one() -> None:
+    """A challenger that is ten points better wins on a tenth of the traffic; the other way round it does not."""
+    random = np.random.default_rng(3)
+    mine = random.random(6000) < 0.1
+    right = random.random(6000) < np.where(mine, 0.9, 0.8)
+    assert judge_split(mine, right, share=0.1).decision == "challenger wins"
+    assert judge_split(~mine, right, share=0.9).decision == "champion holds"
+
+
+def test_no_labels_go_on() -> None:
+    """Without labels nothing is decided, and the summary says what is missing."""
+    verdict = judge_split(np.array([], bool), np.array([], bool), share=0.5)
+    assert verdict.decision == "go on"
+    assert verdict.difference is None
+    assert "no labels yet" in verdict.summary
+    assert judge_shadow(0, 0, 0, 0).e_value == pytest.approx(1.0)
+
+
+def test_what_cannot_be_judged_is_refused() -> None:
+    """Negative counts, lengths that differ and shares out of range are named."""
+    with pytest.raises(UsageError, match="negative"):
+        judge_shadow(1, -1, 0, 0)
+    with pytest.raises(UsageError, match="share"):
+        judge_split(np.array([True]), np.array([True]), share=1.0)
+    with pytest.raises(UsageError, match="alpha"):
+        judge_shadow(1, 1, 1, 1, alpha=0.7)

@@ -1,0 +1,164 @@
+"""Labels from files, and the answers most worth labelling."""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from tests.monitoring.answers import answers
+from tiltyard.cli.main import cli
+from tiltyard.errors import DataError, UsageError
+from tiltyard.ledger import Label, SqlLedger
+from tiltyard.ledger.sql.retention import redacted_input
+from tiltyard.monitoring.labels.label_import import Columns, import_labels, label_counts, read_labels
+from tiltyard.monitoring.labels.labeling_queue import DRIFTED, RANDOM, UNCERTAIN, Wish, label_queue
+from tiltyard.testing import NOON, MemoryLedger, make_prediction
+
+
+def written(file: Path, rows: list[dict[str, Any]]) -> Path:
+    """The rows as a file of its ending's kind."""
+    frame = pd.DataFrame(rows)
+    if file.suffix == ".csv":
+        frame.to_csv(file, index=False)
+    elif file.suffix == ".parquet":
+        frame.to_parquet(file)
+    else:
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels.jsonl", "labels.parquet"])
+def test_every_kind_of_row_is_told_apart(tmp_path: Path, name: str) -> None:
+    """New, corrected, repeated, late, unknown, unexpected, empty and broken rows are counted, with examples."""
+    ledger = MemoryLedger()
+    first, second, third = (make_prediction(at=NOON, key=key) for key in (None, "order-7", None))
+    ledger.record([first, second, third])
+    ledger.record_labels([Label(third.id, "positive", NOON, "before")])
+    rows = [
+        {"prediction_id": first.id, "key": "", "label": "positive", "labelled_at": (NOON + timedelta(1.5)).isoformat()},
+        {"prediction_id": "", "key": "order-7", "label": "postive", "labelled_at": NOON.isoformat()},
+        {"prediction_id": third.id, "key": "", "label": "negative", "labelled_at": (NOON + timedelta(0.1)).isoformat()},
+        {"prediction_id": first.id, "key": "", "label": "positive", "labelled_at": ""},
+        {"prediction_id": "nobody", "key": "", "label": "positive", "labelled_at": ""},
+        {"prediction_id": first.id, "key": "", "label": "", "labelled_at": ""},
+        {"prediction_id": "", "key": "", "label": "positive", "labelled_at": ""},
+        {"prediction_id": first.id, "key": "", "label": "negative", "labelled_at": "yesterday"},
+    ]
+    frame = read_labels(written(tmp_path / name, rows))
+    report = import_labels(ledger, "films", frame)
+    told = report.to_dict()
+    examples = told.pop("examples")
+    assert told == {
+        "rows": 8, "stored": 3, "corrected": 1, "repeated": 1, "superseded": 0, "late": 1, "unknown": 1,
+        "unlabelled": 1, "unexpected": 1, "invalid": 2,
+    }  # fmt: skip
+    assert "nobody" in examples["unknown"][0]
+    assert "postive" in examples["unexpected"][0]
+    assert {label.prediction_id: label.label for label in ledger.labels()} == {
+        first.id: "positive",
+        second.id: "postive",
+        third.id: "negative",
+    }
+    assert import_labels(ledger, "films", frame).stored == 0
+    assert label_counts(ledger, "films")["coverage"] == 1.0
+
+
+def test_an_older_label_changes_nothing(tmp_path: Path) -> None:
+    """A label that is older than the one that counts is kept and does not count."""
+    ledger = MemoryLedger()
+    row = make_prediction(at=NOON)
+    ledger.record([row])
+    ledger.record_labels([Label(row.id, "positive", NOON + timedelta(hours=2), "before")])
+    frame = pd.DataFrame({"prediction_id": [row.id], "label": ["negative"], "labelled_at": [NOON.isoformat()]})
+    report = import_labels(ledger, "films", frame)
+    assert (report.stored, report.superseded, report.corrected) == (1, 1, 0)
+    assert [label.label for label in ledger.labels()] == ["positive"]
+
+
+def test_a_file_without_the_columns_says_which_option_names_them(tmp_path: Path) -> None:
+    """Missing columns are told with the option that names another one."""
+    with pytest.raises(DataError, match="truth") as caught:
+        read_labels(written(tmp_path / "a.csv", [{"prediction_id": "x", "truth": "positive"}]))
+    assert "--label-column" in caught.value.next_step
+    with pytest.raises(DataError, match="neither") as caught:
+        read_labels(written(tmp_path / "b.csv", [{"id": "x", "label": "positive"}]))
+    assert "--id-column" in caught.value.next_step
+    assert len(read_labels(tmp_path / "b.csv", Columns(id="id"))) == 1
+
+
+def test_the_queue_holds_the_uncertain_the_unfamiliar_and_some_at_random() -> None:
+    """Each reason gets its share, the worst cases first, labelled and redacted ones and copies never."""
+    ledger = MemoryLedger()
+    rows, labels = answers(200)
+    odd = make_prediction(
+        at=NOON, input={"text": "zygote quark xylophone"}, probabilities={"negative": 0.01, "positive": 0.99}
+    )
+    copy = make_prediction(at=NOON, input=odd.input, probabilities=odd.probabilities)
+    gone = make_prediction(at=NOON, input=redacted_input("asked"), probabilities={"negative": 0.5, "positive": 0.5})
+    ledger.record([*rows, odd, copy, gone])
+    ledger.record_labels(labels[:50])
+    reference = pd.Series([row.input["text"] for row in rows])
+    found = label_queue(ledger, "films", Wish(40), reference)
+    reasons = [one.reason for one in found]
+    assert (len(found), reasons.count(UNCERTAIN), reasons.count(DRIFTED), reasons.count(RANDOM)) == (40, 20, 10, 10)
+    chosen = [one.prediction.id for one in found]
+    assert len(set(chosen)) == 40
+    assert not {label.prediction_id for label in labels[:50]} & set(chosen)
+    assert gone.id not in chosen
+    assert len({odd.id, copy.id} & set(chosen)) == 1
+    assert next(one for one in found if one.reason == DRIFTED).prediction.id in (odd.id, copy.id)
+    sure = [abs(one.prediction.probabilities["positive"] - 0.5) for one in found if one.reason == UNCERTAIN]
+    assert sure == sorted(sure)
+    assert len(label_queue(ledger, "films", Wish(10_000), reference)) == 151
+    assert {one.reason for one in label_queue(ledger, "films", Wish(10))} == {UNCERTAIN, RANDOM}
+    with pytest.raises(UsageError, match="clever"):
+        label_queue(ledger, "films", Wish(10, {"clever": 1.0}))
+
+
+def test_unfamiliar_rows_of_a_table_come_first() -> None:
+    """A number beyond the training data, a category it does not know and a gap where there was none are strange."""
+    ledger = MemoryLedger()
+    usual = [make_prediction(at=NOON, input={"age": 20 + n % 30, "city": "Bonn"}) for n in range(30)]
+    odd = make_prediction(at=NOON, input={"age": 950, "city": "Ys"})
+    ledger.record([*usual, odd])
+    reference = pd.DataFrame({"age": [20 + n % 40 for n in range(200)], "city": ["Bonn", "Köln"] * 100})
+    (first, *_) = label_queue(ledger, "films", Wish(5, {DRIFTED: 1.0}), reference)
+    assert first.prediction.id == odd.id
+
+
+def test_out_to_be_labelled_and_back(tmp_path: Path) -> None:
+    """The queue goes out as CSV with an empty label column, and the filled-in file comes back by the same family."""
+    pd.DataFrame({"text": ["good", "bad"] * 20, "label": ["positive", "negative"] * 20}).to_csv(tmp_path / "r.csv")
+    (tmp_path / "tiltyard.toml").write_text(
+        '[project]\nname = "films"\ntask = "text-classification"\nmodel = "films"\n'
+        '[data]\nsource = "r.csv"\ntext = "text"\n'
+    )
+    with SqlLedger.open(f"sqlite:///{tmp_path}/.tiltyard/ledger.db") as ledger:
+        ledger.record(answers(40)[0])
+    run = CliRunner()
+    project = ["--project", str(tmp_path)]
+    out = tmp_path / "queue.csv"
+    done = run.invoke(cli, ["label", "queue", *project, "--size", "10", "--to", str(out)], catch_exceptions=False)
+    assert done.exit_code == 0
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == [""] * 10
+    filled = tmp_path / "filled.csv"
+    with filled.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({**row, "label": "positive" if n else ""} for n, row in enumerate(rows))
+    done = run.invoke(cli, ["label", "import", str(filled), *project, "--json"], catch_exceptions=False)
+    report = json.loads(done.stdout)
+    assert (report["stored"], report["unlabelled"]) == (9, 1)
+    counted = json.loads(run.invoke(cli, ["feedback", "stats", *project, "--json"]).stdout)
+    assert (counted["labels"], counted["by_source"]) == (9, {"filled.csv": 9})
+    listed = json.loads(run.invoke(cli, ["feedback", "list", *project, "--limit", "3", "--json"]).stdout)
+    assert len(listed) == 3

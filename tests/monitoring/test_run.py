@@ -1,0 +1,121 @@
+"""One look at a model that answers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.monitoring.answers import answers, watched
+from tiltyard.monitoring.run import Look, look
+from tiltyard.project import Project
+from tiltyard.testing import NOON, MemoryLedger
+
+UNTIL = NOON + timedelta(hours=12)
+
+
+@pytest.fixture
+def films() -> Project:
+    return Project.model_validate(
+        {
+            "project": {"name": "films", "task": "text-classification", "model": "films"},
+            "data": {"source": "reviews.csv", "text": "text", "positive": "positive"},
+            "monitoring": {"max_latency_ms": 10},
+        }
+    )
+
+
+def status(seen: Look, code: str) -> str:
+    return next(found.status for found in seen.findings if found.code == code)
+
+
+def test_healthy_answers_raise_no_alarm(films: Project) -> None:
+    """Answers like those at training, labelled, leave every judgement clear."""
+    ledger = MemoryLedger()
+    rows, labels = answers(600)
+    ledger.record(rows)
+    ledger.record_labels(labels)
+    seen = look(films, ledger, watched(), until=UNTIL)
+    assert seen.alarms == ()
+    assert {found.status for found in seen.findings if found.severity != "info"} <= {"clear"}
+    assert status(seen, "performance.degradation") == "clear"
+    assert status(seen, "performance.estimate") == "clear"
+    assert status(seen, "operations.latency") == "clear"
+    assert seen.performance is not None
+    assert (seen.performance.labelled, seen.performance.coverage) == (600, 1.0)
+    assert (seen.operations.predictions, seen.version) == (600, "1")
+
+
+def test_decay_is_found_on_labels(films: Project) -> None:
+    """A champion that is worse on labels than at training, by more than chance and than is allowed, is an error."""
+    ledger = MemoryLedger()
+    rows, labels = answers(600, truthful=0.2)
+    ledger.record(rows)
+    ledger.record_labels(labels)
+    seen = look(films, ledger, watched(), until=UNTIL)
+    assert seen.decayed
+    (found,) = [found for found in seen.alarms if found.code == "performance.degradation"]
+    assert (found.subject, found.severity) == ("accuracy", "error")
+    assert "more than chance" in found.message
+    assert found.next_step
+
+
+def test_concept_drift_shows_only_where_labels_are(films: Project) -> None:
+    """Without labels the estimate stays as sure as the model is; labels of some answers contradict it."""
+    rows, labels = answers(600, truthful=0.2)
+    blind, told = MemoryLedger(), MemoryLedger()
+    blind.record(rows)
+    told.record(rows)
+    told.record_labels(labels[:200])
+    unseen = look(films, blind, watched(), until=UNTIL)
+    assert unseen.alarms == ()
+    assert status(unseen, "performance.degradation") == "could_not_judge"
+    assert status(look(films, told, watched(), until=UNTIL), "performance.contradiction") == "found"
+
+
+def test_less_sure_answers_make_the_estimate_fall(films: Project) -> None:
+    """Inputs that the model is unsure of are found without a single label."""
+    ledger = MemoryLedger()
+    rows, _ = answers(600, sure=0.4)
+    ledger.record(rows)
+    seen = look(films, ledger, watched(), until=UNTIL)
+    assert [found.code for found in seen.alarms if found.code == "performance.estimate"] == ["performance.estimate"]
+
+
+def test_late_labels_count_when_they_come(films: Project) -> None:
+    """Labels that are reported in the window are judged, however long ago the answers were given."""
+    ledger = MemoryLedger()
+    rows, labels = answers(300, at=NOON - timedelta(days=40), label_lag=timedelta(days=40))
+    ledger.record(rows)
+    ledger.record_labels(labels)
+    seen = look(films, ledger, watched(), until=UNTIL)
+    assert seen.performance is not None
+    assert seen.performance.labelled == 300
+    assert status(seen, "performance.degradation") == "clear"
+    assert seen.operations.predictions == 0
+
+
+def test_slow_or_missing_answers_are_found(films: Project) -> None:
+    """A latency above its limit and a traffic that stopped are findings; so is nothing else without a champion."""
+    ledger = MemoryLedger()
+    rows, _ = answers(50)
+    ledger.record(rows)
+    strict = films.model_copy(update={"monitoring": films.monitoring.model_copy(update={"max_latency_ms": 1.0})})
+    assert [found.code for found in look(strict, ledger, None, until=UNTIL).alarms] == ["operations.latency"]
+    later = look(films, ledger, None, until=UNTIL + timedelta(hours=24))
+    assert [found.code for found in later.alarms] == ["operations.silence"]
+
+
+def test_findings_are_kept_as_they_were_seen(films: Project) -> None:
+    """What a look saw comes back from the ledger: code, status, figures and window."""
+    ledger = MemoryLedger()
+    rows, labels = answers(300, truthful=0.2)
+    ledger.record(rows)
+    ledger.record_labels(labels)
+    seen = look(films, ledger, watched(), until=UNTIL)
+    ledger.findings.record(seen.records())
+    kept = {record.code: record for record in ledger.findings.latest(project="films")}
+    assert kept["performance.degradation"].status == "found"
+    assert kept["performance.degradation"].version == "1"
+    assert kept["performance.degradation"].evidence["labelled"] == 300
+    assert seen.to_dict()["decayed"] is True

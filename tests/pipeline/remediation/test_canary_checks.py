@@ -1,0 +1,77 @@
+"""A new champion is watched: failures, latency, labels."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.pipeline.remediation.conftest import MODEL, House
+from tiltyard.drift.monitor_findings import Finding
+from tiltyard.errors import NotFoundError
+from tiltyard.pipeline.remediation.canary_checks import ServiceCounts, watch_new_champion
+from tiltyard.testing import make_prediction
+
+
+def watch(house: House, counts: ServiceCounts | None = None, *, hours: float = 0) -> dict[str, Finding]:
+    responder = house.responder()
+    now = datetime.now(UTC) + timedelta(hours=hours)
+    found = watch_new_champion(house.project(), responder._stage, responder.history(), now, counts)
+    return {finding.code: finding for finding in found}
+
+
+@pytest.fixture
+def replaced(house: House) -> House:
+    """Version 2, always right, is followed by version 3, always wrong."""
+    house.crown(house.register(right=True).version, before="1")
+    house.crown(house.register(right=False).version, before="2")
+    return house
+
+
+def test_worse_on_labels(replaced: House) -> None:
+    """Labels on which the previous version would have been right and the new one was not are evidence against it."""
+    assert watch(replaced)["champion.worse"].status == "could_not_judge"
+    replaced.label(5, version="3")
+    assert watch(replaced)["champion.worse"].status == "clear"
+    replaced.label(7, version="3")
+    worse = watch(replaced)["champion.worse"]
+    assert (worse.status, worse.severity) == ("found", "error")
+    assert (worse.evidence["only_previous"], worse.evidence["only_champion"]) == (12, 0)
+
+
+def test_better_on_labels_is_clear(house: House) -> None:
+    """A champion that is right where the previous one would not have been is left in peace."""
+    house.crown(house.register(right=True).version, before="1")
+    house.label(40, version="2", says="good")
+    assert watch(house)["champion.worse"].status == "clear"
+
+
+def test_slow_and_failing(replaced: House) -> None:
+    """A 95th percentile of three times the previous one's, or more failures than chance allows, are found."""
+    now = datetime.now(UTC)
+    for version, milliseconds in (("2", 2.0), ("3", 9.0)):
+        rows = [make_prediction(project=MODEL, version=version, at=now, latency_ms=milliseconds) for _ in range(60)]
+        replaced.ledger.record(rows)
+    seen = watch(replaced, ServiceCounts("3", requests=100, failures=9))
+    assert seen["champion.slow"].is_found
+    assert seen["champion.errors"].is_found
+    assert not watch(replaced, ServiceCounts("3", requests=100, failures=3))["champion.errors"].is_found
+    assert "champion.errors" not in watch(replaced, ServiceCounts("2", requests=100, failures=9))
+
+
+def test_only_a_new_champion_is_watched(house: House, replaced: House) -> None:
+    """A champion without a predecessor, one that has been for a while, and one by rollback are not watched."""
+    assert watch(replaced)
+    assert watch(replaced, hours=25) == {}
+    alone = House(house.folder / "alone")
+    alone.crown(alone.register(right=True).version)
+    assert watch(alone) == {}
+
+
+def test_a_previous_version_that_is_gone(replaced: House) -> None:
+    """Where the previous version cannot be asked, the watch says that it could not judge, and why."""
+    replaced.label(5, version="3")
+    del replaced.registry._models[MODEL].versions["2"]
+    with pytest.raises(NotFoundError):
+        replaced.registry.get_version(MODEL, version="2")
+    assert watch(replaced)["champion.worse"].status == "could_not_judge"

@@ -1,0 +1,159 @@
+"""Training a version again, from the rows that it saw and as it was trained."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+from tests.pipeline.conftest import Yard
+from tiltyard.data import Dataset, load_dataset
+from tiltyard.errors import DataError, NotFoundError, UsageError
+from tiltyard.pipeline import TrainingOutcome
+from tiltyard.pipeline.training.reproduce import RECIPE, keep_rows
+from tiltyard.project import DataSection, SearchSection
+
+OWN = """
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
+
+from tiltyard.models import FloatRange
+
+make_svm_space = {"linearsvc__C": FloatRange(0.01, 10, log=True), "tfidfvectorizer__ngram_range": [(1, 1), (1, 2)]}
+
+
+def make_svm(random_state):
+    return make_pipeline(TfidfVectorizer(min_df=2), LinearSVC(random_state=random_state))
+"""
+
+
+@pytest.fixture(scope="module")
+def keeping(yard: Yard) -> Yard:
+    """The yard with a place for snapshots, and a recipe of its own with a search."""
+    (yard.films.root / "own_svm.py").write_text(OWN, encoding="utf-8")
+    return replace(yard, stage=replace(yard.stage, snapshots=str(yard.films.root / "kept")))
+
+
+@pytest.fixture(scope="module")
+def first(keeping: Yard) -> TrainingOutcome:
+    """A training that searched over a recipe of the project's own."""
+    asked = {"candidates": ("own_svm:make_svm",), "folds": 2, "search": SearchSection(trials=3), "random_state": 7}
+    project = keeping.project
+    return keeping.train(project.model_copy(update={"training": project.training.model_copy(update=asked)}))
+
+
+def test_a_training_keeps_its_rows_and_says_where(keeping: Yard, first: TrainingOutcome) -> None:
+    """The run names the snapshot and its fingerprint, and the snapshot holds all rows of the source."""
+    assert first.kept.uri == str(keeping.films.root / "kept" / "films" / f"{first.kept.fingerprint}.parquet")
+    params = MlflowClient(tracking_uri=keeping.tracking_uri).get_run(first.run_id).data.params
+    assert (params["snapshot"], params["snapshot_fingerprint"]) == (first.kept.uri, first.kept.fingerprint)
+    assert len(pd.read_parquet(first.kept.uri)) == 500
+    assert first.kept.fingerprint == load_dataset(keeping.project).fingerprint
+    assert first.to_dict()["snapshot"]["created"] is True
+
+
+def test_a_version_trained_again_is_the_same_model(keeping: Yard, first: TrainingOutcome) -> None:
+    """Whatever has become of the data and the project file, the same rows and parameters give the same weights."""
+    file = keeping.films.root / "reviews.csv"
+    before = file.read_text(encoding="utf-8")
+    file.write_text(before[: len(before) // 2].rsplit("\n", 1)[0], encoding="utf-8")
+    try:
+        again = keeping.train(from_version=first.version.version)
+    finally:
+        file.write_text(before, encoding="utf-8")
+    assert again.version.version != first.version.version
+    assert again.version.tags["tiltyard.reproduces"] == first.version.version
+    assert not again.kept.created
+    assert again.trial.split.train.row_digests.tolist() == first.trial.split.train.row_digests.tolist()
+    assert again.trial.evaluation.metrics == first.trial.evaluation.metrics
+    np.testing.assert_array_equal(again.trial.answers.probabilities, first.trial.answers.probabilities)
+    assert dict(again.trial.model.candidate.params) == dict(first.trial.model.candidate.params)
+    third = keeping.train(from_version=again.version.version)
+    np.testing.assert_array_equal(third.trial.answers.probabilities, first.trial.answers.probabilities)
+
+
+def test_what_can_no_longer_be_trained_again_is_refused_with_a_reason(keeping: Yard, first: TrainingOutcome) -> None:
+    """A lost or foreign snapshot, changed code and a version without a recipe are each told apart."""
+    version = first.version.version
+    with pytest.raises(UsageError, match="own recipe"):
+        keeping.train(from_version=version, candidates=("nbsvm",))
+    module = keeping.films.root / "own_svm.py"
+    module.write_text(OWN.replace("min_df=2", "min_df=3"), encoding="utf-8")
+    with pytest.raises(UsageError) as changed:
+        keeping.train(from_version=version)
+    assert changed.value.code == "version.code-changed"
+    module.write_text(OWN, encoding="utf-8")
+    snapshot = Path(str(first.kept.uri))
+    content = snapshot.read_bytes()
+    pd.read_parquet(snapshot).iloc[1:].to_parquet(snapshot)
+    with pytest.raises(DataError) as foreign:
+        keeping.train(from_version=version)
+    assert foreign.value.code == "data.snapshot-differs"
+    snapshot.unlink()
+    with pytest.raises(DataError) as lost:
+        keeping.train(from_version=version)
+    assert lost.value.code == "data.no-snapshot"
+    snapshot.write_bytes(content)
+    made = keeping.stage.registry.register_model(
+        f"{(keeping.films.root / 'artifacts').as_uri()}", keeping.project.model_name
+    )
+    with pytest.raises(NotFoundError) as mute:
+        keeping.train(from_version=made.version)
+    assert mute.value.code == "version.no-recipe"
+
+
+def test_a_recipe_tells_everything_but_secrets(keeping: Yard, first: TrainingOutcome) -> None:
+    """The run's recipe names data, split, training, parameters and libraries."""
+    folder = keeping.films.root / "artifacts" / first.run_id / "artifacts"
+    recipe = json.loads((folder / RECIPE).read_text("utf-8"))
+    assert recipe["project"]["training"]["random_state"] == 7
+    assert recipe["project"]["data"]["source"] == "reviews.csv"
+    assert set(recipe["params"]) in (set(), {"linearsvc__estimator__C", "tfidfvectorizer__ngram_range"})
+    assert {"python", "tiltyard", "scikit-learn", "numpy"} <= set(recipe["libraries"])
+    assert recipe["code"]
+
+
+@pytest.fixture
+def dataset(yard: Yard) -> Dataset:
+    """The reviews."""
+    return load_dataset(yard.project)
+
+
+def test_rows_that_cannot_be_kept_stop_no_training(dataset: Dataset, tmp_path: Path) -> None:
+    """Too many rows, an unusable store and a switch that is off give a reason in place of a snapshot."""
+    section = DataSection(source="reviews.csv", text="text")
+    (tmp_path / "file").write_text("")
+    reasons = [
+        keep_rows(dataset, section.model_copy(update=change), store).why_not
+        for change, store in (
+            ({"snapshots": False}, str(tmp_path / "a")),
+            ({"max_snapshot_gb": 1e-6}, str(tmp_path / "b")),
+            ({}, str(tmp_path / "file")),
+            ({}, None),
+        )
+    ]
+    assert "data.snapshots is false" in reasons[0]
+    assert "data.max_snapshot_gb" in reasons[1]
+    assert "cannot be kept" in reasons[2]
+    assert "no place" in reasons[3]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert keep_rows(dataset, section, str(tmp_path / "c")).created
+
+
+def test_rows_in_another_order_are_kept_beside(dataset: Dataset, tmp_path: Path) -> None:
+    """A solver may depend on the order of the rows, so a training keeps it."""
+    section = DataSection(source="reviews.csv", text="text")
+    turned = dataset.take(np.ones(len(dataset), dtype=bool))
+    frame = dataset.frame.iloc[::-1].reset_index(drop=True)
+    turned = replace(turned, frame=frame)
+    first, second = (keep_rows(rows, section, str(tmp_path)) for rows in (dataset, turned))
+    assert (first.created, second.created) == (True, True)
+    assert pd.read_parquet(str(second.uri))["text"].tolist() == frame["text"].tolist()
+    assert not keep_rows(turned, section, str(tmp_path)).created
+    assert not keep_rows(dataset, section, str(tmp_path)).created

@@ -1,0 +1,29 @@
+"""What is done every so often is done once among all, and no sooner after a restart."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from tiltyard.ledger import SqlLedger
+from tiltyard.pipeline.orchestration.schedule import Schedule
+from tiltyard.testing import NOON
+
+HOUR = timedelta(hours=1)
+
+
+def test_the_last_run_survives(tmp_path: Path) -> None:
+    """After a restart it is due when it would have been; a run that failed is due again soon."""
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    with SqlLedger.open(url) as ledger:
+        first = Schedule(ledger.leases, "look/films", HOUR, "ada")
+        assert first.begin(NOON)
+        assert Schedule(ledger.leases, "look/books", HOUR, "ada").begin(NOON)
+    with SqlLedger.open(url) as ledger:
+        again = Schedule(ledger.leases, "look/films", HOUR, "ada")
+        assert again.begin(NOON + HOUR / 2) is None
+        run = again.begin(NOON + HOUR)
+        assert run is not None
+        again.failed(run, NOON + HOUR, timedelta(minutes=1))
+        assert again.begin(NOON + HOUR) is None
+        assert again.begin(NOON + HOUR + timedelta(minutes=1))

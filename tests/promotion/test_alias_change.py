@@ -1,0 +1,375 @@
+"""Whatever happens while aliases move, the state can be explained, and is settled by whoever comes next."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.postgres import PostgresServer
+from tests.promotion.dying import MOMENTS, NAME, approving, promotion, stage_in
+from tiltyard.errors import UnavailableError
+from tiltyard.ledger import Event, SqlLedger
+from tiltyard.ledger.process_identity import is_gone, this_holder
+from tiltyard.pipeline import Stage, approve_version, mend_succession, pending_approvals, point_alias, reign_at
+from tiltyard.promotion.alias_change import ChampionChangedError, move_alias
+from tiltyard.promotion.challenge import remove_alias
+from tiltyard.registry import ModelRegistry, VersionInfo
+from tiltyard.registry.alias_history import alias_changes, left_over, note_outside_changes, unexplained_champion
+from tiltyard.testing.ledger import MemoryLedger
+from tiltyard.testing.registry import MemoryRegistry, write_example_package
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def stores(fresh_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with three versions of which the first is champion, by a decision, and no previous one."""
+    folder = tmp_path_factory.mktemp("stores")
+    shutil.copy(fresh_store, folder / "mlflow.db")
+    write_example_package(folder / "model", model_name=NAME)
+    stage = stage_in(folder)
+    for _ in range(3):
+        stage.registry.register_model(str(folder / "model"), NAME)
+    with stage.ledger:
+        move_alias(stage, promotion("1", None))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def killed(stores: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for each moment, in which a process was killed at it, and one in which two promoted at once."""
+    root = tmp_path_factory.mktemp("killed")
+    folders = [copied(stores, root / name) for name in (*MOMENTS, "race-2")]
+    assert run(folders) == ["-9"] * len(MOMENTS) + ["0 3", "0 3"]
+    return root
+
+
+def copied(stores: Path, name: Path) -> Path:
+    name.mkdir()
+    for file in stores.glob("*.db*"):  # with what was written ahead
+        shutil.copy(file, name / file.name)
+    return name
+
+
+def run(folders: list[Path]) -> list[str]:
+    """How the processes ended: one alone, or two by their exit codes, the lesser first."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.promotion.dying", *map(str, folders)],
+        cwd=ROOT,
+        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = []
+    for line in done.stdout.splitlines():
+        codes = line.split()
+        found += codes if len(codes) == 1 else [" ".join(sorted(codes[n : n + 2])) for n in range(0, len(codes), 2)]
+    return found
+
+
+def named(stage: Stage) -> dict[str, str]:
+    return {alias: info.version for info in stage.registry.list_versions(NAME) for alias in info.aliases}
+
+
+def decisions(stage: Stage) -> list[Event]:
+    return list(stage.ledger.events(subject=NAME))
+
+
+def check_whole(stage: Stage) -> None:
+    """Aliases and decisions tell the same, nothing is left over, and the chain holds."""
+    assert left_over(stage.ledger, NAME) == []
+    assert stage.ledger.verify_events() == []
+    champion = stage.registry.champion(NAME)
+    assert champion is not None
+    assert unexplained_champion(decisions(stage), champion) is None
+    assert alias_changes(decisions(stage), NAME, named(stage)) == ()
+
+
+def test_a_process_killed_at_any_moment(killed: Path) -> None:
+    """Killed before, between or after the aliases, or after the decision: each is mended to before or after."""
+    expected: Mapping[str, tuple[str, dict[str, str]]] = {
+        "before-aliases": ("withdrawn", {"champion": "1"}),
+        "between-aliases": ("withdrawn", {"champion": "1"}),
+        "after-aliases": ("completed", {"champion": "2", "previous": "1"}),
+        "after-decision": ("noted", {"champion": "2", "previous": "1"}),
+    }
+    assert {*expected, "after-end"} == {*MOMENTS}
+    for moment, (outcome, aliases) in expected.items():
+        stage = stage_in(copied(killed / moment, killed / f"{moment} mended"), actor="mender")
+        with stage.ledger:
+            assert named(stage)["champion"] in ("1", "2")
+            (begun,) = left_over(stage.ledger, NAME)
+            assert begun.evidence["version"] == "2"
+            assert note_outside_changes(stage.registry, stage.ledger, NAME, "test") == []
+            (settled,) = mend_succession(stage, NAME)
+            assert (settled.outcome, named(stage)) == (outcome, aliases), moment
+            check_whole(stage)
+            promoted = [event for event in decisions(stage) if event.kind == "promoted"]
+            assert len(promoted) == (1 if outcome == "withdrawn" else 2)
+            assert promoted[-1].actor == "tester"
+            assert mend_succession(stage, NAME) == []
+
+
+ACTS = {"approve": "promoted", "rollback": "rolled-back", "set-alias": "alias-set"}
+
+
+@pytest.mark.proof
+def test_every_act_killed_at_every_moment(stores: Path, tmp_path: Path) -> None:
+    """Approval, rollback and an alias set by hand, killed at any step, leave the old or the new champion."""
+    names = [f"{act}@{moment}" for act in ACTS for moment in MOMENTS] + ["approve@after-approved"]
+    folders = [copied(stores, tmp_path / name) for name in names]
+    for folder in folders:
+        if folder.name.startswith("approve"):
+            with stage_in(folder, actor="ann").ledger as ledger:
+                evidence = {"champion": "1", "verdict": {"promoted": True, "gates": []}}
+                now = datetime.now(UTC)
+                ledger.append(Event("approval-requested", f"{NAME}/2", now, "ann", "it won", evidence))
+    assert run(folders) == ["-9"] * len(names)
+    for folder in folders:
+        act, _, moment = folder.name.partition("@")
+        done = moment in ("after-aliases", "after-decision", "after-end")
+        stage = stage_in(folder, actor="mender")
+        with stage.ledger:
+            settled = mend_succession(stage, NAME)
+            assert len(settled) == (0 if moment in ("after-end", "after-approved") else 1), folder.name
+            assert named(stage) == ({"champion": "2", "previous": "1"} if done else {"champion": "1"}), folder.name
+            check_whole(stage)
+            assert [event.kind for event in decisions(stage)].count(ACTS[act]) == int(done) + (act == "approve")
+            if act == "approve":
+                waiting = pending_approvals(stage.ledger.events(subject=NAME), NAME)
+                assert [one.version for one in waiting] == ([] if done else ["2"]), folder.name
+                if not done:  # it can be approved again
+                    assert approve_version(stage, approving(), "2", reason="seen it").promoted
+                    check_whole(stage)
+
+
+def test_the_next_decision_settles_the_last(killed: Path) -> None:
+    """Nobody has to mend: the next decision finds what was cut short, settles it first, and sees the true champion."""
+    stage = stage_in(copied(killed / "after-aliases", killed / "next"))
+    with stage.ledger:
+        with pytest.raises(ChampionChangedError, match="names version 2 by now, and named version 1"):
+            move_alias(stage, promotion("3", "1"))
+        check_whole(stage)
+        move_alias(stage, promotion("3", "2"))
+        assert named(stage) == {"champion": "3", "previous": "2"}
+        check_whole(stage)
+
+
+def test_two_processes_promote_at_once(killed: Path) -> None:
+    """Of two that beat the same champion one takes over, the other is told so, and aliases and decisions agree."""
+    check_race(killed / "race-2", 2)
+
+
+@pytest.mark.proof
+def test_two_processes_promote_at_once_again_and_again(stores: Path, tmp_path: Path) -> None:
+    """Thirty times over, exactly one wins, and aliases and decisions tell the same."""
+    folder = copied(stores, tmp_path / "race-30")
+    assert run([folder]) == ["0 3"] * 30
+    check_race(folder, 30)
+
+
+def check_race(folder: Path, times: int) -> None:
+    stage = stage_in(folder)
+    with stage.ledger:
+        check_whole(stage)
+        promoted = [event for event in decisions(stage) if event.kind == "promoted"]
+        assert len(promoted) == times + 1
+        assert named(stage)["previous"] == promoted[-2].subject.rpartition("/")[2]
+
+
+class Breaking(MemoryRegistry):
+    """A registry that goes away at its nth move of an alias, after or before it was carried out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.breaks_at = 0
+        self.afterwards = False
+
+    def set_alias(self, name: str, alias: str, version: str) -> None:
+        self.breaks_at -= 1
+        if self.breaks_at == 0 and not self.afterwards:
+            self.away = True
+        super().set_alias(name, alias, version)
+        if self.breaks_at == 0:
+            self.away = True
+            super().set_alias(name, alias, version)
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> tuple[Stage, Breaking]:
+    registry, ledger = Breaking(), MemoryLedger()
+    write_example_package(tmp_path / "model")
+    for _ in range(3):
+        registry.register_model(str(tmp_path / "model"), NAME)
+    stage = Stage(registry, ledger, tmp_path / "cache", (), "tester")
+    move_alias(stage, promotion("1", None))
+    return stage, registry
+
+
+@pytest.mark.parametrize(
+    ("breaks_at", "afterwards", "champion"), [(1, False, "1"), (1, True, "1"), (2, False, "1"), (2, True, "2")]
+)
+def test_a_registry_that_goes_away_in_the_middle(
+    memory: tuple[Stage, Breaking], breaks_at: int, afterwards: bool, champion: str
+) -> None:
+    """The error says what to do; once it is back, the champion is the old or the new one, and it is written down."""
+    stage, registry = memory
+    registry.breaks_at, registry.afterwards = breaks_at, afterwards
+    with pytest.raises(UnavailableError) as caught:
+        move_alias(stage, promotion("2", "1"))
+    assert "doctor --mend" in caught.value.next_step
+    assert len(left_over(stage.ledger, NAME)) == 1
+    with pytest.raises(UnavailableError):
+        mend_succession(stage, NAME)
+    registry.away, registry.breaks_at = False, 0
+    (settled,) = mend_succession(stage, NAME)
+    assert settled.outcome == ("completed" if champion == "2" else "withdrawn")
+    assert named(stage) == ({"champion": "2", "previous": "1"} if champion == "2" else {"champion": "1"})
+    check_whole(stage)
+
+
+@pytest.mark.proof
+def test_a_real_database_that_goes_away_in_the_middle(postgres: PostgresServer, tmp_path: Path) -> None:
+    """MLflow's own database stops between the two aliases: the error says what to do, and afterwards it is mended."""
+    uri = postgres.database().replace("postgresql://", "postgresql+psycopg://")
+
+    class Stopping(ModelRegistry):
+        def set_alias(self, name: str, alias: str, version: str) -> None:
+            super().set_alias(name, alias, version)
+            if alias == "previous":
+                postgres.pause()
+
+    write_example_package(tmp_path / "model")
+    registry = Stopping(tracking_uri=uri)
+    for _ in range(2):
+        registry.register_model(str(tmp_path / "model"), NAME)
+    with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+        stage = Stage(registry, ledger, tmp_path / "cache", (), "tester")
+        move_alias(stage, promotion("1", None))
+        try:
+            with pytest.raises(UnavailableError) as caught:
+                move_alias(stage, promotion("2", "1"))
+        finally:
+            postgres.resume()
+        assert "doctor --mend" in caught.value.next_step
+        back = replace(stage, registry=ModelRegistry(tracking_uri=uri))
+        (settled,) = mend_succession(back, NAME)
+        assert (settled.outcome, named(back)) == ("withdrawn", {"champion": "1"})
+        check_whole(back)
+        move_alias(back, promotion("2", "1"))
+        assert named(back) == {"champion": "2", "previous": "1"}
+
+
+def test_overtaken(memory: tuple[Stage, Breaking]) -> None:
+    """Where somebody moved the alias elsewhere in the meantime, mending touches nothing, and the move is noticed."""
+    stage, registry = memory
+    registry.breaks_at, registry.afterwards = 2, False
+    with pytest.raises(UnavailableError):
+        move_alias(stage, promotion("2", "1"))
+    registry.away, registry.breaks_at = False, 0
+    registry.set_alias(NAME, "champion", "3")
+    (settled,) = mend_succession(stage, NAME)
+    assert settled.outcome == "overtaken"
+    assert named(stage)["champion"] == "3"
+    noted = note_outside_changes(registry, stage.ledger, NAME, "test")
+    assert "champion" in [event.evidence["alias"] for event in noted]
+
+
+def test_aliases_moved_behind_our_back(memory: tuple[Stage, Breaking]) -> None:
+    """A move in the registry itself is noticed once, is an event, and its champion stays unexplained until decided."""
+    stage, registry = memory
+    champion: Any = registry.champion(NAME)
+    assert unexplained_champion(decisions(stage), champion) is None
+    registry.set_alias(NAME, "champion", "3")
+    registry.set_alias(NAME, "shadow", "2")
+    moved: Any = registry.champion(NAME)
+    finding = unexplained_champion(decisions(stage), moved)
+    assert finding is not None
+    assert "by the record it is version 1" in finding.message
+    noted = note_outside_changes(registry, stage.ledger, NAME, "doctor")
+    assert [(event.kind, event.subject, event.evidence["alias"]) for event in noted] == [
+        ("alias-changed-outside", f"{NAME}/3", "champion"),
+        ("alias-changed-outside", f"{NAME}/2", "shadow"),
+    ]
+    assert note_outside_changes(registry, stage.ledger, NAME, "doctor") == []
+    still = unexplained_champion(decisions(stage), moved)
+    assert still is not None
+    assert "behind our back" in still.message
+    reign = reign_at(decisions(stage), NAME, noted[-1].at)
+    assert reign is not None
+    assert (reign.version, reign.event.kind) == ("3", "alias-changed-outside")
+    point_alias(stage, NAME, version="3", alias="champion", reason="it was meant")
+    assert unexplained_champion(decisions(stage), moved) is None
+    point_alias(stage, NAME, version="2", alias="shadow", reason="it was meant")
+    remove_alias(stage, NAME, alias="shadow", reason="no longer")
+    assert note_outside_changes(registry, stage.ledger, NAME, "doctor") == []
+    registry.delete_alias(NAME, "champion")
+    (taken,) = note_outside_changes(registry, stage.ledger, NAME, "doctor")
+    assert (taken.subject, taken.evidence["before"]) == (NAME, "3")
+    assert reign_at(decisions(stage), NAME, taken.at) is None
+
+
+class Deciding(MemoryRegistry):
+    """A registry in which a decision is carried out right after somebody has read its versions."""
+
+    decide: Callable[[], object] | None = None
+
+    def list_versions(self, name: str) -> list[VersionInfo]:
+        found = super().list_versions(name)
+        decide, self.decide = self.decide, None
+        if decide is not None:
+            decide()
+        return found
+
+
+def test_a_decision_between_two_looks_is_none_behind_our_back(tmp_path: Path) -> None:
+    """Reading the registry before a decision and the ledger after it does not make it a change outside."""
+    registry = Deciding()
+    write_example_package(tmp_path / "model")
+    for _ in range(2):
+        registry.register_model(str(tmp_path / "model"), NAME)
+    stage = Stage(registry, MemoryLedger(), tmp_path / "cache", (), "tester")
+    move_alias(stage, promotion("1", None))
+    registry.decide = lambda: move_alias(stage, promotion("2", "1"))
+    assert note_outside_changes(registry, stage.ledger, NAME, "doctor") == []
+    assert named(stage) == {"champion": "2", "previous": "1"}
+    check_whole(stage)
+
+
+def test_a_ledger_that_keeps_no_decisions_cannot_tell(memory: tuple[Stage, Breaking]) -> None:
+    """A server's own ledger, without the decisions, finds no champion unexplained and notes nothing."""
+    _, registry = memory
+    apart = MemoryLedger()
+    champion: Any = registry.champion(NAME)
+    assert unexplained_champion([], champion) is None
+    assert note_outside_changes(registry, apart, NAME, "server") == []
+    assert list(apart.events()) == []
+
+
+def test_who_holds_a_lease_is_seen_to_be_gone() -> None:
+    """A process that ended is known to be gone; this one, another host's, and nonsense are not."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from tiltyard.ledger.process_identity import this_holder; print(this_holder())"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert is_gone(done.stdout.strip())
+    assert not is_gone(this_holder())
+    assert not is_gone(f"elsewhere|{os.getpid()}|1")
+    assert not is_gone("somebody")
+    host, process, _ = this_holder().rsplit("|", 2)
+    assert is_gone(f"{host}|{process}|1")

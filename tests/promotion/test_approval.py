@@ -1,0 +1,221 @@
+"""A version that passed the gates waits until somebody says yes, and who is told of what was decided."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tiltyard.data import Dataset
+from tiltyard.errors import UnavailableError, UsageError
+from tiltyard.ledger import Event
+from tiltyard.pipeline import (
+    ChampionChangedError,
+    Promotion,
+    Stage,
+    approve_version,
+    challenge,
+    decline_version,
+    pending_approvals,
+    roll_back,
+)
+from tiltyard.project import AlertsSection, Project
+from tiltyard.promotion.offline_predictions import Answers
+from tiltyard.registry import VersionInfo
+from tiltyard.registry.tags import VERDICT_TAG
+from tiltyard.testing.ledger import MemoryLedger
+from tiltyard.testing.registry import MemoryRegistry, write_example_package
+
+NAME = "films-classifier"
+TEXTS = [f"a {word} film number {row}" for row, word in enumerate(["dull", "warm"] * 40)]
+TRUTH = np.array(["bad", "good"] * 40)
+
+
+def project(**promotion: Any) -> Project:
+    return Project.model_validate(
+        {
+            "project": {"name": "films", "task": "text-classification"},
+            "data": {"source": "x.csv", "text": "text", "label": "label"},
+            "promotion": {"rule": "better", "approval": "required", **promotion},
+            "alerts": {"decisions": ["log"], "link": "http://127.0.0.1/"},
+        }
+    )
+
+
+def rows() -> Dataset:
+    frame = pd.DataFrame({"text": TEXTS, "label": TRUTH})
+    digests = np.arange(len(TEXTS), dtype=np.uint64)
+    return Dataset("films", "text-classification", frame["text"], frame["label"], frame, "x.csv", digests)
+
+
+def right() -> Answers:
+    """Answers that are right everywhere."""
+    sure = np.where(TRUTH == "good", 0.9, 0.1)
+    return Answers(TRUTH.astype(np.str_), np.column_stack([1 - sure, sure]), ("bad", "good"))
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    """Three versions, of which the first is champion; trained by ann."""
+    registry, ledger = MemoryRegistry(), MemoryLedger()
+    write_example_package(tmp_path / "model", model_name=NAME)
+    made = Stage(registry, ledger, tmp_path / "cache", (), "ann")
+    for _ in range(3):
+        info = registry.register_model(str(tmp_path / "model"), NAME)
+        ledger.append(Event("registered", f"{NAME}/{info.version}", info.created_at, "ann"))
+    promoted = challenge(made, project(approval="none"), registry.get_version(NAME, version="1"), right(), rows())
+    assert promoted.promoted
+    return made
+
+
+def send(stage: Stage, version: str, asked: Project) -> Promotion:
+    return challenge(stage, asked, stage.registry.get_version(NAME, version=version), right(), rows())
+
+
+def champion(stage: Stage) -> VersionInfo:
+    found = stage.registry.champion(NAME)
+    assert found is not None
+    return found
+
+
+def waiting(stage: Stage) -> list[str]:
+    return [request.version for request in pending_approvals(stage.ledger.events(subject=NAME), NAME)]
+
+
+def test_approval(stage: Stage) -> None:
+    """A version that passed waits; an approval makes it champion, and the events say who asked, who agreed, and why."""
+    sent = send(stage, "2", project())
+    assert (sent.verdict.promoted, sent.promoted, sent.pending) == (True, False, True)
+    assert "tiltyard approve 2" in sent.status
+    assert sent.to_dict()["promoted"] is False
+    assert (champion(stage).version, waiting(stage)) == ("1", ["2"])
+    boss = replace(stage, actor="bob")
+    outcome = approve_version(boss, project(self_approval=False), "2", reason="tried it in the office")
+    assert outcome.promoted
+    assert (champion(stage).version, waiting(stage)) == ("2", [])
+    approved, promoted = list(stage.ledger.events(subject=f"{NAME}/2"))[-2:]
+    assert (approved.kind, approved.actor, approved.reason) == ("approved", "bob", "tried it in the office")
+    assert (promoted.kind, promoted.actor, promoted.evidence["requested_by"]) == ("promoted", "bob", "ann")
+    assert promoted.evidence["verdict"] == sent.verdict.to_dict()
+    assert stage.ledger.verify_events() == []
+
+
+def test_nobody_approves_their_own(stage: Stage) -> None:
+    """With self_approval = false neither who asked nor who trained may approve; by default they may."""
+    send(replace(stage, actor="ci"), "2", project())
+    for actor, did in (("ci", "asked for it"), ("ann", "trained it")):
+        with pytest.raises(UsageError, match=did) as caught:
+            approve_version(replace(stage, actor=actor), project(self_approval=False), "2", reason="mine")
+        assert caught.value.code == "approval.own"
+    assert champion(stage).version == "1"
+    assert approve_version(stage, project(), "2", reason="mine").promoted
+
+
+def test_a_verdict_that_no_longer_holds(stage: Stage) -> None:
+    """When the champion has changed since, an approval is refused, and the version has to be judged anew."""
+    send(stage, "2", project())
+    assert send(stage, "3", project(approval="none")).promoted
+    with pytest.raises(UsageError, match="judged against version 1, and champion is version 3") as caught:
+        approve_version(stage, project(), "2", reason="good")
+    assert caught.value.code == "approval.stale"
+    assert (champion(stage).version, waiting(stage)) == ("3", [])
+    with pytest.raises(UsageError, match="does not wait"):
+        approve_version(stage, project(), "2", reason="good")
+
+
+def test_declined(stage: Stage) -> None:
+    """Who says no closes the request; the champion stays, and the reason is kept."""
+    send(stage, "2", project())
+    decline_version(stage, project(), "2", reason="too slow for us")
+    assert (champion(stage).version, waiting(stage)) == ("1", [])
+    assert [event.reason for event in stage.ledger.events(kind="approval-declined")] == ["too slow for us"]
+
+
+def test_a_refused_version_does_not_wait(stage: Stage) -> None:
+    """Approval comes after the gates: what they refuse cannot be approved."""
+    refused = send(stage, "2", project(floors={"accuracy": 1.1}))
+    assert (refused.promoted, refused.pending, waiting(stage)) == (False, False, [])
+
+
+def test_decisions_leave_with_their_event(stage: Stage) -> None:
+    """Each decision is a notice to the destinations of decisions, with the numbers; one that fails leaves nothing."""
+    send(stage, "2", project())
+    approve_version(stage, project(), "2", reason="good")
+    send(stage, "3", project(floors={"accuracy": 1.1}))
+    told = replace(stage, alerts=AlertsSection(decisions=("log",)))
+    roll_back(told, NAME, to=None, reason="complaints")
+    parcels = stage.ledger.outbox.parcels()
+    assert [parcel.notice.topic for parcel in reversed(parcels)] == [
+        "model.promoted",
+        "model.approval-requested",
+        "model.promoted",
+        "model.refused",
+        "model.rolled-back",
+    ]
+    refused, back = parcels[1].notice.payload, parcels[0].notice.payload
+    assert refused["data"]["failed_gates"] == ["gate.floor"]
+    assert refused["link"] == "http://127.0.0.1/"
+    assert back["title"] == f"{NAME}: rolled back to version 1"
+    assert (back["data"]["reason"], back["data"]["before"]) == ("complaints", "2")
+
+
+class Restless(MemoryRegistry):
+    """A registry in which somebody else changes the champion whenever a version is given its verdict."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.next: list[str] = []
+
+    def set_tag(self, name: str, version: str, key: str, value: str) -> None:
+        super().set_tag(name, version, key, value)
+        if self.next and key == VERDICT_TAG:
+            self.set_alias(name, "champion", self.next.pop(0))
+
+
+def test_a_champion_that_changes_while_it_is_judged(stage: Stage, tmp_path: Path) -> None:
+    """The version is judged anew, against the new champion; after three times it is told, and nothing has moved."""
+    registry = Restless()
+    for _ in range(3):
+        registry.register_model(str(tmp_path / "model"), NAME)
+    registry.set_alias(NAME, "champion", "1")
+    restless = replace(stage, registry=registry, ledger=MemoryLedger())
+    registry.next = ["2"]
+    outcome = send(restless, "3", project(approval="none"))
+    assert outcome.promoted
+    assert outcome.champion is not None
+    assert outcome.champion.version == "2"
+    (event,) = restless.ledger.events(kind="promoted")
+    assert event.evidence["champion"] == "2"
+    registry.set_alias(NAME, "champion", "2")
+    registry.next = ["1", "2", "1"]
+    with pytest.raises(ChampionChangedError):
+        send(restless, "3", project(approval="none"))
+    assert len(list(restless.ledger.events(kind="promoted"))) == 1
+
+
+def test_two_who_promote_the_same_version(stage: Stage, tmp_path: Path) -> None:
+    """Where somebody else promoted the version while it was judged, it does not win a second time against itself."""
+    registry = Restless()
+    for _ in range(3):
+        registry.register_model(str(tmp_path / "model"), NAME)
+    registry.set_alias(NAME, "champion", "1")
+    both = replace(stage, registry=registry, ledger=MemoryLedger())
+    registry.next = ["3"]
+    with pytest.raises(UsageError) as refusal:
+        send(both, "3", project(approval="none"))
+    assert refusal.value.code == "promotion.already-champion"
+    assert list(both.ledger.events(kind="promoted")) == []
+    assert list(both.ledger.events(kind="refused")) == []
+
+
+def test_a_registry_that_is_away(stage: Stage) -> None:
+    """Without the registry nothing is decided, and nothing is written down."""
+    before = len(list(stage.ledger.events()))
+    stage.registry.away = True  # type: ignore[attr-defined]
+    with pytest.raises(UnavailableError):
+        approve_version(stage, project(), "2", reason="good")
+    assert len(list(stage.ledger.events())) == before

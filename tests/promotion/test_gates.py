@@ -1,0 +1,172 @@
+"""What a challenger must show, and what it is told when it does not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tiltyard.errors import UsageError
+from tiltyard.evaluation import Comparison, Evaluation, compare, evaluate_judged, get_metric, judged
+from tiltyard.project import PromotionSection
+from tiltyard.promotion.gates import Verdict, judge
+
+ROWS = 200
+TRUTH = np.array(["no", "yes"] * (ROWS // 2))
+
+
+def answers(wrong: range) -> Any:
+    """Answers that are right but for these rows; 90 % sure of each."""
+    predicted = TRUTH.copy()
+    for row in wrong:
+        predicted[row] = "yes" if TRUTH[row] == "no" else "no"
+    sure = np.where(predicted == "yes", 0.9, 0.1)
+    return judged(TRUTH, predicted, np.column_stack([1 - sure, sure]), ("no", "yes"))
+
+
+def meet(champion: range, challenger: range, metric: str = "accuracy", **promotion: Any) -> Verdict:
+    """Let a challenger meet a champion that is wrong on other rows."""
+    first, second = answers(champion), answers(challenger)
+    return judge(
+        PromotionSection(**promotion),
+        evaluate_judged(second),
+        evaluate_judged(first),
+        compare(get_metric(metric), first, second),
+        metric=metric,
+    )
+
+
+def test_first_champion() -> None:
+    """The first version needs nobody to beat."""
+    verdict = judge(PromotionSection(), evaluate_judged(answers(range(90))), None, None, metric="accuracy")
+    assert verdict.promoted
+    assert verdict.reason == ""
+
+
+def test_first_champion_meets_the_floors() -> None:
+    """But it has to reach the floors."""
+    low = evaluate_judged(answers(range(90)))
+    verdict = judge(PromotionSection(floors={"accuracy": 0.8}), low, None, None, metric="accuracy")
+    assert not verdict.promoted
+    assert verdict.reason == "accuracy misses its floor"
+    assert verdict.summary == "accuracy 0.5500, at least 0.8000 is asked for"
+
+
+def test_a_floor_is_reached_exactly() -> None:
+    """To reach a floor exactly is enough."""
+    verdict = meet(range(40), range(100, 110), floors={"accuracy": 0.95})
+    assert verdict.promoted
+    assert verdict.gates[0].passed
+
+
+def test_a_floor_of_a_loss() -> None:
+    """The floor of a metric where less is better is its ceiling."""
+    assert meet(range(40), range(100, 110), floors={"log_loss": 0.3}).promoted
+    verdict = meet(range(40), range(100, 110), floors={"log_loss": 0.1})
+    assert not verdict.promoted
+    assert "at most 0.1000 is asked for" in verdict.summary
+
+
+def test_a_floor_that_cannot_be_judged() -> None:
+    """A floor of a metric that is not defined on the rows refuses, with the reason."""
+    truth = np.array(["yes"] * 20)
+    sure = np.tile([0.1, 0.9], (20, 1))
+    one_class = evaluate_judged(judged(truth, truth, sure, ("no", "yes")))
+    verdict = judge(PromotionSection(floors={"roc_auc": 0.5}), one_class, None, None, metric="accuracy")
+    assert not verdict.promoted
+    assert verdict.reason == "roc_auc could not be judged"
+    assert "no row has the label 'no'" in verdict.summary
+
+
+def test_an_unknown_floor() -> None:
+    """A floor of an unknown metric is a mistake of the project file, with the nearest name."""
+    with pytest.raises(UsageError, match="Did you mean 'accuracy'"):
+        judge(
+            PromotionSection(floors={"acuracy": 0.5}), evaluate_judged(answers(range(3))), None, None, metric="accuracy"
+        )
+
+
+@pytest.mark.parametrize("rule", ["better", "significant"])
+@pytest.mark.parametrize(("champion", "challenger"), [(range(10), range(100, 110)), (range(10), range(100, 120))])
+def test_equal_or_worse_never_wins(rule: str, champion: range, challenger: range) -> None:
+    """A challenger that is no better than the champion is refused, by either rule."""
+    verdict = meet(champion, challenger, rule=rule, alpha=0.99)
+    assert not verdict.promoted
+    assert verdict.reason.startswith("current champion is better")
+
+
+def test_better_by_one_row() -> None:
+    """By the rule 'better' a lead of one row is enough."""
+    verdict = meet(range(10), range(100, 109), rule="better")
+    assert verdict.promoted
+    assert verdict.gates[-1].evidence["difference"] == pytest.approx(0.005)
+
+
+def test_a_lead_that_may_be_chance() -> None:
+    """By the rule 'significant' it is not, and the refusal says how many rows would settle it."""
+    verdict = meet(range(10), range(100, 109), rule="significant")
+    assert not verdict.promoted
+    assert verdict.reason == "the lead may be chance"
+    assert "p = 0.5000" in verdict.summary
+    needed = verdict.gates[-1].evidence["rows_needed"]
+    assert needed > 10_000
+    assert f"{needed:,} rows" in verdict.summary
+
+
+def test_a_lead_that_is_none() -> None:
+    """A clear lead is promoted, with the numbers."""
+    verdict = meet(range(40), range(100, 110), rule="significant")
+    assert verdict.promoted
+    assert "accuracy 0.9500 against 0.8000 on the same 200 rows" in verdict.summary
+
+
+def test_alpha_is_a_limit() -> None:
+    """A p-value that is not below alpha does not win."""
+    verdict = meet(range(5), range(0), rule="significant", alpha=0.05)  # p = 1/32
+    assert verdict.promoted
+    assert not meet(range(5), range(0), rule="significant", alpha=1 / 32).promoted
+
+
+def test_not_inferior() -> None:
+    """By the rule 'non-inferior' an equal challenger is promoted where the rows can tell."""
+    assert meet(range(4), range(100, 104), rule="non-inferior", margin=0.05).promoted
+
+
+def test_perhaps_inferior() -> None:
+    """Where they cannot tell, it is refused."""
+    verdict = meet(range(40), range(100, 140), rule="non-inferior", margin=0.05)
+    assert not verdict.promoted
+    assert verdict.reason == "it may be worse than the champion by more than the margin"
+    assert "above -0.05" in verdict.summary
+
+
+def test_another_metric() -> None:
+    """Versions are compared by the metric of the project, with its direction."""
+    assert meet(range(60), range(100, 110), metric="log_loss", rule="significant").promoted
+    assert not meet(range(10), range(100, 160), metric="log_loss", rule="better").promoted
+    assert "f1" in meet(range(60), range(100, 110), metric="f1", rule="significant").summary
+
+
+def test_all_floors_are_judged() -> None:
+    """Every gate speaks, also after one that refused; the summary is the first refusal."""
+    verdict = meet(range(40), range(100, 110), floors={"accuracy": 0.99, "recall": 0.98}, rule="better")
+    assert [gate.passed for gate in verdict.gates] == [False, False, True]
+    assert "accuracy" in verdict.summary
+
+
+def test_without_a_comparison() -> None:
+    """A champion without a comparison cannot be judged."""
+    evaluation: Evaluation = evaluate_judged(answers(range(3)))
+    nothing: Comparison | None = None
+    with pytest.raises(UsageError):
+        judge(PromotionSection(), evaluation, evaluation, nothing, metric="accuracy")
+
+
+def test_json() -> None:
+    """A verdict is JSON, with codes that programs can rely on."""
+    content = json.loads(json.dumps(meet(range(40), range(100, 110), floors={"accuracy": 0.9}).to_dict()))
+    assert content["promoted"] is True
+    assert [gate["code"] for gate in content["gates"]] == ["gate.floor", "gate.significant"]
+    assert content["gates"][1]["evidence"]["rows"] == ROWS

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tiltyard.errors import UsageError
+from tiltyard.project import ServingSection
+from tiltyard.serving.auth import ApiScope, Guard, KeyFile, NewKey, guard_for
+from tiltyard.serving.auth.guard import is_loopback
+from tiltyard.serving.problem_details import RequestError, from_error
+
+
+def request(path: str, token: str = "", *, method: str = "POST", **headers: str) -> dict[str, Any]:
+    """The ASGI scope of a request."""
+    given = {"host": "127.0.0.1:8000", **({"authorization": f"Bearer {token}"} if token else {}), **headers}
+    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in given.items()]
+    return {"type": "http", "method": method, "path": path, "headers": named, "client": ("127.0.0.1", 5)}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> KeyFile:
+    return KeyFile(tmp_path / "api-keys.json")
+
+
+def make(file: KeyFile, scopes: Sequence[ApiScope], **more: Any) -> NewKey:
+    made = NewKey.make(scopes, **more)
+    file.add(made.key)
+    return made
+
+
+def refusal(guard: Guard, scope: dict[str, Any]) -> tuple[int, str]:
+    with pytest.raises(RequestError) as caught:
+        guard.check(scope)
+    return caught.value.status, caught.value.code
+
+
+def until_seen(guard: Guard, *, is_open: bool) -> None:
+    """Wait until the guard has looked at its file again."""
+    deadline = time.monotonic() + 20
+    while guard.is_open is not is_open:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+PATHS: dict[str, ApiScope] = {
+    "/predict": "predict",
+    "/predict/batch": "predict",
+    "/explain": "predict",
+    "/invocations": "predict",
+    "/v2/models/films/infer": "predict",
+    "/v2/models/films/versions/3/infer": "predict",
+    "/feedback": "feedback",
+    "/metrics": "read",
+    "/admin/reload": "admin",
+    "/admin/profile": "admin",
+    "/something/new": "admin",
+}
+
+
+def test_scope_opens_its_routes_alone(file: KeyFile) -> None:
+    """A key opens the routes of its scopes, admin all; every other is 403, and without a key 401."""
+    tokens = {scope: make(file, [scope]).token for scope in ("predict", "feedback", "read", "admin")}
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1")
+    for path, need in PATHS.items():
+        assert refusal(guard, request(path)) == (401, "api-key.missing")
+        for scope, token in tokens.items():
+            if scope in (need, "admin"):
+                assert guard.check(request(path, token)).may(need)
+                assert guard.check(request(path, x_api_key=token)).may(need)
+            else:
+                assert refusal(guard, request(path, token)) == (403, "api-key.scope")
+    for path in ("/model-info", "/openapi.json", "/v2", "/v2/models/films", "/version"):
+        assert refusal(guard, request(path)) == (401, "api-key.missing")
+        assert all(guard.check(request(path, token)).key for token in tokens.values())
+
+
+def test_own_key_opens_and_does_not_close(file: KeyFile) -> None:
+    """A server's own key opens its scope beside the file's keys; where it is the only one, nobody made keys."""
+    own = NewKey.make(["read"])
+    settings = own.key.model_dump_json()
+    assert own.token not in settings
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1", own_key=settings)
+    assert guard.is_open
+    guard.check(request("/predict"))
+    with pytest.raises(UsageError):
+        guard_for(ServingSection(), file.path, host="0.0.0.0", own_key=settings)
+    make(file, ["predict"])
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1", own_key=settings)
+    assert guard.check(request("/metrics", own.token)).may("read")
+    assert refusal(guard, request("/predict", own.token)) == (403, "api-key.scope")
+    assert refusal(guard, request("/metrics", NewKey.make(["read"]).token)) == (401, "api-key.invalid")
+    with pytest.raises(UsageError):
+        guard_for(ServingSection(), file.path, host="127.0.0.1", own_key="a word")
+
+
+def test_probes_and_pages_need_no_key(file: KeyFile) -> None:
+    """Probes and pages are answered without a key, to a caller who may nothing; a wrong key is refused there too."""
+    make(file, ["admin"])
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1")
+    for path in ("/", "/docs", "/pages/style.css", "/health", "/ping", "/v2/health/live", "/v2/health/ready"):
+        assert guard.check(request(path)).scopes == frozenset()
+        assert refusal(guard, request(path, "ty_a_b")) == (401, "api-key.invalid")
+
+
+def test_spent_keys_open_nothing(file: KeyFile) -> None:
+    """Expired and revoked keys are told from unknown ones; with nothing but spent keys a server stays closed."""
+    expired = make(file, ["admin"], expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    revoked = make(file, ["admin"])
+    file.revoke(revoked.key.id)
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1")
+    assert refusal(guard, request("/predict", expired.token)) == (401, "api-key.expired")
+    assert refusal(guard, request("/predict", revoked.token)) == (401, "api-key.revoked")
+    assert refusal(guard, request("/predict", NewKey.make(["admin"]).token)) == (401, "api-key.invalid")
+    assert refusal(guard, request("/predict", authorization="Basic YTpi")) == (401, "api-key.missing")
+    with pytest.raises(RequestError) as caught:
+        guard.check(request("/predict"))
+    assert from_error(caught.value).headers["www-authenticate"].startswith("Bearer")
+
+
+def test_keys_count_without_a_restart(file: KeyFile) -> None:
+    """The first key closes an open server; a damaged or deleted file opens it to nobody and shuts nobody out."""
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1")
+    assert guard.is_open
+    assert guard.check(request("/admin/reload")).name == "anonymous at 127.0.0.1"
+    made = make(file, ["admin"], name="ops")
+    until_seen(guard, is_open=False)
+    assert refusal(guard, request("/admin/reload")) == (401, "api-key.missing")
+    assert guard.check(request("/admin/reload", made.token)).name == f"API key {made.key.id} (ops)"
+    for spoil in (lambda: file.path.write_text("{"), file.path.unlink):
+        spoil()
+        time.sleep(0.3)  # longer than the guard goes without a look
+        assert refusal(guard, request("/admin/reload")) == (401, "api-key.missing")
+        assert guard.check(request("/admin/reload", made.token)).key == made.key
+    second = make(KeyFile(file.path), ["admin"])
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            guard.check(request("/admin/reload", made.token))
+        except RequestError:
+            break
+        assert time.monotonic() < deadline
+    assert guard.check(request("/admin/reload", second.token))
+
+
+def test_open_to_others_only_when_told(file: KeyFile) -> None:
+    """Beyond loopback a server needs a key or the word of whoever starts it; a damaged file is never taken for none."""
+    for host in ("0.0.0.0", "::", "192.168.1.5", "example.com"):
+        with pytest.raises(UsageError, match="no API keys") as caught:
+            guard_for(ServingSection(), file.path, host=host)
+        assert "tiltyard keys api new" in caught.value.next_step
+        assert guard_for(ServingSection(), file.path, host=host, insecure_open=True).is_open
+    file.path.write_text("{")
+    with pytest.raises(UsageError, match="cannot be read"):
+        guard_for(ServingSection(), file.path, host="127.0.0.1")
+    file.path.unlink()
+    make(file, ["predict"])
+    guard = guard_for(ServingSection(), file.path, host="0.0.0.0")
+    assert refusal(guard, request("/predict", host="example.com")) == (401, "api-key.missing")
+
+
+def test_other_sites_cannot_use_an_open_server(file: KeyFile) -> None:
+    """An open server answers this machine by its loopback names, and no page of another site in its browser."""
+    guard = guard_for(ServingSection(), file.path, host="127.0.0.1")
+    for host in ("localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "app.localhost:1"):
+        assert guard.check(request("/predict", host=host))
+    for host in ("rebound.example", "rebound.example:8000", "192.168.1.5", "localhost.example"):
+        assert refusal(guard, request("/predict", host=host)) == (403, "host.other")
+    assert guard.check(request("/admin/reload", sec_fetch_site="same-origin", origin="http://127.0.0.1:8000"))
+    assert guard.check(request("/admin/reload", origin="http://127.0.0.1:8000"))
+    for headers in (
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+    ):
+        assert refusal(guard, request("/admin/reload", **headers)) == (403, "site.other")
+        assert guard.check(request("/docs", method="GET", **headers))
+    told = guard_for(ServingSection(), file.path, host="0.0.0.0", insecure_open=True)
+    assert told.check(request("/predict", host="example.com"))
+
+
+def test_too_many_requests_wait(file: KeyFile) -> None:
+    """Each caller has a rate of its own, a key's own limit goes first, and probes are not counted."""
+    one, two = make(file, ["predict"]), make(file, ["predict"], rate_limit=0.001)
+    guard = guard_for(ServingSection(rate_limit=0.01, rate_burst=3), file.path, host="127.0.0.1")
+    for _ in range(3):
+        guard.check(request("/predict", one.token))
+    assert refusal(guard, request("/predict", one.token)) == (429, "rate.limited")
+    guard.check(request("/predict", two.token))
+    with pytest.raises(RequestError) as caught:
+        guard.check(request("/predict", two.token))
+    assert 900 < int(from_error(caught.value).headers["retry-after"]) <= 1000
+    for _ in range(10):
+        guard.check(request("/health", one.token))
+
+
+def test_loopback_is_recognised() -> None:
+    """Only names and addresses that cannot mean another machine are loopback."""
+    assert all(is_loopback(host) for host in ("127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost", "LOCALHOST."))
+    assert not any(
+        is_loopback(host) for host in ("0.0.0.0", "::", "", "10.0.0.1", "localhost.example", "127.0.0.1.example")
+    )

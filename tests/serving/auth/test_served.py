@@ -1,0 +1,49 @@
+"""A server that asks for keys, over real HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+
+from tests.serving.conftest import Start
+from tests.serving.fakes import TestLedger
+from tests.serving.shelf import MODEL, Shelf
+from tiltyard.serving.auth import HEADERS, KeyFile, NewKey
+
+
+def test_a_server_with_keys(tmp_path: Path, shelf: Shelf, text_package: Path, start: Start, ledger: TestLedger) -> None:
+    """Keys open what they are for; strangers learn only whether it is up; acts are events; headers are on all."""
+    file = KeyFile(tmp_path / "api-keys.json")
+    made = {scope: NewKey.make([scope], name=scope) for scope in ("predict", "admin")}
+    for key in made.values():
+        file.add(key.key)
+    shelf.point("champion", shelf.put(text_package))
+    with httpx.Client(base_url=start(api_keys=file.path).url, timeout=30) as client:
+        headers = {scope: {"Authorization": f"Bearer {key.token}"} for scope, key in made.items()}
+        text = {"text": "a warm film"}
+        answers = [
+            client.post("/predict", json=text),
+            client.post("/predict", json=text, headers=headers["predict"]),
+            client.post("/predict", json=text, headers={"X-API-Key": made["predict"].token}),
+            client.post("/admin/reload", headers=headers["predict"]),
+            client.post("/admin/reload", headers=headers["admin"]),
+            client.get("/health"),
+            client.get("/health", headers=headers["admin"]),
+            client.get("/nowhere"),
+            client.get("/docs"),
+            client.options("/predict", headers={"Origin": "http://a.example", "Access-Control-Request-Method": "POST"}),
+        ]
+        document = client.get("/openapi.json", headers=headers["predict"]).json()
+    assert [answer.status_code for answer in answers] == [401, 200, 200, 403, 200, 200, 200, 401, 200, 401]
+    assert answers[0].json()["code"] == "api-key.missing"
+    assert answers[5].json()["statistics"] is None
+    assert answers[6].json()["statistics"]["total_predictions"] == 2
+    for answer in answers:
+        assert {name.decode() for name, _ in HEADERS} <= set(answer.headers)
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+    [event] = ledger.events(kind="reloaded")
+    assert (event.subject, event.actor) == (MODEL, f"API key {made['admin'].key.id} (admin)")
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "key"}
+    assert document["paths"]["/predict"]["post"]["security"] == [{"bearer": ["predict"]}, {"key": ["predict"]}]
+    assert document["paths"]["/health"]["get"]["security"] == []

@@ -1,0 +1,262 @@
+"""POST /predict is answered from the connection; however a request comes, it is told what the usual way tells."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPResponse
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.serving.conftest import Start
+from tests.serving.fakes import TestLedger
+from tests.serving.interfaces import Site, site
+from tests.serving.scraping import value
+from tests.serving.shelf import MODEL, Shelf
+from tiltyard.serving.auth import HEADERS
+from tiltyard.serving.predict.fast_path import DirectAnswers
+from tiltyard.serving.predict.header_limit import BoundedHead
+
+PATIENCE = 20.0
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[Site]:
+    with site(tmp_path_factory.mktemp("direct"), text_package) as found:
+        yield found
+
+
+@pytest.fixture
+def usual(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths of requests that were answered the usual way."""
+    paths: list[str] = []
+    before = BoundedHead._start_asgi_task
+
+    def noted(self: DirectAnswers, cycle: Any, app: Any) -> None:
+        paths.append(cycle.scope["path"])
+        before(self, cycle, app)
+
+    monkeypatch.setattr(BoundedHead, "_start_asgi_task", noted)
+    return paths
+
+
+def request(text: str, *headers: str, version: str = "1.1", ends: bool = False) -> bytes:
+    """A request in bytes; the last one of its connection if it ``ends``."""
+    body = json.dumps({"text": text}).encode()
+    lines = [f"POST /predict HTTP/{version}", "Host: localhost", "Content-Type: application/json", *headers]
+    if ends:
+        lines.append("Connection: close")
+    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
+
+
+def in_chunks(text: str, size: int) -> bytes:
+    """A request whose body has no length."""
+    body = json.dumps({"text": text}).encode()
+    lines = [
+        "POST /predict HTTP/1.1",
+        "Host: localhost",
+        "Content-Type: application/json",
+        "Transfer-Encoding: chunked",
+    ]
+    head = "\r\n".join([*lines, "", ""])
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    return head.encode() + b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+class Stream(io.BufferedReader):
+    """What comes over a connection; an answer that is read to its end does not end it."""
+
+    def close(self) -> None:
+        """Stay open."""
+
+    def makefile(self, _mode: str) -> Self:
+        """What ``HTTPResponse`` asks a socket for."""
+        return self
+
+
+@contextmanager
+def connected(port: int) -> Iterator[tuple[socket.socket, Stream]]:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+        yield connection, Stream(connection.makefile("rb", buffering=0))
+
+
+def answers(stream: Stream, count: int) -> list[tuple[HTTPResponse, Any]]:
+    """The next answers of a connection."""
+    found = []
+    for _ in range(count):
+        response = HTTPResponse(stream, method="POST")  # type: ignore[arg-type]
+        response.begin()
+        found.append((response, json.loads(response.read())))
+    return found
+
+
+def test_an_ordinary_request(running: Site, usual: list[str]) -> None:
+    """It never becomes a task of ASGI, its answer is recorded, and carries every header that all answers carry."""
+    with connected(running.port) as (connection, stream):
+        connection.sendall(request("a good film"))
+        ((response, told),) = answers(stream, 1)
+    assert (response.status, usual) == (200, [])
+    recorded = running.ledger.prediction(told["prediction_id"])
+    assert recorded is not None
+    assert recorded.label == told["prediction"]
+    given = {name.lower(): value for name, value in response.getheaders()}
+    assert given["content-type"] == "application/json"
+    assert {"date", "content-length"} <= set(given)
+    assert {name.decode(): value.decode() for name, value in HEADERS}.items() <= given.items()
+
+
+def test_metrics_count_it(running: Site) -> None:
+    """It is counted and timed like any other."""
+
+    def counted() -> float:
+        text = running.client.get("/metrics").text
+        return value(text, "tiltyard_requests_total", route="/predict", method="POST", status="200")
+
+    before = counted()
+    running.client.post("/predict", json={"text": "good"})
+    assert counted() == before + 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (request("good", "Idempotency-Key: one"), "its first answer is looked up"),
+        (request("good", "Expect: 100-continue"), "its client waits for a word"),
+        (request("x" * 70_000), "its body is long"),
+        (request("good").replace(b'"text"', b'"word"'), "it is wrong"),
+    ],
+)
+def test_what_is_not_ordinary_goes_the_usual_way(running: Site, usual: list[str], sent: bytes, why: str) -> None:
+    """What needs more than an answer at once is left to ASGI, and answered all the same."""
+    with connected(running.port) as (connection, stream):
+        connection.sendall(sent)
+        if b"100-continue" in sent:
+            assert stream.read(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        ((response, told),) = answers(stream, 1)
+    assert usual == ["/predict"], why
+    assert response.status == (422 if b'"word"' in sent else 200), told
+
+
+@pytest.mark.parametrize(("version", "headers"), [("1.0", ()), ("1.1", ("Connection: close",))])
+def test_a_connection_that_is_to_end_ends(running: Site, version: str, headers: tuple[str, ...]) -> None:
+    """After the one answer that it was opened for."""
+    with connected(running.port) as (connection, stream):
+        connection.sendall(request("good", *headers, version=version))
+        ((response, _),) = answers(stream, 1)
+        assert response.getheader("connection") == "close"
+        assert stream.read(1) == b""
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    texts=st.lists(st.text(max_size=40), min_size=1, max_size=6),
+    cuts=st.lists(st.integers(1, 400), max_size=8),
+    size=st.integers(1, 50),
+    chunked=st.booleans(),
+)
+def test_any_pieces(running: Site, texts: list[str], cuts: list[int], size: int, chunked: bool) -> None:
+    """Requests sent at once and cut anywhere are answered one after the other, each by its own answer."""
+    rest = b"".join(in_chunks(text, size) if chunked else request(text) for text in texts)
+    with connected(running.port) as (connection, stream):
+        for cut in cuts:
+            connection.sendall(rest[:cut])
+            rest = rest[cut:]
+        connection.sendall(rest)
+        found = answers(stream, len(texts))
+    stored = [running.ledger.prediction(told["prediction_id"]) for _, told in found]
+    assert [item and item.input["text"] for item in stored] == texts
+
+
+def test_mixed_with_others(running: Site) -> None:
+    """Requests of every kind on one connection are answered in their order."""
+    other = b"GET /model-info HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    wrong = request("good").replace(b'"text"', b'"word"')
+    sent = [request("good"), other, wrong, request("bad"), request("x" * 70_000), request("good", "Idempotency-Key: k")]
+    with connected(running.port) as (connection, stream):
+        connection.sendall(b"".join(sent))
+        statuses = [response.status for response, _ in answers(stream, len(sent))]
+    assert statuses == [200, 200, 422, 200, 200, 200]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def waiting(running: Site) -> int:
+    return int(running.client.get("/health").json()["queue"]["waiting"])
+
+
+def test_a_client_that_goes_away_is_not_waited_for(running: Site) -> None:
+    """What still waits for its batch is taken out, and never recorded."""
+    running.ledger.gate.clear()
+    try:
+        with connected(running.port) as (first, stream), connected(running.port) as (second, _):
+            first.sendall(request("the first one"))
+            until(lambda: waiting(running) == 0)
+            second.sendall(request("nobody waits for this"))
+            until(lambda: waiting(running) == 1)
+            second.shutdown(socket.SHUT_RDWR)
+            until(lambda: waiting(running) == 0)
+            running.ledger.gate.set()
+            assert answers(stream, 1)[0][0].status == 200
+    finally:
+        running.ledger.gate.set()
+    texts = [item.input["text"] for item in running.ledger.predictions(project=MODEL, limit=5)]
+    assert "nobody waits for this" not in texts
+
+
+def test_a_client_that_goes_away_in_its_body(running: Site) -> None:
+    """Half a request leaves nothing behind."""
+    with connected(running.port) as (connection, _):
+        connection.sendall(request("half of it")[:-4])
+    assert running.client.post("/predict", json={"text": "good"}).status_code == 200
+
+
+def test_a_client_that_does_not_read(running: Site) -> None:
+    """Answers to one who only writes do not pile up: the server stops to read, and goes on when it does."""
+    sent = request("good")
+    with connected(running.port) as (connection, stream):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(2)
+        count = 0
+        try:
+            while count < 100_000:
+                connection.sendall(sent * 100)
+                count += 100
+        except TimeoutError:
+            pass
+        else:
+            pytest.fail("a hundred thousand requests were taken from one who reads no answer")
+        assert waiting(running) <= 1
+        connection.settimeout(PATIENCE)
+        assert all(response.status == 200 for response, _ in answers(stream, 50))
+
+
+def test_shutdown_waits_for_it(start: Start, shelf: Shelf, text_package: Path, ledger: TestLedger) -> None:
+    """A server that is told to stop gives the answer it accepted, and ends the connection after it."""
+    shelf.point("champion", shelf.put(text_package))
+    running = start()
+    with connected(running.port) as (connection, stream):
+        ledger.gate.clear()
+        connection.sendall(request("the last one"))
+        until(lambda: httpx.get(f"{running.url}/health").json()["queue"]["batches"] == 1)
+        running.ask_to_stop()
+        time.sleep(0.3)
+        ledger.gate.set()
+        ((response, _),) = answers(stream, 1)
+        assert (response.status, response.getheader("connection")) == (200, "close")
+        assert stream.read(1) == b""
+    running.stop()
+    assert ledger.inputs == ["the last one"]

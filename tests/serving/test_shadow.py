@@ -1,0 +1,94 @@
+"""Champion and challenger side by side: in the shadow, and divided among callers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.serving.conftest import Start
+from tests.serving.fakes import TestLedger
+from tests.serving.shelf import MODEL, Shelf
+from tiltyard.ledger import Prediction
+from tiltyard.serving.predict.shadow import falls_to_challenger
+
+
+@pytest.fixture
+def pair(shelf: Shelf, text_package: Path, other_text_package: Path) -> Shelf:
+    """Version 1 is champion, version 2 challenger."""
+    shelf.point("champion", shelf.put(text_package))
+    shelf.point("challenger", shelf.put(other_text_package))
+    return shelf
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def by_route(ledger: TestLedger, route: str) -> list[Prediction]:
+    return list(ledger.predictions(route=route))
+
+
+def test_shadow_answers_the_same_inputs_and_nobody_sees_it(pair: Shelf, start: Start, ledger: TestLedger) -> None:
+    """In the shadow the challenger answers the inputs that the champion answered; callers get only the latter's."""
+    url = start(challenger={"mode": "shadow"}).url
+    with httpx.Client(base_url=url, timeout=30) as client:
+        one = client.post("/predict", json={"text": "a warm film"}).json()
+        many = client.post("/predict/batch", json={"texts": ["dull", "slow"]}).json()["predictions"]
+        until(lambda: len(by_route(ledger, "shadow")) == 3)
+        assert client.get("/health").json()["challenger"] == "2"
+        assert client.get("/health").json()["statistics"]["total_predictions"] == 3
+    assert {one["model_version"], *(item["model_version"] for item in many)} == {"1"}
+    shadow = {row.key: row for row in by_route(ledger, "shadow")}
+    for answer in (one, *many):
+        row, beside = ledger.prediction(answer["prediction_id"]), shadow[answer["prediction_id"]]
+        assert row is not None
+        assert (beside.input, beside.version, row.route) == (row.input, "2", "champion")
+
+
+def test_split_divides_callers_for_good(pair: Shelf, start: Start, ledger: TestLedger) -> None:
+    """Each caller is answered by one version, about as many by the challenger as the share says."""
+    url = start(challenger={"mode": "split", "share": 0.5}).url
+    callers = [f"caller {number}" for number in range(40)]
+    with httpx.Client(base_url=url, timeout=30) as client:
+
+        def version(caller: str) -> str:
+            answer = client.post("/predict", json={"text": "a warm film"}, headers={"X-Route-Key": caller})
+            return str(answer.json()["model_version"])
+
+        first = {caller: version(caller) for caller in callers}
+        assert {caller: version(caller) for caller in callers} == first
+        assert {caller: "2" if falls_to_challenger(MODEL, caller, 0.5) else "1" for caller in callers} == first
+        assert set(first.values()) == {"1", "2"}
+        for caller in callers[:8]:
+            headers = {"X-Route-Key": caller}
+            other = client.post("/invocations", json={"inputs": ["a warm film"]}, headers=headers).json()
+            assert other["model_version"] == first[caller]
+            named = {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a"]}]}
+            by_name = client.post(f"/v2/models/{MODEL}/versions/1/infer", json=named, headers=headers).json()
+            assert by_name["model_version"] == "1"
+        anonymous = {client.post("/predict", json={"text": "a"}).json()["model_version"] for _ in range(40)}
+        assert anonymous == {"1", "2"}
+        theirs = by_route(ledger, "challenger")
+        assert {row.version for row in theirs} == {"2"}
+        assert len(theirs) > 40 * list(first.values()).count("2") / 40
+        pair.point("challenger", None)
+        until(lambda: client.get("/health").json()["challenger"] is None)
+        assert {version(caller) for caller in callers} == {"1"}
+
+
+@given(st.text(max_size=30), st.floats(0, 1), st.floats(0, 1))
+def test_a_larger_share_keeps_its_callers(key: str, one: float, other: float) -> None:
+    """Who falls to the challenger at some share does at any larger one; nobody does at 0, all do at 1."""
+    small, large = sorted((one, other))
+    assert not falls_to_challenger(MODEL, key, small) or falls_to_challenger(MODEL, key, large)
+    assert not falls_to_challenger(MODEL, key, 0)
+    assert falls_to_challenger(MODEL, key, 1)

@@ -1,0 +1,228 @@
+"""What is found between the sides of a split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from tiltyard.errors import UsageError
+from tiltyard.findings import Finding
+from tiltyard.validation import DataValidator, SplitReport, ValidationSection
+from tiltyard.validation.two_sample_tests import false_discovery_adjusted, shift_of_counts, shift_of_numbers
+
+RANDOM = np.random.default_rng(11)
+TEXTS = [f"Sentence number {place:03d} says that the {'good' if place % 3 else 'bad'} one won." for place in range(400)]
+LABELS = ["pos" if place * 7919 % 5 < 2 else "neg" for place in range(400)]
+
+
+def side(rows: int, **columns: Any) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"size": RANDOM.normal(size=rows), "colour": RANDOM.choice(["red", "green", "blue"], rows), **columns}
+    )
+
+
+def validate(X_train: Any, X_test: Any, y_train: Any, y_test: Any, **options: Any) -> SplitReport:
+    return DataValidator().validate_train_test_split(X_train, X_test, y_train, y_test, **options)
+
+
+def labels(rows: int, share: float = 0.4) -> list[str]:
+    return ["a" if place < share * rows else "b" for place in RANDOM.permutation(rows)]
+
+
+def found(report: SplitReport, code: str) -> Finding:
+    matching = [finding for finding in report.findings if finding.code == code]
+    assert len(matching) == 1, [(finding.code, finding.subject) for finding in report.findings]
+    return matching[0]
+
+
+def test_a_good_split_has_no_findings() -> None:
+    """Two samples of one distribution pass without a word, texts and tables alike."""
+    report = validate(side(800), side(200), labels(800), labels(200))
+    assert report.findings == ()
+    assert report.passed()
+    assert validate(TEXTS[:300], TEXTS[300:], LABELS[:300], LABELS[300:]).findings == ()
+
+
+def test_test_rows_that_training_has_seen_are_counted() -> None:
+    """Equal inputs on both sides are found, whatever their labels, with their rows on the test side."""
+    train = side(300)
+    test = pd.concat([side(97), train[:3]], ignore_index=True)
+    y_train = labels(300)
+    other = ["b" if label == "a" else "a" for label in y_train[:1]]
+    report = validate(train, test, y_train, [*labels(97), *other, *y_train[1:3]])
+    finding = found(report, "split.duplicates")
+    assert finding.score == pytest.approx(0.03)
+    assert finding.evidence["rows"] == [98, 99, 100]
+    assert finding.evidence["other_label"] == 1
+    assert report["duplicates"]["count"] == 3
+
+
+def test_an_identifier_does_not_hide_a_leak() -> None:
+    """Rows that are equal but for a number given to each are found on both sides."""
+    train = side(300)
+    test = pd.concat([side(60), train[:30]], ignore_index=True)
+    train.insert(0, "row", range(300))
+    test.insert(0, "row", range(300, 390))
+    assert found(validate(train, test, labels(300), labels(90)), "split.duplicates").evidence["count"] == 30
+
+
+def test_near_copies_of_texts_are_counted_apart() -> None:
+    """A text in another case and punctuation is a near copy, an equal one is not counted among these."""
+    test = [*TEXTS[300:], TEXTS[7], TEXTS[8].upper() + " !"]
+    report = validate(TEXTS[:300], test, LABELS[:300], [*LABELS[300:], LABELS[7], LABELS[8]])
+    assert report["duplicates"]["rows"] == [101]
+    assert report["near_duplicates"]["rows"] == [102]
+    assert found(report, "split.near-duplicates").evidence["count"] == 1
+
+
+def test_near_copies_within_the_test_side_are_no_leak() -> None:
+    """Copies that stand on one side only are nobody's business here."""
+    test = [*TEXTS[300:], TEXTS[310].upper()]
+    assert validate(TEXTS[:300], test, LABELS[:300], [*LABELS[300:], "pos"])["near_duplicates"]["count"] == 0
+
+
+def test_a_shift_of_labels_needs_size_and_significance() -> None:
+    """A large difference is a warning; a small one, or one by chance among few rows, is none."""
+    finding = found(validate(side(800), side(400), labels(800, 0.4), labels(400, 0.6)), "split.label-shift")
+    assert finding.severity == "warning"
+    assert finding.score == pytest.approx(0.2)
+    assert "split.label-shift" not in {
+        one.code for one in validate(side(800), side(40), labels(800, 0.4), labels(40, 0.55)).findings
+    }
+
+
+def test_a_column_that_is_distributed_otherwise_is_named() -> None:
+    """Numbers, categories and lengths of texts that differ between the sides are found, equal ones are not."""
+    report = validate(side(800), side(300, size=RANDOM.normal(0.7, 1, 300)), labels(800), labels(300))
+    assert found(report, "split.feature-shift").subject == "size"
+    report = validate(side(800), side(300, colour=["red"] * 200 + ["blue"] * 100), labels(800), labels(300))
+    assert found(report, "split.feature-shift").subject == "colour"
+    longer = [text + " And some more words after that." for text in TEXTS[300:]]
+    assert found(validate(TEXTS[:300], longer, LABELS[:300], LABELS[300:]), "split.feature-shift").subject == "text"
+
+
+def test_many_columns_do_not_make_a_false_alarm() -> None:
+    """Among a hundred columns of chance none is reported."""
+    train = pd.DataFrame(RANDOM.normal(size=(500, 100)))
+    report = validate(train, pd.DataFrame(RANDOM.normal(size=(200, 100))), labels(500), labels(200))
+    assert report.findings == ()
+
+
+def test_small_and_strange_sides_are_told() -> None:
+    """Too few rows, labels only the test side has, and other columns are errors or warnings of their own."""
+    small = validate(side(10), side(5), labels(10), labels(5))
+    assert {(one.subject, one.severity) for one in small.findings if one.code == "split.too-small"} == {
+        ("train", "error"),
+        ("test", "warning"),
+    }
+    new = validate(side(300), side(100), labels(300), [*labels(90), *["c"] * 10])
+    assert found(new, "split.new-label").evidence["counts"] == {"c": 10}
+    assert found(validate(side(300), side(100), labels(300), ["a"] * 98 + ["b"] * 2), "split.rare-label").evidence[
+        "counts"
+    ] == {"b": 2}
+    columns = found(validate(side(300), side(100).drop(columns="size"), labels(300), labels(100)), "split.columns")
+    assert columns.evidence["only_train"] == ["size"]
+    assert not validate([], [], [], []).passed()
+    assert not validate(pd.DataFrame(), pd.DataFrame(), [], []).passed()
+
+
+def test_overlap_has_a_limit() -> None:
+    """More overlap than the limit is an error, less is a warning, none of it when ignored."""
+    train = side(300)
+    test = pd.concat([side(80), train[:20]], ignore_index=True)
+    report = validate(train, test, labels(300), labels(100))
+    assert report.passed()
+    assert not report.passed(ValidationSection(max_overlap=0.1))
+    assert report.passed(ValidationSection(max_overlap=0.1, ignore=("split.duplicates:test",)))
+
+
+def test_a_model_tells_different_sides_apart() -> None:
+    """The adversarial check answers near 0.5 for equal sides and finds an interaction that no column shows alone."""
+    same = validate(side(400), side(400), labels(400), labels(400), adversarial=True)
+    assert same["adversarial"]["interval"][0] < 0.55
+    assert same.findings == ()
+    first = RANDOM.normal(size=400)
+    mirrored = pd.DataFrame({"u": first, "v": -first + RANDOM.normal(scale=0.1, size=400)})
+    straight = pd.DataFrame({"u": first[::-1], "v": first[::-1] + RANDOM.normal(scale=0.1, size=400)})
+    report = validate(straight, mirrored, labels(400), labels(400), adversarial=True)
+    assert {one.code for one in report.findings} == {"split.told-apart"}
+    words = validate(
+        TEXTS[:200],
+        [text.replace("good", "fine") for text in TEXTS[200:]],
+        LABELS[:200],
+        LABELS[200:],
+        adversarial=True,
+    )
+    assert words["adversarial"]["auc"] > 0.7
+
+
+def test_inputs_of_any_usual_kind_are_taken() -> None:
+    """Frames, series, lists, arrays of texts and matrices give the same answers; what is no input is refused."""
+    series = [pd.Series(TEXTS[:300], name="text"), pd.Series(TEXTS[300:], name="text", index=range(7, 107))]
+    expected = validate(TEXTS[:300], TEXTS[300:], LABELS[:300], LABELS[300:]).to_dict()
+    assert validate(series[0], series[1], pd.Series(LABELS[:300]), np.array(LABELS[300:])).to_dict() == expected
+    frames = [one.to_frame() for one in series]
+    assert validate(frames[0], frames[1], LABELS[:300], LABELS[300:]).to_dict() == expected
+    matrix = validate(RANDOM.normal(size=(90, 2)), RANDOM.normal(size=(40, 2)), [0, 1] * 45, [0, 1] * 20)
+    assert set(matrix["feature_shift"]) == {"x0", "x1"}
+    with pytest.raises(UsageError, match="test side"):
+        validate(TEXTS, 3, LABELS, LABELS)
+    with pytest.raises(UsageError, match="400 inputs and 3 labels"):
+        validate(TEXTS, TEXTS, LABELS, LABELS[:3])
+
+
+NUMBERS = st.lists(st.integers(-20, 20).map(float), min_size=3, max_size=80).map(lambda xs: np.sort(np.array(xs)))
+
+
+@given(NUMBERS, NUMBERS)
+@settings(max_examples=60)
+def test_the_distance_is_kolmogorov_and_smirnovs(first: np.ndarray, second: np.ndarray) -> None:
+    """D is scipy's, ties included; the p-value is Kolmogorov's limit."""
+    shift = shift_of_numbers(first, second)
+    assert shift.distance == pytest.approx(stats.ks_2samp(first, second, method="asymp").statistic)
+    size = np.sqrt(len(first) * len(second) / (len(first) + len(second)))
+    assert shift.p_value == pytest.approx(stats.kstwobign.sf(size * shift.distance))
+
+
+def test_large_samples_have_the_exact_p_value() -> None:
+    """Among thousands of rows, the p-value is close to the exact one."""
+    first, second = np.sort(RANDOM.normal(size=3000)), np.sort(RANDOM.normal(0.05, 1, 2000))
+    exact = stats.ks_2samp(first, second, method="exact").pvalue
+    assert shift_of_numbers(first, second).p_value == pytest.approx(exact, rel=0.15)
+
+
+COUNTS = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 400)), min_size=2, max_size=8)
+
+
+@given(COUNTS)
+@settings(max_examples=60)
+def test_the_chi_square_is_pearsons(pairs: list[tuple[int, int]]) -> None:
+    """Where every category is frequent enough, statistic and p-value are scipy's."""
+    counts = np.array(pairs).T
+    assume(counts.sum(axis=1).all())
+    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.sum()
+    assume((expected >= 5).all())
+    shift = shift_of_counts(*counts)
+    assert shift.p_value == pytest.approx(stats.chi2_contingency(counts, correction=False).pvalue, abs=1e-12)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    assert shift.distance == pytest.approx(np.abs(shares[0] - shares[1]).sum() / 2)
+
+
+def test_rare_categories_do_not_make_a_shift() -> None:
+    """A hundred categories of one row each are no evidence of anything."""
+    first = np.append(np.ones(50, dtype=np.int64), np.zeros(50, dtype=np.int64))
+    assert shift_of_counts(np.append(first, 500), np.append(first[::-1], 500)).p_value > 0.5
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
+@settings(max_examples=60)
+def test_adjusted_p_values_are_benjamini_and_hochbergs(p_values: list[float]) -> None:
+    """The adjustment is scipy's false discovery control."""
+    given_p = np.array(p_values)
+    assert false_discovery_adjusted(given_p) == pytest.approx(stats.false_discovery_control(given_p))
