@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.evaluation import METRICS, judged, wilson
+from tiltyard.evaluation import METRICS, label_predictions, wilson
 from tiltyard.ledger import Prediction
-from tiltyard.monitoring.estimates.cbpe import Basis, estimate
-from tiltyard.monitoring.prediction_window import Window
-from tiltyard.registry import HeldOut
+from tiltyard.monitoring.estimates.cbpe import CbpeBasis, estimate_performance
+from tiltyard.monitoring.prediction_window import PredictionWindow
+from tiltyard.registry import HoldoutPredictions
 
 METRIC_NAMES = ("accuracy", "f1_macro", "roc_auc")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -124,12 +124,16 @@ def one_loop(case: Case, random: np.random.Generator, seed: int) -> tuple[dict[s
     """The realised metrics of a window, and what was estimated of it."""
     names = tuple(f"class {position}" for position in range(case.classes))
     truth, probabilities = _rows(case, random, case.held_out)
-    held_out = HeldOut(np.asarray(names)[truth], np.asarray(names)[probabilities.argmax(axis=1)], probabilities)
+    held_out = HoldoutPredictions(
+        np.asarray(names)[truth], np.asarray(names)[probabilities.argmax(axis=1)], probabilities
+    )
     truth, probabilities = _rows(case, random, case.window, spread=case.spread, shift=case.shift, meaning=case.meaning)
     predicted = np.asarray(names)[probabilities.argmax(axis=1)]
     answers = tuple(_prediction(n, names, row) for n, row in enumerate(probabilities))
-    found = estimate(Window("m", None, None, answers, {}), Basis("1", names, held_out, seed=seed), names=METRIC_NAMES)
-    facts = judged(np.asarray(names)[truth], predicted, probabilities, names)
+    found = estimate_performance(
+        PredictionWindow("m", None, None, answers, {}), CbpeBasis("1", names, held_out, seed=seed), names=METRIC_NAMES
+    )
+    facts = label_predictions(np.asarray(names)[truth], predicted, probabilities, names)
     return {name: METRICS[name].compute(facts) for name in METRIC_NAMES}, found.figures
 
 

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from tiltyard.evaluation import Judged, compare_bootstrap, get_metric, judged
-from tiltyard.evaluation.permutation_test import exchange_p_values
+from tiltyard.evaluation import LabelledPredictions, compare_bootstrap, get_metric, label_predictions
+from tiltyard.evaluation.permutation_test import permutation_p_values
 
 METRICS = ("f1", "log_loss", "roc_auc")
 SIZES = (200, 500, 2_000)
@@ -91,15 +91,15 @@ def _wrong(options: argparse.Namespace, name: str, rows: int, positive: float) -
         if found.difference <= 0 or found.p_value >= options.alpha:
             continue
         alone += 1
-        ahead, _ = exchange_p_values(metric, champion, challenger, resamples=options.draws, seed=loops)
+        ahead, _ = permutation_p_values(metric, champion, challenger, resamples=options.draws, seed=loops)
         both += ahead < options.alpha
     return {"bootstrap": _rate(alone, loops), "significant": _rate(both, loops)}
 
 
-def _answers(truth: NDArray[np.bool_], score: NDArray[np.float64], positive: float) -> Judged:
+def _answers(truth: NDArray[np.bool_], score: NDArray[np.float64], positive: float) -> LabelledPredictions:
     """Answers with the probability that the score means."""
     yes = 1 / (1 + np.exp(-(2 * DISTANCE * score + np.log(positive / (1 - positive)))))
-    return judged(
+    return label_predictions(
         np.where(truth, "1", "0"), np.where(yes > 0.5, "1", "0"), np.column_stack([1 - yes, yes]), ("0", "1"), "1"
     )
 

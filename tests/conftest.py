@@ -6,9 +6,10 @@ import pytest
 
 from tests.postgres import postgres
 from tests.prefect_server import prefect_server
+from tests.project_env import project_env
 from tiltyard.registry.mlflow_backend.mlflow_client import open_client
 
-__all__ = ["postgres", "prefect_server"]
+__all__ = ["postgres", "prefect_server", "project_env"]
 
 pytest.register_assert_rewrite("tiltyard.testing.ledger_contract")
 

@@ -66,7 +66,7 @@ class Films:
         For what a test needs and does not show; what is about processes, signals or the environment needs ``run``.
         """
         out, err, code = io.StringIO(), io.StringIO(), 0
-        mlflow_env.prepare()  # what it sets for MLflow's import is to stay when the environment is as before
+        mlflow_env.configure_mlflow()  # what it sets for MLflow's import is to stay when the environment is as before
         clean = mock.patch.dict(os.environ, mlflow_env.DEFAULTS | environment(), clear=True)
         with contextlib.chdir(self.root), clean, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:

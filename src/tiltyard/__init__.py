@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tiltyard.monitoring import ModelMonitor, PredictionCollector, detect_drift
     from tiltyard.registry import ExperimentTracker, ModelRegistry
-    from tiltyard.serving import ModelServer
+    from tiltyard.serving.server import ModelServer
     from tiltyard.validation import DataValidator
 
 __version__ = "0.1.0"
@@ -36,7 +36,7 @@ _HOMES = {
     "MLOpsPipeline": "tiltyard.pipeline.mlops_pipeline",
     "ModelMonitor": "tiltyard.monitoring",
     "ModelRegistry": "tiltyard.registry",
-    "ModelServer": "tiltyard.serving",
+    "ModelServer": "tiltyard.serving.server",
     "PredictionCollector": "tiltyard.monitoring",
     "detect_drift": "tiltyard.monitoring",
 }

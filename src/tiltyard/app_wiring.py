@@ -6,21 +6,21 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from tiltyard.ledger import Ledger, SqlLedger
-from tiltyard.notifications import Backoff, Courier, build_senders
-from tiltyard.pipeline import Runner, Stage
+from tiltyard.notifications import Backoff, Dispatcher, build_senders
+from tiltyard.pipeline import Runner, Workspace
 from tiltyard.pipeline.loop import Loop
 from tiltyard.pipeline.orchestration.prefect_flows import PrefectFlows
-from tiltyard.pipeline.orchestration.runner import Flows, PlainFlows
-from tiltyard.pipeline.remediation import ProjectTrainer, Responder, ServiceProbe, Workshop, live_judge
+from tiltyard.pipeline.orchestration.runner import FlowRunner, LocalFlows
+from tiltyard.pipeline.remediation import ActionContext, MetricsScraper, ProjectTrainer, Responder, ab_test_judge
 from tiltyard.project import AlertsSection, Project
 from tiltyard.registry.package.signing import host_keys, host_signer
 from tiltyard.settings import Settings
 from tiltyard.wiring.stores import current_actor, open_registry, open_tracker
 
 
-def workspace(of: Settings, open_ledger: Ledger, project: Project | None = None) -> Stage:
+def workspace(of: Settings, open_ledger: Ledger, project: Project | None = None) -> Workspace:
     """Where versions are registered and promoted; with a project, its destinations are told of decisions."""
-    return Stage(
+    return Workspace(
         open_registry(of),
         open_ledger,
         of.cache,
@@ -33,15 +33,15 @@ def workspace(of: Settings, open_ledger: Ledger, project: Project | None = None)
     )
 
 
-def notification_dispatcher(project: Project, of: Settings, open_ledger: Ledger) -> Courier:
+def notification_dispatcher(project: Project, of: Settings, open_ledger: Ledger) -> Dispatcher:
     """Who empties the outbox: to the destinations of the project, with the secrets of this host."""
     backoff = Backoff(give_up=timedelta(days=project.alerts.give_up_days))
-    return Courier(open_ledger.outbox, build_senders(project.alerts, of), backoff)
+    return Dispatcher(open_ledger.outbox, build_senders(project.alerts, of), backoff)
 
 
-def flow_runner(project: Project, of: Settings, runner: Runner) -> Flows:
+def flow_runner(project: Project, of: Settings, runner: Runner) -> FlowRunner:
     """Who runs use cases: Prefect where PREFECT_API_URL is set, else this process; the runner shows the steps."""
-    return PrefectFlows(project, of.prefect_api_url, runner) if of.prefect_api_url else PlainFlows(runner)
+    return PrefectFlows(project, of.prefect_api_url, runner) if of.prefect_api_url else LocalFlows(runner)
 
 
 def responder(
@@ -55,7 +55,7 @@ def responder(
         if on_step is not None:
             on_step()
 
-    return Responder(Workshop(project, here, trainer, live_judge(project, here)), on_step=tell)
+    return Responder(ActionContext(project, here, trainer, ab_test_judge(project, here)), on_step=tell)
 
 
 def control_loop(
@@ -83,5 +83,5 @@ def control_loop(
         responder(project, of, open_ledger, run_by.runner, on_step),
         notification_dispatcher(project, of, open_ledger),
         run_by,
-        ServiceProbe(server, of.server_key.get_secret_value() if of.server_key else None) if server else None,
+        MetricsScraper(server, of.server_key.get_secret_value() if of.server_key else None) if server else None,
     )

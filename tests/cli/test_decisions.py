@@ -15,7 +15,7 @@ from tests.films import PROJECT, make_films
 from tiltyard.cli.main import main
 from tiltyard.ledger import Event, SqlLedger
 from tiltyard.registry import ModelRegistry
-from tiltyard.registry.alias_history import BEGUN, succession_subject
+from tiltyard.registry.alias_history import BEGUN, alias_change_subject
 
 APPROVED = PROJECT.replace('rule = "better"', 'rule = "better"\napproval = "required"')
 
@@ -89,7 +89,7 @@ def test_approval_and_what_happens_behind_our_back(
     cut_short: dict[str, Any] = {"alias": "champion", "version": "2", "before": "1", "previous": None}
     cut_short["decision"] = {"kind": "promoted", "reason": "it won", "evidence": {"champion": "1"}}
     with SqlLedger.open(f"sqlite:///{films.root / '.tiltyard' / 'ledger.db'}") as ledger:
-        subject = succession_subject("films-classifier")
+        subject = alias_change_subject("films-classifier")
         ledger.append(Event(BEGUN, subject, datetime.now(UTC), "ann", evidence=cut_short))
     for words, state in (((), "wrong"), (("--mend",), "note"), ((), "ok")):
         code, found = ran("doctor", *words)

@@ -59,7 +59,7 @@ def test_what_is_wrong_is_found(root: Path, tmp_path: Path, capsys: pytest.Captu
 
 def test_a_password_is_never_shown(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     """A ledger that cannot be reached is named without its password."""
-    monkeypatch.setenv("TILTYARD_LEDGER", "postgresql://yard:s3cret@127.0.0.1:9/ledger")
+    monkeypatch.setenv("TILTYARD_LEDGER", "postgresql://project_env:s3cret@127.0.0.1:9/ledger")
     code, found = answer(capsys, "doctor", "--project", str(root))
     assert code == 1
     assert checks(found)["ledger"][0] == "wrong"

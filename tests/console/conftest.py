@@ -13,7 +13,7 @@ import httpx
 import pytest
 import uvicorn
 
-from tiltyard.console.sources import Beyond
+from tiltyard.console.sources import ConsoleSources
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
 from tiltyard.registry import Registry, VersionInfo
@@ -121,12 +121,14 @@ def serve(films: Project) -> Iterator[Serve]:
 
 
 @contextmanager
-def running(project: Project, registry: Registry, ledger: Ledger, beyond: Beyond | None = None) -> Iterator[Reader]:
+def running(
+    project: Project, registry: Registry, ledger: Ledger, beyond: ConsoleSources | None = None
+) -> Iterator[Reader]:
     """A console on a free port."""
     from tiltyard.console.app import create_console
 
     with closing(bind("127.0.0.1", 0)) as listener:
-        app = create_console(project, registry, ledger, beyond or Beyond())
+        app = create_console(project, registry, ledger, beyond or ConsoleSources())
         server = uvicorn.Server(uvicorn.Config(app, lifespan="off", ws="none", log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

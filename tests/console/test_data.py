@@ -18,10 +18,10 @@ from tiltyard.console.data import (
     PredictionQuery,
     decisions_view,
     gates_of,
-    input_text,
     metric_history,
     predictions_stamp,
     predictions_view,
+    shown_input,
     versions_view,
 )
 from tiltyard.console.data.decisions import headline
@@ -208,9 +208,9 @@ def test_long_windows_are_drawn_once_a_minute(ledger: MemoryLedger, window: str)
 
 def test_inputs_are_shown_in_one_short_line() -> None:
     """A text loses its line breaks, a table's row names its values, and what is long is cut."""
-    assert input_text(make_prediction(input={"text": "one\n two\t three"})) == "one two three"
-    assert input_text(make_prediction(input={"age": 31, "town": None, "text": "x"})) == "age 31, town –, text x"
-    cut = input_text(make_prediction(input={"text": "long " * 100}))
+    assert shown_input(make_prediction(input={"text": "one\n two\t three"})) == "one two three"
+    assert shown_input(make_prediction(input={"age": 31, "town": None, "text": "x"})) == "age 31, town –, text x"
+    cut = shown_input(make_prediction(input={"text": "long " * 100}))
     assert len(cut) <= 300
     assert cut.endswith("…")
 

@@ -18,10 +18,10 @@ import pytest
 from tests.console.conftest import Reader, running
 from tests.monitoring.answers import answers, watched
 from tiltyard.console.data.monitoring import monitoring_stamp
-from tiltyard.console.data.try_it import ask, from_file, from_form, from_json
-from tiltyard.console.sources import Beyond, beyond_of, form_columns
+from tiltyard.console.data.try_it import inputs_from_file, inputs_from_form, inputs_from_json, predict_inputs
+from tiltyard.console.sources import ConsoleSources, console_sources, form_columns
 from tiltyard.errors import DataError, InputError, NotFoundError
-from tiltyard.monitoring.run import look
+from tiltyard.monitoring.run import evaluate_period
 from tiltyard.project import Project
 from tiltyard.scoring import Scorer, Scores
 from tiltyard.settings import Settings
@@ -95,12 +95,12 @@ def test_the_monitoring_page_shows_how_the_champion_does(films: Project, open_co
     ledger.record(rows)
     ledger.record_labels(labels[:300])
     champion = watched()
-    seen = look(films, ledger, champion, until=now)
+    seen = evaluate_period(films, ledger, champion, until=now)
     ledger.findings.record(seen.records())
     ledger.findings.record(
         [make_finding(code="drift.number", subject="length", score=0.5, limit=0.1, message="Moved.", at=now)]
     )
-    reader: Reader = open_console(films, ledger, Beyond(watched=lambda: champion))
+    reader: Reader = open_console(films, ledger, ConsoleSources(watched=lambda: champion))
     shown = reader.look("monitoring", None, **{"monitoring-stretch": "day"})
     facts = json.dumps(shown["monitoring-facts"])
     for words in ("Act", "v1", "400", "Accuracy, estimate"):
@@ -129,13 +129,13 @@ def test_the_monitoring_page_is_drawn_anew_after_a_look_or_a_minute() -> None:
 
 def test_a_model_that_nobody_asked_says_how_to_begin(films: Project, open_console: Any) -> None:
     """Without answers and findings the monitoring page names the commands that bring them."""
-    shown = open_console(films, MemoryLedger(), Beyond()).look("monitoring")
+    shown = open_console(films, MemoryLedger(), ConsoleSources()).look("monitoring")
     assert "tiltyard monitor" in json.dumps(shown["monitoring-instead"])
 
 
 def test_experiments_show_runs_parameters_and_metrics(films: Project, open_console: Any) -> None:
     """Every run is a row with its metrics; parameters that differ are a table, the others are told once."""
-    reader = open_console(films, MemoryLedger(), Beyond(runs=lambda: RUNS))
+    reader = open_console(films, MemoryLedger(), ConsoleSources(runs=lambda: RUNS))
     shown = reader.look("experiments")
     runs = json.dumps(shown["experiments-runs"])
     for words in ("tfidf-logreg", "nbsvm", "failed", "0.8125", "0.7500", "2026-03-02 10:00"):
@@ -147,13 +147,13 @@ def test_experiments_show_runs_parameters_and_metrics(films: Project, open_conso
     traces = {trace["name"]: trace for trace in shown["experiments-metrics"]["figure"]["data"]}
     assert traces["Accuracy"]["y"] == [0.8125, None]
     assert reader.look("experiments", shown["experiments-seen"]["data"]) == {}
-    empty = open_console(films, MemoryLedger(), Beyond()).look("experiments")
+    empty = open_console(films, MemoryLedger(), ConsoleSources()).look("experiments")
     assert "tiltyard train" in json.dumps(empty["experiments-instead"])
 
 
 def test_the_champion_is_asked_by_form_json_and_file(films: Project, open_console: Any) -> None:
     """A text by form, several as JSON and a file of them are answered with label, confidence and a plot."""
-    reader: Reader = open_console(films, MemoryLedger(), Beyond(champion=Champion))
+    reader: Reader = open_console(films, MemoryLedger(), ConsoleSources(champion=Champion))
     assert "Nothing asked yet" in json.dumps(reader.look("trial")["trial-instead"])
     by_form = reader.look(
         "trial", None, **{"trial-ask": 1, "trial-mode": "form", "trial-field-0": "a long enough text"}
@@ -175,7 +175,7 @@ def test_the_champion_is_asked_by_form_json_and_file(films: Project, open_consol
 
 def test_what_cannot_be_asked_is_told(films: Project, open_console: Any) -> None:
     """An empty text, text that is no JSON and a missing champion are told with what to do, and no traceback."""
-    reader: Reader = open_console(films, MemoryLedger(), Beyond(champion=Champion))
+    reader: Reader = open_console(films, MemoryLedger(), ConsoleSources(champion=Champion))
     cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"trial-mode": "form", "trial-field-0": " "}, "The text is empty."),
         ({"trial-mode": "json", "trial-json": "{oops"}, "This is not JSON"),
@@ -185,7 +185,7 @@ def test_what_cannot_be_asked_is_told(films: Project, open_console: Any) -> None
         shown = reader.look("trial", None, **{"trial-ask": 1, **inputs})
         assert words in json.dumps(shown["trial-instead"])
         assert shown["trial-frame"] == {"hidden": True}
-    without: Reader = open_console(films, MemoryLedger(), Beyond())
+    without: Reader = open_console(films, MemoryLedger(), ConsoleSources())
     shown = without.look("trial", None, **{"trial-ask": 1, "trial-mode": "form", "trial-field-0": "text"})
     assert "tiltyard train --champion" in json.dumps(shown["trial-instead"])
 
@@ -194,7 +194,7 @@ def test_a_table_has_a_field_for_each_feature(people: Project, open_console: Any
     """The form has a field a feature, with the schema's limits and categories; the values are read as their kinds."""
     columns = form_columns(people)
     assert list(columns) == ["age", "member", "city"]
-    reader: Reader = open_console(people, MemoryLedger(), Beyond(champion=Champion, columns=columns))
+    reader: Reader = open_console(people, MemoryLedger(), ConsoleSources(champion=Champion, columns=columns))
     page = reader.open("/try")
     for words in ('"trial-field-2"', "Bonn / Ulm", "true / false", '"min": 0'):
         assert words.replace(" ", "") in page.replace(" ", "")
@@ -211,29 +211,33 @@ def test_inputs_are_read_from_every_form(films: Project, people: Project, tmp_pa
     def upload(raw: bytes) -> str:
         return "data:;base64," + base64.b64encode(raw).decode()
 
-    assert from_json(films, '"one"') == from_json(films, '{"text": "one"}') == [{"text": "one"}]
-    assert from_json(people, '{"features": {"age": 4}}') == from_json(people, '[{"age": 4}]') == [{"age": 4}]
-    assert from_file(films, "a.txt", upload(b"one\n\ntwo\n")) == [{"text": "one"}, {"text": "two"}]
-    assert from_file(people, "a.csv", upload(b"age,city,kind\n4,Bonn,x\n")) == [{"age": 4, "city": "Bonn"}]
-    assert from_form(people, {"age": "number", "member": "boolean"}, ["", "no"]) == [{"age": None, "member": False}]
+    assert inputs_from_json(films, '"one"') == inputs_from_json(films, '{"text": "one"}') == [{"text": "one"}]
+    assert (
+        inputs_from_json(people, '{"features": {"age": 4}}') == inputs_from_json(people, '[{"age": 4}]') == [{"age": 4}]
+    )
+    assert inputs_from_file(films, "a.txt", upload(b"one\n\ntwo\n")) == [{"text": "one"}, {"text": "two"}]
+    assert inputs_from_file(people, "a.csv", upload(b"age,city,kind\n4,Bonn,x\n")) == [{"age": 4, "city": "Bonn"}]
+    assert inputs_from_form(people, {"age": "number", "member": "boolean"}, ["", "no"]) == [
+        {"age": None, "member": False}
+    ]
     with pytest.raises(InputError, match=r"\.exe"):
-        from_file(films, "a.exe", upload(b"x"))
+        inputs_from_file(films, "a.exe", upload(b"x"))
     with pytest.raises(InputError, match="did not arrive whole"):
-        from_file(films, "a.csv", "data:;base64,***")
+        inputs_from_file(films, "a.csv", "data:;base64,***")
     with pytest.raises(DataError):
-        from_file(films, "a.parquet", upload(b"x"))
+        inputs_from_file(films, "a.parquet", upload(b"x"))
     with pytest.raises(InputError, match="too many"):
-        from_json(films, json.dumps(["x"] * 1001))
+        inputs_from_json(films, json.dumps(["x"] * 1001))
     with pytest.raises(InputError, match="no text in the column"):
-        from_file(films, "a.csv", upload(b"words,label\nx,y\n"))
+        inputs_from_file(films, "a.csv", upload(b"words,label\nx,y\n"))
     with pytest.raises(NotFoundError):
-        ask(None, [{"text": "x"}])
+        predict_inputs(None, [{"text": "x"}])
 
 
 def test_without_a_champion_nothing_is_known_beyond(films: Project, registry: MemoryRegistry, tmp_path: Path) -> None:
     """On a host without a champion there are no figures of one, and nobody to ask."""
 
-    beyond = beyond_of(replace_root(films, tmp_path), Settings(root=tmp_path, home=tmp_path), registry)
+    beyond = console_sources(replace_root(films, tmp_path), Settings(root=tmp_path, home=tmp_path), registry)
     assert beyond.watched() is None
     assert beyond.champion() is None
 

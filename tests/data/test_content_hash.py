@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiltyard.data.content_hash import content_keys, fingerprint, row_digests, shares
+from tiltyard.data.content_hash import content_keys, fingerprint, row_digests, uniform_hash
 
 TEXTS = st.lists(st.text(max_size=40), min_size=1, max_size=30)
 
@@ -64,7 +64,7 @@ def test_a_fingerprint_sees_one_changed_character_and_one_changed_label() -> Non
 def test_shares_are_even_and_another_salt_gives_others() -> None:
     """About a fifth of many keys falls below 0.2, whatever the salt, and not the same fifth."""
     keys = content_keys(pd.Series([f"text number {n}" for n in range(20_000)]))
-    plain, salted = shares(keys) < 0.2, shares(keys, "x") < 0.2
+    plain, salted = uniform_hash(keys) < 0.2, uniform_hash(keys, "x") < 0.2
     assert abs(plain.mean() - 0.2) < 0.015
     assert abs(salted.mean() - 0.2) < 0.015
     assert abs((plain & salted).mean() - 0.04) < 0.01

@@ -15,7 +15,7 @@ import yaml  # type: ignore[import-untyped]
 from tests.deploy.scripts import DEPLOY, ROOT, run
 from tiltyard.cli.main import COMMANDS
 from tiltyard.ledger.spools.spool_shipper import Shipper
-from tiltyard.serving.auth.scopes import need_of
+from tiltyard.serving.auth.scopes import required_scope
 from tiltyard.serving.process import supervisor
 from tiltyard.settings import Settings
 
@@ -67,7 +67,7 @@ def pods(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def routes() -> set[str]:
     """Paths that the server answers without a key, as probes have none."""
-    text = "".join(path.read_text("utf-8") for path in (ROOT / "src/tiltyard/serving/routes").glob("*.py"))
+    text = "".join(path.read_text("utf-8") for path in (ROOT / "src/tiltyard/serving/http/routes").glob("*.py"))
     return {
         path for path in ("/health", "/ping", "/v2/health/live", "/v2/health/ready") if path.removeprefix("/v2") in text
     }
@@ -111,7 +111,7 @@ def test_probes_ask_what_the_server_answers(manifests: list[dict[str, Any]]) -> 
         asked = container[probe]["httpGet"]
         assert asked["port"] == port["name"]
         assert asked["path"] in routes()
-        assert need_of(asked["path"]) == "nothing"
+        assert required_scope(asked["path"]) == "nothing"
     assert container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"] >= 900
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).parents[3] / "benchmarks" / "drift_calibration.py"
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "drift_calibration.py"
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 
 from tiltyard.drift import find_drift, window_profile
-from tiltyard.drift.from_ledger import Answering, profile_predictions
+from tiltyard.drift.from_ledger import PredictionSource, profile_predictions
 from tiltyard.drift.profiles import Rows, build_reference
 from tiltyard.ledger import Label, Prediction
 from tiltyard.testing import NOON, MemoryLedger, make_prediction
 
 HOUR = timedelta(hours=1)
-FILMS = Answering("films", "1")
+FILMS = PredictionSource("films", "1")
 RNG = np.random.default_rng(3)
 
 

@@ -19,11 +19,11 @@ from tiltyard.drift.profiles import (
     Reference,
     Rows,
     build_reference,
-    frame_of,
     profile_rows,
     quantile_sketch,
+    rows_frame,
 )
-from tiltyard.drift.profiles.bin_index import Grid
+from tiltyard.drift.profiles.bin_index import BinIndex
 from tiltyard.drift.profiles.categories import name_of, tally
 from tiltyard.drift.profiles.multivariate import JointLayout
 from tiltyard.drift.profiles.numbers import NumberCounts, NumberLayout
@@ -69,7 +69,7 @@ REFERENCE = build_reference(
 def _profile(rows: list[dict[str, Any]]) -> Profile:
     said = np.array(["yes" if len(str(row)) % 2 else "perhaps" for row in rows], object)
     sure = np.array([0.5 + (len(str(row)) % 7) / 14 for row in rows])
-    frame = frame_of(rows, REFERENCE.layout.columns)
+    frame = rows_frame(rows, REFERENCE.layout.columns)
     return profile_rows(REFERENCE.layout, Rows(frame, said, sure, said[:1]))
 
 
@@ -160,9 +160,9 @@ def test_a_grid_parts_the_usual_shapes() -> None:
     shapes = (rng.normal(1e4, 3, 20_000), rng.random(20_000), rng.lognormal(sigma=2, size=20_000))
     others = (rng.standard_t(2, 20_000), rng.poisson(3, 20_000) * 1.0, np.array([7.0]), rng.exponential(size=20_000))
     for values in (*shapes, *others):
-        assert len(Grid.fit(NumberLayout.fit(np.asarray(values, np.float64)).edges).begins) > 0
+        assert len(BinIndex.fit(NumberLayout.fit(np.asarray(values, np.float64)).edges).begins) > 0
     clumped = np.sort(np.concatenate([rng.random(40) * 1e-9 + 5, rng.random(40)]))
-    assert len(Grid.fit(clumped).begins) == 0
+    assert len(BinIndex.fit(clumped).begins) == 0
 
 
 @_law
@@ -207,7 +207,7 @@ def test_moments() -> None:
 def test_what_is_no_number_is_invalid() -> None:
     """A text in a column of numbers is counted as invalid, not as missing."""
     rows: list[dict[str, Any]] = [{"amount": "many"}, {"amount": "2.5"}, {"amount": None}, {}]
-    counted = profile_rows(REFERENCE.layout, frame_of(rows, REFERENCE.layout.columns)).numbers["amount"]
+    counted = profile_rows(REFERENCE.layout, rows_frame(rows, REFERENCE.layout.columns)).numbers["amount"]
     assert (counted.present, counted.invalid, counted.missing) == (1, 1, 2)
 
 

@@ -8,12 +8,18 @@ from hypothesis import given, settings
 
 from tests.evaluation.test_metrics import rows
 from tests.evaluation.test_plots import drawn
-from tiltyard.evaluation import Judged, evaluate_calibration, get_metric, judged, plot_calibration
+from tiltyard.evaluation import (
+    LabelledPredictions,
+    evaluate_calibration,
+    get_metric,
+    label_predictions,
+    plot_calibration,
+)
 
 
 @settings(max_examples=60, deadline=None, database=None)
 @given(facts=rows())
-def test_the_table_is_the_metric(facts: Judged) -> None:
+def test_the_table_is_the_metric(facts: LabelledPredictions) -> None:
     """The error of the predicted label is the metric; every row is in one bin, and each bin holds what it says."""
     report = evaluate_calibration(facts)
     assert report is not None
@@ -40,7 +46,9 @@ def test_honest_and_boastful_probabilities() -> None:
     found = []
     for given_chance in (chance, bold):
         both = np.column_stack([1 - given_chance, given_chance])
-        report = evaluate_calibration(judged(truth, np.where(given_chance > 0.5, "yes", "no"), both, ("no", "yes")))
+        report = evaluate_calibration(
+            label_predictions(truth, np.where(given_chance > 0.5, "yes", "no"), both, ("no", "yes"))
+        )
         assert report is not None
         found.append(report.by_label["yes"].error)
     assert found[0] < 0.02
@@ -49,8 +57,10 @@ def test_honest_and_boastful_probabilities() -> None:
 
 def test_what_cannot_be_said() -> None:
     """Without probabilities there is no table, and none for a label that the model does not know."""
-    assert evaluate_calibration(judged(["a", "b"], ["a", "a"], None, ("a", "b"))) is None
-    facts = judged(["a", "b", "c"], ["a", "b", "a"], np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), ("a", "b"))
+    assert evaluate_calibration(label_predictions(["a", "b"], ["a", "a"], None, ("a", "b"))) is None
+    facts = label_predictions(
+        ["a", "b", "c"], ["a", "b", "a"], np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), ("a", "b")
+    )
     report = evaluate_calibration(facts)
     assert report is not None
     assert set(report.by_label) == {"a", "b"}
@@ -64,7 +74,7 @@ def test_calibration_can_be_drawn(k: int, panels: int) -> None:
     chances = random.dirichlet(np.ones(k), 200)
     truth = [names[place] for place in random.integers(0, k, 200)]
     predicted = [names[place] for place in chances.argmax(axis=1)]
-    report = evaluate_calibration(judged(truth, predicted, chances, names, names[0]))
+    report = evaluate_calibration(label_predictions(truth, predicted, chances, names, names[0]))
     assert report is not None
     figure = plot_calibration(report)
     shown = [axes.get_title() for axes in figure.axes if axes.get_visible()]

@@ -16,14 +16,14 @@ from tiltyard.errors import DataError
 from tiltyard.evaluation import (
     METRICS,
     Comparison,
-    Judged,
+    LabelledPredictions,
     compare,
     compare_bootstrap,
     compare_paired,
     get_metric,
-    judged,
+    label_predictions,
 )
-from tiltyard.evaluation.permutation_test import exchange_p_values
+from tiltyard.evaluation.permutation_test import permutation_p_values
 
 
 def met(both: int, lost: int, won: int, neither: int) -> Comparison:
@@ -123,7 +123,7 @@ def test_unequal_lengths() -> None:
         compare_paired([], [], [])
 
 
-def pair(seed: int = 0, rows: int = 80, classes: int = 2) -> tuple[Judged, Judged]:
+def pair(seed: int = 0, rows: int = 80, classes: int = 2) -> tuple[LabelledPredictions, LabelledPredictions]:
     """A champion and a better challenger."""
     random = np.random.default_rng(seed)
     names = np.array(["a", "b", "c"])[:classes]
@@ -133,7 +133,9 @@ def pair(seed: int = 0, rows: int = 80, classes: int = 2) -> tuple[Judged, Judge
         scores = random.gumbel(size=(rows, classes))
         scores[np.arange(rows), truth] += strength
         probabilities = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-        found.append(judged(names[truth], names[probabilities.argmax(axis=1)], probabilities, tuple(names.tolist())))
+        found.append(
+            label_predictions(names[truth], names[probabilities.argmax(axis=1)], probabilities, tuple(names.tolist()))
+        )
     return found[0], found[1]
 
 
@@ -212,8 +214,8 @@ def test_test_that_suits_the_metric() -> None:
 def test_new_label() -> None:
     """A challenger that knows one label more is compared over all labels that either knows."""
     truth = np.array(["a", "b", "c"] * 20)
-    old = judged(truth, np.where(truth == "c", "a", truth), None, ("a", "b"))
-    new = judged(truth, truth, None, ("a", "b", "c"))
+    old = label_predictions(truth, np.where(truth == "c", "a", truth), None, ("a", "b"))
+    new = label_predictions(truth, truth, None, ("a", "b", "c"))
     found = compare_bootstrap(get_metric("f1_macro"), old, new)
     assert found.challenger == 1.0
     assert found.difference > 0.3
@@ -221,7 +223,7 @@ def test_new_label() -> None:
 
 def test_metric_that_is_not_defined() -> None:
     """A metric that is not defined on the rows cannot compare, and the reason is given."""
-    one_class = judged(["a", "a"], ["a", "b"], np.array([[0.9, 0.1], [0.4, 0.6]]), ("a", "b"))
+    one_class = label_predictions(["a", "a"], ["a", "b"], np.array([[0.9, 0.1], [0.4, 0.6]]), ("a", "b"))
     with pytest.raises(DataError, match="no row has the label 'b'"):
         compare_bootstrap(get_metric("roc_auc"), one_class, one_class)
 
@@ -238,12 +240,12 @@ def test_different_rows() -> None:
 def test_exchanged_answers_are_mcnemar_for_accuracy(lost: int, won: int, both: int) -> None:
     """For accuracy the permutation test is McNemar's, up to the luck of the draw, and to change sides changes tails."""
     truth = ["yes"] * (both + lost + won) + ["no"]
-    champion = judged(truth, ["yes"] * (both + lost) + ["no"] * (won + 1), None, ("no", "yes"))
-    challenger = judged(truth, ["yes"] * both + ["no"] * lost + ["yes"] * won + ["no"], None, ("no", "yes"))
-    ahead, behind = exchange_p_values(get_metric("accuracy"), champion, challenger, resamples=4000)
+    champion = label_predictions(truth, ["yes"] * (both + lost) + ["no"] * (won + 1), None, ("no", "yes"))
+    challenger = label_predictions(truth, ["yes"] * both + ["no"] * lost + ["yes"] * won + ["no"], None, ("no", "yes"))
+    ahead, behind = permutation_p_values(get_metric("accuracy"), champion, challenger, resamples=4000)
     exact = compare_paired(champion.labels, champion.predicted, challenger.predicted)
     assert ahead == pytest.approx(exact.p_value, abs=0.04)
-    turned = exchange_p_values(get_metric("accuracy"), challenger, champion, resamples=4000)
+    turned = permutation_p_values(get_metric("accuracy"), challenger, champion, resamples=4000)
     assert turned == pytest.approx((behind, ahead), abs=0.05)
 
 
@@ -256,7 +258,7 @@ def test_a_lead_convinces_both_tests(name: str, classes: int) -> None:
     found = compare(metric, champion, challenger)
     if name == "accuracy":
         return
-    ahead, behind = exchange_p_values(metric, champion, challenger)
+    ahead, behind = permutation_p_values(metric, champion, challenger)
     alone = compare_bootstrap(metric, champion, challenger)
     assert found.p_value == max(ahead, alone.p_value)
     assert found.p_value_two_sided >= alone.p_value_two_sided
@@ -270,10 +272,10 @@ def test_a_ranking_does_not_see_the_scale() -> None:
     _, challenger = pair(rows=150)
     assert challenger.probabilities is not None
     squeezed = 0.5 + (challenger.probabilities[:, 1] - 0.5) ** 3
-    other = judged(
+    other = label_predictions(
         challenger.labels, challenger.predicted, np.column_stack([1 - squeezed, squeezed]), challenger.classes
     )
-    assert exchange_p_values(get_metric("roc_auc"), other, challenger) == (1.0, 1.0)
+    assert permutation_p_values(get_metric("roc_auc"), other, challenger) == (1.0, 1.0)
 
 
 @pytest.mark.parametrize("name", ["f1", "log_loss"])
@@ -285,7 +287,7 @@ def test_few_rows_promote_too_often_by_the_bootstrap_alone(name: str) -> None:
         truth = np.arange(25) % 5 == 0
         row = random.normal(size=25)
         first, second = (_answers(truth, row + random.normal(size=25)) for _ in range(2))
-        ahead, _ = exchange_p_values(metric, first, second, resamples=199, seed=number)
+        ahead, _ = permutation_p_values(metric, first, second, resamples=199, seed=number)
         boot = compare_bootstrap(metric, first, second, resamples=199, seed=number)
         alone += boot.difference > 0 and boot.p_value < 0.05
         wrong += boot.difference > 0 and max(ahead, boot.p_value) < 0.05
@@ -293,7 +295,7 @@ def test_few_rows_promote_too_often_by_the_bootstrap_alone(name: str) -> None:
     assert wrong <= alone
 
 
-def _answers(truth: np.ndarray, noise: np.ndarray) -> Judged:
+def _answers(truth: np.ndarray, noise: np.ndarray) -> LabelledPredictions:
     score = 1 / (1 + np.exp(-(np.where(truth, 2.0, -2.0) + 2 * noise)))
     probabilities = np.column_stack([1 - score, score])
-    return judged(np.where(truth, "b", "a"), np.where(score > 0.5, "b", "a"), probabilities, ("a", "b"), "b")
+    return label_predictions(np.where(truth, "b", "a"), np.where(score > 0.5, "b", "a"), probabilities, ("a", "b"), "b")

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from tests.evaluation.test_plots import drawn
 from tiltyard.evaluation import (
     FairnessReport,
-    Judged,
+    LabelledPredictions,
     evaluate_fairness,
     group_rows,
     joint_groups,
-    judged,
+    label_predictions,
     newcombe,
     plot_fairness,
     reweighing,
@@ -28,18 +28,18 @@ from tiltyard.evaluation import (
 fairlearn = pytest.importorskip("fairlearn.metrics", reason="the extra 'fairness' is not installed")
 
 
-def people(rows: int, groups: int, labels: tuple[str, ...], seed: int) -> tuple[Judged, pd.Series]:
+def people(rows: int, groups: int, labels: tuple[str, ...], seed: int) -> tuple[LabelledPredictions, pd.Series]:
     """Answers that are right more or less often by group."""
     random = np.random.default_rng(seed)
     group = random.integers(0, groups, rows)
     truth = random.integers(0, len(labels), rows)
     guess = np.where(random.random(rows) < 0.5 + 0.1 * group, truth, random.integers(0, len(labels), rows))
     names = np.array(labels)
-    facts = judged(names[truth], names[guess], None, labels, labels[-1])
+    facts = label_predictions(names[truth], names[guess], None, labels, labels[-1])
     return facts, pd.Series(group, name="group").map("g{}".format)
 
 
-def report_on(facts: Judged, column: pd.Series) -> FairnessReport:
+def report_on(facts: LabelledPredictions, column: pd.Series) -> FairnessReport:
     return evaluate_fairness(facts, [group_rows(column)])
 
 
@@ -96,8 +96,8 @@ def test_every_group_has_rates_with_intervals() -> None:
 def test_a_small_group_is_given_but_measures_leave_it_out() -> None:
     """Ten rows of a group that is never selected do not make a disparity; they are shown as too few."""
     facts, column = people(600, 2, ("no", "yes"), 2)
-    lone = judged(["yes"] * 10, ["no"] * 10, None, ("no", "yes"))
-    both = judged(
+    lone = label_predictions(["yes"] * 10, ["no"] * 10, None, ("no", "yes"))
+    both = label_predictions(
         np.append(facts.labels, lone.labels), np.append(facts.predicted, lone.predicted), None, ("no", "yes"), "yes"
     )
     alone = report_on(facts, column)
@@ -111,7 +111,7 @@ def test_a_small_group_is_given_but_measures_leave_it_out() -> None:
 
 def test_a_rate_without_rows_is_no_zero() -> None:
     """A group without a row of the label has no true positive rate, and the measure says why it is not there."""
-    facts = judged(["no"] * 100 + ["yes"] * 50, ["no"] * 50 + ["yes"] * 100, None, ("no", "yes"))
+    facts = label_predictions(["no"] * 100 + ["yes"] * 50, ["no"] * 50 + ["yes"] * 100, None, ("no", "yes"))
     (found,) = report_on(facts, pd.Series(["a"] * 100 + ["b"] * 50, name="g")).columns[0].labels
     assert found.groups[0].rates["true_positive_rate"].value is None
     assert "true positive rate needs" in found.not_judged["equal_opportunity_difference"]
@@ -120,7 +120,7 @@ def test_a_rate_without_rows_is_no_zero() -> None:
 
 def test_nobody_is_selected() -> None:
     """Where the label is given to nobody, the difference is 0 and there is no ratio."""
-    facts = judged(["no", "yes"] * 100, ["no"] * 200, None, ("no", "yes"))
+    facts = label_predictions(["no", "yes"] * 100, ["no"] * 200, None, ("no", "yes"))
     (found,) = report_on(facts, pd.Series(["a", "b"] * 100, name="g")).columns[0].labels
     assert found.measures["demographic_parity_difference"].value == 0
     assert found.not_judged["demographic_parity_ratio"] == "the label is given to nobody"

@@ -20,15 +20,15 @@ from sklearn.svm import LinearSVC
 from tests.evaluation.test_plots import drawn
 from tiltyard.evaluation import (
     Importance,
-    Judged,
+    LabelledPredictions,
     compare_importance,
     get_metric,
-    judged,
+    label_predictions,
     permutation_importance,
     plot_importance,
     term_importance,
 )
-from tiltyard.evaluation.importance import Weighed
+from tiltyard.evaluation.importance import FeatureWeight
 from tiltyard.models import CANDIDATES, get_candidate
 
 
@@ -49,16 +49,16 @@ def table(rows: int = 800) -> tuple[pd.DataFrame, pd.Series]:
     return inputs, pd.Series(np.where(score > 0, "yes", "no"))
 
 
-def fitted() -> tuple[Pipeline, pd.DataFrame, Judged]:
+def fitted() -> tuple[Pipeline, pd.DataFrame, LabelledPredictions]:
     inputs, labels = table()
     pipeline = get_candidate("logreg", "tabular-classification").build(0).fit(inputs, labels)
     return pipeline, inputs, answers(pipeline, inputs, labels)
 
 
-def answers(pipeline: Pipeline, inputs: pd.DataFrame, labels: pd.Series) -> Judged:
+def answers(pipeline: Pipeline, inputs: pd.DataFrame, labels: pd.Series) -> LabelledPredictions:
     chances = pipeline.predict_proba(inputs)
     classes = [str(label) for label in pipeline.classes_]
-    return judged(labels.to_numpy(dtype=str), pipeline.predict(inputs), chances, classes)
+    return label_predictions(labels.to_numpy(dtype=str), pipeline.predict(inputs), chances, classes)
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
@@ -223,7 +223,7 @@ def test_a_model_that_is_not_linear_tells_no_terms() -> None:
 
 
 def importance(**values: float) -> Importance:
-    features = tuple(Weighed(name, value) for name, value in values.items())
+    features = tuple(FeatureWeight(name, value) for name, value in values.items())
     return Importance("permutation", "loss of accuracy", 100, features)
 
 
@@ -248,7 +248,7 @@ def test_what_rose_and_what_fell() -> None:
 
 def test_what_cannot_be_compared() -> None:
     """Terms and columns are not compared; two features have no order worth a figure."""
-    terms = Importance("terms", "", 10, (Weighed("good", 1.0, label="yes"),))
+    terms = Importance("terms", "", 10, (FeatureWeight("good", 1.0, label="yes"),))
     assert compare_importance(importance(a=1.0), terms) is None
     few = compare_importance(importance(a=1.0, b=2.0), importance(a=2.0, b=1.0))
     assert few is not None
@@ -257,7 +257,7 @@ def test_what_cannot_be_compared() -> None:
 
 def test_importance_is_written_and_read() -> None:
     """What is written into a run can be read by the next training."""
-    for one in (importance(a=0.5), Importance("terms", "x", 10, (Weighed("good", 1.0, None, "yes"),))):
+    for one in (importance(a=0.5), Importance("terms", "x", 10, (FeatureWeight("good", 1.0, None, "yes"),))):
         assert Importance.from_dict(one.to_dict()) == one
 
 
@@ -266,7 +266,7 @@ def test_importance_is_written_and_read() -> None:
     [
         importance(age=0.3, **{"a rather long name of a column, with $": -0.1}),
         Importance(
-            "terms", "weight", 9, tuple(Weighed(f"词 {i}", i, None, label) for label in "abc" for i in range(30))
+            "terms", "weight", 9, tuple(FeatureWeight(f"词 {i}", i, None, label) for label in "abc" for i in range(30))
         ),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from tiltyard.evaluation import Judged, bootstrap, get_metric, judged, newcombe, wilson
+from tiltyard.evaluation import LabelledPredictions, bootstrap, get_metric, label_predictions, newcombe, wilson
 
 
 @st.composite
@@ -45,13 +45,15 @@ def test_without_rows_anything_is_possible() -> None:
     assert newcombe(0, 0, 3, 5).to_list() == [-1, 1]
 
 
-def sample(rows: int, seed: int = 0) -> Judged:
+def sample(rows: int, seed: int = 0) -> LabelledPredictions:
     """Answers whose score tells two labels apart well, not perfectly."""
     random = np.random.default_rng(seed)
     truth = random.integers(0, 2, rows)
     score = 1 / (1 + np.exp(-random.normal(truth * 1.5 - 0.75, 1.0)))
     names = np.array(["no", "yes"])
-    return judged(names[truth], names[(score > 0.5).astype(int)], np.column_stack([1 - score, score]), ("no", "yes"))
+    return label_predictions(
+        names[truth], names[(score > 0.5).astype(int)], np.column_stack([1 - score, score]), ("no", "yes")
+    )
 
 
 def test_bootstrap_of_a_share_is_near_wilson() -> None:
@@ -82,6 +84,6 @@ def test_bootstrap_repeats_by_seed() -> None:
 
 def test_bootstrap_gives_up_where_draws_are_not_defined() -> None:
     """Where most draws lack a label that the metric needs, there is no interval rather than one of the others."""
-    facts = judged(["a", "b", "c"], ["a", "b", "c"], np.eye(3), ("a", "b", "c"))
+    facts = label_predictions(["a", "b", "c"], ["a", "b", "c"], np.eye(3), ("a", "b", "c"))
     assert bootstrap(get_metric("roc_auc"), facts) is None
     assert bootstrap(get_metric("roc_auc"), facts.take(np.repeat([0, 1, 2], 20))) is not None

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from tiltyard.errors import DataError, UsageError
-from tiltyard.evaluation import METRICS, Judged, get_metric, judged
+from tiltyard.evaluation import METRICS, LabelledPredictions, get_metric, label_predictions
 
 LABELS = ("blue", "green", "red", "yellow")
 
 
-def reference(name: str, rows: Judged) -> float:
+def reference(name: str, rows: LabelledPredictions) -> float:
     """The same by scikit-learn."""
     truth, guess, scores = rows.labels, rows.predicted, rows.probabilities
     assert scores is not None
@@ -54,7 +54,7 @@ def reference(name: str, rows: Judged) -> float:
 
 
 @st.composite
-def rows(draw: st.DrawFn, classes: int | None = None) -> Judged:
+def rows(draw: st.DrawFn, classes: int | None = None) -> LabelledPredictions:
     """Judged rows: two to four labels, not all of which need occur, and probabilities with ties."""
     k = classes or draw(st.integers(2, 4))
     n = draw(st.integers(1, 40))
@@ -62,12 +62,14 @@ def rows(draw: st.DrawFn, classes: int | None = None) -> Judged:
     weights = random.integers(1, draw(st.sampled_from([3, 1000])), (n, k)).astype(float)
     probabilities = weights / weights.sum(axis=1, keepdims=True)
     names = np.asarray(LABELS[:k])
-    return judged(names[random.integers(0, k, n)], names[random.integers(0, k, n)], probabilities, LABELS[:k])
+    return label_predictions(
+        names[random.integers(0, k, n)], names[random.integers(0, k, n)], probabilities, LABELS[:k]
+    )
 
 
 @settings(max_examples=60, deadline=None, database=None)
 @given(rows=rows())
-def test_equal_to_scikit_learn(rows: Judged) -> None:
+def test_equal_to_scikit_learn(rows: LabelledPredictions) -> None:
     """Every metric is equal to scikit-learn's wherever it is defined."""
     for metric in METRICS.values():
         if metric.undefined(rows) or metric.name == "calibration_error":
@@ -80,7 +82,7 @@ def test_equal_to_scikit_learn(rows: Judged) -> None:
 
 @settings(max_examples=60, deadline=None, database=None)
 @given(rows=rows(), seed=st.integers(0, 2**32 - 1))
-def test_weighted_is_repeated(rows: Judged, seed: int) -> None:
+def test_weighted_is_repeated(rows: LabelledPredictions, seed: int) -> None:
     """A row of weight w counts as w equal rows do; several sets of weights give what each gives alone."""
     weights = np.random.default_rng(seed).integers(0, 4, (3, len(rows))).astype(float)
     weights[:, 0] += 1
@@ -98,10 +100,10 @@ def test_weighted_is_repeated(rows: Judged, seed: int) -> None:
 
 @settings(max_examples=40, deadline=None, database=None)
 @given(rows=rows())
-def test_direction(rows: Judged) -> None:
+def test_direction(rows: LabelledPredictions) -> None:
     """Right answers given with certainty have the best value that a metric can have."""
     perfect = np.asarray(rows.labels[:, None] == np.asarray(rows.classes), dtype=float)
-    best = judged(rows.labels, rows.labels, perfect, rows.classes)
+    best = label_predictions(rows.labels, rows.labels, perfect, rows.classes)
     for metric in METRICS.values():
         if metric.undefined(best) or metric.undefined(rows) or metric.name == "matthews":
             continue
@@ -112,8 +114,8 @@ def test_direction(rows: Judged) -> None:
 
 @settings(max_examples=40, deadline=None, database=None)
 @given(rows=rows(), seed=st.integers(0, 2**32 - 1))
-@example(rows=judged(["a", "b"], ["a", "b"], np.eye(2), ("a", "b")), seed=0)
-def test_order_of_rows(rows: Judged, seed: int) -> None:
+@example(rows=label_predictions(["a", "b"], ["a", "b"], np.eye(2), ("a", "b")), seed=0)
+def test_order_of_rows(rows: LabelledPredictions, seed: int) -> None:
     """The order of the rows does not matter."""
     shuffled = rows.take(np.random.default_rng(seed).permutation(len(rows)))
     for metric in METRICS.values():
@@ -124,11 +126,11 @@ def test_order_of_rows(rows: Judged, seed: int) -> None:
 
 @settings(max_examples=40, deadline=None, database=None)
 @given(rows=rows(classes=2))
-def test_positive_label(rows: Judged) -> None:
+def test_positive_label(rows: LabelledPredictions) -> None:
     """With two labels, precision, recall and F1 are those of the positive one, whichever it is."""
     assume(len(set(rows.labels.tolist())) == 2)
     for positive in rows.classes:
-        chosen = judged(rows.labels, rows.predicted, rows.probabilities, rows.classes, positive)
+        chosen = label_predictions(rows.labels, rows.predicted, rows.probabilities, rows.classes, positive)
         expected = sk.precision_recall_fscore_support(
             rows.labels, rows.predicted, labels=[positive], average=None, zero_division=0
         )
@@ -141,9 +143,9 @@ def test_calibration_error() -> None:
     truth = np.array(["a"] * 60 + ["b"] * 40)
     sure = np.tile([0.8, 0.2], (100, 1))
     error = get_metric("calibration_error")
-    assert error.compute(judged(truth, ["a"] * 100, sure, ("a", "b"))) == pytest.approx(0.2)
+    assert error.compute(label_predictions(truth, ["a"] * 100, sure, ("a", "b"))) == pytest.approx(0.2)
     perfect = np.column_stack([truth == "a", truth == "b"]).astype(float)
-    assert error.compute(judged(truth, truth, perfect, ("a", "b"))) == pytest.approx(0.0)
+    assert error.compute(label_predictions(truth, truth, perfect, ("a", "b"))) == pytest.approx(0.0)
 
 
 def test_nearest_name() -> None:
@@ -154,7 +156,9 @@ def test_nearest_name() -> None:
 
 def test_label_that_the_model_does_not_know() -> None:
     """A true label that the model has never seen counts as wrong, and keeps probabilities from being judged."""
-    facts = judged(["a", "b", "c"], ["a", "b", "a"], np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), ("a", "b"))
+    facts = label_predictions(
+        ["a", "b", "c"], ["a", "b", "a"], np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), ("a", "b")
+    )
     assert facts.classes == ("a", "b", "c")
     assert get_metric("accuracy").compute(facts) == pytest.approx(2 / 3)
     assert get_metric("log_loss").undefined(facts) == "the model gives no probability to 'c'"
@@ -163,8 +167,8 @@ def test_label_that_the_model_does_not_know() -> None:
 def test_columns_in_any_order() -> None:
     """Probabilities are understood by the labels of their columns, not by their order."""
     probabilities = np.array([[0.7, 0.3], [0.1, 0.9]])
-    one = judged(["a", "b"], ["a", "b"], probabilities, ("a", "b"))
-    other = judged(["a", "b"], ["a", "b"], probabilities[:, ::-1], ("b", "a"))
+    one = label_predictions(["a", "b"], ["a", "b"], probabilities, ("a", "b"))
+    other = label_predictions(["a", "b"], ["a", "b"], probabilities[:, ::-1], ("b", "a"))
     assert one.probabilities is not None
     assert other.probabilities is not None
     assert np.array_equal(one.probabilities, other.probabilities)
@@ -186,4 +190,4 @@ def test_what_does_not_fit(
 ) -> None:
     """Answers that do not fit the rows are refused with the numbers."""
     with pytest.raises(DataError, match=message):
-        judged(labels, predicted, probabilities, ("a", "b"), positive)
+        label_predictions(labels, predicted, probabilities, ("a", "b"), positive)

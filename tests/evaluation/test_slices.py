@@ -15,25 +15,25 @@ from tests.evaluation.test_plots import drawn
 from tiltyard.errors import DataError
 from tiltyard.evaluation import (
     METRICS,
-    Judged,
+    LabelledPredictions,
     SliceReport,
     columns_of,
-    evaluate_judged,
+    evaluate_predictions,
     evaluate_slices,
     get_metric,
     group_by_length,
     group_rows,
-    judged,
+    label_predictions,
     plot_slices,
 )
 
 
-def answers(right: np.ndarray[Any, Any], seed: int = 0) -> Judged:
+def answers(right: np.ndarray[Any, Any], seed: int = 0) -> LabelledPredictions:
     """Answers to rows of two labels that are right where it is said."""
     truth = np.random.default_rng(seed).integers(0, 2, len(right))
     guess = np.where(right, truth, 1 - truth)
     names = np.array(["no", "yes"])
-    return judged(names[truth], names[guess], np.where(guess[:, None] == [0, 1], 0.8, 0.2), ("no", "yes"))
+    return label_predictions(names[truth], names[guess], np.where(guess[:, None] == [0, 1], 0.8, 0.2), ("no", "yes"))
 
 
 def sliced(column: pd.Series, right: np.ndarray[Any, Any] | None = None, metric: str = "accuracy") -> SliceReport:
@@ -68,7 +68,7 @@ def test_a_slice_is_judged_as_its_rows_are(values: list[str], seed: int) -> None
     """The metrics of a slice are those of its rows alone; what is not defined on them is named with the reason."""
     facts = answers(np.random.default_rng(seed).random(len(values)) < 0.7, seed)
     for part in evaluate_slices(facts, [group_rows(pd.Series(values, name="x"))], get_metric("f1")).slices:
-        alone = evaluate_judged(facts.take(np.array(values) == part.title))
+        alone = evaluate_predictions(facts.take(np.array(values) == part.title))
         assert part.metrics == pytest.approx(dict(alone.metrics))
         assert dict(part.not_computed) == dict(alone.not_computed)
         assert set(part.metrics) | set(part.not_computed) == set(METRICS)
@@ -77,7 +77,7 @@ def test_a_slice_is_judged_as_its_rows_are(values: list[str], seed: int) -> None
 
 def test_a_slice_of_one_label_is_judged_as_far_as_it_goes() -> None:
     """Where all rows have one label there is an accuracy and no area under a curve, and nothing fails."""
-    facts = judged(["no"] * 40 + ["yes"] * 40, ["no"] * 80, np.tile([0.6, 0.4], (80, 1)), ("no", "yes"))
+    facts = label_predictions(["no"] * 40 + ["yes"] * 40, ["no"] * 80, np.tile([0.6, 0.4], (80, 1)), ("no", "yes"))
     column = pd.Series(["left"] * 40 + ["right"] * 40, name="side")
     left, right = evaluate_slices(facts, [group_rows(column)], get_metric("roc_auc")).slices
     assert (left.metrics["accuracy"], right.metrics["accuracy"]) == (1.0, 0.0)

@@ -15,10 +15,16 @@ from tiltyard.cli.main import cli
 from tiltyard.errors import UsageError
 from tiltyard.ledger import Label, Ledger, SqlLedger, export_predictions
 from tiltyard.ledger.sql.retention import is_redacted
-from tiltyard.pipeline.jobs.prediction_retention import Order, Subject, find_predictions, prune, take_out
+from tiltyard.pipeline.jobs.prediction_retention import (
+    RetentionRequest,
+    Subject,
+    find_predictions,
+    prune,
+    remove_predictions,
+)
 from tiltyard.testing import NOON, MemoryLedger, make_prediction
 
-ERASE = Order("erased", "ada", "asked by the customer")
+ERASE = RetentionRequest("erased", "ada", "asked by the customer")
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
@@ -41,7 +47,7 @@ def test_erased_means_gone_with_labels_and_shadows(ledger: Ledger) -> None:
     ledger.record([mine, other, shadow])
     ledger.record_labels([Label(mine.id, "positive", NOON, "s"), Label(other.id, "positive", NOON, "s")])
     found = find_predictions(ledger, "films", Subject(key="customer-7"))
-    assert take_out(ledger, "films", found, ERASE, "key") == 2
+    assert remove_predictions(ledger, "films", found, ERASE, "key") == 2
     assert [row.id for row in ledger.predictions()] == [other.id]
     assert [label.prediction_id for label in ledger.labels()] == [other.id]
     (event,) = ledger.events(kind="erased")
@@ -58,8 +64,8 @@ def test_redacted_means_that_only_the_answer_is_left(ledger: Ledger) -> None:
     shadow = make_prediction(key=mine.id, route="shadow", input={"text": "I am Ada."})
     ledger.record([mine, shadow])
     ledger.record_labels([Label(mine.id, "negative", NOON, "s")])
-    order = Order("redacted", "ada", "asked")
-    assert take_out(ledger, "films", [mine], order, "key") == 2
+    order = RetentionRequest("redacted", "ada", "asked")
+    assert remove_predictions(ledger, "films", [mine], order, "key") == 2
     rows = {row.id: row for row in ledger.predictions()}
     assert all(is_redacted(row.input) for row in rows.values())
     assert (rows[mine.id].key, rows[mine.id].label, rows[mine.id].confidence) == (None, mine.label, mine.confidence)

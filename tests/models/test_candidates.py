@@ -18,7 +18,7 @@ from tests.models.corpus import reviews, texts
 from tiltyard.errors import UsageError
 from tiltyard.models import CANDIDATES, Candidate, Choice, FloatRange, IntegerRange, candidates_of, get_candidate
 from tiltyard.models.text import TEXT
-from tiltyard.registry.package.trusted_types import trusted
+from tiltyard.registry.package.trusted_types import trusted_type_names
 
 EVERY = pytest.mark.parametrize("name", TEXT)
 OURS = {"tiltyard.models.linear.CalibratedLinearSVM", "tiltyard.models.nb_svm.NaiveBayesLogistic"}
@@ -67,7 +67,7 @@ def test_a_stored_text_model_needs_known_types_and_answers_as_before(name: str) 
     pipeline = get_candidate(name, "text-classification").build(0).fit(*taught)
     stored = skops.io.dumps(pipeline)
     needed = set(skops.io.get_untrusted_types(data=stored))
-    assert needed <= trusted() | OURS
+    assert needed <= trusted_type_names() | OURS
     loaded = skops.io.loads(stored, trusted=sorted(needed))
     np.testing.assert_array_equal(loaded.predict_proba(taught[0]), pipeline.predict_proba(taught[0]))
 

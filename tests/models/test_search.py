@@ -12,18 +12,18 @@ from sklearn.pipeline import Pipeline
 
 from tests.models.corpus import dataset, texts
 from tiltyard.errors import UsageError
-from tiltyard.models import CANDIDATES, Candidate, Plan, candidates_of, rank_candidates
+from tiltyard.models import CANDIDATES, Candidate, SelectionPlan, candidates_of, rank_candidates
 from tiltyard.models.search_space import Choice, FloatRange, IntegerRange
-from tiltyard.models.selection.search import Budget, SearchTrial, search
+from tiltyard.models.selection.search import SearchBudget, SearchTrial, search
 
-PLAN = Plan("log_loss", 3, 7)
+PLAN = SelectionPlan("log_loss", 3, 7)
 NAMES = ("tfidf-naive-bayes", "tfidf-logreg")
 
 
 def searched(*names: str, trials: int = 8, seed: int = 7) -> tuple[SearchTrial, ...]:
     """The trials of a search on the invented texts."""
     candidates = candidates_of(names or NAMES, "text-classification")
-    return search(candidates, dataset(*texts(60)), Plan("log_loss", 3, seed), Budget(trials)).trials
+    return search(candidates, dataset(*texts(60)), SelectionPlan("log_loss", 3, seed), SearchBudget(trials)).trials
 
 
 def told(trials: tuple[SearchTrial, ...]) -> list[Any]:
@@ -73,10 +73,10 @@ def test_the_best_trial_is_found_again_by_its_candidate() -> None:
     """The best has the greatest mean, and its candidate builds the pipeline that had that score."""
     candidates = candidates_of(NAMES, "text-classification")
     rows = dataset(*texts(60))
-    best = search(candidates, rows, PLAN, Budget(trials=10)).best
+    best = search(candidates, rows, PLAN, SearchBudget(trials=10)).best
     (again,) = rank_candidates([best.candidate], rows, metric="log_loss", folds=3, random_state=7)
     np.testing.assert_allclose(again.scores, best.scores, rtol=1e-12)
-    trials = search(candidates, rows, PLAN, Budget(trials=10)).trials
+    trials = search(candidates, rows, PLAN, SearchBudget(trials=10)).trials
     assert best.mean == max(trial.mean for trial in trials)
 
 
@@ -88,7 +88,7 @@ def test_a_search_improves_a_recipe_that_is_badly_set() -> None:
 
     space = {"classifier__C": FloatRange(1e-4, 100.0, log=True)}
     recipe = Candidate("weak", "Weak", "text-classification", build, space)
-    result = search([recipe], dataset(*texts(90)), PLAN, Budget(trials=10))
+    result = search([recipe], dataset(*texts(90)), PLAN, SearchBudget(trials=10))
     assert result.best.mean > result.trials[0].mean + 0.3
 
 
@@ -97,7 +97,7 @@ def test_parameters_that_fit_no_data_fail_their_trial_alone() -> None:
     space = {"tfidf__min_df": Choice((10_000, 1))}
     recipe = Candidate("picky", "Picky", "text-classification", CANDIDATES["tfidf-naive-bayes"].build, space)
     seen: list[SearchTrial] = []
-    result = search([recipe], dataset(*texts(60)), PLAN, Budget(trials=8), seen.append)
+    result = search([recipe], dataset(*texts(60)), PLAN, SearchBudget(trials=8), seen.append)
     failed = [trial for trial in result.trials if trial.problem]
     assert failed
     assert all(not trial.scores and trial.params["tfidf__min_df"] == 10_000 for trial in failed)
@@ -113,25 +113,25 @@ def test_what_fails_as_it_stands_is_not_hidden() -> None:
 
     recipe = Candidate("broken", "Broken", "text-classification", build)
     with pytest.raises(ValueError, match="fewer texts than min_df"):
-        search([recipe], dataset(*texts(60)), PLAN, Budget(trials=3))
+        search([recipe], dataset(*texts(60)), PLAN, SearchBudget(trials=3))
 
 
 def test_no_new_trial_begins_after_the_seconds() -> None:
     """With no time at all each candidate is still tried once, and nothing else."""
     candidates = candidates_of(NAMES, "text-classification")
-    assert len(search(candidates, dataset(*texts(60)), PLAN, Budget(seconds=0)).trials) == 2
+    assert len(search(candidates, dataset(*texts(60)), PLAN, SearchBudget(seconds=0)).trials) == 2
 
 
 def test_a_candidate_without_a_space_is_tried_once() -> None:
     """Where there is nothing to vary a search ends by itself."""
     recipe = Candidate("fixed", "Fixed", "text-classification", CANDIDATES["tfidf-naive-bayes"].build)
-    assert len(search([recipe], dataset(*texts(60)), PLAN, Budget(trials=50)).trials) == 1
+    assert len(search([recipe], dataset(*texts(60)), PLAN, SearchBudget(trials=50)).trials) == 1
 
 
 def test_a_search_without_a_limit_is_refused() -> None:
     """A budget of neither trials nor seconds is an error, not an endless search."""
     with pytest.raises(UsageError, match="never end"):
-        search(candidates_of((), "text-classification"), dataset(*texts(60)), PLAN, Budget())
+        search(candidates_of((), "text-classification"), dataset(*texts(60)), PLAN, SearchBudget())
 
 
 def test_what_the_recipes_ship_with_lies_in_their_spaces() -> None:

@@ -13,8 +13,8 @@ from tiltyard.errors import DataError, UsageError
 from tiltyard.evaluation import METRICS as EVALUATED
 from tiltyard.evaluation import evaluate
 from tiltyard.models import Candidate, CandidateScore, candidates_of, rank_candidates
-from tiltyard.models.selection.ranking import first_of_the_even
-from tiltyard.models.selection.scorers import METRICS, judge_of
+from tiltyard.models.selection.ranking import best_within_noise
+from tiltyard.models.selection.scorers import METRICS, scorer_of
 
 NAMES = ("tfidf-naive-bayes", "nbsvm", "tfidf-logreg", "linear-svm")
 
@@ -58,10 +58,10 @@ def test_of_even_candidates_the_surer_one_is_first() -> None:
     best = scored("best", (0.92, 0.93, 0.91), 0.26)
     even = scored("even", (0.93, 0.91, 0.915), 0.23)
     worse = scored("worse", (0.90, 0.91, 0.89), 0.10)
-    assert [score.candidate.name for score in first_of_the_even([worse, best, even])] == ["even", "best", "worse"]
+    assert [score.candidate.name for score in best_within_noise([worse, best, even])] == ["even", "best", "worse"]
     alone = [scored("one", (0.9,), 0.3), scored("other", (0.9001,), 0.4)]
-    assert first_of_the_even(alone)[0].candidate.name == "other"
-    assert first_of_the_even([scored("a", (0.9, 0.8), 0.3), scored("b", (0.9, 0.8), 0.2)])[0].candidate.name == "b"
+    assert best_within_noise(alone)[0].candidate.name == "other"
+    assert best_within_noise([scored("a", (0.9, 0.8), 0.3), scored("b", (0.9, 0.8), 0.2)])[0].candidate.name == "b"
 
 
 def test_each_candidate_is_told_once_when_it_is_judged() -> None:
@@ -125,7 +125,7 @@ def test_a_metric_means_what_evaluation_means_by_it(metric: str, labels: int) ->
     truth = random.choice(classes, 200)
     chances = random.dirichlet(np.ones(labels), 200) * 0.6 + 0.4 * (truth[:, None] == classes)
     positive = "ant" if labels == 2 else None
-    found = judge_of(metric, list(classes), positive)(truth, chances, classes)
+    found = scorer_of(metric, list(classes), positive)(truth, chances, classes)
     told = classes[chances.argmax(axis=1)]
     expected = evaluate(
         truth.astype(str), told.astype(str), chances, classes=tuple(classes), positive=positive

@@ -436,13 +436,13 @@ def test_follows_the_configured_sparse_container() -> None:
 def test_warms_up() -> None:
     """Warming up compiles everything, so that nothing is left to compile when a text comes."""
     assert warm_up() > 0
-    assert compiled_vocabulary.warm_up() > 0
+    assert compiled_vocabulary.warm_up_vocabulary() > 0
     loops: list[Any] = [
         scan_kernels.scan,
         scan_kernels.extend,
         scan_kernels.score,
         row_kernels.gather,
-        row_kernels.weigh,
+        row_kernels.weigh_row,
     ]
     before = [len(loop.signatures) for loop in loops]
     ours = FastTfidfVectorizer(ngram_range=(1, 2), binary=True, norm=None).fit(CORPUS)
@@ -455,23 +455,23 @@ def test_warms_up() -> None:
 @pytest.mark.parametrize("home", ["writable", "unwritable"])
 def test_compiles_where_the_package_cannot_be_written(tmp_path: Path, home: str) -> None:
     """With no room for a cache beside the package, or anywhere, the loops still compile and nothing is warned of."""
-    package = Path(scan_kernels.__file__).parents[1]
+    package = Path(scan_kernels.__file__).parents[2]
     copy = tmp_path / "site" / "tiltyard"
-    (copy / "models").mkdir(parents=True)
-    shutil.copy(package / "errors.py", copy / "errors.py")
-    for folder in (copy, copy / "models"):
+    (copy / "models" / "tfidf").mkdir(parents=True)
+    (copy / "kernels").mkdir()
+    for name in ("errors.py", "kernels/jit.py", "models/tfidf/alphabet.py", "models/tfidf/scan_kernels.py"):
+        shutil.copy(package / name, copy / name)
+    for folder in (copy, copy / "kernels", copy / "models", copy / "models" / "tfidf"):
         (folder / "__init__.py").touch()
-    for source in (package / "models").glob("text_*.py"):
-        shutil.copy(source, copy / "models" / source.name)
-    (copy / "models" / "__pycache__").write_text("a file, so that no cache can be written here")
+    (copy / "models" / "tfidf" / "__pycache__").write_text("a file, so that no cache can be written here")
     place = tmp_path / "home"
     if home == "writable":
         place.mkdir()
     else:
         place.write_text("a file, so that no cache can be written here either")
     code = (
-        "import numpy as np; from tiltyard.models import text_loops; key = np.zeros(1, np.uint64); "
-        "text_loops.name(np.array([97, 98], np.uint8), np.array([0, 2]), key); print(key[0], scan_kernels.__file__)"
+        "import numpy as np; from tiltyard.models.tfidf import scan_kernels; key = np.zeros(1, np.uint64); "
+        "scan_kernels.name(np.array([97, 98], np.uint8), np.array([0, 2]), key); print(key[0], scan_kernels.__file__)"
     )
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_", "XDG_"))},

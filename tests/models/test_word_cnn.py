@@ -21,7 +21,7 @@ from tiltyard.models.word_cnn import kernels, word_convolution
 from tiltyard.models.word_cnn.network import LANES
 from tiltyard.models.word_cnn.word_convolution import WordConvolution
 from tiltyard.registry.package.skops_file import read_model, write_model
-from tiltyard.registry.package.trusted_types import trusted
+from tiltyard.registry.package.trusted_types import trusted_type_names
 
 EITHER = pytest.mark.parametrize("kind", [WordConvolution, NaiveBayesConvolution])
 ODD = [
@@ -89,7 +89,7 @@ def test_the_loops_find_the_best_place_of_each_neuron(region: int) -> None:
         np.testing.assert_array_equal(places[number], begins[sums.argmax(axis=1)])
     top = random.standard_normal((2 * LANES, 3), dtype=np.float32)
     out = np.ones((4, 3))
-    kernels.answer(filters, biases, top, (words, starts), out)
+    kernels.predict_rows(filters, biases, top, (words, starts), out)
     np.testing.assert_allclose(out[rows], 1 + values.astype(float) @ top, rtol=1e-5)
 
 
@@ -166,7 +166,7 @@ def test_a_stored_pool_answers_as_before(fitted: NaiveBayesConvolution, tmp_path
     asked = [*texts(20, seed=2)[0], *ODD]
     expected = fitted.predict_proba(asked)
     write_model(fitted, tmp_path / "model.skops")
-    stored = read_model(tmp_path / "model.skops", trusted())
+    stored = read_model(tmp_path / "model.skops", trusted_type_names())
     np.testing.assert_array_equal(stored.predict_proba(asked), expected)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict_proba(asked), expected)
 

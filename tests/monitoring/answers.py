@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from tiltyard.ledger import Label, Prediction
-from tiltyard.monitoring.monitored_version import Watched
-from tiltyard.registry import HeldOut
+from tiltyard.monitoring.monitored_version import MonitoredVersion
+from tiltyard.registry import HoldoutPredictions
 from tiltyard.testing import NOON, make_prediction
 
 CLASSES = ("negative", "positive")
@@ -57,15 +57,15 @@ def answers(
     return made, labels
 
 
-def held_out(rows: int = 1000, seed: int = 99) -> HeldOut:
+def held_out(rows: int = 1000, seed: int = 99) -> HoldoutPredictions:
     """Rows that judged the version of these answers."""
     positive, truth = drawn(rows, seed)
     predicted = np.where(positive >= 0.5, "positive", "negative")
-    return HeldOut(truth, predicted, np.column_stack([1 - positive, positive]))
+    return HoldoutPredictions(truth, predicted, np.column_stack([1 - positive, positive]))
 
 
-def watched(version: str = "1", rows: int = 1000) -> Watched:
+def watched(version: str = "1", rows: int = 1000) -> MonitoredVersion:
     """A champion that was judged on such rows."""
     facts = held_out(rows)
     accuracy = float(np.mean(facts.truth == facts.predicted))
-    return Watched("films", version, CLASSES, {"accuracy": accuracy}, facts, "positive")
+    return MonitoredVersion("films", version, CLASSES, {"accuracy": accuracy}, facts, "positive")

@@ -13,9 +13,9 @@ import pytest
 from tests.monitoring.answers import CLASSES, answers, drawn, held_out
 from tiltyard.ledger import Prediction
 from tiltyard.monitoring.estimates.calibration import calibrate
-from tiltyard.monitoring.estimates.cbpe import Basis, Estimate, estimate
-from tiltyard.monitoring.prediction_window import Window
-from tiltyard.registry import HeldOut
+from tiltyard.monitoring.estimates.cbpe import CbpeBasis, Estimate, estimate_performance
+from tiltyard.monitoring.prediction_window import PredictionWindow
+from tiltyard.registry import HoldoutPredictions
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "cbpe.py"
 
@@ -31,8 +31,10 @@ def cbpe() -> ModuleType:
     return module
 
 
-def estimated(rows: list[Prediction], truth: dict | None = None, facts: HeldOut | None = None) -> Estimate:  # type: ignore[type-arg]
-    return estimate(Window("films", None, None, tuple(rows), truth or {}), Basis("1", CLASSES, facts or held_out()))
+def estimated(rows: list[Prediction], truth: dict | None = None, facts: HoldoutPredictions | None = None) -> Estimate:  # type: ignore[type-arg]
+    return estimate_performance(
+        PredictionWindow("films", None, None, tuple(rows), truth or {}), CbpeBasis("1", CLASSES, facts or held_out())
+    )
 
 
 def test_it_expects_what_labels_would_show() -> None:
@@ -64,7 +66,7 @@ def test_overconfident_probabilities_are_calibrated_first() -> None:
     """A model that is far too sure of itself is not believed: its held-out rows say what its confidence is worth."""
     raw, truth = drawn(2000, 5)
     sure = raw**3 / (raw**3 + (1 - raw) ** 3)
-    facts = HeldOut(truth, np.where(sure >= 0.5, "positive", "negative"), np.column_stack([1 - sure, sure]))
+    facts = HoldoutPredictions(truth, np.where(sure >= 0.5, "positive", "negative"), np.column_stack([1 - sure, sure]))
     rows, labels = answers(1000, 6)
     claimed = [
         Prediction(
@@ -84,7 +86,9 @@ def test_overconfident_probabilities_are_calibrated_first() -> None:
 def test_what_cannot_be_estimated_says_why() -> None:
     """Without held-out rows, with few of them, few answers, or half-told probabilities there is a reason, no figure."""
     rows, _ = answers(200)
-    nothing = estimate(Window("films", None, None, tuple(rows), {}), Basis("1", CLASSES, None))
+    nothing = estimate_performance(
+        PredictionWindow("films", None, None, tuple(rows), {}), CbpeBasis("1", CLASSES, None)
+    )
     assert "without held-out rows" in nothing.reason
     assert not nothing.figures
     assert "too few to calibrate" in estimated(rows, facts=held_out(50)).reason

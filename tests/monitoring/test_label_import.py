@@ -17,8 +17,8 @@ from tiltyard.cli.main import cli
 from tiltyard.errors import DataError, UsageError
 from tiltyard.ledger import Label, SqlLedger
 from tiltyard.ledger.sql.retention import redacted_input
-from tiltyard.monitoring.labels.label_import import Columns, import_labels, label_counts, read_labels
-from tiltyard.monitoring.labels.labeling_queue import DRIFTED, RANDOM, UNCERTAIN, Wish, label_queue
+from tiltyard.monitoring.labels.label_import import LabelColumns, import_labels, label_counts, read_labels
+from tiltyard.monitoring.labels.labeling_queue import DRIFTED, RANDOM, UNCERTAIN, LabelingRequest, label_queue
 from tiltyard.testing import NOON, MemoryLedger, make_prediction
 
 
@@ -90,7 +90,7 @@ def test_a_file_without_the_columns_says_which_option_names_them(tmp_path: Path)
     with pytest.raises(DataError, match="neither") as caught:
         read_labels(written(tmp_path / "b.csv", [{"id": "x", "label": "positive"}]))
     assert "--id-column" in caught.value.next_step
-    assert len(read_labels(tmp_path / "b.csv", Columns(id="id"))) == 1
+    assert len(read_labels(tmp_path / "b.csv", LabelColumns(id="id"))) == 1
 
 
 def test_the_queue_holds_the_uncertain_the_unfamiliar_and_some_at_random() -> None:
@@ -105,7 +105,7 @@ def test_the_queue_holds_the_uncertain_the_unfamiliar_and_some_at_random() -> No
     ledger.record([*rows, odd, copy, gone])
     ledger.record_labels(labels[:50])
     reference = pd.Series([row.input["text"] for row in rows])
-    found = label_queue(ledger, "films", Wish(40), reference)
+    found = label_queue(ledger, "films", LabelingRequest(40), reference)
     reasons = [one.reason for one in found]
     assert (len(found), reasons.count(UNCERTAIN), reasons.count(DRIFTED), reasons.count(RANDOM)) == (40, 20, 10, 10)
     chosen = [one.prediction.id for one in found]
@@ -116,10 +116,10 @@ def test_the_queue_holds_the_uncertain_the_unfamiliar_and_some_at_random() -> No
     assert next(one for one in found if one.reason == DRIFTED).prediction.id in (odd.id, copy.id)
     sure = [abs(one.prediction.probabilities["positive"] - 0.5) for one in found if one.reason == UNCERTAIN]
     assert sure == sorted(sure)
-    assert len(label_queue(ledger, "films", Wish(10_000), reference)) == 151
-    assert {one.reason for one in label_queue(ledger, "films", Wish(10))} == {UNCERTAIN, RANDOM}
+    assert len(label_queue(ledger, "films", LabelingRequest(10_000), reference)) == 151
+    assert {one.reason for one in label_queue(ledger, "films", LabelingRequest(10))} == {UNCERTAIN, RANDOM}
     with pytest.raises(UsageError, match="clever"):
-        label_queue(ledger, "films", Wish(10, {"clever": 1.0}))
+        label_queue(ledger, "films", LabelingRequest(10, {"clever": 1.0}))
 
 
 def test_unfamiliar_rows_of_a_table_come_first() -> None:
@@ -129,7 +129,7 @@ def test_unfamiliar_rows_of_a_table_come_first() -> None:
     odd = make_prediction(at=NOON, input={"age": 950, "city": "Ys"})
     ledger.record([*usual, odd])
     reference = pd.DataFrame({"age": [20 + n % 40 for n in range(200)], "city": ["Bonn", "Köln"] * 100})
-    (first, *_) = label_queue(ledger, "films", Wish(5, {DRIFTED: 1.0}), reference)
+    (first, *_) = label_queue(ledger, "films", LabelingRequest(5, {DRIFTED: 1.0}), reference)
     assert first.prediction.id == odd.id
 
 

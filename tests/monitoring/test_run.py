@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.monitoring.answers import answers, watched
-from tiltyard.monitoring.run import Look, look
+from tiltyard.monitoring.run import MonitoringResult, evaluate_period
 from tiltyard.project import Project
 from tiltyard.testing import NOON, MemoryLedger
 
@@ -25,7 +25,7 @@ def films() -> Project:
     )
 
 
-def status(seen: Look, code: str) -> str:
+def status(seen: MonitoringResult, code: str) -> str:
     return next(found.status for found in seen.findings if found.code == code)
 
 
@@ -35,7 +35,7 @@ def test_healthy_answers_raise_no_alarm(films: Project) -> None:
     rows, labels = answers(600)
     ledger.record(rows)
     ledger.record_labels(labels)
-    seen = look(films, ledger, watched(), until=UNTIL)
+    seen = evaluate_period(films, ledger, watched(), until=UNTIL)
     assert seen.alarms == ()
     assert {found.status for found in seen.findings if found.severity != "info"} <= {"clear"}
     assert status(seen, "performance.degradation") == "clear"
@@ -52,7 +52,7 @@ def test_decay_is_found_on_labels(films: Project) -> None:
     rows, labels = answers(600, truthful=0.2)
     ledger.record(rows)
     ledger.record_labels(labels)
-    seen = look(films, ledger, watched(), until=UNTIL)
+    seen = evaluate_period(films, ledger, watched(), until=UNTIL)
     assert seen.decayed
     (found,) = [found for found in seen.alarms if found.code == "performance.degradation"]
     assert (found.subject, found.severity) == ("accuracy", "error")
@@ -67,10 +67,10 @@ def test_concept_drift_shows_only_where_labels_are(films: Project) -> None:
     blind.record(rows)
     told.record(rows)
     told.record_labels(labels[:200])
-    unseen = look(films, blind, watched(), until=UNTIL)
+    unseen = evaluate_period(films, blind, watched(), until=UNTIL)
     assert unseen.alarms == ()
     assert status(unseen, "performance.degradation") == "could_not_judge"
-    assert status(look(films, told, watched(), until=UNTIL), "performance.contradiction") == "found"
+    assert status(evaluate_period(films, told, watched(), until=UNTIL), "performance.contradiction") == "found"
 
 
 def test_less_sure_answers_make_the_estimate_fall(films: Project) -> None:
@@ -78,7 +78,7 @@ def test_less_sure_answers_make_the_estimate_fall(films: Project) -> None:
     ledger = MemoryLedger()
     rows, _ = answers(600, sure=0.4)
     ledger.record(rows)
-    seen = look(films, ledger, watched(), until=UNTIL)
+    seen = evaluate_period(films, ledger, watched(), until=UNTIL)
     assert [found.code for found in seen.alarms if found.code == "performance.estimate"] == ["performance.estimate"]
 
 
@@ -88,7 +88,7 @@ def test_late_labels_count_when_they_come(films: Project) -> None:
     rows, labels = answers(300, at=NOON - timedelta(days=40), label_lag=timedelta(days=40))
     ledger.record(rows)
     ledger.record_labels(labels)
-    seen = look(films, ledger, watched(), until=UNTIL)
+    seen = evaluate_period(films, ledger, watched(), until=UNTIL)
     assert seen.performance is not None
     assert seen.performance.labelled == 300
     assert status(seen, "performance.degradation") == "clear"
@@ -101,8 +101,8 @@ def test_slow_or_missing_answers_are_found(films: Project) -> None:
     rows, _ = answers(50)
     ledger.record(rows)
     strict = films.model_copy(update={"monitoring": films.monitoring.model_copy(update={"max_latency_ms": 1.0})})
-    assert [found.code for found in look(strict, ledger, None, until=UNTIL).alarms] == ["operations.latency"]
-    later = look(films, ledger, None, until=UNTIL + timedelta(hours=24))
+    assert [found.code for found in evaluate_period(strict, ledger, None, until=UNTIL).alarms] == ["operations.latency"]
+    later = evaluate_period(films, ledger, None, until=UNTIL + timedelta(hours=24))
     assert [found.code for found in later.alarms] == ["operations.silence"]
 
 
@@ -112,7 +112,7 @@ def test_findings_are_kept_as_they_were_seen(films: Project) -> None:
     rows, labels = answers(300, truthful=0.2)
     ledger.record(rows)
     ledger.record_labels(labels)
-    seen = look(films, ledger, watched(), until=UNTIL)
+    seen = evaluate_period(films, ledger, watched(), until=UNTIL)
     ledger.findings.record(seen.records())
     kept = {record.code: record for record in ledger.findings.latest(project="films")}
     assert kept["performance.degradation"].status == "found"

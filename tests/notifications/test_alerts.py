@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tiltyard.ledger import FindingRecord, Ledger, new_id
-from tiltyard.notifications.alerts import Alert, Sighting, read_alerts, update_alerts
+from tiltyard.notifications.alerts import Alert, IncidentUpdate, read_alerts, update_alerts
 from tiltyard.project import AlertsSection
 from tiltyard.testing import NOON, MemoryLedger
 
@@ -36,11 +36,13 @@ def finding(**changes: Any) -> FindingRecord:
     return FindingRecord(id=new_id(), at=NOON, project="films", **(fields | changes))
 
 
-def sighting(*found: FindingRecord, judged: bool = True, done: str = "Nothing: cooldown of 5 minutes.") -> Sighting:
-    return Sighting("drift", "The data drifted", judged, found, done)
+def sighting(
+    *found: FindingRecord, judged: bool = True, done: str = "Nothing: cooldown of 5 minutes."
+) -> IncidentUpdate:
+    return IncidentUpdate("drift", "The data drifted", judged, found, done)
 
 
-def update(ledger: Ledger, seen: Sighting, hours: float = 0) -> list[Alert]:
+def update(ledger: Ledger, seen: IncidentUpdate, hours: float = 0) -> list[Alert]:
     return update_alerts(ledger, "films", [seen], NOON + hours * HOUR, ALERTS, actor="ada")
 
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tiltyard.ledger import Parcel
+from tiltyard.ledger import OutboxItem
 from tiltyard.notifications import DeliveryError, MailSender, MailServer
 from tiltyard.testing.outbox_contract import make_notice
 
@@ -92,7 +92,7 @@ def test_a_notice_arrives_as_mail(server: MailServer, mailbox: Mailbox) -> None:
     """A notice goes over STARTTLS and a login to all recipients, in one message that knows its notice."""
     payload = {"title": "Drift in films\nBcc: eve@example.org", "text": "PSI of »length« is 0.4.", "link": "http://x/"}
     notice = make_notice(id="n1", payload=payload)
-    MailSender(server, ("ada@example.org", "grace@example.org")).send(Parcel(notice))
+    MailSender(server, ("ada@example.org", "grace@example.org")).send(OutboxItem(notice))
     (envelope,) = mailbox.envelopes
     assert envelope.rcpt_tos == ["ada@example.org", "grace@example.org"]
     message: Any = message_from_bytes(envelope.content, policy=policy.default)
@@ -110,7 +110,7 @@ def test_a_server_that_is_not_to_be_trusted_gets_nothing(server: MailServer, mai
     away = MailServer("127.0.0.1", 1, server.sender, encryption="none")
     for bad, said in ((unknown, "CERTIFICATE_VERIFY_FAILED"), (wrong, "Authentication"), (away, "refused")):
         with pytest.raises(DeliveryError, match=said):
-            MailSender(bad, ("ada@example.org",)).send(Parcel(make_notice()))
+            MailSender(bad, ("ada@example.org",)).send(OutboxItem(make_notice()))
     assert mailbox.envelopes == []
 
 

@@ -16,11 +16,11 @@ import pytest
 from pydantic import ValidationError
 
 from tests.notifications.receivers import receiver
-from tiltyard.ledger import Parcel, SqlLedger
+from tiltyard.ledger import OutboxItem, SqlLedger
 from tiltyard.notifications import (
     Backoff,
-    Courier,
     DeliveryError,
+    Dispatcher,
     LogSender,
     MLflowWebhookSender,
     SlackSender,
@@ -37,7 +37,7 @@ def test_a_failing_receiver_is_tried_again_until_it_takes_the_notice() -> None:
     ledger, now = MemoryLedger(), [NOON]
     ledger.outbox.enqueue([make_notice(id="n7")])
     with receiver([500, 404]) as told:
-        courier = Courier(ledger.outbox, {"ops": WebhookSender(told.url)}, clock=lambda: now[0], luck=lambda: 0.0)
+        courier = Dispatcher(ledger.outbox, {"ops": WebhookSender(told.url)}, clock=lambda: now[0], luck=lambda: 0.0)
         assert courier.run().to_dict() == {"sent": 0, "failed": 1, "given_up": 0}
         (waiting,) = ledger.outbox.parcels("waiting")
         assert waiting.notice.due == NOON + timedelta(seconds=10)
@@ -57,7 +57,7 @@ def test_a_failing_receiver_is_tried_again_until_it_takes_the_notice() -> None:
 def test_signature() -> None:
     """A receiver can tell our request from one that was changed, signed otherwise, or is old."""
     with receiver() as told:
-        WebhookSender(told.url, "s3cret", clock=lambda: 1_767_225_600.4).send(Parcel(make_notice()))
+        WebhookSender(told.url, "s3cret", clock=lambda: 1_767_225_600.4).send(OutboxItem(make_notice()))
     headers, body = told.requests[0]
     signature = headers["tiltyard-signature"]
     assert verify_signature("s3cret", body, signature, now=1_767_225_700)
@@ -74,13 +74,13 @@ def test_what_is_of_no_use_is_given_up() -> None:
     ledger = MemoryLedger()
     ledger.outbox.enqueue([make_notice()])
     with receiver([410]) as told:
-        assert Courier(ledger.outbox, {"ops": WebhookSender(told.url)}, clock=lambda: NOON).run().given_up == 1
-    parcel = Parcel(make_notice(), attempts=3)
+        assert Dispatcher(ledger.outbox, {"ops": WebhookSender(told.url)}, clock=lambda: NOON).run().given_up == 1
+    parcel = OutboxItem(make_notice(), attempts=3)
     backoff = Backoff(give_up=timedelta(days=1))
     assert backoff.next(parcel, NOON, 0.0) == NOON + timedelta(seconds=40)
     assert backoff.next(parcel, NOON, 0.5) == NOON + timedelta(seconds=30)
     assert backoff.next(parcel, NOON, 0.0, timedelta(minutes=5)) == NOON + timedelta(minutes=5)
-    assert backoff.next(Parcel(make_notice(), attempts=999), NOON, 0.0) == NOON + backoff.longest
+    assert backoff.next(OutboxItem(make_notice(), attempts=999), NOON, 0.0) == NOON + backoff.longest
     assert backoff.next(parcel, NOON + timedelta(days=1), 0.0) is None
     with receiver([503], {"Retry-After": "120"}) as told, pytest.raises(DeliveryError) as refused:
         WebhookSender(told.url).send(parcel)
@@ -94,12 +94,12 @@ def test_a_receiver_that_is_not_there() -> None:
         gone = f"http://127.0.0.1:{free.getsockname()[1]}/token-1234"
     for url in (gone, "http://[bad/token-1234"):
         with pytest.raises(DeliveryError) as failed:
-            WebhookSender(url).send(Parcel(make_notice()))
+            WebhookSender(url).send(OutboxItem(make_notice()))
         assert not failed.value.final
         assert "1234" not in failed.value.message
     ledger = MemoryLedger()
     ledger.outbox.enqueue([make_notice(destination="nobody")])
-    assert Courier(ledger.outbox, {"log": LogSender()}, clock=lambda: NOON).run().failed == 1
+    assert Dispatcher(ledger.outbox, {"log": LogSender()}, clock=lambda: NOON).run().failed == 1
     assert "no destination 'nobody' (it knows: log)" in str(ledger.outbox.parcels()[0].error)
 
 
@@ -107,7 +107,7 @@ def test_slack_and_log(caplog: pytest.LogCaptureFixture) -> None:
     """A Slack message carries title, text and link, and nothing of the data can mention anybody; the log says all."""
     notice = make_notice(payload={"title": "Drift", "text": "<!channel> & more", "link": "http://127.0.0.1/x"})
     with receiver() as told:
-        SlackSender(told.url).send(Parcel(notice))
+        SlackSender(told.url).send(OutboxItem(notice))
     message = json.loads(told.requests[0][1])
     assert message["text"] == "Drift"
     assert [block["text"]["text"] for block in message["blocks"]] == [
@@ -116,7 +116,7 @@ def test_slack_and_log(caplog: pytest.LogCaptureFixture) -> None:
         "<http://127.0.0.1/x|Look at it>",
     ]
     with caplog.at_level(logging.WARNING, "tiltyard.notices"):
-        LogSender().send(Parcel(notice))
+        LogSender().send(OutboxItem(notice))
     assert "Drift <!channel> & more" in caplog.text
 
 
@@ -127,7 +127,7 @@ def test_what_mlflow_has_no_event_for() -> None:
         AlertsSection.model_validate({"to": ["ci"], "destinations": destinations})
     assert AlertsSection.model_validate({"decisions": ["ci"], "destinations": destinations}).decisions == ("ci",)
     with receiver() as told, pytest.raises(DeliveryError, match=r"no event for 'alert\.raised'") as refused:
-        MLflowWebhookSender(told.url).send(Parcel(make_notice(topic="alert.raised")))
+        MLflowWebhookSender(told.url).send(OutboxItem(make_notice(topic="alert.raised")))
     assert refused.value.final
     assert not told.requests
 
@@ -160,9 +160,9 @@ def test_a_courier_killed_with_a_parcel_in_hand(tmp_path: Path, moment: str) -> 
             assert killed.stdout is not None
             assert killed.stdout.readline() == "in hand\n"
             killed.send_signal(signal.SIGKILL)
-        again = Courier(ledger.outbox, {"ops": WebhookSender(told.url)})
+        again = Dispatcher(ledger.outbox, {"ops": WebhookSender(told.url)})
         assert again.run().sent == 0, "the dead courier's lease still holds"
         later = datetime.fromtimestamp(time.time() + 90, UTC)
-        assert Courier(ledger.outbox, {"ops": WebhookSender(told.url)}, clock=lambda: later).run().sent == 1
+        assert Dispatcher(ledger.outbox, {"ops": WebhookSender(told.url)}, clock=lambda: later).run().sent == 1
         assert [headers["tiltyard-id"] for headers, _ in told.requests] == ["n1"] * (2 if moment == "after" else 1)
         assert [(one.state, one.attempts) for one in ledger.outbox.parcels()] == [("sent", 2)]

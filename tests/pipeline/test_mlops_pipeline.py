@@ -20,7 +20,7 @@ from sklearn.svm import LinearSVC
 
 from tiltyard.errors import ArtifactError, DataError, NotFoundError, UsageError
 from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
-from tiltyard.pipeline.training.dataframes import inputs_of, plain_name, prepared
+from tiltyard.pipeline.training.dataframes import inputs_of, plain_name, prepared_pipeline
 from tiltyard.settings import Settings
 from tiltyard.testing.registry import write_example_package
 
@@ -142,10 +142,10 @@ def test_what_people_bring() -> None:
     assert list(table.columns) == ["feature_0", "feature_1", "feature_2"]
     with pytest.raises(UsageError, match="neither texts nor a table"):
         inputs_of([1, 2])
-    pipeline, name = prepared(LinearSVC(), {})
+    pipeline, name = prepared_pipeline(LinearSVC(), {})
     assert name == "LinearSVC"
     assert hasattr(pipeline.fit([[0.0], [1.0]] * 9, ["n", "y"] * 9), "predict_proba")
     with pytest.raises(UsageError, match="no scikit-learn estimator"):
-        prepared("model", {})
+        prepared_pipeline("model", {})
     assert plain_name("My project: 2026!") == "My-project--2026-"
-    assert prepared(StandardScaler(), {})[1] == "StandardScaler"
+    assert prepared_pipeline(StandardScaler(), {})[1] == "StandardScaler"

@@ -8,8 +8,8 @@ import pandas as pd
 from tiltyard.data import Dataset, Split
 from tiltyard.drift import judge_drift
 from tiltyard.drift.profiles import Rows, profile_rows
-from tiltyard.pipeline.training.profiling import reference_of
-from tiltyard.promotion.offline_predictions import Answers
+from tiltyard.pipeline.training.profiling import reference_profile
+from tiltyard.promotion.offline_predictions import PredictedRows
 
 
 def _side(rows: int, seed: int) -> Dataset:
@@ -26,8 +26,8 @@ def test_reference_of_a_training() -> None:
     rng = np.random.default_rng(2)
     yes = rng.random(300)
     probabilities = np.stack([1 - yes, yes], axis=1)
-    answers = Answers(np.where(yes > 0.5, "yes", "no"), probabilities, ("no", "yes"))
-    made = reference_of(Split(train, test), answers)
+    answers = PredictedRows(np.where(yes > 0.5, "yes", "no"), probabilities, ("no", "yes"))
+    made = reference_profile(Split(train, test), answers)
     assert made.profile.numbers["amount"].rows == made.profile.categories["@label"].rows == 600
     assert made.profile.numbers["@confidence"].rows == made.profile.categories["@prediction"].rows == 300
     window = profile_rows(made.layout, Rows(test.inputs, answers.labels, probabilities.max(axis=1)))

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from tests.pipeline.conftest import Yard
+from tests.project_env import ProjectEnv
 from tiltyard.data import Dataset, load_dataset
 from tiltyard.errors import DataError, NotFoundError, UsageError
 from tiltyard.pipeline import TrainingOutcome
@@ -34,21 +34,23 @@ def make_svm(random_state):
 
 
 @pytest.fixture(scope="module")
-def keeping(yard: Yard) -> Yard:
-    """The yard with a place for snapshots, and a recipe of its own with a search."""
-    (yard.films.root / "own_svm.py").write_text(OWN, encoding="utf-8")
-    return replace(yard, stage=replace(yard.stage, snapshots=str(yard.films.root / "kept")))
+def keeping(project_env: ProjectEnv) -> ProjectEnv:
+    """The project with a place for snapshots, and a recipe of its own with a search."""
+    (project_env.films.root / "own_svm.py").write_text(OWN, encoding="utf-8")
+    return replace(
+        project_env, workspace=replace(project_env.workspace, snapshots=str(project_env.films.root / "kept"))
+    )
 
 
 @pytest.fixture(scope="module")
-def first(keeping: Yard) -> TrainingOutcome:
+def first(keeping: ProjectEnv) -> TrainingOutcome:
     """A training that searched over a recipe of the project's own."""
     asked = {"candidates": ("own_svm:make_svm",), "folds": 2, "search": SearchSection(trials=3), "random_state": 7}
     project = keeping.project
     return keeping.train(project.model_copy(update={"training": project.training.model_copy(update=asked)}))
 
 
-def test_a_training_keeps_its_rows_and_says_where(keeping: Yard, first: TrainingOutcome) -> None:
+def test_a_training_keeps_its_rows_and_says_where(keeping: ProjectEnv, first: TrainingOutcome) -> None:
     """The run names the snapshot and its fingerprint, and the snapshot holds all rows of the source."""
     assert first.kept.uri == str(keeping.films.root / "kept" / "films" / f"{first.kept.fingerprint}.parquet")
     params = MlflowClient(tracking_uri=keeping.tracking_uri).get_run(first.run_id).data.params
@@ -58,7 +60,7 @@ def test_a_training_keeps_its_rows_and_says_where(keeping: Yard, first: Training
     assert first.to_dict()["snapshot"]["created"] is True
 
 
-def test_a_version_trained_again_is_the_same_model(keeping: Yard, first: TrainingOutcome) -> None:
+def test_a_version_trained_again_is_the_same_model(keeping: ProjectEnv, first: TrainingOutcome) -> None:
     """Whatever has become of the data and the project file, the same rows and parameters give the same weights."""
     file = keeping.films.root / "reviews.csv"
     before = file.read_text(encoding="utf-8")
@@ -78,7 +80,9 @@ def test_a_version_trained_again_is_the_same_model(keeping: Yard, first: Trainin
     np.testing.assert_array_equal(third.trial.answers.probabilities, first.trial.answers.probabilities)
 
 
-def test_what_can_no_longer_be_trained_again_is_refused_with_a_reason(keeping: Yard, first: TrainingOutcome) -> None:
+def test_what_can_no_longer_be_trained_again_is_refused_with_a_reason(
+    keeping: ProjectEnv, first: TrainingOutcome
+) -> None:
     """A lost or foreign snapshot, changed code and a version without a recipe are each told apart."""
     version = first.version.version
     with pytest.raises(UsageError, match="own recipe"):
@@ -100,7 +104,7 @@ def test_what_can_no_longer_be_trained_again_is_refused_with_a_reason(keeping: Y
         keeping.train(from_version=version)
     assert lost.value.code == "data.no-snapshot"
     snapshot.write_bytes(content)
-    made = keeping.stage.registry.register_model(
+    made = keeping.workspace.registry.register_model(
         f"{(keeping.films.root / 'artifacts').as_uri()}", keeping.project.model_name
     )
     with pytest.raises(NotFoundError) as mute:
@@ -108,7 +112,7 @@ def test_what_can_no_longer_be_trained_again_is_refused_with_a_reason(keeping: Y
     assert mute.value.code == "version.no-recipe"
 
 
-def test_a_recipe_tells_everything_but_secrets(keeping: Yard, first: TrainingOutcome) -> None:
+def test_a_recipe_tells_everything_but_secrets(keeping: ProjectEnv, first: TrainingOutcome) -> None:
     """The run's recipe names data, split, training, parameters and libraries."""
     folder = keeping.films.root / "artifacts" / first.run_id / "artifacts"
     recipe = json.loads((folder / RECIPE).read_text("utf-8"))
@@ -120,9 +124,9 @@ def test_a_recipe_tells_everything_but_secrets(keeping: Yard, first: TrainingOut
 
 
 @pytest.fixture
-def dataset(yard: Yard) -> Dataset:
+def dataset(project_env: ProjectEnv) -> Dataset:
     """The reviews."""
-    return load_dataset(yard.project)
+    return load_dataset(project_env.project)
 
 
 def test_rows_that_cannot_be_kept_stop_no_training(dataset: Dataset, tmp_path: Path) -> None:

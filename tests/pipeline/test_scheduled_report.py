@@ -11,11 +11,11 @@ import pytest
 
 from tests.pipeline.remediation.conftest import MODEL, House
 from tiltyard.errors import TiltyardError, UnavailableError
-from tiltyard.notifications import Courier
+from tiltyard.notifications import Dispatcher
 from tiltyard.pipeline.jobs import scheduled_report
-from tiltyard.pipeline.jobs.scheduled_report import review_if_due
+from tiltyard.pipeline.jobs.scheduled_report import report_if_due
 from tiltyard.pipeline.loop import Loop
-from tiltyard.pipeline.orchestration.runner import PlainFlows, QuietRunner
+from tiltyard.pipeline.orchestration.runner import LocalFlows, QuietRunner
 from tiltyard.project import Project
 from tiltyard.testing import NOON
 
@@ -32,18 +32,18 @@ def test_a_report_a_week(tmp_path: Path) -> None:
     """The first review is due at once, the next after so many days; each is a file and an event."""
     house = House(tmp_path / "house")
     project, stage, _ = asked(house, tmp_path, 7)
-    first = review_if_due(project, stage, NOON)
+    first = report_if_due(project, stage, NOON)
     assert first == tmp_path / "reports" / f"monitoring-{NOON:%Y-%m-%d}.html"
     assert "<html" in first.read_text(encoding="utf-8")
-    assert review_if_due(project, stage, NOON + timedelta(days=6)) is None
-    assert review_if_due(project, stage, NOON + timedelta(days=7.1)) != first
+    assert report_if_due(project, stage, NOON + timedelta(days=6)) is None
+    assert report_if_due(project, stage, NOON + timedelta(days=7.1)) != first
     assert len(list((tmp_path / "reports").iterdir())) == house.kinds(MODEL).count("reviewed") == 2
 
 
 def test_none_unless_asked(tmp_path: Path) -> None:
     """Without ``report_days`` nothing is written."""
     project, stage, _ = asked(House(tmp_path / "house"), tmp_path, None)
-    assert review_if_due(project, stage, NOON) is None
+    assert report_if_due(project, stage, NOON) is None
     assert not (tmp_path / "reports").exists()
 
 
@@ -52,16 +52,16 @@ def test_what_fails_is_due_again_soon(tmp_path: Path, monkeypatch: pytest.Monkey
     project, stage, _ = asked(House(tmp_path / "house"), tmp_path, 7)
     (tmp_path / "reports").write_text("in the way", encoding="utf-8")
     with pytest.raises(UnavailableError, match="cannot be written"):
-        review_if_due(project, stage, NOON)
-    assert review_if_due(project, stage, NOON + timedelta(minutes=1)) is None
+        report_if_due(project, stage, NOON)
+    assert report_if_due(project, stage, NOON + timedelta(minutes=1)) is None
     (tmp_path / "reports").unlink()
-    assert review_if_due(project, stage, NOON + scheduled_report.RETRY + timedelta(seconds=1)) is not None
+    assert report_if_due(project, stage, NOON + scheduled_report.RETRY + timedelta(seconds=1)) is not None
 
 
 def test_the_loop_reviews(tmp_path: Path) -> None:
     """A loop that runs writes the review that is due."""
     project, stage, responder = asked(House(tmp_path / "house"), tmp_path, 7)
-    loop = Loop(project, stage, responder, Courier(stage.ledger.outbox, {}), PlainFlows(QuietRunner()))
+    loop = Loop(project, stage, responder, Dispatcher(stage.ledger.outbox, {}), LocalFlows(QuietRunner()))
     stop, problems = threading.Event(), list[TiltyardError]()
 
     def after_a_step() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
-from tests.pipeline.conftest import Yard
+from tests.project_env import ProjectEnv
 from tiltyard.data.content_hash import content_keys
 from tiltyard.errors import DataError, TiltyardError, UsageError
 from tiltyard.pipeline import TrainingOutcome
@@ -20,20 +20,20 @@ from tiltyard.registry import read_package
 
 
 @pytest.fixture(scope="module")
-def outcome(yard: Yard) -> TrainingOutcome:
+def outcome(project_env: ProjectEnv) -> TrainingOutcome:
     """One training without promotion."""
-    return yard.train()
+    return project_env.train()
 
 
 @pytest.fixture(scope="module")
-def run(yard: Yard, outcome: TrainingOutcome) -> Any:
+def run(project_env: ProjectEnv, outcome: TrainingOutcome) -> Any:
     """Its run, as MLflow tells it."""
-    return MlflowClient(tracking_uri=yard.tracking_uri).get_run(outcome.run_id)
+    return MlflowClient(tracking_uri=project_env.tracking_uri).get_run(outcome.run_id)
 
 
-def artifact(yard: Yard, run: Any, name: str) -> Path:
+def artifact(project_env: ProjectEnv, run: Any, name: str) -> Path:
     """A run's artifact as a file."""
-    file = yard.films.root / "artifacts" / str(run.info.run_id) / "artifacts" / name
+    file = project_env.films.root / "artifacts" / str(run.info.run_id) / "artifacts" / name
     assert file.is_file(), name
     return file
 
@@ -60,17 +60,19 @@ def test_a_run_holds_metrics_overall_and_by_class(outcome: TrainingOutcome, run:
     assert metrics["data_quality_score"] > 90
 
 
-def test_a_run_keeps_files_that_other_tools_can_read(yard: Yard, outcome: TrainingOutcome, run: Any) -> None:
+def test_a_run_keeps_files_that_other_tools_can_read(
+    project_env: ProjectEnv, outcome: TrainingOutcome, run: Any
+) -> None:
     """metrics.json, confusion_matrix.json, the report, the findings and the plots are artifacts."""
-    metrics = json.loads(artifact(yard, run, "metrics.json").read_text("utf-8"))
+    metrics = json.loads(artifact(project_env, run, "metrics.json").read_text("utf-8"))
     assert metrics["metrics"]["accuracy"] == outcome.trial.evaluation.metrics["accuracy"]
-    confusion = json.loads(artifact(yard, run, "confusion_matrix.json").read_text("utf-8"))
+    confusion = json.loads(artifact(project_env, run, "confusion_matrix.json").read_text("utf-8"))
     assert confusion["classes"] == ["negative", "positive"]
     assert int(np.sum(confusion["matrix"])) == len(outcome.trial.split.test)
-    assert "macro avg" in artifact(yard, run, "classification_report.txt").read_text("utf-8")
-    assert json.loads(artifact(yard, run, "validation/findings.json").read_text("utf-8"))["data"]["passed"]
+    assert "macro avg" in artifact(project_env, run, "classification_report.txt").read_text("utf-8")
+    assert json.loads(artifact(project_env, run, "validation/findings.json").read_text("utf-8"))["data"]["passed"]
     for name in ("confusion_matrix", "per_class", "reliability"):
-        assert artifact(yard, run, f"plots/{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert artifact(project_env, run, f"plots/{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_run_names_its_data_by_fingerprint(outcome: TrainingOutcome, run: Any) -> None:
@@ -82,35 +84,37 @@ def test_a_run_names_its_data_by_fingerprint(outcome: TrainingOutcome, run: Any)
     }
 
 
-def test_a_version_is_registered_with_its_metrics_and_no_alias(yard: Yard, outcome: TrainingOutcome) -> None:
+def test_a_version_is_registered_with_its_metrics_and_no_alias(
+    project_env: ProjectEnv, outcome: TrainingOutcome
+) -> None:
     """The registry knows the version by run, recipe and figures; without being asked nobody becomes champion."""
-    (info,) = yard.stage.registry.list_versions("films-classifier")
+    (info,) = project_env.workspace.registry.list_versions("films-classifier")
     assert (info.version, info.aliases, info.run_id) == ("1", (), outcome.run_id)
     assert info.metrics["accuracy"] == outcome.trial.evaluation.metrics["accuracy"]
     assert info.tags["tiltyard.candidate"] == "tfidf-logreg"
-    (event,) = yard.stage.ledger.events(kind="registered")
+    (event,) = project_env.workspace.ledger.events(kind="registered")
     assert (event.subject, event.actor) == ("films-classifier/1", "tester")
 
 
-def test_a_version_answers_as_it_did_at_training(yard: Yard, outcome: TrainingOutcome) -> None:
+def test_a_version_answers_as_it_did_at_training(project_env: ProjectEnv, outcome: TrainingOutcome) -> None:
     """What is fetched from the registry gives the very probabilities that were judged, and knows its training rows."""
-    package = read_package(yard.stage.registry.fetch(outcome.version, yard.stage.cache))
+    package = read_package(project_env.workspace.registry.fetch(outcome.version, project_env.workspace.cache))
     test = outcome.trial.split.test
     assert np.array_equal(package.pipeline.predict_proba(test.inputs), outcome.trial.answers.probabilities)
     assert set(package.training_keys) == set(content_keys(outcome.trial.split.train.inputs))
     assert len(package.manifest.samples.inputs) == 50
 
 
-def test_the_same_data_and_seed_give_the_same_version(yard: Yard, outcome: TrainingOutcome) -> None:
+def test_the_same_data_and_seed_give_the_same_version(project_env: ProjectEnv, outcome: TrainingOutcome) -> None:
     """A training can be repeated: the same rows in another order give the same split and the same answers."""
-    again = yard.train()
+    again = project_env.train()
     assert again.trial.split.test.fingerprint == outcome.trial.split.test.fingerprint
     assert np.allclose(again.trial.answers.probabilities, outcome.trial.answers.probabilities, atol=1e-12)
 
 
-def test_several_candidates_compete_on_the_train_side(yard: Yard) -> None:
+def test_several_candidates_compete_on_the_train_side(project_env: ProjectEnv) -> None:
     """The best in cross-validation is trained, and the scores of all are kept."""
-    chosen = yard.train(candidates=("tfidf-logreg", "tfidf-naive-bayes"))
+    chosen = project_env.train(candidates=("tfidf-logreg", "tfidf-naive-bayes"))
     ranking = chosen.trial.model.ranking
     assert {score.candidate.name for score in ranking} == {"tfidf-logreg", "tfidf-naive-bayes"}
     assert ranking[0].mean >= ranking[1].mean
@@ -127,23 +131,23 @@ def make():
 """
 
 
-def test_a_recipe_of_ones_own_is_trained_like_any_other(yard: Yard) -> None:
+def test_a_recipe_of_ones_own_is_trained_like_any_other(project_env: ProjectEnv) -> None:
     """A module beside the project file gives the estimator, also one whose features have no names."""
-    (yard.films.root / "recipes_of_films.py").write_text(OWN, "utf-8")
-    made = yard.train(candidates=("recipes_of_films:make",))
+    (project_env.films.root / "recipes_of_films.py").write_text(OWN, "utf-8")
+    made = project_env.train(candidates=("recipes_of_films:make",))
     assert made.trial.model.num_features == 2**12
     assert made.version.tags["tiltyard.candidate"] == "recipes_of_films:make"
-    package = read_package(yard.stage.registry.fetch(made.version, yard.stage.cache))
+    package = read_package(project_env.workspace.registry.fetch(made.version, project_env.workspace.cache))
     assert np.array_equal(
         package.pipeline.predict_proba(made.trial.split.test.inputs), made.trial.answers.probabilities
     )
 
 
-def test_a_search_is_a_run_with_a_run_for_each_trial(yard: Yard) -> None:
+def test_a_search_is_a_run_with_a_run_for_each_trial(project_env: ProjectEnv) -> None:
     """Trials are nested runs with their parameters and folds; the best of them is trained."""
-    training = yard.project.training.model_copy(update={"search": SearchSection(trials=3), "folds": 2})
-    found = yard.train(yard.project.model_copy(update={"training": training}))
-    client = MlflowClient(tracking_uri=yard.tracking_uri)
+    training = project_env.project.training.model_copy(update={"search": SearchSection(trials=3), "folds": 2})
+    found = project_env.train(project_env.project.model_copy(update={"training": training}))
+    client = MlflowClient(tracking_uri=project_env.tracking_uri)
     experiment = client.get_run(found.run_id).info.experiment_id
     nested = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{found.run_id}'")
     trials = found.trial.model.trials
@@ -156,28 +160,28 @@ def test_a_search_is_a_run_with_a_run_for_each_trial(yard: Yard) -> None:
         assert found.trial.model.pipeline.get_params()[name] == value
 
 
-def _replaced(yard: Yard, change: Callable[[str], str]) -> str:
-    file = yard.films.root / "reviews.csv"
+def _replaced(project_env: ProjectEnv, change: Callable[[str], str]) -> str:
+    file = project_env.films.root / "reviews.csv"
     before = file.read_text("utf-8")
     file.write_text(change(before), "utf-8")
     return before
 
 
-def test_data_that_breaks_a_limit_stops_the_training_unless_accepted(yard: Yard) -> None:
+def test_data_that_breaks_a_limit_stops_the_training_unless_accepted(project_env: ProjectEnv) -> None:
     """Bad data makes no run and no version; if it is accepted, its findings are kept with the run."""
-    versions = len(yard.stage.registry.list_versions("films-classifier"))
+    versions = len(project_env.workspace.registry.list_versions("films-classifier"))
     garbage = "".join(f"#### {n} %%%% $$$$ @@@@,positive,forum,2024-01-01T00:00:00Z\n" for n in range(200))
-    before = _replaced(yard, lambda text: text + garbage)
+    before = _replaced(project_env, lambda text: text + garbage)
     try:
         with pytest.raises(DataError) as caught:
-            yard.train()
+            project_env.train()
         assert caught.value.code == "data.refused"
         assert "--accept-data" in caught.value.next_step
-        assert len(yard.stage.registry.list_versions("films-classifier")) == versions
-        accepted = yard.train(accept_data=True)
+        assert len(project_env.workspace.registry.list_versions("films-classifier")) == versions
+        accepted = project_env.train(accept_data=True)
         assert accepted.version.version == str(versions + 1)
     finally:
-        _replaced(yard, lambda _: before)
+        _replaced(project_env, lambda _: before)
 
 
 UNKNOWN = """
@@ -193,15 +197,15 @@ def make():
 """
 
 
-def test_a_run_that_fails_is_marked_so(yard: Yard) -> None:
+def test_a_run_that_fails_is_marked_so(project_env: ProjectEnv) -> None:
     """When packaging is refused, here for a type that this host does not trust, the run ends FAILED with the reason."""
-    (yard.films.root / "recipes_of_films.py").write_text(OWN, "utf-8")
-    (yard.films.root / "unknown_recipes.py").write_text(UNKNOWN, "utf-8")
-    versions = len(yard.stage.registry.list_versions("films-classifier"))
+    (project_env.films.root / "recipes_of_films.py").write_text(OWN, "utf-8")
+    (project_env.films.root / "unknown_recipes.py").write_text(UNKNOWN, "utf-8")
+    versions = len(project_env.workspace.registry.list_versions("films-classifier"))
     with pytest.raises(TiltyardError, match=r"unknown_recipes\.Own"):
-        yard.train(candidates=("unknown_recipes:make",), promote=True)
-    assert len(yard.stage.registry.list_versions("films-classifier")) == versions
-    client = MlflowClient(yard.tracking_uri)
+        project_env.train(candidates=("unknown_recipes:make",), promote=True)
+    assert len(project_env.workspace.registry.list_versions("films-classifier")) == versions
+    client = MlflowClient(project_env.tracking_uri)
     experiment = client.get_experiment_by_name("films")
     assert experiment is not None
     latest = client.search_runs([experiment.experiment_id], max_results=1)[0]
@@ -209,10 +213,10 @@ def test_a_run_that_fails_is_marked_so(yard: Yard) -> None:
     assert "unknown_recipes.Own" in latest.data.tags["tiltyard.error"]
 
 
-def test_a_misspelt_metric_is_told_before_the_work(yard: Yard) -> None:
+def test_a_misspelt_metric_is_told_before_the_work(project_env: ProjectEnv) -> None:
     """Also one of a floor, which counts at the very end: nothing is read, and no run begins."""
-    promotion = yard.project.promotion.model_copy(update={"floors": {"acuracy": 0.5}})
-    source = yard.project.data.model_copy(update={"source": "not/there.csv"})
-    blocked = yard.project.model_copy(update={"promotion": promotion, "data": source})
+    promotion = project_env.project.promotion.model_copy(update={"floors": {"acuracy": 0.5}})
+    source = project_env.project.data.model_copy(update={"source": "not/there.csv"})
+    blocked = project_env.project.model_copy(update={"promotion": promotion, "data": source})
     with pytest.raises(UsageError, match="There is no metric 'acuracy'"):
-        yard.train(blocked, promote=True)
+        project_env.train(blocked, promote=True)

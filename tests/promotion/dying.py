@@ -19,9 +19,9 @@ from typing import Any
 
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger import Event, SqlLedger
-from tiltyard.pipeline import Stage, approve_version, point_alias, roll_back
+from tiltyard.pipeline import Workspace, approve_version, point_alias, roll_back
 from tiltyard.project import Project
-from tiltyard.promotion.alias_change import ChampionChangedError, Move, move_alias
+from tiltyard.promotion.alias_change import AliasChange, ChampionChangedError, move_alias
 from tiltyard.registry import ModelRegistry
 
 NAME = "films"
@@ -74,19 +74,21 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def promotion(version: str, before: str | None) -> Move:
-    return Move(NAME, "champion", version, before, "promoted", "it won", {"champion": before, "verdict": {"gates": []}})
+def promotion(version: str, before: str | None) -> AliasChange:
+    return AliasChange(
+        NAME, "champion", version, before, "promoted", "it won", {"champion": before, "verdict": {"gates": []}}
+    )
 
 
-def stage_in(folder: Path, moment: str = "", actor: str = "tester") -> Stage:
+def stage_in(folder: Path, moment: str = "", actor: str = "tester") -> Workspace:
     """A stage on the stores of a folder, that kills its process at a moment."""
     registry = ModelRegistry(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
     ledger = SqlLedger.open(f"sqlite:///{folder / 'ledger.db'}")
     if not moment:
-        return Stage(registry, ledger, folder / "cache", (), actor)
+        return Workspace(registry, ledger, folder / "cache", (), actor)
     killing: Any = DyingRegistry(registry, moment)
     killing_too: Any = DyingLedger(ledger, moment)
-    return Stage(killing, killing_too, folder / "cache", (), actor)
+    return Workspace(killing, killing_too, folder / "cache", (), actor)
 
 
 def in_a_process(work: Callable[[], object]) -> int:
@@ -109,7 +111,7 @@ def promoting(folder: Path, version: int, before: int) -> Callable[[], object]:
 
 def dying_in(folder: Path) -> Callable[[], object]:
     act, _, moment = folder.name.rpartition("@")
-    acts: dict[str, Callable[[Stage], object]] = {
+    acts: dict[str, Callable[[Workspace], object]] = {
         "": lambda stage: move_alias(stage, promotion("2", "1")),
         "approve": lambda stage: approve_version(stage, approving(), "2", reason="seen it"),
         "rollback": lambda stage: roll_back(stage, NAME, to="2", reason="complaints"),

@@ -10,7 +10,7 @@ import pytest
 from tiltyard.errors import UsageError
 from tiltyard.ledger import Event, Label
 from tiltyard.project import Project
-from tiltyard.promotion.ab_test import judge_challenge, live_record
+from tiltyard.promotion.ab_test import evaluate_ab_test, live_comparison
 from tiltyard.testing import MemoryLedger, make_prediction
 from tiltyard.testing.registry import MemoryRegistry
 
@@ -48,13 +48,13 @@ def test_a_clear_difference_is_decided_and_written_down_once(tmp_path: Path, bet
     """Labels that speak clearly decide, and the decision is an event with its evidence, however often one asks."""
     ours = project({"mode": "shadow"})
     ledger, versions = MemoryLedger(), registry(tmp_path, ours.model_name)
-    first = judge_challenge(ours, versions, ledger, "ann")
+    first = evaluate_ab_test(ours, versions, ledger, "ann")
     assert first.verdict.decision == "go on"
     assert list(ledger.events()) == []
     for _ in range(60):
         right, wrong = ("bad", "good") if better else ("good", "bad")
         answer(ledger, ours.model_name, champion=wrong, challenger=right, truth="bad")
-    found = [judge_challenge(ours, versions, ledger, "ann") for _ in range(2)]
+    found = [evaluate_ab_test(ours, versions, ledger, "ann") for _ in range(2)]
     assert [item.verdict.decision for item in found] == [decision, decision]
     [event] = ledger.events(kind="challenged")
     assert (event.subject, event.actor) == (f"{ours.model_name}/2", "ann")
@@ -76,7 +76,7 @@ def test_split_traffic_is_judged_by_each_version_s_own_rows(tmp_path: Path) -> N
         )
         ledger.record([made])
         ledger.record_labels([Label(made.id, "good", NOW + timedelta(seconds=number), "test")])
-    found = judge_challenge(ours, versions, ledger, "ann")
+    found = evaluate_ab_test(ours, versions, ledger, "ann")
     assert found.verdict.decision == "challenger wins"
     assert (found.verdict.challenger, found.verdict.mode) == (1.0, "split")
 
@@ -85,16 +85,16 @@ def test_the_record_is_that_of_these_very_two(tmp_path: Path) -> None:
     """What was decided about a version counts against the champion of that challenge alone, and the latest counts."""
     ours = project({"mode": "shadow"})
     ledger, versions = MemoryLedger(), registry(tmp_path, ours.model_name)
-    assert live_record(ours, ledger, "1", "2") is None
+    assert live_comparison(ours, ledger, "1", "2") is None
     for _ in range(10):
         answer(ledger, ours.model_name, champion="good", challenger="bad", truth="good")
-    so_far = live_record(ours, ledger, "1", "2")
+    so_far = live_comparison(ours, ledger, "1", "2")
     assert so_far is not None
     assert (so_far.decision, so_far.challenger_rows) == ("champion holds", 10)
     assert list(ledger.events()) == []
-    decided = judge_challenge(ours, versions, ledger, "ann").verdict
-    assert live_record(project(None), ledger, "1", "2") == decided
-    assert live_record(project(None), ledger, "3", "2") is None
+    decided = evaluate_ab_test(ours, versions, ledger, "ann").verdict
+    assert live_comparison(project(None), ledger, "1", "2") == decided
+    assert live_comparison(project(None), ledger, "3", "2") is None
 
 
 def test_what_an_earlier_champion_was_asked_says_nothing_about_this_one(tmp_path: Path) -> None:
@@ -104,17 +104,17 @@ def test_what_an_earlier_champion_was_asked_says_nothing_about_this_one(tmp_path
     ledger, versions = MemoryLedger(), registry(tmp_path, name)
     for _ in range(60):
         answer(ledger, name, champion="good", challenger="bad", truth="good")
-    assert judge_challenge(ours, versions, ledger, "ann").verdict.decision == "champion holds"
+    assert evaluate_ab_test(ours, versions, ledger, "ann").verdict.decision == "champion holds"
     (tmp_path / "3").mkdir()
     versions.register_model((tmp_path / "3").as_uri(), name)
     versions.set_alias(name, "champion", "3")
     ledger.append(Event("promoted", f"{name}/3", datetime.now(UTC) + timedelta(seconds=1), "ann"))
-    assert judge_challenge(ours, versions, ledger, "ann").verdict.challenger_rows == 0
-    assert live_record(ours, ledger, "3", "2") is None
+    assert evaluate_ab_test(ours, versions, ledger, "ann").verdict.challenger_rows == 0
+    assert live_comparison(ours, ledger, "3", "2") is None
 
 
 def test_without_a_challenger_in_the_project_there_is_nothing_to_judge(tmp_path: Path) -> None:
     """A project that lets no challenger answer is told how to."""
     with pytest.raises(UsageError, match="No challenger answers") as caught:
-        judge_challenge(project(None), MemoryRegistry(), MemoryLedger(), "ann")
+        evaluate_ab_test(project(None), MemoryRegistry(), MemoryLedger(), "ann")
     assert "mode" in caught.value.next_step

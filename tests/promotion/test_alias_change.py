@@ -18,12 +18,24 @@ from tests.postgres import PostgresServer
 from tests.promotion.dying import MOMENTS, NAME, approving, promotion, stage_in
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger import Event, SqlLedger
-from tiltyard.ledger.process_identity import is_gone, this_holder
-from tiltyard.pipeline import Stage, approve_version, mend_succession, pending_approvals, point_alias, reign_at
+from tiltyard.ledger.process_identity import current_holder, is_gone
+from tiltyard.pipeline import (
+    Workspace,
+    approve_version,
+    champion_at,
+    pending_approvals,
+    point_alias,
+    recover_alias_changes,
+)
 from tiltyard.promotion.alias_change import ChampionChangedError, move_alias
 from tiltyard.promotion.challenge import remove_alias
 from tiltyard.registry import ModelRegistry, VersionInfo
-from tiltyard.registry.alias_history import alias_changes, left_over, note_outside_changes, unexplained_champion
+from tiltyard.registry.alias_history import (
+    alias_changes,
+    record_outside_changes,
+    unexplained_champion,
+    unfinished_changes,
+)
 from tiltyard.testing.ledger import MemoryLedger
 from tiltyard.testing.registry import MemoryRegistry, write_example_package
 
@@ -79,17 +91,17 @@ def run(folders: list[Path]) -> list[str]:
     return found
 
 
-def named(stage: Stage) -> dict[str, str]:
+def named(stage: Workspace) -> dict[str, str]:
     return {alias: info.version for info in stage.registry.list_versions(NAME) for alias in info.aliases}
 
 
-def decisions(stage: Stage) -> list[Event]:
+def decisions(stage: Workspace) -> list[Event]:
     return list(stage.ledger.events(subject=NAME))
 
 
-def check_whole(stage: Stage) -> None:
+def check_whole(stage: Workspace) -> None:
     """Aliases and decisions tell the same, nothing is left over, and the chain holds."""
-    assert left_over(stage.ledger, NAME) == []
+    assert unfinished_changes(stage.ledger, NAME) == []
     assert stage.ledger.verify_events() == []
     champion = stage.registry.champion(NAME)
     assert champion is not None
@@ -110,16 +122,16 @@ def test_a_process_killed_at_any_moment(killed: Path) -> None:
         stage = stage_in(copied(killed / moment, killed / f"{moment} mended"), actor="mender")
         with stage.ledger:
             assert named(stage)["champion"] in ("1", "2")
-            (begun,) = left_over(stage.ledger, NAME)
+            (begun,) = unfinished_changes(stage.ledger, NAME)
             assert begun.evidence["version"] == "2"
-            assert note_outside_changes(stage.registry, stage.ledger, NAME, "test") == []
-            (settled,) = mend_succession(stage, NAME)
+            assert record_outside_changes(stage.registry, stage.ledger, NAME, "test") == []
+            (settled,) = recover_alias_changes(stage, NAME)
             assert (settled.outcome, named(stage)) == (outcome, aliases), moment
             check_whole(stage)
             promoted = [event for event in decisions(stage) if event.kind == "promoted"]
             assert len(promoted) == (1 if outcome == "withdrawn" else 2)
             assert promoted[-1].actor == "tester"
-            assert mend_succession(stage, NAME) == []
+            assert recover_alias_changes(stage, NAME) == []
 
 
 ACTS = {"approve": "promoted", "rollback": "rolled-back", "set-alias": "alias-set"}
@@ -142,7 +154,7 @@ def test_every_act_killed_at_every_moment(stores: Path, tmp_path: Path) -> None:
         done = moment in ("after-aliases", "after-decision", "after-end")
         stage = stage_in(folder, actor="mender")
         with stage.ledger:
-            settled = mend_succession(stage, NAME)
+            settled = recover_alias_changes(stage, NAME)
             assert len(settled) == (0 if moment in ("after-end", "after-approved") else 1), folder.name
             assert named(stage) == ({"champion": "2", "previous": "1"} if done else {"champion": "1"}), folder.name
             check_whole(stage)
@@ -208,12 +220,12 @@ class Breaking(MemoryRegistry):
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> tuple[Stage, Breaking]:
+def memory(tmp_path: Path) -> tuple[Workspace, Breaking]:
     registry, ledger = Breaking(), MemoryLedger()
     write_example_package(tmp_path / "model")
     for _ in range(3):
         registry.register_model(str(tmp_path / "model"), NAME)
-    stage = Stage(registry, ledger, tmp_path / "cache", (), "tester")
+    stage = Workspace(registry, ledger, tmp_path / "cache", (), "tester")
     move_alias(stage, promotion("1", None))
     return stage, registry
 
@@ -222,7 +234,7 @@ def memory(tmp_path: Path) -> tuple[Stage, Breaking]:
     ("breaks_at", "afterwards", "champion"), [(1, False, "1"), (1, True, "1"), (2, False, "1"), (2, True, "2")]
 )
 def test_a_registry_that_goes_away_in_the_middle(
-    memory: tuple[Stage, Breaking], breaks_at: int, afterwards: bool, champion: str
+    memory: tuple[Workspace, Breaking], breaks_at: int, afterwards: bool, champion: str
 ) -> None:
     """The error says what to do; once it is back, the champion is the old or the new one, and it is written down."""
     stage, registry = memory
@@ -230,11 +242,11 @@ def test_a_registry_that_goes_away_in_the_middle(
     with pytest.raises(UnavailableError) as caught:
         move_alias(stage, promotion("2", "1"))
     assert "doctor --mend" in caught.value.next_step
-    assert len(left_over(stage.ledger, NAME)) == 1
+    assert len(unfinished_changes(stage.ledger, NAME)) == 1
     with pytest.raises(UnavailableError):
-        mend_succession(stage, NAME)
+        recover_alias_changes(stage, NAME)
     registry.away, registry.breaks_at = False, 0
-    (settled,) = mend_succession(stage, NAME)
+    (settled,) = recover_alias_changes(stage, NAME)
     assert settled.outcome == ("completed" if champion == "2" else "withdrawn")
     assert named(stage) == ({"champion": "2", "previous": "1"} if champion == "2" else {"champion": "1"})
     check_whole(stage)
@@ -256,7 +268,7 @@ def test_a_real_database_that_goes_away_in_the_middle(postgres: PostgresServer, 
     for _ in range(2):
         registry.register_model(str(tmp_path / "model"), NAME)
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-        stage = Stage(registry, ledger, tmp_path / "cache", (), "tester")
+        stage = Workspace(registry, ledger, tmp_path / "cache", (), "tester")
         move_alias(stage, promotion("1", None))
         try:
             with pytest.raises(UnavailableError) as caught:
@@ -265,14 +277,14 @@ def test_a_real_database_that_goes_away_in_the_middle(postgres: PostgresServer, 
             postgres.resume()
         assert "doctor --mend" in caught.value.next_step
         back = replace(stage, registry=ModelRegistry(tracking_uri=uri))
-        (settled,) = mend_succession(back, NAME)
+        (settled,) = recover_alias_changes(back, NAME)
         assert (settled.outcome, named(back)) == ("withdrawn", {"champion": "1"})
         check_whole(back)
         move_alias(back, promotion("2", "1"))
         assert named(back) == {"champion": "2", "previous": "1"}
 
 
-def test_overtaken(memory: tuple[Stage, Breaking]) -> None:
+def test_overtaken(memory: tuple[Workspace, Breaking]) -> None:
     """Where somebody moved the alias elsewhere in the meantime, mending touches nothing, and the move is noticed."""
     stage, registry = memory
     registry.breaks_at, registry.afterwards = 2, False
@@ -280,14 +292,14 @@ def test_overtaken(memory: tuple[Stage, Breaking]) -> None:
         move_alias(stage, promotion("2", "1"))
     registry.away, registry.breaks_at = False, 0
     registry.set_alias(NAME, "champion", "3")
-    (settled,) = mend_succession(stage, NAME)
+    (settled,) = recover_alias_changes(stage, NAME)
     assert settled.outcome == "overtaken"
     assert named(stage)["champion"] == "3"
-    noted = note_outside_changes(registry, stage.ledger, NAME, "test")
+    noted = record_outside_changes(registry, stage.ledger, NAME, "test")
     assert "champion" in [event.evidence["alias"] for event in noted]
 
 
-def test_aliases_moved_behind_our_back(memory: tuple[Stage, Breaking]) -> None:
+def test_aliases_moved_behind_our_back(memory: tuple[Workspace, Breaking]) -> None:
     """A move in the registry itself is noticed once, is an event, and its champion stays unexplained until decided."""
     stage, registry = memory
     champion: Any = registry.champion(NAME)
@@ -298,27 +310,27 @@ def test_aliases_moved_behind_our_back(memory: tuple[Stage, Breaking]) -> None:
     finding = unexplained_champion(decisions(stage), moved)
     assert finding is not None
     assert "by the record it is version 1" in finding.message
-    noted = note_outside_changes(registry, stage.ledger, NAME, "doctor")
+    noted = record_outside_changes(registry, stage.ledger, NAME, "doctor")
     assert [(event.kind, event.subject, event.evidence["alias"]) for event in noted] == [
         ("alias-changed-outside", f"{NAME}/3", "champion"),
         ("alias-changed-outside", f"{NAME}/2", "shadow"),
     ]
-    assert note_outside_changes(registry, stage.ledger, NAME, "doctor") == []
+    assert record_outside_changes(registry, stage.ledger, NAME, "doctor") == []
     still = unexplained_champion(decisions(stage), moved)
     assert still is not None
     assert "behind our back" in still.message
-    reign = reign_at(decisions(stage), NAME, noted[-1].at)
+    reign = champion_at(decisions(stage), NAME, noted[-1].at)
     assert reign is not None
     assert (reign.version, reign.event.kind) == ("3", "alias-changed-outside")
     point_alias(stage, NAME, version="3", alias="champion", reason="it was meant")
     assert unexplained_champion(decisions(stage), moved) is None
     point_alias(stage, NAME, version="2", alias="shadow", reason="it was meant")
     remove_alias(stage, NAME, alias="shadow", reason="no longer")
-    assert note_outside_changes(registry, stage.ledger, NAME, "doctor") == []
+    assert record_outside_changes(registry, stage.ledger, NAME, "doctor") == []
     registry.delete_alias(NAME, "champion")
-    (taken,) = note_outside_changes(registry, stage.ledger, NAME, "doctor")
+    (taken,) = record_outside_changes(registry, stage.ledger, NAME, "doctor")
     assert (taken.subject, taken.evidence["before"]) == (NAME, "3")
-    assert reign_at(decisions(stage), NAME, taken.at) is None
+    assert champion_at(decisions(stage), NAME, taken.at) is None
 
 
 class Deciding(MemoryRegistry):
@@ -340,21 +352,21 @@ def test_a_decision_between_two_looks_is_none_behind_our_back(tmp_path: Path) ->
     write_example_package(tmp_path / "model")
     for _ in range(2):
         registry.register_model(str(tmp_path / "model"), NAME)
-    stage = Stage(registry, MemoryLedger(), tmp_path / "cache", (), "tester")
+    stage = Workspace(registry, MemoryLedger(), tmp_path / "cache", (), "tester")
     move_alias(stage, promotion("1", None))
     registry.decide = lambda: move_alias(stage, promotion("2", "1"))
-    assert note_outside_changes(registry, stage.ledger, NAME, "doctor") == []
+    assert record_outside_changes(registry, stage.ledger, NAME, "doctor") == []
     assert named(stage) == {"champion": "2", "previous": "1"}
     check_whole(stage)
 
 
-def test_a_ledger_that_keeps_no_decisions_cannot_tell(memory: tuple[Stage, Breaking]) -> None:
+def test_a_ledger_that_keeps_no_decisions_cannot_tell(memory: tuple[Workspace, Breaking]) -> None:
     """A server's own ledger, without the decisions, finds no champion unexplained and notes nothing."""
     _, registry = memory
     apart = MemoryLedger()
     champion: Any = registry.champion(NAME)
     assert unexplained_champion([], champion) is None
-    assert note_outside_changes(registry, apart, NAME, "server") == []
+    assert record_outside_changes(registry, apart, NAME, "server") == []
     assert list(apart.events()) == []
 
 
@@ -368,8 +380,8 @@ def test_who_holds_a_lease_is_seen_to_be_gone() -> None:
         timeout=60,
     )
     assert is_gone(done.stdout.strip())
-    assert not is_gone(this_holder())
+    assert not is_gone(current_holder())
     assert not is_gone(f"elsewhere|{os.getpid()}|1")
     assert not is_gone("somebody")
-    host, process, _ = this_holder().rsplit("|", 2)
+    host, process, _ = current_holder().rsplit("|", 2)
     assert is_gone(f"{host}|{process}|1")

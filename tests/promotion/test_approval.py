@@ -15,16 +15,16 @@ from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.ledger import Event
 from tiltyard.pipeline import (
     ChampionChangedError,
-    Promotion,
-    Stage,
+    PromotionResult,
+    Workspace,
     approve_version,
-    challenge,
+    challenge_champion,
     decline_version,
     pending_approvals,
     roll_back,
 )
 from tiltyard.project import AlertsSection, Project
-from tiltyard.promotion.offline_predictions import Answers
+from tiltyard.promotion.offline_predictions import PredictedRows
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.tags import VERDICT_TAG
 from tiltyard.testing.ledger import MemoryLedger
@@ -52,41 +52,43 @@ def rows() -> Dataset:
     return Dataset("films", "text-classification", frame["text"], frame["label"], frame, "x.csv", digests)
 
 
-def right() -> Answers:
+def right() -> PredictedRows:
     """Answers that are right everywhere."""
     sure = np.where(TRUTH == "good", 0.9, 0.1)
-    return Answers(TRUTH.astype(np.str_), np.column_stack([1 - sure, sure]), ("bad", "good"))
+    return PredictedRows(TRUTH.astype(np.str_), np.column_stack([1 - sure, sure]), ("bad", "good"))
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
+def stage(tmp_path: Path) -> Workspace:
     """Three versions, of which the first is champion; trained by ann."""
     registry, ledger = MemoryRegistry(), MemoryLedger()
     write_example_package(tmp_path / "model", model_name=NAME)
-    made = Stage(registry, ledger, tmp_path / "cache", (), "ann")
+    made = Workspace(registry, ledger, tmp_path / "cache", (), "ann")
     for _ in range(3):
         info = registry.register_model(str(tmp_path / "model"), NAME)
         ledger.append(Event("registered", f"{NAME}/{info.version}", info.created_at, "ann"))
-    promoted = challenge(made, project(approval="none"), registry.get_version(NAME, version="1"), right(), rows())
+    promoted = challenge_champion(
+        made, project(approval="none"), registry.get_version(NAME, version="1"), right(), rows()
+    )
     assert promoted.promoted
     return made
 
 
-def send(stage: Stage, version: str, asked: Project) -> Promotion:
-    return challenge(stage, asked, stage.registry.get_version(NAME, version=version), right(), rows())
+def send(stage: Workspace, version: str, asked: Project) -> PromotionResult:
+    return challenge_champion(stage, asked, stage.registry.get_version(NAME, version=version), right(), rows())
 
 
-def champion(stage: Stage) -> VersionInfo:
+def champion(stage: Workspace) -> VersionInfo:
     found = stage.registry.champion(NAME)
     assert found is not None
     return found
 
 
-def waiting(stage: Stage) -> list[str]:
+def waiting(stage: Workspace) -> list[str]:
     return [request.version for request in pending_approvals(stage.ledger.events(subject=NAME), NAME)]
 
 
-def test_approval(stage: Stage) -> None:
+def test_approval(stage: Workspace) -> None:
     """A version that passed waits; an approval makes it champion, and the events say who asked, who agreed, and why."""
     sent = send(stage, "2", project())
     assert (sent.verdict.promoted, sent.promoted, sent.pending) == (True, False, True)
@@ -104,7 +106,7 @@ def test_approval(stage: Stage) -> None:
     assert stage.ledger.verify_events() == []
 
 
-def test_nobody_approves_their_own(stage: Stage) -> None:
+def test_nobody_approves_their_own(stage: Workspace) -> None:
     """With self_approval = false neither who asked nor who trained may approve; by default they may."""
     send(replace(stage, actor="ci"), "2", project())
     for actor, did in (("ci", "asked for it"), ("ann", "trained it")):
@@ -115,7 +117,7 @@ def test_nobody_approves_their_own(stage: Stage) -> None:
     assert approve_version(stage, project(), "2", reason="mine").promoted
 
 
-def test_a_verdict_that_no_longer_holds(stage: Stage) -> None:
+def test_a_verdict_that_no_longer_holds(stage: Workspace) -> None:
     """When the champion has changed since, an approval is refused, and the version has to be judged anew."""
     send(stage, "2", project())
     assert send(stage, "3", project(approval="none")).promoted
@@ -127,7 +129,7 @@ def test_a_verdict_that_no_longer_holds(stage: Stage) -> None:
         approve_version(stage, project(), "2", reason="good")
 
 
-def test_declined(stage: Stage) -> None:
+def test_declined(stage: Workspace) -> None:
     """Who says no closes the request; the champion stays, and the reason is kept."""
     send(stage, "2", project())
     decline_version(stage, project(), "2", reason="too slow for us")
@@ -135,13 +137,13 @@ def test_declined(stage: Stage) -> None:
     assert [event.reason for event in stage.ledger.events(kind="approval-declined")] == ["too slow for us"]
 
 
-def test_a_refused_version_does_not_wait(stage: Stage) -> None:
+def test_a_refused_version_does_not_wait(stage: Workspace) -> None:
     """Approval comes after the gates: what they refuse cannot be approved."""
     refused = send(stage, "2", project(floors={"accuracy": 1.1}))
     assert (refused.promoted, refused.pending, waiting(stage)) == (False, False, [])
 
 
-def test_decisions_leave_with_their_event(stage: Stage) -> None:
+def test_decisions_leave_with_their_event(stage: Workspace) -> None:
     """Each decision is a notice to the destinations of decisions, with the numbers; one that fails leaves nothing."""
     send(stage, "2", project())
     approve_version(stage, project(), "2", reason="good")
@@ -176,7 +178,7 @@ class Restless(MemoryRegistry):
             self.set_alias(name, "champion", self.next.pop(0))
 
 
-def test_a_champion_that_changes_while_it_is_judged(stage: Stage, tmp_path: Path) -> None:
+def test_a_champion_that_changes_while_it_is_judged(stage: Workspace, tmp_path: Path) -> None:
     """The version is judged anew, against the new champion; after three times it is told, and nothing has moved."""
     registry = Restless()
     for _ in range(3):
@@ -197,7 +199,7 @@ def test_a_champion_that_changes_while_it_is_judged(stage: Stage, tmp_path: Path
     assert len(list(restless.ledger.events(kind="promoted"))) == 1
 
 
-def test_two_who_promote_the_same_version(stage: Stage, tmp_path: Path) -> None:
+def test_two_who_promote_the_same_version(stage: Workspace, tmp_path: Path) -> None:
     """Where somebody else promoted the version while it was judged, it does not win a second time against itself."""
     registry = Restless()
     for _ in range(3):
@@ -212,7 +214,7 @@ def test_two_who_promote_the_same_version(stage: Stage, tmp_path: Path) -> None:
     assert list(both.ledger.events(kind="refused")) == []
 
 
-def test_a_registry_that_is_away(stage: Stage) -> None:
+def test_a_registry_that_is_away(stage: Workspace) -> None:
     """Without the registry nothing is decided, and nothing is written down."""
     before = len(list(stage.ledger.events()))
     stage.registry.away = True  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.pipeline.conftest import Yard
+from tests.project_env import ProjectEnv
 from tiltyard.errors import DataError, NotFoundError
 from tiltyard.pipeline import TrainingOutcome, point_alias
 from tiltyard.project import Project
@@ -13,8 +13,8 @@ from tiltyard.project import Project
 NAME = "films-classifier"
 
 
-def aliases(yard: Yard) -> dict[str, tuple[str, ...]]:
-    return {info.version: info.aliases for info in yard.stage.registry.list_versions(NAME) if info.aliases}
+def aliases(project_env: ProjectEnv) -> dict[str, tuple[str, ...]]:
+    return {info.version: info.aliases for info in project_env.workspace.registry.list_versions(NAME) if info.aliases}
 
 
 def with_split(project: Project, **changes: object) -> Project:
@@ -22,78 +22,84 @@ def with_split(project: Project, **changes: object) -> Project:
 
 
 @pytest.fixture(scope="module")
-def first(yard: Yard) -> TrainingOutcome:
+def first(project_env: ProjectEnv) -> TrainingOutcome:
     """The first champion: half as good as it could be, so that there is something to beat."""
-    weak = with_split(yard.project, test=0.9)
-    return yard.train(weak, promote=True)
+    weak = with_split(project_env.project, test=0.9)
+    return project_env.train(weak, promote=True)
 
 
-def test_the_first_version_becomes_champion(yard: Yard, first: TrainingOutcome) -> None:
+def test_the_first_version_becomes_champion(project_env: ProjectEnv, first: TrainingOutcome) -> None:
     """Where there is no champion, only the floors count."""
     assert first.promotion is not None
     assert first.promotion.status == "Set as champion"
-    assert aliases(yard) == {"1": ("champion",)}
+    assert aliases(project_env) == {"1": ("champion",)}
 
 
-def test_a_better_version_takes_over_and_the_old_one_stays_as_previous(yard: Yard, first: TrainingOutcome) -> None:
+def test_a_better_version_takes_over_and_the_old_one_stays_as_previous(
+    project_env: ProjectEnv, first: TrainingOutcome
+) -> None:
     """Judged on the rows that neither was trained on, the one trained on more rows wins."""
-    better = yard.train(promote=True).promotion
+    better = project_env.train(promote=True).promotion
     assert better is not None
     assert better.verdict.promoted, better.status
-    assert aliases(yard) == {"1": ("previous",), better.version.version: ("champion",)}
+    assert aliases(project_env) == {"1": ("previous",), better.version.version: ("champion",)}
     gate = better.verdict.comparison
     assert gate is not None
     assert gate.evidence["difference"] > 0
-    assert gate.evidence["rows"] == len(first.trial.split.test.take(_in_both(yard, first)))
+    assert gate.evidence["rows"] == len(first.trial.split.test.take(_in_both(project_env, first)))
 
 
-def _in_both(yard: Yard, first: TrainingOutcome) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _in_both(project_env: ProjectEnv, first: TrainingOutcome) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Test rows of the present split that the first champion was not trained on: all of them."""
     from tiltyard.data import load_dataset, split_dataset
 
-    present = set(split_dataset(load_dataset(yard.project), yard.project.split).test.inputs)
+    present = set(split_dataset(load_dataset(project_env.project), project_env.project.split).test.inputs)
     return np.asarray([text in present for text in first.trial.split.test.inputs])
 
 
-def test_an_equal_version_never_wins(yard: Yard, first: TrainingOutcome) -> None:
+def test_an_equal_version_never_wins(project_env: ProjectEnv, first: TrainingOutcome) -> None:
     """The same recipe on the same data is not promoted, says so with the numbers, and the refusal is an event."""
-    before = aliases(yard)
-    again = yard.train(promote=True).promotion
+    before = aliases(project_env)
+    again = project_env.train(promote=True).promotion
     assert again is not None
     assert not again.verdict.promoted
     assert again.status.startswith("Not promoted (current champion is better or equal): accuracy 0.")
-    assert aliases(yard) == before
-    events = [event for event in yard.stage.ledger.events() if event.subject == f"{NAME}/{again.version.version}"]
+    assert aliases(project_env) == before
+    events = [
+        event for event in project_env.workspace.ledger.events() if event.subject == f"{NAME}/{again.version.version}"
+    ]
     assert [event.kind for event in events] == ["registered", "refused"]
-    assert yard.stage.ledger.verify_events() == []
+    assert project_env.workspace.ledger.verify_events() == []
 
 
-def test_rows_that_the_champion_has_learnt_do_not_judge(yard: Yard, first: TrainingOutcome) -> None:
+def test_rows_that_the_champion_has_learnt_do_not_judge(project_env: ProjectEnv, first: TrainingOutcome) -> None:
     """When the split has changed, only rows that neither was trained on are compared."""
-    salted = with_split(yard.project, salt="another", test=0.5)
-    result = yard.train(salted, promote=True)
+    salted = with_split(project_env.project, salt="another", test=0.5)
+    result = project_env.train(salted, promote=True)
     assert result.promotion is not None
     assert result.promotion.verdict.comparison is not None
     compared = result.promotion.verdict.comparison.evidence["rows"]
     assert 0 < compared < len(result.trial.split.test)
 
 
-def test_a_champion_that_has_learnt_every_row_cannot_be_compared(yard: Yard, first: TrainingOutcome) -> None:
+def test_a_champion_that_has_learnt_every_row_cannot_be_compared(
+    project_env: ProjectEnv, first: TrainingOutcome
+) -> None:
     """With no common unseen rows there is no verdict, only an explanation."""
-    learnt = yard.train(with_split(yard.project, test=0.01, salt="x"))
-    point_alias(yard.stage, NAME, version=learnt.version.version, alias="champion", reason="for the test")
-    project = with_split(yard.project, test=0.004, salt="y")
+    learnt = project_env.train(with_split(project_env.project, test=0.01, salt="x"))
+    point_alias(project_env.workspace, NAME, version=learnt.version.version, alias="champion", reason="for the test")
+    project = with_split(project_env.project, test=0.004, salt="y")
     with pytest.raises(DataError, match="was trained on every one of"):
-        yard.train(project, promote=True)
+        project_env.train(project, promote=True)
 
 
-def test_other_metrics_are_compared_by_bootstrap(yard: Yard, first: TrainingOutcome) -> None:
+def test_other_metrics_are_compared_by_bootstrap(project_env: ProjectEnv, first: TrainingOutcome) -> None:
     """The project's metric decides, whatever it is, and knows its direction."""
-    by_loss = yard.project.model_copy(
-        update={"training": yard.project.training.model_copy(update={"metric": "log_loss"})}
+    by_loss = project_env.project.model_copy(
+        update={"training": project_env.project.training.model_copy(update={"metric": "log_loss"})}
     )
-    point_alias(yard.stage, NAME, version="1", alias="champion", reason="for the test")
-    result = yard.train(by_loss, promote=True).promotion
+    point_alias(project_env.workspace, NAME, version="1", alias="champion", reason="for the test")
+    result = project_env.train(by_loss, promote=True).promotion
     assert result is not None
     assert result.verdict.promoted, result.status
     assert result.verdict.comparison is not None
@@ -102,13 +108,13 @@ def test_other_metrics_are_compared_by_bootstrap(yard: Yard, first: TrainingOutc
     assert evidence["difference"] > 0
 
 
-def test_an_alias_set_by_hand_is_a_decision_with_a_reason(yard: Yard, first: TrainingOutcome) -> None:
+def test_an_alias_set_by_hand_is_a_decision_with_a_reason(project_env: ProjectEnv, first: TrainingOutcome) -> None:
     """The champion before stays as previous, the event says who and why, and an unknown version is refused."""
-    before = yard.stage.registry.champion(NAME)
+    before = project_env.workspace.registry.champion(NAME)
     assert before is not None
-    assert point_alias(yard.stage, NAME, version="1", alias="champion", reason="roll back") == before.version
-    assert aliases(yard)[before.version] == ("previous",)
-    event = list(yard.stage.ledger.events(kind="alias-set"))[-1]
+    assert point_alias(project_env.workspace, NAME, version="1", alias="champion", reason="roll back") == before.version
+    assert aliases(project_env)[before.version] == ("previous",)
+    event = list(project_env.workspace.ledger.events(kind="alias-set"))[-1]
     assert (event.subject, event.reason, event.actor) == (f"{NAME}/1", "roll back", "tester")
     with pytest.raises(NotFoundError):
-        point_alias(yard.stage, NAME, version="99", alias="champion", reason="")
+        point_alias(project_env.workspace, NAME, version="99", alias="champion", reason="")

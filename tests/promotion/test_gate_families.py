@@ -16,27 +16,27 @@ from tests.promotion.test_gates import ROWS, TRUTH, answers
 from tiltyard.errors import ProjectError
 from tiltyard.evaluation import (
     Comparison,
-    Judged,
+    LabelledPredictions,
     compare,
     compare_bootstrap,
     compare_slices,
     evaluate_fairness,
-    evaluate_judged,
+    evaluate_predictions,
     get_metric,
     group_rows,
-    judged,
+    label_predictions,
 )
-from tiltyard.evaluation.sequential_test import judge_shadow
+from tiltyard.evaluation.sequential_test import evaluate_shadow
 from tiltyard.findings import Finding
 from tiltyard.project import Project, PromotionSection
 from tiltyard.project.load import load_project
 from tiltyard.promotion.gates import (
     Cost,
     DataFindings,
-    Inspection,
+    GateInputs,
     Verdict,
     incomparable,
-    judge,
+    judge_gates,
     verdict_markdown,
     verdict_of,
     verdict_rows,
@@ -49,40 +49,42 @@ BETTER: dict[str, Any] = {"rule": "better"}
 FAIR = np.array(["a", "b"] * (ROWS // 2))
 
 
-def meet(inspection: Inspection, **promotion: Any) -> Verdict:
+def meet(inspection: GateInputs, **promotion: Any) -> Verdict:
     """A challenger that beats the champion meets the other gates."""
     champion, challenger = answers(range(40)), answers(range(100, 110))
-    return judge(
+    return judge_gates(
         PromotionSection(**(BETTER | promotion)),
-        evaluate_judged(challenger),
-        evaluate_judged(champion),
+        evaluate_predictions(challenger),
+        evaluate_predictions(champion),
         compare(get_metric("accuracy"), champion, challenger),
         metric="accuracy",
         inspection=inspection,
     )
 
 
-def sliced(champion: Judged, challenger: Judged, values: list[str]) -> Inspection:
+def sliced(champion: LabelledPredictions, challenger: LabelledPredictions, values: list[str]) -> GateInputs:
     """The two on the slices of a column."""
     slices, small = compare_slices(champion, challenger, [group_rows(pd.Series(values, name="source"))])
-    return Inspection(slices=slices, small_slices=small)
+    return GateInputs(slices=slices, small_slices=small)
 
 
-def certain(sure: float) -> Judged:
+def certain(sure: float) -> LabelledPredictions:
     """Answers of which every tenth is wrong, each given with the same certainty."""
     predicted = np.where(np.arange(ROWS) % 20 < 2, np.where(TRUTH == "yes", "no", "yes"), TRUTH)
     yes = np.where(predicted == "yes", sure, 1 - sure)
-    return judged(TRUTH, predicted, np.column_stack([1 - yes, yes]), ("no", "yes"))
+    return label_predictions(TRUTH, predicted, np.column_stack([1 - yes, yes]), ("no", "yes"))
 
 
-def calibrations(champion: Judged, challenger: Judged) -> Comparison:
+def calibrations(champion: LabelledPredictions, challenger: LabelledPredictions) -> Comparison:
     return compare_bootstrap(get_metric("calibration_error"), champion, challenger)
 
 
-def fairness(share: float) -> Inspection:
+def fairness(share: float) -> GateInputs:
     """Answers that give the positive label to everybody of one group and to a share of the other."""
     given = np.where((FAIR == "a") | (np.arange(ROWS) < share * ROWS), "yes", "no")
-    return Inspection(fairness=evaluate_fairness(judged(TRUTH, given, None, ("no", "yes")), [group_rows(_groups())]))
+    return GateInputs(
+        fairness=evaluate_fairness(label_predictions(TRUTH, given, None, ("no", "yes")), [group_rows(_groups())])
+    )
 
 
 def _groups() -> pd.Series:
@@ -112,12 +114,12 @@ def test_many_slices_are_corrected_for() -> None:
     assert alone.slices is not None
     assert alone.slices[0].adjusted == pytest.approx(alone.slices[0].p_value) == pytest.approx(1 / 32)
     truth = np.tile(["no", "yes"], 600)
-    right = judged(truth, truth, None, ("no", "yes"))
+    right = label_predictions(truth, truth, None, ("no", "yes"))
     given = truth.copy()
     given[:5] = np.where(truth[:5] == "yes", "no", "yes")
     slices, small = compare_slices(
         right,
-        judged(truth, given, None, ("no", "yes")),
+        label_predictions(truth, given, None, ("no", "yes")),
         [group_rows(pd.Series([f"s{n // 60:02}" for n in range(1200)]))],
     )
     assert (len(slices), small) == (20, 0)
@@ -126,10 +128,10 @@ def test_many_slices_are_corrected_for() -> None:
     assert all(one.adjusted <= two.adjusted for one, two in pairwise(slices))
 
 
-def _wrong(rows: list[int]) -> Judged:
+def _wrong(rows: list[int]) -> LabelledPredictions:
     predicted = TRUTH.copy()
     predicted[rows] = np.where(TRUTH[rows] == "yes", "no", "yes")
-    return judged(TRUTH, predicted, None, ("no", "yes"))
+    return label_predictions(TRUTH, predicted, None, ("no", "yes"))
 
 
 def test_small_slices_are_left_out_and_counted() -> None:
@@ -143,13 +145,13 @@ def test_small_slices_are_left_out_and_counted() -> None:
 def test_calibration() -> None:
     """The calibration error has a limit of its own, and may not be significantly worse than the champion's."""
     honest, boastful = certain(0.9), certain(0.999)
-    worse = meet(Inspection(calibration=calibrations(honest, boastful)), calibration="not-worse")
+    worse = meet(GateInputs(calibration=calibrations(honest, boastful)), calibration="not-worse")
     assert worse.reason == "its probabilities are worse calibrated than the champion's"
-    assert meet(Inspection(calibration=calibrations(boastful, honest)), calibration="not-worse").promoted
-    assert meet(Inspection(calibration=calibrations(honest, honest)), calibration="not-worse").promoted
-    assert meet(Inspection(), calibration="not-worse").reason == "its calibration could not be judged"
-    assert meet(Inspection(), calibration_error=0.06).promoted
-    limited = meet(Inspection(), calibration_error=0.04)
+    assert meet(GateInputs(calibration=calibrations(boastful, honest)), calibration="not-worse").promoted
+    assert meet(GateInputs(calibration=calibrations(honest, honest)), calibration="not-worse").promoted
+    assert meet(GateInputs(), calibration="not-worse").reason == "its calibration could not be judged"
+    assert meet(GateInputs(), calibration_error=0.06).promoted
+    limited = meet(GateInputs(), calibration_error=0.04)
     assert limited.reason == "its probabilities are badly calibrated"
     assert "off by 0.0500 on the average, at most 0.0400" in limited.summary
 
@@ -164,31 +166,31 @@ def test_fairness() -> None:
     assert "is 0.500 (a against b" in refused.summary
     assert not meet(fairness(0.5), fairness={"demographic_parity_ratio": 0.8}).promoted
     assert meet(fairness(0.9), fairness={"demographic_parity_ratio": 0.8}).promoted
-    assert meet(Inspection(), fairness=limits).reason == "fairness could not be judged"
+    assert meet(GateInputs(), fairness=limits).reason == "fairness could not be judged"
 
 
 def test_cost() -> None:
     """Time for an answer and size of the files have limits, each reached exactly is kept."""
-    assert meet(Inspection(cost=COST), latency_ms=2.0, size_mb=3.0).promoted
-    assert meet(Inspection(cost=COST), latency_ms=1.9).reason == "it answers too slowly"
-    assert meet(Inspection(cost=COST), size_mb=2.9).reason == "it is too large"
-    assert meet(Inspection(cost=replace(COST, latency_ms=None)), latency_ms=9).reason.startswith("its latency could")
-    assert not meet(Inspection(), size_mb=9).promoted
+    assert meet(GateInputs(cost=COST), latency_ms=2.0, size_mb=3.0).promoted
+    assert meet(GateInputs(cost=COST), latency_ms=1.9).reason == "it answers too slowly"
+    assert meet(GateInputs(cost=COST), size_mb=2.9).reason == "it is too large"
+    assert meet(GateInputs(cost=replace(COST, latency_ms=None)), latency_ms=9).reason.startswith("its latency could")
+    assert not meet(GateInputs(), size_mb=9).promoted
 
 
 def test_data_findings() -> None:
     """Findings in the training data that are graver than the grade that may be refuse, by name."""
-    assert meet(Inspection(findings=WARNED), data_findings="warning").promoted
-    refused = meet(Inspection(findings=WARNED), data_findings="info")
+    assert meet(GateInputs(findings=WARNED), data_findings="warning").promoted
+    refused = meet(GateInputs(findings=WARNED), data_findings="info")
     assert refused.reason == "its data has grave findings"
     assert "1 warning, 1 info findings: data.missing (age)" in refused.summary
-    assert meet(Inspection(), data_findings="warning").reason == "its data could not be judged"
+    assert meet(GateInputs(), data_findings="warning").reason == "its data could not be judged"
     assert DataFindings.from_dict(json.loads(json.dumps(WARNED.to_dict()))) == WARNED
 
 
-HELD = judge_shadow(40, 30, 2, 10)
-OPEN = judge_shadow(40, 3, 2, 10)
-WON = judge_shadow(40, 2, 30, 10)
+HELD = evaluate_shadow(40, 30, 2, 10)
+OPEN = evaluate_shadow(40, 3, 2, 10)
+WON = evaluate_shadow(40, 2, 30, 10)
 
 
 def test_live_challenge() -> None:
@@ -203,42 +205,42 @@ def test_live_challenge() -> None:
         ("wins", WON, True),
         ("wins", None, False),
     ):
-        verdict = meet(Inspection(live=found), live=asked)
+        verdict = meet(GateInputs(live=found), live=asked)
         assert verdict.promoted is passed
         gate = verdict.gates[-1]
         assert (gate.code, gate.passed) == ("gate.live", passed)
         assert bool(gate.reason) is not passed
     for asked, found in (("not-worse", None), ("off", HELD)):
-        assert "gate.live" not in {gate.code for gate in meet(Inspection(live=found), live=asked).gates}
-    gate = meet(Inspection(live=HELD)).gates[-1]
+        assert "gate.live" not in {gate.code for gate in meet(GateInputs(live=found), live=asked).gates}
+    gate = meet(GateInputs(live=HELD)).gates[-1]
     assert gate.reason == "the champion holds live"
     assert (gate.evidence["champion_rows"], gate.evidence["e_value"]) == (82, HELD.e_value)
     assert {"low", "high", "alpha"} <= set(gate.evidence)
-    assert "on 82 labelled rows" in verdict_markdown(meet(Inspection(live=HELD)), "films", "refused")
+    assert "on 82 labelled rows" in verdict_markdown(meet(GateInputs(live=HELD)), "films", "refused")
 
 
 @needs_fairlearn
 def test_the_ways_in_which_a_promotion_can_be_refused() -> None:
     """Eight families of gates refuse, each with a message of its own, and what passed is told beside it."""
     lost = sliced(answers(range(40)), answers(range(100, 110)), ["film"] * 100 + ["book"] * 100)
-    ahead_by_one = judge(
+    ahead_by_one = judge_gates(
         PromotionSection(),
-        evaluate_judged(answers(range(100, 109))),
-        evaluate_judged(answers(range(10))),
+        evaluate_predictions(answers(range(100, 109))),
+        evaluate_predictions(answers(range(10))),
         compare(get_metric("accuracy"), answers(range(10)), answers(range(100, 109))),
         metric="accuracy",
     )
     ways = {
-        "accuracy misses its floor": meet(Inspection(), floors={"accuracy": 0.99}),
+        "accuracy misses its floor": meet(GateInputs(), floors={"accuracy": 0.99}),
         "the lead may be chance": ahead_by_one,
         "it is worse than the champion on source = book": meet(lost),
-        "its probabilities are badly calibrated": meet(Inspection(), calibration_error=0.01),
+        "its probabilities are badly calibrated": meet(GateInputs(), calibration_error=0.01),
         "groups of group are treated too differently": meet(
             fairness(0.5), fairness={"demographic_parity_difference": 0.1}
         ),
-        "it answers too slowly": meet(Inspection(cost=COST), latency_ms=0.5, size_mb=10.0),
-        "its data has grave findings": meet(Inspection(findings=WARNED), data_findings="info"),
-        "the champion holds live": meet(Inspection(live=HELD)),
+        "it answers too slowly": meet(GateInputs(cost=COST), latency_ms=0.5, size_mb=10.0),
+        "its data has grave findings": meet(GateInputs(findings=WARNED), data_findings="info"),
+        "the champion holds live": meet(GateInputs(live=HELD)),
     }
     assert [verdict.reason for verdict in ways.values()] == list(ways)
     assert len({verdict.refusals[0].code for verdict in ways.values()}) == 8
@@ -270,7 +272,7 @@ def test_rendering() -> None:
 
 def test_a_verdict_fits_into_a_tag() -> None:
     """However long the messages are, the tag is JSON of at most 4,800 characters with the outcome."""
-    gate = meet(Inspection()).gates[0]
+    gate = meet(GateInputs()).gates[0]
     for count, length in ((1, 10), (3, 5_000), (30, 5_000), (2_000, 10)):
         long = verdict_of([replace(gate, message="x" * length)] * count)
         text = verdict_tag(long, at="now")

@@ -17,11 +17,19 @@ from pydantic import ValidationError
 from scipy import stats
 
 from tiltyard.errors import DataError
-from tiltyard.evaluation import METRICS, Judged, compare, compare_slices, evaluate_judged, get_metric, judged
+from tiltyard.evaluation import (
+    METRICS,
+    LabelledPredictions,
+    compare,
+    compare_slices,
+    evaluate_predictions,
+    get_metric,
+    label_predictions,
+)
 from tiltyard.evaluation.groups import Group, Grouping
 from tiltyard.project import PromotionSection
 from tiltyard.promotion import gates
-from tiltyard.promotion.gates import GateResult, Inspection, Verdict, judge, verdict_markdown, verdict_of
+from tiltyard.promotion.gates import GateInputs, GateResult, Verdict, judge_gates, verdict_markdown, verdict_of
 
 RULES = ("better", "significant", "non-inferior")
 law = settings(max_examples=80, deadline=None, database=None)
@@ -29,11 +37,11 @@ counts = st.integers(0, 60)
 LABELS = ("a", "b", "c")
 
 
-def facts(truth: Any, predicted: Any) -> Judged:
+def facts(truth: Any, predicted: Any) -> LabelledPredictions:
     """Answers given with a certainty of 80 %."""
     predicted = np.asarray(predicted, dtype=str)
     probabilities = np.where(predicted[:, None] == np.array(LABELS), 0.8, 0.1)
-    return judged(truth, predicted, probabilities, LABELS)
+    return label_predictions(truth, predicted, probabilities, LABELS)
 
 
 def met(lost: int, won: int, both: int, **promotion: Any) -> Verdict:
@@ -42,8 +50,8 @@ def met(lost: int, won: int, both: int, **promotion: Any) -> Verdict:
     champion = facts(truth, ["a"] * lost + ["b"] * won + ["a"] * both + ["b"])
     challenger = facts(truth, ["b"] * lost + ["a"] * won + ["a"] * both + ["b"])
     comparison = compare(get_metric("accuracy"), champion, challenger)
-    one, other = evaluate_judged(challenger), evaluate_judged(champion)
-    return judge(PromotionSection(**promotion), one, other, comparison, metric="accuracy")
+    one, other = evaluate_predictions(challenger), evaluate_predictions(champion)
+    return judge_gates(PromotionSection(**promotion), one, other, comparison, metric="accuracy")
 
 
 @law
@@ -90,13 +98,13 @@ def test_a_verdict_is_a_value(rows: list[tuple[str, str, str]], rule: str, name:
     section = PromotionSection(rule=rule, floors={"roc_auc": 0.5, "accuracy": 0.1}, calibration_error=0.5)
 
     def verdict() -> Verdict:
-        return judge(
+        return judge_gates(
             section,
-            evaluate_judged(challenger),
-            evaluate_judged(champion),
+            evaluate_predictions(challenger),
+            evaluate_predictions(champion),
             compare(get_metric(name), champion, challenger),
             metric=name,
-            inspection=Inspection(slices=slices, small_slices=small),
+            inspection=GateInputs(slices=slices, small_slices=small),
         )
 
     found = verdict()
@@ -145,9 +153,9 @@ def test_markdown_holds_whatever_is_in_it(value: str, reason: str) -> None:
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_one_class_alone(name: str) -> None:
     """On rows of one class each floor is judged or says why not, and never passes for want of knowledge."""
-    found = judge(
+    found = judge_gates(
         PromotionSection(floors={name: 0.99 if get_metric(name).bigger_is_better else 0.01}),
-        evaluate_judged(facts(["a"] * 9, ["a"] * 5 + ["b"] * 4)),
+        evaluate_predictions(facts(["a"] * 9, ["a"] * 5 + ["b"] * 4)),
         None,
         None,
         metric="accuracy",
@@ -162,7 +170,7 @@ def test_one_class_alone(name: str) -> None:
 def test_answers_that_are_no_numbers() -> None:
     """Probabilities that are not finite are refused before any gate sees them."""
     with pytest.raises(DataError, match="not finite"):
-        judged(["a"], ["a"], np.array([[math.nan, 0.5]]), ("a", "b"))
+        label_predictions(["a"], ["a"], np.array([[math.nan, 0.5]]), ("a", "b"))
 
 
 @pytest.mark.parametrize("limit", [math.nan, math.inf, -math.inf])

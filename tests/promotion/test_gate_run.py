@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from tests.films import Films
-from tests.pipeline.conftest import Yard
+from tests.project_env import ProjectEnv
 from tiltyard.ledger import SqlLedger
-from tiltyard.pipeline import Stage
+from tiltyard.pipeline import Workspace
 from tiltyard.project import Project
 from tiltyard.registry import ModelRegistry
 from tiltyard.registry.lineage import lineage_of
@@ -42,39 +42,41 @@ def write(folder: Path, **columns: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def loans(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[Yard]:
-    """A yard of tables whose champion was trained on a column 'town' that is gone since."""
+def loans(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[ProjectEnv]:
+    """A project of tables whose champion was trained on a column 'town' that is gone since."""
     root = tmp_path_factory.mktemp("loans")
     (root / "tiltyard.toml").write_text(PROJECT)
     uri = f"sqlite:///{shutil.copyfile(fresh_store, root / 'mlflow.db')}"
     with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
-        yard = Yard(Films(root), Stage(ModelRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester"), uri)
+        project_env = ProjectEnv(
+            Films(root), Workspace(ModelRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester"), uri
+        )
         write(root, town=np.where(np.arange(400) % 3, "York", "Hull"))
-        assert yard.train(promote=True).promotion is not None
+        assert project_env.train(promote=True).promotion is not None
         write(root)
-        yield yard
+        yield project_env
 
 
 def asking(project: Project, **changes: object) -> Project:
     return project.model_copy(update={"promotion": project.promotion.model_copy(update=changes)})
 
 
-def test_a_champion_whose_columns_are_gone(loans: Yard) -> None:
+def test_a_champion_whose_columns_are_gone(loans: ProjectEnv) -> None:
     """It is a refusal that names the column, is written down, and leaves the champion where it was."""
     refused = loans.train(promote=True).promotion
     assert refused is not None
     assert not refused.verdict.promoted
     assert refused.verdict.reason == "the champion cannot answer these rows"
     assert "'town'" in refused.status
-    champion = loans.stage.registry.champion("loans-classifier")
+    champion = loans.workspace.registry.champion("loans-classifier")
     assert champion is not None
     assert champion.version == "1"
-    assert list(loans.stage.ledger.events(kind="refused"))[-1].evidence["verdict"]["gates"][-1]["code"] == (
+    assert list(loans.workspace.ledger.events(kind="refused"))[-1].evidence["verdict"]["gates"][-1]["code"] == (
         "gate.comparable"
     )
 
 
-def test_the_cost_is_that_of_the_version_as_served(loans: Yard) -> None:
+def test_the_cost_is_that_of_the_version_as_served(loans: ProjectEnv) -> None:
     """Time and size are measured on the stored version, and the verdict is kept with it."""
     project = asking(loans.project, latency_ms=60_000.0, size_mb=0.000001, data_findings="error")
     judged = loans.train(project, promote=True).promotion
@@ -83,15 +85,15 @@ def test_the_cost_is_that_of_the_version_as_served(loans: Yard) -> None:
     assert found["gate.latency"].passed
     assert 0 < found["gate.latency"].evidence["median_ms"] <= found["gate.latency"].evidence["latency_ms"]
     assert not found["gate.size"].passed
-    stored = loans.stage.registry.get_version("loans-classifier", version=judged.version.version)
-    folder = loans.stage.registry.fetch(stored, loans.stage.cache)
+    stored = loans.workspace.registry.get_version("loans-classifier", version=judged.version.version)
+    folder = loans.workspace.registry.fetch(stored, loans.workspace.cache)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     assert found["gate.size"].evidence["size_mb"] == pytest.approx(size / 1e6)
     kept = json.loads(stored.tags["tiltyard.verdict"])
     assert (kept["promoted"], [gate["code"] for gate in kept["gates"]]) == (False, list(found))
 
 
-def test_findings_in_the_data_stay_with_the_version(loans: Yard) -> None:
+def test_findings_in_the_data_stay_with_the_version(loans: ProjectEnv) -> None:
     """A version knows what was found in the data that it was trained on, and the gate asks for it."""
     judged = loans.train(asking(loans.project, data_findings="info"), promote=True).promotion
     assert judged is not None
@@ -99,9 +101,9 @@ def test_findings_in_the_data_stay_with_the_version(loans: Yard) -> None:
     assert gate.passed == (gate.evidence["counts"]["warning"] + gate.evidence["counts"]["error"] == 0)
 
 
-def test_labels_and_lineage(loans: Yard) -> None:
+def test_labels_and_lineage(loans: ProjectEnv) -> None:
     """Another schema is a new first number, the same recipe again a new last one; each version names its parent."""
-    versions = {info.version: info for info in loans.stage.registry.list_versions("loans-classifier")}
+    versions = {info.version: info for info in loans.workspace.registry.list_versions("loans-classifier")}
     assert [versions[number].label for number in ("1", "2", "3")] == ["1.0.0", "2.0.0", "2.0.1"]
     lineage = lineage_of(versions["2"])
     assert lineage is not None
@@ -109,4 +111,4 @@ def test_labels_and_lineage(loans: Yard) -> None:
     assert lineage.data["fingerprint"] == versions["2"].tags["tiltyard.data_fingerprint"]
     assert lineage.parameters["candidate"] == "logreg"
     assert set(lineage.environment) >= {"python", "scikit-learn"}
-    assert loans.stage.registry.get_version("loans-classifier", version="2.0.1").version == "3"
+    assert loans.workspace.registry.get_version("loans-classifier", version="2.0.1").version == "3"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tiltyard.errors import UsageError
-from tiltyard.evaluation import Comparison, Evaluation, compare, evaluate_judged, get_metric, judged
+from tiltyard.evaluation import Comparison, Evaluation, compare, evaluate_predictions, get_metric, label_predictions
 from tiltyard.project import PromotionSection
-from tiltyard.promotion.gates import Verdict, judge
+from tiltyard.promotion.gates import Verdict, judge_gates
 
 ROWS = 200
 TRUTH = np.array(["no", "yes"] * (ROWS // 2))
@@ -23,16 +23,16 @@ def answers(wrong: range) -> Any:
     for row in wrong:
         predicted[row] = "yes" if TRUTH[row] == "no" else "no"
     sure = np.where(predicted == "yes", 0.9, 0.1)
-    return judged(TRUTH, predicted, np.column_stack([1 - sure, sure]), ("no", "yes"))
+    return label_predictions(TRUTH, predicted, np.column_stack([1 - sure, sure]), ("no", "yes"))
 
 
 def meet(champion: range, challenger: range, metric: str = "accuracy", **promotion: Any) -> Verdict:
     """Let a challenger meet a champion that is wrong on other rows."""
     first, second = answers(champion), answers(challenger)
-    return judge(
+    return judge_gates(
         PromotionSection(**promotion),
-        evaluate_judged(second),
-        evaluate_judged(first),
+        evaluate_predictions(second),
+        evaluate_predictions(first),
         compare(get_metric(metric), first, second),
         metric=metric,
     )
@@ -40,15 +40,15 @@ def meet(champion: range, challenger: range, metric: str = "accuracy", **promoti
 
 def test_first_champion() -> None:
     """The first version needs nobody to beat."""
-    verdict = judge(PromotionSection(), evaluate_judged(answers(range(90))), None, None, metric="accuracy")
+    verdict = judge_gates(PromotionSection(), evaluate_predictions(answers(range(90))), None, None, metric="accuracy")
     assert verdict.promoted
     assert verdict.reason == ""
 
 
 def test_first_champion_meets_the_floors() -> None:
     """But it has to reach the floors."""
-    low = evaluate_judged(answers(range(90)))
-    verdict = judge(PromotionSection(floors={"accuracy": 0.8}), low, None, None, metric="accuracy")
+    low = evaluate_predictions(answers(range(90)))
+    verdict = judge_gates(PromotionSection(floors={"accuracy": 0.8}), low, None, None, metric="accuracy")
     assert not verdict.promoted
     assert verdict.reason == "accuracy misses its floor"
     assert verdict.summary == "accuracy 0.5500, at least 0.8000 is asked for"
@@ -73,8 +73,8 @@ def test_a_floor_that_cannot_be_judged() -> None:
     """A floor of a metric that is not defined on the rows refuses, with the reason."""
     truth = np.array(["yes"] * 20)
     sure = np.tile([0.1, 0.9], (20, 1))
-    one_class = evaluate_judged(judged(truth, truth, sure, ("no", "yes")))
-    verdict = judge(PromotionSection(floors={"roc_auc": 0.5}), one_class, None, None, metric="accuracy")
+    one_class = evaluate_predictions(label_predictions(truth, truth, sure, ("no", "yes")))
+    verdict = judge_gates(PromotionSection(floors={"roc_auc": 0.5}), one_class, None, None, metric="accuracy")
     assert not verdict.promoted
     assert verdict.reason == "roc_auc could not be judged"
     assert "no row has the label 'no'" in verdict.summary
@@ -83,8 +83,12 @@ def test_a_floor_that_cannot_be_judged() -> None:
 def test_an_unknown_floor() -> None:
     """A floor of an unknown metric is a mistake of the project file, with the nearest name."""
     with pytest.raises(UsageError, match="Did you mean 'accuracy'"):
-        judge(
-            PromotionSection(floors={"acuracy": 0.5}), evaluate_judged(answers(range(3))), None, None, metric="accuracy"
+        judge_gates(
+            PromotionSection(floors={"acuracy": 0.5}),
+            evaluate_predictions(answers(range(3))),
+            None,
+            None,
+            metric="accuracy",
         )
 
 
@@ -158,10 +162,10 @@ def test_all_floors_are_judged() -> None:
 
 def test_without_a_comparison() -> None:
     """A champion without a comparison cannot be judged."""
-    evaluation: Evaluation = evaluate_judged(answers(range(3)))
+    evaluation: Evaluation = evaluate_predictions(answers(range(3)))
     nothing: Comparison | None = None
     with pytest.raises(UsageError):
-        judge(PromotionSection(), evaluation, evaluation, nothing, metric="accuracy")
+        judge_gates(PromotionSection(), evaluation, evaluation, nothing, metric="accuracy")
 
 
 def test_json() -> None:

@@ -15,16 +15,16 @@ from click.testing import CliRunner
 from mlflow.tracking import MlflowClient
 
 from tests.films import Films
-from tests.pipeline.conftest import Yard
+from tests.project_env import ProjectEnv
 from tiltyard.cli.training.evaluate import evaluate as evaluate_command
 from tiltyard.data import Dataset, load_dataset, split_dataset
 from tiltyard.errors import DataError, ProjectError, UsageError
 from tiltyard.evaluation import evaluate_slices, get_metric
 from tiltyard.ledger import SqlLedger
-from tiltyard.pipeline import Stage, TrainingOutcome, point_alias, report_version
+from tiltyard.pipeline import TrainingOutcome, Workspace, evaluate_version, point_alias
 from tiltyard.project import Project, load_project
 from tiltyard.promotion.model_analysis import champion_importance, slice_groups
-from tiltyard.promotion.offline_predictions import judge_answers
+from tiltyard.promotion.offline_predictions import compare_with_labels
 from tiltyard.registry import ExperimentTracker, ModelRegistry
 
 CHARTER = """
@@ -59,7 +59,7 @@ def with_split(project: Project, **changes: object) -> Project:
 
 @pytest.fixture(scope="module")
 def loans(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Any:
-    """A yard of loans that men were granted more easily than women."""
+    """A project of loans that men were granted more easily than women."""
     root = tmp_path_factory.mktemp("loans")
     random = np.random.default_rng(0)
     rows = 1_500
@@ -77,33 +77,33 @@ def loans(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Any:
     (root / "tiltyard.toml").write_text(CHARTER, encoding="utf-8")
     uri = f"sqlite:///{shutil.copyfile(fresh_store, root / 'mlflow.db')}"
     with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
-        stage = Stage(ModelRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester")
-        yield Yard(Films(root), stage, uri)
+        stage = Workspace(ModelRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester")
+        yield ProjectEnv(Films(root), stage, uri)
 
 
 @pytest.fixture(scope="module")
-def outcome(loans: Yard) -> TrainingOutcome:
+def outcome(loans: ProjectEnv) -> TrainingOutcome:
     """The first champion."""
     return loans.train(promote=True)
 
 
-def run_of(yard: Yard, outcome: TrainingOutcome) -> Any:
-    return MlflowClient(tracking_uri=yard.tracking_uri).get_run(outcome.run_id)
+def run_of(project_env: ProjectEnv, outcome: TrainingOutcome) -> Any:
+    return MlflowClient(tracking_uri=project_env.tracking_uri).get_run(outcome.run_id)
 
 
-def artifacts(yard: Yard, outcome: TrainingOutcome) -> Path:
-    return yard.films.root / "artifacts" / outcome.run_id / "artifacts"
+def artifacts(project_env: ProjectEnv, outcome: TrainingOutcome) -> Path:
+    return project_env.films.root / "artifacts" / outcome.run_id / "artifacts"
 
 
-def read(yard: Yard, outcome: TrainingOutcome, name: str) -> Any:
-    return json.loads((artifacts(yard, outcome) / name).read_text("utf-8"))
+def read(project_env: ProjectEnv, outcome: TrainingOutcome, name: str) -> Any:
+    return json.loads((artifacts(project_env, outcome) / name).read_text("utf-8"))
 
 
-def test_a_run_holds_slices_fairness_calibration_and_importance(loans: Yard, outcome: TrainingOutcome) -> None:
+def test_a_run_holds_slices_fairness_calibration_and_importance(loans: ProjectEnv, outcome: TrainingOutcome) -> None:
     """Each is there as metrics, as a file and as a picture, and all agree with the answers that were judged."""
     metrics = run_of(loans, outcome).data.metrics
     trial = outcome.trial
-    facts = judge_answers(trial.answers, trial.split.test, loans.project)
+    facts = compare_with_labels(trial.answers, trial.split.test, loans.project)
     inside = (trial.split.test.frame["town"] == "Aa").to_numpy()
     assert metrics["slice.town.Aa.accuracy"] == np.mean(facts.truth[inside] == facts.guess[inside])
     assert metrics["slice.town.Aa.rows"] == inside.sum()
@@ -132,7 +132,7 @@ def test_what_is_examined_is_json(outcome: TrainingOutcome) -> None:
     json.dumps(outcome.trial.examination.to_dict(), allow_nan=False)
 
 
-def test_importance_is_held_against_the_champions(loans: Yard, outcome: TrainingOutcome) -> None:
+def test_importance_is_held_against_the_champions(loans: ProjectEnv, outcome: TrainingOutcome) -> None:
     """A training while there is a champion tells what counts more and what less than it did."""
     same = loans.train()
     assert run_of(loans, same).data.metrics["importance_rank_correlation"] == pytest.approx(1.0)
@@ -143,24 +143,26 @@ def test_importance_is_held_against_the_champions(loans: Yard, outcome: Training
     assert change["rose"][0]["name"] == "income"
 
 
-def test_a_champion_without_importance_is_no_obstacle(loans: Yard, outcome: TrainingOutcome) -> None:
+def test_a_champion_without_importance_is_no_obstacle(loans: ProjectEnv, outcome: TrainingOutcome) -> None:
     """Where the champion's run wrote none down, or something else under that name, there is nothing to compare with."""
     uri = loans.tracking_uri
     tracker = ExperimentTracker("loans", tracking_uri=uri, artifact_location=(loans.films.root / "artifacts").as_uri())
-    registry = loans.stage.registry
+    registry = loans.workspace.registry
     assert champion_importance(registry, tracker, loans.project) == outcome.trial.examination.importance
     assert tracker.load_dict(outcome.run_id, "nothing.json") is None
     with tracker.start_run("another's") as run:
         tracker.log_dict({"features": "none of ours"}, "importance.json")
     other = registry.register_model(outcome.version.source, loans.project.model_name, run_id=run.run_id)
-    point_alias(loans.stage, loans.project.model_name, version=other.version, alias="champion", reason="for the test")
+    point_alias(
+        loans.workspace, loans.project.model_name, version=other.version, alias="champion", reason="for the test"
+    )
     try:
         assert champion_importance(registry, tracker, loans.project) is None
     finally:
-        point_alias(loans.stage, loans.project.model_name, version="1", alias="champion", reason="for the test")
+        point_alias(loans.workspace, loans.project.model_name, version="1", alias="champion", reason="for the test")
 
 
-def test_reweighing_brings_groups_together(loans: Yard, outcome: TrainingOutcome) -> None:
+def test_reweighing_brings_groups_together(loans: ProjectEnv, outcome: TrainingOutcome) -> None:
     """Trained with weights, the version selects women and men more alike, and the run says how it was trained."""
     fair = loans.train(with_training(loans.project, mitigation="reweighing"))
     assert run_of(loans, fair).data.params["mitigation"] == "reweighing"
@@ -170,21 +172,23 @@ def test_reweighing_brings_groups_together(loans: Yard, outcome: TrainingOutcome
     assert after < 0.75 * before
 
 
-def test_what_cannot_be_done_is_told_before_any_work(loans: Yard, yard: Yard) -> None:
+def test_what_cannot_be_done_is_told_before_any_work(loans: ProjectEnv, project_env: ProjectEnv) -> None:
     """A recipe without weights, and a column that is not there, stop a training before it makes a run."""
-    (yard.films.root / "own_knn.py").write_text(
+    (project_env.films.root / "own_knn.py").write_text(
         "from sklearn.neighbors import KNeighborsClassifier as make\n", encoding="utf-8"
     )
     text = with_training(
-        with_data(yard.project, sensitive=("source",)), mitigation="reweighing", candidates=("own_knn:make",)
+        with_data(project_env.project, sensitive=("source",)),
+        mitigation="reweighing",
+        candidates=("own_knn:make",),
     )
     with pytest.raises(UsageError, match="'own_knn:make' takes no sample weights") as caught:
-        yard.train(text)
+        project_env.train(text)
     assert all(name in caught.value.next_step for name in ("tfidf-logreg", "nbsvm", "nb-logreg", "linear-svm"))
     for key in ("slices", "sensitive"):
         with pytest.raises(DataError, match=rf"no column 'twon' \(data.{key}\).*Did you mean 'town'"):
             loans.train(with_data(loans.project, **{key: ("twon",)}))
-    runs = MlflowClient(tracking_uri=yard.tracking_uri).search_experiments()
+    runs = MlflowClient(tracking_uri=project_env.tracking_uri).search_experiments()
     assert "films" not in [experiment.name for experiment in runs]
 
 
@@ -197,69 +201,69 @@ def test_reweighing_needs_groups(tmp_path: Path) -> None:
         load_project(file)
 
 
-def test_texts_are_sliced_by_length_and_tell_their_terms(yard: Yard) -> None:
+def test_texts_are_sliced_by_length_and_tell_their_terms(project_env: ProjectEnv) -> None:
     """A text project gets slices by the number of words without being asked, and the terms of each label."""
-    outcome = yard.train(with_data(yard.project, slices=("source",)))
-    metrics = run_of(yard, outcome).data.metrics
+    outcome = project_env.train(with_data(project_env.project, slices=("source",)))
+    metrics = run_of(project_env, outcome).data.metrics
     test = outcome.trial.split.test
     counts = test.frame["source"].value_counts()
     for source, rows in counts.items():
         assert metrics[f"slice.source.{source}.rows"] == rows
         assert (f"slice.source.{source}.accuracy" in metrics) == (rows >= 30)
     assert sum(metrics[f"slice.words.q{number}.rows"] for number in range(1, 5)) == len(test)
-    terms = read(yard, outcome, "importance.json")
+    terms = read(project_env, outcome, "importance.json")
     assert {one["label"] for one in terms["features"]} == {"positive", "negative"}
     assert terms["kind"] == "terms"
     assert not any(name.startswith("importance.") for name in metrics)
     assert outcome.trial.examination.fairness is None
 
 
-def test_slices_follow_the_projects_metric(loans: Yard, outcome: TrainingOutcome) -> None:
+def test_slices_follow_the_projects_metric(loans: ProjectEnv, outcome: TrainingOutcome) -> None:
     """A project that compares by another metric sees that of every slice."""
     trial = outcome.trial
     project = with_training(loans.project, metric="roc_auc")
-    facts = judge_answers(trial.answers, trial.split.test, project)
+    facts = compare_with_labels(trial.answers, trial.split.test, project)
     report = evaluate_slices(facts, slice_groups(trial.split.test, project), get_metric("roc_auc"))
     assert "slice.town.Aa.roc_auc" in report.metrics
 
 
-def test_a_version_is_judged_on_the_rows_of_today(loans: Yard, outcome: TrainingOutcome) -> None:
+def test_a_version_is_judged_on_the_rows_of_today(loans: ProjectEnv, outcome: TrainingOutcome) -> None:
     """On the rows that judged it a version gets the figures of its training; rows that taught it are left out."""
-    info = loans.stage.registry.get_version(loans.project.model_name, version="1")
+    info = loans.workspace.registry.get_version(loans.project.model_name, version="1")
     test = outcome.trial.split.test
-    report = report_version(loans.stage, loans.project, info, test)
+    report = evaluate_version(loans.workspace, loans.project, info, test)
     assert report.evaluation == outcome.trial.evaluation
     assert report.left_out == 0
     assert report.examination.slices == outcome.trial.examination.slices
     salted = with_split(loans.project, salt="other", test=0.5)
     mixed = split_dataset(load_dataset(salted), salted.split).test
-    again = report_version(loans.stage, salted, info, mixed)
+    again = evaluate_version(loans.workspace, salted, info, mixed)
     assert again.left_out > 0
     assert again.left_out + again.evaluation.rows == len(mixed)
     with pytest.raises(DataError, match="was trained on every one"):
-        report_version(loans.stage, loans.project, info, outcome.trial.split.train)
+        evaluate_version(loans.workspace, loans.project, info, outcome.trial.split.train)
 
 
-def test_a_version_meets_other_columns(loans: Yard, outcome: TrainingOutcome) -> None:
+def test_a_version_meets_other_columns(loans: ProjectEnv, outcome: TrainingOutcome) -> None:
     """A renamed column is named with the nearest one; a column more, or another order, does not matter."""
-    info = loans.stage.registry.get_version(loans.project.model_name, version="1")
+    info = loans.workspace.registry.get_version(loans.project.model_name, version="1")
     dataset = outcome.trial.split.test
     wider = pd.DataFrame(dataset.inputs).assign(extra=1.0)[["town", "extra", "income", "sex"]]
-    report = report_version(loans.stage, loans.project, info, replaced(dataset, wider))
+    report = evaluate_version(loans.workspace, loans.project, info, replaced(dataset, wider))
     assert report.evaluation.metrics == pytest.approx(dict(outcome.trial.evaluation.metrics))
     renamed = wider.rename(columns={"income": "incomes"})
     with pytest.raises(DataError, match=r"trained on the column 'income'.*Did you mean 'incomes'"):
-        report_version(loans.stage, loans.project, info, replaced(dataset, renamed))
+        evaluate_version(loans.workspace, loans.project, info, replaced(dataset, renamed))
     words = wider.assign(income="plenty")
     with pytest.raises(DataError, match="Version 1 cannot read the test rows"):
-        report_version(loans.stage, loans.project, info, replaced(dataset, words))
+        evaluate_version(loans.workspace, loans.project, info, replaced(dataset, words))
 
 
 def replaced(dataset: Dataset, inputs: pd.DataFrame) -> Dataset:
     return dataclasses.replace(dataset, inputs=inputs)
 
 
-def test_the_command_shows_metrics_slices_and_fairness(loans: Yard, tmp_path: Path) -> None:
+def test_the_command_shows_metrics_slices_and_fairness(loans: ProjectEnv, tmp_path: Path) -> None:
     """``tiltyard evaluate`` judges the champion, or the version asked for, and prints JSON when asked."""
     for name in ("loans.csv", "tiltyard.toml"):
         (tmp_path / name).write_bytes((loans.films.root / name).read_bytes())

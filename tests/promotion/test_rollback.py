@@ -6,36 +6,36 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.pipeline.conftest import Yard
+from tests.project_env import ProjectEnv
 from tiltyard.data import Dataset, load_dataset, split_dataset
 from tiltyard.errors import ArtifactError, NotFoundError, UsageError
-from tiltyard.pipeline import promote_version, reign_at, roll_back
+from tiltyard.pipeline import champion_at, promote_version, roll_back
 
 NAME = "films-classifier"
 
 
-def judging_rows(yard: Yard) -> Dataset:
-    return split_dataset(load_dataset(yard.project), yard.project.split).test
+def judging_rows(project_env: ProjectEnv) -> Dataset:
+    return split_dataset(load_dataset(project_env.project), project_env.project.split).test
 
 
-def champion(yard: Yard) -> str:
-    info = yard.stage.registry.champion(NAME)
+def champion(project_env: ProjectEnv) -> str:
+    info = project_env.workspace.registry.champion(NAME)
     assert info is not None
     return info.version
 
 
 @pytest.fixture(scope="module")
-def two(yard: Yard) -> Yard:
+def two(project_env: ProjectEnv) -> ProjectEnv:
     """Version 1, trained on a tenth of the rows, is champion; version 2 is better and waits."""
-    weak = yard.project.model_copy(update={"split": yard.project.split.model_copy(update={"test": 0.9})})
-    yard.train(weak, promote=True)
-    yard.train()
-    return yard
+    weak = project_env.project.model_copy(update={"split": project_env.project.split.model_copy(update={"test": 0.9})})
+    project_env.train(weak, promote=True)
+    project_env.train()
+    return project_env
 
 
-def test_a_story_of_decisions_can_be_looked_up(two: Yard) -> None:
+def test_a_story_of_decisions_can_be_looked_up(two: ProjectEnv) -> None:
     """Promoted, rolled back, promoted again: each is an event, and who was champion when follows from them alone."""
-    stage = two.stage
+    stage = two.workspace
     start = datetime.now(UTC)
     promoted = promote_version(stage, two.project, "2", judging_rows(two))
     assert promoted.verdict.promoted
@@ -50,49 +50,49 @@ def test_a_story_of_decisions_can_be_looked_up(two: Yard) -> None:
     assert events[-1].reason == "complaints"
     assert stage.ledger.verify_events() == []
     moments = (start - timedelta(days=1), start, between, datetime.now(UTC))
-    reigns = [reign_at(events, NAME, moment) for moment in moments]
+    reigns = [champion_at(events, NAME, moment) for moment in moments]
     assert [reign and reign.version for reign in reigns] == [None, "1", "2", "1"]
     roll_back(stage, NAME, to="2", reason="it was not the model")
     assert champion(two) == "2"
 
 
-def test_a_worse_version_is_refused_by_the_gates(two: Yard) -> None:
+def test_a_worse_version_is_refused_by_the_gates(two: ProjectEnv) -> None:
     """promote decides by evidence, not by wish; the refusal is written down."""
     if champion(two) != "2":
-        roll_back(two.stage, NAME, to="2", reason="for the test")
-    refused = promote_version(two.stage, two.project, "1", judging_rows(two))
+        roll_back(two.workspace, NAME, to="2", reason="for the test")
+    refused = promote_version(two.workspace, two.project, "1", judging_rows(two))
     assert not refused.verdict.promoted
     assert champion(two) == "2"
-    assert list(two.stage.ledger.events(subject=f"{NAME}/1"))[-1].kind == "refused"
+    assert list(two.workspace.ledger.events(subject=f"{NAME}/1"))[-1].kind == "refused"
 
 
-def test_what_cannot_be_done_is_told(two: Yard) -> None:
+def test_what_cannot_be_done_is_told(two: ProjectEnv) -> None:
     """The champion cannot be promoted or rolled back to, an unknown version is not there."""
     present = champion(two)
     with pytest.raises(UsageError, match="champion already"):
-        promote_version(two.stage, two.project, present, judging_rows(two))
+        promote_version(two.workspace, two.project, present, judging_rows(two))
     with pytest.raises(UsageError, match="champion already"):
-        roll_back(two.stage, NAME, to=present, reason="x")
+        roll_back(two.workspace, NAME, to=present, reason="x")
     with pytest.raises(NotFoundError):
-        roll_back(two.stage, NAME, to="77", reason="x")
+        roll_back(two.workspace, NAME, to="77", reason="x")
     with pytest.raises(NotFoundError, match="nothing to go back to"):
-        roll_back(two.stage, "songs-classifier", to=None, reason="x")
+        roll_back(two.workspace, "songs-classifier", to=None, reason="x")
 
 
-def test_a_damaged_version_is_not_rolled_back_to(two: Yard) -> None:
+def test_a_damaged_version_is_not_rolled_back_to(two: ProjectEnv) -> None:
     """The target is verified before the alias moves: the champion stays."""
     if champion(two) != "2":
-        roll_back(two.stage, NAME, to="2", reason="for the test")
+        roll_back(two.workspace, NAME, to="2", reason="for the test")
     stored = list((two.films.root / "artifacts").rglob("model.skops"))
     originals = {file: file.read_bytes() for file in stored}
-    cached = list(two.stage.cache.rglob("model.skops"))
+    cached = list(two.workspace.cache.rglob("model.skops"))
     try:
         for file in [*stored, *cached]:
             content = bytearray(file.read_bytes())
             content[len(content) // 2] ^= 1
             file.write_bytes(bytes(content))
         with pytest.raises(ArtifactError):
-            roll_back(two.stage, NAME, to="1", reason="x")
+            roll_back(two.workspace, NAME, to="1", reason="x")
         assert champion(two) == "2"
     finally:
         for file, content_before in originals.items():

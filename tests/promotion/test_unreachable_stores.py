@@ -21,10 +21,10 @@ from tests.promotion.dying import NAME, ended, in_a_process, promotion, stage_in
 from tests.promotion.test_alias_change import check_whole, decisions, named
 from tiltyard.errors import TiltyardError, UnavailableError
 from tiltyard.ledger import Event, SqlLedger
-from tiltyard.pipeline import Stage, mend_succession, point_alias, roll_back
+from tiltyard.pipeline import Workspace, point_alias, recover_alias_changes, roll_back
 from tiltyard.promotion.alias_change import move_alias
 from tiltyard.registry import ModelRegistry
-from tiltyard.registry.alias_history import note_outside_changes
+from tiltyard.registry.alias_history import record_outside_changes
 from tiltyard.testing.registry import write_example_package
 
 pytestmark = pytest.mark.proof
@@ -97,7 +97,7 @@ class Striking(ModelRegistry):
             self.strike()
 
 
-def three_versions(stage: Stage, folder: Path) -> None:
+def three_versions(stage: Workspace, folder: Path) -> None:
     write_example_package(folder / "model", model_name=NAME)
     for _ in range(3):
         stage.registry.register_model(str(folder / "model"), NAME)
@@ -109,7 +109,7 @@ def test_a_server_that_is_killed_in_the_middle(server: MlflowServer, tmp_path: P
     registry = Striking(tracking_uri=server.address)
     registry.strike = server.kill
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-        stage = Stage(registry, ledger, tmp_path / "cache", (), "tester")
+        stage = Workspace(registry, ledger, tmp_path / "cache", (), "tester")
         three_versions(stage, tmp_path)
         before, after = "1", "2"
         for strikes_at, afterwards, moved in ((1, False, False), (1, True, False), (2, False, False), (2, True, True)):
@@ -126,7 +126,7 @@ def test_a_server_that_is_killed_in_the_middle(server: MlflowServer, tmp_path: P
             server.kill()
             server.start()
             registry.strikes_at = 0
-            mend_succession(stage, NAME)
+            recover_alias_changes(stage, NAME)
             assert named(stage) == ({"champion": after, "previous": before} if moved else aliases)
             check_whole(stage)
 
@@ -147,7 +147,7 @@ def test_a_ledger_that_goes_away_in_the_middle(
         registry = Striking(tracking_uri=server.address)
         registry.strikes_at, registry.afterwards = strikes_at, True
         registry.strike = strike
-        stage = Stage(registry, SqlLedger.open(url), tmp_path / "cache", (), "tester")
+        stage = Workspace(registry, SqlLedger.open(url), tmp_path / "cache", (), "tester")
         try:
             move_alias(stage, promotion("2", "1"))
         except UnavailableError as error:
@@ -155,7 +155,7 @@ def test_a_ledger_that_goes_away_in_the_middle(
 
     with SqlLedger.open(url) as ledger:
         three_versions(
-            Stage(ModelRegistry(tracking_uri=server.address), ledger, tmp_path / "cache", (), "ann"), tmp_path
+            Workspace(ModelRegistry(tracking_uri=server.address), ledger, tmp_path / "cache", (), "ann"), tmp_path
         )
     for strikes_at, moved in ((1, False), (2, True)):
         # In a process of its own: one that lives on could not give its lease back, and holds it for 90 seconds.
@@ -165,8 +165,8 @@ def test_a_ledger_that_goes_away_in_the_middle(
             server.kill()
             server.start()
         with SqlLedger.open(url) as ledger:
-            stage = Stage(ModelRegistry(tracking_uri=server.address), ledger, tmp_path / "cache", (), "mender")
-            (settled,) = mend_succession(stage, NAME)
+            stage = Workspace(ModelRegistry(tracking_uri=server.address), ledger, tmp_path / "cache", (), "mender")
+            (settled,) = recover_alias_changes(stage, NAME)
             assert settled.outcome == ("completed" if moved else "withdrawn")
             assert named(stage) == ({"champion": "2", "previous": "1"} if moved else {"champion": "1"})
             check_whole(stage)
@@ -206,9 +206,9 @@ def test_six_who_decide_at_once(fresh_store: Path, tmp_path: Path) -> None:
         assert set(codes) <= {0, 3}, codes
     stage: Any = stage_in(tmp_path)
     with stage.ledger:
-        mend_succession(stage, NAME)
-        note_outside_changes(stage.registry, stage.ledger, NAME, "test")
-        assert note_outside_changes(stage.registry, stage.ledger, NAME, "test") == []
+        recover_alias_changes(stage, NAME)
+        record_outside_changes(stage.registry, stage.ledger, NAME, "test")
+        assert record_outside_changes(stage.registry, stage.ledger, NAME, "test") == []
         assert stage.ledger.verify_events() == []
         point_alias(stage, NAME, version="1", alias="champion", reason="an end of it")
         check_whole(stage)

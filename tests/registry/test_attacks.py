@@ -28,20 +28,21 @@ from tests.registry.fitted import FRAME, TELLTALE, Telltale, fitted, package, re
 from tests.serving.conftest import Running
 from tiltyard.errors import ArtifactError
 from tiltyard.ledger import SqlLedger
-from tiltyard.monitoring.monitored_version import watch_champion
-from tiltyard.pipeline import Stage, point_alias
+from tiltyard.monitoring.monitored_version import monitored_champion
+from tiltyard.pipeline import Workspace, point_alias
 from tiltyard.project import ServingSection
 from tiltyard.registry import ModelRegistry, VersionInfo, read_package
 from tiltyard.registry.mlflow_backend.mlflow_client import open_client
-from tiltyard.registry.mlflow_env import quietly
+from tiltyard.registry.mlflow_env import quiet_mlflow
 from tiltyard.registry.package.manifest import MANIFEST
 from tiltyard.registry.package.packaging import MODEL_FILE
 from tiltyard.registry.package.signing import SIGNATURE, KeyRing, Signer
 from tiltyard.registry.package.skops_archive import SCHEMA
 from tiltyard.registry.package.skops_file import read_model, write_model
-from tiltyard.registry.package.trusted_types import trusted
-from tiltyard.serving import Backing, LiveModel, ModelServer, Served
-from tiltyard.serving.model.champion_check import ask_decisions
+from tiltyard.registry.package.trusted_types import trusted_type_names
+from tiltyard.serving.model.champion_check import champion_check
+from tiltyard.serving.model.manager import ModelManager, ServedAlias
+from tiltyard.serving.server import ModelServer, ServerBackends
 from tiltyard.settings import Settings
 from tiltyard.testing.ledger import MemoryLedger
 
@@ -129,7 +130,7 @@ def test_partial_of_a_foreign_function(tmp_path: Path) -> None:
 
     skops.io.dump(FunctionTransformer(functools.partial(os.system, "true")), tmp_path / "m.skops")
     with pytest.raises(ArtifactError, match=r"posix\.system|nt\.system"):
-        read_model(tmp_path / "m.skops", trusted())
+        read_model(tmp_path / "m.skops", trusted_type_names())
 
 
 def test_archive_that_unpacks_to_far_more(tmp_path: Path) -> None:
@@ -174,7 +175,7 @@ def test_tree_that_points_outside_itself(name: str, field: str, number: int, tmp
     owner.tree_.__setstate__(state)
     write_model(tree, tmp_path / "bad.skops")
     with pytest.raises(ArtifactError) as refusal:
-        read_model(tmp_path / "bad.skops", trusted())
+        read_model(tmp_path / "bad.skops", trusted_type_names())
     assert refusal.value.code == "artifact.unsound-tree"
 
 
@@ -191,7 +192,7 @@ def test_boosting_tree_that_points_outside_itself(field: str, number: int, tmp_p
         tree.nodes[field][tree.nodes["is_leaf"] == 0] = number
     write_model(model, tmp_path / "bad.skops")
     with pytest.raises(ArtifactError) as refusal:
-        read_model(tmp_path / "bad.skops", trusted())
+        read_model(tmp_path / "bad.skops", trusted_type_names())
     assert refusal.value.code == "artifact.unsound-tree"
 
 
@@ -201,13 +202,13 @@ def test_forest_for_fewer_columns_than_its_trees(tmp_path: Path) -> None:
     model[-1].n_features_in_ = 1
     write_model(model, tmp_path / "bad.skops")
     with pytest.raises(ArtifactError, match="RandomForestClassifier"):
-        read_model(tmp_path / "bad.skops", trusted())
+        read_model(tmp_path / "bad.skops", trusted_type_names())
 
 
 def copied(model: Any, folder: Path) -> Any:
     """A model of the test's own."""
     write_model(model, folder / "sound.skops")
-    own = read_model(folder / "sound.skops", trusted())
+    own = read_model(folder / "sound.skops", trusted_type_names())
     assert np.array_equal(own.predict_proba(FRAME), model.predict_proba(FRAME))
     return own
 
@@ -246,12 +247,12 @@ def sign(folder: Path, signer: Signer = OURS) -> None:
 
 
 @dataclass(frozen=True)
-class Yard:
+class ProjectEnv:
     """A registry over MLflow, and a live model that serves version 1, which is signed by a trusted key."""
 
     registry: ModelRegistry
     ledger: SqlLedger
-    live: LiveModel
+    live: ModelManager
     sound: Path
     cache: Path
 
@@ -263,8 +264,8 @@ class Yard:
 
 
 @pytest.fixture(scope="module")
-def yard(fresh_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    root = tmp_path_factory.mktemp("yard")
+def project_env(fresh_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectEnv]:
+    root = tmp_path_factory.mktemp("project_env")
     shutil.copyfile(fresh_store, root / "mlflow.db")
     settings = Settings.model_validate(
         {"root": root, "trusted_keys": (OURS.public.text,), "signing_key": OURS.text}  # it seals what it registers
@@ -273,8 +274,8 @@ def yard(fresh_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     package(root / "sound", fitted("naive Bayes").model)
     sign(root / "sound")
     with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
-        live = LiveModel(Served("films"), registry, root / "cache", (), ledger.append, trusted_keys=RING)
-        made = Yard(registry, ledger, live, root / "sound", root / "cache")
+        live = ModelManager(ServedAlias("films"), registry, root / "cache", (), ledger.append, trusted_keys=RING)
+        made = ProjectEnv(registry, ledger, live, root / "sound", root / "cache")
         made.propose(made.sound)
         assert live.refresh().changed
         yield made
@@ -285,7 +286,7 @@ def plain_pickle(folder: Path, ran: Path) -> None:
     model = DummyClassifier().fit([[0]], ["good"])
     model.payload = Payload(ran)
     shutil.rmtree(folder)
-    with quietly():
+    with quiet_mlflow():
         import mlflow.sklearn
 
         mlflow.sklearn.save_model(model, str(folder), serialization_format="pickle", pip_requirements=[])
@@ -382,29 +383,31 @@ ATTACKS: dict[Callable[[Path, Path], None], str] = {
 
 
 @pytest.mark.parametrize(("attack", "code"), ATTACKS.items(), ids=lambda given: getattr(given, "__name__", None))
-def test_an_attack_on_a_server(attack: Callable[[Path, Path], None], code: str, yard: Yard, tmp_path: Path) -> None:
+def test_an_attack_on_a_server(
+    attack: Callable[[Path, Path], None], code: str, project_env: ProjectEnv, tmp_path: Path
+) -> None:
     """A champion that an attacker made is not constructed; the one before answers on, and the refusal is an event."""
-    folder = Path(shutil.copytree(yard.sound, tmp_path / "model"))
+    folder = Path(shutil.copytree(project_env.sound, tmp_path / "model"))
     attack(folder, tmp_path / "ran")
     assert not (tmp_path / "ran").exists()
-    info = yard.propose(folder)
-    refresh = yard.live.refresh()
+    info = project_env.propose(folder)
+    refresh = project_env.live.refresh()
     assert refresh.error is not None
     assert (refresh.changed, refresh.error.code) == (False, code)
-    answering = yard.live.require()
+    answering = project_env.live.require()
     assert answering.info.version == "1"
     assert answering.scorer.score([{"text": "the film"}]).labels
-    told = [event for event in yard.ledger.events(kind="refused") if event.subject == f"films/{info.version}"]
+    told = [event for event in project_env.ledger.events(kind="refused") if event.subject == f"films/{info.version}"]
     assert [event.evidence["code"] for event in told] == [code]
     with pytest.raises(ArtifactError) as refusal:
-        yard.registry.load_model("films", version=info.version)
+        project_env.registry.load_model("films", version=info.version)
     assert refusal.value.code == code
     assert not (tmp_path / "ran").exists()
 
 
-def test_exchanged_while_it_is_read(yard: Yard, tmp_path: Path) -> None:
+def test_exchanged_while_it_is_read(project_env: ProjectEnv, tmp_path: Path) -> None:
     """A model that is exchanged between its check and its construction, again and again, is never constructed."""
-    folder = Path(shutil.copytree(yard.sound, tmp_path / "model"))
+    folder = Path(shutil.copytree(project_env.sound, tmp_path / "model"))
     shutil.copy(folder / MODEL_FILE, tmp_path / "good")
     write_model(Telltale(str(tmp_path / "ran")), tmp_path / "evil")
     done = threading.Event()
@@ -435,16 +438,16 @@ def test_exchanged_while_it_is_read(yard: Yard, tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_an_attack_on_the_copy_of_a_host(yard: Yard, tmp_path: Path) -> None:
+def test_an_attack_on_the_copy_of_a_host(project_env: ProjectEnv, tmp_path: Path) -> None:
     """A server that starts while the registry is away does not take a copy that was changed since it answered."""
-    cache = Path(shutil.copytree(yard.cache, tmp_path / "cache"))
+    cache = Path(shutil.copytree(project_env.cache, tmp_path / "cache"))
     remembered = cache / "films" / "serving-champion.json"
-    remembered.write_text(remembered.read_text().replace(str(yard.cache), str(cache)))
+    remembered.write_text(remembered.read_text().replace(str(project_env.cache), str(cache)))
     away = ModelRegistry(tracking_uri=f"sqlite:///{tmp_path / 'file'}/mlflow.db")
     (tmp_path / "file").touch()
 
-    def started() -> LiveModel:
-        live = LiveModel(Served("films"), away, cache, trusted_keys=RING)
+    def started() -> ModelManager:
+        live = ModelManager(ServedAlias("films"), away, cache, trusted_keys=RING)
         assert live.refresh().error is not None
         return live
 
@@ -455,9 +458,9 @@ def test_an_attack_on_the_copy_of_a_host(yard: Yard, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("attack", [plain_pickle, untrusted_type, trusts_itself], ids=lambda given: given.__name__)
-def test_the_attacks_are_real(attack: Callable[[Path, Path], None], yard: Yard, tmp_path: Path) -> None:
+def test_the_attacks_are_real(attack: Callable[[Path, Path], None], project_env: ProjectEnv, tmp_path: Path) -> None:
     """What the server refuses does act where it is constructed: the tests above prove what they say."""
-    folder = Path(shutil.copytree(yard.sound, tmp_path / "model"))
+    folder = Path(shutil.copytree(project_env.sound, tmp_path / "model"))
     attack(folder, tmp_path / "ran")
     assert not (tmp_path / "ran").exists()
     if attack is plain_pickle:
@@ -467,18 +470,18 @@ def test_the_attacks_are_real(attack: Callable[[Path, Path], None], yard: Yard, 
     assert (tmp_path / "ran").exists()
 
 
-def test_a_server_over_http(yard: Yard, tmp_path: Path) -> None:
+def test_a_server_over_http(project_env: ProjectEnv, tmp_path: Path) -> None:
     """The server as a whole judges by the keys that it stands on: an unsigned champion is 409, the old one answers."""
-    folder = Path(shutil.copytree(yard.sound, tmp_path / "model"))
-    yard.propose(yard.sound)
-    backing = Backing(yard.registry, MemoryLedger(), tmp_path / "cache", trusted_keys=RING)
+    folder = Path(shutil.copytree(project_env.sound, tmp_path / "model"))
+    project_env.propose(project_env.sound)
+    backing = ServerBackends(project_env.registry, MemoryLedger(), tmp_path / "cache", trusted_keys=RING)
     running = Running(ModelServer("films", options=ServingSection(port=0), backing=backing))
     try:
         with httpx.Client(base_url=running.url, timeout=60) as client:
             assert client.post("/admin/reload").status_code == 200
             before = client.post("/predict", json={"text": "the film"}).json()["model_version"]
             signature_away(folder, tmp_path)
-            yard.propose(folder)
+            project_env.propose(folder)
             refused = client.post("/admin/reload")
             assert (refused.status_code, refused.json()["code"]) == (409, "artifact.unsigned")
             assert client.post("/predict", json={"text": "the film"}).json()["model_version"] == before
@@ -486,67 +489,69 @@ def test_a_server_over_http(yard: Yard, tmp_path: Path) -> None:
         running.stop()
 
 
-def test_an_old_version_under_a_new_number(yard: Yard) -> None:
+def test_an_old_version_under_a_new_number(project_env: ProjectEnv) -> None:
     """Sound, signed files that somebody registers again are not taken for the new version, not even with its old seal.
 
     The genuine old version is: a rollback to it works.
     """
-    client = open_client(yard.registry._tracking_uri)
-    genuine = yard.propose(yard.sound)
-    assert yard.live.refresh().changed
+    client = open_client(project_env.registry._tracking_uri)
+    genuine = project_env.propose(project_env.sound)
+    assert project_env.live.refresh().changed
     for tags, code in (({}, "artifact.unsealed"), (dict(genuine.tags), "artifact.other-version")):
         again = client.create_model_version("films", genuine.source, genuine.run_id, tags=tags)
-        yard.registry.set_alias("films", "champion", str(again.version))
-        refresh = yard.live.refresh()
+        project_env.registry.set_alias("films", "champion", str(again.version))
+        refresh = project_env.live.refresh()
         assert refresh.error is not None
         assert refresh.error.code == code
-        assert yard.live.require().info.version == genuine.version
-        told = [event for event in yard.ledger.events(kind="refused") if event.subject == f"films/{again.version}"]
+        assert project_env.live.require().info.version == genuine.version
+        told = [
+            event for event in project_env.ledger.events(kind="refused") if event.subject == f"films/{again.version}"
+        ]
         assert [event.evidence["code"] for event in told] == [code]
         with pytest.raises(ArtifactError) as watching:
-            watch_champion(yard.registry, "films", yard.cache, RING)
+            monitored_champion(project_env.registry, "films", project_env.cache, RING)
         assert watching.value.code == code
-    yard.registry.set_alias("films", "champion", "1")
-    assert yard.live.refresh().changed
-    assert yard.live.require().info.version == "1"
+    project_env.registry.set_alias("films", "champion", "1")
+    assert project_env.live.refresh().changed
+    assert project_env.live.require().info.version == "1"
 
 
-def test_a_version_of_another_model(yard: Yard, tmp_path: Path) -> None:
+def test_a_version_of_another_model(project_env: ProjectEnv, tmp_path: Path) -> None:
     """Files that were packaged for another model are not taken under this name, whoever signed them."""
     folder = tmp_path / "songs"
     package(folder, fitted("naive Bayes").model, model_name="songs")
     sign(folder)
-    songs = yard.registry.register_model(str(folder), "songs")
-    assert yard.registry.load_model("songs", version=songs.version) is not None
-    answering = yard.live.require().info.version
-    client = open_client(yard.registry._tracking_uri)
+    songs = project_env.registry.register_model(str(folder), "songs")
+    assert project_env.registry.load_model("songs", version=songs.version) is not None
+    answering = project_env.live.require().info.version
+    client = open_client(project_env.registry._tracking_uri)
     stolen = client.create_model_version("films", songs.source, tags=dict(songs.tags))
-    yard.registry.set_alias("films", "champion", str(stolen.version))
-    refresh = yard.live.refresh()
+    project_env.registry.set_alias("films", "champion", str(stolen.version))
+    refresh = project_env.live.refresh()
     assert refresh.error is not None
     assert refresh.error.code == "artifact.other-model"
     assert "songs" in refresh.error.message
-    assert yard.live.require().info.version == answering
+    assert project_env.live.require().info.version == answering
     with pytest.raises(ArtifactError, match="packaged as a version of songs"):
-        yard.registry.load_model("films", version=str(stolen.version))
+        project_env.registry.load_model("films", version=str(stolen.version))
 
 
-def test_a_champion_that_no_decision_made(yard: Yard, tmp_path: Path) -> None:
+def test_a_champion_that_no_decision_made(project_env: ProjectEnv, tmp_path: Path) -> None:
     """An alias that was moved in the registry itself, to a sound and signed version, does not make it answer.
 
     The move becomes an event; a decision for that version lets it answer, without a restart.
     """
-    registry = yard.registry
-    first = yard.propose(yard.sound)
+    registry = project_env.registry
+    first = project_env.propose(project_env.sound)
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-        stage = Stage(registry, ledger, tmp_path / "cache", (), "tester", trusted_keys=RING)
+        stage = Workspace(registry, ledger, tmp_path / "cache", (), "tester", trusted_keys=RING)
         point_alias(stage, "films", version=first.version, alias="champion", reason="for the test")
-        right = ask_decisions(registry, ledger)
-        live = LiveModel(
-            Served("films"), registry, tmp_path / "cache", (), ledger.append, trusted_keys=RING, right=right
+        right = champion_check(registry, ledger)
+        live = ModelManager(
+            ServedAlias("films"), registry, tmp_path / "cache", (), ledger.append, trusted_keys=RING, right=right
         )
         assert live.refresh().changed
-        second = yard.propose(yard.sound)
+        second = project_env.propose(project_env.sound)
         for _ in range(2):
             refresh = live.refresh()
             assert refresh.error is not None

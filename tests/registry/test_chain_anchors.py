@@ -15,9 +15,9 @@ from tests.promotion.dying import NAME, promotion
 from tiltyard.errors import UsageError
 from tiltyard.ledger import SqlLedger
 from tiltyard.ledger.chain import link
-from tiltyard.pipeline import Stage, point_alias
+from tiltyard.pipeline import Workspace, point_alias
 from tiltyard.promotion.alias_change import move_alias
-from tiltyard.registry.chain_anchors import DECISION_TAG, check_chain, note_of, notes_in
+from tiltyard.registry.chain_anchors import DECISION_TAG, anchor_of, check_chain, read_anchors
 from tiltyard.testing import make_event
 from tiltyard.testing.registry import MemoryRegistry, write_example_package
 
@@ -30,18 +30,18 @@ def stage(tmp_path: Path) -> Any:
     for _ in range(3):
         registry.register_model(str(tmp_path / "model"), NAME)
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-        made = Stage(registry, ledger, tmp_path / "cache", (), "tester")
+        made = Workspace(registry, ledger, tmp_path / "cache", (), "tester")
         ledger.append(make_event(subject=f"{NAME}/1", kind="registered"))
         move_alias(made, promotion("1", None))
         move_alias(made, promotion("2", "1"))
         yield made
 
 
-def checked(stage: Stage, *more: Any) -> Any:
-    return check_chain(stage.ledger, NAME, [*notes_in(stage.registry.list_versions(NAME)), *more])
+def checked(stage: Workspace, *more: Any) -> Any:
+    return check_chain(stage.ledger, NAME, [*read_anchors(stage.registry.list_versions(NAME)), *more])
 
 
-def rewrite(stage: Stage, forge: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+def rewrite(stage: Workspace, forge: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
     """Write the whole chain anew, with its end, as somebody may who can write to the ledger."""
     database: Any = stage.ledger._database  # type: ignore[attr-defined]
     with database.write() as connection:
@@ -60,18 +60,18 @@ def rewrite(stage: Stage, forge: Callable[[list[dict[str, Any]]], list[dict[str,
     assert stage.ledger.verify_events() == [], "nothing inside the chain tells"
 
 
-def test_decisions_leave_notes(stage: Stage) -> None:
+def test_decisions_leave_notes(stage: Workspace) -> None:
     """Each version carries the note of the last decision about it, and a whole chain agrees with all of them."""
     found = checked(stage)
     assert (found.broken, found.events, found.noted, found.foreign) == ((), 7, 2, 0)
     last = list(stage.ledger.events())[-1]
     assert found.end == f"{last.sequence}:{last.digest}"
-    assert checked(stage, note_of("--noted", found.end)).noted == 3
+    assert checked(stage, anchor_of("--noted", found.end)).noted == 3
     point_alias(stage, NAME, version="3", alias="shadow", reason="")
     assert checked(stage).noted == 3
 
 
-def test_an_end_that_was_cut_off(stage: Stage) -> None:
+def test_an_end_that_was_cut_off(stage: Workspace) -> None:
     """Cut off and noted anew, with or without events put in its place, the note of the last decision is missed."""
     rewrite(stage, lambda rows: rows[:4])
     (problem,) = checked(stage).broken
@@ -82,7 +82,7 @@ def test_an_end_that_was_cut_off(stage: Stage) -> None:
     assert "is not the one that was noted elsewhere" in problem
 
 
-def test_a_chain_that_was_written_anew(stage: Stage) -> None:
+def test_a_chain_that_was_written_anew(stage: Workspace) -> None:
     """A reason that was changed with all digests after it shows, also where the change goes back to the first event."""
     end = checked(stage).end
 
@@ -95,10 +95,10 @@ def test_a_chain_that_was_written_anew(stage: Stage) -> None:
     rewrite(stage, forge(0))
     (problem,) = checked(stage).broken
     assert "it was written anew, or this is another ledger" in problem
-    assert any("Event 7" in problem for problem in checked(stage, note_of("--noted", end)).broken)
+    assert any("Event 7" in problem for problem in checked(stage, anchor_of("--noted", end)).broken)
 
 
-def test_a_ledger_that_was_begun_anew(stage: Stage, tmp_path: Path) -> None:
+def test_a_ledger_that_was_begun_anew(stage: Workspace, tmp_path: Path) -> None:
     """Notes of the ledger before are told apart once a decision stands in the new one, and a torn note is none."""
     with SqlLedger.open(f"sqlite:///{tmp_path / 'other.db'}") as ledger:
         other = replace(stage, ledger=ledger)
@@ -107,6 +107,6 @@ def test_a_ledger_that_was_begun_anew(stage: Stage, tmp_path: Path) -> None:
         found = checked(other)
         assert (found.broken, found.noted, found.foreign) == ((), 1, 2)
     stage.registry.set_tag(NAME, "1", DECISION_TAG, json.dumps("nonsense"))
-    assert len(notes_in(stage.registry.list_versions(NAME))) == 2
+    assert len(read_anchors(stage.registry.list_versions(NAME))) == 2
     with pytest.raises(UsageError, match="--noted '12' is no note of the chain"):
-        note_of("--noted", "12")
+        anchor_of("--noted", "12")

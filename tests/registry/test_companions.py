@@ -16,8 +16,8 @@ import pytest
 from tests.registry.fitted import FRAME, fitted, package, reseal
 from tests.registry.test_attacks import Payload
 from tiltyard.errors import ArtifactError
-from tiltyard.registry import HELD_OUT, ModelRegistry, read_package
-from tiltyard.registry.package.holdout_predictions import HeldOut
+from tiltyard.registry import HOLDOUT, ModelRegistry, read_package
+from tiltyard.registry.package.holdout_predictions import HoldoutPredictions
 from tiltyard.registry.package.manifest import FOLDER, MANIFEST, TRAINING_KEYS
 from tiltyard.registry.package.pickle_export import export_pickles
 from tiltyard.testing.registry import write_example_package
@@ -27,8 +27,8 @@ from tiltyard.testing.registry import write_example_package
 def folder(tmp_path: Path) -> Path:
     """A package that a test may damage."""
     write_example_package(tmp_path / "model")
-    rows = HeldOut(np.array(["good"]), np.array(["bad"]), np.array([[0.6, 0.4]]))
-    (tmp_path / "model" / FOLDER / HELD_OUT).write_bytes(rows.to_bytes())
+    rows = HoldoutPredictions(np.array(["good"]), np.array(["bad"]), np.array([[0.6, 0.4]]))
+    (tmp_path / "model" / FOLDER / HOLDOUT).write_bytes(rows.to_bytes())
     reseal(tmp_path / "model")
     return tmp_path / "model"
 
@@ -77,7 +77,7 @@ def test_pickled_rows(folder: Path, tmp_path: Path) -> None:
     pickled = np.array([Payload(tmp_path / "ran")], dtype=object)
     (folder / TRAINING_KEYS).write_bytes(stored(pickled))
     content = columns(truth=pickled, predicted=np.array(["a"]), probabilities=np.zeros((1, 2)))
-    (folder / FOLDER / HELD_OUT).write_bytes(content)
+    (folder / FOLDER / HOLDOUT).write_bytes(content)
     reseal(folder)
     read = read_package(folder)
     with pytest.raises(ArtifactError, match="training_keys"):
@@ -108,7 +108,7 @@ def bomb() -> bytes:
 )
 def test_held_out_rows(make: Callable[[], bytes], folder: Path) -> None:
     """Held-out rows that do not fit together, or would fill the memory, are refused."""
-    (folder / FOLDER / HELD_OUT).write_bytes(make())
+    (folder / FOLDER / HOLDOUT).write_bytes(make())
     reseal(folder)
     with pytest.raises(ArtifactError, match="held_out") as refused:
         _ = read_package(folder).held_out

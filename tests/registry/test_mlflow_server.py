@@ -20,15 +20,15 @@ from tests.mlflow_server import serving
 from tests.notifications.receivers import Receiver, receiver
 from tests.postgres import PostgresServer
 from tiltyard.errors import ArtifactError
-from tiltyard.ledger import Parcel, SqlLedger
+from tiltyard.ledger import OutboxItem, SqlLedger
 from tiltyard.notifications import MLflowWebhookSender
 from tiltyard.notifications.mlflow_webhook import sign_like_mlflow
-from tiltyard.pipeline import QuietRunner, Stage, TrainingRequest, train
+from tiltyard.pipeline import QuietRunner, TrainingRequest, Workspace, train
 from tiltyard.project import AlertsSection, DestinationSection, load_project
-from tiltyard.promotion.notifications import notices_of
+from tiltyard.promotion.notifications import decision_notices
 from tiltyard.registry import ExperimentTracker, ModelRegistry, Registry
 from tiltyard.registry.mlflow_backend.mlflow_client import open_client
-from tiltyard.registry.mlflow_env import quietly
+from tiltyard.registry.mlflow_env import quiet_mlflow
 from tiltyard.registry.package.manifest import MANIFEST
 from tiltyard.registry.package.signing import SIGNATURE, Signer
 from tiltyard.registry.package.version_seal import SEAL_TAG
@@ -84,7 +84,7 @@ class TestRemoteRegistry(RegistryContract):
 
 def pyfunc(address: str, name: str) -> Any:
     """The champion, as MLflow's own generic loader has it."""
-    with quietly():
+    with quiet_mlflow():
         import mlflow
 
         # MLflow keeps both in this process's environment too, where other tests would find them.
@@ -101,7 +101,7 @@ def test_a_remote_server_serves_as_tracking_store_and_registry(server: Server, t
     project = load_project(films.root)
     registry = ModelRegistry(tracking_uri=address)
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-        stage = Stage(registry, ledger, tmp_path / "cache", (), "tester")
+        stage = Workspace(registry, ledger, tmp_path / "cache", (), "tester")
         tracker = ExperimentTracker(project.name, tracking_uri=address)
         outcome = train(project, tracker, stage, QuietRunner(), TrainingRequest(promote=True))
     champion = registry.champion(project.model_name)
@@ -162,8 +162,8 @@ def test_a_decision_leaves_in_the_shape_of_mlflows_webhooks(server: Server, tmp_
         for kind in ("refused", "promoted"):
             evidence = {"verdict": {"gates": gates}} if kind == "refused" else {}
             event = make_event(kind=kind, subject=f"{name}/{info.version}", reason="worse", evidence=evidence)
-            (notice,) = notices_of(alerts, event)
-            sender.send(Parcel(notice))
+            (notice,) = decision_notices(alerts, event)
+            sender.send(OutboxItem(notice))
     assert told(ours) == told(theirs)
     assert [content["entity"] for content in told(ours).values()] == ["model_version_alias", "model_version_tag"]
     for headers, body in (*ours.requests, *theirs.requests):

@@ -14,20 +14,20 @@ from tiltyard.registry import VersionInfo
 from tiltyard.registry.lineage import LINEAGE_TAG, Lineage, deployments, lineage_of
 from tiltyard.registry.semantic_version import (
     LABEL_TAG,
-    Kind,
-    doubled,
+    ChangeKind,
+    duplicate_labels,
     is_label,
-    named_by_label,
     next_label,
     recipe_digest,
     schema_digest,
+    version_by_label,
 )
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-KIND = Kind("schema", "recipe")
+KIND = ChangeKind("schema", "recipe")
 
 
-def version(number: int, label: str | None, kind: Kind = KIND) -> VersionInfo:
+def version(number: int, label: str | None, kind: ChangeKind = KIND) -> VersionInfo:
     tags = {**kind.tags, **({LABEL_TAG: label} if label else {})}
     return VersionInfo("films", str(number), (), None, NOW, tags=tags)
 
@@ -37,8 +37,8 @@ def test_what_changed_decides_which_number_rises() -> None:
     versions = [version(11, "1.10.0"), version(2, "1.9.3"), version(3, None)]
     assert next_label([], KIND) == next_label([version(1, None)], KIND) == "1.0.0"
     assert next_label(versions, KIND) == "1.10.1"
-    assert next_label(versions, Kind("schema", "other")) == "1.11.0"
-    assert next_label(versions, Kind("other", "recipe")) == "2.0.0"
+    assert next_label(versions, ChangeKind("schema", "other")) == "1.11.0"
+    assert next_label(versions, ChangeKind("other", "recipe")) == "2.0.0"
 
 
 def test_what_a_schema_and_a_recipe_are() -> None:
@@ -60,9 +60,9 @@ def test_what_a_schema_and_a_recipe_are() -> None:
 def test_a_label_names_one_version() -> None:
     """Of two that were given the same label at once the first keeps it; what is no label is none."""
     first, second = version(4, "1.0.0"), version(5, "1.0.0")
-    assert (doubled([first, second], first), doubled([first, second], second)) == (False, True)
-    assert named_by_label([second, first], "1.0.0") == first
-    assert named_by_label([first], "2.0.0") is None
+    assert (duplicate_labels([first, second], first), duplicate_labels([first, second], second)) == (False, True)
+    assert version_by_label([second, first], "1.0.0") == first
+    assert version_by_label([first], "2.0.0") is None
     assert all(map(is_label, ("1.0.0", "10.2.33")))
     assert not any(map(is_label, ("1.0", "01.0.0", "v1.0.0", "3")))
 

@@ -26,7 +26,7 @@ from tiltyard.cli.host.keys import keys as keys_command
 from tiltyard.cli.main import main
 from tiltyard.errors import ArtifactError, UsageError
 from tiltyard.ledger import SqlLedger
-from tiltyard.pipeline import QuietRunner, Stage, TrainingRequest, train
+from tiltyard.pipeline import QuietRunner, TrainingRequest, Workspace, train
 from tiltyard.project import load_project
 from tiltyard.registry import ExperimentTracker, ModelRegistry, read_package
 from tiltyard.registry.package.manifest import MANIFEST, TRAINING_KEYS, read_verified, verify
@@ -446,7 +446,7 @@ def test_training_signs_and_commands_verify(
     artifacts = (tmp_path / "artifacts").as_uri()
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
         registry = ModelRegistry(tracking_uri=tracking_uri, settings=settings(tmp_path, signing=OURS.text))
-        stage = Stage(registry, ledger, tmp_path / "cache", (), "tester", trusted_keys=TRUSTING, signer=OURS)
+        stage = Workspace(registry, ledger, tmp_path / "cache", (), "tester", trusted_keys=TRUSTING, signer=OURS)
         tracker = ExperimentTracker(project.name, tracking_uri=tracking_uri, artifact_location=artifacts)
         outcome = train(project, tracker, stage, QuietRunner(), TrainingRequest(promote=True))
         assert stage.load(outcome.version).signed_by == OURS.public.id

@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tests.registry.fitted import TEXTS, fitted
 from tiltyard.registry.package.skops_file import read_model, write_model
-from tiltyard.registry.package.trusted_types import trusted
+from tiltyard.registry.package.trusted_types import trusted_type_names
 
 any_text = st.text(st.characters(), max_size=20)
 
@@ -27,7 +27,7 @@ def test_vocabulary(terms: set[str], tmp_path: Path) -> None:
     model = TfidfVectorizer()
     model.vocabulary_ = vocabulary
     write_model(model, tmp_path / "m.skops")
-    ours = read_model(tmp_path / "m.skops", trusted()).vocabulary_
+    ours = read_model(tmp_path / "m.skops", trusted_type_names()).vocabulary_
     assert ours == vocabulary
     assert list(ours) == list(vocabulary)
     assert {type(column) for column in ours.values()} == {int}
@@ -58,5 +58,5 @@ def test_shared_vocabulary(tmp_path: Path) -> None:
     one, other = TfidfVectorizer().fit(TEXTS), TfidfVectorizer(binary=True).fit(TEXTS)
     other.vocabulary_ = one.vocabulary_
     write_model([one, other], tmp_path / "m.skops")
-    read = read_model(tmp_path / "m.skops", trusted())
+    read = read_model(tmp_path / "m.skops", trusted_type_names())
     assert [part.vocabulary_ for part in read] == [one.vocabulary_] * 2

@@ -16,7 +16,7 @@ from tiltyard.errors import UnavailableError
 from tiltyard.registry.package.manifest import MANIFEST, verify
 from tiltyard.registry.package.signing import KeyRing
 from tiltyard.registry.ports import VersionInfo
-from tiltyard.registry.version_cache import cached_copy
+from tiltyard.registry.version_cache import fetch_version
 
 INFO = VersionInfo("films", "1", (), "run", datetime(2026, 11, 26, tzinfo=UTC), source="somewhere")
 
@@ -46,7 +46,7 @@ def store(tmp_path: Path) -> Store:
 def test_together(store: Store, tmp_path: Path) -> None:
     """Eight who ask at once wait for one download, and nobody's copy is taken away again."""
     with ThreadPoolExecutor(8) as pool:
-        folders = list(pool.map(lambda _: cached_copy(INFO, tmp_path / "c", KeyRing(), store.download), range(8)))
+        folders = list(pool.map(lambda _: fetch_version(INFO, tmp_path / "c", KeyRing(), store.download), range(8)))
     assert len(set(folders)) == 1
     assert len(store.served) == 1
     verify(folders[0], KeyRing())
@@ -54,27 +54,27 @@ def test_together(store: Store, tmp_path: Path) -> None:
 
 def test_damaged_together(store: Store, tmp_path: Path) -> None:
     """A damaged copy is fetched anew, once, whoever finds it."""
-    folder = cached_copy(INFO, tmp_path / "c", KeyRing(), store.download)
+    folder = fetch_version(INFO, tmp_path / "c", KeyRing(), store.download)
     (folder / MANIFEST).write_text("{}")
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: cached_copy(INFO, tmp_path / "c", KeyRing(), store.download), range(8)))
+        list(pool.map(lambda _: fetch_version(INFO, tmp_path / "c", KeyRing(), store.download), range(8)))
     assert len(store.served) == 2
     verify(folder, KeyRing())
 
 
 def test_damaged_and_away(store: Store, tmp_path: Path) -> None:
     """Without the registry a damaged copy stays for its reader to refuse; a missing one is an error."""
-    folder = cached_copy(INFO, tmp_path / "c", KeyRing(), store.download)
+    folder = fetch_version(INFO, tmp_path / "c", KeyRing(), store.download)
     (folder / MANIFEST).write_text("{}")
     store.away = True
-    assert cached_copy(INFO, tmp_path / "c", KeyRing(), store.download) == folder
+    assert fetch_version(INFO, tmp_path / "c", KeyRing(), store.download) == folder
     with pytest.raises(UnavailableError, match="away"):
-        cached_copy(INFO, tmp_path / "other", KeyRing(), store.download)
+        fetch_version(INFO, tmp_path / "other", KeyRing(), store.download)
 
 
 def test_no_room(store: Store, tmp_path: Path) -> None:
     """A cache that cannot be written is named, with what to do."""
     (tmp_path / "c").write_text("a file where a folder should be")
     with pytest.raises(UnavailableError, match="Version 1 of films cannot be written to") as caught:
-        cached_copy(INFO, tmp_path / "c", KeyRing(), store.download)
+        fetch_version(INFO, tmp_path / "c", KeyRing(), store.download)
     assert caught.value.code == "cache.unwritable"

@@ -13,7 +13,7 @@ from tiltyard.models.word_cnn import word_convolution
 from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.factory import exact_scorer
 from tiltyard.scoring.input_errors import problems_of
-from tiltyard.scoring.text.ensemble_scorer import PooledTextScorer, pooled_scorer
+from tiltyard.scoring.text.ensemble_scorer import EnsembleTextScorer, ensemble_scorer
 
 ODD = ["", "   ", "Judge", "…", "\u0000", "é è ü", "\ud800", "好 电影", "jury " * 3000, "unheard of words"]
 
@@ -30,7 +30,7 @@ def test_answers_are_those_of_the_model(fitted: Pipeline) -> None:
     """Probabilities equal the pipeline's, on odd texts too, and the label is the most probable."""
     asked = [*texts(40, seed=1)[0], *ODD]
     scorer = exact_scorer(fitted, "text-classification", {})
-    assert isinstance(scorer, PooledTextScorer)
+    assert isinstance(scorer, EnsembleTextScorer)
     scores = scorer.score([{"text": text} for text in asked])
     np.testing.assert_allclose(scores.probabilities, fitted.predict_proba(asked), atol=1e-12)
     assert list(scores.labels) == fitted.predict(asked).tolist()
@@ -63,4 +63,4 @@ def test_it_is_explained_by_leaving_words_out(fitted: Pipeline) -> None:
 
 def test_other_pipelines_are_none_of_its_business() -> None:
     """A vectoriser and a classifier are left to the scorer of linear models."""
-    assert pooled_scorer(get_candidate("nb-logreg", "text-classification").build(0).fit(*texts(60))) is None
+    assert ensemble_scorer(get_candidate("nb-logreg", "text-classification").build(0).fit(*texts(60))) is None

@@ -26,7 +26,7 @@ from tiltyard.errors import InputError
 from tiltyard.models.tabular import TABULAR
 from tiltyard.scoring import (
     InputProblem,
-    NoExactScorer,
+    NotCompilableError,
     Scorer,
     SklearnScorer,
     TableScorer,
@@ -322,7 +322,7 @@ def test_what_is_not_exact_is_not_compiled(pipeline: Pipeline, says: str) -> Non
     """A pipeline without a compiled form is told with its reason."""
     frame, truth = table()
     frame = frame[["age"]].astype("float64")
-    with pytest.raises(NoExactScorer, match=says):
+    with pytest.raises(NotCompilableError, match=says):
         exact_scorer(pipeline.fit(frame, truth), "tabular-classification", {"age": "float64"})
 
 

@@ -19,7 +19,7 @@ from tiltyard.errors import InputError
 from tiltyard.models.linear import CalibratedLinearSVM
 from tiltyard.models.nb_svm import NaiveBayesLogistic, NaiveBayesSVM
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
-from tiltyard.scoring import NoExactScorer, SklearnScorer, TextScorer, exact_scorer, problems_of
+from tiltyard.scoring import NotCompilableError, SklearnScorer, TextScorer, exact_scorer, problems_of
 
 WORDS = ["warm", "funny", "dull", "slow", "loved", "waste", "ünïcode", "straße", "ΣΊΣΥΦΟΣ", "film", "time", "no", "x"]
 FAST = FastTfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
@@ -129,7 +129,7 @@ def test_extreme_decisions_stay_probabilities() -> None:
 def test_what_is_not_exact_is_not_compiled(pipeline: Pipeline, says: str) -> None:
     """A pipeline without a compiled form is told with its reason."""
     pipeline.fit(*corpus(LABELS["two"]))
-    with pytest.raises(NoExactScorer, match=says):
+    with pytest.raises(NotCompilableError, match=says):
         exact_scorer(pipeline, "text-classification", {})
 
 

@@ -15,7 +15,8 @@ from tests.serving.fakes import TestLedger
 from tests.serving.shelf import MODEL, TRUSTED, Shelf, package
 from tiltyard.ledger import Ledger
 from tiltyard.project import ServingSection
-from tiltyard.serving import Address, Backing, ModelServer
+from tiltyard.serving.process.sockets import Address
+from tiltyard.serving.server import ModelServer, ServerBackends
 
 __all__ = ["table_pipeline", "text_pipeline"]
 
@@ -84,7 +85,7 @@ def start(tmp_path: Path, shelf: Shelf, ledger: TestLedger) -> Iterator[Start]:
     def begin(
         *, ledger: Ledger = ledger, api_keys: Path | None = None, policy: str = "durable", **options: object
     ) -> Running:
-        backing = Backing(shelf, ledger, tmp_path / "cache", TRUSTED, api_keys=api_keys)
+        backing = ServerBackends(shelf, ledger, tmp_path / "cache", TRUSTED, api_keys=api_keys)
         serving = ServingSection.model_validate({"port": 0, "reload_seconds": 0.05, "ledger": policy, **options})
         running.append(Running(ModelServer(MODEL, options=serving, backing=backing)))
         return running[-1]

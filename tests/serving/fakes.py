@@ -10,7 +10,7 @@ import numpy as np
 
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger.codec import PredictionRow
-from tiltyard.scoring import InputProblem, Scores, refuse
+from tiltyard.scoring import InputProblem, Scores, refuse_inputs
 from tiltyard.testing.ledger import MemoryLedger
 
 PATIENCE = 20.0
@@ -33,7 +33,7 @@ class WordScorer:
         self.batches.append(texts)
         wrong = [InputProblem(i, "text", "is refused") for i, text in enumerate(texts) if text == "bad input"]
         if wrong:
-            raise refuse(wrong)
+            raise refuse_inputs(wrong)
         good = np.array([0.9 if "good" in text else 0.2 for text in texts])
         return Scores(["good" if share > 0.5 else "bad" for share in good], np.column_stack([1 - good, good]))
 

@@ -13,7 +13,7 @@ from tests.serving.conftest import Running
 from tests.serving.fakes import TestLedger
 from tests.serving.shelf import MODEL, TRUSTED, Shelf
 from tiltyard.project import ServingSection
-from tiltyard.serving import Backing, ModelServer
+from tiltyard.serving.server import ModelServer, ServerBackends
 
 ROW = {"age": 40, "income": 38.5, "town": "York", "member": True}
 
@@ -34,7 +34,7 @@ def site(folder: Path, package: Path | None, api_keys: Path | None = None, **opt
     if package is not None:
         shelf.point("champion", shelf.put(package))
     serving = ServingSection.model_validate({"port": 0, "reload_seconds": 3600, **options})
-    backing = Backing(shelf, ledger, folder / "cache", TRUSTED, api_keys=api_keys)
+    backing = ServerBackends(shelf, ledger, folder / "cache", TRUSTED, api_keys=api_keys)
     running = Running(ModelServer(MODEL, options=serving, backing=backing))
     try:
         with httpx.Client(base_url=running.url, timeout=30) as client:

@@ -23,8 +23,8 @@ from tests.serving.interfaces import Site, site
 from tests.serving.scraping import value
 from tests.serving.shelf import MODEL, Shelf
 from tiltyard.serving.auth import HEADERS
-from tiltyard.serving.predict.fast_path import DirectAnswers
-from tiltyard.serving.predict.header_limit import BoundedHead
+from tiltyard.serving.predict.fast_path import FastPathProtocol
+from tiltyard.serving.predict.header_limit import HeaderLimitProtocol
 
 PATIENCE = 20.0
 
@@ -39,13 +39,13 @@ def running(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Ite
 def usual(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths of requests that were answered the usual way."""
     paths: list[str] = []
-    before = BoundedHead._start_asgi_task
+    before = HeaderLimitProtocol._start_asgi_task
 
-    def noted(self: DirectAnswers, cycle: Any, app: Any) -> None:
+    def noted(self: FastPathProtocol, cycle: Any, app: Any) -> None:
         paths.append(cycle.scope["path"])
         before(self, cycle, app)
 
-    monkeypatch.setattr(BoundedHead, "_start_asgi_task", noted)
+    monkeypatch.setattr(HeaderLimitProtocol, "_start_asgi_task", noted)
     return paths
 
 

@@ -24,7 +24,8 @@ from tests.serving.fakes import TestLedger
 from tests.serving.shelf import MODEL, Shelf, changed_file
 from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.ledger.sql.store import SqlLedger
-from tiltyard.serving import Backing, ModelServer, bind
+from tiltyard.serving.process.sockets import bind
+from tiltyard.serving.server import ModelServer, ServerBackends
 
 PROBLEM = "application/problem+json"
 
@@ -539,7 +540,7 @@ def test_port_in_use_says_so(shelf: Shelf, ledger: TestLedger, tmp_path: Path) -
     """A port that is taken is an error with a way out, before anything is loaded."""
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        server = ModelServer(MODEL, port=port, backing=Backing(shelf, ledger, tmp_path))
+        server = ModelServer(MODEL, port=port, backing=ServerBackends(shelf, ledger, tmp_path))
         with pytest.raises(UnavailableError, match=f"Port {port} on 127.0.0.1 is in use") as caught:
             server.run()
     assert "--port" in caught.value.next_step

@@ -9,7 +9,7 @@ from tests.serving.fakes import TestLedger
 from tests.serving.shelf import MODEL, Shelf, changed_file, other_answers, other_labels
 from tiltyard.errors import ArtifactError, UnavailableError
 from tiltyard.ledger.records import Event
-from tiltyard.serving import LiveModel, Served
+from tiltyard.serving.model.manager import ModelManager, ServedAlias
 
 
 class Host:
@@ -20,11 +20,11 @@ class Host:
         self.cache = cache
         self.ledger = TestLedger()
 
-    def start(self) -> LiveModel:
-        served = Served(MODEL, task="text-classification")
-        return LiveModel(served, self.shelf, self.cache, journal=self.ledger.append)
+    def start(self) -> ModelManager:
+        served = ServedAlias(MODEL, task="text-classification")
+        return ModelManager(served, self.shelf, self.cache, journal=self.ledger.append)
 
-    def started(self) -> LiveModel:
+    def started(self) -> ModelManager:
         live = self.start()
         live.refresh()
         return live
@@ -210,7 +210,7 @@ def test_ledger_away_does_not_hold_a_version_up(host: Host, good: str) -> None:
     def fail(_event: Event) -> None:
         raise UnavailableError("The disk is full.")
 
-    live = LiveModel(Served(MODEL), host.shelf, host.cache, journal=fail)
+    live = ModelManager(ServedAlias(MODEL), host.shelf, host.cache, journal=fail)
     assert live.refresh().changed
     assert live.require().info.version == good
 
@@ -218,6 +218,6 @@ def test_ledger_away_does_not_hold_a_version_up(host: Host, good: str) -> None:
 def test_another_alias_can_be_served(host: Host, good: str, other_text_package: Path) -> None:
     """A server can follow the challenger as well as the champion."""
     host.shelf.point("challenger", host.shelf.put(other_text_package))
-    live = LiveModel(Served(MODEL, alias="challenger"), host.shelf, host.cache)
+    live = ModelManager(ServedAlias(MODEL, alias="challenger"), host.shelf, host.cache)
     live.refresh()
     assert (live.require().info.version, live.require().alias) == ("2", "challenger")

@@ -11,7 +11,14 @@ from pydantic import BaseModel
 
 from tests.serving.conftest import Start
 from tests.serving.shelf import Shelf
-from tiltyard.serving.http.schemas import Health, ModelInfo, Problem, Reload, prediction_schema, predictions_schema
+from tiltyard.serving.http.schemas import (
+    HealthResponse,
+    ModelInfoResponse,
+    Problem,
+    ReloadResponse,
+    prediction_schema,
+    predictions_schema,
+)
 
 
 def document(url: str) -> Any:
@@ -117,9 +124,9 @@ def test_answers_are_as_documented(shelf: Shelf, text_package: Path, start: Star
     answers: dict[str, tuple[type[BaseModel], httpx.Response]] = {
         "Prediction": (prediction, httpx.post(f"{url}/predict", json={"text": "a"})),
         "Predictions": (predictions_schema(prediction), httpx.post(f"{url}/predict/batch", json={"texts": ["a"]})),
-        "Health": (Health, httpx.get(f"{url}/health")),
-        "ModelInfo": (ModelInfo, httpx.get(f"{url}/model-info")),
-        "Reload": (Reload, httpx.post(f"{url}/admin/reload")),
+        "Health": (HealthResponse, httpx.get(f"{url}/health")),
+        "ModelInfo": (ModelInfoResponse, httpx.get(f"{url}/model-info")),
+        "Reload": (ReloadResponse, httpx.post(f"{url}/admin/reload")),
         "Problem": (Problem, httpx.post(f"{url}/predict", json={"txt": "a"})),
     }
     schemas = document(url)["components"]["schemas"]

@@ -15,7 +15,7 @@ from tests.serving.conftest import Start
 from tests.serving.fakes import TestLedger
 from tests.serving.shelf import MODEL, Shelf
 from tiltyard.ledger import Prediction
-from tiltyard.serving.predict.shadow import falls_to_challenger
+from tiltyard.serving.predict.shadow import assigned_to_challenger
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_split_divides_callers_for_good(pair: Shelf, start: Start, ledger: TestL
 
         first = {caller: version(caller) for caller in callers}
         assert {caller: version(caller) for caller in callers} == first
-        assert {caller: "2" if falls_to_challenger(MODEL, caller, 0.5) else "1" for caller in callers} == first
+        assert {caller: "2" if assigned_to_challenger(MODEL, caller, 0.5) else "1" for caller in callers} == first
         assert set(first.values()) == {"1", "2"}
         for caller in callers[:8]:
             headers = {"X-Route-Key": caller}
@@ -89,6 +89,6 @@ def test_split_divides_callers_for_good(pair: Shelf, start: Start, ledger: TestL
 def test_a_larger_share_keeps_its_callers(key: str, one: float, other: float) -> None:
     """Who falls to the challenger at some share does at any larger one; nobody does at 0, all do at 1."""
     small, large = sorted((one, other))
-    assert not falls_to_challenger(MODEL, key, small) or falls_to_challenger(MODEL, key, large)
-    assert not falls_to_challenger(MODEL, key, 0)
-    assert falls_to_challenger(MODEL, key, 1)
+    assert not assigned_to_challenger(MODEL, key, small) or assigned_to_challenger(MODEL, key, large)
+    assert not assigned_to_challenger(MODEL, key, 0)
+    assert assigned_to_challenger(MODEL, key, 1)

@@ -24,10 +24,10 @@ from tests.serving.sleeper import Sleeper
 from tiltyard.errors import NotFoundError, UnavailableError
 from tiltyard.ledger import SqlLedger
 from tiltyard.project import ServingSection
-from tiltyard.serving.process.ipc import Line
-from tiltyard.serving.process.liveness import Pinger
+from tiltyard.serving.process.ipc import IpcChannel
+from tiltyard.serving.process.liveness import LivenessProbe
 from tiltyard.serving.process.wire import VERSION
-from tiltyard.serving.process.worker_config import Order
+from tiltyard.serving.process.worker_config import WorkerConfig
 
 # What only training, MLflow, pages and orchestration need.
 NOT_FOR_SERVING = ("mlflow", "dash", "plotly", "matplotlib", "optuna", "prefect", "river", "alembic")
@@ -41,7 +41,7 @@ class Kept:
         ours, theirs = socket.socketpair()
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        order = Order(
+        order = WorkerConfig(
             root=root,
             model=MODEL,
             alias="champion",
@@ -63,7 +63,7 @@ class Kept:
             "listening": lambda **_where: self.listening.set(),
             "spread": lambda: None,
         }
-        self.line = Line(ours, handlers)
+        self.line = IpcChannel(ours, handlers)
         ours.sendall(order.model_dump_json().encode() + b"\n")
         self.line.start()
         assert self.listening.wait(60)
@@ -109,7 +109,7 @@ def test_a_model_that_does_not_come_back_is_seen(tmp_path: Path, shelf: Shelf) -
     shelf.point("champion", shelf.put(package(tmp_path / "sleepy", sleepy, "text-classification", texts, trusted)))
     with SqlLedger.open(f"sqlite:///{tmp_path / '.tiltyard' / 'ledger.db'}"):
         worker = Kept(tmp_path, shelf, trusted)
-    patient, strict = Pinger(worker.line, 600), Pinger(worker.line, 1.5)
+    patient, strict = LivenessProbe(worker.line, 600), LivenessProbe(worker.line, 1.5)
     try:
         for pinger in (patient, strict):
             pinger.start()
@@ -154,8 +154,8 @@ def test_the_line_carries_answers_and_errors_both_ways() -> None:
     def missing() -> None:
         raise NotFoundError("There is none.", next_step="Make one.", code="none")
 
-    one = Line(left, {"double": lambda number: 2 * number})
-    other = Line(right, {"missing": missing, "never": never, "broken": lambda: 1 / 0}, ended.set)
+    one = IpcChannel(left, {"double": lambda number: 2 * number})
+    other = IpcChannel(right, {"missing": missing, "never": never, "broken": lambda: 1 / 0}, ended.set)
     one.start()
     other.start()
     assert other.ask("double", seconds=5, number=21) == 42

@@ -14,7 +14,7 @@ from hypothesis.extra.pandas import column, data_frames, range_indexes
 from tiltyard.errors import UsageError
 from tiltyard.findings import Finding
 from tiltyard.project import Project
-from tiltyard.validation import ColumnSchema, DataValidator, infer_schema
+from tiltyard.validation import ColumnSchema, DataValidator, infer_required_schema
 
 FRAME = pd.DataFrame(
     {
@@ -25,7 +25,7 @@ FRAME = pd.DataFrame(
         "label": ["yes", "no", "no", "yes", "no"] * 20,
     }
 )
-SCHEMA = infer_schema(FRAME, label="label")
+SCHEMA = infer_required_schema(FRAME, label="label")
 
 
 def differences(frame: pd.DataFrame, schema: Any = SCHEMA) -> list[Finding]:
@@ -54,7 +54,7 @@ FRAMES = data_frames(
 @settings(max_examples=40)
 def test_data_fits_the_schema_inferred_from_it(frame: pd.DataFrame) -> None:
     """No frame differs from its own schema, nor does any part of its rows."""
-    schema = infer_schema(frame, label="label")
+    schema = infer_required_schema(frame, label="label")
     assert differences(frame, schema) == []
 
 

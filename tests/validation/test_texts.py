@@ -15,7 +15,7 @@ from tiltyard.findings import Finding
 from tiltyard.validation import DataValidator, ValidationReport, ValidationSection
 from tiltyard.validation.text.char_stats import count_characters
 from tiltyard.validation.text.near_duplicates import near_copies, plain_form
-from tiltyard.validation.text.text_quality import garbage, misread
+from tiltyard.validation.text.text_quality import garbage_texts, misread_texts
 
 SUBJECTS = ["film", "book", "play", "song", "meal", "room", "trip", "game"]
 GOOD = [
@@ -206,14 +206,16 @@ def test_only_double_decoding_is_called_misread(text: str) -> None:
     damaged = text.encode("utf-8").decode("latin-1")
     lead = [character for character in text if character < "\u0100" and character not in "\xab\xbb\xeb\xfb"]
     if lead:
-        assert misread([damaged])[0]
-    assert not misread([text.replace("\u00c2", "").replace("\u00c3", "").replace("\u00e2", "").replace("ð", "")])[0]
+        assert misread_texts([damaged])[0]
+    assert not misread_texts([text.replace("\u00c2", "").replace("\u00c3", "").replace("\u00e2", "").replace("ð", "")])[
+        0
+    ]
 
 
 def test_reasons_for_garbage_are_named() -> None:
     """Each reason is told by its own name."""
     texts = ["12345", "aaaaaaaaaaaaaaaaaaaaaa", "kjhgf dsqwr tzpsd fghjk lmnbv", "ordinary words here"]
-    reasons = garbage(count_characters(texts))
+    reasons = garbage_texts(count_characters(texts))
     assert [name for name, mask in reasons.items() if mask[0]] == ["no letters"]
     assert "one character" in [name for name, mask in reasons.items() if mask[1]]
     assert [name for name, mask in reasons.items() if mask[2]] == ["no vowels"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def visible(text: str) -> str:
+def escape_control(text: str) -> str:
     """Text with control and format characters written as escapes, but for line breaks and tabs."""
     if text.isprintable():
         return text

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from tiltyard import __version__
-from tiltyard.cli.escape import visible
+from tiltyard.cli.escape import escape_control
 from tiltyard.errors import TiltyardError, UsageError, nearest, without_passwords
 
 EXIT_DONE = 0
@@ -181,9 +181,9 @@ def _report(problem: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"error": problem}, default=str, ensure_ascii=False))
         return
-    click.echo(click.style("error: ", fg="red", bold=True) + visible(str(problem["message"])), err=True)
+    click.echo(click.style("error: ", fg="red", bold=True) + escape_control(str(problem["message"])), err=True)
     if problem.get("next_step"):
-        click.echo(click.style(" next: ", fg="cyan", bold=True) + visible(str(problem["next_step"])), err=True)
+        click.echo(click.style(" next: ", fg="cyan", bold=True) + escape_control(str(problem["next_step"])), err=True)
 
 
 def _unexpected(error: Exception) -> dict[str, Any]:

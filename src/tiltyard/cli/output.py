@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tiltyard.cli.escape import visible
+from tiltyard.cli.escape import escape_control
 
 _SHORT = 18
 """Words up to so many characters stand in one line of a table, where there is room."""
@@ -33,7 +33,7 @@ class Terminal(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Text as it is printed and set in cells."""
-        return super().render_str(visible(text), **options)
+        return super().render_str(escape_control(text), **options)
 
 
 console = Terminal()
@@ -51,7 +51,7 @@ def say(template: str, *values: object, to: Console = console, end: str = "\n") 
     styled, line, position = Text.from_markup(template, emoji=False), Text(), 0
     # Values go into the parsed text, so that nothing in them can be taken for a style.
     for field, value in zip(_FIELD.finditer(styled.plain), values, strict=True):
-        plain = format(value, field[1]) if isinstance(value, int | float) else visible(str(value))
+        plain = format(value, field[1]) if isinstance(value, int | float) else escape_control(str(value))
         line.append_text(styled[position : field.start()])
         line.append(plain, styled.get_style_at_offset(to, field.start()))
         position = field.end()

@@ -13,7 +13,7 @@ from tiltyard.errors import UsageError
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
-def moment(option: str, text: str | None) -> datetime | None:
+def parse_time(option: str, text: str | None) -> datetime | None:
     """An ISO 8601 time, in UTC where it names no zone; None for none.
 
     Raises:

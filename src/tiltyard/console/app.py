@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 from tiltyard.console.middleware import PagePaths, SecureHeaders
-from tiltyard.console.pages import Instead, Page, Sources, all_pages, components
-from tiltyard.console.sources import Beyond
+from tiltyard.console.pages import Page, PageData, Placeholder, all_pages, components
+from tiltyard.console.sources import ConsoleSources
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
@@ -22,7 +22,7 @@ from tiltyard.registry import Registry
 
 ASSETS = Path(__file__).parent / "assets"
 
-NOTHING = Beyond()
+NOTHING = ConsoleSources()
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ _INDEX = """<!doctype html>
 </html>"""
 
 
-def create_console(project: Project, registry: Registry, ledger: Ledger, beyond: Beyond = NOTHING) -> FastAPI:
+def create_console(project: Project, registry: Registry, ledger: Ledger, beyond: ConsoleSources = NOTHING) -> FastAPI:
     """The console of a project.
 
     Args:
@@ -68,7 +68,7 @@ def create_console(project: Project, registry: Registry, ledger: Ledger, beyond:
     )
     # Nothing here streams; without this the browser would knock at a socket that is not there, for ever.
     app.backend.websocket_capability = False
-    pages = all_pages(Sources(project, registry, ledger, beyond=beyond))
+    pages = all_pages(PageData(project, registry, ledger, beyond=beyond))
     app.layout = _shell(project)
     _route(app, pages)
     for page in pages:
@@ -165,6 +165,6 @@ def _fill(page: Page, given: Sequence[Any], seen: str | None) -> tuple[Any, ...]
         log.exception("The page %s cannot be drawn", page.name)
         failure = TiltyardError("This page cannot be drawn.", next_step="What happened is in the console's log.")
         return components.notice(failure), True, None, *untouched
-    if isinstance(drawn, Instead):
+    if isinstance(drawn, Placeholder):
         return drawn.component, True, stamp, *untouched
     return None, False, stamp, *(drawn[name] for name, _ in page.slots)

@@ -10,13 +10,13 @@ from plotly import graph_objects as go
 from tiltyard.console.figures import PALETTE, blank
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.report.plots import drift_by_feature
-from tiltyard.monitoring.summary import Overview
+from tiltyard.monitoring.summary import Summary
 
 ESTIMATED, LABELLED, _BASELINE = PALETTE[0], PALETTE[1], PALETTE[5]
 _DATE = "%Y-%m-%d %H:%M:%S"
 
 
-def performance_figure(seen: Overview) -> go.Figure:
+def performance_figure(seen: Summary) -> go.Figure:
     """Accuracy over time: estimated with its band, with labels and their intervals, and at training."""
     figure = blank()
     guessed = [
@@ -64,7 +64,7 @@ def performance_figure(seen: Overview) -> go.Figure:
     return figure
 
 
-def coverage_figure(seen: Overview) -> go.Figure:
+def coverage_figure(seen: Summary) -> go.Figure:
     """Answers over time, those with a label apart."""
     figure = blank()
     figure.update_layout(barmode="stack", bargap=0.08)
@@ -83,7 +83,7 @@ def coverage_figure(seen: Overview) -> go.Figure:
     return figure
 
 
-def drift_figure(seen: Overview) -> go.Figure:
+def drift_figure(seen: Summary) -> go.Figure:
     """The latest drift score of each feature as a multiple of its limit, the worst at the top."""
     figure = blank()
     rows = list(reversed(drift_by_feature(seen.standing)))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from tiltyard.console.sources import Beyond
+from tiltyard.console.sources import ConsoleSources
 from tiltyard.errors import MissingExtraError
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
@@ -40,7 +40,7 @@ def run_console(
     ledger: Ledger,
     listener: socket.socket,
     on_listening: Callable[[Address], None] | None = None,
-    beyond: Beyond | None = None,
+    beyond: ConsoleSources | None = None,
 ) -> None:
     """Show a project's console until SIGTERM or SIGINT.
 
@@ -58,7 +58,7 @@ def run_console(
     require_console()
     from tiltyard.console.app import create_console  # noqa: PLC0415 - Dash is an extra, and slow to import
 
-    app = create_console(project, registry, ledger, beyond or Beyond())
+    app = create_console(project, registry, ledger, beyond or ConsoleSources())
     # The application's own lifespan would add a page for every address there is; ours are known.
     config = uvicorn.Config(
         app,

@@ -10,14 +10,14 @@ from typing import Any, Protocol
 import pandas as pd
 
 from tiltyard import wiring
-from tiltyard.monitoring.monitored_version import Watched, watch_champion
+from tiltyard.monitoring.monitored_version import MonitoredVersion, monitored_champion
 from tiltyard.project import Project
 from tiltyard.registry import Registry, read_package
 from tiltyard.scoring import Scorer, make_scorer
 from tiltyard.settings import Settings
 
 
-class Answering(Protocol):
+class ChampionScorer(Protocol):
     """A champion that can be asked."""
 
     @property
@@ -30,7 +30,7 @@ class Answering(Protocol):
 
 
 @dataclass(frozen=True)
-class Asked:
+class ScoredInput:
     """A champion in memory."""
 
     version: str
@@ -42,7 +42,7 @@ def _no_runs() -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Beyond:
+class ConsoleSources:
     """Where it comes from. By default there is nothing.
 
     Attributes:
@@ -52,30 +52,30 @@ class Beyond:
         columns: the features that a form asks for, with their dtypes; empty for none that are known.
     """
 
-    watched: Callable[[], Watched | None] = lambda: None
+    watched: Callable[[], MonitoredVersion | None] = lambda: None
     runs: Callable[[], pd.DataFrame] = _no_runs
-    champion: Callable[[], Answering | None] = lambda: None
+    champion: Callable[[], ChampionScorer | None] = lambda: None
     columns: Mapping[str, str] | None = None
 
 
-def beyond_of(project: Project, settings: Settings, registry: Registry) -> Beyond:
+def console_sources(project: Project, settings: Settings, registry: Registry) -> ConsoleSources:
     """What this host has; the champion is read anew only when it changed."""
     keys = wiring.trusted_keys(settings)
     held: dict[str, Any] = {}
     lock = Lock()
 
-    def watched() -> Watched | None:
+    def watched() -> MonitoredVersion | None:
         with lock:
             info = registry.champion(project.model_name)
             if info is None:
                 return None
             if held.get("watched_version") != info.version:
-                held["watched"] = watch_champion(registry, project.model_name, settings.cache, keys)
+                held["watched"] = monitored_champion(registry, project.model_name, settings.cache, keys)
                 held["watched_version"] = info.version
-            seen: Watched | None = held["watched"]
+            seen: MonitoredVersion | None = held["watched"]
             return seen
 
-    def champion() -> Asked | None:
+    def champion() -> ScoredInput | None:
         with lock:
             info = registry.champion(project.model_name)
             if info is None:
@@ -83,12 +83,12 @@ def beyond_of(project: Project, settings: Settings, registry: Registry) -> Beyon
             if held.get("asked_version") != info.version:
                 folder = registry.fetch(info, settings.cache)
                 package = read_package(folder, settings.trusted_types, trusted_keys=keys, info=info)
-                held["asked"] = Asked(info.version, make_scorer(package))
+                held["asked"] = ScoredInput(info.version, make_scorer(package))
                 held["asked_version"] = info.version
-            asked: Asked | None = held["asked"]
+            asked: ScoredInput | None = held["asked"]
             return asked
 
-    return Beyond(watched, wiring.open_tracker(project, settings).search_runs, champion, form_columns(project))
+    return ConsoleSources(watched, wiring.open_tracker(project, settings).search_runs, champion, form_columns(project))
 
 
 def form_columns(project: Project) -> Mapping[str, str]:

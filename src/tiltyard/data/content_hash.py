@@ -49,7 +49,7 @@ def order_digest(digests: Hashes) -> str:
     return hashlib.sha256(digests.astype("<u8").tobytes()).hexdigest()[:32]
 
 
-def shares(keys: Hashes, salt: str = "") -> NDArray[np.float64]:
+def uniform_hash(keys: Hashes, salt: str = "") -> NDArray[np.float64]:
     """Map keys evenly and reproducibly to numbers in [0, 1); another salt gives another mapping."""
     offset = _hash_text(salt) if salt else np.uint64(0)
     return (_mix(keys ^ offset) >> np.uint64(11)).astype(np.float64) / float(1 << 53)

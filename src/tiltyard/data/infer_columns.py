@@ -18,7 +18,7 @@ PROSE_WORDS = 4  # from this many words a cell on average, a column of strings i
 
 
 @dataclass(frozen=True)
-class Guess:
+class InferredColumns:
     """What the columns seem to mean.
 
     Attributes:
@@ -38,7 +38,7 @@ class Guess:
     identifiers: tuple[str, ...]
 
 
-def guess_columns(frame: pd.DataFrame, *, label: str | None = None, text: str | None = None) -> Guess:
+def infer_columns(frame: pd.DataFrame, *, label: str | None = None, text: str | None = None) -> InferredColumns:
     """Guess the meaning of columns from their names and values; what the caller knows is taken as given.
 
     Raises:
@@ -56,7 +56,7 @@ def guess_columns(frame: pd.DataFrame, *, label: str | None = None, text: str | 
     text = text or _text(frame, label)
     time = next((name for name in names if name.lower() in TIME_NAMES and name not in (label, text)), None)
     others = [name for name in names if name not in (label, text, time)]
-    return Guess(
+    return InferredColumns(
         task="text-classification" if text else "tabular-classification",
         label=label,
         text=text,

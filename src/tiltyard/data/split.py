@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.data.content_hash import content_keys, shares
+from tiltyard.data.content_hash import content_keys, uniform_hash
 from tiltyard.data.dataset import Dataset
 from tiltyard.errors import DataError
 from tiltyard.project import SplitSection
@@ -39,7 +39,7 @@ def split_dataset(dataset: Dataset, rule: SplitSection, time: str | None = None)
             that the rule names is missing or unreadable.
     """
     if rule.by == "content":
-        judged = shares(content_keys(dataset.inputs), rule.salt) < rule.test
+        judged = uniform_hash(content_keys(dataset.inputs), rule.salt) < rule.test
     elif rule.by == "time":
         judged = _newest(dataset.frame, time or "", rule.test)
     else:

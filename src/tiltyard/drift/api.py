@@ -14,7 +14,7 @@ from tiltyard.drift.detectors.domain_classifier import DomainClassifier
 from tiltyard.drift.detectors.suite import DriftTest
 from tiltyard.drift.findings import DriftJudgement, judge_drift, judgement
 from tiltyard.drift.options import DriftOptions
-from tiltyard.drift.profiles import Reference, Rows, build_reference, frame_of, profile_rows
+from tiltyard.drift.profiles import Reference, Rows, build_reference, profile_rows, rows_frame
 from tiltyard.drift.profiles.rows import Inputs
 from tiltyard.errors import InputError, UsageError
 from tiltyard.findings import json_ready
@@ -65,7 +65,7 @@ def detect_drift(
         known = Reference.empty()
     rows = _rows(lines, known.layout.columns)
     judged = judge_drift(known, profile_rows(known.layout, rows), options)
-    return {**as_dict(judged), "predictions": len(lines), "compared_with": compared_with}
+    return {**drift_report(judged), "predictions": len(lines), "compared_with": compared_with}
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,15 @@ def detect_data_drift(
     enough = min(len(before), len(now)) >= max(chosen.min_rows, 50)
     if asked.domain_classifier and enough and judged.tests:
         judged = _with_classifier(judged, before, now, chosen)
-    return {**as_dict(judged), "predictions": len(now), "compared_with": "the reference given", "not_sent": not_sent}
+    return {
+        **drift_report(judged),
+        "predictions": len(now),
+        "compared_with": "the reference given",
+        "not_sent": not_sent,
+    }
 
 
-def as_dict(judged: DriftJudgement) -> dict[str, Any]:
+def drift_report(judged: DriftJudgement) -> dict[str, Any]:
     """A judgement as the requirements' calls return it."""
     verdict = judged.verdict
     features: dict[str, dict[str, Any]] = {}
@@ -185,7 +190,7 @@ def _alike(reference: Any, current: Any) -> tuple[Inputs, Inputs, list[str]]:
     else:
         rows = list(current)
         sent = dict.fromkeys(name for row in rows for name in row)
-        now = frame_of(rows, [name for name in before.columns if name in sent])
+        now = rows_frame(rows, [name for name in before.columns if name in sent])
     shared = [name for name in before.columns if name in now.columns]
     not_sent = [str(name) for name in before.columns if name not in now.columns]
     return before[shared], now[shared], not_sent
@@ -210,7 +215,9 @@ def _rows(lines: Sequence[Line], columns: Sequence[str] | None = None) -> Rows:
     features = [line.get("features") or {"text": line.get("text")} for line in lines]
     if all("text" in line for line in lines) and lines:
         return Rows(pd.Series([line["text"] for line in lines], dtype=object), said, sure)
-    inputs = frame_of(features, columns if columns is not None else list(dict.fromkeys(n for f in features for n in f)))
+    inputs = rows_frame(
+        features, columns if columns is not None else list(dict.fromkeys(n for f in features for n in f))
+    )
     if columns is None:
         inputs = inputs.infer_objects()
     return Rows(inputs, said, sure)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from tiltyard.drift.detectors.suite import DriftTest, Unjudged, compare_profiles
+from tiltyard.drift.detectors.suite import DriftTest, UnjudgedTest, compare_profiles
 from tiltyard.drift.monitor_findings import Finding, could_not_judge
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Profile, Reference
@@ -87,7 +87,7 @@ def judge_drift(reference: Reference, window: Profile, options: DriftOptions | N
 
 
 def judgement(
-    tests: tuple[DriftTest, ...], left: tuple[Unjudged, ...], options: DriftOptions, rows: tuple[int, int]
+    tests: tuple[DriftTest, ...], left: tuple[UnjudgedTest, ...], options: DriftOptions, rows: tuple[int, int]
 ) -> DriftJudgement:
     """The findings of tests that were made and corrected."""
     drifted = sorted((test for test in tests if test.drifted), key=lambda test: (test.adjusted, -test.effect))
@@ -146,7 +146,7 @@ def _finding(test: DriftTest) -> Finding:
     return Finding(test.code, test.subject, "warning", test.effect, test.limit, message, test.to_dict(), next_step=step)
 
 
-def _unjudged(left: Unjudged, options: DriftOptions) -> Finding:
+def _unjudged(left: UnjudgedTest, options: DriftOptions) -> Finding:
     why = (
         f"Too few values of {left.subject} to judge: {left.rows:,} in the window and {left.reference_rows:,} in the "
         f"reference, {options.min_rows:,} are needed in each."

@@ -13,7 +13,7 @@ import numpy as np
 from tiltyard.drift.findings import VERDICT, WHOLE, DriftJudgement, judge_drift, no_reference
 from tiltyard.drift.monitor_findings import could_not_judge
 from tiltyard.drift.options import DriftOptions
-from tiltyard.drift.profiles import Layout, Profile, Reference, Rows, frame_of, profile_rows
+from tiltyard.drift.profiles import Layout, Profile, Reference, Rows, profile_rows, rows_frame
 from tiltyard.drift.profiles.categories import CategoryCounts
 from tiltyard.drift.profiles.schema import LABEL
 from tiltyard.errors import ArtifactError
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Answering:
+class PredictionSource:
     """Whose predictions are meant.
 
     Attributes:
@@ -45,7 +45,7 @@ class Answering:
 def find_drift(
     ledger: Ledger,
     profile: bytes | None,
-    answering: Answering,
+    answering: PredictionSource,
     window: tuple[datetime, datetime],
     options: DriftOptions | None = None,
 ) -> DriftJudgement:
@@ -74,7 +74,9 @@ def find_drift(
     return judge_drift(reference, seen, options).between(since, until)
 
 
-def window_profile(ledger: Ledger, layout: Layout, answering: Answering, window: tuple[datetime, datetime]) -> Profile:
+def window_profile(
+    ledger: Ledger, layout: Layout, answering: PredictionSource, window: tuple[datetime, datetime]
+) -> Profile:
     """The profile of a version's predictions in a window, and of the labels that are known of them.
 
     Past hours come from the ledger's shelf, where their number of rows and newest id still hold; others (late rows,
@@ -115,7 +117,7 @@ def profile_predictions(layout: Layout, predictions: Iterable[Prediction]) -> Pr
     total = Profile.empty(layout)
     for some in _portions(one for one in predictions if not is_redacted(one.input)):
         rows = Rows(
-            frame_of((one.input for one in some), layout.columns),
+            rows_frame((one.input for one in some), layout.columns),
             np.array([one.label for one in some], object),
             np.array([one.confidence for one in some], np.float64),
         )
@@ -124,7 +126,7 @@ def profile_predictions(layout: Layout, predictions: Iterable[Prediction]) -> Pr
 
 
 def _with_labels(
-    ledger: Ledger, layout: Layout, answering: Answering, window: tuple[datetime, datetime], total: Profile
+    ledger: Ledger, layout: Layout, answering: PredictionSource, window: tuple[datetime, datetime], total: Profile
 ) -> Profile:
     if LABEL not in layout.categories:
         return total
@@ -160,7 +162,7 @@ def _holds(held: HourProfile, count: HourCount, layout: Layout) -> bool:
     return (held.layout, held.rows, held.newest) == (layout.digest, count.rows, count.newest)
 
 
-def _kept(answering: Answering, count: HourCount, made: Profile) -> HourProfile:
+def _kept(answering: PredictionSource, count: HourCount, made: Profile) -> HourProfile:
     return HourProfile(
         answering.project,
         answering.version,

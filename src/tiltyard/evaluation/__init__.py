@@ -2,7 +2,7 @@
 
 from tiltyard.evaluation.calibration import CalibrationReport, Reliability, evaluate_calibration
 from tiltyard.evaluation.compare import Comparison, compare, compare_bootstrap, compare_paired
-from tiltyard.evaluation.evaluate import Evaluation, evaluate, evaluate_judged
+from tiltyard.evaluation.evaluate import Evaluation, evaluate, evaluate_predictions
 from tiltyard.evaluation.fairness import FairnessReport, check_fairlearn, evaluate_fairness
 from tiltyard.evaluation.groups import Grouping, columns_of, group_by_length, group_rows
 from tiltyard.evaluation.importance import (
@@ -13,7 +13,7 @@ from tiltyard.evaluation.importance import (
     term_importance,
 )
 from tiltyard.evaluation.intervals import Interval, bootstrap, newcombe, wilson
-from tiltyard.evaluation.labelled_predictions import Judged, judged
+from tiltyard.evaluation.labelled_predictions import LabelledPredictions, label_predictions
 from tiltyard.evaluation.metrics.metric import METRICS, Metric, get_metric
 from tiltyard.evaluation.plots import (
     plot_calibration,
@@ -38,7 +38,7 @@ __all__ = [
     "Importance",
     "ImportanceChange",
     "Interval",
-    "Judged",
+    "LabelledPredictions",
     "Metric",
     "Reliability",
     "Slice",
@@ -55,13 +55,13 @@ __all__ = [
     "evaluate",
     "evaluate_calibration",
     "evaluate_fairness",
-    "evaluate_judged",
+    "evaluate_predictions",
     "evaluate_slices",
     "get_metric",
     "group_by_length",
     "group_rows",
     "joint_groups",
-    "judged",
+    "label_predictions",
     "newcombe",
     "permutation_importance",
     "plot_calibration",

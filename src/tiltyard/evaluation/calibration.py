@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from tiltyard.evaluation.groups import keys_of
 from tiltyard.evaluation.intervals import CONFIDENCE, Interval, wilson
-from tiltyard.evaluation.labelled_predictions import Judged
+from tiltyard.evaluation.labelled_predictions import LabelledPredictions
 from tiltyard.evaluation.metrics.probability_metrics import CALIBRATION_BINS
 
 
 @dataclass(frozen=True)
-class Bin:
+class ReliabilityBin:
     """Rows that were given about the same probability.
 
     Attributes:
@@ -57,7 +57,7 @@ class Reliability:
     """
 
     error: float
-    bins: tuple[Bin, ...]
+    bins: tuple[ReliabilityBin, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -93,7 +93,7 @@ class CalibrationReport:
         }
 
 
-def evaluate_calibration(facts: Judged) -> CalibrationReport | None:
+def evaluate_calibration(facts: LabelledPredictions) -> CalibrationReport | None:
     """Hold probabilities against what came true, in 15 bins of equal width; None where there are no probabilities."""
     if facts.probabilities is None:
         return None
@@ -113,7 +113,7 @@ def _reliability(chances: NDArray[np.float64], came_true: NDArray[np.bool_]) -> 
     predicted = np.bincount(places, weights=chances, minlength=CALIBRATION_BINS)
     observed = np.bincount(places, weights=came_true, minlength=CALIBRATION_BINS)
     bins = tuple(
-        Bin(
+        ReliabilityBin(
             low=place / CALIBRATION_BINS,
             high=(place + 1) / CALIBRATION_BINS,
             rows=int(counts[place]),

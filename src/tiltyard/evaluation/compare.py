@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.special import bdtr, bdtrc
 
 from tiltyard.errors import DataError
-from tiltyard.evaluation.intervals import CONFIDENCE, draws
-from tiltyard.evaluation.labelled_predictions import Judged, Labels, judged
+from tiltyard.evaluation.intervals import CONFIDENCE, bootstrap_draws
+from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Labels, label_predictions
 from tiltyard.evaluation.metrics.metric import Metric
-from tiltyard.evaluation.permutation_test import exchange_p_values, kinds_of_rows
+from tiltyard.evaluation.permutation_test import distinct_rows, permutation_p_values
 
 MCNEMAR = "McNemar's exact test"
 BOOTSTRAP = "paired bootstrap"
@@ -80,7 +80,9 @@ class Comparison:
         return asdict(self)
 
 
-def compare(metric: Metric, champion: Judged, challenger: Judged, *, seed: int = 0) -> Comparison:
+def compare(
+    metric: Metric, champion: LabelledPredictions, challenger: LabelledPredictions, *, seed: int = 0
+) -> Comparison:
     """Compare by the test that suits the metric: McNemar's for accuracy, bootstrap and permutation for all others.
 
     The bootstrap alone finds a lead too often on few rows (it takes the spread of the sample for the true one), and the
@@ -94,7 +96,7 @@ def compare(metric: Metric, champion: Judged, challenger: Judged, *, seed: int =
     if metric.name == "accuracy":
         return compare_paired(champion.labels, champion.predicted, challenger.predicted)
     found = compare_bootstrap(metric, champion, challenger, seed=seed)
-    ahead, behind = exchange_p_values(metric, *_with_same_classes(champion, challenger), seed=seed)
+    ahead, behind = permutation_p_values(metric, *_with_same_classes(champion, challenger), seed=seed)
     return replace(
         found,
         method=BOTH,
@@ -147,7 +149,12 @@ def compare_paired(
 
 
 def compare_bootstrap(
-    metric: Metric, champion: Judged, challenger: Judged, *, resamples: int = 2000, seed: int = 0
+    metric: Metric,
+    champion: LabelledPredictions,
+    challenger: LabelledPredictions,
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
 ) -> Comparison:
     """Compare any metric by the paired bootstrap (Efron and Tibshirani, 1993, chapter 16).
 
@@ -195,24 +202,26 @@ def compare_bootstrap(
     )
 
 
-def _check_same_rows(champion: Judged, challenger: Judged) -> None:
+def _check_same_rows(champion: LabelledPredictions, challenger: LabelledPredictions) -> None:
     if not np.array_equal(champion.labels, challenger.labels):
         raise DataError("The two versions were judged on different rows.", next_step="Judge them on the same rows.")
 
 
-def _with_same_classes(champion: Judged, challenger: Judged) -> tuple[Judged, Judged]:
+def _with_same_classes(
+    champion: LabelledPredictions, challenger: LabelledPredictions
+) -> tuple[LabelledPredictions, LabelledPredictions]:
     """Both with the labels that either knows, so that a mean over classes is over the same ones."""
     if champion.classes == challenger.classes:
         return champion, challenger
     classes = sorted({*champion.classes, *challenger.classes})
     first, second = (
-        judged(one.labels, one.predicted, _widened(one, classes), classes, champion.positive)
+        label_predictions(one.labels, one.predicted, _widened(one, classes), classes, champion.positive)
         for one in (champion, challenger)
     )
     return first, second
 
 
-def _widened(one: Judged, classes: list[str]) -> NDArray[np.float64] | None:
+def _widened(one: LabelledPredictions, classes: list[str]) -> NDArray[np.float64] | None:
     if one.probabilities is None:
         return None
     probabilities = np.zeros((len(one), len(classes)))
@@ -221,13 +230,13 @@ def _widened(one: Judged, classes: list[str]) -> NDArray[np.float64] | None:
 
 
 def _differences(
-    metric: Metric, champion: Judged, challenger: Judged, resamples: int, seed: int
+    metric: Metric, champion: LabelledPredictions, challenger: LabelledPredictions, resamples: int, seed: int
 ) -> NDArray[np.float64]:
     """Challenger's value less the champion's, of each draw in which both are defined."""
-    champion, challenger, counts = kinds_of_rows(metric, champion, challenger)
+    champion, challenger, counts = distinct_rows(metric, champion, challenger)
     found = [
         metric.weighted(challenger, weights) - metric.weighted(champion, weights)
-        for weights in draws(counts, resamples, np.random.default_rng(seed))
+        for weights in bootstrap_draws(counts, resamples, np.random.default_rng(seed))
     ]
     differences = np.concatenate(found)
     defined = differences[~np.isnan(differences)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tiltyard.evaluation.labelled_predictions import Judged, Labels, Probabilities, judged
+from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Labels, Probabilities, label_predictions
 from tiltyard.evaluation.metrics import label_metrics
 from tiltyard.evaluation.metrics.metric import METRICS
 
@@ -70,11 +70,11 @@ def evaluate(
     classes: Sequence[str],
     positive: str | None = None,
 ) -> Evaluation:
-    """Judge answers; the arguments and errors are those of ``judged``."""
-    return evaluate_judged(judged(labels, predicted, probabilities, classes, positive))
+    """Judge answers; the arguments and errors are those of ``label_predictions``."""
+    return evaluate_predictions(label_predictions(labels, predicted, probabilities, classes, positive))
 
 
-def evaluate_judged(facts: Judged) -> Evaluation:
+def evaluate_predictions(facts: LabelledPredictions) -> Evaluation:
     """Judge answers that stand beside the truth already."""
     metrics: dict[str, float] = {}
     not_computed: dict[str, str] = {}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tiltyard.errors import MissingExtraError
 from tiltyard.evaluation.groups import Grouping
 from tiltyard.evaluation.intervals import CONFIDENCE, Interval, newcombe, wilson
-from tiltyard.evaluation.labelled_predictions import Judged
+from tiltyard.evaluation.labelled_predictions import LabelledPredictions
 from tiltyard.evaluation.slices import FEWEST_ROWS
 
 EXTRA = "fairness"
@@ -193,7 +193,7 @@ def check_fairlearn() -> None:
         raise MissingExtraError("Judging fairness (data.sensitive)", EXTRA) from None
 
 
-def evaluate_fairness(facts: Judged, groupings: Sequence[Grouping]) -> FairnessReport:
+def evaluate_fairness(facts: LabelledPredictions, groupings: Sequence[Grouping]) -> FairnessReport:
     """Judge how groups are treated, by fairlearn.
 
     Demographic parity: the label is given to all groups equally often. Equal opportunity: to those whose label it is
@@ -224,7 +224,7 @@ def evaluate_fairness(facts: Judged, groupings: Sequence[Grouping]) -> FairnessR
     )
 
 
-def _label_fairness(facts: Judged, grouping: Grouping, code: int) -> LabelFairness:
+def _label_fairness(facts: LabelledPredictions, grouping: Grouping, code: int) -> LabelFairness:
     groups = _groups(facts.truth == code, facts.guess == code, grouping)
     found = _measures(groups)
     return LabelFairness(

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.evaluation.groups import keys_of
-from tiltyard.evaluation.labelled_predictions import Judged, judged
+from tiltyard.evaluation.labelled_predictions import LabelledPredictions, label_predictions
 from tiltyard.evaluation.metrics.metric import Metric
 
 Kind = Literal["permutation", "terms"]
@@ -30,7 +30,7 @@ MOST_CHANGES = 20
 
 
 @dataclass(frozen=True)
-class Weighed:
+class FeatureWeight:
     """How much one feature counts.
 
     Attributes:
@@ -60,7 +60,7 @@ class Importance:
     kind: Kind
     unit: str
     rows: int
-    features: tuple[Weighed, ...]
+    features: tuple[FeatureWeight, ...]
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -77,7 +77,7 @@ class Importance:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Importance:
         """The importance that ``to_dict`` wrote."""
-        features = tuple(Weighed(**feature) for feature in content["features"])
+        features = tuple(FeatureWeight(**feature) for feature in content["features"])
         return cls(content["kind"], content["unit"], int(content["rows"]), features)
 
 
@@ -132,7 +132,7 @@ class ImportanceChange:
 
 
 def permutation_importance(
-    predict: Predict, inputs: pd.DataFrame, facts: Judged, metric: Metric, *, seed: int = 0
+    predict: Predict, inputs: pd.DataFrame, facts: LabelledPredictions, metric: Metric, *, seed: int = 0
 ) -> Importance | None:
     """By how much a metric gets worse when one column is shuffled (Breiman, 2001; Fisher, Rudin and Dominici, 2019).
 
@@ -163,7 +163,7 @@ def permutation_importance(
         order = np.stack([random.permutation(rows) for _ in range(REPEATS)])
         answers = _answers_shuffled(predict, inputs, place, order, facts.probabilities)
         losses = [sign * (whole - metric.compute(_answered(facts, given))) for given in answers]
-        found.append(Weighed(str(inputs.columns[place]), float(np.mean(losses)), float(np.std(losses))))
+        found.append(FeatureWeight(str(inputs.columns[place]), float(np.mean(losses)), float(np.std(losses))))
     found.sort(key=lambda feature: (-feature.value, feature.name))
     return Importance("permutation", f"loss of {metric.title.lower()}", rows, tuple(found))
 
@@ -197,7 +197,7 @@ def term_importance(pipeline: Any, texts: pd.Series, *, seed: int = 0) -> Import
     best = np.argsort(-effects, axis=1, kind="stable")[:, :MOST_TERMS]
     names = _names(pipeline, np.unique(best))
     features = [
-        Weighed(names[term], float(row[term]), label=str(label))
+        FeatureWeight(names[term], float(row[term]), label=str(label))
         for label, row, terms in zip(pipeline.classes_, effects, best, strict=True)
         for term in terms.tolist()
         if row[term] > 0
@@ -246,9 +246,9 @@ def _answers_shuffled(
     return answers
 
 
-def _answered(facts: Judged, probabilities: NDArray[np.float64]) -> Judged:
+def _answered(facts: LabelledPredictions, probabilities: NDArray[np.float64]) -> LabelledPredictions:
     predicted = np.asarray(facts.classes)[probabilities.argmax(axis=1)]
-    return judged(facts.labels, predicted, probabilities, facts.classes, facts.positive)
+    return label_predictions(facts.labels, predicted, probabilities, facts.classes, facts.positive)
 
 
 def _linear_weights(classifier: Any) -> NDArray[np.float64] | None:

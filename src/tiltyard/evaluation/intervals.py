@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.evaluation.labelled_predictions import Judged, Weights
+from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Weights
 from tiltyard.evaluation.metrics.metric import Metric
 
 CONFIDENCE = 0.95
@@ -76,7 +76,7 @@ def newcombe(
     return Interval(one - other - down, one - other + up)
 
 
-def bootstrap(metric: Metric, facts: Judged, *, resamples: int = 200, seed: int = 0) -> Interval | None:
+def bootstrap(metric: Metric, facts: LabelledPredictions, *, resamples: int = 200, seed: int = 0) -> Interval | None:
     """The percentile interval of any metric (Efron and Tibshirani, 1993, chapter 13).
 
     Draws in which the metric is not defined are left out; if they are more than half, there is no interval. Of more
@@ -103,7 +103,7 @@ def bootstrap(metric: Metric, facts: Judged, *, resamples: int = 200, seed: int 
         facts = facts.take(random.choice(len(facts), MOST_DRAWN, replace=False))
         counts = counts[:MOST_DRAWN]
         centre = metric.compute(facts)
-    drawn = np.concatenate([metric.weighted(facts, weights) for weights in draws(counts, resamples, random)])
+    drawn = np.concatenate([metric.weighted(facts, weights) for weights in bootstrap_draws(counts, resamples, random)])
     drawn = drawn[~np.isnan(drawn)]
     if 2 * len(drawn) < resamples:
         return None
@@ -113,7 +113,7 @@ def bootstrap(metric: Metric, facts: Judged, *, resamples: int = 200, seed: int 
     return Interval(float(min(low, value)), float(max(high, value)))
 
 
-def draws(counts: NDArray[np.int64], resamples: int, random: np.random.Generator) -> Iterator[Weights]:
+def bootstrap_draws(counts: NDArray[np.int64], resamples: int, random: np.random.Generator) -> Iterator[Weights]:
     """How often each kind of row is drawn, (m, kinds) at a time, until there were ``resamples`` draws.
 
     Args:

@@ -18,8 +18,8 @@ Weights = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Answers beside the truth, n rows; made by ``judged``.
+class LabelledPredictions:
+    """Answers beside the truth, n rows; made by ``label_predictions``.
 
     Attributes:
         labels: n true labels.
@@ -79,19 +79,21 @@ class Judged:
         counts[:, occurring] = np.add.reduceat(weights[:, order], starts, axis=1)
         return counts.reshape(-1, k, k)
 
-    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Judged:
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> LabelledPredictions:
         """The rows chosen by position or by mask."""
         probabilities = None if self.probabilities is None else self.probabilities[rows]
-        return Judged(self.labels[rows], self.predicted[rows], probabilities, self.classes, self.positive, self.unknown)
+        return LabelledPredictions(
+            self.labels[rows], self.predicted[rows], probabilities, self.classes, self.positive, self.unknown
+        )
 
 
-def judged(
+def label_predictions(
     labels: Sequence[str] | Labels,
     predicted: Sequence[str] | Labels,
     probabilities: Probabilities | None,
     classes: Sequence[str],
     positive: str | None = None,
-) -> Judged:
+) -> LabelledPredictions:
     """Put answers beside the truth, with every label known and the columns of the probabilities in order.
 
     A label that only the test side knows still counts: it gets a column of zeros.
@@ -120,7 +122,7 @@ def judged(
         widened[:, [known.index(label) for label in classes]] = probabilities
         probabilities = widened
     unknown = tuple(label for label in known if label not in set(classes))
-    return Judged(labels, predicted, probabilities, known, positive or known[-1], unknown)
+    return LabelledPredictions(labels, predicted, probabilities, known, positive or known[-1], unknown)
 
 
 def _check_shapes(

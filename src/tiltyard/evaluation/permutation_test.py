@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.evaluation.labelled_predictions import Judged, Probabilities, Weights
+from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Probabilities, Weights
 from tiltyard.evaluation.metrics.metric import Metric
 
 # Weights that are drawn at once; bounds the memory to some tens of MB.
@@ -16,8 +16,13 @@ _EVEN = 1e-12
 _RANKING = ("roc_auc", "pr_auc")
 
 
-def exchange_p_values(
-    metric: Metric, champion: Judged, challenger: Judged, *, resamples: int = 999, seed: int = 0
+def permutation_p_values(
+    metric: Metric,
+    champion: LabelledPredictions,
+    challenger: LabelledPredictions,
+    *,
+    resamples: int = 999,
+    seed: int = 0,
 ) -> tuple[float, float]:
     """How likely a lead, and a loss, as large as the one seen is, where who gave which answer means nothing.
 
@@ -37,7 +42,7 @@ def exchange_p_values(
     Returns:
         The p-value of a lead, and that of a loss.
     """
-    champion, challenger, counts = kinds_of_rows(metric, champion, challenger)
+    champion, challenger, counts = distinct_rows(metric, champion, challenger)
     both = _joined(metric, champion, challenger)
     seen = float(_differences(metric, both, np.zeros((1, len(counts))), counts)[0])
     random = np.random.default_rng([seed, 1])
@@ -51,7 +56,9 @@ def exchange_p_values(
     return ahead / (1 + resamples), behind / (1 + resamples)
 
 
-def kinds_of_rows(metric: Metric, champion: Judged, challenger: Judged) -> tuple[Judged, Judged, NDArray[np.int64]]:
+def distinct_rows(
+    metric: Metric, champion: LabelledPredictions, challenger: LabelledPredictions
+) -> tuple[LabelledPredictions, LabelledPredictions, NDArray[np.int64]]:
     """One row of each kind, and how many there are: to draw or exchange rows is to draw or exchange their counts.
 
     Rows with the same three labels are the same to a metric that sees no probabilities; to one that does, each is a
@@ -72,7 +79,9 @@ def _thrown(counts: NDArray[np.int64], draws: int, random: np.random.Generator) 
     return random.binomial(counts, 0.5, (draws, len(counts))).astype(np.float64)
 
 
-def _differences(metric: Metric, both: Judged, exchanged: Weights, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def _differences(
+    metric: Metric, both: LabelledPredictions, exchanged: Weights, counts: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """By how much the challenger is better, where so many rows of each kind were exchanged."""
     kept = counts - exchanged
     first = metric.weighted(both, np.hstack([kept, exchanged]))
@@ -80,13 +89,13 @@ def _differences(metric: Metric, both: Judged, exchanged: Weights, counts: NDArr
     return (second - first) if metric.bigger_is_better else (first - second)
 
 
-def _joined(metric: Metric, champion: Judged, challenger: Judged) -> Judged:
+def _joined(metric: Metric, champion: LabelledPredictions, challenger: LabelledPredictions) -> LabelledPredictions:
     """The rows of the one above those of the other."""
     probabilities = None
     if champion.probabilities is not None and challenger.probabilities is not None:
         parts = champion.probabilities, challenger.probabilities
         probabilities = np.vstack([_ranks(part) for part in parts] if metric.name in _RANKING else parts)
-    return Judged(
+    return LabelledPredictions(
         np.concatenate([champion.labels, challenger.labels]),
         np.concatenate([champion.predicted, challenger.predicted]),
         probabilities,

@@ -78,7 +78,7 @@ class LiveVerdict:
         return {**asdict(self), "difference": self.difference, "summary": self.summary}
 
 
-def judge_shadow(
+def evaluate_shadow(
     both_right: int,
     only_champion_right: int,
     only_challenger_right: int,
@@ -120,7 +120,7 @@ def judge_shadow(
     )
 
 
-def judge_split(
+def evaluate_split(
     of_challenger: NDArray[np.bool_],
     right: NDArray[np.bool_],
     *,
@@ -177,7 +177,7 @@ def judge_split(
 
 
 def paired_evidence(only_first: int, only_second: int) -> float:
-    """Evidence that the first of two models is right more often, of rows on which one alone is: see ``judge_shadow``.
+    """Evidence that the first of two models is right more often, of rows that tell them apart: see ``evaluate_shadow``.
 
     The mixture of likelihood ratios of McNemar's test, over all shares above a half, by Jeffreys' weights.
 
@@ -196,7 +196,7 @@ def paired_evidence(only_first: int, only_second: int) -> float:
 
 
 def split_evidence(mine: NDArray[np.bool_], right: NDArray[np.bool_], share: float) -> float:
-    """Evidence that ``mine`` of n rows are right more often than the others: the e-value of ``judge_split``.
+    """Evidence that ``mine`` of n rows are right more often than the others: the e-value of ``evaluate_split``.
 
     Args:
         mine: whether the row belongs to the side that may be better, in the order in which labels came.

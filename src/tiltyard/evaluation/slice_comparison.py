@@ -10,7 +10,7 @@ import numpy as np
 
 from tiltyard.evaluation.compare import compare_paired
 from tiltyard.evaluation.groups import Grouping
-from tiltyard.evaluation.labelled_predictions import Judged
+from tiltyard.evaluation.labelled_predictions import LabelledPredictions
 from tiltyard.evaluation.slices import FEWEST_ROWS
 
 
@@ -54,7 +54,7 @@ class SliceComparison:
 
 
 def compare_slices(
-    champion: Judged, challenger: Judged, groupings: Sequence[Grouping]
+    champion: LabelledPredictions, challenger: LabelledPredictions, groupings: Sequence[Grouping]
 ) -> tuple[tuple[SliceComparison, ...], int]:
     """Compare two versions on every slice that has 30 rows, paired, and correct for their number.
 

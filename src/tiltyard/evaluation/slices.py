@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tiltyard.evaluation.groups import Group, Grouping
 from tiltyard.evaluation.intervals import CONFIDENCE, Interval, bootstrap, newcombe, wilson
-from tiltyard.evaluation.labelled_predictions import Judged
+from tiltyard.evaluation.labelled_predictions import LabelledPredictions
 from tiltyard.evaluation.metrics.metric import METRICS, Metric
 
 # With fewer rows a figure says next to nothing: the interval of an accuracy is wider than a quarter.
@@ -99,7 +99,9 @@ class SliceReport:
         }
 
 
-def evaluate_slices(facts: Judged, groupings: Sequence[Grouping], metric: Metric, *, seed: int = 0) -> SliceReport:
+def evaluate_slices(
+    facts: LabelledPredictions, groupings: Sequence[Grouping], metric: Metric, *, seed: int = 0
+) -> SliceReport:
     """Judge answers slice by slice.
 
     Args:
@@ -119,7 +121,9 @@ def evaluate_slices(facts: Judged, groupings: Sequence[Grouping], metric: Metric
     return SliceReport(metric.name, overall, tuple(slices))
 
 
-def _judge_slice(facts: Judged, grouping: Grouping, group: Group, code: int, metric: Metric, seed: int) -> Slice:
+def _judge_slice(
+    facts: LabelledPredictions, grouping: Grouping, group: Group, code: int, metric: Metric, seed: int
+) -> Slice:
     inside = grouping.codes == code
     rows = facts.take(inside)
     right = facts.truth == facts.guess

@@ -3,7 +3,7 @@
 from tiltyard.ledger.export import ExportFormat, export_predictions, to_log_line
 from tiltyard.ledger.ids import new_id
 from tiltyard.ledger.leases import Lease, Leases
-from tiltyard.ledger.outbox_records import Notice, Outbox, Parcel, ParcelState
+from tiltyard.ledger.outbox_records import Notice, Outbox, OutboxItem, ParcelState
 from tiltyard.ledger.ports import (
     FindingFilter,
     FindingLog,
@@ -48,7 +48,7 @@ __all__ = [
     "LiveOutcomes",
     "Notice",
     "Outbox",
-    "Parcel",
+    "OutboxItem",
     "ParcelState",
     "Prediction",
     "PredictionFilter",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from tiltyard.errors import TiltyardError, UnavailableError
 from tiltyard.ledger import Lease, Leases
-from tiltyard.ledger.process_identity import is_gone, this_holder
+from tiltyard.ledger.process_identity import current_holder, is_gone
 
 HOLD = timedelta(minutes=2)
 """How long a lease lasts without a sign of life: longer than a ledger's hiccup."""
@@ -21,7 +21,7 @@ class LeaseLostError(TiltyardError):
     code = "response.lease-lost"
 
 
-class Holding:
+class LeaseGuard:
     """A lease that is kept alive in the background."""
 
     def __init__(self, leases: Leases, lease: Lease) -> None:
@@ -64,13 +64,13 @@ class Holding:
 
 
 @contextmanager
-def held(leases: Leases, name: str) -> Iterator[Holding | None]:
+def hold_lease(leases: Leases, name: str) -> Iterator[LeaseGuard | None]:
     """Hold a lease while the block lasts; None where another process has it."""
-    lease = leases.acquire(name, this_holder(), datetime.now(UTC), HOLD, is_gone)
+    lease = leases.acquire(name, current_holder(), datetime.now(UTC), HOLD, is_gone)
     if lease is None:
         yield None
         return
-    holding = Holding(leases, lease)
+    holding = LeaseGuard(leases, lease)
     try:
         yield holding
     finally:

@@ -34,7 +34,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class OutboxItem:
     """A notice in the box, and how far its delivery is.
 
     Attributes:
@@ -89,13 +89,13 @@ class Outbox(Protocol):
             InputError: one cannot be stored; nothing of the call was.
         """
 
-    def lease(self, now: datetime, hold: timedelta, limit: int = 1) -> list[Parcel]:
+    def lease(self, now: datetime, hold: timedelta, limit: int = 1) -> list[OutboxItem]:
         """Take at most ``limit`` parcels that are due, the longest due first, for ``hold``."""
 
-    def settle(self, parcel: Parcel, now: datetime) -> bool:
+    def settle(self, parcel: OutboxItem, now: datetime) -> bool:
         """Note that a leased parcel was delivered; False if the lease was lost to another attempt."""
 
-    def postpone(self, parcel: Parcel, error: str, due: datetime | None) -> bool:
+    def postpone(self, parcel: OutboxItem, error: str, due: datetime | None) -> bool:
         """Note that a leased parcel was not delivered: to be tried again at ``due``, or given up (None).
 
         False if the lease was lost to another attempt.
@@ -104,5 +104,5 @@ class Outbox(Protocol):
     def retry(self, now: datetime, ids: Sequence[str] | None = None) -> int:
         """Make parcels that wait or were given up due at once: all of them, or those named; how many."""
 
-    def parcels(self, state: ParcelState | None = None, *, limit: int | None = None) -> list[Parcel]:
+    def parcels(self, state: ParcelState | None = None, *, limit: int | None = None) -> list[OutboxItem]:
         """What is in the box, newest first; sent parcels stay for the record."""

@@ -10,7 +10,7 @@ from tiltyard.ledger.codec import from_micros
 from tiltyard.ledger.records import PredictionStats
 
 
-class Tally(NamedTuple):
+class StatsTally(NamedTuple):
     """Counts, sums and extremes over some predictions, at least one, of one label and one version."""
 
     label: str
@@ -24,7 +24,7 @@ class Tally(NamedTuple):
     last_us: int
 
 
-def summarise(tallies: Iterable[Tally]) -> PredictionStats:
+def summarise(tallies: Iterable[StatsTally]) -> PredictionStats:
     """The summary of all predictions that the tallies cover."""
     parts = sorted(tallies)
     if not parts:

@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 
 
-def this_holder() -> str:
+def current_holder() -> str:
     """This process: its host, its number, and when the host started it."""
     return f"{_host()}|{os.getpid()}|{_started(os.getpid())}"
 

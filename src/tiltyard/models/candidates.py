@@ -10,7 +10,7 @@ from typing import Any
 from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import UsageError, nearest
-from tiltyard.models.custom_candidates import is_own, own_builder, own_space
+from tiltyard.models.custom_candidates import custom_builder, custom_space, is_custom
 from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
 from tiltyard.models.tabular import TABULAR
 from tiltyard.models.text import TEXT
@@ -95,9 +95,9 @@ def get_candidate(name: str, task: Task, root: Path | None = None) -> Candidate:
     Raises:
         UsageError: there is none, it is for another task, or the user's own cannot be used.
     """
-    if is_own(name):
-        build = own_builder(name, root)
-        return Candidate(name, f"The project's own {name}", task, build, own_space(name, root, build))
+    if is_custom(name):
+        build = custom_builder(name, root)
+        return Candidate(name, f"The project's own {name}", task, build, custom_space(name, root, build))
     candidate = CANDIDATES.get(name)
     fitting = [known.name for known in CANDIDATES.values() if known.task == task]
     known_names = f"Candidates for {task}: {', '.join(fitting)}; or your own as my_module:make_estimator."

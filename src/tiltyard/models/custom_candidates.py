@@ -20,12 +20,12 @@ from tiltyard.models.search_space import Space, declared_space
 _MARK = "__tiltyard_project__"
 
 
-def is_own(name: str) -> bool:
+def is_custom(name: str) -> bool:
     """Whether a candidate's name means code of the user's own."""
     return ":" in name
 
 
-def own_builder(name: str, root: Path | None) -> Callable[[int], Pipeline]:
+def custom_builder(name: str, root: Path | None) -> Callable[[int], Pipeline]:
     """What builds the pipeline of ``module:maker`` from a random seed.
 
     The maker is called with ``random_state`` if it takes that, else without arguments. It returns an estimator or a
@@ -50,7 +50,7 @@ def own_builder(name: str, root: Path | None) -> Callable[[int], Pipeline]:
     return build
 
 
-def own_space(name: str, root: Path | None, build: Callable[[int], Pipeline]) -> Space:
+def custom_space(name: str, root: Path | None, build: Callable[[int], Pipeline]) -> Space:
     """What a search may vary in a recipe of the user's own: ``MAKER_space`` beside the maker; empty without one.
 
     It is a mapping, or a function without arguments that returns one: from a parameter of what the maker returns to a
@@ -59,7 +59,7 @@ def own_space(name: str, root: Path | None, build: Callable[[int], Pipeline]) ->
     Args:
         name: ``module:maker``.
         root: the project's folder; default: the working folder.
-        build: what ``own_builder`` gave for it.
+        build: what ``custom_builder`` gave for it.
 
     Returns:
         The space by parameters of the pipeline that ``build`` makes.
@@ -74,9 +74,9 @@ def own_space(name: str, root: Path | None, build: Callable[[int], Pipeline]) ->
     return declared_space(f"{attribute}_space", declared, build(0))
 
 
-def own_source(name: str, root: Path | None) -> Path | None:
+def custom_source(name: str, root: Path | None) -> Path | None:
     """The file that a recipe of the user's own stands in; None for a built-in recipe, or where there is no file."""
-    if not is_own(name):
+    if not is_custom(name):
         return None
     module_name = name.partition(":")[0]
     found = getattr(_module(name, module_name, (root or Path()).resolve()), "__file__", None)

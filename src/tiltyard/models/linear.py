@@ -127,10 +127,10 @@ class CalibratedLinearSVM(LinearOneVsRest):
 
     def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_], rows_weights: Floats | None) -> Weights:
         def fit(rows: NDArray[np.intp]) -> Weights:
-            counts = taken(rows_weights, rows)
+            counts = take_columns(rows_weights, rows)
             return svm_weights(features[rows], positive[rows], self.C, self.random_state, counts)
 
-        return calibrated(fit, features, positive, rows_weights, folds=self.folds, random_state=self.random_state)
+        return fold_calibration(fit, features, positive, rows_weights, folds=self.folds, random_state=self.random_state)
 
 
 def svm_weights(
@@ -158,17 +158,17 @@ def logistic_weights(
     return regression.coef_[0], float(regression.intercept_[0])
 
 
-def taken(rows_weights: Floats | None, rows: Any) -> Floats | None:
+def take_columns(rows_weights: Floats | None, rows: Any) -> Floats | None:
     """The weights of some of the rows; None where all rows count alike."""
     return None if rows_weights is None else rows_weights[rows]
 
 
-def scaled(features: sp.csr_matrix, factors: Floats) -> sp.csr_matrix:
+def scale_weights(features: sp.csr_matrix, factors: Floats) -> sp.csr_matrix:
     """The features with each column multiplied by its factor; shape as before."""
     return sp.csr_matrix((features.data * factors[features.indices], features.indices, features.indptr), features.shape)
 
 
-def calibrated(
+def fold_calibration(
     fit: Any,
     features: sp.csr_matrix,
     positive: NDArray[np.bool_],

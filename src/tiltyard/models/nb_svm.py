@@ -12,11 +12,11 @@ from tiltyard.models.linear import (
     Floats,
     LinearOneVsRest,
     Weights,
-    calibrated,
+    fold_calibration,
     logistic_weights,
-    scaled,
+    scale_weights,
     svm_weights,
-    taken,
+    take_columns,
 )
 
 
@@ -36,8 +36,8 @@ def log_count_ratios(
     Returns:
         Shape (columns,).
     """
-    p = alpha + _sums(features[positive], taken(rows_weights, positive))
-    q = alpha + _sums(features[~positive], taken(rows_weights, ~positive))
+    p = alpha + _sums(features[positive], take_columns(rows_weights, positive))
+    q = alpha + _sums(features[~positive], take_columns(rows_weights, ~positive))
     return np.asarray(np.log(p / p.sum()) - np.log(q / q.sum()))
 
 
@@ -82,13 +82,13 @@ class NaiveBayesSVM(LinearOneVsRest):
 
     def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_], rows_weights: Floats | None) -> Weights:
         def fit(rows: NDArray[np.intp]) -> Weights:
-            part, truth, counts = features[rows], positive[rows], taken(rows_weights, rows)
+            part, truth, counts = features[rows], positive[rows], take_columns(rows_weights, rows)
             ratios = log_count_ratios(part, truth, self.alpha, counts)
-            weights, intercept = svm_weights(scaled(part, ratios), truth, self.C, self.random_state, counts)
+            weights, intercept = svm_weights(scale_weights(part, ratios), truth, self.C, self.random_state, counts)
             drawn = (1 - self.beta) * np.abs(weights).mean() + self.beta * weights
             return drawn * ratios, intercept
 
-        return calibrated(fit, features, positive, rows_weights, folds=self.folds, random_state=self.random_state)
+        return fold_calibration(fit, features, positive, rows_weights, folds=self.folds, random_state=self.random_state)
 
 
 class NaiveBayesLogistic(LinearOneVsRest):
@@ -116,6 +116,6 @@ class NaiveBayesLogistic(LinearOneVsRest):
         presence = sp.csr_matrix((np.ones_like(features.data), features.indices, features.indptr), features.shape)
         ratios = log_count_ratios(presence, positive, self.alpha, rows_weights)
         weights, intercept = logistic_weights(
-            scaled(features, ratios), positive, self.C, self.random_state, rows_weights
+            scale_weights(features, ratios), positive, self.C, self.random_state, rows_weights
         )
         return weights * ratios, intercept

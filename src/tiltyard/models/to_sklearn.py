@@ -14,20 +14,20 @@ from tiltyard.models.linear import LinearOneVsRest
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 
 
-def plain_step(step: Any) -> Any:
+def to_sklearn_step(step: Any) -> Any:
     """The same fitted step in scikit-learn's own classes, where it is one of ours; any other as it is."""
     if isinstance(step, FastTfidfVectorizer):
         return step.to_sklearn()
     if isinstance(step, LinearOneVsRest):
         return _plain_linear(step)
     if isinstance(step, Pipeline):
-        return plain_pipeline(step)
+        return to_sklearn_pipeline(step)
     return step
 
 
-def plain_pipeline(pipeline: Pipeline) -> Pipeline:
+def to_sklearn_pipeline(pipeline: Pipeline) -> Pipeline:
     """The same fitted pipeline with each step of ours replaced."""
-    return Pipeline([(name, plain_step(step)) for name, step in pipeline.steps])
+    return Pipeline([(name, to_sklearn_step(step)) for name, step in pipeline.steps])
 
 
 def _plain_linear(ours: LinearOneVsRest) -> Any:

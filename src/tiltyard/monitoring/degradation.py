@@ -11,8 +11,8 @@ import numpy as np
 from scipy.special import bdtr
 
 from tiltyard.errors import UsageError
-from tiltyard.evaluation import METRICS, Interval, Judged, Metric, get_metric, newcombe
-from tiltyard.evaluation.intervals import draws
+from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric, get_metric, newcombe
+from tiltyard.evaluation.intervals import bootstrap_draws
 from tiltyard.monitoring.performance import figure_of
 
 Verdict = Literal["degraded", "holds", "could_not_judge"]
@@ -67,7 +67,7 @@ class Degradation:
 
 
 def judge_degradation(
-    facts: Judged | None,
+    facts: LabelledPredictions | None,
     baseline: Mapping[str, float],
     *,
     allowed: float = 0.05,
@@ -107,7 +107,9 @@ def judge_degradation(
     return _decided(found, alpha)
 
 
-def _measured(metric: Metric, facts: Judged, baseline: float, allowed: float, baseline_rows: int | None) -> Degradation:
+def _measured(
+    metric: Metric, facts: LabelledPredictions, baseline: float, allowed: float, baseline_rows: int | None
+) -> Degradation:
     undefined = metric.undefined(facts)
     if undefined:
         why = f"{metric.title} could not be computed: {undefined}."
@@ -149,7 +151,7 @@ def _with_verdict(one: Degradation, *, by_chance: bool) -> Degradation:
     return Degradation(*values)
 
 
-def _p_value(metric: Metric, facts: Judged, baseline: float, baseline_rows: int | None) -> float:
+def _p_value(metric: Metric, facts: LabelledPredictions, baseline: float, baseline_rows: int | None) -> float:
     if metric.name == "accuracy":
         hits, rows = int(np.sum(facts.truth == facts.guess)), len(facts)
         if baseline_rows is None:
@@ -158,7 +160,7 @@ def _p_value(metric: Metric, facts: Judged, baseline: float, baseline_rows: int 
     drawn = np.concatenate(
         [
             metric.weighted(facts, weights)
-            for weights in draws(np.ones(len(facts), dtype=np.int64), RESAMPLES, np.random.default_rng(0))
+            for weights in bootstrap_draws(np.ones(len(facts), dtype=np.int64), RESAMPLES, np.random.default_rng(0))
         ]
     )
     drawn = drawn[~np.isnan(drawn)]

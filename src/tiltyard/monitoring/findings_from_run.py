@@ -9,7 +9,7 @@ from tiltyard.drift.monitor_findings import Finding, could_not_judge
 from tiltyard.evaluation import METRICS, SliceReport
 from tiltyard.monitoring.degradation import Degradation
 from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT, Estimate
-from tiltyard.monitoring.monitored_version import Watched
+from tiltyard.monitoring.monitored_version import MonitoredVersion
 from tiltyard.monitoring.operations import Operations
 from tiltyard.monitoring.performance import Performance
 from tiltyard.project import MonitoringSection
@@ -28,7 +28,7 @@ _LABEL += "them back."
 _BUSY = 20
 
 
-def of_degradations(found: Sequence[Degradation], performance: Performance) -> list[Finding]:
+def degradation_findings(found: Sequence[Degradation], performance: Performance) -> list[Finding]:
     """Each metric with labels against its value at training."""
     return [_of_degradation(one, performance) for one in found]
 
@@ -58,7 +58,9 @@ def _of_degradation(one: Degradation, performance: Performance) -> Finding:
     )
 
 
-def of_estimate(found: Estimate, watched: Watched, metric: str, limits: MonitoringSection) -> list[Finding]:
+def estimate_findings(
+    found: Estimate, watched: MonitoredVersion, metric: str, limits: MonitoringSection
+) -> list[Finding]:
     """The estimate against the metric at training, and against the labels there are."""
     window = (found.since, found.until)
     name = metric if metric in found.figures else "accuracy"
@@ -119,7 +121,7 @@ def _contradiction(found: Estimate) -> list[Finding]:
     ]
 
 
-def of_slices(report: SliceReport | None, performance: Performance) -> list[Finding]:
+def slice_findings(report: SliceReport | None, performance: Performance) -> list[Finding]:
     """The slices that are worse than the rest by more than chance."""
     if report is None:
         return []
@@ -141,7 +143,7 @@ def of_slices(report: SliceReport | None, performance: Performance) -> list[Find
     ]
 
 
-def of_operations(ran: Operations, limits: MonitoringSection, since: datetime, until: datetime) -> list[Finding]:
+def operations_findings(ran: Operations, limits: MonitoringSection, since: datetime, until: datetime) -> list[Finding]:
     """Latency against its limit, and traffic that has stopped."""
     found = []
     if not ran.predictions and ran.before >= _BUSY:

@@ -15,12 +15,12 @@ from tiltyard.findings import json_ready
 from tiltyard.ledger import Label, Ledger, Prediction, SqlLedger, new_id
 from tiltyard.ledger.sql.retention import is_redacted
 from tiltyard.monitoring.degradation import judge_degradation
-from tiltyard.monitoring.monitored_version import Watched, watch_champion
-from tiltyard.monitoring.performance import by_answerer, measure
-from tiltyard.monitoring.prediction_window import Window, read_window
+from tiltyard.monitoring.monitored_version import MonitoredVersion, monitored_champion
+from tiltyard.monitoring.performance import measure_performance, performance_by_version
+from tiltyard.monitoring.prediction_window import PredictionWindow, read_prediction_window
 from tiltyard.monitoring.report import render_html, render_markdown
 from tiltyard.monitoring.run import drift_of_champion
-from tiltyard.monitoring.summary import Interests, Overview, overview
+from tiltyard.monitoring.summary import Summary, SummaryQuery, summarise
 from tiltyard.project import Project, load_project
 from tiltyard.registry import ModelRegistry, Registry
 from tiltyard.registry.package.signing import host_keys
@@ -131,7 +131,7 @@ class ModelMonitor:
             UsageError: the window is not a positive number of hours.
         """
         window = self._window(window_hours)
-        found = measure(window, self._metric, self._positive)
+        found = measure_performance(window, self._metric, self._positive)
         values = {name: figure.value for name, figure in found.figures.items()}
         intervals = {name: figure.interval.to_list() for name, figure in found.figures.items() if figure.interval}
         for also, name in _ALSO.items():
@@ -139,7 +139,7 @@ class ModelMonitor:
                 values[also] = values[name]
             if name in intervals:
                 intervals[also] = intervals[name]
-        answered = by_answerer(window, self._metric, self._positive)
+        answered = performance_by_version(window, self._metric, self._positive)
         plain: dict[str, Any] = json_ready(
             {
                 "window_hours": window_hours,
@@ -192,7 +192,7 @@ class ModelMonitor:
             baseline_rows=baseline_rows,
         )
         named = dict(zip(baseline_metrics, found, strict=True))
-        told = measure(window, self._metric, self._positive)
+        told = measure_performance(window, self._metric, self._positive)
         return {
             "degradation_detected": any(one.verdict == "degraded" for one in found),
             "could_not_judge": [name for name, one in named.items() if one.verdict == "could_not_judge"],
@@ -231,7 +231,7 @@ class ModelMonitor:
         since, until = _stretch(window_hours)
         if reference_data is None:
             return drift_of_champion(self.ledger, self.name, self.watched, (since, until), asked)
-        window = read_window(self.ledger, self.name, since=since, until=until)
+        window = read_prediction_window(self.ledger, self.name, since=since, until=until)
         return detect_data_drift(
             reference_data, [row.input for row in window.predictions if not is_redacted(row.input)], asked
         )
@@ -271,13 +271,13 @@ class ModelMonitor:
         return self._given_ledger or SqlLedger.open(self._settings.ledger_url)
 
     @cached_property
-    def watched(self) -> Watched | None:
+    def watched(self) -> MonitoredVersion | None:
         """The champion; None where there is none, or no registry on this host, or it cannot be read."""
         registry = self._given_registry or self._registry()
         if registry is None:
             return None
         try:
-            return watch_champion(registry, self.name, self._settings.cache, host_keys(self._settings))
+            return monitored_champion(registry, self.name, self._settings.cache, host_keys(self._settings))
         except TiltyardError:
             # The figures of the ledger are worth showing all the same; tiltyard doctor says what is wrong.
             return None
@@ -300,20 +300,20 @@ class ModelMonitor:
             return None
         return ModelRegistry(tracking_uri=settings.tracking_uri, registry_uri=settings.registry_uri, settings=settings)
 
-    def _window(self, hours: float) -> Window:
+    def _window(self, hours: float) -> PredictionWindow:
         since, until = _stretch(hours)
-        return read_window(self.ledger, self.name, since=since, until=until)
+        return read_prediction_window(self.ledger, self.name, since=since, until=until)
 
-    def _overview(self, hours: float) -> Overview:
+    def _overview(self, hours: float) -> Summary:
         since, until = _stretch(hours)
         data = self._known.data if self._known else None
-        interests = Interests(
+        interests = SummaryQuery(
             model=self.name,
             metric=self._metric,
             positive=self._positive,
             slices=(*data.slices, *data.sensitive) if data else (),
         )
-        return overview(self.ledger, interests, self.watched, since=since, until=until)
+        return summarise(self.ledger, interests, self.watched, since=since, until=until)
 
 
 def _project_around(*, required: bool) -> Project | None:

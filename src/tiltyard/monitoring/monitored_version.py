@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tiltyard.registry import HELD_OUT, HeldOut, Manifest, Registry, VersionInfo
+from tiltyard.registry import HOLDOUT, HoldoutPredictions, Manifest, Registry, VersionInfo
 from tiltyard.registry.package.manifest import FOLDER, read_verified, verify
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing
 from tiltyard.registry.package.version_seal import check_identity
 
 
 @dataclass(frozen=True)
-class Watched:
+class MonitoredVersion:
     """A version under watch.
 
     Attributes:
@@ -31,7 +31,7 @@ class Watched:
     version: str
     classes: tuple[str, ...]
     metrics: Mapping[str, float] = field(default_factory=dict)
-    held_out: HeldOut | None = None
+    held_out: HoldoutPredictions | None = None
     positive: str | None = None
     manifest: Manifest | None = None
     folder: Path | None = None
@@ -52,7 +52,7 @@ class Watched:
         return read_verified(self.folder, self.manifest, f"{FOLDER}/{name}")
 
 
-def read_watched(info: VersionInfo, folder: Path, keys: KeyRing = NO_KEYS) -> Watched:
+def read_monitored_version(info: VersionInfo, folder: Path, keys: KeyRing = NO_KEYS) -> MonitoredVersion:
     """Read what is to be known of a version from its files, which are verified first.
 
     Raises:
@@ -62,7 +62,7 @@ def read_watched(info: VersionInfo, folder: Path, keys: KeyRing = NO_KEYS) -> Wa
     verified = verify(folder, keys)
     check_identity(verified, info, keys)
     manifest = verified.manifest
-    known = Watched(
+    known = MonitoredVersion(
         model=info.name,
         version=info.version,
         classes=manifest.classes,
@@ -71,16 +71,16 @@ def read_watched(info: VersionInfo, folder: Path, keys: KeyRing = NO_KEYS) -> Wa
         manifest=manifest,
         folder=folder,
     )
-    content = known.attachment(HELD_OUT)
+    content = known.attachment(HOLDOUT)
     if content is None:
         return known
-    return Watched(
+    return MonitoredVersion(
         **{name: getattr(known, name) for name in known.__dataclass_fields__ if name != "held_out"},
-        held_out=HeldOut.from_bytes(content),
+        held_out=HoldoutPredictions.from_bytes(content),
     )
 
 
-def watch_champion(registry: Registry, model: str, cache: Path, keys: KeyRing = NO_KEYS) -> Watched | None:
+def monitored_champion(registry: Registry, model: str, cache: Path, keys: KeyRing = NO_KEYS) -> MonitoredVersion | None:
     """The champion of a model, fetched and verified; None where there is none.
 
     Raises:
@@ -88,4 +88,4 @@ def watch_champion(registry: Registry, model: str, cache: Path, keys: KeyRing = 
         UnavailableError: the registry cannot be reached, and no copy is here.
     """
     info = registry.champion(model)
-    return None if info is None else read_watched(info, registry.fetch(info, cache), keys)
+    return None if info is None else read_monitored_version(info, registry.fetch(info, cache), keys)

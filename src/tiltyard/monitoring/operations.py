@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tiltyard.monitoring.prediction_window import Window
+from tiltyard.monitoring.prediction_window import PredictionWindow
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
@@ -52,7 +52,7 @@ class Operations:
         }
 
 
-def operations(window: Window, before: int = 0) -> Operations:
+def summarise_operations(window: PredictionWindow, before: int = 0) -> Operations:
     """The figures of a window; ``before`` is the number of answers of the stretch before it."""
     versions = dict(Counter(window.versions.tolist()).most_common())
     return Operations(
@@ -67,7 +67,7 @@ def operations(window: Window, before: int = 0) -> Operations:
     )
 
 
-def _quantiles(window: Window) -> dict[str, float]:
+def _quantiles(window: PredictionWindow) -> dict[str, float]:
     if not len(window):
         return {}
     return {name: float(np.quantile(window.latency_ms, share)) for name, share in QUANTILES.items()}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tiltyard.evaluation import (
     METRICS,
     Interval,
-    Judged,
+    LabelledPredictions,
     Metric,
     SliceReport,
     bootstrap,
@@ -25,7 +25,7 @@ from tiltyard.evaluation import (
     newcombe,
     wilson,
 )
-from tiltyard.monitoring.prediction_window import Window
+from tiltyard.monitoring.prediction_window import PredictionWindow
 
 HEADLINE = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc", "log_loss")
 """Metrics that are given an interval; the project's own is added."""
@@ -106,7 +106,7 @@ class Performance:
         }
 
 
-def measure(window: Window, metric: str = "accuracy", positive: str | None = None) -> Performance:
+def measure_performance(window: PredictionWindow, metric: str = "accuracy", positive: str | None = None) -> Performance:
     """The performance of a window's answers, with intervals.
 
     Shares of rows have Wilson's interval; all other metrics the bootstrap's. Metrics outside of ``HEADLINE`` come
@@ -139,7 +139,7 @@ def measure(window: Window, metric: str = "accuracy", positive: str | None = Non
     )
 
 
-def figure_of(metric: Metric, facts: Judged, *, with_interval: bool = True) -> Figure:
+def figure_of(metric: Metric, facts: LabelledPredictions, *, with_interval: bool = True) -> Figure:
     """A metric of judged rows; it must be defined on them."""
     value = metric.compute(facts)
     if not with_interval:
@@ -149,21 +149,21 @@ def figure_of(metric: Metric, facts: Judged, *, with_interval: bool = True) -> F
     return Figure(value, bootstrap(metric, facts))
 
 
-def by_answerer(
-    window: Window, metric: str = "accuracy", positive: str | None = None
+def performance_by_version(
+    window: PredictionWindow, metric: str = "accuracy", positive: str | None = None
 ) -> dict[tuple[str, str], Performance]:
     """The performance of each version and route, by (version, route)."""
     pairs = sorted({(row.version, row.route) for row in window.predictions})
     return {
-        (version, route): measure(
+        (version, route): measure_performance(
             window.take((window.versions == version) & (window.routes == route)), metric, positive
         )
         for version, route in pairs
     }
 
 
-def by_slice(
-    window: Window, columns: Sequence[str], metric: str = "accuracy", positive: str | None = None
+def performance_by_slice(
+    window: PredictionWindow, columns: Sequence[str], metric: str = "accuracy", positive: str | None = None
 ) -> SliceReport | None:
     """The performance slice by slice of the answers whose truth is known; None where it is known of none.
 
@@ -184,7 +184,7 @@ def by_slice(
     return evaluate_slices(labelled.judged(positive), groupings, METRICS[metric])
 
 
-def _lag_hours(window: Window) -> float:
+def _lag_hours(window: PredictionWindow) -> float:
     lags = [
         (window.truth[row.id].at - row.at).total_seconds() / 3600
         for row in window.predictions
@@ -193,7 +193,7 @@ def _lag_hours(window: Window) -> float:
     return float(np.median(lags))
 
 
-def _selection(window: Window) -> str:
+def _selection(window: PredictionWindow) -> str:
     """Whether the labelled answers differ from the others in what was answered and how sure it was."""
     known = window.known
     if not known.any() or known.all():

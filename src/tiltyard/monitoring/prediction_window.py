@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.evaluation import Judged, judged
+from tiltyard.evaluation import LabelledPredictions, label_predictions
 from tiltyard.ledger import Label, Ledger, Prediction
 
 MOST_ROWS = 100_000
@@ -18,7 +18,7 @@ MOST_ROWS = 100_000
 
 
 @dataclass(frozen=True)
-class Window:
+class PredictionWindow:
     """n recorded answers, oldest first.
 
     Attributes:
@@ -100,7 +100,7 @@ class Window:
         """The true labels of the rows where they are known, in their order."""
         return np.asarray([self.truth[row.id].label for row in self.predictions if row.id in self.truth], dtype=str)
 
-    def judged(self, positive: str | None = None) -> Judged:
+    def judged(self, positive: str | None = None) -> LabelledPredictions:
         """The answers whose truth is known, beside it; at least one must be.
 
         Args:
@@ -111,20 +111,20 @@ class Window:
         probabilities = self.probabilities[known] if self.has_probabilities else None
         occurring = {*self.classes, *labels.tolist()}
         chosen = positive if positive in occurring else None
-        return judged(labels, self.predicted[known], probabilities, self.classes, chosen)
+        return label_predictions(labels, self.predicted[known], probabilities, self.classes, chosen)
 
-    def take(self, chosen: NDArray[np.bool_]) -> Window:
+    def take(self, chosen: NDArray[np.bool_]) -> PredictionWindow:
         """The answers where ``chosen`` (n booleans) is true."""
         kept = tuple(row for row, wanted in zip(self.predictions, chosen, strict=True) if wanted)
         return replace(self, predictions=kept, truth=_of(self.truth, kept))
 
-    def between(self, since: datetime, until: datetime) -> Window:
+    def between(self, since: datetime, until: datetime) -> PredictionWindow:
         """The answers from ``since`` until before ``until``."""
         kept = tuple(row for row in self.predictions if since <= row.at < until)
         return replace(self, since=since, until=until, predictions=kept, truth=_of(self.truth, kept), left_out=0)
 
 
-def read_window(
+def read_prediction_window(
     ledger: Ledger,
     model: str,
     *,
@@ -132,7 +132,7 @@ def read_window(
     until: datetime | None = None,
     version: str | None = None,
     most: int = MOST_ROWS,
-) -> Window:
+) -> PredictionWindow:
     """Read a model's answers of a stretch of time, at most ``most`` of them, the newest.
 
     Raises:
@@ -147,7 +147,7 @@ def read_window(
     left_out = 0
     if len(rows) == most and version is None:
         left_out = max(0, ledger.prediction_stats(model, since, until).total - len(rows))
-    return Window(model, since, until, rows, truth, left_out)
+    return PredictionWindow(model, since, until, rows, truth, left_out)
 
 
 def _of(truth: Mapping[str, Label], rows: Sequence[Prediction]) -> dict[str, Label]:

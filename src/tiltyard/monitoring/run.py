@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tiltyard.drift import (
-    Answering,
     DriftJudgement,
     DriftOptions,
     DriftRequest,
-    as_dict,
+    PredictionSource,
+    drift_report,
     find_drift,
     no_reference,
 )
@@ -23,11 +23,16 @@ from tiltyard.findings import json_ready
 from tiltyard.ledger import FindingRecord, Ledger
 from tiltyard.monitoring import findings_from_run
 from tiltyard.monitoring.degradation import Degradation, judge_degradation
-from tiltyard.monitoring.estimates.cbpe import Basis, Estimate, estimate
-from tiltyard.monitoring.monitored_version import Watched
-from tiltyard.monitoring.operations import Operations, operations
-from tiltyard.monitoring.performance import Performance, by_answerer, by_slice, measure
-from tiltyard.monitoring.prediction_window import Window, read_window
+from tiltyard.monitoring.estimates.cbpe import CbpeBasis, Estimate, estimate_performance
+from tiltyard.monitoring.monitored_version import MonitoredVersion
+from tiltyard.monitoring.operations import Operations, summarise_operations
+from tiltyard.monitoring.performance import (
+    Performance,
+    measure_performance,
+    performance_by_slice,
+    performance_by_version,
+)
+from tiltyard.monitoring.prediction_window import PredictionWindow, read_prediction_window
 from tiltyard.project import Project
 
 MOST_LABELLED = 20_000
@@ -35,7 +40,7 @@ MOST_LABELLED = 20_000
 
 
 @dataclass(frozen=True)
-class Look:
+class MonitoringResult:
     """What one look saw.
 
     Attributes:
@@ -110,14 +115,14 @@ class Look:
         }
 
 
-def look(
+def evaluate_period(
     project: Project,
     ledger: Ledger,
-    watched: Watched | None,
+    watched: MonitoredVersion | None,
     *,
     until: datetime,
     extra: Sequence[Finding] = (),
-) -> Look:
+) -> MonitoringResult:
     """Look at the window that ends at ``until``: drift, performance with labels and without, and how the service ran.
 
     Reads the ledger, and writes nothing but profiles of past hours, which spare the next look their rows.
@@ -134,25 +139,25 @@ def look(
     """
     length = timedelta(hours=project.monitoring.window_hours)
     since = until - length
-    window = read_window(ledger, project.model_name, since=since, until=until)
-    ran = operations(window, ledger.prediction_stats(project.model_name, since - length, since).total)
-    findings = [*extra, *findings_from_run.of_operations(ran, project.monitoring, since, until)]
+    window = read_prediction_window(ledger, project.model_name, since=since, until=until)
+    ran = summarise_operations(window, ledger.prediction_stats(project.model_name, since - length, since).total)
+    findings = [*extra, *findings_from_run.operations_findings(ran, project.monitoring, since, until)]
     performance, estimated, slices = None, None, None
     degradations: tuple[Degradation, ...] = ()
     if watched is not None:
         findings += _drift(ledger, watched, (since, until), DriftOptions.of(project.monitoring))
         metric, positive = project.training.metric, watched.positive or project.data.positive
         fewest = project.monitoring.min_rows
-        labelled = labelled_window(ledger, watched, since, until, fewest)
-        performance = measure(labelled, metric, positive)
+        labelled = read_labelled_window(ledger, watched, since, until, fewest)
+        performance = measure_performance(labelled, metric, positive)
         degradations = _degradations(labelled, watched, project, positive)
-        basis = Basis(watched.version, watched.classes, watched.held_out, positive, fewest)
-        estimated = estimate(window, basis, metric)
-        slices = by_slice(labelled, (*project.data.slices, *project.data.sensitive), metric, positive)
-        findings += findings_from_run.of_degradations(degradations, performance)
-        findings += findings_from_run.of_estimate(estimated, watched, metric, project.monitoring)
-        findings += findings_from_run.of_slices(slices, performance)
-    return Look(
+        basis = CbpeBasis(watched.version, watched.classes, watched.held_out, positive, fewest)
+        estimated = estimate_performance(window, basis, metric)
+        slices = performance_by_slice(labelled, (*project.data.slices, *project.data.sensitive), metric, positive)
+        findings += findings_from_run.degradation_findings(degradations, performance)
+        findings += findings_from_run.estimate_findings(estimated, watched, metric, project.monitoring)
+        findings += findings_from_run.slice_findings(slices, performance)
+    return MonitoringResult(
         model=project.model_name,
         at=until,
         since=since,
@@ -162,29 +167,31 @@ def look(
         performance=performance,
         degradations=degradations,
         estimate=estimated,
-        answerers=by_answerer(window, project.training.metric, project.data.positive),
+        answerers=performance_by_version(window, project.training.metric, project.data.positive),
         slices=slices,
         findings=_ordered(findings),
     )
 
 
 def drift_of_champion(
-    ledger: Ledger, model: str, watched: Watched | None, window: tuple[datetime, datetime], asked: DriftRequest
+    ledger: Ledger, model: str, watched: MonitoredVersion | None, window: tuple[datetime, datetime], asked: DriftRequest
 ) -> dict[str, Any]:
     """Drift of a champion's inputs and answers against the profile of its training, as a dictionary."""
     judged = no_reference(None) if watched is None else _drift(ledger, watched, window, asked.options)
     name = f"the training of {model}" + (f" version {watched.version}" if watched else "")
-    return {**as_dict(judged), "compared_with": name}
+    return {**drift_report(judged), "compared_with": name}
 
 
 def _drift(
-    ledger: Ledger, watched: Watched, window: tuple[datetime, datetime], options: DriftOptions
+    ledger: Ledger, watched: MonitoredVersion, window: tuple[datetime, datetime], options: DriftOptions
 ) -> DriftJudgement:
-    answering = Answering(watched.model, watched.version)
+    answering = PredictionSource(watched.model, watched.version)
     return find_drift(ledger, watched.attachment(PROFILE), answering, window, options)
 
 
-def labelled_window(ledger: Ledger, watched: Watched, since: datetime, until: datetime, fewest: int) -> Window:
+def read_labelled_window(
+    ledger: Ledger, watched: MonitoredVersion, since: datetime, until: datetime, fewest: int
+) -> PredictionWindow:
     """A version's answers that the newest labels speak of.
 
     These are the answers whose label was reported in the window, whenever they were given: labels come late. Where they
@@ -199,20 +206,20 @@ def labelled_window(ledger: Ledger, watched: Watched, since: datetime, until: da
     reported = [pair for pair in pairs if pair[1].at >= since]
     chosen = reported if len(reported) >= fewest else pairs[:fewest]
     if not chosen:
-        return Window(watched.model, since, until, (), {})
+        return PredictionWindow(watched.model, since, until, (), {})
     begin = min(row.at for row, _ in chosen)
-    everything = read_window(ledger, watched.model, since=begin, until=until, version=watched.version)
+    everything = read_prediction_window(ledger, watched.model, since=begin, until=until, version=watched.version)
     answered = everything.take(everything.routes != "shadow")
     truth = {row.id: label for row, label in chosen}
     held = {row.id for row in answered.predictions}
     # Of a long time only the newest answers are read; a labelled one among the older ones is not forgotten.
     missed = tuple(row for row, _ in chosen if row.id not in held)
     rows = tuple(sorted((*answered.predictions, *missed), key=lambda row: (row.at, row.id)))
-    return Window(watched.model, begin, until, rows, truth, everything.left_out)
+    return PredictionWindow(watched.model, begin, until, rows, truth, everything.left_out)
 
 
 def _degradations(
-    labelled: Window, watched: Watched, project: Project, positive: str | None
+    labelled: PredictionWindow, watched: MonitoredVersion, project: Project, positive: str | None
 ) -> tuple[Degradation, ...]:
     metric = project.training.metric
     if metric not in watched.metrics:

@@ -13,11 +13,16 @@ from numpy.typing import NDArray
 from tiltyard.evaluation import SliceReport
 from tiltyard.findings import json_ready
 from tiltyard.ledger import Event, FindingRecord, Ledger, PredictionStats
-from tiltyard.monitoring.estimates.cbpe import Basis, Estimate, estimate
-from tiltyard.monitoring.monitored_version import Watched
-from tiltyard.monitoring.operations import Operations, operations
-from tiltyard.monitoring.performance import Performance, by_answerer, by_slice, measure
-from tiltyard.monitoring.prediction_window import Window, read_window
+from tiltyard.monitoring.estimates.cbpe import CbpeBasis, Estimate, estimate_performance
+from tiltyard.monitoring.monitored_version import MonitoredVersion
+from tiltyard.monitoring.operations import Operations, summarise_operations
+from tiltyard.monitoring.performance import (
+    Performance,
+    measure_performance,
+    performance_by_slice,
+    performance_by_version,
+)
+from tiltyard.monitoring.prediction_window import PredictionWindow, read_prediction_window
 
 MOST_BINS = 30
 CONFIDENCE_BINS = 20
@@ -31,7 +36,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Interests:
+class SummaryQuery:
     """What of a model is looked at.
 
     Attributes:
@@ -50,7 +55,7 @@ class Interests:
 
 
 @dataclass(frozen=True)
-class Bin:
+class TimeBucket:
     """One part of the stretch.
 
     Attributes:
@@ -69,7 +74,7 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class Overview:
+class Summary:
     """A stretch of a model's life.
 
     Attributes:
@@ -93,7 +98,7 @@ class Overview:
         events: decisions of the stretch, latest first.
     """
 
-    interests: Interests
+    interests: SummaryQuery
     since: datetime
     until: datetime
     step: timedelta
@@ -103,7 +108,7 @@ class Overview:
     operations: Operations
     confidence: tuple[int, ...]
     confidence_at_training: tuple[int, ...] | None
-    bins: tuple[Bin, ...]
+    bins: tuple[TimeBucket, ...]
     performance: Performance
     answerers: Mapping[tuple[str, str], Performance]
     slices: SliceReport | None
@@ -150,20 +155,20 @@ class Overview:
         return plain
 
 
-def overview(
-    ledger: Ledger, interests: Interests, watched: Watched | None, *, since: datetime, until: datetime
-) -> Overview:
+def summarise(
+    ledger: Ledger, interests: SummaryQuery, watched: MonitoredVersion | None, *, since: datetime, until: datetime
+) -> Summary:
     """Look over the stretch from ``since`` until before ``until``. Reads the ledger and writes nothing.
 
     Raises:
         UnavailableError: the ledger cannot be reached.
     """
     model, metric, positive = interests.model, interests.metric, interests.positive
-    window = read_window(ledger, model, since=since, until=until)
+    window = read_prediction_window(ledger, model, since=since, until=until)
     step = next((step for step in _STEPS if (until - since) / step <= MOST_BINS), _STEPS[-1])
     basis, of_bins = None, None
     if watched is not None:
-        basis = Basis(
+        basis = CbpeBasis(
             watched.version, watched.classes, watched.held_out, watched.positive or positive, interests.fewest_rows
         )
         # A bin is a point among others: a wide interval says enough of how little it stands on.
@@ -174,7 +179,7 @@ def overview(
     findings = ledger.findings.select(
         project=model, since=since, until=until, status="found", newest_first=True, limit=MOST_FINDINGS
     )
-    return Overview(
+    return Summary(
         interests=interests,
         since=since,
         until=until,
@@ -182,16 +187,16 @@ def overview(
         version=watched.version if watched else None,
         baseline=dict(watched.metrics) if watched else {},
         stats=ledger.prediction_stats(model, since, until),
-        operations=operations(window, before),
+        operations=summarise_operations(window, before),
         confidence=_histogram(window.confidence),
         confidence_at_training=_histogram(watched.held_out.probabilities.max(axis=1))
         if watched and watched.held_out
         else None,
         bins=_bins(ledger, window, interests, of_bins, step),
-        performance=measure(window, metric, positive),
-        answerers=by_answerer(window, metric, positive),
-        slices=by_slice(window, interests.slices, metric, positive),
-        estimate=estimate(window, basis, metric) if basis else None,
+        performance=measure_performance(window, metric, positive),
+        answerers=performance_by_version(window, metric, positive),
+        slices=performance_by_slice(window, interests.slices, metric, positive),
+        estimate=estimate_performance(window, basis, metric) if basis else None,
         findings=tuple(findings),
         standing=tuple(ledger.findings.latest(project=model, until=until)),
         events=tuple(reversed(events)),
@@ -199,8 +204,8 @@ def overview(
 
 
 def _bins(
-    ledger: Ledger, window: Window, interests: Interests, basis: Basis | None, step: timedelta
-) -> tuple[Bin, ...]:
+    ledger: Ledger, window: PredictionWindow, interests: SummaryQuery, basis: CbpeBasis | None, step: timedelta
+) -> tuple[TimeBucket, ...]:
     since, until = window.since, window.until
     if since is None or until is None:
         return ()
@@ -209,11 +214,11 @@ def _bins(
     while start < until:
         first, last = max(start, since), min(start + step, until)
         part = window.between(first, last)
-        told = measure(part, interests.metric, interests.positive)
+        told = measure_performance(part, interests.metric, interests.positive)
         guessed = None
         if basis is not None:
-            guessed = estimate(part, basis, interests.metric, names=("accuracy",), most=ROWS_OF_A_BIN)
-        found.append(Bin(first, last, ledger.prediction_stats(interests.model, first, last), told, guessed))
+            guessed = estimate_performance(part, basis, interests.metric, names=("accuracy",), most=ROWS_OF_A_BIN)
+        found.append(TimeBucket(first, last, ledger.prediction_stats(interests.model, first, last), told, guessed))
         start += step
     return tuple(found)
 
@@ -223,7 +228,7 @@ def _histogram(confidence: NDArray[np.float64]) -> tuple[int, ...]:
     return tuple(int(count) for count in counts)
 
 
-def _bin_to_dict(part: Bin) -> dict[str, Any]:
+def _bin_to_dict(part: TimeBucket) -> dict[str, Any]:
     return {
         "since": part.since,
         "until": part.until,

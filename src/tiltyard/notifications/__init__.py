@@ -1,7 +1,7 @@
 """How notices leave the house: senders, and the courier who empties the outbox."""
 
 from tiltyard.notifications.destinations import build_senders, notices_to
-from tiltyard.notifications.dispatcher import Backoff, Courier, Round
+from tiltyard.notifications.dispatcher import Backoff, Dispatcher, DispatchResult
 from tiltyard.notifications.log_sender import LogSender
 from tiltyard.notifications.mail import MailSender, MailServer
 from tiltyard.notifications.mlflow_webhook import MLflowWebhookSender
@@ -13,13 +13,13 @@ from tiltyard.notifications.webhook import WebhookSender
 __all__ = [
     "SIGNATURE_HEADER",
     "Backoff",
-    "Courier",
     "DeliveryError",
+    "DispatchResult",
+    "Dispatcher",
     "LogSender",
     "MLflowWebhookSender",
     "MailSender",
     "MailServer",
-    "Round",
     "Sender",
     "SlackSender",
     "WebhookSender",

@@ -28,7 +28,7 @@ AlertState = Literal["open", "cleared"]
 
 
 @dataclass(frozen=True)
-class Sighting:
+class IncidentUpdate:
     """What a look says about one matter.
 
     Attributes:
@@ -121,7 +121,7 @@ def read_alerts(events: Iterable[Event]) -> list[Alert]:
 def update_alerts(
     ledger: Ledger,
     model: str,
-    sightings: Sequence[Sighting],
+    sightings: Sequence[IncidentUpdate],
     now: datetime,
     alerts: AlertsSection,
     *,
@@ -151,7 +151,7 @@ def update_alerts(
     return changed
 
 
-def tell_what_was_done(
+def note_action(
     ledger: Ledger, model: str, done: Mapping[str, str], now: datetime, alerts: AlertsSection, *, actor: str
 ) -> list[Alert]:
     """Tell of open alerts what was done about them since they were told last; what changed.
@@ -173,7 +173,7 @@ def tell_what_was_done(
     return changed
 
 
-def next_alert(alert: Alert | None, model: str, sighting: Sighting, now: datetime) -> tuple[str, Alert] | None:
+def next_alert(alert: Alert | None, model: str, sighting: IncidentUpdate, now: datetime) -> tuple[str, Alert] | None:
     """What becomes of a matter's open alert (None for none) after a look; None where nothing changes."""
     if not sighting.found:
         if alert is None or not sighting.judged:
@@ -188,7 +188,7 @@ def next_alert(alert: Alert | None, model: str, sighting: Sighting, now: datetim
     return CHANGED, replace(_filled(sighting, model, now), id=alert.id, raised_at=alert.raised_at)
 
 
-def _filled(sighting: Sighting, model: str, now: datetime) -> Alert:
+def _filled(sighting: IncidentUpdate, model: str, now: datetime) -> Alert:
     found = sighting.found
     steps = dict.fromkeys(finding.next_step for finding in found if finding.next_step)
     more = len(found) - _SHOWN

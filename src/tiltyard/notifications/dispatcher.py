@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tiltyard.ledger import Outbox, Parcel
+from tiltyard.ledger import Outbox, OutboxItem
 from tiltyard.notifications.ports import LONGEST_SECONDS, DeliveryError, Sender
 
 HOLD = timedelta(seconds=3 * LONGEST_SECONDS)
@@ -31,7 +31,7 @@ class Backoff:
     longest: timedelta = timedelta(hours=1)
     give_up: timedelta = timedelta(days=3)
 
-    def next(self, parcel: Parcel, now: datetime, luck: float, asked: timedelta | None = None) -> datetime | None:
+    def next(self, parcel: OutboxItem, now: datetime, luck: float, asked: timedelta | None = None) -> datetime | None:
         """When to try again; None to give up.
 
         Args:
@@ -49,7 +49,7 @@ class Backoff:
 
 
 @dataclass(frozen=True)
-class Round:
+class DispatchResult:
     """What a courier did: how many parcels were sent, failed for now, and were given up."""
 
     sent: int = 0
@@ -65,7 +65,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Courier:
+class Dispatcher:
     """Delivers what is due. Any number may work on one outbox, in any number of processes.
 
     Args:
@@ -88,7 +88,7 @@ class Courier:
         self._backoff = backoff or Backoff()
         self._clock, self._luck = clock, luck
 
-    def run(self, limit: int = 1000) -> Round:
+    def run(self, limit: int = 1000) -> DispatchResult:
         """Try each parcel that is due, one after the other, at most ``limit`` of them.
 
         Raises:
@@ -97,9 +97,9 @@ class Courier:
         outcomes: list[str] = []
         while len(outcomes) < limit and (leased := self._outbox.lease(self._clock(), HOLD)):
             outcomes.append(self._deliver(leased[0]))
-        return Round(*(outcomes.count(name) for name in ("sent", "failed", "given-up")))
+        return DispatchResult(*(outcomes.count(name) for name in ("sent", "failed", "given-up")))
 
-    def _deliver(self, parcel: Parcel) -> str:
+    def _deliver(self, parcel: OutboxItem) -> str:
         try:
             self._sender(parcel).send(parcel)
         except DeliveryError as error:
@@ -110,7 +110,7 @@ class Courier:
         self._outbox.settle(parcel, self._clock())
         return "sent"
 
-    def _sender(self, parcel: Parcel) -> Sender:
+    def _sender(self, parcel: OutboxItem) -> Sender:
         try:
             return self._senders[parcel.notice.destination]
         except KeyError:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from tiltyard.ledger import Parcel
-from tiltyard.notifications.notice_text import Words
+from tiltyard.ledger import OutboxItem
+from tiltyard.notifications.notice_text import NoticeText
 
 LOGGER = logging.getLogger("tiltyard.notices")
 
@@ -13,7 +13,7 @@ LOGGER = logging.getLogger("tiltyard.notices")
 class LogSender:
     """Writes a notice to the log ``tiltyard.notices``, as a warning."""
 
-    def send(self, parcel: Parcel) -> None:
+    def send(self, parcel: OutboxItem) -> None:
         """Write the line; it never fails."""
-        words = Words.of(parcel.notice)
+        words = NoticeText.of(parcel.notice)
         LOGGER.warning("%s: %s %s", parcel.notice.topic, words.title, words.whole.replace("\n", " "))

@@ -10,8 +10,8 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Literal
 
-from tiltyard.ledger import Notice, Parcel
-from tiltyard.notifications.notice_text import Words
+from tiltyard.ledger import Notice, OutboxItem
+from tiltyard.notifications.notice_text import NoticeText
 from tiltyard.notifications.ports import LONGEST_SECONDS, DeliveryError
 
 Encryption = Literal["starttls", "tls", "none"]
@@ -46,7 +46,7 @@ class MailSender:
     def __init__(self, server: MailServer, recipients: Sequence[str]) -> None:
         self._server, self._recipients = server, tuple(recipients)
 
-    def send(self, parcel: Parcel) -> None:
+    def send(self, parcel: OutboxItem) -> None:
         """Hand the message over; see ``Sender.send``."""
         message = mail_message(parcel.notice, self._server.sender, self._recipients)
         try:
@@ -77,7 +77,7 @@ class MailSender:
 
 def mail_message(notice: Notice, sender: str, recipients: Sequence[str]) -> EmailMessage:
     """The message; its Message-ID follows from the notice, so that a repeated delivery shows."""
-    words = Words.of(notice)
+    words = NoticeText.of(notice)
     message = EmailMessage()
     message["From"], message["To"] = sender, ", ".join(recipients)
     # A header is one line, whatever was in the data.

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiltyard.aliases import CHAMPION
-from tiltyard.ledger import Notice, Parcel
+from tiltyard.ledger import Notice, OutboxItem
 from tiltyard.ledger.codec import encode_json
 from tiltyard.notifications.ports import DeliveryError
 from tiltyard.notifications.webhook import post
@@ -43,7 +43,7 @@ class MLflowWebhookSender:
     def __init__(self, url: str, secret: str | None = None, clock: Callable[[], float] = time.time) -> None:
         self._url, self._secret, self._clock = url, secret, clock
 
-    def send(self, parcel: Parcel) -> None:
+    def send(self, parcel: OutboxItem) -> None:
         """Post the event; see ``Sender.send``."""
         notice = parcel.notice
         body, sent = encode_json(_event(notice)).encode(), str(int(self._clock()))

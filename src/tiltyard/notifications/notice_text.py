@@ -8,7 +8,7 @@ from tiltyard.ledger import Notice
 
 
 @dataclass(frozen=True)
-class Words:
+class NoticeText:
     """Title, text and link of a notice; a notice without a title is called by its topic."""
 
     title: str
@@ -16,7 +16,7 @@ class Words:
     link: str
 
     @classmethod
-    def of(cls, notice: Notice) -> Words:
+    def of(cls, notice: Notice) -> NoticeText:
         """The words of a notice."""
         said = {name: str(notice.payload.get(name) or "") for name in ("title", "text", "link")}
         return cls(said["title"] or notice.topic, said["text"], said["link"])

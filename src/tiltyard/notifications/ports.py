@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from tiltyard.errors import TiltyardError
-from tiltyard.ledger import Parcel
+from tiltyard.ledger import OutboxItem
 
 
 class DeliveryError(TiltyardError):
@@ -28,7 +28,7 @@ class DeliveryError(TiltyardError):
 class Sender(Protocol):
     """Delivers notices to one destination. Must give up within ``LONGEST_SECONDS`` and keep no state of deliveries."""
 
-    def send(self, parcel: Parcel) -> None:
+    def send(self, parcel: OutboxItem) -> None:
         """Deliver; the receiver has taken the notice on when this returns.
 
         Raises:

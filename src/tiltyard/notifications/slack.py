@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiltyard.ledger import Notice, Parcel
+from tiltyard.ledger import Notice, OutboxItem
 from tiltyard.ledger.codec import encode_json
-from tiltyard.notifications.notice_text import Words
+from tiltyard.notifications.notice_text import NoticeText
 from tiltyard.notifications.webhook import post
 
 # Slack's limits: https://api.slack.com/reference/block-kit/blocks
@@ -19,14 +19,14 @@ class SlackSender:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def send(self, parcel: Parcel) -> None:
+    def send(self, parcel: OutboxItem) -> None:
         """Post the message; see ``Sender.send``."""
         post(self._url, encode_json(slack_message(parcel.notice)).encode(), {})
 
 
 def slack_message(notice: Notice) -> dict[str, Any]:
     """The message: a plain fall-back for notifications, then a header, the text, and a link."""
-    words = Words.of(notice)
+    words = NoticeText.of(notice)
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": words.title[:_TITLE]}},
     ]

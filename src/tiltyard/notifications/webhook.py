@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import httpx
 
-from tiltyard.ledger import Parcel
+from tiltyard.ledger import OutboxItem
 from tiltyard.ledger.codec import encode_json
 from tiltyard.notifications.ports import LONGEST_SECONDS, DeliveryError
 from tiltyard.notifications.signature import SIGNATURE_HEADER, sign
@@ -32,7 +32,7 @@ class WebhookSender:
     def __init__(self, url: str, secret: str | None = None, clock: Callable[[], float] = time.time) -> None:
         self._url, self._secret, self._clock = url, secret, clock
 
-    def send(self, parcel: Parcel) -> None:
+    def send(self, parcel: OutboxItem) -> None:
         """Post the notice; see ``Sender.send``."""
         notice = parcel.notice
         content = {"id": notice.id, "topic": notice.topic, "at": notice.at.isoformat(), **notice.payload}

@@ -1,42 +1,42 @@
 """The loop's use cases: train, challenge, promote."""
 
 from tiltyard.pipeline.orchestration.runner import QuietRunner, Runner
-from tiltyard.pipeline.training.data_checks import Validation, drift_of, drift_over_time, validate_data
+from tiltyard.pipeline.training.data_checks import DataCheck, drift_from_previous, drift_over_time, validate_data
 from tiltyard.pipeline.training.train import TrainingOutcome, TrainingRequest, train
-from tiltyard.promotion.alias_change import ChampionChangedError, Settled, mend_succession
+from tiltyard.promotion.alias_change import ChampionChangedError, Recovered, recover_alias_changes
 from tiltyard.promotion.approval import ApprovalRequest, approve_version, decline_version, pending_approvals
-from tiltyard.promotion.challenge import Promotion, challenge, point_alias
-from tiltyard.promotion.context import Stage
-from tiltyard.promotion.model_analysis import Examination, examine_model
-from tiltyard.promotion.rollback import Reign, promote_version, reign_at, roll_back
-from tiltyard.promotion.version_report import VersionReport, report_version
+from tiltyard.promotion.challenge import PromotionResult, challenge_champion, point_alias
+from tiltyard.promotion.context import Workspace
+from tiltyard.promotion.model_analysis import ModelAnalysis, analyse_model
+from tiltyard.promotion.rollback import ChampionPeriod, champion_at, promote_version, roll_back
+from tiltyard.promotion.version_report import VersionEvaluation, evaluate_version
 
 __all__ = [
     "ApprovalRequest",
     "ChampionChangedError",
-    "Examination",
-    "Promotion",
+    "ChampionPeriod",
+    "DataCheck",
+    "ModelAnalysis",
+    "PromotionResult",
     "QuietRunner",
-    "Reign",
+    "Recovered",
     "Runner",
-    "Settled",
-    "Stage",
     "TrainingOutcome",
     "TrainingRequest",
-    "Validation",
-    "VersionReport",
+    "VersionEvaluation",
+    "Workspace",
+    "analyse_model",
     "approve_version",
-    "challenge",
+    "challenge_champion",
+    "champion_at",
     "decline_version",
-    "drift_of",
+    "drift_from_previous",
     "drift_over_time",
-    "examine_model",
-    "mend_succession",
+    "evaluate_version",
     "pending_approvals",
     "point_alias",
     "promote_version",
-    "reign_at",
-    "report_version",
+    "recover_alias_changes",
     "roll_back",
     "train",
     "validate_data",

@@ -11,18 +11,18 @@ from typing import Any
 from tiltyard.drift.monitor_findings import Finding, could_not_judge
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger import FindingRecord
-from tiltyard.monitoring.run import Look
-from tiltyard.notifications import Courier
-from tiltyard.pipeline.jobs.monitoring_run import take_look
-from tiltyard.pipeline.jobs.scheduled_report import review_if_due
-from tiltyard.pipeline.orchestration.runner import Flows
+from tiltyard.monitoring.run import MonitoringResult
+from tiltyard.notifications import Dispatcher
+from tiltyard.pipeline.jobs.monitoring_run import run_monitoring
+from tiltyard.pipeline.jobs.scheduled_report import report_if_due
+from tiltyard.pipeline.orchestration.runner import FlowRunner
 from tiltyard.pipeline.orchestration.schedule import Schedule
-from tiltyard.pipeline.remediation.canary_checks import ERRORS, watch_new_champion
-from tiltyard.pipeline.remediation.metrics_scraper import ServiceProbe
-from tiltyard.pipeline.remediation.operational_checks import watch_approvals, watch_parts
-from tiltyard.pipeline.remediation.responder import Responder, Response
+from tiltyard.pipeline.remediation.canary_checks import ERRORS, check_new_champion
+from tiltyard.pipeline.remediation.metrics_scraper import MetricsScraper
+from tiltyard.pipeline.remediation.operational_checks import check_approvals, check_processes
+from tiltyard.pipeline.remediation.responder import Remediation, Responder
 from tiltyard.project import Project
-from tiltyard.promotion.context import Stage
+from tiltyard.promotion.context import Workspace
 
 SHORTEST_TICK, LONGEST_TICK = 0.1, 5.0
 DELIVER_SECONDS = 2.0
@@ -35,12 +35,12 @@ _LET_IN = "Make a key with: tiltyard keys api new --scope read, and set TILTYARD
 
 
 @dataclass(frozen=True)
-class Pass:
+class LoopIteration:
     """What one pass of the loop saw and did."""
 
-    look: Look
+    look: MonitoringResult
     findings: tuple[FindingRecord, ...]
-    response: Response
+    response: Remediation
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form, without the figures of the look."""
@@ -81,17 +81,17 @@ class Loop:
     def __init__(
         self,
         project: Project,
-        stage: Stage,
+        stage: Workspace,
         responder: Responder,
-        courier: Courier,
-        flows: Flows,
-        probe: ServiceProbe | None = None,
+        courier: Dispatcher,
+        flows: FlowRunner,
+        probe: MetricsScraper | None = None,
     ) -> None:
         self._project, self._stage = project, stage
         self._responder, self._courier, self._probe = responder, courier, probe
         self._flows = flows
 
-    def once(self, now: datetime | None = None) -> Pass:
+    def once(self, now: datetime | None = None) -> LoopIteration:
         """Look once and answer what is found.
 
         Raises:
@@ -104,15 +104,15 @@ class Loop:
             lambda: self._flows.runner.run(
                 "respond", lambda: self._responder.respond(findings), lambda answer: answer.outcome
             ),
-            lambda answer: Pass(seen, findings, answer).summary,
+            lambda answer: LoopIteration(seen, findings, answer).summary,
         )
-        return Pass(seen, findings, response)
+        return LoopIteration(seen, findings, response)
 
-    def _look(self, moment: datetime) -> tuple[Look, tuple[FindingRecord, ...]]:
+    def _look(self, moment: datetime) -> tuple[MonitoringResult, tuple[FindingRecord, ...]]:
         runner = self._flows.runner
         seen = runner.run(
             "take-look",
-            lambda: take_look(self._project, self._stage, until=moment),
+            lambda: run_monitoring(self._project, self._stage, until=moment),
             lambda look: f"{len(look.alarms)} found",
         )
         extra = runner.run(
@@ -120,10 +120,10 @@ class Loop:
         )
         return seen, (*seen.records(), *extra)
 
-    def _watch(self, seen: Look, moment: datetime) -> list[FindingRecord]:
+    def _watch(self, seen: MonitoringResult, moment: datetime) -> list[FindingRecord]:
         counts = self._probe.counts() if self._probe else None
         history = self._responder.history()
-        watched = watch_new_champion(self._project, self._stage, history, moment, counts)
+        watched = check_new_champion(self._project, self._stage, history, moment, counts)
         if watched and self._probe is not None and self._probe.refused:
             watched.append(could_not_judge(ERRORS, "requests", _NOT_LET_IN, _LET_IN))
         name = self._project.model_name
@@ -138,14 +138,14 @@ class Loop:
         events = list(self._stage.ledger.events(subject=name))
         champion = self._responder.history().champion
         return [
-            watch_parts(events, moment - window, moment),
-            *watch_approvals(events, name, champion, moment),
+            check_processes(events, moment - window, moment),
+            *check_approvals(events, name, champion, moment),
         ]
 
     def run(
         self,
         stop: threading.Event,
-        on_pass: Callable[[Pass], None],
+        on_pass: Callable[[LoopIteration], None],
         on_problem: Callable[[TiltyardError], None],
         on_step: Callable[[], object] = lambda: None,
     ) -> None:
@@ -167,11 +167,11 @@ class Loop:
         while not stop.is_set():
             on_step()
             self._guarded(lambda: self._look_if_due(schedule, on_pass), on_problem)
-            self._guarded(lambda: review_if_due(self._project, self._stage, datetime.now(UTC)), on_problem)
+            self._guarded(lambda: report_if_due(self._project, self._stage, datetime.now(UTC)), on_problem)
             stop.wait(min(max(every.total_seconds() / 10, SHORTEST_TICK), LONGEST_TICK))
         delivering.join()
 
-    def _look_if_due(self, schedule: Schedule, on_pass: Callable[[Pass], None]) -> None:
+    def _look_if_due(self, schedule: Schedule, on_pass: Callable[[LoopIteration], None]) -> None:
         now = datetime.now(UTC)
         lease = schedule.begin(now)
         if lease is None:
@@ -200,7 +200,7 @@ class Loop:
             on_problem(TiltyardError(f"{type(error).__name__}: {error}", code="loop.unexpected"))
 
 
-def _findings_page(seen: Look, findings: Sequence[FindingRecord]) -> str:
+def _findings_page(seen: MonitoringResult, findings: Sequence[FindingRecord]) -> str:
     """The findings of a look as Markdown, for those who look at it later."""
     rows = [
         f"| {one.code} | {one.subject} | {one.status.replace('_', ' ')} | {one.severity} | {one.message} |".replace(

@@ -11,19 +11,26 @@ from sklearn.base import clone
 
 from tiltyard.aliases import CHAMPION, alias_of_stage
 from tiltyard.data import Dataset, Split, as_label
-from tiltyard.data.infer_columns import guess_columns
+from tiltyard.data.infer_columns import infer_columns
 from tiltyard.errors import DataError
 from tiltyard.evaluation import evaluate
 from tiltyard.ledger import Ledger, SqlLedger
 from tiltyard.models import Candidate
 from tiltyard.pipeline.training.data_checks import validate_data
-from tiltyard.pipeline.training.dataframes import LABEL, dataset_of, inputs_of, plain_name, prepared, together
+from tiltyard.pipeline.training.dataframes import (
+    LABEL,
+    dataset_of,
+    inputs_of,
+    join_sides,
+    plain_name,
+    prepared_pipeline,
+)
 from tiltyard.pipeline.training.registration import register_version
-from tiltyard.pipeline.training.run_logging import record_run
+from tiltyard.pipeline.training.run_logging import log_run
 from tiltyard.pipeline.training.steps import TrainedModel, evaluate_model
 from tiltyard.project import Project, Task
 from tiltyard.promotion.challenge import point_alias
-from tiltyard.promotion.context import Stage
+from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.rollback import promote_version
 from tiltyard.registry import ExperimentTracker, ModelRegistry, VersionInfo
 from tiltyard.registry.package.signing import host_keys, host_signer
@@ -87,7 +94,7 @@ class MLOpsPipeline:
         Raises:
             DataError: no column looks like a label, or the sides have different columns.
         """
-        guess = guess_columns(train_data, label=label, text=text)
+        guess = infer_columns(train_data, label=label, text=text)
         missing = [str(name) for name in train_data.columns if name not in test_data.columns]
         if missing:
             raise DataError(
@@ -150,16 +157,16 @@ class MLOpsPipeline:
             UsageError: the model is no classifier, or inputs and labels differ in number.
         """
         project, split = self._split(X_train, y_train, X_test, y_test)
-        estimator, name = prepared(model, model_params or {})
+        estimator, name = prepared_pipeline(model, model_params or {})
         candidate = Candidate(name, name, project.task, lambda _seed: clone(estimator))
         started = time.perf_counter()
         fitted = clone(estimator).fit(split.train.inputs, split.train.labels)
         trained = TrainedModel(candidate, fitted, (), time.perf_counter() - started)
         trial = evaluate_model(trained, split, project)
-        validation = validate_data(together(split), split, project)
+        validation = validate_data(join_sides(split), split, project)
         stage = self._stage()
         params = {f"model_params.{key}": value for key, value in (model_params or {}).items()}
-        recorded = record_run(
+        recorded = log_run(
             self.tracker, project, trial, validation, trusted_types=stage.trusted_types, signer=stage.signer
         )
         if params:
@@ -285,9 +292,9 @@ class MLOpsPipeline:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _stage(self) -> Stage:
+    def _stage(self) -> Workspace:
         of = self._settings
-        return Stage(
+        return Workspace(
             self.registry,
             self.ledger,
             of.cache,

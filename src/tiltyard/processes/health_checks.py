@@ -12,7 +12,7 @@ import httpx
 
 
 @dataclass(frozen=True)
-class Sign:
+class HealthCheck:
     """Something by which a program shows that it gets on.
 
     Attributes:
@@ -31,7 +31,7 @@ class Sign:
     grace_seconds: float
 
 
-def answers_at(url: str, timeout_seconds: float) -> Callable[[], bool]:
+def http_check(url: str, timeout_seconds: float) -> Callable[[], bool]:
     """Whether something answers there, with whatever status, within the time."""
 
     def look() -> bool:
@@ -45,7 +45,7 @@ def answers_at(url: str, timeout_seconds: float) -> Callable[[], bool]:
     return look
 
 
-def beats(file: Path) -> Callable[[], bool]:
+def heartbeat_check(file: Path) -> Callable[[], bool]:
     """Whether a file was touched since the last look; by its own time, since clocks may be set."""
     before = _touched(file)
 
@@ -57,7 +57,7 @@ def beats(file: Path) -> Callable[[], bool]:
     return look
 
 
-class Vigil:
+class Watchdog:
     """Looks for the signs of one running program until it ends or hangs.
 
     Args:
@@ -65,7 +65,7 @@ class Vigil:
         on_hang: told once, on one of these threads, what is missed.
     """
 
-    def __init__(self, signs: Sequence[Sign], on_hang: Callable[[str], None]) -> None:
+    def __init__(self, signs: Sequence[HealthCheck], on_hang: Callable[[str], None]) -> None:
         self._on_hang = on_hang
         self._over = threading.Event()
         self._told = threading.Lock()
@@ -80,7 +80,7 @@ class Vigil:
         """Stop looking; a look that is under way is not waited for."""
         self._over.set()
 
-    def _watch(self, sign: Sign) -> None:
+    def _watch(self, sign: HealthCheck) -> None:
         started, ever, missed = time.monotonic(), False, 0
         while not self._over.wait(sign.every_seconds):
             if sign.seen():

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tiltyard.processes.health_checks import Sign, Vigil
+from tiltyard.processes.health_checks import HealthCheck, Watchdog
 
 POLL_SECONDS = 0.1
 FIRST_WAIT = 0.5
@@ -30,7 +30,7 @@ _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
 @dataclass
-class Part:
+class ManagedProcess:
     """A program under supervision.
 
     Attributes:
@@ -43,11 +43,11 @@ class Part:
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
-    signs: Sequence[Sign] = ()
+    signs: Sequence[HealthCheck] = ()
 
 
 @dataclass(frozen=True)
-class Death:
+class ProcessExit:
     """A program died that should not have, or was ended because it hung.
 
     Attributes:
@@ -78,9 +78,9 @@ class Supervisor:
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[ManagedProcess],
         on_line: Callable[[str, str], None],
-        on_death: Callable[[Death], None],
+        on_death: Callable[[ProcessExit], None],
     ) -> None:
         self._on_line, self._on_death = on_line, on_death
         self._running = [_Running(part) for part in parts]
@@ -117,7 +117,7 @@ class Supervisor:
         one.forget()
         one.start_at = time.monotonic() + wait
         self._left[pid] = time.monotonic() + (HUNG_SECONDS if hung else LEFT_SECONDS)
-        self._on_death(Death(one.part.name, pid, code, one.deaths, wait, hung))
+        self._on_death(ProcessExit(one.part.name, pid, code, one.deaths, wait, hung))
 
     def _sweep(self, *, now: bool = False) -> None:
         """Kill what programs that are gone have left behind and that does not end: it would keep their ports."""
@@ -134,13 +134,13 @@ class Supervisor:
 
 
 class _Running:
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: ManagedProcess) -> None:
         self.part = part
         self.process: subprocess.Popen[str] | None = None
         self.started = self.start_at = 0.0
         self.deaths = 0
         self.hung = ""
-        self._vigil: Vigil | None = None
+        self._vigil: Watchdog | None = None
         self._reader: threading.Thread | None = None
 
     def start(self, on_line: Callable[[str, str], None]) -> None:
@@ -158,7 +158,7 @@ class _Running:
         self._reader = threading.Thread(target=self._read, args=(self.process, on_line), daemon=True)
         self._reader.start()
         process = self.process
-        self._vigil = Vigil(self.part.signs, lambda missing: self._end_hung(process, missing))
+        self._vigil = Watchdog(self.part.signs, lambda missing: self._end_hung(process, missing))
         self._vigil.start()
 
     def forget(self) -> None:

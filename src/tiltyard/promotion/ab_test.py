@@ -9,7 +9,7 @@ import numpy as np
 
 from tiltyard.aliases import CHAMPION
 from tiltyard.errors import UsageError
-from tiltyard.evaluation.sequential_test import LiveVerdict, judge_shadow, judge_split
+from tiltyard.evaluation.sequential_test import LiveVerdict, evaluate_shadow, evaluate_split
 from tiltyard.ledger import Event
 from tiltyard.ledger.ports import Ledger
 from tiltyard.project import Project
@@ -23,7 +23,7 @@ CHALLENGED = "challenged"
 
 
 @dataclass(frozen=True)
-class Challenge:
+class AbTestResult:
     """What the labels say of the present challenger.
 
     Attributes:
@@ -41,7 +41,7 @@ class Challenge:
         return {**self.verdict.to_dict(), "champion_version": self.champion, "challenger_version": self.challenger}
 
 
-def judge_challenge(project: Project, registry: Registry, ledger: Ledger, actor: str) -> Challenge:
+def evaluate_ab_test(project: Project, registry: Registry, ledger: Ledger, actor: str) -> AbTestResult:
     """Judge the challenger by an anytime-valid test, and write a decision down once it is one.
 
     A verdict other than ``go on`` becomes the event ``challenged`` of the challenger's version, with its evidence: it
@@ -61,13 +61,13 @@ def judge_challenge(project: Project, registry: Registry, ledger: Ledger, actor:
     champion = registry.get_version(name, alias="champion")
     challenger = registry.get_version(name, alias="challenger")
     verdict = _judge(project, options, ledger, champion.version, challenger.version)
-    challenge = Challenge(champion.version, challenger.version, verdict)
+    challenge = AbTestResult(champion.version, challenger.version, verdict)
     if verdict.decision != "go on":
         _write_down(challenge, name, ledger, actor)
     return challenge
 
 
-def live_record(project: Project, ledger: Ledger, champion: str, challenger: str) -> LiveVerdict | None:
+def live_comparison(project: Project, ledger: Ledger, champion: str, challenger: str) -> LiveVerdict | None:
     """What the live challenge of these very two says: what was decided last, or else what the labels say by now.
 
     Nothing is written down. None where the two did not answer side by side, or no label came of it.
@@ -96,7 +96,7 @@ def _judge(project: Project, options: ChallengerOptions, ledger: Ledger, champio
     since = _champion_since(ledger, name, champion)
     if options.mode == "shadow":
         counts = ledger.outcomes.shadowed(name, challenger, since=since)
-        return judge_shadow(
+        return evaluate_shadow(
             counts.both_right,
             counts.only_champion_right,
             counts.only_challenger_right,
@@ -104,7 +104,7 @@ def _judge(project: Project, options: ChallengerOptions, ledger: Ledger, champio
             alpha=alpha,
         )
     rows = ledger.outcomes.split(name, challenger, since=since)
-    return judge_split(
+    return evaluate_split(
         np.array([row.of_challenger for row in rows], dtype=bool),
         np.array([row.right for row in rows], dtype=bool),
         share=options.share or SPLIT_SHARE,
@@ -118,7 +118,7 @@ def _champion_since(ledger: Ledger, name: str, champion: str) -> datetime | None
     return move.event.at if move is not None and move.version == champion else None
 
 
-def _write_down(challenge: Challenge, name: str, ledger: Ledger, actor: str) -> None:
+def _write_down(challenge: AbTestResult, name: str, ledger: Ledger, actor: str) -> None:
     subject = f"{name}/{challenge.challenger}"
     decided = (challenge.champion, challenge.verdict.decision)
     for event in ledger.events(subject=subject, kind=CHALLENGED):

@@ -17,11 +17,11 @@ from typing import Any
 from tiltyard.aliases import CHAMPION, PREVIOUS
 from tiltyard.errors import TiltyardError, UnavailableError
 from tiltyard.ledger import Event, Lease, Notice
-from tiltyard.ledger.process_identity import is_gone, this_holder
-from tiltyard.promotion.context import Stage
-from tiltyard.promotion.notifications import notices_of
-from tiltyard.registry.alias_history import BEGUN, ENDED, left_over, succession_subject
-from tiltyard.registry.chain_anchors import leave_note
+from tiltyard.ledger.process_identity import current_holder, is_gone
+from tiltyard.promotion.context import Workspace
+from tiltyard.promotion.notifications import decision_notices
+from tiltyard.registry.alias_history import BEGUN, ENDED, alias_change_subject, unfinished_changes
+from tiltyard.registry.chain_anchors import write_anchor
 
 HOLD = timedelta(seconds=90)
 # Longer than a hold: where a decider lost the ledger and could not give its lease back, whoever waits outlasts it.
@@ -37,7 +37,7 @@ class ChampionChangedError(TiltyardError):
 
 
 @dataclass(frozen=True)
-class Move:
+class AliasChange:
     """An alias that is to name a version, by a decision.
 
     Attributes:
@@ -60,7 +60,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Settled:
+class Recovered:
     """How a change that was cut short was settled.
 
     Attributes:
@@ -86,7 +86,7 @@ class Settled:
         return f"The move of {aim}, cut short at {self.event.at:%Y-%m-%d %H:%M:%S UTC}: {told[self.outcome]}."
 
 
-def move_alias(stage: Stage, move: Move) -> Event:
+def move_alias(stage: Workspace, move: AliasChange) -> Event:
     """Move an alias, and write the decision down; a champion that is replaced becomes ``previous``.
 
     Returns:
@@ -98,7 +98,7 @@ def move_alias(stage: Stage, move: Move) -> Event:
             settled by the next decision, or by ``tiltyard doctor --mend``.
     """
     with _alone(stage, move.name) as lease:
-        settle_left_over(stage, move.name)
+        recover_unfinished_change(stage, move.name)
         aliases = _aliases(stage, move.name)
         _expect(move, aliases.get(move.alias))
         begun = stage.ledger.append(_begin(stage, move, aliases))
@@ -122,32 +122,32 @@ def move_alias(stage: Stage, move: Move) -> Event:
     return decision
 
 
-def settle_left_over(stage: Stage, name: str) -> list[Settled]:
+def recover_unfinished_change(stage: Workspace, name: str) -> list[Recovered]:
     """Settle what others began and did not end; to be called by who holds the lease.
 
     Raises:
         UnavailableError: the registry or the ledger is away.
     """
-    return [_settle(stage, begun) for begun in left_over(stage.ledger, name)]
+    return [_settle(stage, begun) for begun in unfinished_changes(stage.ledger, name)]
 
 
-def mend_succession(stage: Stage, name: str) -> list[Settled]:
+def recover_alias_changes(stage: Workspace, name: str) -> list[Recovered]:
     """Settle what was cut short.
 
     Raises:
         UnavailableError: the registry or the ledger is away, or a change is under way and takes too long.
     """
-    if not left_over(stage.ledger, name):
+    if not unfinished_changes(stage.ledger, name):
         return []
     with _alone(stage, name):
-        return settle_left_over(stage, name)
+        return recover_unfinished_change(stage, name)
 
 
 @contextmanager
-def _alone(stage: Stage, name: str) -> Iterator[Lease]:
+def _alone(stage: Workspace, name: str) -> Iterator[Lease]:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        lease = stage.ledger.leases.acquire(succession_subject(name), this_holder(), _now(), HOLD, is_gone)
+        lease = stage.ledger.leases.acquire(alias_change_subject(name), current_holder(), _now(), HOLD, is_gone)
         if lease is not None:
             break
         if time.monotonic() > deadline:
@@ -165,14 +165,14 @@ def _alone(stage: Stage, name: str) -> Iterator[Lease]:
             stage.ledger.leases.release(lease)
 
 
-def _renew(stage: Stage, lease: Lease) -> None:
+def _renew(stage: Workspace, lease: Lease) -> None:
     if not stage.ledger.leases.renew(lease, _now(), HOLD):
         raise UnavailableError(
             "The decision took so long that it gave way to another.", next_step="Decide again.", code=LOST
         )
 
 
-def _expect(move: Move, found: str | None) -> None:
+def _expect(move: AliasChange, found: str | None) -> None:
     if found != move.before:
         raise ChampionChangedError(
             f"The alias '{move.alias}' of {move.name} names {_named(found)} by now, and named {_named(move.before)} "
@@ -183,7 +183,7 @@ def _expect(move: Move, found: str | None) -> None:
         )
 
 
-def _begin(stage: Stage, move: Move, aliases: Mapping[str, str]) -> Event:
+def _begin(stage: Workspace, move: AliasChange, aliases: Mapping[str, str]) -> Event:
     evidence = {
         "alias": move.alias,
         "version": move.version,
@@ -191,7 +191,7 @@ def _begin(stage: Stage, move: Move, aliases: Mapping[str, str]) -> Event:
         "previous": aliases.get(PREVIOUS),
         "decision": {"kind": move.kind, "reason": move.reason, "evidence": dict(move.evidence)},
     }
-    return Event(BEGUN, succession_subject(move.name), _now(), stage.actor, "", evidence)
+    return Event(BEGUN, alias_change_subject(move.name), _now(), stage.actor, "", evidence)
 
 
 def _decision(begun: Event, settled_by: str, *, late: bool = False) -> Event:
@@ -208,7 +208,7 @@ def _decision(begun: Event, settled_by: str, *, late: bool = False) -> Event:
     )
 
 
-def _settle(stage: Stage, begun: Event) -> Settled:
+def _settle(stage: Workspace, begun: Event) -> Recovered:
     name, wanted = _name(begun), begun.evidence
     aliases = _aliases(stage, name)
     found = aliases.get(wanted["alias"])
@@ -224,10 +224,10 @@ def _settle(stage: Stage, begun: Event) -> Settled:
     else:
         outcome = "overtaken"
     _end(stage, begun, outcome)
-    return Settled(begun, outcome)
+    return Recovered(begun, outcome)
 
 
-def _restore_previous(stage: Stage, begun: Event, aliases: Mapping[str, str]) -> None:
+def _restore_previous(stage: Workspace, begun: Event, aliases: Mapping[str, str]) -> None:
     wanted, name = begun.evidence, _name(begun)
     if wanted["alias"] != CHAMPION or aliases.get(PREVIOUS) == wanted["previous"]:
         return
@@ -239,12 +239,12 @@ def _restore_previous(stage: Stage, begun: Event, aliases: Mapping[str, str]) ->
         stage.registry.set_alias(name, PREVIOUS, wanted["previous"])
 
 
-def _was_decided(stage: Stage, begun: Event) -> bool:
+def _was_decided(stage: Workspace, begun: Event) -> bool:
     events = stage.ledger.events(subject=_subject(begun))
     return any(event.evidence.get("succession") == begun.sequence for event in events)
 
 
-def _try_to_settle(stage: Stage, begun: Event) -> None:
+def _try_to_settle(stage: Workspace, begun: Event) -> None:
     """Settle at once where that is possible; where not, whoever comes next does."""
     try:
         _settle(stage, begun)
@@ -252,21 +252,21 @@ def _try_to_settle(stage: Stage, begun: Event) -> None:
         return
 
 
-def _end(stage: Stage, begun: Event, outcome: str) -> None:
+def _end(stage: Workspace, begun: Event, outcome: str) -> None:
     evidence = {"begun": begun.sequence, "outcome": outcome}
     stage.ledger.append(Event(ENDED, begun.subject, _now(), stage.actor, "", evidence))
 
 
-def _note(stage: Stage, begun: Event, decision: Event) -> None:
+def _note(stage: Workspace, begun: Event, decision: Event) -> None:
     """Let the registry know of the decision, with the version that it is about."""
     version = begun.evidence["version"] or begun.evidence["before"]
     if version is not None:
-        leave_note(stage.registry, stage.ledger, _name(begun), str(version), decision)
+        write_anchor(stage.registry, stage.ledger, _name(begun), str(version), decision)
 
 
-def _notices(stage: Stage, begun: Event) -> Sequence[Notice]:
+def _notices(stage: Workspace, begun: Event) -> Sequence[Notice]:
     # 64 bits of the chain's hash: enough to be one among a ledger's decisions, and still to be typed.
-    return notices_of(stage.alerts, _decision(begun, stage.actor), key=f"decision-{begun.digest[:16]}")
+    return decision_notices(stage.alerts, _decision(begun, stage.actor), key=f"decision-{begun.digest[:16]}")
 
 
 def _in_the_middle(error: TiltyardError) -> TiltyardError:
@@ -279,11 +279,11 @@ def _in_the_middle(error: TiltyardError) -> TiltyardError:
     )
 
 
-def _aliases(stage: Stage, name: str) -> dict[str, str]:
+def _aliases(stage: Workspace, name: str) -> dict[str, str]:
     return {alias: info.version for info in stage.registry.list_versions(name) for alias in info.aliases}
 
 
-def _makes_previous(move: Move) -> bool:
+def _makes_previous(move: AliasChange) -> bool:
     """Whether somebody else becomes champion, and who was it becomes ``previous``."""
     return move.alias == CHAMPION and move.version is not None and move.before not in (None, move.version)
 
@@ -295,7 +295,7 @@ def _subject(begun: Event) -> str:
 
 
 def _name(begun: Event) -> str:
-    return begun.subject.removeprefix(succession_subject(""))
+    return begun.subject.removeprefix(alias_change_subject(""))
 
 
 def _named(version: str | None) -> str:

@@ -12,8 +12,8 @@ from tiltyard.errors import UsageError
 from tiltyard.ledger import Event
 from tiltyard.project import Project
 from tiltyard.promotion.alias_change import ChampionChangedError, move_alias
-from tiltyard.promotion.challenge import APPROVAL_REQUESTED, REFUSED, Promotion, promotion_move
-from tiltyard.promotion.context import Stage
+from tiltyard.promotion.challenge import APPROVAL_REQUESTED, REFUSED, PromotionResult, promotion_change
+from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.gates import Verdict
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.alias_history import PROMOTED
@@ -69,7 +69,7 @@ def pending_approvals(events: Iterable[Event], name: str) -> list[ApprovalReques
     ]
 
 
-def approve_version(stage: Stage, project: Project, version: str, *, reason: str) -> Promotion:
+def approve_version(stage: Workspace, project: Project, version: str, *, reason: str) -> PromotionResult:
     """Make a version champion that passed the gates and waits for approval.
 
     Args:
@@ -95,8 +95,10 @@ def approve_version(stage: Stage, project: Project, version: str, *, reason: str
         raise _lapse(stage, info, request, champion)
     stage.load(info)
     _write(stage, APPROVED, info, reason, {"requested_by": request.event.actor, "request": request.event.sequence})
-    outcome = Promotion(info, champion, request.verdict)
-    move = promotion_move(outcome, champion, approved_by=stage.actor, approval=reason, requested_by=request.event.actor)
+    outcome = PromotionResult(info, champion, request.verdict)
+    move = promotion_change(
+        outcome, champion, approved_by=stage.actor, approval=reason, requested_by=request.event.actor
+    )
     try:
         move_alias(stage, move)
     except ChampionChangedError:
@@ -104,7 +106,7 @@ def approve_version(stage: Stage, project: Project, version: str, *, reason: str
     return outcome
 
 
-def decline_version(stage: Stage, project: Project, version: str, *, reason: str) -> ApprovalRequest:
+def decline_version(stage: Workspace, project: Project, version: str, *, reason: str) -> ApprovalRequest:
     """Say no to a version that waits for approval.
 
     Raises:
@@ -117,7 +119,7 @@ def decline_version(stage: Stage, project: Project, version: str, *, reason: str
     return request
 
 
-def _request(stage: Stage, info: VersionInfo) -> ApprovalRequest:
+def _request(stage: Workspace, info: VersionInfo) -> ApprovalRequest:
     waiting = pending_approvals(stage.ledger.events(subject=info.name), info.name)
     for request in waiting:
         if request.version == info.version:
@@ -130,7 +132,7 @@ def _request(stage: Stage, info: VersionInfo) -> ApprovalRequest:
     )
 
 
-def _check_somebody_else(stage: Stage, info: VersionInfo, request: ApprovalRequest) -> None:
+def _check_somebody_else(stage: Workspace, info: VersionInfo, request: ApprovalRequest) -> None:
     subject = f"{info.name}/{info.version}"
     trained_by = {event.actor for event in stage.ledger.events(subject=subject, kind="registered")}
     did = "asked for it" if stage.actor == request.event.actor else "trained it" if stage.actor in trained_by else ""
@@ -143,7 +145,7 @@ def _check_somebody_else(stage: Stage, info: VersionInfo, request: ApprovalReque
         )
 
 
-def _lapse(stage: Stage, info: VersionInfo, request: ApprovalRequest, champion: VersionInfo | None) -> UsageError:
+def _lapse(stage: Workspace, info: VersionInfo, request: ApprovalRequest, champion: VersionInfo | None) -> UsageError:
     """Close a request whose verdict no longer holds, and say so."""
     now = f"version {champion.version}" if champion else "nobody"
     then = f"version {request.champion}" if request.champion else "nobody"
@@ -156,7 +158,7 @@ def _lapse(stage: Stage, info: VersionInfo, request: ApprovalRequest, champion: 
     )
 
 
-def _write(stage: Stage, kind: str, info: VersionInfo, reason: str, evidence: dict[str, Any]) -> None:
+def _write(stage: Workspace, kind: str, info: VersionInfo, reason: str, evidence: dict[str, Any]) -> None:
     stage.ledger.append(
         Event(kind, f"{info.name}/{info.version}", datetime.now(UTC), stage.actor, reason, evidence),
     )

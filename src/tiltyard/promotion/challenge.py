@@ -13,18 +13,18 @@ from tiltyard.data import Dataset
 from tiltyard.errors import UsageError
 from tiltyard.ledger import Event
 from tiltyard.project import Project
-from tiltyard.promotion.alias_change import ChampionChangedError, Move, move_alias
-from tiltyard.promotion.context import Stage
-from tiltyard.promotion.gate_run import hold_meeting
+from tiltyard.promotion.alias_change import AliasChange, ChampionChangedError, move_alias
+from tiltyard.promotion.context import Workspace
+from tiltyard.promotion.gate_run import evaluate_gates
 from tiltyard.promotion.gates import Verdict, verdict_tag
-from tiltyard.promotion.notifications import notices_of
-from tiltyard.promotion.offline_predictions import Answers
+from tiltyard.promotion.notifications import decision_notices
+from tiltyard.promotion.offline_predictions import PredictedRows
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.alias_history import ALIAS_REMOVED, ALIAS_SET, PROMOTED
-from tiltyard.registry.chain_anchors import leave_note
+from tiltyard.registry.chain_anchors import write_anchor
 from tiltyard.registry.tags import VERDICT_TAG
 
-__all__ = ["CHAMPION", "PREVIOUS", "Promotion", "challenge", "point_alias", "remove_alias"]
+__all__ = ["CHAMPION", "PREVIOUS", "PromotionResult", "challenge_champion", "point_alias", "remove_alias"]
 
 APPROVAL_REQUESTED = "approval-requested"
 REFUSED = "refused"
@@ -34,7 +34,7 @@ NOTHING_MORE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class Promotion:
+class PromotionResult:
     """How a version's attempt to become champion went.
 
     Attributes:
@@ -58,7 +58,7 @@ class Promotion:
     def status(self) -> str:
         """One line for people."""
         if self.pending:
-            return awaiting(self.version.version)
+            return awaiting_approval(self.version.version)
         return (
             "Set as champion"
             if self.verdict.promoted
@@ -77,12 +77,14 @@ class Promotion:
         }
 
 
-def awaiting(version: str) -> str:
+def awaiting_approval(version: str) -> str:
     """What is said of a version that passed and waits for somebody's yes, with the next command."""
     return f"Passed the gates, and waits for approval: tiltyard approve {version} --reason …"
 
 
-def challenge(stage: Stage, project: Project, info: VersionInfo, answers: Answers, test: Dataset) -> Promotion:
+def challenge_champion(
+    stage: Workspace, project: Project, info: VersionInfo, answers: PredictedRows, test: Dataset
+) -> PromotionResult:
     """Judge a version against the champion on rows that neither was trained on, and promote it if it wins.
 
     Where the champion changes while it is judged, it is judged anew, against the new one. Where the project asks for
@@ -107,16 +109,16 @@ def challenge(stage: Stage, project: Project, info: VersionInfo, answers: Answer
     for attempt in range(ATTEMPTS):
         champion = stage.registry.champion(info.name)
         check_not_champion(info, champion)
-        verdict = hold_meeting(stage, project, info, champion, answers, test)
+        verdict = evaluate_gates(stage, project, info, champion, answers, test)
         stage.registry.set_tag(info.name, info.version, VERDICT_TAG, verdict_tag(verdict, at=_now().isoformat()))
-        outcome = Promotion(
+        outcome = PromotionResult(
             info, champion, verdict, pending=verdict.promoted and project.promotion.approval == "required"
         )
         if not outcome.promoted:
             _write_down(stage, outcome)
             return outcome
         try:
-            move_alias(stage, promotion_move(outcome, champion))
+            move_alias(stage, promotion_change(outcome, champion))
         except ChampionChangedError:
             if attempt + 1 == ATTEMPTS:
                 raise
@@ -139,9 +141,9 @@ def check_not_champion(info: VersionInfo, champion: VersionInfo | None) -> None:
         )
 
 
-def promotion_move(outcome: Promotion, champion: VersionInfo | None, **evidence: Any) -> Move:
+def promotion_change(outcome: PromotionResult, champion: VersionInfo | None, **evidence: Any) -> AliasChange:
     """The move that makes a version champion by a verdict; ``champion`` is who has the alias now."""
-    return Move(
+    return AliasChange(
         name=outcome.version.name,
         alias=CHAMPION,
         version=outcome.version.version,
@@ -153,7 +155,7 @@ def promotion_move(outcome: Promotion, champion: VersionInfo | None, **evidence:
 
 
 def point_alias(
-    stage: Stage,
+    stage: Workspace,
     name: str,
     *,
     version: str,
@@ -179,12 +181,12 @@ def point_alias(
         )
     before = next((info.version for info in stage.registry.list_versions(name) if alias in info.aliases), None)
     told = {**evidence, "alias": alias, "before": before}
-    move_alias(stage, Move(name, alias, target, before, ALIAS_SET, reason, told))
+    move_alias(stage, AliasChange(name, alias, target, before, ALIAS_SET, reason, told))
     return before
 
 
 def remove_alias(
-    stage: Stage, name: str, *, alias: str, reason: str, evidence: Mapping[str, Any] = NOTHING_MORE
+    stage: Workspace, name: str, *, alias: str, reason: str, evidence: Mapping[str, Any] = NOTHING_MORE
 ) -> str | None:
     """Take an alias away and write the decision down; the version it named, or None where it named nothing.
 
@@ -194,11 +196,11 @@ def remove_alias(
     before = next((info.version for info in stage.registry.list_versions(name) if alias in info.aliases), None)
     if before is not None:
         told = {**evidence, "alias": alias, "before": before}
-        move_alias(stage, Move(name, alias, None, before, ALIAS_REMOVED, reason, told))
+        move_alias(stage, AliasChange(name, alias, None, before, ALIAS_REMOVED, reason, told))
     return before
 
 
-def _write_down(stage: Stage, outcome: Promotion) -> None:
+def _write_down(stage: Workspace, outcome: PromotionResult) -> None:
     info = outcome.version
     event = Event(
         kind=APPROVAL_REQUESTED if outcome.pending else REFUSED,
@@ -208,11 +210,11 @@ def _write_down(stage: Stage, outcome: Promotion) -> None:
         reason=outcome.verdict.summary,
         evidence=_evidence(outcome),
     )
-    written = stage.ledger.append(event, notices_of(stage.alerts, event))
-    leave_note(stage.registry, stage.ledger, info.name, info.version, written)
+    written = stage.ledger.append(event, decision_notices(stage.alerts, event))
+    write_anchor(stage.registry, stage.ledger, info.name, info.version, written)
 
 
-def _evidence(outcome: Promotion) -> dict[str, Any]:
+def _evidence(outcome: PromotionResult) -> dict[str, Any]:
     champion = outcome.champion
     return {"champion": champion.version if champion else None, "verdict": outcome.verdict.to_dict()}
 

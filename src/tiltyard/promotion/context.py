@@ -14,7 +14,7 @@ NOBODY_IS_TOLD = AlertsSection()
 
 
 @dataclass(frozen=True)
-class Stage:
+class Workspace:
     """Where promotions happen: the registry, the ledger, and what of this host they need.
 
     Attributes:

@@ -13,32 +13,41 @@ from tiltyard.errors import DataError
 from tiltyard.evaluation import (
     Comparison,
     FairnessReport,
-    Judged,
+    LabelledPredictions,
     compare,
     compare_bootstrap,
     compare_slices,
     evaluate_fairness,
-    evaluate_judged,
+    evaluate_predictions,
     get_metric,
-    judged,
+    label_predictions,
 )
 from tiltyard.project import Project
-from tiltyard.promotion.ab_test import live_record
-from tiltyard.promotion.context import Stage
-from tiltyard.promotion.gates import Cost, DataFindings, Inspection, Verdict, alone, incomparable, judge, verdict_of
+from tiltyard.promotion.ab_test import live_comparison
+from tiltyard.promotion.context import Workspace
+from tiltyard.promotion.gates import (
+    Cost,
+    DataFindings,
+    GateInputs,
+    Verdict,
+    incomparable,
+    judge_gates,
+    standalone_gates,
+    verdict_of,
+)
 from tiltyard.promotion.model_analysis import sensitive_groups, slice_groups
-from tiltyard.promotion.offline_predictions import Answers, answer_today, judge_answers
+from tiltyard.promotion.offline_predictions import PredictedRows, compare_with_labels, predict_with_version
 from tiltyard.promotion.serving_cost import measure_cost
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.tags import FINDINGS_TAG
 
 
-def hold_meeting(
-    stage: Stage,
+def evaluate_gates(
+    stage: Workspace,
     project: Project,
     info: VersionInfo,
     champion: VersionInfo | None,
-    answers: Answers,
+    answers: PredictedRows,
     test: Dataset,
 ) -> Verdict:
     """Judge a challenger by all gates of the project.
@@ -56,24 +65,29 @@ def hold_meeting(
         ArtifactError: the files of the champion (or, where its cost is asked for, of the challenger) are damaged or
             unsafe.
     """
-    inspection = Inspection(cost=_cost(stage, project, info), findings=_findings(info))
+    inspection = GateInputs(cost=_cost(stage, project, info), findings=_findings(info))
     if champion is None:
-        facts = judge_answers(answers, test, project)
-        return judge(
+        facts = compare_with_labels(answers, test, project)
+        return judge_gates(
             project.promotion,
-            evaluate_judged(facts),
+            evaluate_predictions(facts),
             None,
             None,
             metric=project.training.metric,
             inspection=replace(inspection, fairness=_fairness(project, facts, test)),
         )
     if project.promotion.live != "off":
-        inspection = replace(inspection, live=live_record(project, stage.ledger, champion.version, info.version))
+        inspection = replace(inspection, live=live_comparison(project, stage.ledger, champion.version, info.version))
     return _against(stage, project, champion, answers, test, inspection)
 
 
 def _against(
-    stage: Stage, project: Project, champion: VersionInfo, answers: Answers, test: Dataset, inspection: Inspection
+    stage: Workspace,
+    project: Project,
+    champion: VersionInfo,
+    answers: PredictedRows,
+    test: Dataset,
+    inspection: GateInputs,
 ) -> Verdict:
     package = stage.load(champion)
     # Rows that the champion was trained on say nothing about it; by the content split there are none, but the
@@ -87,22 +101,22 @@ def _against(
         )
     rows = test.take(common)
     mine = answers.take(common)
-    facts = judge_answers(mine, rows, project)
+    facts = compare_with_labels(mine, rows, project)
     inspection = replace(inspection, fairness=_fairness(project, facts, rows))
     try:
-        theirs = answer_today(package, champion, rows)
+        theirs = predict_with_version(package, champion, rows)
     except DataError as error:
-        gates = alone(project.promotion, evaluate_judged(facts), inspection)
+        gates = standalone_gates(project.promotion, evaluate_predictions(facts), inspection)
         return verdict_of([*gates, incomparable(champion.version, error.message.rstrip("."))])
     first, second = _side_by_side(theirs, mine, rows, project)
     slices, small = None, 0
     if project.promotion.slices == "not-worse":
         groups = slice_groups(rows, project)
         slices, small = compare_slices(first, second, groups) if groups else (None, 0)
-    return judge(
+    return judge_gates(
         project.promotion,
-        evaluate_judged(facts),
-        evaluate_judged(judge_answers(theirs, rows, project)),
+        evaluate_predictions(facts),
+        evaluate_predictions(compare_with_labels(theirs, rows, project)),
         compare(get_metric(project.training.metric), first, second, seed=project.training.random_state),
         metric=project.training.metric,
         inspection=replace(
@@ -111,18 +125,20 @@ def _against(
     )
 
 
-def _side_by_side(theirs: Answers, mine: Answers, rows: Dataset, project: Project) -> tuple[Judged, Judged]:
+def _side_by_side(
+    theirs: PredictedRows, mine: PredictedRows, rows: Dataset, project: Project
+) -> tuple[LabelledPredictions, LabelledPredictions]:
     """The two beside the truth, with the labels that either knows."""
     truth = rows.labels.to_numpy(dtype=str)
     classes = tuple(sorted({*theirs.classes, *mine.classes}))
     first, second = (
-        judged(truth, answers.labels, answers.widened(classes), classes, project.data.positive)
+        label_predictions(truth, answers.labels, answers.widened(classes), classes, project.data.positive)
         for answers in (theirs, mine)
     )
     return first, second
 
 
-def _calibration(project: Project, champion: Judged, challenger: Judged) -> Comparison | None:
+def _calibration(project: Project, champion: LabelledPredictions, challenger: LabelledPredictions) -> Comparison | None:
     if project.promotion.calibration != "not-worse":
         return None
     try:
@@ -133,13 +149,13 @@ def _calibration(project: Project, champion: Judged, challenger: Judged) -> Comp
         return None
 
 
-def _fairness(project: Project, facts: Judged, rows: Dataset) -> FairnessReport | None:
+def _fairness(project: Project, facts: LabelledPredictions, rows: Dataset) -> FairnessReport | None:
     if not project.promotion.fairness:
         return None
     return evaluate_fairness(facts, sensitive_groups(rows, project))
 
 
-def _cost(stage: Stage, project: Project, info: VersionInfo) -> Cost | None:
+def _cost(stage: Workspace, project: Project, info: VersionInfo) -> Cost | None:
     asked = project.promotion
     if asked.latency_ms is None and asked.size_mb is None:
         return None

@@ -18,7 +18,7 @@ from tiltyard.evaluation import (
     Grouping,
     Importance,
     ImportanceChange,
-    Judged,
+    LabelledPredictions,
     SliceReport,
     check_fairlearn,
     columns_of,
@@ -47,7 +47,7 @@ METRICS_AT_ONCE = 500  # MLflow takes a thousand in one call
 
 
 @dataclass(frozen=True)
-class Examination:
+class ModelAnalysis:
     """What a closer look at answers to the test rows has found.
 
     Attributes:
@@ -98,7 +98,7 @@ class Examination:
         return found
 
 
-def check_examination(dataset: Dataset, project: Project) -> None:
+def check_analysis(dataset: Dataset, project: Project) -> None:
     """Make sure, before any work, that these rows can be examined as the project file says.
 
     Raises:
@@ -111,9 +111,9 @@ def check_examination(dataset: Dataset, project: Project) -> None:
         check_fairlearn()
 
 
-def examine_model(
-    pipeline: Any, facts: Judged, test: Dataset, project: Project, champion: Importance | None = None
-) -> Examination:
+def analyse_model(
+    pipeline: Any, facts: LabelledPredictions, test: Dataset, project: Project, champion: Importance | None = None
+) -> ModelAnalysis:
     """Look closely at a fitted pipeline's answers.
 
     Args:
@@ -127,12 +127,12 @@ def examine_model(
         DataError: a column that the project names is not there.
         MissingExtraError: it names sensitive columns, and fairlearn is not installed.
     """
-    check_examination(test, project)
+    check_analysis(test, project)
     metric, seed = get_metric(project.training.metric), project.training.random_state
     slices = slice_groups(test, project)
     sensitive = sensitive_groups(test, project)
     importance = _importance(pipeline, facts, test, project)
-    return Examination(
+    return ModelAnalysis(
         slices=evaluate_slices(facts, slices, metric, seed=seed) if slices else None,
         fairness=evaluate_fairness(facts, sensitive) if sensitive else None,
         calibration=evaluate_calibration(facts),
@@ -152,7 +152,7 @@ def sensitive_groups(dataset: Dataset, project: Project) -> list[Grouping]:
     return [group_rows(column) for column in columns_of(dataset.frame, project.data.sensitive, "data.sensitive")]
 
 
-def log_examination(tracker: ExperimentTracker, examination: Examination) -> None:
+def log_analysis(tracker: ExperimentTracker, examination: ModelAnalysis) -> None:
     """Write an examination into the current run: metrics, a JSON file for each of its parts, and pictures."""
     metrics = list(examination.metrics.items())
     for start in range(0, len(metrics), METRICS_AT_ONCE):
@@ -181,7 +181,7 @@ def champion_importance(registry: Registry, tracker: ExperimentTracker, project:
         return None
 
 
-def _importance(pipeline: Any, facts: Judged, test: Dataset, project: Project) -> Importance | None:
+def _importance(pipeline: Any, facts: LabelledPredictions, test: Dataset, project: Project) -> Importance | None:
     metric, seed = get_metric(project.training.metric), project.training.random_state
     if isinstance(test.inputs, pd.Series):
         return term_importance(pipeline, test.inputs, seed=seed)

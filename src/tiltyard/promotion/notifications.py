@@ -16,7 +16,7 @@ TOPICS = {
 }
 
 
-def notices_of(alerts: AlertsSection, event: Event, *, key: str | None = None) -> list[Notice]:
+def decision_notices(alerts: AlertsSection, event: Event, *, key: str | None = None) -> list[Notice]:
     """The notices of a decision, for ``alerts.decisions``; none for an event that is not told.
 
     Args:

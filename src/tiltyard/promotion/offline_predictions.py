@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from tiltyard.data import Dataset
 from tiltyard.errors import DataError, nearest
-from tiltyard.evaluation import Judged, judged
+from tiltyard.evaluation import LabelledPredictions, label_predictions
 from tiltyard.project import Project
 from tiltyard.registry import Manifest, Package, VersionInfo
 
 
 @dataclass(frozen=True)
-class Answers:
+class PredictedRows:
     """What a model said about n rows.
 
     Attributes:
@@ -30,9 +30,9 @@ class Answers:
     probabilities: NDArray[np.float64]
     classes: tuple[str, ...]
 
-    def take(self, chosen: NDArray[np.bool_]) -> Answers:
+    def take(self, chosen: NDArray[np.bool_]) -> PredictedRows:
         """The answers where ``chosen`` (n booleans) is true."""
-        return Answers(self.labels[chosen], self.probabilities[chosen], self.classes)
+        return PredictedRows(self.labels[chosen], self.probabilities[chosen], self.classes)
 
     def widened(self, classes: tuple[str, ...]) -> NDArray[np.float64]:
         """The probabilities with a column for each of ``classes``; a label that is not known here has 0."""
@@ -41,28 +41,28 @@ class Answers:
         return widened
 
 
-def answer(pipeline: Any, inputs: pd.Series | pd.DataFrame) -> Answers:
+def predict_rows(pipeline: Any, inputs: pd.Series | pd.DataFrame) -> PredictedRows:
     """Let a fitted pipeline answer n rows."""
     probabilities = np.asarray(pipeline.predict_proba(inputs), dtype=np.float64)
     classes = np.asarray(pipeline.classes_, dtype=str)
-    return Answers(classes[np.argmax(probabilities, axis=1)], probabilities, tuple(classes.tolist()))
+    return PredictedRows(classes[np.argmax(probabilities, axis=1)], probabilities, tuple(classes.tolist()))
 
 
-def judge_answers(answers: Answers, test: Dataset, project: Project) -> Judged:
+def compare_with_labels(answers: PredictedRows, test: Dataset, project: Project) -> LabelledPredictions:
     """Put answers to the test side beside the truth."""
     truth = test.labels.to_numpy(dtype=str)
-    return judged(truth, answers.labels, answers.probabilities, answers.classes, project.data.positive)
+    return label_predictions(truth, answers.labels, answers.probabilities, answers.classes, project.data.positive)
 
 
-def answer_today(package: Package, info: VersionInfo, rows: Dataset) -> Answers:
+def predict_with_version(package: Package, info: VersionInfo, rows: Dataset) -> PredictedRows:
     """Let a version answer rows, with the columns that it was trained on.
 
     Raises:
         DataError: they have not the columns or the kinds of values that it reads.
     """
-    fitting = as_trained(rows, package.manifest, info)
+    fitting = align_columns(rows, package.manifest, info)
     try:
-        return answer(package.pipeline, fitting.inputs)
+        return predict_rows(package.pipeline, fitting.inputs)
     except (ValueError, TypeError) as error:
         raise DataError(
             f"Version {info.version} cannot read the test rows: {(str(error).strip() or 'no reason').splitlines()[0]}",
@@ -71,7 +71,7 @@ def answer_today(package: Package, info: VersionInfo, rows: Dataset) -> Answers:
         ) from error
 
 
-def as_trained(rows: Dataset, manifest: Manifest, info: VersionInfo) -> Dataset:
+def align_columns(rows: Dataset, manifest: Manifest, info: VersionInfo) -> Dataset:
     """The rows with the columns that the version was trained on, in their order.
 
     Raises:

@@ -14,16 +14,16 @@ from tiltyard.data.content_hash import content_keys
 from tiltyard.errors import DataError, NotFoundError, UsageError
 from tiltyard.ledger import Event
 from tiltyard.project import Project
-from tiltyard.promotion.alias_change import Move, move_alias
-from tiltyard.promotion.challenge import Promotion, challenge, check_not_champion
-from tiltyard.promotion.context import Stage
-from tiltyard.promotion.offline_predictions import answer_today
+from tiltyard.promotion.alias_change import AliasChange, move_alias
+from tiltyard.promotion.challenge import PromotionResult, challenge_champion, check_not_champion
+from tiltyard.promotion.context import Workspace
+from tiltyard.promotion.offline_predictions import predict_with_version
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.alias_history import ROLLED_BACK, fold_aliases
 
 
 @dataclass(frozen=True)
-class Reign:
+class ChampionPeriod:
     """Who was champion from some moment on, and by which decision.
 
     Attributes:
@@ -37,7 +37,7 @@ class Reign:
     event: Event
 
 
-def promote_version(stage: Stage, project: Project, version: str, test: Dataset) -> Promotion:
+def promote_version(stage: Workspace, project: Project, version: str, test: Dataset) -> PromotionResult:
     """Send a registered version through the gates, on the test rows that neither it nor the champion was trained on.
 
     Raises:
@@ -57,10 +57,10 @@ def promote_version(stage: Stage, project: Project, version: str, test: Dataset)
             code="promotion.no-common-rows",
         )
     rows = test.take(unseen)
-    return challenge(stage, project, info, answer_today(package, info, rows), rows)
+    return challenge_champion(stage, project, info, predict_with_version(package, info, rows), rows)
 
 
-def roll_back(stage: Stage, name: str, *, to: str | None, reason: str) -> tuple[VersionInfo, VersionInfo | None]:
+def roll_back(stage: Workspace, name: str, *, to: str | None, reason: str) -> tuple[VersionInfo, VersionInfo | None]:
     """Make an earlier version champion again, after it was fetched and verified.
 
     Args:
@@ -98,7 +98,7 @@ def roll_back(stage: Stage, name: str, *, to: str | None, reason: str) -> tuple[
     stage.load(target)
     move_alias(
         stage,
-        Move(
+        AliasChange(
             name=name,
             alias=CHAMPION,
             version=target.version,
@@ -111,7 +111,7 @@ def roll_back(stage: Stage, name: str, *, to: str | None, reason: str) -> tuple[
     return stage.registry.get_version(name, version=target.version), before
 
 
-def reign_at(events: Iterable[Event], name: str, moment: datetime) -> Reign | None:
+def champion_at(events: Iterable[Event], name: str, moment: datetime) -> ChampionPeriod | None:
     """Who was champion of a model at a moment, told by the events alone; None where nobody was.
 
     Args:
@@ -122,4 +122,4 @@ def reign_at(events: Iterable[Event], name: str, moment: datetime) -> Reign | No
     champion = fold_aliases((event for event in events if event.at <= moment), name).get(CHAMPION)
     if champion is None or champion.version is None:
         return None
-    return Reign(champion.version, champion.event.at, champion.event)
+    return ChampionPeriod(champion.version, champion.event.at, champion.event)

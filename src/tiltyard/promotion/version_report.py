@@ -10,16 +10,16 @@ import numpy as np
 from tiltyard.data import Dataset
 from tiltyard.data.content_hash import content_keys
 from tiltyard.errors import DataError
-from tiltyard.evaluation import Evaluation, evaluate_judged
+from tiltyard.evaluation import Evaluation, evaluate_predictions
 from tiltyard.project import Project
-from tiltyard.promotion.context import Stage
-from tiltyard.promotion.model_analysis import Examination, examine_model
-from tiltyard.promotion.offline_predictions import answer_today, as_trained, judge_answers
+from tiltyard.promotion.context import Workspace
+from tiltyard.promotion.model_analysis import ModelAnalysis, analyse_model
+from tiltyard.promotion.offline_predictions import align_columns, compare_with_labels, predict_with_version
 from tiltyard.registry import VersionInfo
 
 
 @dataclass(frozen=True)
-class VersionReport:
+class VersionEvaluation:
     """A version, judged anew.
 
     Attributes:
@@ -31,7 +31,7 @@ class VersionReport:
 
     version: VersionInfo
     evaluation: Evaluation
-    examination: Examination
+    examination: ModelAnalysis
     left_out: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -47,7 +47,7 @@ class VersionReport:
         }
 
 
-def report_version(stage: Stage, project: Project, info: VersionInfo, test: Dataset) -> VersionReport:
+def evaluate_version(stage: Workspace, project: Project, info: VersionInfo, test: Dataset) -> VersionEvaluation:
     """Let a version answer the test rows that it was not trained on, and judge the answers. Nothing is written down.
 
     Args:
@@ -68,8 +68,8 @@ def report_version(stage: Stage, project: Project, info: VersionInfo, test: Data
             next_step="Set [split] back to what it was, or add new rows.",
             code="evaluation.no-unseen-rows",
         )
-    rows = as_trained(test.take(unseen), package.manifest, info)
-    answers = answer_today(package, info, rows)
-    facts = judge_answers(answers, rows, project)
-    examination = examine_model(package.pipeline, facts, rows, project)
-    return VersionReport(info, evaluate_judged(facts), examination, int(len(test) - len(rows)))
+    rows = align_columns(test.take(unseen), package.manifest, info)
+    answers = predict_with_version(package, info, rows)
+    facts = compare_with_labels(answers, rows, project)
+    examination = analyse_model(package.pipeline, facts, rows, project)
+    return VersionEvaluation(info, evaluate_predictions(facts), examination, int(len(test) - len(rows)))

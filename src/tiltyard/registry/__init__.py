@@ -2,16 +2,16 @@
 
 from tiltyard.registry.mlflow_backend.experiment_tracker import ActiveRun, ExperimentTracker
 from tiltyard.registry.mlflow_backend.model_registry import ModelRegistry
-from tiltyard.registry.package.holdout_predictions import HELD_OUT, HeldOut
+from tiltyard.registry.package.holdout_predictions import HOLDOUT, HoldoutPredictions
 from tiltyard.registry.package.manifest import Manifest, Samples, ScorerChoice, VersionCard
 from tiltyard.registry.package.packaging import Package, read_package, write_package
 from tiltyard.registry.ports import ModelInfo, Registry, VersionInfo
 
 __all__ = [
-    "HELD_OUT",
+    "HOLDOUT",
     "ActiveRun",
     "ExperimentTracker",
-    "HeldOut",
+    "HoldoutPredictions",
     "Manifest",
     "ModelInfo",
     "ModelRegistry",

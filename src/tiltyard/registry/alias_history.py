@@ -39,7 +39,7 @@ _DECISIONS = (
 
 
 @dataclass(frozen=True)
-class Decided:
+class AliasRecord:
     """What an alias names by the record.
 
     Attributes:
@@ -71,9 +71,9 @@ class AliasChange:
     found: str | None
 
 
-def fold_aliases(events: Iterable[Event], name: str) -> dict[str, Decided]:
+def fold_aliases(events: Iterable[Event], name: str) -> dict[str, AliasRecord]:
     """What every alias of a model names by its events, in the order they were appended."""
-    decided: dict[str, Decided] = {}
+    decided: dict[str, AliasRecord] = {}
     for event in events:
         if event.subject != name and not event.subject.startswith(f"{name}/"):
             continue
@@ -84,8 +84,8 @@ def fold_aliases(events: Iterable[Event], name: str) -> dict[str, Decided]:
         if alias == CHAMPION and version is not None and event.kind != CHANGED_OUTSIDE:
             before = event.evidence.get("champion" if event.kind == PROMOTED else "before")
             if before is not None and before != version:
-                decided[PREVIOUS] = Decided(str(before), event)
-        decided[alias] = Decided(version, event)
+                decided[PREVIOUS] = AliasRecord(str(before), event)
+        decided[alias] = AliasRecord(version, event)
     return decided
 
 
@@ -94,19 +94,19 @@ def keeps_decisions(events: Iterable[Event]) -> bool:
     return any(event.kind in _DECISIONS for event in events)
 
 
-def succession_subject(name: str) -> str:
+def alias_change_subject(name: str) -> str:
     """The subject of the events that tell how far a change of aliases is; they are no decisions themselves."""
     return f"succession:{name}"
 
 
-def left_over(ledger: Ledger, name: str) -> list[Event]:
+def unfinished_changes(ledger: Ledger, name: str) -> list[Event]:
     """The changes of aliases that were begun and not ended, oldest first: under way, or cut short.
 
     Raises:
         UnavailableError: the ledger cannot be reached.
     """
     open_: dict[int, Event] = {}
-    for event in ledger.events(subject=succession_subject(name)):
+    for event in ledger.events(subject=alias_change_subject(name)):
         if event.kind == BEGUN:
             open_[event.sequence] = event
         elif event.kind == ENDED:
@@ -133,7 +133,7 @@ def alias_changes(events: Iterable[Event], name: str, found: Mapping[str, str]) 
     )
 
 
-def note_outside_changes(registry: Registry, ledger: Ledger, name: str, noticed_by: str) -> list[Event]:
+def record_outside_changes(registry: Registry, ledger: Ledger, name: str, noticed_by: str) -> list[Event]:
     """Compare the registry's aliases with the decisions, and write down what was changed behind our back.
 
     What is being changed at the moment, or was cut short, is left alone: that is told by who settles it. So is a model
@@ -151,11 +151,11 @@ def note_outside_changes(registry: Registry, ledger: Ledger, name: str, noticed_
     Raises:
         UnavailableError: the registry or the ledger cannot be reached.
     """
-    if not keeps_decisions(ledger.events(subject=name)) or left_over(ledger, name):
+    if not keeps_decisions(ledger.events(subject=name)) or unfinished_changes(ledger, name):
         return []
     changes = _differing(registry, ledger, name)
     # Registry and ledger are read one after the other: what a decision changed in between differs in one look only.
-    if changes and (left_over(ledger, name) or _differing(registry, ledger, name) != changes):
+    if changes and (unfinished_changes(ledger, name) or _differing(registry, ledger, name) != changes):
         return []
     return [ledger.append(_outside(change, name, noticed_by)) for change in changes]
 
@@ -166,7 +166,7 @@ def unexplained_champion(events: Iterable[Event], info: VersionInfo, pending: It
     Args:
         events: all events about the model, in order.
         info: the version that the registry's alias ``champion`` names.
-        pending: changes that were begun and not ended (``left_over``): their version is explained.
+        pending: changes that were begun and not ended (``unfinished_changes``): their version is explained.
 
     Returns:
         None where a decision explains it, and where this ledger keeps no decisions about the model, so that it cannot

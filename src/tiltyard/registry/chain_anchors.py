@@ -21,7 +21,7 @@ _NOTE = re.compile(r"([1-9][0-9]{0,17}):([0-9a-f]{64})(?::([0-9a-f]{64}))?")
 
 
 @dataclass(frozen=True)
-class Note:
+class ChainAnchor:
     """What is known elsewhere of an event of the chain.
 
     Attributes:
@@ -55,20 +55,20 @@ class ChainCheck:
     end: str = ""
 
 
-def leave_note(registry: Registry, ledger: Ledger, name: str, version: str, decision: Event) -> None:
+def write_anchor(registry: Registry, ledger: Ledger, name: str, version: str, decision: Event) -> None:
     """Leave a decision's number and digest with its version; where registry or ledger are away, there is none."""
     with suppress(TiltyardError):
         note = f"{decision.sequence}:{decision.digest}:{_origin(ledger, name)}"
         registry.set_tag(name, version, DECISION_TAG, note)
 
 
-def notes_in(versions: Iterable[VersionInfo]) -> list[Note]:
+def read_anchors(versions: Iterable[VersionInfo]) -> list[ChainAnchor]:
     """The notes that decisions left with their versions."""
     found = (_NOTE.fullmatch(info.tags.get(DECISION_TAG, "")) for info in versions)
-    return [Note(int(one[1]), one[2], one[3]) for one in found if one is not None and one[3]]
+    return [ChainAnchor(int(one[1]), one[2], one[3]) for one in found if one is not None and one[3]]
 
 
-def note_of(option: str, text: str) -> Note:
+def anchor_of(option: str, text: str) -> ChainAnchor:
     """The note that a person kept.
 
     Raises:
@@ -80,10 +80,10 @@ def note_of(option: str, text: str) -> Note:
             f"{option} {text!r} is no note of the chain.",
             next_step="Give what tiltyard history --verify told once: the number, a colon, and 64 digits and letters.",
         )
-    return Note(int(found[1]), found[2])
+    return ChainAnchor(int(found[1]), found[2])
 
 
-def check_chain(ledger: Ledger, name: str, notes: Sequence[Note]) -> ChainCheck:
+def check_chain(ledger: Ledger, name: str, notes: Sequence[ChainAnchor]) -> ChainCheck:
     """Verify the chain, and hold it against what is known of it elsewhere.
 
     Notes of another record of the model are left out, since a ledger may have been begun anew; but where all of the
@@ -115,7 +115,7 @@ def check_chain(ledger: Ledger, name: str, notes: Sequence[Note]) -> ChainCheck:
     return ChainCheck(tuple(broken), len(events), 0 if broken else len(meant), foreign, end)
 
 
-def _against(events: dict[int, Event], note: Note) -> str:
+def _against(events: dict[int, Event], note: ChainAnchor) -> str:
     event = events.get(note.sequence)
     if event is None:
         return f"Event {note.sequence} was noted elsewhere and is missing: the end of the chain was cut off."

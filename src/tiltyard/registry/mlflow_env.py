@@ -28,16 +28,16 @@ DEFAULTS = {
 }
 
 
-def prepare() -> None:
+def configure_mlflow() -> None:
     """Set the defaults; to be called before every import of MLflow."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
+def quiet_mlflow() -> Iterator[None]:
     """Let MLflow be imported and work without the warnings that it gives of its own code."""
-    prepare()
+    configure_mlflow()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"mlflow\.")
         yield

@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True)
-class Kind:
+class ChangeKind:
     """What decides which number of a label rises.
 
     Attributes:
@@ -54,7 +54,7 @@ def is_label(text: str) -> bool:
     return _LABEL.fullmatch(text) is not None
 
 
-def next_label(versions: Iterable[VersionInfo], kind: Kind) -> str:
+def next_label(versions: Iterable[VersionInfo], kind: ChangeKind) -> str:
     """The label of a new version: one step from the highest so far, by what changed since that one.
 
     Args:
@@ -72,7 +72,7 @@ def next_label(versions: Iterable[VersionInfo], kind: Kind) -> str:
     return f"{major}.{minor}.{patch + 1}"
 
 
-def doubled(versions: Sequence[VersionInfo], info: VersionInfo) -> bool:
+def duplicate_labels(versions: Sequence[VersionInfo], info: VersionInfo) -> bool:
     """Whether an earlier version has the same label: two trainings registered at once."""
     return any(
         other.tags.get(LABEL_TAG) == info.tags.get(LABEL_TAG) and int(other.version) < int(info.version)
@@ -80,7 +80,7 @@ def doubled(versions: Sequence[VersionInfo], info: VersionInfo) -> bool:
     )
 
 
-def named_by_label(versions: Iterable[VersionInfo], label: str) -> VersionInfo | None:
+def version_by_label(versions: Iterable[VersionInfo], label: str) -> VersionInfo | None:
     """The version of that label, the first one where somebody gave it to several; None where there is none."""
     found = [info for info in versions if info.tags.get(LABEL_TAG) == label]
     return min(found, key=lambda info: int(info.version), default=None)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LOCK = ".lock"
 
 
-def cached_copy(info: VersionInfo, cache: Path, keys: KeyRing, download: Callable[[Path], Path]) -> Path:
+def fetch_version(info: VersionInfo, cache: Path, keys: KeyRing, download: Callable[[Path], Path]) -> Path:
     """A folder of this host with the version's files; a whole copy that is there is used again.
 
     Threads and processes that ask at once wait for one download. A copy that others may be reading is replaced only

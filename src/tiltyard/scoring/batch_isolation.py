@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tiltyard.errors import InputError
-from tiltyard.scoring.input_errors import problems_of, refuse, shifted
+from tiltyard.scoring.input_errors import problems_of, refuse_inputs, shift_positions
 from tiltyard.scoring.scorer import Scorer, Scores
 
 Inputs = Sequence[Mapping[str, Any]]
@@ -75,6 +75,6 @@ def _by_group(error: InputError, groups: Sequence[Inputs]) -> dict[int, Exceptio
         end = start + len(group)
         own = [problem for problem in problems if start <= problem.position < end]
         if own:
-            found[number] = shifted(refuse(own), -start)
+            found[number] = shift_positions(refuse_inputs(own), -start)
         start = end
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class NoExactScorer(Exception):  # noqa: N818 - not a failure: scikit-learn itself answers then
+class NotCompilableError(Exception):
     """There is no compiled scorer that answers exactly as this model does.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from tiltyard.errors import InputError, UsageError, nearest
-from tiltyard.scoring.input_errors import InputProblem, problems_of, refuse, shifted
+from tiltyard.scoring.input_errors import InputProblem, problems_of, refuse_inputs, shift_positions
 from tiltyard.scoring.scorer import Scorer
 
 Input = Mapping[str, Any]
@@ -130,7 +130,7 @@ def _occluded(scorer: Scorer, item: Input, position: int, label: str | None) -> 
     try:
         whole = scorer.score([item]).probabilities[0]
     except InputError as error:
-        raise shifted(error, position) from None
+        raise shift_positions(error, position) from None
     place = int(np.argmax(whole)) if label is None else scorer.classes.index(label)
     text = item.get("text") if len(item) == 1 else None
     names, values, without = _without_terms(text) if isinstance(text, str) else _without_features(item)
@@ -178,7 +178,9 @@ def _chances(scorer: Scorer, inputs: list[Input], place: int) -> tuple[list[floa
     except InputError as error:
         refused = {problem.position for problem in problems_of(error)}
         if not refused:
-            raise refuse([InputProblem(0, "", "cannot be explained: the model refuses all changes of it")]) from error
+            raise refuse_inputs(
+                [InputProblem(0, "", "cannot be explained: the model refuses all changes of it")]
+            ) from error
     kept = [number for number in range(len(inputs)) if number not in refused]
     again = (
         iter(scorer.score([inputs[number] for number in kept]).probabilities[:, place].tolist()) if kept else iter(())

@@ -11,13 +11,13 @@ from sklearn.pipeline import Pipeline
 from tiltyard.errors import TiltyardError
 from tiltyard.project import Task
 from tiltyard.registry.package.manifest import Samples, ScorerChoice
-from tiltyard.scoring.errors import NoExactScorer
+from tiltyard.scoring.errors import NotCompilableError
 from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.scorer import Scorer
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
-from tiltyard.scoring.table.columns import Columns
+from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.table_scorer import table_scorer
-from tiltyard.scoring.text.ensemble_scorer import pooled_scorer
+from tiltyard.scoring.text.ensemble_scorer import ensemble_scorer
 from tiltyard.scoring.text.text_scorer import text_scorer
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def exact_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str]) -> 
         NoExactScorer: there is none, with the reason.
     """
     if task == "text-classification":
-        return pooled_scorer(pipeline) or text_scorer(pipeline)
+        return ensemble_scorer(pipeline) or text_scorer(pipeline)
     return table_scorer(pipeline, columns)
 
 
@@ -72,7 +72,7 @@ def make_scorer(package: Package) -> Scorer:
 def _warm_up(scorer: Scorer, task: Task, columns: Mapping[str, str]) -> None:
     """Compile whatever answers and explains, so that no request waits for it."""
     usual: dict[str, Any] = {"number": 0, "boolean": False}
-    row = {column.name: usual.get(column.kind) for column in Columns(columns)}
+    row = {column.name: usual.get(column.kind) for column in InputColumns(columns)}
     explain(scorer, [{"text": "Wärm up"} if task == "text-classification" else row])
 
 
@@ -82,7 +82,7 @@ def _choose(
     try:
         scorer = exact_scorer(pipeline, task, columns)
         difference = _difference(scorer, samples)
-    except NoExactScorer as none:
+    except NotCompilableError as none:
         return None, ScorerChoice(name=SklearnScorer.kind, reason=none.reason)
     except TiltyardError as error:
         return None, ScorerChoice(name=SklearnScorer.kind, reason=f"the compiled form failed: {error.message}")

@@ -30,7 +30,7 @@ class InputProblem:
         return f"input {self.position}: {subject}{self.message}"
 
 
-def refuse(problems: Sequence[InputProblem]) -> InputError:
+def refuse_inputs(problems: Sequence[InputProblem]) -> InputError:
     """The error that tells of these problems (at least one); its field ``problems`` holds all of them."""
     shown = "; ".join(str(problem) for problem in problems[:SHOWN])
     more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
@@ -49,9 +49,9 @@ def problems_of(error: InputError) -> tuple[InputProblem, ...]:
     return tuple(problem for problem in problems if isinstance(problem, InputProblem))
 
 
-def shifted(error: Exception, by: int) -> Exception:
+def shift_positions(error: Exception, by: int) -> Exception:
     """The error with the positions of its problems raised by ``by``; any other error as it is."""
     problems = problems_of(error) if isinstance(error, InputError) else ()
     if not problems or not by:
         return error
-    return refuse([replace(problem, position=problem.position + by) for problem in problems])
+    return refuse_inputs([replace(problem, position=problem.position + by) for problem in problems])

@@ -14,7 +14,7 @@ from sklearn.naive_bayes import ComplementNB, MultinomialNB
 from sklearn.svm import LinearSVC
 
 from tiltyard.models.linear import LinearOneVsRest
-from tiltyard.scoring.errors import NoExactScorer
+from tiltyard.scoring.errors import NotCompilableError
 from tiltyard.scoring.explanations import Scale
 
 Floats = NDArray[np.float64]
@@ -60,14 +60,14 @@ class LinearHead:
             and self.sigmoids.shape == (outputs if self.link == "calibrated" else 0, 2)
         )
         if not fits:
-            raise NoExactScorer("its weights are not as many as its labels ask for")
+            raise NotCompilableError("its weights are not as many as its labels ask for")
 
     def probabilities(self, decisions: Floats) -> Floats:
         """Probabilities of n rows of decision values, shape (n, classes), each row by itself."""
         from tiltyard.scoring import link_kernels  # noqa: PLC0415 - imported when first used
 
         out = np.empty((len(decisions), self.classes))
-        link_kernels.answer(decisions, _CODES[self.link], self.sigmoids, out)
+        link_kernels.apply_link(decisions, _CODES[self.link], self.sigmoids, out)
         return out
 
     @property
@@ -121,7 +121,7 @@ def linear_head(classifier: Any) -> LinearHead:
     if build is None and isinstance(classifier, LinearOneVsRest):
         build = _one_vs_rest
     if build is None:
-        raise NoExactScorer(f"there is no compiled form of a {type(classifier).__name__}")
+        raise NotCompilableError(f"there is no compiled form of a {type(classifier).__name__}")
     return build(classifier)
 
 
@@ -139,7 +139,7 @@ def _logistic(classifier: LogisticRegression) -> LinearHead:
     classes = len(classifier.classes_)
     link: Link = "sigmoid" if classes == 2 else "softmax"
     if len(classifier.coef_) != (1 if classes == 2 else classes):
-        raise NoExactScorer("its logistic regression has another number of weights than of classes")
+        raise NotCompilableError("its logistic regression has another number of weights than of classes")
     return _head(classifier.coef_, classifier.intercept_, link, classes)
 
 
@@ -154,7 +154,7 @@ def _multinomial(classifier: MultinomialNB) -> LinearHead:
 
 def _complement(classifier: ComplementNB) -> LinearHead:
     if len(classifier.classes_) < 2:
-        raise NoExactScorer("it knows one label only")
+        raise NotCompilableError("it knows one label only")
     return _head(classifier.feature_log_prob_, 0.0, "softmax", len(classifier.classes_))
 
 
@@ -164,9 +164,9 @@ def _calibrated(classifier: CalibratedClassifierCV) -> LinearHead:
     for member in classifier.calibrated_classifiers_:
         inner = member.estimator
         if member.method != "sigmoid" or type(inner) not in (LinearSVC, LogisticRegression):
-            raise NoExactScorer(f"its calibration is by {member.method} over a {type(inner).__name__}")
+            raise NotCompilableError(f"its calibration is by {member.method} over a {type(inner).__name__}")
         if not np.array_equal(inner.classes_, classifier.classes_):
-            raise NoExactScorer("a member of its calibrated ensemble knows other labels")
+            raise NotCompilableError("a member of its calibrated ensemble knows other labels")
         coefficients.append(inner.coef_)
         intercepts.append(np.broadcast_to(inner.intercept_, (len(inner.coef_),)))
         sigmoids += [(calibrator.a_, calibrator.b_) for calibrator in member.calibrators]

@@ -63,7 +63,7 @@ def _calibrated(row: Any, sigmoids: Any, out: Any) -> Any:
 
 
 @compiled
-def answer(decisions: Any, link: Any, sigmoids: Any, out: Any) -> Any:
+def apply_link(decisions: Any, link: Any, sigmoids: Any, out: Any) -> Any:
     """Turn decision values into probabilities.
 
     Args:

@@ -12,9 +12,9 @@ from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import ArtifactError
 from tiltyard.project import Task
-from tiltyard.scoring.input_errors import InputProblem, refuse
+from tiltyard.scoring.input_errors import InputProblem, refuse_inputs
 from tiltyard.scoring.scorer import Scores
-from tiltyard.scoring.table.columns import Columns
+from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import texts_of
 
 
@@ -45,7 +45,7 @@ class SklearnScorer:
             )
         self.reason = reason
         self._pipeline = pipeline
-        self._columns = None if task == "text-classification" else Columns(columns)
+        self._columns = None if task == "text-classification" else InputColumns(columns)
         self._classes = tuple(str(label) for label in pipeline.classes_)
 
     @property
@@ -68,10 +68,10 @@ class SklearnScorer:
     def _score_texts(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
         return self._probabilities(texts_of(inputs))
 
-    def _score_rows(self, inputs: Sequence[Mapping[str, Any]], columns: Columns) -> NDArray[np.float64]:
+    def _score_rows(self, inputs: Sequence[Mapping[str, Any]], columns: InputColumns) -> NDArray[np.float64]:
         problems = columns.problems(inputs)
         if problems:
-            raise refuse(problems)
+            raise refuse_inputs(problems)
         together = [position for position, row in enumerate(inputs) if columns.fits_training(row)]
         apart = sorted(set(range(len(inputs))).difference(together))
         result = np.empty((len(inputs), len(self._classes)))
@@ -88,7 +88,7 @@ class SklearnScorer:
                 # such as a gap where the model was trained without gaps.
                 problems.append(InputProblem(position, "", f"is refused by the model: {_first_line(error)}"))
         if problems:
-            raise refuse(problems)
+            raise refuse_inputs(problems)
         return result
 
     def _probabilities(self, batch: list[str] | pd.DataFrame) -> NDArray[np.float64]:

@@ -18,16 +18,16 @@ from tiltyard.registry.mlflow_backend.model_registry import ModelRegistry
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing, host_keys
 from tiltyard.registry.ports import Registry
 from tiltyard.serving.auth import guard_for
-from tiltyard.serving.model.champion_check import ask_decisions
-from tiltyard.serving.model.manager import Served
-from tiltyard.serving.process.http_server import Engine, Standing
+from tiltyard.serving.model.champion_check import champion_check
+from tiltyard.serving.model.manager import ServedAlias
+from tiltyard.serving.process.http_server import HttpServer, ServerDependencies
 from tiltyard.serving.process.sockets import Address, bind
-from tiltyard.serving.telemetry.user_metrics import Place
+from tiltyard.serving.telemetry.user_metrics import WorkerIdentity
 from tiltyard.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Backing:
+class ServerBackends:
     """What a server stands on.
 
     Attributes:
@@ -69,17 +69,17 @@ class ModelServer:
         *,
         options: ServingSection | None = None,
         project: Project | None = None,
-        backing: Backing | None = None,
+        backing: ServerBackends | None = None,
         insecure_open: bool = False,
     ) -> None:
         self._project = project or _project_of(model_name)
         alias = alias_of(model_stage)
-        self._served = Served(model_name, alias, self._project.task if self._project else None)
+        self._served = ServedAlias(model_name, alias, self._project.task if self._project else None)
         chosen = options or (self._project.serving if self._project else ServingSection())
         self._options = chosen if port is None else chosen.model_copy(update={"port": port})
         self._backing = backing
         self._insecure_open = insecure_open
-        self._engine: Engine | None = None
+        self._engine: HttpServer | None = None
 
     def run(self, on_listening: Callable[[Address], None] | None = None) -> None:
         """Serve until SIGTERM, SIGINT or ``stop``; then answer what was accepted and close the ledger.
@@ -98,16 +98,16 @@ class ModelServer:
                 guard = guard_for(
                     self._options, backing.api_keys, host=self._options.host, insecure_open=self._insecure_open
                 )
-                standing = Standing(
+                standing = ServerDependencies(
                     backing.registry,
                     backing.ledger,
                     backing.cache,
                     backing.trusted_types,
                     backing.trusted_keys,
-                    ask_decisions(backing.registry, backing.ledger) if backing.trusted_keys.trusted else None,
-                    Place(self._project.root if self._project else None),
+                    champion_check(backing.registry, backing.ledger) if backing.trusted_keys.trusted else None,
+                    WorkerIdentity(self._project.root if self._project else None),
                 )
-                self._engine = Engine(self._served, self._options, standing, guard)
+                self._engine = HttpServer(self._served, self._options, standing, guard)
                 self._engine.run(listener, on_listening)
 
     def stop(self) -> None:
@@ -127,7 +127,7 @@ def _project_of(model_name: str) -> Project | None:
     return project if project.model_name == model_name else None
 
 
-def _default_backing(project: Project | None, stack: contextlib.ExitStack) -> Backing:
+def _default_backing(project: Project | None, stack: contextlib.ExitStack) -> ServerBackends:
     """Registry and ledger as the host's settings name them; answers for a ledger elsewhere go through a spool."""
     settings = Settings.load(project.root if project else None)
     keys = host_keys(settings)  # before the ledger is opened: it would stay open if a key cannot be used
@@ -144,4 +144,4 @@ def _default_backing(project: Project | None, stack: contextlib.ExitStack) -> Ba
         shipper = Shipper(settings.spool, connect)
         shipper.start()
         stack.callback(shipper.stop)
-    return Backing(registry, ledger, settings.cache, settings.trusted_types, keys, settings.api_key_file)
+    return ServerBackends(registry, ledger, settings.cache, settings.trusted_types, keys, settings.api_key_file)

@@ -33,7 +33,7 @@ from tiltyard.ledger.codec import (
     encode_predictions,
     to_micros,
 )
-from tiltyard.ledger.prediction_stats import Tally, summarise
+from tiltyard.ledger.prediction_stats import StatsTally, summarise
 from tiltyard.ledger.sql.filters import check_filters
 from tiltyard.testing.findings import MemoryFindings, MemoryProfiles
 from tiltyard.testing.leases import MemoryLeases
@@ -106,7 +106,7 @@ class MemoryLedger:
     ) -> PredictionStats:
         """A summary of the predictions answered from ``since`` until before ``until``."""
         return summarise(
-            Tally(
+            StatsTally(
                 found.label,
                 found.version,
                 total=1,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any
 
-from tiltyard.ledger import Notice, Parcel, ParcelState
+from tiltyard.ledger import Notice, OutboxItem, ParcelState
 from tiltyard.ledger.codec import check_text, to_micros
 from tiltyard.ledger.sql.outbox import decode_parcel, encode_notices, storable_error
 
@@ -26,7 +26,7 @@ class MemoryOutbox:
             for row in rows:
                 self._rows.setdefault(row["id"], row)
 
-    def lease(self, now: datetime, hold: timedelta, limit: int = 1) -> list[Parcel]:
+    def lease(self, now: datetime, hold: timedelta, limit: int = 1) -> list[OutboxItem]:
         """Take parcels that are due; see ``Outbox.lease``."""
         moment = to_micros(now, "now")
         with self._lock:
@@ -41,11 +41,11 @@ class MemoryOutbox:
                 row["leased_until_us"] = to_micros(now + hold, "now")
             return [decode_parcel(row) for row in due[:limit]]
 
-    def settle(self, parcel: Parcel, now: datetime) -> bool:
+    def settle(self, parcel: OutboxItem, now: datetime) -> bool:
         """Note that a leased parcel was delivered; see ``Outbox.settle``."""
         return self._end_attempt(parcel, sent_us=to_micros(now, "now"), due_us=None, error=None)
 
-    def postpone(self, parcel: Parcel, error: str, due: datetime | None) -> bool:
+    def postpone(self, parcel: OutboxItem, error: str, due: datetime | None) -> bool:
         """Note that a leased parcel was not delivered; see ``Outbox.postpone``."""
         return self._end_attempt(
             parcel, due_us=None if due is None else to_micros(due, "due"), error=storable_error(error)
@@ -62,14 +62,14 @@ class MemoryOutbox:
                 row["due_us"] = to_micros(now, "now")
         return len(meant)
 
-    def parcels(self, state: ParcelState | None = None, *, limit: int | None = None) -> list[Parcel]:
+    def parcels(self, state: ParcelState | None = None, *, limit: int | None = None) -> list[OutboxItem]:
         """What is in the box, newest first; see ``Outbox.parcels``."""
         with self._lock:
             held = sorted(self._rows.values(), key=lambda row: (row["at_us"], row["id"]), reverse=True)
             found = [decode_parcel(row) for row in held]
         return [parcel for parcel in found if state in (None, parcel.state)][:limit]
 
-    def _end_attempt(self, parcel: Parcel, **values: Any) -> bool:
+    def _end_attempt(self, parcel: OutboxItem, **values: Any) -> bool:
         with self._lock:
             row = self._rows.get(parcel.notice.id)
             if row is None or row["attempts"] != parcel.attempts or row["sent_us"] is not None:

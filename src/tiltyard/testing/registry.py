@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from tiltyard.errors import NotFoundError, UnavailableError, UsageError
 from tiltyard.registry import Manifest, ModelInfo, Samples, VersionCard, VersionInfo, write_package
-from tiltyard.registry.semantic_version import named_by_label
+from tiltyard.registry.semantic_version import version_by_label
 
 _START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _RESERVED = re.compile(r"^(latest|v\d+)$", re.IGNORECASE)
@@ -92,7 +92,7 @@ class MemoryRegistry:
             raise UsageError("Give either a version or an alias.", next_step="Such as --alias champion.")
         with self._asked():
             model = self._models.get(name, _Model())
-            labelled = named_by_label(model.versions.values(), version or "")
+            labelled = version_by_label(model.versions.values(), version or "")
             version = labelled.version if labelled else version
             if alias is not None:
                 version = model.aliases.get(alias)

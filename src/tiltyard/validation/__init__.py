@@ -4,7 +4,7 @@ from tiltyard.project import ColumnSchema, ValidationSection
 from tiltyard.validation.drift_findings import DriftReport
 from tiltyard.validation.report import render_html, rows_for_table
 from tiltyard.validation.results import SplitReport, ValidationReport
-from tiltyard.validation.table.schema import infer_schema
+from tiltyard.validation.table.schema import infer_required_schema
 from tiltyard.validation.validator import DataValidator
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "SplitReport",
     "ValidationReport",
     "ValidationSection",
-    "infer_schema",
+    "infer_required_schema",
     "render_html",
     "rows_for_table",
 ]

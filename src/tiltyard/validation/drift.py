@@ -13,7 +13,7 @@ from tiltyard.charts.svg_charts import between
 from tiltyard.errors import UsageError, nearest
 from tiltyard.formatting import excerpt, figure
 from tiltyard.validation.columns import Column, Mask, Roles, Table, read_table
-from tiltyard.validation.split.adversarial import told_apart
+from tiltyard.validation.split.adversarial import adversarial_auc
 from tiltyard.validation.split.measures import feature_shift, label_shift
 from tiltyard.validation.two_sample_tests import shift_of_counts
 
@@ -34,7 +34,7 @@ def measure_drift(reference: Named, current: Named, roles: Roles, *, adversarial
 
     Returns:
         ``reference`` and ``current`` (name and rows), ``columns`` (lost, new), ``kinds`` (of columns whose kind
-        changed), ``missing``, ``label_shift``, ``feature_shift``, ``new_values`` by column, ``told_apart``, and
+        changed), ``missing``, ``label_shift``, ``feature_shift``, ``new_values`` by column, ``adversarial_auc``, and
         ``pictures``: shares in the same bins, by column.
     """
     before, after = (read_table(frame, name, roles) for name, frame in (reference, current))
@@ -60,7 +60,7 @@ def measure_drift(reference: Named, current: Named, roles: Roles, *, adversarial
         "label_shift": label_shift(table.label, later) if enough and table.label is not None else {"judged": False},
         "feature_shift": feature_shift(table, later) if enough and table.features else {},
         "new_values": _new_values(table, later) if enough else {},
-        "told_apart": told_apart(table, later) if adversarial and enough else {"judged": False},
+        "told_apart": adversarial_auc(table, later) if adversarial and enough else {"judged": False},
         "pictures": _pictures(table, later),
     }
 

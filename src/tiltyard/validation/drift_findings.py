@@ -42,7 +42,7 @@ class DriftReport(Mapping[str, Any]):
 
     def findings_of(self, part: Mapping[str, Any]) -> tuple[Finding, ...]:
         """The findings of one comparison, the gravest first."""
-        found = judge_drift(part, self.limits)
+        found = judge_dataset_drift(part, self.limits)
         return by_severity(finding for finding in found if not finding.named_by(self.limits.ignore))
 
     def passed(self, limits: ValidationSection | None = None) -> bool:
@@ -73,7 +73,7 @@ class DriftReport(Mapping[str, Any]):
         return len(self.comparisons[-1])
 
 
-def judge_drift(part: Mapping[str, Any], limits: ValidationSection) -> list[Finding]:
+def judge_dataset_drift(part: Mapping[str, Any], limits: ValidationSection) -> list[Finding]:
     """All findings of one comparison."""
     where = f"{part['current']['name']} against {part['reference']['name']}"
     found = [*_columns(part["columns"], where), *_kinds(part["kinds"], where)]

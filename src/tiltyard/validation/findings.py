@@ -18,7 +18,7 @@ from tiltyard.validation.table.type_findings import judge_types
 from tiltyard.validation.text.findings import judge_texts
 
 
-def judge(sections: Mapping[str, Any], rows: int, limits: ValidationSection) -> tuple[Finding, ...]:
+def judge_measures(sections: Mapping[str, Any], rows: int, limits: ValidationSection) -> tuple[Finding, ...]:
     """All findings about a dataset, the gravest first, without those that the limits say to ignore."""
     found = [
         *_too_few(rows, limits.min_rows),

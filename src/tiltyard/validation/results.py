@@ -9,9 +9,9 @@ from typing import Any
 
 from tiltyard.findings import Finding, by_severity, json_ready
 from tiltyard.project import ValidationSection
-from tiltyard.validation.findings import acceptable, judge
+from tiltyard.validation.findings import acceptable, judge_measures
 from tiltyard.validation.score import quality_score, score_parts
-from tiltyard.validation.split.findings import judge_split
+from tiltyard.validation.split.findings import split_findings
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class ValidationReport(Mapping[str, Any]):
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """The findings, the gravest first."""
-        return judge(self.sections, self.rows, self.limits)
+        return judge_measures(self.sections, self.rows, self.limits)
 
     @cached_property
     def score_parts(self) -> dict[str, float]:
@@ -99,7 +99,7 @@ class SplitReport(Mapping[str, Any]):
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """The findings, the gravest first."""
-        found = judge_split(self.sections, self.limits)
+        found = split_findings(self.sections, self.limits)
         return by_severity(finding for finding in found if not finding.named_by(self.limits.ignore))
 
     def passed(self, limits: ValidationSection | None = None) -> bool:

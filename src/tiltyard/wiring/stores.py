@@ -8,7 +8,7 @@ from tiltyard.ledger import SqlLedger
 from tiltyard.ledger.spools.spool_shipper import ship
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker, ModelRegistry
-from tiltyard.registry.mlflow_backend.mlflow_auth import give_credentials
+from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.package.signing import KeyRing, host_keys
 from tiltyard.settings import Settings, this_actor
 
@@ -42,7 +42,7 @@ def open_registry(of: Settings) -> ModelRegistry:
 def open_tracker(project: Project, of: Settings) -> ExperimentTracker:
     """The experiment of a project."""
     _make_folder(of.state)
-    give_credentials(of)
+    export_credentials(of)
     return ExperimentTracker(project.name, tracking_uri=of.tracking_uri, artifact_location=of.artifact_location)
 
 

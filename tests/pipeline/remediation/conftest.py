@@ -17,11 +17,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from tiltyard.data import Dataset
 from tiltyard.data.content_hash import row_digests
 from tiltyard.ledger import Event, FindingRecord, Label, new_id
-from tiltyard.pipeline.remediation.ab_test_wait import live_judge
-from tiltyard.pipeline.remediation.actions import Workshop
+from tiltyard.pipeline.remediation.ab_test_wait import ab_test_judge
+from tiltyard.pipeline.remediation.actions import ActionContext
 from tiltyard.pipeline.remediation.responder import Responder
 from tiltyard.project import Project
-from tiltyard.promotion.context import Stage
+from tiltyard.promotion.context import Workspace
 from tiltyard.registry import VersionInfo
 from tiltyard.testing import MemoryLedger, make_prediction
 from tiltyard.testing.registry import MemoryRegistry, write_example_package
@@ -87,17 +87,17 @@ class House:
         names = frozenset({"register_model", "set_alias", "delete_alias", "set_tag", "append"})
         registry: Any = Perilous(self.registry, names, count)
         ledger: Any = Perilous(self.ledger, names, count)
-        stage = Stage(registry, ledger, self.folder / "cache", (), "the loop")
+        stage = Workspace(registry, ledger, self.folder / "cache", (), "the loop")
         project = self.project(**response)
         more: dict[str, Any] = {"serving": {"challenger": {"mode": "shadow"}}} if live else {}
         more |= {"promotion": {"approval": "required"}} if approval else {}
         if more:
             project = Project.model_validate({**project.model_dump(by_alias=True, exclude_unset=True), **more})
-        workshop = Workshop(project, stage, QuickTrainer(self, stage), live_judge(project, stage))
+        workshop = ActionContext(project, stage, QuickTrainer(self, stage), ab_test_judge(project, stage))
         return Responder(workshop, on_step=self.steps.append)
 
     def register(
-        self, stage: Stage | None = None, *, right: bool, tags: Mapping[str, str] | None = None
+        self, stage: Workspace | None = None, *, right: bool, tags: Mapping[str, str] | None = None
     ) -> VersionInfo:
         """Register a version that always is right, or always wrong."""
         package = self.folder / f"{right}"
@@ -148,7 +148,7 @@ class House:
 class QuickTrainer:
     """A ``Trainer`` whose versions always are right."""
 
-    def __init__(self, house: House, stage: Stage) -> None:
+    def __init__(self, house: House, stage: Workspace) -> None:
         self._house, self._stage = house, stage
 
     def train(self, tags: Mapping[str, str]) -> VersionInfo:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from tests.pipeline.remediation.conftest import MODEL, House, QuickTrainer
-from tiltyard.pipeline import Promotion, Stage, promote_version
+from tiltyard.pipeline import PromotionResult, Workspace, promote_version
 from tiltyard.project import Project
-from tiltyard.promotion.ab_test import judge_challenge
+from tiltyard.promotion.ab_test import evaluate_ab_test
 
 
-def promote(house: House, **promotion: Any) -> Promotion:
+def promote(house: House, **promotion: Any) -> PromotionResult:
     """Version 2, which is right on all test rows, meets the champion, which is wrong on all."""
     settings = {
         **house.project().model_dump(by_alias=True, exclude_unset=True),
         "serving": {"challenger": {"mode": "shadow"}},
         "promotion": promotion,
     }
-    stage = Stage(house.registry, house.ledger, house.folder / "cache", (), "ada")
+    stage = Workspace(house.registry, house.ledger, house.folder / "cache", (), "ada")
     rows = QuickTrainer(house, stage).test_rows()
     return promote_version(stage, Project.model_validate(settings), "2", rows)
 
@@ -42,7 +42,7 @@ def test_a_challenge_against_another_champion_does_not_count(house: House) -> No
     house.registry.set_alias(MODEL, "challenger", "2")
     shadow = {"serving": {"challenger": {"mode": "shadow"}}}
     project = Project.model_validate({**house.project().model_dump(by_alias=True, exclude_unset=True), **shadow})
-    assert judge_challenge(project, house.registry, house.ledger, "ada").verdict.decision == "champion holds"
+    assert evaluate_ab_test(project, house.registry, house.ledger, "ada").verdict.decision == "champion holds"
     house.crown(house.register(right=False).version, before="1")
     promoted = promote(house)
     assert promoted.promoted

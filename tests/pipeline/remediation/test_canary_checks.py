@@ -9,14 +9,14 @@ import pytest
 from tests.pipeline.remediation.conftest import MODEL, House
 from tiltyard.drift.monitor_findings import Finding
 from tiltyard.errors import NotFoundError
-from tiltyard.pipeline.remediation.canary_checks import ServiceCounts, watch_new_champion
+from tiltyard.pipeline.remediation.canary_checks import ServiceCounts, check_new_champion
 from tiltyard.testing import make_prediction
 
 
 def watch(house: House, counts: ServiceCounts | None = None, *, hours: float = 0) -> dict[str, Finding]:
     responder = house.responder()
     now = datetime.now(UTC) + timedelta(hours=hours)
-    found = watch_new_champion(house.project(), responder._stage, responder.history(), now, counts)
+    found = check_new_champion(house.project(), responder._stage, responder.history(), now, counts)
     return {finding.code: finding for finding in found}
 
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tiltyard.pipeline.remediation.metrics_scraper import ServiceProbe
+from tiltyard.pipeline.remediation.metrics_scraper import MetricsScraper
 
 METRICS = """# TYPE tiltyard_model_info gauge
 tiltyard_model_info{{version="2"}} 1.0
@@ -43,7 +43,7 @@ def server() -> Iterator[str]:
 
 def test_failures_are_counted_from_the_first_probe_on(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first probe of a version counts from nothing; a server that was started anew counts from nothing again."""
-    probe = ServiceProbe(server, "good")
+    probe = MetricsScraper(server, "good")
     monkeypatch.setattr(Metrics, "good", 5)
     first = probe.counts()
     assert first is not None
@@ -61,10 +61,10 @@ def test_failures_are_counted_from_the_first_probe_on(server: str, monkeypatch: 
 def test_a_server_that_asks_for_another_key_is_told_from_one_that_is_away(server: str) -> None:
     """Without a good key nothing is read, and the probe knows why; the key is not in its text."""
     for key in (None, "bad"):
-        probe = ServiceProbe(server, key)
+        probe = MetricsScraper(server, key)
         assert probe.counts() is None
         assert probe.refused
-    away = ServiceProbe("http://127.0.0.1:9", "secret-key")
+    away = MetricsScraper("http://127.0.0.1:9", "secret-key")
     assert away.counts() is None
     assert not away.refused
     assert "secret-key" not in repr(away)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tests.pipeline.remediation.conftest import MODEL, House, Killed, found
 from tiltyard.ledger import Event, FindingRecord
-from tiltyard.notifications import Courier
-from tiltyard.pipeline.loop import Loop, Pass
-from tiltyard.pipeline.orchestration.runner import PlainFlows, QuietRunner
-from tiltyard.pipeline.remediation.operational_checks import RESTARTED, watch_approvals, watch_parts
+from tiltyard.notifications import Dispatcher
+from tiltyard.pipeline.loop import Loop, LoopIteration
+from tiltyard.pipeline.orchestration.runner import LocalFlows, QuietRunner
+from tiltyard.pipeline.remediation.operational_checks import RESTARTED, check_approvals, check_processes
 from tiltyard.promotion.approval import approve_version, decline_version
 from tiltyard.testing import NOON
 
@@ -32,31 +32,31 @@ def test_programs_that_were_started_again_are_found() -> None:
         fallen("part-hung", "server", -2),
         Event("registered", f"{MODEL}/1", NOON, "ada"),
     ]
-    finding = watch_parts(events, NOON - HOUR, NOON)
+    finding = check_processes(events, NOON - HOUR, NOON)
     assert (finding.code, finding.severity, finding.status) == (RESTARTED, "warning", "found")
     assert "loop died, worker 1 hung 2 times, server hung. The latest: The server fell." in finding.message
     assert "console" not in finding.message
     assert finding.next_step
-    clear = watch_parts(events, NOON, NOON + HOUR)
+    clear = check_processes(events, NOON, NOON + HOUR)
     assert (clear.severity, clear.status) == ("info", "clear")
 
 
 def test_a_program_that_hung_is_an_alert_until_it_was_well_for_long(house: House) -> None:
     """The alert says what fell and that it was started again; it is over when nothing fell for the window."""
-    found = watch_parts([fallen("part-hung", "server", -2)], NOON - HOUR, NOON).to_record(project=MODEL, at=NOON)
+    found = check_processes([fallen("part-hung", "server", -2)], NOON - HOUR, NOON).to_record(project=MODEL, at=NOON)
     (alert,) = house.responder().respond([found]).alerts
     assert alert.title.endswith("A program had to be started again")
     assert "The server fell." in alert.happened[0]
     assert alert.done == "It was started again."
     assert "tiltyard history" in alert.to_do
-    clear = watch_parts([], NOON, NOON + HOUR).to_record(project=MODEL, at=NOON + HOUR)
+    clear = check_processes([], NOON, NOON + HOUR).to_record(project=MODEL, at=NOON + HOUR)
     (over,) = house.responder().respond([clear]).alerts
     assert over.state == "cleared"
 
 
 def approvals(house: House) -> list[FindingRecord]:
     now = datetime.now(UTC)
-    seen = watch_approvals(list(house.ledger.events(subject=MODEL)), MODEL, house.named("champion"), now)
+    seen = check_approvals(list(house.ledger.events(subject=MODEL)), MODEL, house.named("champion"), now)
     return [finding.to_record(project=MODEL, at=now) for finding in seen]
 
 
@@ -122,7 +122,7 @@ def test_a_pass_of_the_loop_finds_who_waits(house: House) -> None:
     responder = house.responder(approval=True)
     responder.respond([found("drift.verdict")])
     stage, project = responder._stage, responder.workshop.project
-    loop = Loop(project, stage, responder, Courier(stage.ledger.outbox, {}), PlainFlows(QuietRunner()))
-    seen: Pass = loop.once()
+    loop = Loop(project, stage, responder, Dispatcher(stage.ledger.outbox, {}), LocalFlows(QuietRunner()))
+    seen: LoopIteration = loop.once()
     assert "approval.awaited" in {finding.code for finding in seen.findings}
     assert any(alert.matter == "approval" for alert in seen.response.alerts)

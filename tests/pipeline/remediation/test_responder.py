@@ -8,8 +8,8 @@ import pytest
 
 from tests.pipeline.remediation.conftest import MODEL, House, Killed, found
 from tiltyard.errors import UnavailableError
-from tiltyard.ledger.lease_guard import held
-from tiltyard.pipeline.remediation.responder import Response
+from tiltyard.ledger.lease_guard import hold_lease
+from tiltyard.pipeline.remediation.responder import Remediation
 
 
 def test_drift_retrains_and_the_better_version_takes_over(house: House) -> None:
@@ -101,9 +101,9 @@ def test_a_step_that_takes_the_process_with_it_is_given_up(house: House) -> None
 
 def test_only_one_at_a_time(house: House) -> None:
     """While another process responds, this one does nothing."""
-    with held(house.ledger.leases, f"response/{MODEL}") as holding:
+    with hold_lease(house.ledger.leases, f"response/{MODEL}") as holding:
         assert holding is not None
-        assert house.responder().respond([found("drift.verdict")]) == Response("busy")
+        assert house.responder().respond([found("drift.verdict")]) == Remediation("busy")
         assert house.responder().retrain("by hand").outcome == "busy"
     assert house.trained == 1
 

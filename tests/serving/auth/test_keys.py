@@ -11,7 +11,7 @@ import pytest
 from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.serving.auth.keyfile import KeyFile
 from tiltyard.serving.auth.keys import KeySet, NewKey
-from tiltyard.serving.auth.rate_limit import MOST_CALLERS, Buckets
+from tiltyard.serving.auth.rate_limit import MOST_CALLERS, RateLimiter
 
 ADD_KEYS = """
 import sys
@@ -87,7 +87,7 @@ def test_damaged_file_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_bucket_gives_its_rate() -> None:
     """Over any time a caller gets at most burst + rate × time, whoever else asks, and is told how long to wait."""
     now = 0.0
-    buckets = Buckets(lambda: now)
+    buckets = RateLimiter(lambda: now)
     assert [buckets.take("a", 2.0, 3.0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
     assert buckets.take("b", 2.0, 3.0) == 0.0
     taken = 0
@@ -101,7 +101,7 @@ def test_bucket_gives_its_rate() -> None:
 
 def test_buckets_are_bounded() -> None:
     """However many callers there are, no more than so many are remembered."""
-    buckets = Buckets(lambda: 0.0)
+    buckets = RateLimiter(lambda: 0.0)
     assert buckets.take("first", 1.0, 1.0) == 0.0
     for number in range(MOST_CALLERS):
         buckets.take(str(number), 1.0, 1.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.serving.interfaces import site
 from tests.serving.shelf import MODEL
-from tiltyard.serving.telemetry.cpu_profiler import STYLE_DIGEST, sample
+from tiltyard.serving.telemetry.cpu_profiler import STYLE_DIGEST, sample_threads
 
 
 def wait_here(gate: threading.Event) -> None:
@@ -19,7 +19,7 @@ def test_a_waiting_thread_is_found() -> None:
     thread = threading.Thread(target=wait_here, args=(gate,), name="waits <here>")
     thread.start()
     try:
-        found = sample(0.1, 0.01)
+        found = sample_threads(0.1, 0.01)
     finally:
         gate.set()
         thread.join()

@@ -14,10 +14,10 @@ from tests.serving.interfaces import site
 from tests.serving.scraping import value
 from tiltyard.errors import UsageError
 from tiltyard.ledger.codec import PredictionRow
-from tiltyard.serving.telemetry import Metrics, Workers
+from tiltyard.serving.telemetry import Metrics, MultiprocessMetrics
 from tiltyard.serving.telemetry.histogram import Histogram
 from tiltyard.serving.telemetry.multiprocess import GONE_SECONDS
-from tiltyard.serving.telemetry.user_metrics import load_custom
+from tiltyard.serving.telemetry.user_metrics import load_user_metrics
 
 
 def row(label: str, confidence: float = 0.9, version: str = "1") -> PredictionRow:
@@ -40,7 +40,7 @@ def test_workers_tell_of_each_other(tmp_path: Path) -> None:
     """Whichever worker is asked, the samples of all are there once, each with its worker's number, custom ones too."""
     metrics = [Metrics(), Metrics()]
     own = Counter("films_seen", "Films.", ["kind"], registry=metrics[1].registry)
-    workers = [Workers(each.registry, number, tmp_path) for number, each in enumerate(metrics)]
+    workers = [MultiprocessMetrics(each.registry, number, tmp_path) for number, each in enumerate(metrics)]
     for number, each in enumerate(metrics):
         for _ in range(number + 1):
             each.answered("POST", "/predict", 200, 0.003)
@@ -65,8 +65,8 @@ def test_workers_tell_of_each_other(tmp_path: Path) -> None:
 
 def test_a_worker_that_is_gone_is_not_told_of(tmp_path: Path) -> None:
     """What a killed worker left behind is passed over when it is old, and so is a damaged file."""
-    Workers(Metrics().registry, 1, tmp_path).exposition()
-    mine = Workers(Metrics().registry, 0, tmp_path)
+    MultiprocessMetrics(Metrics().registry, 1, tmp_path).exposition()
+    mine = MultiprocessMetrics(Metrics().registry, 0, tmp_path)
     assert 'worker="1"' in mine.exposition()[0].decode()
     left = tmp_path / "worker-1.json"
     os.utime(left, (0, left.stat().st_mtime - 2 * GONE_SECONDS))
@@ -77,7 +77,7 @@ def test_a_worker_that_is_gone_is_not_told_of(tmp_path: Path) -> None:
 
 def test_openmetrics_is_given_if_it_is_wanted() -> None:
     """A scraper that asks for OpenMetrics gets it, with its end mark."""
-    body, media_type = Workers(Metrics().registry).exposition("application/openmetrics-text; version=1.0.0")
+    body, media_type = MultiprocessMetrics(Metrics().registry).exposition("application/openmetrics-text; version=1.0.0")
     assert media_type.startswith("application/openmetrics-text")
     assert body.endswith(b"# EOF\n")
 
@@ -96,7 +96,7 @@ def test_wrong_custom_metrics(tmp_path: Path, name: str, why: str) -> None:
     """A function that cannot be used is named at the start, with what is wrong."""
     (tmp_path / "my_own_metrics.py").write_text("def broken(r): 1/0\ndef wrong(r): return 5\n", encoding="utf-8")
     with pytest.raises(UsageError, match=why):
-        load_custom([name], tmp_path, CollectorRegistry())
+        load_user_metrics([name], tmp_path, CollectorRegistry())
 
 
 def test_a_server_is_measured(tmp_path: Path, text_package: Path, monkeypatch: Any) -> None:

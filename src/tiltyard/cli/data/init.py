@@ -12,12 +12,12 @@ import click
 
 from tiltyard.cli.options import json_option
 from tiltyard.cli.output import console, print_json, say
-from tiltyard.data.infer_columns import Guess, guess_columns
+from tiltyard.data.infer_columns import InferredColumns, infer_columns
 from tiltyard.data.sources import read_source
 from tiltyard.errors import UsageError
 from tiltyard.models import CANDIDATES, DEFAULTS
 from tiltyard.project import PROJECT_FILE, ColumnSchema, DataSection, load_project
-from tiltyard.validation import infer_schema
+from tiltyard.validation import infer_required_schema
 
 
 @click.command()
@@ -41,9 +41,9 @@ def init(
         raise UsageError(f"The data file {data} does not exist.", next_step="Check the path.")
     folder = data.is_dir()
     frame = read_source(DataSection(source=str(data.resolve())), Path())
-    guess = guess_columns(frame, label=label, text="text" if folder else text)
+    guess = infer_columns(frame, label=label, text="text" if folder else text)
     source = os.path.relpath(data.resolve(), output.resolve().parent)
-    schema = infer_schema(frame, label=guess.label, text=guess.text)
+    schema = infer_required_schema(frame, label=guess.label, text=guess.text)
     content = _render(name or _project_name(output), source, guess, split_column=folder and "split" in frame.columns)
     content += _render_schema(schema)
     output.write_text(content, encoding="utf-8")
@@ -60,7 +60,7 @@ def _project_name(output: Path) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", output.resolve().parent.name).strip("-._") or "project"
 
 
-def _render(name: str, source: str, guess: Guess, *, split_column: bool) -> str:
+def _render(name: str, source: str, guess: InferredColumns, *, split_column: bool) -> str:
     data = [f"source = {_quote(source)}      # CSV, TSV, JSON Lines, Parquet, or a folder with one subfolder a label"]
     if guess.text:
         data.append(f"text = {_quote(guess.text)}      # column of the text")

@@ -11,7 +11,7 @@ from tiltyard import app_wiring, wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
 from tiltyard.cli.time_options import Duration
-from tiltyard.pipeline.jobs.snapshot_gc import SnapshotUse, not_needed, prune_snapshots, snapshot_uses
+from tiltyard.pipeline.jobs.snapshot_gc import SnapshotUse, prune_snapshots, snapshot_uses, unused_snapshots
 from tiltyard.project import Project, load_project
 
 _store_option = click.option(
@@ -62,7 +62,7 @@ def prune(project_path: Path | None, store: str | None, age: timedelta, yes: boo
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     place = store or settings.snapshot_store
-    chosen = not_needed(_uses(project, place), age, datetime.now(UTC))
+    chosen = unused_snapshots(_uses(project, place), age, datetime.now(UTC))
     size = sum(use.rows.bytes for use in chosen)
     if yes and chosen:
         with wiring.open_ledger(settings) as ledger:

@@ -17,7 +17,7 @@ from tiltyard.data import Dataset, load_dataset, split_dataset
 from tiltyard.data.load_dataset import read_rows
 from tiltyard.data.snapshots.snapshot import find_snapshot
 from tiltyard.errors import UsageError
-from tiltyard.pipeline import Validation, drift_of, drift_over_time, validate_data
+from tiltyard.pipeline import DataCheck, drift_from_previous, drift_over_time, validate_data
 from tiltyard.project import Project, load_project
 from tiltyard.validation import DriftReport, rows_for_table
 
@@ -69,16 +69,16 @@ def _drift(dataset: Dataset, project: Project, against: str | None, periods: int
         return None
     if _FINGERPRINT.fullmatch(against) and not Path(against).exists():
         source = find_snapshot(wiring.load_settings(project).snapshot_store, project.name, against)
-        return drift_of(dataset, project, read_rows(project, source), f"snapshot {against[:8]}")
+        return drift_from_previous(dataset, project, read_rows(project, source), f"snapshot {against[:8]}")
     if not any(sign in against for sign in ":*?[") and not Path(against).exists():
         raise UsageError(
             f"--against names {against}, which does not exist.",
             next_step="Name a file, a URL, or the fingerprint of a snapshot (32 hexadecimal digits).",
         )
-    return drift_of(dataset, project, read_rows(project, against), against)
+    return drift_from_previous(dataset, project, read_rows(project, against), against)
 
 
-def _as_json(validation: Validation, page: Path) -> dict[str, Any]:
+def _as_json(validation: DataCheck, page: Path) -> dict[str, Any]:
     return {
         "passed": validation.passed,
         "report": str(page),
@@ -88,7 +88,7 @@ def _as_json(validation: Validation, page: Path) -> dict[str, Any]:
     }
 
 
-def _render(validation: Validation, title: str, page: Path) -> None:
+def _render(validation: DataCheck, title: str, page: Path) -> None:
     sides = (validation.data, validation.split, *((validation.drift,) if validation.drift else ()))
     rows = [row[:4] for side in sides for row in rows_for_table(side)]
     print_table(title, ("Severity", "Code", "Subject", "Found"), rows)

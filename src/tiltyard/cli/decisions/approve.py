@@ -10,7 +10,7 @@ from tiltyard import app_wiring, wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
 from tiltyard.errors import UsageError
-from tiltyard.pipeline import ApprovalRequest, Stage, approve_version, decline_version, pending_approvals
+from tiltyard.pipeline import ApprovalRequest, Workspace, approve_version, decline_version, pending_approvals
 from tiltyard.project import Project, load_project
 
 
@@ -43,7 +43,7 @@ def approve(version: str | None, project_path: Path | None, reason: str, decline
         console.print(line)
 
 
-def _approve(stage: Stage, project: Project, version: str, reason: str) -> tuple[dict[str, object], str]:
+def _approve(stage: Workspace, project: Project, version: str, reason: str) -> tuple[dict[str, object], str]:
     outcome = approve_version(stage, project, version, reason=reason)
     now, before = outcome.version.version, outcome.champion.version if outcome.champion else None
     was = f" (was {before}, which is now previous)" if before else ""
@@ -51,7 +51,7 @@ def _approve(stage: Stage, project: Project, version: str, reason: str) -> tuple
     return told, f"{project.model_name}: version {now} is champion{was}."
 
 
-def _decline(stage: Stage, project: Project, version: str, reason: str) -> tuple[dict[str, object], str]:
+def _decline(stage: Workspace, project: Project, version: str, reason: str) -> tuple[dict[str, object], str]:
     request = decline_version(stage, project, version, reason=reason)
     told = {"version": request.version, "approved": False, "champion": request.champion}
     return told, f"Version {request.version} of {project.model_name} was declined; the champion stays."

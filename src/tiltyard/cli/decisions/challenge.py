@@ -10,7 +10,7 @@ from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.project import load_project
-from tiltyard.promotion.ab_test import judge_challenge
+from tiltyard.promotion.ab_test import evaluate_ab_test
 
 
 @click.command()
@@ -26,7 +26,7 @@ def challenge(context: click.Context, project_path: Path | None, as_json: bool) 
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
-        found = judge_challenge(project, wiring.open_registry(settings), ledger, wiring.current_actor())
+        found = evaluate_ab_test(project, wiring.open_registry(settings), ledger, wiring.current_actor())
     if as_json:
         print_json(found.to_dict())
     else:

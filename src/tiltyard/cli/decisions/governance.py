@@ -12,15 +12,15 @@ from tiltyard import app_wiring, wiring
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table, say, when
-from tiltyard.cli.time_options import moment as time_of
+from tiltyard.cli.time_options import parse_time as time_of
 from tiltyard.data import load_dataset, split_dataset
 from tiltyard.errors import NotFoundError, UnavailableError, UsageError
 from tiltyard.ledger import Event, Ledger
-from tiltyard.pipeline import promote_version, reign_at, roll_back
+from tiltyard.pipeline import champion_at, promote_version, roll_back
 from tiltyard.project import load_project
 from tiltyard.promotion.gates import COLUMNS, verdict_markdown, verdict_rows
-from tiltyard.registry.alias_history import note_outside_changes
-from tiltyard.registry.chain_anchors import ChainCheck, check_chain, note_of, notes_in
+from tiltyard.registry.alias_history import record_outside_changes
+from tiltyard.registry.chain_anchors import ChainCheck, anchor_of, check_chain, read_anchors
 from tiltyard.settings import Settings
 
 
@@ -126,7 +126,7 @@ def history(
 def _note_what_changed_outside(settings: Settings, ledger: Ledger, name: str) -> None:
     """Write down aliases that were moved behind our back; a registry that is away is no reason not to tell the rest."""
     try:
-        noted = note_outside_changes(wiring.open_registry(settings), ledger, name, "history")
+        noted = record_outside_changes(wiring.open_registry(settings), ledger, name, "history")
     except UnavailableError as error:
         click.echo(f"The registry was not asked about changes behind our back: {error.message}", err=True)
         return
@@ -136,9 +136,9 @@ def _note_what_changed_outside(settings: Settings, ledger: Ledger, name: str) ->
 
 def _verified(settings: Settings, ledger: Ledger, name: str, noted: str | None) -> ChainCheck:
     """The chain, held against what is known of it elsewhere; a registry that is away does not keep the rest back."""
-    notes = [note_of("--noted", noted)] if noted else []
+    notes = [anchor_of("--noted", noted)] if noted else []
     try:
-        notes += notes_in(wiring.open_registry(settings).list_versions(name))
+        notes += read_anchors(wiring.open_registry(settings).list_versions(name))
     except UnavailableError as error:
         click.echo(f"The registry was not asked for the decisions that it knows of: {error.message}", err=True)
     return check_chain(ledger, name, notes)
@@ -155,7 +155,7 @@ def _past(text: str | None) -> datetime | None:
 
 
 def _show_reign(events: list[Event], name: str, moment: datetime, *, as_json: bool) -> None:
-    reign = reign_at(events, name, moment)
+    reign = champion_at(events, name, moment)
     if reign is None:
         raise NotFoundError(
             f"{name} had no champion at {when(moment)}.",

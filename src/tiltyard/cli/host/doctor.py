@@ -14,7 +14,7 @@ import click
 
 from tiltyard import __version__, wiring
 from tiltyard.cli.host.api_keys import describe_api_keys
-from tiltyard.cli.host.doctor_decisions import Check, look_at_decisions
+from tiltyard.cli.host.doctor_decisions import Check, check_decisions
 from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, say
@@ -88,7 +88,7 @@ def _project(path: Path | None, *, mend: bool) -> Iterator[Check]:
     yield _disk(settings)
     yield from _looked_at("ledger", lambda: _describe_ledger(settings))
     yield from _looked_at("registry", lambda: _describe_registry(project, settings))
-    yield from look_at_decisions(project, settings, mend=mend)
+    yield from check_decisions(project, settings, mend=mend)
     yield from _looked_at("signatures", lambda: _describe_keys(settings))
     yield from _key_files(settings)
     yield from _looked_at("api keys", lambda: describe_api_keys(settings))

@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from tiltyard import app_wiring, wiring
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger import Ledger
-from tiltyard.pipeline import Stage, mend_succession
+from tiltyard.pipeline import Workspace, recover_alias_changes
 from tiltyard.project import Project
-from tiltyard.registry.alias_history import left_over, missing_champion, note_outside_changes, unexplained_champion
+from tiltyard.registry.alias_history import (
+    missing_champion,
+    record_outside_changes,
+    unexplained_champion,
+    unfinished_changes,
+)
 from tiltyard.settings import Settings
 
 
@@ -31,7 +36,7 @@ class Check:
     next_step: str = ""
 
 
-def look_at_decisions(project: Project, settings: Settings, *, mend: bool) -> Iterator[Check]:
+def check_decisions(project: Project, settings: Settings, *, mend: bool) -> Iterator[Check]:
     """Whether every decision about the project's model was carried out, and every alias is by a decision.
 
     Args:
@@ -48,11 +53,11 @@ def look_at_decisions(project: Project, settings: Settings, *, mend: bool) -> It
         yield Check("decisions", "wrong", error.message, error.next_step)
 
 
-def _cut_short(stage: Stage, name: str, *, mend: bool) -> Iterator[Check]:
-    settled = mend_succession(stage, name) if mend else []
+def _cut_short(stage: Workspace, name: str, *, mend: bool) -> Iterator[Check]:
+    settled = recover_alias_changes(stage, name) if mend else []
     for one in settled:
         yield Check("decisions", "note", one.message)
-    waiting = left_over(stage.ledger, name)
+    waiting = unfinished_changes(stage.ledger, name)
     for event in waiting:
         aim = f"{event.evidence.get('alias')} to version {event.evidence.get('version')}"
         yield Check(
@@ -66,8 +71,8 @@ def _cut_short(stage: Stage, name: str, *, mend: bool) -> Iterator[Check]:
         yield Check("decisions", "ok", "every decision was carried out whole")
 
 
-def _behind_our_back(stage: Stage, ledger: Ledger, name: str) -> Iterator[Check]:
-    for event in note_outside_changes(stage.registry, ledger, name, "doctor"):
+def _behind_our_back(stage: Workspace, ledger: Ledger, name: str) -> Iterator[Check]:
+    for event in record_outside_changes(stage.registry, ledger, name, "doctor"):
         yield Check(
             "aliases",
             "wrong",
@@ -80,6 +85,6 @@ def _behind_our_back(stage: Stage, ledger: Ledger, name: str) -> Iterator[Check]
         if gone is not None:
             yield Check("champion's right", "wrong", gone.message, gone.next_step)
         return
-    finding = unexplained_champion(ledger.events(subject=name), champion, left_over(ledger, name))
+    finding = unexplained_champion(ledger.events(subject=name), champion, unfinished_changes(ledger, name))
     if finding is not None:
         yield Check("champion's right", "wrong", finding.message, finding.next_step)

@@ -12,11 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_pairs, print_table, say
-from tiltyard.cli.time_options import moment
+from tiltyard.cli.time_options import parse_time
 from tiltyard.monitoring.labels.label_import import (
-    Columns,
+    ImportOptions,
     ImportReport,
-    Terms,
+    LabelColumns,
     import_labels,
     label_counts,
     read_labels,
@@ -44,10 +44,10 @@ def feedback() -> None:
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @project_option
-@click.option("--id-column", default=Columns.id, show_default=True, help="Column of the prediction ids.")
-@click.option("--key-column", default=Columns.key, show_default=True, help="Column of your own keys.")
-@click.option("--label-column", default=Columns.label, show_default=True, help="Column of the labels.")
-@click.option("--at-column", default=Columns.at, show_default=True, help="Column of the labels' times.")
+@click.option("--id-column", default=LabelColumns.id, show_default=True, help="Column of the prediction ids.")
+@click.option("--key-column", default=LabelColumns.key, show_default=True, help="Column of your own keys.")
+@click.option("--label-column", default=LabelColumns.label, show_default=True, help="Column of the labels.")
+@click.option("--at-column", default=LabelColumns.at, show_default=True, help="Column of the labels' times.")
 @click.option("--source", default=None, help="Who says so, for the record.  [default: the file's name]")
 @json_option
 def import_file(
@@ -66,7 +66,7 @@ def import_file(
     a label that is known already is not stored again; a later label corrects an earlier one.
     """
     project = load_project(project_path)
-    columns = Columns(id_column, key_column, label_column, at_column)
+    columns = LabelColumns(id_column, key_column, label_column, at_column)
     frame = read_labels(file, columns)
     with wiring.open_ledger(wiring.load_settings(project)) as ledger, _progress(as_json) as progress:
         task = progress.add_task("labels", total=len(frame))
@@ -75,7 +75,7 @@ def import_file(
             project.model_name,
             frame,
             columns=columns,
-            terms=Terms(source or file.name, timedelta(hours=project.monitoring.window_hours)),
+            terms=ImportOptions(source or file.name, timedelta(hours=project.monitoring.window_hours)),
             advance=lambda rows: progress.advance(task, rows),
         )
     if as_json:
@@ -111,7 +111,7 @@ def list_labels(project_path: Path | None, since: str | None, limit: int, supers
     """List labels by the time they were reported."""
     project = load_project(project_path)
     with wiring.open_ledger(wiring.load_settings(project)) as ledger:
-        found = ledger.labels(project=project.model_name, since=moment("--since", since), superseded=superseded)
+        found = ledger.labels(project=project.model_name, since=parse_time("--since", since), superseded=superseded)
         rows = list(islice(found, limit))
     if as_json:
         print_json([{name: getattr(row, name) for name in ("prediction_id", "label", "at", "source")} for row in rows])

@@ -17,7 +17,15 @@ from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_table, say
 from tiltyard.data import load_dataset
 from tiltyard.errors import DataError, UsageError
-from tiltyard.monitoring.labels.labeling_queue import DEFAULT_MIX, DRIFTED, RANDOM, UNCERTAIN, Wanted, Wish, label_queue
+from tiltyard.monitoring.labels.labeling_queue import (
+    DEFAULT_MIX,
+    DRIFTED,
+    RANDOM,
+    UNCERTAIN,
+    LabelCandidate,
+    LabelingRequest,
+    label_queue,
+)
 from tiltyard.project import Project, load_project
 
 _SHOWN = 60
@@ -63,7 +71,7 @@ def queue(
     if target is not None and target.suffix not in (".csv", ".jsonl"):
         raise UsageError(f"{target} ends in {target.suffix!r}.", next_step="Name a .csv or a .jsonl file.")
     since = None if days is None else datetime.now(UTC) - timedelta(days=days)
-    wish = Wish(size, {UNCERTAIN: uncertain, DRIFTED: drifted, RANDOM: by_chance}, since, seed)
+    wish = LabelingRequest(size, {UNCERTAIN: uncertain, DRIFTED: drifted, RANDOM: by_chance}, since, seed)
     project = load_project(project_path)
     reference, trouble = _reference(project) if drifted > 0 else (None, "")
     with wiring.open_ledger(wiring.load_settings(project)) as ledger:
@@ -107,7 +115,7 @@ def _write(rows: list[dict[str, Any]], target: Path) -> None:
         writer.writerows(rows)
 
 
-def _shown(one: Wanted) -> tuple[object, ...]:
+def _shown(one: LabelCandidate) -> tuple[object, ...]:
     row = one.prediction
     text = row.input["text"] if set(row.input) == {"text"} else ", ".join(f"{k} {v}" for k, v in row.input.items())
     said = " ".join(str(text).split())

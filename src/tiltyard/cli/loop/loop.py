@@ -14,7 +14,7 @@ from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import Terminal, console, print_json, say, when
 from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.errors import TiltyardError
-from tiltyard.pipeline.loop import Pass
+from tiltyard.pipeline.loop import LoopIteration
 from tiltyard.processes.heartbeat import Heartbeat
 from tiltyard.project import load_project
 
@@ -39,7 +39,7 @@ def loop(project_path: Path | None, once: bool, server: str | None, as_json: boo
     with Heartbeat(project.response.step_hours * 3600) as heart, wiring.open_ledger(settings) as ledger:
         work = app_wiring.control_loop(project, settings, ledger, ConsoleRunner(watched), server, heart.beat)
 
-        def tell(seen: Pass) -> None:
+        def tell(seen: LoopIteration) -> None:
             if as_json:
                 print_json({"event": "pass", **seen.to_dict()})
             else:

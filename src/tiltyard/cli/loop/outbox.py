@@ -13,7 +13,7 @@ from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_table, when
 from tiltyard.errors import NotFoundError
-from tiltyard.ledger import Parcel, ParcelState
+from tiltyard.ledger import OutboxItem, ParcelState
 from tiltyard.project import load_project
 
 
@@ -45,7 +45,7 @@ def list_(project_path: Path | None, state: str | None, limit: int, as_json: boo
     )
 
 
-def _state(parcel: Parcel) -> str:
+def _state(parcel: OutboxItem) -> str:
     """How far a notice is; of one that waits, how often it was tried, and when it is next."""
     if parcel.state != "waiting" or not parcel.attempts:
         return parcel.state

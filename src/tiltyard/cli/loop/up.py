@@ -23,9 +23,9 @@ from tiltyard.cli.output import print_json, say
 from tiltyard.console.run import require_console
 from tiltyard.errors import MissingExtraError, UnavailableError
 from tiltyard.ledger import Event, Ledger
-from tiltyard.processes.health_checks import Sign, answers_at, beats
+from tiltyard.processes.health_checks import HealthCheck, heartbeat_check, http_check
 from tiltyard.processes.heartbeat import HEARTBEAT
-from tiltyard.processes.supervisor import Death, Part, Supervisor
+from tiltyard.processes.supervisor import ManagedProcess, ProcessExit, Supervisor
 from tiltyard.project import Project, load_project
 from tiltyard.serving.auth import NewKey
 
@@ -94,15 +94,15 @@ class _Place:
     url: str
     key: NewKey = field(repr=False)
 
-    def server(self, *words: str) -> Part:
+    def server(self, *words: str) -> ManagedProcess:
         # Whether a worker hangs, its keeper sees much sooner; asking at the door is for what it does not see.
         part = self._part("server", "serve", *words, beats_after=self._hang, url=f"{self.url}/health")
         return replace(part, environment={**part.environment, "TILTYARD_OWN_KEY": self.key.key.model_dump_json()})
 
-    def console(self, port: int, *words: str) -> Part:
+    def console(self, port: int, *words: str) -> ManagedProcess:
         return self._part("console", "console", *words, "--port", str(port), url=f"http://127.0.0.1:{port}/")
 
-    def loop(self, *words: str) -> Part:
+    def loop(self, *words: str) -> ManagedProcess:
         part = self._part("loop", "loop", *words, "--server", self.url, beats_after=LOOP_SECONDS)
         return replace(part, environment={**part.environment, "TILTYARD_SERVER_KEY": self.key.token})
 
@@ -110,17 +110,17 @@ class _Place:
     def _hang(self) -> float:
         return self.project.serving.hang_seconds
 
-    def _part(self, name: str, *words: str, beats_after: float | None = None, url: str | None = None) -> Part:
+    def _part(self, name: str, *words: str, beats_after: float | None = None, url: str | None = None) -> ManagedProcess:
         signs, environment = [], {}
         if beats_after is not None:
             file = self.folder / name
             environment[HEARTBEAT] = str(file)
             pause = max(LEAST_PAUSE, beats_after / LOOKS)
-            signs.append(Sign("it gave no sign of life", beats(file), pause, LOOKS, START_SECONDS))
+            signs.append(HealthCheck("it gave no sign of life", heartbeat_check(file), pause, LOOKS, START_SECONDS))
         if url is not None:
             wait = max(ANSWER_SECONDS, 2 * self._hang) / LOOKS
-            signs.append(Sign(f"{url} did not answer", answers_at(url, wait), wait, LOOKS, START_SECONDS))
-        return Part(name, [sys.executable, "-m", "tiltyard", *words, "--json"], environment, signs)
+            signs.append(HealthCheck(f"{url} did not answer", http_check(url, wait), wait, LOOKS, START_SECONDS))
+        return ManagedProcess(name, [sys.executable, "-m", "tiltyard", *words, "--json"], environment, signs)
 
 
 def _own_key() -> NewKey:
@@ -156,7 +156,7 @@ class _Teller:
         else:
             self._say({"part": part, **told})
 
-    def death(self, death: Death, ledger: Ledger) -> None:
+    def death(self, death: ProcessExit, ledger: Ledger) -> None:
         cause = f"signal {-death.code}" if death.code < 0 else f"exit code {death.code}"
         what = f"hung ({death.hung}) and was ended" if death.hung else f"died ({cause})"
         reason = f"The {death.part} {what}; it is started again after {death.wait_seconds:g} seconds."

@@ -11,7 +11,7 @@ from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console as terminal
 from tiltyard.cli.output import print_json, say
 from tiltyard.console.run import require_console, run_console
-from tiltyard.console.sources import beyond_of
+from tiltyard.console.sources import console_sources
 from tiltyard.project import load_project
 from tiltyard.serving.process.sockets import Address, bind
 
@@ -44,6 +44,6 @@ def console(project_path: Path | None, host: str, port: int, as_json: bool) -> N
     try:
         with wiring.open_ledger(settings) as ledger:
             registry = wiring.open_registry(settings)
-            run_console(project, registry, ledger, listener, announce, beyond_of(project, settings, registry))
+            run_console(project, registry, ledger, listener, announce, console_sources(project, settings, registry))
     finally:
         listener.close()

@@ -12,11 +12,11 @@ from tiltyard import app_wiring, wiring
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_pairs, print_table, say, when
-from tiltyard.cli.time_options import moment
+from tiltyard.cli.time_options import parse_time
 from tiltyard.drift.monitor_findings import Finding
 from tiltyard.monitoring.performance import Figure
-from tiltyard.monitoring.run import Look
-from tiltyard.pipeline.jobs.monitoring_run import take_look
+from tiltyard.monitoring.run import MonitoringResult
+from tiltyard.pipeline.jobs.monitoring_run import run_monitoring
 from tiltyard.project import load_project
 
 MOST_STEPS = 3
@@ -38,7 +38,7 @@ def monitor(project_path: Path | None, until: str | None, no_record: bool, as_js
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
         stage = app_wiring.workspace(settings, ledger)
-        seen = take_look(project, stage, until=moment("--until", until), record=not no_record)
+        seen = run_monitoring(project, stage, until=parse_time("--until", until), record=not no_record)
     if as_json:
         print_json(seen.to_dict())
     else:
@@ -47,7 +47,7 @@ def monitor(project_path: Path | None, until: str | None, no_record: bool, as_js
         sys.exit(EXIT_NO)
 
 
-def _render(seen: Look) -> None:
+def _render(seen: MonitoringResult) -> None:
     champion = f"version {seen.version}" if seen.version else "no champion"
     say("[bold]{}[/bold], {}: {} to {}\n", seen.model, champion, when(seen.since), when(seen.until))
     print_table("Findings", ("Finding", "Subject", "Verdict", "What was seen"), map(_row, seen.findings))
@@ -64,7 +64,7 @@ def _row(found: Finding) -> tuple[object, ...]:
     return found.code, found.subject, Text(verdict, style or ""), found.message
 
 
-def _figures(seen: Look) -> list[tuple[str, object]]:
+def _figures(seen: MonitoringResult) -> list[tuple[str, object]]:
     ran, told = seen.operations, seen.performance
     pairs: list[tuple[str, object]] = [("answers", f"{ran.predictions:,} ({ran.before:,} in the window before)")]
     if ran.latency_ms:

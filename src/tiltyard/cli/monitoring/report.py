@@ -9,10 +9,10 @@ import click
 from tiltyard import app_wiring, wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import print_json, say
-from tiltyard.cli.time_options import moment
+from tiltyard.cli.time_options import parse_time
 from tiltyard.errors import UsageError
 from tiltyard.monitoring.report import write_report
-from tiltyard.pipeline.jobs.monitoring_run import take_overview
+from tiltyard.pipeline.jobs.monitoring_run import summarise_period
 from tiltyard.project import load_project
 
 DAYS = 7.0
@@ -36,7 +36,7 @@ def report(project_path: Path | None, target: Path | None, days: float, until: s
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
         stage = app_wiring.workspace(settings, ledger)
-        seen = take_overview(project, stage, hours=days * 24, until=moment("--until", until))
+        seen = summarise_period(project, stage, hours=days * 24, until=parse_time("--until", until))
     files = write_report(seen, target or project.root / "reports" / "monitoring.html")
     if as_json:
         print_json({"file": str(files[0]), "files": [str(file) for file in files], **seen.to_dict()})

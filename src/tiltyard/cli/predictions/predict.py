@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from tiltyard import wiring
-from tiltyard.cli.escape import visible
+from tiltyard.cli.escape import escape_control
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import print_json, print_table
 from tiltyard.errors import UsageError
@@ -83,7 +83,7 @@ def predict(
 def _shown(line: str) -> str:
     """An input as a line of a table can show it."""
     short = line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
-    return visible(short).replace("\t", "\\t").replace("\n", "\\n")
+    return escape_control(short).replace("\t", "\\t").replace("\n", "\\n")
 
 
 def _parse(project: Project, line: str, position: int) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import click
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_pairs, say
-from tiltyard.cli.time_options import moment
+from tiltyard.cli.time_options import parse_time
 from tiltyard.errors import UsageError
 from tiltyard.ledger import ExportFormat, export_predictions
 from tiltyard.monitoring import PredictionCollector
-from tiltyard.pipeline.jobs.prediction_retention import Order, Subject, find_predictions, take_out
+from tiltyard.pipeline.jobs.prediction_retention import RetentionRequest, Subject, find_predictions, remove_predictions
 from tiltyard.pipeline.jobs.prediction_retention import prune as prune_predictions
 from tiltyard.project import load_project
 
@@ -71,8 +71,8 @@ def export(
             target,
             format=kinds[target.suffix],
             project=project.model_name,
-            since=moment("--since", since),
-            until=moment("--until", until),
+            since=parse_time("--since", since),
+            until=parse_time("--until", until),
             version=version,
         )
     if as_json:
@@ -133,13 +133,13 @@ def erase(
     if as_json and not yes:
         raise UsageError("With --json nobody can be asked.", next_step="Add --yes.")
     project = load_project(project_path)
-    order = Order("redacted" if keep_answers else "erased", wiring.current_actor(), reason)
+    order = RetentionRequest("redacted" if keep_answers else "erased", wiring.current_actor(), reason)
     with wiring.open_ledger(wiring.load_settings(project)) as ledger:
         found = find_predictions(ledger, project.model_name, subject)
         if found and not yes:
             does = "Take out the inputs of" if keep_answers else "Erase"
             click.confirm(f"{does} {len(found):,} predictions, for good?", abort=True)
-        changed = take_out(ledger, project.model_name, found, order, subject.named_by) if found else 0
+        changed = remove_predictions(ledger, project.model_name, found, order, subject.named_by) if found else 0
     if as_json:
         print_json({order.act: changed, "named_by": subject.named_by})
         return

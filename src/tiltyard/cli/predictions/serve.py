@@ -11,7 +11,7 @@ from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, say
 from tiltyard.project import load_project
 from tiltyard.serving.process.sockets import Address
-from tiltyard.serving.process.supervisor import Keeper
+from tiltyard.serving.process.supervisor import WorkerSupervisor
 from tiltyard.serving.telemetry.logs import set_up_logs
 from tiltyard.settings import Settings
 
@@ -51,4 +51,4 @@ def serve(
         console.print(f"  console {address.url}/\n  docs    {address.url}/docs\n  health  {address.url}/health")
         console.print("Press Ctrl-C to stop.")
 
-    Keeper(project, options, settings, announce, insecure_open=insecure_open).run()
+    WorkerSupervisor(project, options, settings, announce, insecure_open=insecure_open).run()

@@ -11,7 +11,7 @@ from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
 from tiltyard.data import load_dataset, split_dataset
 from tiltyard.evaluation import FairnessReport, Interval, SliceReport
-from tiltyard.pipeline import VersionReport, report_version
+from tiltyard.pipeline import VersionEvaluation, evaluate_version
 from tiltyard.project import load_project
 
 
@@ -35,14 +35,14 @@ def evaluate(
         chosen = None if version else (alias or "champion")
         info = stage.registry.get_version(model_name or project.model_name, version=version, alias=chosen)
         test = split_dataset(load_dataset(project), project.split, project.data.time).test
-        report = report_version(stage, project, info, test)
+        report = evaluate_version(stage, project, info, test)
     if as_json:
         print_json(report.to_dict())
         return
     _render(report)
 
 
-def _render(report: VersionReport) -> None:
+def _render(report: VersionEvaluation) -> None:
     rows = f"{report.evaluation.rows:,} test rows"
     if report.left_out:
         rows += f" ({report.left_out:,} left out, on which it was trained)"

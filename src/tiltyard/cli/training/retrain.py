@@ -12,7 +12,7 @@ from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import Terminal, console, print_json
 from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.errors import UnavailableError
-from tiltyard.pipeline.remediation import Response
+from tiltyard.pipeline.remediation import Remediation
 from tiltyard.project import load_project
 
 
@@ -51,7 +51,7 @@ def retrain(project_path: Path | None, reason: str, as_json: bool) -> int:
     return _code(response)
 
 
-def _code(response: Response) -> int:
+def _code(response: Remediation) -> int:
     last = response.actions[-1]
     if last.ending == "failed":
         return EXIT_FAILED

@@ -3,12 +3,12 @@
 from tiltyard.console.data.decisions import DecisionsView, Gate, decisions_view, gates_of
 from tiltyard.console.data.predictions import (
     WINDOWS,
+    PredictionPeriod,
     PredictionQuery,
     PredictionsView,
-    Window,
-    input_text,
     predictions_stamp,
     predictions_view,
+    shown_input,
 )
 from tiltyard.console.data.versions import VersionsView, metric_history, versions_view
 
@@ -16,15 +16,15 @@ __all__ = [
     "WINDOWS",
     "DecisionsView",
     "Gate",
+    "PredictionPeriod",
     "PredictionQuery",
     "PredictionsView",
     "VersionsView",
-    "Window",
     "decisions_view",
     "gates_of",
-    "input_text",
     "metric_history",
     "predictions_stamp",
     "predictions_view",
+    "shown_input",
     "versions_view",
 ]

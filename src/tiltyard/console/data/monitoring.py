@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tiltyard.ledger import FindingRecord, Ledger
-from tiltyard.monitoring.monitored_version import Watched
-from tiltyard.monitoring.summary import Interests, Overview, overview
+from tiltyard.monitoring.monitored_version import MonitoredVersion
+from tiltyard.monitoring.summary import Summary, SummaryQuery, summarise
 from tiltyard.project import Project
 
 PATIENCE = timedelta(minutes=1)
@@ -22,7 +22,7 @@ STRETCHES: Mapping[str, tuple[str, timedelta]] = {
 
 
 @dataclass(frozen=True)
-class Health:
+class ChampionHealth:
     """One word for the whole.
 
     Attributes:
@@ -34,13 +34,15 @@ class Health:
     sentence: str
 
 
-def monitoring_view(ledger: Ledger, project: Project, watched: Watched | None, stretch: str, now: datetime) -> Overview:
+def monitoring_view(
+    ledger: Ledger, project: Project, watched: MonitoredVersion | None, stretch: str, now: datetime
+) -> Summary:
     """The figures of a stretch that ends now.
 
     Raises:
         UnavailableError: the ledger cannot be reached.
     """
-    interests = Interests(
+    interests = SummaryQuery(
         model=project.model_name,
         metric=project.training.metric,
         positive=project.data.positive,
@@ -48,7 +50,7 @@ def monitoring_view(ledger: Ledger, project: Project, watched: Watched | None, s
         fewest_rows=project.monitoring.min_rows,
     )
     length = STRETCHES[stretch][1]
-    return overview(ledger, interests, watched, since=now - length, until=now)
+    return summarise(ledger, interests, watched, since=now - length, until=now)
 
 
 def monitoring_stamp(ledger: Ledger, model: str, stretch: str, now: datetime) -> str:
@@ -57,13 +59,13 @@ def monitoring_stamp(ledger: Ledger, model: str, stretch: str, now: datetime) ->
     return f"{stretch} {now.timestamp() // PATIENCE.total_seconds()} {newest.id if newest else ''}"
 
 
-def health(standing: tuple[FindingRecord, ...]) -> Health:
+def health(standing: tuple[FindingRecord, ...]) -> ChampionHealth:
     """What the latest word on each subject comes to."""
     found = [record for record in standing if record.status == "found" and record.severity != "info"]
     if any(record.severity == "error" for record in found):
-        return Health("act", f"{len(found)} findings stand, some ask for action.")
+        return ChampionHealth("act", f"{len(found)} findings stand, some ask for action.")
     if found:
-        return Health("attention", f"{len(found)} finding{'s' if len(found) > 1 else ''} to look at.")
+        return ChampionHealth("attention", f"{len(found)} finding{'s' if len(found) > 1 else ''} to look at.")
     if any(record.status == "clear" for record in standing):
-        return Health("ok", "Nothing that was judged asks for attention.")
-    return Health("unknown", "No look has judged anything yet.")
+        return ChampionHealth("ok", "Nothing that was judged asks for attention.")
+    return ChampionHealth("unknown", "No look has judged anything yet.")

@@ -25,7 +25,7 @@ _STEPS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 30, 60, 180, 360, 720, 1
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class PredictionPeriod:
     """A stretch of time that ends now.
 
     Attributes:
@@ -42,11 +42,11 @@ class Window:
     patience: timedelta | None = None
 
 
-WINDOWS: Mapping[str, Window] = {
-    "hour": Window("Last hour", timedelta(hours=1), timedelta(minutes=1)),
-    "day": Window("Last 24 hours", timedelta(days=1), timedelta(minutes=30)),
-    "week": Window("Last 7 days", timedelta(days=7), timedelta(hours=3), patience=timedelta(minutes=1)),
-    "all": Window("All time", patience=timedelta(minutes=1)),
+WINDOWS: Mapping[str, PredictionPeriod] = {
+    "hour": PredictionPeriod("Last hour", timedelta(hours=1), timedelta(minutes=1)),
+    "day": PredictionPeriod("Last 24 hours", timedelta(days=1), timedelta(minutes=30)),
+    "week": PredictionPeriod("Last 7 days", timedelta(days=7), timedelta(hours=3), patience=timedelta(minutes=1)),
+    "all": PredictionPeriod("All time", patience=timedelta(minutes=1)),
 }
 
 
@@ -134,7 +134,7 @@ def predictions_stamp(ledger: Ledger, query: PredictionQuery) -> str:
     return f"{newest.id} {query.window} {end} {query.search}"
 
 
-def input_text(prediction: Prediction, longest: int = 300) -> str:
+def shown_input(prediction: Prediction, longest: int = 300) -> str:
     """What was asked, as one line of at most ``longest`` characters."""
     text = full_text(prediction.input)
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"

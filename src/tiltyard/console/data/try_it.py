@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from tiltyard.console.sources import Answering
+from tiltyard.console.sources import ChampionScorer
 from tiltyard.data.sources import read_source
 from tiltyard.errors import InputError, NotFoundError
 from tiltyard.project import DataSection, Project
@@ -24,7 +24,7 @@ _ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet", ".txt")
 
 
 @dataclass(frozen=True)
-class Answer:
+class TrialPrediction:
     """One answer to a trial.
 
     Attributes:
@@ -43,7 +43,7 @@ class Answer:
         return self.probabilities[self.label]
 
 
-def ask(champion: Answering | None, inputs: Sequence[Mapping[str, Any]]) -> list[Answer]:
+def predict_inputs(champion: ChampionScorer | None, inputs: Sequence[Mapping[str, Any]]) -> list[TrialPrediction]:
     """The champion's answers. Nothing is recorded: these are trials, not answers to users.
 
     Raises:
@@ -55,12 +55,12 @@ def ask(champion: Answering | None, inputs: Sequence[Mapping[str, Any]]) -> list
     scores = champion.scorer.score(inputs)
     names = champion.scorer.classes
     return [
-        Answer(asked, str(label), dict(zip(names, map(float, row), strict=True)))
+        TrialPrediction(asked, str(label), dict(zip(names, map(float, row), strict=True)))
         for asked, label, row in zip(inputs, scores.labels, scores.probabilities, strict=True)
     ]
 
 
-def from_form(project: Project, columns: Mapping[str, str], values: Sequence[Any]) -> list[dict[str, Any]]:
+def inputs_from_form(project: Project, columns: Mapping[str, str], values: Sequence[Any]) -> list[dict[str, Any]]:
     """One input from the fields of the form: a text, or a value a feature; an empty field is a missing value.
 
     Raises:
@@ -74,7 +74,7 @@ def from_form(project: Project, columns: Mapping[str, str], values: Sequence[Any
     return [{name: _typed(name, kind, value) for (name, kind), value in zip(columns.items(), values, strict=True)}]
 
 
-def from_json(project: Project, text: str | None) -> list[dict[str, Any]]:
+def inputs_from_json(project: Project, text: str | None) -> list[dict[str, Any]]:
     """Inputs from JSON: one input, or a list of them, or ``{"instances": […]}``; a text may stand alone.
 
     Raises:
@@ -93,7 +93,7 @@ def from_json(project: Project, text: str | None) -> list[dict[str, Any]]:
     return [_one(project, item, place) for place, item in enumerate(_few(items))]
 
 
-def from_file(project: Project, name: str | None, content: str | None) -> list[dict[str, Any]]:
+def inputs_from_file(project: Project, name: str | None, content: str | None) -> list[dict[str, Any]]:
     """Inputs from an uploaded CSV, TSV, JSON Lines, Parquet or text file (a text a line).
 
     Args:

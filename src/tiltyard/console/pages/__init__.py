@@ -3,15 +3,15 @@
 from tiltyard.console.pages.decisions import decisions_page
 from tiltyard.console.pages.experiments import experiments_page
 from tiltyard.console.pages.monitoring import monitoring_page
-from tiltyard.console.pages.page import Instead, Page, Sources
+from tiltyard.console.pages.page import Page, PageData, Placeholder
 from tiltyard.console.pages.predictions import predictions_page
 from tiltyard.console.pages.try_it import trial_page
 from tiltyard.console.pages.versions import versions_page
 
-__all__ = ["Instead", "Page", "Sources", "all_pages"]
+__all__ = ["Page", "PageData", "Placeholder", "all_pages"]
 
 
-def all_pages(sources: Sources) -> tuple[Page, ...]:
+def all_pages(sources: PageData) -> tuple[Page, ...]:
     """The pages over a project's registry and ledger; the first one is the console's start."""
     return (
         versions_page(sources),

@@ -63,7 +63,7 @@ def table(caption: str, heads: Sequence[tuple[str, str]], rows: Sequence[Sequenc
     )
 
 
-def shares(caption: str, counts: Mapping[str, int], colors: Mapping[str, str]) -> html.Div:
+def proportion_bars(caption: str, counts: Mapping[str, int], colors: Mapping[str, str]) -> html.Div:
     """Names with their counts and shares, as a table with bars; names beyond the 12 most frequent are summed up."""
     total = sum(counts.values())
     ordered = sorted(counts.items(), key=lambda pair: -pair[1])
@@ -110,7 +110,7 @@ def notice(error: TiltyardError) -> html.Section:
     )
 
 
-def moment(at: datetime, *, seconds: bool = True) -> html.Time:
+def time_text(at: datetime, *, seconds: bool = True) -> html.Time:
     """A time as people read it, in UTC."""
     at = at.astimezone(UTC)
     shown = f"{at:%Y-%m-%d %H:%M:%S}" if seconds else f"{at:%Y-%m-%d %H:%M}"

@@ -10,7 +10,7 @@ from dash import html
 from tiltyard.console.data import DecisionsView, decisions_view, gates_of
 from tiltyard.console.data.decisions import headline
 from tiltyard.console.pages import components
-from tiltyard.console.pages.page import Instead, Page, Slots, Sources
+from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.ledger import Event
 
 REFRESH_SECONDS = 10.0
@@ -19,7 +19,7 @@ LIST = "decisions-list"
 _STYLES = {"promoted": "good", "refused": "bad"}
 
 
-def decisions_page(sources: Sources) -> Page:
+def decisions_page(sources: PageData) -> Page:
     """The page over a ledger."""
 
     def view() -> DecisionsView:
@@ -42,11 +42,11 @@ def decisions_page(sources: Sources) -> Page:
     )
 
 
-def draw(view: DecisionsView, model: str) -> Slots | Instead:
+def draw(view: DecisionsView, model: str) -> Slots | Placeholder:
     """The content of the page's slots."""
     if not view.decisions and not view.broken:
         sentence = f"Nothing has been decided about {model}. Train a version:"
-        return Instead(components.empty("No decision yet", sentence, "tiltyard train --champion"))
+        return Placeholder(components.empty("No decision yet", sentence, "tiltyard train --champion"))
     older = view.total - len(view.decisions)
     note = [html.P(f"{older:,} older decisions are not shown.", className="hint")] if older else []
     decisions = html.Ol([_decision(event) for event in view.decisions], className="decisions")
@@ -76,7 +76,7 @@ def _decision(event: Event) -> html.Li:
                 [
                     html.H2(headline(event)),
                     components.badge(event.kind, _STYLES.get(event.kind, "")),
-                    html.Span([components.moment(event.at), " UTC"], className="hint"),
+                    html.Span([components.time_text(event.at), " UTC"], className="hint"),
                 ],
                 className="head",
             ),

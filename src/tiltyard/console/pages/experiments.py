@@ -12,7 +12,7 @@ from tiltyard.console import figures
 from tiltyard.console.data.experiments import ExperimentsView, experiments_view, over_time
 from tiltyard.console.data.versions import column_title
 from tiltyard.console.pages import components
-from tiltyard.console.pages.page import Instead, Page, Slots, Sources
+from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 
 REFRESH_SECONDS = 15.0
 MOST_RUNS = 100
@@ -24,7 +24,7 @@ FACTS, OVER_TIME, RUNS, PARAMETERS = (
 )
 
 
-def experiments_page(sources: Sources) -> Page:
+def experiments_page(sources: PageData) -> Page:
     """The page over the runs of the project's experiment."""
 
     def view() -> ExperimentsView:
@@ -48,11 +48,11 @@ def experiments_page(sources: Sources) -> Page:
     )
 
 
-def draw(view: ExperimentsView, name: str) -> Slots | Instead:
+def draw(view: ExperimentsView, name: str) -> Slots | Placeholder:
     """The content of the page's slots."""
     if not len(view.runs):
         sentence = f"Nothing has been trained in the experiment {name} yet:"
-        return Instead(components.empty("No run yet", sentence, "tiltyard train --champion"))
+        return Placeholder(components.empty("No run yet", sentence, "tiltyard train --champion"))
     newest = view.runs.iloc[0]
     failed = int((view.runs["status"] == "FAILED").sum())
     return {
@@ -63,7 +63,7 @@ def draw(view: ExperimentsView, name: str) -> Slots | Instead:
                 (
                     "Newest",
                     str(newest["run_name"]),
-                    components.moment(newest["start_time"].to_pydatetime(), seconds=False),
+                    components.time_text(newest["start_time"].to_pydatetime(), seconds=False),
                 ),
             ]
         ),
@@ -84,7 +84,7 @@ def _runs(view: ExperimentsView) -> html.Div:
     ]
     rows = [
         (
-            components.moment(row["start_time"].to_pydatetime(), seconds=False),
+            components.time_text(row["start_time"].to_pydatetime(), seconds=False),
             html.Strong(str(row["run_name"])),
             components.badge(str(row["status"]).lower(), {"FINISHED": "good", "FAILED": "bad"}.get(row["status"], "")),
             *(_number(row[f"metrics.{name}"]) for name in view.metrics),

@@ -9,13 +9,13 @@ from dash import dcc, html
 from tiltyard.console import monitoring_figures
 from tiltyard.console.data.monitoring import STRETCHES, health, monitoring_stamp, monitoring_view
 from tiltyard.console.pages import components
-from tiltyard.console.pages.page import Instead, Page, Slots, Sources
+from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.drift.monitor_findings import SEVERITIES
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.report import told_of
-from tiltyard.monitoring.summary import Overview
+from tiltyard.monitoring.summary import Summary
 
 REFRESH_SECONDS = 10.0
 MOST_ROWS = 40
@@ -29,13 +29,13 @@ _TITLES = {"ok": "Healthy", "act": "Act", "attention": "Look at it", "unknown": 
 _STYLES = {"error": "bad", "warning": "bad", "clear": "good"}
 
 
-def monitoring_page(sources: Sources) -> Page:
+def monitoring_page(sources: PageData) -> Page:
     """The page over a ledger and the champion."""
 
     def chosen(stretch: str | None) -> str:
         return stretch if stretch is not None and stretch in STRETCHES else "day"
 
-    def fill(stretch: str | None) -> Slots | Instead:
+    def fill(stretch: str | None) -> Slots | Placeholder:
         watched = sources.beyond.watched()
         return draw(monitoring_view(sources.ledger, sources.project, watched, chosen(stretch), sources.now()))
 
@@ -78,10 +78,10 @@ def monitoring_page(sources: Sources) -> Page:
     )
 
 
-def draw(seen: Overview) -> Slots | Instead:
+def draw(seen: Summary) -> Slots | Placeholder:
     """The content of the page's slots."""
     if not seen.stats.total and not seen.standing:
-        return Instead(
+        return Placeholder(
             components.empty(
                 "Nothing to watch yet",
                 f"{seen.interests.model} has answered nothing in this time. Train a champion, serve it, and look:",
@@ -112,7 +112,7 @@ def _controls() -> tuple[Any, ...]:
     return (html.Div(html.Div(choice, role="group", **{"aria-label": "Time"}), className="controls"),)
 
 
-def _facts(seen: Overview) -> html.Dl:
+def _facts(seen: Summary) -> html.Dl:
     state = health(seen.standing)
     told = seen.performance.figures.get("accuracy")
     guessed = seen.estimate.figures.get("accuracy") if seen.estimate else None
@@ -131,7 +131,7 @@ def _facts(seen: Overview) -> html.Dl:
     )
 
 
-def _alerts(seen: Overview) -> list[Any]:
+def _alerts(seen: Summary) -> list[Any]:
     """What stands and asks for attention, each with its next step; drift of single features is in the plot."""
     shown = [one for one in seen.alarms if one.code == "drift.verdict" or not one.code.startswith("drift.")]
     return [
@@ -141,7 +141,7 @@ def _alerts(seen: Overview) -> list[Any]:
                     [
                         html.H2(f"{one.code}: {one.subject}"),
                         components.badge(one.severity, "bad"),
-                        html.Span([components.moment(one.at, seconds=False), " UTC"], className="hint"),
+                        html.Span([components.time_text(one.at, seconds=False), " UTC"], className="hint"),
                     ],
                     className="head",
                 ),
@@ -155,7 +155,7 @@ def _alerts(seen: Overview) -> list[Any]:
     ]
 
 
-def _performance_in_words(seen: Overview) -> list[Any]:
+def _performance_in_words(seen: Summary) -> list[Any]:
     words = [seen.performance.caveat] if seen.performance.caveat else []
     check = seen.estimate.check if seen.estimate else None
     if check is not None and check.contradicts:
@@ -170,14 +170,14 @@ def _performance_in_words(seen: Overview) -> list[Any]:
     return [html.Span(f"{word} ") for word in words] or [html.Span("No labels and no estimate yet.")]
 
 
-def _drift_in_words(seen: Overview) -> str:
+def _drift_in_words(seen: Summary) -> str:
     verdict = next((one for one in seen.standing if one.code == "drift.verdict"), None)
     if verdict is None:
         return "No look has judged drift yet: run tiltyard monitor."
     return f"{verdict.at:%Y-%m-%d %H:%M} UTC. {verdict.message}"
 
 
-def _versions(seen: Overview) -> html.Div:
+def _versions(seen: Summary) -> html.Div:
     heads = (("Version", ""), ("Route", ""), ("Answers", "number"), ("Labels", "number"), ("Accuracy", "number"),
              ("95 % interval", "number"))  # fmt: skip
     rows = [
@@ -211,7 +211,7 @@ def _row(record: FindingRecord) -> tuple[Any, ...]:
         html.Code(record.code),
         record.subject,
         html.Span(record.message, title=record.next_step),
-        components.moment(record.at, seconds=False),
+        components.time_text(record.at, seconds=False),
     )
 
 

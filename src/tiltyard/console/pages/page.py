@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tiltyard.console.sources import Beyond
+from tiltyard.console.sources import ConsoleSources
 from tiltyard.ledger import Ledger
 from tiltyard.project import Project
 from tiltyard.registry import Registry
@@ -18,7 +18,7 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True)
-class Sources:
+class PageData:
     """What the pages are about.
 
     Attributes:
@@ -33,11 +33,11 @@ class Sources:
     registry: Registry
     ledger: Ledger
     now: Callable[[], datetime] = _now
-    beyond: Beyond = field(default_factory=Beyond)
+    beyond: ConsoleSources = field(default_factory=ConsoleSources)
 
 
 @dataclass(frozen=True)
-class Instead:
+class Placeholder:
     """Something to show in place of a page's frame: nothing is there yet, or nothing is found."""
 
     component: Any
@@ -73,6 +73,6 @@ class Page:
     frame: tuple[Any, ...]
     slots: tuple[tuple[str, str], ...]
     stamp: Callable[..., str]
-    draw: Callable[..., Slots | Instead]
+    draw: Callable[..., Slots | Placeholder]
     controls: tuple[Any, ...] = ()
     inputs: tuple[tuple[str, str], ...] = ()

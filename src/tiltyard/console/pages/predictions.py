@@ -12,12 +12,12 @@ from tiltyard.console.data import (
     WINDOWS,
     PredictionQuery,
     PredictionsView,
-    input_text,
     predictions_stamp,
     predictions_view,
+    shown_input,
 )
 from tiltyard.console.pages import components
-from tiltyard.console.pages.page import Instead, Page, Slots, Sources
+from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.ledger import Prediction, PredictionStats
 
 REFRESH_SECONDS = 3.0
@@ -26,14 +26,14 @@ FACTS, LABELS, VERSIONS = "predictions-facts", "predictions-labels", "prediction
 TIMELINE, CONFIDENCE, RECENT = "predictions-timeline", "predictions-confidence", "predictions-recent"
 
 
-def predictions_page(sources: Sources) -> Page:
+def predictions_page(sources: PageData) -> Page:
     """The page over a ledger."""
 
     def query(window: str | None, search: str | None) -> PredictionQuery:
         known = window if window is not None and window in WINDOWS else "day"
         return PredictionQuery(sources.project.model_name, known, sources.now(), str(search or "").strip())
 
-    def fill(window: str | None, search: str | None) -> Slots | Instead:
+    def fill(window: str | None, search: str | None) -> Slots | Placeholder:
         asked = query(window, search)
         return draw(predictions_view(sources.ledger, asked), asked)
 
@@ -59,10 +59,10 @@ def predictions_page(sources: Sources) -> Page:
     )
 
 
-def draw(view: PredictionsView, query: PredictionQuery) -> Slots | Instead:
+def draw(view: PredictionsView, query: PredictionQuery) -> Slots | Placeholder:
     """The content of the page's slots."""
     if not view.any_ever:
-        return Instead(
+        return Placeholder(
             components.empty(
                 "No prediction yet",
                 f"Nobody has asked {query.model} yet. Train a champion if there is none, and serve it:",
@@ -72,7 +72,7 @@ def draw(view: PredictionsView, query: PredictionQuery) -> Slots | Instead:
         )
     if not view.stats.total:
         title = WINDOWS[query.window].title
-        return Instead(components.empty("Nothing in this time", f"{title}: no prediction. Choose a longer time."))
+        return Placeholder(components.empty("Nothing in this time", f"{title}: no prediction. Choose a longer time."))
     colors = figures.label_colors(view.stats.by_label)
     versions = {f"v{version}": count for version, count in view.stats.by_version.items()}
     return {
@@ -81,8 +81,8 @@ def draw(view: PredictionsView, query: PredictionQuery) -> Slots | Instead:
         f"{TIMELINE}-words": _timeline_in_words(view),
         CONFIDENCE: figures.confidence_figure(view.confidence, colors),
         f"{CONFIDENCE}-words": _confidence_in_words(view),
-        LABELS: components.shares("Answers by label", view.stats.by_label, colors),
-        VERSIONS: components.shares("Answers by version", versions, {}),
+        LABELS: components.proportion_bars("Answers by label", view.stats.by_label, colors),
+        VERSIONS: components.proportion_bars("Answers by version", versions, {}),
         RECENT: _recent(view, query),
     }
 
@@ -170,8 +170,8 @@ def _recent(view: PredictionsView, query: PredictionQuery) -> list[Any]:
 def _row(prediction: Prediction) -> tuple[Any, ...]:
     route = [] if prediction.route == "champion" else [" ", components.badge(prediction.route, prediction.route)]
     return (
-        components.moment(prediction.at),
-        html.Span(input_text(prediction), title=prediction.id),
+        components.time_text(prediction.at),
+        html.Span(shown_input(prediction), title=prediction.id),
         html.Span([html.Strong(prediction.label), *route]),
         html.Span(
             [

@@ -11,9 +11,15 @@ from dash import dcc, html
 
 from tiltyard.console import figures
 from tiltyard.console.data.predictions import full_text
-from tiltyard.console.data.try_it import Answer, ask, from_file, from_form, from_json
+from tiltyard.console.data.try_it import (
+    TrialPrediction,
+    inputs_from_file,
+    inputs_from_form,
+    inputs_from_json,
+    predict_inputs,
+)
 from tiltyard.console.pages import components
-from tiltyard.console.pages.page import Instead, Page, Slots, Sources
+from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.errors import TiltyardError
 
 # The champion is looked up when something is asked; in between there is nothing to look for.
@@ -25,7 +31,7 @@ RESULT, PROBABILITIES, ANSWERS = "trial-result", "trial-probabilities", "trial-a
 _MODES = {"form": "Form", "json": "JSON", "file": "File"}
 
 
-def trial_page(sources: Sources) -> Page:
+def trial_page(sources: PageData) -> Page:
     """The page over the champion."""
     project, columns = sources.project, sources.beyond.columns or {}
     of_text = project.task == "text-classification"
@@ -37,20 +43,22 @@ def trial_page(sources: Sources) -> Page:
 
     def fill(
         clicks: int | None, mode: str | None, text: str | None, file: str | None, name: str | None, *values: Any
-    ) -> Slots | Instead:
+    ) -> Slots | Placeholder:
         if not clicks and not (file and mode == "file"):
-            return Instead(components.empty("Nothing asked yet", "Fill in what the champion shall answer, and ask it."))
+            return Placeholder(
+                components.empty("Nothing asked yet", "Fill in what the champion shall answer, and ask it.")
+            )
         try:
             if mode == "json":
-                inputs = from_json(project, text)
+                inputs = inputs_from_json(project, text)
             elif mode == "file":
-                inputs = from_file(project, name, file)
+                inputs = inputs_from_file(project, name, file)
             else:
-                inputs = from_form(project, columns, values)
+                inputs = inputs_from_form(project, columns, values)
             champion = sources.beyond.champion()
-            return draw(ask(champion, inputs), champion.version if champion else "")
+            return draw(predict_inputs(champion, inputs), champion.version if champion else "")
         except TiltyardError as error:
-            return Instead(components.notice(error))
+            return Placeholder(components.notice(error))
 
     return Page(
         name="trial",
@@ -78,7 +86,7 @@ def trial_page(sources: Sources) -> Page:
     )
 
 
-def draw(answers: Sequence[Answer], version: str) -> Slots:
+def draw(answers: Sequence[TrialPrediction], version: str) -> Slots:
     """The content of the page's slots."""
     first = answers[0]
     names = dict.fromkeys(name for answer in answers for name in answer.probabilities)
@@ -114,7 +122,7 @@ def draw(answers: Sequence[Answer], version: str) -> Slots:
     }
 
 
-def _controls(sources: Sources, fields: Sequence[str]) -> tuple[Any, ...]:
+def _controls(sources: PageData, fields: Sequence[str]) -> tuple[Any, ...]:
     options = [{"label": title, "value": mode} for mode, title in _MODES.items()]
     modes = dcc.RadioItems(id=MODE, options=options, value="form", inline=True, className="choice")
     return (
@@ -147,7 +155,7 @@ def _controls(sources: Sources, fields: Sequence[str]) -> tuple[Any, ...]:
     )
 
 
-def _form(sources: Sources, fields: Sequence[str]) -> list[Any]:
+def _form(sources: PageData, fields: Sequence[str]) -> list[Any]:
     if sources.project.task == "text-classification":
         return [
             html.Label("Text", htmlFor=fields[0]),
@@ -162,7 +170,7 @@ def _form(sources: Sources, fields: Sequence[str]) -> list[Any]:
     ]
 
 
-def _field(sources: Sources, field: str, name: str, kind: str) -> Any:
+def _field(sources: PageData, field: str, name: str, kind: str) -> Any:
     rule = sources.project.columns.get(name)
     if kind in ("number", "integer"):
         limits = {"min": rule.minimum, "max": rule.maximum} if rule else {}
@@ -176,7 +184,7 @@ def _field(sources: Sources, field: str, name: str, kind: str) -> Any:
     return dcc.Input(id=field, type="text", placeholder=" / ".join(known[:4]))
 
 
-def _example(sources: Sources) -> str:
+def _example(sources: PageData) -> str:
     if sources.project.task == "text-classification":
         return '{"text": "I loved every minute of it"}'
     columns = sources.beyond.columns or {}

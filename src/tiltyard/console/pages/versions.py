@@ -11,14 +11,14 @@ from tiltyard.console import figures
 from tiltyard.console.data import VersionsView, metric_history, versions_view
 from tiltyard.console.data.versions import RECIPE_TAG, bigger_is_better, column_title
 from tiltyard.console.pages import components
-from tiltyard.console.pages.page import Instead, Page, Slots, Sources
+from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.registry import VersionInfo
 
 REFRESH_SECONDS = 10.0
 MISSING, FACTS, METRICS, ALL = "versions-missing", "versions-facts", "versions-metrics", "versions-all"
 
 
-def versions_page(sources: Sources) -> Page:
+def versions_page(sources: PageData) -> Page:
     """The page over a registry."""
 
     def view() -> VersionsView:
@@ -42,11 +42,11 @@ def versions_page(sources: Sources) -> Page:
     )
 
 
-def draw(view: VersionsView) -> Slots | Instead:
+def draw(view: VersionsView) -> Slots | Placeholder:
     """The content of the page's slots."""
     if not view.versions:
         sentence = f"Train the first version of {view.model} and make it champion:"
-        return Instead(components.empty("No version yet", sentence, "tiltyard train --champion"))
+        return Placeholder(components.empty("No version yet", sentence, "tiltyard train --champion"))
     return {
         MISSING: _without_champion(view),
         FACTS: _facts(view),
@@ -64,7 +64,7 @@ def _facts(view: VersionsView) -> html.Dl:
             ("Champion", f"v{champion.version}" if champion else "none", _recipe(champion) if champion else "–"),
             (column_title(view.metric), _number(value), "of the champion"),
             ("Versions", str(len(view.versions)), f"of {view.model}"),
-            ("Newest", f"v{newest.version}", components.moment(newest.created_at, seconds=False)),
+            ("Newest", f"v{newest.version}", components.time_text(newest.created_at, seconds=False)),
         ]
     )
 
@@ -94,7 +94,7 @@ def _table(view: VersionsView) -> html.Div:
             *(_number(info.metrics.get(name)) for name in view.metrics),
             _ahead(view.ahead(info)),
             _recipe(info),
-            components.moment(info.created_at, seconds=False),
+            components.time_text(info.created_at, seconds=False),
             html.Code((info.run_id or "–")[:8], title=info.run_id or ""),
         )
         for info in view.versions

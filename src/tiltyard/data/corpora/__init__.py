@@ -2,6 +2,6 @@
 
 from tiltyard.data.corpora.catalog import CORPORA, IMDB, Corpus
 from tiltyard.data.corpora.download import PAUSES, Watcher
-from tiltyard.data.corpora.fetch_corpus import Fetched, fetch_corpus
+from tiltyard.data.corpora.fetch_corpus import FetchedCorpus, fetch_corpus
 
-__all__ = ["CORPORA", "IMDB", "PAUSES", "Corpus", "Fetched", "Watcher", "fetch_corpus"]
+__all__ = ["CORPORA", "IMDB", "PAUSES", "Corpus", "FetchedCorpus", "Watcher", "fetch_corpus"]

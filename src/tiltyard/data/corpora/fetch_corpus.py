@@ -20,7 +20,7 @@ from tiltyard.project import PROJECT_FILE
 
 
 @dataclass(frozen=True)
-class Fetched:
+class FetchedCorpus:
     """A corpus that is there.
 
     Attributes:
@@ -38,7 +38,7 @@ class Fetched:
 
 def fetch_corpus(
     corpus: Corpus, to: Path, watch: Watcher, *, url: str | None = None, pauses: tuple[float, ...] = PAUSES
-) -> Fetched:
+) -> FetchedCorpus:
     """Bring a corpus into a folder, and write a project file for it.
 
     The data's folder appears only when it is complete: one that is there is not fetched again.
@@ -68,7 +68,7 @@ def fetch_corpus(
         described = not project_file.exists()
         if described:
             project_file.write_text(corpus.project_file, encoding="utf-8")
-    return Fetched(folder, project_file, downloaded=not there, described=described)
+    return FetchedCorpus(folder, project_file, downloaded=not there, described=described)
 
 
 def _make_sure_of_room(corpus: Corpus, to: Path, archive: Path) -> None:

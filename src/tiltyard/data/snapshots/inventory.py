@@ -7,11 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tiltyard.data.snapshots.snapshot_store import open_shelf
+from tiltyard.data.snapshots.snapshot_store import open_snapshot_store
 
 
 @dataclass(frozen=True)
-class KeptRows:
+class StoredSnapshot:
     """A snapshot that is there.
 
     Attributes:
@@ -35,7 +35,7 @@ class KeptRows:
         return {**asdict(self), "used_at": self.used_at.isoformat()}
 
 
-def kept_rows(store: str | Path, project: str) -> list[KeptRows]:
+def stored_snapshots(store: str | Path, project: str) -> list[StoredSnapshot]:
     """The snapshots of a project, the latest first; none where there is no store yet.
 
     Args:
@@ -46,14 +46,14 @@ def kept_rows(store: str | Path, project: str) -> list[KeptRows]:
         DataError: the store cannot be reached.
         MissingExtraError: an optional part of the installation is needed to reach it.
     """
-    shelf = open_shelf(store)
+    shelf = open_snapshot_store(store)
     found = []
     for entry in shelf.entries(project):
         name = f"{project}/{entry.name}"
         about = shelf.about(name)
         stem = entry.name.removesuffix(".parquet")
         found.append(
-            KeptRows(
+            StoredSnapshot(
                 name,
                 shelf.uri(name),
                 str((about or {}).get("fingerprint", stem.partition("-")[0])),
@@ -65,10 +65,10 @@ def kept_rows(store: str | Path, project: str) -> list[KeptRows]:
     return sorted(found, key=lambda rows: rows.used_at, reverse=True)
 
 
-def take_away(store: str | Path, rows: KeptRows) -> None:
+def delete_snapshot(store: str | Path, rows: StoredSnapshot) -> None:
     """Remove a snapshot; one that is gone already is a no-op.
 
     Raises:
         DataError: it cannot be removed.
     """
-    open_shelf(store).remove(rows.name)
+    open_snapshot_store(store).remove(rows.name)

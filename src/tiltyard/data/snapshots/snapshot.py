@@ -16,7 +16,7 @@ from tiltyard.data.column_kinds import infer_schema
 from tiltyard.data.content_hash import content_keys, fingerprint, order_digest, row_digests
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.load_dataset import as_label
-from tiltyard.data.snapshots.snapshot_store import METADATA_KEY, Shelf, open_shelf, staged
+from tiltyard.data.snapshots.snapshot_store import METADATA_KEY, SnapshotStore, open_snapshot_store, stage_file
 from tiltyard.data.sources import read_source
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
@@ -66,7 +66,7 @@ def take_snapshot(dataset: Dataset, store: str | Path, *, ordered: bool = False)
         DataError: the rows cannot be kept exactly, or the store cannot be reached or written.
         MissingExtraError: an optional part of the installation is needed to reach the store.
     """
-    shelf = open_shelf(store)
+    shelf = open_snapshot_store(store)
     table = _table(dataset)
     keys = content_keys(table.to_pandas())
     about = {
@@ -82,7 +82,7 @@ def take_snapshot(dataset: Dataset, store: str | Path, *, ordered: bool = False)
     if there and shelf.renew(name):
         return snapshot
     noted = table.replace_schema_metadata({METADATA_KEY: json.dumps(about).encode()})
-    with staged(shelf) as file:
+    with stage_file(shelf) as file:
         parquet.write_table(noted, file, compression="zstd", write_page_checksum=True)
         _check(pd.read_parquet(file, page_checksum_verification=True), dataset)
         shelf.put(file, name)
@@ -100,7 +100,7 @@ def find_snapshot(store: str | Path, name: str, fingerprint: str) -> str:
     Raises:
         DataError: there is none.
     """
-    shelf = open_shelf(store)
+    shelf = open_snapshot_store(store)
     file = f"{name}/{fingerprint}.parquet"
     if shelf.about(file) is None:
         raise DataError(
@@ -120,7 +120,7 @@ def read_snapshot(uri: str | Path) -> pd.DataFrame:
     return read_source(DataSection(source=str(uri), format="parquet"), Path())
 
 
-def _place(shelf: Shelf, about: Mapping[str, Any], *, ordered: bool) -> tuple[str, bool]:
+def _place(shelf: SnapshotStore, about: Mapping[str, Any], *, ordered: bool) -> tuple[str, bool]:
     """The name to keep rows under, and whether they are there."""
     stem = f"{about['project']}/{about['fingerprint']}"
     told_by = ("columns", "order") if ordered else ("columns",)

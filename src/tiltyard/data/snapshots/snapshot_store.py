@@ -18,7 +18,7 @@ from pyarrow import parquet
 from pyarrow.lib import ArrowException
 
 from tiltyard.data.sources.location import Location
-from tiltyard.data.sources.storage import SCHEMES, open_storage, translated
+from tiltyard.data.sources.storage import SCHEMES, open_storage, storage_error
 from tiltyard.errors import DataError
 
 METADATA_KEY = b"tiltyard"
@@ -46,7 +46,7 @@ class Entry:
     used_at: datetime
 
 
-class Shelf(Protocol):
+class SnapshotStore(Protocol):
     """A place of Parquet files under relative names."""
 
     def uri(self, name: str) -> str:
@@ -71,7 +71,7 @@ class Shelf(Protocol):
         """Take a file away; a missing one is a no-op."""
 
 
-def open_shelf(store: str | Path) -> Shelf:
+def open_snapshot_store(store: str | Path) -> SnapshotStore:
     """The shelf of a folder, or of the URL of one.
 
     Raises:
@@ -81,9 +81,9 @@ def open_shelf(store: str | Path) -> Shelf:
     written = str(store)
     location = Location(written, written)
     if location.scheme in ("", "file"):
-        return FolderShelf(Path(written.removeprefix("file://")).absolute())
+        return FolderStore(Path(written.removeprefix("file://")).absolute())
     if location.scheme in SCHEMES:
-        return StorageShelf(location)
+        return RemoteStore(location)
     raise DataError(
         f"Snapshots cannot be kept in {written}.",
         next_step="Name a folder, or a URL such as s3://BUCKET/PREFIX.",
@@ -91,7 +91,7 @@ def open_shelf(store: str | Path) -> Shelf:
     )
 
 
-class FolderShelf:
+class FolderStore:
     """A folder of this machine."""
 
     def __init__(self, folder: Path) -> None:
@@ -160,7 +160,7 @@ class FolderShelf:
             ) from None
 
 
-class StorageShelf:
+class RemoteStore:
     """A place behind a URL."""
 
     def __init__(self, location: Location) -> None:
@@ -173,7 +173,7 @@ class StorageShelf:
 
     def about(self, name: str) -> dict[str, Any] | None:
         """What was written about a file; None where there is none, or it is damaged."""
-        with translated(self._location):
+        with storage_error(self._location):
             try:
                 with self._filesystem.open(self._inner(name), "rb") as stream:
                     return _about(stream)
@@ -187,7 +187,7 @@ class StorageShelf:
     def put(self, file: Path, name: str) -> None:
         """Upload a file, and see that all of it arrived."""
         target = self._inner(name)
-        with translated(self._location):
+        with storage_error(self._location):
             try:
                 self._upload(str(file), target)
             except NotImplementedError:
@@ -206,7 +206,7 @@ class StorageShelf:
 
     def entries(self, folder: str) -> list[Entry]:
         """The Parquet files of a folder; none where there is no such folder."""
-        with translated(self._location):
+        with storage_error(self._location):
             try:
                 listed = self._filesystem.ls(self._inner(folder), detail=True)
             except FileNotFoundError:
@@ -219,12 +219,12 @@ class StorageShelf:
 
     def renew(self, name: str) -> bool:
         """Whether a file was written so lately that it counts as used now."""
-        with translated(self._location):
+        with storage_error(self._location):
             return datetime.now(UTC) - self._modified(self._inner(name)) < RENEW
 
     def remove(self, name: str) -> None:
         """Take a file away; a missing one is a no-op."""
-        with translated(self._location):
+        with storage_error(self._location):
             try:
                 self._filesystem.rm_file(self._inner(name))
             except FileNotFoundError:
@@ -254,7 +254,7 @@ class StorageShelf:
 
 
 @contextmanager
-def staged(shelf: Shelf) -> Iterator[Path]:
+def stage_file(shelf: SnapshotStore) -> Iterator[Path]:
     """A path to prepare a file at; whatever is left there afterwards is removed."""
     with tempfile.TemporaryDirectory(prefix=".tiltyard-", dir=shelf.staging()) as folder:
         yield Path(folder) / "rows.parquet"

@@ -28,7 +28,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from tiltyard.data.sources.columns import frame_of
 from tiltyard.data.sources.location import Location
-from tiltyard.data.sources.memory import PEAK_OF_OBJECTS, Budget
+from tiltyard.data.sources.memory import PEAK_OF_OBJECTS, MemoryBudget
 from tiltyard.errors import DataError, MissingExtraError, nearest
 from tiltyard.project import DataSection
 
@@ -37,7 +37,7 @@ ROWS_AT_ONCE = 2000
 TAKES_CONNECT_TIMEOUT = ("postgresql", "mysql", "mariadb")
 
 
-def read_database(location: Location, section: DataSection, root: Path, budget: Budget) -> pd.DataFrame:
+def read_database(location: Location, section: DataSection, root: Path, budget: MemoryBudget) -> pd.DataFrame:
     """The rows of ``data.query`` or ``data.table``. Nothing is ever committed.
 
     Raises:
@@ -125,7 +125,7 @@ def _reached(engine: Engine, location: Location) -> Iterator[Connection]:
         yield connection
 
 
-def _rows(connection: Connection, section: DataSection, location: Location, budget: Budget) -> pd.DataFrame:
+def _rows(connection: Connection, section: DataSection, location: Location, budget: MemoryBudget) -> pd.DataFrame:
     try:
         result = connection.execution_options(stream_results=True).execute(_question(section))
         if not result.returns_rows:
@@ -147,7 +147,7 @@ def _rows(connection: Connection, section: DataSection, location: Location, budg
     return frame_of(columns)
 
 
-def _columns(result: CursorResult[Any], names: list[str], budget: Budget) -> dict[str, list[object]]:
+def _columns(result: CursorResult[Any], names: list[str], budget: MemoryBudget) -> dict[str, list[object]]:
     """All rows, a column at a time; given up as soon as they are more than memory holds."""
     columns: dict[str, list[object]] = {name: [] for name in names}
     row_bytes = 0.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tiltyard.data.sources.memory import PEAK, Budget
+from tiltyard.data.sources.memory import PEAK, MemoryBudget
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
 
@@ -16,7 +16,7 @@ UNLABELLED_FOLDER = "unsup"
 CHECKED_EVERY = 1000  # files between two looks at the memory
 
 
-def read_folder(path: Path, section: DataSection, budget: Budget) -> pd.DataFrame:
+def read_folder(path: Path, section: DataSection, budget: MemoryBudget) -> pd.DataFrame:
     """One row a text file; ``train`` and ``test`` folders above the labels' folders become a column ``split``.
 
     Raises:
@@ -47,7 +47,7 @@ def _texts(group: Path) -> list[Path]:
     return sorted(group.glob("*.txt"))
 
 
-def _read(found: list[tuple[str, str, Path]], encoding: str, budget: Budget) -> list[str]:
+def _read(found: list[tuple[str, str, Path]], encoding: str, budget: MemoryBudget) -> list[str]:
     texts: list[str] = []
     held = 0
     for _, _, file in found:

@@ -34,7 +34,7 @@ UNREADABLE = (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError, ArrowEx
 """What libraries raise for bytes that are not what they should be."""
 
 
-def kind_of(file: SourceFile, section: DataSection) -> str:
+def format_of(file: SourceFile, section: DataSection) -> str:
     """The format of a file: what the project file says, else what the file's name says.
 
     Raises:
@@ -69,12 +69,12 @@ def read_file(file: SourceFile, kind: str, section: DataSection, verbatim: tuple
             next_step="Check data.source in the project file.",
             code="data.empty",
         )
-    with in_plain_words(file, kind, section):
+    with parse_problem(file, kind, section):
         return _READERS[kind](file, section, verbatim)
 
 
 @contextmanager
-def in_plain_words(file: SourceFile, kind: str, section: DataSection) -> Iterator[None]:
+def parse_problem(file: SourceFile, kind: str, section: DataSection) -> Iterator[None]:
     """Turn what libraries say about bytes that are not what they should be into data errors."""
     try:
         yield

@@ -24,7 +24,7 @@ NO_LIMIT = 1 << 60  # cgroups and kernels write larger numbers, or "max", where 
 
 
 @dataclass(frozen=True)
-class Budget:
+class MemoryBudget:
     """Memory that a source may take.
 
     Attributes:

@@ -10,11 +10,11 @@ from tiltyard.data.sources import bundled
 from tiltyard.data.sources.databases import read_database
 from tiltyard.data.sources.files import SourceFile, local_files
 from tiltyard.data.sources.folders import read_folder
-from tiltyard.data.sources.formats import in_plain_words, kind_of, read_file
+from tiltyard.data.sources.formats import format_of, parse_problem, read_file
 from tiltyard.data.sources.location import Location, locate
-from tiltyard.data.sources.memory import Budget, free_memory, too_large
+from tiltyard.data.sources.memory import MemoryBudget, free_memory, too_large
 from tiltyard.data.sources.size import check_fits
-from tiltyard.data.sources.storage import SCHEMES, remote_files, translated
+from tiltyard.data.sources.storage import SCHEMES, remote_files, storage_error
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
 
@@ -36,7 +36,7 @@ def read_source(section: DataSection, root: Path, *, verbatim: tuple[str, ...] =
         MissingExtraError: an optional part of the installation is needed to reach it.
     """
     location = locate(section.source, root)
-    budget = Budget(location.written, free_memory(), section.max_memory_share)
+    budget = MemoryBudget(location.written, free_memory(), section.max_memory_share)
     try:
         frame = _read(location, section, root, verbatim, budget)
     except MemoryError:
@@ -51,7 +51,7 @@ def read_source(section: DataSection, root: Path, *, verbatim: tuple[str, ...] =
 
 
 def _read(
-    location: Location, section: DataSection, root: Path, verbatim: tuple[str, ...], budget: Budget
+    location: Location, section: DataSection, root: Path, verbatim: tuple[str, ...], budget: MemoryBudget
 ) -> pd.DataFrame:
     database = location.scheme not in SCHEMES | {"", "file"}
     if database:
@@ -65,15 +65,15 @@ def _read(
     if location.meant.startswith(bundled.PREFIX):
         return bundled.read_bundled(location.meant.removeprefix(bundled.PREFIX), section.label)
     if location.scheme in SCHEMES:
-        with translated(location):
+        with storage_error(location):
             return _read_files(remote_files(location), section, verbatim, budget)
     return _read_files(local_files(location, root), section, verbatim, budget)
 
 
 def _read_files(
-    files: list[SourceFile], section: DataSection, verbatim: tuple[str, ...], budget: Budget
+    files: list[SourceFile], section: DataSection, verbatim: tuple[str, ...], budget: MemoryBudget
 ) -> pd.DataFrame:
-    kinds = [kind_of(file, section) for file in files]
+    kinds = [format_of(file, section) for file in files]
     if "folder" in kinds:
         return _read_folder(files, section, budget)
     for kind in sorted(set(kinds)):
@@ -82,7 +82,7 @@ def _read_files(
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
-def _read_folder(files: list[SourceFile], section: DataSection, budget: Budget) -> pd.DataFrame:
+def _read_folder(files: list[SourceFile], section: DataSection, budget: MemoryBudget) -> pd.DataFrame:
     path = files[0].path
     if path is None or len(files) > 1:
         raise DataError(
@@ -90,7 +90,7 @@ def _read_folder(files: list[SourceFile], section: DataSection, budget: Budget) 
             next_step="Point data.source at the folder whose subfolders are the labels.",
             code="data.unreadable",
         )
-    with in_plain_words(files[0], "folder", section):
+    with parse_problem(files[0], "folder", section):
         return read_folder(path, section, budget)
 
 

@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.data.sources.formats import UNREADABLE, read_sample
-from tiltyard.data.sources.memory import PEAK, PEAK_OF_OBJECTS, Budget
+from tiltyard.data.sources.memory import PEAK, PEAK_OF_OBJECTS, MemoryBudget
 from tiltyard.project import DataSection
 
 SAMPLE_ROWS = 500
@@ -22,7 +22,7 @@ MOST_COMPRESSION = 20
 WIDEST_CELL = 1000  # bytes; below it even the widest usual column of words fits
 
 
-def check_fits(files: Sequence[SourceFile], kind: str, section: DataSection, budget: Budget) -> None:
+def check_fits(files: Sequence[SourceFile], kind: str, section: DataSection, budget: MemoryBudget) -> None:
     """Refuse files that would not fit into memory, before they are read.
 
     Only the largest file is looked into; the others are taken to be like it. Its first rows tell how much memory a row
@@ -50,7 +50,7 @@ def check_fits(files: Sequence[SourceFile], kind: str, section: DataSection, bud
     budget.require(frame_bytes * scale, _peak(kind), told_by)
 
 
-def _measured_parquet(file: SourceFile, budget: Budget, scale: float) -> tuple[float, int]:
+def _measured_parquet(file: SourceFile, budget: MemoryBudget, scale: float) -> tuple[float, int]:
     """Bytes a row as a data frame, and rows."""
     with file.open() as stream:
         content = parquet.ParquetFile(stream)
@@ -64,7 +64,7 @@ def _measured_parquet(file: SourceFile, budget: Budget, scale: float) -> tuple[f
     return float(sample.memory_usage(deep=True).sum()) / len(sample), rows
 
 
-def _measured_text(file: SourceFile, kind: str, section: DataSection, budget: Budget, scale: float) -> float:
+def _measured_text(file: SourceFile, kind: str, section: DataSection, budget: MemoryBudget, scale: float) -> float:
     """Bytes of the whole file as a data frame."""
     size = float(file.size or 0) * (MOST_COMPRESSION if file.compressed else 1)
     if size * MOST_GROWTH * _peak(kind) * scale <= budget.limit:

@@ -63,7 +63,7 @@ def remote_files(location: Location) -> list[SourceFile]:
     Raises:
         DataError: there is none, it may not be read, or its place cannot be reached.
     """
-    with translated(location):
+    with storage_error(location):
         filesystem, path = open_storage(location)
         # A question mark begins the query of a web address.
         magic = "*[" if location.scheme in ("http", "https") else "*?["
@@ -81,7 +81,7 @@ def remote_files(location: Location) -> list[SourceFile]:
 
 
 @contextmanager
-def translated(location: Location) -> Iterator[None]:
+def storage_error(location: Location) -> Iterator[None]:
     """Turn the failures of a file system into data errors."""
     try:
         yield

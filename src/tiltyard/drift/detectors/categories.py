@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tiltyard.drift.detectors.result import Counts, Outcome, chi2_tail, effective, pearson, pooled
+from tiltyard.drift.detectors.result import Counts, TestResult, chi2_tail, effective, pearson, pooled
 
 
 class ChiSquare:
@@ -26,11 +26,11 @@ class ChiSquare:
 
     name = "chi-square"
 
-    def compare(self, reference: Counts, window: Counts) -> Outcome:
+    def compare(self, reference: Counts, window: Counts) -> TestResult:
         """See ``CategoryDetector.compare``."""
         statistic, freedom = pearson(reference, window)
         size = effective(reference, window)
-        return Outcome(float(np.sqrt(max(statistic - freedom, 0.0) / size)), chi2_tail(statistic, freedom))
+        return TestResult(float(np.sqrt(max(statistic - freedom, 0.0) / size)), chi2_tail(statistic, freedom))
 
 
 class JensenShannon:
@@ -52,7 +52,7 @@ class JensenShannon:
 
     name = "jensen-shannon"
 
-    def compare(self, reference: Counts, window: Counts) -> Outcome:
+    def compare(self, reference: Counts, window: Counts) -> TestResult:
         """See ``CategoryDetector.compare``."""
         statistic, freedom = pearson(reference, window)
         r, w = pooled(reference, window)
@@ -60,7 +60,7 @@ class JensenShannon:
         middle = (p + q) / 2
         divergence = (_kullback(p, middle) + _kullback(q, middle)) / 2
         net = max(divergence - freedom / (8 * effective(reference, window)), 0.0)
-        return Outcome(float(np.sqrt(net / np.log(2))), chi2_tail(statistic, freedom))
+        return TestResult(float(np.sqrt(net / np.log(2))), chi2_tail(statistic, freedom))
 
 
 def _kullback(p: np.ndarray, m: np.ndarray) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.drift.detectors.result import Outcome
+from tiltyard.drift.detectors.result import TestResult
 from tiltyard.drift.profiles.rows import Inputs
 from tiltyard.errors import DataError
 
@@ -50,7 +50,7 @@ class DomainClassifier:
 
     name = "domain-classifier"
 
-    def compare(self, reference: Inputs, window: Inputs) -> Outcome:
+    def compare(self, reference: Inputs, window: Inputs) -> TestResult:
         """The comparison of two sets of rows: frames of the same columns, or series of texts.
 
         Raises:
@@ -71,7 +71,7 @@ class DomainClassifier:
         z = (area - 0.5) / float(np.mean(np.sqrt(variances)))
         from scipy.special import ndtr  # noqa: PLC0415
 
-        return Outcome(max(2 * area - 1, 0.0), float(ndtr(-z)))
+        return TestResult(max(2 * area - 1, 0.0), float(ndtr(-z)))
 
     def _drawn(self, rows: Inputs) -> Inputs:
         return rows.sample(self.most_rows, random_state=self.seed) if len(rows) > self.most_rows else rows

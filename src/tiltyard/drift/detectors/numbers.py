@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tiltyard.drift.detectors.result import Counts, Floats, Outcome, chi2_tail, effective, grouped, pearson
+from tiltyard.drift.detectors.result import Counts, Floats, TestResult, chi2_tail, effective, grouped, pearson
 
 PSI_GROUPS = 10
 
@@ -42,17 +42,17 @@ class KolmogorovSmirnov:
     def __init__(self, *, greater: bool = False) -> None:
         self.greater = greater
 
-    def compare(self, reference: Counts, window: Counts, centres: Floats, scale: float) -> Outcome:  # noqa: ARG002
+    def compare(self, reference: Counts, window: Counts, centres: Floats, scale: float) -> TestResult:  # noqa: ARG002
         """See ``NumberDetector.compare``."""
         from scipy.special import kolmogorov  # noqa: PLC0415
 
         above = _cumulated(reference) - _cumulated(window)
         if self.greater:
             most = float(max(above.max(), 0.0))
-            return Outcome(most, float(np.exp(-2 * effective(reference, window) * most**2)))
+            return TestResult(most, float(np.exp(-2 * effective(reference, window) * most**2)))
         distance = float(np.abs(above).max())
         root = float(np.sqrt(effective(reference, window)))
-        return Outcome(distance, float(kolmogorov((root + 0.12 + 0.11 / root) * distance)))
+        return TestResult(distance, float(kolmogorov((root + 0.12 + 0.11 / root) * distance)))
 
 
 class PopulationStability:
@@ -79,7 +79,7 @@ class PopulationStability:
 
     name = "psi"
 
-    def compare(self, reference: Counts, window: Counts, centres: Floats, scale: float) -> Outcome:  # noqa: ARG002
+    def compare(self, reference: Counts, window: Counts, centres: Floats, scale: float) -> TestResult:  # noqa: ARG002
         """See ``NumberDetector.compare``."""
         size = effective(reference, window)
         # Few rows make few groups: logarithms of small counts have long tails.
@@ -89,7 +89,7 @@ class PopulationStability:
         p = (r + 0.5) / (r.sum() + 0.5 * len(r))
         q = (w + 0.5) / (w.sum() + 0.5 * len(w))
         index = float(np.sum((p - q) * np.log(p / q)))
-        return Outcome(max(index - freedom / size, 0.0), chi2_tail(*pearson(r, w)))
+        return TestResult(max(index - freedom / size, 0.0), chi2_tail(*pearson(r, w)))
 
 
 class Wasserstein:
@@ -118,7 +118,7 @@ class Wasserstein:
 
     name = "wasserstein"
 
-    def compare(self, reference: Counts, window: Counts, centres: Floats, scale: float) -> Outcome:
+    def compare(self, reference: Counts, window: Counts, centres: Floats, scale: float) -> TestResult:
         """See ``NumberDetector.compare``."""
         gaps = np.diff(centres) / scale
 
@@ -135,7 +135,7 @@ class Wasserstein:
         p_value = (1 + as_far) / (1 + DIVISIONS)
         if not as_far and variance > 0:
             p_value = min(p_value, _gamma_tail(distance, mean, variance))
-        return Outcome(max(distance - mean, 0.0), p_value)
+        return TestResult(max(distance - mean, 0.0), p_value)
 
 
 def _divisions(both: Counts, m: int) -> Counts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tiltyard.drift.detectors.result import Outcome
+from tiltyard.drift.detectors.result import TestResult
 
 _WORTH_IT = 0.3
 _SMALL = 10_000
@@ -31,17 +31,17 @@ class ShareOfRows:
     def __init__(self, *, greater: bool = False) -> None:
         self.greater = greater
 
-    def compare(self, reference: tuple[int, int], window: tuple[int, int]) -> Outcome:
+    def compare(self, reference: tuple[int, int], window: tuple[int, int]) -> TestResult:
         """The comparison of two samples, each given as (rows of the kind, all rows)."""
         (a, n), (b, m) = reference, window
         difference = b / m - a / n
         if a + b == 0 or a + b == n + m:
-            return Outcome(0.0, 1.0)
+            return TestResult(0.0, 1.0)
         p_value = self._normal(a, n, b, m)
         # The exact one takes a thousand times as long: it is asked where it matters.
         if p_value < _WORTH_IT and min(a + b, n + m - a - b) <= _SMALL:
             p_value = self._exact(a, n, b, m)
-        return Outcome(difference if self.greater else abs(difference), p_value)
+        return TestResult(difference if self.greater else abs(difference), p_value)
 
     def _exact(self, a: int, n: int, b: int, m: int) -> float:
         from scipy.stats import fisher_exact  # noqa: PLC0415

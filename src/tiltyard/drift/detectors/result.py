@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TestResult:
     """One comparison.
 
     Attributes:
@@ -31,7 +31,7 @@ class NumberDetector(Protocol):
 
     name: str
 
-    def compare(self, reference: Counts, window: Counts, centres: Floats, scale: float) -> Outcome:
+    def compare(self, reference: Counts, window: Counts, centres: Floats, scale: float) -> TestResult:
         """The comparison of two histograms of b bins, whose values the ``centres`` stand for.
 
         The scale is the reference's standard deviation. Both histograms must hold something.
@@ -43,7 +43,7 @@ class CategoryDetector(Protocol):
 
     name: str
 
-    def compare(self, reference: Counts, window: Counts) -> Outcome:
+    def compare(self, reference: Counts, window: Counts) -> TestResult:
         """The comparison of two tables of k counts; both must hold something."""
 
 

@@ -12,7 +12,7 @@ from tiltyard.drift.detectors.categories import ChiSquare, JensenShannon
 from tiltyard.drift.detectors.correction import adjust
 from tiltyard.drift.detectors.numbers import KolmogorovSmirnov, PopulationStability, Wasserstein
 from tiltyard.drift.detectors.proportions import ShareOfRows
-from tiltyard.drift.detectors.result import CategoryDetector, NumberDetector, Outcome
+from tiltyard.drift.detectors.result import CategoryDetector, NumberDetector, TestResult
 from tiltyard.drift.detectors.vocabulary import TermShift
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Profile, Reference
@@ -77,7 +77,7 @@ class DriftTest:
 
 
 @dataclass(frozen=True)
-class Unjudged:
+class UnjudgedTest:
     """A subject that could not be judged, and why."""
 
     code: str
@@ -88,10 +88,10 @@ class Unjudged:
 
 def compare_profiles(
     reference: Reference, window: Profile, options: DriftOptions
-) -> tuple[tuple[DriftTest, ...], tuple[Unjudged, ...]]:
+) -> tuple[tuple[DriftTest, ...], tuple[UnjudgedTest, ...]]:
     """All tests of a window against the reference, corrected for their number; and what had too few rows."""
     made: list[DriftTest] = []
-    left: list[Unjudged] = []
+    left: list[UnjudgedTest] = []
     for found in _tests(reference, window, options):
         (made if isinstance(found, DriftTest) else left).append(found)  # type: ignore[arg-type]
     adjusted = adjust([test.p_value for test in made], options.correction)
@@ -106,7 +106,7 @@ def compare_profiles(
     return judged, tuple(left)
 
 
-def _tests(reference: Reference, window: Profile, options: DriftOptions) -> Iterator[DriftTest | Unjudged]:
+def _tests(reference: Reference, window: Profile, options: DriftOptions) -> Iterator[DriftTest | UnjudgedTest]:
     for name in reference.layout.numbers:
         if not _ignored(name, options):
             yield from _number(reference, window, options, name)
@@ -118,7 +118,9 @@ def _tests(reference: Reference, window: Profile, options: DriftOptions) -> Iter
             yield from _terms(reference, window, options, name)
 
 
-def _number(reference: Reference, window: Profile, options: DriftOptions, name: str) -> Iterator[DriftTest | Unjudged]:
+def _number(
+    reference: Reference, window: Profile, options: DriftOptions, name: str
+) -> Iterator[DriftTest | UnjudgedTest]:
     layout, before, now = reference.layout.numbers[name], reference.profile.numbers[name], window.numbers[name]
     subject = shown(name)
     is_measure = name in reference.layout.measures
@@ -133,7 +135,7 @@ def _number(reference: Reference, window: Profile, options: DriftOptions, name: 
         # A column that is nearly all missing now is told by its missing rate.
         if now.rows and min(before.present, now.rows) >= options.min_rows:
             return
-        yield Unjudged(code, subject, *rows)
+        yield UnjudgedTest(code, subject, *rows)
         return
     detector = NUMBER_DETECTORS["ks" if name.startswith("@") else options.numbers]
     if is_measure and name.endswith(UNKNOWN):
@@ -146,7 +148,7 @@ def _number(reference: Reference, window: Profile, options: DriftOptions, name: 
 
 def _category(
     reference: Reference, window: Profile, options: DriftOptions, name: str
-) -> Iterator[DriftTest | Unjudged]:
+) -> Iterator[DriftTest | UnjudgedTest]:
     layout = reference.layout.categories[name]
     before, now = reference.profile.categories[name], window.categories[name]
     subject, code = shown(name), _CODES.get(name, "drift.category")
@@ -158,7 +160,7 @@ def _category(
     if min(rows) < options.min_rows:
         if now.rows and min(before.present, now.rows) >= options.min_rows:
             return
-        yield Unjudged(code, subject, *rows)
+        yield UnjudgedTest(code, subject, *rows)
         return
     if layout.complete and (now.new or layout.singles):
         details = (("new_categories", dict(now.sample)),)
@@ -174,12 +176,14 @@ def _category(
     yield _test(code, subject, detector.name, outcome, options.limit(subject), rows, (("shares", shares),))
 
 
-def _terms(reference: Reference, window: Profile, options: DriftOptions, name: str) -> Iterator[DriftTest | Unjudged]:
+def _terms(
+    reference: Reference, window: Profile, options: DriftOptions, name: str
+) -> Iterator[DriftTest | UnjudgedTest]:
     before, now = reference.profile.terms[name], window.terms[name]
     rows = now.texts, before.texts
     yield from _shares(options, name, "drift.missing", (before.missing, before.rows), (now.missing, now.rows))
     if min(rows) < options.min_rows:
-        yield Unjudged("drift.terms", name, *rows)
+        yield UnjudgedTest("drift.terms", name, *rows)
         return
     outcome = TermShift().compare(reference.layout.texts[name], before, now)
     yield _test("drift.terms", name, TermShift.name, outcome, options.limit(name), rows)
@@ -200,7 +204,7 @@ def _test(  # noqa: PLR0913, PLR0917 - the fields of a test
     code: str,
     subject: str,
     method: str,
-    outcome: Outcome,
+    outcome: TestResult,
     limit: float,
     rows: tuple[int, int],
     details: tuple[tuple[str, Any], ...] = (),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tiltyard.drift.detectors.result import Outcome, chi2_tail
+from tiltyard.drift.detectors.result import TestResult, chi2_tail
 from tiltyard.drift.profiles.texts import TermCounts, TextLayout
 
 _LEAST_EXPECTED = 5.0
@@ -37,7 +37,7 @@ class TermShift:
 
     name = "terms"
 
-    def compare(self, layout: TextLayout, reference: TermCounts, window: TermCounts) -> Outcome:
+    def compare(self, layout: TextLayout, reference: TermCounts, window: TermCounts) -> TestResult:
         """The comparison of the terms of two sets of texts; both must hold some."""
         n, m = reference.texts, window.texts
         size = n * m / (n + m)
@@ -46,9 +46,9 @@ class TermShift:
         common = (share >= least) & (share <= 1 - least)
         k = int(common.sum())
         if not k:
-            return Outcome(0.0, 1.0)
+            return TestResult(0.0, 1.0)
         p, q, middle = reference.counts[common] / n, window.counts[common] / m, share[common]
         statistic = size * float(np.sum((p - q) ** 2 / (middle * (1 - middle))))
         overlap = layout.overlap_at(least)
         effect = float(np.sqrt(max(statistic - k, 0.0) / (size * k)))
-        return Outcome(effect, chi2_tail(statistic / overlap, k / overlap))
+        return TestResult(effect, chi2_tail(statistic / overlap, k / overlap))

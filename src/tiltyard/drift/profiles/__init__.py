@@ -3,7 +3,7 @@
 from tiltyard.drift.profiles.profile import Profile
 from tiltyard.drift.profiles.quantile_sketch import QuantileSketch
 from tiltyard.drift.profiles.reference import FILE, Reference, build_reference
-from tiltyard.drift.profiles.rows import Rows, frame_of, profile_rows
+from tiltyard.drift.profiles.rows import Rows, profile_rows, rows_frame
 from tiltyard.drift.profiles.schema import Layout
 
 __all__ = [
@@ -14,6 +14,6 @@ __all__ = [
     "Reference",
     "Rows",
     "build_reference",
-    "frame_of",
     "profile_rows",
+    "rows_frame",
 ]

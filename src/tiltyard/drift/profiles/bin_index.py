@@ -16,7 +16,7 @@ _MOST_EDGES = 1 << 12
 
 
 @dataclass(frozen=True)
-class Grid:
+class BinIndex:
     """Cells by the exponent and the first bits of the fraction of a number's distance from a centre.
 
     They are narrow in the middle and wide outside, as the edges are, so that a few hundred cells part the edges of a
@@ -38,7 +38,7 @@ class Grid:
     begins: NDArray[np.uint64]
 
     @classmethod
-    def fit(cls, edges: NDArray[np.float64]) -> Grid:
+    def fit(cls, edges: NDArray[np.float64]) -> BinIndex:
         """The coarsest grid whose cells hold two of b ascending edges at most."""
         centre = float(edges[len(edges) // 2])
         for bits in _FINENESS:
@@ -48,7 +48,7 @@ class Grid:
         return cls(0.0, 0, 0, 0, np.zeros(0, np.uint64))
 
     @classmethod
-    def _of(cls, edges: NDArray[np.float64], centre: float, shift: int, most: int) -> Grid:
+    def _of(cls, edges: NDArray[np.float64], centre: float, shift: int, most: int) -> BinIndex:
         distances = _bits(edges, centre) & _WITHOUT_SIGN
         apart = distances[distances > 0] >> shift
         last = int(apart.max(initial=0))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.drift.profiles.bin_index import Grid
+from tiltyard.drift.profiles.bin_index import BinIndex
 
 Floats = NDArray[np.float64]
 
@@ -75,7 +75,7 @@ class NumberLayout:
     @cached_property
     def compiled(self) -> tuple[Any, ...]:
         """The layout as ``number_kernels.count_numbers`` takes it."""
-        grid = Grid.fit(self.edges)
+        grid = BinIndex.fit(self.edges)
         size = 1 << (len(self.edges) + _SPARE - 1).bit_length()
         edges = np.append(self.edges, np.full(size - len(self.edges), np.nan))
         bounds = (grid.centre, np.int64(grid.first), np.int64(grid.last), np.int64(grid.shift))

@@ -45,7 +45,7 @@ class Rows:
         return len(self.inputs)
 
 
-def frame_of(inputs: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+def rows_frame(inputs: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
     """Inputs as callers sent them, as a frame of the named columns; what was not sent is missing."""
     rows = list(inputs)
     data = {name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns}

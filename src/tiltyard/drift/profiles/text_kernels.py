@@ -24,7 +24,7 @@ _OTHER, _LETTER, _DIGIT, _SPACE = 0, 1, 2, 3
 
 
 @compiled
-def read_texts(data: Any, bounds: Any, kinds: Any, filters: Any, out: Any, seen: Any) -> Any:
+def scan_texts(data: Any, bounds: Any, kinds: Any, filters: Any, out: Any, seen: Any) -> Any:
     """Measure n texts: length, words, letters, words that are not in the vocabulary, and which terms occur.
 
     A word is a run of letters and digits, of two at least; ASCII capitals are lowered. Whether it is known is asked
@@ -71,10 +71,10 @@ def read_texts(data: Any, bounds: Any, kinds: Any, filters: Any, out: Any, seen:
 
 @compiled
 def hash_words(data: Any, bounds: Any, kinds: Any, hashes: Any, texts: Any) -> Any:
-    """Write the hash of every word of n texts and the text it stands in, as ``read_texts`` finds them.
+    """Write the hash of every word of n texts and the text it stands in, as ``scan_texts`` finds them.
 
     Args:
-        data, bounds, kinds: as in ``read_texts``.
+        data, bounds, kinds: as in ``scan_texts``.
         hashes: uint64 (room,), the words' hashes; texts: int64 (room,), their texts.
 
     Returns:
@@ -237,7 +237,7 @@ def _known(code: Any, stirred: Any, bits: Any) -> Any:
 
 @compiled
 def add_words(hashes: Any, bits: Any) -> Any:
-    """Set the bits of words, by their hashes, in the Bloom filter that ``read_texts`` asks."""
+    """Set the bits of words, by their hashes, in the Bloom filter that ``scan_texts`` asks."""
     room = np.uint64(bits.size * 64 - 1)
     for i in range(hashes.size):
         code = hashes[i]

@@ -155,7 +155,7 @@ def read_texts(layout: TextLayout, texts: Encoded) -> tuple[NDArray[np.float64],
 
     out = np.empty((len(MEASURES), len(texts)))
     terms, stamps = np.zeros(TERMS, np.int64), np.zeros(TERMS, np.int64)
-    text_kernels.read_texts(texts.data, texts.bounds, character_kinds(), layout.words, out, (terms, stamps))
+    text_kernels.scan_texts(texts.data, texts.bounds, character_kinds(), layout.words, out, (terms, stamps))
     if texts.given is None:
         return out, TermCounts(terms, len(texts))
     rows = np.full((len(MEASURES), len(texts.given)), np.nan)

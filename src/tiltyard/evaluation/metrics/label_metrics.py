@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.evaluation.labelled_predictions import Judged, Weights
+from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Weights
 
 Values = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ def class_f1(counts: Values) -> Values:
     return share(2 * _hits(counts), counts.sum(axis=-2) + counts.sum(axis=-1))
 
 
-def accuracy(judged: Judged, weights: Weights | None = None) -> Values:
+def accuracy(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
     """Share of rows whose predicted label is the true one."""
     if weights is None:
         return np.array([np.mean(judged.truth == judged.guess)])
@@ -40,13 +40,13 @@ def accuracy(judged: Judged, weights: Weights | None = None) -> Values:
     return share(_hits(counts).sum(axis=-1), counts.sum(axis=(-1, -2)))
 
 
-def balanced_accuracy(judged: Judged, weights: Weights | None = None) -> Values:
+def balanced_accuracy(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
     """Mean recall of the classes that occur."""
     counts = judged.confusion(weights)
     return _mean(class_recall(counts), counts.sum(axis=-1) > 0)
 
 
-def matthews(judged: Judged, weights: Weights | None = None) -> Values:
+def matthews(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
     """Matthews correlation coefficient for k classes (Gorodkin, 2004); 0 where one side is constant."""
     counts = judged.confusion(weights)
     total = counts.sum(axis=(-1, -2))
@@ -56,11 +56,11 @@ def matthews(judged: Judged, weights: Weights | None = None) -> Values:
     return share(covariance, np.sqrt(spread))
 
 
-def _of_positive(of_class: Callable[[Values], Values]) -> Callable[[Judged, Weights | None], Values]:
+def _of_positive(of_class: Callable[[Values], Values]) -> Callable[[LabelledPredictions, Weights | None], Values]:
     """Of the positive class where there are two classes, else the mean over classes."""
     macro = _macro(of_class)
 
-    def metric(judged: Judged, weights: Weights | None = None) -> Values:
+    def metric(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
         if not judged.binary:
             return macro(judged, weights)
         counts = judged.confusion(weights)
@@ -71,20 +71,20 @@ def _of_positive(of_class: Callable[[Values], Values]) -> Callable[[Judged, Weig
     return metric
 
 
-def _macro(of_class: Callable[[Values], Values]) -> Callable[[Judged, Weights | None], Values]:
+def _macro(of_class: Callable[[Values], Values]) -> Callable[[LabelledPredictions, Weights | None], Values]:
     """The mean over the classes that occur, among the true labels or the predicted ones."""
 
-    def metric(judged: Judged, weights: Weights | None = None) -> Values:
+    def metric(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
         counts = judged.confusion(weights)
         return _mean(of_class(counts), counts.sum(axis=-1) + counts.sum(axis=-2) > 0)
 
     return metric
 
 
-def _by_size(of_class: Callable[[Values], Values]) -> Callable[[Judged, Weights | None], Values]:
+def _by_size(of_class: Callable[[Values], Values]) -> Callable[[LabelledPredictions, Weights | None], Values]:
     """The mean over classes, each weighted by its number of rows."""
 
-    def metric(judged: Judged, weights: Weights | None = None) -> Values:
+    def metric(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
         counts = judged.confusion(weights)
         return _mean(of_class(counts), counts.sum(axis=-1))
 

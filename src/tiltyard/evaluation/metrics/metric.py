@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.errors import UsageError, nearest
-from tiltyard.evaluation.labelled_predictions import Judged, Weights
+from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Weights
 from tiltyard.evaluation.metrics import label_metrics, probability_metrics
 
 Values = NDArray[np.float64]
@@ -35,9 +35,9 @@ class Metric:
     title: str
     bigger_is_better: bool
     needs_probabilities: bool
-    weighted: Callable[[Judged, Weights | None], Values]
+    weighted: Callable[[LabelledPredictions, Weights | None], Values]
 
-    def compute(self, judged: Judged) -> float:
+    def compute(self, judged: LabelledPredictions) -> float:
         """The value on these rows.
 
         Raises:
@@ -48,7 +48,7 @@ class Metric:
             raise ValueError(reason)
         return float(self.weighted(judged, None)[0])
 
-    def undefined(self, judged: Judged) -> str:
+    def undefined(self, judged: LabelledPredictions) -> str:
         """Why the metric is not defined on these rows; empty if it is."""
         if self.needs_probabilities:
             if judged.probabilities is None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.evaluation.labelled_predictions import Judged, Probabilities, Weights
+from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Probabilities, Weights
 from tiltyard.evaluation.metrics.label_metrics import share
 
 Values = NDArray[np.float64]
@@ -15,7 +15,7 @@ ClassMetric = Callable[[Values, NDArray[np.bool_], Weights], Values]
 CALIBRATION_BINS = 15
 
 
-def roc_auc(judged: Judged, weights: Weights | None = None) -> Values:
+def roc_auc(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
     """How likely a row of a class scores above a row of another class, ties counting half (Hanley and McNeil, 1982).
 
     Of the positive class where there are two, else the mean over classes, each against the rest.
@@ -23,12 +23,12 @@ def roc_auc(judged: Judged, weights: Weights | None = None) -> Values:
     return _mean_over_classes(judged, weights, _class_roc_auc)
 
 
-def pr_auc(judged: Judged, weights: Weights | None = None) -> Values:
+def pr_auc(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
     """Average precision: the precision at each threshold, weighted by the recall that it adds."""
     return _mean_over_classes(judged, weights, _class_pr_auc)
 
 
-def log_loss(judged: Judged, weights: Weights | None = None) -> Values:
+def log_loss(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
     """Mean negative logarithm (natural) of the true label's probability, which is kept off 0 by 2e-16."""
     scores = _scores(judged)
     epsilon = np.finfo(scores.dtype).eps
@@ -36,7 +36,7 @@ def log_loss(judged: Judged, weights: Weights | None = None) -> Values:
     return _mean_of_rows(-np.log(np.clip(given, epsilon, 1 - epsilon)), weights)
 
 
-def brier(judged: Judged, weights: Weights | None = None) -> Values:
+def brier(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
     """Brier (1950): mean squared distance of the probabilities from the truth.
 
     Summed over classes, 0 to 2; with two classes that of the positive one alone, 0 to 1.
@@ -47,7 +47,7 @@ def brier(judged: Judged, weights: Weights | None = None) -> Values:
     return _mean_of_rows(distance / 2 if judged.binary else distance, weights)
 
 
-def calibration_error(judged: Judged, weights: Weights | None = None) -> Values:
+def calibration_error(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
     """Expected calibration error (Naeini, Cooper and Hauskrecht, 2015) of the predicted label's confidence.
 
     Mean distance between confidence and accuracy over 15 bins of equal width, each weighted by its rows.
@@ -92,7 +92,7 @@ def _by_threshold(score: Values, of_class: NDArray[np.bool_], weights: Weights) 
     return inside, total - inside
 
 
-def _mean_over_classes(judged: Judged, weights: Weights | None, of_class: ClassMetric) -> Values:
+def _mean_over_classes(judged: LabelledPredictions, weights: Weights | None, of_class: ClassMetric) -> Values:
     scores = _scores(judged)
     rows = _ones(judged) if weights is None else weights
     codes = [judged.positive_code] if judged.binary else range(len(judged.classes))
@@ -106,11 +106,11 @@ def _mean_of_rows(values: Values, weights: Weights | None) -> Values:
     return share(weights @ values, weights.sum(axis=1))
 
 
-def _scores(judged: Judged) -> Probabilities:
+def _scores(judged: LabelledPredictions) -> Probabilities:
     if judged.probabilities is None:
         raise ValueError("needs probabilities")
     return judged.probabilities
 
 
-def _ones(judged: Judged) -> Weights:
+def _ones(judged: LabelledPredictions) -> Weights:
     return np.ones((1, len(judged)))

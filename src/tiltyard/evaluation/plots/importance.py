@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tiltyard.evaluation.importance import Importance, Weighed
+from tiltyard.evaluation.importance import FeatureWeight, Importance
 from tiltyard.evaluation.plots.figure import MAX_INCHES, new_figure, shown
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def plot_importance(importance: Importance) -> Figure:
     return figure
 
 
-def _draw(axes: Any, features: Sequence[Weighed]) -> None:
+def _draw(axes: Any, features: Sequence[FeatureWeight]) -> None:
     places = range(len(features))
     deviations = [feature.deviation or 0.0 for feature in features]
     axes.barh(places, [feature.value for feature in features], xerr=deviations if any(deviations) else None)

@@ -159,7 +159,7 @@ class SpooledLedger:
 
     def lag(self) -> Lag:
         """What waits to be shipped, in all spools of this host."""
-        return waiting(self._folder)
+        return unshipped(self._folder)
 
     def prediction(self, id: str) -> Prediction | None:  # noqa: A002 - the field's own name
         """The prediction of that id, wherever it is; see ``Ledger.prediction``."""
@@ -287,7 +287,7 @@ def reader(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
 
 
-def waiting(folder: Path) -> Lag:
+def unshipped(folder: Path) -> Lag:
     """What waits in all spools of a folder; what cannot be read is left out."""
     rows, oldest = 0, None
     for file in spools(folder):

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tiltyard.errors import InputError
 from tiltyard.ledger.codec import check_text, decode_json, encode_json, from_micros, to_micros
-from tiltyard.ledger.outbox_records import Notice, Parcel, ParcelState
+from tiltyard.ledger.outbox_records import Notice, OutboxItem, ParcelState
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.schema import outbox
 
@@ -35,7 +35,7 @@ class SqlOutbox:
         with self._database.write() as connection:
             put(connection, rows)
 
-    def lease(self, now: datetime, hold: timedelta, limit: int = 1) -> list[Parcel]:
+    def lease(self, now: datetime, hold: timedelta, limit: int = 1) -> list[OutboxItem]:
         """Take parcels that are due; see ``Outbox.lease``."""
         moment, until = to_micros(now, "now"), to_micros(now + hold, "now")
         free = or_(_COLUMN.leased_until_us.is_(None), _COLUMN.leased_until_us <= moment)
@@ -56,11 +56,11 @@ class SqlOutbox:
                 connection.execute(update(outbox).where(_COLUMN.id == row["id"]).values(taken))
         return [decode_parcel(row) for row in found]
 
-    def settle(self, parcel: Parcel, now: datetime) -> bool:
+    def settle(self, parcel: OutboxItem, now: datetime) -> bool:
         """Note that a leased parcel was delivered; see ``Outbox.settle``."""
         return self._end_attempt(parcel, {"sent_us": to_micros(now, "now"), "due_us": None, "error": None})
 
-    def postpone(self, parcel: Parcel, error: str, due: datetime | None) -> bool:
+    def postpone(self, parcel: OutboxItem, error: str, due: datetime | None) -> bool:
         """Note that a leased parcel was not delivered; see ``Outbox.postpone``."""
         after = None if due is None else to_micros(due, "due")
         return self._end_attempt(parcel, {"due_us": after, "error": storable_error(error)})
@@ -72,7 +72,7 @@ class SqlOutbox:
         with self._database.write() as connection:
             return connection.execute(again.values(due_us=to_micros(now, "now"))).rowcount
 
-    def parcels(self, state: ParcelState | None = None, *, limit: int | None = None) -> list[Parcel]:
+    def parcels(self, state: ParcelState | None = None, *, limit: int | None = None) -> list[OutboxItem]:
         """What is in the box, newest first; see ``Outbox.parcels``."""
         query = select(outbox).order_by(_COLUMN.at_us.desc(), _COLUMN.id.desc()).limit(limit)
         if state is not None:
@@ -80,7 +80,7 @@ class SqlOutbox:
         with self._database.read() as connection:
             return [decode_parcel(row._asdict()) for row in connection.execute(query)]
 
-    def _end_attempt(self, parcel: Parcel, values: Mapping[str, Any]) -> bool:
+    def _end_attempt(self, parcel: OutboxItem, values: Mapping[str, Any]) -> bool:
         mine = and_(
             _COLUMN.id == parcel.notice.id,
             _COLUMN.attempts == parcel.attempts,
@@ -109,7 +109,7 @@ def encode_notices(notices: Sequence[Notice]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: str(row["id"]))
 
 
-def decode_parcel(row: Mapping[str, Any]) -> Parcel:
+def decode_parcel(row: Mapping[str, Any]) -> OutboxItem:
     """The parcel of a row by column name."""
     leased, sent, due = row["leased_until_us"], row["sent_us"], row["due_us"]
     notice = Notice(
@@ -120,7 +120,7 @@ def decode_parcel(row: Mapping[str, Any]) -> Parcel:
         due=None if due is None else from_micros(due),
         id=row["id"],
     )
-    return Parcel(
+    return OutboxItem(
         notice,
         attempts=row["attempts"],
         leased_until=None if leased is None else from_micros(leased),

@@ -24,7 +24,7 @@ from tiltyard.ledger.codec import (
 )
 from tiltyard.ledger.outbox_records import Notice
 from tiltyard.ledger.ports import FindingLog, HourProfiles, LiveOutcomes, PredictionFilter
-from tiltyard.ledger.prediction_stats import Tally, summarise
+from tiltyard.ledger.prediction_stats import StatsTally, summarise
 from tiltyard.ledger.records import Event, Label, LabelReceipt, Prediction, PredictionStats
 from tiltyard.ledger.sql.bulk_insert import RowInserter
 from tiltyard.ledger.sql.database import Database
@@ -147,7 +147,7 @@ class SqlLedger:
             .where(*meant)
             .group_by(column.label, column.version)
         )
-        return summarise(Tally._make(row) for row in self._fetch(query))
+        return summarise(StatsTally._make(row) for row in self._fetch(query))
 
     def ids_by_key(self, keys: Sequence[str], *, project: str | None = None) -> Mapping[str, str]:
         """The id of the latest prediction with each of the callers' own keys; unknown keys are absent."""

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from tiltyard.data import Dataset
 from tiltyard.errors import DataError
-from tiltyard.models.selection.scorers import judge_of
+from tiltyard.models.selection.scorers import scorer_of
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 
 # With so many rows one fold held out tells candidates apart as well as all folds do with fewer.
@@ -27,7 +27,7 @@ Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Plan:
+class SelectionPlan:
     """How candidates are judged.
 
     Attributes:
@@ -76,8 +76,8 @@ class CrossValidation:
         UsageError: there is no such metric.
     """
 
-    def __init__(self, train: Dataset, plan: Plan, *, keep: bool = False) -> None:
-        self._judges = [judge_of(metric, train.classes, plan.positive) for metric in (plan.metric, "log_loss")]
+    def __init__(self, train: Dataset, plan: SelectionPlan, *, keep: bool = False) -> None:
+        self._judges = [scorer_of(metric, train.classes, plan.positive) for metric in (plan.metric, "log_loss")]
         counts = train.labels.value_counts()
         if counts.iloc[-1] < plan.folds:
             raise DataError(

@@ -9,7 +9,7 @@ import numpy as np
 
 from tiltyard.data import Dataset
 from tiltyard.models.candidates import Candidate
-from tiltyard.models.selection.cross_validation import CrossValidation, FoldScores, Plan
+from tiltyard.models.selection.cross_validation import CrossValidation, FoldScores, SelectionPlan
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,14 @@ def rank_candidates(  # noqa: PLR0913  the names of the project file's section
         folds: number of folds, at least 2.
         random_state: seed of the folds and of the candidates.
         positive: the label that counts as positive where there are two; default: the last in sorted order.
-        in_order: folds are rows that stand together, within each label, rather than any; see ``Plan``.
+        in_order: folds are rows that stand together, within each label, rather than any; see ``SelectionPlan``.
         on_scored: called for each candidate when its scores are known, for progress.
 
     Raises:
         DataError: a label has fewer rows than there are folds.
         UsageError: there is no such metric.
     """
-    validation = CrossValidation(train, Plan(metric, folds, random_state, positive, in_order))
+    validation = CrossValidation(train, SelectionPlan(metric, folds, random_state, positive, in_order))
     ranking: dict[int, CandidateScore] = {}
 
     def scored(place: int, scores: FoldScores) -> None:
@@ -84,10 +84,10 @@ def rank_candidates(  # noqa: PLR0913  the names of the project file's section
         on_scored(ranking[place])
 
     validation.scores([candidate.build(random_state) for candidate in candidates], scored)
-    return first_of_the_even([ranking[place] for place in range(len(candidates))])
+    return best_within_noise([ranking[place] for place in range(len(candidates))])
 
 
-def first_of_the_even(found: Sequence[CandidateScore]) -> list[CandidateScore]:
+def best_within_noise(found: Sequence[CandidateScore]) -> list[CandidateScore]:
     """Scores by the metric, but for the first: of those even with the best, the one with the least log loss."""
     by_metric = sorted(found, key=lambda score: -score.mean)
     even = [score for score in by_metric if score.is_even_with(by_metric[0])]

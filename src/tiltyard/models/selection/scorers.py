@@ -26,7 +26,7 @@ Judge = Callable[[NDArray[Any], NDArray[np.float64], NDArray[Any]], float]
 _BINS = 15
 
 
-def judge_of(metric: str, labels: Sequence[str], positive: str | None = None) -> Judge:
+def scorer_of(metric: str, labels: Sequence[str], positive: str | None = None) -> Judge:
     """What scores answers by a metric; metrics where less is better are given with the sign turned.
 
     Args:

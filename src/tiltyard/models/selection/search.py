@@ -15,13 +15,13 @@ from tiltyard.data import Dataset
 from tiltyard.errors import MissingExtraError, TiltyardError, UsageError
 from tiltyard.models.candidates import Candidate
 from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
-from tiltyard.models.selection.cross_validation import CrossValidation, Plan
+from tiltyard.models.selection.cross_validation import CrossValidation, SelectionPlan
 
 _WHICH = "candidate"
 
 
 @dataclass(frozen=True)
-class Budget:
+class SearchBudget:
     """When a search ends: after so many trials, or when so many seconds have passed, whichever is first.
 
     The trial that runs when the seconds are over is finished. Each candidate is tried once as it stands, whatever the
@@ -84,8 +84,8 @@ class SearchResult:
 def search(
     candidates: Sequence[Candidate],
     train: Dataset,
-    plan: Plan,
-    budget: Budget,
+    plan: SelectionPlan,
+    budget: SearchBudget,
     on_trial: Callable[[SearchTrial], None] = lambda _trial: None,
 ) -> SearchResult:
     """Try candidates with the parameters of their spaces, all on the same folds of the train side.
@@ -127,7 +127,7 @@ def search(
 
 
 class _Limit:
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: SearchBudget) -> None:
         self._budget = budget
         self._begun = time.perf_counter()
 
@@ -220,7 +220,7 @@ def _own_params(params: Mapping[str, Any], space: Space) -> dict[str, Any] | Non
     return own
 
 
-def _tried(validation: CrossValidation, plan: Plan, number: int, candidate: Candidate) -> SearchTrial:
+def _tried(validation: CrossValidation, plan: SelectionPlan, number: int, candidate: Candidate) -> SearchTrial:
     begun = time.perf_counter()
     scores: tuple[float, ...] = ()
     problem = None

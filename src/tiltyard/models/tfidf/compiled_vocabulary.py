@@ -81,7 +81,7 @@ class CompiledVocabulary:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadTexts:
     """What is done to a text before it is counted: the vectoriser's parameters of the same names."""
 
     token_pattern: str = WORDS_OF_TWO
@@ -89,7 +89,7 @@ class Reading:
     ngram_range: tuple[int, int] = (1, 1)
 
 
-def compile_vocabulary(terms: Terms, reading: Reading, weighting: Weighting) -> CompiledVocabulary:
+def compile_vocabulary(terms: Terms, reading: ReadTexts, weighting: Weighting) -> CompiledVocabulary:
     """Build the tables for a vocabulary.
 
     Terms that no text can yield (too many words, a character that is not part of a token) keep their column and
@@ -176,14 +176,14 @@ def decision(
     return out
 
 
-def warm_up() -> float:
+def warm_up_vocabulary() -> float:
     """Compile the reading and scoring loops, or load them from numba's cache, and return the seconds it took.
 
     The first text read in a process otherwise waits for it: some seconds when nothing is cached, else a fraction.
     """
     begun = perf_counter()
     terms = Terms.from_strings(["warm", "warm up"])
-    compiled = compile_vocabulary(terms, Reading(ngram_range=(1, 2)), Weighting(np.ones(2)))
+    compiled = compile_vocabulary(terms, ReadTexts(ngram_range=(1, 2)), Weighting(np.ones(2)))
     decision(["Warm up.", "Wärm up"], compiled, np.ones((2, 1)), np.zeros(1))
     return perf_counter() - begun
 

@@ -56,7 +56,7 @@ def word_table(capacity: int) -> WordTable:
     )
 
 
-def grown(words: WordTable, state: NDArray[np.int64], longest: int) -> WordTable:
+def grow_table(words: WordTable, state: NDArray[np.int64], longest: int) -> WordTable:
     """The same words in a table with room for more: twice as many, or ``longest`` more letters."""
     count, used = int(state[1]), int(state[2])
     larger = word_table(2 * len(words.keys) if count == len(words.keys) else len(words.keys))
@@ -74,7 +74,7 @@ def pair_table(capacity: int) -> PairTable:
     return PairTable(np.zeros(4 * size, np.uint64), np.empty(size, np.uint64))
 
 
-def widened(pairs: PairTable, count: int) -> PairTable:
+def widen_table(pairs: PairTable, count: int) -> PairTable:
     """The same pairs in a table with room for twice as many."""
     larger = pair_table(2 * len(pairs.keys))
     larger.keys[:count] = pairs.keys[:count]

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from tiltyard.models.tfidf.alphabet import EncodedTexts
 from tiltyard.models.tfidf.compiled_vocabulary import NORM_CODES, CompiledVocabulary, Weighting
-from tiltyard.models.tfidf.vocabulary_learning import Batch, Learned
+from tiltyard.models.tfidf.vocabulary_learning import Batch, LearnedVocabulary
 
 _MOST = 2**31 - 1
 
 
-def matrix_of_learned(learned: Learned, weighting: Weighting) -> Any:
+def matrix_of_learned(learned: LearnedVocabulary, weighting: Weighting) -> Any:
     """The TF-IDF rows of the texts that the vocabulary was learned from; frees their numbers as it goes.
 
     Returns:
@@ -108,7 +108,7 @@ def _weighed(counts: _Counts, width: int, weighting: Weighting) -> Any:
     by_count = weighting.by_count(int(amounts.max(initial=0)))
     idf = np.zeros(0, weighting.dtype) if weighting.idf is None else weighting.idf
     values = np.empty(len(indices), weighting.dtype)
-    row_kernels.weigh(rows, indices, amounts, (by_count, idf), NORM_CODES[weighting.norm], values)
+    row_kernels.weigh_row(rows, indices, amounts, (by_count, idf), NORM_CODES[weighting.norm], values)
     container = sp.csr_array if sklearn.get_config().get("sparse_interface") == "sparray" else sp.csr_matrix
     starts = rows.astype(np.int32) if len(indices) <= _MOST else rows
     matrix = container((values, indices, starts), shape=(len(rows) - 1, width), copy=False)

@@ -71,7 +71,7 @@ def gather(ids: Any, tokens: Any, columns: Any, offsets: Any, room: Any, out: An
 
 
 @compiled
-def weigh(rows: Any, indices: Any, amounts: Any, factors: Any, norm: Any, out: Any) -> Any:
+def weigh_row(rows: Any, indices: Any, amounts: Any, factors: Any, norm: Any, out: Any) -> Any:
     """Fill ``out`` with tf times idf, each row divided by its norm, in scikit-learn's order of operations.
 
     Args:

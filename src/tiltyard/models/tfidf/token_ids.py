@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.models.tfidf.alphabet import WORDS_AND_MARKS, alphabet, batches
-from tiltyard.models.tfidf.compiled_vocabulary import CompiledVocabulary, Reading, Weighting, compile_vocabulary
+from tiltyard.models.tfidf.compiled_vocabulary import CompiledVocabulary, ReadTexts, Weighting, compile_vocabulary
 from tiltyard.models.tfidf.matrix import words_of
 from tiltyard.models.tfidf.terms import Terms
-from tiltyard.models.tfidf.vocabulary_learning import Selection, learn
+from tiltyard.models.tfidf.vocabulary_learning import Selection, learn_vocabulary
 
 Runs = Sequence[tuple[NDArray[np.int32], NDArray[np.int64]]]
 
@@ -51,14 +51,14 @@ def learn_tokens(texts: Iterable[object], min_df: int, max_words: int, margin: i
         UnusableTextError: an item is not a string, or no word can be kept.
     """
     selection = Selection((1, 1), min_df, 1.0, max_words, binary=False, dtype=np.float64)
-    learned = learn(batches(texts, lowercase=True), alphabet(WORDS_AND_MARKS, lowercase=True), selection)
+    learned = learn_vocabulary(batches(texts, lowercase=True), alphabet(WORDS_AND_MARKS, lowercase=True), selection)
     columns = np.append(learned.columns, np.int32(-1))  # so that -1, a word that was pruned, finds -1
     return learned.terms, _joined([(columns[ids[0]], starts) for ids, starts in learned.batches], learned.terms, margin)
 
 
 def compiled_words(terms: Terms) -> CompiledVocabulary:
     """The tables that ``read_tokens`` looks words up in."""
-    return compile_vocabulary(terms, Reading(WORDS_AND_MARKS), Weighting(None))
+    return compile_vocabulary(terms, ReadTexts(WORDS_AND_MARKS), Weighting(None))
 
 
 def read_tokens(texts: Iterable[object], terms: Terms, compiled: CompiledVocabulary, margin: int) -> Tokens:

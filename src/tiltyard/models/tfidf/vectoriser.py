@@ -18,13 +18,13 @@ from tiltyard.models.tfidf.compiled_vocabulary import (
     CompiledVocabulary,
     Floats,
     Norm,
-    Reading,
+    ReadTexts,
     Weighting,
     compile_vocabulary,
 )
 from tiltyard.models.tfidf.matrix import matrix_of_learned, matrix_of_texts
 from tiltyard.models.tfidf.terms import Terms
-from tiltyard.models.tfidf.vocabulary_learning import Learned, Selection, learn
+from tiltyard.models.tfidf.vocabulary_learning import LearnedVocabulary, Selection, learn_vocabulary
 
 __all__ = ["FastTfidfVectorizer", "UnsupportedSettingError", "UnusableTextError", "warm_up"]
 
@@ -208,7 +208,7 @@ class FastTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
                 state[lazy] = None
         return state
 
-    def _learn(self, raw_documents: Iterable[object]) -> Learned:
+    def _learn(self, raw_documents: Iterable[object]) -> LearnedVocabulary:
         self._check_settings()
         letters = alphabet(self.token_pattern, self.lowercase)
         least, most = self.ngram_range
@@ -220,11 +220,11 @@ class FastTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
             binary=self.binary,
             dtype=self._float(),
         )
-        learned = learn(batches(_iterable(raw_documents), self.lowercase), letters, selection)
+        learned = learn_vocabulary(batches(_iterable(raw_documents), self.lowercase), letters, selection)
         self._keep(learned.terms, self._inverse_frequencies(learned) if self.use_idf else None)
         return learned
 
-    def _inverse_frequencies(self, learned: Learned) -> Floats:
+    def _inverse_frequencies(self, learned: LearnedVocabulary) -> Floats:
         # scikit-learn's order of operations, in its type
         frequencies = learned.frequencies.astype(self._float())
         frequencies += float(self.smooth_idf)
@@ -245,11 +245,11 @@ class FastTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
             raise NotFittedError("This FastTfidfVectorizer is not fitted: call fit first.")
         return self._terms
 
-    def _reading(self) -> Reading:
+    def _reading(self) -> ReadTexts:
         # Longer runs of words than any term has are found nowhere: to look for them would only cost memory.
         beyond = self._terms.chains.shape[1] + 1
         least, most = (min(int(words), beyond) for words in self.ngram_range)
-        return Reading(self.token_pattern, self.lowercase, (least, most))
+        return ReadTexts(self.token_pattern, self.lowercase, (least, most))
 
     def _weighting(self) -> Weighting:
         return Weighting(self._idf, self.norm, self.sublinear_tf, self.binary, self._float())

@@ -36,7 +36,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Learned:
+class LearnedVocabulary:
     """A vocabulary and the texts it was learned from, as numbers.
 
     Attributes:
@@ -59,7 +59,7 @@ class Learned:
 Batch = tuple[NDArray[np.int32], NDArray[np.int64]]
 
 
-def learn(texts: Iterable[EncodedTexts], letters: Alphabet, selection: Selection) -> Learned:
+def learn_vocabulary(texts: Iterable[EncodedTexts], letters: Alphabet, selection: Selection) -> LearnedVocabulary:
     """Count the n-grams of the texts and select the columns.
 
     Raises:
@@ -90,7 +90,7 @@ def learn(texts: Iterable[EncodedTexts], letters: Alphabet, selection: Selection
     order = _order(words, chains, tallies, selection)
     columns, offsets = _columns(levels, numbers, order)
     offsets[: least_words - 1] = -1
-    return Learned(
+    return LearnedVocabulary(
         terms=Terms.from_words(words, chains[order]),
         frequencies=tallies[order, _TEXTS].astype(np.int64),
         texts=total,
@@ -137,7 +137,7 @@ def _read(texts: Iterable[EncodedTexts], letters: Alphabet, levels: int) -> tupl
         tokens = np.zeros(len(batch) + 1, np.int64)
         state[0] = 0
         while not scan_kernels.scan(batch.arrays, letters.arrays, table.arrays, ids, tokens, state):
-            table = hash_tables.grown(table, state, len(batch.data))
+            table = hash_tables.grow_table(table, state, len(batch.data))
         total += int(tokens[-1])
         if total > _MOST:
             raise UnusableTextError(
@@ -184,7 +184,7 @@ def _extend(batches: list[Batch], level: int) -> NDArray[np.uint64]:
     for ids, tokens in batches:
         state[0] = 0
         while not scan_kernels.extend(ids, level, tokens, table.arrays, False, state):
-            table = hash_tables.widened(table, int(state[1]))
+            table = hash_tables.widen_table(table, int(state[1]))
     return table.keys[: state[1]].copy()
 
 

@@ -118,7 +118,7 @@ def backward(state: Any, words: Any, places: Any, slopes: Any, rate: Any) -> Any
 
 
 @compiled
-def answer(filters: Any, biases: Any, top: Any, texts: Any, out: Any) -> Any:
+def predict_rows(filters: Any, biases: Any, top: Any, texts: Any, out: Any) -> Any:
     """Add what all neurons say of each text to its decision values, in float64 and text by text.
 
     Args:

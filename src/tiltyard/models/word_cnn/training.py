@@ -17,7 +17,7 @@ _SQUARES = 1e-10  # what Adagrad's sums begin with, so that nothing is divided b
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingPlan:
     """How it is trained.
 
     Attributes:
@@ -33,12 +33,12 @@ class Course:
     dropout: float
 
 
-def train(
+def train_network(
     network: Network,
     tokens: Tokens,
     truth: NDArray[np.intp],
     rows_weights: Singles,
-    course: Course,
+    course: TrainingPlan,
     random: np.random.Generator,
 ) -> None:
     """Train a network in place, to the least cross-entropy.
@@ -64,7 +64,7 @@ def train(
 
 
 class _Training:
-    def __init__(self, network: Network, tokens: Tokens, course: Course) -> None:
+    def __init__(self, network: Network, tokens: Tokens, course: TrainingPlan) -> None:
         self._network = network
         self._texts = tokens.arrays
         self._rate = np.float32(course.learning_rate)

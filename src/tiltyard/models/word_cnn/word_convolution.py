@@ -136,7 +136,7 @@ class WordConvolution(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         out = np.zeros((len(tokens), len(self.classes_)))
         for filters, biases, top, intercept in zip(networks, self.biases_, self.top_, self.intercept_, strict=True):
             out += intercept
-            kernels.answer(filters, biases, top, tokens.arrays, out)
+            kernels.predict_rows(filters, biases, top, tokens.arrays, out)
         return out / len(networks)
 
     def predict_proba(self, X: Iterable[object]) -> Floats:
@@ -166,12 +166,14 @@ class WordConvolution(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         truth: NDArray[np.intp],
         shares: NDArray[np.float32],
     ) -> Network:
-        from tiltyard.models.word_cnn.training import Course, train  # noqa: PLC0415
+        from tiltyard.models.word_cnn.training import TrainingPlan, train_network  # noqa: PLC0415
 
         random = np.random.default_rng(seed)
         network = new_network((self.neurons, region), len(terms), len(self.classes_), random)
         rows = max(self.passes * len(tokens), _LEAST_ROWS)
-        train(network, tokens, truth, shares, Course(rows, self.learning_rate, self.decay, self.dropout), random)
+        train_network(
+            network, tokens, truth, shares, TrainingPlan(rows, self.learning_rate, self.decay, self.dropout), random
+        )
         return network
 
     def _check_settings(self) -> None:

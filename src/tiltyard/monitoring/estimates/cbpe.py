@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.evaluation import METRICS, Interval, Judged, Metric
+from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric
 from tiltyard.evaluation.intervals import CONFIDENCE
 from tiltyard.monitoring.estimates.calibration import Calibration
 from tiltyard.monitoring.performance import Figure
-from tiltyard.monitoring.prediction_window import Window
-from tiltyard.registry import HeldOut
+from tiltyard.monitoring.prediction_window import PredictionWindow
+from tiltyard.registry import HoldoutPredictions
 
 METHOD = "CBPE (NannyML), isotonic calibration on held-out rows"
 BLIND_SPOT = (
@@ -118,7 +118,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Basis:
+class CbpeBasis:
     """What the estimate of a version's performance stands on.
 
     Attributes:
@@ -132,14 +132,19 @@ class Basis:
 
     version: str
     classes: tuple[str, ...]
-    held_out: HeldOut | None
+    held_out: HoldoutPredictions | None
     positive: str | None = None
     fewest_rows: int = 30
     seed: int = 0
 
 
-def estimate(
-    window: Window, basis: Basis, metric: str = "accuracy", *, names: Sequence[str] = ESTIMATED, most: int = MOST_ROWS
+def estimate_performance(
+    window: PredictionWindow,
+    basis: CbpeBasis,
+    metric: str = "accuracy",
+    *,
+    names: Sequence[str] = ESTIMATED,
+    most: int = MOST_ROWS,
 ) -> Estimate:
     """Estimate the performance of one version's answers, labels standing in where they are known.
 
@@ -183,7 +188,7 @@ class _Task:
     of the expected confusion matrix; with weights of 0 and 1, that of drawn labels.
     """
 
-    def __init__(self, window: Window, basis: Basis, held_out: HeldOut) -> None:
+    def __init__(self, window: PredictionWindow, basis: CbpeBasis, held_out: HoldoutPredictions) -> None:
         known, classes = window.labels(), basis.classes
         self._classes = (*classes, *sorted(set(known.tolist()) - set(classes)))
         self._raw = _columns(window, classes)
@@ -212,14 +217,14 @@ class _Task:
         unknown = len(self._classes) > self._raw.shape[1]
         return metric.needs_probabilities and unknown
 
-    def _copied(self, window: Window, positive: str | None) -> Judged:
+    def _copied(self, window: PredictionWindow, positive: str | None) -> LabelledPredictions:
         k, n = len(self._classes), len(window)
         order = np.argsort(self._classes)
         names = np.asarray(self._classes)
         probabilities = np.zeros((n, k))
         probabilities[:, : self._raw.shape[1]] = self._raw
         chosen = positive if positive in self._classes else names[order[-1]]
-        return Judged(
+        return LabelledPredictions(
             labels=np.tile(names, n),
             predicted=np.repeat(window.predicted, k),
             probabilities=np.repeat(probabilities[:, order], k, axis=0),
@@ -244,7 +249,7 @@ class _Task:
         return self._weights(np.eye(k)[chosen])
 
 
-def _check(window: Window, basis: Basis, held_out: HeldOut) -> Contradiction | None:
+def _check(window: PredictionWindow, basis: CbpeBasis, held_out: HoldoutPredictions) -> Contradiction | None:
     """Hold the estimate against the labels, on the rows that have them."""
     rows = int(window.known.sum())
     if rows < basis.fewest_rows:
@@ -257,7 +262,7 @@ def _check(window: Window, basis: Basis, held_out: HeldOut) -> Contradiction | N
     return Contradiction(rows, right, figures["accuracy"])
 
 
-def _why_not(window: Window, basis: Basis) -> str:
+def _why_not(window: PredictionWindow, basis: CbpeBasis) -> str:
     held_out, classes = basis.held_out, set(basis.classes)
     if held_out is None:
         return "The version was packaged without held-out rows to calibrate on; versions trained from now on have them."
@@ -270,7 +275,7 @@ def _why_not(window: Window, basis: Basis) -> str:
     return ""
 
 
-def _columns(window: Window, classes: tuple[str, ...]) -> NDArray[np.float64]:
+def _columns(window: PredictionWindow, classes: tuple[str, ...]) -> NDArray[np.float64]:
     return np.asarray([[row.probabilities[label] for label in classes] for row in window.predictions])
 
 

@@ -24,7 +24,7 @@ ID_COLUMN, KEY_COLUMN, LABEL_COLUMN, AT_COLUMN = "prediction_id", "key", "label"
 
 
 @dataclass(frozen=True)
-class Columns:
+class LabelColumns:
     """Which column of a file means what.
 
     Attributes:
@@ -41,7 +41,7 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Terms:
+class ImportOptions:
     """How the labels of a file are taken.
 
     Attributes:
@@ -107,7 +107,7 @@ class _Told:
     at: datetime | None
 
 
-def read_labels(path: Path, columns: Columns = Columns()) -> pd.DataFrame:
+def read_labels(path: Path, columns: LabelColumns = LabelColumns()) -> pd.DataFrame:
     """The rows of a CSV, TSV, JSON Lines or Parquet file of labels.
 
     Raises:
@@ -137,8 +137,8 @@ def import_labels(
     model: str,
     frame: pd.DataFrame,
     *,
-    columns: Columns = Columns(),
-    terms: Terms = Terms(),
+    columns: LabelColumns = LabelColumns(),
+    terms: ImportOptions = ImportOptions(),
     advance: Callable[[int], None] = lambda _rows: None,
 ) -> ImportReport:
     """Store the labels of a file's rows.
@@ -226,7 +226,7 @@ def _counts(
     return True
 
 
-def _rows(frame: pd.DataFrame, columns: Columns, report: ImportReport) -> Iterator[_Told]:
+def _rows(frame: pd.DataFrame, columns: LabelColumns, report: ImportReport) -> Iterator[_Told]:
     count = len(frame)
     ids, keys, labels, times = (
         _cells(frame, name, count) for name in (columns.id, columns.key, columns.label, columns.at)

@@ -19,15 +19,15 @@ import pandas as pd
 from tiltyard.errors import UsageError
 from tiltyard.ledger import Ledger, Prediction
 from tiltyard.ledger.sql.retention import is_redacted
-from tiltyard.monitoring.labels.novelty import learn_familiarity
-from tiltyard.monitoring.prediction_window import MOST_ROWS, read_window
+from tiltyard.monitoring.labels.novelty import learn_novelty
+from tiltyard.monitoring.prediction_window import MOST_ROWS, read_prediction_window
 
 UNCERTAIN, DRIFTED, RANDOM = "uncertain", "drifted", "random"
 DEFAULT_MIX: Mapping[str, float] = {UNCERTAIN: 0.5, DRIFTED: 0.25, RANDOM: 0.25}
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LabelCandidate:
     """An answer that is worth a label.
 
     Attributes:
@@ -64,7 +64,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Wish:
+class LabelingRequest:
     """What is wanted to be labelled.
 
     Attributes:
@@ -81,8 +81,8 @@ class Wish:
 
 
 def label_queue(
-    ledger: Ledger, model: str, wish: Wish, reference: pd.Series | pd.DataFrame | None = None
-) -> list[Wanted]:
+    ledger: Ledger, model: str, wish: LabelingRequest, reference: pd.Series | pd.DataFrame | None = None
+) -> list[LabelCandidate]:
     """The answers most worth labelling, each once, of those that have no label.
 
     Equal inputs are asked about once, shadows and redacted inputs never.
@@ -97,7 +97,7 @@ def label_queue(
         UsageError: the mix names another reason, or no weight is positive.
     """
     weights = _checked(wish.mix, reference)
-    window = read_window(ledger, model, since=wish.since, most=MOST_ROWS)
+    window = read_prediction_window(ledger, model, since=wish.since, most=MOST_ROWS)
     free = _once(row for row in reversed(window.predictions) if row.id not in window.truth)
     ranked = {
         UNCERTAIN: _uncertain(free) if weights.get(UNCERTAIN) else [],
@@ -138,21 +138,21 @@ def _once(rows: Iterable[Prediction]) -> list[Prediction]:
     return kept
 
 
-def _uncertain(rows: Sequence[Prediction]) -> list[Wanted]:
+def _uncertain(rows: Sequence[Prediction]) -> list[LabelCandidate]:
     def closeness(row: Prediction) -> float:
         likeliest = sorted(row.probabilities.values(), reverse=True)
         return 1.0 - (likeliest[0] - likeliest[1] if len(likeliest) > 1 else row.confidence)
 
-    return sorted((Wanted(row, UNCERTAIN, closeness(row)) for row in rows), key=lambda wanted: -wanted.score)
+    return sorted((LabelCandidate(row, UNCERTAIN, closeness(row)) for row in rows), key=lambda wanted: -wanted.score)
 
 
-def _drifted(rows: Sequence[Prediction], reference: pd.Series | pd.DataFrame) -> list[Wanted]:
-    scores = learn_familiarity(reference).strangeness([row.input for row in rows])
-    found = [Wanted(row, DRIFTED, float(score)) for row, score in zip(rows, scores, strict=True)]
+def _drifted(rows: Sequence[Prediction], reference: pd.Series | pd.DataFrame) -> list[LabelCandidate]:
+    scores = learn_novelty(reference).strangeness([row.input for row in rows])
+    found = [LabelCandidate(row, DRIFTED, float(score)) for row, score in zip(rows, scores, strict=True)]
     return sorted(found, key=lambda wanted: -wanted.score)
 
 
-def _spread(rows: Sequence[Prediction], random: np.random.Generator) -> list[Wanted]:
+def _spread(rows: Sequence[Prediction], random: np.random.Generator) -> list[LabelCandidate]:
     """All rows in random order, versions and predicted labels by turns."""
     strata: dict[tuple[str, str], list[Prediction]] = defaultdict(list)
     for place in random.permutation(len(rows)):
@@ -163,13 +163,13 @@ def _spread(rows: Sequence[Prediction], random: np.random.Generator) -> list[Wan
         for row in members:
             ordered.append((turns[stratum], stratum, row))
             turns[stratum] += 1
-    return [Wanted(row, RANDOM, 0.0) for _, _, row in sorted(ordered, key=lambda entry: entry[:2])]
+    return [LabelCandidate(row, RANDOM, 0.0) for _, _, row in sorted(ordered, key=lambda entry: entry[:2])]
 
 
-def _mixed(ranked: Mapping[str, list[Wanted]], weights: Mapping[str, float], size: int) -> list[Wanted]:
+def _mixed(ranked: Mapping[str, list[LabelCandidate]], weights: Mapping[str, float], size: int) -> list[LabelCandidate]:
     """The best of each reason in proportion to its weight, no answer twice."""
     taken: set[str] = set()
-    chosen: list[Wanted] = []
+    chosen: list[LabelCandidate] = []
     given: Counter[str] = Counter()
     waiting = {reason: iter(ranked[reason]) for reason in weights}
     while len(chosen) < size and waiting:

@@ -19,14 +19,14 @@ _WORD = re.compile(r"\w\w+")
 _BINS = 20
 
 
-class Familiarity(Protocol):
+class NoveltyModel(Protocol):
     """Knows what the training data looks like."""
 
     def strangeness(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
         """n numbers, from 0 (as usual) to 1 (nothing like it was seen)."""
 
 
-def learn_familiarity(reference: pd.Series | pd.DataFrame) -> Familiarity:
+def learn_novelty(reference: pd.Series | pd.DataFrame) -> NoveltyModel:
     """What is usual in texts (Series) or rows (DataFrame)."""
     rows = reference.iloc[:: max(1, -(-len(reference) // MOST_REFERENCE))]
     return _Texts.learn(rows) if isinstance(rows, pd.Series) else _Rows.learn(rows)

@@ -22,7 +22,7 @@ from tiltyard.charts.svg_time_series import (
 )
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.performance import Figure
-from tiltyard.monitoring.summary import CONFIDENCE_BINS, Overview
+from tiltyard.monitoring.summary import CONFIDENCE_BINS, Summary
 
 LABELS, ESTIMATE, BASELINE = COLOURS[1], COLOURS[0], COLOURS[5]
 MOST_LABELS = 6
@@ -47,13 +47,13 @@ class Plot:
     words: str
 
 
-def all_plots(seen: Overview) -> list[Plot]:
+def all_plots(seen: Summary) -> list[Plot]:
     """The pictures that there is something to show in."""
     plots = [_answers(seen), _shares(seen), _confidence(seen), _performance(seen), _drift(seen)]
     return [plot for plot in plots if plot is not None]
 
 
-def _answers(seen: Overview) -> Plot | None:
+def _answers(seen: Summary) -> Plot | None:
     if not seen.stats.total:
         return None
     most = max(part.stats.total for part in seen.bins)
@@ -64,7 +64,7 @@ def _answers(seen: Overview) -> Plot | None:
     return Plot("answers", title, picture([*area.axes(percent=False), *bars], title), "", words)
 
 
-def _shares(seen: Overview) -> Plot | None:
+def _shares(seen: Summary) -> Plot | None:
     if not seen.stats.total:
         return None
     names = list(seen.stats.by_label)[:MOST_LABELS]
@@ -84,7 +84,7 @@ def _shares(seen: Overview) -> Plot | None:
     return Plot("labels", title, svg, legend(list(colours.items())), f"Over the whole time: {told}.")
 
 
-def _confidence(seen: Overview) -> Plot | None:
+def _confidence(seen: Summary) -> Plot | None:
     if not sum(seen.confidence):
         return None
     now = _to_shares(seen.confidence)
@@ -127,7 +127,7 @@ def _confidence(seen: Overview) -> Plot | None:
     return Plot("confidence", title, picture(parts, title), legend(keys), mean)
 
 
-def _performance(seen: Overview) -> Plot | None:
+def _performance(seen: Summary) -> Plot | None:
     told = [
         (part.since + (part.until - part.since) / 2, part.performance.figures.get("accuracy")) for part in seen.bins
     ]
@@ -163,7 +163,7 @@ def _performance(seen: Overview) -> Plot | None:
     return Plot("performance", title, picture(parts, title), legend(keys), words)
 
 
-def _drift(seen: Overview) -> Plot | None:
+def _drift(seen: Summary) -> Plot | None:
     """The latest judgement of each feature as a bar against its limit, the worst first."""
     shown = drift_by_feature(seen.standing)
     if not shown:
@@ -252,6 +252,6 @@ def _to_shares(counts: Sequence[int]) -> list[float]:
     return [count / total if total else 0.0 for count in counts]
 
 
-def _width(seen: Overview) -> str:
+def _width(seen: Summary) -> str:
     hours = seen.step.total_seconds() / 3600
     return f"{hours:g} hours" if hours >= 1 else f"{hours * 60:g} minutes"

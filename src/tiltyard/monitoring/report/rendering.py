@@ -18,7 +18,7 @@ from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT
 from tiltyard.monitoring.findings_from_run import DRIFT
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.report.plots import Plot, all_plots
-from tiltyard.monitoring.summary import Overview
+from tiltyard.monitoring.summary import Summary
 
 MOST_ROWS = 30
 _SHOWN = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc")
@@ -26,7 +26,7 @@ _STATUS = {"clear": "clear", "could_not_judge": "could not judge"}
 _RANK = {"error": 0, "warning": 1, "info": 2, "could not judge": 3, "clear": 4}
 
 
-def write_report(seen: Overview, path: Path) -> list[Path]:
+def write_report(seen: Summary, path: Path) -> list[Path]:
     """Write a report: ``.html`` as one page with its pictures in it, ``.md`` with them in a folder beside it.
 
     Returns:
@@ -58,13 +58,13 @@ def write_report(seen: Overview, path: Path) -> list[Path]:
     return list(files)
 
 
-def render_html(seen: Overview) -> str:
+def render_html(seen: Summary) -> str:
     """The report as one page that needs no network."""
     plots = [(plot, Markup(plot.svg), Markup(plot.keys)) for plot in all_plots(seen)]  # noqa: S704 - escaped there
     return _rendered("report.html.j2", seen, plots)
 
 
-def render_markdown(seen: Overview, folder: str | None = None) -> str:
+def render_markdown(seen: Summary, folder: str | None = None) -> str:
     """The report as Markdown; the pictures are named where they lie in a folder beside it."""
     plots: list[tuple[Plot, str]] = []
     if folder is not None:
@@ -81,7 +81,7 @@ def told_of(findings: Sequence[FindingRecord]) -> list[FindingRecord]:
     ]
 
 
-def _rendered(template: str, seen: Overview, plots: Sequence[Any]) -> str:
+def _rendered(template: str, seen: Summary, plots: Sequence[Any]) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=select_autoescape(("html.j2",), default=False),
@@ -116,7 +116,7 @@ def _rendered(template: str, seen: Overview, plots: Sequence[Any]) -> str:
     return str(json_ready(page))
 
 
-def _state(seen: Overview) -> tuple[str, str]:
+def _state(seen: Summary) -> tuple[str, str]:
     """A word for the whole, and a sentence."""
     if seen.alarms:
         worst = "error" if any(record.severity == "error" for record in seen.alarms) else "warning"
@@ -129,7 +129,7 @@ def _state(seen: Overview) -> tuple[str, str]:
     return "info", "Nothing could be judged yet."
 
 
-def _facts(seen: Overview) -> list[tuple[str, str, str]]:
+def _facts(seen: Summary) -> list[tuple[str, str, str]]:
     ran = seen.operations
     p95 = f"{ran.latency_ms['p95']:.1f} ms" if ran.latency_ms else "–"
     confidence = f"{seen.stats.mean_confidence:.1%}" if seen.stats.mean_confidence is not None else "–"
@@ -145,7 +145,7 @@ def _facts(seen: Overview) -> list[tuple[str, str, str]]:
     ]
 
 
-def _metrics(seen: Overview) -> list[tuple[str, str, str, str, str, str]]:
+def _metrics(seen: Summary) -> list[tuple[str, str, str, str, str, str]]:
     names = dict.fromkeys((seen.interests.metric, *_SHOWN))
     guessed = seen.estimate.figures if seen.estimate else {}
     rows = []
@@ -160,7 +160,7 @@ def _metrics(seen: Overview) -> list[tuple[str, str, str, str, str, str]]:
     return rows
 
 
-def _answerers(seen: Overview) -> list[tuple[str, str, str, str, str, str]]:
+def _answerers(seen: Summary) -> list[tuple[str, str, str, str, str, str]]:
     return [
         (
             version,
@@ -174,7 +174,7 @@ def _answerers(seen: Overview) -> list[tuple[str, str, str, str, str, str]]:
     ]
 
 
-def _slices(seen: Overview) -> list[tuple[str, str, str, str, str, str]]:
+def _slices(seen: Summary) -> list[tuple[str, str, str, str, str, str]]:
     if seen.slices is None:
         return []
     return [
@@ -190,7 +190,7 @@ def _slices(seen: Overview) -> list[tuple[str, str, str, str, str, str]]:
     ]
 
 
-def _contradiction(seen: Overview) -> str:
+def _contradiction(seen: Summary) -> str:
     check = seen.estimate.check if seen.estimate else None
     if check is None or not check.contradicts:
         return ""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tiltyard.monitoring.monitored_version import watch_champion
-from tiltyard.monitoring.run import Look, look
-from tiltyard.monitoring.summary import Interests, Overview, overview
+from tiltyard.monitoring.monitored_version import monitored_champion
+from tiltyard.monitoring.run import MonitoringResult, evaluate_period
+from tiltyard.monitoring.summary import Summary, SummaryQuery, summarise
 from tiltyard.project import Project
-from tiltyard.promotion.context import Stage
+from tiltyard.promotion.context import Workspace
 
 
-def take_look(project: Project, stage: Stage, *, until: datetime | None = None, record: bool = True) -> Look:
+def run_monitoring(
+    project: Project, stage: Workspace, *, until: datetime | None = None, record: bool = True
+) -> MonitoringResult:
     """Look at a project's champion once.
 
     Args:
@@ -24,14 +26,14 @@ def take_look(project: Project, stage: Stage, *, until: datetime | None = None, 
         ArtifactError: the champion's files are damaged or not trusted.
         UnavailableError: the registry or the ledger cannot be reached.
     """
-    watched = watch_champion(stage.registry, project.model_name, stage.cache, stage.trusted_keys)
-    seen = look(project, stage.ledger, watched, until=until or datetime.now(UTC))
+    watched = monitored_champion(stage.registry, project.model_name, stage.cache, stage.trusted_keys)
+    seen = evaluate_period(project, stage.ledger, watched, until=until or datetime.now(UTC))
     if record:
         stage.ledger.findings.record(seen.records())
     return seen
 
 
-def take_overview(project: Project, stage: Stage, *, hours: float, until: datetime | None = None) -> Overview:
+def summarise_period(project: Project, stage: Workspace, *, hours: float, until: datetime | None = None) -> Summary:
     """Look over the last hours of a project's model: what a report shows.
 
     Args:
@@ -44,14 +46,14 @@ def take_overview(project: Project, stage: Stage, *, hours: float, until: dateti
         ArtifactError: the champion's files are damaged or not trusted.
         UnavailableError: the registry or the ledger cannot be reached.
     """
-    watched = watch_champion(stage.registry, project.model_name, stage.cache, stage.trusted_keys)
+    watched = monitored_champion(stage.registry, project.model_name, stage.cache, stage.trusted_keys)
     end = until or datetime.now(UTC) + timedelta(microseconds=1)
-    return overview(stage.ledger, interests_of(project), watched, since=end - timedelta(hours=hours), until=end)
+    return summarise(stage.ledger, summary_query(project), watched, since=end - timedelta(hours=hours), until=end)
 
 
-def interests_of(project: Project) -> Interests:
+def summary_query(project: Project) -> SummaryQuery:
     """What of a project's model is looked at."""
-    return Interests(
+    return SummaryQuery(
         model=project.model_name,
         metric=project.training.metric,
         positive=project.data.positive,

@@ -58,7 +58,7 @@ def find_predictions(ledger: Ledger, model: str, subject: Subject) -> list[Predi
 
 
 @dataclass(frozen=True)
-class Order:
+class RetentionRequest:
     """What is to be done, and on whose word.
 
     Attributes:
@@ -72,7 +72,9 @@ class Order:
     reason: str
 
 
-def take_out(ledger: Ledger, model: str, rows: Sequence[Prediction], order: Order, named_by: str) -> int:
+def remove_predictions(
+    ledger: Ledger, model: str, rows: Sequence[Prediction], order: RetentionRequest, named_by: str
+) -> int:
     """Erase or redact predictions, and append the event; how many were changed, what shadows answered included.
 
     The event says by what they were named and how many they were, but neither the name nor the content: the chain of
@@ -97,11 +99,16 @@ def prune(ledger: Ledger, model: str, *, keep: timedelta, actor: str, now: datet
         gone += ledger.retention.erase(some)
     if gone:
         reason = f"older than {keep.total_seconds() / 86400:g} days"
-        _append(ledger, model, Order("pruned", actor, reason), {"predictions": gone, "before": before.isoformat()})
+        _append(
+            ledger,
+            model,
+            RetentionRequest("pruned", actor, reason),
+            {"predictions": gone, "before": before.isoformat()},
+        )
     return gone
 
 
-def _append(ledger: Ledger, model: str, order: Order, evidence: Mapping[str, Any]) -> None:
+def _append(ledger: Ledger, model: str, order: RetentionRequest, evidence: Mapping[str, Any]) -> None:
     now = datetime.now(UTC)
     ledger.append(Event(order.act, model, now, order.actor, order.reason, evidence))
 

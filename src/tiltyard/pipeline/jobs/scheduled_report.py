@@ -7,16 +7,16 @@ from pathlib import Path
 
 from tiltyard.ledger import Event
 from tiltyard.monitoring.report import write_report
-from tiltyard.pipeline.jobs.monitoring_run import take_overview
+from tiltyard.pipeline.jobs.monitoring_run import summarise_period
 from tiltyard.pipeline.orchestration.schedule import Schedule
 from tiltyard.project import Project
-from tiltyard.promotion.context import Stage
+from tiltyard.promotion.context import Workspace
 
 FOLDER = "reports"
 RETRY = timedelta(minutes=10)
 
 
-def review_if_due(project: Project, stage: Stage, now: datetime) -> Path | None:
+def report_if_due(project: Project, stage: Workspace, now: datetime) -> Path | None:
     """Write the report on the last days, if one is asked for, is due, and no other process is at it.
 
     The first is due at once. It is ``reports/monitoring-DATE.html`` beside the project file, and an event tells of it.
@@ -37,7 +37,7 @@ def review_if_due(project: Project, stage: Stage, now: datetime) -> Path | None:
         return None
     target = project.root / FOLDER / f"monitoring-{now.astimezone(UTC):%Y-%m-%d}.html"
     try:
-        seen = take_overview(project, stage, hours=24 * days, until=now)
+        seen = summarise_period(project, stage, hours=24 * days, until=now)
         file = write_report(seen, target)[0]
     except BaseException:
         schedule.failed(lease, now, RETRY)

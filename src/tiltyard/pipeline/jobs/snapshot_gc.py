@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
-from tiltyard.data.snapshots.inventory import KeptRows, kept_rows, take_away
+from tiltyard.data.snapshots.inventory import StoredSnapshot, delete_snapshot, stored_snapshots
 from tiltyard.ledger import Event
 from tiltyard.project import Project
-from tiltyard.promotion.context import Stage
+from tiltyard.promotion.context import Workspace
 from tiltyard.registry import ExperimentTracker
 
 PRUNED = "snapshots-pruned"
@@ -25,7 +25,7 @@ class SnapshotUse:
         versions: the registered versions that were trained from it, as ``MODEL VERSION``.
     """
 
-    rows: KeptRows
+    rows: StoredSnapshot
     versions: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -33,7 +33,7 @@ class SnapshotUse:
         return {**self.rows.to_dict(), "versions": list(self.versions)}
 
 
-def snapshot_uses(project: Project, store: str, tracker: ExperimentTracker, stage: Stage) -> list[SnapshotUse]:
+def snapshot_uses(project: Project, store: str, tracker: ExperimentTracker, stage: Workspace) -> list[SnapshotUse]:
     """The snapshots of a project with the versions that need them, the latest first.
 
     All models of the registry are asked, whatever their names: a project may have had another one. What a version was
@@ -55,15 +55,17 @@ def snapshot_uses(project: Project, store: str, tracker: ExperimentTracker, stag
             params = tracker.run_params(info.run_id) if info.run_id else None
             if params and "snapshot" in params:
                 needed.setdefault(_place(params["snapshot"]), []).append(f"{info.name} {info.version}")
-    return [SnapshotUse(rows, tuple(needed.get(_place(rows.name), ()))) for rows in kept_rows(store, project.name)]
+    return [
+        SnapshotUse(rows, tuple(needed.get(_place(rows.name), ()))) for rows in stored_snapshots(store, project.name)
+    ]
 
 
-def not_needed(uses: list[SnapshotUse], older_than: timedelta, now: datetime) -> list[SnapshotUse]:
+def unused_snapshots(uses: list[SnapshotUse], older_than: timedelta, now: datetime) -> list[SnapshotUse]:
     """The snapshots that no version needs and that nobody has used for so long."""
     return [use for use in uses if not use.versions and now - use.rows.used_at > older_than]
 
 
-def prune_snapshots(project: Project, store: str, uses: list[SnapshotUse], stage: Stage) -> None:
+def prune_snapshots(project: Project, store: str, uses: list[SnapshotUse], stage: Workspace) -> None:
     """Remove snapshots, and write down which.
 
     Args:
@@ -76,10 +78,10 @@ def prune_snapshots(project: Project, store: str, uses: list[SnapshotUse], stage
         DataError: one cannot be removed; those before it are gone, and written down.
         UnavailableError: the ledger is away.
     """
-    gone: list[KeptRows] = []
+    gone: list[StoredSnapshot] = []
     try:
         for use in uses:
-            take_away(store, use.rows)
+            delete_snapshot(store, use.rows)
             gone.append(use.rows)
     finally:
         if gone:

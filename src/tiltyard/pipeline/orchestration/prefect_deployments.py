@@ -18,7 +18,7 @@ DEPLOYMENT = "scheduled"
 
 
 @dataclass(frozen=True)
-class Deployment:
+class PrefectDeployment:
     """A deployment as it was made.
 
     Attributes:
@@ -43,7 +43,7 @@ def deploy(
     *,
     train_every: timedelta | None = None,
     pool: str = POOL,
-) -> list[Deployment]:
+) -> list[PrefectDeployment]:
     """Make or renew a deployment for each use case, and the pool of workers that runs them.
 
     Args:
@@ -70,7 +70,7 @@ def deploy(
 
 async def _deploy(
     project: Project, entrypoints: Mapping[FlowKind, str], every: Mapping[FlowKind, timedelta | None], pool: str
-) -> list[Deployment]:
+) -> list[PrefectDeployment]:
     from prefect.client.orchestration import get_client  # noqa: PLC0415
     from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate  # noqa: PLC0415
     from prefect.client.schemas.schedules import IntervalSchedule  # noqa: PLC0415
@@ -104,5 +104,5 @@ async def _deploy(
                 description=f"tiltyard: {kind} of {project.name}",
                 enforce_parameter_schema=False,
             )
-            made.append(Deployment(f"{name}/{DEPLOYMENT}", str(id_), pause))
+            made.append(PrefectDeployment(f"{name}/{DEPLOYMENT}", str(id_), pause))
     return made

@@ -42,7 +42,7 @@ class QuietRunner:
 FlowKind = Literal["training", "monitoring", "response"]
 
 
-class Flows(Protocol):
+class FlowRunner(Protocol):
     """Runs the use cases of a project, so that an orchestrator can show each as a whole with its steps.
 
     What the work raises goes on to the caller unchanged.
@@ -62,7 +62,7 @@ class Flows(Protocol):
         """
 
 
-class PlainFlows:
+class LocalFlows:
     """Runs use cases in this process; the steps are shown by the runner."""
 
     def __init__(self, runner: Runner) -> None:

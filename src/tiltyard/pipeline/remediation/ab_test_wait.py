@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tiltyard.project import Project
-from tiltyard.promotion.ab_test import judge_challenge
-from tiltyard.promotion.context import Stage
+from tiltyard.promotion.ab_test import evaluate_ab_test
+from tiltyard.promotion.context import Workspace
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class LiveChallenge:
+class AbTestWait:
     """A ``LiveJudge`` over the project's own live test (``[serving] challenger``).
 
     Args:
@@ -24,7 +24,7 @@ class LiveChallenge:
         clock: the present, UTC.
     """
 
-    def __init__(self, project: Project, stage: Stage, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(self, project: Project, stage: Workspace, clock: Callable[[], datetime] = _now) -> None:
         self._project, self._stage, self._clock = project, stage, clock
 
     def verdict(self, champion: str, challenger: str, since: datetime) -> Mapping[str, Any] | None:
@@ -34,7 +34,7 @@ class LiveChallenge:
         """
         del champion
         stage = self._stage
-        found = judge_challenge(self._project, stage.registry, stage.ledger, stage.actor)
+        found = evaluate_ab_test(self._project, stage.registry, stage.ledger, stage.actor)
         if found.challenger != challenger:
             reason = f"version {found.challenger} was made challenger in place of version {challenger}"
             return {"winner": "champion", "reason": reason}
@@ -47,6 +47,6 @@ class LiveChallenge:
         return {"winner": "nobody", **told} if self._clock() - since >= patience else None
 
 
-def live_judge(project: Project, stage: Stage) -> LiveChallenge | None:
+def ab_test_judge(project: Project, stage: Workspace) -> AbTestWait | None:
     """Who judges challengers live; None where the project lets none answer."""
-    return LiveChallenge(project, stage) if project.serving.challenger is not None else None
+    return AbTestWait(project, stage) if project.serving.challenger is not None else None

@@ -11,12 +11,12 @@ from tiltyard.aliases import CHALLENGER
 from tiltyard.data import Dataset
 from tiltyard.errors import NotFoundError
 from tiltyard.ledger import Event
-from tiltyard.pipeline.remediation.durable_steps import Recipe, Step
+from tiltyard.pipeline.remediation.durable_steps import Step, StepPlan
 from tiltyard.pipeline.remediation.history import Action
 from tiltyard.project import Project
-from tiltyard.promotion.alias_change import mend_succession
-from tiltyard.promotion.challenge import APPROVAL_REQUESTED, REFUSED, awaiting, point_alias, remove_alias
-from tiltyard.promotion.context import Stage
+from tiltyard.promotion.alias_change import recover_alias_changes
+from tiltyard.promotion.challenge import APPROVAL_REQUESTED, REFUSED, awaiting_approval, point_alias, remove_alias
+from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.rollback import promote_version, roll_back
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.alias_history import PROMOTED, ROLLED_BACK
@@ -34,7 +34,7 @@ class Trainer(Protocol):
         """The rows that judge: the test side of the same data."""
 
 
-class LiveJudge(Protocol):
+class AbTestJudge(Protocol):
     """Judges a challenger by how it answers beside the champion."""
 
     def verdict(self, champion: str, challenger: str, since: datetime) -> Mapping[str, Any] | None:
@@ -48,7 +48,7 @@ class LiveJudge(Protocol):
 
 
 @dataclass(frozen=True)
-class Workshop:
+class ActionContext:
     """What responses work with.
 
     Attributes:
@@ -59,20 +59,20 @@ class Workshop:
     """
 
     project: Project
-    stage: Stage
+    stage: Workspace
     trainer: Trainer
-    live: LiveJudge | None = None
+    live: AbTestJudge | None = None
 
-    def recipe(self, action: Action) -> Recipe:
+    def recipe(self, action: Action) -> StepPlan:
         """How an action is carried out."""
         if action.kind == "retrain":
             return self._retraining()
         if action.kind == "roll-back":
             steps = (Step("verify-target", self._verify), Step("roll-back", self._roll_back))
-            return Recipe(steps, _rolled_back)
-        return Recipe((), lambda done: asked(done.reason))
+            return StepPlan(steps, _rolled_back)
+        return StepPlan((), lambda done: asked(done.reason))
 
-    def _retraining(self) -> Recipe:
+    def _retraining(self) -> StepPlan:
         watching = (Step("watch-challenger", self._watch, waits=True),) if self.live else ()
         steps = (
             Step("train-version", self._train),
@@ -81,7 +81,7 @@ class Workshop:
             Step("meet-champion", self._meet),
             Step("unset-challenger", self._unset_challenger),
         )
-        return Recipe(steps, _retrained, undo=self._take_back)
+        return StepPlan(steps, _retrained, undo=self._take_back)
 
     def _train(self, action: Action) -> dict[str, Any]:
         """Train a version, unless one that carries this action's tag was registered before it was cut off."""
@@ -97,7 +97,7 @@ class Workshop:
     def _set_challenger(self, action: Action) -> dict[str, Any]:
         version = str(action.outcomes["train-version"]["version"])
         name = self.project.model_name
-        mend_succession(self.stage, name)
+        recover_alias_changes(self.stage, name)
         if self._decision(action, f"{name}/{version}", "alias-set") is None:
             evidence = {"action": action.id}
             point_alias(self.stage, name, version=version, alias=CHALLENGER, reason=action.reason, evidence=evidence)
@@ -118,11 +118,11 @@ class Workshop:
         if live.get("winner") == "champion":
             return {"promoted": False, "status": f"the champion held live: {live.get('reason', '')}"}
         # What was cut off between an alias and its event is settled by whoever comes next: now that is us.
-        mend_succession(self.stage, name)
+        recover_alias_changes(self.stage, name)
         told = self._decision(action, f"{name}/{version}", PROMOTED, REFUSED, APPROVAL_REQUESTED)
         if told is not None:
             pending = told.kind == APPROVAL_REQUESTED
-            status = awaiting(version) if pending else told.reason
+            status = awaiting_approval(version) if pending else told.reason
             return {"promoted": told.kind == PROMOTED, "status": status, "pending": pending}
         outcome = promote_version(self.stage, self.project, version, self.trainer.test_rows())
         return {
@@ -133,7 +133,7 @@ class Workshop:
 
     def _unset_challenger(self, action: Action) -> dict[str, Any]:
         name = self.project.model_name
-        mend_succession(self.stage, name)
+        recover_alias_changes(self.stage, name)
         if self._named(CHALLENGER) == action.outcomes["train-version"]["version"]:
             remove_alias(self.stage, name, alias=CHALLENGER, reason="its trial is over", evidence={"action": action.id})
         return {}
@@ -150,7 +150,7 @@ class Workshop:
 
     def _roll_back(self, action: Action) -> dict[str, Any]:
         name, target = self.project.model_name, str(action.plan["target"])
-        mend_succession(self.stage, name)
+        recover_alias_changes(self.stage, name)
         if self._decision(action, f"{name}/{target}", ROLLED_BACK) is None:
             roll_back(self.stage, name, to=target, reason=action.reason)
         return {"champion": target, "before": action.plan.get("champion")}

@@ -18,7 +18,7 @@ from tiltyard.evaluation.sequential_test import paired_evidence
 from tiltyard.ledger import Label, Prediction
 from tiltyard.pipeline.remediation.history import History
 from tiltyard.project import Project
-from tiltyard.promotion.context import Stage
+from tiltyard.promotion.context import Workspace
 from tiltyard.scoring import SklearnScorer
 
 ERRORS, SLOW, WORSE = "champion.errors", "champion.slow", "champion.worse"
@@ -46,8 +46,8 @@ class ServiceCounts:
     failures: int
 
 
-def watch_new_champion(
-    project: Project, stage: Stage, history: History, now: datetime, counts: ServiceCounts | None = None
+def check_new_champion(
+    project: Project, stage: Workspace, history: History, now: datetime, counts: ServiceCounts | None = None
 ) -> list[Finding]:
     """Findings about a champion that is new: found, clear, or not judged. None about one that is not new.
 
@@ -92,7 +92,7 @@ def _errors(project: Project, counts: ServiceCounts, since: datetime, now: datet
     )
 
 
-def _slow(project: Project, stage: Stage, history: History, since: datetime, now: datetime) -> Finding:
+def _slow(project: Project, stage: Workspace, history: History, since: datetime, now: datetime) -> Finding:
     mine = _latencies(project, stage, str(history.champion), since)
     theirs = _latencies(project, stage, str(history.previous), None)
     if min(len(mine), len(theirs)) < FEWEST_ANSWERS:
@@ -119,14 +119,14 @@ def _slow(project: Project, stage: Stage, history: History, since: datetime, now
     )
 
 
-def _latencies(project: Project, stage: Stage, version: str, since: datetime | None) -> list[float]:
+def _latencies(project: Project, stage: Workspace, version: str, since: datetime | None) -> list[float]:
     newest = stage.ledger.predictions(
         project=project.model_name, version=version, since=since, newest_first=True, limit=MOST_ANSWERS
     )
     return [row.latency_ms for row in newest if row.route != "shadow"]
 
 
-def _worse(project: Project, stage: Stage, history: History, since: datetime, now: datetime) -> Finding:
+def _worse(project: Project, stage: Workspace, history: History, since: datetime, now: datetime) -> Finding:
     """The previous champion answers what the new one was asked, where the truth is known by now."""
     labelled = stage.ledger.labelled_predictions(project=project.model_name, version=history.champion, since=since)
     pairs = [(row, label) for row, label in islice(labelled, MOST_ANSWERS) if row.route != "shadow"]
@@ -168,7 +168,7 @@ def _worse(project: Project, stage: Stage, history: History, since: datetime, no
 
 
 def _previous_answers(
-    project: Project, stage: Stage, version: str, pairs: Sequence[tuple[Prediction, Label]]
+    project: Project, stage: Workspace, version: str, pairs: Sequence[tuple[Prediction, Label]]
 ) -> list[str | None]:
     """What a version says to the inputs of answers; None where it cannot read one."""
     package = stage.load(stage.registry.get_version(project.model_name, version=version))

@@ -55,7 +55,7 @@ def _nothing(action: Action) -> None:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class StepPlan:
     """How actions of a kind are carried out.
 
     Attributes:
@@ -73,7 +73,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Journal:
+class StepJournal:
     """Writes a model's responses into the ledger.
 
     Args:
@@ -103,7 +103,7 @@ class Journal:
         action.sequence = self._write(PLANNED, action, reason, {"kind": kind, "plan": dict(plan)}, "planned")
         return action
 
-    def carry_out(self, action: Action, recipe: Recipe) -> Action:
+    def carry_out(self, action: Action, recipe: StepPlan) -> Action:
         """Run the steps that are not done yet. The action comes back finished, or open where it has to wait.
 
         Args:
@@ -148,7 +148,7 @@ class Journal:
             self._write(STEP_POSTPONED, action, reason, {"step": step.name}, f"{step.name}/postponed")
             action.begun[step.name] -= 1
 
-    def _give_up(self, action: Action, recipe: Recipe, why: str) -> Action:
+    def _give_up(self, action: Action, recipe: StepPlan, why: str) -> Action:
         try:
             recipe.undo(action)
         except UnavailableError:

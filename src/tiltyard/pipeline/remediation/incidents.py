@@ -8,12 +8,12 @@ from typing import Literal
 
 from tiltyard.ledger import FindingRecord, FindingSeverity
 
-Matter = Literal["champion", "performance", "estimate", "drift", "service", "parts", "approval"]
+IncidentKind = Literal["champion", "performance", "estimate", "drift", "service", "parts", "approval"]
 
 # In the order of weight: what is known comes before what is presumed.
-MATTERS: tuple[Matter, ...] = ("champion", "performance", "estimate", "drift", "service", "parts", "approval")
+MATTERS: tuple[IncidentKind, ...] = ("champion", "performance", "estimate", "drift", "service", "parts", "approval")
 
-TITLES: Mapping[Matter, str] = {
+TITLES: Mapping[IncidentKind, str] = {
     "champion": "The new champion does badly",
     "performance": "The champion got worse on labels",
     "estimate": "The estimated performance fell",
@@ -24,7 +24,7 @@ TITLES: Mapping[Matter, str] = {
 }
 
 # By code, or by the first word of the code.
-_MATTER_OF: Mapping[str, Matter] = {
+_MATTER_OF: Mapping[str, IncidentKind] = {
     "champion": "champion",
     "performance": "performance",
     "performance.estimate": "estimate",
@@ -40,7 +40,7 @@ _WEIGHT: Mapping[FindingSeverity, int] = {"info": 0, "warning": 1, "error": 2}
 
 
 @dataclass(frozen=True)
-class Concern:
+class Incident:
     """What a look found about one matter.
 
     Attributes:
@@ -49,7 +49,7 @@ class Concern:
         found: what speaks for it, gravest first; empty where nothing is wrong.
     """
 
-    matter: Matter
+    matter: IncidentKind
     judged: bool
     found: tuple[FindingRecord, ...]
 
@@ -59,28 +59,28 @@ class Concern:
         return self.found[0].severity if self.found else "info"
 
 
-def matter_of(finding: FindingRecord) -> Matter | None:
+def incident_kind(finding: FindingRecord) -> IncidentKind | None:
     """What a finding is about; None where no response is meant for it."""
     return _MATTER_OF.get(finding.code) or _MATTER_OF.get(finding.code.partition(".")[0])
 
 
-def concerns_of(findings: Iterable[FindingRecord]) -> dict[Matter, Concern]:
+def incidents_of(findings: Iterable[FindingRecord]) -> dict[IncidentKind, Incident]:
     """What the findings of one look say about each matter that it judged or tried to judge."""
-    by_matter: dict[Matter, list[FindingRecord]] = {}
+    by_matter: dict[IncidentKind, list[FindingRecord]] = {}
     for finding in findings:
-        matter = matter_of(finding)
+        matter = incident_kind(finding)
         if matter is not None:
             by_matter.setdefault(matter, []).append(finding)
     return {matter: _concern(matter, by_matter[matter]) for matter in MATTERS if matter in by_matter}
 
 
-def _concern(matter: Matter, findings: Sequence[FindingRecord]) -> Concern:
+def _concern(matter: IncidentKind, findings: Sequence[FindingRecord]) -> Incident:
     wholes = [finding for finding in findings if finding.code in _WHOLES]
     deciding = wholes or findings
     wrong = any(finding.status == "found" and finding.severity != "info" for finding in deciding)
     found = [finding for finding in findings if finding.status == "found" and finding.severity != "info"]
     found.sort(key=lambda finding: (-_WEIGHT[finding.severity], finding.code not in _WHOLES))
-    return Concern(
+    return Incident(
         matter,
         judged=any(finding.status != "could_not_judge" for finding in deciding),
         found=tuple(found) if wrong else (),

@@ -14,7 +14,7 @@ PROBE_SECONDS = 5.0
 
 
 @dataclass
-class ServiceProbe:
+class MetricsScraper:
     """Reads a server's metrics and tells what it counted since its present version answers.
 
     Attributes:

@@ -17,7 +17,7 @@ AWAITED = "approval.awaited"
 _WHAT = {"part-died": "died", "part-hung": "hung", "worker-hung": "hung"}
 
 
-def watch_parts(events: Iterable[Event], since: datetime, until: datetime) -> Finding:
+def check_processes(events: Iterable[Event], since: datetime, until: datetime) -> Finding:
     """Whether any of the programs died or hung in that time; a single death is worth a look, and so is a hang.
 
     Args:
@@ -44,7 +44,7 @@ def watch_parts(events: Iterable[Event], since: datetime, until: datetime) -> Fi
     )
 
 
-def watch_approvals(events: Sequence[Event], name: str, champion: str | None, now: datetime) -> list[Finding]:
+def check_approvals(events: Sequence[Event], name: str, champion: str | None, now: datetime) -> list[Finding]:
     """The versions that passed the gates against the present champion and wait until somebody says yes or no.
 
     A request whose champion has changed since is left out: its verdict no longer holds.

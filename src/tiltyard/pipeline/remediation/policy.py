@@ -9,7 +9,7 @@ from typing import Any
 
 from tiltyard.ledger import FindingRecord
 from tiltyard.pipeline.remediation.history import ActionKind, History
-from tiltyard.pipeline.remediation.incidents import TITLES, Concern, Matter, concerns_of
+from tiltyard.pipeline.remediation.incidents import TITLES, Incident, IncidentKind, incidents_of
 from tiltyard.project import ResponseSection
 
 DAY = timedelta(hours=24)
@@ -46,7 +46,7 @@ class Decision:
 
     kind: ActionKind | None
     reason: str
-    matter: Matter | None = None
+    matter: IncidentKind | None = None
     target: str | None = None
     causes: tuple[FindingRecord, ...] = ()
 
@@ -76,7 +76,7 @@ def decide(
         history: what was done so far.
         policy: the project's ``[response]``.
     """
-    found = [concern for concern in concerns_of(findings).values() if concern.found]
+    found = [concern for concern in incidents_of(findings).values() if concern.found]
     if not found:
         return Decision(None, "Nothing was found that asks for a response.")
     if history.open is not None:
@@ -91,8 +91,8 @@ def decide(
     return refusals[0]
 
 
-def _wanted(matter: Matter, policy: ResponseSection) -> str:
-    answers: dict[Matter, str] = {
+def _wanted(matter: IncidentKind, policy: ResponseSection) -> str:
+    answers: dict[IncidentKind, str] = {
         "champion": policy.on_bad_champion,
         "performance": policy.on_decay,
         "estimate": policy.on_estimate,
@@ -104,7 +104,7 @@ def _wanted(matter: Matter, policy: ResponseSection) -> str:
     return answers[matter]
 
 
-def _about(concern: Concern, wanted: str, situation: Situation, history: History, policy: ResponseSection) -> Decision:
+def _about(concern: Incident, wanted: str, situation: Situation, history: History, policy: ResponseSection) -> Decision:
     matter, why = concern.matter, f"{TITLES[concern.matter]}: {_told(concern)}"
     if wanted not in ("retrain", "rollback"):
         return Decision(None, f"The project asks for no action here ([response]: {wanted}).", matter)
@@ -125,7 +125,7 @@ def _about(concern: Concern, wanted: str, situation: Situation, history: History
     return Decision("retrain", why, matter, causes=concern.found)
 
 
-def _told(concern: Concern) -> str:
+def _told(concern: Incident) -> str:
     return concern.found[0].message or f"{concern.found[0].code} ({concern.found[0].subject})"
 
 
@@ -158,7 +158,7 @@ def _no_way_back(situation: Situation, history: History) -> str:
     return ""
 
 
-def _ask_for_labels(concern: Concern, situation: Situation, history: History, policy: ResponseSection) -> Decision:
+def _ask_for_labels(concern: Incident, situation: Situation, history: History, policy: ResponseSection) -> Decision:
     have = f"{situation.new_labels} new labels, and a retraining needs {policy.min_new_labels}"
     asked = history.last("ask-labels")
     if asked is not None and situation.now - asked.planned_at < DAY:

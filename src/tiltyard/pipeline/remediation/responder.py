@@ -10,12 +10,12 @@ from typing import Any, Literal
 from tiltyard.aliases import PREVIOUS
 from tiltyard.errors import NotFoundError
 from tiltyard.ledger import FindingRecord
-from tiltyard.ledger.lease_guard import Holding, LeaseLostError, held
-from tiltyard.notifications.alerts import Alert, Sighting, tell_what_was_done, update_alerts
-from tiltyard.pipeline.remediation.actions import Workshop, asked
-from tiltyard.pipeline.remediation.durable_steps import Journal
+from tiltyard.ledger.lease_guard import LeaseGuard, LeaseLostError, hold_lease
+from tiltyard.notifications.alerts import Alert, IncidentUpdate, note_action, update_alerts
+from tiltyard.pipeline.remediation.actions import ActionContext, asked
+from tiltyard.pipeline.remediation.durable_steps import StepJournal
 from tiltyard.pipeline.remediation.history import Action, ActionKind, History, read_history
-from tiltyard.pipeline.remediation.incidents import MATTERS, TITLES, Concern, Matter, concerns_of
+from tiltyard.pipeline.remediation.incidents import MATTERS, TITLES, Incident, IncidentKind, incidents_of
 from tiltyard.pipeline.remediation.policy import DAY, Decision, Situation, decide
 from tiltyard.pipeline.training.production_data import count_new_labels
 
@@ -25,7 +25,7 @@ Outcome = Literal["nothing", "acted", "waiting", "busy"]
 
 
 @dataclass(frozen=True)
-class Response:
+class Remediation:
     """What a pass came to.
 
     Attributes:
@@ -69,7 +69,7 @@ class Responder:
 
     def __init__(
         self,
-        workshop: Workshop,
+        workshop: ActionContext,
         clock: Callable[[], datetime] = _now,
         on_step: Callable[[str], None] | None = None,
     ) -> None:
@@ -77,36 +77,36 @@ class Responder:
         self._project, self._stage = workshop.project, workshop.stage
         self._model = workshop.project.model_name
 
-    def respond(self, findings: Sequence[FindingRecord]) -> Response:
+    def respond(self, findings: Sequence[FindingRecord]) -> Remediation:
         """Take up what was cut off, then decide on the findings of a look, act, and raise or clear alerts.
 
         Raises:
             UnavailableError: the ledger or the registry is away; what was begun is taken up by the next pass.
         """
-        with held(self._stage.ledger.leases, f"response/{self._model}") as holding:
+        with hold_lease(self._stage.ledger.leases, f"response/{self._model}") as holding:
             if holding is None:
-                return Response("busy")
+                return Remediation("busy")
             try:
                 return self._respond(findings, self._journal(holding))
             except LeaseLostError:
-                return Response("busy")
+                return Remediation("busy")
 
-    def retrain(self, reason: str) -> Response:
+    def retrain(self, reason: str) -> Remediation:
         """Retrain because somebody asks for it: without the limits of the policy, and never beside another response.
 
         A response that was cut off is taken up and finished first; if it was a retraining, that is the one.
         """
-        with held(self._stage.ledger.leases, f"response/{self._model}") as holding:
+        with hold_lease(self._stage.ledger.leases, f"response/{self._model}") as holding:
             if holding is None:
-                return Response("busy")
+                return Remediation("busy")
             journal = self._journal(holding)
             resumed = self._resume(journal)
             if resumed and (resumed[-1].finished_at is None or resumed[-1].kind == "retrain"):
-                return Response("acted" if resumed[-1].finished_at else "waiting", None, resumed)
+                return Remediation("acted" if resumed[-1].finished_at else "waiting", None, resumed)
             action = self._carry_out(journal, journal.plan("retrain", reason, {"by_hand": True}))
-            return Response("acted" if action.finished_at else "waiting", None, (*resumed, action))
+            return Remediation("acted" if action.finished_at else "waiting", None, (*resumed, action))
 
-    def _respond(self, findings: Sequence[FindingRecord], journal: Journal) -> Response:
+    def _respond(self, findings: Sequence[FindingRecord], journal: StepJournal) -> Remediation:
         resumed = self._resume(journal)
         history = self.history()
         situation = self._situation(history)
@@ -122,22 +122,22 @@ class Responder:
             history = self.history()
         alerts += self._tell_endings(history)
         if history.open is not None:
-            return Response("waiting", decision, tuple(actions), tuple(alerts))
-        return Response("acted" if actions else "nothing", decision, tuple(actions), tuple(alerts))
+            return Remediation("waiting", decision, tuple(actions), tuple(alerts))
+        return Remediation("acted" if actions else "nothing", decision, tuple(actions), tuple(alerts))
 
     def history(self) -> History:
         """What was done about the model so far."""
         return read_history(self._stage.ledger.events(subject=self._model), self._model)
 
-    def _journal(self, holding: Holding) -> Journal:
+    def _journal(self, holding: LeaseGuard) -> StepJournal:
         stage = self._stage
-        return Journal(stage.ledger, self._model, stage.actor, self._clock, self._on_step, holding.check)
+        return StepJournal(stage.ledger, self._model, stage.actor, self._clock, self._on_step, holding.check)
 
-    def _resume(self, journal: Journal) -> tuple[Action, ...]:
+    def _resume(self, journal: StepJournal) -> tuple[Action, ...]:
         open_ = self.history().open
         return () if open_ is None else (self._carry_out(journal, open_),)
 
-    def _carry_out(self, journal: Journal, action: Action) -> Action:
+    def _carry_out(self, journal: StepJournal, action: Action) -> Action:
         return journal.carry_out(action, self.workshop.recipe(action))
 
     def _situation(self, history: History) -> Situation:
@@ -160,8 +160,10 @@ class Responder:
     def _raise(self, findings: Sequence[FindingRecord], history: History, decision: Decision) -> list[Alert]:
         now = self._clock()
         sightings = [
-            Sighting(matter, TITLES[matter], concern.judged, concern.found, _about(concern, history, decision, now))
-            for matter, concern in concerns_of(findings).items()
+            IncidentUpdate(
+                matter, TITLES[matter], concern.judged, concern.found, _about(concern, history, decision, now)
+            )
+            for matter, concern in incidents_of(findings).items()
         ]
         alerts = self._project.alerts
         return update_alerts(self._stage.ledger, self._model, sightings, now, alerts, actor=self._stage.actor)
@@ -170,10 +172,10 @@ class Responder:
         now = self._clock()
         endings: dict[str, str] = {matter: told for matter in MATTERS if (told := _latest(matter, history, now))}
         alerts = self._project.alerts
-        return tell_what_was_done(self._stage.ledger, self._model, endings, now, alerts, actor=self._stage.actor)
+        return note_action(self._stage.ledger, self._model, endings, now, alerts, actor=self._stage.actor)
 
 
-def _about(concern: Concern, history: History, decision: Decision, now: datetime) -> str:
+def _about(concern: Incident, history: History, decision: Decision, now: datetime) -> str:
     """What is done about a matter, in a sentence: decided just now, done of late, or why nothing is."""
     matter = concern.matter
     if matter == "parts":
@@ -191,7 +193,7 @@ def _about(concern: Concern, history: History, decision: Decision, now: datetime
     return "Nothing; the project asks for no action here, or something else comes first."
 
 
-def _latest(matter: Matter, history: History, now: datetime) -> str:
+def _latest(matter: IncidentKind, history: History, now: datetime) -> str:
     """What came of the latest response to a matter; empty where there was none of late."""
     for action in reversed(history.actions):
         if action.plan.get("matter") == matter and now - action.planned_at < DAY:

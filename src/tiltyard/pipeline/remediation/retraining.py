@@ -9,7 +9,7 @@ from tiltyard.pipeline.orchestration.runner import Runner
 from tiltyard.pipeline.training.production_data import gather_production_data
 from tiltyard.pipeline.training.train import TrainingRequest, train
 from tiltyard.project import Project
-from tiltyard.promotion.context import Stage
+from tiltyard.promotion.context import Workspace
 from tiltyard.registry import ExperimentTracker, VersionInfo
 
 
@@ -28,7 +28,7 @@ class ProjectTrainer:
         self,
         project: Project,
         tracker: ExperimentTracker,
-        stage: Stage,
+        stage: Workspace,
         runner: Runner,
         candidates: tuple[str, ...] = (),
     ) -> None:

@@ -16,7 +16,7 @@ SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Validation:
+class DataCheck:
     """What was found in a dataset and its split.
 
     Attributes:
@@ -74,17 +74,17 @@ class Validation:
         )
 
 
-def validate_data(dataset: Dataset, split: Split, project: Project) -> Validation:
+def validate_data(dataset: Dataset, split: Split, project: Project) -> DataCheck:
     """Check a dataset, and its split for rows and labels that stand on both sides or shift between them."""
     validator = DataValidator(project)
     data = validator.validate_dataset(dataset.frame, project.name)
     sides = validator.validate_train_test_split(
         split.train.inputs, split.test.inputs, split.train.labels, split.test.labels
     )
-    return Validation(data, sides)
+    return DataCheck(data, sides)
 
 
-def drift_of(dataset: Dataset, project: Project, reference: pd.DataFrame, name: str) -> DriftReport:
+def drift_from_previous(dataset: Dataset, project: Project, reference: pd.DataFrame, name: str) -> DriftReport:
     """Hold a dataset against other rows, which messages call ``name``."""
     return DataValidator(project).validate_drift(reference, dataset.frame, names=(name, project.data.source))
 

@@ -61,7 +61,7 @@ def dataset_of(project: Project, inputs: pd.Series | pd.DataFrame, y: Any) -> Da
     return Dataset(project.name, project.task, inputs, labels, frame.assign(**{LABEL: labels}), "data frames", digests)
 
 
-def together(split: Split) -> Dataset:
+def join_sides(split: Split) -> Dataset:
     """Both sides as one dataset."""
     train, test = split.train, split.test
     sides: list[Any] = [train.inputs, test.inputs]
@@ -72,7 +72,7 @@ def together(split: Split) -> Dataset:
     return Dataset(train.name, train.task, inputs, labels, frame, train.source, digests)
 
 
-def prepared(model: Any, params: Mapping[str, Any]) -> tuple[Pipeline, str]:
+def prepared_pipeline(model: Any, params: Mapping[str, Any]) -> tuple[Pipeline, str]:
     """An unfitted pipeline of the user's estimator, with the parameters that it has set; and its name."""
     if not hasattr(model, "fit") or not hasattr(model, "get_params"):
         raise UsageError(

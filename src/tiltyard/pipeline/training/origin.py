@@ -8,30 +8,30 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tiltyard.models.custom_candidates import own_source
+from tiltyard.models.custom_candidates import custom_source
 from tiltyard.pipeline.training.run_logging import describe_version, run_params
-from tiltyard.pipeline.training.steps import Trial
+from tiltyard.pipeline.training.steps import EvaluatedModel
 from tiltyard.project import Project
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.lineage import Lineage
 from tiltyard.registry.package.packaging import LIBRARIES
-from tiltyard.registry.semantic_version import Kind, recipe_digest, schema_digest
+from tiltyard.registry.semantic_version import ChangeKind, recipe_digest, schema_digest
 
 GIT_SECONDS = 10
 
 
-def kind_of(project: Project, trial: Trial) -> Kind:
+def version_kind(project: Project, trial: EvaluatedModel) -> ChangeKind:
     """What decides which number of the version's label rises."""
     card = describe_version(project, trial)
     parameters = {name: value for name, value in run_params(project, trial.split, trial.model).items() if "__" in name}
-    source = own_source(trial.model.candidate.name, project.root)
-    return Kind(
+    source = custom_source(trial.model.candidate.name, project.root)
+    return ChangeKind(
         schema_digest(card.task, card.columns, card.classes),
         recipe_digest(card.candidate, parameters, source.read_bytes() if source else b""),
     )
 
 
-def origin_of(project: Project, trial: Trial, parent: VersionInfo | None) -> Lineage:
+def version_origin(project: Project, trial: EvaluatedModel, parent: VersionInfo | None) -> Lineage:
     """Where a trained version comes from."""
     train = trial.split.train
     commit, dirty = code_state(project.root)

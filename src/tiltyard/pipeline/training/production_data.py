@@ -16,7 +16,7 @@ import pandas as pd
 
 from tiltyard.data import Dataset, as_label, load_dataset
 from tiltyard.data.column_kinds import TableSchema, infer_schema
-from tiltyard.data.content_hash import content_keys, row_digests, shares
+from tiltyard.data.content_hash import content_keys, row_digests, uniform_hash
 from tiltyard.errors import DataError
 from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.ledger.sql.retention import is_redacted
@@ -228,7 +228,7 @@ def _place_on_a_side(new: pd.DataFrame, base: Dataset, taken: _Taken, project: P
         else:
             new[time] = [row.at.isoformat() for row, _ in taken.pairs]
     if rule.by.startswith("column:"):
-        judges = shares(content_keys(taken.inputs), rule.salt) < rule.test
+        judges = uniform_hash(content_keys(taken.inputs), rule.salt) < rule.test
         new[rule.by.removeprefix("column:")] = np.where(judges, "test", "train")
 
 

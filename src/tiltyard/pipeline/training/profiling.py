@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tiltyard.data import Split
 from tiltyard.drift.profiles import Reference, Rows, build_reference
-from tiltyard.promotion.offline_predictions import Answers
+from tiltyard.promotion.offline_predictions import PredictedRows
 
 
-def reference_of(split: Split, answers: Answers) -> Reference:
+def reference_profile(split: Split, answers: PredictedRows) -> Reference:
     """Columns from the rows that taught the model; its answers, and words it has not seen, from those that judged it.
 
     Args:

@@ -8,24 +8,24 @@ from datetime import UTC, datetime
 
 from tiltyard.aliases import CHAMPION
 from tiltyard.ledger import Event
-from tiltyard.pipeline.training.data_checks import Validation
-from tiltyard.pipeline.training.origin import kind_of, origin_of
-from tiltyard.pipeline.training.run_logging import Recorded
-from tiltyard.pipeline.training.steps import Trial
+from tiltyard.pipeline.training.data_checks import DataCheck
+from tiltyard.pipeline.training.origin import version_kind, version_origin
+from tiltyard.pipeline.training.run_logging import LoggedRun
+from tiltyard.pipeline.training.steps import EvaluatedModel
 from tiltyard.project import Project
-from tiltyard.promotion.context import Stage
+from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.gates import DataFindings
 from tiltyard.registry import VersionInfo
-from tiltyard.registry.semantic_version import LABEL_TAG, Kind, doubled, next_label
+from tiltyard.registry.semantic_version import LABEL_TAG, ChangeKind, duplicate_labels, next_label
 from tiltyard.registry.tags import FINDINGS_TAG
 
 
 def register_version(
-    stage: Stage,
+    stage: Workspace,
     project: Project,
-    trial: Trial,
-    recorded: Recorded,
-    validation: Validation,
+    trial: EvaluatedModel,
+    recorded: LoggedRun,
+    validation: DataCheck,
     tags: Mapping[str, str],
 ) -> VersionInfo:
     """Make the recorded model the next version, with ``tags`` beside its own, and write the decision down."""
@@ -33,7 +33,7 @@ def register_version(
     train = trial.split.train
     earlier = stage.registry.list_versions(project.model_name)
     parent = next((one for one in earlier if CHAMPION in one.aliases), earlier[0] if earlier else None)
-    kind = kind_of(project, trial)
+    kind = version_kind(project, trial)
     info = stage.registry.register_model(
         recorded.model_uri,
         project.model_name,
@@ -43,7 +43,7 @@ def register_version(
             "tiltyard.data_fingerprint": train.fingerprint,
             "tiltyard.project": project.name,
             **({"tiltyard.scorer": recorded.scorer.name} if recorded.scorer else {}),
-            **origin_of(project, trial, parent).tags,
+            **version_origin(project, trial, parent).tags,
             **kind.tags,
             LABEL_TAG: next_label(earlier, kind),
             **tags,
@@ -71,9 +71,9 @@ def register_version(
     return info
 
 
-def _labelled_once(stage: Stage, info: VersionInfo, kind: Kind) -> VersionInfo:
+def _labelled_once(stage: Workspace, info: VersionInfo, kind: ChangeKind) -> VersionInfo:
     """Another label where a training that registered at the same time took this one: the lower number keeps it."""
-    while doubled(versions := stage.registry.list_versions(info.name), info):
+    while duplicate_labels(versions := stage.registry.list_versions(info.name), info):
         others = [one for one in versions if one.version != info.version]
         stage.registry.set_tag(info.name, info.version, LABEL_TAG, next_label(others, kind))
         info = stage.registry.get_version(info.name, version=info.version)

@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from tiltyard.data import Dataset
 from tiltyard.data.snapshots.snapshot import take_snapshot
 from tiltyard.errors import DataError, MissingExtraError, NotFoundError, TiltyardError, UsageError
-from tiltyard.models import Candidate, Choice, get_candidate, own_source
+from tiltyard.models import Candidate, Choice, custom_source, get_candidate
 from tiltyard.project import DataSection, Project
-from tiltyard.promotion.context import Stage
+from tiltyard.promotion.context import Workspace
 from tiltyard.registry import ExperimentTracker, VersionInfo
 from tiltyard.registry.semantic_version import is_label
 
@@ -32,7 +32,7 @@ _GIGABYTE = 1e9
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptRows:
     """The rows that a training saw, as far as they were kept.
 
     Attributes:
@@ -66,10 +66,10 @@ class Kept:
         return {"fingerprint": self.fingerprint, "uri": self.uri, "why_not": self.why_not, "created": self.created}
 
 
-NOTHING_KEPT = Kept("", why_not="no place for snapshots was given")
+NOTHING_KEPT = KeptRows("", why_not="no place for snapshots was given")
 
 
-def keep_rows(dataset: Dataset, section: DataSection, store: str | None) -> Kept:
+def keep_rows(dataset: Dataset, section: DataSection, store: str | None) -> KeptRows:
     """Keep the rows of a dataset, all columns, in their order, if they are not kept already.
 
     A training does not fail because its rows cannot be kept: the reason is written down with it.
@@ -81,27 +81,29 @@ def keep_rows(dataset: Dataset, section: DataSection, store: str | None) -> Kept
     """
     fingerprint = dataset.fingerprint
     if not section.snapshots:
-        return Kept(fingerprint, why_not="data.snapshots is false")
+        return KeptRows(fingerprint, why_not="data.snapshots is false")
     if store is None:
-        return Kept(fingerprint, why_not=NOTHING_KEPT.why_not)
+        return KeptRows(fingerprint, why_not=NOTHING_KEPT.why_not)
     size = float(dataset.frame.memory_usage(deep=True).sum())
     if size > section.max_snapshot_gb * _GIGABYTE:
-        return Kept(
+        return KeptRows(
             fingerprint,
             why_not=f"the rows take {size / _GIGABYTE:.1f} GB, more than data.max_snapshot_gb = "
             f"{section.max_snapshot_gb:g}",
         )
     free = _free(store)
     if free is not None and free < size:
-        return Kept(fingerprint, why_not=f"the rows may take {size / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free")
+        return KeptRows(
+            fingerprint, why_not=f"the rows may take {size / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free"
+        )
     try:
         taken = take_snapshot(dataset, store, ordered=True)
     except (DataError, MissingExtraError) as error:
-        return Kept(fingerprint, why_not=error.message.rstrip("."))
-    return Kept(fingerprint, taken.uri, created=taken.created)
+        return KeptRows(fingerprint, why_not=error.message.rstrip("."))
+    return KeptRows(fingerprint, taken.uri, created=taken.created)
 
 
-def recipe_of(project: Project, candidate: Candidate, kept: Kept | None) -> dict[str, Any]:
+def recipe_of(project: Project, candidate: Candidate, kept: KeptRows | None) -> dict[str, Any]:
     """What it takes to train a version again, JSON-ready.
 
     The sections of the project file that decide about data and training, the candidate with the parameters that a
@@ -109,7 +111,7 @@ def recipe_of(project: Project, candidate: Candidate, kept: Kept | None) -> dict
     its module.
     """
     told = project.model_dump(mode="json", by_alias=True, include={*_SECTIONS, "columns"})
-    source = own_source(candidate.name, project.root)
+    source = custom_source(candidate.name, project.root)
     return {
         "project": told,
         "candidate": candidate.name,
@@ -124,7 +126,7 @@ def recipe_of(project: Project, candidate: Candidate, kept: Kept | None) -> dict
 
 
 @dataclass(frozen=True)
-class Recalled:
+class LoadedRecipe:
     """A version as it was trained.
 
     Attributes:
@@ -160,9 +162,9 @@ class Recalled:
             )
 
 
-def recall(
-    project: Project, version: str, candidates: tuple[str, ...], tracker: ExperimentTracker, stage: Stage
-) -> Recalled:
+def load_recipe(
+    project: Project, version: str, candidates: tuple[str, ...], tracker: ExperimentTracker, stage: Workspace
+) -> LoadedRecipe:
     """How a version was trained, ready to be trained so again.
 
     Promotion, serving and the rest are taken from the project file as it is now; what decides about data and training
@@ -202,10 +204,10 @@ def recall(
             code="data.no-snapshot",
         )
     then = _project_of(project, recipe, _where(kept, project, stage), info)
-    return Recalled(info, then, _candidate_of(recipe, then, info), str(kept["fingerprint"]))
+    return LoadedRecipe(info, then, _candidate_of(recipe, then, info), str(kept["fingerprint"]))
 
 
-def _where(kept: Mapping[str, Any], project: Project, stage: Stage) -> str:
+def _where(kept: Mapping[str, Any], project: Project, stage: Workspace) -> str:
     """The snapshot where it was put, or of the same name in this host's store."""
     uri = str(kept["uri"])
     if "://" in uri or Path(uri).is_file():
@@ -241,7 +243,7 @@ def _project_of(now: Project, recipe: Mapping[str, Any], uri: str, info: Version
 
 def _candidate_of(recipe: Mapping[str, Any], project: Project, info: VersionInfo) -> Candidate:
     candidate = get_candidate(recipe["candidate"], project.task, project.root)
-    source = own_source(candidate.name, project.root)
+    source = custom_source(candidate.name, project.root)
     if source is not None and hashlib.sha256(source.read_bytes()).hexdigest() != recipe.get("code"):
         raise UsageError(
             f"{source} is not as it was when version {info.version} was trained.",

@@ -15,17 +15,17 @@ from tiltyard.data import Dataset, Split
 from tiltyard.data.content_hash import content_keys
 from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.evaluation import Evaluation, plot_confusion_matrix, plot_per_class, plot_reliability
-from tiltyard.pipeline.training.data_checks import Validation
-from tiltyard.pipeline.training.profiling import reference_of
-from tiltyard.pipeline.training.reproduce import RECIPE, Kept, recipe_of
-from tiltyard.pipeline.training.steps import TrainedModel, Trial
+from tiltyard.pipeline.training.data_checks import DataCheck
+from tiltyard.pipeline.training.profiling import reference_profile
+from tiltyard.pipeline.training.reproduce import RECIPE, KeptRows, recipe_of
+from tiltyard.pipeline.training.steps import EvaluatedModel, TrainedModel
 from tiltyard.project import Project
-from tiltyard.promotion.model_analysis import log_examination
-from tiltyard.promotion.offline_predictions import Answers
+from tiltyard.promotion.model_analysis import log_analysis
+from tiltyard.promotion.offline_predictions import PredictedRows
 from tiltyard.registry import (
-    HELD_OUT,
+    HOLDOUT,
     ExperimentTracker,
-    HeldOut,
+    HoldoutPredictions,
     Samples,
     ScorerChoice,
     VersionCard,
@@ -39,7 +39,7 @@ MODEL_ARTIFACT = "model"
 
 
 @dataclass(frozen=True)
-class Recorded:
+class LoggedRun:
     """Where a training was written down.
 
     Attributes:
@@ -53,16 +53,16 @@ class Recorded:
     scorer: ScorerChoice | None = None
 
 
-def record_run(  # noqa: PLR0913  one argument a thing that is written down
+def log_run(  # noqa: PLR0913  one argument a thing that is written down
     tracker: ExperimentTracker,
     project: Project,
-    trial: Trial,
-    validation: Validation,
+    trial: EvaluatedModel,
+    validation: DataCheck,
     *,
-    kept: Kept | None = None,
+    kept: KeptRows | None = None,
     trusted_types: tuple[str, ...] = (),
     signer: Signer | None = None,
-) -> Recorded:
+) -> LoggedRun:
     """Log parameters, data and what was found in it, metrics, plots and the packaged model as one MLflow run.
 
     With the snapshot of the rows that was kept, what is logged is enough to train the version again. The package is
@@ -89,7 +89,7 @@ def record_run(  # noqa: PLR0913  one argument a thing that is written down
         tracker.log_figure(plot_confusion_matrix(evaluation), "plots/confusion_matrix.png")
         tracker.log_figure(plot_per_class(evaluation), "plots/per_class.png")
         tracker.log_figure(plot_reliability(truth, answers.probabilities, answers.classes), "plots/reliability.png")
-        log_examination(tracker, trial.examination)
+        log_analysis(tracker, trial.examination)
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
             package = Path(folder) / MODEL_ARTIFACT
             card = describe_version(project, trial)
@@ -99,15 +99,15 @@ def record_run(  # noqa: PLR0913  one argument a thing that is written down
                 card,
                 training_keys=content_keys(split.train.inputs),
                 attachments={
-                    HELD_OUT: HeldOut(truth, answers.labels, answers.probabilities).to_bytes(),
-                    PROFILE: reference_of(split, answers).to_bytes(),
+                    HOLDOUT: HoldoutPredictions(truth, answers.labels, answers.probabilities).to_bytes(),
+                    PROFILE: reference_profile(split, answers).to_bytes(),
                 },
                 trusted_types=trusted_types,
                 signer=signer,
             )
             model_uri = tracker.log_package(package, MODEL_ARTIFACT)
         _record_trials(tracker, run.run_id, model)
-        return Recorded(run.run_id, model_uri, card.scorer)
+        return LoggedRun(run.run_id, model_uri, card.scorer)
 
 
 def _record_trials(tracker: ExperimentTracker, parent: str, model: TrainedModel) -> None:
@@ -157,7 +157,7 @@ def _hyperparameters(model: TrainedModel) -> Mapping[str, Any]:
     return {name: value for name, value in values.items() if "__" in name and isinstance(value, simple)}
 
 
-def describe_version(project: Project, trial: Trial) -> VersionCard:
+def describe_version(project: Project, trial: EvaluatedModel) -> VersionCard:
     """What is stored with a version, beside the model: labels, columns, metrics, fingerprint, rows to try it on."""
     train = trial.split.train
     columns, samples = _columns(train.inputs), _samples(trial.split.test, trial.answers)
@@ -183,7 +183,7 @@ def _columns(inputs: pd.Series | pd.DataFrame) -> dict[str, str]:
     return {str(name): str(dtype) for name, dtype in inputs.dtypes.items()}
 
 
-def _samples(test: Dataset, answers: Answers) -> Samples:
+def _samples(test: Dataset, answers: PredictedRows) -> Samples:
     """The first rows of the test side, with the answers given at training."""
     rows = test.inputs.head(SAMPLE_ROWS)
     if isinstance(rows, pd.Series):

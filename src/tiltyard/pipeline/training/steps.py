@@ -10,22 +10,22 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from tiltyard.data import Dataset, Split
-from tiltyard.evaluation import Evaluation, Importance, evaluate_judged
+from tiltyard.evaluation import Evaluation, Importance, evaluate_predictions
 from tiltyard.models import (
     FEW_ROWS,
-    Budget,
     Candidate,
     CandidateScore,
-    Plan,
+    SearchBudget,
     SearchTrial,
+    SelectionPlan,
     fitting_threads,
     rank_candidates,
     search,
 )
 from tiltyard.pipeline.training.bias_mitigation import fit_params
 from tiltyard.project import Project
-from tiltyard.promotion.model_analysis import Examination, examine_model
-from tiltyard.promotion.offline_predictions import Answers, answer, judge_answers
+from tiltyard.promotion.model_analysis import ModelAnalysis, analyse_model
+from tiltyard.promotion.offline_predictions import PredictedRows, compare_with_labels, predict_rows
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class TrainedModel:
 
 
 @dataclass(frozen=True)
-class Trial:
+class EvaluatedModel:
     """A fitted candidate, judged.
 
     Attributes:
@@ -71,9 +71,9 @@ class Trial:
 
     split: Split
     model: TrainedModel
-    answers: Answers
+    answers: PredictedRows
     evaluation: Evaluation
-    examination: Examination
+    examination: ModelAnalysis
 
 
 def train_model(
@@ -102,8 +102,8 @@ def _choose(
 ) -> tuple[Candidate, tuple[CandidateScore, ...], tuple[SearchTrial, ...]]:
     """The candidate to train: found by search, by cross-validation, or the only one."""
     asked = project.training
-    plan = Plan(asked.metric, asked.folds, asked.random_state, project.data.positive)
-    budget = Budget(asked.search.trials, asked.search.seconds)
+    plan = SelectionPlan(asked.metric, asked.folds, asked.random_state, project.data.positive)
+    budget = SearchBudget(asked.search.trials, asked.search.seconds)
     if budget.trials is not None or budget.seconds is not None:
         found = search(candidates, train, plan, budget, lambda trial: say(_describe(trial, asked.metric)))
         return found.best.candidate, (), found.trials
@@ -130,10 +130,12 @@ def _describe(trial: SearchTrial, metric: str) -> str:
     return f"trial {trial.number}: {trial.candidate.name} {params or 'as it stands'}: {outcome} ({trial.seconds:.1f} s)"
 
 
-def evaluate_model(model: TrainedModel, split: Split, project: Project, champion: Importance | None = None) -> Trial:
+def evaluate_model(
+    model: TrainedModel, split: Split, project: Project, champion: Importance | None = None
+) -> EvaluatedModel:
     """Judge a fitted candidate on the test side; ``champion`` is what the champion goes by, where there is one."""
     with threadpool_limits(1 if len(split.test) < FEW_ROWS else None, user_api="openmp"):
-        answers = answer(model.pipeline, split.test.inputs)
-    facts = judge_answers(answers, split.test, project)
-    examination = examine_model(model.pipeline, facts, split.test, project, champion)
-    return Trial(split, model, answers, evaluate_judged(facts), examination)
+        answers = predict_rows(model.pipeline, split.test.inputs)
+    facts = compare_with_labels(answers, split.test, project)
+    examination = analyse_model(model.pipeline, facts, split.test, project, champion)
+    return EvaluatedModel(split, model, answers, evaluate_predictions(facts), examination)

@@ -13,13 +13,13 @@ from tiltyard.pipeline.orchestration.runner import Runner
 from tiltyard.pipeline.training.bias_mitigation import check_mitigation
 from tiltyard.pipeline.training.data_checks import validate_data
 from tiltyard.pipeline.training.registration import register_version
-from tiltyard.pipeline.training.reproduce import NOTHING_KEPT, Kept, keep_rows, recall
-from tiltyard.pipeline.training.run_logging import record_run
-from tiltyard.pipeline.training.steps import Trial, evaluate_model, train_model
+from tiltyard.pipeline.training.reproduce import NOTHING_KEPT, KeptRows, keep_rows, load_recipe
+from tiltyard.pipeline.training.run_logging import log_run
+from tiltyard.pipeline.training.steps import EvaluatedModel, evaluate_model, train_model
 from tiltyard.project import Project
-from tiltyard.promotion.challenge import Promotion, challenge
-from tiltyard.promotion.context import Stage
-from tiltyard.promotion.model_analysis import champion_importance, check_examination
+from tiltyard.promotion.challenge import PromotionResult, challenge_champion
+from tiltyard.promotion.context import Workspace
+from tiltyard.promotion.model_analysis import champion_importance, check_analysis
 from tiltyard.registry import ExperimentTracker, VersionInfo
 
 
@@ -37,9 +37,9 @@ class TrainingOutcome:
 
     run_id: str
     version: VersionInfo
-    trial: Trial
-    promotion: Promotion | None
-    kept: Kept = NOTHING_KEPT
+    trial: EvaluatedModel
+    promotion: PromotionResult | None
+    kept: KeptRows = NOTHING_KEPT
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -92,7 +92,7 @@ class TrainingRequest:
 def train(
     project: Project,
     tracker: ExperimentTracker,
-    stage: Stage,
+    stage: Workspace,
     runner: Runner,
     request: TrainingRequest = TrainingRequest(),
 ) -> TrainingOutcome:
@@ -110,7 +110,7 @@ def train(
     """
     again = None
     if request.from_version is not None:
-        again = recall(project, request.from_version, request.candidates, tracker, stage)
+        again = load_recipe(project, request.from_version, request.candidates, tracker, stage)
         project = again.project
     # A misspelt metric is told before the work, not after.
     metric, *_ = map(get_metric, (project.training.metric, *project.promotion.floors))
@@ -121,7 +121,7 @@ def train(
     dataset = runner.run("load-data", request.load or (lambda: load_dataset(project)), _describe_data)
     if again is not None:
         again.check(dataset)
-    check_examination(dataset, project)
+    check_analysis(dataset, project)
     split = runner.run("split-data", lambda: split_dataset(dataset, project.split, project.data.time), _describe_split)
     validation = runner.run(
         "validate-data", lambda: validate_data(dataset, split, project), lambda found: found.summary
@@ -141,7 +141,7 @@ def train(
     )
     recorded = runner.run(
         "log-mlflow",
-        lambda: record_run(
+        lambda: log_run(
             tracker, project, trial, validation, kept=kept, trusted_types=stage.trusted_types, signer=stage.signer
         ),
         lambda run: f"run {run.run_id}",
@@ -157,7 +157,7 @@ def train(
     if request.promote:
         promotion = runner.run(
             "promote-model",
-            lambda: challenge(stage, project, info, trial.answers, split.test),
+            lambda: challenge_champion(stage, project, info, trial.answers, split.test),
             lambda result: (
                 "now champion" if result.promoted else "waits for approval" if result.pending else "not promoted"
             ),

@@ -1,8 +1,8 @@
 """Gates: what a challenger must show before it answers users, one family a module."""
 
 from tiltyard.promotion.gates.champion import incomparable
-from tiltyard.promotion.gates.evaluate import alone, judge
-from tiltyard.promotion.gates.inspection import Cost, DataFindings, Inspection
+from tiltyard.promotion.gates.evaluate import judge_gates, standalone_gates
+from tiltyard.promotion.gates.inspection import Cost, DataFindings, GateInputs
 from tiltyard.promotion.gates.rendering import COLUMNS, verdict_markdown, verdict_rows, verdict_tag
 from tiltyard.promotion.gates.verdict import GateResult, Verdict, verdict_of
 
@@ -10,12 +10,12 @@ __all__ = [
     "COLUMNS",
     "Cost",
     "DataFindings",
+    "GateInputs",
     "GateResult",
-    "Inspection",
     "Verdict",
-    "alone",
     "incomparable",
-    "judge",
+    "judge_gates",
+    "standalone_gates",
     "verdict_markdown",
     "verdict_of",
     "verdict_rows",

@@ -34,7 +34,7 @@ def calibration_limit(limit: float, challenger: Evaluation) -> GateResult:
     )
 
 
-def calibration_holds(alpha: float, comparison: Comparison | None) -> GateResult:
+def calibration_gate(alpha: float, comparison: Comparison | None) -> GateResult:
     """Whether the calibration error is not significantly larger than the champion's, by the paired bootstrap."""
     title = f"Calibration not worse than the champion's (alpha {alpha:g})"
     if comparison is None:

@@ -7,7 +7,7 @@ from tiltyard.project import PromotionSection
 from tiltyard.promotion.gates.verdict import GateResult
 
 
-def first() -> GateResult:
+def first_champion() -> GateResult:
     """There is nobody to beat."""
     return GateResult("gate.first", "First champion", True, "there is no champion to beat")
 
@@ -30,7 +30,7 @@ def incomparable(version: str, why: str) -> GateResult:
     )
 
 
-def meets(promotion: PromotionSection, comparison: Comparison, title: str) -> GateResult:
+def champion_gate(promotion: PromotionSection, comparison: Comparison, title: str) -> GateResult:
     """What the project's rule says of a comparison; ``title`` is the metric's."""
     return _RULES[promotion.rule](promotion, comparison, title)
 

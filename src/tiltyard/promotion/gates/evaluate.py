@@ -7,26 +7,26 @@ from collections.abc import Iterator
 from tiltyard.errors import UsageError
 from tiltyard.evaluation import Comparison, Evaluation, get_metric
 from tiltyard.project import PromotionSection
-from tiltyard.promotion.gates.calibration import calibration_holds, calibration_limit
-from tiltyard.promotion.gates.champion import first, meets
+from tiltyard.promotion.gates.calibration import calibration_gate, calibration_limit
+from tiltyard.promotion.gates.champion import champion_gate, first_champion
 from tiltyard.promotion.gates.cost import latency_limit, size_limit
 from tiltyard.promotion.gates.data import data_limit
 from tiltyard.promotion.gates.fairness import fairness_limit
-from tiltyard.promotion.gates.floors import floor
-from tiltyard.promotion.gates.inspection import NOT_INSPECTED, Inspection
-from tiltyard.promotion.gates.live import live_holds
-from tiltyard.promotion.gates.slices import slices_hold
+from tiltyard.promotion.gates.floors import floor_gate
+from tiltyard.promotion.gates.inspection import NOT_INSPECTED, GateInputs
+from tiltyard.promotion.gates.live import live_gate
+from tiltyard.promotion.gates.slices import slice_gate
 from tiltyard.promotion.gates.verdict import GateResult, Verdict, verdict_of
 
 
-def judge(
+def judge_gates(
     promotion: PromotionSection,
     challenger: Evaluation,
     champion: Evaluation | None,
     comparison: Comparison | None,
     *,
     metric: str,
-    inspection: Inspection = NOT_INSPECTED,
+    inspection: GateInputs = NOT_INSPECTED,
 ) -> Verdict:
     """Let a challenger through the gates of a project.
 
@@ -43,17 +43,21 @@ def judge(
     Raises:
         UsageError: a floor names an unknown metric, or the comparison is missing.
     """
-    gates = alone(promotion, challenger, inspection)
+    gates = standalone_gates(promotion, challenger, inspection)
     if champion is None:
-        return verdict_of([*gates, first()])
+        return verdict_of([*gates, first_champion()])
     if comparison is None:
         raise UsageError("A champion was given without a comparison.", next_step="Compare the two on the same rows.")
     return verdict_of(
-        [*gates, meets(promotion, comparison, get_metric(metric).title.lower()), *_beside(promotion, inspection)]
+        [
+            *gates,
+            champion_gate(promotion, comparison, get_metric(metric).title.lower()),
+            *_beside(promotion, inspection),
+        ]
     )
 
 
-def alone(promotion: PromotionSection, challenger: Evaluation, inspection: Inspection) -> list[GateResult]:
+def standalone_gates(promotion: PromotionSection, challenger: Evaluation, inspection: GateInputs) -> list[GateResult]:
     """The gates that a challenger passes or not whoever is champion.
 
     Raises:
@@ -63,10 +67,10 @@ def alone(promotion: PromotionSection, challenger: Evaluation, inspection: Inspe
 
 
 def _asked_of_itself(
-    promotion: PromotionSection, challenger: Evaluation, inspection: Inspection
+    promotion: PromotionSection, challenger: Evaluation, inspection: GateInputs
 ) -> Iterator[GateResult]:
     for name, least in sorted(promotion.floors.items()):
-        yield floor(name, least, challenger)
+        yield floor_gate(name, least, challenger)
     if promotion.calibration_error is not None:
         yield calibration_limit(promotion.calibration_error, challenger)
     for measure, limit in sorted(promotion.fairness.items()):
@@ -79,10 +83,10 @@ def _asked_of_itself(
         yield data_limit(promotion.data_findings, inspection.findings)
 
 
-def _beside(promotion: PromotionSection, inspection: Inspection) -> Iterator[GateResult]:
+def _beside(promotion: PromotionSection, inspection: GateInputs) -> Iterator[GateResult]:
     if promotion.slices == "not-worse" and inspection.slices is not None:
-        yield slices_hold(promotion, inspection)
+        yield slice_gate(promotion, inspection)
     if promotion.calibration == "not-worse":
-        yield calibration_holds(promotion.slice_alpha, inspection.calibration)
+        yield calibration_gate(promotion.slice_alpha, inspection.calibration)
     if promotion.live == "wins" or (promotion.live == "not-worse" and inspection.live is not None):
-        yield live_holds(promotion.live, inspection.live)
+        yield live_gate(promotion.live, inspection.live)

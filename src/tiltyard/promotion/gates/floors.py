@@ -6,7 +6,7 @@ from tiltyard.evaluation import Evaluation, get_metric
 from tiltyard.promotion.gates.verdict import GateResult
 
 
-def floor(name: str, least: float, challenger: Evaluation) -> GateResult:
+def floor_gate(name: str, least: float, challenger: Evaluation) -> GateResult:
     """Whether a metric reaches its floor; of a metric where less is better, stays below its ceiling.
 
     Raises:

@@ -76,7 +76,7 @@ class DataFindings:
 
 
 @dataclass(frozen=True)
-class Inspection:
+class GateInputs:
     """What is known of a challenger beside its evaluation; None for what was not looked at.
 
     Attributes:
@@ -98,4 +98,4 @@ class Inspection:
     live: LiveVerdict | None = None
 
 
-NOT_INSPECTED = Inspection()
+NOT_INSPECTED = GateInputs()

@@ -10,7 +10,7 @@ from tiltyard.promotion.gates.verdict import GateResult
 _OVERRULE = "; to overrule it by hand: tiltyard set-alias"
 
 
-def live_holds(asked: Literal["not-worse", "wins"], verdict: LiveVerdict | None) -> GateResult:
+def live_gate(asked: Literal["not-worse", "wins"], verdict: LiveVerdict | None) -> GateResult:
     """Whether the live challenge speaks against the challenger, or, for ``wins``, for it.
 
     Args:

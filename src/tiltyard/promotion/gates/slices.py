@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tiltyard.project import PromotionSection
-from tiltyard.promotion.gates.inspection import Inspection
+from tiltyard.promotion.gates.inspection import GateInputs
 from tiltyard.promotion.gates.verdict import GateResult
 
 SHOWN = 3
 
 
-def slices_hold(promotion: PromotionSection, inspection: Inspection) -> GateResult:
+def slice_gate(promotion: PromotionSection, inspection: GateInputs) -> GateResult:
     """Whether any slice is worse than under the champion by more than chance, corrected for their number."""
     compared = inspection.slices or ()
     worse = [part for part in compared if part.difference < 0 and part.adjusted < promotion.slice_alpha]

@@ -16,9 +16,9 @@ import pandas as pd
 from tiltyard.data import Dataset
 from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.evaluation import evaluate, plot_confusion_matrix
-from tiltyard.registry.mlflow_backend.mlflow_auth import give_credentials
+from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors, open_client
-from tiltyard.registry.package.foreign_model_card import card_of
+from tiltyard.registry.package.foreign_model_card import foreign_model_card
 from tiltyard.registry.package.packaging import write_package
 from tiltyard.settings import Settings
 
@@ -54,7 +54,7 @@ class ExperimentTracker:
         self, experiment_name: str, *, tracking_uri: str | None = None, artifact_location: str | None = None
     ) -> None:
         settings = Settings.load()
-        give_credentials(settings)
+        export_credentials(settings)
         self.experiment_name = experiment_name
         self._tracking_uri = tracking_uri or settings.tracking_uri
         self._artifact_location = artifact_location or (None if tracking_uri else settings.artifact_location)
@@ -183,7 +183,7 @@ class ExperimentTracker:
 
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
             package = Path(folder) / "model"
-            card = card_of(model, "")  # it is not known yet under which name it will be registered
+            card = foreign_model_card(model, "")  # it is not known yet under which name it will be registered
             write_package(package, model, card, training_keys=np.empty(0, dtype=np.uint64))
             return self.log_package(package, artifact_path)
 

@@ -23,7 +23,7 @@ _CODES = {"UNAUTHENTICATED": 401, "CUSTOMER_UNAUTHORIZED": 401, "PERMISSION_DENI
 _IN_TEXT = re.compile(r"error code (401|403)\b|\b(401|403) Client Error")
 
 
-def give_credentials(of: Settings) -> None:
+def export_credentials(of: Settings) -> None:
     """Let MLflow find the credentials of a file ``.env``: it reads the environment alone."""
     given = {
         USERNAME: of.mlflow_tracking_username,
@@ -35,7 +35,7 @@ def give_credentials(of: Settings) -> None:
             os.environ.setdefault(name, value)
 
 
-def turned_away(error: Exception, where: str) -> UnavailableError | None:
+def auth_error(error: Exception, where: str) -> UnavailableError | None:
     """The error for a server that did not let us in, naming the variables that decide; None for any other failure."""
     if not where.startswith(("http:", "https:")):
         return None

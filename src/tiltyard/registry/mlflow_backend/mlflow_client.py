@@ -10,8 +10,8 @@ from typing import Any
 
 from tiltyard.errors import NotFoundError, TiltyardError, UnavailableError, without_password, without_passwords
 from tiltyard.registry.mlflow_backend.artifact_store_errors import store_error
-from tiltyard.registry.mlflow_backend.mlflow_auth import turned_away
-from tiltyard.registry.mlflow_env import prepare
+from tiltyard.registry.mlflow_backend.mlflow_auth import auth_error
+from tiltyard.registry.mlflow_env import configure_mlflow
 
 SQLITE = "sqlite:///"
 
@@ -25,7 +25,7 @@ def open_client(tracking_uri: str, registry_uri: str | None = None) -> Any:
     Raises:
         UnavailableError: the server or database cannot be reached.
     """
-    prepare()
+    configure_mlflow()
     with mlflow_errors(tracking_uri):
         from mlflow.tracking import MlflowClient  # noqa: PLC0415
 
@@ -50,7 +50,7 @@ def mlflow_errors(where: str) -> Iterator[None]:
 def _translated(error: Exception, where: str) -> Exception:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
-    known = turned_away(error, where) or store_error(error)
+    known = auth_error(error, where) or store_error(error)
     if known is not None:
         return known
     if isinstance(error, MlflowException):

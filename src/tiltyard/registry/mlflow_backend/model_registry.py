@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from tiltyard.aliases import CHAMPION, PREVIOUS, alias_of_stage
 from tiltyard.errors import ArtifactError, NotFoundError, UsageError, nearest
-from tiltyard.registry.mlflow_backend.mlflow_auth import give_credentials
+from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors, open_client
-from tiltyard.registry.mlflow_backend.model_uris import check_tree, resolve, upload
+from tiltyard.registry.mlflow_backend.model_uris import check_tree, resolve_model_uri, upload
 from tiltyard.registry.package.manifest import MANIFEST, Manifest
 from tiltyard.registry.package.packaging import read_package
 from tiltyard.registry.package.signing import SIGNATURE, KeyRing, host_keys, host_signer
 from tiltyard.registry.package.version_seal import SEAL_TAG, seal
 from tiltyard.registry.ports import ModelInfo, VersionInfo
-from tiltyard.registry.semantic_version import is_label, is_number, named_by_label
-from tiltyard.registry.version_cache import cached_copy
+from tiltyard.registry.semantic_version import is_label, is_number, version_by_label
+from tiltyard.registry.version_cache import fetch_version
 from tiltyard.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class ModelRegistry:
         self, *, tracking_uri: str | None = None, registry_uri: str | None = None, settings: Settings | None = None
     ) -> None:
         settings = settings or Settings.load()
-        give_credentials(settings)
+        export_credentials(settings)
         self._settings = settings
         self._tracking_uri = tracking_uri or settings.tracking_uri
         self._registry_uri = registry_uri or (self._tracking_uri if tracking_uri else settings.registry_uri)
@@ -64,7 +64,7 @@ class ModelRegistry:
         with self._errors():
             from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
-            source = resolve(self._client, model_uri)
+            source = resolve_model_uri(self._client, model_uri)
             if source.local is not None and self._registry_uri.startswith(("http:", "https:")):
                 # A server reads no folders of its callers: the files go to its own store first.
                 source = upload(self._client, source.local, name)
@@ -237,7 +237,7 @@ class ModelRegistry:
 
     def fetch(self, info: VersionInfo, cache: Path) -> Path:
         """A folder of this host with the version's files; a whole copy that is there is used again."""
-        return cached_copy(info, cache, self._keys, partial(self._download, info))
+        return fetch_version(info, cache, self._keys, partial(self._download, info))
 
     @cached_property
     def _client(self) -> Any:
@@ -264,7 +264,7 @@ class ModelRegistry:
         return by_version
 
     def _labelled(self, name: str, label: str) -> VersionInfo:
-        found = named_by_label(self.list_versions(name), label)
+        found = version_by_label(self.list_versions(name), label)
         if found is None:
             raise NotFoundError(
                 f"No version of {name} has the label {label}.",

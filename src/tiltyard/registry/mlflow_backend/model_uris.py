@@ -19,7 +19,7 @@ from tiltyard.registry.ports import VersionInfo
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """The files of a model.
 
     Attributes:
@@ -35,7 +35,7 @@ class Source:
     local: Path | None = None
 
 
-def resolve(client: Any, model_uri: str) -> Source:
+def resolve_model_uri(client: Any, model_uri: str) -> ModelSource:
     """The files that a URI names.
 
     Args:
@@ -56,12 +56,12 @@ def resolve(client: Any, model_uri: str) -> Source:
                 next_step="Give a folder, models:/m-ID (a logged model) or runs:/RUN_ID/PATH.",
                 code="model.missing",
             )
-        return Source(folder.resolve().as_uri(), local=folder.resolve())
+        return ModelSource(folder.resolve().as_uri(), local=folder.resolve())
     if scheme == "models":
         return _of_model(client, rest.strip("/"))
     if scheme == "runs":
         return _of_run(client, rest.strip("/"))
-    return Source(model_uri)
+    return ModelSource(model_uri)
 
 
 def check_tree(uri: str, info: VersionInfo) -> None:
@@ -88,17 +88,17 @@ def check_tree(uri: str, info: VersionInfo) -> None:
                 )
 
 
-def upload(client: Any, folder: Path, experiment: str) -> Source:
+def upload(client: Any, folder: Path, experiment: str) -> ModelSource:
     """Put a folder of this host into the server's store: a logged model of an experiment, made where it is missing."""
     found = client.get_experiment_by_name(experiment)
     number = found.experiment_id if found is not None else client.create_experiment(experiment)
     logged = client.create_logged_model(number, name="model")
     client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
-    return Source(client.get_logged_model(logged.model_id).artifact_location, None, logged.model_id)
+    return ModelSource(client.get_logged_model(logged.model_id).artifact_location, None, logged.model_id)
 
 
-def _of_model(client: Any, rest: str) -> Source:
+def _of_model(client: Any, rest: str) -> ModelSource:
     if "@" in rest:
         name, _, alias = rest.partition("@")
         return _of_version(client, client.get_model_version_by_alias(name, alias))
@@ -106,15 +106,15 @@ def _of_model(client: Any, rest: str) -> Source:
     if version:
         return _of_version(client, client.get_model_version(name, version))
     logged = client.get_logged_model(name)
-    return Source(logged.artifact_location, logged.source_run_id or None, logged.model_id)
+    return ModelSource(logged.artifact_location, logged.source_run_id or None, logged.model_id)
 
 
-def _of_version(client: Any, version: Any) -> Source:
+def _of_version(client: Any, version: Any) -> ModelSource:
     location = client.get_model_version_download_uri(version.name, version.version)
-    return Source(location, version.run_id or None, getattr(version, "model_id", None) or None)
+    return ModelSource(location, version.run_id or None, getattr(version, "model_id", None) or None)
 
 
-def _of_run(client: Any, rest: str) -> Source:
+def _of_run(client: Any, rest: str) -> ModelSource:
     run_id, _, path = rest.partition("/")
     if not path:
         raise UsageError(
@@ -125,5 +125,5 @@ def _of_run(client: Any, rest: str) -> Source:
     named = [model for model in logged if model.name == path]
     if named:
         newest = max(named, key=lambda model: model.creation_timestamp)
-        return Source(newest.artifact_location, run_id, newest.model_id)
-    return Source(posixpath.join(run.info.artifact_uri, path), run_id)
+        return ModelSource(newest.artifact_location, run_id, newest.model_id)
+    return ModelSource(posixpath.join(run.info.artifact_uri, path), run_id)

@@ -20,7 +20,7 @@ from tiltyard.models.tfidf.terms import Terms
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 from tiltyard.models.word_cnn.network import LANES
 from tiltyard.models.word_cnn.word_convolution import WordConvolution
-from tiltyard.registry.package.object_graph import parts
+from tiltyard.registry.package.object_graph import walk_objects
 
 
 def check_arrays(model: Any) -> None:
@@ -30,7 +30,7 @@ def check_arrays(model: Any) -> None:
         ArtifactError: they do not fit together (``artifact.unsound-arrays``); or a vectoriser takes its inputs for
             names of files (``artifact.reads-files``).
     """
-    for part in parts(model):
+    for part in walk_objects(model):
         if isinstance(part, CountVectorizer | HashingVectorizer) and part.input != "content":
             raise ArtifactError(
                 f"The stored model holds a {type(part).__name__} with input={part.input!r}: it would open the files "

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.errors import ArtifactError
-from tiltyard.registry.package.object_graph import parts
+from tiltyard.registry.package.object_graph import walk_objects
 
 _BITSET = 8  # words of 32 bits of a set of categories
 
@@ -24,7 +24,7 @@ def check_trees(model: Any) -> None:
     Raises:
         ArtifactError: a node's child does not come after it in its tree, or its column is none of the model's.
     """
-    for part in parts(model):
+    for part in walk_objects(model):
         columns = getattr(part, "n_features_in_", None)
         held = getattr(part, "__dict__", {})
         if "tree_" in held:

@@ -8,13 +8,13 @@ from typing import Any
 from tiltyard.errors import UsageError
 from tiltyard.project import Task
 from tiltyard.registry.package.manifest import VersionCard
-from tiltyard.registry.package.object_graph import parts
+from tiltyard.registry.package.object_graph import walk_objects
 
 # Classes whose input is a column of texts, by name: a model may come from a vectoriser of its own.
 _READS_TEXTS = ("CountVectorizer", "TfidfVectorizer", "HashingVectorizer")
 
 
-def card_of(model: Any, name: str) -> VersionCard:
+def foreign_model_card(model: Any, name: str) -> VersionCard:
     """A version card from a fitted scikit-learn model: labels, columns as far as they have names, and no metrics.
 
     Args:
@@ -50,6 +50,6 @@ def _task_of(model: Any) -> Task:
     steps = getattr(model, "steps", None)
     first = steps[0][1] if steps else model
     if hasattr(first, "transformer_list"):  # a union of vectorisers reads what each of them reads
-        first = next(parts(first.transformer_list[0][1]))
+        first = next(walk_objects(first.transformer_list[0][1]))
     reads_texts = any(kind.__name__ in _READS_TEXTS for kind in type(first).__mro__)
     return "text-classification" if reads_texts else "tabular-classification"

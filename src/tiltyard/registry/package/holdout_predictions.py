@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tiltyard.errors import ArtifactError
 
-HELD_OUT = "held_out.npz"
+HOLDOUT = "held_out.npz"
 """Name of the file that travels with a version."""
 
 MOST_ROWS = 20_000
@@ -22,7 +22,7 @@ _MOST_BYTES = 512 * 1024**2
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HoldoutPredictions:
     """n rows that a version was not trained on.
 
     Attributes:
@@ -51,7 +51,7 @@ class HeldOut:
         return file.getvalue()
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> HeldOut:
+    def from_bytes(cls, content: bytes) -> HoldoutPredictions:
         """The rows that ``to_bytes`` wrote down; pickled arrays are refused.
 
         Raises:
@@ -67,7 +67,7 @@ class HeldOut:
             if kinds != ["U", "U", "f"] or not rows._is_whole():
                 raise ValueError("their columns do not fit together")
         except UNREADABLE as error:
-            raise unreadable(HELD_OUT, error) from None
+            raise unreadable(HOLDOUT, error) from None
         return rows
 
     def _is_whole(self) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 _LEAVES = (str, bytes, int, float, complex, bool, type(None), np.generic, type)
 
 
-def parts(model: Any) -> Iterator[Any]:
+def walk_objects(model: Any) -> Iterator[Any]:
     """The model and all that it holds: attributes, items of containers and of object arrays; each once."""
     seen: set[int] = set()
     waiting = [model]

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.errors import ArtifactError, UsageError
-from tiltyard.registry.mlflow_env import quietly
-from tiltyard.registry.package.holdout_predictions import HELD_OUT, UNREADABLE, HeldOut, unreadable
+from tiltyard.registry.mlflow_env import quiet_mlflow
+from tiltyard.registry.package.holdout_predictions import HOLDOUT, UNREADABLE, HoldoutPredictions, unreadable
 from tiltyard.registry.package.manifest import (
     FOLDER,
     MANIFEST,
@@ -31,7 +31,7 @@ from tiltyard.registry.package.manifest import (
 )
 from tiltyard.registry.package.signing import NO_KEYS, SIGNATURE, KeyRing, Signer, host_signer
 from tiltyard.registry.package.skops_file import foreign_types, read_model, write_model
-from tiltyard.registry.package.trusted_types import trusted
+from tiltyard.registry.package.trusted_types import trusted_type_names
 from tiltyard.registry.package.version_seal import check_identity
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.settings import Settings
@@ -87,14 +87,14 @@ class Package:
         return read_verified(self.folder, self.manifest, path) if path in self.manifest.files else None
 
     @property
-    def held_out(self) -> HeldOut | None:
+    def held_out(self) -> HoldoutPredictions | None:
         """What the version said about the rows that judged it, and the truth; None where it was packaged without.
 
         Raises:
             ArtifactError: their file was changed since the version was read.
         """
-        content = self.attachment(HELD_OUT)
-        return None if content is None else HeldOut.from_bytes(content)
+        content = self.attachment(HOLDOUT)
+        return None if content is None else HoldoutPredictions.from_bytes(content)
 
 
 def write_package(  # noqa: PLR0913 - what a version is made of
@@ -181,7 +181,7 @@ def read_package(
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as private:
         file = Path(private) / MODEL_FILE
         file.write_bytes(read_verified(folder, manifest, MODEL_FILE))
-        pipeline = read_model(file, trusted(trusted_types))
+        pipeline = read_model(file, trusted_type_names(trusted_types))
     return Package(pipeline, manifest, folder, verified.signed_by)
 
 
@@ -192,14 +192,14 @@ def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trus
     for minutes, and read it back.
     """
     model_file = folder / MODEL_FILE
-    with tempfile.TemporaryDirectory(prefix="tiltyard-") as elsewhere, quietly():
+    with tempfile.TemporaryDirectory(prefix="tiltyard-") as elsewhere, quiet_mlflow():
         import mlflow.sklearn  # noqa: PLC0415
         from mlflow.models import Model  # noqa: PLC0415
         from sklearn.dummy import DummyClassifier  # noqa: PLC0415
 
         written = Path(elsewhere) / MODEL_FILE
         write_model(pipeline, written)
-        needed = _needed_types(written, trusted(trusted_types))
+        needed = _needed_types(written, trusted_type_names(trusted_types))
         mlflow.sklearn.save_model(
             DummyClassifier(),
             str(folder),

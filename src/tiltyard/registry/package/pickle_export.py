@@ -14,9 +14,9 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import ArtifactError, UsageError
-from tiltyard.models.to_sklearn import plain_pipeline, plain_step
+from tiltyard.models.to_sklearn import to_sklearn_pipeline, to_sklearn_step
 from tiltyard.registry.package.manifest import digest
-from tiltyard.registry.package.object_graph import parts as parts_of
+from tiltyard.registry.package.object_graph import walk_objects as parts_of
 from tiltyard.registry.package.packaging import Package
 
 PROTOCOL = 4
@@ -28,7 +28,7 @@ WARNING = (
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportResult:
     """What was written.
 
     Attributes:
@@ -44,7 +44,7 @@ class Exported:
     largest_difference: float | None
 
 
-def export_pickles(package: Package, folder: Path, stem: str, metrics: Mapping[str, Any]) -> Exported:
+def export_pickles(package: Package, folder: Path, stem: str, metrics: Mapping[str, Any]) -> ExportResult:
     """Write a version as pickles: the classifier, what stands before it, and its metrics.
 
     Steps of ours become scikit-learn's own with equal answers, so that the files need no Tiltyard; a convolution has no
@@ -73,17 +73,17 @@ def export_pickles(package: Package, folder: Path, stem: str, metrics: Mapping[s
     contents["metrics.json"] = json.dumps(metrics, indent=1, ensure_ascii=False).encode()
     _write(folder, contents)
     needs = sorted({needed for part in parts.values() for needed in _needs(part)})
-    return Exported({folder / name: digest(folder / name) for name in contents}, tuple(needs), rows, difference)
+    return ExportResult({folder / name: digest(folder / name) for name in contents}, tuple(needs), rows, difference)
 
 
 def _parts(package: Package) -> tuple[Any, Any]:
     """What stands before the classifier of texts, and the classifier; for tables nothing, and the whole."""
     pipeline = package.pipeline
     if package.manifest.task != "text-classification" or not isinstance(pipeline, Pipeline) or len(pipeline.steps) < 2:
-        return None, plain_pipeline(pipeline) if isinstance(pipeline, Pipeline) else plain_step(pipeline)
+        return None, to_sklearn_pipeline(pipeline) if isinstance(pipeline, Pipeline) else to_sklearn_step(pipeline)
     first = pipeline.steps[:-1]
-    before = plain_step(first[0][1]) if len(first) == 1 else plain_pipeline(Pipeline(first))
-    return before, plain_step(pipeline.steps[-1][1])
+    before = to_sklearn_step(first[0][1]) if len(first) == 1 else to_sklearn_pipeline(Pipeline(first))
+    return before, to_sklearn_step(pipeline.steps[-1][1])
 
 
 def _compare(package: Package, before: Any, model: Any) -> tuple[int, float | None]:

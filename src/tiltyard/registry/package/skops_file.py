@@ -20,7 +20,7 @@ import numpy as np
 
 from tiltyard.errors import ArtifactError
 from tiltyard.registry.package.check_trees import check_trees
-from tiltyard.registry.package.object_graph import parts
+from tiltyard.registry.package.object_graph import walk_objects
 from tiltyard.registry.package.skops_archive import SCHEMA, check_archive
 from tiltyard.registry.package.trusted_types import FUNCTIONS
 
@@ -35,10 +35,10 @@ def write_model(model: Any, file: Path) -> None:
     """
     import skops.io  # noqa: PLC0415
 
-    vocabularies = {id(part): part for part in parts(model) if _is_vocabulary(part)}
+    vocabularies = {id(part): part for part in walk_objects(model) if _is_vocabulary(part)}
     marks = {number: f"tiltyard:{uuid.uuid4()}" for number in vocabularies}
     # The copy shares all arrays with the model and has a mark in place of each vocabulary.
-    memo: dict[int, Any] = {id(part): part for part in parts(model) if isinstance(part, np.ndarray)}
+    memo: dict[int, Any] = {id(part): part for part in walk_objects(model) if isinstance(part, np.ndarray)}
     memo.update({number: {mark: 0} for number, mark in marks.items()})
     stored = skops.io.dumps(copy.deepcopy(model, memo) if vocabularies else model)
     written = {marks[number]: _as_json(vocabulary) for number, vocabulary in vocabularies.items()}

@@ -64,6 +64,6 @@ TRUSTED_TYPES: tuple[str, ...] = (
 FUNCTIONS = frozenset({"functools.partial", "sklearn.utils.validation.check_array"})
 
 
-def trusted(extra: Iterable[str] = ()) -> frozenset[str]:
+def trusted_type_names(extra: Iterable[str] = ()) -> frozenset[str]:
     """The types that may be constructed: these and the host's own."""
     return frozenset(TRUSTED_TYPES) | frozenset(extra)

@@ -25,7 +25,7 @@ LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
-class Column:
+class InputColumn:
     """One feature.
 
     Attributes:
@@ -56,11 +56,11 @@ class Column:
         return self.dtype.startswith(("int", "uint", "bool"))
 
 
-class Columns:
+class InputColumns:
     """The ordered columns of a table model."""
 
     def __init__(self, dtypes: Mapping[str, str]) -> None:
-        self._columns = tuple(Column(name, dtype) for name, dtype in dtypes.items())
+        self._columns = tuple(InputColumn(name, dtype) for name, dtype in dtypes.items())
         self._names = frozenset(dtypes)
 
     def __iter__(self) -> Any:
@@ -164,7 +164,7 @@ def _mismatch(kind: Kind, value: Any) -> str:
     return f"has to be {_EXPECTED[kind]} or null, and is {shown if len(shown) <= 40 else shown[:40] + '…'}"
 
 
-def _fits(column: Column, value: Any) -> bool:
+def _fits(column: InputColumn, value: Any) -> bool:
     if _is_gap(value):
         return False
     if column.kind == "boolean":
@@ -172,7 +172,7 @@ def _fits(column: Column, value: Any) -> bool:
     return float(value).is_integer() and _INT64.min <= value <= _INT64.max
 
 
-def _series(column: Column, values: list[Any]) -> pd.Series:
+def _series(column: InputColumn, values: list[Any]) -> pd.Series:
     if column.kind == "any":
         # scikit-learn knows a gap among objects by NaN, not by None.
         return pd.Series([np.nan if value is None else value for value in values], dtype=object)

@@ -20,8 +20,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from tiltyard.scoring.errors import NoExactScorer
-from tiltyard.scoring.table.columns import Column, Columns
+from tiltyard.scoring.errors import NotCompilableError
+from tiltyard.scoring.table.columns import InputColumn, InputColumns
 from tiltyard.scoring.table.row_encoding import Codes
 
 Floats = NDArray[np.float64]
@@ -64,7 +64,7 @@ class Preparation:
         return self.source, self.kind, self.fill, self.mean, self.scale, self.offset, self.values
 
 
-def preparation(steps: Sequence[Any], columns: Columns) -> Preparation:
+def preparation(steps: Sequence[Any], columns: InputColumns) -> Preparation:
     """The compiled form of all fitted steps of a pipeline before its classifier.
 
     Raises:
@@ -89,7 +89,7 @@ def with_categories(prepared: Preparation, boosting: HistGradientBoostingClassif
     encoder = boosting._preprocessor.named_transformers_["encoder"]  # noqa: SLF001
     chosen = np.flatnonzero(boosting.is_categorical_)
     if (prepared.kind[chosen] != TABLE).any() or hasattr(encoder, "feature_names_in_"):
-        raise NoExactScorer("its boosting takes numbers for categories")
+        raise NotCompilableError("its boosting takes numbers for categories")
     values = prepared.values.copy()
     ends = [*prepared.offset[1:].tolist(), len(values)]
     usual = [next(value for value in known if value == value) for known in encoder.categories_]  # noqa: PLR0124
@@ -114,9 +114,9 @@ class _Feature:
 
 
 class _Plan:
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: InputColumns) -> None:
         self._checked = columns
-        self.columns: dict[str, Column] = {column.name: column for column in columns}
+        self.columns: dict[str, InputColumn] = {column.name: column for column in columns}
         self._places = {name: place for place, name in enumerate(self.columns)}
         self._features: list[_Feature] = []
         self._codes: dict[str, Codes] = {}
@@ -125,7 +125,7 @@ class _Plan:
         made = self._features
         sizes = [len(feature.values) for feature in made]
         if not made:
-            raise NoExactScorer("its preprocessing keeps no column")
+            raise NotCompilableError("its preprocessing keeps no column")
         unread = {name: Codes({}, 0.0, 0.0) for name, column in self.columns.items() if column.kind != "number"}
         return Preparation(
             source=np.array([feature.source for feature in made], np.int64),
@@ -144,7 +144,7 @@ class _Plan:
         for name in names:
             column = self.columns[name]
             if column.kind != "number" or not (column.whole or column.dtype == "float64"):
-                raise NoExactScorer(f"its column '{name}' ({column.dtype}) is prepared as a number")
+                raise NotCompilableError(f"its column '{name}' ({column.dtype}) is prepared as a number")
         features = [_Feature(self._places[name], NUMBER) for name in names]
         steps = [step for step in steps if step not in ("passthrough", None)]
         if steps and type(steps[0]) is SimpleImputer:
@@ -152,7 +152,7 @@ class _Plan:
         if steps and type(steps[0]) is StandardScaler:
             _scaled(steps.pop(0), features)
         if steps:
-            raise NoExactScorer(f"there is no compiled form of a {type(steps[0]).__name__} of numbers")
+            raise NotCompilableError(f"there is no compiled form of a {type(steps[0]).__name__} of numbers")
         self._features += features
 
     def words(self, steps: list[Any], names: list[str]) -> None:
@@ -160,10 +160,10 @@ class _Plan:
         encoder = steps[-1]
         before_ok = all(type(step) is SimpleImputer and not step.add_indicator for step in steps[:-1])
         if type(encoder) not in (OneHotEncoder, OrdinalEncoder) or not before_ok:
-            raise NoExactScorer(f"there is no compiled form of a {type(encoder).__name__} of words")
+            raise NotCompilableError(f"there is no compiled form of a {type(encoder).__name__} of words")
         for name in names:
             if self.columns[name].kind not in ("text", "boolean"):
-                raise NoExactScorer(f"its column '{name}' ({self.columns[name].dtype}) is prepared as words")
+                raise NotCompilableError(f"its column '{name}' ({self.columns[name].dtype}) is prepared as words")
         asked = _Asked(steps, {name: self.columns[name] for name in names})
         base = asked.answers([{}])[0]
         features = [_Feature(0, TABLE, values=np.array([value])) for value in base]
@@ -175,7 +175,7 @@ class _Plan:
             for place in moved:
                 features[place] = _Feature(self._places[name], TABLE, values=np.ascontiguousarray(values[:, place]))
             if not constant[moved].all():
-                raise NoExactScorer("its encoder makes one feature of several columns")
+                raise NotCompilableError("its encoder makes one feature of several columns")
             constant[moved] = False
             self._codes[name] = codes
         for place in np.flatnonzero(constant):
@@ -188,9 +188,9 @@ class _Plan:
 class _Asked:
     """An encoder that is asked what it makes of the values of one column, all others staying as they are."""
 
-    def __init__(self, steps: list[Any], columns: Mapping[str, Column]) -> None:
+    def __init__(self, steps: list[Any], columns: Mapping[str, InputColumn]) -> None:
         self._steps = steps
-        self._columns = Columns({name: column.dtype for name, column in columns.items()})
+        self._columns = InputColumns({name: column.dtype for name, column in columns.items()})
         self._kinds = {name: column.kind for name, column in columns.items()}
         self._base = {
             name: _first(known, self._kinds[name]) for name, known in zip(columns, steps[-1].categories_, strict=True)
@@ -205,7 +205,7 @@ class _Asked:
                 frames = [self._columns.frame([row]) for row in rows]
             return np.concatenate([_dense(self._through(frame)) for frame in frames])
         except (ValueError, TypeError) as error:
-            raise NoExactScorer(f"its encoder refuses values: {str(error).splitlines()[0]}") from None
+            raise NotCompilableError(f"its encoder refuses values: {str(error).splitlines()[0]}") from None
 
     def of_column(self, name: str, categories: Sequence[Any]) -> tuple[Floats, Codes]:
         """The distinct answers to a column's values, shape (codes, features), and the code of each value."""
@@ -236,12 +236,12 @@ def _column_transformer(plan: _Plan, transformer: ColumnTransformer) -> None:
         if step == "drop" or (isinstance(chosen, Sequence) and not names):
             continue
         if not names or not all(isinstance(item, str) and item in plan.columns for item in names):
-            raise NoExactScorer(f"its part '{name}' does not name its columns")
+            raise NotCompilableError(f"its part '{name}' does not name its columns")
         steps = [inner for _, inner in step.steps] if type(step) is Pipeline else [step]
         if (transformer.transformer_weights or {}).get(name, 1) != 1:
-            raise NoExactScorer("its preprocessing weighs its parts")
+            raise NotCompilableError("its preprocessing weighs its parts")
         if isinstance(chosen, str):
-            raise NoExactScorer(f"its part '{name}' takes a single column as a series")
+            raise NotCompilableError(f"its part '{name}' takes a single column as a series")
         if any(plan.columns[item].kind == "number" for item in names):
             plan.numbers([None if _is_identity(inner) else inner for inner in steps], names)
         else:
@@ -255,10 +255,10 @@ def _is_identity(step: Any) -> bool:
 def _imputed(imputer: SimpleImputer, features: list[_Feature]) -> list[_Feature]:
     missing = imputer.missing_values
     if not (isinstance(missing, float) and np.isnan(missing)):
-        raise NoExactScorer(f"its imputer takes {missing!r} for a gap")
+        raise NotCompilableError(f"its imputer takes {missing!r} for a gap")
     statistics = np.asarray(imputer.statistics_, np.float64)
     if np.isnan(statistics).any():
-        raise NoExactScorer("its imputer drops a column without any value")
+        raise NotCompilableError("its imputer drops a column without any value")
     for feature, fill in zip(features, statistics.tolist(), strict=True):
         feature.fill = fill
     if not imputer.add_indicator:

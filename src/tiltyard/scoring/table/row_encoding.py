@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.scoring.input_errors import refuse
-from tiltyard.scoring.table.columns import LARGEST, Column, Columns
+from tiltyard.scoring.input_errors import refuse_inputs
+from tiltyard.scoring.table.columns import LARGEST, InputColumn, InputColumns
 
 Reader = Callable[[Any], float]
 
@@ -35,14 +35,14 @@ class Encoding:
     """Encodes inputs as an array, one column a feature.
 
     A number stands for itself and a gap is NaN; words and booleans are coded. What is refused, and in which words, is
-    decided by ``Columns``; values that are plainly right are not shown to it.
+    decided by ``InputColumns``; values that are plainly right are not shown to it.
 
     Args:
         columns: the features in training order.
         codes: of each column of words or booleans; a column that is not named holds numbers.
     """
 
-    def __init__(self, columns: Columns, codes: Mapping[str, Codes]) -> None:
+    def __init__(self, columns: InputColumns, codes: Mapping[str, Codes]) -> None:
         self._columns = columns
         self._names = frozenset(column.name for column in columns)
         self._plain = tuple((column.name, _plain_reader(column, codes.get(column.name))) for column in columns)
@@ -62,7 +62,7 @@ class Encoding:
         if len(rows) != len(inputs):
             problems = self._columns.problems(inputs)
             if problems:
-                raise refuse(problems)
+                raise refuse_inputs(problems)
             rows = [[read(row[name]) for name, read in self._every] for row in inputs]
         return np.array(rows, np.float64).reshape(len(inputs), len(plain))
 
@@ -74,7 +74,7 @@ class _Odd(Exception):  # noqa: N818 - not a failure
 _TYPES: dict[str, type] = {"boolean": bool, "text": str}
 
 
-def _plain_reader(column: Column, codes: Codes | None) -> Reader:
+def _plain_reader(column: InputColumn, codes: Codes | None) -> Reader:
     """Reads the types that JSON has; anything else is odd, and so is what may have to be refused."""
     if codes is None:
         return _number
@@ -111,7 +111,7 @@ def _number(value: Any) -> float:
 
 
 def _reader(codes: Codes | None) -> Reader:
-    """Reads any value that ``Columns`` lets pass."""
+    """Reads any value that ``InputColumns`` lets pass."""
     if codes is None:
         return lambda value: math.nan if value is None else float(value)
 

@@ -16,7 +16,7 @@ FINE, NOT_A_NUMBER, TOO_LARGE = 0, 1, 2
 
 
 @compiled
-def prepare(raw: Any, preparation: Any, limits: Any, out: Any, state: Any) -> Any:
+def prepare_features(raw: Any, preparation: Any, limits: Any, out: Any, state: Any) -> Any:
     """Make the features of encoded rows, and look whether the model takes them.
 
     Args:
@@ -50,7 +50,7 @@ def prepare(raw: Any, preparation: Any, limits: Any, out: Any, state: Any) -> An
 
 
 @compiled
-def weigh(features: Any, weights: Any, intercept: Any, out: Any) -> Any:
+def linear_decision(features: Any, weights: Any, intercept: Any, out: Any) -> Any:
     """Decision values of a linear model, float64 (rows, outputs); weights (features, outputs)."""
     for row in range(features.shape[0]):
         for output in range(intercept.size):

@@ -13,12 +13,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
-from tiltyard.scoring.errors import NoExactScorer
+from tiltyard.scoring.errors import NotCompilableError
 from tiltyard.scoring.explanations import Contribution, Explanation, Scale
-from tiltyard.scoring.input_errors import InputProblem, refuse
+from tiltyard.scoring.input_errors import InputProblem, refuse_inputs
 from tiltyard.scoring.linear import LinearHead, linear_head
 from tiltyard.scoring.scorer import Scores
-from tiltyard.scoring.table.columns import Columns
+from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.preprocessing_arrays import Preparation, preparation, with_categories
 from tiltyard.scoring.table.row_encoding import Encoding
 from tiltyard.scoring.trees.tree_arrays import TreeHead, tree_head
@@ -42,7 +42,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Parts:
+class ModelSteps:
     """What the features add to an answer.
 
     Attributes:
@@ -68,7 +68,7 @@ class TableModel(ABC):
         """Shape (rows, features) to (rows, classes)."""
 
     @abstractmethod
-    def parts(self, features: Floats, label: int, source: NDArray[np.int64], columns: int) -> Parts:
+    def parts(self, features: Floats, label: int, source: NDArray[np.int64], columns: int) -> ModelSteps:
         """What each column adds towards a label, shape (rows, columns)."""
 
     @abstractmethod
@@ -79,7 +79,7 @@ class TableModel(ABC):
 class TableScorer:
     """Answers rows of a table.
 
-    A row's values are checked as ``Columns`` does, encoded, prepared as the fitted preprocessing does, and answered
+    A row's values are checked as ``InputColumns`` does, encoded, prepared as the fitted steps do and predicted
     from the model's own arrays in its own arithmetic: probabilities equal scikit-learn's to the last few bits, and a
     batch answers as its rows one by one, to the bit.
 
@@ -90,7 +90,7 @@ class TableScorer:
         classes: the labels, in the order of the probabilities.
     """
 
-    def __init__(self, columns: Columns, prepared: Preparation, model: TableModel, classes: Sequence[str]) -> None:
+    def __init__(self, columns: InputColumns, prepared: Preparation, model: TableModel, classes: Sequence[str]) -> None:
         self.kind = f"compiled table, {model.name}"
         self._names = [column.name for column in columns]
         self._encoding = Encoding(columns, prepared.codes)
@@ -148,9 +148,11 @@ class TableScorer:
         limits = self._model.limits
         features = np.empty((len(raw), len(self._prepared.source)))
         state = np.empty(len(raw), np.int64)
-        table_kernels.prepare(raw, self._prepared.arrays, (limits.nan, limits.infinity, limits.single), features, state)
+        table_kernels.prepare_features(
+            raw, self._prepared.arrays, (limits.nan, limits.infinity, limits.single), features, state
+        )
         if state.any():
-            raise refuse(
+            raise refuse_inputs(
                 [
                     InputProblem(position, "", f"is refused by the model: {self._refusal(code)}")
                     for position, code in enumerate(state.tolist())
@@ -179,11 +181,11 @@ def table_scorer(pipeline: Pipeline, columns: Mapping[str, str]) -> TableScorer:
     """
     steps = [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
     classifier = steps[-1]
-    checked = Columns(columns)
+    checked = InputColumns(columns)
     model: TableModel
     try:
         head = tree_head(classifier)
-    except NoExactScorer as none:
+    except NotCompilableError as none:
         if not hasattr(classifier, "coef_") and not hasattr(classifier, "calibrated_classifiers_"):
             raise none from None
         linear = linear_head(classifier)
@@ -196,7 +198,7 @@ def table_scorer(pipeline: Pipeline, columns: Mapping[str, str]) -> TableScorer:
         takes_nan = bool(get_tags(classifier).input_tags.allow_nan) and not prepared.sparse
         model, features = _OfTrees(head, takes_nan), classifier.n_features_in_
     if len({features, len(prepared.source), getattr(classifier, "n_features_in_", features)}) != 1:
-        raise NoExactScorer("its classifier was fitted on other features than its preprocessing gives")
+        raise NotCompilableError("its classifier was fitted on other features than its preprocessing gives")
     return TableScorer(checked, prepared, model, [str(label) for label in classifier.classes_])
 
 
@@ -214,15 +216,15 @@ class _Linear(TableModel):
         from tiltyard.scoring.table import table_kernels  # noqa: PLC0415 - imported when first used
 
         decisions = np.empty((len(features), len(self._head.intercept)))
-        table_kernels.weigh(features, self._head.weights, self._head.intercept, decisions)
+        table_kernels.linear_decision(features, self._head.weights, self._head.intercept, decisions)
         return self._head.probabilities(decisions)
 
-    def parts(self, features: Floats, label: int, source: NDArray[np.int64], columns: int) -> Parts:
+    def parts(self, features: Floats, label: int, source: NDArray[np.int64], columns: int) -> ModelSteps:
         weights, intercept = self._head.towards(label)
         added = np.zeros((len(features), columns))
         for row, values in zip(added, features * weights, strict=True):
             np.add.at(row, source, values)
-        return Parts(added, intercept)
+        return ModelSteps(added, intercept)
 
     def scale(self) -> Scale:
         return self._head.scale
@@ -251,10 +253,10 @@ class _OfTrees(TableModel):
             return sums
         out = np.empty((len(features), head.classes))
         code = link_kernels.SIGMOID if head.link == "sigmoid" else link_kernels.SOFTMAX
-        link_kernels.answer(sums, code, np.zeros((0, 2)), out)
+        link_kernels.apply_link(sums, code, np.zeros((0, 2)), out)
         return out
 
-    def parts(self, features: Floats, label: int, source: NDArray[np.int64], columns: int) -> Parts:
+    def parts(self, features: Floats, label: int, source: NDArray[np.int64], columns: int) -> ModelSteps:
         from tiltyard.scoring.table import table_kernels  # noqa: PLC0415 - imported when first used
 
         head = self._head
@@ -268,11 +270,11 @@ class _OfTrees(TableModel):
         else:
             start += roots.sum(axis=0)
         if head.link == "none":
-            return Parts(added[:, :, label] / head.divisor, float(start[label]) / head.divisor)
+            return ModelSteps(added[:, :, label] / head.divisor, float(start[label]) / head.divisor)
         if head.link == "sigmoid":
             sign = 1.0 if label == 1 else -1.0
-            return Parts(sign * added[:, :, 0], sign * float(start[0]))
-        return Parts(added[:, :, label] - added.mean(axis=2), float(start[label] - start.mean()))
+            return ModelSteps(sign * added[:, :, 0], sign * float(start[0]))
+        return ModelSteps(added[:, :, label] - added.mean(axis=2), float(start[label] - start.mean()))
 
     def scale(self) -> Scale:
         return {"none": "probability", "sigmoid": "log-odds"}.get(self._head.link, "decision")  # type: ignore[return-value]

@@ -13,7 +13,7 @@ from tiltyard.scoring.text.text_inputs import ScorerOfTexts
 from tiltyard.scoring.text.text_scorer import text_scorer
 
 
-class PooledTextScorer(ScorerOfTexts):
+class EnsembleTextScorer(ScorerOfTexts):
     """Answers texts as ``NaiveBayesConvolution`` does, its linear part by ``TextScorer``.
 
     The convolution is compiled as it is, so that answers differ from the model's own by no more than those of the
@@ -38,11 +38,11 @@ class PooledTextScorer(ScorerOfTexts):
         return self._pool.pooled(self._linear.probabilities(texts), texts)
 
 
-def pooled_scorer(pipeline: Pipeline) -> PooledTextScorer | None:
+def ensemble_scorer(pipeline: Pipeline) -> EnsembleTextScorer | None:
     """The compiled scorer of a fitted pipeline that is a pool and nothing else; None for any other.
 
     Raises:
         NoExactScorer: the pool's linear part has no compiled form.
     """
     steps = [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
-    return PooledTextScorer(steps[0]) if len(steps) == 1 and type(steps[0]) is NaiveBayesConvolution else None
+    return EnsembleTextScorer(steps[0]) if len(steps) == 1 and type(steps[0]) is NaiveBayesConvolution else None

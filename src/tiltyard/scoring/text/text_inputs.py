@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.scoring.input_errors import InputProblem, refuse
+from tiltyard.scoring.input_errors import InputProblem, refuse_inputs
 from tiltyard.scoring.scorer import Scores
 
 
@@ -57,7 +57,7 @@ def texts_of(inputs: Sequence[Mapping[str, Any]]) -> list[str]:
         len(item) == 1 and isinstance(text, str) for item, text in zip(inputs, texts, strict=True)
     ):
         return texts
-    raise refuse([problem for position, item in enumerate(inputs) for problem in _problems(position, item)])
+    raise refuse_inputs([problem for position, item in enumerate(inputs) for problem in _problems(position, item)])
 
 
 def _problems(position: int, item: Mapping[str, Any]) -> list[InputProblem]:

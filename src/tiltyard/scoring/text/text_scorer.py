@@ -17,7 +17,7 @@ from tiltyard.models.tfidf.alphabet import batches
 from tiltyard.models.tfidf.compiled_vocabulary import Weighting
 from tiltyard.models.tfidf.matrix import matrix_of_texts
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer, UnsupportedSettingError
-from tiltyard.scoring.errors import NoExactScorer
+from tiltyard.scoring.errors import NotCompilableError
 from tiltyard.scoring.explanations import Contribution, Explanation
 from tiltyard.scoring.linear import LinearHead, linear_head
 from tiltyard.scoring.text.text_inputs import ScorerOfTexts, texts_of
@@ -91,12 +91,12 @@ def text_scorer(pipeline: Pipeline) -> TextScorer:
     """
     steps = [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
     if len(steps) != 2:
-        raise NoExactScorer("its pipeline is not a vectoriser and a classifier")
+        raise NotCompilableError("its pipeline is not a vectoriser and a classifier")
     vectoriser, classifier = steps
     head = linear_head(classifier)
     ours = _fast(vectoriser)
     if ours.compiled().width != len(head.weights):
-        raise NoExactScorer("its classifier was fitted on other columns than its vectoriser gives")
+        raise NotCompilableError("its classifier was fitted on other columns than its vectoriser gives")
     return TextScorer(ours, head, [str(label) for label in classifier.classes_])
 
 
@@ -106,9 +106,9 @@ def _fast(vectoriser: Any) -> FastTfidfVectorizer:
         if type(vectoriser) is TfidfVectorizer:
             fast = FastTfidfVectorizer.from_sklearn(vectoriser)
     except (UnsupportedSettingError, NotFittedError) as error:
-        raise NoExactScorer(f"its vectoriser has a setting without a compiled form: {error}") from None
+        raise NotCompilableError(f"its vectoriser has a setting without a compiled form: {error}") from None
     if fast is None:
-        raise NoExactScorer(f"there is no compiled form of a {type(vectoriser).__name__}")
+        raise NotCompilableError(f"there is no compiled form of a {type(vectoriser).__name__}")
     if np.dtype(fast.dtype) != np.float64:
-        raise NoExactScorer("its vectoriser computes in float32")
+        raise NotCompilableError("its vectoriser computes in float32")
     return fast

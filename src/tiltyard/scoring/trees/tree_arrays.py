@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from tiltyard.scoring.errors import NoExactScorer
+from tiltyard.scoring.errors import NotCompilableError
 
 Floats = NDArray[np.float64]
 _NO_CHILD = -1
@@ -97,7 +97,7 @@ class TreeHead:
             )
         )
         if not fits:
-            raise NoExactScorer("its trees are not as its labels and categories ask for")
+            raise NotCompilableError("its trees are not as its labels and categories ask for")
 
 
 def tree_head(classifier: Any) -> TreeHead:
@@ -112,12 +112,12 @@ def tree_head(classifier: Any) -> TreeHead:
         return _forest(classifier.estimators_, len(classifier.classes_))
     if type(classifier) is DecisionTreeClassifier:
         return _forest([classifier], len(classifier.classes_))
-    raise NoExactScorer(f"there is no compiled form of a {type(classifier).__name__}")
+    raise NotCompilableError(f"there is no compiled form of a {type(classifier).__name__}")
 
 
 def _forest(members: Sequence[Any], classes: int) -> TreeHead:
     if members[0].n_outputs_ != 1:
-        raise NoExactScorer("its forest predicts several things at once")
+        raise NotCompilableError("its forest predicts several things at once")
     parts = []
     for member in members:
         nodes = member.tree_.__getstate__()["nodes"]

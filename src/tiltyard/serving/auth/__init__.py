@@ -3,6 +3,17 @@
 from tiltyard.serving.auth.guard import Caller, Guard, guard_for
 from tiltyard.serving.auth.keyfile import KeyFile
 from tiltyard.serving.auth.keys import SCOPES, ApiKey, ApiScope, NewKey
-from tiltyard.serving.auth.middleware import HEADERS, shield
+from tiltyard.serving.auth.middleware import HEADERS, auth_middleware
 
-__all__ = ["HEADERS", "SCOPES", "ApiKey", "ApiScope", "Caller", "Guard", "KeyFile", "NewKey", "guard_for", "shield"]
+__all__ = [
+    "HEADERS",
+    "SCOPES",
+    "ApiKey",
+    "ApiScope",
+    "Caller",
+    "Guard",
+    "KeyFile",
+    "NewKey",
+    "auth_middleware",
+    "guard_for",
+]

@@ -13,10 +13,10 @@ from typing import Any
 
 from tiltyard.errors import UsageError
 from tiltyard.project import ServingSection
-from tiltyard.serving.auth.key_reloader import WatchedKeys
+from tiltyard.serving.auth.key_reloader import KeyReloader
 from tiltyard.serving.auth.keys import SCOPES, ApiKey, ApiScope, read_own_key
-from tiltyard.serving.auth.rate_limit import Buckets
-from tiltyard.serving.auth.scopes import Need, need_of
+from tiltyard.serving.auth.rate_limit import RateLimiter
+from tiltyard.serving.auth.scopes import RequiredScope, required_scope
 from tiltyard.serving.problem_details import RequestError
 
 AsgiScope = Mapping[str, Any]
@@ -89,7 +89,7 @@ class Guard:
 
     def __init__(
         self,
-        keys: WatchedKeys,
+        keys: KeyReloader,
         *,
         open_without_keys: bool,
         only_loopback: bool = False,
@@ -103,12 +103,12 @@ class Guard:
         self._rate = rate
         self._burst = burst
         self._workers = workers
-        self._buckets = Buckets()
+        self._buckets = RateLimiter()
 
     @classmethod
     def open_to_all(cls) -> Guard:
         """A guard that lets everybody in: for an application that is guarded elsewhere, and for tests."""
-        return cls(WatchedKeys(None), open_without_keys=True)
+        return cls(KeyReloader(None), open_without_keys=True)
 
     @property
     def is_open(self) -> bool:
@@ -127,7 +127,7 @@ class Guard:
         """
         found = {name: value for name, value in scope["headers"] if name in _WANTED}
         address = (scope.get("client") or ("",))[0]
-        need = need_of(scope["path"])
+        need = required_scope(scope["path"])
         keys = self._keys.current()
         if self._open_without_keys and not keys:
             self._refuse_other_sites(scope["method"], found)
@@ -219,7 +219,7 @@ def guard_for(
     Raises:
         UsageError: it would be open to others, and nobody said that it may; or the file or ``own_key`` cannot be read.
     """
-    keys = WatchedKeys(file, read_own_key(own_key) if own_key else None)
+    keys = KeyReloader(file, read_own_key(own_key) if own_key else None)
     loopback = is_loopback(host)
     if not (loopback or insecure_open or keys.current()):
         raise UsageError(
@@ -267,7 +267,7 @@ def _token(found: Mapping[bytes, bytes]) -> str | None:
     return own.decode("latin-1").strip() if own is not None else None
 
 
-def _refuse_without_scope(caller: Caller, need: Need) -> None:
+def _refuse_without_scope(caller: Caller, need: RequiredScope) -> None:
     if need in ("nothing", "any-key") or need in caller.scopes:
         return
     raise RequestError(

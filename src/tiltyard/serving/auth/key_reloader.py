@@ -17,7 +17,7 @@ WATCH_SECONDS = 0.25
 log = logging.getLogger(__name__)
 
 
-class WatchedKeys:
+class KeyReloader:
     """The keys of a file that others change. Safe to use from several threads.
 
     A file that cannot be read, or is gone, leaves the keys as they were: damage neither locks everybody out nor lets

@@ -110,7 +110,7 @@ def _kept(token: str, identity: str, scopes: Iterable[ApiScope], name: str, made
         id=identity,
         name=name,
         scopes=tuple(scope for scope in SCOPES if scope in given),
-        digest=digest(token),
+        digest=key_digest(token),
         made_at=datetime.now(UTC),
         made_by=made_by,
     )
@@ -140,7 +140,7 @@ class KeySet:
         """
         parts = token.split("_", 2)
         key = self._keys.get(parts[1]) if len(parts) == 3 and parts[0] == PREFIX else None
-        same = hmac.compare_digest(digest(token), key.digest if key else _NOBODY)
+        same = hmac.compare_digest(key_digest(token), key.digest if key else _NOBODY)
         return key if same else None
 
 
@@ -160,6 +160,6 @@ def read_own_key(written: str) -> ApiKey:
         ) from None
 
 
-def digest(token: str) -> str:
+def key_digest(token: str) -> str:
     """SHA-256 of a key, in hexadecimal."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tiltyard.serving.auth.guard import CALLER, Guard
 from tiltyard.serving.problem_details import RequestError, from_error
-from tiltyard.serving.telemetry import Observer
+from tiltyard.serving.telemetry import Instrumentation
 
 HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -22,7 +22,7 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
 """Headers of every answer that does not set them itself (the pages set the last two)."""
 
 
-def shield(app: FastAPI, guard: Guard, observer: Observer) -> None:
+def auth_middleware(app: FastAPI, guard: Guard, observer: Instrumentation) -> None:
     """Let every request of an application through the guard, set ``HEADERS`` on every answer, and tell the observer.
 
     It stands outside of FastAPI's own error handling, so that also the answer to an unforeseen error has the headers.
@@ -33,7 +33,7 @@ def shield(app: FastAPI, guard: Guard, observer: Observer) -> None:
 
 
 class _Shield:
-    def __init__(self, app: ASGIApp, guard: Guard, observer: Observer) -> None:
+    def __init__(self, app: ASGIApp, guard: Guard, observer: Instrumentation) -> None:
         self._app = app
         self._guard = guard
         self._observer = observer

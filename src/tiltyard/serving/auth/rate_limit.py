@@ -22,7 +22,7 @@ class _Bucket:
     at: float
 
 
-class Buckets:
+class RateLimiter:
     """A bucket for each caller. Safe to use from several threads.
 
     Args:

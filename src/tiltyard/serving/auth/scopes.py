@@ -6,10 +6,10 @@ from typing import Literal
 
 from tiltyard.serving.auth.keys import ApiScope
 
-Need = ApiScope | Literal["nothing", "any-key"]
+RequiredScope = ApiScope | Literal["nothing", "any-key"]
 
 # Probes have no keys, and tell nothing but whether to send requests; pages are the same on every host.
-_EXACT: dict[str, Need] = {
+_EXACT: dict[str, RequiredScope] = {
     "/": "nothing",
     "/docs": "nothing",
     "/favicon.ico": "nothing",
@@ -26,14 +26,14 @@ _EXACT: dict[str, Need] = {
     "/feedback": "feedback",
     "/metrics": "read",
 }
-_BELOW: tuple[tuple[str, Need], ...] = (
+_BELOW: tuple[tuple[str, RequiredScope], ...] = (
     ("/pages/", "nothing"),
     ("/v2/health/", "nothing"),
     ("/v2/", "any-key"),
 )
 
 
-def need_of(path: str) -> Need:
+def required_scope(path: str) -> RequiredScope:
     """What a caller must have to be let to a path; a path that is not known here is for admins."""
     found = _EXACT.get(path)
     if found is not None:

@@ -15,7 +15,7 @@ from tiltyard import __version__
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger.ports import Ledger
 from tiltyard.project import ServingSection
-from tiltyard.serving.auth import HEADERS, Guard, shield
+from tiltyard.serving.auth import HEADERS, Guard, auth_middleware
 from tiltyard.serving.http.openapi import describe
 from tiltyard.serving.http.routes.explain import explain_routes
 from tiltyard.serving.http.routes.feedback import feedback_routes
@@ -27,12 +27,12 @@ from tiltyard.serving.http.routes.pages import page_routes
 from tiltyard.serving.http.routes.predict import predict_routes
 from tiltyard.serving.http.routes.profile import profile_routes
 from tiltyard.serving.http.routes.v2 import v2_routes
-from tiltyard.serving.model.alias_watcher import Poller
-from tiltyard.serving.model.manager import LiveModel
-from tiltyard.serving.predict.components import Service
-from tiltyard.serving.predict.endpoint import HotApp, HotPath
+from tiltyard.serving.model.alias_watcher import AliasWatcher
+from tiltyard.serving.model.manager import ModelManager
+from tiltyard.serving.predict.components import ServerComponents
+from tiltyard.serving.predict.endpoint import FastPathApp, PredictEndpoint
 from tiltyard.serving.problem_details import add_handlers
-from tiltyard.serving.telemetry.user_metrics import ALONE, Place
+from tiltyard.serving.telemetry.user_metrics import SINGLE_PROCESS, WorkerIdentity
 
 # What nginx says of a client that went away before it was answered; nobody receives it.
 CLIENT_CLOSED_REQUEST = 499
@@ -41,12 +41,12 @@ log = logging.getLogger(__name__)
 
 
 def create_app(
-    live: LiveModel,
+    live: ModelManager,
     ledger: Ledger,
     options: ServingSection | None = None,
     guard: Guard | None = None,
-    place: Place = ALONE,
-) -> HotApp:
+    place: WorkerIdentity = SINGLE_PROCESS,
+) -> FastPathApp:
     """Make the application that answers with a live model and records in a ledger.
 
     Its lifespan looks up the version to serve before the first request, looks for new ones while it runs, and
@@ -60,8 +60,8 @@ def create_app(
         place: where this process stands among the workers that share a port.
     """
     guard = guard or Guard.open_to_all()
-    service = Service.of(live, ledger, options or ServingSection(), place)
-    app = HotApp(
+    service = ServerComponents.of(live, ledger, options or ServingSection(), place)
+    app = FastPathApp(
         title=f"Tiltyard: {live.served.model}",
         version=__version__,
         summary="Answers of the champion, each of them recorded before it is given.",
@@ -69,7 +69,7 @@ def create_app(
         redoc_url=None,
         lifespan=lambda _app: _lifespan(service),
     )
-    app.hot = HotPath(service, guard.check, HEADERS)
+    app.hot = PredictEndpoint(service, guard.check, HEADERS)
     app.include_router(predict_routes(app.hot, service.options.answer))
     for routes in (explain_routes, feedback_routes, health_routes, model_routes, profile_routes):
         app.include_router(routes(service))
@@ -80,15 +80,15 @@ def create_app(
     add_handlers(app)
     app.add_exception_handler(ClientDisconnect, _on_client_gone)
     describe(app, service, guard)
-    shield(app, guard, service.observer)
+    auth_middleware(app, guard, service.observer)
     return app
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(service: Service) -> AsyncIterator[None]:
+async def _lifespan(service: ServerComponents) -> AsyncIterator[None]:
     started = datetime.now(UTC)
     await asyncio.to_thread(service.live.refresh)
-    poller = Poller(service.live, service.options.reload_seconds)
+    poller = AliasWatcher(service.live, service.options.reload_seconds)
     poller.start()
     service.workers.start()
     if service.shadow is not None:
@@ -106,7 +106,7 @@ async def _lifespan(service: Service) -> AsyncIterator[None]:
         await asyncio.to_thread(service.observer.close)
 
 
-def _count_history(service: Service, until: datetime) -> None:
+def _count_history(service: ServerComponents, until: datetime) -> None:
     try:
         service.statistics.add_history(service.ledger.prediction_stats(service.live.served.model, until=until))
     except TiltyardError as error:

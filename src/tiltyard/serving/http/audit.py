@@ -12,12 +12,14 @@ from fastapi import Request
 
 from tiltyard.ledger.records import Event
 from tiltyard.serving.auth.guard import CALLER
-from tiltyard.serving.predict.components import Service
+from tiltyard.serving.predict.components import ServerComponents
 
 log = logging.getLogger(__name__)
 
 
-async def record_act(service: Service, request: Request, kind: str, evidence: Mapping[str, Any]) -> None:
+async def record_admin_action(
+    service: ServerComponents, request: Request, kind: str, evidence: Mapping[str, Any]
+) -> None:
     """Append an event: what was done to the served model, and by which caller.
 
     A ledger that is away does not undo what was done; then the log has it.

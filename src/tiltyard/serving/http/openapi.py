@@ -10,11 +10,11 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from tiltyard.project import Task
-from tiltyard.scoring.table.columns import Columns, Kind
+from tiltyard.scoring.table.columns import InputColumns, Kind
 from tiltyard.serving.auth import Guard
-from tiltyard.serving.auth.scopes import need_of
+from tiltyard.serving.auth.scopes import required_scope
 from tiltyard.serving.http.schemas import Problem
-from tiltyard.serving.predict.components import Service
+from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.protocols.v2 import input_metadata
 from tiltyard.serving.predict.requests import LONGEST_KEY, PREDICTION_KEY, Shape
 from tiltyard.serving.problem_details import MEDIA_TYPE
@@ -56,7 +56,7 @@ def body_of(*models: type[BaseModel], example: Any = None) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-def describe(app: FastAPI, service: Service, guard: Guard) -> None:
+def describe(app: FastAPI, service: ServerComponents, guard: Guard) -> None:
     """Let ``/openapi.json`` show the request bodies of the version in service, and the keys that are asked for now."""
     generated = app.openapi
 
@@ -89,7 +89,7 @@ def _lift_definitions(part: Any, schemas: dict[str, Any]) -> None:
             _lift_definitions(value, schemas)
 
 
-def _show_examples(document: dict[str, Any], service: Service) -> None:
+def _show_examples(document: dict[str, Any], service: ServerComponents) -> None:
     """Give the other protocols examples that the version in service answers."""
     current = service.live.current
     if current is None:
@@ -104,7 +104,7 @@ def _show_examples(document: dict[str, Any], service: Service) -> None:
         document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"] = example
 
 
-def _name_model(document: dict[str, Any], service: Service) -> None:
+def _name_model(document: dict[str, Any], service: ServerComponents) -> None:
     """Say which model and version the paths of the Open Inference Protocol may name now."""
     current = service.live.current
     known = {"name": service.live.served.model, "version": current.info.version if current else None}
@@ -138,7 +138,7 @@ def _show_security(document: dict[str, Any], *, keys_needed: bool) -> None:
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key by itself."},
     }
     for path, operations in document["paths"].items():
-        need = need_of(path)
+        need = required_scope(path)
         for operation in operations.values():
             refusals = (401, 403, 431) if need == "nothing" else (401, 403, 429, 431)
             for status, response in problem_responses(*refusals).items():
@@ -150,7 +150,7 @@ def _show_security(document: dict[str, Any], *, keys_needed: bool) -> None:
             operation["security"] = [{"bearer": scopes}, {"key": scopes}]
 
 
-def request_body(service: Service, *, many: bool) -> dict[str, Any]:
+def request_body(service: ServerComponents, *, many: bool) -> dict[str, Any]:
     """The request body of /predict or /predict/batch; where no task is known yet, either task's."""
     current = service.live.current
     columns = current.columns if current else None
@@ -164,7 +164,7 @@ def request_body(service: Service, *, many: bool) -> dict[str, Any]:
     return {"required": True, "content": {"application/json": content}}
 
 
-def _body_schema(shape: Shape, columns: Columns | None) -> dict[str, Any]:
+def _body_schema(shape: Shape, columns: InputColumns | None) -> dict[str, Any]:
     item = _text_schema(shape) if shape.task == "text-classification" else _row_schema(columns)
     value = item
     if shape.many:
@@ -181,7 +181,7 @@ def _text_schema(shape: Shape) -> dict[str, Any]:
     return {"type": "string", "maxLength": shape.max_text, "description": "The text to classify."}
 
 
-def _row_schema(columns: Columns | None) -> dict[str, Any]:
+def _row_schema(columns: InputColumns | None) -> dict[str, Any]:
     if columns is None:
         return {"type": "object", "additionalProperties": {"type": _JSON_TYPES["any"]}}
     properties: dict[str, Any] = {column.name: {"type": _JSON_TYPES[column.kind]} for column in columns}
@@ -197,7 +197,7 @@ def _row_schema(columns: Columns | None) -> dict[str, Any]:
     }
 
 
-def _example(shape: Shape, columns: Columns | None) -> dict[str, Any]:
+def _example(shape: Shape, columns: InputColumns | None) -> dict[str, Any]:
     item: Any = _TEXT
     if shape.task != "text-classification":
         item = {column.name: _EXAMPLES[column.kind] for column in columns or ()}

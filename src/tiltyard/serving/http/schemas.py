@@ -8,13 +8,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 
-class Answer(BaseModel):
+class ResponseModel(BaseModel):
     """A JSON object of an answer."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class QueueState(Answer):
+class QueueState(ResponseModel):
     """Inputs on their way to the model."""
 
     waiting: int = Field(description="Inputs that wait for their batch.")
@@ -23,7 +23,7 @@ class QueueState(Answer):
     largest_batch: int = Field(description="Inputs of the largest batch since the start.")
 
 
-class PartState(Answer):
+class ComponentState(ResponseModel):
     """Whether something that the server leans on can be reached."""
 
     ok: bool = Field(description="Whether it worked when it was last needed.")
@@ -31,7 +31,7 @@ class PartState(Answer):
     checked_at: datetime | None = Field(default=None, description="When that was found, UTC.")
 
 
-class LedgerState(PartState):
+class LedgerState(ComponentState):
     """Whether answers can be recorded, and how far the central ledger is behind."""
 
     lag_rows: int = Field(default=0, description="Records of this host that wait to be shipped to the central ledger.")
@@ -39,7 +39,7 @@ class LedgerState(PartState):
     unrecorded: int = Field(default=0, description="Answers given that could not be recorded yet (policy 'available').")
 
 
-class StatisticsState(Answer):
+class StatisticsState(ResponseModel):
     """Totals over the recorded predictions of the model."""
 
     total_predictions: int
@@ -52,7 +52,7 @@ class StatisticsState(Answer):
     complete: bool = Field(description="Whether predictions from before the start of the server are counted.")
 
 
-class Health(Answer):
+class HealthResponse(ResponseModel):
     """How the server is."""
 
     status: Literal["healthy", "degraded", "unhealthy"] = Field(
@@ -68,11 +68,11 @@ class Health(Answer):
     uptime_seconds: float
     queue: QueueState
     ledger: LedgerState
-    registry: PartState
+    registry: ComponentState
     statistics: StatisticsState | None = Field(description="Totals of the answers, for callers who may read them.")
 
 
-class Feature(Answer):
+class Feature(ResponseModel):
     """One feature of a table model."""
 
     name: str
@@ -81,7 +81,7 @@ class Feature(Answer):
     )
 
 
-class ModelInfo(Answer):
+class ModelInfoResponse(ResponseModel):
     """The version that answers."""
 
     model_name: str
@@ -105,7 +105,7 @@ class ModelInfo(Answer):
     libraries: dict[str, str] = Field(description="Library versions it was made with.")
 
 
-class Reload(Answer):
+class ReloadResponse(ResponseModel):
     """What came of looking for another version."""
 
     changed: bool = Field(description="Whether another version answers now.")
@@ -113,14 +113,14 @@ class Reload(Answer):
     message: str
 
 
-class ProblemField(Answer):
+class ProblemField(ResponseModel):
     """One field of the request that is wrong."""
 
     field: str = Field(description="Where it stands, such as texts[3] or features.age.")
     message: str
 
 
-class Problem(Answer):
+class Problem(ResponseModel):
     """What went wrong and what to do about it (RFC 9457)."""
 
     type: str = Field(description="Where the kind of error is explained.")
@@ -145,7 +145,7 @@ def prediction_schema(answer: str) -> type[BaseModel]:
         "prediction_id": (str, Field(description="Its id in the ledger (UUID); report the true label with it.")),
         "recorded": (bool, Field(default=True, description=_RECORDED)),
     }
-    return create_model("Prediction", __base__=Answer, __doc__="The answer to one input.", **fields)
+    return create_model("Prediction", __base__=ResponseModel, __doc__="The answer to one input.", **fields)
 
 
 def predictions_schema(prediction: type[BaseModel]) -> type[BaseModel]:
@@ -154,4 +154,4 @@ def predictions_schema(prediction: type[BaseModel]) -> type[BaseModel]:
         "recorded": (bool, Field(default=True, description=_RECORDED)),
         "predictions": (list[prediction], Field(description="One answer an input, in their order.")),  # type: ignore[valid-type]
     }
-    return create_model("Predictions", __base__=Answer, __doc__="The answers to many inputs.", **fields)
+    return create_model("Predictions", __base__=ResponseModel, __doc__="The answers to many inputs.", **fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from threading import Event, Thread
 
-from tiltyard.serving.model.manager import LiveModel
+from tiltyard.serving.model.manager import ModelManager
 
 # Someone who waits for the first champion should not wait long.
 IMPATIENT_SECONDS = 5.0
@@ -14,7 +14,7 @@ STOP_SECONDS = 2.0
 log = logging.getLogger(__name__)
 
 
-class Poller:
+class AliasWatcher:
     """Refreshes a live model on a thread of its own.
 
     Args:
@@ -22,7 +22,7 @@ class Poller:
         seconds: pause between two looks; shorter while there is nothing to answer with.
     """
 
-    def __init__(self, live: LiveModel, seconds: float) -> None:
+    def __init__(self, live: ModelManager, seconds: float) -> None:
         self._live = live
         self._seconds = seconds
         self._stop = Event()

@@ -6,24 +6,24 @@ from collections.abc import Callable
 
 from tiltyard.errors import ArtifactError
 from tiltyard.ledger.ports import Ledger
-from tiltyard.registry.alias_history import left_over, note_outside_changes, unexplained_champion
+from tiltyard.registry.alias_history import record_outside_changes, unexplained_champion, unfinished_changes
 from tiltyard.registry.ports import Registry, VersionInfo
 
 UNEXPLAINED = "champion.unexplained"
 
-Right = Callable[[VersionInfo], None]
+ChampionCheck = Callable[[VersionInfo], None]
 """Raises ``ArtifactError`` with the code ``champion.unexplained`` for a version that no decision made champion."""
 
 
-def ask_decisions(registry: Registry, ledger: Ledger) -> Right:
+def champion_check(registry: Registry, ledger: Ledger) -> ChampionCheck:
     """Ask the ledger's decisions, and write down what was changed behind our back.
 
     Where the ledger keeps no decisions about the model, it cannot tell, and the version is taken.
     """
 
     def check(info: VersionInfo) -> None:
-        note_outside_changes(registry, ledger, info.name, "server")
-        pending = left_over(ledger, info.name)
+        record_outside_changes(registry, ledger, info.name, "server")
+        pending = unfinished_changes(ledger, info.name)
         finding = unexplained_champion(ledger.events(subject=info.name), info, pending)
         if finding is not None:
             raise ArtifactError(finding.message, next_step=finding.next_step, code=UNEXPLAINED, version=info.version)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Remembered:
+class LastGoodRecord:
     """A version that answered on this host, and the folder of its files."""
 
     info: VersionInfo
@@ -36,7 +36,7 @@ class LastGood:
 
     def remember(self, version: ServedVersion) -> None:
         """Write down a version that answers now; a reader sees the old file or the new one, never a half."""
-        content = _FORMAT.dump_json(Remembered(version.info, version.folder), indent=1)
+        content = _FORMAT.dump_json(LastGoodRecord(version.info, version.folder), indent=1)
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self._file.parent, prefix=f".{self._file.name}-")
@@ -54,7 +54,7 @@ class LastGood:
             # The version answers all the same; only a restart without the registry would miss it.
             log.warning("The last good version could not be noted in %s: %s", self._file, error)
 
-    def recall(self) -> Remembered | None:
+    def recall(self) -> LastGoodRecord | None:
         """What was remembered; None if nothing was, or if it cannot be read."""
         try:
             return _FORMAT.validate_json(self._file.read_bytes())
@@ -65,4 +65,4 @@ class LastGood:
             return None
 
 
-_FORMAT = TypeAdapter(Remembered)
+_FORMAT = TypeAdapter(LastGoodRecord)

@@ -24,16 +24,16 @@ from tiltyard.registry.package.packaging import read_package
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.scoring import make_scorer
-from tiltyard.serving.model.champion_check import UNEXPLAINED, Right
+from tiltyard.serving.model.champion_check import UNEXPLAINED, ChampionCheck
 from tiltyard.serving.model.last_good import LastGood
 from tiltyard.serving.model.served_version import ServedVersion
-from tiltyard.serving.model.smoke_test import try_version
+from tiltyard.serving.model.smoke_test import smoke_test
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedAlias:
     """What is to be served.
 
     Attributes:
@@ -74,7 +74,7 @@ class VersionSource(Protocol):
         """The folder in the cache that holds the version's files; see ``Registry.fetch``."""
 
 
-class LiveModel:
+class ModelManager:
     """Holds the version that answers; safe to use from several threads.
 
     Attributes:
@@ -95,20 +95,20 @@ class LiveModel:
 
     def __init__(  # noqa: PLR0913 - the parts of a live model, which only a server puts together
         self,
-        served: Served,
+        served: ServedAlias,
         registry: VersionSource,
         cache: Path,
         trusted_types: tuple[str, ...] = (),
         journal: Callable[[Event], object] | None = None,
         *,
         trusted_keys: KeyRing = NO_KEYS,
-        right: Right | None = None,
+        right: ChampionCheck | None = None,
         on_change: Callable[[], object] | None = None,
         leaves: bool = False,
     ) -> None:
         self.served = served
         self._on_change = on_change
-        self.challenger: LiveModel | None = None
+        self.challenger: ModelManager | None = None
         self._leaves = leaves
         self._registry = registry
         self.cache = cache
@@ -124,8 +124,8 @@ class LiveModel:
 
     def add_challenger(self, alias: str = "challenger") -> None:
         """Follow another alias too, whose version answers beside this one as long as the alias is there."""
-        self.challenger = LiveModel(
-            Served(self.served.model, alias, self.served.task),
+        self.challenger = ModelManager(
+            ServedAlias(self.served.model, alias, self.served.task),
             self._registry,
             self.cache,
             self._trusted_types,
@@ -251,7 +251,7 @@ class LiveModel:
                 code="artifact.other-task",
             )
         scorer = make_scorer(package)
-        evidence = try_version(scorer, package.manifest)
+        evidence = smoke_test(scorer, package.manifest)
         version = ServedVersion(scorer, info, package.manifest, self.served.alias, folder, _now(), evidence)
         return version, evidence
 

@@ -11,7 +11,7 @@ from typing import Any
 from tiltyard.registry.package.manifest import Manifest
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.scoring import Scorer
-from tiltyard.scoring.table.columns import Columns
+from tiltyard.scoring.table.columns import InputColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,6 @@ class ServedVersion:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def columns(self) -> Columns | None:
+    def columns(self) -> InputColumns | None:
         """The features that a table model knows; None for text."""
-        return None if self.manifest.task == "text-classification" else Columns(self.manifest.columns)
+        return None if self.manifest.task == "text-classification" else InputColumns(self.manifest.columns)

@@ -20,7 +20,7 @@ MEASURED_ROUNDS = 5
 MEASURED_SECONDS = 0.1
 
 
-def try_version(scorer: Scorer, manifest: Manifest) -> dict[str, Any]:
+def smoke_test(scorer: Scorer, manifest: Manifest) -> dict[str, Any]:
     """Warm a scorer up, and check that it gives the answers that the version gave at training.
 
     Returns:

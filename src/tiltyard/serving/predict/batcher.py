@@ -23,9 +23,9 @@ from tiltyard.errors import UnavailableError
 from tiltyard.ledger.codec import PredictionRow, decode_prediction
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import Prediction
-from tiltyard.scoring import score_groups, shifted
+from tiltyard.scoring import score_groups, shift_positions
 from tiltyard.serving.model.served_version import ServedVersion
-from tiltyard.serving.predict.ledger_writer import RETRY_SECONDS, Outcome, Recorder
+from tiltyard.serving.predict.ledger_writer import RETRY_SECONDS, LedgerWriter, Outcome
 from tiltyard.serving.predict.prediction_rows import make_rows, make_single_rows
 
 Inputs = Sequence[Mapping[str, Any]]
@@ -93,7 +93,7 @@ class Batcher:
         beside: Callable[[], ServedVersion | None] = lambda: None,
     ) -> None:
         self._current = current
-        self._recorder = Recorder(ledger, on_recorded, available=available)
+        self._recorder = LedgerWriter(ledger, on_recorded, available=available)
         self._limits = limits
         self._beside = beside
         self._parts: deque[_Part] = deque()
@@ -367,7 +367,7 @@ def _answers(batch: Sequence[_Part], version: ServedVersion) -> list[Outcome]:
         return together
     scored = score_groups(version.scorer, [part.inputs for part in batch])
     return [
-        shifted(scores, part.offset)
+        shift_positions(scores, part.offset)
         if isinstance(scores, Exception)
         else make_rows(part.inputs, scores, version, part.accepted, part.keys, part.ids)
         for part, scores in zip(batch, scored, strict=True)

@@ -11,21 +11,21 @@ from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.spools.spool import Lag, SpooledLedger
 from tiltyard.project import ServingSection
-from tiltyard.serving.model.manager import LiveModel
+from tiltyard.serving.model.manager import ModelManager
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.batcher import Batcher, BatchLimits
 from tiltyard.serving.predict.idempotency import Idempotency
 from tiltyard.serving.predict.shadow import Shadow
-from tiltyard.serving.predict.traffic_split import Splitter
+from tiltyard.serving.predict.traffic_split import TrafficSplit
 from tiltyard.serving.statistics import Statistics
-from tiltyard.serving.telemetry import Metrics, Observer, Workers
+from tiltyard.serving.telemetry import Instrumentation, Metrics, MultiprocessMetrics
 from tiltyard.serving.telemetry.metrics import Gauges
 from tiltyard.serving.telemetry.traces import Traces
-from tiltyard.serving.telemetry.user_metrics import ALONE, Place, load_custom
+from tiltyard.serving.telemetry.user_metrics import SINGLE_PROCESS, WorkerIdentity, load_user_metrics
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ServerComponents:
     """The parts of a running server.
 
     Attributes:
@@ -42,20 +42,22 @@ class Service:
         started: when it began, on the monotonic clock, in seconds.
     """
 
-    live: LiveModel
+    live: ModelManager
     ledger: Ledger
     batcher: Batcher
-    splitter: Splitter
+    splitter: TrafficSplit
     once: Idempotency
     statistics: Statistics
     options: ServingSection
-    observer: Observer
-    workers: Workers
+    observer: Instrumentation
+    workers: MultiprocessMetrics
     shadow: Shadow | None
     started: float = field(default_factory=monotonic)
 
     @classmethod
-    def of(cls, live: LiveModel, ledger: Ledger, options: ServingSection, place: Place = ALONE) -> Service:
+    def of(
+        cls, live: ModelManager, ledger: Ledger, options: ServingSection, place: WorkerIdentity = SINGLE_PROCESS
+    ) -> ServerComponents:
         """Put the parts together.
 
         Raises:
@@ -65,8 +67,8 @@ class Service:
         statistics = Statistics()
         limits = BatchLimits(max_batch=options.max_batch, max_queue=options.max_queue)
         metrics = Metrics(lambda: _measure(live, batcher, ledger))
-        custom = load_custom(options.metrics, place.root, metrics.registry)
-        observer = Observer(metrics, Traces.from_environment(live.served.model), custom)
+        custom = load_user_metrics(options.metrics, place.root, metrics.registry)
+        observer = Instrumentation(metrics, Traces.from_environment(live.served.model), custom)
 
         def current() -> ServedVersion:
             observer.batch_begins()
@@ -87,12 +89,12 @@ class Service:
             current, ledger, limits, recorded, available=options.ledger == "available", beside=live.beside
         )
         once = Idempotency(ledger, live.cache / live.served.model / "idempotency.db")
-        workers = Workers(metrics.registry, place.worker, place.folder)
-        splitter = Splitter(batcher, live.served.model, options)
+        workers = MultiprocessMetrics(metrics.registry, place.worker, place.folder)
+        splitter = TrafficSplit(batcher, live.served.model, options)
         return cls(live, ledger, batcher, splitter, once, statistics, options, observer, workers, shadow)
 
 
-def _measure(live: LiveModel, batcher: Batcher, ledger: Ledger) -> Gauges:
+def _measure(live: ModelManager, batcher: Batcher, ledger: Ledger) -> Gauges:
     figures, version = batcher.figures, live.current
     model = None
     if version is not None:

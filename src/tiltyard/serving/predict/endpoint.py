@@ -21,10 +21,10 @@ from tiltyard.ledger.codec import PredictionRow
 from tiltyard.project import Task
 from tiltyard.serving.auth.guard import CALLER, Caller
 from tiltyard.serving.predict.batcher import Ticket
-from tiltyard.serving.predict.components import Service
-from tiltyard.serving.predict.idempotency import Asked
+from tiltyard.serving.predict.components import ServerComponents
+from tiltyard.serving.predict.idempotency import IdempotentRequest
 from tiltyard.serving.predict.prediction_rows import answer_bytes, answers_bytes
-from tiltyard.serving.predict.requests import Head, Shape, located, read_inputs, whole_inputs
+from tiltyard.serving.predict.requests import Head, Shape, field_location, read_inputs, whole_inputs
 from tiltyard.serving.problem_details import from_error, from_unknown
 from tiltyard.serving.telemetry import PREDICTIONS
 
@@ -38,7 +38,7 @@ Check = Callable[[Scope], object]
 """Whether a request may be answered: raises the error to answer it with if not."""
 
 
-class HotPath:
+class PredictEndpoint:
     """Answers POST /predict and /predict/batch as a bare ASGI application.
 
     Args:
@@ -48,7 +48,7 @@ class HotPath:
     """
 
     def __init__(
-        self, service: Service, check: Check | None = None, headers: Sequence[tuple[bytes, bytes]] = ()
+        self, service: ServerComponents, check: Check | None = None, headers: Sequence[tuple[bytes, bytes]] = ()
     ) -> None:
         self._service = service
         self._observer = service.observer
@@ -127,7 +127,7 @@ class HotPath:
         try:
             rows = done.result()
         except InputError as error:
-            raise located(error, self._single()) from None
+            raise field_location(error, self._single()) from None
         if self._observer.wants_predictions:
             scope[PREDICTIONS] = [row.id for row in rows]
         return answer_bytes(rows[0], self._service.options.answer, recorded=recorded)
@@ -170,7 +170,7 @@ class HotPath:
                     asked, inputs, lambda: service.splitter.submit(head, inputs, keys, asked.ids), receive
                 )
         except InputError as error:
-            raise located(error, shape) from None
+            raise field_location(error, shape) from None
         if self._observer.wants_predictions:
             scope[PREDICTIONS] = [row.id for row in rows]
         field = service.options.answer
@@ -188,14 +188,14 @@ class HotPath:
                 raise ClientDisconnect from None
             raise
 
-    def _asked(self, scope: Scope, key: bytes, inputs: Sequence[Mapping[str, Any]]) -> Asked:
+    def _asked(self, scope: Scope, key: bytes, inputs: Sequence[Mapping[str, Any]]) -> IdempotentRequest:
         caller = scope.get(CALLER)
         own = caller.key.id if isinstance(caller, Caller) and caller.key else ""
-        return Asked(self._service.live.served.model, own, key, inputs)
+        return IdempotentRequest(self._service.live.served.model, own, key, inputs)
 
     async def _once(
         self,
-        asked: Asked,
+        asked: IdempotentRequest,
         inputs: Sequence[Mapping[str, Any]],
         submit: Callable[[], Ticket],
         receive: Receive,
@@ -225,10 +225,10 @@ class HotPath:
         return shape
 
 
-class HotApp(FastAPI):
+class FastPathApp(FastAPI):
     """A FastAPI application with a hot path in front of it."""
 
-    hot: HotPath | None = None
+    hot: PredictEndpoint | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer on the hot path what belongs there, and everything else as FastAPI does."""

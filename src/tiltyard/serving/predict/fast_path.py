@@ -1,8 +1,8 @@
 """Answering POST /predict from the connection itself, without a task and messages of ASGI for each request.
 
 Those cost more than a short text's answer does. Whatever is not quite ordinary (a large body, an idempotency key, an
-error, a client that does not read) goes the usual way, through ``HotPath`` as an ASGI application, and is answered in
-the same words.
+error, a client that does not read) goes the usual way, through ``PredictEndpoint`` as an ASGI application, and is
+answered in the same words.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
-from tiltyard.serving.predict.endpoint import HotApp
-from tiltyard.serving.predict.header_limit import BoundedHead
+from tiltyard.serving.predict.endpoint import FastPathApp
+from tiltyard.serving.predict.header_limit import HeaderLimitProtocol
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from tiltyard.ledger.codec import PredictionRow
     from tiltyard.serving.predict.batcher import Ticket
-    from tiltyard.serving.predict.endpoint import HotPath
+    from tiltyard.serving.predict.endpoint import PredictEndpoint
 
 # A body that is longer is taken piece by piece: from here on uvicorn tells the client to wait.
 LARGEST_BODY = 64 * 1024
 
 
-class DirectAnswers(BoundedHead):
+class FastPathProtocol(HeaderLimitProtocol):
     """uvicorn's HTTP over httptools, which answers what the application's hot path can answer at once."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -36,7 +36,7 @@ class DirectAnswers(BoundedHead):
         self.access_log = self.access_log and self.config.access_log
         app = self.app
         ordinary = not self.access_log and self.limit_concurrency is None
-        self._hot: HotPath | None = app.hot if ordinary and isinstance(app, HotApp) else None
+        self._hot: PredictEndpoint | None = app.hot if ordinary and isinstance(app, FastPathApp) else None
         # The request whose body is awaited, and the one whose answer is; a connection has one at a time.
         self._held: RequestResponseCycle | None = None
         self._ticket: Ticket | None = None
@@ -74,7 +74,7 @@ class DirectAnswers(BoundedHead):
         else:
             self._answer(hot, cycle)
 
-    def _answer(self, hot: HotPath, cycle: RequestResponseCycle) -> None:
+    def _answer(self, hot: PredictEndpoint, cycle: RequestResponseCycle) -> None:
         began = perf_counter()
         try:
             ticket = hot.ask(cast("Scope", cycle.scope), cycle.body)
@@ -89,7 +89,7 @@ class DirectAnswers(BoundedHead):
 
     def _give(
         self,
-        hot: HotPath,
+        hot: PredictEndpoint,
         cycle: RequestResponseCycle,
         ticket: Ticket,
         began: float,
@@ -113,7 +113,7 @@ class DirectAnswers(BoundedHead):
         self._write(hot, cycle, body)
         hot.answered(scope, began)
 
-    def _write(self, hot: HotPath, cycle: RequestResponseCycle, body: bytes) -> None:
+    def _write(self, hot: PredictEndpoint, cycle: RequestResponseCycle, body: bytes) -> None:
         """Send the answer in one piece, and go on as uvicorn does after one."""
         head = hot.head(self.server_state.default_headers)
         end = b"" if cycle.keep_alive else b"connection: close\r\n"

@@ -21,7 +21,7 @@ _PROBLEM = (
 )
 
 
-class BoundedHead(HttpToolsProtocol):
+class HeaderLimitProtocol(HttpToolsProtocol):
     """uvicorn's HTTP over httptools, which by itself keeps a head of any size in memory, whoever sends it."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:

@@ -35,7 +35,7 @@ Inputs = Sequence[Mapping[str, Any]]
 Claim = Literal["new", "same", "other"]
 
 
-class Asked:
+class IdempotentRequest:
     """One request with a key.
 
     Attributes:
@@ -63,9 +63,9 @@ class Idempotency:
         self._ledger = ledger
         self._file = file
         self._lock = Lock()
-        self._running: dict[bytes, tuple[Asked, asyncio.Future[None]]] = {}
+        self._running: dict[bytes, tuple[IdempotentRequest, asyncio.Future[None]]] = {}
 
-    async def answered(self, asked: Asked) -> dict[int, PredictionRow]:
+    async def answered(self, asked: IdempotentRequest) -> dict[int, PredictionRow]:
         """What was answered before to this request, by position; nothing if it is new. Waits for one under way.
 
         Each call must be followed by ``done``.
@@ -87,18 +87,18 @@ class Idempotency:
                 return found
             await asyncio.sleep(LOOK_SECONDS)
 
-    def done(self, asked: Asked) -> None:
+    def done(self, asked: IdempotentRequest) -> None:
         """Let others with the same key go on."""
         running = self._running.get(asked.name)
         if running is not None and running[0] is asked:
             del self._running[asked.name]
             running[1].set_result(None)
 
-    async def forget(self, asked: Asked) -> None:
+    async def forget(self, asked: IdempotentRequest) -> None:
         """Give a key free that was not answered, so that a corrected request may use it."""
         await asyncio.to_thread(self._release, asked)
 
-    def _claim(self, asked: Asked) -> Claim:
+    def _claim(self, asked: IdempotentRequest) -> Claim:
         now = int(time.time())
         with self._lock, self._opened() as table:
             if table.execute(
@@ -110,11 +110,11 @@ class Idempotency:
             row = table.execute("SELECT digest FROM claims WHERE name = ?", (asked.name,)).fetchone()
         return "same" if row is None or row[0] == asked.digest else "other"
 
-    def _release(self, asked: Asked) -> None:
+    def _release(self, asked: IdempotentRequest) -> None:
         with self._lock, self._opened() as table:
             table.execute("DELETE FROM claims WHERE name = ? AND digest = ?", (asked.name, asked.digest))
 
-    def _find(self, asked: Asked) -> dict[int, PredictionRow]:
+    def _find(self, asked: IdempotentRequest) -> dict[int, PredictionRow]:
         found: dict[int, PredictionRow] = {}
         for position, id_ in enumerate(asked.ids):
             try:

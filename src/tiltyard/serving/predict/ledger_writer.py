@@ -25,13 +25,13 @@ Outcome = list[PredictionRow] | BaseException
 log = logging.getLogger(__name__)
 
 
-class Part(Protocol):
+class RecordableBatch(Protocol):
     """A request's part of a batch, which learns whether it was recorded."""
 
     recorded: bool
 
 
-class Recorder:
+class LedgerWriter:
     """Stores the rows of batches; belongs to one thread, but for its figures.
 
     Args:
@@ -55,7 +55,7 @@ class Recorder:
         """Rows that were answered and wait for the ledger to come back."""
         return len(self._held)
 
-    def record(self, parts: Sequence[Part], outcomes: list[Outcome]) -> list[Outcome]:
+    def record(self, parts: Sequence[RecordableBatch], outcomes: list[Outcome]) -> list[Outcome]:
         """Record all answers at once; where one of them cannot be stored at all, each request by itself.
 
         Returns:
@@ -105,7 +105,7 @@ class Recorder:
             for _ in rows:
                 self._held.popleft()
 
-    def _hold(self, parts: Sequence[Part], rows: Sequence[PredictionRow]) -> None:
+    def _hold(self, parts: Sequence[RecordableBatch], rows: Sequence[PredictionRow]) -> None:
         for part in parts:
             part.recorded = False
         self._held.extend(rows)

@@ -220,7 +220,7 @@ def parse_inputs(body: bytes | bytearray, shape: Shape) -> list[Mapping[str, Any
     return [{"text": item} for item in items] if shape.task == "text-classification" else items
 
 
-def located(error: InputError, shape: Shape) -> RequestError | InputError:
+def field_location(error: InputError, shape: Shape) -> RequestError | InputError:
     """A scorer's error in the words of the request: its problems by field, such as ``instances[3].age``."""
     problems = [
         FieldProblem(

@@ -15,17 +15,17 @@ from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import InputProblem, problems_of
 from tiltyard.serving.predict.batcher import Ticket
 from tiltyard.serving.predict.bodies import invalid
-from tiltyard.serving.predict.components import Service
+from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.requests import Head, Shape
 from tiltyard.serving.problem_details import FieldProblem, RequestError
 from tiltyard.serving.telemetry import PREDICTIONS
 
-Place = Callable[[InputProblem], str]
+FieldNaming = Callable[[InputProblem], str]
 """Where in the caller's request the field of an input stands."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PredictionRequest:
     """What a request of another protocol asks.
 
     Attributes:
@@ -34,11 +34,11 @@ class Asked:
     """
 
     inputs: Sequence[Mapping[str, Any]]
-    place: Place
+    place: FieldNaming
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class PredictionResult:
     """What was answered.
 
     Attributes:
@@ -50,7 +50,9 @@ class Answered:
     recorded: bool
 
 
-async def answer(service: Service, request: Request, asked: Asked, *, champion: bool = False) -> Answered:
+async def predict_request(
+    service: ServerComponents, request: Request, asked: PredictionRequest, *, champion: bool = False
+) -> PredictionResult:
     """Answer what a request asks; its body has been read.
 
     Args:
@@ -64,7 +66,7 @@ async def answer(service: Service, request: Request, asked: Asked, *, champion: 
         UnavailableError: no version is there to answer, the queue is full, or the ledger cannot record.
         starlette.requests.ClientDisconnect: nobody is there any more to hear the answer.
     """
-    check(service, asked)
+    check_inputs(service, asked)
     try:
         head = Head.of(request.scope["headers"])
         keys = head.keys(len(asked.inputs), many=True)
@@ -74,12 +76,12 @@ async def answer(service: Service, request: Request, asked: Asked, *, champion: 
             ticket = service.splitter.submit(head, asked.inputs, keys)
         predictions = await _unless_gone(request, ticket)
     except InputError as error:
-        raise located(error, asked.place) from None
+        raise name_fields(error, asked.place) from None
     request.scope[PREDICTIONS] = [prediction.id for prediction in predictions]
-    return Answered(predictions, ticket.recorded)
+    return PredictionResult(predictions, ticket.recorded)
 
 
-def check(service: Service, asked: Asked) -> None:
+def check_inputs(service: ServerComponents, asked: PredictionRequest) -> None:
     """Hold what is asked against the limits of the server.
 
     Raises:
@@ -121,7 +123,7 @@ async def _unless_gone(request: Request, ticket: Ticket) -> list[Prediction]:
         gone.cancel()
 
 
-def located(error: InputError, place: Place) -> RequestError | InputError:
+def name_fields(error: InputError, place: FieldNaming) -> RequestError | InputError:
     """A scorer's error in the words of the request."""
     problems = [FieldProblem(place(item), item.message) for item in problems_of(error)]
     return invalid(problems, code=error.code) if problems else error

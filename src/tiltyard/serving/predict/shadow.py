@@ -26,7 +26,7 @@ _END = None
 log = logging.getLogger(__name__)
 
 
-def falls_to_challenger(model: str, key: str, share: float) -> bool:
+def assigned_to_challenger(model: str, key: str, share: float) -> bool:
     """Whether a caller's requests go to the challenger: the same in every process and at all times.
 
     A digest of model and key, read as a number between 0 and 1, is below the share.
@@ -75,7 +75,7 @@ class Shadow:
             return
         left_out = 0
         for row in rows:
-            if self._share < 1 and not falls_to_challenger(row.project, row.id, self._share):
+            if self._share < 1 and not assigned_to_challenger(row.project, row.id, self._share):
                 continue
             try:
                 self._waiting.put_nowait(row)

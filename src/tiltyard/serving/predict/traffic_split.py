@@ -9,13 +9,13 @@ from tiltyard.ledger.ids import new_id
 from tiltyard.project import ServingSection
 from tiltyard.serving.predict.batcher import Batcher, Ticket
 from tiltyard.serving.predict.requests import Head
-from tiltyard.serving.predict.shadow import falls_to_challenger
+from tiltyard.serving.predict.shadow import assigned_to_challenger
 
 # The share of callers that a challenger answers where the project names none.
 SPLIT_SHARE = 0.1
 
 
-class Splitter:
+class TrafficSplit:
     """Submits inputs, to the challenger where the caller's requests fall to it.
 
     Args:
@@ -39,5 +39,5 @@ class Splitter:
         ids = ids or [new_id() for _ in inputs]
         own = head.route_key or head.prediction_key
         key = own.decode("latin-1") if own else ids[0]
-        theirs = falls_to_challenger(self._model, key, self._share)
+        theirs = assigned_to_challenger(self._model, key, self._share)
         return self._batcher.submit(inputs, keys, ids, challenger=theirs)

@@ -20,12 +20,12 @@ from tiltyard.project import ServingSection
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing
 from tiltyard.serving.auth import Guard
 from tiltyard.serving.http.app import create_app
-from tiltyard.serving.model.champion_check import Right
-from tiltyard.serving.model.manager import LiveModel, Refresh, Served, VersionSource
-from tiltyard.serving.predict.endpoint import HotPath
-from tiltyard.serving.predict.fast_path import DirectAnswers
+from tiltyard.serving.model.champion_check import ChampionCheck
+from tiltyard.serving.model.manager import ModelManager, Refresh, ServedAlias, VersionSource
+from tiltyard.serving.predict.endpoint import PredictEndpoint
+from tiltyard.serving.predict.fast_path import FastPathProtocol
 from tiltyard.serving.process.sockets import BACKLOG, Address
-from tiltyard.serving.telemetry.user_metrics import ALONE, Place
+from tiltyard.serving.telemetry.user_metrics import SINGLE_PROCESS, WorkerIdentity
 
 # Longest that a client which does not finish its request can hold up the end.
 GRACE_SECONDS = 30
@@ -33,7 +33,7 @@ GC_OBJECTS, GC_ROUNDS = 50_000, 20
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ServerDependencies:
     """What one process that answers stands on.
 
     Attributes:
@@ -52,12 +52,12 @@ class Standing:
     cache: Path
     trusted_types: tuple[str, ...] = ()
     trusted_keys: KeyRing = NO_KEYS
-    right: Right | None = None
-    place: Place = ALONE
+    right: ChampionCheck | None = None
+    place: WorkerIdentity = SINGLE_PROCESS
     on_change: Callable[[], object] | None = None
 
 
-class Engine:
+class HttpServer:
     """Answers on a socket until it is told to stop.
 
     Args:
@@ -67,11 +67,13 @@ class Engine:
         guard: whom to let in.
     """
 
-    def __init__(self, served: Served, options: ServingSection, standing: Standing, guard: Guard) -> None:
+    def __init__(
+        self, served: ServedAlias, options: ServingSection, standing: ServerDependencies, guard: Guard
+    ) -> None:
         self._options = options
         self._standing = standing
         self._guard = guard
-        self._live = LiveModel(
+        self._live = ModelManager(
             served,
             standing.source,
             standing.cache,
@@ -84,7 +86,7 @@ class Engine:
         if options.challenger is not None:
             self._live.add_challenger()
         self._server: _Server | None = None
-        self._hot: HotPath | None = None
+        self._hot: PredictEndpoint | None = None
         self._stopped = False
 
     def run(self, listener: socket.socket, on_listening: Callable[[Address], object] | None = None) -> None:
@@ -93,7 +95,7 @@ class Engine:
         self._hot = app.hot
         config = uvicorn.Config(
             app,
-            http=DirectAnswers,
+            http=FastPathProtocol,
             ws="none",
             lifespan="on",
             log_config=None,

@@ -25,7 +25,7 @@ _KINDS: dict[str, type[TiltyardError]] = {
 log = logging.getLogger(__name__)
 
 
-class Line:
+class IpcChannel:
     """One end of a line over a stream socket. Safe to use from several threads.
 
     Questions of the other end are answered on threads of their own, so that a slow one keeps no other waiting.

@@ -6,13 +6,13 @@ import time
 from threading import Event, Thread
 
 from tiltyard.errors import TiltyardError
-from tiltyard.serving.process.ipc import Line
+from tiltyard.serving.process.ipc import IpcChannel
 
 MISSES = 3
 """So many questions in a row without an answer, and a worker hangs."""
 
 
-class Pinger:
+class LivenessProbe:
     """Asks a worker, on a thread of its own, whether it gets on.
 
     Misses are counted rather than timed: a host that was asleep, or whose processes were all held for a while, is no
@@ -23,7 +23,7 @@ class Pinger:
         hang_seconds: about how long it may keep silent, and a model call may take.
     """
 
-    def __init__(self, line: Line, hang_seconds: float) -> None:
+    def __init__(self, line: IpcChannel, hang_seconds: float) -> None:
         self._line = line
         self._longest = hang_seconds
         self._patience = hang_seconds / MISSES

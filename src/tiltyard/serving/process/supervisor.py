@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any
 from tiltyard.errors import TiltyardError, UnavailableError, UsageError
 from tiltyard.processes.heartbeat import Heartbeat
 from tiltyard.project import Project, ServingSection
-from tiltyard.serving.process.ipc import Line
-from tiltyard.serving.process.liveness import Pinger
+from tiltyard.serving.process.ipc import IpcChannel
+from tiltyard.serving.process.liveness import LivenessProbe
 from tiltyard.serving.process.sockets import Address, bind, reserve
-from tiltyard.serving.process.worker_config import FAILED, Order
+from tiltyard.serving.process.worker_config import FAILED, WorkerConfig
 from tiltyard.settings import Settings, this_actor
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ HUNG = "worker-hung"
 log = logging.getLogger(__name__)
 
 
-class Keeper:
+class WorkerSupervisor:
     """Keeps the workers of a project's server.
 
     Args:
@@ -142,15 +142,15 @@ class Keeper:
             "listening": lambda host, port: self._heard(slot, Address(host, port)),
             "failed": self._failed,
         }
-        slot.line = Line(ours, handlers)
+        slot.line = IpcChannel(ours, handlers)
         ours.sendall(self._order(slot).model_dump_json().encode() + b"\n")
         slot.line.start()
         # It is asked once it listens: to import and to load a model is to keep silent for a while.
-        slot.pinger = Pinger(slot.line, self._options.hang_seconds)
+        slot.pinger = LivenessProbe(slot.line, self._options.hang_seconds)
 
-    def _order(self, slot: _Slot) -> Order:
+    def _order(self, slot: _Slot) -> WorkerConfig:
         host, port = self._listener.getsockname()[:2]
-        return Order(
+        return WorkerConfig(
             root=self._project.root,
             model=self._project.model_name,
             alias="champion",
@@ -250,7 +250,7 @@ class Keeper:
         """Let all workers but the one that asks look the alias up; returns when they have."""
         others = [slot.line for slot in self._slots if slot is not asking and slot.listening and slot.line is not None]
 
-        def tell(line: Line) -> None:
+        def tell(line: IpcChannel) -> None:
             with contextlib.suppress(TiltyardError):
                 line.ask("refresh", seconds=REFRESH_SECONDS)
 
@@ -276,11 +276,11 @@ class Keeper:
 
     def _right(self, info: dict[str, Any]) -> None:
         from tiltyard.ledger.sql.store import SqlLedger  # noqa: PLC0415 - likewise
-        from tiltyard.serving.model.champion_check import ask_decisions  # noqa: PLC0415 - as heavy as the registry itself
+        from tiltyard.serving.model.champion_check import champion_check  # noqa: PLC0415 - as heavy as the registry itself
         from tiltyard.serving.process.wire import VERSION  # noqa: PLC0415 - as heavy as the registry itself
 
         with SqlLedger.open(self._settings.ledger_url) as ledger:
-            ask_decisions(self._asked(), ledger)(VERSION.validate_python(info))
+            champion_check(self._asked(), ledger)(VERSION.validate_python(info))
 
     def _asked(self) -> ModelRegistry:
         from tiltyard.registry.mlflow_backend.model_registry import ModelRegistry  # noqa: PLC0415 - takes seconds, while workers start
@@ -323,13 +323,13 @@ class _Slot:
 
     number: int
     process: subprocess.Popen[bytes] | None = None
-    line: Line | None = None
+    line: IpcChannel | None = None
     listening: bool = False
     began: float = 0.0
     due: float = 0.0
     deaths: int = 0
     error: TiltyardError | None = field(default=None)
-    pinger: Pinger | None = None
+    pinger: LivenessProbe | None = None
     killed_at: float | None = None
 
     def hang_up(self) -> None:

@@ -18,14 +18,14 @@ from tiltyard.ledger.sql.store import SqlLedger
 from tiltyard.registry.package.signing import host_keys
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.serving.auth import guard_for
-from tiltyard.serving.model.manager import Served
-from tiltyard.serving.process.http_server import Engine, Standing
-from tiltyard.serving.process.ipc import Line
+from tiltyard.serving.model.manager import ServedAlias
+from tiltyard.serving.process.http_server import HttpServer, ServerDependencies
+from tiltyard.serving.process.ipc import IpcChannel
 from tiltyard.serving.process.sockets import Address, bind
 from tiltyard.serving.process.wire import VERSION
-from tiltyard.serving.process.worker_config import FAILED, Order
+from tiltyard.serving.process.worker_config import FAILED, WorkerConfig
 from tiltyard.serving.telemetry.logs import set_up_logs
-from tiltyard.serving.telemetry.user_metrics import Place
+from tiltyard.serving.telemetry.user_metrics import WorkerIdentity
 from tiltyard.settings import Settings
 
 # Importing MLflow takes the keeper seconds; then it answers in milliseconds, or the registry is away.
@@ -36,7 +36,7 @@ FETCH_SECONDS = 600.0
 TELL_SECONDS = 30.0
 
 
-class AskedRegistry:
+class RemoteRegistry:
     """A registry at the other end of a line, as far as serving needs one.
 
     Args:
@@ -44,7 +44,7 @@ class AskedRegistry:
         first_seconds: how long the first look may take.
     """
 
-    def __init__(self, line: Line, first_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(self, line: IpcChannel, first_seconds: float = LOOK_SECONDS) -> None:
         self._line = line
         self._seconds = first_seconds
 
@@ -69,9 +69,9 @@ def main(descriptor: int) -> int:
     # Ctrl-C reaches the whole group; the keeper ends its workers in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=descriptor)
-    order = Order.model_validate_json(_first_line(connection))
+    order = WorkerConfig.model_validate_json(_first_line(connection))
     worker = _Worker()
-    line = Line(connection, {"refresh": worker.refresh, "ping": worker.ping, "modules": _modules}, worker.end)
+    line = IpcChannel(connection, {"refresh": worker.refresh, "ping": worker.ping, "modules": _modules}, worker.end)
     line.start()
     try:
         settings = Settings.load(order.root)
@@ -87,18 +87,18 @@ def main(descriptor: int) -> int:
         )
         listener = _listener(order)
         with contextlib.closing(listener), _ledger(order, settings) as ledger:
-            standing = Standing(
-                AskedRegistry(line, LOOK_SECONDS if _was_good(settings, order) else FIRST_LOOK_SECONDS),
+            standing = ServerDependencies(
+                RemoteRegistry(line, LOOK_SECONDS if _was_good(settings, order) else FIRST_LOOK_SECONDS),
                 ledger,
                 settings.cache,
                 settings.trusted_types,
                 keys,
                 (lambda info: _ask_right(line, info)) if keys.trusted else None,
-                Place(order.root, order.slot, settings.state / "metrics" if order.workers > 1 else None),
+                WorkerIdentity(order.root, order.slot, settings.state / "metrics" if order.workers > 1 else None),
                 lambda: _spread(line),
             )
-            served = Served(order.model, order.alias, order.task)
-            worker.engine = Engine(served, order.options, standing, guard)
+            served = ServedAlias(order.model, order.alias, order.task)
+            worker.engine = HttpServer(served, order.options, standing, guard)
             if worker.ended:
                 return 0
             worker.engine.run(listener, lambda address: _announce(line, address))
@@ -114,7 +114,7 @@ class _Worker:
     """What the line reaches, from before there is an engine."""
 
     def __init__(self) -> None:
-        self.engine: Engine | None = None
+        self.engine: HttpServer | None = None
         self.ended = False
 
     def refresh(self) -> bool:
@@ -140,7 +140,7 @@ def _modules() -> list[str]:
     return sorted(sys.modules)
 
 
-def _tell_failure(line: Line, error: TiltyardError) -> None:
+def _tell_failure(line: IpcChannel, error: TiltyardError) -> None:
     with contextlib.suppress(TiltyardError):
         line.ask(
             "failed",
@@ -152,34 +152,34 @@ def _tell_failure(line: Line, error: TiltyardError) -> None:
         )
 
 
-def _listener(order: Order) -> socket.socket:
+def _listener(order: WorkerConfig) -> socket.socket:
     if order.listener is None:
         return bind(order.options.host, order.options.port, shared=True)
     return socket.socket(fileno=order.listener)
 
 
-def _ledger(order: Order, settings: Settings) -> Ledger:
+def _ledger(order: WorkerConfig, settings: Settings) -> Ledger:
     if order.ledger == "direct":
         return SqlLedger.open(settings.ledger_url)
     return SpooledLedger.open(settings.spool, str(order.slot), lambda: SqlLedger.open(settings.ledger_url))
 
 
-def _was_good(settings: Settings, order: Order) -> bool:
+def _was_good(settings: Settings, order: WorkerConfig) -> bool:
     """Whether some version was good on this host, so that it can answer while the registry does not."""
     return (settings.cache / order.model / f"serving-{order.alias}.json").exists()
 
 
-def _ask_right(line: Line, info: VersionInfo) -> None:
+def _ask_right(line: IpcChannel, info: VersionInfo) -> None:
     line.ask("right", seconds=LOOK_SECONDS, info=VERSION.dump_python(info, mode="json"))
 
 
-def _spread(line: Line) -> None:
+def _spread(line: IpcChannel) -> None:
     """Let the other workers look too: one that has taken over a version should not be alone with it for long."""
     with contextlib.suppress(TiltyardError):
         line.ask("spread", seconds=TELL_SECONDS)
 
 
-def _announce(line: Line, address: Address) -> None:
+def _announce(line: IpcChannel, address: Address) -> None:
     line.ask("listening", seconds=TELL_SECONDS, host=address.host, port=address.port)
 
 

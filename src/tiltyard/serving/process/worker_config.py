@@ -13,7 +13,7 @@ FAILED = 70
 """The exit code of a worker that told why it cannot work."""
 
 
-class Order(BaseModel):
+class WorkerConfig(BaseModel):
     """What a worker is to do.
 
     Attributes:

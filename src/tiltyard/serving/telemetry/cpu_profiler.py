@@ -31,7 +31,7 @@ _THINNEST = 0.5
 
 
 @dataclass(frozen=True)
-class Profile:
+class CpuProfile:
     """Where the threads of a process were.
 
     Attributes:
@@ -91,7 +91,7 @@ class Profile:
         )
 
 
-def sample(seconds: float, interval: float) -> Profile:
+def sample_threads(seconds: float, interval: float) -> CpuProfile:
     """Look at the stacks of all other threads for a while.
 
     Args:
@@ -108,7 +108,7 @@ def sample(seconds: float, interval: float) -> Profile:
                 stacks[(names.get(identity, f"thread {identity}"), *_stack(frame))] += 1
         looks += 1
         time.sleep(min(interval, max(0.0, seconds - passed)))
-    return Profile(time.perf_counter() - began, looks, stacks)
+    return CpuProfile(time.perf_counter() - began, looks, stacks)
 
 
 @dataclass(frozen=True)

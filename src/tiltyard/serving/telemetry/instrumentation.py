@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from tiltyard.serving.telemetry.logs import access_line, access_log
-from tiltyard.serving.telemetry.metrics import Metrics, Recorded, quietly
+from tiltyard.serving.telemetry.metrics import Metrics, RecordedBatch, ignore_errors
 from tiltyard.serving.telemetry.traces import Traces
 
 # Where an answered request names its predictions in the ASGI scope: their ids.
@@ -16,7 +16,7 @@ PREDICTIONS = "tiltyard.predictions"
 CustomMetrics = tuple[str, Callable[[Sequence[Any]], Any]]
 
 
-class Observer:
+class Instrumentation:
     """Told of requests and batches; safe to use from several threads.
 
     Whoever answers requests takes ``begin = perf_counter()`` before, and calls ``answered`` after the answer was sent::
@@ -58,13 +58,13 @@ class Observer:
         """A batch is about to be scored, on this thread; there is one at a time."""
         self._batch_began = time.time_ns()
 
-    def recorded(self, rows: Sequence[Recorded]) -> None:
+    def recorded(self, rows: Sequence[RecordedBatch]) -> None:
         """That batch is durable in the ledger."""
         self.metrics.recorded(rows)
         if self._traces is not None:
             self._traces.batch(rows, self._batch_began)
         for name, call in self._custom:
-            quietly(name, call, rows)
+            ignore_errors(name, call, rows)
 
     def close(self) -> None:
         """Send what spans are left; closing twice is a no-op."""

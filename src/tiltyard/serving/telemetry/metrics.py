@@ -18,7 +18,7 @@ from tiltyard.serving.telemetry.histogram import ROWS, SECONDS, SHARES, Histogra
 log = logging.getLogger(__name__)
 
 
-class Recorded(Protocol):
+class RecordedBatch(Protocol):
     """What is counted of a recorded prediction."""
 
     @property
@@ -93,9 +93,9 @@ class Metrics:
             self._requests[method, route, status] += 1
             self._seconds[route].add(seconds)
 
-    def recorded(self, rows: Sequence[Recorded]) -> None:
+    def recorded(self, rows: Sequence[RecordedBatch]) -> None:
         """Count a batch of recorded predictions."""
-        groups: dict[tuple[str, str], list[Recorded]] = {}
+        groups: dict[tuple[str, str], list[RecordedBatch]] = {}
         by = {(row.version, row.route) for row in rows}
         for version, decision in by:
             # Nearly always there is one, and it is all of the batch.
@@ -184,7 +184,7 @@ def _histograms(name: str, about: str, label: str, items: Iterable[tuple[str, Hi
     return family
 
 
-def quietly(name: str, call: Callable[..., Any], *arguments: Any) -> None:
+def ignore_errors(name: str, call: Callable[..., Any], *arguments: Any) -> None:
     """Call what somebody else wrote: whatever it raises goes to the log, and no answer is lost over it."""
     try:
         call(*arguments)

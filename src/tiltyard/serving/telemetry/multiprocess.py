@@ -28,7 +28,7 @@ GONE_SECONDS = 30.0
 log = logging.getLogger(__name__)
 
 
-class Workers:
+class MultiprocessMetrics:
     """The metrics of this process, together with those of the workers beside it.
 
     Args:

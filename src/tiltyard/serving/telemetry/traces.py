@@ -15,7 +15,7 @@ from typing import Any
 
 from tiltyard import __version__
 from tiltyard.errors import MissingExtraError
-from tiltyard.serving.telemetry.metrics import Recorded
+from tiltyard.serving.telemetry.metrics import RecordedBatch
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 # As many ids as a span should carry.
@@ -105,7 +105,7 @@ class Traces:
         span.end(end)
         return format(span.get_span_context().trace_id, "032x")
 
-    def batch(self, rows: Sequence[Recorded], began: int) -> None:
+    def batch(self, rows: Sequence[RecordedBatch], began: int) -> None:
         """Make the span of a recorded batch.
 
         Args:

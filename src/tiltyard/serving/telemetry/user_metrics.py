@@ -29,7 +29,7 @@ from tiltyard.serving.telemetry.instrumentation import CustomMetrics
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WorkerIdentity:
     """Where a server's process stands among others.
 
     Attributes:
@@ -43,10 +43,10 @@ class Place:
     folder: Path | None = None
 
 
-ALONE = Place()
+SINGLE_PROCESS = WorkerIdentity()
 
 
-def load_custom(names: Sequence[str], root: Path | None, registry: CollectorRegistry) -> list[CustomMetrics]:
+def load_user_metrics(names: Sequence[str], root: Path | None, registry: CollectorRegistry) -> list[CustomMetrics]:
     """Import the users' functions, and let each register its metrics.
 
     Args:

@@ -21,7 +21,7 @@ _CATEGORIES = 200
 _WORD_OR_MARK = r"(?u)\b\w+\b|\S"
 
 
-def told_apart(table: Table, judged: Mask, seed: int = 0) -> dict[str, Any]:
+def adversarial_auc(table: Table, judged: Mask, seed: int = 0) -> dict[str, Any]:
     """Cross-validated ROC AUC of a model that guesses a row's side from its inputs, with a 95% interval.
 
     At most 2,000 rows of each side are looked at. 0.5 means that the sides cannot be told apart. The standard

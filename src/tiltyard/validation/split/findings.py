@@ -16,7 +16,7 @@ _SHIFTED = 0.1
 _TOLD_APART = 0.6
 
 
-def judge_split(sections: Mapping[str, Any], limits: ValidationSection) -> list[Finding]:
+def split_findings(sections: Mapping[str, Any], limits: ValidationSection) -> list[Finding]:
     """All findings about a split."""
     return [
         *_sizes(sections["sizes"], limits.min_rows),

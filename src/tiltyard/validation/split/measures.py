@@ -10,7 +10,7 @@ import pandas as pd
 from tiltyard.errors import UsageError
 from tiltyard.formatting import excerpt, rows_where
 from tiltyard.validation.columns import Column, Mask, Roles, Table, read_table
-from tiltyard.validation.split.adversarial import told_apart
+from tiltyard.validation.split.adversarial import adversarial_auc
 from tiltyard.validation.table.duplicates import measure_duplicates, row_keys, with_column
 from tiltyard.validation.text.near_duplicates import near_copies
 from tiltyard.validation.two_sample_tests import Shift, false_discovery_adjusted, shift_of_counts, shift_of_numbers
@@ -37,7 +37,7 @@ def measure_split(
         "near_duplicates": _near_duplicates(table, judged),
         "label_shift": label_shift(label, judged),
         "feature_shift": feature_shift(table, judged),
-        "adversarial": told_apart(table, judged) if adversarial else {"judged": False},
+        "adversarial": adversarial_auc(table, judged) if adversarial else {"judged": False},
     }
 
 

@@ -24,7 +24,9 @@ _NEAR = 0.6
 Schema = Mapping[str, ColumnSchema]
 
 
-def infer_schema(frame: pd.DataFrame, *, label: str | None = None, text: str | None = None) -> dict[str, ColumnSchema]:
+def infer_required_schema(
+    frame: pd.DataFrame, *, label: str | None = None, text: str | None = None
+) -> dict[str, ColumnSchema]:
     """The schema that a frame keeps: types, known categories (up to 100), and no negative numbers where there are none.
 
     The label's categories are always written down; ``missing`` is allowed where cells are missing, and in

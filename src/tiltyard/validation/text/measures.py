@@ -13,7 +13,7 @@ from tiltyard.formatting import excerpt, rows_where
 from tiltyard.validation.columns import Column, Mask, Table
 from tiltyard.validation.text.char_stats import CharacterCounts, count_characters
 from tiltyard.validation.text.near_duplicates import near_copies
-from tiltyard.validation.text.text_quality import MISREAD, garbage, misread
+from tiltyard.validation.text.text_quality import MISREAD, garbage_texts, misread_texts
 
 SHORT_WORDS = 2
 LONGEST = 200_000
@@ -47,7 +47,7 @@ def measure_column(column: Column, longest: int = LONGEST) -> dict[str, Any]:
     texts = [str(value) for value in column.distinct]
     counts = count_characters(texts)
     flaws = _flaws(texts, counts, longest)
-    reasons = garbage(counts)
+    reasons = garbage_texts(counts)
     flaws["garbage"] = np.logical_or.reduce(list(reasons.values()))
     measured: dict[str, Any] = {"rows": len(column.codes), "empty": _flaw(column.gaps, column, texts)}
     for name, mask in flaws.items():
@@ -69,7 +69,7 @@ def _flaws(texts: Sequence[str], counts: CharacterCounts, longest: int) -> dict[
         "short": (counts.words > 0) & (counts.words < SHORT_WORDS) & (counts.letters - counts.latin < 4),
         "long": counts.length > longest,
         "control_characters": counts.controls > 0,
-        "encoding": (counts.damage > 0) | misread(texts),
+        "encoding": (counts.damage > 0) | misread_texts(texts),
         "markup": _mask(("<" in text and _TAG.search(text) is not None) for text in texts),
         "entities": _mask(("&" in text and _ENTITY.search(text) is not None) for text in texts),
         "urls": _mask(("://" in text or "www." in text) for text in texts),

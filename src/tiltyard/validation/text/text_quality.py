@@ -26,7 +26,7 @@ MISREAD = re.compile(
 )
 
 
-def garbage(counts: CharacterCounts) -> dict[str, Mask]:
+def garbage_texts(counts: CharacterCounts) -> dict[str, Mask]:
     """Which of n texts are no language, by reason; blank texts are none of them.
 
     ``no letters``: there is no letter, ideograph or emoji. ``few letters``: under 30% of 20 or more characters.
@@ -48,7 +48,7 @@ def garbage(counts: CharacterCounts) -> dict[str, Mask]:
     }
 
 
-def misread(texts: Sequence[str]) -> Mask:
+def misread_texts(texts: Sequence[str]) -> Mask:
     """Which of n texts were written as UTF-8 and read as Latin-1 or cp1252 somewhere (``cafÃ©`` for ``café``)."""
     return np.fromiter(
         (not text.isascii() and MISREAD.search(text) is not None for text in texts), dtype=bool, count=len(texts)

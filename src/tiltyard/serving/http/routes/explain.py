@@ -11,15 +11,15 @@ from pydantic import Field
 from tiltyard.errors import InputError
 from tiltyard.scoring.explanations import MOST_CONTRIBUTIONS, explain
 from tiltyard.serving.http.openapi import problem_responses
-from tiltyard.serving.http.schemas import Answer
+from tiltyard.serving.http.schemas import ResponseModel
 from tiltyard.serving.predict.bodies import media_type, read_body
-from tiltyard.serving.predict.components import Service
-from tiltyard.serving.predict.requests import Shape, located, parse_inputs
+from tiltyard.serving.predict.components import ServerComponents
+from tiltyard.serving.predict.requests import Shape, field_location, parse_inputs
 
 MOST_ASKED = 1000
 
 
-class Contribution(Answer):
+class ContributionResponse(ResponseModel):
     """What one term or feature adds to the answer."""
 
     name: str = Field(description="The term, or the feature.")
@@ -27,7 +27,7 @@ class Contribution(Answer):
     weight: float = Field(description="Above 0 it speaks for the label, below 0 against it.")
 
 
-class Explanation(Answer):
+class ExplanationResponse(ResponseModel):
     """Why an input is answered as it is; where it is exact, baseline + weights + rest is total."""
 
     label: str = Field(description="The label that is explained.")
@@ -38,13 +38,13 @@ class Explanation(Answer):
     baseline_name: str
     baseline: float = Field(description="What every input starts from.")
     total: float = Field(description="What the model gave this input, on the scale.")
-    contributions: list[Contribution] = Field(description="The greatest ones, by size.")
+    contributions: list[ContributionResponse] = Field(description="The greatest ones, by size.")
     rest: float = Field(description="The sum of the others.")
     not_judged: list[str] = Field(description="Features whose part could not be told.")
     model_version: str = Field(description="Version that was asked.")
 
 
-def explain_routes(service: Service) -> APIRouter:
+def explain_routes(service: ServerComponents) -> APIRouter:
     """The route that explains answers."""
     router = APIRouter(tags=["predictions"])
 
@@ -53,7 +53,7 @@ def explain_routes(service: Service) -> APIRouter:
         request: Request,
         top: Annotated[int, Query(ge=0, le=MOST_ASKED, description="How many contributions.")] = MOST_CONTRIBUTIONS,
         label: Annotated[str | None, Query(description="One of the model's labels; default: the answer.")] = None,
-    ) -> Explanation:
+    ) -> ExplanationResponse:
         """Tell what each term or feature adds to the answer to one input. It is no prediction, and is not recorded."""
         version = service.live.require()
         shape = Shape.of(version.manifest.task, service.options, many=False)
@@ -62,7 +62,7 @@ def explain_routes(service: Service) -> APIRouter:
         try:
             [found] = await asyncio.to_thread(explain, version.scorer, inputs, most=top, label=label)
         except InputError as error:
-            raise located(error, shape) from None
-        return Explanation(**found.to_dict(), model_version=version.info.version)
+            raise field_location(error, shape) from None
+        return ExplanationResponse(**found.to_dict(), model_version=version.info.version)
 
     return router

@@ -15,9 +15,9 @@ from tiltyard.errors import NotFoundError
 from tiltyard.ledger.records import Label
 from tiltyard.serving.auth.guard import CALLER
 from tiltyard.serving.http.openapi import body_of, problem_responses
-from tiltyard.serving.http.schemas import Answer
+from tiltyard.serving.http.schemas import ResponseModel
 from tiltyard.serving.predict.bodies import invalid, media_type, parse_json, read_body
-from tiltyard.serving.predict.components import Service
+from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.problem_details import FieldProblem
 
 MOST_LABELS = 10_000
@@ -61,7 +61,7 @@ class Labels(BaseModel):
     labels: tuple[OneLabel, ...] = Field(min_length=1, max_length=MOST_LABELS)
 
 
-class LabelResult(Answer):
+class LabelResult(ResponseModel):
     """What became of one label."""
 
     status: Literal["accepted", "unknown"] = Field(description="unknown: the ledger holds no such prediction.")
@@ -70,7 +70,7 @@ class LabelResult(Answer):
     note: str = Field(default="", description="What is remarkable about it; empty if nothing is.")
 
 
-class Feedback(Answer):
+class Feedback(ResponseModel):
     """What became of the labels, one by one in the order they came."""
 
     accepted: int = Field(description="Labels that are in the ledger now; a repeated one counts.")
@@ -78,7 +78,7 @@ class Feedback(Answer):
     results: list[LabelResult]
 
 
-def feedback_routes(service: Service) -> APIRouter:
+def feedback_routes(service: ServerComponents) -> APIRouter:
     """The route that takes labels."""
     router = APIRouter(tags=["feedback"])
 
@@ -119,7 +119,7 @@ def _is_many(content: bytes) -> bool:
     return isinstance(decoded, dict) and "labels" in decoded
 
 
-def _record(service: Service, given: Sequence[OneLabel], caller: str) -> Feedback:
+def _record(service: ServerComponents, given: Sequence[OneLabel], caller: str) -> Feedback:
     """Find the predictions that callers named by keys of their own, and store what is known of each."""
     now = datetime.now(UTC)
     ahead = [position for position, item in enumerate(given) if item.at is not None and item.at > now + AHEAD]
@@ -150,7 +150,7 @@ def _result(item: OneLabel, prediction_id: str | None, classes: frozenset[str]) 
     return LabelResult(status="accepted", prediction_id=prediction_id, key=item.key, note=strange if classes else "")
 
 
-def _known_labels(service: Service) -> frozenset[str]:
+def _known_labels(service: ServerComponents) -> frozenset[str]:
     current = service.live.current
     return frozenset(current.manifest.classes) if current else frozenset()
 

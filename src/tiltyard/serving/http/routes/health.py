@@ -13,9 +13,9 @@ from tiltyard.errors import UnavailableError
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.spools.spool import Lag, SpooledLedger
 from tiltyard.serving.auth.guard import CALLER
-from tiltyard.serving.http.schemas import Health, LedgerState, PartState, QueueState, StatisticsState
+from tiltyard.serving.http.schemas import ComponentState, HealthResponse, LedgerState, QueueState, StatisticsState
 from tiltyard.serving.model.manager import Refresh
-from tiltyard.serving.predict.components import Service
+from tiltyard.serving.predict.components import ServerComponents
 
 # A probe that takes longer says as much as one that fails.
 PROBE_SECONDS = 2.0
@@ -23,12 +23,14 @@ PROBE_SECONDS = 2.0
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
-def health_routes(service: Service) -> APIRouter:
+def health_routes(service: ServerComponents) -> APIRouter:
     """The route that tells how the server is."""
     router = APIRouter(tags=["operation"])
-    unhealthy: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "No version can answer."}}
+    unhealthy: dict[int | str, dict[str, Any]] = {
+        503: {"model": HealthResponse, "description": "No version can answer."}
+    }
 
-    @router.get("/health", response_model=Health, responses=unhealthy, summary="How the server is")
+    @router.get("/health", response_model=HealthResponse, responses=unhealthy, summary="How the server is")
     async def health(request: Request) -> Response:
         """Liveness, readiness, and the state of model, queue, ledger and registry, with totals of the answers.
 
@@ -47,7 +49,7 @@ def health_routes(service: Service) -> APIRouter:
     return router
 
 
-async def _health(service: Service) -> Health:
+async def _health(service: ServerComponents) -> HealthResponse:
     ledger = await _ledger(service)
     available = service.options.ledger == "available"
     latest = service.live.latest
@@ -66,7 +68,7 @@ async def _health(service: Service) -> Health:
         next_step = latest.error.next_step
     status = "unhealthy" if current is None else "degraded" if reason else "healthy"
     figures = service.batcher.figures
-    return Health(
+    return HealthResponse(
         status=status,
         model_loaded=current is not None,
         ready=current is not None and (ledger.ok or available) and figures.waiting < figures.limit,
@@ -88,14 +90,14 @@ async def _health(service: Service) -> Health:
     )
 
 
-def _for_strangers(state: Health) -> Health:
+def _for_strangers(state: HealthResponse) -> HealthResponse:
     """What a probe needs; reasons may name hosts, and totals are nobody else's business."""
     ledger, registry = (part.model_copy(update={"reason": ""}) for part in (state.ledger, state.registry))
     hidden = {"reason": "", "next_step": "", "statistics": None, "ledger": ledger, "registry": registry}
     return state.model_copy(update=hidden)
 
 
-async def _ledger(service: Service) -> LedgerState:
+async def _ledger(service: ServerComponents) -> LedgerState:
     """Whether the latest batch could be recorded, the ledger can be read now, and what waits to be shipped."""
     figures = service.batcher.figures
     reason = figures.ledger_error
@@ -128,9 +130,9 @@ def _probe(ledger: Ledger) -> Lag:
     return Lag()
 
 
-def _registry(latest: Refresh | None) -> PartState:
+def _registry(latest: Refresh | None) -> ComponentState:
     """Whether the registry could be asked when the alias was looked up last."""
     if latest is None:
-        return PartState(ok=False, reason="It was not asked yet.")
+        return ComponentState(ok=False, reason="It was not asked yet.")
     reason = latest.error.message if latest.error and not latest.registry_ok else ""
-    return PartState(ok=latest.registry_ok, reason=reason, checked_at=latest.at)
+    return ComponentState(ok=latest.registry_ok, reason=reason, checked_at=latest.at)

@@ -9,17 +9,17 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from tiltyard.serving.http.openapi import body_of, problem_responses
-from tiltyard.serving.http.schemas import Answer
+from tiltyard.serving.http.schemas import ResponseModel
 from tiltyard.serving.predict.bodies import media_type, read_body
-from tiltyard.serving.predict.components import Service
-from tiltyard.serving.predict.protocols.invocations import Invocation, read_csv, read_json
+from tiltyard.serving.predict.components import ServerComponents
+from tiltyard.serving.predict.protocols.invocations import Invocation, parse_invocation_csv, parse_invocation_json
 from tiltyard.serving.predict.requests import Shape
-from tiltyard.serving.predict.service import answer
+from tiltyard.serving.predict.service import predict_request
 
 CSV = "text/csv"
 
 
-class Invoked(Answer):
+class Invoked(ResponseModel):
     """The answers; MLflow's clients read the first field, and pass over the others."""
 
     predictions: list[str] = Field(description="The predicted label of each input, in their order.")
@@ -29,7 +29,7 @@ class Invoked(Answer):
     recorded: bool = Field(description="Whether they are in the ledger; false only under the policy 'available'.")
 
 
-def invocation_routes(service: Service) -> APIRouter:
+def invocation_routes(service: ServerComponents) -> APIRouter:
     """The routes of MLflow's scoring server."""
     router = APIRouter(tags=["MLflow"])
     body = body_of(Invocation)
@@ -47,8 +47,8 @@ def invocation_routes(service: Service) -> APIRouter:
         current = service.live.require()
         kind = media_type(request, "application/json", CSV)
         content = await read_body(request, Shape.of(current.manifest.task, service.options, many=True).max_body)
-        asked = (read_csv if kind == CSV else read_json)(content, current.columns)
-        found = await answer(service, request, asked)
+        asked = (parse_invocation_csv if kind == CSV else parse_invocation_json)(content, current.columns)
+        found = await predict_request(service, request, asked)
         predictions = found.predictions
         return Invoked(
             predictions=[item.label for item in predictions],

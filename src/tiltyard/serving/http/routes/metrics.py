@@ -7,10 +7,10 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 
 from tiltyard.serving.http.openapi import problem_responses
-from tiltyard.serving.telemetry import Workers
+from tiltyard.serving.telemetry import MultiprocessMetrics
 
 
-def metric_routes(workers: Workers) -> APIRouter:
+def metric_routes(workers: MultiprocessMetrics) -> APIRouter:
     """The route that Prometheus asks."""
     router = APIRouter(tags=["operation"])
     shown = {

@@ -7,34 +7,36 @@ import asyncio
 from fastapi import APIRouter, Request
 
 from tiltyard.errors import ArtifactError, TiltyardError, UnavailableError
-from tiltyard.serving.http.audit import record_act
+from tiltyard.serving.http.audit import record_admin_action
 from tiltyard.serving.http.openapi import problem_responses
-from tiltyard.serving.http.schemas import Feature, ModelInfo, Reload
+from tiltyard.serving.http.schemas import Feature, ModelInfoResponse, ReloadResponse
 from tiltyard.serving.model.served_version import ServedVersion
-from tiltyard.serving.predict.components import Service
+from tiltyard.serving.predict.components import ServerComponents
 
 
-def model_routes(service: Service) -> APIRouter:
+def model_routes(service: ServerComponents) -> APIRouter:
     """The routes about the version in service."""
     router = APIRouter(tags=["operation"])
 
     @router.get("/model-info", responses=problem_responses(503), summary="The version that answers")
-    async def model_info() -> ModelInfo:
+    async def model_info() -> ModelInfoResponse:
         """Name, version, task, labels, metrics and origin of the version that answers."""
         return _describe(service.live.require(), service.options.answer)
 
     @router.post("/admin/reload", responses=problem_responses(409, 503), summary="Look for a new version now")
-    async def reload(request: Request) -> Reload:
+    async def reload(request: Request) -> ReloadResponse:
         """Look the alias up now, and let its version take over; one that was refused is tried again."""
         outcome = await asyncio.to_thread(service.live.refresh, force=True)
         current = service.live.current
         found = {"changed": outcome.changed, "version": current.info.version if current else None}
-        await record_act(service, request, "reloaded", found | ({"code": outcome.error.code} if outcome.error else {}))
+        await record_admin_action(
+            service, request, "reloaded", found | ({"code": outcome.error.code} if outcome.error else {})
+        )
         if outcome.error is not None:
             raise _refusal(outcome.error, current)
         version = service.live.require().info.version
         message = f"Version {version} answers now." if outcome.changed else f"Version {version} answers already."
-        return Reload(changed=outcome.changed, model_version=version, message=message)
+        return ReloadResponse(changed=outcome.changed, model_version=version, message=message)
 
     return router
 
@@ -45,9 +47,9 @@ def _refusal(error: TiltyardError, current: ServedVersion | None) -> TiltyardErr
     return kind(error.message + stays, next_step=error.next_step, code=error.code)
 
 
-def _describe(version: ServedVersion, answer: str) -> ModelInfo:
+def _describe(version: ServedVersion, answer: str) -> ModelInfoResponse:
     manifest, info = version.manifest, version.info
-    return ModelInfo(
+    return ModelInfoResponse(
         model_name=info.name,
         version=info.version,
         alias=version.alias,

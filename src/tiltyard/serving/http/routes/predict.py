@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from tiltyard.serving.http.openapi import problem_responses
 from tiltyard.serving.http.schemas import prediction_schema, predictions_schema
-from tiltyard.serving.predict.endpoint import HotPath
+from tiltyard.serving.predict.endpoint import PredictEndpoint
 
 _PROBLEMS = problem_responses(400, 413, 415, 422, 500, 503)
 
@@ -34,7 +34,7 @@ _ONCE = {
 }
 
 
-def predict_routes(hot: HotPath, answer: str) -> APIRouter:
+def predict_routes(hot: PredictEndpoint, answer: str) -> APIRouter:
     """The routes that answer inputs.
 
     Args:
@@ -63,6 +63,6 @@ def predict_routes(hot: HotPath, answer: str) -> APIRouter:
     return router
 
 
-async def _pass_on(hot: HotPath, request: Request) -> Response:
+async def _pass_on(hot: PredictEndpoint, request: Request) -> Response:
     """For an application that has these routes without the hot path in front of it."""
     return Response(await hot.answer(request.scope, request.receive), media_type="application/json")

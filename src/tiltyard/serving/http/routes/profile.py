@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
-from tiltyard.serving.http.audit import record_act
+from tiltyard.serving.http.audit import record_admin_action
 from tiltyard.serving.http.openapi import problem_responses
-from tiltyard.serving.predict.components import Service
+from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.problem_details import RequestError
-from tiltyard.serving.telemetry.cpu_profiler import STYLE_DIGEST, Profile, sample
+from tiltyard.serving.telemetry.cpu_profiler import STYLE_DIGEST, CpuProfile, sample_threads
 
 LONGEST_SECONDS = 60.0
 Form = Literal["html", "collapsed", "speedscope"]
@@ -22,7 +22,7 @@ _POLICY = f"default-src 'none'; style-src '{STYLE_DIGEST}'; base-uri 'none'; for
 _MEDIA = {"html": "text/html", "collapsed": "text/plain", "speedscope": "application/json"}
 
 
-def profile_routes(service: Service) -> APIRouter:
+def profile_routes(service: ServerComponents) -> APIRouter:
     """The route that profiles the server."""
     router = APIRouter(tags=["operation"])
     turn = Lock()
@@ -55,17 +55,17 @@ def profile_routes(service: Service) -> APIRouter:
                 next_step="Ask again when that profile is done.",
             )
         try:
-            found = await asyncio.to_thread(sample, seconds, interval_ms / 1000.0)
+            found = await asyncio.to_thread(sample_threads, seconds, interval_ms / 1000.0)
         finally:
             turn.release()
-        await record_act(service, request, "profiled", {"seconds": seconds, "looks": found.looks})
+        await record_admin_action(service, request, "profiled", {"seconds": seconds, "looks": found.looks})
         body = _written(found, form, service.live.served.model)
         return Response(body, headers={"Content-Security-Policy": _POLICY}, media_type=_MEDIA[form])
 
     return router
 
 
-def _written(profile: Profile, form: Form, name: str) -> bytes:
+def _written(profile: CpuProfile, form: Form, name: str) -> bytes:
     if form == "speedscope":
         return msgspec.json.encode(profile.speedscope(name))
     return (profile.page(name) if form == "html" else profile.collapsed()).encode()

@@ -13,10 +13,10 @@ from pydantic import Field
 from tiltyard import __version__
 from tiltyard.errors import TiltyardError
 from tiltyard.serving.http.openapi import body_of, problem_responses
-from tiltyard.serving.http.schemas import Answer
+from tiltyard.serving.http.schemas import ResponseModel
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.bodies import media_type, read_body
-from tiltyard.serving.predict.components import Service
+from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.protocols.v2 import (
     InferenceRequest,
     input_metadata,
@@ -27,20 +27,20 @@ from tiltyard.serving.predict.protocols.v2 import (
     write_answer,
 )
 from tiltyard.serving.predict.requests import Shape
-from tiltyard.serving.predict.service import answer
+from tiltyard.serving.predict.service import predict_request
 from tiltyard.serving.problem_details import RequestError, from_error
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 
 
-class ServerState(Answer):
+class ServerState(ResponseModel):
     """Whether the server, or the model, is there."""
 
     name: str
     ready: bool
 
 
-class ServerMetadata(Answer):
+class ServerMetadata(ResponseModel):
     """What speaks here."""
 
     name: str
@@ -48,7 +48,7 @@ class ServerMetadata(Answer):
     extensions: list[str]
 
 
-class TensorMetadata(Answer):
+class TensorMetadata(ResponseModel):
     """One tensor; -1 stands for the number of inputs."""
 
     name: str
@@ -57,7 +57,7 @@ class TensorMetadata(Answer):
     parameters: dict[str, Any] | None = None
 
 
-class ModelMetadata(Answer):
+class ModelMetadata(ResponseModel):
     """The model that answers."""
 
     name: str
@@ -73,7 +73,7 @@ class OutputTensor(TensorMetadata):
     data: list[Any] | None = Field(default=None, description="Its elements, unless they follow the JSON as bytes.")
 
 
-class InferenceResponse(Answer):
+class InferenceResponse(ResponseModel):
     """The answers."""
 
     model_name: str
@@ -83,7 +83,7 @@ class InferenceResponse(Answer):
     outputs: list[OutputTensor]
 
 
-def v2_routes(service: Service) -> APIRouter:
+def v2_routes(service: ServerComponents) -> APIRouter:
     """The routes of the protocol."""
     router = APIRouter(tags=["Open Inference Protocol V2"], prefix="/v2", route_class=_V2Route)
     _add_server_routes(router, service)
@@ -91,7 +91,7 @@ def v2_routes(service: Service) -> APIRouter:
     return router
 
 
-def _add_server_routes(router: APIRouter, service: Service) -> None:
+def _add_server_routes(router: APIRouter, service: ServerComponents) -> None:
     away: dict[int | str, dict[str, Any]] = {503: {"model": ServerState, "description": "No version can answer."}}
 
     @router.get("/health/live", summary="Whether the server lives")
@@ -110,7 +110,7 @@ def _add_server_routes(router: APIRouter, service: Service) -> None:
         return ServerMetadata(name="tiltyard", version=__version__, extensions=["binary_tensor_data"])
 
 
-def _add_model_routes(router: APIRouter, service: Service) -> None:
+def _add_model_routes(router: APIRouter, service: ServerComponents) -> None:
     """Each route twice, as the protocol has them: for the version that answers, and for one that is named."""
     path, versioned = "/models/{name}", "/models/{name}/versions/{version}"
     refusals = problem_responses(404, 503)
@@ -175,18 +175,18 @@ def _metadata(current: ServedVersion) -> ModelMetadata:
     )
 
 
-def _ready(service: Service, name: str, version: str | None = None) -> Response:
+def _ready(service: ServerComponents, name: str, version: str | None = None) -> Response:
     if name != service.live.served.model or service.live.current is not None:
         _version(service, name, version)
     return _state(service, service.live.current is not None)
 
 
-async def _infer(service: Service, request: Request, name: str, version: str | None = None) -> Response:
+async def _infer(service: ServerComponents, request: Request, name: str, version: str | None = None) -> Response:
     current = _version(service, name, version)
     limit = Shape.of(current.manifest.task, service.options, many=True).max_body
     length = _header_length(request)
     inference = read_inference(await read_body(request, limit), length, current.columns)
-    found = await answer(service, request, inference.asked, champion=version is not None)
+    found = await predict_request(service, request, inference.asked, champion=version is not None)
     predictions = found.predictions
     outputs = outputs_of(predictions, list(predictions[0].probabilities), inference.request)
     body, length = write_answer(outputs, inference.request, (name, predictions[0].version), recorded=found.recorded)
@@ -214,13 +214,13 @@ class _V2Route(APIRoute):
         return answer_or_error
 
 
-def _state(service: Service, ready: bool) -> Response:
+def _state(service: ServerComponents, ready: bool) -> Response:
     state = ServerState(name=service.live.served.model, ready=ready)
     headers = {} if ready else {"Retry-After": "5"}
     return Response(state.model_dump_json(), 200 if ready else 503, headers, "application/json")
 
 
-def _version(service: Service, name: str, version: str | None = None) -> ServedVersion:
+def _version(service: ServerComponents, name: str, version: str | None = None) -> ServedVersion:
     """The version that answers, if it is the one that is asked for."""
     if name != service.live.served.model:
         raise other_model(name, service.live.served.model)

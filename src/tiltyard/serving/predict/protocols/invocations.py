@@ -14,9 +14,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tiltyard.scoring import InputProblem
-from tiltyard.scoring.table.columns import Column, Columns
+from tiltyard.scoring.table.columns import InputColumn, InputColumns
 from tiltyard.serving.predict.bodies import invalid, parse_json
-from tiltyard.serving.predict.service import Asked
+from tiltyard.serving.predict.service import PredictionRequest
 from tiltyard.serving.problem_details import FieldProblem, RequestError
 
 TEXT = "text"
@@ -24,7 +24,7 @@ Rows = list[Mapping[str, Any]]
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
-class Split(BaseModel):
+class SplitFrame(BaseModel):
     """A data frame as pandas writes it with ``orient="split"``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,7 +39,7 @@ class Invocation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataframe_split: Split | None = Field(default=None, description="Columns and rows.")
+    dataframe_split: SplitFrame | None = Field(default=None, description="Columns and rows.")
     dataframe_records: list[dict[str, Any]] | None = Field(default=None, description="An object for each row.")
     instances: list[Any] | dict[str, list[Any]] | None = Field(default=None, description="Values, rows or objects.")
     inputs: list[Any] | dict[str, Any] | None = Field(default=None, description="Likewise, or a list a column.")
@@ -57,7 +57,7 @@ class Invocation(BaseModel):
         return self
 
 
-def read_json(body: bytes, columns: Columns | None) -> Asked:
+def parse_invocation_json(body: bytes, columns: InputColumns | None) -> PredictionRequest:
     """The inputs of a JSON body.
 
     Args:
@@ -78,10 +78,10 @@ def read_json(body: bytes, columns: Columns | None) -> Asked:
         values = getattr(found, name)
         rows = _of_columns(name, values) if isinstance(values, dict) else _of_list(name, values, names)
     inputs = _named_text(rows) if columns is None else [_without_nan(row) for row in rows]
-    return Asked(inputs, lambda problem: _place(name, problem))
+    return PredictionRequest(inputs, lambda problem: _place(name, problem))
 
 
-def read_csv(body: bytes, columns: Columns | None) -> Asked:
+def parse_invocation_csv(body: bytes, columns: InputColumns | None) -> PredictionRequest:
     """The inputs of a CSV body with a line of names; an empty cell is a value that is not known.
 
     Raises:
@@ -97,7 +97,7 @@ def read_csv(body: bytes, columns: Columns | None) -> Asked:
             next_step="Send CSV in UTF-8 whose first line names the columns.",
         ) from None
     names = lines[0] if lines else []
-    kinds: dict[str, Column] = {column.name: column for column in columns or ()}
+    kinds: dict[str, InputColumn] = {column.name: column for column in columns or ()}
     rows: Rows = []
     problems: list[FieldProblem] = []
     for number, line in enumerate((line for line in lines[1:] if line), start=1):
@@ -107,13 +107,13 @@ def read_csv(body: bytes, columns: Columns | None) -> Asked:
         rows.append({name: _cell(cell, kinds.get(name)) for name, cell in zip(names, line, strict=True)})
     if problems:
         raise invalid(problems)
-    return Asked(
+    return PredictionRequest(
         _named_text(rows) if columns is None else rows,
         lambda problem: f"row {problem.position + 1}" + (f".{problem.field}" if problem.field else ""),
     )
 
 
-def _cell(cell: str, column: Column | None) -> Any:
+def _cell(cell: str, column: InputColumn | None) -> Any:
     """A cell as its column's kind has it; what cannot be is left for the scorer to refuse with its name."""
     kind = column.kind if column else "text"
     if cell == "":
@@ -129,7 +129,7 @@ def _cell(cell: str, column: Column | None) -> Any:
     return cell
 
 
-def _of_split(split: Split, names: Sequence[str]) -> Rows:
+def _of_split(split: SplitFrame, names: Sequence[str]) -> Rows:
     columns = names if split.columns is None else split.columns
     for position, row in enumerate(split.data):
         if len(row) != len(columns):

@@ -38,7 +38,7 @@ class TensorError(ValueError):
     """A tensor that is not what it says; the message reads on after the tensor's name."""
 
 
-def from_json(datatype: str, data: Any, count: int, *, base64_coded: bool = False) -> list[Any]:
+def tensor_from_json(datatype: str, data: Any, count: int, *, base64_coded: bool = False) -> list[Any]:
     """The elements of a tensor whose data is in the JSON, flat or nested; null is a value that is not known.
 
     Raises:
@@ -52,7 +52,7 @@ def from_json(datatype: str, data: Any, count: int, *, base64_coded: bool = Fals
     return [_number(value, datatype) for value in values]
 
 
-def from_binary(datatype: str, data: bytes, count: int) -> list[Any]:
+def tensor_from_binary(datatype: str, data: bytes, count: int) -> list[Any]:
     """The elements of a tensor whose data came as bytes; a NaN is a value that is not known.
 
     Raises:
@@ -67,7 +67,7 @@ def from_binary(datatype: str, data: bytes, count: int) -> list[Any]:
     return [None if math.isnan(value) else value for value in values] if datatype.startswith("FP") else values
 
 
-def to_binary(datatype: str, values: Sequence[Any]) -> bytes:
+def tensor_to_binary(datatype: str, values: Sequence[Any]) -> bytes:
     """Elements as the bytes of a tensor; texts in UTF-8, each after its length."""
     if datatype == BYTES:
         coded = [value.encode() for value in values]

@@ -17,10 +17,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import InputProblem
-from tiltyard.scoring.table.columns import Columns, Kind
+from tiltyard.scoring.table.columns import InputColumns, Kind
 from tiltyard.serving.predict.bodies import invalid, parse_json
-from tiltyard.serving.predict.protocols.tensors import BYTES, DATATYPES, TensorError, from_binary, from_json, to_binary
-from tiltyard.serving.predict.service import Asked
+from tiltyard.serving.predict.protocols.tensors import (
+    BYTES,
+    DATATYPES,
+    TensorError,
+    tensor_from_binary,
+    tensor_from_json,
+    tensor_to_binary,
+)
+from tiltyard.serving.predict.service import PredictionRequest
 from tiltyard.serving.problem_details import FieldProblem, RequestError
 
 TEXT = "text"
@@ -69,7 +76,7 @@ class Inference:
         request: the request as it came.
     """
 
-    asked: Asked
+    asked: PredictionRequest
     request: InferenceRequest
 
 
@@ -84,7 +91,7 @@ class Output:
     parameters: Mapping[str, Any]
 
 
-def read_inference(body: bytes, header_length: int | None, columns: Columns | None) -> Inference:
+def read_inference(body: bytes, header_length: int | None, columns: InputColumns | None) -> Inference:
     """Read a request.
 
     Args:
@@ -143,7 +150,7 @@ def write_answer(
         content = {"name": output.name, "datatype": output.datatype, "shape": output.shape}
         parameters = dict(output.parameters)
         if output.name in binary:
-            tail.append(to_binary(output.datatype, output.data))
+            tail.append(tensor_to_binary(output.datatype, output.data))
             parameters[BINARY_SIZE] = len(tail[-1])
         else:
             content["data"] = output.data
@@ -157,7 +164,7 @@ def write_answer(
     return (head + b"".join(tail), len(head)) if tail else (head, None)
 
 
-def input_metadata(columns: Columns | None) -> list[dict[str, Any]]:
+def input_metadata(columns: InputColumns | None) -> list[dict[str, Any]]:
     """The tensors that a model takes."""
     if columns is None:
         return [{"name": TEXT, "datatype": BYTES, "shape": [-1]}]
@@ -189,11 +196,11 @@ def _values(tensors: Sequence[InputTensor], tail: memoryview) -> list[list[Any]]
             size = tensor.parameters.get(BINARY_SIZE)
             if size is None:
                 coded = tensor.parameters.get("content_type") == "base64"
-                values.append(from_json(tensor.datatype, tensor.data, count, base64_coded=coded))
+                values.append(tensor_from_json(tensor.datatype, tensor.data, count, base64_coded=coded))
                 continue
             if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= len(tail) - place:
                 raise TensorError(f"has {BINARY_SIZE} {size!r:.40}, and {len(tail) - place} bytes are left")
-            values.append(from_binary(tensor.datatype, bytes(tail[place : place + size]), count))
+            values.append(tensor_from_binary(tensor.datatype, bytes(tail[place : place + size]), count))
             place += size
         except TensorError as error:
             raise invalid([FieldProblem(f"inputs[{position}]", f"('{tensor.name:.80}') {error}")]) from None
@@ -202,15 +209,17 @@ def _values(tensors: Sequence[InputTensor], tail: memoryview) -> list[list[Any]]
     return values
 
 
-def _texts(request: InferenceRequest, tensors: Sequence[list[Any]]) -> Asked:
+def _texts(request: InferenceRequest, tensors: Sequence[list[Any]]) -> PredictionRequest:
     [first, *more] = request.inputs
     if more or first.datatype != BYTES or (len(first.shape) == 2 and first.shape[1] != 1):
         message = "have to be one tensor of the datatype BYTES and the shape [n], for this model takes texts"
         raise invalid([FieldProblem("inputs", message)])
-    return Asked([{TEXT: text} for text in tensors[0]], lambda problem: f"inputs[0].data[{problem.position}]")
+    return PredictionRequest(
+        [{TEXT: text} for text in tensors[0]], lambda problem: f"inputs[0].data[{problem.position}]"
+    )
 
 
-def _rows(request: InferenceRequest, tensors: Sequence[list[Any]], columns: Columns) -> Asked:
+def _rows(request: InferenceRequest, tensors: Sequence[list[Any]], columns: InputColumns) -> PredictionRequest:
     names = [column.name for column in columns]
     [first, *more] = request.inputs
     if not more and len(first.shape) == 2 and first.shape[1] == len(names) and first.name not in names:
@@ -219,11 +228,11 @@ def _rows(request: InferenceRequest, tensors: Sequence[list[Any]], columns: Colu
             dict(zip(names, tensors[0][start : start + width], strict=True))
             for start in range(0, len(tensors[0]), width)
         ]
-        return Asked(rows, lambda problem: f"inputs[0].data[{problem.position}][{problem.field}]")
+        return PredictionRequest(rows, lambda problem: f"inputs[0].data[{problem.position}][{problem.field}]")
     given = [tensor.name for tensor in request.inputs]
     _hold_together(request.inputs, given)
     rows = [dict(zip(given, row, strict=True)) for row in zip(*tensors, strict=True)]
-    return Asked(rows, lambda problem: _tensor_place(problem, given))
+    return PredictionRequest(rows, lambda problem: _tensor_place(problem, given))
 
 
 def _hold_together(tensors: Sequence[InputTensor], given: Sequence[str]) -> None:

@@ -11,17 +11,17 @@ import pytest
 
 from tests.films import Films, make_films
 from tiltyard.ledger import SqlLedger
-from tiltyard.pipeline import QuietRunner, Stage, TrainingOutcome, TrainingRequest, train
+from tiltyard.pipeline import QuietRunner, TrainingOutcome, TrainingRequest, Workspace, train
 from tiltyard.project import Project, load_project
 from tiltyard.registry import ExperimentTracker, ModelRegistry
 
 
 @dataclass(frozen=True)
-class Yard:
+class ProjectEnv:
     """Everything a training needs, on files of its own."""
 
     films: Films
-    stage: Stage
+    workspace: Workspace
     tracking_uri: str
 
     @property
@@ -34,14 +34,14 @@ class Yard:
         project = project or self.project
         artifacts = (self.films.root / "artifacts").as_uri()
         tracker = ExperimentTracker(project.name, tracking_uri=self.tracking_uri, artifact_location=artifacts)
-        return train(project, tracker, self.stage, QuietRunner(), TrainingRequest(**request))  # type: ignore[arg-type]
+        return train(project, tracker, self.workspace, QuietRunner(), TrainingRequest(**request))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
-def yard(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[Yard]:
-    """A yard with 500 reviews and no version yet."""
-    root = tmp_path_factory.mktemp("yard")
+def project_env(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[ProjectEnv]:
+    """A project with 500 reviews and no version yet."""
+    root = tmp_path_factory.mktemp("project_env")
     uri = f"sqlite:///{shutil.copyfile(fresh_store, root / 'mlflow.db')}"
     with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
-        stage = Stage(ModelRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester")
-        yield Yard(make_films(root / "films", rows=500), stage, uri)
+        workspace = Workspace(ModelRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester")
+        yield ProjectEnv(make_films(root / "films", rows=500), workspace, uri)
