@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiltyard.findings import Finding, by_severity, could_not_judge, json_ready
+from tiltyard.findings import Finding, by_severity, could_not_judge
+from tiltyard.jsonable import to_jsonable
 
 FINDING = Finding(
     "data.missing-values",
@@ -75,7 +76,7 @@ def test_severities_are_a_closed_list() -> None:
 def test_the_gravest_come_first() -> None:
     """Findings are ordered error, warning, info, not judged; equals keep their order."""
     given_order = [
-        could_not_judge("a.c", "x", "t", "why"),
+        could_not_judge("a.c", "x", "why", title="t"),
         Finding("a.i", "info", "x", "t", "m"),
         Finding("a.e", "error", "x", "t", "m"),
         Finding("a.w", "warning", "x", "t", "m"),
@@ -86,7 +87,7 @@ def test_the_gravest_come_first() -> None:
 
 def test_what_could_not_be_judged_says_so() -> None:
     """A check without anything to work on answers with its status and never with a score."""
-    finding = could_not_judge("a.b", "x", "Title", "No rows.")
+    finding = could_not_judge("a.b", "x", "No rows.", title="Title")
     assert (finding.status, finding.severity, finding.score, finding.message) == (
         "could_not_judge",
         "info",
@@ -104,6 +105,6 @@ def test_a_finding_is_named_by_its_code_or_code_and_subject() -> None:
 
 def test_json_has_no_numpy_pandas_or_nan() -> None:
     """Values of numpy and pandas become JSON's own; what is not finite becomes null."""
-    ready = json_ready({"a": np.array([1, 2]), "b": math.nan, "c": pd.Timestamp("2026-01-02"), "d": pd.NA, 1: {"x"}})
+    ready = to_jsonable({"a": np.array([1, 2]), "b": math.nan, "c": pd.Timestamp("2026-01-02"), "d": pd.NA, 1: {"x"}})
     assert ready == {"a": [1, 2], "b": None, "c": "2026-01-02T00:00:00", "d": "<NA>", "1": ["x"]}
-    assert json_ready(dt.date(2026, 1, 2)) == "2026-01-02"
+    assert to_jsonable(dt.date(2026, 1, 2)) == "2026-01-02"

@@ -1,6 +1,7 @@
 """Tiltyard closes the MLOps loop for scikit-learn-class models.
 
-The public names are imported when they are first used, so that ``import tiltyard`` costs nothing.
+The names below are the public ones; everything else is private. They are imported when they are first used, so that
+``import tiltyard`` costs nothing.
 """
 
 from __future__ import annotations
@@ -8,44 +9,62 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from tiltyard.monitoring import ModelMonitor, PredictionCollector, detect_drift
-    from tiltyard.registry import ExperimentTracker, ModelRegistry
-    from tiltyard.serving.server import ModelServer
-    from tiltyard.validation import DataValidator
+from tiltyard._version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from tiltyard.drift.api import detect_drift
+    from tiltyard.errors import TiltyardError
+    from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
+    from tiltyard.monitoring.model_monitor import ModelMonitor
+    from tiltyard.monitoring.prediction_collector import PredictionCollector
+    from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
+    from tiltyard.project import Project, load_project
+    from tiltyard.registry.mlflow_backend.experiment_tracker import ExperimentTracker
+    from tiltyard.registry.mlflow_backend.model_registry import ModelRegistry
+    from tiltyard.scoring.explanations import explain
+    from tiltyard.serving.server import ModelServer
+    from tiltyard.validation.validator import DataValidator
 
 __all__ = [
     "DataValidator",
     "ExperimentTracker",
+    "FastTfidfVectorizer",
     "MLOpsPipeline",
     "ModelMonitor",
     "ModelRegistry",
     "ModelServer",
     "PredictionCollector",
+    "Project",
+    "TiltyardError",
     "__version__",
     "detect_drift",
+    "explain",
+    "load_project",
 ]
 
-# MLOpsPipeline is not among the imports for type checkers above: parts below the pipeline read the version from here,
-# and would thereby import the pipeline in the eyes of import-linter.
-_HOMES = {
-    "DataValidator": "tiltyard.validation",
-    "ExperimentTracker": "tiltyard.registry",
+_MODULES = {
+    "DataValidator": "tiltyard.validation.validator",
+    "ExperimentTracker": "tiltyard.registry.mlflow_backend.experiment_tracker",
+    "FastTfidfVectorizer": "tiltyard.models.tfidf.vectoriser",
     "MLOpsPipeline": "tiltyard.pipeline.mlops_pipeline",
-    "ModelMonitor": "tiltyard.monitoring",
-    "ModelRegistry": "tiltyard.registry",
+    "ModelMonitor": "tiltyard.monitoring.model_monitor",
+    "ModelRegistry": "tiltyard.registry.mlflow_backend.model_registry",
     "ModelServer": "tiltyard.serving.server",
-    "PredictionCollector": "tiltyard.monitoring",
-    "detect_drift": "tiltyard.monitoring",
+    "PredictionCollector": "tiltyard.monitoring.prediction_collector",
+    "Project": "tiltyard.project",
+    "TiltyardError": "tiltyard.errors",
+    "detect_drift": "tiltyard.drift.api",
+    "explain": "tiltyard.scoring.explanations",
+    "load_project": "tiltyard.project",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'tiltyard' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -2,15 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterable
-
-# Up to the last @ before the path: what stands before it is a user, and perhaps a password.
-_URL_WITH_USER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#]*@")
-_AUTHORITY = re.compile(r"[^/?#]*")
-_PASSWORD_IN_QUERY = re.compile(r"([?&](?:password|token|sig)=)[^&\s'\"]*")
-
 
 class TiltyardError(Exception):
     """Base of all errors that are shown to people.
@@ -97,32 +88,3 @@ class MissingExtraError(TiltyardError):
             next_step=f"Install them with: pip install 'tiltyard[{extra}]'",
             extra=extra,
         )
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint `` Did you mean 'x'?`` when a known name is close to the given one, else an empty string."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f" Did you mean '{close[0]}'?" if close else ""
-
-
-def without_password(url: str) -> str:
-    """A URL without its password; user information without a password is a token, and goes as well."""
-    url = _PASSWORD_IN_QUERY.sub(r"\1***", url)
-    scheme, separator, rest = url.partition("://")
-    authority = _AUTHORITY.match(rest)
-    end = authority.end() if authority else 0
-    # SQLAlchemy takes a slash in a password as it is; an @ in the path of a web page is none of a user.
-    if "@" not in rest[:end] and end and not scheme.startswith("http"):
-        end = len(rest)
-    credentials, at, tail = rest[:end].rpartition("@")
-    if not separator or not at:
-        return url
-    user, colon, _ = credentials.partition(":")
-    shown = f"{user}:***" if colon else "***"
-    return f"{scheme}://{shown}@{tail}{rest[end:]}"
-
-
-def without_passwords(text: str) -> str:
-    """A text without the passwords of the URLs in it."""
-    text = _PASSWORD_IN_QUERY.sub(r"\1***", text)
-    return _URL_WITH_USER.sub(lambda found: without_password(found[0]), text)

@@ -1,21 +1,26 @@
-"""Findings: what a check or a monitor saw, as values that can be stored, compared and shown."""
+"""Findings: what a check or a monitor saw, as values that can be stored, compared and shown.
+
+There is one type for all of them: checks of data, drift, performance, service, registry. "Nothing is wrong" and "could
+not be judged" are findings too.
+"""
 
 from __future__ import annotations
 
-import datetime as dt
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from datetime import datetime
 from typing import Any, Literal
 
-import numpy as np
+from tiltyard.jsonable import from_jsonable, to_json_object
 
 Severity = Literal["info", "warning", "error"]
-Status = Literal["found", "could_not_judge"]
+Status = Literal["found", "clear", "could_not_judge"]
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error")
+"""From the least to the gravest."""
+
+STATUSES: tuple[Status, ...] = ("found", "clear", "could_not_judge")
 
 _CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)+")
 
@@ -25,83 +30,93 @@ class Finding:
     """One thing that was seen, or that could not be judged.
 
     Attributes:
-        code: stable dotted name for programs and documentation (``text.garbage``).
-        severity: ``info`` (worth knowing), ``warning`` (look at it), ``error`` (a limit is broken, or nothing
-            good can come of going on).
-        subject: what it is about: a column, a side of a split, a metric, or the name of the whole.
-        title: a few words, the same for every finding of the code.
+        code: stable dotted name for programs and documentation (``text.garbage``, ``drift.verdict``).
+        severity: ``info`` (worth knowing), ``warning`` (look at it), ``error`` (a limit is broken: act on it).
+        subject: what it is about: a column, a feature, a metric, a slice, or the name of the whole.
+        title: a few words, the same for every finding of the code; empty where the code says enough.
         message: one or two sentences with the figures.
         score: the measured value, where there is one.
-        limit: the value that the score was held against, where there is one.
-        evidence: what lets a reader check it: counts, rows, examples; JSON-ready once passed through `to_dict`.
+        limit: the value that the score was compared with, where there is one.
+        evidence: what lets a reader check it: counts, rows, examples.
         next_step: what to do about it, as one imperative sentence.
-        status: ``found``, or ``could_not_judge`` where the check had nothing to work on.
+        status: ``found``; ``clear`` where the check ran and nothing is wrong; ``could_not_judge``.
+        since: begin of the time that was judged, UTC; None where the finding is not about a time.
+        until: its end.
     """
 
     code: str
     severity: Severity
     subject: str
-    title: str
-    message: str
+    title: str = ""
+    message: str = ""
     score: float | None = None
     limit: float | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
     next_step: str = ""
     status: Status = "found"
+    since: datetime | None = None
+    until: datetime | None = None
 
     def __post_init__(self) -> None:
         if not _CODE.fullmatch(self.code):
             raise ValueError(f"finding code {self.code!r} is not a dotted lower-case name such as 'data.missing'")
         if self.severity not in SEVERITIES:
             raise ValueError(f"finding severity {self.severity!r} is none of {', '.join(SEVERITIES)}")
+        if self.status not in STATUSES:
+            raise ValueError(f"finding status {self.status!r} is none of {', '.join(STATUSES)}")
+
+    @property
+    def is_found(self) -> bool:
+        """Whether something was found: neither clear nor unjudged."""
+        return self.status == "found"
 
     def to_dict(self) -> dict[str, Any]:
-        """The finding as JSON-ready data: no numpy values, no NaN, no text that UTF-8 cannot hold."""
-        return {name: json_ready(getattr(self, name)) for name in self.__dataclass_fields__}
+        """The finding as JSON-ready data; see ``to_jsonable``."""
+        return to_json_object(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Finding:
         """The finding that `to_dict` wrote down; keys that are not its own are passed over."""
-        return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})
+        return from_jsonable(cls, dict(data))
 
     def named_by(self, patterns: Iterable[str]) -> bool:
         """Whether one of the patterns names it: ``code`` (any subject) or ``code:subject``."""
         return any(pattern in (self.code, f"{self.code}:{self.subject}") for pattern in patterns)
 
 
-def could_not_judge(code: str, subject: str, title: str, why: str, next_step: str = "") -> Finding:
-    """The answer of a check that had nothing to work on: an ``info`` finding that says why."""
-    return Finding(code, "info", subject, title, why, next_step=next_step, status="could_not_judge")
+def could_not_judge(  # noqa: PLR0913 - the fields of a finding
+    code: str,
+    subject: str,
+    why: str,
+    next_step: str = "",
+    *,
+    title: str = "",
+    evidence: Mapping[str, Any] | None = None,
+    window: tuple[datetime | None, datetime | None] = (None, None),
+) -> Finding:
+    """The result of a check that had too little to work on: an ``info`` finding that says why.
+
+    ``window`` is the begin and end of what was to be judged.
+    """
+    return Finding(
+        code,
+        "info",
+        subject,
+        title,
+        why,
+        evidence=evidence or {},
+        next_step=next_step,
+        status="could_not_judge",
+        since=window[0],
+        until=window[1],
+    )
 
 
 def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Errors first, then warnings, then the rest, what could not be judged last; otherwise in the given order."""
-    return tuple(sorted(findings, key=lambda found: (-SEVERITIES.index(found.severity), found.status != "found")))
+    return tuple(sorted(findings, key=lambda found: (-SEVERITIES.index(found.severity), not found.is_found)))
 
 
-def json_ready(value: Any) -> Any:
-    """The value in JSON's own types.
-
-    numpy values become Python's, NaN and infinities None, times ISO 8601, tuples and sets lists, keys text; in
-    text, characters that UTF-8 cannot hold (lone surrogates) become ``?``.
-    """
-    if isinstance(value, str | Enum):
-        text = str(value.value) if isinstance(value, Enum) else str(value)
-        return text.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, Mapping):
-        return {json_ready(str(key)): json_ready(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | list | tuple | set | frozenset):
-        return [json_ready(item) for item in value]
-    if isinstance(value, dt.date | dt.time):
-        return value.isoformat()
-    return _plain_number(value)
-
-
-def _plain_number(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, bool | int):
-        return value
-    return json_ready(str(value))
+def worst_severity(findings: Iterable[Finding]) -> Severity | None:
+    """The gravest severity among what was found; None where nothing was."""
+    return max((found.severity for found in findings if found.is_found), key=SEVERITIES.index, default=None)

@@ -9,15 +9,16 @@ from datetime import UTC
 import numpy as np
 import pytest
 
-from tiltyard.drift.monitor_findings import Finding, could_not_judge, worst
+from tiltyard.findings import Finding, could_not_judge, worst_severity
+from tiltyard.ledger.finding_records import finding_record
 from tiltyard.testing import NOON, MemoryLedger
 
 
 def test_recorded_and_read() -> None:
     """A finding that went through a ledger is the finding."""
-    found = Finding("drift.number", "length", score=0.5, limit=0.1, message="Moved.", since=NOON, until=NOON)
+    found = Finding("drift.number", "warning", "length", score=0.5, limit=0.1, message="Moved.", since=NOON, until=NOON)
     ledger = MemoryLedger()
-    ledger.findings.record([found.to_record(project="films", version="1", at=NOON)])
+    ledger.findings.record([finding_record(found, project="films", version="1", at=NOON)])
     (record,) = ledger.findings.select()
     assert {field.name: getattr(record, field.name) for field in fields(Finding)} == asdict(found)
     assert (record.project, record.version, record.at.tzinfo) == ("films", "1", UTC)
@@ -25,9 +26,9 @@ def test_recorded_and_read() -> None:
 
 def test_numpy_in_evidence() -> None:
     """Evidence with numpy's numbers is JSON in the end, and what is no number is null."""
-    found = Finding("drift.number", "x", score=np.float64(2), evidence={"n": np.int64(3), "bad": np.nan})
+    found = Finding("drift.number", "warning", "x", score=np.float64(2), evidence={"n": np.int64(3), "bad": np.nan})
     assert json.loads(json.dumps(found.to_dict()))["evidence"] == {"n": 3, "bad": None}
-    record = found.to_record(project="p", at=NOON)
+    record = finding_record(found, project="p", at=NOON)
     assert record.evidence == {"n": 3, "bad": None}
 
 
@@ -35,12 +36,12 @@ def test_could_not_judge_is_not_found() -> None:
     """What could not be judged is an answer, and no reason to act."""
     unknown = could_not_judge("drift.verdict", "all", "Too few rows.", "Wait.")
     assert not unknown.is_found
-    assert worst([unknown, Finding("a.b", "c", status="clear")]) is None
-    assert worst([unknown, Finding("a.b", "c"), Finding("a.b", "c", "error")]) == "error"
+    assert worst_severity([unknown, Finding("a.b", "warning", "c", status="clear")]) is None
+    assert worst_severity([unknown, Finding("a.b", "warning", "c"), Finding("a.b", "error", "c")]) == "error"
 
 
 @pytest.mark.parametrize("wrong", [{"code": "Drift"}, {"severity": "fatal"}])
 def test_what_is_no_finding(wrong: dict[str, str]) -> None:
     """A code that is not dotted, or a severity of no kind, is refused."""
     with pytest.raises(ValueError, match=r"finding (code|severity)"):
-        Finding(**({"code": "a.b", "subject": "c"} | wrong))  # type: ignore[arg-type]
+        Finding(**({"code": "a.b", "severity": "warning", "subject": "c"} | wrong))  # type: ignore[arg-type]

@@ -17,7 +17,8 @@ import pytest
 from tests.films import Films, make_films
 from tests.mlflow_server import serving
 from tiltyard.cli.main import main
-from tiltyard.errors import UnavailableError, without_password, without_passwords
+from tiltyard.errors import UnavailableError
+from tiltyard.redact import without_password, without_passwords
 from tiltyard.registry import ExperimentTracker, ModelRegistry
 from tiltyard.registry.mlflow_backend.mlflow_auth import PASSWORD, TOKEN, URI, USERNAME
 

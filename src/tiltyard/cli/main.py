@@ -13,9 +13,11 @@ from typing import Any
 
 import click
 
-from tiltyard import __version__
+from tiltyard._version import __version__
 from tiltyard.cli.escape import escape_control
-from tiltyard.errors import TiltyardError, UsageError, nearest, without_passwords
+from tiltyard.errors import TiltyardError, UsageError
+from tiltyard.redact import without_passwords
+from tiltyard.suggest import nearest
 
 EXIT_DONE = 0
 EXIT_FAILED = 1

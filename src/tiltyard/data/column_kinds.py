@@ -26,7 +26,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.errors import DataError, nearest
+from tiltyard.errors import DataError
+from tiltyard.suggest import nearest
 
 Kind = Literal["number", "boolean", "category", "empty"]
 

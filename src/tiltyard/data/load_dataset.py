@@ -11,8 +11,9 @@ from tiltyard.data.column_kinds import infer_schema
 from tiltyard.data.content_hash import row_digests
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.sources import read_source
-from tiltyard.errors import DataError, nearest
+from tiltyard.errors import DataError
 from tiltyard.project import DataSection, Project
+from tiltyard.suggest import nearest
 
 
 def load_dataset(project: Project) -> Dataset:

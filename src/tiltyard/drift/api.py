@@ -17,7 +17,7 @@ from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Reference, Rows, build_reference, profile_rows, rows_frame
 from tiltyard.drift.profiles.rows import Inputs
 from tiltyard.errors import InputError, UsageError
-from tiltyard.findings import json_ready
+from tiltyard.jsonable import to_jsonable
 from tiltyard.project.monitoring import MonitoringSection
 
 Line = Mapping[str, Any]
@@ -138,7 +138,7 @@ def drift_report(judged: DriftJudgement) -> dict[str, Any]:
         held = features.get(test.subject)
         if held is None or (test.drifted, -test.adjusted) > (held["drift_detected"], -held["p_value"]):
             features[test.subject] = _feature(test)
-    found: dict[str, Any] = json_ready(
+    found: dict[str, Any] = to_jsonable(
         {
             "drift_detected": judged.drifted,
             "status": verdict.status,

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tiltyard.drift.detectors.suite import DriftTest, UnjudgedTest, compare_profiles
-from tiltyard.drift.monitor_findings import Finding, could_not_judge
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Profile, Reference
 from tiltyard.errors import UsageError
+from tiltyard.findings import Finding, could_not_judge
 
 VERDICT = "drift.verdict"
 WHOLE = "rows"
@@ -128,12 +128,14 @@ def _verdict(
     share = len(drifted) / len(tests)
     if not drifted:
         message = f"No drift: {len(tests)} tests over {rows[0]:,} rows against {rows[1]:,}."
-        return Finding(VERDICT, WHOLE, "info", share, 0.0, message, evidence, status="clear")
+        return Finding(
+            VERDICT, "info", WHOLE, message=message, score=share, limit=0.0, evidence=evidence, status="clear"
+        )
     named = [f"{test.subject} ({test.method} {test.effect:.3g}, limit {test.limit:.3g})" for test in drifted[:_SHOWN]]
     more = f" and {len(drifted) - _SHOWN} more" if len(drifted) > _SHOWN else ""
     message = f"Drift in {len(drifted)} of {len(tests)} tests over {rows[0]:,} rows: {', '.join(named)}{more}."
     step = "See what changed at the source; if it is to stay, train on newer rows: tiltyard retrain"
-    return Finding(VERDICT, WHOLE, "error", share, 0.0, message, evidence, next_step=step)
+    return Finding(VERDICT, "error", WHOLE, message=message, score=share, limit=0.0, evidence=evidence, next_step=step)
 
 
 def _finding(test: DriftTest) -> Finding:
@@ -143,7 +145,16 @@ def _finding(test: DriftTest) -> Finding:
         f"over {test.rows[0]:,} rows."
     )
     step = f"Compare {test.subject} with the training's; set drift_limits.{test.subject} if this is expected."
-    return Finding(test.code, test.subject, "warning", test.effect, test.limit, message, test.to_dict(), next_step=step)
+    return Finding(
+        test.code,
+        "warning",
+        test.subject,
+        message=message,
+        score=test.effect,
+        limit=test.limit,
+        evidence=test.to_dict(),
+        next_step=step,
+    )
 
 
 def _unjudged(left: UnjudgedTest, options: DriftOptions) -> Finding:

@@ -11,12 +11,12 @@ from typing import TypeVar
 import numpy as np
 
 from tiltyard.drift.findings import VERDICT, WHOLE, DriftJudgement, judge_drift, no_reference
-from tiltyard.drift.monitor_findings import could_not_judge
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Layout, Profile, Reference, Rows, profile_rows, rows_frame
 from tiltyard.drift.profiles.categories import CategoryCounts
 from tiltyard.drift.profiles.schema import LABEL
 from tiltyard.errors import ArtifactError
+from tiltyard.findings import could_not_judge
 from tiltyard.ledger import HourCount, HourProfile, Ledger, Prediction
 from tiltyard.ledger.sql.retention import is_redacted
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from tiltyard.data import as_label
 from tiltyard.data.column_kinds import numeric_if_written_as_text
-from tiltyard.errors import DataError, nearest
+from tiltyard.errors import DataError
+from tiltyard.suggest import nearest
 
 # Values of a column that are groups of their own; the others are one together.
 MOST_VALUES = 20

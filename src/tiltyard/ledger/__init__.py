@@ -16,8 +16,6 @@ from tiltyard.ledger.ports import (
 from tiltyard.ledger.records import (
     Event,
     FindingRecord,
-    FindingSeverity,
-    FindingStatus,
     HourCount,
     HourProfile,
     Label,
@@ -35,8 +33,6 @@ __all__ = [
     "FindingFilter",
     "FindingLog",
     "FindingRecord",
-    "FindingSeverity",
-    "FindingStatus",
     "HourCount",
     "HourProfile",
     "HourProfiles",

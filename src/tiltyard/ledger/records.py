@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-FindingStatus = Literal["found", "clear", "could_not_judge"]
-FindingSeverity = Literal["info", "warning", "error"]
+from tiltyard.findings import Severity, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +136,9 @@ class FindingRecord:
     project: str
     version: str | None
     code: str
-    severity: FindingSeverity
+    severity: Severity
     subject: str
-    status: FindingStatus = "found"
+    status: Status = "found"
     score: float | None = None
     limit: float | None = None
     since: datetime | None = None

@@ -9,12 +9,13 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
-from tiltyard.errors import UsageError, nearest
+from tiltyard.errors import UsageError
 from tiltyard.models.custom_candidates import custom_builder, custom_space, is_custom
 from tiltyard.models.search_space import Choice, FloatRange, IntegerRange, Space
 from tiltyard.models.tabular import TABULAR
 from tiltyard.models.text import TEXT
 from tiltyard.project import Task
+from tiltyard.suggest import nearest
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
-from tiltyard.errors import UsageError, nearest
+from tiltyard.errors import UsageError
 from tiltyard.models.calibration import with_probabilities
 from tiltyard.models.search_space import Space, declared_space
+from tiltyard.suggest import nearest
 
 _MARK = "__tiltyard_project__"
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
-from tiltyard.errors import UsageError, nearest
+from tiltyard.errors import UsageError
+from tiltyard.suggest import nearest
 
 
 @dataclass(frozen=True)

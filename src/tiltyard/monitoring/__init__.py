@@ -1,7 +1,7 @@
 """What predictions tell about the health of a model."""
 
 from tiltyard.drift import detect_drift, judge_drift
-from tiltyard.drift.monitor_findings import Finding, could_not_judge
+from tiltyard.findings import Finding, could_not_judge
 from tiltyard.monitoring.model_monitor import ModelMonitor
 from tiltyard.monitoring.prediction_collector import PredictionCollector
 

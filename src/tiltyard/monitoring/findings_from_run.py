@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from tiltyard.drift.monitor_findings import Finding, could_not_judge
 from tiltyard.evaluation import METRICS, SliceReport
+from tiltyard.findings import Finding, could_not_judge
 from tiltyard.monitoring.degradation import Degradation
 from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT, Estimate
 from tiltyard.monitoring.monitored_version import MonitoredVersion

@@ -11,7 +11,7 @@ from typing import Any
 from tiltyard.data import as_label
 from tiltyard.drift import DriftRequest, detect_data_drift
 from tiltyard.errors import InputError, NotFoundError, ProjectError, TiltyardError, UsageError
-from tiltyard.findings import json_ready
+from tiltyard.jsonable import to_jsonable
 from tiltyard.ledger import Label, Ledger, Prediction, SqlLedger, new_id
 from tiltyard.ledger.sql.retention import is_redacted
 from tiltyard.monitoring.degradation import judge_degradation
@@ -140,7 +140,7 @@ class ModelMonitor:
             if name in intervals:
                 intervals[also] = intervals[name]
         answered = performance_by_version(window, self._metric, self._positive)
-        plain: dict[str, Any] = json_ready(
+        plain: dict[str, Any] = to_jsonable(
             {
                 "window_hours": window_hours,
                 "total_predictions": len(window) + window.left_out,
@@ -196,7 +196,7 @@ class ModelMonitor:
         return {
             "degradation_detected": any(one.verdict == "degraded" for one in found),
             "could_not_judge": [name for name, one in named.items() if one.verdict == "could_not_judge"],
-            "metrics": {name: json_ready(one.to_dict()) for name, one in named.items()},
+            "metrics": {name: to_jsonable(one.to_dict()) for name, one in named.items()},
             "labelled_predictions": told.labelled,
             "label_coverage": told.coverage,
             "caveat": told.caveat,

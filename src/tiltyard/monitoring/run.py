@@ -16,11 +16,12 @@ from tiltyard.drift import (
     find_drift,
     no_reference,
 )
-from tiltyard.drift.monitor_findings import SEVERITIES, Finding
 from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.evaluation import SliceReport
-from tiltyard.findings import json_ready
+from tiltyard.findings import SEVERITIES, Finding
+from tiltyard.jsonable import to_jsonable
 from tiltyard.ledger import FindingRecord, Ledger
+from tiltyard.ledger.finding_records import finding_record
 from tiltyard.monitoring import findings_from_run
 from tiltyard.monitoring.degradation import Degradation, judge_degradation
 from tiltyard.monitoring.estimates.cbpe import CbpeBasis, Estimate, estimate_performance
@@ -89,7 +90,7 @@ class MonitoringResult:
 
     def records(self) -> list[FindingRecord]:
         """The findings as the ledger keeps them."""
-        return [found.to_record(project=self.model, at=self.at, version=self.version) for found in self.findings]
+        return [finding_record(found, project=self.model, at=self.at, version=self.version) for found in self.findings]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -104,11 +105,11 @@ class MonitoringResult:
             "decayed": self.decayed,
             "findings": [found.to_dict() for found in self.findings],
             "operations": self.operations.to_dict(),
-            "performance": json_ready(self.performance.to_dict()) if self.performance else None,
+            "performance": to_jsonable(self.performance.to_dict()) if self.performance else None,
             "degradation": [one.to_dict() for one in self.degradations],
-            "estimate": json_ready(self.estimate.to_dict()) if self.estimate else None,
+            "estimate": to_jsonable(self.estimate.to_dict()) if self.estimate else None,
             "by_version": [
-                {"version": version, "route": route, **json_ready(found.to_dict())}
+                {"version": version, "route": route, **to_jsonable(found.to_dict())}
                 for (version, route), found in self.answerers.items()
             ],
             "slices": self.slices.to_dict() if self.slices else None,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.evaluation import SliceReport
-from tiltyard.findings import json_ready
+from tiltyard.jsonable import to_jsonable
 from tiltyard.ledger import Event, FindingRecord, Ledger, PredictionStats
 from tiltyard.monitoring.estimates.cbpe import CbpeBasis, Estimate, estimate_performance
 from tiltyard.monitoring.monitored_version import MonitoredVersion
@@ -151,7 +151,7 @@ class Summary:
             "findings": [_finding_to_dict(record) for record in self.findings],
             "decisions": [_event_to_dict(event) for event in self.events],
         }
-        plain: dict[str, Any] = json_ready(content)
+        plain: dict[str, Any] = to_jsonable(content)
         return plain
 
 

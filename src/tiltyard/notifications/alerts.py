@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from tiltyard.ledger import Event, FindingRecord, FindingSeverity, Ledger, new_id
+from tiltyard.findings import Severity
+from tiltyard.ledger import Event, FindingRecord, Ledger, new_id
 from tiltyard.notifications import notices_to
 from tiltyard.project import AlertsSection
 
@@ -20,7 +21,7 @@ CHANGED = "alert-changed"
 CLEARED = "alert-cleared"
 
 _TOPICS = {RAISED: "alert.raised", CHANGED: "alert.changed", CLEARED: "alert.cleared"}
-_WEIGHT: Mapping[FindingSeverity, int] = {"info": 0, "warning": 1, "error": 2}
+_WEIGHT: Mapping[Severity, int] = {"info": 0, "warning": 1, "error": 2}
 _SHOWN = 5
 _FIGURES = re.compile(r"(?P<version>version \d+)|\d", re.IGNORECASE)
 
@@ -67,7 +68,7 @@ class Alert:
     id: str
     model: str
     matter: str
-    severity: FindingSeverity
+    severity: Severity
     title: str
     happened: tuple[str, ...]
     done: str

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tiltyard.drift.monitor_findings import Finding, could_not_judge
 from tiltyard.errors import TiltyardError
+from tiltyard.findings import Finding, could_not_judge
 from tiltyard.ledger import FindingRecord
+from tiltyard.ledger.finding_records import finding_record
 from tiltyard.monitoring.run import MonitoringResult
 from tiltyard.notifications import Dispatcher
 from tiltyard.pipeline.jobs.monitoring_run import run_monitoring
@@ -127,8 +128,8 @@ class Loop:
         if watched and self._probe is not None and self._probe.refused:
             watched.append(could_not_judge(ERRORS, "requests", _NOT_LET_IN, _LET_IN))
         name = self._project.model_name
-        records = [finding.to_record(project=name, at=moment, version=seen.version) for finding in watched]
-        records += [finding.to_record(project=name, at=moment) for finding in self._upkeep(moment)]
+        records = [finding_record(finding, project=name, at=moment, version=seen.version) for finding in watched]
+        records += [finding_record(finding, project=name, at=moment) for finding in self._upkeep(moment)]
         self._stage.ledger.findings.record(records)
         return records
 

@@ -8,8 +8,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from tiltyard.errors import ProjectError, nearest
+from tiltyard.errors import ProjectError
 from tiltyard.project.project_file import Project
+from tiltyard.suggest import nearest
 
 PROJECT_FILE = "tiltyard.toml"
 

@@ -10,10 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data import Dataset
-from tiltyard.errors import DataError, nearest
+from tiltyard.errors import DataError
 from tiltyard.evaluation import LabelledPredictions, label_predictions
 from tiltyard.project import Project
 from tiltyard.registry import Manifest, Package, VersionInfo
+from tiltyard.suggest import nearest
 
 
 @dataclass(frozen=True)

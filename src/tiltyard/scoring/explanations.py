@@ -9,9 +9,10 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from tiltyard.errors import InputError, UsageError, nearest
+from tiltyard.errors import InputError, UsageError
 from tiltyard.scoring.input_errors import InputProblem, problems_of, refuse_inputs, shift_positions
 from tiltyard.scoring.scorer import Scorer
+from tiltyard.suggest import nearest
 
 Input = Mapping[str, Any]
 Scale = Literal["log-odds", "decision", "probability"]

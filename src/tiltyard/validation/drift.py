@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.charts.svg_charts import between
-from tiltyard.errors import UsageError, nearest
+from tiltyard.errors import UsageError
 from tiltyard.formatting import excerpt, figure
+from tiltyard.suggest import nearest
 from tiltyard.validation.columns import Column, Mask, Roles, Table, read_table
 from tiltyard.validation.split.adversarial import adversarial_auc
 from tiltyard.validation.split.measures import feature_shift, label_shift

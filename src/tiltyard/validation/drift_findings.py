@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tiltyard.findings import Finding, Severity, by_severity, could_not_judge, json_ready
+from tiltyard.findings import Finding, Severity, by_severity, could_not_judge
 from tiltyard.formatting import agree, counted, listed, named, percent
+from tiltyard.jsonable import to_jsonable
 from tiltyard.project import ValidationSection
 from tiltyard.validation.drift import LEAST_ROWS
 from tiltyard.validation.findings import acceptable
@@ -53,7 +54,7 @@ class DriftReport(Mapping[str, Any]):
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON-ready data."""
-        ready: dict[str, Any] = json_ready(
+        ready: dict[str, Any] = to_jsonable(
             {
                 "passed": self.passed(),
                 "findings": [finding.to_dict() for finding in self.findings],
@@ -80,7 +81,10 @@ def judge_dataset_drift(part: Mapping[str, Any], limits: ValidationSection) -> l
     if not part["judged"]:
         rows = min(part["reference"]["rows"], part["current"]["rows"])
         why = f"{where}: one of the two has only {counted(rows, 'row')}; from {LEAST_ROWS} on drift can be judged."
-        return [*found, could_not_judge("drift.column", "rows", "Column that has drifted", why, "Collect more rows.")]
+        return [
+            *found,
+            could_not_judge("drift.column", "rows", why, "Collect more rows.", title="Column that has drifted"),
+        ]
     return [
         *found,
         *_label(part["label_shift"], limits.max_drift, where),

@@ -10,8 +10,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tiltyard.charts.svg_charts import histogram_svg, pairs_svg, shares_svg
-from tiltyard.findings import Finding, json_ready
+from tiltyard.findings import Finding
 from tiltyard.formatting import counted, figure, percent
+from tiltyard.jsonable import to_jsonable
 from tiltyard.validation.drift_findings import DriftReport
 from tiltyard.validation.results import SplitReport, ValidationReport
 from tiltyard.validation.score import PARTS
@@ -64,7 +65,7 @@ def render_html(report: ValidationReport, split: SplitReport | None = None, drif
         cards=[_card(name, facts, report) for name, facts in list(columns.items())[:MOST_CARDS]],
         left_out=max(0, len(columns) - MOST_CARDS),
     )
-    return str(json_ready(page))
+    return str(to_jsonable(page))
 
 
 def _row(finding: Finding) -> tuple[str, str, str, str, str]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tiltyard.findings import Finding, by_severity, json_ready
+from tiltyard.findings import Finding, by_severity
+from tiltyard.jsonable import to_jsonable
 from tiltyard.project import ValidationSection
 from tiltyard.validation.findings import acceptable, judge_measures
 from tiltyard.validation.score import quality_score, score_parts
@@ -60,7 +61,7 @@ class ValidationReport(Mapping[str, Any]):
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON-ready data."""
-        ready: dict[str, Any] = json_ready(
+        ready: dict[str, Any] = to_jsonable(
             {
                 "name": self.name,
                 "rows": self.rows,
@@ -110,7 +111,7 @@ class SplitReport(Mapping[str, Any]):
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON-ready data."""
-        ready: dict[str, Any] = json_ready(
+        ready: dict[str, Any] = to_jsonable(
             {
                 "passed": self.passed(),
                 "findings": [finding.to_dict() for finding in self.findings],

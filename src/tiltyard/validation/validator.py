@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tiltyard.errors import NotFoundError, UsageError, nearest
+from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.project import Project, ValidationSection
+from tiltyard.suggest import nearest
 from tiltyard.validation.columns import Roles, Table, read_table
 from tiltyard.validation.drift import cut_by_time, measure_drift
 from tiltyard.validation.drift_findings import DriftReport

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.pipeline.remediation.conftest import MODEL, House
-from tiltyard.drift.monitor_findings import Finding
 from tiltyard.errors import NotFoundError
+from tiltyard.findings import Finding
 from tiltyard.pipeline.remediation.canary_checks import ServiceCounts, check_new_champion
 from tiltyard.testing import make_prediction
 

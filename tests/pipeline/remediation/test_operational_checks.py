@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.pipeline.remediation.conftest import MODEL, House, Killed, found
 from tiltyard.ledger import Event, FindingRecord
+from tiltyard.ledger.finding_records import finding_record
 from tiltyard.notifications import Dispatcher
 from tiltyard.pipeline.loop import Loop, LoopIteration
 from tiltyard.pipeline.orchestration.runner import LocalFlows, QuietRunner
@@ -43,13 +44,15 @@ def test_programs_that_were_started_again_are_found() -> None:
 
 def test_a_program_that_hung_is_an_alert_until_it_was_well_for_long(house: House) -> None:
     """The alert says what fell and that it was started again; it is over when nothing fell for the window."""
-    found = check_processes([fallen("part-hung", "server", -2)], NOON - HOUR, NOON).to_record(project=MODEL, at=NOON)
+    found = finding_record(
+        check_processes([fallen("part-hung", "server", -2)], NOON - HOUR, NOON), project=MODEL, at=NOON
+    )
     (alert,) = house.responder().respond([found]).alerts
     assert alert.title.endswith("A program had to be started again")
     assert "The server fell." in alert.happened[0]
     assert alert.done == "It was started again."
     assert "tiltyard history" in alert.to_do
-    clear = check_processes([], NOON, NOON + HOUR).to_record(project=MODEL, at=NOON + HOUR)
+    clear = finding_record(check_processes([], NOON, NOON + HOUR), project=MODEL, at=NOON + HOUR)
     (over,) = house.responder().respond([clear]).alerts
     assert over.state == "cleared"
 
@@ -57,7 +60,7 @@ def test_a_program_that_hung_is_an_alert_until_it_was_well_for_long(house: House
 def approvals(house: House) -> list[FindingRecord]:
     now = datetime.now(UTC)
     seen = check_approvals(list(house.ledger.events(subject=MODEL)), MODEL, house.named("champion"), now)
-    return [finding.to_record(project=MODEL, at=now) for finding in seen]
+    return [finding_record(finding, project=MODEL, at=now) for finding in seen]
 
 
 def test_a_retrained_version_waits_for_approval_and_then_takes_over(house: House) -> None:

@@ -12,15 +12,17 @@ from pathlib import Path
 
 import click
 
-from tiltyard import __version__, wiring
+from tiltyard import wiring
+from tiltyard._version import __version__
 from tiltyard.cli.host.api_keys import describe_api_keys
 from tiltyard.cli.host.doctor_decisions import Check, check_decisions
 from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, say
 from tiltyard.data import load_dataset
-from tiltyard.errors import NotFoundError, ProjectError, TiltyardError, without_password
+from tiltyard.errors import NotFoundError, ProjectError, TiltyardError
 from tiltyard.project import Project, load_project
+from tiltyard.redact import without_password
 from tiltyard.registry import read_package
 from tiltyard.registry.package.signing import SIGNING_KEY, TRUSTED_KEYS, key_file
 from tiltyard.settings import Settings

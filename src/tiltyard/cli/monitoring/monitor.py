@@ -13,7 +13,7 @@ from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_pairs, print_table, say, when
 from tiltyard.cli.time_options import parse_time
-from tiltyard.drift.monitor_findings import Finding
+from tiltyard.findings import Finding
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.run import MonitoringResult
 from tiltyard.pipeline.jobs.monitoring_run import run_monitoring

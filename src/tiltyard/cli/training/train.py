@@ -12,10 +12,10 @@ from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import Terminal, console, print_json
 from tiltyard.cli.progress import ConsoleRunner
-from tiltyard.errors import without_password
 from tiltyard.pipeline import TrainingOutcome, TrainingRequest
 from tiltyard.pipeline import train as run_training
 from tiltyard.project import load_project
+from tiltyard.redact import without_password
 
 HEADLINE = ("accuracy", "f1", "precision", "recall")
 

@@ -10,7 +10,7 @@ from tiltyard.console import monitoring_figures
 from tiltyard.console.data.monitoring import STRETCHES, health, monitoring_stamp, monitoring_view
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
-from tiltyard.drift.monitor_findings import SEVERITIES
+from tiltyard.findings import SEVERITIES
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT
 from tiltyard.monitoring.performance import Figure

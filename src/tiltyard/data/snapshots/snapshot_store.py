@@ -20,6 +20,7 @@ from pyarrow.lib import ArrowException
 from tiltyard.data.sources.location import Location
 from tiltyard.data.sources.storage import SCHEMES, open_storage, storage_error
 from tiltyard.errors import DataError
+from tiltyard.files import sync
 
 METADATA_KEY = b"tiltyard"
 
@@ -121,9 +122,9 @@ class FolderStore:
         target = self._folder / name
         with self._usable():
             target.parent.mkdir(parents=True, exist_ok=True)
-            _sync(file)
+            sync(file)
             file.replace(target)
-            _sync(target.parent)
+            sync(target.parent)
 
     def entries(self, folder: str) -> list[Entry]:
         """The Parquet files of a folder; none where there is no such folder."""
@@ -273,11 +274,3 @@ def _not_removed(uri: str, why: str) -> DataError:
     return DataError(
         f"{uri} cannot be removed: {why}.", next_step="Remove it with the tools of its store.", code="data.not-removed"
     )
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tiltyard.errors import DataError, nearest
+from tiltyard.errors import DataError
+from tiltyard.suggest import nearest
 
 PREFIX = "sklearn:"
 NAMES = ("breast_cancer", "digits", "iris", "wine")

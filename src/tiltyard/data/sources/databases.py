@@ -29,8 +29,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from tiltyard.data.sources.columns import frame_of
 from tiltyard.data.sources.location import Location
 from tiltyard.data.sources.memory import PEAK_OF_OBJECTS, MemoryBudget
-from tiltyard.errors import DataError, MissingExtraError, nearest
+from tiltyard.errors import DataError, MissingExtraError
 from tiltyard.project import DataSection
+from tiltyard.suggest import nearest
 
 CONNECT_SECONDS = 10
 ROWS_AT_ONCE = 2000

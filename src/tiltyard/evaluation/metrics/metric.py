@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.errors import UsageError, nearest
+from tiltyard.errors import UsageError
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Weights
 from tiltyard.evaluation.metrics import label_metrics, probability_metrics
+from tiltyard.suggest import nearest
 
 Values = NDArray[np.float64]
 

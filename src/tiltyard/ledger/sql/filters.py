@@ -8,10 +8,11 @@ from typing import Any, Unpack
 
 from sqlalchemy import Column, ColumnElement, Row, Select, and_, exists, or_, tuple_
 
-from tiltyard.errors import UsageError, nearest
+from tiltyard.errors import UsageError
 from tiltyard.ledger.codec import check_text, to_micros
 from tiltyard.ledger.ports import PredictionFilter
 from tiltyard.ledger.sql.schema import labels, predictions
+from tiltyard.suggest import nearest
 
 PAGE = 1000
 """Rows of one page: a short transaction each, so that a long reading holds nothing up."""

@@ -10,13 +10,14 @@ from typing import Any, Unpack, cast
 from sqlalchemy import ColumnElement, Row, Select, and_, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tiltyard.errors import InputError, UsageError, nearest
+from tiltyard.errors import InputError, UsageError
 from tiltyard.ledger.codec import check_text, decode_json, encode_json, from_micros, to_micros
 from tiltyard.ledger.ports import FindingFilter
 from tiltyard.ledger.records import FindingRecord
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.filters import between, paged
 from tiltyard.ledger.sql.schema import findings
+from tiltyard.suggest import nearest
 
 _NAMED = ("project", "version", "code", "subject", "severity", "status")
 _SEVERITIES = ("info", "warning", "error")

@@ -18,7 +18,8 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from tiltyard.errors import UsageError, nearest
+from tiltyard.errors import UsageError
+from tiltyard.suggest import nearest
 
 # Truth (n labels), probabilities (n, k) and the k labels in the order of their columns, to a score.
 Judge = Callable[[NDArray[Any], NDArray[np.float64], NDArray[Any]], float]

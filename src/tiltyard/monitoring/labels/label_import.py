@@ -14,9 +14,10 @@ import pandas as pd
 
 from tiltyard.data import as_label
 from tiltyard.data.sources import read_source
-from tiltyard.errors import DataError, nearest
+from tiltyard.errors import DataError
 from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.project import DataSection
+from tiltyard.suggest import nearest
 
 ROWS_AT_ONCE = 1000
 MOST_EXAMPLES = 5

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.evaluation import METRICS
-from tiltyard.findings import json_ready
+from tiltyard.jsonable import to_jsonable
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT
 from tiltyard.monitoring.findings_from_run import DRIFT
@@ -113,7 +113,7 @@ def _rendered(template: str, seen: Summary, plots: Sequence[Any]) -> str:
             (_when(event.at), event.kind, event.subject, event.actor, event.reason) for event in seen.events[:MOST_ROWS]
         ],
     )
-    return str(json_ready(page))
+    return str(to_jsonable(page))
 
 
 def _state(seen: Summary) -> tuple[str, str]:

@@ -12,9 +12,9 @@ import numpy as np
 from scipy.stats import binom
 
 from tiltyard.data import as_label
-from tiltyard.drift.monitor_findings import Finding, could_not_judge
 from tiltyard.errors import InputError, TiltyardError
 from tiltyard.evaluation.sequential_test import paired_evidence
+from tiltyard.findings import Finding, could_not_judge
 from tiltyard.ledger import Label, Prediction
 from tiltyard.pipeline.remediation.history import History
 from tiltyard.project import Project
@@ -79,8 +79,8 @@ def _errors(project: Project, counts: ServiceCounts, since: datetime, now: datet
     failing = counts.requests > 0 and counts.failures / counts.requests > limit and chance < alpha
     return Finding(
         ERRORS,
-        "requests",
         "error" if failing else "info",
+        "requests",
         score=counts.failures / counts.requests if counts.requests else 0.0,
         limit=limit,
         message=f"Of {counts.requests:,} requests since version {counts.version} answers, {counts.failures:,} failed.",
@@ -105,8 +105,8 @@ def _slow(project: Project, stage: Workspace, history: History, since: datetime,
     slow = slower > limit
     return Finding(
         SLOW,
-        "p95",
         "error" if slow else "info",
+        "p95",
         score=slower,
         limit=limit,
         message=f"95 % of the answers of version {history.champion} took at most {slower:.1f} ms; of version "
@@ -153,8 +153,8 @@ def _worse(project: Project, stage: Workspace, history: History, since: datetime
     worse = evidence >= limit
     return Finding(
         WORSE,
-        "accuracy",
         "error" if worse else "info",
+        "accuracy",
         score=evidence,
         limit=limit,
         message=f"Of {rows:,} labelled answers, version {history.previous} alone would have been right on "

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tiltyard.ledger import FindingRecord, FindingSeverity
+from tiltyard.findings import Severity
+from tiltyard.ledger import FindingRecord
 
 IncidentKind = Literal["champion", "performance", "estimate", "drift", "service", "parts", "approval"]
 
@@ -36,7 +37,7 @@ _MATTER_OF: Mapping[str, IncidentKind] = {
 }
 # A monitor that judges as a whole has weighed its parts: of these codes the whole decides.
 _WHOLES = frozenset({"drift.verdict"})
-_WEIGHT: Mapping[FindingSeverity, int] = {"info": 0, "warning": 1, "error": 2}
+_WEIGHT: Mapping[Severity, int] = {"info": 0, "warning": 1, "error": 2}
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Incident:
     found: tuple[FindingRecord, ...]
 
     @property
-    def severity(self) -> FindingSeverity:
+    def severity(self) -> Severity:
         """The gravest severity of what was found; ``info`` where nothing was."""
         return self.found[0].severity if self.found else "info"
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from tiltyard.drift.monitor_findings import Finding
+from tiltyard.findings import Finding
 from tiltyard.ledger import Event
 from tiltyard.promotion.approval import pending_approvals
 
@@ -30,8 +30,8 @@ def check_processes(events: Iterable[Event], since: datetime, until: datetime) -
     told = ", ".join(f"{what} {times} times" if times > 1 else what for what, times in counts.items())
     return Finding(
         RESTARTED,
-        "programs",
         "warning" if fallen else "info",
+        "programs",
         score=float(len(fallen)),
         message=f"Started again since {since:%Y-%m-%d %H:%M} UTC: {told}. The latest: {fallen[-1].reason}"
         if fallen
@@ -57,12 +57,12 @@ def check_approvals(events: Sequence[Event], name: str, champion: str | None, no
     """
     waiting = [request for request in pending_approvals(events, name) if request.champion == champion]
     if not waiting:
-        return [Finding(AWAITED, "versions", "info", message="No version waits for approval.", status="clear")]
+        return [Finding(AWAITED, "info", "versions", message="No version waits for approval.", status="clear")]
     return [
         Finding(
             AWAITED,
-            f"version {request.version}",
             "warning",
+            f"version {request.version}",
             message=f"Version {request.version} passed the gates and waits for approval since "
             f"{request.event.at:%Y-%m-%d %H:%M} UTC: {request.verdict.summary}.",
             evidence={"version": request.version, "champion": champion, "requested_by": request.event.actor},

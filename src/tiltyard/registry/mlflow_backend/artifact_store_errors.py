@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tiltyard.errors import MissingExtraError, TiltyardError, UnavailableError, without_passwords
+from tiltyard.errors import MissingExtraError, TiltyardError, UnavailableError
+from tiltyard.redact import without_passwords
 
 # By the package that is missing, or whose error it is: what the store is called here, and the extra that brings it.
 _STORES = {

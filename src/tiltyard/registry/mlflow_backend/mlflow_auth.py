@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from tiltyard.errors import UnavailableError, without_password, without_passwords
+from tiltyard.errors import UnavailableError
+from tiltyard.redact import without_password, without_passwords
 from tiltyard.settings import Settings
 
 USERNAME = "MLFLOW_TRACKING_USERNAME"

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tiltyard.errors import NotFoundError, TiltyardError, UnavailableError, without_password, without_passwords
+from tiltyard.errors import NotFoundError, TiltyardError, UnavailableError
+from tiltyard.redact import without_password, without_passwords
 from tiltyard.registry.mlflow_backend.artifact_store_errors import store_error
 from tiltyard.registry.mlflow_backend.mlflow_auth import auth_error
 from tiltyard.registry.mlflow_env import configure_mlflow

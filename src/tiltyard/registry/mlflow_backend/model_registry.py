@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.aliases import CHAMPION, PREVIOUS, alias_of_stage
-from tiltyard.errors import ArtifactError, NotFoundError, UsageError, nearest
+from tiltyard.errors import ArtifactError, NotFoundError, UsageError
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors, open_client
 from tiltyard.registry.mlflow_backend.model_uris import check_tree, resolve_model_uri, upload
@@ -23,6 +23,7 @@ from tiltyard.registry.ports import ModelInfo, VersionInfo
 from tiltyard.registry.semantic_version import is_label, is_number, version_by_label
 from tiltyard.registry.version_cache import fetch_version
 from tiltyard.settings import Settings
+from tiltyard.suggest import nearest
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

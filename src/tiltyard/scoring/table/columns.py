@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from tiltyard.errors import nearest
 from tiltyard.scoring.input_errors import InputProblem
+from tiltyard.suggest import nearest
 
 Kind = Literal["number", "boolean", "text", "time", "any"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tiltyard.errors import NotFoundError, TiltyardError, UsageError
+from tiltyard.files import write_atomically
 from tiltyard.serving.auth.keys import ApiKey
 
 FORMAT = 1
@@ -135,17 +135,7 @@ class KeyFile:
     def _write(self, keys: tuple[ApiKey, ...]) -> None:
         content = _Stored(format=FORMAT, keys=keys).model_dump_json(indent=2)
         try:
-            # mkstemp makes a file that only its owner can read.
-            number, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
-            try:
-                with os.fdopen(number, "w", encoding="utf-8") as stream:
-                    stream.write(content + "\n")
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                Path(name).replace(self.path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+            write_atomically(self.path, content + "\n", owner_only=True)
         except OSError as error:
             raise _unwritable(self.path, error) from None
 

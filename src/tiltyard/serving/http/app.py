@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
-from tiltyard import __version__
+from tiltyard._version import __version__
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger.ports import Ledger
 from tiltyard.project import ServingSection

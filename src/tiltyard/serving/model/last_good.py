@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from tiltyard.files import write_atomically
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.serving.model.served_version import ServedVersion
 
@@ -38,18 +37,7 @@ class LastGood:
         """Write down a version that answers now; a reader sees the old file or the new one, never a half."""
         content = _FORMAT.dump_json(LastGoodRecord(version.info, version.folder), indent=1)
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._file.parent, prefix=f".{self._file.name}-")
-            temporary = Path(name)
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(content)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                temporary.replace(self._file)
-            except OSError:
-                temporary.unlink(missing_ok=True)
-                raise
+            write_atomically(self._file, content)
         except OSError as error:
             # The version answers all the same; only a restart without the registry would miss it.
             log.warning("The last good version could not be noted in %s: %s", self._file, error)

@@ -10,10 +10,11 @@ import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from tiltyard.errors import InputError, nearest
+from tiltyard.errors import InputError
 from tiltyard.project import ServingSection, Task
 from tiltyard.scoring import problems_of
 from tiltyard.serving.problem_details import FieldProblem, RequestError
+from tiltyard.suggest import nearest
 
 # A character of a JSON string may take six bytes (\uXXXX), one outside of the basic plane twelve.
 _BYTES_PER_CHARACTER = 6

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
-from tiltyard import __version__
+from tiltyard._version import __version__
 from tiltyard.errors import MissingExtraError
 from tiltyard.serving.telemetry.metrics import RecordedBatch
 

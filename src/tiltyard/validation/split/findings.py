@@ -115,7 +115,7 @@ def _duplicates(measured: dict[str, Any], limit: float) -> list[Finding]:
             f"The columns have so few values that {expected} of the rows would repeat another one by chance; "
             "equal rows on both sides say nothing here."
         )
-        return [could_not_judge("split.duplicates", "test", "Test rows that training has seen", why)]
+        return [could_not_judge("split.duplicates", "test", why, title="Test rows that training has seen")]
     if not count:
         return []
     other = measured["other_label"]

@@ -50,9 +50,9 @@ def judge_classes(measured: dict[str, Any], limits: ValidationSection) -> list[F
             could_not_judge(
                 "label.balance",
                 "label",
-                "Class balance",
                 "No label column was named or found.",
                 next_step='Name it: validate_dataset(df, name, label="COLUMN").',
+                title="Class balance",
             )
         ]
     if measured["classes"] < 2:

@@ -118,9 +118,9 @@ def _too_coarse(measured: dict[str, Any]) -> Finding:
     return could_not_judge(
         "data.duplicate-rows",
         "rows",
-        "Repeated rows",
         f"The columns have so few values that {percent(measured['expected_share'])} of the rows would repeat another "
         "one by chance; repeats say nothing here.",
+        title="Repeated rows",
     )
 
 

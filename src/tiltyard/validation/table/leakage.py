@@ -84,8 +84,8 @@ def judge_leakage(measured: dict[str, Any], limits: ValidationSection) -> list[F
             could_not_judge(
                 "leakage.column",
                 "label",
-                "Column that gives the label away",
                 f"To tell takes at least {_LEAST_ROWS} rows and at most {_MOST_CLASSES} labels.",
+                title="Column that gives the label away",
             )
         ]
     found = [_column(name, power, limits.max_leakage) for name, power in measured["columns"].items() if _strong(power)]

@@ -82,9 +82,9 @@ def judge_outliers(measured: dict[str, Any], limits: ValidationSection) -> list[
             could_not_judge(
                 "data.outliers",
                 "columns",
-                "Outliers",
                 "Half or more of the values are one and the same number, so there is no spread to measure outliers by: "
                 f"{named(unjudged)}.",
+                title="Outliers",
             )
         )
     return found

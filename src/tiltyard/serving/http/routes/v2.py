@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import Field
 
-from tiltyard import __version__
+from tiltyard._version import __version__
 from tiltyard.errors import TiltyardError
 from tiltyard.serving.http.openapi import body_of, problem_responses
 from tiltyard.serving.http.schemas import ResponseModel

@@ -1,0 +1,3 @@
+"""The version of the package; one place, that nothing else has to be imported for."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,69 @@
+"""Values as JSON's own types, and back: the one way in which results are written down.
+
+Values are dataclasses. ``to_jsonable`` turns one, with all that it holds, into dictionaries, lists, texts and numbers;
+``from_jsonable`` builds one from what was read, by its annotations (msgspec).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, TypeVar, cast
+
+import msgspec
+import numpy as np
+
+T = TypeVar("T")
+
+
+def to_jsonable(value: Any) -> Any:
+    """The value in JSON's own types.
+
+    Dataclasses become dictionaries of their fields (names that begin with ``_`` are left out). numpy values become
+    Python's, NaN and infinities None, times ISO 8601, tuples and sets lists, keys text; in text, characters that UTF-8
+    cannot hold (lone surrogates) become ``?``.
+    """
+    if isinstance(value, str | Enum):
+        text = str(value.value) if isinstance(value, Enum) else str(value)
+        return text.encode("utf-8", "replace").decode("utf-8")
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: to_jsonable(getattr(value, one.name)) for one in fields(value) if one.name[0] != "_"}
+    if isinstance(value, Mapping):
+        return {to_jsonable(str(key)): to_jsonable(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | list | tuple | set | frozenset):
+        return [to_jsonable(item) for item in value]
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    return _plain_number(value)
+
+
+def to_json_object(value: Any) -> dict[str, Any]:
+    """A dataclass or mapping as a JSON object; see ``to_jsonable``."""
+    return cast(dict[str, Any], to_jsonable(value))
+
+
+def from_jsonable(kind: type[T], data: Any) -> T:
+    """A value of that type from what JSON holds; keys that are not its own are passed over.
+
+    Args:
+        kind: a dataclass, or any type that msgspec knows.
+        data: what ``to_jsonable`` gave, or what was read from a file.
+
+    Raises:
+        ValueError: a field is missing or holds another type; the message names it (msgspec's ``ValidationError``).
+    """
+    return msgspec.convert(data, kind, strict=False)
+
+
+def _plain_number(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int):
+        return value
+    return to_jsonable(value.as_posix() if isinstance(value, PurePath) else str(value))
