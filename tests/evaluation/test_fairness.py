@@ -160,9 +160,9 @@ def test_without_fairlearn_the_way_to_install_it_is_told() -> None:
 import sys
 sys.modules["fairlearn"] = sys.modules["fairlearn.metrics"] = None
 from tiltyard.errors import MissingExtraError
-from tiltyard.evaluation import evaluate_fairness, judged
+from tiltyard.evaluation import evaluate_fairness, label_predictions
 try:
-    evaluate_fairness(judged(["a", "b"], ["a", "b"], None, ("a", "b")), [])
+    evaluate_fairness(label_predictions(["a", "b"], ["a", "b"], None, ("a", "b")), [])
 except MissingExtraError as error:
     print(error.next_step)
 """

@@ -152,8 +152,8 @@ def test_without_optuna_the_extra_is_named() -> None:
     code = (
         "import sys; sys.modules['optuna'] = None\n"
         "from tiltyard.errors import MissingExtraError\n"
-        "from tiltyard.models.selection.search import Budget, search\n"
-        "try:\n    search([], None, None, Budget(1))\n"
+        "from tiltyard.models.selection.search import SearchBudget, search\n"
+        "try:\n    search([], None, None, SearchBudget(1))\n"
         "except MissingExtraError as error:\n    print(error.next_step)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

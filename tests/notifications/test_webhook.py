@@ -135,7 +135,7 @@ def test_what_mlflow_has_no_event_for() -> None:
 DELIVER_AND_HANG = """
 import sys, time
 from tiltyard.ledger import SqlLedger
-from tiltyard.notifications import Courier, WebhookSender
+from tiltyard.notifications import Dispatcher, WebhookSender
 
 class Hangs:
     def send(self, parcel):
@@ -145,7 +145,7 @@ class Hangs:
         time.sleep(600)
 
 with SqlLedger.open(sys.argv[1]) as ledger:
-    Courier(ledger.outbox, {"ops": Hangs()}).run()
+    Dispatcher(ledger.outbox, {"ops": Hangs()}).run()
 """
 
 

@@ -373,7 +373,7 @@ def test_a_ledger_that_keeps_no_decisions_cannot_tell(memory: tuple[Workspace, B
 def test_who_holds_a_lease_is_seen_to_be_gone() -> None:
     """A process that ended is known to be gone; this one, another host's, and nonsense are not."""
     done = subprocess.run(
-        [sys.executable, "-c", "from tiltyard.ledger.process_identity import this_holder; print(this_holder())"],
+        [sys.executable, "-c", "from tiltyard.ledger.process_identity import current_holder; print(current_holder())"],
         capture_output=True,
         text=True,
         check=True,

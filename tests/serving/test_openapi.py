@@ -124,9 +124,9 @@ def test_answers_are_as_documented(shelf: Shelf, text_package: Path, start: Star
     answers: dict[str, tuple[type[BaseModel], httpx.Response]] = {
         "Prediction": (prediction, httpx.post(f"{url}/predict", json={"text": "a"})),
         "Predictions": (predictions_schema(prediction), httpx.post(f"{url}/predict/batch", json={"texts": ["a"]})),
-        "Health": (HealthResponse, httpx.get(f"{url}/health")),
-        "ModelInfo": (ModelInfoResponse, httpx.get(f"{url}/model-info")),
-        "Reload": (ReloadResponse, httpx.post(f"{url}/admin/reload")),
+        "HealthResponse": (HealthResponse, httpx.get(f"{url}/health")),
+        "ModelInfoResponse": (ModelInfoResponse, httpx.get(f"{url}/model-info")),
+        "ReloadResponse": (ReloadResponse, httpx.post(f"{url}/admin/reload")),
         "Problem": (Problem, httpx.post(f"{url}/predict", json={"txt": "a"})),
     }
     schemas = document(url)["components"]["schemas"]

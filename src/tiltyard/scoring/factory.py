@@ -36,7 +36,7 @@ def exact_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str]) -> 
         columns: for tables, the features in training order, with the pandas dtype of each.
 
     Raises:
-        NoExactScorer: there is none, with the reason.
+        NotCompilableError: there is none, with the reason.
     """
     if task == "text-classification":
         return ensemble_scorer(pipeline) or text_scorer(pipeline)

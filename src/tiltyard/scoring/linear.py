@@ -48,7 +48,7 @@ class LinearHead:
         """Hold the arrays against each other: the loops do not, and a stored model may have been crafted.
 
         Raises:
-            NoExactScorer: they do not fit together.
+            NotCompilableError: they do not fit together.
         """
         outputs = len(self.intercept)
         each = {"sigmoid": 1, "calibrated": 1 if self.classes == 2 else self.classes}.get(self.link, self.classes)
@@ -115,7 +115,7 @@ def linear_head(classifier: Any) -> LinearHead:
     """The arrays of a fitted classifier that is linear.
 
     Raises:
-        NoExactScorer: it is not one of the known kinds.
+        NotCompilableError: it is not one of the known kinds.
     """
     build = _BUILDERS.get(type(classifier))
     if build is None and isinstance(classifier, LinearOneVsRest):

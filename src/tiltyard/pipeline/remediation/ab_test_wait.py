@@ -16,7 +16,7 @@ def _now() -> datetime:
 
 
 class AbTestWait:
-    """A ``LiveJudge`` over the project's own live test (``[serving] challenger``).
+    """A ``AbTestJudge`` over the project's own live test (``[serving] challenger``).
 
     Args:
         project: says how the challenger answers, and for how long at most.
@@ -28,7 +28,7 @@ class AbTestWait:
         self._project, self._stage, self._clock = project, stage, clock
 
     def verdict(self, champion: str, challenger: str, since: datetime) -> Mapping[str, Any] | None:
-        """What the labels say by now; see ``LiveJudge.verdict``.
+        """What the labels say by now; see ``AbTestJudge.verdict``.
 
         Where they have not decided within ``[response] challenge_hours``, nobody has won and the gates decide.
         """

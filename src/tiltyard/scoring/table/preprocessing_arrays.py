@@ -68,7 +68,7 @@ def preparation(steps: Sequence[Any], columns: InputColumns) -> Preparation:
     """The compiled form of all fitted steps of a pipeline before its classifier.
 
     Raises:
-        NoExactScorer: there is none, with the reason.
+        NotCompilableError: there is none, with the reason.
     """
     plan = _Plan(columns)
     if len(steps) == 1 and type(steps[0]) is ColumnTransformer:
@@ -82,7 +82,7 @@ def with_categories(prepared: Preparation, boosting: HistGradientBoostingClassif
     """The features as a boosting with categorical features sees them: those first, each category by its number.
 
     Raises:
-        NoExactScorer: a categorical feature is not made of words or booleans.
+        NotCompilableError: a categorical feature is not made of words or booleans.
     """
     if boosting.is_categorical_ is None:
         return prepared

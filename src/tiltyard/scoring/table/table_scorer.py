@@ -177,7 +177,7 @@ def table_scorer(pipeline: Pipeline, columns: Mapping[str, str]) -> TableScorer:
         columns: the features in training order, with the pandas dtype of each.
 
     Raises:
-        NoExactScorer: there is none, with the reason.
+        NotCompilableError: there is none, with the reason.
     """
     steps = [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
     classifier = steps[-1]

@@ -23,7 +23,7 @@ class EnsembleTextScorer(ScorerOfTexts):
         pool: the fitted model.
 
     Raises:
-        NoExactScorer: its linear part has no compiled form.
+        NotCompilableError: its linear part has no compiled form.
     """
 
     kind = "compiled text pool"
@@ -42,7 +42,7 @@ def ensemble_scorer(pipeline: Pipeline) -> EnsembleTextScorer | None:
     """The compiled scorer of a fitted pipeline that is a pool and nothing else; None for any other.
 
     Raises:
-        NoExactScorer: the pool's linear part has no compiled form.
+        NotCompilableError: the pool's linear part has no compiled form.
     """
     steps = [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
     return EnsembleTextScorer(steps[0]) if len(steps) == 1 and type(steps[0]) is NaiveBayesConvolution else None

@@ -87,7 +87,7 @@ def text_scorer(pipeline: Pipeline) -> TextScorer:
     """The compiled scorer of a fitted pipeline of a TF-IDF vectoriser and a linear classifier.
 
     Raises:
-        NoExactScorer: there is none, with the reason.
+        NotCompilableError: there is none, with the reason.
     """
     steps = [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
     if len(steps) != 2:

@@ -77,7 +77,7 @@ class TreeHead:
         """Hold the arrays against each other: the loops do not, and a stored model may have been crafted.
 
         Raises:
-            NoExactScorer: they do not fit together.
+            NotCompilableError: they do not fit together.
         """
         trees, outputs = self.trees, len(self.baseline)
         sets = trees.choice >= 0
@@ -104,7 +104,7 @@ def tree_head(classifier: Any) -> TreeHead:
     """The arrays of a fitted forest, tree or histogram gradient boosting.
 
     Raises:
-        NoExactScorer: it is something else, or uses what has no compiled form.
+        NotCompilableError: it is something else, or uses what has no compiled form.
     """
     if type(classifier) is HistGradientBoostingClassifier:
         return _boosting(classifier)

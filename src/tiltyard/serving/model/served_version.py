@@ -25,7 +25,7 @@ class ServedVersion:
         alias: the alias under which it answers, such as ``champion``; the route of its predictions.
         folder: its package on this host.
         since: when it began to answer here, UTC.
-        evidence: how it did when it was tried (see ``try_version``).
+        evidence: how it did when it was tried (see ``smoke_test``).
     """
 
     scorer: Scorer

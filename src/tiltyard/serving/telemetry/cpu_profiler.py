@@ -18,10 +18,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import tiltyard
+from tiltyard._version import __version__
 
 Stack = tuple[str, ...]
-_PACKAGES = Path(tiltyard.__file__).parent.parent
+_PACKAGES = Path(__file__).parents[3]
 # Within the page, so that it looks the same as a file; a header names its digest, and nothing else may style or run.
 STYLE = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:78rem;padding:0 1rem;color:#1c1f26}"
 STYLE_DIGEST = f"sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}"
@@ -58,7 +58,7 @@ class CpuProfile:
         return {
             "$schema": "https://www.speedscope.app/file-format-schema.json",
             "name": name,
-            "exporter": f"tiltyard {tiltyard.__version__}",
+            "exporter": f"tiltyard {__version__}",
             "shared": {"frames": [{"name": frame} for frame in frames]},
             "profiles": [
                 {
