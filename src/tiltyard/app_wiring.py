@@ -18,7 +18,7 @@ from tiltyard.settings import Settings
 from tiltyard.wiring.stores import current_actor, open_registry, open_tracker
 
 
-def workspace(of: Settings, open_ledger: Ledger, project: Project | None = None) -> Workspace:
+def open_workspace(of: Settings, open_ledger: Ledger, project: Project | None = None) -> Workspace:
     """Where versions are registered and promoted; with a project, its destinations are told of decisions."""
     return Workspace(
         open_registry(of),
@@ -33,22 +33,22 @@ def workspace(of: Settings, open_ledger: Ledger, project: Project | None = None)
     )
 
 
-def notification_dispatcher(project: Project, of: Settings, open_ledger: Ledger) -> Dispatcher:
+def build_dispatcher(project: Project, of: Settings, open_ledger: Ledger) -> Dispatcher:
     """Who empties the outbox: to the destinations of the project, with the secrets of this host."""
     backoff = Backoff(give_up=timedelta(days=project.alerts.give_up_days))
     return Dispatcher(open_ledger.outbox, build_senders(project.alerts, of), backoff)
 
 
-def flow_runner(project: Project, of: Settings, runner: Runner) -> FlowRunner:
+def build_flow_runner(project: Project, of: Settings, runner: Runner) -> FlowRunner:
     """Who runs use cases: Prefect where PREFECT_API_URL is set, else this process; the runner shows the steps."""
     return PrefectFlows(project, of.prefect_api_url, runner) if of.prefect_api_url else LocalFlows(runner)
 
 
-def responder(
+def build_responder(
     project: Project, of: Settings, open_ledger: SqlLedger, runner: Runner, on_step: Callable[[], object] | None = None
 ) -> Responder:
     """Who answers what looks find: retrains, rolls back, alerts; ``on_step`` is told of each step."""
-    here = workspace(of, open_ledger, project)
+    here = open_workspace(of, open_ledger, project)
     trainer = ProjectTrainer(project, open_tracker(project, of), here, runner)
 
     def tell(_step: str) -> None:
@@ -58,7 +58,7 @@ def responder(
     return Responder(ActionContext(project, here, trainer, ab_test_judge(project, here)), on_step=tell)
 
 
-def control_loop(
+def build_loop(
     project: Project,
     of: Settings,
     open_ledger: SqlLedger,
@@ -76,12 +76,12 @@ def control_loop(
         server: address of a server, to read what it counts.
         on_step: told of each step of a response.
     """
-    run_by = flow_runner(project, of, runner)
+    run_by = build_flow_runner(project, of, runner)
     return Loop(
         project,
-        workspace(of, open_ledger, project),
-        responder(project, of, open_ledger, run_by.runner, on_step),
-        notification_dispatcher(project, of, open_ledger),
+        open_workspace(of, open_ledger, project),
+        build_responder(project, of, open_ledger, run_by.runner, on_step),
+        build_dispatcher(project, of, open_ledger),
         run_by,
         MetricsScraper(server, of.server_key.get_secret_value() if of.server_key else None) if server else None,
     )

@@ -29,10 +29,10 @@ def answered(films: Films) -> list[tuple[str, str]]:
     test = split_dataset(load_dataset(project), project.split, project.data.time).test
     at = datetime.now(UTC) - timedelta(hours=1)
     with wiring.open_ledger(settings) as ledger:
-        stage = app_wiring.workspace(settings, ledger)
-        champion = stage.registry.champion(project.model_name)
+        workspace = app_wiring.open_workspace(settings, ledger)
+        champion = workspace.registry.champion(project.model_name)
         assert champion is not None
-        package = stage.load(champion)
+        package = workspace.load(champion)
         shares = package.pipeline.predict_proba(test.inputs)
         rows = [
             make_prediction(

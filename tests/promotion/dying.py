@@ -80,8 +80,8 @@ def promotion(version: str, before: str | None) -> AliasChange:
     )
 
 
-def stage_in(folder: Path, moment: str = "", actor: str = "tester") -> Workspace:
-    """A stage on the stores of a folder, that kills its process at a moment."""
+def workspace_in(folder: Path, moment: str = "", actor: str = "tester") -> Workspace:
+    """A workspace on the stores of a folder, that kills its process at a moment."""
     registry = ModelRegistry(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
     ledger = SqlLedger.open(f"sqlite:///{folder / 'ledger.db'}")
     if not moment:
@@ -106,18 +106,20 @@ def in_a_process(work: Callable[[], object]) -> int:
 
 
 def promoting(folder: Path, version: int, before: int) -> Callable[[], object]:
-    return lambda: move_alias(stage_in(folder, actor=f"process {version}"), promotion(str(version), str(before)))
+    return lambda: move_alias(workspace_in(folder, actor=f"process {version}"), promotion(str(version), str(before)))
 
 
 def dying_in(folder: Path) -> Callable[[], object]:
     act, _, moment = folder.name.rpartition("@")
     acts: dict[str, Callable[[Workspace], object]] = {
-        "": lambda stage: move_alias(stage, promotion("2", "1")),
-        "approve": lambda stage: approve_version(stage, approving(), "2", reason="seen it"),
-        "rollback": lambda stage: roll_back(stage, NAME, to="2", reason="complaints"),
-        "set-alias": lambda stage: point_alias(stage, NAME, version="2", alias="champion", reason="it is urgent"),
+        "": lambda workspace: move_alias(workspace, promotion("2", "1")),
+        "approve": lambda workspace: approve_version(workspace, approving(), "2", reason="seen it"),
+        "rollback": lambda workspace: roll_back(workspace, NAME, to="2", reason="complaints"),
+        "set-alias": lambda workspace: point_alias(
+            workspace, NAME, version="2", alias="champion", reason="it is urgent"
+        ),
     }
-    return lambda: acts[act](stage_in(folder, moment))
+    return lambda: acts[act](workspace_in(folder, moment))
 
 
 def approving() -> Project:

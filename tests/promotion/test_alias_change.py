@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.postgres import PostgresServer
-from tests.promotion.dying import MOMENTS, NAME, approving, promotion, stage_in
+from tests.promotion.dying import MOMENTS, NAME, approving, promotion, workspace_in
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger import Event, SqlLedger
 from tiltyard.ledger.process_identity import current_holder, is_gone
@@ -48,11 +48,11 @@ def stores(fresh_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stores")
     shutil.copy(fresh_store, folder / "mlflow.db")
     write_example_package(folder / "model", model_name=NAME)
-    stage = stage_in(folder)
+    workspace = workspace_in(folder)
     for _ in range(3):
-        stage.registry.register_model(str(folder / "model"), NAME)
-    with stage.ledger:
-        move_alias(stage, promotion("1", None))
+        workspace.registry.register_model(str(folder / "model"), NAME)
+    with workspace.ledger:
+        move_alias(workspace, promotion("1", None))
     return folder
 
 
@@ -91,22 +91,22 @@ def run(folders: list[Path]) -> list[str]:
     return found
 
 
-def named(stage: Workspace) -> dict[str, str]:
-    return {alias: info.version for info in stage.registry.list_versions(NAME) for alias in info.aliases}
+def named(workspace: Workspace) -> dict[str, str]:
+    return {alias: info.version for info in workspace.registry.list_versions(NAME) for alias in info.aliases}
 
 
-def decisions(stage: Workspace) -> list[Event]:
-    return list(stage.ledger.events(subject=NAME))
+def decisions(workspace: Workspace) -> list[Event]:
+    return list(workspace.ledger.events(subject=NAME))
 
 
-def check_whole(stage: Workspace) -> None:
+def check_whole(workspace: Workspace) -> None:
     """Aliases and decisions tell the same, nothing is left over, and the chain holds."""
-    assert unfinished_changes(stage.ledger, NAME) == []
-    assert stage.ledger.verify_events() == []
-    champion = stage.registry.champion(NAME)
+    assert unfinished_changes(workspace.ledger, NAME) == []
+    assert workspace.ledger.verify_events() == []
+    champion = workspace.registry.champion(NAME)
     assert champion is not None
-    assert unexplained_champion(decisions(stage), champion) is None
-    assert alias_changes(decisions(stage), NAME, named(stage)) == ()
+    assert unexplained_champion(decisions(workspace), champion) is None
+    assert alias_changes(decisions(workspace), NAME, named(workspace)) == ()
 
 
 def test_a_process_killed_at_any_moment(killed: Path) -> None:
@@ -119,19 +119,19 @@ def test_a_process_killed_at_any_moment(killed: Path) -> None:
     }
     assert {*expected, "after-end"} == {*MOMENTS}
     for moment, (outcome, aliases) in expected.items():
-        stage = stage_in(copied(killed / moment, killed / f"{moment} mended"), actor="mender")
-        with stage.ledger:
-            assert named(stage)["champion"] in ("1", "2")
-            (begun,) = unfinished_changes(stage.ledger, NAME)
+        workspace = workspace_in(copied(killed / moment, killed / f"{moment} mended"), actor="mender")
+        with workspace.ledger:
+            assert named(workspace)["champion"] in ("1", "2")
+            (begun,) = unfinished_changes(workspace.ledger, NAME)
             assert begun.evidence["version"] == "2"
-            assert record_outside_changes(stage.registry, stage.ledger, NAME, "test") == []
-            (settled,) = recover_alias_changes(stage, NAME)
-            assert (settled.outcome, named(stage)) == (outcome, aliases), moment
-            check_whole(stage)
-            promoted = [event for event in decisions(stage) if event.kind == "promoted"]
+            assert record_outside_changes(workspace.registry, workspace.ledger, NAME, "test") == []
+            (settled,) = recover_alias_changes(workspace, NAME)
+            assert (settled.outcome, named(workspace)) == (outcome, aliases), moment
+            check_whole(workspace)
+            promoted = [event for event in decisions(workspace) if event.kind == "promoted"]
             assert len(promoted) == (1 if outcome == "withdrawn" else 2)
             assert promoted[-1].actor == "tester"
-            assert recover_alias_changes(stage, NAME) == []
+            assert recover_alias_changes(workspace, NAME) == []
 
 
 ACTS = {"approve": "promoted", "rollback": "rolled-back", "set-alias": "alias-set"}
@@ -144,7 +144,7 @@ def test_every_act_killed_at_every_moment(stores: Path, tmp_path: Path) -> None:
     folders = [copied(stores, tmp_path / name) for name in names]
     for folder in folders:
         if folder.name.startswith("approve"):
-            with stage_in(folder, actor="ann").ledger as ledger:
+            with workspace_in(folder, actor="ann").ledger as ledger:
                 evidence = {"champion": "1", "verdict": {"promoted": True, "gates": []}}
                 now = datetime.now(UTC)
                 ledger.append(Event("approval-requested", f"{NAME}/2", now, "ann", "it won", evidence))
@@ -152,31 +152,31 @@ def test_every_act_killed_at_every_moment(stores: Path, tmp_path: Path) -> None:
     for folder in folders:
         act, _, moment = folder.name.partition("@")
         done = moment in ("after-aliases", "after-decision", "after-end")
-        stage = stage_in(folder, actor="mender")
-        with stage.ledger:
-            settled = recover_alias_changes(stage, NAME)
+        workspace = workspace_in(folder, actor="mender")
+        with workspace.ledger:
+            settled = recover_alias_changes(workspace, NAME)
             assert len(settled) == (0 if moment in ("after-end", "after-approved") else 1), folder.name
-            assert named(stage) == ({"champion": "2", "previous": "1"} if done else {"champion": "1"}), folder.name
-            check_whole(stage)
-            assert [event.kind for event in decisions(stage)].count(ACTS[act]) == int(done) + (act == "approve")
+            assert named(workspace) == ({"champion": "2", "previous": "1"} if done else {"champion": "1"}), folder.name
+            check_whole(workspace)
+            assert [event.kind for event in decisions(workspace)].count(ACTS[act]) == int(done) + (act == "approve")
             if act == "approve":
-                waiting = pending_approvals(stage.ledger.events(subject=NAME), NAME)
+                waiting = pending_approvals(workspace.ledger.events(subject=NAME), NAME)
                 assert [one.version for one in waiting] == ([] if done else ["2"]), folder.name
                 if not done:  # it can be approved again
-                    assert approve_version(stage, approving(), "2", reason="seen it").promoted
-                    check_whole(stage)
+                    assert approve_version(workspace, approving(), "2", reason="seen it").promoted
+                    check_whole(workspace)
 
 
 def test_the_next_decision_settles_the_last(killed: Path) -> None:
     """Nobody has to mend: the next decision finds what was cut short, settles it first, and sees the true champion."""
-    stage = stage_in(copied(killed / "after-aliases", killed / "next"))
-    with stage.ledger:
+    workspace = workspace_in(copied(killed / "after-aliases", killed / "next"))
+    with workspace.ledger:
         with pytest.raises(ChampionChangedError, match="names version 2 by now, and named version 1"):
-            move_alias(stage, promotion("3", "1"))
-        check_whole(stage)
-        move_alias(stage, promotion("3", "2"))
-        assert named(stage) == {"champion": "3", "previous": "2"}
-        check_whole(stage)
+            move_alias(workspace, promotion("3", "1"))
+        check_whole(workspace)
+        move_alias(workspace, promotion("3", "2"))
+        assert named(workspace) == {"champion": "3", "previous": "2"}
+        check_whole(workspace)
 
 
 def test_two_processes_promote_at_once(killed: Path) -> None:
@@ -193,12 +193,12 @@ def test_two_processes_promote_at_once_again_and_again(stores: Path, tmp_path: P
 
 
 def check_race(folder: Path, times: int) -> None:
-    stage = stage_in(folder)
-    with stage.ledger:
-        check_whole(stage)
-        promoted = [event for event in decisions(stage) if event.kind == "promoted"]
+    workspace = workspace_in(folder)
+    with workspace.ledger:
+        check_whole(workspace)
+        promoted = [event for event in decisions(workspace) if event.kind == "promoted"]
         assert len(promoted) == times + 1
-        assert named(stage)["previous"] == promoted[-2].subject.rpartition("/")[2]
+        assert named(workspace)["previous"] == promoted[-2].subject.rpartition("/")[2]
 
 
 class Breaking(MemoryRegistry):
@@ -225,9 +225,9 @@ def memory(tmp_path: Path) -> tuple[Workspace, Breaking]:
     write_example_package(tmp_path / "model")
     for _ in range(3):
         registry.register_model(str(tmp_path / "model"), NAME)
-    stage = Workspace(registry, ledger, tmp_path / "cache", (), "tester")
-    move_alias(stage, promotion("1", None))
-    return stage, registry
+    workspace = Workspace(registry, ledger, tmp_path / "cache", (), "tester")
+    move_alias(workspace, promotion("1", None))
+    return workspace, registry
 
 
 @pytest.mark.parametrize(
@@ -237,19 +237,19 @@ def test_a_registry_that_goes_away_in_the_middle(
     memory: tuple[Workspace, Breaking], breaks_at: int, afterwards: bool, champion: str
 ) -> None:
     """The error says what to do; once it is back, the champion is the old or the new one, and it is written down."""
-    stage, registry = memory
+    workspace, registry = memory
     registry.breaks_at, registry.afterwards = breaks_at, afterwards
     with pytest.raises(UnavailableError) as caught:
-        move_alias(stage, promotion("2", "1"))
+        move_alias(workspace, promotion("2", "1"))
     assert "doctor --mend" in caught.value.next_step
-    assert len(unfinished_changes(stage.ledger, NAME)) == 1
+    assert len(unfinished_changes(workspace.ledger, NAME)) == 1
     with pytest.raises(UnavailableError):
-        recover_alias_changes(stage, NAME)
+        recover_alias_changes(workspace, NAME)
     registry.away, registry.breaks_at = False, 0
-    (settled,) = recover_alias_changes(stage, NAME)
+    (settled,) = recover_alias_changes(workspace, NAME)
     assert settled.outcome == ("completed" if champion == "2" else "withdrawn")
-    assert named(stage) == ({"champion": "2", "previous": "1"} if champion == "2" else {"champion": "1"})
-    check_whole(stage)
+    assert named(workspace) == ({"champion": "2", "previous": "1"} if champion == "2" else {"champion": "1"})
+    check_whole(workspace)
 
 
 @pytest.mark.proof
@@ -268,15 +268,15 @@ def test_a_real_database_that_goes_away_in_the_middle(postgres: PostgresServer, 
     for _ in range(2):
         registry.register_model(str(tmp_path / "model"), NAME)
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-        stage = Workspace(registry, ledger, tmp_path / "cache", (), "tester")
-        move_alias(stage, promotion("1", None))
+        workspace = Workspace(registry, ledger, tmp_path / "cache", (), "tester")
+        move_alias(workspace, promotion("1", None))
         try:
             with pytest.raises(UnavailableError) as caught:
-                move_alias(stage, promotion("2", "1"))
+                move_alias(workspace, promotion("2", "1"))
         finally:
             postgres.resume()
         assert "doctor --mend" in caught.value.next_step
-        back = replace(stage, registry=ModelRegistry(tracking_uri=uri))
+        back = replace(workspace, registry=ModelRegistry(tracking_uri=uri))
         (settled,) = recover_alias_changes(back, NAME)
         assert (settled.outcome, named(back)) == ("withdrawn", {"champion": "1"})
         check_whole(back)
@@ -286,51 +286,51 @@ def test_a_real_database_that_goes_away_in_the_middle(postgres: PostgresServer, 
 
 def test_overtaken(memory: tuple[Workspace, Breaking]) -> None:
     """Where somebody moved the alias elsewhere in the meantime, mending touches nothing, and the move is noticed."""
-    stage, registry = memory
+    workspace, registry = memory
     registry.breaks_at, registry.afterwards = 2, False
     with pytest.raises(UnavailableError):
-        move_alias(stage, promotion("2", "1"))
+        move_alias(workspace, promotion("2", "1"))
     registry.away, registry.breaks_at = False, 0
     registry.set_alias(NAME, "champion", "3")
-    (settled,) = recover_alias_changes(stage, NAME)
+    (settled,) = recover_alias_changes(workspace, NAME)
     assert settled.outcome == "overtaken"
-    assert named(stage)["champion"] == "3"
-    noted = record_outside_changes(registry, stage.ledger, NAME, "test")
+    assert named(workspace)["champion"] == "3"
+    noted = record_outside_changes(registry, workspace.ledger, NAME, "test")
     assert "champion" in [event.evidence["alias"] for event in noted]
 
 
 def test_aliases_moved_behind_our_back(memory: tuple[Workspace, Breaking]) -> None:
     """A move in the registry itself is noticed once, is an event, and its champion stays unexplained until decided."""
-    stage, registry = memory
+    workspace, registry = memory
     champion: Any = registry.champion(NAME)
-    assert unexplained_champion(decisions(stage), champion) is None
+    assert unexplained_champion(decisions(workspace), champion) is None
     registry.set_alias(NAME, "champion", "3")
     registry.set_alias(NAME, "shadow", "2")
     moved: Any = registry.champion(NAME)
-    finding = unexplained_champion(decisions(stage), moved)
+    finding = unexplained_champion(decisions(workspace), moved)
     assert finding is not None
     assert "by the record it is version 1" in finding.message
-    noted = record_outside_changes(registry, stage.ledger, NAME, "doctor")
+    noted = record_outside_changes(registry, workspace.ledger, NAME, "doctor")
     assert [(event.kind, event.subject, event.evidence["alias"]) for event in noted] == [
         ("alias-changed-outside", f"{NAME}/3", "champion"),
         ("alias-changed-outside", f"{NAME}/2", "shadow"),
     ]
-    assert record_outside_changes(registry, stage.ledger, NAME, "doctor") == []
-    still = unexplained_champion(decisions(stage), moved)
+    assert record_outside_changes(registry, workspace.ledger, NAME, "doctor") == []
+    still = unexplained_champion(decisions(workspace), moved)
     assert still is not None
     assert "behind our back" in still.message
-    reign = champion_at(decisions(stage), NAME, noted[-1].at)
+    reign = champion_at(decisions(workspace), NAME, noted[-1].at)
     assert reign is not None
     assert (reign.version, reign.event.kind) == ("3", "alias-changed-outside")
-    point_alias(stage, NAME, version="3", alias="champion", reason="it was meant")
-    assert unexplained_champion(decisions(stage), moved) is None
-    point_alias(stage, NAME, version="2", alias="shadow", reason="it was meant")
-    remove_alias(stage, NAME, alias="shadow", reason="no longer")
-    assert record_outside_changes(registry, stage.ledger, NAME, "doctor") == []
+    point_alias(workspace, NAME, version="3", alias="champion", reason="it was meant")
+    assert unexplained_champion(decisions(workspace), moved) is None
+    point_alias(workspace, NAME, version="2", alias="shadow", reason="it was meant")
+    remove_alias(workspace, NAME, alias="shadow", reason="no longer")
+    assert record_outside_changes(registry, workspace.ledger, NAME, "doctor") == []
     registry.delete_alias(NAME, "champion")
-    (taken,) = record_outside_changes(registry, stage.ledger, NAME, "doctor")
+    (taken,) = record_outside_changes(registry, workspace.ledger, NAME, "doctor")
     assert (taken.subject, taken.evidence["before"]) == (NAME, "3")
-    assert champion_at(decisions(stage), NAME, taken.at) is None
+    assert champion_at(decisions(workspace), NAME, taken.at) is None
 
 
 class Deciding(MemoryRegistry):
@@ -352,12 +352,12 @@ def test_a_decision_between_two_looks_is_none_behind_our_back(tmp_path: Path) ->
     write_example_package(tmp_path / "model")
     for _ in range(2):
         registry.register_model(str(tmp_path / "model"), NAME)
-    stage = Workspace(registry, MemoryLedger(), tmp_path / "cache", (), "tester")
-    move_alias(stage, promotion("1", None))
-    registry.decide = lambda: move_alias(stage, promotion("2", "1"))
-    assert record_outside_changes(registry, stage.ledger, NAME, "doctor") == []
-    assert named(stage) == {"champion": "2", "previous": "1"}
-    check_whole(stage)
+    workspace = Workspace(registry, MemoryLedger(), tmp_path / "cache", (), "tester")
+    move_alias(workspace, promotion("1", None))
+    registry.decide = lambda: move_alias(workspace, promotion("2", "1"))
+    assert record_outside_changes(registry, workspace.ledger, NAME, "doctor") == []
+    assert named(workspace) == {"champion": "2", "previous": "1"}
+    check_whole(workspace)
 
 
 def test_a_ledger_that_keeps_no_decisions_cannot_tell(memory: tuple[Workspace, Breaking]) -> None:

@@ -59,7 +59,7 @@ def right() -> PredictedRows:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path) -> Workspace:
     """Three versions, of which the first is champion; trained by ann."""
     registry, ledger = MemoryRegistry(), MemoryLedger()
     write_example_package(tmp_path / "model", model_name=NAME)
@@ -74,83 +74,83 @@ def stage(tmp_path: Path) -> Workspace:
     return made
 
 
-def send(stage: Workspace, version: str, asked: Project) -> PromotionResult:
-    return challenge_champion(stage, asked, stage.registry.get_version(NAME, version=version), right(), rows())
+def send(workspace: Workspace, version: str, asked: Project) -> PromotionResult:
+    return challenge_champion(workspace, asked, workspace.registry.get_version(NAME, version=version), right(), rows())
 
 
-def champion(stage: Workspace) -> VersionInfo:
-    found = stage.registry.champion(NAME)
+def champion(workspace: Workspace) -> VersionInfo:
+    found = workspace.registry.champion(NAME)
     assert found is not None
     return found
 
 
-def waiting(stage: Workspace) -> list[str]:
-    return [request.version for request in pending_approvals(stage.ledger.events(subject=NAME), NAME)]
+def waiting(workspace: Workspace) -> list[str]:
+    return [request.version for request in pending_approvals(workspace.ledger.events(subject=NAME), NAME)]
 
 
-def test_approval(stage: Workspace) -> None:
+def test_approval(workspace: Workspace) -> None:
     """A version that passed waits; an approval makes it champion, and the events say who asked, who agreed, and why."""
-    sent = send(stage, "2", project())
+    sent = send(workspace, "2", project())
     assert (sent.verdict.promoted, sent.promoted, sent.pending) == (True, False, True)
     assert "tiltyard approve 2" in sent.status
     assert sent.to_dict()["promoted"] is False
-    assert (champion(stage).version, waiting(stage)) == ("1", ["2"])
-    boss = replace(stage, actor="bob")
+    assert (champion(workspace).version, waiting(workspace)) == ("1", ["2"])
+    boss = replace(workspace, actor="bob")
     outcome = approve_version(boss, project(self_approval=False), "2", reason="tried it in the office")
     assert outcome.promoted
-    assert (champion(stage).version, waiting(stage)) == ("2", [])
-    approved, promoted = list(stage.ledger.events(subject=f"{NAME}/2"))[-2:]
+    assert (champion(workspace).version, waiting(workspace)) == ("2", [])
+    approved, promoted = list(workspace.ledger.events(subject=f"{NAME}/2"))[-2:]
     assert (approved.kind, approved.actor, approved.reason) == ("approved", "bob", "tried it in the office")
     assert (promoted.kind, promoted.actor, promoted.evidence["requested_by"]) == ("promoted", "bob", "ann")
     assert promoted.evidence["verdict"] == sent.verdict.to_dict()
-    assert stage.ledger.verify_events() == []
+    assert workspace.ledger.verify_events() == []
 
 
-def test_nobody_approves_their_own(stage: Workspace) -> None:
+def test_nobody_approves_their_own(workspace: Workspace) -> None:
     """With self_approval = false neither who asked nor who trained may approve; by default they may."""
-    send(replace(stage, actor="ci"), "2", project())
+    send(replace(workspace, actor="ci"), "2", project())
     for actor, did in (("ci", "asked for it"), ("ann", "trained it")):
         with pytest.raises(UsageError, match=did) as caught:
-            approve_version(replace(stage, actor=actor), project(self_approval=False), "2", reason="mine")
+            approve_version(replace(workspace, actor=actor), project(self_approval=False), "2", reason="mine")
         assert caught.value.code == "approval.own"
-    assert champion(stage).version == "1"
-    assert approve_version(stage, project(), "2", reason="mine").promoted
+    assert champion(workspace).version == "1"
+    assert approve_version(workspace, project(), "2", reason="mine").promoted
 
 
-def test_a_verdict_that_no_longer_holds(stage: Workspace) -> None:
+def test_a_verdict_that_no_longer_holds(workspace: Workspace) -> None:
     """When the champion has changed since, an approval is refused, and the version has to be judged anew."""
-    send(stage, "2", project())
-    assert send(stage, "3", project(approval="none")).promoted
+    send(workspace, "2", project())
+    assert send(workspace, "3", project(approval="none")).promoted
     with pytest.raises(UsageError, match="judged against version 1, and champion is version 3") as caught:
-        approve_version(stage, project(), "2", reason="good")
+        approve_version(workspace, project(), "2", reason="good")
     assert caught.value.code == "approval.stale"
-    assert (champion(stage).version, waiting(stage)) == ("3", [])
+    assert (champion(workspace).version, waiting(workspace)) == ("3", [])
     with pytest.raises(UsageError, match="does not wait"):
-        approve_version(stage, project(), "2", reason="good")
+        approve_version(workspace, project(), "2", reason="good")
 
 
-def test_declined(stage: Workspace) -> None:
+def test_declined(workspace: Workspace) -> None:
     """Who says no closes the request; the champion stays, and the reason is kept."""
-    send(stage, "2", project())
-    decline_version(stage, project(), "2", reason="too slow for us")
-    assert (champion(stage).version, waiting(stage)) == ("1", [])
-    assert [event.reason for event in stage.ledger.events(kind="approval-declined")] == ["too slow for us"]
+    send(workspace, "2", project())
+    decline_version(workspace, project(), "2", reason="too slow for us")
+    assert (champion(workspace).version, waiting(workspace)) == ("1", [])
+    assert [event.reason for event in workspace.ledger.events(kind="approval-declined")] == ["too slow for us"]
 
 
-def test_a_refused_version_does_not_wait(stage: Workspace) -> None:
+def test_a_refused_version_does_not_wait(workspace: Workspace) -> None:
     """Approval comes after the gates: what they refuse cannot be approved."""
-    refused = send(stage, "2", project(floors={"accuracy": 1.1}))
-    assert (refused.promoted, refused.pending, waiting(stage)) == (False, False, [])
+    refused = send(workspace, "2", project(floors={"accuracy": 1.1}))
+    assert (refused.promoted, refused.pending, waiting(workspace)) == (False, False, [])
 
 
-def test_decisions_leave_with_their_event(stage: Workspace) -> None:
+def test_decisions_leave_with_their_event(workspace: Workspace) -> None:
     """Each decision is a notice to the destinations of decisions, with the numbers; one that fails leaves nothing."""
-    send(stage, "2", project())
-    approve_version(stage, project(), "2", reason="good")
-    send(stage, "3", project(floors={"accuracy": 1.1}))
-    told = replace(stage, alerts=AlertsSection(decisions=("log",)))
+    send(workspace, "2", project())
+    approve_version(workspace, project(), "2", reason="good")
+    send(workspace, "3", project(floors={"accuracy": 1.1}))
+    told = replace(workspace, alerts=AlertsSection(decisions=("log",)))
     roll_back(told, NAME, to=None, reason="complaints")
-    parcels = stage.ledger.outbox.parcels()
+    parcels = workspace.ledger.outbox.parcels()
     assert [parcel.notice.topic for parcel in reversed(parcels)] == [
         "model.promoted",
         "model.approval-requested",
@@ -178,13 +178,13 @@ class Restless(MemoryRegistry):
             self.set_alias(name, "champion", self.next.pop(0))
 
 
-def test_a_champion_that_changes_while_it_is_judged(stage: Workspace, tmp_path: Path) -> None:
+def test_a_champion_that_changes_while_it_is_judged(workspace: Workspace, tmp_path: Path) -> None:
     """The version is judged anew, against the new champion; after three times it is told, and nothing has moved."""
     registry = Restless()
     for _ in range(3):
         registry.register_model(str(tmp_path / "model"), NAME)
     registry.set_alias(NAME, "champion", "1")
-    restless = replace(stage, registry=registry, ledger=MemoryLedger())
+    restless = replace(workspace, registry=registry, ledger=MemoryLedger())
     registry.next = ["2"]
     outcome = send(restless, "3", project(approval="none"))
     assert outcome.promoted
@@ -199,13 +199,13 @@ def test_a_champion_that_changes_while_it_is_judged(stage: Workspace, tmp_path: 
     assert len(list(restless.ledger.events(kind="promoted"))) == 1
 
 
-def test_two_who_promote_the_same_version(stage: Workspace, tmp_path: Path) -> None:
+def test_two_who_promote_the_same_version(workspace: Workspace, tmp_path: Path) -> None:
     """Where somebody else promoted the version while it was judged, it does not win a second time against itself."""
     registry = Restless()
     for _ in range(3):
         registry.register_model(str(tmp_path / "model"), NAME)
     registry.set_alias(NAME, "champion", "1")
-    both = replace(stage, registry=registry, ledger=MemoryLedger())
+    both = replace(workspace, registry=registry, ledger=MemoryLedger())
     registry.next = ["3"]
     with pytest.raises(UsageError) as refusal:
         send(both, "3", project(approval="none"))
@@ -214,10 +214,10 @@ def test_two_who_promote_the_same_version(stage: Workspace, tmp_path: Path) -> N
     assert list(both.ledger.events(kind="refused")) == []
 
 
-def test_a_registry_that_is_away(stage: Workspace) -> None:
+def test_a_registry_that_is_away(workspace: Workspace) -> None:
     """Without the registry nothing is decided, and nothing is written down."""
-    before = len(list(stage.ledger.events()))
-    stage.registry.away = True  # type: ignore[attr-defined]
+    before = len(list(workspace.ledger.events()))
+    workspace.registry.away = True  # type: ignore[attr-defined]
     with pytest.raises(UnavailableError):
-        approve_version(stage, project(), "2", reason="good")
-    assert len(list(stage.ledger.events())) == before
+        approve_version(workspace, project(), "2", reason="good")
+    assert len(list(workspace.ledger.events())) == before

@@ -77,8 +77,8 @@ def loans(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Any:
     (root / "tiltyard.toml").write_text(CHARTER, encoding="utf-8")
     uri = f"sqlite:///{shutil.copyfile(fresh_store, root / 'mlflow.db')}"
     with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
-        stage = Workspace(ModelRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester")
-        yield ProjectEnv(Films(root), stage, uri)
+        workspace = Workspace(ModelRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester")
+        yield ProjectEnv(Films(root), workspace, uri)
 
 
 @pytest.fixture(scope="module")

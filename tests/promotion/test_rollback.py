@@ -35,24 +35,24 @@ def two(project_env: ProjectEnv) -> ProjectEnv:
 
 def test_a_story_of_decisions_can_be_looked_up(two: ProjectEnv) -> None:
     """Promoted, rolled back, promoted again: each is an event, and who was champion when follows from them alone."""
-    stage = two.workspace
+    workspace = two.workspace
     start = datetime.now(UTC)
-    promoted = promote_version(stage, two.project, "2", judging_rows(two))
+    promoted = promote_version(workspace, two.project, "2", judging_rows(two))
     assert promoted.verdict.promoted
     assert champion(two) == "2"
     between = datetime.now(UTC)
-    now, before = roll_back(stage, NAME, to=None, reason="complaints")
+    now, before = roll_back(workspace, NAME, to=None, reason="complaints")
     assert before is not None
     assert (now.version, now.aliases, before.version) == ("1", ("champion",), "2")
     assert champion(two) == "1"
-    events = list(stage.ledger.events(subject=NAME))
+    events = list(workspace.ledger.events(subject=NAME))
     assert [event.kind for event in events][-2:] == ["promoted", "rolled-back"]
     assert events[-1].reason == "complaints"
-    assert stage.ledger.verify_events() == []
+    assert workspace.ledger.verify_events() == []
     moments = (start - timedelta(days=1), start, between, datetime.now(UTC))
     reigns = [champion_at(events, NAME, moment) for moment in moments]
     assert [reign and reign.version for reign in reigns] == [None, "1", "2", "1"]
-    roll_back(stage, NAME, to="2", reason="it was not the model")
+    roll_back(workspace, NAME, to="2", reason="it was not the model")
     assert champion(two) == "2"
 
 

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.postgres import PostgresServer
-from tests.promotion.dying import NAME, ended, in_a_process, promotion, stage_in
+from tests.promotion.dying import NAME, ended, in_a_process, promotion, workspace_in
 from tests.promotion.test_alias_change import check_whole, decisions, named
 from tiltyard.errors import TiltyardError, UnavailableError
 from tiltyard.ledger import Event, SqlLedger
@@ -97,11 +97,11 @@ class Striking(ModelRegistry):
             self.strike()
 
 
-def three_versions(stage: Workspace, folder: Path) -> None:
+def three_versions(workspace: Workspace, folder: Path) -> None:
     write_example_package(folder / "model", model_name=NAME)
     for _ in range(3):
-        stage.registry.register_model(str(folder / "model"), NAME)
-    move_alias(stage, promotion("1", None))
+        workspace.registry.register_model(str(folder / "model"), NAME)
+    move_alias(workspace, promotion("1", None))
 
 
 def test_a_server_that_is_killed_in_the_middle(server: MlflowServer, tmp_path: Path) -> None:
@@ -109,26 +109,26 @@ def test_a_server_that_is_killed_in_the_middle(server: MlflowServer, tmp_path: P
     registry = Striking(tracking_uri=server.address)
     registry.strike = server.kill
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-        stage = Workspace(registry, ledger, tmp_path / "cache", (), "tester")
-        three_versions(stage, tmp_path)
+        workspace = Workspace(registry, ledger, tmp_path / "cache", (), "tester")
+        three_versions(workspace, tmp_path)
         before, after = "1", "2"
         for strikes_at, afterwards, moved in ((1, False, False), (1, True, False), (2, False, False), (2, True, True)):
             registry.strikes_at, registry.afterwards = strikes_at, afterwards
-            aliases = named(stage)
+            aliases = named(workspace)
             if (
                 moved
             ):  # the alias had moved: the server is away for the note of the decision alone, which may be missing
-                move_alias(stage, promotion(after, before))
+                move_alias(workspace, promotion(after, before))
             else:
                 with pytest.raises(UnavailableError) as caught:
-                    move_alias(stage, promotion(after, before))
+                    move_alias(workspace, promotion(after, before))
                 assert "doctor --mend" in caught.value.next_step
             server.kill()
             server.start()
             registry.strikes_at = 0
-            recover_alias_changes(stage, NAME)
-            assert named(stage) == ({"champion": after, "previous": before} if moved else aliases)
-            check_whole(stage)
+            recover_alias_changes(workspace, NAME)
+            assert named(workspace) == ({"champion": after, "previous": before} if moved else aliases)
+            check_whole(workspace)
 
 
 @pytest.mark.parametrize("also_the_registry", [False, True])
@@ -147,9 +147,9 @@ def test_a_ledger_that_goes_away_in_the_middle(
         registry = Striking(tracking_uri=server.address)
         registry.strikes_at, registry.afterwards = strikes_at, True
         registry.strike = strike
-        stage = Workspace(registry, SqlLedger.open(url), tmp_path / "cache", (), "tester")
+        workspace = Workspace(registry, SqlLedger.open(url), tmp_path / "cache", (), "tester")
         try:
-            move_alias(stage, promotion("2", "1"))
+            move_alias(workspace, promotion("2", "1"))
         except UnavailableError as error:
             os._exit(4 if "doctor --mend" in error.next_step else 5)
 
@@ -165,27 +165,27 @@ def test_a_ledger_that_goes_away_in_the_middle(
             server.kill()
             server.start()
         with SqlLedger.open(url) as ledger:
-            stage = Workspace(ModelRegistry(tracking_uri=server.address), ledger, tmp_path / "cache", (), "mender")
-            (settled,) = recover_alias_changes(stage, NAME)
+            workspace = Workspace(ModelRegistry(tracking_uri=server.address), ledger, tmp_path / "cache", (), "mender")
+            (settled,) = recover_alias_changes(workspace, NAME)
             assert settled.outcome == ("completed" if moved else "withdrawn")
-            assert named(stage) == ({"champion": "2", "previous": "1"} if moved else {"champion": "1"})
-            check_whole(stage)
+            assert named(workspace) == ({"champion": "2", "previous": "1"} if moved else {"champion": "1"})
+            check_whole(workspace)
 
 
 def act(folder: Path, number: int) -> Callable[[], object]:
     """What one of six does: four promote (two the same version), one goes back, one moves an alias in MLflow."""
 
     def do() -> None:
-        stage = stage_in(folder, actor=f"process {number}")
+        workspace = workspace_in(folder, actor=f"process {number}")
         if number == 5:
-            stage.registry.set_alias(NAME, "champion", "3")
+            workspace.registry.set_alias(NAME, "champion", "3")
             return
         if number == 4:
-            roll_back(stage, NAME, to="1", reason="complaints")
+            roll_back(workspace, NAME, to="1", reason="complaints")
             return
-        champion = stage.registry.champion(NAME)
+        champion = workspace.registry.champion(NAME)
         assert champion is not None
-        move_alias(stage, promotion(("2", "2", "3", "1")[number], champion.version))
+        move_alias(workspace, promotion(("2", "2", "3", "1")[number], champion.version))
 
     def quietly() -> None:
         try:
@@ -199,18 +199,18 @@ def act(folder: Path, number: int) -> Callable[[], object]:
 def test_six_who_decide_at_once(fresh_store: Path, tmp_path: Path) -> None:
     """Again and again: whatever order they take, what is not by a decision is noticed, and the record is whole."""
     shutil.copy(fresh_store, tmp_path / "mlflow.db")
-    with stage_in(tmp_path).ledger:
-        three_versions(stage_in(tmp_path), tmp_path)
+    with workspace_in(tmp_path).ledger:
+        three_versions(workspace_in(tmp_path), tmp_path)
     for _ in range(8):
         codes = [ended(child) for child in [in_a_process(act(tmp_path, number)) for number in range(6)]]
         assert set(codes) <= {0, 3}, codes
-    stage: Any = stage_in(tmp_path)
-    with stage.ledger:
-        recover_alias_changes(stage, NAME)
-        record_outside_changes(stage.registry, stage.ledger, NAME, "test")
-        assert record_outside_changes(stage.registry, stage.ledger, NAME, "test") == []
-        assert stage.ledger.verify_events() == []
-        point_alias(stage, NAME, version="1", alias="champion", reason="an end of it")
-        check_whole(stage)
-        wins: list[Event] = [event for event in decisions(stage) if event.kind in ("promoted", "rolled-back")]
+    workspace: Any = workspace_in(tmp_path)
+    with workspace.ledger:
+        recover_alias_changes(workspace, NAME)
+        record_outside_changes(workspace.registry, workspace.ledger, NAME, "test")
+        assert record_outside_changes(workspace.registry, workspace.ledger, NAME, "test") == []
+        assert workspace.ledger.verify_events() == []
+        point_alias(workspace, NAME, version="1", alias="champion", reason="an end of it")
+        check_whole(workspace)
+        wins: list[Event] = [event for event in decisions(workspace) if event.kind in ("promoted", "rolled-back")]
         assert wins

@@ -544,8 +544,8 @@ def test_a_champion_that_no_decision_made(project_env: ProjectEnv, tmp_path: Pat
     registry = project_env.registry
     first = project_env.propose(project_env.sound)
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-        stage = Workspace(registry, ledger, tmp_path / "cache", (), "tester", trusted_keys=RING)
-        point_alias(stage, "films", version=first.version, alias="champion", reason="for the test")
+        workspace = Workspace(registry, ledger, tmp_path / "cache", (), "tester", trusted_keys=RING)
+        point_alias(workspace, "films", version=first.version, alias="champion", reason="for the test")
         right = champion_check(registry, ledger)
         live = ModelManager(
             ServedAlias("films"), registry, tmp_path / "cache", (), ledger.append, trusted_keys=RING, right=right
@@ -561,6 +561,6 @@ def test_a_champion_that_no_decision_made(project_env: ProjectEnv, tmp_path: Pat
             "alias-changed-outside",
             "refused",
         ]
-        point_alias(stage, "films", version=second.version, alias="champion", reason="it was meant")
+        point_alias(workspace, "films", version=second.version, alias="champion", reason="it was meant")
         assert live.refresh().changed
         assert live.require().info.version == second.version

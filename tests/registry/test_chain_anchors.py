@@ -23,7 +23,7 @@ from tiltyard.testing.registry import MemoryRegistry, write_example_package
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Any:
+def workspace(tmp_path: Path) -> Any:
     """Three versions; the second took over from the first."""
     registry = MemoryRegistry()
     write_example_package(tmp_path / "model")
@@ -37,13 +37,13 @@ def stage(tmp_path: Path) -> Any:
         yield made
 
 
-def checked(stage: Workspace, *more: Any) -> Any:
-    return check_chain(stage.ledger, NAME, [*read_anchors(stage.registry.list_versions(NAME)), *more])
+def checked(workspace: Workspace, *more: Any) -> Any:
+    return check_chain(workspace.ledger, NAME, [*read_anchors(workspace.registry.list_versions(NAME)), *more])
 
 
-def rewrite(stage: Workspace, forge: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+def rewrite(workspace: Workspace, forge: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
     """Write the whole chain anew, with its end, as somebody may who can write to the ledger."""
-    database: Any = stage.ledger._database  # type: ignore[attr-defined]
+    database: Any = workspace.ledger._database  # type: ignore[attr-defined]
     with database.write() as connection:
         rows = [dict(row._mapping) for row in connection.execute(text("SELECT * FROM events ORDER BY sequence"))]
         connection.execute(text("DELETE FROM events"))
@@ -57,56 +57,56 @@ def rewrite(stage: Workspace, forge: Callable[[list[dict[str, Any]]], list[dict[
         connection.execute(
             text("UPDATE chain SET sequence = :last, digest = :digest"), {"last": sequence, "digest": digest}
         )
-    assert stage.ledger.verify_events() == [], "nothing inside the chain tells"
+    assert workspace.ledger.verify_events() == [], "nothing inside the chain tells"
 
 
-def test_decisions_leave_notes(stage: Workspace) -> None:
+def test_decisions_leave_notes(workspace: Workspace) -> None:
     """Each version carries the note of the last decision about it, and a whole chain agrees with all of them."""
-    found = checked(stage)
+    found = checked(workspace)
     assert (found.broken, found.events, found.noted, found.foreign) == ((), 7, 2, 0)
-    last = list(stage.ledger.events())[-1]
+    last = list(workspace.ledger.events())[-1]
     assert found.end == f"{last.sequence}:{last.digest}"
-    assert checked(stage, anchor_of("--noted", found.end)).noted == 3
-    point_alias(stage, NAME, version="3", alias="shadow", reason="")
-    assert checked(stage).noted == 3
+    assert checked(workspace, anchor_of("--noted", found.end)).noted == 3
+    point_alias(workspace, NAME, version="3", alias="shadow", reason="")
+    assert checked(workspace).noted == 3
 
 
-def test_an_end_that_was_cut_off(stage: Workspace) -> None:
+def test_an_end_that_was_cut_off(workspace: Workspace) -> None:
     """Cut off and noted anew, with or without events put in its place, the note of the last decision is missed."""
-    rewrite(stage, lambda rows: rows[:4])
-    (problem,) = checked(stage).broken
+    rewrite(workspace, lambda rows: rows[:4])
+    (problem,) = checked(workspace).broken
     assert "was noted elsewhere and is missing: the end of the chain was cut off" in problem
     for _ in range(6):
-        stage.ledger.append(make_event(subject=f"{NAME}/9"))
-    (problem,) = checked(stage).broken
+        workspace.ledger.append(make_event(subject=f"{NAME}/9"))
+    (problem,) = checked(workspace).broken
     assert "is not the one that was noted elsewhere" in problem
 
 
-def test_a_chain_that_was_written_anew(stage: Workspace) -> None:
+def test_a_chain_that_was_written_anew(workspace: Workspace) -> None:
     """A reason that was changed with all digests after it shows, also where the change goes back to the first event."""
-    end = checked(stage).end
+    end = checked(workspace).end
 
     def forge(position: int) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
         return lambda rows: [*rows[:position], {**rows[position], "reason": "forged"}, *rows[position + 1 :]]
 
-    rewrite(stage, forge(4))
-    (problem,) = checked(stage).broken
+    rewrite(workspace, forge(4))
+    (problem,) = checked(workspace).broken
     assert problem.startswith("Event 6 (promoted, films/2) is not the one")
-    rewrite(stage, forge(0))
-    (problem,) = checked(stage).broken
+    rewrite(workspace, forge(0))
+    (problem,) = checked(workspace).broken
     assert "it was written anew, or this is another ledger" in problem
-    assert any("Event 7" in problem for problem in checked(stage, anchor_of("--noted", end)).broken)
+    assert any("Event 7" in problem for problem in checked(workspace, anchor_of("--noted", end)).broken)
 
 
-def test_a_ledger_that_was_begun_anew(stage: Workspace, tmp_path: Path) -> None:
+def test_a_ledger_that_was_begun_anew(workspace: Workspace, tmp_path: Path) -> None:
     """Notes of the ledger before are told apart once a decision stands in the new one, and a torn note is none."""
     with SqlLedger.open(f"sqlite:///{tmp_path / 'other.db'}") as ledger:
-        other = replace(stage, ledger=ledger)
+        other = replace(workspace, ledger=ledger)
         assert checked(other).broken
         move_alias(other, promotion("3", "2"))
         found = checked(other)
         assert (found.broken, found.noted, found.foreign) == ((), 1, 2)
-    stage.registry.set_tag(NAME, "1", DECISION_TAG, json.dumps("nonsense"))
-    assert len(read_anchors(stage.registry.list_versions(NAME))) == 2
+    workspace.registry.set_tag(NAME, "1", DECISION_TAG, json.dumps("nonsense"))
+    assert len(read_anchors(workspace.registry.list_versions(NAME))) == 2
     with pytest.raises(UsageError, match="--noted '12' is no note of the chain"):
         anchor_of("--noted", "12")

@@ -101,9 +101,9 @@ def test_a_remote_server_serves_as_tracking_store_and_registry(server: Server, t
     project = load_project(films.root)
     registry = ModelRegistry(tracking_uri=address)
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-        stage = Workspace(registry, ledger, tmp_path / "cache", (), "tester")
+        workspace = Workspace(registry, ledger, tmp_path / "cache", (), "tester")
         tracker = ExperimentTracker(project.name, tracking_uri=address)
-        outcome = train(project, tracker, stage, QuietRunner(), TrainingRequest(promote=True))
+        outcome = train(project, tracker, workspace, QuietRunner(), TrainingRequest(promote=True))
     champion = registry.champion(project.model_name)
     assert champion is not None
     assert (champion.version, champion.run_id) == ("1", outcome.run_id)

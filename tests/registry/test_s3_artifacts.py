@@ -34,7 +34,7 @@ def test_a_version_on_s3_is_trained_here_and_served_there(
         outcome = train(
             project,
             wiring.open_tracker(project, here),
-            app_wiring.workspace(here, ledger, project),
+            app_wiring.open_workspace(here, ledger, project),
             QuietRunner(),
             TrainingRequest(promote=True),
         )

@@ -446,12 +446,12 @@ def test_training_signs_and_commands_verify(
     artifacts = (tmp_path / "artifacts").as_uri()
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
         registry = ModelRegistry(tracking_uri=tracking_uri, settings=settings(tmp_path, signing=OURS.text))
-        stage = Workspace(registry, ledger, tmp_path / "cache", (), "tester", trusted_keys=TRUSTING, signer=OURS)
+        workspace = Workspace(registry, ledger, tmp_path / "cache", (), "tester", trusted_keys=TRUSTING, signer=OURS)
         tracker = ExperimentTracker(project.name, tracking_uri=tracking_uri, artifact_location=artifacts)
-        outcome = train(project, tracker, stage, QuietRunner(), TrainingRequest(promote=True))
-        assert stage.load(outcome.version).signed_by == OURS.public.id
+        outcome = train(project, tracker, workspace, QuietRunner(), TrainingRequest(promote=True))
+        assert workspace.load(outcome.version).signed_by == OURS.public.id
         with pytest.raises(ArtifactError) as refused:
-            replace(stage, trusted_keys=KeyRing((THEIRS.public,))).load(outcome.version)
+            replace(workspace, trusted_keys=KeyRing((THEIRS.public,))).load(outcome.version)
         assert refused.value.code == "artifact.foreign-key"
 
     def ran(*words: str, trusted: Signer, secret: str | None = None) -> tuple[object, Any]:

@@ -72,7 +72,7 @@ class Loop:
 
     Args:
         project: the project.
-        stage: registry, ledger and host.
+        workspace: registry, ledger and host.
         responder: answers what is found.
         courier: empties the outbox.
         flows: runs looks and responses, here or in an orchestrator.
@@ -82,13 +82,13 @@ class Loop:
     def __init__(
         self,
         project: Project,
-        stage: Workspace,
+        workspace: Workspace,
         responder: Responder,
         courier: Dispatcher,
         flows: FlowRunner,
         probe: MetricsScraper | None = None,
     ) -> None:
-        self._project, self._stage = project, stage
+        self._project, self._workspace = project, workspace
         self._responder, self._courier, self._probe = responder, courier, probe
         self._flows = flows
 
@@ -113,7 +113,7 @@ class Loop:
         runner = self._flows.runner
         seen = runner.run(
             "take-look",
-            lambda: run_monitoring(self._project, self._stage, until=moment),
+            lambda: run_monitoring(self._project, self._workspace, until=moment),
             lambda look: f"{len(look.alarms)} found",
         )
         extra = runner.run(
@@ -124,19 +124,19 @@ class Loop:
     def _watch(self, seen: MonitoringResult, moment: datetime) -> list[FindingRecord]:
         counts = self._probe.counts() if self._probe else None
         history = self._responder.history()
-        watched = check_new_champion(self._project, self._stage, history, moment, counts)
+        watched = check_new_champion(self._project, self._workspace, history, moment, counts)
         if watched and self._probe is not None and self._probe.refused:
             watched.append(could_not_judge(ERRORS, "requests", _NOT_LET_IN, _LET_IN))
         name = self._project.model_name
         records = [finding_record(finding, project=name, at=moment, version=seen.version) for finding in watched]
         records += [finding_record(finding, project=name, at=moment) for finding in self._upkeep(moment)]
-        self._stage.ledger.findings.record(records)
+        self._workspace.ledger.findings.record(records)
         return records
 
     def _upkeep(self, moment: datetime) -> list[Finding]:
         name = self._project.model_name
         window = max(UPKEEP, 2 * timedelta(minutes=self._project.monitoring.every_minutes))
-        events = list(self._stage.ledger.events(subject=name))
+        events = list(self._workspace.ledger.events(subject=name))
         champion = self._responder.history().champion
         return [
             check_processes(events, moment - window, moment),
@@ -161,14 +161,16 @@ class Loop:
             on_step: told again and again that it gets on, for whoever would end a loop that is stuck.
         """
         every = timedelta(minutes=self._project.monitoring.every_minutes)
-        schedule = Schedule(self._stage.ledger.leases, f"look/{self._project.model_name}", every, self._stage.actor)
+        schedule = Schedule(
+            self._workspace.ledger.leases, f"look/{self._project.model_name}", every, self._workspace.actor
+        )
         delivering = threading.Thread(target=self._deliver, args=(stop, on_problem), name="courier", daemon=True)
         delivering.start()
         self._guarded(lambda: self._responder.respond([]), on_problem)
         while not stop.is_set():
             on_step()
             self._guarded(lambda: self._look_if_due(schedule, on_pass), on_problem)
-            self._guarded(lambda: report_if_due(self._project, self._stage, datetime.now(UTC)), on_problem)
+            self._guarded(lambda: report_if_due(self._project, self._workspace, datetime.now(UTC)), on_problem)
             stop.wait(min(max(every.total_seconds() / 10, SHORTEST_TICK), LONGEST_TICK))
         delivering.join()
 

@@ -164,16 +164,16 @@ class MLOpsPipeline:
         trained = TrainedModel(candidate, fitted, (), time.perf_counter() - started)
         trial = evaluate_model(trained, split, project)
         validation = validate_data(join_sides(split), split, project)
-        stage = self._stage()
+        workspace = self._workspace()
         params = {f"model_params.{key}": value for key, value in (model_params or {}).items()}
         recorded = log_run(
-            self.tracker, project, trial, validation, trusted_types=stage.trusted_types, signer=stage.signer
+            self.tracker, project, trial, validation, trusted_types=workspace.trusted_types, signer=workspace.signer
         )
         if params:
             self.tracker.log_params(params, recorded.run_id)
         info: VersionInfo | None = None
         if register_model:
-            info = register_version(stage, project, trial, recorded, validation, {})
+            info = register_version(workspace, project, trial, recorded, validation, {})
             self._test[info.version] = (project, split.test)
         return {
             "run_id": recorded.run_id,
@@ -216,7 +216,7 @@ class MLOpsPipeline:
             ArtifactError: its files are damaged or unsafe; the alias stays.
         """
         version = str(model_version)
-        alias, here = alias_of_stage(stage), self._stage()
+        alias, here = alias_of_stage(stage), self._workspace()
         told = {"model_version": version, "stage": stage, "alias": alias}
         known = self._test.get(version)
         if X_test is not None:
@@ -292,7 +292,7 @@ class MLOpsPipeline:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _stage(self) -> Workspace:
+    def _workspace(self) -> Workspace:
         of = self._settings
         return Workspace(
             self.registry,

@@ -86,7 +86,7 @@ class Recovered:
         return f"The move of {aim}, cut short at {self.event.at:%Y-%m-%d %H:%M:%S UTC}: {told[self.outcome]}."
 
 
-def move_alias(stage: Workspace, move: AliasChange) -> Event:
+def move_alias(workspace: Workspace, move: AliasChange) -> Event:
     """Move an alias, and write the decision down; a champion that is replaced becomes ``previous``.
 
     Returns:
@@ -97,57 +97,57 @@ def move_alias(stage: Workspace, move: AliasChange) -> Event:
         UnavailableError: the registry or the ledger is away, or another change takes too long. What was begun is
             settled by the next decision, or by ``tiltyard doctor --mend``.
     """
-    with _alone(stage, move.name) as lease:
-        recover_unfinished_change(stage, move.name)
-        aliases = _aliases(stage, move.name)
+    with _alone(workspace, move.name) as lease:
+        recover_unfinished_change(workspace, move.name)
+        aliases = _aliases(workspace, move.name)
         _expect(move, aliases.get(move.alias))
-        begun = stage.ledger.append(_begin(stage, move, aliases))
+        begun = workspace.ledger.append(_begin(workspace, move, aliases))
         try:
-            _renew(stage, lease)
+            _renew(workspace, lease)
             if _makes_previous(move):
-                stage.registry.set_alias(move.name, PREVIOUS, str(move.before))
-                _renew(stage, lease)
+                workspace.registry.set_alias(move.name, PREVIOUS, str(move.before))
+                _renew(workspace, lease)
             if move.version is None:
-                stage.registry.delete_alias(move.name, move.alias)
+                workspace.registry.delete_alias(move.name, move.alias)
             else:
-                stage.registry.set_alias(move.name, move.alias, move.version)
-            decision = stage.ledger.append(_decision(begun, stage.actor), _notices(stage, begun))
-            _end(stage, begun, "completed")
-            _note(stage, begun, decision)
+                workspace.registry.set_alias(move.name, move.alias, move.version)
+            decision = workspace.ledger.append(_decision(begun, workspace.actor), _notices(workspace, begun))
+            _end(workspace, begun, "completed")
+            _note(workspace, begun, decision)
         except TiltyardError as error:
             # Whoever has the lease by now settles it.
             if error.code != LOST:
-                _try_to_settle(stage, begun)
+                _try_to_settle(workspace, begun)
             raise _in_the_middle(error) from error
     return decision
 
 
-def recover_unfinished_change(stage: Workspace, name: str) -> list[Recovered]:
+def recover_unfinished_change(workspace: Workspace, name: str) -> list[Recovered]:
     """Settle what others began and did not end; to be called by who holds the lease.
 
     Raises:
         UnavailableError: the registry or the ledger is away.
     """
-    return [_settle(stage, begun) for begun in unfinished_changes(stage.ledger, name)]
+    return [_settle(workspace, begun) for begun in unfinished_changes(workspace.ledger, name)]
 
 
-def recover_alias_changes(stage: Workspace, name: str) -> list[Recovered]:
+def recover_alias_changes(workspace: Workspace, name: str) -> list[Recovered]:
     """Settle what was cut short.
 
     Raises:
         UnavailableError: the registry or the ledger is away, or a change is under way and takes too long.
     """
-    if not unfinished_changes(stage.ledger, name):
+    if not unfinished_changes(workspace.ledger, name):
         return []
-    with _alone(stage, name):
-        return recover_unfinished_change(stage, name)
+    with _alone(workspace, name):
+        return recover_unfinished_change(workspace, name)
 
 
 @contextmanager
-def _alone(stage: Workspace, name: str) -> Iterator[Lease]:
+def _alone(workspace: Workspace, name: str) -> Iterator[Lease]:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        lease = stage.ledger.leases.acquire(alias_change_subject(name), current_holder(), _now(), HOLD, is_gone)
+        lease = workspace.ledger.leases.acquire(alias_change_subject(name), current_holder(), _now(), HOLD, is_gone)
         if lease is not None:
             break
         if time.monotonic() > deadline:
@@ -162,11 +162,11 @@ def _alone(stage: Workspace, name: str) -> Iterator[Lease]:
     finally:
         # Where the ledger is away, the lease runs out by itself.
         with suppress(UnavailableError):
-            stage.ledger.leases.release(lease)
+            workspace.ledger.leases.release(lease)
 
 
-def _renew(stage: Workspace, lease: Lease) -> None:
-    if not stage.ledger.leases.renew(lease, _now(), HOLD):
+def _renew(workspace: Workspace, lease: Lease) -> None:
+    if not workspace.ledger.leases.renew(lease, _now(), HOLD):
         raise UnavailableError(
             "The decision took so long that it gave way to another.", next_step="Decide again.", code=LOST
         )
@@ -183,7 +183,7 @@ def _expect(move: AliasChange, found: str | None) -> None:
         )
 
 
-def _begin(stage: Workspace, move: AliasChange, aliases: Mapping[str, str]) -> Event:
+def _begin(workspace: Workspace, move: AliasChange, aliases: Mapping[str, str]) -> Event:
     evidence = {
         "alias": move.alias,
         "version": move.version,
@@ -191,7 +191,7 @@ def _begin(stage: Workspace, move: AliasChange, aliases: Mapping[str, str]) -> E
         "previous": aliases.get(PREVIOUS),
         "decision": {"kind": move.kind, "reason": move.reason, "evidence": dict(move.evidence)},
     }
-    return Event(BEGUN, alias_change_subject(move.name), _now(), stage.actor, "", evidence)
+    return Event(BEGUN, alias_change_subject(move.name), _now(), workspace.actor, "", evidence)
 
 
 def _decision(begun: Event, settled_by: str, *, late: bool = False) -> Event:
@@ -208,65 +208,65 @@ def _decision(begun: Event, settled_by: str, *, late: bool = False) -> Event:
     )
 
 
-def _settle(stage: Workspace, begun: Event) -> Recovered:
+def _settle(workspace: Workspace, begun: Event) -> Recovered:
     name, wanted = _name(begun), begun.evidence
-    aliases = _aliases(stage, name)
+    aliases = _aliases(workspace, name)
     found = aliases.get(wanted["alias"])
-    if _was_decided(stage, begun):
+    if _was_decided(workspace, begun):
         outcome = "noted"
     elif found == wanted["version"]:
-        decision = stage.ledger.append(_decision(begun, stage.actor, late=True), _notices(stage, begun))
-        _note(stage, begun, decision)
+        decision = workspace.ledger.append(_decision(begun, workspace.actor, late=True), _notices(workspace, begun))
+        _note(workspace, begun, decision)
         outcome = "completed"
     elif found == wanted["before"]:
-        _restore_previous(stage, begun, aliases)
+        _restore_previous(workspace, begun, aliases)
         outcome = "withdrawn"
     else:
         outcome = "overtaken"
-    _end(stage, begun, outcome)
+    _end(workspace, begun, outcome)
     return Recovered(begun, outcome)
 
 
-def _restore_previous(stage: Workspace, begun: Event, aliases: Mapping[str, str]) -> None:
+def _restore_previous(workspace: Workspace, begun: Event, aliases: Mapping[str, str]) -> None:
     wanted, name = begun.evidence, _name(begun)
     if wanted["alias"] != CHAMPION or aliases.get(PREVIOUS) == wanted["previous"]:
         return
     if aliases.get(PREVIOUS) != wanted["before"]:
         return  # somebody else moved it
     if wanted["previous"] is None:
-        stage.registry.delete_alias(name, PREVIOUS)
+        workspace.registry.delete_alias(name, PREVIOUS)
     else:
-        stage.registry.set_alias(name, PREVIOUS, wanted["previous"])
+        workspace.registry.set_alias(name, PREVIOUS, wanted["previous"])
 
 
-def _was_decided(stage: Workspace, begun: Event) -> bool:
-    events = stage.ledger.events(subject=_subject(begun))
+def _was_decided(workspace: Workspace, begun: Event) -> bool:
+    events = workspace.ledger.events(subject=_subject(begun))
     return any(event.evidence.get("succession") == begun.sequence for event in events)
 
 
-def _try_to_settle(stage: Workspace, begun: Event) -> None:
+def _try_to_settle(workspace: Workspace, begun: Event) -> None:
     """Settle at once where that is possible; where not, whoever comes next does."""
     try:
-        _settle(stage, begun)
+        _settle(workspace, begun)
     except TiltyardError:
         return
 
 
-def _end(stage: Workspace, begun: Event, outcome: str) -> None:
+def _end(workspace: Workspace, begun: Event, outcome: str) -> None:
     evidence = {"begun": begun.sequence, "outcome": outcome}
-    stage.ledger.append(Event(ENDED, begun.subject, _now(), stage.actor, "", evidence))
+    workspace.ledger.append(Event(ENDED, begun.subject, _now(), workspace.actor, "", evidence))
 
 
-def _note(stage: Workspace, begun: Event, decision: Event) -> None:
+def _note(workspace: Workspace, begun: Event, decision: Event) -> None:
     """Let the registry know of the decision, with the version that it is about."""
     version = begun.evidence["version"] or begun.evidence["before"]
     if version is not None:
-        write_anchor(stage.registry, stage.ledger, _name(begun), str(version), decision)
+        write_anchor(workspace.registry, workspace.ledger, _name(begun), str(version), decision)
 
 
-def _notices(stage: Workspace, begun: Event) -> Sequence[Notice]:
+def _notices(workspace: Workspace, begun: Event) -> Sequence[Notice]:
     # 64 bits of the chain's hash: enough to be one among a ledger's decisions, and still to be typed.
-    return decision_notices(stage.alerts, _decision(begun, stage.actor), key=f"decision-{begun.digest[:16]}")
+    return decision_notices(workspace.alerts, _decision(begun, workspace.actor), key=f"decision-{begun.digest[:16]}")
 
 
 def _in_the_middle(error: TiltyardError) -> TiltyardError:
@@ -279,8 +279,8 @@ def _in_the_middle(error: TiltyardError) -> TiltyardError:
     )
 
 
-def _aliases(stage: Workspace, name: str) -> dict[str, str]:
-    return {alias: info.version for info in stage.registry.list_versions(name) for alias in info.aliases}
+def _aliases(workspace: Workspace, name: str) -> dict[str, str]:
+    return {alias: info.version for info in workspace.registry.list_versions(name) for alias in info.aliases}
 
 
 def _makes_previous(move: AliasChange) -> bool:

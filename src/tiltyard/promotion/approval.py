@@ -69,11 +69,11 @@ def pending_approvals(events: Iterable[Event], name: str) -> list[ApprovalReques
     ]
 
 
-def approve_version(stage: Workspace, project: Project, version: str, *, reason: str) -> PromotionResult:
+def approve_version(workspace: Workspace, project: Project, version: str, *, reason: str) -> PromotionResult:
     """Make a version champion that passed the gates and waits for approval.
 
     Args:
-        stage: registry, ledger and host; its actor is who approves.
+        workspace: registry, ledger and host; its actor is who approves.
         project: says whether somebody may approve their own.
         version: the version.
         reason: why; kept with the decision.
@@ -85,42 +85,42 @@ def approve_version(stage: Workspace, project: Project, version: str, *, reason:
         ArtifactError: its files are damaged or unsafe; it waits on.
         UnavailableError: the registry or the ledger is away.
     """
-    stage = replace(stage, alerts=project.alerts)
-    info = stage.registry.get_version(project.model_name, version=version)
-    request = _request(stage, info)
+    workspace = replace(workspace, alerts=project.alerts)
+    info = workspace.registry.get_version(project.model_name, version=version)
+    request = _request(workspace, info)
     if not project.promotion.self_approval:
-        _check_somebody_else(stage, info, request)
-    champion = stage.registry.champion(info.name)
+        _check_somebody_else(workspace, info, request)
+    champion = workspace.registry.champion(info.name)
     if request.champion != (champion.version if champion else None):
-        raise _lapse(stage, info, request, champion)
-    stage.load(info)
-    _write(stage, APPROVED, info, reason, {"requested_by": request.event.actor, "request": request.event.sequence})
+        raise _lapse(workspace, info, request, champion)
+    workspace.load(info)
+    _write(workspace, APPROVED, info, reason, {"requested_by": request.event.actor, "request": request.event.sequence})
     outcome = PromotionResult(info, champion, request.verdict)
     move = promotion_change(
-        outcome, champion, approved_by=stage.actor, approval=reason, requested_by=request.event.actor
+        outcome, champion, approved_by=workspace.actor, approval=reason, requested_by=request.event.actor
     )
     try:
-        move_alias(stage, move)
+        move_alias(workspace, move)
     except ChampionChangedError:
-        raise _lapse(stage, info, request, stage.registry.champion(info.name)) from None
+        raise _lapse(workspace, info, request, workspace.registry.champion(info.name)) from None
     return outcome
 
 
-def decline_version(stage: Workspace, project: Project, version: str, *, reason: str) -> ApprovalRequest:
+def decline_version(workspace: Workspace, project: Project, version: str, *, reason: str) -> ApprovalRequest:
     """Say no to a version that waits for approval.
 
     Raises:
         NotFoundError: there is no such version.
         UsageError: it does not wait for approval.
     """
-    info = stage.registry.get_version(project.model_name, version=version)
-    request = _request(stage, info)
-    _write(stage, DECLINED, info, reason, {"requested_by": request.event.actor, "request": request.event.sequence})
+    info = workspace.registry.get_version(project.model_name, version=version)
+    request = _request(workspace, info)
+    _write(workspace, DECLINED, info, reason, {"requested_by": request.event.actor, "request": request.event.sequence})
     return request
 
 
-def _request(stage: Workspace, info: VersionInfo) -> ApprovalRequest:
-    waiting = pending_approvals(stage.ledger.events(subject=info.name), info.name)
+def _request(workspace: Workspace, info: VersionInfo) -> ApprovalRequest:
+    waiting = pending_approvals(workspace.ledger.events(subject=info.name), info.name)
     for request in waiting:
         if request.version == info.version:
             return request
@@ -132,25 +132,33 @@ def _request(stage: Workspace, info: VersionInfo) -> ApprovalRequest:
     )
 
 
-def _check_somebody_else(stage: Workspace, info: VersionInfo, request: ApprovalRequest) -> None:
+def _check_somebody_else(workspace: Workspace, info: VersionInfo, request: ApprovalRequest) -> None:
     subject = f"{info.name}/{info.version}"
-    trained_by = {event.actor for event in stage.ledger.events(subject=subject, kind="registered")}
-    did = "asked for it" if stage.actor == request.event.actor else "trained it" if stage.actor in trained_by else ""
+    trained_by = {event.actor for event in workspace.ledger.events(subject=subject, kind="registered")}
+    did = (
+        "asked for it"
+        if workspace.actor == request.event.actor
+        else "trained it"
+        if workspace.actor in trained_by
+        else ""
+    )
     if did:
         raise UsageError(
-            f"{stage.actor} {did}, and may not approve version {info.version} of {info.name} as well "
+            f"{workspace.actor} {did}, and may not approve version {info.version} of {info.name} as well "
             "(promotion.self_approval is false).",
             next_step="Let somebody else approve it.",
             code="approval.own",
         )
 
 
-def _lapse(stage: Workspace, info: VersionInfo, request: ApprovalRequest, champion: VersionInfo | None) -> UsageError:
+def _lapse(
+    workspace: Workspace, info: VersionInfo, request: ApprovalRequest, champion: VersionInfo | None
+) -> UsageError:
     """Close a request whose verdict no longer holds, and say so."""
     now = f"version {champion.version}" if champion else "nobody"
     then = f"version {request.champion}" if request.champion else "nobody"
     reason = f"it was judged against {then}, and {CHAMPION} is {now} by now"
-    _write(stage, LAPSED, info, reason, {"request": request.event.sequence})
+    _write(workspace, LAPSED, info, reason, {"request": request.event.sequence})
     return UsageError(
         f"The verdict on version {info.version} of {info.name} no longer holds: {reason}.",
         next_step=f"Send it through the gates again: tiltyard promote {info.version}",
@@ -158,7 +166,7 @@ def _lapse(stage: Workspace, info: VersionInfo, request: ApprovalRequest, champi
     )
 
 
-def _write(stage: Workspace, kind: str, info: VersionInfo, reason: str, evidence: dict[str, Any]) -> None:
-    stage.ledger.append(
-        Event(kind, f"{info.name}/{info.version}", datetime.now(UTC), stage.actor, reason, evidence),
+def _write(workspace: Workspace, kind: str, info: VersionInfo, reason: str, evidence: dict[str, Any]) -> None:
+    workspace.ledger.append(
+        Event(kind, f"{info.name}/{info.version}", datetime.now(UTC), workspace.actor, reason, evidence),
     )

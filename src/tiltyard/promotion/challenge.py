@@ -83,7 +83,7 @@ def awaiting_approval(version: str) -> str:
 
 
 def challenge_champion(
-    stage: Workspace, project: Project, info: VersionInfo, answers: PredictedRows, test: Dataset
+    workspace: Workspace, project: Project, info: VersionInfo, answers: PredictedRows, test: Dataset
 ) -> PromotionResult:
     """Judge a version against the champion on rows that neither was trained on, and promote it if it wins.
 
@@ -91,7 +91,7 @@ def challenge_champion(
     approval, a version that passed is left waiting for it.
 
     Args:
-        stage: registry, ledger and host.
+        workspace: registry, ledger and host.
         project: the project.
         info: the challenger.
         answers: what the challenger said about the test rows.
@@ -105,20 +105,20 @@ def challenge_champion(
         ChampionChangedError: the champion changed again and again.
         UnavailableError: the registry or the ledger is away.
     """
-    stage = replace(stage, alerts=project.alerts)
+    workspace = replace(workspace, alerts=project.alerts)
     for attempt in range(ATTEMPTS):
-        champion = stage.registry.champion(info.name)
+        champion = workspace.registry.champion(info.name)
         check_not_champion(info, champion)
-        verdict = evaluate_gates(stage, project, info, champion, answers, test)
-        stage.registry.set_tag(info.name, info.version, VERDICT_TAG, verdict_tag(verdict, at=_now().isoformat()))
+        verdict = evaluate_gates(workspace, project, info, champion, answers, test)
+        workspace.registry.set_tag(info.name, info.version, VERDICT_TAG, verdict_tag(verdict, at=_now().isoformat()))
         outcome = PromotionResult(
             info, champion, verdict, pending=verdict.promoted and project.promotion.approval == "required"
         )
         if not outcome.promoted:
-            _write_down(stage, outcome)
+            _write_down(workspace, outcome)
             return outcome
         try:
-            move_alias(stage, promotion_change(outcome, champion))
+            move_alias(workspace, promotion_change(outcome, champion))
         except ChampionChangedError:
             if attempt + 1 == ATTEMPTS:
                 raise
@@ -155,7 +155,7 @@ def promotion_change(outcome: PromotionResult, champion: VersionInfo | None, **e
 
 
 def point_alias(
-    stage: Workspace,
+    workspace: Workspace,
     name: str,
     *,
     version: str,
@@ -172,46 +172,46 @@ def point_alias(
         UsageError: it shall be champion, and no reason is given.
         UnavailableError: the registry or the ledger is away.
     """
-    target = stage.registry.get_version(name, version=version).version
+    target = workspace.registry.get_version(name, version=version).version
     if alias == CHAMPION and not reason.strip():
         raise UsageError(
             "The champion passes no gates this way, and the decision gives no reason.",
             next_step="Say why with --reason; it is kept.",
             code="decision.no-reason",
         )
-    before = next((info.version for info in stage.registry.list_versions(name) if alias in info.aliases), None)
+    before = next((info.version for info in workspace.registry.list_versions(name) if alias in info.aliases), None)
     told = {**evidence, "alias": alias, "before": before}
-    move_alias(stage, AliasChange(name, alias, target, before, ALIAS_SET, reason, told))
+    move_alias(workspace, AliasChange(name, alias, target, before, ALIAS_SET, reason, told))
     return before
 
 
 def remove_alias(
-    stage: Workspace, name: str, *, alias: str, reason: str, evidence: Mapping[str, Any] = NOTHING_MORE
+    workspace: Workspace, name: str, *, alias: str, reason: str, evidence: Mapping[str, Any] = NOTHING_MORE
 ) -> str | None:
     """Take an alias away and write the decision down; the version it named, or None where it named nothing.
 
     Raises:
         UnavailableError: the registry or the ledger is away.
     """
-    before = next((info.version for info in stage.registry.list_versions(name) if alias in info.aliases), None)
+    before = next((info.version for info in workspace.registry.list_versions(name) if alias in info.aliases), None)
     if before is not None:
         told = {**evidence, "alias": alias, "before": before}
-        move_alias(stage, AliasChange(name, alias, None, before, ALIAS_REMOVED, reason, told))
+        move_alias(workspace, AliasChange(name, alias, None, before, ALIAS_REMOVED, reason, told))
     return before
 
 
-def _write_down(stage: Workspace, outcome: PromotionResult) -> None:
+def _write_down(workspace: Workspace, outcome: PromotionResult) -> None:
     info = outcome.version
     event = Event(
         kind=APPROVAL_REQUESTED if outcome.pending else REFUSED,
         subject=f"{info.name}/{info.version}",
         at=_now(),
-        actor=stage.actor,
+        actor=workspace.actor,
         reason=outcome.verdict.summary,
         evidence=_evidence(outcome),
     )
-    written = stage.ledger.append(event, decision_notices(stage.alerts, event))
-    write_anchor(stage.registry, stage.ledger, info.name, info.version, written)
+    written = workspace.ledger.append(event, decision_notices(workspace.alerts, event))
+    write_anchor(workspace.registry, workspace.ledger, info.name, info.version, written)
 
 
 def _evidence(outcome: PromotionResult) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from tiltyard.project import AlertsSection
 from tiltyard.registry import Package, Registry, VersionInfo, read_package
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing, Signer
 
-NOBODY_IS_TOLD = AlertsSection()
+NO_DESTINATIONS = AlertsSection()
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Workspace:
     trusted_keys: KeyRing = NO_KEYS
     signer: Signer | None = None
     snapshots: str | None = None
-    alerts: AlertsSection = NOBODY_IS_TOLD
+    alerts: AlertsSection = NO_DESTINATIONS
 
     def load(self, info: VersionInfo) -> Package:
         """Fetch and verify a version."""

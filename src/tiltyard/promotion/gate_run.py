@@ -43,7 +43,7 @@ from tiltyard.registry.tags import FINDINGS_TAG
 
 
 def evaluate_gates(
-    stage: Workspace,
+    workspace: Workspace,
     project: Project,
     info: VersionInfo,
     champion: VersionInfo | None,
@@ -53,7 +53,7 @@ def evaluate_gates(
     """Judge a challenger by all gates of the project.
 
     Args:
-        stage: where versions are fetched from.
+        workspace: where versions are fetched from.
         project: the project.
         info: the challenger.
         champion: whom it meets; None where there is nobody.
@@ -65,7 +65,7 @@ def evaluate_gates(
         ArtifactError: the files of the champion (or, where its cost is asked for, of the challenger) are damaged or
             unsafe.
     """
-    inspection = GateInputs(cost=_cost(stage, project, info), findings=_findings(info))
+    inspection = GateInputs(cost=_cost(workspace, project, info), findings=_findings(info))
     if champion is None:
         facts = compare_with_labels(answers, test, project)
         return judge_gates(
@@ -77,19 +77,21 @@ def evaluate_gates(
             inspection=replace(inspection, fairness=_fairness(project, facts, test)),
         )
     if project.promotion.live != "off":
-        inspection = replace(inspection, live=live_comparison(project, stage.ledger, champion.version, info.version))
-    return _against(stage, project, champion, answers, test, inspection)
+        inspection = replace(
+            inspection, live=live_comparison(project, workspace.ledger, champion.version, info.version)
+        )
+    return _against(workspace, project, champion, answers, test, inspection)
 
 
 def _against(
-    stage: Workspace,
+    workspace: Workspace,
     project: Project,
     champion: VersionInfo,
     answers: PredictedRows,
     test: Dataset,
     inspection: GateInputs,
 ) -> Verdict:
-    package = stage.load(champion)
+    package = workspace.load(champion)
     # Rows that the champion was trained on say nothing about it; by the content split there are none, but the
     # split of the project file may have changed since.
     common = ~np.isin(content_keys(test.inputs), package.training_keys)
@@ -155,11 +157,11 @@ def _fairness(project: Project, facts: LabelledPredictions, rows: Dataset) -> Fa
     return evaluate_fairness(facts, sensitive_groups(rows, project))
 
 
-def _cost(stage: Workspace, project: Project, info: VersionInfo) -> Cost | None:
+def _cost(workspace: Workspace, project: Project, info: VersionInfo) -> Cost | None:
     asked = project.promotion
     if asked.latency_ms is None and asked.size_mb is None:
         return None
-    return measure_cost(stage.load(info))
+    return measure_cost(workspace.load(info))
 
 
 def _findings(info: VersionInfo) -> DataFindings | None:

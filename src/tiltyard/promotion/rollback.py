@@ -37,7 +37,7 @@ class ChampionPeriod:
     event: Event
 
 
-def promote_version(stage: Workspace, project: Project, version: str, test: Dataset) -> PromotionResult:
+def promote_version(workspace: Workspace, project: Project, version: str, test: Dataset) -> PromotionResult:
     """Send a registered version through the gates, on the test rows that neither it nor the champion was trained on.
 
     Raises:
@@ -46,9 +46,9 @@ def promote_version(stage: Workspace, project: Project, version: str, test: Data
         UsageError: it is champion already.
         DataError: no test rows are left to judge by, or it cannot read them.
     """
-    info = stage.registry.get_version(project.model_name, version=version)
+    info = workspace.registry.get_version(project.model_name, version=version)
     check_not_champion(info, info if CHAMPION in info.aliases else None)
-    package = stage.load(info)
+    package = workspace.load(info)
     unseen = ~np.isin(content_keys(test.inputs), package.training_keys)
     if not unseen.any():
         raise DataError(
@@ -57,14 +57,16 @@ def promote_version(stage: Workspace, project: Project, version: str, test: Data
             code="promotion.no-common-rows",
         )
     rows = test.take(unseen)
-    return challenge_champion(stage, project, info, predict_with_version(package, info, rows), rows)
+    return challenge_champion(workspace, project, info, predict_with_version(package, info, rows), rows)
 
 
-def roll_back(stage: Workspace, name: str, *, to: str | None, reason: str) -> tuple[VersionInfo, VersionInfo | None]:
+def roll_back(
+    workspace: Workspace, name: str, *, to: str | None, reason: str
+) -> tuple[VersionInfo, VersionInfo | None]:
     """Make an earlier version champion again, after it was fetched and verified.
 
     Args:
-        stage: registry, ledger and host.
+        workspace: registry, ledger and host.
         name: the registered model.
         to: the version; default: the one that the alias ``previous`` names.
         reason: why; kept with the decision.
@@ -81,23 +83,23 @@ def roll_back(stage: Workspace, name: str, *, to: str | None, reason: str) -> tu
         raise UsageError(
             "A rollback needs a reason.", next_step="Say why with --reason; it is kept.", code="decision.no-reason"
         )
-    if to is None and not any(PREVIOUS in info.aliases for info in stage.registry.list_versions(name)):
+    if to is None and not any(PREVIOUS in info.aliases for info in workspace.registry.list_versions(name)):
         raise NotFoundError(
             f"No version of {name} has the alias 'previous': there is nothing to go back to.",
             next_step="Name a version with --to; see: tiltyard list-versions",
             code="rollback.no-previous",
         )
-    target = stage.registry.get_version(name, version=to, alias=None if to else PREVIOUS)
-    before = stage.registry.champion(name)
+    target = workspace.registry.get_version(name, version=to, alias=None if to else PREVIOUS)
+    before = workspace.registry.champion(name)
     if before is not None and before.version == target.version:
         raise UsageError(
             f"Version {target.version} of {name} is champion already.",
             next_step="Name another version with --to.",
             code="rollback.already-champion",
         )
-    stage.load(target)
+    workspace.load(target)
     move_alias(
-        stage,
+        workspace,
         AliasChange(
             name=name,
             alias=CHAMPION,
@@ -108,7 +110,7 @@ def roll_back(stage: Workspace, name: str, *, to: str | None, reason: str) -> tu
             evidence={"alias": CHAMPION, "before": before.version if before else None},
         ),
     )
-    return stage.registry.get_version(name, version=target.version), before
+    return workspace.registry.get_version(name, version=target.version), before
 
 
 def champion_at(events: Iterable[Event], name: str, moment: datetime) -> ChampionPeriod | None:

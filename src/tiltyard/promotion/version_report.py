@@ -47,11 +47,11 @@ class VersionEvaluation:
         }
 
 
-def evaluate_version(stage: Workspace, project: Project, info: VersionInfo, test: Dataset) -> VersionEvaluation:
+def evaluate_version(workspace: Workspace, project: Project, info: VersionInfo, test: Dataset) -> VersionEvaluation:
     """Let a version answer the test rows that it was not trained on, and judge the answers. Nothing is written down.
 
     Args:
-        stage: where versions are fetched from.
+        workspace: where versions are fetched from.
         project: names the metric, slices and sensitive columns.
         info: the version.
         test: the test rows.
@@ -60,7 +60,7 @@ def evaluate_version(stage: Workspace, project: Project, info: VersionInfo, test
         DataError: it was trained on all of them, or they have not the columns or the kinds of values that it reads.
         ArtifactError: its files are damaged or unsafe.
     """
-    package = stage.load(info)
+    package = workspace.load(info)
     unseen = ~np.isin(content_keys(test.inputs), package.training_keys)
     if not unseen.any():
         raise DataError(

@@ -87,24 +87,24 @@ class House:
         names = frozenset({"register_model", "set_alias", "delete_alias", "set_tag", "append"})
         registry: Any = Perilous(self.registry, names, count)
         ledger: Any = Perilous(self.ledger, names, count)
-        stage = Workspace(registry, ledger, self.folder / "cache", (), "the loop")
+        workspace = Workspace(registry, ledger, self.folder / "cache", (), "the loop")
         project = self.project(**response)
         more: dict[str, Any] = {"serving": {"challenger": {"mode": "shadow"}}} if live else {}
         more |= {"promotion": {"approval": "required"}} if approval else {}
         if more:
             project = Project.model_validate({**project.model_dump(by_alias=True, exclude_unset=True), **more})
-        workshop = ActionContext(project, stage, QuickTrainer(self, stage), ab_test_judge(project, stage))
+        workshop = ActionContext(project, workspace, QuickTrainer(self, workspace), ab_test_judge(project, workspace))
         return Responder(workshop, on_step=self.steps.append)
 
     def register(
-        self, stage: Workspace | None = None, *, right: bool, tags: Mapping[str, str] | None = None
+        self, workspace: Workspace | None = None, *, right: bool, tags: Mapping[str, str] | None = None
     ) -> VersionInfo:
         """Register a version that always is right, or always wrong."""
         package = self.folder / f"{right}"
         if not package.exists():
             write_example_package(package, _pipeline(right=right), model_name=MODEL)
-        registry: Any = self.registry if stage is None else stage.registry
-        ledger: Any = self.ledger if stage is None else stage.ledger
+        registry: Any = self.registry if workspace is None else workspace.registry
+        ledger: Any = self.ledger if workspace is None else workspace.ledger
         info: VersionInfo = registry.register_model(package.as_uri(), MODEL, tags=tags, run_id=f"run {self.trained}")
         self.trained += 1
         ledger.append(Event("registered", f"{MODEL}/{info.version}", datetime.now(UTC), "ada"))
@@ -148,11 +148,11 @@ class House:
 class QuickTrainer:
     """A ``Trainer`` whose versions always are right."""
 
-    def __init__(self, house: House, stage: Workspace) -> None:
-        self._house, self._stage = house, stage
+    def __init__(self, house: House, workspace: Workspace) -> None:
+        self._house, self._workspace = house, workspace
 
     def train(self, tags: Mapping[str, str]) -> VersionInfo:
-        return self._house.register(self._stage, right=True, tags=tags)
+        return self._house.register(self._workspace, right=True, tags=tags)
 
     def test_rows(self) -> Dataset:
         inputs, labels = pd.Series(TEXTS, dtype=object), pd.Series(TRUTH, dtype=str)

@@ -17,9 +17,9 @@ def promote(house: House, **promotion: Any) -> PromotionResult:
         "serving": {"challenger": {"mode": "shadow"}},
         "promotion": promotion,
     }
-    stage = Workspace(house.registry, house.ledger, house.folder / "cache", (), "ada")
-    rows = QuickTrainer(house, stage).test_rows()
-    return promote_version(stage, Project.model_validate(settings), "2", rows)
+    workspace = Workspace(house.registry, house.ledger, house.folder / "cache", (), "ada")
+    rows = QuickTrainer(house, workspace).test_rows()
+    return promote_version(workspace, Project.model_validate(settings), "2", rows)
 
 
 def test_a_version_that_lost_live_is_refused_whatever_it_does_on_the_test_rows(house: House) -> None:

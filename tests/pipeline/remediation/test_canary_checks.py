@@ -16,7 +16,7 @@ from tiltyard.testing import make_prediction
 def watch(house: House, counts: ServiceCounts | None = None, *, hours: float = 0) -> dict[str, Finding]:
     responder = house.responder()
     now = datetime.now(UTC) + timedelta(hours=hours)
-    found = check_new_champion(house.project(), responder._stage, responder.history(), now, counts)
+    found = check_new_champion(house.project(), responder._workspace, responder.history(), now, counts)
     return {finding.code: finding for finding in found}
 
 

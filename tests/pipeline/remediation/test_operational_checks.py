@@ -77,7 +77,7 @@ def test_a_retrained_version_waits_for_approval_and_then_takes_over(house: House
     assert "tiltyard approve 2 --reason" in alert.to_do
     assert responder.respond(approvals(house)).alerts == ()
     assert house.named("champion") == "1"
-    approve_version(responder._stage, responder.workshop.project, "2", reason="it reads well")
+    approve_version(responder._workspace, responder.workshop.project, "2", reason="it reads well")
     assert (house.named("champion"), house.named("previous")) == ("2", "1")
     (over,) = house.responder(approval=True).respond(approvals(house)).alerts
     assert over.state == "cleared"
@@ -94,7 +94,7 @@ def test_another_version_that_waits_is_told_anew(house: House) -> None:
     (alert,) = responder.respond(waiting).alerts
     assert "tiltyard approve 3" in alert.to_do
     for version in ("2", "3"):
-        decline_version(responder._stage, responder.workshop.project, version, reason="too slow")
+        decline_version(responder._workspace, responder.workshop.project, version, reason="too slow")
     (over,) = responder.respond(approvals(house)).alerts
     assert over.state == "cleared"
 
@@ -124,8 +124,8 @@ def test_a_pass_of_the_loop_finds_who_waits(house: House) -> None:
     """What waits is among the findings of a pass, recorded and an alert."""
     responder = house.responder(approval=True)
     responder.respond([found("drift.verdict")])
-    stage, project = responder._stage, responder.workshop.project
-    loop = Loop(project, stage, responder, Dispatcher(stage.ledger.outbox, {}), LocalFlows(QuietRunner()))
+    workspace, project = responder._workspace, responder.workshop.project
+    loop = Loop(project, workspace, responder, Dispatcher(workspace.ledger.outbox, {}), LocalFlows(QuietRunner()))
     seen: LoopIteration = loop.once()
     assert "approval.awaited" in {finding.code for finding in seen.findings}
     assert any(alert.matter == "approval" for alert in seen.response.alerts)

@@ -66,7 +66,7 @@ def prune(project_path: Path | None, store: str | None, age: timedelta, yes: boo
     size = sum(use.rows.bytes for use in chosen)
     if yes and chosen:
         with wiring.open_ledger(settings) as ledger:
-            prune_snapshots(project, place, chosen, app_wiring.workspace(settings, ledger, project))
+            prune_snapshots(project, place, chosen, app_wiring.open_workspace(settings, ledger, project))
     if as_json:
         print_json({"store": place, "removed": yes, "bytes": size, "snapshots": [use.to_dict() for use in chosen]})
         return
@@ -83,8 +83,8 @@ def prune(project_path: Path | None, store: str | None, age: timedelta, yes: boo
 def _uses(project: Project, place: str) -> list[SnapshotUse]:
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
-        stage = app_wiring.workspace(settings, ledger, project)
-        return snapshot_uses(project, place, wiring.open_tracker(project, settings), stage)
+        workspace = app_wiring.open_workspace(settings, ledger, project)
+        return snapshot_uses(project, place, wiring.open_tracker(project, settings), workspace)
 
 
 def _show(title: str, uses: list[SnapshotUse]) -> None:

@@ -34,25 +34,25 @@ def approve(version: str | None, project_path: Path | None, reason: str, decline
             return
         if not reason.strip():
             raise UsageError("An approval needs a reason.", next_step="Say why with --reason; it is kept.")
-        stage = app_wiring.workspace(settings, ledger, project)
+        workspace = app_wiring.open_workspace(settings, ledger, project)
         decide = _decline if decline else _approve
-        told, line = decide(stage, project, version, reason)
+        told, line = decide(workspace, project, version, reason)
     if as_json:
         print_json({"model": project.model_name, **told})
     else:
         console.print(line)
 
 
-def _approve(stage: Workspace, project: Project, version: str, reason: str) -> tuple[dict[str, object], str]:
-    outcome = approve_version(stage, project, version, reason=reason)
+def _approve(workspace: Workspace, project: Project, version: str, reason: str) -> tuple[dict[str, object], str]:
+    outcome = approve_version(workspace, project, version, reason=reason)
     now, before = outcome.version.version, outcome.champion.version if outcome.champion else None
     was = f" (was {before}, which is now previous)" if before else ""
     told = {"version": now, "approved": True, "champion": now, "before": before}
     return told, f"{project.model_name}: version {now} is champion{was}."
 
 
-def _decline(stage: Workspace, project: Project, version: str, reason: str) -> tuple[dict[str, object], str]:
-    request = decline_version(stage, project, version, reason=reason)
+def _decline(workspace: Workspace, project: Project, version: str, reason: str) -> tuple[dict[str, object], str]:
+    request = decline_version(workspace, project, version, reason=reason)
     told = {"version": request.version, "approved": False, "champion": request.champion}
     return told, f"Version {request.version} of {project.model_name} was declined; the champion stays."
 

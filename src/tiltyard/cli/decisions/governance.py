@@ -38,7 +38,7 @@ def promote(version: str, project_path: Path | None, markdown: bool, as_json: bo
     settings = wiring.load_settings(project)
     test = split_dataset(load_dataset(project), project.split, project.data.time).test
     with wiring.open_ledger(settings) as ledger:
-        outcome = promote_version(app_wiring.workspace(settings, ledger, project), project, version, test)
+        outcome = promote_version(app_wiring.open_workspace(settings, ledger, project), project, version, test)
     if as_json:
         print_json(outcome.to_dict())
     elif markdown:
@@ -64,8 +64,8 @@ def rollback(project_path: Path | None, model_name: str | None, to: str | None, 
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
-        stage = app_wiring.workspace(settings, ledger, project)
-        now, before = roll_back(stage, model_name or project.model_name, to=to, reason=reason)
+        workspace = app_wiring.open_workspace(settings, ledger, project)
+        now, before = roll_back(workspace, model_name or project.model_name, to=to, reason=reason)
     if as_json:
         print_json({"model": now.name, "champion": now.version, "before": before.version if before else None})
         return

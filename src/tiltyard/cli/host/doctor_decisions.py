@@ -46,18 +46,18 @@ def check_decisions(project: Project, settings: Settings, *, mend: bool) -> Iter
     """
     try:
         with wiring.open_ledger(settings) as ledger:
-            stage = app_wiring.workspace(settings, ledger, project)
-            yield from _cut_short(stage, project.model_name, mend=mend)
-            yield from _behind_our_back(stage, ledger, project.model_name)
+            workspace = app_wiring.open_workspace(settings, ledger, project)
+            yield from _cut_short(workspace, project.model_name, mend=mend)
+            yield from _behind_our_back(workspace, ledger, project.model_name)
     except TiltyardError as error:
         yield Check("decisions", "wrong", error.message, error.next_step)
 
 
-def _cut_short(stage: Workspace, name: str, *, mend: bool) -> Iterator[Check]:
-    settled = recover_alias_changes(stage, name) if mend else []
+def _cut_short(workspace: Workspace, name: str, *, mend: bool) -> Iterator[Check]:
+    settled = recover_alias_changes(workspace, name) if mend else []
     for one in settled:
         yield Check("decisions", "note", one.message)
-    waiting = unfinished_changes(stage.ledger, name)
+    waiting = unfinished_changes(workspace.ledger, name)
     for event in waiting:
         aim = f"{event.evidence.get('alias')} to version {event.evidence.get('version')}"
         yield Check(
@@ -71,17 +71,17 @@ def _cut_short(stage: Workspace, name: str, *, mend: bool) -> Iterator[Check]:
         yield Check("decisions", "ok", "every decision was carried out whole")
 
 
-def _behind_our_back(stage: Workspace, ledger: Ledger, name: str) -> Iterator[Check]:
-    for event in record_outside_changes(stage.registry, ledger, name, "doctor"):
+def _behind_our_back(workspace: Workspace, ledger: Ledger, name: str) -> Iterator[Check]:
+    for event in record_outside_changes(workspace.registry, ledger, name, "doctor"):
         yield Check(
             "aliases",
             "wrong",
             f"Moved behind our back: {event.reason}.",
             "If it is meant, decide so with: tiltyard set-alias --reason …; else: tiltyard rollback --reason …",
         )
-    champion = stage.registry.champion(name)
+    champion = workspace.registry.champion(name)
     if champion is None:
-        gone = missing_champion(ledger.events(subject=name), stage.registry, name)
+        gone = missing_champion(ledger.events(subject=name), workspace.registry, name)
         if gone is not None:
             yield Check("champion's right", "wrong", gone.message, gone.next_step)
         return

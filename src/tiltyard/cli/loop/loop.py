@@ -37,7 +37,7 @@ def loop(project_path: Path | None, once: bool, server: str | None, as_json: boo
     watched = Terminal(stderr=True) if as_json else console
     # Whoever keeps this process is told that it gets on, from its very start; a step may take its time.
     with Heartbeat(project.response.step_hours * 3600) as heart, wiring.open_ledger(settings) as ledger:
-        work = app_wiring.control_loop(project, settings, ledger, ConsoleRunner(watched), server, heart.beat)
+        work = app_wiring.build_loop(project, settings, ledger, ConsoleRunner(watched), server, heart.beat)
 
         def tell(seen: LoopIteration) -> None:
             if as_json:
@@ -53,7 +53,7 @@ def loop(project_path: Path | None, once: bool, server: str | None, as_json: boo
 
         if once:
             tell(work.once())
-            app_wiring.notification_dispatcher(project, settings, ledger).run()
+            app_wiring.build_dispatcher(project, settings, ledger).run()
             return
         os.nice(NICENESS)
         work.run(_until_told(), tell, complain, heart.beat)

@@ -63,7 +63,7 @@ def send(project_path: Path | None, as_json: bool) -> int:
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
-        done = app_wiring.notification_dispatcher(project, settings, ledger).run()
+        done = app_wiring.build_dispatcher(project, settings, ledger).run()
     if as_json:
         print_json(done)
     else:

@@ -20,12 +20,15 @@ def training(project: str) -> str:
     """Train a version and let it challenge the champion."""
     described = load_project(Path(project))
     settings = wiring.load_settings(described)
-    flows = app_wiring.flow_runner(described, settings, ConsoleRunner(_terminal))
+    flows = app_wiring.build_flow_runner(described, settings, ConsoleRunner(_terminal))
     with wiring.open_ledger(settings) as ledger:
-        tracker, stage = wiring.open_tracker(described, settings), app_wiring.workspace(settings, ledger, described)
+        tracker, workspace = (
+            wiring.open_tracker(described, settings),
+            app_wiring.open_workspace(settings, ledger, described),
+        )
         outcome = flows.run(
             "training",
-            lambda: train(described, tracker, stage, flows.runner, TrainingRequest(promote=True)),
+            lambda: train(described, tracker, workspace, flows.runner, TrainingRequest(promote=True)),
             lambda done: done.to_markdown(),
         )
     return outcome.promotion.status if outcome.promotion else "Registered"
@@ -37,8 +40,8 @@ def monitoring(project: str) -> str:
     described = load_project(Path(project))
     settings = wiring.load_settings(described)
     with wiring.open_ledger(settings) as ledger:
-        seen = app_wiring.control_loop(described, settings, ledger, ConsoleRunner(_terminal)).once()
-        app_wiring.notification_dispatcher(described, settings, ledger).run()
+        seen = app_wiring.build_loop(described, settings, ledger, ConsoleRunner(_terminal)).once()
+        app_wiring.build_dispatcher(described, settings, ledger).run()
     return seen.summary
 
 
@@ -47,9 +50,9 @@ def response(project: str, reason: str = "asked for in Prefect") -> str:
     """Retrain with the labels of production."""
     described = load_project(Path(project))
     settings = wiring.load_settings(described)
-    flows = app_wiring.flow_runner(described, settings, ConsoleRunner(_terminal))
+    flows = app_wiring.build_flow_runner(described, settings, ConsoleRunner(_terminal))
     with wiring.open_ledger(settings) as ledger:
-        responder = app_wiring.responder(described, settings, ledger, flows.runner)
+        responder = app_wiring.build_responder(described, settings, ledger, flows.runner)
         done = flows.run(
             "response",
             lambda: responder.retrain(reason),

@@ -37,8 +37,8 @@ def monitor(project_path: Path | None, until: str | None, no_record: bool, as_js
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
-        stage = app_wiring.workspace(settings, ledger)
-        seen = run_monitoring(project, stage, until=parse_time("--until", until), record=not no_record)
+        workspace = app_wiring.open_workspace(settings, ledger)
+        seen = run_monitoring(project, workspace, until=parse_time("--until", until), record=not no_record)
     if as_json:
         print_json(seen.to_dict())
     else:

@@ -35,8 +35,8 @@ def report(project_path: Path | None, target: Path | None, days: float, until: s
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
-        stage = app_wiring.workspace(settings, ledger)
-        seen = summarise_period(project, stage, hours=days * 24, until=parse_time("--until", until))
+        workspace = app_wiring.open_workspace(settings, ledger)
+        seen = summarise_period(project, workspace, hours=days * 24, until=parse_time("--until", until))
     files = write_report(seen, target or project.root / "reports" / "monitoring.html")
     if as_json:
         print_json({"file": str(files[0]), "files": [str(file) for file in files], **seen.to_dict()})

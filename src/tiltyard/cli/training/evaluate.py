@@ -31,11 +31,11 @@ def evaluate(
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
-        stage = app_wiring.workspace(settings, ledger)
+        workspace = app_wiring.open_workspace(settings, ledger)
         chosen = None if version else (alias or "champion")
-        info = stage.registry.get_version(model_name or project.model_name, version=version, alias=chosen)
+        info = workspace.registry.get_version(model_name or project.model_name, version=version, alias=chosen)
         test = split_dataset(load_dataset(project), project.split, project.data.time).test
-        report = evaluate_version(stage, project, info, test)
+        report = evaluate_version(workspace, project, info, test)
     if as_json:
         print_json(report.to_dict())
         return

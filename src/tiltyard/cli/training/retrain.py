@@ -30,8 +30,8 @@ def retrain(project_path: Path | None, reason: str, as_json: bool) -> int:
     settings = wiring.load_settings(project)
     watched = Terminal(stderr=True) if as_json else console
     with wiring.open_ledger(settings) as ledger:
-        flows = app_wiring.flow_runner(project, settings, ConsoleRunner(watched))
-        responder = app_wiring.responder(project, settings, ledger, flows.runner)
+        flows = app_wiring.build_flow_runner(project, settings, ConsoleRunner(watched))
+        responder = app_wiring.build_responder(project, settings, ledger, flows.runner)
         response = flows.run(
             "response",
             lambda: responder.retrain(reason),

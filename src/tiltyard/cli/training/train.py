@@ -54,11 +54,14 @@ def train(
         request = TrainingRequest(
             promote=champion, candidates=candidates, accept_data=accept_data, from_version=from_version
         )
-        flows = app_wiring.flow_runner(project, settings, ConsoleRunner(watched))
-        tracker, stage = wiring.open_tracker(project, settings), app_wiring.workspace(settings, ledger, project)
+        flows = app_wiring.build_flow_runner(project, settings, ConsoleRunner(watched))
+        tracker, workspace = (
+            wiring.open_tracker(project, settings),
+            app_wiring.open_workspace(settings, ledger, project),
+        )
         outcome = flows.run(
             "training",
-            lambda: run_training(project, tracker, stage, flows.runner, request),
+            lambda: run_training(project, tracker, workspace, flows.runner, request),
             lambda done: done.to_markdown(),
         )
     if as_json:

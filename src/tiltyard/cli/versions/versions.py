@@ -104,9 +104,9 @@ def set_alias(
     settings = wiring.load_settings(project)
     name = model_name or project.model_name
     with wiring.open_ledger(settings) as ledger:
-        stage = app_wiring.workspace(settings, ledger, project)
-        version = stage.registry.get_version(name, version=version).version
-        before = point_alias(stage, name, version=version, alias=alias, reason=reason)
+        workspace = app_wiring.open_workspace(settings, ledger, project)
+        version = workspace.registry.get_version(name, version=version).version
+        before = point_alias(workspace, name, version=version, alias=alias, reason=reason)
     if as_json:
         print_json({"model": name, "alias": alias, "version": version, "before": before})
         return

@@ -12,13 +12,13 @@ from tiltyard.promotion.context import Workspace
 
 
 def run_monitoring(
-    project: Project, stage: Workspace, *, until: datetime | None = None, record: bool = True
+    project: Project, workspace: Workspace, *, until: datetime | None = None, record: bool = True
 ) -> MonitoringResult:
     """Look at a project's champion once.
 
     Args:
         project: names the model, the window and the limits.
-        stage: where the champion and the ledger are.
+        workspace: where the champion and the ledger are.
         until: end of the window, with a time zone; default: now.
         record: whether the findings are written into the ledger.
 
@@ -26,19 +26,19 @@ def run_monitoring(
         ArtifactError: the champion's files are damaged or not trusted.
         UnavailableError: the registry or the ledger cannot be reached.
     """
-    watched = monitored_champion(stage.registry, project.model_name, stage.cache, stage.trusted_keys)
-    seen = evaluate_period(project, stage.ledger, watched, until=until or datetime.now(UTC))
+    watched = monitored_champion(workspace.registry, project.model_name, workspace.cache, workspace.trusted_keys)
+    seen = evaluate_period(project, workspace.ledger, watched, until=until or datetime.now(UTC))
     if record:
-        stage.ledger.findings.record(seen.records())
+        workspace.ledger.findings.record(seen.records())
     return seen
 
 
-def summarise_period(project: Project, stage: Workspace, *, hours: float, until: datetime | None = None) -> Summary:
+def summarise_period(project: Project, workspace: Workspace, *, hours: float, until: datetime | None = None) -> Summary:
     """Look over the last hours of a project's model: what a report shows.
 
     Args:
         project: names the model, the metric and the slices.
-        stage: where the champion and the ledger are.
+        workspace: where the champion and the ledger are.
         hours: length of the stretch.
         until: its end, with a time zone; default: now.
 
@@ -46,9 +46,9 @@ def summarise_period(project: Project, stage: Workspace, *, hours: float, until:
         ArtifactError: the champion's files are damaged or not trusted.
         UnavailableError: the registry or the ledger cannot be reached.
     """
-    watched = monitored_champion(stage.registry, project.model_name, stage.cache, stage.trusted_keys)
+    watched = monitored_champion(workspace.registry, project.model_name, workspace.cache, workspace.trusted_keys)
     end = until or datetime.now(UTC) + timedelta(microseconds=1)
-    return summarise(stage.ledger, summary_query(project), watched, since=end - timedelta(hours=hours), until=end)
+    return summarise(workspace.ledger, summary_query(project), watched, since=end - timedelta(hours=hours), until=end)
 
 
 def summary_query(project: Project) -> SummaryQuery:

@@ -16,7 +16,7 @@ FOLDER = "reports"
 RETRY = timedelta(minutes=10)
 
 
-def report_if_due(project: Project, stage: Workspace, now: datetime) -> Path | None:
+def report_if_due(project: Project, workspace: Workspace, now: datetime) -> Path | None:
     """Write the report on the last days, if one is asked for, is due, and no other process is at it.
 
     The first is due at once. It is ``reports/monitoring-DATE.html`` beside the project file, and an event tells of it.
@@ -31,17 +31,17 @@ def report_if_due(project: Project, stage: Workspace, now: datetime) -> Path | N
     days = project.monitoring.report_days
     if days is None:
         return None
-    schedule = Schedule(stage.ledger.leases, f"report/{project.model_name}", timedelta(days=days), stage.actor)
+    schedule = Schedule(workspace.ledger.leases, f"report/{project.model_name}", timedelta(days=days), workspace.actor)
     lease = schedule.begin(now)
     if lease is None:
         return None
     target = project.root / FOLDER / f"monitoring-{now.astimezone(UTC):%Y-%m-%d}.html"
     try:
-        seen = summarise_period(project, stage, hours=24 * days, until=now)
+        seen = summarise_period(project, workspace, hours=24 * days, until=now)
         file = write_report(seen, target)[0]
     except BaseException:
         schedule.failed(lease, now, RETRY)
         raise
     told = f"A report on the last {days:g} days, {seen.stats.total:,} answers: {FOLDER}/{file.name}"
-    stage.ledger.append(Event("reviewed", project.model_name, now, stage.actor, told, {"days": days}))
+    workspace.ledger.append(Event("reviewed", project.model_name, now, workspace.actor, told, {"days": days}))
     return file

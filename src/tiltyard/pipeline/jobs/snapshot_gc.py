@@ -33,7 +33,7 @@ class SnapshotUse:
         return {**self.rows.to_dict(), "versions": list(self.versions)}
 
 
-def snapshot_uses(project: Project, store: str, tracker: ExperimentTracker, stage: Workspace) -> list[SnapshotUse]:
+def snapshot_uses(project: Project, store: str, tracker: ExperimentTracker, workspace: Workspace) -> list[SnapshotUse]:
     """The snapshots of a project with the versions that need them, the latest first.
 
     All models of the registry are asked, whatever their names: a project may have had another one. What a version was
@@ -43,15 +43,15 @@ def snapshot_uses(project: Project, store: str, tracker: ExperimentTracker, stag
         project: the project.
         store: where its snapshots are.
         tracker: where runs are recorded.
-        stage: the registry.
+        workspace: the registry.
 
     Raises:
         UnavailableError: the registry is away.
         DataError: the store cannot be reached.
     """
     needed: dict[str, list[str]] = {}
-    for model in stage.registry.list_models():
-        for info in reversed(stage.registry.list_versions(model.name)):
+    for model in workspace.registry.list_models():
+        for info in reversed(workspace.registry.list_versions(model.name)):
             params = tracker.run_params(info.run_id) if info.run_id else None
             if params and "snapshot" in params:
                 needed.setdefault(_place(params["snapshot"]), []).append(f"{info.name} {info.version}")
@@ -65,14 +65,14 @@ def unused_snapshots(uses: list[SnapshotUse], older_than: timedelta, now: dateti
     return [use for use in uses if not use.versions and now - use.rows.used_at > older_than]
 
 
-def prune_snapshots(project: Project, store: str, uses: list[SnapshotUse], stage: Workspace) -> None:
+def prune_snapshots(project: Project, store: str, uses: list[SnapshotUse], workspace: Workspace) -> None:
     """Remove snapshots, and write down which.
 
     Args:
         project: the project.
         store: where its snapshots are.
         uses: those to remove.
-        stage: ledger and host.
+        workspace: ledger and host.
 
     Raises:
         DataError: one cannot be removed; those before it are gone, and written down.
@@ -88,8 +88,8 @@ def prune_snapshots(project: Project, store: str, uses: list[SnapshotUse], stage
             size = sum(rows.bytes for rows in gone)
             reason = f"{len(gone):,} snapshots that no version needs were removed ({size:,} bytes)."
             evidence = {"store": store, "snapshots": [rows.name for rows in gone], "bytes": size}
-            event = Event(PRUNED, project.model_name, datetime.now(UTC), stage.actor, reason, evidence)
-            stage.ledger.append(event)
+            event = Event(PRUNED, project.model_name, datetime.now(UTC), workspace.actor, reason, evidence)
+            workspace.ledger.append(event)
 
 
 def _place(uri: str) -> str:

@@ -20,12 +20,12 @@ class AbTestWait:
 
     Args:
         project: says how the challenger answers, and for how long at most.
-        stage: registry and ledger.
+        workspace: registry and ledger.
         clock: the present, UTC.
     """
 
-    def __init__(self, project: Project, stage: Workspace, clock: Callable[[], datetime] = _now) -> None:
-        self._project, self._stage, self._clock = project, stage, clock
+    def __init__(self, project: Project, workspace: Workspace, clock: Callable[[], datetime] = _now) -> None:
+        self._project, self._workspace, self._clock = project, workspace, clock
 
     def verdict(self, champion: str, challenger: str, since: datetime) -> Mapping[str, Any] | None:
         """What the labels say by now; see ``AbTestJudge.verdict``.
@@ -33,8 +33,8 @@ class AbTestWait:
         Where they have not decided within ``[response] challenge_hours``, nobody has won and the gates decide.
         """
         del champion
-        stage = self._stage
-        found = evaluate_ab_test(self._project, stage.registry, stage.ledger, stage.actor)
+        workspace = self._workspace
+        found = evaluate_ab_test(self._project, workspace.registry, workspace.ledger, workspace.actor)
         if found.challenger != challenger:
             reason = f"version {found.challenger} was made challenger in place of version {challenger}"
             return {"winner": "champion", "reason": reason}
@@ -47,6 +47,6 @@ class AbTestWait:
         return {"winner": "nobody", **told} if self._clock() - since >= patience else None
 
 
-def ab_test_judge(project: Project, stage: Workspace) -> AbTestWait | None:
+def ab_test_judge(project: Project, workspace: Workspace) -> AbTestWait | None:
     """Who judges challengers live; None where the project lets none answer."""
-    return AbTestWait(project, stage) if project.serving.challenger is not None else None
+    return AbTestWait(project, workspace) if project.serving.challenger is not None else None

@@ -53,13 +53,13 @@ class ActionContext:
 
     Attributes:
         project: the project.
-        stage: registry, ledger and host.
+        workspace: registry, ledger and host.
         trainer: trains versions.
         live: judges a challenger by live answers; None where it goes to the gates at once.
     """
 
     project: Project
-    stage: Workspace
+    workspace: Workspace
     trainer: Trainer
     live: AbTestJudge | None = None
 
@@ -86,7 +86,7 @@ class ActionContext:
     def _train(self, action: Action) -> dict[str, Any]:
         """Train a version, unless one that carries this action's tag was registered before it was cut off."""
         name = self.project.model_name
-        mine = [one for one in self.stage.registry.list_versions(name) if one.tags.get(ACTION_TAG) == action.id]
+        mine = [one for one in self.workspace.registry.list_versions(name) if one.tags.get(ACTION_TAG) == action.id]
         info = mine[0] if mine else self.trainer.train({ACTION_TAG: action.id})
         if self._decision(action, f"{name}/{info.version}", "registered") is None:
             self._append(
@@ -97,15 +97,17 @@ class ActionContext:
     def _set_challenger(self, action: Action) -> dict[str, Any]:
         version = str(action.outcomes["train-version"]["version"])
         name = self.project.model_name
-        recover_alias_changes(self.stage, name)
+        recover_alias_changes(self.workspace, name)
         if self._decision(action, f"{name}/{version}", "alias-set") is None:
             evidence = {"action": action.id}
-            point_alias(self.stage, name, version=version, alias=CHALLENGER, reason=action.reason, evidence=evidence)
+            point_alias(
+                self.workspace, name, version=version, alias=CHALLENGER, reason=action.reason, evidence=evidence
+            )
         return {"version": version}
 
     def _watch(self, action: Action) -> Mapping[str, Any] | None:
         """Let the challenger answer beside the champion until the live test has decided."""
-        champion = self.stage.registry.champion(self.project.model_name)
+        champion = self.workspace.registry.champion(self.project.model_name)
         version = str(action.outcomes["train-version"]["version"])
         if champion is None or champion.version == version or self.live is None:
             return {"winner": "challenger", "reason": "There is no champion to meet."}
@@ -118,13 +120,13 @@ class ActionContext:
         if live.get("winner") == "champion":
             return {"promoted": False, "status": f"the champion held live: {live.get('reason', '')}"}
         # What was cut off between an alias and its event is settled by whoever comes next: now that is us.
-        recover_alias_changes(self.stage, name)
+        recover_alias_changes(self.workspace, name)
         told = self._decision(action, f"{name}/{version}", PROMOTED, REFUSED, APPROVAL_REQUESTED)
         if told is not None:
             pending = told.kind == APPROVAL_REQUESTED
             status = awaiting_approval(version) if pending else told.reason
             return {"promoted": told.kind == PROMOTED, "status": status, "pending": pending}
-        outcome = promote_version(self.stage, self.project, version, self.trainer.test_rows())
+        outcome = promote_version(self.workspace, self.project, version, self.trainer.test_rows())
         return {
             "promoted": outcome.promoted,
             "status": outcome.verdict.summary if outcome.promoted else outcome.status,
@@ -133,9 +135,11 @@ class ActionContext:
 
     def _unset_challenger(self, action: Action) -> dict[str, Any]:
         name = self.project.model_name
-        recover_alias_changes(self.stage, name)
+        recover_alias_changes(self.workspace, name)
         if self._named(CHALLENGER) == action.outcomes["train-version"]["version"]:
-            remove_alias(self.stage, name, alias=CHALLENGER, reason="its trial is over", evidence={"action": action.id})
+            remove_alias(
+                self.workspace, name, alias=CHALLENGER, reason="its trial is over", evidence={"action": action.id}
+            )
         return {}
 
     def _take_back(self, action: Action) -> None:
@@ -145,25 +149,25 @@ class ActionContext:
 
     def _verify(self, action: Action) -> dict[str, Any]:
         target = str(action.plan["target"])
-        package = self.stage.load(self.stage.registry.get_version(self.project.model_name, version=target))
+        package = self.workspace.load(self.workspace.registry.get_version(self.project.model_name, version=target))
         return {"version": target, "candidate": package.manifest.candidate}
 
     def _roll_back(self, action: Action) -> dict[str, Any]:
         name, target = self.project.model_name, str(action.plan["target"])
-        recover_alias_changes(self.stage, name)
+        recover_alias_changes(self.workspace, name)
         if self._decision(action, f"{name}/{target}", ROLLED_BACK) is None:
-            roll_back(self.stage, name, to=target, reason=action.reason)
+            roll_back(self.workspace, name, to=target, reason=action.reason)
         return {"champion": target, "before": action.plan.get("champion")}
 
     def _named(self, alias: str) -> str | None:
         try:
-            return self.stage.registry.get_version(self.project.model_name, alias=alias).version
+            return self.workspace.registry.get_version(self.project.model_name, alias=alias).version
         except NotFoundError:
             return None
 
     def _decision(self, action: Action, subject: str, *kinds: str) -> Event | None:
         """The first decision of these kinds about a version since the action began."""
-        for event in self.stage.ledger.events(subject=subject):
+        for event in self.workspace.ledger.events(subject=subject):
             # A server that refuses to load a version decides nothing about it: that has no verdict.
             by_gates = event.kind != REFUSED or "verdict" in event.evidence
             if event.sequence > action.sequence and event.kind in kinds and by_gates:
@@ -172,7 +176,7 @@ class ActionContext:
 
     def _append(self, kind: str, version: str, reason: str, evidence: Mapping[str, Any]) -> None:
         subject = f"{self.project.model_name}/{version}"
-        self.stage.ledger.append(Event(kind, subject, datetime.now(UTC), self.stage.actor, reason, evidence))
+        self.workspace.ledger.append(Event(kind, subject, datetime.now(UTC), self.workspace.actor, reason, evidence))
 
 
 def _retrained(action: Action) -> str:

@@ -47,13 +47,13 @@ class ServiceCounts:
 
 
 def check_new_champion(
-    project: Project, stage: Workspace, history: History, now: datetime, counts: ServiceCounts | None = None
+    project: Project, workspace: Workspace, history: History, now: datetime, counts: ServiceCounts | None = None
 ) -> list[Finding]:
     """Findings about a champion that is new: found, clear, or not judged. None about one that is not new.
 
     Args:
         project: names the limits.
-        stage: registry, ledger and host.
+        workspace: registry, ledger and host.
         history: who is champion, since when, and who was before.
         now: the present.
         counts: what the server counted; None where nobody counts.
@@ -66,7 +66,7 @@ def check_new_champion(
         return []
     if history.previous is None or now - since > timedelta(hours=project.response.watch_hours):
         return []
-    findings = [_slow(project, stage, history, since, now), _worse(project, stage, history, since, now)]
+    findings = [_slow(project, workspace, history, since, now), _worse(project, workspace, history, since, now)]
     if counts is not None and counts.version == history.champion:
         findings.append(_errors(project, counts, since, now))
     return findings
@@ -92,9 +92,9 @@ def _errors(project: Project, counts: ServiceCounts, since: datetime, now: datet
     )
 
 
-def _slow(project: Project, stage: Workspace, history: History, since: datetime, now: datetime) -> Finding:
-    mine = _latencies(project, stage, str(history.champion), since)
-    theirs = _latencies(project, stage, str(history.previous), None)
+def _slow(project: Project, workspace: Workspace, history: History, since: datetime, now: datetime) -> Finding:
+    mine = _latencies(project, workspace, str(history.champion), since)
+    theirs = _latencies(project, workspace, str(history.previous), None)
     if min(len(mine), len(theirs)) < FEWEST_ANSWERS:
         why = f"There are {len(mine)} answers of the new champion and {len(theirs)} of the previous one; it takes "
         return could_not_judge(
@@ -119,16 +119,16 @@ def _slow(project: Project, stage: Workspace, history: History, since: datetime,
     )
 
 
-def _latencies(project: Project, stage: Workspace, version: str, since: datetime | None) -> list[float]:
-    newest = stage.ledger.predictions(
+def _latencies(project: Project, workspace: Workspace, version: str, since: datetime | None) -> list[float]:
+    newest = workspace.ledger.predictions(
         project=project.model_name, version=version, since=since, newest_first=True, limit=MOST_ANSWERS
     )
     return [row.latency_ms for row in newest if row.route != "shadow"]
 
 
-def _worse(project: Project, stage: Workspace, history: History, since: datetime, now: datetime) -> Finding:
+def _worse(project: Project, workspace: Workspace, history: History, since: datetime, now: datetime) -> Finding:
     """The previous champion answers what the new one was asked, where the truth is known by now."""
-    labelled = stage.ledger.labelled_predictions(project=project.model_name, version=history.champion, since=since)
+    labelled = workspace.ledger.labelled_predictions(project=project.model_name, version=history.champion, since=since)
     pairs = [(row, label) for row, label in islice(labelled, MOST_ANSWERS) if row.route != "shadow"]
     window = (since, now)
     if not pairs:
@@ -136,7 +136,7 @@ def _worse(project: Project, stage: Workspace, history: History, since: datetime
             WORSE, "accuracy", "There are no labels of its answers yet.", "Bring labels.", window=window
         )
     try:
-        answers = _previous_answers(project, stage, str(history.previous), pairs)
+        answers = _previous_answers(project, workspace, str(history.previous), pairs)
     except TiltyardError as error:
         why = f"Version {history.previous} cannot be asked: {error.message}"
         return could_not_judge(WORSE, "accuracy", why, error.next_step, window=window)
@@ -168,10 +168,10 @@ def _worse(project: Project, stage: Workspace, history: History, since: datetime
 
 
 def _previous_answers(
-    project: Project, stage: Workspace, version: str, pairs: Sequence[tuple[Prediction, Label]]
+    project: Project, workspace: Workspace, version: str, pairs: Sequence[tuple[Prediction, Label]]
 ) -> list[str | None]:
     """What a version says to the inputs of answers; None where it cannot read one."""
-    package = stage.load(stage.registry.get_version(project.model_name, version=version))
+    package = workspace.load(workspace.registry.get_version(project.model_name, version=version))
     # scikit-learn itself: for some hundred rows it is not worth compiling anything.
     scorer = SklearnScorer(package.pipeline, package.manifest.task, package.manifest.columns)
     inputs: list[Any] = [row.input for row, _ in pairs]

@@ -74,7 +74,7 @@ class Responder:
         on_step: Callable[[str], None] | None = None,
     ) -> None:
         self.workshop, self._clock, self._on_step = workshop, clock, on_step
-        self._project, self._stage = workshop.project, workshop.stage
+        self._project, self._workspace = workshop.project, workshop.workspace
         self._model = workshop.project.model_name
 
     def respond(self, findings: Sequence[FindingRecord]) -> Remediation:
@@ -83,7 +83,7 @@ class Responder:
         Raises:
             UnavailableError: the ledger or the registry is away; what was begun is taken up by the next pass.
         """
-        with hold_lease(self._stage.ledger.leases, f"response/{self._model}") as holding:
+        with hold_lease(self._workspace.ledger.leases, f"response/{self._model}") as holding:
             if holding is None:
                 return Remediation("busy")
             try:
@@ -96,7 +96,7 @@ class Responder:
 
         A response that was cut off is taken up and finished first; if it was a retraining, that is the one.
         """
-        with hold_lease(self._stage.ledger.leases, f"response/{self._model}") as holding:
+        with hold_lease(self._workspace.ledger.leases, f"response/{self._model}") as holding:
             if holding is None:
                 return Remediation("busy")
             journal = self._journal(holding)
@@ -127,11 +127,11 @@ class Responder:
 
     def history(self) -> History:
         """What was done about the model so far."""
-        return read_history(self._stage.ledger.events(subject=self._model), self._model)
+        return read_history(self._workspace.ledger.events(subject=self._model), self._model)
 
     def _journal(self, holding: LeaseGuard) -> StepJournal:
-        stage = self._stage
-        return StepJournal(stage.ledger, self._model, stage.actor, self._clock, self._on_step, holding.check)
+        workspace = self._workspace
+        return StepJournal(workspace.ledger, self._model, workspace.actor, self._clock, self._on_step, holding.check)
 
     def _resume(self, journal: StepJournal) -> tuple[Action, ...]:
         open_ = self.history().open
@@ -141,19 +141,19 @@ class Responder:
         return journal.carry_out(action, self.workshop.recipe(action))
 
     def _situation(self, history: History) -> Situation:
-        champion = self._stage.registry.champion(self._model)
+        champion = self._workspace.registry.champion(self._model)
         taught = [action for action in history.actions if "train-version" in action.outcomes]
         since = taught[-1].planned_at if taught else None
         return Situation(
             now=self._clock(),
             champion=champion.version if champion else None,
             previous=self._previous(),
-            new_labels=count_new_labels(self._stage.ledger, self._project, since),
+            new_labels=count_new_labels(self._workspace.ledger, self._project, since),
         )
 
     def _previous(self) -> str | None:
         try:
-            return self._stage.registry.get_version(self._model, alias=PREVIOUS).version
+            return self._workspace.registry.get_version(self._model, alias=PREVIOUS).version
         except NotFoundError:
             return None
 
@@ -166,13 +166,13 @@ class Responder:
             for matter, concern in incidents_of(findings).items()
         ]
         alerts = self._project.alerts
-        return update_alerts(self._stage.ledger, self._model, sightings, now, alerts, actor=self._stage.actor)
+        return update_alerts(self._workspace.ledger, self._model, sightings, now, alerts, actor=self._workspace.actor)
 
     def _tell_endings(self, history: History) -> list[Alert]:
         now = self._clock()
         endings: dict[str, str] = {matter: told for matter in MATTERS if (told := _latest(matter, history, now))}
         alerts = self._project.alerts
-        return note_action(self._stage.ledger, self._model, endings, now, alerts, actor=self._stage.actor)
+        return note_action(self._workspace.ledger, self._model, endings, now, alerts, actor=self._workspace.actor)
 
 
 def _about(concern: Incident, history: History, decision: Decision, now: datetime) -> str:

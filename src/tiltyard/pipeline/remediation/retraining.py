@@ -19,7 +19,7 @@ class ProjectTrainer:
     Args:
         project: the project.
         tracker: where runs are recorded.
-        stage: registry, ledger and host.
+        workspace: registry, ledger and host.
         runner: runs the steps and shows them.
         candidates: recipes to try instead of the project's.
     """
@@ -28,11 +28,11 @@ class ProjectTrainer:
         self,
         project: Project,
         tracker: ExperimentTracker,
-        stage: Workspace,
+        workspace: Workspace,
         runner: Runner,
         candidates: tuple[str, ...] = (),
     ) -> None:
-        self._project, self._tracker, self._stage, self._runner = project, tracker, stage, runner
+        self._project, self._tracker, self._workspace, self._runner = project, tracker, workspace, runner
         self._candidates = candidates
         self._rows: Dataset | None = None
 
@@ -41,14 +41,14 @@ class ProjectTrainer:
         self._rows = None
         # Where production differs from the base data the sides differ in kind; that is why this training takes place.
         request = TrainingRequest(candidates=self._candidates, load=self._gather, tags=tags, accept_data=True)
-        return train(self._project, self._tracker, self._stage, self._runner, request).version
+        return train(self._project, self._tracker, self._workspace, self._runner, request).version
 
     def test_rows(self) -> Dataset:
         """The rows that judge; see ``Trainer.test_rows``."""
         return split_dataset(self._rows or self._gather(), self._project.split, self._project.data.time).test
 
     def _gather(self) -> Dataset:
-        gathered = gather_production_data(self._project, self._stage.ledger, base=load_dataset(self._project))
+        gathered = gather_production_data(self._project, self._workspace.ledger, base=load_dataset(self._project))
         self._runner.say(gathered.summary)
         self._rows = gathered.dataset
         return gathered.dataset

@@ -21,7 +21,7 @@ from tiltyard.registry.tags import FINDINGS_TAG
 
 
 def register_version(
-    stage: Workspace,
+    workspace: Workspace,
     project: Project,
     trial: EvaluatedModel,
     recorded: LoggedRun,
@@ -31,10 +31,10 @@ def register_version(
     """Make the recorded model the next version, with ``tags`` beside its own, and write the decision down."""
     candidate = trial.model.candidate
     train = trial.split.train
-    earlier = stage.registry.list_versions(project.model_name)
+    earlier = workspace.registry.list_versions(project.model_name)
     parent = next((one for one in earlier if CHAMPION in one.aliases), earlier[0] if earlier else None)
     kind = version_kind(project, trial)
-    info = stage.registry.register_model(
+    info = workspace.registry.register_model(
         recorded.model_uri,
         project.model_name,
         f"{candidate.title}; trained on {len(train):,} rows of {train.source}",
@@ -52,13 +52,13 @@ def register_version(
         metrics=trial.evaluation.metrics,
         run_id=recorded.run_id,
     )
-    info = _labelled_once(stage, info, kind)
-    stage.ledger.append(
+    info = _labelled_once(workspace, info, kind)
+    workspace.ledger.append(
         Event(
             kind="registered",
             subject=f"{info.name}/{info.version}",
             at=datetime.now(UTC),
-            actor=stage.actor,
+            actor=workspace.actor,
             reason=f"trained as {candidate.name}",
             evidence={
                 "run_id": recorded.run_id,
@@ -71,10 +71,10 @@ def register_version(
     return info
 
 
-def _labelled_once(stage: Workspace, info: VersionInfo, kind: ChangeKind) -> VersionInfo:
+def _labelled_once(workspace: Workspace, info: VersionInfo, kind: ChangeKind) -> VersionInfo:
     """Another label where a training that registered at the same time took this one: the lower number keeps it."""
-    while duplicate_labels(versions := stage.registry.list_versions(info.name), info):
+    while duplicate_labels(versions := workspace.registry.list_versions(info.name), info):
         others = [one for one in versions if one.version != info.version]
-        stage.registry.set_tag(info.name, info.version, LABEL_TAG, next_label(others, kind))
-        info = stage.registry.get_version(info.name, version=info.version)
+        workspace.registry.set_tag(info.name, info.version, LABEL_TAG, next_label(others, kind))
+        info = workspace.registry.get_version(info.name, version=info.version)
     return info

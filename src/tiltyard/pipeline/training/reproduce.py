@@ -163,7 +163,7 @@ class LoadedRecipe:
 
 
 def load_recipe(
-    project: Project, version: str, candidates: tuple[str, ...], tracker: ExperimentTracker, stage: Workspace
+    project: Project, version: str, candidates: tuple[str, ...], tracker: ExperimentTracker, workspace: Workspace
 ) -> LoadedRecipe:
     """How a version was trained, ready to be trained so again.
 
@@ -175,7 +175,7 @@ def load_recipe(
         version: number or alias.
         candidates: recipes that were asked for beside it; there may be none.
         tracker: where the run was recorded.
-        stage: where the version is registered.
+        workspace: where the version is registered.
 
     Raises:
         NotFoundError: there is no such version, or its run does not say how it was trained.
@@ -188,7 +188,7 @@ def load_recipe(
             next_step="Leave --candidate out, or --from-version.",
         )
     asked = {"version": version} if version.isdecimal() or is_label(version) else {"alias": version}
-    info = stage.registry.get_version(project.model_name, **asked)
+    info = workspace.registry.get_version(project.model_name, **asked)
     recipe = tracker.load_dict(info.run_id, RECIPE) if info.run_id else None
     if recipe is None:
         raise NotFoundError(
@@ -203,17 +203,17 @@ def load_recipe(
             next_step="Set data.snapshots = true for the trainings to come.",
             code="data.no-snapshot",
         )
-    then = _project_of(project, recipe, _where(kept, project, stage), info)
+    then = _project_of(project, recipe, _where(kept, project, workspace), info)
     return LoadedRecipe(info, then, _candidate_of(recipe, then, info), str(kept["fingerprint"]))
 
 
-def _where(kept: Mapping[str, Any], project: Project, stage: Workspace) -> str:
+def _where(kept: Mapping[str, Any], project: Project, workspace: Workspace) -> str:
     """The snapshot where it was put, or of the same name in this host's store."""
     uri = str(kept["uri"])
     if "://" in uri or Path(uri).is_file():
         return uri
-    moved = f"{stage.snapshots}/{project.name}/{Path(uri).name}"
-    if stage.snapshots is not None and ("://" in moved or Path(moved).is_file()):
+    moved = f"{workspace.snapshots}/{project.name}/{Path(uri).name}"
+    if workspace.snapshots is not None and ("://" in moved or Path(moved).is_file()):
         return moved
     raise DataError(
         f"The snapshot {uri} is not there.",

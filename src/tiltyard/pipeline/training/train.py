@@ -92,7 +92,7 @@ class TrainingRequest:
 def train(
     project: Project,
     tracker: ExperimentTracker,
-    stage: Workspace,
+    workspace: Workspace,
     runner: Runner,
     request: TrainingRequest = TrainingRequest(),
 ) -> TrainingOutcome:
@@ -101,7 +101,7 @@ def train(
     Args:
         project: what to train.
         tracker: where the run is recorded.
-        stage: where versions are registered and promoted, and decisions written down.
+        workspace: where versions are registered and promoted, and decisions written down.
         runner: runs the steps and shows them.
         request: how the training is meant.
 
@@ -110,7 +110,7 @@ def train(
     """
     again = None
     if request.from_version is not None:
-        again = load_recipe(project, request.from_version, request.candidates, tracker, stage)
+        again = load_recipe(project, request.from_version, request.candidates, tracker, workspace)
         project = again.project
     # A misspelt metric is told before the work, not after.
     metric, *_ = map(get_metric, (project.training.metric, *project.promotion.floors))
@@ -128,7 +128,9 @@ def train(
     )
     if not request.accept_data:
         validation.refuse()
-    kept = runner.run("keep-rows", lambda: keep_rows(dataset, project.data, stage.snapshots), lambda kept: kept.summary)
+    kept = runner.run(
+        "keep-rows", lambda: keep_rows(dataset, project.data, workspace.snapshots), lambda kept: kept.summary
+    )
     model = runner.run(
         "train-model",
         lambda: train_model(recipes, split.train, project, runner.say),
@@ -136,20 +138,26 @@ def train(
     )
     trial = runner.run(
         "evaluate-model",
-        lambda: evaluate_model(model, split, project, champion_importance(stage.registry, tracker, project)),
+        lambda: evaluate_model(model, split, project, champion_importance(workspace.registry, tracker, project)),
         lambda trial: f"{metric.title.lower()} {trial.evaluation.metrics.get(metric.name, float('nan')):.4f}",
     )
     recorded = runner.run(
         "log-mlflow",
         lambda: log_run(
-            tracker, project, trial, validation, kept=kept, trusted_types=stage.trusted_types, signer=stage.signer
+            tracker,
+            project,
+            trial,
+            validation,
+            kept=kept,
+            trusted_types=workspace.trusted_types,
+            signer=workspace.signer,
         ),
         lambda run: f"run {run.run_id}",
     )
     info = runner.run(
         "register-model",
         lambda: register_version(
-            stage, project, trial, recorded, validation, {**(again.tags if again else {}), **request.tags}
+            workspace, project, trial, recorded, validation, {**(again.tags if again else {}), **request.tags}
         ),
         lambda version: f"{version.name} version {version.version}",
     )
@@ -157,7 +165,7 @@ def train(
     if request.promote:
         promotion = runner.run(
             "promote-model",
-            lambda: challenge_champion(stage, project, info, trial.answers, split.test),
+            lambda: challenge_champion(workspace, project, info, trial.answers, split.test),
             lambda result: (
                 "now champion" if result.promoted else "waits for approval" if result.pending else "not promoted"
             ),
