@@ -14,6 +14,7 @@ from tiltyard.ledger.ports import (
     Retention,
 )
 from tiltyard.ledger.records import (
+    SHADOW,
     Event,
     FindingRecord,
     HourCount,
@@ -28,6 +29,7 @@ from tiltyard.ledger.records import (
 from tiltyard.ledger.sql.store import SqlLedger
 
 __all__ = [
+    "SHADOW",
     "Event",
     "ExportFormat",
     "FindingFilter",

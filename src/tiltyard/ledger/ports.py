@@ -33,6 +33,7 @@ class PredictionFilter(TypedDict, total=False):
         until: answered before this time.
         version: registry version that answered.
         route: who answered.
+        shadow: False leaves out what a challenger predicted unseen (route ``shadow``); default: included.
         key: the caller's own key.
         limit: at most so many.
         newest_first: latest first; default: earliest first.
@@ -43,6 +44,7 @@ class PredictionFilter(TypedDict, total=False):
     until: datetime | None
     version: str | None
     route: str | None
+    shadow: bool
     key: str | None
     limit: int | None
     newest_first: bool
@@ -206,9 +208,17 @@ class Ledger(Protocol):
         """Like ``predictions``, but only those whose truth is known, each with the label that counts."""
 
     def prediction_stats(
-        self, project: str | None = None, since: datetime | None = None, until: datetime | None = None
+        self,
+        project: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        shadow: bool = False,
     ) -> PredictionStats:
-        """A summary of the predictions answered from ``since`` until before ``until``."""
+        """A summary of the predictions that callers received from ``since`` until before ``until``.
+
+        With ``shadow``, also of what a challenger predicted unseen (route ``shadow``).
+        """
 
     def ids_by_key(self, keys: Sequence[str], *, project: str | None = None) -> Mapping[str, str]:
         """The id of the latest prediction with each of the callers' own keys; unknown keys are absent."""

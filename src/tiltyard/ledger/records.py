@@ -9,6 +9,9 @@ from typing import Any
 
 from tiltyard.findings import Severity, Status
 
+SHADOW = "shadow"
+"""The route of predictions that a challenger makes unseen: callers do not receive them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:

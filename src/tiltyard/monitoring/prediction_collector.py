@@ -61,7 +61,7 @@ class PredictionCollector:
             UsageError: the limit is negative.
             UnavailableError: the ledger cannot be reached.
         """
-        found = self.ledger.predictions(project=self.project, limit=limit, newest_first=True)
+        found = self.ledger.predictions(project=self.project, shadow=False, limit=limit, newest_first=True)
         return [to_log_line(prediction) for prediction in found]
 
     def detect_drift(self, limit: int = 1000, *, drift_threshold: float = 0.1) -> dict[str, Any]:

@@ -133,16 +133,20 @@ def read_prediction_window(
     version: str | None = None,
     most: int = MOST_ROWS,
 ) -> PredictionWindow:
-    """Read a model's answers of a stretch of time, at most ``most`` of them, the newest.
+    """Read the predictions that callers received in a period, at most ``most`` of them, the newest.
+
+    What a challenger predicted in the shadow is left out.
 
     Raises:
         UnavailableError: the ledger cannot be reached.
     """
-    newest = ledger.predictions(project=model, since=since, until=until, version=version, limit=most, newest_first=True)
+    newest = ledger.predictions(
+        project=model, since=since, until=until, version=version, shadow=False, limit=most, newest_first=True
+    )
     rows = tuple(reversed(list(newest)))
     begin = rows[0].at if len(rows) == most and rows else since
     held = {row.id for row in rows}
-    labelled = ledger.labelled_predictions(project=model, since=begin, until=until, version=version)
+    labelled = ledger.labelled_predictions(project=model, since=begin, until=until, version=version, shadow=False)
     truth = {row.id: label for row, label in labelled if row.id in held}
     left_out = 0
     if len(rows) == most and version is None:

@@ -200,23 +200,27 @@ def read_labelled_window(
     are there without their label, so that coverage can be told.
     """
     newest = ledger.labelled_predictions(
-        project=watched.model, version=watched.version, until=until, newest_first=True, limit=MOST_LABELLED
+        project=watched.model,
+        version=watched.version,
+        shadow=False,
+        until=until,
+        newest_first=True,
+        limit=MOST_LABELLED,
     )
-    pairs = [(row, label) for row, label in newest if row.route != "shadow" and label.at < until]
+    pairs = [(row, label) for row, label in newest if label.at < until]
     pairs.sort(key=lambda pair: (pair[1].at, pair[0].id), reverse=True)
     reported = [pair for pair in pairs if pair[1].at >= since]
     chosen = reported if len(reported) >= fewest else pairs[:fewest]
     if not chosen:
         return PredictionWindow(watched.model, since, until, (), {})
     begin = min(row.at for row, _ in chosen)
-    everything = read_prediction_window(ledger, watched.model, since=begin, until=until, version=watched.version)
-    answered = everything.take(everything.routes != "shadow")
+    answered = read_prediction_window(ledger, watched.model, since=begin, until=until, version=watched.version)
     truth = {row.id: label for row, label in chosen}
     held = {row.id for row in answered.predictions}
     # Of a long time only the newest answers are read; a labelled one among the older ones is not forgotten.
     missed = tuple(row for row, _ in chosen if row.id not in held)
     rows = tuple(sorted((*answered.predictions, *missed), key=lambda row: (row.at, row.id)))
-    return PredictionWindow(watched.model, begin, until, rows, truth, everything.left_out)
+    return PredictionWindow(watched.model, begin, until, rows, truth, answered.left_out)
 
 
 def _degradations(

@@ -34,6 +34,7 @@ from tiltyard.ledger.codec import (
     to_micros,
 )
 from tiltyard.ledger.prediction_stats import StatsTally, summarise
+from tiltyard.ledger.records import SHADOW
 from tiltyard.ledger.sql.filters import check_filters
 from tiltyard.testing.findings import MemoryFindings, MemoryProfiles
 from tiltyard.testing.leases import MemoryLeases
@@ -102,9 +103,14 @@ class MemoryLedger:
         return ((found, decode_label(truth[found.id])) for found in known)
 
     def prediction_stats(
-        self, project: str | None = None, since: datetime | None = None, until: datetime | None = None
+        self,
+        project: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        shadow: bool = False,
     ) -> PredictionStats:
-        """A summary of the predictions answered from ``since`` until before ``until``."""
+        """A summary of predictions; see ``Ledger.prediction_stats``."""
         return summarise(
             StatsTally(
                 found.label,
@@ -117,7 +123,7 @@ class MemoryLedger:
                 first_us=to_micros(found.at),
                 last_us=to_micros(found.at),
             )
-            for found in self._select(check_filters(project=project, since=since, until=until))
+            for found in self._select(check_filters(project=project, since=since, until=until, shadow=shadow))
         )
 
     def ids_by_key(self, keys: Sequence[str], *, project: str | None = None) -> Mapping[str, str]:
@@ -205,6 +211,7 @@ class MemoryLedger:
             prediction
             for prediction in held
             if all(getattr(prediction, name) == value for name, value in wanted.items())
+            and (prediction.route != SHADOW or meant.get("shadow", True))
             and to_micros(prediction.at) in window
         ]
         return sorted(

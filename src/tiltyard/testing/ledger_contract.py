@@ -217,6 +217,26 @@ class PredictionContract:
         window = ledger.prediction_stats("films", since=NOON + hour, until=NOON + 2 * hour)
         assert (window.total, dict(window.by_version)) == (1, {"2": 1})
 
+    def test_shadow_predictions_are_counted_only_on_request(self, ledger: Ledger) -> None:
+        """Statistics are of the predictions that callers received; those of a shadow are counted on request only."""
+        served = make_prediction(latency_ms=1)
+        shadow = make_prediction(route="shadow", version="2", label="negative", latency_ms=9, key=served.id)
+        ledger.record([served, shadow])
+        stats = ledger.prediction_stats("films")
+        assert (stats.total, stats.by_version, stats.mean_latency_ms) == (1, {"1": 1}, 1)
+        assert ledger.prediction_stats("films", shadow=True).total == 2
+
+    def test_shadow_predictions_can_be_left_out(self, ledger: Ledger) -> None:
+        """The filter ``shadow=False`` leaves out the shadow's predictions, with labels and without."""
+        served, shadow = make_prediction(), make_prediction(route="shadow", version="2")
+        ledger.record([served, shadow])
+        labels = [Label(row.id, "positive", NOON, "test") for row in (served, shadow)]
+        ledger.record_labels(labels)
+        assert list(ledger.predictions(shadow=False)) == [served]
+        assert list(ledger.labelled_predictions(shadow=False)) == [(served, labels[0])]
+        assert {row.id for row in ledger.predictions(shadow=True)} == {served.id, shadow.id}
+        assert list(ledger.predictions(route="shadow")) == [shadow]
+
     def test_threads_record_side_by_side(self, ledger: Ledger) -> None:
         """Batches recorded by several threads at once are all there, each prediction once."""
         batches = [[make_prediction() for _ in range(20)] for _ in range(24)]

@@ -105,7 +105,7 @@ def predictions_view(ledger: Ledger, query: PredictionQuery) -> PredictionsView:
     counted = [ledger.prediction_stats(query.model, start, start + step) for start in starts]
     latest = list(
         ledger.predictions(
-            project=query.model, since=starts[0], until=starts[-1] + step, limit=RECENT, newest_first=True
+            project=query.model, since=starts[0], until=starts[-1] + step, shadow=False, limit=RECENT, newest_first=True
         )
     )
     found = [prediction for prediction in latest if _matches(prediction, query.search)]

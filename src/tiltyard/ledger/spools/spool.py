@@ -174,10 +174,15 @@ class SpooledLedger:
         return self._central.get().labelled_predictions(**filters)
 
     def prediction_stats(
-        self, project: str | None = None, since: datetime | None = None, until: datetime | None = None
+        self,
+        project: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        shadow: bool = False,
     ) -> PredictionStats:
         """A summary of what was shipped; see ``Ledger.prediction_stats``."""
-        return self._central.get().prediction_stats(project, since, until)
+        return self._central.get().prediction_stats(project, since, until, shadow=shadow)
 
     def ids_by_key(self, keys: Sequence[str], *, project: str | None = None) -> Mapping[str, str]:
         """The id of the latest prediction with each key; those in spools are newer than shipped ones."""

@@ -11,6 +11,7 @@ from sqlalchemy import Column, ColumnElement, Row, Select, and_, exists, or_, tu
 from tiltyard.errors import UsageError
 from tiltyard.ledger.codec import check_text, to_micros
 from tiltyard.ledger.ports import PredictionFilter
+from tiltyard.ledger.records import SHADOW
 from tiltyard.ledger.sql.schema import labels, predictions
 from tiltyard.suggest import nearest
 
@@ -44,6 +45,8 @@ def conditions(filters: PredictionFilter) -> list[ColumnElement[bool]]:
     for name, value in named.items():
         if value is not None:
             found.append(predictions.c[name] == check_text(name, str(value)))
+    if not filters.get("shadow", True):
+        found.append(predictions.c.route != SHADOW)
     return found
 
 

@@ -8,12 +8,10 @@ from sqlalchemy import ColumnElement, and_, case, func, select
 
 from tiltyard.aliases import CHALLENGER, CHAMPION
 from tiltyard.ledger.codec import check_text
-from tiltyard.ledger.records import ShadowOutcomes, SplitOutcome
+from tiltyard.ledger.records import SHADOW, ShadowOutcomes, SplitOutcome
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.filters import between, newest_label
 from tiltyard.ledger.sql.schema import labels, predictions
-
-SHADOW = "shadow"
 
 
 class SqlOutcomes:

@@ -127,10 +127,15 @@ class SqlLedger:
             yield decode_prediction(row[:width]), decode_label(row[width:])
 
     def prediction_stats(
-        self, project: str | None = None, since: datetime | None = None, until: datetime | None = None
+        self,
+        project: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        shadow: bool = False,
     ) -> PredictionStats:
-        """A summary of the predictions answered from ``since`` until before ``until``."""
-        meant = conditions(check_filters(project=project, since=since, until=until))
+        """A summary of predictions; see ``Ledger.prediction_stats``."""
+        meant = conditions(check_filters(project=project, since=since, until=until, shadow=shadow))
         column = predictions.c
         query = (
             select(

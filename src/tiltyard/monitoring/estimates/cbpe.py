@@ -153,13 +153,13 @@ def estimate_performance(
     and what chance does to labels.
 
     Args:
-        window: answers; those of other versions and of shadows are left out.
+        window: answers; those of other versions are left out.
         basis: the version and the rows to calibrate on.
         metric: the project's own metric, which is estimated too.
         names: metrics to estimate.
         most: answers that the estimate is made from; of more, every so-manieth.
     """
-    mine = window.take((window.versions == basis.version) & (window.routes != "shadow"))
+    mine = window.take(window.versions == basis.version)
     held_out = basis.held_out
     reason = _why_not(mine, basis)
     figures: Mapping[str, Figure] = {}

@@ -85,7 +85,7 @@ def label_queue(
 ) -> list[LabelCandidate]:
     """The answers most worth labelling, each once, of those that have no label.
 
-    Equal inputs are asked about once, shadows and redacted inputs never.
+    Equal inputs are listed once, redacted inputs never.
 
     Args:
         ledger: where the answers are.
@@ -131,7 +131,7 @@ def _once(rows: Iterable[Prediction]) -> list[Prediction]:
     kept = []
     for row in rows:
         said = repr(sorted(row.input.items(), key=lambda item: str(item[0])))
-        if row.route == "shadow" or is_redacted(row.input) or said in seen:
+        if is_redacted(row.input) or said in seen:
             continue
         seen.add(said)
         kept.append(row)

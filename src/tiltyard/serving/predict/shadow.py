@@ -13,7 +13,7 @@ from time import perf_counter
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger.codec import PredictionRow, decode_json
 from tiltyard.ledger.ports import Ledger
-from tiltyard.ledger.sql.outcomes import SHADOW
+from tiltyard.ledger.records import SHADOW
 from tiltyard.scoring import score_groups
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.prediction_rows import make_rows
