@@ -15,7 +15,7 @@ from tiltyard.pipeline.remediation import ActionContext, MetricsScraper, Project
 from tiltyard.project import AlertsSection, Project
 from tiltyard.registry.package.signing import host_keys, host_signer
 from tiltyard.settings import Settings
-from tiltyard.wiring.stores import current_actor, open_registry, open_tracker
+from tiltyard.wiring.registry import current_actor, open_registry, open_tracker
 
 
 def open_workspace(of: Settings, open_ledger: Ledger, project: Project | None = None) -> Workspace:

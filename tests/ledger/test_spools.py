@@ -12,7 +12,7 @@ from tests.postgres import PostgresServer
 from tiltyard.errors import InputError, UnavailableError
 from tiltyard.ledger import Event, Label, Ledger, SqlLedger
 from tiltyard.ledger.spools.spool import SpooledLedger, unshipped
-from tiltyard.ledger.spools.spool_shipper import REFUSED, Shipper, ship
+from tiltyard.ledger.spools.spool_shipper import REFUSED, Shipper, ship_folder
 from tiltyard.testing import MemoryLedger, make_prediction
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -54,7 +54,7 @@ def test_rows_are_shipped_oldest_first_and_leave_the_spool(
         spool.record(made[start : start + 300])
     assert spool.lag().rows == 1200
     assert spool.lag().oldest == min(item.at for item in made)
-    assert ship(tmp_path / "spool", switch.ledger) == 1200
+    assert ship_folder(tmp_path / "spool", switch.ledger) == 1200
     assert {item.id for item in switch.ledger.predictions()} == {item.id for item in made}
     assert (spool.lag().rows, spool.lag().oldest) == (0, None)
     assert spool.prediction(made[0].id) == made[0]
@@ -87,10 +87,10 @@ def test_shipped_twice_is_there_once(tmp_path: Path, spool: SpooledLedger) -> No
     spool.record([made])
     spool._own.append(event())
     with pytest.raises(UnavailableError):
-        ship(tmp_path / "spool", central)
+        ship_folder(tmp_path / "spool", central)
     with pytest.raises(UnavailableError):
-        ship(tmp_path / "spool", central)
-    ship(tmp_path / "spool", central)
+        ship_folder(tmp_path / "spool", central)
+    ship_folder(tmp_path / "spool", central)
     assert [item.id for item in central.predictions()] == [made.id]
     assert [item.kind for item in central.events()] == ["served"]
     assert unshipped(tmp_path / "spool").rows == 0
@@ -107,7 +107,7 @@ def test_a_row_that_is_refused_holds_nothing_up(tmp_path: Path, spool: SpooledLe
 
     central = Picky()
     spool.record([make_prediction(), make_prediction(label="odd"), make_prediction()])
-    ship(tmp_path / "spool", central)
+    ship_folder(tmp_path / "spool", central)
     assert central.prediction_stats().total == 2
     assert unshipped(tmp_path / "spool").rows == 0
     assert "No such label." in (tmp_path / "spool" / REFUSED).read_text(encoding="utf-8")
@@ -124,7 +124,7 @@ def test_labels_and_events_wait_while_the_central_ledger_is_away(
     assert spool.append(event()).sequence == 0
     assert spool.prediction(made.id) == made
     assert spool.lag().rows == 3
-    ship(tmp_path / "spool", switch.ledger)
+    ship_folder(tmp_path / "spool", switch.ledger)
     assert [label.prediction_id for label in switch.ledger.labels()] == [made.id]
     assert [item.sequence for item in switch.ledger.events()] == [1]
     assert switch.ledger.verify_events() == []
@@ -142,7 +142,7 @@ def test_a_label_finds_its_prediction_wherever_it_is(tmp_path: Path, spool: Spoo
     assert spool.prediction(theirs.id) == theirs
     found = spool.ids_by_key(["order 7", "order 8", "order 9"])
     assert found == {"order 7": theirs.id, "order 8": shipped.id}
-    ship(tmp_path / "spool", switch.ledger)
+    ship_folder(tmp_path / "spool", switch.ledger)
     assert {label.prediction_id for label in switch.ledger.labels()} == {theirs.id, shipped.id}
 
 
@@ -172,10 +172,10 @@ def test_only_one_ships(tmp_path: Path, spool: SpooledLedger) -> None:
 
     central = Slow()
     spool.record([make_prediction()])
-    first = threading.Thread(target=ship, args=(tmp_path / "spool", central))
+    first = threading.Thread(target=ship_folder, args=(tmp_path / "spool", central))
     first.start()
     assert inside.wait(20)
-    assert ship(tmp_path / "spool", MemoryLedger()) == 0
+    assert ship_folder(tmp_path / "spool", MemoryLedger()) == 0
     leave.set()
     first.join()
     assert central.prediction_stats().total == 1

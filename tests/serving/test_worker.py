@@ -31,7 +31,13 @@ from tiltyard.serving.process.worker_config import WorkerConfig
 
 # What only training, MLflow, pages and orchestration need.
 NOT_FOR_SERVING = ("mlflow", "dash", "plotly", "matplotlib", "optuna", "prefect", "river", "alembic")
-OURS_NOT_FOR_SERVING = ("tiltyard.pipeline", "tiltyard.monitoring", "tiltyard.console", "tiltyard.wiring")
+OURS_NOT_FOR_SERVING = (
+    "tiltyard.pipeline",
+    "tiltyard.monitoring",
+    "tiltyard.console",
+    "tiltyard.app_wiring",
+    "tiltyard.wiring.registry",
+)
 
 
 class Kept:

@@ -12,7 +12,7 @@ from tiltyard.data import as_label
 from tiltyard.drift import DriftRequest, detect_data_drift
 from tiltyard.errors import InputError, NotFoundError, ProjectError, TiltyardError, UsageError
 from tiltyard.jsonable import to_jsonable
-from tiltyard.ledger import Label, Ledger, Prediction, SqlLedger, new_id
+from tiltyard.ledger import Label, Ledger, Prediction, new_id
 from tiltyard.ledger.sql.retention import is_redacted
 from tiltyard.monitoring.degradation import judge_degradation
 from tiltyard.monitoring.monitored_version import MonitoredVersion, monitored_champion
@@ -22,9 +22,10 @@ from tiltyard.monitoring.report import render_html, render_markdown
 from tiltyard.monitoring.run import drift_of_champion
 from tiltyard.monitoring.summary import Summary, SummaryQuery, summarise
 from tiltyard.project import Project, load_project
-from tiltyard.registry import ModelRegistry, Registry
+from tiltyard.registry import Registry
 from tiltyard.registry.package.signing import host_keys
 from tiltyard.settings import Settings
+from tiltyard.wiring import open_ledger, open_registry
 
 FEWEST_LABELS = 30
 LABEL_SOURCE = "log_prediction"
@@ -268,7 +269,7 @@ class ModelMonitor:
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger in use."""
-        return self._given_ledger or SqlLedger.open(self._settings.ledger_url)
+        return self._given_ledger or open_ledger(self._settings)
 
     @cached_property
     def watched(self) -> MonitoredVersion | None:
@@ -298,7 +299,7 @@ class ModelMonitor:
         settings = self._settings
         if settings.mlflow_tracking_uri is None and not (settings.state / "mlflow.db").exists():
             return None
-        return ModelRegistry(tracking_uri=settings.tracking_uri, registry_uri=settings.registry_uri, settings=settings)
+        return open_registry(settings)
 
     def _window(self, hours: float) -> PredictionWindow:
         since, until = _stretch(hours)

@@ -9,9 +9,10 @@ from typing import Any
 
 from tiltyard.drift import detect_drift
 from tiltyard.errors import ProjectError
-from tiltyard.ledger import Ledger, Prediction, SqlLedger, new_id, to_log_line
+from tiltyard.ledger import Ledger, Prediction, new_id, to_log_line
 from tiltyard.project import find_project_file, load_project
 from tiltyard.settings import Settings
+from tiltyard.wiring import open_ledger
 
 
 class PredictionCollector:
@@ -116,7 +117,7 @@ class PredictionCollector:
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger in use."""
-        return self._given or SqlLedger.open(_settings().ledger_url)
+        return self._given or open_ledger(_settings())
 
 
 def _settings() -> Settings:

@@ -14,7 +14,7 @@ from tiltyard.data import Dataset, Split, as_label
 from tiltyard.data.infer_columns import infer_columns
 from tiltyard.errors import DataError
 from tiltyard.evaluation import evaluate
-from tiltyard.ledger import Ledger, SqlLedger
+from tiltyard.ledger import Ledger
 from tiltyard.models import Candidate
 from tiltyard.pipeline.training.data_checks import validate_data
 from tiltyard.pipeline.training.dataframes import (
@@ -32,10 +32,11 @@ from tiltyard.project import Project, Task
 from tiltyard.promotion.challenge import point_alias
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.rollback import promote_version
-from tiltyard.registry import ExperimentTracker, ModelRegistry, VersionInfo
+from tiltyard.registry import ExperimentTracker, VersionInfo
 from tiltyard.registry.package.signing import host_keys, host_signer
 from tiltyard.settings import Settings, this_actor
 from tiltyard.validation import DataValidator
+from tiltyard.wiring import open_ledger, open_registry
 
 PREDICTED = ("prediction", "predicted", "predicted_label")
 ACTUAL = ("actual", "label", "target", "y_true")
@@ -64,15 +65,15 @@ class MLOpsPipeline:
         self.tracker = ExperimentTracker(
             experiment_name, tracking_uri=of.tracking_uri, artifact_location=of.artifact_location
         )
-        self.registry = ModelRegistry(tracking_uri=of.tracking_uri, registry_uri=of.registry_uri, settings=of)
-        self._ledger: SqlLedger | None = None
+        self.registry = open_registry(of)
+        self._ledger: Ledger | None = None
         self._test: dict[str, tuple[Project, Dataset]] = {}
 
     @property
     def ledger(self) -> Ledger:
         """The ledger of this host, opened when it is first needed."""
         if self._ledger is None:
-            self._ledger = SqlLedger.open(self._settings.ledger_url)
+            self._ledger = open_ledger(self._settings)
         return self._ledger
 
     def validate_and_track_data(

@@ -10,11 +10,7 @@ from pathlib import Path
 from tiltyard.aliases import alias_of
 from tiltyard.errors import ProjectError
 from tiltyard.ledger.ports import Ledger
-from tiltyard.ledger.spools.spool import SpooledLedger
-from tiltyard.ledger.spools.spool_shipper import Shipper
-from tiltyard.ledger.sql.store import SqlLedger
 from tiltyard.project import Project, ServingSection, find_project_file, load_project
-from tiltyard.registry.mlflow_backend.model_registry import ModelRegistry
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing, host_keys
 from tiltyard.registry.ports import Registry
 from tiltyard.serving.auth import guard_for
@@ -24,6 +20,9 @@ from tiltyard.serving.process.http_server import HttpServer, ServerDependencies
 from tiltyard.serving.process.sockets import Address, bind
 from tiltyard.serving.telemetry.user_metrics import WorkerIdentity
 from tiltyard.settings import Settings
+from tiltyard.wiring import needs_spools
+from tiltyard.wiring.ledger import open_ledger, open_spooled_ledger, start_shipper
+from tiltyard.wiring.registry import open_registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +130,9 @@ def _default_backing(project: Project | None, stack: contextlib.ExitStack) -> Se
     """Registry and ledger as the host's settings name them; answers for a ledger elsewhere go through a spool."""
     settings = Settings.load(project.root if project else None)
     keys = host_keys(settings)  # before the ledger is opened: it would stay open if a key cannot be used
-    registry = ModelRegistry(tracking_uri=settings.tracking_uri, registry_uri=settings.registry_uri, settings=settings)
-
-    def connect() -> SqlLedger:
-        return SqlLedger.open(settings.ledger_url)
-
-    ledger: Ledger
-    if settings.ledger_url.startswith("sqlite"):
-        ledger = connect()
-    else:
-        ledger = SpooledLedger.open(settings.spool, "module", connect)
-        shipper = Shipper(settings.spool, connect)
-        shipper.start()
+    registry = open_registry(settings)
+    spooled = needs_spools(settings)
+    ledger: Ledger = open_spooled_ledger(settings, "module") if spooled else open_ledger(settings)
+    if shipper := start_shipper(settings, spooled=spooled):
         stack.callback(shipper.stop)
     return ServerBackends(registry, ledger, settings.cache, settings.trusted_types, keys, settings.api_key_file)

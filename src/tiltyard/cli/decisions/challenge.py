@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tiltyard import wiring
+from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.project import load_project
@@ -25,7 +26,7 @@ def challenge(context: click.Context, project_path: Path | None, as_json: bool) 
     """
     project = load_project(project_path)
     settings = wiring.load_settings(project)
-    with wiring.open_ledger(settings) as ledger:
+    with open_current_ledger(settings) as ledger:
         found = evaluate_ab_test(project, wiring.open_registry(settings), ledger, wiring.current_actor())
     if as_json:
         print_json(found.to_dict())

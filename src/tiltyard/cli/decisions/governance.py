@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tiltyard import app_wiring, wiring
+from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json, print_table, say, when
@@ -100,7 +101,7 @@ def history(
     name = model_name or project.model_name
     settings = wiring.load_settings(project)
     at = _past(moment)
-    with wiring.open_ledger(settings) as ledger:
+    with open_current_ledger(settings) as ledger:
         # First: nothing is added to a chain that is broken, and what cannot be read is told as what it is.
         chain = _verified(settings, ledger, name, noted) if verify or noted else None
         if chain is not None and (at is None or chain.broken):

@@ -21,6 +21,7 @@ from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, say
 from tiltyard.data import load_dataset
 from tiltyard.errors import NotFoundError, ProjectError, TiltyardError
+from tiltyard.ledger.spools.spool import unshipped
 from tiltyard.project import Project, load_project
 from tiltyard.redact import without_password
 from tiltyard.registry import read_package
@@ -116,12 +117,15 @@ def _describe_ledger(settings: Settings) -> str:
     with wiring.open_ledger(settings) as ledger:
         total = ledger.prediction_stats().total
         broken = ledger.verify_events()
+    waiting = unshipped(settings.spool).rows
     if broken:
         raise TiltyardError(
             f"The chain of events is broken in {len(broken)} places, first: {broken[0]}",
             next_step="Somebody changed the ledger: compare it with a backup.",
         )
-    return f"{without_password(settings.ledger_url)}: {total:,} predictions, chain of events whole"
+    return f"{without_password(settings.ledger_url)}: {total:,} predictions, chain of events whole" + (
+        f"; {waiting:,} records of this host's servers wait to be shipped" if waiting else ""
+    )
 
 
 def _describe_registry(project: Project, settings: Settings) -> str:

@@ -10,6 +10,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tiltyard import wiring
+from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_pairs, print_table, say
 from tiltyard.cli.time_options import parse_time
@@ -68,7 +69,7 @@ def import_file(
     project = load_project(project_path)
     columns = LabelColumns(id_column, key_column, label_column, at_column)
     frame = read_labels(file, columns)
-    with wiring.open_ledger(wiring.load_settings(project)) as ledger, _progress(as_json) as progress:
+    with open_current_ledger(wiring.load_settings(project)) as ledger, _progress(as_json) as progress:
         task = progress.add_task("labels", total=len(frame))
         report = import_labels(
             ledger,
@@ -90,7 +91,7 @@ def import_file(
 def stats(project_path: Path | None, as_json: bool) -> None:
     """Count the labels, and the share of predictions that have one."""
     project = load_project(project_path)
-    with wiring.open_ledger(wiring.load_settings(project)) as ledger:
+    with open_current_ledger(wiring.load_settings(project)) as ledger:
         counted = label_counts(ledger, project.model_name)
     if as_json:
         print_json(counted)
@@ -110,7 +111,7 @@ def stats(project_path: Path | None, as_json: bool) -> None:
 def list_labels(project_path: Path | None, since: str | None, limit: int, superseded: bool, as_json: bool) -> None:
     """List labels by the time they were reported."""
     project = load_project(project_path)
-    with wiring.open_ledger(wiring.load_settings(project)) as ledger:
+    with open_current_ledger(wiring.load_settings(project)) as ledger:
         found = ledger.labels(project=project.model_name, since=parse_time("--since", since), superseded=superseded)
         rows = list(islice(found, limit))
     if as_json:

@@ -12,6 +12,7 @@ import click
 import pandas as pd
 
 from tiltyard import wiring
+from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.labels.feedback import import_file
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_table, say
@@ -74,7 +75,7 @@ def queue(
     wish = LabelingRequest(size, {UNCERTAIN: uncertain, DRIFTED: drifted, RANDOM: by_chance}, since, seed)
     project = load_project(project_path)
     reference, trouble = _reference(project) if drifted > 0 else (None, "")
-    with wiring.open_ledger(wiring.load_settings(project)) as ledger:
+    with open_current_ledger(wiring.load_settings(project)) as ledger:
         wanted = label_queue(ledger, project.model_name, wish, reference)
     rows = [one.to_row(project.data.text) for one in wanted]
     if target is not None:

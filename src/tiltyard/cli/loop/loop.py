@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from tiltyard import app_wiring, wiring
+from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import Terminal, console, print_json, say, when
 from tiltyard.cli.progress import ConsoleRunner
@@ -36,7 +37,7 @@ def loop(project_path: Path | None, once: bool, server: str | None, as_json: boo
     settings = wiring.load_settings(project)
     watched = Terminal(stderr=True) if as_json else console
     # Whoever keeps this process is told that it gets on, from its very start; a step may take its time.
-    with Heartbeat(project.response.step_hours * 3600) as heart, wiring.open_ledger(settings) as ledger:
+    with Heartbeat(project.response.step_hours * 3600) as heart, open_current_ledger(settings) as ledger:
         work = app_wiring.build_loop(project, settings, ledger, ConsoleRunner(watched), server, heart.beat)
 
         def tell(seen: LoopIteration) -> None:

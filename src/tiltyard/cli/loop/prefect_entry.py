@@ -7,6 +7,7 @@ from pathlib import Path
 from prefect import flow
 
 from tiltyard import app_wiring, wiring
+from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.output import Terminal
 from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.pipeline import TrainingRequest, train
@@ -21,7 +22,7 @@ def training(project: str) -> str:
     described = load_project(Path(project))
     settings = wiring.load_settings(described)
     flows = app_wiring.build_flow_runner(described, settings, ConsoleRunner(_terminal))
-    with wiring.open_ledger(settings) as ledger:
+    with open_current_ledger(settings) as ledger:
         tracker, workspace = (
             wiring.open_tracker(described, settings),
             app_wiring.open_workspace(settings, ledger, described),
@@ -39,7 +40,7 @@ def monitoring(project: str) -> str:
     """Look once, answer what is found, and deliver notices."""
     described = load_project(Path(project))
     settings = wiring.load_settings(described)
-    with wiring.open_ledger(settings) as ledger:
+    with open_current_ledger(settings) as ledger:
         seen = app_wiring.build_loop(described, settings, ledger, ConsoleRunner(_terminal)).once()
         app_wiring.build_dispatcher(described, settings, ledger).run()
     return seen.summary
@@ -51,7 +52,7 @@ def response(project: str, reason: str = "asked for in Prefect") -> str:
     described = load_project(Path(project))
     settings = wiring.load_settings(described)
     flows = app_wiring.build_flow_runner(described, settings, ConsoleRunner(_terminal))
-    with wiring.open_ledger(settings) as ledger:
+    with open_current_ledger(settings) as ledger:
         responder = app_wiring.build_responder(described, settings, ledger, flows.runner)
         done = flows.run(
             "response",

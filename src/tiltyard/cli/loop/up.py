@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from tiltyard import wiring
+from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console as terminal
 from tiltyard.cli.output import print_json, say
@@ -73,7 +74,7 @@ def up(
     ours = [] if project_path is None else ["--project", str(project_path)]
     several = [] if workers is None else ["--workers", str(workers)]
     tell = _Teller(project, as_json=as_json)
-    with tempfile.TemporaryDirectory(prefix="tiltyard-up-") as folder, wiring.open_ledger(settings) as ledger:
+    with tempfile.TemporaryDirectory(prefix="tiltyard-up-") as folder, open_current_ledger(settings) as ledger:
         place = _Place(project, Path(folder), f"http://{_reachable(host)}:{port}", _own_key())
         parts = [place.server(*ours, "--host", host, "--port", str(port), *several)]
         if with_console:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tiltyard import wiring
+from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console as terminal
 from tiltyard.cli.output import print_json, say
@@ -42,7 +43,7 @@ def console(project_path: Path | None, host: str, port: int, as_json: bool) -> N
 
     listener = bind(host, port)
     try:
-        with wiring.open_ledger(settings) as ledger:
+        with open_current_ledger(settings) as ledger:
             registry = wiring.open_registry(settings)
             run_console(project, registry, ledger, listener, announce, console_sources(project, settings, registry))
     finally:

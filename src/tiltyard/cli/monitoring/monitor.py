@@ -9,6 +9,7 @@ import click
 from rich.text import Text
 
 from tiltyard import app_wiring, wiring
+from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_pairs, print_table, say, when
@@ -36,7 +37,7 @@ def monitor(project_path: Path | None, until: str | None, no_record: bool, as_js
     """
     project = load_project(project_path)
     settings = wiring.load_settings(project)
-    with wiring.open_ledger(settings) as ledger:
+    with open_current_ledger(settings) as ledger:
         workspace = app_wiring.open_workspace(settings, ledger)
         seen = run_monitoring(project, workspace, until=parse_time("--until", until), record=not no_record)
     if as_json:

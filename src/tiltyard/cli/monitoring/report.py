@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tiltyard import app_wiring, wiring
+from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import print_json, say
 from tiltyard.cli.time_options import parse_time
@@ -34,7 +35,7 @@ def report(project_path: Path | None, target: Path | None, days: float, until: s
         raise UsageError(f"--days {days:g} is no stretch of time.", next_step="Give a positive number, such as 7.")
     project = load_project(project_path)
     settings = wiring.load_settings(project)
-    with wiring.open_ledger(settings) as ledger:
+    with open_current_ledger(settings) as ledger:
         workspace = app_wiring.open_workspace(settings, ledger)
         seen = summarise_period(project, workspace, hours=days * 24, until=parse_time("--until", until))
     files = write_report(seen, target or project.root / "reports" / "monitoring.html")

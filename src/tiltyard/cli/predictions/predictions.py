@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from tiltyard import wiring
+from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_pairs, say
 from tiltyard.cli.time_options import parse_time
@@ -30,7 +31,7 @@ def predictions() -> None:
 def stats(project_path: Path | None, as_json: bool) -> None:
     """Count the predictions by label and version."""
     project = load_project(project_path)
-    with wiring.open_ledger(wiring.load_settings(project)) as ledger:
+    with open_current_ledger(wiring.load_settings(project)) as ledger:
         counted = PredictionCollector(project.model_name, ledger).get_prediction_stats()
     if as_json:
         print_json(counted)
@@ -65,7 +66,7 @@ def export(
     kinds: dict[str, ExportFormat] = {".jsonl": "jsonl", ".parquet": "parquet"}
     if target.suffix not in kinds:
         raise UsageError(f"{target} ends in {target.suffix!r}.", next_step="Name a .jsonl or a .parquet file.")
-    with wiring.open_ledger(wiring.load_settings(project)) as ledger:
+    with open_current_ledger(wiring.load_settings(project)) as ledger:
         written = export_predictions(
             ledger,
             target,
@@ -97,7 +98,7 @@ def prune(project_path: Path | None, days: float | None, as_json: bool) -> None:
             "It is not said how many days predictions are kept.",
             next_step="Give --days, or set keep_days in [monitoring] of the project file.",
         )
-    with wiring.open_ledger(wiring.load_settings(project)) as ledger:
+    with open_current_ledger(wiring.load_settings(project)) as ledger:
         gone = prune_predictions(ledger, project.model_name, keep=timedelta(days=keep), actor=wiring.current_actor())
     if as_json:
         print_json({"erased": gone, "keep_days": keep})
@@ -134,7 +135,7 @@ def erase(
         raise UsageError("With --json nobody can be asked.", next_step="Add --yes.")
     project = load_project(project_path)
     order = RetentionRequest("redacted" if keep_answers else "erased", wiring.current_actor(), reason)
-    with wiring.open_ledger(wiring.load_settings(project)) as ledger:
+    with open_current_ledger(wiring.load_settings(project)) as ledger:
         found = find_predictions(ledger, project.model_name, subject)
         if found and not yes:
             does = "Take out the inputs of" if keep_answers else "Erase"

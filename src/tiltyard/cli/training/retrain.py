@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tiltyard import app_wiring, wiring
+from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.main import EXIT_FAILED, EXIT_NO
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import Terminal, console, print_json
@@ -29,7 +30,7 @@ def retrain(project_path: Path | None, reason: str, as_json: bool) -> int:
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     watched = Terminal(stderr=True) if as_json else console
-    with wiring.open_ledger(settings) as ledger:
+    with open_current_ledger(settings) as ledger:
         flows = app_wiring.build_flow_runner(project, settings, ConsoleRunner(watched))
         responder = app_wiring.build_responder(project, settings, ledger, flows.runner)
         response = flows.run(

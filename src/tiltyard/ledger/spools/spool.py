@@ -39,11 +39,13 @@ class Lag:
 
     Attributes:
         rows: predictions, labels and events that wait to be shipped.
-        oldest: when the oldest waiting prediction was answered, UTC; None if none waits.
+        oldest: when the oldest waiting prediction was made, UTC; None if none waits.
+        unreadable: spools that cannot be read, so that what waits there is not counted.
     """
 
     rows: int = 0
     oldest: datetime | None = None
+    unreadable: tuple[Path, ...] = ()
 
 
 class Central:
@@ -293,8 +295,8 @@ def reader(file: Path) -> sqlite3.Connection:
 
 
 def unshipped(folder: Path) -> Lag:
-    """What waits in all spools of a folder; what cannot be read is left out."""
-    rows, oldest = 0, None
+    """What waits in all spools of a folder."""
+    rows, oldest, unreadable = 0, None, []
     for file in spools(folder):
         try:
             with closing(reader(file)) as connection:
@@ -302,7 +304,8 @@ def unshipped(folder: Path) -> Lag:
                 for table in ("labels", "events"):
                     count += connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
         except sqlite3.Error:
+            unreadable.append(file)
             continue
         rows += count
         oldest = first if oldest is None or (first is not None and first < oldest) else oldest
-    return Lag(rows, None if oldest is None else from_micros(oldest))
+    return Lag(rows, None if oldest is None else from_micros(oldest), tuple(unreadable))

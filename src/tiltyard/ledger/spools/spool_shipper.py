@@ -33,7 +33,7 @@ REFUSED = "refused.jsonl"
 log = logging.getLogger(__name__)
 
 
-def ship(folder: Path, central: Ledger) -> int:
+def ship_folder(folder: Path, central: Ledger) -> int:
     """Ship all that the spools of a folder hold now; one process at a time does, others return at once.
 
     A row leaves its spool only after the central ledger has committed it. One that is shipped a second time, since
@@ -89,7 +89,7 @@ class Shipper:
 
     def _once(self) -> bool:
         try:
-            ship(self._folder, self._central.get())
+            ship_folder(self._folder, self._central.get())
         except TiltyardError as error:
             log.warning("The spools cannot be shipped now: %s", error.message)
         except Exception:

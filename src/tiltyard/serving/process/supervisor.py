@@ -28,6 +28,7 @@ from tiltyard.serving.process.liveness import LivenessProbe
 from tiltyard.serving.process.sockets import Address, bind, reserve
 from tiltyard.serving.process.worker_config import FAILED, WorkerConfig
 from tiltyard.settings import Settings, this_actor
+from tiltyard.wiring import needs_spools
 
 if TYPE_CHECKING:
     from tiltyard.ledger.spools.spool_shipper import Shipper
@@ -80,7 +81,7 @@ class WorkerSupervisor:
         self._settings = settings
         self._on_listening = on_listening
         self._insecure_open = insecure_open
-        self._spooled = options.workers > 1 or not settings.ledger_url.startswith("sqlite")
+        self._spooled = needs_spools(settings, options.workers)
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._registry: ModelRegistry | None = None
@@ -196,11 +197,11 @@ class WorkerSupervisor:
 
     def _write_down(self, reason: str, told: dict[str, Any]) -> None:
         from tiltyard.ledger.records import Event  # noqa: PLC0415 - SQLAlchemy takes a second
-        from tiltyard.ledger.sql.store import SqlLedger  # noqa: PLC0415 - likewise
+        from tiltyard.wiring.ledger import open_ledger  # noqa: PLC0415 - likewise
 
         event = Event(HUNG, self._project.model_name, datetime.now(UTC), this_actor(), reason, told)
         try:
-            with SqlLedger.open(self._settings.ledger_url) as ledger:
+            with open_ledger(self._settings) as ledger:
                 ledger.append(event)
         except TiltyardError as error:
             log.warning("The ledger was not told of it: %s", error.message)
@@ -275,34 +276,28 @@ class WorkerSupervisor:
             self._asked().get_version(self._project.model_name, alias="champion")
 
     def _right(self, info: dict[str, Any]) -> None:
-        from tiltyard.ledger.sql.store import SqlLedger  # noqa: PLC0415 - likewise
         from tiltyard.serving.model.champion_check import champion_check  # noqa: PLC0415 - as heavy as the registry itself
         from tiltyard.serving.process.wire import VERSION  # noqa: PLC0415 - as heavy as the registry itself
+        from tiltyard.wiring.ledger import open_ledger  # noqa: PLC0415 - SQLAlchemy takes a second
 
-        with SqlLedger.open(self._settings.ledger_url) as ledger:
+        with open_ledger(self._settings) as ledger:
             champion_check(self._asked(), ledger)(VERSION.validate_python(info))
 
     def _asked(self) -> ModelRegistry:
-        from tiltyard.registry.mlflow_backend.model_registry import ModelRegistry  # noqa: PLC0415 - takes seconds, while workers start
+        from tiltyard.wiring.registry import open_registry  # noqa: PLC0415 - takes seconds, while workers start
 
         with self._lock:
             if self._registry is None:
-                of = self._settings
-                of.state.mkdir(parents=True, exist_ok=True)
-                self._registry = ModelRegistry(tracking_uri=of.tracking_uri, registry_uri=of.registry_uri, settings=of)
+                self._registry = open_registry(self._settings)
             return self._registry
 
     def _shipper(self) -> Shipper | None:
         """Who ships the spools, if there are any: also those that an earlier server left."""
         if not self._spooled and not self._settings.spool.is_dir():
             return None
-        from tiltyard.ledger.spools.spool_shipper import Shipper  # noqa: PLC0415 - SQLAlchemy takes a second
-        from tiltyard.ledger.sql.store import SqlLedger  # noqa: PLC0415 - SQLAlchemy takes a second
+        from tiltyard.wiring.ledger import start_shipper  # noqa: PLC0415 - SQLAlchemy takes a second
 
-        self._settings.spool.mkdir(parents=True, exist_ok=True)
-        shipper = Shipper(self._settings.spool, lambda: SqlLedger.open(self._settings.ledger_url))
-        shipper.start()
-        return shipper
+        return start_shipper(self._settings, spooled=self._spooled)
 
     @contextlib.contextmanager
     def _signals(self) -> Generator[None]:

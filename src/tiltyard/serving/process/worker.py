@@ -13,8 +13,6 @@ from pathlib import Path
 
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger.ports import Ledger
-from tiltyard.ledger.spools.spool import SpooledLedger
-from tiltyard.ledger.sql.store import SqlLedger
 from tiltyard.registry.package.signing import host_keys
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.serving.auth import guard_for
@@ -27,6 +25,7 @@ from tiltyard.serving.process.worker_config import FAILED, WorkerConfig
 from tiltyard.serving.telemetry.logs import set_up_logs
 from tiltyard.serving.telemetry.user_metrics import WorkerIdentity
 from tiltyard.settings import Settings
+from tiltyard.wiring.ledger import open_ledger, open_spooled_ledger
 
 # Importing MLflow takes the keeper seconds; then it answers in milliseconds, or the registry is away.
 LOOK_SECONDS = 30.0
@@ -160,8 +159,8 @@ def _listener(order: WorkerConfig) -> socket.socket:
 
 def _ledger(order: WorkerConfig, settings: Settings) -> Ledger:
     if order.ledger == "direct":
-        return SqlLedger.open(settings.ledger_url)
-    return SpooledLedger.open(settings.spool, str(order.slot), lambda: SqlLedger.open(settings.ledger_url))
+        return open_ledger(settings)
+    return open_spooled_ledger(settings, str(order.slot))
 
 
 def _was_good(settings: Settings, order: WorkerConfig) -> bool:

@@ -1,0 +1,82 @@
+"""Which ledger is in use, directly or through spools. Nobody else asks whether it is SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tiltyard.errors import UnavailableError
+from tiltyard.ledger.ports import Ledger
+from tiltyard.ledger.spools.spool import SpooledLedger, unshipped
+from tiltyard.ledger.spools.spool_shipper import Shipper, ship_folder
+from tiltyard.ledger.sql.store import SqlLedger
+from tiltyard.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ShippingReport:
+    """What shipping the spools of this host did.
+
+    Attributes:
+        shipped: predictions, labels and events that left the spools.
+        waiting: those that are still there.
+        problem: why something is still there, as a sentence; empty where the reason is not known (another process
+            ships now, or a label waits for its prediction) or nothing waits.
+    """
+
+    shipped: int = 0
+    waiting: int = 0
+    problem: str = ""
+
+
+def open_ledger(settings: Settings) -> SqlLedger:
+    """The ledger: SQLite in the state folder unless TILTYARD_LEDGER names another database.
+
+    It lacks what servers of this host have recorded and not yet shipped: see ``ship_spools``.
+
+    Raises:
+        UsageError: the URL cannot be understood, or names a database that is not supported.
+        UnavailableError: the database cannot be reached, is damaged, or belongs to a newer Tiltyard.
+    """
+    return SqlLedger.open(settings.ledger_url)
+
+
+def ship_spools(settings: Settings, ledger: Ledger) -> ShippingReport:
+    """Ship what servers of this host recorded to the ledger, so that readers find it there.
+
+    Reading does not ship: whoever needs the newest predictions calls this first and says what it reports.
+    """
+    if not settings.spool.is_dir():
+        return ShippingReport()
+    shipped, problem = 0, ""
+    try:
+        shipped = ship_folder(settings.spool, ledger)
+    except UnavailableError as error:
+        problem = error.message
+    lag = unshipped(settings.spool)
+    if not problem and lag.unreadable:
+        problem = f"The spool {lag.unreadable[0]} cannot be read."
+    return ShippingReport(shipped, lag.rows, problem)
+
+
+def open_spooled_ledger(settings: Settings, spool_name: str) -> SpooledLedger:
+    """The ledger of a server process that records into the spool of that name; the central one may be unreachable.
+
+    Raises:
+        UnavailableError: the spool cannot be opened.
+    """
+    return SpooledLedger.open(settings.spool, spool_name, lambda: open_ledger(settings))
+
+
+def start_shipper(settings: Settings, *, spooled: bool) -> Shipper | None:
+    """Ship in the background while a server runs, also what an earlier server left; None where no spool can be.
+
+    Args:
+        settings: of this host.
+        spooled: whether this server records into spools.
+    """
+    if not spooled and not settings.spool.is_dir():
+        return None
+    settings.spool.mkdir(parents=True, exist_ok=True)
+    shipper = Shipper(settings.spool, lambda: open_ledger(settings))
+    shipper.start()
+    return shipper

@@ -1,0 +1,39 @@
+"""Which registry and tracker are in use, and with which keys and under whose name this host acts."""
+
+from __future__ import annotations
+
+from tiltyard.project import Project
+from tiltyard.registry import ExperimentTracker, ModelRegistry
+from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
+from tiltyard.registry.package.signing import KeyRing, host_keys
+from tiltyard.settings import Settings, this_actor
+
+
+def load_settings(project: Project) -> Settings:
+    """The settings of this host for a project; relative locations start at the project file."""
+    return Settings.load(project.root)
+
+
+def open_registry(settings: Settings) -> ModelRegistry:
+    """The model registry: MLflow's, local or remote."""
+    settings.state.mkdir(parents=True, exist_ok=True)
+    return ModelRegistry(tracking_uri=settings.tracking_uri, registry_uri=settings.registry_uri, settings=settings)
+
+
+def open_tracker(project: Project, settings: Settings) -> ExperimentTracker:
+    """The experiment of a project."""
+    settings.state.mkdir(parents=True, exist_ok=True)
+    export_credentials(settings)
+    return ExperimentTracker(
+        project.name, tracking_uri=settings.tracking_uri, artifact_location=settings.artifact_location
+    )
+
+
+def trusted_keys(settings: Settings) -> KeyRing:
+    """The keys by which this host verifies signatures of versions."""
+    return host_keys(settings)
+
+
+def current_actor() -> str:
+    """Who acts, for the record: TILTYARD_ACTOR, or the user of this process."""
+    return this_actor()
