@@ -14,7 +14,7 @@ from tiltyard.evaluation.importance import (
 )
 from tiltyard.evaluation.intervals import Interval, bootstrap, newcombe, wilson
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, label_predictions
-from tiltyard.evaluation.metrics.metric import METRICS, Metric, get_metric
+from tiltyard.evaluation.metrics import METRICS, Metric, get_metric
 from tiltyard.evaluation.plots import (
     plot_calibration,
     plot_confusion_matrix,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tiltyard.evaluation.groups import keys_of
 from tiltyard.evaluation.intervals import CONFIDENCE, Interval, wilson
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions
-from tiltyard.evaluation.metrics.probability_metrics import CALIBRATION_BINS
+from tiltyard.evaluation.metrics import CALIBRATION_BINS
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from scipy.special import bdtr, bdtrc
 from tiltyard.errors import DataError
 from tiltyard.evaluation.intervals import CONFIDENCE, bootstrap_draws
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Labels, label_predictions
-from tiltyard.evaluation.metrics.metric import Metric
+from tiltyard.evaluation.metrics import Metric
 from tiltyard.evaluation.permutation_test import distinct_rows, permutation_p_values
 
 MCNEMAR = "McNemar's exact test"

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Labels, Probabilities, label_predictions
-from tiltyard.evaluation.metrics import label_metrics
-from tiltyard.evaluation.metrics.metric import METRICS
+from tiltyard.evaluation.metrics import METRICS, Values, class_f1, class_precision, class_recall
 
 
 @dataclass(frozen=True)
@@ -97,11 +96,11 @@ def evaluate_predictions(facts: LabelledPredictions) -> Evaluation:
     )
 
 
-def _per_class(classes: tuple[str, ...], counts: label_metrics.Values) -> dict[str, dict[str, float]]:
+def _per_class(classes: tuple[str, ...], counts: Values) -> dict[str, dict[str, float]]:
     columns = {
-        "precision": label_metrics.class_precision(counts),
-        "recall": label_metrics.class_recall(counts),
-        "f1": label_metrics.class_f1(counts),
+        "precision": class_precision(counts),
+        "recall": class_recall(counts),
+        "f1": class_f1(counts),
         "support": counts.sum(axis=1),
     }
     return {

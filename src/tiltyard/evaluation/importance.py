@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tiltyard.evaluation.groups import keys_of
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, label_predictions
-from tiltyard.evaluation.metrics.metric import Metric
+from tiltyard.evaluation.metrics import Metric
 
 Kind = Literal["permutation", "terms"]
 Predict = Callable[[pd.DataFrame], NDArray[np.float64]]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Weights
-from tiltyard.evaluation.metrics.metric import Metric
+from tiltyard.evaluation.metrics import Metric
 
 CONFIDENCE = 0.95
 

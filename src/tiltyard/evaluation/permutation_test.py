@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Probabilities, Weights
-from tiltyard.evaluation.metrics.metric import Metric
+from tiltyard.evaluation.metrics import Metric
 
 # Weights that are drawn at once; bounds the memory to some tens of MB.
 _DRAWN_AT_ONCE = 1_000_000

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tiltyard.evaluation.groups import Group, Grouping
 from tiltyard.evaluation.intervals import CONFIDENCE, Interval, bootstrap, newcombe, wilson
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions
-from tiltyard.evaluation.metrics.metric import METRICS, Metric
+from tiltyard.evaluation.metrics import METRICS, Metric
 
 # With fewer rows a figure says next to nothing: the interval of an accuracy is wider than a quarter.
 FEWEST_ROWS = 30

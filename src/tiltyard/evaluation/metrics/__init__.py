@@ -1,1 +1,18 @@
-"""Metrics that know their direction: of predicted labels, and of probabilities."""
+"""Metrics of labels and of probabilities that know their direction: the one set that selection, gates, monitoring
+and reports use.
+"""
+
+from tiltyard.evaluation.metrics.label_metrics import Values, class_f1, class_precision, class_recall
+from tiltyard.evaluation.metrics.metric import METRICS, Metric, get_metric
+from tiltyard.evaluation.metrics.probability_metrics import CALIBRATION_BINS
+
+__all__ = [
+    "CALIBRATION_BINS",
+    "METRICS",
+    "Metric",
+    "Values",
+    "class_f1",
+    "class_precision",
+    "class_recall",
+    "get_metric",
+]

@@ -32,23 +32,23 @@ def class_f1(counts: Values) -> Values:
     return share(2 * _hits(counts), counts.sum(axis=-2) + counts.sum(axis=-1))
 
 
-def accuracy(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
+def accuracy(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
     """Share of rows whose predicted label is the true one."""
     if weights is None:
-        return np.array([np.mean(judged.truth == judged.guess)])
-    counts = judged.confusion(weights)
+        return np.array([np.mean(labelled.truth == labelled.guess)])
+    counts = labelled.confusion(weights)
     return share(_hits(counts).sum(axis=-1), counts.sum(axis=(-1, -2)))
 
 
-def balanced_accuracy(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
+def balanced_accuracy(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
     """Mean recall of the classes that occur."""
-    counts = judged.confusion(weights)
+    counts = labelled.confusion(weights)
     return _mean(class_recall(counts), counts.sum(axis=-1) > 0)
 
 
-def matthews(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
+def matthews(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
     """Matthews correlation coefficient for k classes (Gorodkin, 2004); 0 where one side is constant."""
-    counts = judged.confusion(weights)
+    counts = labelled.confusion(weights)
     total = counts.sum(axis=(-1, -2))
     true, predicted = counts.sum(axis=-1), counts.sum(axis=-2)
     covariance = _hits(counts).sum(axis=-1) * total - (true * predicted).sum(axis=-1)
@@ -60,11 +60,11 @@ def _of_positive(of_class: Callable[[Values], Values]) -> Callable[[LabelledPred
     """Of the positive class where there are two classes, else the mean over classes."""
     macro = _macro(of_class)
 
-    def metric(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
-        if not judged.binary:
-            return macro(judged, weights)
-        counts = judged.confusion(weights)
-        positive = judged.positive_code
+    def metric(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
+        if not labelled.binary:
+            return macro(labelled, weights)
+        counts = labelled.confusion(weights)
+        positive = labelled.positive_code
         occurs = counts.sum(axis=-1)[:, positive] > 0
         return np.where(occurs, of_class(counts)[:, positive], np.nan)
 
@@ -74,8 +74,8 @@ def _of_positive(of_class: Callable[[Values], Values]) -> Callable[[LabelledPred
 def _macro(of_class: Callable[[Values], Values]) -> Callable[[LabelledPredictions, Weights | None], Values]:
     """The mean over the classes that occur, among the true labels or the predicted ones."""
 
-    def metric(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
-        counts = judged.confusion(weights)
+    def metric(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
+        counts = labelled.confusion(weights)
         return _mean(of_class(counts), counts.sum(axis=-1) + counts.sum(axis=-2) > 0)
 
     return metric
@@ -84,8 +84,8 @@ def _macro(of_class: Callable[[Values], Values]) -> Callable[[LabelledPrediction
 def _by_size(of_class: Callable[[Values], Values]) -> Callable[[LabelledPredictions, Weights | None], Values]:
     """The mean over classes, each weighted by its number of rows."""
 
-    def metric(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
-        counts = judged.confusion(weights)
+    def metric(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
+        counts = labelled.confusion(weights)
         return _mean(of_class(counts), counts.sum(axis=-1))
 
     return metric

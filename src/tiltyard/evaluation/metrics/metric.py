@@ -29,7 +29,7 @@ class Metric:
         title: for people.
         bigger_is_better: its direction; nobody has to guess it.
         needs_probabilities: whether labels alone are not enough.
-        weighted: from n judged rows and (m, n) weights to m values, NaN where it is not defined.
+        weighted: from n labelled rows and (m, n) weights to m values, NaN where it is not defined.
     """
 
     name: str
@@ -38,29 +38,32 @@ class Metric:
     needs_probabilities: bool
     weighted: Callable[[LabelledPredictions, Weights | None], Values]
 
-    def compute(self, judged: LabelledPredictions) -> float:
+    def compute(self, labelled: LabelledPredictions) -> float:
         """The value on these rows.
 
         Raises:
             ValueError: it is not defined on them; the message says why.
         """
-        reason = self.undefined(judged)
-        if reason:
-            raise ValueError(reason)
-        return float(self.weighted(judged, None)[0])
+        reason = self._missing_probabilities(labelled)
+        value = np.nan if reason else float(self.weighted(labelled, None)[0])
+        if np.isnan(value):
+            raise ValueError(reason or _undefined_reason(labelled))
+        return value
 
-    def undefined(self, judged: LabelledPredictions) -> str:
+    def undefined(self, labelled: LabelledPredictions) -> str:
         """Why the metric is not defined on these rows; empty if it is."""
-        if self.needs_probabilities:
-            if judged.probabilities is None:
-                return "needs probabilities"
-            if judged.unknown:
-                return f"the model gives no probability to {_listed(judged.unknown)}"
-        if np.isnan(self.weighted(judged, None)[0]):
-            present = set(np.unique(judged.truth).tolist())
-            absent = [label for code, label in enumerate(judged.classes) if code not in present]
-            return f"no row has the label {_listed(absent)}" if absent else "it divides nothing by nothing"
+        try:
+            self.compute(labelled)
+        except ValueError as error:
+            return str(error)
         return ""
+
+    def _missing_probabilities(self, labelled: LabelledPredictions) -> str:
+        if not self.needs_probabilities:
+            return ""
+        if labelled.probabilities is None:
+            return "needs probabilities"
+        return f"the model gives no probability to {_quote_all(labelled.unknown)}" if labelled.unknown else ""
 
 
 def get_metric(name: str) -> Metric:
@@ -78,7 +81,13 @@ def get_metric(name: str) -> Metric:
     return METRICS[name]
 
 
-def _listed(labels: list[str] | tuple[str, ...]) -> str:
+def _undefined_reason(labelled: LabelledPredictions) -> str:
+    present = set(np.unique(labelled.truth).tolist())
+    absent = [label for code, label in enumerate(labelled.classes) if code not in present]
+    return f"no row has the label {_quote_all(absent)}" if absent else "it divides nothing by nothing"
+
+
+def _quote_all(labels: list[str] | tuple[str, ...]) -> str:
     return ", ".join(repr(label) for label in labels)
 
 

@@ -15,50 +15,50 @@ ClassMetric = Callable[[Values, NDArray[np.bool_], Weights], Values]
 CALIBRATION_BINS = 15
 
 
-def roc_auc(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
+def roc_auc(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
     """How likely a row of a class scores above a row of another class, ties counting half (Hanley and McNeil, 1982).
 
     Of the positive class where there are two, else the mean over classes, each against the rest.
     """
-    return _mean_over_classes(judged, weights, _class_roc_auc)
+    return _mean_over_classes(labelled, weights, _class_roc_auc)
 
 
-def pr_auc(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
+def pr_auc(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
     """Average precision: the precision at each threshold, weighted by the recall that it adds."""
-    return _mean_over_classes(judged, weights, _class_pr_auc)
+    return _mean_over_classes(labelled, weights, _class_pr_auc)
 
 
-def log_loss(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
+def log_loss(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
     """Mean negative logarithm (natural) of the true label's probability, which is kept off 0 by 2e-16."""
-    scores = _scores(judged)
+    scores = _scores(labelled)
     epsilon = np.finfo(scores.dtype).eps
-    given = scores[np.arange(len(judged)), judged.truth]
+    given = scores[np.arange(len(labelled)), labelled.truth]
     return _mean_of_rows(-np.log(np.clip(given, epsilon, 1 - epsilon)), weights)
 
 
-def brier(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
+def brier(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
     """Brier (1950): mean squared distance of the probabilities from the truth.
 
     Summed over classes, 0 to 2; with two classes that of the positive one alone, 0 to 1.
     """
-    scores = _scores(judged)
-    given = scores[np.arange(len(judged)), judged.truth]
+    scores = _scores(labelled)
+    given = scores[np.arange(len(labelled)), labelled.truth]
     distance = np.einsum("ij,ij->i", scores, scores) - given**2 + (1 - given) ** 2
-    return _mean_of_rows(distance / 2 if judged.binary else distance, weights)
+    return _mean_of_rows(distance / 2 if labelled.binary else distance, weights)
 
 
-def calibration_error(judged: LabelledPredictions, weights: Weights | None = None) -> Values:
+def calibration_error(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
     """Expected calibration error (Naeini, Cooper and Hauskrecht, 2015) of the predicted label's confidence.
 
     Mean distance between confidence and accuracy over 15 bins of equal width, each weighted by its rows.
     """
-    scores = _scores(judged)
+    scores = _scores(labelled)
     confidence = scores.max(axis=1)
-    gap = confidence - (scores.argmax(axis=1) == judged.truth)
+    gap = confidence - (scores.argmax(axis=1) == labelled.truth)
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
     order = np.argsort(bins, kind="stable")
     starts = np.unique(bins[order], return_index=True)[1]
-    rows = _ones(judged) if weights is None else weights
+    rows = _ones(labelled) if weights is None else weights
     gaps = np.add.reduceat((rows * gap)[:, order], starts, axis=1)
     return share(np.abs(gaps).sum(axis=1), rows.sum(axis=1))
 
@@ -92,11 +92,11 @@ def _by_threshold(score: Values, of_class: NDArray[np.bool_], weights: Weights) 
     return inside, total - inside
 
 
-def _mean_over_classes(judged: LabelledPredictions, weights: Weights | None, of_class: ClassMetric) -> Values:
-    scores = _scores(judged)
-    rows = _ones(judged) if weights is None else weights
-    codes = [judged.positive_code] if judged.binary else range(len(judged.classes))
-    values = np.array([of_class(scores[:, code], judged.truth == code, rows) for code in codes])
+def _mean_over_classes(labelled: LabelledPredictions, weights: Weights | None, of_class: ClassMetric) -> Values:
+    scores = _scores(labelled)
+    rows = _ones(labelled) if weights is None else weights
+    codes = [labelled.positive_code] if labelled.binary else range(len(labelled.classes))
+    values = np.array([of_class(scores[:, code], labelled.truth == code, rows) for code in codes])
     return np.asarray(values.mean(axis=0))
 
 
@@ -106,11 +106,11 @@ def _mean_of_rows(values: Values, weights: Weights | None) -> Values:
     return share(weights @ values, weights.sum(axis=1))
 
 
-def _scores(judged: LabelledPredictions) -> Probabilities:
-    if judged.probabilities is None:
+def _scores(labelled: LabelledPredictions) -> Probabilities:
+    if labelled.probabilities is None:
         raise ValueError("needs probabilities")
-    return judged.probabilities
+    return labelled.probabilities
 
 
-def _ones(judged: LabelledPredictions) -> Weights:
-    return np.ones((1, len(judged)))
+def _ones(labelled: LabelledPredictions) -> Weights:
+    return np.ones((1, len(labelled)))

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from tiltyard.data import Dataset
 from tiltyard.errors import DataError
-from tiltyard.models.selection.scorers import scorer_of
+from tiltyard.evaluation import LabelledPredictions, Metric, get_metric, label_predictions
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 
 # With so many rows one fold held out tells candidates apart as well as all folds do with fewer.
@@ -77,7 +77,8 @@ class CrossValidation:
     """
 
     def __init__(self, train: Dataset, plan: SelectionPlan, *, keep: bool = False) -> None:
-        self._judges = [scorer_of(metric, train.classes, plan.positive) for metric in (plan.metric, "log_loss")]
+        self._metrics = get_metric(plan.metric), get_metric("log_loss")
+        self._positive = plan.positive
         counts = train.labels.value_counts()
         if counts.iloc[-1] < plan.folds:
             raise DataError(
@@ -125,9 +126,11 @@ class CrossValidation:
             model = clone(Pipeline(pipeline.steps[1:]))
             taught, asked = read
         model.fit(taught, self._labels[rows])
-        chances = np.asarray(model.predict_proba(asked), dtype=np.float64)
-        truth, classes = self._labels[held_out], np.asarray(model.classes_)
-        by_metric, by_log_loss = (judge(truth, chances, classes) for judge in self._judges)
+        probabilities = np.asarray(model.predict_proba(asked), dtype=np.float64)
+        classes = np.asarray(model.classes_)
+        predicted = classes[probabilities.argmax(axis=1)]
+        fold = label_predictions(self._labels[held_out], predicted, probabilities, classes.tolist(), self._positive)
+        by_metric, by_log_loss = (_signed_value(metric, fold) for metric in self._metrics)
         return by_metric, by_log_loss
 
     def _read(self, pipeline: Pipeline, number: int) -> tuple[Any, Any] | None:
@@ -146,6 +149,19 @@ class CrossValidation:
         if self._keep and len(self._parts) * sum(_bytes(matrix) for matrix in read) <= KEPT_BYTES:
             self._kept[number] = read
         return read
+
+
+def _signed_value(metric: Metric, fold: LabelledPredictions) -> float:
+    """Evaluation's value of the metric, with the sign turned where less is better."""
+    try:
+        value = metric.compute(fold)
+    except ValueError as error:
+        raise DataError(
+            f"Candidates cannot be ranked by {metric.name}: in one fold, {error}.",
+            next_step="Set training.metric to another metric, such as log_loss or accuracy.",
+            code="data.metric-undefined",
+        ) from error
+    return value if metric.bigger_is_better else -value
 
 
 def _alike(pipelines: Sequence[Pipeline]) -> list[list[int]]:
