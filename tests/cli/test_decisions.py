@@ -156,7 +156,7 @@ def test_what_a_person_may_type(tmp_path: Path, fresh_store: Path, capsys: pytes
     registry.delete_alias("films-classifier", "champion")
     for _ in range(2):  # not only the first time
         code, said, _ = typed("doctor")
-        assert (code, "no decision took it away" in said) == (1, True)
+        assert (code, "no decision removed it" in said) == (1, True)
     assert typed("rollback", "--to", "1", "--reason", "it was deleted")[0] == 0
     code, said, _ = typed("doctor")
     assert (code, "Nothing is wrong." in said) == (0, True)

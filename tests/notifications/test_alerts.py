@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tiltyard.ledger import FindingRecord, Ledger, new_id
+from tiltyard.ledger.model_events import ModelEvents
 from tiltyard.notifications.alerts import Alert, IncidentUpdate, read_alerts, update_alerts
 from tiltyard.project import AlertsSection
 from tiltyard.testing import NOON, MemoryLedger
@@ -43,7 +44,7 @@ def sighting(
 
 
 def update(ledger: Ledger, seen: IncidentUpdate, hours: float = 0) -> list[Alert]:
-    return update_alerts(ledger, "films", [seen], NOON + hours * HOUR, ALERTS, actor="ada")
+    return update_alerts(ModelEvents(ledger, "films"), [seen], NOON + hours * HOUR, ALERTS, actor="ada")
 
 
 def topics(ledger: Ledger) -> list[str]:

@@ -31,7 +31,7 @@ from tiltyard.promotion.alias_change import ChampionChangedError, move_alias
 from tiltyard.promotion.challenge import remove_alias
 from tiltyard.registry import ModelRegistry, VersionInfo
 from tiltyard.registry.alias_history import (
-    alias_changes,
+    find_mismatches,
     record_outside_changes,
     unexplained_champion,
     unfinished_changes,
@@ -106,7 +106,7 @@ def check_whole(workspace: Workspace) -> None:
     champion = workspace.registry.champion(NAME)
     assert champion is not None
     assert unexplained_champion(decisions(workspace), champion) is None
-    assert alias_changes(decisions(workspace), NAME, named(workspace)) == ()
+    assert find_mismatches(decisions(workspace), NAME, named(workspace)) == ()
 
 
 def test_a_process_killed_at_any_moment(killed: Path) -> None:
@@ -309,7 +309,7 @@ def test_aliases_moved_behind_our_back(memory: tuple[Workspace, Breaking]) -> No
     moved: Any = registry.champion(NAME)
     finding = unexplained_champion(decisions(workspace), moved)
     assert finding is not None
-    assert "by the record it is version 1" in finding.message
+    assert "by the decisions it is version 1" in finding.message
     noted = record_outside_changes(registry, workspace.ledger, NAME, "doctor")
     assert [(event.kind, event.subject, event.evidence["alias"]) for event in noted] == [
         ("alias-changed-outside", f"{NAME}/3", "champion"),
@@ -318,7 +318,7 @@ def test_aliases_moved_behind_our_back(memory: tuple[Workspace, Breaking]) -> No
     assert record_outside_changes(registry, workspace.ledger, NAME, "doctor") == []
     still = unexplained_champion(decisions(workspace), moved)
     assert still is not None
-    assert "behind our back" in still.message
+    assert "outside Tiltyard" in still.message
     reign = champion_at(decisions(workspace), NAME, noted[-1].at)
     assert reign is not None
     assert (reign.version, reign.event.kind) == ("3", "alias-changed-outside")

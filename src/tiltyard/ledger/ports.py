@@ -264,9 +264,16 @@ class Ledger(Protocol):
         """
 
     def events(
-        self, *, subject: str | None = None, kind: str | None = None, since: datetime | None = None
+        self, *, subject: str | None = None, kind: str | None = None, since: datetime | None = None, after: int = 0
     ) -> Iterator[Event]:
-        """The decisions in the order they were appended; those about ``m`` include those about ``m/3``."""
+        """The decisions in the order they were appended; those about ``m`` include those about ``m/3``.
+
+        Args:
+            subject: a model, or one of its versions.
+            kind: kind of the events.
+            since: earliest time, UTC.
+            after: sequence number; only events that were appended after that one.
+        """
 
     def verify_events(self) -> list[str]:
         """What is wrong with the chain, a sentence for each broken link, in order; empty when it is whole.

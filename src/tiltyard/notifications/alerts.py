@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from tiltyard.findings import Severity
 from tiltyard.ledger import Event, FindingRecord, Ledger, new_id
+from tiltyard.ledger.model_events import ModelEvents
 from tiltyard.notifications import notices_to
 from tiltyard.project import AlertsSection
 
@@ -120,13 +121,7 @@ def read_alerts(events: Iterable[Event]) -> list[Alert]:
 
 
 def update_alerts(
-    ledger: Ledger,
-    model: str,
-    sightings: Sequence[IncidentUpdate],
-    now: datetime,
-    alerts: AlertsSection,
-    *,
-    actor: str,
+    events: ModelEvents, sightings: Sequence[IncidentUpdate], now: datetime, alerts: AlertsSection, *, actor: str
 ) -> list[Alert]:
     """Raise, change and clear a model's alerts after a look; what changed.
 
@@ -134,43 +129,41 @@ def update_alerts(
     same look it does nothing the second time.
 
     Args:
-        ledger: holds the alerts, and the outbox through which they leave.
-        model: the registered model.
+        events: the model's events, which hold its alerts; changed alerts are written into their ledger and its outbox.
         sightings: what the look says, by matter.
         now: when the look was taken.
         alerts: the project's ``[alerts]``: who is told, and the link.
         actor: who writes it down.
     """
-    open_ = {alert.matter: alert for alert in read_alerts(ledger.events(subject=model)) if alert.state == "open"}
+    open_ = {alert.matter: alert for alert in read_alerts(events.read()) if alert.state == "open"}
     changed = []
     for sighting in sightings:
-        step = next_alert(open_.get(sighting.matter), model, sighting, now)
+        step = next_alert(open_.get(sighting.matter), events.model_name, sighting, now)
         if step is not None:
             kind, alert = step
-            _tell(ledger, kind, alert, now, alerts, actor)
+            _tell(events.ledger, kind, alert, now, alerts, actor)
             changed.append(alert)
     return changed
 
 
 def note_action(
-    ledger: Ledger, model: str, done: Mapping[str, str], now: datetime, alerts: AlertsSection, *, actor: str
+    events: ModelEvents, done: Mapping[str, str], now: datetime, alerts: AlertsSection, *, actor: str
 ) -> list[Alert]:
     """Tell of open alerts what was done about them since they were told last; what changed.
 
     Args:
-        ledger: holds the alerts, and the outbox through which they leave.
-        model: the registered model.
+        events: the model's events, which hold its alerts; changed alerts are written into their ledger and its outbox.
         done: what was done, in a sentence, by matter; matters that are absent are left as they are.
         now: the present.
         alerts: the project's ``[alerts]``: who is told, and the link.
         actor: who writes it down.
     """
     changed = []
-    for alert in read_alerts(ledger.events(subject=model)):
+    for alert in read_alerts(events.read()):
         said = done.get(alert.matter, alert.done)
         if alert.state == "open" and said != alert.done:
             changed.append(replace(alert, done=said, changed_at=now))
-            _tell(ledger, CHANGED, changed[-1], now, alerts, actor)
+            _tell(events.ledger, CHANGED, changed[-1], now, alerts, actor)
     return changed
 
 

@@ -8,8 +8,9 @@ from tiltyard.promotion.approval import ApprovalRequest, approve_version, declin
 from tiltyard.promotion.challenge import PromotionResult, challenge_champion, point_alias
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.model_analysis import ModelAnalysis, analyse_model
-from tiltyard.promotion.rollback import ChampionPeriod, champion_at, promote_version, roll_back
+from tiltyard.promotion.rollback import promote_version, roll_back
 from tiltyard.promotion.version_report import VersionEvaluation, evaluate_version
+from tiltyard.registry.alias_history import ChampionPeriod, champion_at
 
 __all__ = [
     "ApprovalRequest",

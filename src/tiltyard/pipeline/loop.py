@@ -1,4 +1,4 @@
-"""The loop: look, respond, deliver; on a schedule, for as long as it is let."""
+"""The loop: monitor, respond, deliver notifications; on a schedule, until it is stopped."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tiltyard.errors import TiltyardError
-from tiltyard.findings import Finding, could_not_judge
+from tiltyard.findings import could_not_judge
 from tiltyard.ledger import FindingRecord
 from tiltyard.ledger.finding_records import finding_record
+from tiltyard.ledger.model_events import ModelEvents
 from tiltyard.monitoring.run import MonitoringResult
 from tiltyard.notifications import Dispatcher
 from tiltyard.pipeline.jobs.monitoring_run import run_monitoring
@@ -28,26 +29,26 @@ from tiltyard.promotion.context import Workspace
 SHORTEST_TICK, LONGEST_TICK = 0.1, 5.0
 DELIVER_SECONDS = 2.0
 RETRY = timedelta(seconds=30)
-UPKEEP = timedelta(hours=1)
-"""How long a program that was started again is worth an alert, unless looks are rarer."""
+RESTART_WINDOW = timedelta(hours=1)
+"""How long a restarted program is worth an alert, unless monitoring runs are rarer."""
 
-_NOT_LET_IN = "The server asks for an API key to read its metrics, and was shown none that is good."
-_LET_IN = "Make a key with: tiltyard keys api new --scope read, and set TILTYARD_SERVER_KEY for the loop."
+_NO_SERVER_KEY = "The server requires an API key to read its metrics, and got no valid one."
+_MAKE_SERVER_KEY = "Make a key with: tiltyard keys api new --scope read, and set TILTYARD_SERVER_KEY for the loop."
 
 
 @dataclass(frozen=True)
 class LoopIteration:
-    """What one pass of the loop saw and did."""
+    """What one pass of the loop found and did."""
 
-    look: MonitoringResult
+    monitoring: MonitoringResult
     findings: tuple[FindingRecord, ...]
     response: Remediation
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form, without the figures of the look."""
+        """JSON-ready form, without the figures of the monitoring run."""
         return {
-            "at": self.look.at.isoformat(),
-            "version": self.look.version,
+            "at": self.monitoring.at.isoformat(),
+            "version": self.monitoring.version,
             "found": [
                 {"code": one.code, "subject": one.subject, "severity": one.severity, "message": one.message}
                 for one in self.findings
@@ -64,19 +65,19 @@ class LoopIteration:
         if done:
             return " ".join(done)
         decision = self.response.decision
-        return f"{found} found. {decision.reason if decision else 'Another process is at it.'}"
+        return f"{found} found. {decision.reason if decision else 'Another process is responding.'}"
 
 
 class Loop:
-    """Looks at a model, answers what is found, and delivers notices.
+    """Monitors a model, responds to what is found, and delivers notifications.
 
     Args:
         project: the project.
         workspace: registry, ledger and host.
-        responder: answers what is found.
-        courier: empties the outbox.
-        flows: runs looks and responses, here or in an orchestrator.
-        probe: reads what the server counted; None where there is none to ask.
+        responder: responds to what is found.
+        dispatcher: empties the outbox.
+        flows: runs monitoring and responses, here or in an orchestrator.
+        scraper: reads the server's request counts; None without a server.
     """
 
     def __init__(
@@ -84,64 +85,69 @@ class Loop:
         project: Project,
         workspace: Workspace,
         responder: Responder,
-        courier: Dispatcher,
+        dispatcher: Dispatcher,
         flows: FlowRunner,
-        probe: MetricsScraper | None = None,
+        scraper: MetricsScraper | None = None,
     ) -> None:
         self._project, self._workspace = project, workspace
-        self._responder, self._courier, self._probe = responder, courier, probe
+        self._responder, self._dispatcher, self._scraper = responder, dispatcher, scraper
         self._flows = flows
 
     def once(self, now: datetime | None = None) -> LoopIteration:
-        """Look once and answer what is found.
+        """Monitor once and respond to what is found.
 
         Raises:
-            TiltyardError: the look could not be taken; nothing was decided on it.
+            TiltyardError: monitoring failed; nothing was decided on it.
         """
         moment = now or datetime.now(UTC)
-        seen, findings = self._flows.run("monitoring", lambda: self._look(moment), lambda found: _findings_page(*found))
+        # The model's history is read once a pass; every step below shares it, and reads only what was appended since.
+        events = self._responder.read_events()
+        result, findings = self._flows.run(
+            "monitoring", lambda: self._monitor(moment, events), lambda found: _findings_page(*found)
+        )
         response = self._flows.run(
             "response",
             lambda: self._flows.runner.run(
-                "respond", lambda: self._responder.respond(findings), lambda answer: answer.outcome
+                "respond", lambda: self._responder.respond(findings, events), lambda response: response.outcome
             ),
-            lambda answer: LoopIteration(seen, findings, answer).summary,
+            lambda response: LoopIteration(result, findings, response).summary,
         )
-        return LoopIteration(seen, findings, response)
+        return LoopIteration(result, findings, response)
 
-    def _look(self, moment: datetime) -> tuple[MonitoringResult, tuple[FindingRecord, ...]]:
+    def _monitor(self, moment: datetime, events: ModelEvents) -> tuple[MonitoringResult, tuple[FindingRecord, ...]]:
         runner = self._flows.runner
-        seen = runner.run(
+        result = runner.run(
             "take-look",
             lambda: run_monitoring(self._project, self._workspace, until=moment),
-            lambda look: f"{len(look.alarms)} found",
+            lambda result: f"{len(result.alarms)} found",
         )
         extra = runner.run(
-            "watch-champion", lambda: self._watch(seen, moment), lambda watched: f"{len(watched)} things watched"
+            "watch-champion",
+            lambda: self._check_operations(result, moment, events),
+            lambda records: f"{len(records)} things watched",
         )
-        return seen, (*seen.records(), *extra)
+        return result, (*result.records(), *extra)
 
-    def _watch(self, seen: MonitoringResult, moment: datetime) -> list[FindingRecord]:
-        counts = self._probe.counts() if self._probe else None
-        history = self._responder.history()
-        watched = check_new_champion(self._project, self._workspace, history, moment, counts)
-        if watched and self._probe is not None and self._probe.refused:
-            watched.append(could_not_judge(ERRORS, "requests", _NOT_LET_IN, _LET_IN))
+    def _check_operations(self, result: MonitoringResult, moment: datetime, events: ModelEvents) -> list[FindingRecord]:
+        """Findings about a new champion, about the programs, and about versions that wait for approval; recorded."""
         name = self._project.model_name
-        records = [finding_record(finding, project=name, at=moment, version=seen.version) for finding in watched]
-        records += [finding_record(finding, project=name, at=moment) for finding in self._upkeep(moment)]
+        counts = self._scraper.counts() if self._scraper else None
+        history = self._responder.history(events)
+        about_champion = check_new_champion(self._project, self._workspace, history, moment, counts)
+        if about_champion and self._scraper is not None and self._scraper.refused:
+            about_champion.append(could_not_judge(ERRORS, "requests", _NO_SERVER_KEY, _MAKE_SERVER_KEY))
+        window = max(RESTART_WINDOW, 2 * timedelta(minutes=self._project.monitoring.every_minutes))
+        seen = events.read()
+        about_operations = [
+            check_processes(seen, moment - window, moment),
+            *check_approvals(seen, name, history.champion, moment),
+        ]
+        records = [
+            finding_record(finding, project=name, at=moment, version=result.version) for finding in about_champion
+        ]
+        records += [finding_record(finding, project=name, at=moment) for finding in about_operations]
         self._workspace.ledger.findings.record(records)
         return records
-
-    def _upkeep(self, moment: datetime) -> list[Finding]:
-        name = self._project.model_name
-        window = max(UPKEEP, 2 * timedelta(minutes=self._project.monitoring.every_minutes))
-        events = list(self._workspace.ledger.events(subject=name))
-        champion = self._responder.history().champion
-        return [
-            check_processes(events, moment - window, moment),
-            *check_approvals(events, name, champion, moment),
-        ]
 
     def run(
         self,
@@ -150,47 +156,47 @@ class Loop:
         on_problem: Callable[[TiltyardError], None],
         on_step: Callable[[], object] = lambda: None,
     ) -> None:
-        """Go on until ``stop`` is set: at once take up what was cut off, then look whenever a look is due, and report.
+        """Run until ``stop`` is set: resume what was cut short, then monitor whenever that is due, and report.
 
-        Notices are delivered beside, also while a response takes its time.
+        A thread delivers notifications meanwhile, also while a response takes long.
 
         Args:
-            stop: ends it, after what is being done.
-            on_pass: told of each pass.
-            on_problem: told of what could not be done; it is tried again.
-            on_step: told again and again that it gets on, for whoever would end a loop that is stuck.
+            stop: ends the loop, after the step that is under way.
+            on_pass: called with each pass.
+            on_problem: called with each failure; the work is tried again.
+            on_step: called regularly as a sign of life, for a supervisor that ends a loop that hangs.
         """
         every = timedelta(minutes=self._project.monitoring.every_minutes)
         schedule = Schedule(
             self._workspace.ledger.leases, f"look/{self._project.model_name}", every, self._workspace.actor
         )
-        delivering = threading.Thread(target=self._deliver, args=(stop, on_problem), name="courier", daemon=True)
+        delivering = threading.Thread(target=self._deliver, args=(stop, on_problem), name="dispatcher", daemon=True)
         delivering.start()
         self._guarded(lambda: self._responder.respond([]), on_problem)
         while not stop.is_set():
             on_step()
-            self._guarded(lambda: self._look_if_due(schedule, on_pass), on_problem)
+            self._guarded(lambda: self._monitor_if_due(schedule, on_pass), on_problem)
             self._guarded(lambda: report_if_due(self._project, self._workspace, datetime.now(UTC)), on_problem)
             stop.wait(min(max(every.total_seconds() / 10, SHORTEST_TICK), LONGEST_TICK))
         delivering.join()
 
-    def _look_if_due(self, schedule: Schedule, on_pass: Callable[[LoopIteration], None]) -> None:
+    def _monitor_if_due(self, schedule: Schedule, on_pass: Callable[[LoopIteration], None]) -> None:
         now = datetime.now(UTC)
         lease = schedule.begin(now)
         if lease is None:
             return
         try:
-            seen = self.once(now)
+            iteration = self.once(now)
         except BaseException:
             schedule.failed(lease, now, RETRY)
             raise
-        on_pass(seen)
+        on_pass(iteration)
 
     def _deliver(self, stop: threading.Event, on_problem: Callable[[TiltyardError], None]) -> None:
         while True:
-            self._guarded(self._courier.run, on_problem)
+            self._guarded(self._dispatcher.run, on_problem)
             if stop.wait(DELIVER_SECONDS):
-                self._guarded(self._courier.run, on_problem)  # what the last pass left
+                self._guarded(self._dispatcher.run, on_problem)  # what the last pass added
                 return
 
     @staticmethod
@@ -199,19 +205,19 @@ class Loop:
             work()
         except TiltyardError as error:
             on_problem(error)
-        except Exception as error:  # noqa: BLE001 - a loop that ends over one bad pass is none
+        except Exception as error:  # noqa: BLE001 - one failed pass must not end the loop
             on_problem(TiltyardError(f"{type(error).__name__}: {error}", code="loop.unexpected"))
 
 
-def _findings_page(seen: MonitoringResult, findings: Sequence[FindingRecord]) -> str:
-    """The findings of a look as Markdown, for those who look at it later."""
+def _findings_page(result: MonitoringResult, findings: Sequence[FindingRecord]) -> str:
+    """The findings of a monitoring run as Markdown, for the orchestrator's pages."""
     rows = [
         f"| {one.code} | {one.subject} | {one.status.replace('_', ' ')} | {one.severity} | {one.message} |".replace(
             "\n", " "
         )
         for one in findings
     ]
-    head = f"# {seen.model}, version {seen.version or '–'}, {seen.at:%Y-%m-%d %H:%M} UTC\n"
+    head = f"# {result.model}, version {result.version or '–'}, {result.at:%Y-%m-%d %H:%M} UTC\n"
     return "\n".join(
         [head, "| finding | subject | verdict | severity | what was seen |", "|---|---|---|---|---|", *rows]
     )

@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from tiltyard.aliases import CHAMPION
 from tiltyard.errors import UsageError
 from tiltyard.evaluation.sequential_test import LiveVerdict, evaluate_shadow, evaluate_split
 from tiltyard.ledger import Event
 from tiltyard.ledger.ports import Ledger
 from tiltyard.project import Project
 from tiltyard.project.serving import ChallengerOptions
-from tiltyard.registry.alias_history import fold_aliases
+from tiltyard.registry.alias_history import read_alias_history
 from tiltyard.registry.ports import Registry
 
 # The share of callers where the project names none: the server's own default.
@@ -114,8 +113,8 @@ def _judge(project: Project, options: ChallengerOptions, ledger: Ledger, champio
 
 def _champion_since(ledger: Ledger, name: str, champion: str) -> datetime | None:
     """Since when this champion is champion: what an earlier one was asked says nothing about it."""
-    move = fold_aliases(ledger.events(subject=name), name).get(CHAMPION)
-    return move.event.at if move is not None and move.version == champion else None
+    period = read_alias_history(ledger.events(subject=name), name).champion
+    return period.since if period is not None and period.version == champion else None
 
 
 def _write_down(challenge: AbTestResult, name: str, ledger: Ledger, actor: str) -> None:

@@ -1,10 +1,6 @@
-"""Decisions about versions that exist: promote, roll back, and what was decided when."""
+"""Promote a registered version, or roll back to an earlier one."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 
@@ -12,29 +8,13 @@ from tiltyard.aliases import CHAMPION, PREVIOUS
 from tiltyard.data import Dataset
 from tiltyard.data.content_hash import content_keys
 from tiltyard.errors import DataError, NotFoundError, UsageError
-from tiltyard.ledger import Event
 from tiltyard.project import Project
 from tiltyard.promotion.alias_change import AliasChange, move_alias
 from tiltyard.promotion.challenge import PromotionResult, challenge_champion, check_not_champion
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.offline_predictions import predict_with_version
 from tiltyard.registry import VersionInfo
-from tiltyard.registry.alias_history import ROLLED_BACK, fold_aliases
-
-
-@dataclass(frozen=True)
-class ChampionPeriod:
-    """Who was champion from some moment on, and by which decision.
-
-    Attributes:
-        version: the champion's version.
-        since: when the decision was written down.
-        event: the decision.
-    """
-
-    version: str
-    since: datetime
-    event: Event
+from tiltyard.registry.alias_history import ROLLED_BACK
 
 
 def promote_version(workspace: Workspace, project: Project, version: str, test: Dataset) -> PromotionResult:
@@ -111,17 +91,3 @@ def roll_back(
         ),
     )
     return workspace.registry.get_version(name, version=target.version), before
-
-
-def champion_at(events: Iterable[Event], name: str, moment: datetime) -> ChampionPeriod | None:
-    """Who was champion of a model at a moment, told by the events alone; None where nobody was.
-
-    Args:
-        events: the ledger's events about the model, in order.
-        name: the registered model.
-        moment: the moment, with its time zone.
-    """
-    champion = fold_aliases((event for event in events if event.at <= moment), name).get(CHAMPION)
-    if champion is None or champion.version is None:
-        return None
-    return ChampionPeriod(champion.version, champion.event.at, champion.event)

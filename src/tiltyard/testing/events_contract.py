@@ -47,6 +47,7 @@ class EventContract:
         assert _subjects(ledger.events(subject="films/2")) == ["films/2"]
         assert _subjects(ledger.events(subject="films", kind="k1")) == ["films/2"]
         assert _subjects(ledger.events(since=NOON + timedelta(hours=4))) == subjects[4:]
+        assert _subjects(ledger.events(subject="films", after=1)) == ["films/2", "films/10"]
 
     @law
     @given(evidence=inputs, reason=any_text)

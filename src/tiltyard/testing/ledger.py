@@ -167,7 +167,7 @@ class MemoryLedger:
         return decode_event(row)
 
     def events(
-        self, *, subject: str | None = None, kind: str | None = None, since: datetime | None = None
+        self, *, subject: str | None = None, kind: str | None = None, since: datetime | None = None, after: int = 0
     ) -> Iterator[Event]:
         """The decisions in the order they were appended; see ``Ledger.events``."""
         about = None if subject is None else check_text("subject", subject)
@@ -179,6 +179,7 @@ class MemoryLedger:
             if (about is None or row["subject"] == about or row["subject"].startswith(f"{about}/"))
             and (of_kind is None or row["kind"] == of_kind)
             and row["at_us"] in window
+            and row["sequence"] > after
         ]
         return map(decode_event, meant)
 

@@ -114,7 +114,8 @@ class House:
         if before:
             self.registry.set_alias(MODEL, "previous", before)
         self.registry.set_alias(MODEL, "champion", version)
-        self.ledger.append(Event("promoted", f"{MODEL}/{version}", datetime.now(UTC), "ada"))
+        evidence = {"champion": before}
+        self.ledger.append(Event("promoted", f"{MODEL}/{version}", datetime.now(UTC), "ada", evidence=evidence))
 
     def label(self, count: int, *, version: str = "1", says: str = "bad", truth: str = "good") -> None:
         now = datetime.now(UTC)

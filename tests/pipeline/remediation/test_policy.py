@@ -42,7 +42,9 @@ CROWNED = [event("promoted", "films/1", -99), event("promoted", "films/2", -50)]
 
 def decided(*findings: FindingRecord, events: Sequence[Event] = (), labels: int = 500, **policy: Any) -> Decision:
     history = read_history([*CROWNED, *events], "films")
-    situation = Situation(NOON, champion=history.champion, previous=history.previous, new_labels=labels)
+    situation = Situation(
+        NOON, champion=history.champion, previous=history.aliases.previous_champion, new_labels=labels
+    )
     return decide(findings, situation, history, POLICY.model_copy(update=policy))
 
 
@@ -195,7 +197,7 @@ def test_laws(
     assert told == decided(*findings, events=events, labels=labels, **policy)
     history = read_history([*CROWNED, *events], "films")
     if told.kind == "roll-back":
-        assert told.target not in history.rolled_back
+        assert told.target not in history.aliases.rolled_back
         assert told.target not in (None, history.champion)
         assert history.champion_by != "rolled-back"
     if told.kind == "retrain":

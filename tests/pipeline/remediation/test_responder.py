@@ -148,6 +148,25 @@ def test_time_is_up(house: House) -> None:
     assert house.named("champion") == "2"
 
 
+def test_a_champion_moved_outside_tiltyard_is_the_one_that_is_replaced(house: House) -> None:
+    """A rollback after the champion was moved in MLflow names the champion of the registry, not the decided one."""
+    house.register(right=True)
+    house.register(right=True)
+    house.crown("2", before="1")
+    house.registry.set_alias(MODEL, "champion", "3")
+    done = house.responder().respond([found("performance.accuracy", version="3")])
+    assert [action.kind for action in done.actions] == ["roll-back"]
+    assert done.actions[0].plan["champion"] == "3"
+    assert "in place of version 3" in done.actions[0].summary
+
+
+def test_a_champion_removed_outside_tiltyard_is_no_champion(house: House) -> None:
+    """After the alias was removed in MLflow, the response policy knows no champion."""
+    house.registry.delete_alias(MODEL, "champion")
+    house.responder().respond([found("performance.accuracy")])
+    assert house.responder().history().champion is None
+
+
 CAUSES = {"retrain": "drift.verdict", "roll-back": "champion.worse", "ask-labels": "drift.verdict"}
 
 

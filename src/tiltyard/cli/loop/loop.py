@@ -44,7 +44,7 @@ def loop(project_path: Path | None, once: bool, server: str | None, as_json: boo
             if as_json:
                 print_json({"event": "pass", **seen.to_dict()})
             else:
-                say("[dim]{}[/dim] {}", when(seen.look.at), seen.summary)
+                say("[dim]{}[/dim] {}", when(seen.monitoring.at), seen.summary)
 
         def complain(problem: TiltyardError) -> None:
             if as_json:

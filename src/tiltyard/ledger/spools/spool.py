@@ -238,10 +238,10 @@ class SpooledLedger:
             return event
 
     def events(
-        self, *, subject: str | None = None, kind: str | None = None, since: datetime | None = None
+        self, *, subject: str | None = None, kind: str | None = None, since: datetime | None = None, after: int = 0
     ) -> Iterator[Event]:
         """The central decisions; see ``Ledger.events``."""
-        return self._central.get().events(subject=subject, kind=kind, since=since)
+        return self._central.get().events(subject=subject, kind=kind, since=since, after=after)
 
     def verify_events(self) -> list[str]:
         """What is wrong with the central chain; see ``Ledger.verify_events``."""

@@ -222,7 +222,7 @@ class SqlLedger:
         return decode_event(row)
 
     def events(
-        self, *, subject: str | None = None, kind: str | None = None, since: datetime | None = None
+        self, *, subject: str | None = None, kind: str | None = None, since: datetime | None = None, after: int = 0
     ) -> Iterator[Event]:
         """The decisions in the order they were appended; see ``Ledger.events``."""
         query = select(events).where(*between(events.c.at_us, since, None))
@@ -230,6 +230,8 @@ class SqlLedger:
             query = query.where(_about(check_text("subject", subject)))
         if kind is not None:
             query = query.where(events.c.kind == check_text("kind", kind))
+        if after:
+            query = query.where(events.c.sequence > after)
         return (decode_event(row._asdict()) for row in paged(self._fetch, query, (events.c.sequence,)))
 
     def verify_events(self) -> list[str]:

@@ -19,6 +19,7 @@ from tiltyard.ledger import Label, Prediction
 from tiltyard.pipeline.remediation.history import History
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
+from tiltyard.registry.alias_history import ROLLED_BACK
 from tiltyard.scoring import SklearnScorer
 
 ERRORS, SLOW, WORSE = "champion.errors", "champion.slow", "champion.worse"
@@ -61,10 +62,11 @@ def check_new_champion(
     Raises:
         UnavailableError: the ledger or the registry cannot be reached.
     """
-    since = history.champion_since
-    if history.champion is None or since is None or history.champion_by == "rolled-back":
+    period, previous = history.aliases.champion, history.aliases.previous_champion
+    if period is None or previous is None or history.champion_by == ROLLED_BACK:
         return []
-    if history.previous is None or now - since > timedelta(hours=project.response.watch_hours):
+    since = period.since
+    if now - since > timedelta(hours=project.response.watch_hours):
         return []
     findings = [_slow(project, workspace, history, since, now), _worse(project, workspace, history, since, now)]
     if counts is not None and counts.version == history.champion:
@@ -94,7 +96,7 @@ def _errors(project: Project, counts: ServiceCounts, since: datetime, now: datet
 
 def _slow(project: Project, workspace: Workspace, history: History, since: datetime, now: datetime) -> Finding:
     mine = _latencies(project, workspace, str(history.champion), since)
-    theirs = _latencies(project, workspace, str(history.previous), None)
+    theirs = _latencies(project, workspace, str(history.aliases.previous_champion), None)
     if min(len(mine), len(theirs)) < FEWEST_ANSWERS:
         why = f"There are {len(mine)} answers of the new champion and {len(theirs)} of the previous one; it takes "
         return could_not_judge(
@@ -110,7 +112,7 @@ def _slow(project: Project, workspace: Workspace, history: History, since: datet
         score=slower,
         limit=limit,
         message=f"95 % of the answers of version {history.champion} took at most {slower:.1f} ms; of version "
-        f"{history.previous} {before:.1f} ms.",
+        f"{history.aliases.previous_champion} {before:.1f} ms.",
         evidence={"rows": len(mine), "rows_before": len(theirs), "p95_before": before},
         since=since,
         until=now,
@@ -136,9 +138,9 @@ def _worse(project: Project, workspace: Workspace, history: History, since: date
             WORSE, "accuracy", "There are no labels of its answers yet.", "Bring labels.", window=window
         )
     try:
-        answers = _previous_answers(project, workspace, str(history.previous), pairs)
+        answers = _previous_answers(project, workspace, str(history.aliases.previous_champion), pairs)
     except TiltyardError as error:
-        why = f"Version {history.previous} cannot be asked: {error.message}"
+        why = f"Version {history.aliases.previous_champion} cannot be asked: {error.message}"
         return could_not_judge(WORSE, "accuracy", why, error.next_step, window=window)
     only_before = only_new = rows = 0
     for (row, label), theirs in zip(pairs, answers, strict=True):
@@ -157,8 +159,8 @@ def _worse(project: Project, workspace: Workspace, history: History, since: date
         "accuracy",
         score=evidence,
         limit=limit,
-        message=f"Of {rows:,} labelled answers, version {history.previous} alone would have been right on "
-        f"{only_before:,} and version {history.champion} alone was on {only_new:,}.",
+        message=f"Of {rows:,} labelled predictions, version {history.aliases.previous_champion} alone would have been "
+        f"right on {only_before:,} and version {history.champion} alone was on {only_new:,}.",
         evidence={"e_value": evidence, "rows": rows, "only_previous": only_before, "only_champion": only_new},
         since=since,
         until=now,

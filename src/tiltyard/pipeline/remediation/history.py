@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
 
 from tiltyard.ledger import Event
+from tiltyard.registry.alias_history import AliasHistory, read_alias_history
 
 ActionKind = Literal["retrain", "roll-back", "ask-labels"]
 Ending = Literal["done", "failed"]
@@ -20,7 +21,7 @@ STEP_POSTPONED = "response-step-postponed"
 FINISHED = "response-finished"
 
 COUNTED: frozenset[ActionKind] = frozenset({"retrain", "roll-back"})
-"""Actions that change what answers, and are held to the cooldown and the daily limit."""
+"""Actions that change the champion; the cooldown and the daily limit hold for them."""
 
 
 @dataclass
@@ -32,8 +33,8 @@ class Action:
         kind: what it is.
         planned_at: when it was decided on.
         reason: why.
-        plan: what it goes by, fixed when it was decided on.
-        outcomes: what each finished step brought, by step.
+        plan: its parameters, fixed when it was decided on.
+        outcomes: the result of each finished step, by step.
         begun: how often each step was begun.
         finished_at: when it ended; None while it is open.
         ending: how it ended.
@@ -74,19 +75,21 @@ class History:
 
     Attributes:
         actions: all responses, in the order in which they were decided on.
-        rolled_back: versions that were champion and were rolled back from.
-        champion: the champion by the decisions; None before the first.
-        champion_since: when it became champion.
-        champion_by: the kind of that decision.
-        previous: the champion before it, as that decision has it.
+        aliases: who was champion when, and what the aliases name.
     """
 
     actions: list[Action] = field(default_factory=list)
-    rolled_back: set[str] = field(default_factory=set)
-    champion: str | None = None
-    champion_since: datetime | None = None
-    champion_by: str = ""
-    previous: str | None = None
+    aliases: AliasHistory = field(default_factory=AliasHistory)
+
+    @property
+    def champion(self) -> str | None:
+        """The champion's version; None where there is none."""
+        return self.aliases.champion.version if self.aliases.champion else None
+
+    @property
+    def champion_by(self) -> str:
+        """The kind of the latest event that made it champion; empty where there is none."""
+        return self.aliases.champion.event.kind if self.aliases.champion else ""
 
     @property
     def open(self) -> Action | None:
@@ -94,7 +97,7 @@ class History:
         return next((action for action in reversed(self.actions) if action.finished_at is None), None)
 
     def counted_since(self, moment: datetime) -> list[Action]:
-        """The responses decided on at or after a moment that are held to the limits."""
+        """The responses decided on at or after a moment for which the limits hold."""
         return [action for action in self.actions if action.kind in COUNTED and action.planned_at >= moment]
 
     def last(self, *kinds: ActionKind) -> Action | None:
@@ -102,19 +105,17 @@ class History:
         return next((action for action in reversed(self.actions) if action.kind in kinds), None)
 
 
-def read_history(events: Iterable[Event], name: str) -> History:
-    """What was done about a model, told by its events in order."""
-    history = History()
+def read_history(events: Sequence[Event], name: str) -> History:
+    """What was done about a model, by its events in order."""
+    history = History(aliases=read_alias_history(events, name))
     by_id: dict[str, Action] = {}
     for event in events:
         if event.kind.startswith("response-"):
-            _follow(history, by_id, event)
-        elif event.subject.startswith(f"{name}/"):
-            _crown(history, event, event.subject.removeprefix(f"{name}/"))
+            _apply_event(history, by_id, event)
     return history
 
 
-def _follow(history: History, by_id: dict[str, Action], event: Event) -> None:
+def _apply_event(history: History, by_id: dict[str, Action], event: Event) -> None:
     evidence = event.evidence
     if event.kind == PLANNED:
         kind = cast(ActionKind, evidence["kind"])
@@ -134,14 +135,3 @@ def _follow(history: History, by_id: dict[str, Action], event: Event) -> None:
     elif event.kind == FINISHED:
         known.finished_at, known.summary = event.at, event.reason
         known.ending = cast(Ending, evidence["ending"])
-
-
-def _crown(history: History, event: Event, version: str) -> None:
-    by_hand = event.kind == "alias-set" and event.evidence.get("alias") == "champion"
-    if event.kind not in ("promoted", "rolled-back") and not by_hand:
-        return
-    if event.kind == "rolled-back" and event.evidence.get("before"):
-        history.rolled_back.add(str(event.evidence["before"]))
-    if version != history.champion:
-        history.previous = history.champion
-    history.champion, history.champion_since, history.champion_by = version, event.at, event.kind

@@ -151,7 +151,7 @@ def _no_way_back(situation: Situation, history: History) -> str:
     """Why there is no going back; empty where there is a way."""
     if situation.previous is None or situation.previous == situation.champion:
         return "There is no previous version to go back to."
-    if situation.previous in history.rolled_back:
+    if situation.previous in history.aliases.rolled_back:
         return f"Version {situation.previous} was rolled back from once: going back and forth helps nobody."
     if history.champion == situation.champion and history.champion_by == "rolled-back":
         return f"Version {situation.champion} is champion by a rollback: going back further is for a person to decide."

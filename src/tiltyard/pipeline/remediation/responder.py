@@ -11,6 +11,7 @@ from tiltyard.aliases import PREVIOUS
 from tiltyard.errors import NotFoundError
 from tiltyard.ledger import FindingRecord
 from tiltyard.ledger.lease_guard import LeaseGuard, LeaseLostError, hold_lease
+from tiltyard.ledger.model_events import ModelEvents
 from tiltyard.notifications.alerts import Alert, IncidentUpdate, note_action, update_alerts
 from tiltyard.pipeline.remediation.actions import ActionContext, asked
 from tiltyard.pipeline.remediation.durable_steps import StepJournal
@@ -18,6 +19,7 @@ from tiltyard.pipeline.remediation.history import Action, ActionKind, History, r
 from tiltyard.pipeline.remediation.incidents import MATTERS, TITLES, Incident, IncidentKind, incidents_of
 from tiltyard.pipeline.remediation.policy import DAY, Decision, Situation, decide
 from tiltyard.pipeline.training.production_data import count_new_labels
+from tiltyard.registry.alias_history import record_outside_changes
 
 _WORDS: Mapping[ActionKind, str] = {"retrain": "a retraining", "roll-back": "a rollback", "ask-labels": "labels"}
 
@@ -77,8 +79,12 @@ class Responder:
         self._project, self._workspace = workshop.project, workshop.workspace
         self._model = workshop.project.model_name
 
-    def respond(self, findings: Sequence[FindingRecord]) -> Remediation:
-        """Take up what was cut off, then decide on the findings of a look, act, and raise or clear alerts.
+    def respond(self, findings: Sequence[FindingRecord], events: ModelEvents | None = None) -> Remediation:
+        """Resume what was cut short, then decide on the findings of a monitoring run, act, and raise or clear alerts.
+
+        Args:
+            findings: of the monitoring run.
+            events: the model's events, as far as the caller has read them and compared them with the registry.
 
         Raises:
             UnavailableError: the ledger or the registry is away; what was begun is taken up by the next pass.
@@ -87,7 +93,7 @@ class Responder:
             if holding is None:
                 return Remediation("busy")
             try:
-                return self._respond(findings, self._journal(holding))
+                return self._respond(findings, self._journal(holding), events or self.read_events())
             except LeaseLostError:
                 return Remediation("busy")
 
@@ -100,41 +106,52 @@ class Responder:
             if holding is None:
                 return Remediation("busy")
             journal = self._journal(holding)
-            resumed = self._resume(journal)
+            resumed = self._resume(journal, ModelEvents(self._workspace.ledger, self._model))
             if resumed and (resumed[-1].finished_at is None or resumed[-1].kind == "retrain"):
                 return Remediation("acted" if resumed[-1].finished_at else "waiting", None, resumed)
             action = self._carry_out(journal, journal.plan("retrain", reason, {"by_hand": True}))
             return Remediation("acted" if action.finished_at else "waiting", None, (*resumed, action))
 
-    def _respond(self, findings: Sequence[FindingRecord], journal: StepJournal) -> Remediation:
-        resumed = self._resume(journal)
-        history = self.history()
+    def read_events(self) -> ModelEvents:
+        """The model's events, after changes of its aliases outside Tiltyard were recorded among them.
+
+        Raises:
+            UnavailableError: the ledger or the registry is away.
+        """
+        workspace = self._workspace
+        events = ModelEvents(workspace.ledger, self._model)
+        record_outside_changes(workspace.registry, workspace.ledger, self._model, "loop", events)
+        return events
+
+    def _respond(self, findings: Sequence[FindingRecord], journal: StepJournal, events: ModelEvents) -> Remediation:
+        resumed = self._resume(journal, events)
+        history = self.history(events)
         situation = self._situation(history)
         # What was found about a version that is champion no more asks for nothing: it was answered, or is history.
         findings = [finding for finding in findings if finding.version in (None, situation.champion)]
         decision = decide(findings, situation, history, self._project.response)
         # People are told before anything is done, and again when it is: neither is lost with the process.
-        alerts = self._raise(findings, history, decision)
+        alerts = self._raise_alerts(findings, history, decision, events)
         actions = list(resumed)
         if decision.kind is not None:
             plan = {**decision.to_dict(), "champion": history.champion}
             actions.append(self._carry_out(journal, journal.plan(decision.kind, decision.reason, plan)))
-            history = self.history()
-        alerts += self._tell_endings(history)
+            history = self.history(events)
+        alerts += self._report_results(history, events)
         if history.open is not None:
             return Remediation("waiting", decision, tuple(actions), tuple(alerts))
         return Remediation("acted" if actions else "nothing", decision, tuple(actions), tuple(alerts))
 
-    def history(self) -> History:
+    def history(self, events: ModelEvents | None = None) -> History:
         """What was done about the model so far."""
-        return read_history(self._workspace.ledger.events(subject=self._model), self._model)
+        return read_history((events or ModelEvents(self._workspace.ledger, self._model)).read(), self._model)
 
     def _journal(self, holding: LeaseGuard) -> StepJournal:
         workspace = self._workspace
         return StepJournal(workspace.ledger, self._model, workspace.actor, self._clock, self._on_step, holding.check)
 
-    def _resume(self, journal: StepJournal) -> tuple[Action, ...]:
-        open_ = self.history().open
+    def _resume(self, journal: StepJournal, events: ModelEvents) -> tuple[Action, ...]:
+        open_ = self.history(events).open
         return () if open_ is None else (self._carry_out(journal, open_),)
 
     def _carry_out(self, journal: StepJournal, action: Action) -> Action:
@@ -157,7 +174,9 @@ class Responder:
         except NotFoundError:
             return None
 
-    def _raise(self, findings: Sequence[FindingRecord], history: History, decision: Decision) -> list[Alert]:
+    def _raise_alerts(
+        self, findings: Sequence[FindingRecord], history: History, decision: Decision, events: ModelEvents
+    ) -> list[Alert]:
         now = self._clock()
         sightings = [
             IncidentUpdate(
@@ -166,13 +185,13 @@ class Responder:
             for matter, concern in incidents_of(findings).items()
         ]
         alerts = self._project.alerts
-        return update_alerts(self._workspace.ledger, self._model, sightings, now, alerts, actor=self._workspace.actor)
+        return update_alerts(events, sightings, now, alerts, actor=self._workspace.actor)
 
-    def _tell_endings(self, history: History) -> list[Alert]:
+    def _report_results(self, history: History, events: ModelEvents) -> list[Alert]:
         now = self._clock()
         endings: dict[str, str] = {matter: told for matter in MATTERS if (told := _latest(matter, history, now))}
         alerts = self._project.alerts
-        return note_action(self._workspace.ledger, self._model, endings, now, alerts, actor=self._workspace.actor)
+        return note_action(events, endings, now, alerts, actor=self._workspace.actor)
 
 
 def _about(concern: Incident, history: History, decision: Decision, now: datetime) -> str:
