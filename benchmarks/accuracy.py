@@ -32,7 +32,7 @@ from benchmarks.machine import machine, peak_mb
 
 from tiltyard.data import Dataset
 from tiltyard.errors import TiltyardError
-from tiltyard.models import Candidate, candidates_of, fitting_threads, rank_candidates
+from tiltyard.models import Candidate, candidates_of, limit_fitting_threads, rank_candidates
 from tiltyard.models.text import TEXT
 from tiltyard.models.tfidf.vectoriser import warm_up
 
@@ -136,7 +136,7 @@ def _fit(train: Dataset, options: argparse.Namespace) -> tuple[Pipeline, str, di
     candidates = candidates_of(tuple(names), "text-classification", Path())
     ranking: dict[str, float] = {}
     candidate: Candidate = candidates[0]
-    with fitting_threads(candidates, len(train)):
+    with limit_fitting_threads(candidates, len(train)):
         if len(candidates) > 1:
             ranked = rank_candidates(
                 candidates,

@@ -17,7 +17,7 @@ from sklearn.base import clone
 from tests.models.corpus import texts
 from tiltyard.models.ensemble import NaiveBayesConvolution
 from tiltyard.models.tfidf.token_ids import compiled_words, learn_tokens, read_tokens
-from tiltyard.models.word_cnn import kernels, word_convolution
+from tiltyard.models.word_cnn import convolution_kernels, word_convolution
 from tiltyard.models.word_cnn.network import LANES
 from tiltyard.models.word_cnn.word_convolution import WordConvolution
 from tiltyard.registry.package.skops_file import read_model, write_model
@@ -80,7 +80,7 @@ def test_the_loops_find_the_best_place_of_each_neuron(region: int) -> None:
     words, starts = random.integers(0, 30, 200).astype(np.int32), np.array([0, 4, 60, 120, 200])
     rows = np.array([3, 0, 1])
     values, places = np.empty((3, 2 * LANES), np.float32), np.empty((3, 2 * LANES), np.int32)
-    kernels.forward(filters, biases, (words, starts), rows, (values, places))
+    convolution_kernels.forward(filters, biases, (words, starts), rows, (values, places))
     for number, row in enumerate(rows):
         begins = np.arange(starts[row], starts[row + 1] - region + 1)
         looked_up = [filters[:, words[begins + offset], offset] for offset in range(region)]
@@ -89,7 +89,7 @@ def test_the_loops_find_the_best_place_of_each_neuron(region: int) -> None:
         np.testing.assert_array_equal(places[number], begins[sums.argmax(axis=1)])
     top = random.standard_normal((2 * LANES, 3), dtype=np.float32)
     out = np.ones((4, 3))
-    kernels.predict_rows(filters, biases, top, (words, starts), out)
+    convolution_kernels.predict_rows(filters, biases, top, (words, starts), out)
     np.testing.assert_allclose(out[rows], 1 + values.astype(float) @ top, rtol=1e-5)
 
 
@@ -102,7 +102,7 @@ def test_a_step_moves_what_took_part_and_nothing_else() -> None:
     slopes[0, :2] = 2.0, -3.0
     slopes[0, 2], places[0, 2] = 1.0, 3
     state = (filters, squares, biases, bias_squares)
-    kernels.backward(state, words, places, slopes, np.float32(0.1))
+    convolution_kernels.backward(state, words, places, slopes, np.float32(0.1))
     expected = np.zeros_like(filters)
     expected[0, 0, 0, :2] = expected[0, 1, 1, :2] = -0.1, 0.1
     expected[0, 2, 0, 2] = -0.1

@@ -25,8 +25,8 @@ from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 from tiltyard.models.word_cnn.word_convolution import WordConvolution
 from tiltyard.registry.package.skops_file import read_model, write_model
 from tiltyard.registry.package.trusted_types import trusted_type_names
-from tiltyard.scoring.errors import NotCompilableError
 from tiltyard.scoring.factory import exact_scorer
+from tiltyard.scoring.scorer import NotCompilableError
 
 NUMBERS = FRAME[["age", "visits"]].fillna(0.0).astype(float)
 OF_THREE = np.array(["a", "b", "c"] * 40)

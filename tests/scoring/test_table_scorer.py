@@ -24,16 +24,8 @@ from tests.scoring.conftest import COLUMNS
 from tests.scoring.conftest import table as plain_table
 from tiltyard.errors import InputError
 from tiltyard.models.tabular import TABULAR
-from tiltyard.scoring import (
-    InputProblem,
-    NotCompilableError,
-    Scorer,
-    SklearnScorer,
-    TableScorer,
-    exact_scorer,
-    explain,
-    problems_of,
-)
+from tiltyard.scoring import InputProblem, Scorer, SklearnScorer, TableScorer, exact_scorer, explain, problems_of
+from tiltyard.scoring.scorer import NotCompilableError
 
 Row = Mapping[str, Any]
 

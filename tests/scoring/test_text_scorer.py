@@ -19,7 +19,8 @@ from tiltyard.errors import InputError
 from tiltyard.models.linear import CalibratedLinearSVM
 from tiltyard.models.nb_svm import NaiveBayesLogistic, NaiveBayesSVM
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
-from tiltyard.scoring import NotCompilableError, SklearnScorer, TextScorer, exact_scorer, problems_of
+from tiltyard.scoring import SklearnScorer, TextScorer, exact_scorer, problems_of
+from tiltyard.scoring.scorer import NotCompilableError
 
 WORDS = ["warm", "funny", "dull", "slow", "loved", "waste", "ünïcode", "straße", "ΣΊΣΥΦΟΣ", "film", "time", "no", "x"]
 FAST = FastTfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)

@@ -1,7 +1,6 @@
 """The durable record of predictions, labels and decisions."""
 
 from tiltyard.ledger.export import ExportFormat, export_predictions, to_log_line
-from tiltyard.ledger.ids import new_id
 from tiltyard.ledger.leases import Lease, Leases
 from tiltyard.ledger.outbox_records import Notice, Outbox, OutboxItem, ParcelState
 from tiltyard.ledger.ports import (
@@ -25,6 +24,7 @@ from tiltyard.ledger.records import (
     PredictionStats,
     ShadowOutcomes,
     SplitOutcome,
+    new_id,
 )
 from tiltyard.ledger.sql.store import SqlLedger
 

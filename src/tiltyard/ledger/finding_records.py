@@ -6,8 +6,7 @@ from datetime import datetime
 
 from tiltyard.findings import Finding
 from tiltyard.jsonable import to_json_object
-from tiltyard.ledger.ids import new_id
-from tiltyard.ledger.records import FindingRecord
+from tiltyard.ledger.records import FindingRecord, new_id
 
 
 def finding_record(finding: Finding, *, project: str, at: datetime, version: str | None = None) -> FindingRecord:

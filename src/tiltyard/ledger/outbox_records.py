@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
-from tiltyard.ledger.ids import new_id
+from tiltyard.ledger.records import new_id
 
 ParcelState = Literal["waiting", "sent", "given-up"]
 

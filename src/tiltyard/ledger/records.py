@@ -7,10 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import uuid_utils
+
 from tiltyard.findings import Severity, Status
 
 SHADOW = "shadow"
 """The route of predictions that a challenger makes unseen: callers do not receive them."""
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562) as text: unique everywhere, rising within this process, sorted by time across hosts."""
+    return str(uuid_utils.uuid7())
 
 
 @dataclass(frozen=True, slots=True)

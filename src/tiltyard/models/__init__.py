@@ -1,13 +1,20 @@
 """Candidates: the recipes that Tiltyard can train."""
 
-from tiltyard.models.candidates import CANDIDATES, DEFAULTS, Candidate, candidates_of, get_candidate
+from tiltyard.models.candidates import (
+    CANDIDATES,
+    DEFAULTS,
+    FEW_ROWS,
+    Candidate,
+    candidates_of,
+    get_candidate,
+    limit_fitting_threads,
+)
 from tiltyard.models.custom_candidates import custom_source
 from tiltyard.models.search_space import Choice, FloatRange, IntegerRange
 from tiltyard.models.selection.cross_validation import SelectionPlan
 from tiltyard.models.selection.ranking import CandidateScore, rank_candidates
 from tiltyard.models.selection.search import SearchBudget, SearchResult, SearchTrial, search
 from tiltyard.models.stored_names import register_moved_modules
-from tiltyard.models.threads import FEW_ROWS, fitting_threads
 
 __all__ = [
     "CANDIDATES",
@@ -24,8 +31,8 @@ __all__ = [
     "SelectionPlan",
     "candidates_of",
     "custom_source",
-    "fitting_threads",
     "get_candidate",
+    "limit_fitting_threads",
     "rank_candidates",
     "search",
 ]

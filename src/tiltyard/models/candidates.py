@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
 
 from tiltyard.errors import UsageError
 from tiltyard.models.custom_candidates import custom_builder, custom_space, is_custom
@@ -84,6 +85,9 @@ DEFAULTS: dict[Task, str] = {
     "tabular-classification": "gradient-boosting",
 }
 
+FEW_ROWS = 20_000
+"""Below so many rows several OpenMP threads mostly wait for each other."""
+
 
 def get_candidate(name: str, task: Task, root: Path | None = None) -> Candidate:
     """The candidate of that name.
@@ -122,3 +126,16 @@ def candidates_of(names: tuple[str, ...], task: Task, root: Path | None = None) 
         UsageError: as ``get_candidate`` does.
     """
     return [get_candidate(name, task, root) for name in dict.fromkeys(names) or (DEFAULTS[task],)]
+
+
+def limit_fitting_threads(candidates: Sequence[Candidate], rows: int) -> threadpool_limits:
+    """A context in which candidates are fitted to so many rows; thread pools that are not limited are left alone."""
+    limits = {}
+    # On few rows several OpenMP threads mostly wait for each other, a hundred times as long where cores are shared.
+    if rows < FEW_ROWS:
+        limits["openmp"] = 1
+    # Our text recipes leave vectors to BLAS, too short to share: fitting IMDB took 3.6 s of processor time on two
+    # threads and 0.8 s on one, with the same weights. Somebody else's recipe may multiply large matrices.
+    if all(candidate.name in CANDIDATES and candidate.task == "text-classification" for candidate in candidates):
+        limits["blas"] = 1
+    return threadpool_limits(limits)

@@ -1,11 +1,10 @@
 """How a loaded version answers a batch."""
 
 from tiltyard.scoring.batch_isolation import score_groups
-from tiltyard.scoring.errors import NotCompilableError
 from tiltyard.scoring.explanations import Contribution, Explanation, explain
 from tiltyard.scoring.factory import choose_scorer, exact_scorer, make_scorer
 from tiltyard.scoring.input_errors import InputProblem, problems_of, refuse_inputs, shift_positions
-from tiltyard.scoring.scorer import Scorer, Scores
+from tiltyard.scoring.scorer import NotCompilableError, Scorer, Scores
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
 from tiltyard.scoring.table.table_scorer import TableScorer
 from tiltyard.scoring.text.text_scorer import TextScorer

@@ -11,9 +11,8 @@ from sklearn.pipeline import Pipeline
 from tiltyard.errors import TiltyardError
 from tiltyard.project import Task
 from tiltyard.registry.package.manifest import Samples, ScorerChoice
-from tiltyard.scoring.errors import NotCompilableError
 from tiltyard.scoring.explanations import explain
-from tiltyard.scoring.scorer import Scorer
+from tiltyard.scoring.scorer import NotCompilableError, Scorer
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.table_scorer import table_scorer

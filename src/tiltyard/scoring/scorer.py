@@ -23,6 +23,18 @@ class Scores:
     probabilities: NDArray[np.float64]
 
 
+class NotCompilableError(Exception):
+    """There is no compiled scorer that answers exactly as this model does.
+
+    Args:
+        reason: why, to be read after "because".
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class Scorer(Protocol):
     """Answers batches with one model.
 

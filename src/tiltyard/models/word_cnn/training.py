@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from tiltyard.models.tfidf.token_ids import Tokens
-from tiltyard.models.word_cnn import kernels
+from tiltyard.models.word_cnn import convolution_kernels
 from tiltyard.models.word_cnn.network import Network, Singles
 
 _BATCH = 50
@@ -76,7 +76,7 @@ class _Training:
         """Show some rows once; ``kept`` says which neurons each of them sees."""
         network, texts = self._network, self._texts
         values, places = np.empty(kept.shape, np.float32), np.empty(kept.shape, np.int32)
-        kernels.forward(network.filters, network.biases, texts, rows, (values, places))
+        convolution_kernels.forward(network.filters, network.biases, texts, rows, (values, places))
         factors = kept * self._scale
         seen = values * factors
         errors = np.asarray(softmax(seen @ network.top + network.intercept, axis=1), np.float32)
@@ -85,7 +85,7 @@ class _Training:
         slopes = np.asarray((errors @ network.top.T) * factors * (values > 0), np.float32)
         self._move(network.top, self._top_squares, np.asarray(seen.T @ errors, np.float32))
         self._move(network.intercept, self._intercept_squares, errors.sum(axis=0))
-        kernels.backward(self._state, texts[0], places, slopes, self._rate)
+        convolution_kernels.backward(self._state, texts[0], places, slopes, self._rate)
 
     def _move(self, weights: Singles, squares: Singles, slopes: Singles) -> None:
         squares += slopes * slopes

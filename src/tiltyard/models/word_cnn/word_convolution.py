@@ -126,7 +126,7 @@ class WordConvolution(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Computed text by text, so that a text's values do not depend on the others that are asked about.
         """
-        from tiltyard.models.word_cnn import kernels  # noqa: PLC0415 - imported when first used
+        from tiltyard.models.word_cnn import convolution_kernels  # noqa: PLC0415 - imported when first used
 
         check_is_fitted(self)
         if self._compiled is None:
@@ -136,7 +136,7 @@ class WordConvolution(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         out = np.zeros((len(tokens), len(self.classes_)))
         for filters, biases, top, intercept in zip(networks, self.biases_, self.top_, self.intercept_, strict=True):
             out += intercept
-            kernels.predict_rows(filters, biases, top, tokens.arrays, out)
+            convolution_kernels.predict_rows(filters, biases, top, tokens.arrays, out)
         return out / len(networks)
 
     def predict_proba(self, X: Iterable[object]) -> Floats:

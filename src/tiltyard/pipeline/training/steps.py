@@ -18,7 +18,7 @@ from tiltyard.models import (
     SearchBudget,
     SearchTrial,
     SelectionPlan,
-    fitting_threads,
+    limit_fitting_threads,
     rank_candidates,
     search,
 )
@@ -83,7 +83,7 @@ def train_model(
     say: Callable[[str], None],
 ) -> TrainedModel:
     """Choose a candidate by cross-validation on the train side, where there are several, and fit it there."""
-    with fitting_threads(candidates, len(train)):
+    with limit_fitting_threads(candidates, len(train)):
         return _train(candidates, train, project, say)
 
 

@@ -20,7 +20,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from tiltyard.scoring.errors import NotCompilableError
+from tiltyard.scoring.scorer import NotCompilableError
 from tiltyard.scoring.table.columns import InputColumn, InputColumns
 from tiltyard.scoring.table.row_encoding import Codes
 

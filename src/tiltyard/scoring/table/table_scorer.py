@@ -13,11 +13,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
-from tiltyard.scoring.errors import NotCompilableError
 from tiltyard.scoring.explanations import Contribution, Explanation, Scale
 from tiltyard.scoring.input_errors import InputProblem, refuse_inputs
-from tiltyard.scoring.linear import LinearHead, linear_head
-from tiltyard.scoring.scorer import Scores
+from tiltyard.scoring.linear_head import LinearHead, linear_head
+from tiltyard.scoring.scorer import NotCompilableError, Scores
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.preprocessing_arrays import Preparation, preparation, with_categories
 from tiltyard.scoring.table.row_encoding import Encoding

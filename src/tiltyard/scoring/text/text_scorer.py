@@ -17,9 +17,9 @@ from tiltyard.models.tfidf.alphabet import batches
 from tiltyard.models.tfidf.compiled_vocabulary import Weighting
 from tiltyard.models.tfidf.matrix import matrix_of_texts
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer, UnsupportedSettingError
-from tiltyard.scoring.errors import NotCompilableError
 from tiltyard.scoring.explanations import Contribution, Explanation
-from tiltyard.scoring.linear import LinearHead, linear_head
+from tiltyard.scoring.linear_head import LinearHead, linear_head
+from tiltyard.scoring.scorer import NotCompilableError
 from tiltyard.scoring.text.text_inputs import ScorerOfTexts, texts_of
 
 

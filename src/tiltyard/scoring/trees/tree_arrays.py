@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from tiltyard.scoring.errors import NotCompilableError
+from tiltyard.scoring.scorer import NotCompilableError
 
 Floats = NDArray[np.float64]
 _NO_CHILD = -1

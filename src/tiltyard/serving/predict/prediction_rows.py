@@ -11,7 +11,7 @@ import msgspec
 
 from tiltyard.errors import InputError
 from tiltyard.ledger.codec import PredictionRow, encode_json
-from tiltyard.ledger.ids import new_id
+from tiltyard.ledger.records import new_id
 from tiltyard.scoring import Scores
 from tiltyard.serving.model.served_version import ServedVersion
 

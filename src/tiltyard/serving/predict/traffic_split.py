@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tiltyard.ledger.ids import new_id
+from tiltyard.ledger.records import new_id
 from tiltyard.project import ServingSection
 from tiltyard.serving.predict.batcher import Batcher, Ticket
 from tiltyard.serving.predict.requests import Head

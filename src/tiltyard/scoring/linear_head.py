@@ -14,8 +14,8 @@ from sklearn.naive_bayes import ComplementNB, MultinomialNB
 from sklearn.svm import LinearSVC
 
 from tiltyard.models.linear import LinearOneVsRest
-from tiltyard.scoring.errors import NotCompilableError
 from tiltyard.scoring.explanations import Scale
+from tiltyard.scoring.scorer import NotCompilableError
 
 Floats = NDArray[np.float64]
 Link = Literal["sigmoid", "softmax", "shares", "calibrated"]
