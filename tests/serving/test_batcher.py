@@ -26,7 +26,7 @@ from tiltyard.serving.predict.batcher import Batcher, BatchLimits
 def one_core(request: pytest.FixtureRequest) -> Iterator[bool]:
     """Whether the batcher takes its process to have a single core: it is to be right either way."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batcher, "one_core", lambda: request.param == "one core")
+        patch.setattr(batcher, "has_one_core", lambda: request.param == "one core")
         yield request.param == "one core"
 
 
@@ -48,7 +48,7 @@ class Stand:
         self.batcher = Batcher(lambda: served(self.scorer), self.ledger, BatchLimits(**limits))
 
     def ask(self, *items: str) -> asyncio.Task[list[Prediction]]:
-        return asyncio.ensure_future(self.batcher.answer(texts(*items)))
+        return asyncio.ensure_future(self.batcher.predict(texts(*items)))
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -92,7 +92,7 @@ def test_on_one_core_what_answers_bring_back_is_one_batch(one_core: bool) -> Non
 
         async def ask_again_and_again() -> None:
             for _ in range(20):
-                await stand.batcher.answer(texts("good"))
+                await stand.batcher.predict(texts("good"))
 
         await asyncio.gather(*(ask_again_and_again() for _ in range(6)))
         if one_core:
@@ -127,7 +127,7 @@ def test_batched_equals_unbatched(text_pipeline: Pipeline, requests: list[list[s
 
     async def story() -> None:
         batcher = Batcher(lambda: served(scorer), TestLedger(), BatchLimits(max_batch=5))
-        answers = await asyncio.gather(*(batcher.answer(texts(*request)) for request in requests))
+        answers = await asyncio.gather(*(batcher.predict(texts(*request)) for request in requests))
         for request, rows in zip(requests, answers, strict=True):
             for item, row in zip(request, rows, strict=True):
                 assert row.label == alone[item].labels[0]
@@ -180,12 +180,12 @@ def test_full_queue_refuses_and_keeps_what_it_took() -> None:
         accepted = [stand.ask("first"), stand.ask("a", "b"), stand.ask("c")]
         await until(lambda: stand.batcher.figures.waiting == 3)
         with pytest.raises(UnavailableError) as caught:
-            await stand.batcher.answer(texts("d"))
+            await stand.batcher.predict(texts("d"))
         assert caught.value.code == "queue.full"
         assert caught.value.fields["retry_after"] == 1
         stand.scorer.gate.set()
         assert [len(rows) for rows in await settled(*accepted)] == [1, 2, 1]
-        assert len(await stand.batcher.answer(texts("d"))) == 1
+        assert len(await stand.batcher.predict(texts("d"))) == 1
         await stand.batcher.close()
 
     run(story)
@@ -277,9 +277,9 @@ def test_every_batch_is_answered_by_one_version() -> None:
         stand = Stand()
         versions = [served(stand.scorer, "1")]
         batcher = Batcher(lambda: versions[-1], stand.ledger)
-        [before] = await batcher.answer(texts("good"))
+        [before] = await batcher.predict(texts("good"))
         versions.append(served(stand.scorer, "2"))
-        [after] = await batcher.answer(texts("good"))
+        [after] = await batcher.predict(texts("good"))
         assert (before.version, after.version) == ("1", "2")
         await batcher.close()
 
@@ -297,7 +297,7 @@ def test_closing_answers_what_was_accepted() -> None:
         closing = asyncio.ensure_future(stand.batcher.close())
         await asyncio.sleep(0)
         with pytest.raises(UnavailableError, match="shutting down"):
-            await stand.batcher.answer(texts("late"))
+            await stand.batcher.predict(texts("late"))
         stand.scorer.gate.set()
         await closing
         assert [len(rows) for rows in await settled(*asked)] == [1] * 7

@@ -23,6 +23,8 @@ from tiltyard.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+# As many wrong fields as a person reads.
+MOST_FIELDS = 50
 
 # The codes that /docs explains; a problem of another code has no type of its own (RFC 9457, section 4.2.1).
 EXPLAINED = frozenset(
@@ -101,6 +103,21 @@ class RequestError(TiltyardError):
         self.status = status
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
+
+
+def invalid_fields(
+    problems: Sequence[FieldProblem],
+    *,
+    code: str = InputError.code,
+    next_step: str = "Correct the fields under 'errors'; GET /docs shows what the route accepts.",
+) -> RequestError:
+    """The error that names wrong fields of a body (at least one); a field without a name is the body itself."""
+    shown = "; ".join(f"'{item.field}' {item.message}" if item.field else item.message for item in problems[:3])
+    more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+    end = "" if shown.endswith("?") and not more else "."
+    return RequestError(
+        f"{shown}{more}{end}", status=422, code=code, next_step=next_step, errors=problems[:MOST_FIELDS]
+    )
 
 
 def problem(

@@ -24,7 +24,7 @@ from tiltyard.serving.http.routes.invocations import invocation_routes
 from tiltyard.serving.http.routes.metrics import metric_routes
 from tiltyard.serving.http.routes.model import model_routes
 from tiltyard.serving.http.routes.pages import page_routes
-from tiltyard.serving.http.routes.predict import predict_routes
+from tiltyard.serving.http.routes.predict import predict_operations, predict_routes
 from tiltyard.serving.http.routes.profile import profile_routes
 from tiltyard.serving.http.routes.v2 import v2_routes
 from tiltyard.serving.model.alias_watcher import AliasWatcher
@@ -34,84 +34,92 @@ from tiltyard.serving.predict.endpoint import FastPathApp, PredictEndpoint
 from tiltyard.serving.problem_details import add_handlers
 from tiltyard.serving.telemetry.user_metrics import SINGLE_PROCESS, WorkerIdentity
 
-# What nginx says of a client that went away before it was answered; nobody receives it.
+# nginx's status for a client that left before the response; nobody receives it.
 CLIENT_CLOSED_REQUEST = 499
 
 log = logging.getLogger(__name__)
 
 
 def create_app(
-    live: ModelManager,
+    models: ModelManager,
     ledger: Ledger,
     options: ServingSection | None = None,
     guard: Guard | None = None,
-    place: WorkerIdentity = SINGLE_PROCESS,
+    identity: WorkerIdentity = SINGLE_PROCESS,
 ) -> FastPathApp:
-    """Make the application that answers with a live model and records in a ledger.
+    """Make the application that predicts with a registered model and records in a ledger.
 
     Its lifespan looks up the version to serve before the first request, looks for new ones while it runs, and
-    at its end answers all that was accepted. The ledger stays open; it belongs to the caller.
+    at its end finishes all that was accepted. The ledger stays open; it belongs to the caller.
 
     Args:
-        live: which version answers.
-        ledger: where answers are recorded before they are given.
+        models: the versions in service.
+        ledger: where predictions are recorded before they are sent.
         options: the project's ``[serving]``; default: the defaults.
-        guard: whom to let in; default: everybody.
-        place: where this process stands among the workers that share a port.
+        guard: decides who may send requests; default: everybody.
+        identity: which of the workers that share a port this process is.
     """
     guard = guard or Guard.open_to_all()
-    service = ServerComponents.of(live, ledger, options or ServingSection(), place)
+    components = ServerComponents.of(models, ledger, options or ServingSection(), identity)
     app = FastPathApp(
-        title=f"Tiltyard: {live.served.model}",
+        title=f"Tiltyard: {models.served.model}",
         version=__version__,
-        summary="Answers of the champion, each of them recorded before it is given.",
+        summary="Predictions of the champion, each of them recorded before it is sent.",
         docs_url=None,
         redoc_url=None,
-        lifespan=lambda _app: _lifespan(service),
+        lifespan=lambda _app: _run_background_work(components),
     )
-    app.hot = PredictEndpoint(service, guard.check, HEADERS)
-    app.include_router(predict_routes(app.hot, service.options.answer))
-    for routes in (explain_routes, feedback_routes, health_routes, model_routes, profile_routes):
-        app.include_router(routes(service))
-    for protocol in (v2_routes, invocation_routes):
-        app.include_router(protocol(service))
-    app.include_router(metric_routes(service.workers))
+    app.predict_endpoint = PredictEndpoint(components, guard.check, HEADERS)
+    app.router.routes.extend(predict_routes(app.predict_endpoint))
+    for routes in (
+        explain_routes,
+        feedback_routes,
+        health_routes,
+        model_routes,
+        profile_routes,
+        v2_routes,
+        invocation_routes,
+    ):
+        app.include_router(routes(components))
+    app.include_router(metric_routes(components.worker_metrics))
     app.include_router(page_routes())
     add_handlers(app)
-    app.add_exception_handler(ClientDisconnect, _on_client_gone)
-    describe(app, service, guard)
-    auth_middleware(app, guard, service.observer)
+    app.add_exception_handler(ClientDisconnect, _on_client_left)
+    describe(app, components, guard, predict_operations(components.options.answer))
+    auth_middleware(app, guard, components.instrumentation)
     return app
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(service: ServerComponents) -> AsyncIterator[None]:
+async def _run_background_work(components: ServerComponents) -> AsyncIterator[None]:
     started = datetime.now(UTC)
-    await asyncio.to_thread(service.live.refresh)
-    poller = AliasWatcher(service.live, service.options.reload_seconds)
-    poller.start()
-    service.workers.start()
-    if service.shadow is not None:
-        service.shadow.start()
-    history = asyncio.create_task(asyncio.to_thread(_count_history, service, started))
+    await asyncio.to_thread(components.models.refresh)
+    watcher = AliasWatcher(components.models, components.options.reload_seconds)
+    watcher.start()
+    components.worker_metrics.start()
+    if components.shadow is not None:
+        components.shadow.start()
+    history = asyncio.create_task(asyncio.to_thread(_count_history, components, started))
     try:
         yield
     finally:
-        await asyncio.to_thread(poller.stop)
-        await service.batcher.close()
-        if service.shadow is not None:
-            await asyncio.to_thread(service.shadow.stop)
+        await asyncio.to_thread(watcher.stop)
+        await components.batcher.close()
+        if components.shadow is not None:
+            await asyncio.to_thread(components.shadow.stop)
         await history
-        await asyncio.to_thread(service.workers.stop)
-        await asyncio.to_thread(service.observer.close)
+        await asyncio.to_thread(components.worker_metrics.stop)
+        await asyncio.to_thread(components.instrumentation.close)
 
 
-def _count_history(service: ServerComponents, until: datetime) -> None:
+def _count_history(components: ServerComponents, until: datetime) -> None:
     try:
-        service.statistics.add_history(service.ledger.prediction_stats(service.live.served.model, until=until))
+        components.statistics.add_history(
+            components.ledger.prediction_stats(components.models.served.model, until=until)
+        )
     except TiltyardError as error:
         log.warning("Earlier predictions could not be counted: %s", error)
 
 
-async def _on_client_gone(_request: Request, _error: Exception) -> Response:
+async def _on_client_left(_request: Request, _error: Exception) -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)

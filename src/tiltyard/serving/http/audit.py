@@ -1,4 +1,4 @@
-"""Acts of people on a running server, written down as events."""
+"""Audit log: actions of people on a running server, recorded as events."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ log = logging.getLogger(__name__)
 
 
 async def record_admin_action(
-    service: ServerComponents, request: Request, kind: str, evidence: Mapping[str, Any]
+    components: ServerComponents, request: Request, kind: str, evidence: Mapping[str, Any]
 ) -> None:
     """Append an event: what was done to the served model, and by which caller.
 
-    A ledger that is away does not undo what was done; then the log has it.
+    Where the ledger is away, the action stands, and the log has it.
     """
     caller = request.scope[CALLER]
     event = Event(
         kind=kind,
-        subject=service.live.served.model,
+        subject=components.models.served.model,
         at=datetime.now(UTC),
         actor=caller.name,
         reason=f"{request.method} {request.url.path}",
         evidence={**evidence, "address": caller.address},
     )
     try:
-        await asyncio.to_thread(service.ledger.append, event)
-    except Exception as error:  # noqa: BLE001 - whatever keeps it from being written, the act is done
+        await asyncio.to_thread(components.ledger.append, event)
+    except Exception as error:  # noqa: BLE001 - the action is done, whatever fails here
         log.error("The event '%s' of %s could not be recorded: %s", kind, event.actor, error)

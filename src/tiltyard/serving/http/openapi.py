@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from http import HTTPStatus
 from typing import Any
@@ -15,11 +16,13 @@ from tiltyard.serving.auth import Guard
 from tiltyard.serving.auth.scopes import required_scope
 from tiltyard.serving.http.schemas import Problem
 from tiltyard.serving.predict.components import ServerComponents
+from tiltyard.serving.predict.idempotency import LONGEST_KEY as LONGEST_IDEMPOTENCY_KEY
+from tiltyard.serving.predict.inputs import InputShape
 from tiltyard.serving.predict.protocols.v2 import input_metadata
-from tiltyard.serving.predict.requests import LONGEST_KEY, PREDICTION_KEY, Shape
+from tiltyard.serving.predict.requests import LONGEST_KEY, PREDICTION_KEY
 from tiltyard.serving.problem_details import MEDIA_TYPE
 
-_REFERENCE = "#/components/schemas/{model}"
+REFERENCE = "#/components/schemas/{model}"
 _JSON_TYPES: dict[Kind, list[str]] = {
     "number": ["number", "null"],
     "boolean": ["boolean", "null"],
@@ -38,7 +41,7 @@ _EXAMPLES: dict[Kind, Any] = {
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problem documents that a route may answer with, for its ``responses``."""
+    """The problem documents that a route may send, for its ``responses``."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
@@ -49,30 +52,39 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def body_of(*models: type[BaseModel], example: Any = None) -> dict[str, Any]:
     """The JSON body that a route reads by itself, one of these models, for its ``openapi_extra``."""
     # Definitions within them are lifted to the document's by describe.
-    schemas = [model.model_json_schema(ref_template=_REFERENCE) for model in models]
+    schemas = [model.model_json_schema(ref_template=REFERENCE) for model in models]
     content: dict[str, Any] = {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}}
     if example is not None:
         content["example"] = example
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-def describe(app: FastAPI, service: ServerComponents, guard: Guard) -> None:
-    """Let ``/openapi.json`` show the request bodies of the version in service, and the keys that are asked for now."""
+def describe(app: FastAPI, components: ServerComponents, guard: Guard, predict: Mapping[str, Any]) -> None:
+    """Let ``/openapi.json`` show the bodies that the version in service takes, and the API keys that it needs now.
+
+    Args:
+        app: the application.
+        components: the parts of the server.
+        guard: whether API keys are in use.
+        predict: ``paths`` and ``schemas`` of the predict endpoint, which FastAPI does not know.
+    """
     generated = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = deepcopy(generated())
+        document["paths"] = {**deepcopy(predict["paths"]), **document["paths"]}
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.update(deepcopy(predict["schemas"]))
         _lift_definitions(document["paths"], schemas)
-        problem = Problem.model_json_schema(ref_template=_REFERENCE)
+        problem = Problem.model_json_schema(ref_template=REFERENCE)
         schemas.update(problem.pop("$defs", {}))
         schemas["Problem"] = problem
-        _show_keys(document)
+        _add_key_headers(document)
         for path, many in (("/predict", False), ("/predict/batch", True), ("/explain", False)):
-            document["paths"][path]["post"]["requestBody"] = request_body(service, many=many)
-        _name_model(document, service)
-        _show_examples(document, service)
-        _show_security(document, keys_needed=not guard.is_open)
+            document["paths"][path]["post"]["requestBody"] = request_body(components, many=many)
+        _add_model_names(document, components)
+        _add_examples(document, components)
+        _add_security(document, keys_needed=not guard.is_open)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -89,9 +101,9 @@ def _lift_definitions(part: Any, schemas: dict[str, Any]) -> None:
             _lift_definitions(value, schemas)
 
 
-def _show_examples(document: dict[str, Any], service: ServerComponents) -> None:
-    """Give the other protocols examples that the version in service answers."""
-    current = service.live.current
+def _add_examples(document: dict[str, Any], components: ServerComponents) -> None:
+    """Give the other protocols examples that the version in service can predict."""
+    current = components.models.current
     if current is None:
         return
     columns = current.columns
@@ -104,10 +116,10 @@ def _show_examples(document: dict[str, Any], service: ServerComponents) -> None:
         document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"] = example
 
 
-def _name_model(document: dict[str, Any], service: ServerComponents) -> None:
+def _add_model_names(document: dict[str, Any], components: ServerComponents) -> None:
     """Say which model and version the paths of the Open Inference Protocol may name now."""
-    current = service.live.current
-    known = {"name": service.live.served.model, "version": current.info.version if current else None}
+    current = components.models.current
+    known = {"name": components.models.served.model, "version": current.info.version if current else None}
     for operations in document["paths"].values():
         for operation in operations.values():
             for parameter in operation.get("parameters", ()):
@@ -116,23 +128,32 @@ def _name_model(document: dict[str, Any], service: ServerComponents) -> None:
                     parameter["schema"]["enum"] = [value]
 
 
-def _show_keys(document: dict[str, Any]) -> None:
-    """Name the header by which callers give predictions keys of their own, wherever predictions are made."""
-    header = {
+def _add_key_headers(document: dict[str, Any]) -> None:
+    """Name the headers by which callers name predictions and repeat requests, on every route that predicts."""
+    prediction_key = {
         "name": PREDICTION_KEY,
         "in": "header",
         "required": False,
-        "description": "A key of your own, such as an order's number, by which labels can be reported later. Inputs "
-        "of a list have it with /0, /1 and so on behind it.",
+        "description": "Your key for the prediction, such as an order's number, by which labels can be reported later. "
+        "Inputs of a list have it with /0, /1 and so on behind it.",
         "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]+$"},
+    }
+    idempotency_key = {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "A key that the caller chose. The same request with the same key gets the same prediction, "
+        "which is recorded once, also after a restart; another request with the same key is refused (422). "
+        "Keys are kept for 24 hours, predictions as long as the ledger keeps them.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_IDEMPOTENCY_KEY, "pattern": "^[ -~]+$"},
     }
     for path, operations in document["paths"].items():
         if path.startswith("/predict") or path == "/invocations" or path.endswith("/infer"):
-            operations["post"].setdefault("parameters", []).append(header)
+            operations["post"].setdefault("parameters", []).extend([prediction_key, idempotency_key])
 
 
-def _show_security(document: dict[str, Any], *, keys_needed: bool) -> None:
-    """Name the two ways to show a key, and for each operation the scope that the key must have."""
+def _add_security(document: dict[str, Any], *, keys_needed: bool) -> None:
+    """Name the two ways to send a key, and for each operation the scope that the key must have."""
     document["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "An API key as Authorization: Bearer …"},
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key by itself."},
@@ -150,12 +171,14 @@ def _show_security(document: dict[str, Any], *, keys_needed: bool) -> None:
             operation["security"] = [{"bearer": scopes}, {"key": scopes}]
 
 
-def request_body(service: ServerComponents, *, many: bool) -> dict[str, Any]:
+def request_body(components: ServerComponents, *, many: bool) -> dict[str, Any]:
     """The request body of /predict or /predict/batch; where no task is known yet, either task's."""
-    current = service.live.current
+    current = components.models.current
     columns = current.columns if current else None
-    tasks: list[Task] = [service.live.task] if service.live.task else ["text-classification", "tabular-classification"]
-    shapes = [Shape.of(task, service.options, many=many) for task in tasks]
+    tasks: list[Task] = (
+        [components.models.task] if components.models.task else ["text-classification", "tabular-classification"]
+    )
+    shapes = [InputShape.of(task, components.options, many=many) for task in tasks]
     schemas = [_body_schema(shape, columns) for shape in shapes]
     content = {
         "schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas},
@@ -164,7 +187,7 @@ def request_body(service: ServerComponents, *, many: bool) -> dict[str, Any]:
     return {"required": True, "content": {"application/json": content}}
 
 
-def _body_schema(shape: Shape, columns: InputColumns | None) -> dict[str, Any]:
+def _body_schema(shape: InputShape, columns: InputColumns | None) -> dict[str, Any]:
     item = _text_schema(shape) if shape.task == "text-classification" else _row_schema(columns)
     value = item
     if shape.many:
@@ -177,7 +200,7 @@ def _body_schema(shape: Shape, columns: InputColumns | None) -> dict[str, Any]:
     }
 
 
-def _text_schema(shape: Shape) -> dict[str, Any]:
+def _text_schema(shape: InputShape) -> dict[str, Any]:
     return {"type": "string", "maxLength": shape.max_text, "description": "The text to classify."}
 
 
@@ -197,7 +220,7 @@ def _row_schema(columns: InputColumns | None) -> dict[str, Any]:
     }
 
 
-def _example(shape: Shape, columns: InputColumns | None) -> dict[str, Any]:
+def _example(shape: InputShape, columns: InputColumns | None) -> dict[str, Any]:
     item: Any = _TEXT
     if shape.task != "text-classification":
         item = {column.name: _EXAMPLES[column.kind] for column in columns or ()}

@@ -1,4 +1,4 @@
-"""What the routes answer, as the OpenAPI document shows it."""
+"""The responses of the routes, as the OpenAPI document shows them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 
 class ResponseModel(BaseModel):
-    """A JSON object of an answer."""
+    """A JSON object of a response."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -18,25 +18,27 @@ class QueueState(ResponseModel):
     """Inputs on their way to the model."""
 
     waiting: int = Field(description="Inputs that wait for their batch.")
-    limit: int = Field(description="Most inputs that may wait; beyond that the answer is 503.")
+    limit: int = Field(description="Most inputs that may wait; beyond that the response is 503.")
     batches: int = Field(description="Batches scored since the start.")
     largest_batch: int = Field(description="Inputs of the largest batch since the start.")
 
 
 class ComponentState(ResponseModel):
-    """Whether something that the server leans on can be reached."""
+    """Whether something that the server depends on can be reached."""
 
     ok: bool = Field(description="Whether it worked when it was last needed.")
     reason: str = Field(default="", description="What is wrong; empty if nothing is.")
-    checked_at: datetime | None = Field(default=None, description="When that was found, UTC.")
+    checked_at: datetime | None = Field(default=None, description="When that was checked, UTC.")
 
 
 class LedgerState(ComponentState):
-    """Whether answers can be recorded, and how far the central ledger is behind."""
+    """Whether predictions can be recorded, and how far the central ledger is behind."""
 
     lag_rows: int = Field(default=0, description="Records of this host that wait to be shipped to the central ledger.")
     lag_seconds: float = Field(default=0.0, description="Age of the oldest waiting prediction, in seconds.")
-    unrecorded: int = Field(default=0, description="Answers given that could not be recorded yet (policy 'available').")
+    unrecorded: int = Field(
+        default=0, description="Predictions sent that could not be recorded yet (policy 'available')."
+    )
 
 
 class StatisticsState(ResponseModel):
@@ -53,23 +55,23 @@ class StatisticsState(ResponseModel):
 
 
 class HealthResponse(ResponseModel):
-    """How the server is."""
+    """The state of the server."""
 
     status: Literal["healthy", "degraded", "unhealthy"] = Field(
-        description="degraded: something the server leans on is away; unhealthy: no version can answer."
+        description="degraded: something the server depends on is away; unhealthy: no version can predict."
     )
-    model_loaded: bool = Field(description="Whether a version is there to answer.")
-    ready: bool = Field(description="Whether a prediction asked for now would be answered and recorded.")
+    model_loaded: bool = Field(description="Whether there is a version to predict with.")
+    ready: bool = Field(description="Whether a request that comes now would be predicted and recorded.")
     model: str = Field(description="Name of the registered model.")
-    version: str | None = Field(description="Version that answers.")
-    challenger: str | None = Field(default=None, description="Version that answers beside it, if one does.")
+    version: str | None = Field(description="Version in service.")
+    challenger: str | None = Field(default=None, description="Challenger that predicts too, if one does.")
     reason: str = Field(default="", description="Why it is not healthy; empty if it is.")
     next_step: str = Field(default="", description="What to do about it.")
     uptime_seconds: float
     queue: QueueState
     ledger: LedgerState
     registry: ComponentState
-    statistics: StatisticsState | None = Field(description="Totals of the answers, for callers who may read them.")
+    statistics: StatisticsState | None = Field(description="Totals of the predictions, for callers who may read them.")
 
 
 class Feature(ResponseModel):
@@ -77,12 +79,12 @@ class Feature(ResponseModel):
 
     name: str
     type: Literal["number", "boolean", "text", "time", "any"] = Field(
-        description="What a value has to be; null is always taken for a value that is not known."
+        description="What a value has to be; null always means a value that is not known."
     )
 
 
 class ModelInfoResponse(ResponseModel):
-    """The version that answers."""
+    """The version in service."""
 
     model_name: str
     version: str
@@ -97,19 +99,19 @@ class ModelInfoResponse(ResponseModel):
     run_id: str | None = Field(description="MLflow run that made it.")
     created_at: datetime | None
     served_since: datetime
-    scorer: str = Field(description="What computes the answers, such as compiled text or scikit-learn.")
-    scorer_reason: str = Field(description="Why scikit-learn itself answers; empty where a compiled scorer does.")
+    scorer: str = Field(description="What computes the predictions, such as compiled text or scikit-learn.")
+    scorer_reason: str = Field(description="Why scikit-learn itself predicts; empty where a compiled scorer does.")
     scorer_microseconds: float | None = Field(description="What one input alone cost when the version was loaded.")
     scorer_microseconds_batched: float | None = Field(description="The same for each input of a batch of fifty.")
-    data_fingerprint: str = Field(description="Digest of the rows it was trained and judged on.")
+    data_fingerprint: str = Field(description="Digest of the rows it was trained and evaluated on.")
     libraries: dict[str, str] = Field(description="Library versions it was made with.")
 
 
 class ReloadResponse(ResponseModel):
-    """What came of looking for another version."""
+    """The result of looking for another version."""
 
-    changed: bool = Field(description="Whether another version answers now.")
-    model_version: str = Field(description="Version that answers.")
+    changed: bool = Field(description="Whether another version is in service now.")
+    model_version: str = Field(description="Version in service.")
     message: str
 
 
@@ -132,26 +134,26 @@ class Problem(ResponseModel):
     errors: list[ProblemField] = Field(default=[], description="The fields that are wrong, if it is about fields.")
 
 
-_RECORDED = "false where the answer could not be recorded, and the project lets it be given; else absent."
+_RECORDED = "false where the prediction could not be recorded, and the project has it sent all the same; else absent."
 
 
-def prediction_schema(answer: str) -> type[BaseModel]:
-    """The answer to one input, whose label stands in the field ``answer``."""
+def prediction_schema(label_field: str) -> type[BaseModel]:
+    """The prediction of one input, whose label stands in the field ``label_field``."""
     fields: dict[str, Any] = {
-        answer: (str, Field(description="The predicted label.")),
+        label_field: (str, Field(description="The predicted label.")),
         "confidence": (float, Field(ge=0, le=1, description="Probability of the predicted label.")),
         "probabilities": (dict[str, float], Field(description="Probability of each label; they sum to 1.")),
-        "model_version": (str, Field(description="Version that answered.")),
+        "model_version": (str, Field(description="Version that predicted.")),
         "prediction_id": (str, Field(description="Its id in the ledger (UUID); report the true label with it.")),
         "recorded": (bool, Field(default=True, description=_RECORDED)),
     }
-    return create_model("Prediction", __base__=ResponseModel, __doc__="The answer to one input.", **fields)
+    return create_model("Prediction", __base__=ResponseModel, __doc__="The prediction of one input.", **fields)
 
 
 def predictions_schema(prediction: type[BaseModel]) -> type[BaseModel]:
-    """The answers to many inputs."""
+    """The predictions of many inputs."""
     fields: dict[str, Any] = {
         "recorded": (bool, Field(default=True, description=_RECORDED)),
-        "predictions": (list[prediction], Field(description="One answer an input, in their order.")),  # type: ignore[valid-type]
+        "predictions": (list[prediction], Field(description="One prediction for each input, in their order.")),  # type: ignore[valid-type]
     }
-    return create_model("Predictions", __base__=ResponseModel, __doc__="The answers to many inputs.", **fields)
+    return create_model("Predictions", __base__=ResponseModel, __doc__="The predictions of many inputs.", **fields)

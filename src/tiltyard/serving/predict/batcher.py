@@ -1,8 +1,9 @@
 """One batch = one model call = one ledger transaction.
 
 While a batch is being scored, requests gather; when it is done, all that gathered is the next one. There is
-no timer: an idle server answers at once, and a busy one batches by itself. A process that has a single core, and so
-cannot read and score at the same time, first reads what the answers bring back: that saves commits, and costs nothing.
+no timer: an idle server predicts at once, and a busy one batches by itself. A process that has a single core, and so
+cannot read and score at the same time, first reads the requests that follow the responses: that saves commits, and
+costs nothing.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class BatchFigures:
         batches: batches scored so far.
         largest_batch: inputs of the largest of them.
         ledger_error: why the latest batch could not be recorded; empty if it was.
-        unrecorded: predictions that were answered, and wait in memory for the ledger to come back.
+        unrecorded: predictions that were sent, and wait in memory for the ledger to come back.
     """
 
     waiting: int
@@ -68,18 +69,18 @@ class BatchFigures:
 
 
 class Batcher:
-    """Gathers inputs, scores them together, records the answers, and only then gives them out.
+    """Gathers inputs, scores them together, records the predictions, and only then returns them.
 
-    All methods belong to one event loop; model and ledger are called on one thread of the batcher's own.
+    All methods belong to one event loop; model and ledger are called on the batcher's one thread.
 
     Args:
-        current: gives the version that is to answer, or raises ``UnavailableError``; called once a batch.
-        ledger: where answers are recorded before they are given.
+        current: returns the version that predicts, or raises ``UnavailableError``; called once a batch.
+        ledger: where predictions are recorded before they are returned.
         limits: bounds of batch and queue.
-        available: whether an answer that cannot be recorded is given all the same; it is then recorded later, if
-            this process lives.
-        beside: gives the challenger, if there is one.
-        on_recorded: told of each batch's rows once they are durable, on the batcher's thread.
+        on_recorded: called with each batch's rows once they are durable, on the batcher's thread.
+        available: whether a prediction that cannot be recorded is returned all the same; it is then recorded later,
+            if this process lives.
+        challenger: returns the challenger, if there is one.
     """
 
     def __init__(
@@ -90,18 +91,18 @@ class Batcher:
         on_recorded: Callable[[Sequence[PredictionRow]], None] | None = None,
         *,
         available: bool = False,
-        beside: Callable[[], ServedVersion | None] = lambda: None,
+        challenger: Callable[[], ServedVersion | None] = lambda: None,
     ) -> None:
         self._current = current
-        self._recorder = LedgerWriter(ledger, on_recorded, available=available)
+        self._writer = LedgerWriter(ledger, on_recorded, available=available)
         self._limits = limits
-        self._beside = beside
+        self._challenger = challenger
         self._parts: deque[_Part] = deque()
         self._waiting = 0
         self._batches = 0
         self._largest = 0
         self._running = False
-        self._gathers = one_core()
+        self._gathers_first = has_one_core()
         self._retrying: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -111,10 +112,10 @@ class Batcher:
 
     @property
     def figures(self) -> BatchFigures:
-        """What is going on."""
-        recorder = self._recorder
+        """What the batcher is doing and has done."""
+        writer = self._writer
         return BatchFigures(
-            self._waiting, self._limits.max_queue, self._batches, self._largest, recorder.error, recorder.held
+            self._waiting, self._limits.max_queue, self._batches, self._largest, writer.error, writer.pending
         )
 
     @property
@@ -128,26 +129,29 @@ class Batcher:
     ) -> Ticket:
         """Accept inputs (at least one) to be scored together with others.
 
-        Those of a request that has more than ``max_batch`` are answered in several batches; should one of
+        Those of a request that has more than ``max_batch`` are scored in several batches; should one of
         them fail, the request fails, and what was recorded of it stays recorded.
 
         Args:
-            inputs: what is asked.
+            inputs: the inputs of one request.
             keys: the caller's own key of each; empty for none.
             ids: the ids of their predictions, where the caller determines them; empty for new ones.
-            challenger: whether the challenger is to answer; where there is none, the version in service does.
+            challenger: whether the challenger predicts; where there is none, the version in service does.
 
         Raises:
             UnavailableError: the queue is full, or the batcher is closed.
         """
         if self._closed:
             raise UnavailableError(
-                "The server is shutting down.", next_step="Ask again.", code="server.closing", retry_after=1
+                "The server is shutting down.",
+                next_step="Send the request again.",
+                code="server.closing",
+                retry_after=1,
             )
         if self._waiting + len(inputs) > self._limits.max_queue:
             raise UnavailableError(
                 f"{self._waiting} inputs wait already, and at most {self._limits.max_queue} may.",
-                next_step="Ask again after the time in Retry-After.",
+                next_step="Send the request again after the time in Retry-After.",
                 code="queue.full",
                 retry_after=1,
             )
@@ -172,27 +176,27 @@ class Batcher:
             self._start()
         return Ticket(parts, self._withdraw)
 
-    async def answer(self, inputs: Inputs) -> list[Prediction]:
+    async def predict(self, inputs: Inputs) -> list[Prediction]:
         """Submit inputs and wait for their predictions; see ``submit`` and ``Ticket.result``."""
         return await self.submit(inputs).result()
 
     async def close(self) -> None:
-        """Take no more, answer all that was accepted, and stop the thread. Closing twice is a no-op."""
+        """Accept no more, finish all that was accepted, and stop the thread. Closing twice is a no-op."""
         self._closed = True
         await self._idle.wait()
         if self._retrying is not None:
             self._retrying.cancel()
-        if self._recorder.held:
-            await asyncio.get_running_loop().run_in_executor(self._executor, self._recorder.retry)
+        if self._writer.pending:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._writer.retry)
         self._executor.shutdown()
 
     def _retry_later(self) -> None:
-        """Try again what was answered without being recorded, also when nobody asks anything any more."""
-        if self._closed or not self._recorder.held:
+        """Try again to record predictions that were sent unrecorded, also when no request comes any more."""
+        if self._closed or not self._writer.pending:
             self._retrying = None
             return
         loop = asyncio.get_running_loop()
-        loop.run_in_executor(self._executor, self._recorder.retry)
+        loop.run_in_executor(self._executor, self._writer.retry)
         self._retrying = loop.call_later(RETRY_SECONDS, self._retry_later)
 
     def _withdraw(self, part: _Part) -> None:
@@ -212,7 +216,7 @@ class Batcher:
         self._waiting -= size
         self._batches += 1
         self._largest = max(self._largest, size)
-        done = asyncio.get_running_loop().run_in_executor(self._executor, self._work, batch)
+        done = asyncio.get_running_loop().run_in_executor(self._executor, self._process_batch, batch)
         done.add_done_callback(lambda done: self._finish(batch, done))
 
     def _next_batch(self) -> list[_Part]:
@@ -236,22 +240,22 @@ class Batcher:
                 part.future.set_exception(outcome)
             else:
                 part.future.set_result(outcome)
-        if self._recorder.held and self._retrying is None:
+        if self._writer.pending and self._retrying is None:
             self._retrying = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._retry_later)
-        if self._gathers:
-            # The answers are written first; then come their clients' next questions.
+        if self._gathers_first:
+            # The responses are written first; then come their clients' next requests.
             asyncio.get_running_loop().call_soon(self._gather, -1)
         else:
             self._start()
 
     def _gather(self, before: int) -> None:
-        """Begin the next batch once a look at the connections brings nothing more."""
+        """Begin the next batch once reading the connections brings no more inputs."""
         if before < self._waiting < self._limits.max_batch or before < 0:
             asyncio.get_running_loop().call_soon(self._gather, self._waiting)
         else:
             self._start()
 
-    def _work(self, batch: Sequence[_Part]) -> list[Outcome]:
+    def _process_batch(self, batch: Sequence[_Part]) -> list[Outcome]:
         """Score and record a batch; runs on the batcher's thread."""
         try:
             version = self._current()
@@ -259,45 +263,45 @@ class Batcher:
             return [error] * len(batch)
         self._scoring_since = perf_counter()
         try:
-            outcomes = self._scored(batch, version)
+            outcomes = self._predict_batch(batch, version)
         finally:
-            # A ledger may be away for long; only what a model does not finish is a model that hangs.
+            # The ledger may be away for long; only a model call that does not end means that the model hangs.
             self._scoring_since = None
-        return self._recorder.record(batch, outcomes)
+        return self._writer.record(batch, outcomes)
 
-    def _scored(self, batch: Sequence[_Part], version: ServedVersion) -> list[Outcome]:
-        """What the version, and the challenger where it is asked, answer to a batch."""
-        challenger = self._beside() if any(part.challenger for part in batch) else None
+    def _predict_batch(self, batch: Sequence[_Part], version: ServedVersion) -> list[Outcome]:
+        """The predictions of the version for a batch, and of the challenger for its parts."""
+        challenger = self._challenger() if any(part.challenger for part in batch) else None
         if challenger is None:
-            return _answers(batch, version)
-        theirs = [part for part in batch if part.challenger]
-        # A challenger that fails is no reason for a caller to get no answer.
-        given: dict[int, Outcome] = {
-            id(part): answer
-            for part, answer in zip(theirs, _answers(theirs, challenger), strict=True)
-            if isinstance(answer, list)
+            return _predict_parts(batch, version)
+        assigned = [part for part in batch if part.challenger]
+        # Where the challenger fails, the caller still gets the champion's prediction.
+        outcomes: dict[int, Outcome] = {
+            id(part): outcome
+            for part, outcome in zip(assigned, _predict_parts(assigned, challenger), strict=True)
+            if isinstance(outcome, list)
         }
-        rest = [part for part in batch if id(part) not in given]
-        given.update((id(part), answer) for part, answer in zip(rest, _answers(rest, version), strict=True))
-        return [given[id(part)] for part in batch]
+        rest = [part for part in batch if id(part) not in outcomes]
+        outcomes.update((id(part), outcome) for part, outcome in zip(rest, _predict_parts(rest, version), strict=True))
+        return [outcomes[id(part)] for part in batch]
 
 
-def one_core() -> bool:
+def has_one_core() -> bool:
     """Whether this process may use a single core."""
     return hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) == 1
 
 
 class Ticket:
-    """What was accepted, to be waited for or withdrawn.
+    """Accepted inputs, to be waited for or withdrawn.
 
     Attributes:
-        unheard: whether it was withdrawn because nobody waits for the answer any more.
+        abandoned: whether it was withdrawn because its client left.
     """
 
     def __init__(self, parts: Sequence[_Part], withdraw: Callable[[_Part], None]) -> None:
         self._parts = parts
         self._withdraw = withdraw
-        self.unheard = False
+        self.abandoned = False
 
     async def result(self) -> list[Prediction]:
         """The predictions in the order of the inputs, once they are durable in the ledger; see ``rows``."""
@@ -308,26 +312,26 @@ class Ticket:
 
         Raises:
             InputError: an input cannot be scored; positions count within the request.
-            UnavailableError: no version is there to answer, or the ledger cannot record.
+            UnavailableError: there is no version to predict with, or the ledger cannot record.
             asyncio.CancelledError: the ticket was withdrawn.
         """
         try:
             if len(self._parts) == 1:
                 return await self._parts[0].future
-            answers = await asyncio.gather(*(part.future for part in self._parts))
-            return [row for answer in answers for row in answer]
+            outcomes = await asyncio.gather(*(part.future for part in self._parts))
+            return [row for outcome in outcomes for row in outcome]
         except BaseException:
             self.withdraw()
             raise
 
     @property
     def future(self) -> asyncio.Future[list[PredictionRow]]:
-        """What comes of a ticket of one input, for whoever cannot wait for ``rows``."""
+        """The outcome of a ticket of one input, for a caller that cannot await ``rows``."""
         (part,) = self._parts
         return part.future
 
     def withdraw(self) -> None:
-        """Take what still waits out of the queue; what is being scored goes unheard."""
+        """Take what still waits out of the queue; nobody gets what is being scored."""
         for part in self._parts:
             self._withdraw(part)
             part.future.cancel()
@@ -339,13 +343,13 @@ class Ticket:
 
     @property
     def done(self) -> bool:
-        """Whether nothing of it is waited for any more."""
+        """Whether all of it has an outcome."""
         return all(part.future.done() for part in self._parts)
 
 
 @dataclass(slots=True, eq=False)
 class _Part:
-    """What of one request goes into one batch."""
+    """The inputs of one request that go into one batch."""
 
     inputs: Inputs
     offset: int
@@ -358,13 +362,13 @@ class _Part:
     recorded: bool = True
 
 
-def _answers(batch: Sequence[_Part], version: ServedVersion) -> list[Outcome]:
-    """What a version answers to the parts of a batch, if there are any."""
+def _predict_parts(batch: Sequence[_Part], version: ServedVersion) -> list[Outcome]:
+    """A version's predictions for the parts of a batch, if there are any."""
     if not batch:
         return []
-    together = _answers_together(batch, version) if all(len(part.inputs) == 1 for part in batch) else None
-    if together is not None:
-        return together
+    outcomes = _predict_singles(batch, version) if all(len(part.inputs) == 1 for part in batch) else None
+    if outcomes is not None:
+        return outcomes
     scored = score_groups(version.scorer, [part.inputs for part in batch])
     return [
         shift_positions(scores, part.offset)
@@ -374,11 +378,11 @@ def _answers(batch: Sequence[_Part], version: ServedVersion) -> list[Outcome]:
     ]
 
 
-def _answers_together(batch: Sequence[_Part], version: ServedVersion) -> list[Outcome] | None:
-    """What a version answers to requests of one input each; None where one of them has to be told apart."""
+def _predict_singles(batch: Sequence[_Part], version: ServedVersion) -> list[Outcome] | None:
+    """A version's predictions for requests of one input each; None where one of them fails."""
     try:
         scores = version.scorer.score([part.inputs[0] for part in batch])
-    except Exception:  # noqa: BLE001 - whose it is, is found out by scoring them apart
+    except Exception:  # noqa: BLE001 - scoring them one by one finds the request that fails
         return None
     if len(scores.probabilities) != len(batch) or not np.isfinite(scores.probabilities).all():
         return None

@@ -1,4 +1,4 @@
-"""What the routes share."""
+"""The parts of a running server, and how they are put together."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tiltyard.serving.model.manager import ModelManager
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.batcher import Batcher, BatchLimits
 from tiltyard.serving.predict.idempotency import Idempotency
+from tiltyard.serving.predict.service import PredictionService
 from tiltyard.serving.predict.shadow import Shadow
 from tiltyard.serving.predict.traffic_split import TrafficSplit
 from tiltyard.serving.statistics import Statistics
@@ -29,34 +30,32 @@ class ServerComponents:
     """The parts of a running server.
 
     Attributes:
-        live: which version answers.
-        ledger: where answers are recorded.
-        batcher: what scores and records.
-        splitter: submits to it, for champion or challenger.
-        once: who was asked what under which idempotency key.
-        statistics: totals of what was answered.
+        models: the versions in service.
+        ledger: where predictions are recorded.
+        batcher: scores and records.
+        predictions: the data plane under all protocols.
+        statistics: totals of the predictions.
         options: the project's ``[serving]``.
-        observer: told of every request and batch.
-        workers: metrics of this process and those beside it.
-        shadow: what lets the challenger answer unseen; None where it does not.
+        instrumentation: counts every request and batch.
+        worker_metrics: metrics of this process and the other workers.
+        shadow: predicts with the challenger, for no client; None where that is not wanted.
         started: when it began, on the monotonic clock, in seconds.
     """
 
-    live: ModelManager
+    models: ModelManager
     ledger: Ledger
     batcher: Batcher
-    splitter: TrafficSplit
-    once: Idempotency
+    predictions: PredictionService
     statistics: Statistics
     options: ServingSection
-    observer: Instrumentation
-    workers: MultiprocessMetrics
+    instrumentation: Instrumentation
+    worker_metrics: MultiprocessMetrics
     shadow: Shadow | None
     started: float = field(default_factory=monotonic)
 
     @classmethod
     def of(
-        cls, live: ModelManager, ledger: Ledger, options: ServingSection, place: WorkerIdentity = SINGLE_PROCESS
+        cls, models: ModelManager, ledger: Ledger, options: ServingSection, identity: WorkerIdentity = SINGLE_PROCESS
     ) -> ServerComponents:
         """Put the parts together.
 
@@ -64,38 +63,48 @@ class ServerComponents:
             UsageError: a function of ``[serving] metrics`` cannot be used.
             MissingExtraError: the environment names a collector of traces, and the extra ``otel`` is not installed.
         """
+        model_name = models.served.model
         statistics = Statistics()
-        limits = BatchLimits(max_batch=options.max_batch, max_queue=options.max_queue)
-        metrics = Metrics(lambda: _measure(live, batcher, ledger))
-        custom = load_user_metrics(options.metrics, place.root, metrics.registry)
-        observer = Instrumentation(metrics, Traces.from_environment(live.served.model), custom)
+        metrics = Metrics(lambda: _measure_gauges(models, batcher, ledger))
+        user_metrics = load_user_metrics(options.metrics, identity.root, metrics.registry)
+        instrumentation = Instrumentation(metrics, Traces.from_environment(model_name), user_metrics)
 
         def current() -> ServedVersion:
-            observer.batch_begins()
-            return live.require()
+            instrumentation.batch_begins()
+            return models.require()
 
-        def recorded(rows: Sequence[PredictionRow]) -> None:
+        def on_recorded(rows: Sequence[PredictionRow]) -> None:
             statistics.add(rows)
-            observer.recorded(rows)
+            instrumentation.recorded(rows)
             if shadow is not None:
                 shadow.add(rows)
 
-        beside = options.challenger
         shadow = None
-        if beside is not None and beside.mode == "shadow":
-            shadow = Shadow(live.beside, ledger, beside.share or 1.0)
+        if options.challenger is not None and options.challenger.mode == "shadow":
+            shadow = Shadow(models.beside, ledger, options.challenger.share or 1.0)
 
         batcher = Batcher(
-            current, ledger, limits, recorded, available=options.ledger == "available", beside=live.beside
+            current,
+            ledger,
+            BatchLimits(max_batch=options.max_batch, max_queue=options.max_queue),
+            on_recorded,
+            available=options.ledger == "available",
+            challenger=models.beside,
         )
-        once = Idempotency(ledger, live.cache / live.served.model / "idempotency.db")
-        workers = MultiprocessMetrics(metrics.registry, place.worker, place.folder)
-        splitter = TrafficSplit(batcher, live.served.model, options)
-        return cls(live, ledger, batcher, splitter, once, statistics, options, observer, workers, shadow)
+        predictions = PredictionService(
+            models,
+            batcher,
+            TrafficSplit(batcher, model_name, options),
+            Idempotency(ledger, models.cache / model_name / "idempotency.db"),
+            options,
+            instrumentation,
+        )
+        worker_metrics = MultiprocessMetrics(metrics.registry, identity.worker, identity.folder)
+        return cls(models, ledger, batcher, predictions, statistics, options, instrumentation, worker_metrics, shadow)
 
 
-def _measure(live: ModelManager, batcher: Batcher, ledger: Ledger) -> Gauges:
-    figures, version = batcher.figures, live.current
+def _measure_gauges(models: ModelManager, batcher: Batcher, ledger: Ledger) -> Gauges:
+    figures, version = batcher.figures, models.current
     model = None
     if version is not None:
         info = version.info

@@ -1,8 +1,8 @@
-"""Asking twice and being answered once: the header ``Idempotency-Key``.
+"""Repeated requests get the prediction of the first one: the header ``Idempotency-Key``.
 
-The ids of a request's predictions follow from its key, so that the ledger holds them once whoever answers, and finds
-them again after a restart. Workers agree through a small table beside the cache who was asked what under a key. The
-form of the header is that of draft-ietf-httpapi-idempotency-key-header.
+The ids of a request's predictions follow from its key, so that the ledger holds them once, whichever worker predicts,
+and finds them again after a restart. A small table next to the cache keeps what was sent with which key, for all
+workers. The form of the header is that of draft-ietf-httpapi-idempotency-key-header.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from tiltyard.serving.problem_details import RequestError
 
 LONGEST_KEY = 255
 KEPT_SECONDS = 24 * 3600
-# Another worker that was asked the same a moment ago is given so long to record its answer.
+# Another worker that received the same request a moment ago has so long to record its predictions.
 PATIENCE_SECONDS = 2.0
-LOOK_SECONDS = 0.05
+POLL_SECONDS = 0.05
 
 Inputs = Sequence[Mapping[str, Any]]
 Claim = Literal["new", "same", "other"]
@@ -41,22 +41,22 @@ class IdempotentRequest:
     Attributes:
         ids: the ids of its predictions, in the order of its inputs.
         name: digest of caller and key.
-        digest: digest of what is asked.
+        digest: digest of the inputs.
     """
 
-    def __init__(self, model: str, caller: str, key: bytes, inputs: Inputs) -> None:
-        self.name = hashlib.sha256(msgspec.json.encode([model, caller, _checked(key)])).digest()
+    def __init__(self, model_name: str, caller_id: str, key: bytes, inputs: Inputs) -> None:
+        self.name = hashlib.sha256(msgspec.json.encode([model_name, caller_id, _check_key(key)])).digest()
         self.inputs = [msgspec.json.encode(item).decode() for item in inputs]
         self.digest = hashlib.sha256("\n".join(self.inputs).encode()).digest()
-        self.ids = [_id(self.name, position) for position in range(len(inputs))]
+        self.ids = [_prediction_id(self.name, position) for position in range(len(inputs))]
 
 
 class Idempotency:
-    """Who was asked what under which key; safe to share among workers of one host.
+    """The requests that were sent with keys; workers of one host may share it.
 
     Args:
-        ledger: where answers are found again.
-        file: an SQLite file of its own, which all workers of this host use.
+        ledger: where predictions are found again.
+        file: an SQLite file for this alone, which all workers of this host use.
     """
 
     def __init__(self, ledger: Ledger, file: Path) -> None:
@@ -65,72 +65,72 @@ class Idempotency:
         self._lock = Lock()
         self._running: dict[bytes, tuple[IdempotentRequest, asyncio.Future[None]]] = {}
 
-    async def answered(self, asked: IdempotentRequest) -> dict[int, PredictionRow]:
-        """What was answered before to this request, by position; nothing if it is new. Waits for one under way.
+    async def find(self, request: IdempotentRequest) -> dict[int, PredictionRow]:
+        """The predictions of the first such request, by position; none if it is new. Waits for one under way.
 
-        Each call must be followed by ``done``.
+        Each call must be followed by ``release``.
 
         Raises:
-            RequestError: something else was asked under the same key.
-            UnavailableError: it cannot be found out.
+            RequestError: another request was sent with the same key.
+            UnavailableError: the table or the ledger cannot be read.
         """
-        while (running := self._running.get(asked.name)) is not None:
+        while (running := self._running.get(request.name)) is not None:
             await asyncio.shield(running[1])
-        self._running[asked.name] = asked, asyncio.get_running_loop().create_future()
-        claim = await asyncio.to_thread(self._claim, asked)
+        self._running[request.name] = request, asyncio.get_running_loop().create_future()
+        claim = await asyncio.to_thread(self._claim, request)
         if claim == "other":
-            raise _reused()
+            raise _reused_key()
         deadline = time.monotonic() + (PATIENCE_SECONDS if claim == "same" else 0.0)
         while True:
-            found = await asyncio.to_thread(self._find, asked)
-            if len(found) == len(asked.ids) or time.monotonic() >= deadline:
+            found = await asyncio.to_thread(self._load, request)
+            if len(found) == len(request.ids) or time.monotonic() >= deadline:
                 return found
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
-    def done(self, asked: IdempotentRequest) -> None:
-        """Let others with the same key go on."""
-        running = self._running.get(asked.name)
-        if running is not None and running[0] is asked:
-            del self._running[asked.name]
+    def release(self, request: IdempotentRequest) -> None:
+        """Let the next request with the same key continue."""
+        running = self._running.get(request.name)
+        if running is not None and running[0] is request:
+            del self._running[request.name]
             running[1].set_result(None)
 
-    async def forget(self, asked: IdempotentRequest) -> None:
-        """Give a key free that was not answered, so that a corrected request may use it."""
-        await asyncio.to_thread(self._release, asked)
+    async def forget(self, request: IdempotentRequest) -> None:
+        """Free a key whose request got no prediction, so that a corrected request may use it."""
+        await asyncio.to_thread(self._delete_claim, request)
 
-    def _claim(self, asked: IdempotentRequest) -> Claim:
+    def _claim(self, request: IdempotentRequest) -> Claim:
         now = int(time.time())
-        with self._lock, self._opened() as table:
+        with self._lock, self._open() as table:
             if table.execute(
-                "INSERT INTO claims VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (asked.name, asked.digest, now)
+                "INSERT INTO claims VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (request.name, request.digest, now)
             ).rowcount:
-                if asked.name[0] == 0:  # now and then
+                if request.name[0] == 0:  # now and then
                     table.execute("DELETE FROM claims WHERE at < ?", (now - KEPT_SECONDS,))
                 return "new"
-            row = table.execute("SELECT digest FROM claims WHERE name = ?", (asked.name,)).fetchone()
-        return "same" if row is None or row[0] == asked.digest else "other"
+            row = table.execute("SELECT digest FROM claims WHERE name = ?", (request.name,)).fetchone()
+        return "same" if row is None or row[0] == request.digest else "other"
 
-    def _release(self, asked: IdempotentRequest) -> None:
-        with self._lock, self._opened() as table:
-            table.execute("DELETE FROM claims WHERE name = ? AND digest = ?", (asked.name, asked.digest))
+    def _delete_claim(self, request: IdempotentRequest) -> None:
+        with self._lock, self._open() as table:
+            table.execute("DELETE FROM claims WHERE name = ? AND digest = ?", (request.name, request.digest))
 
-    def _find(self, asked: IdempotentRequest) -> dict[int, PredictionRow]:
+    def _load(self, request: IdempotentRequest) -> dict[int, PredictionRow]:
         found: dict[int, PredictionRow] = {}
-        for position, id_ in enumerate(asked.ids):
+        for position, id_ in enumerate(request.ids):
             try:
                 prediction = self._ledger.prediction(id_)
             except UnavailableError:
-                # What this host answered would have been found in its spools.
+                # What this host predicted would have been found in its spools.
                 break
             if prediction is None:
                 break
             [row] = encode_predictions([prediction])
-            if row.input != asked.inputs[position]:
-                raise _reused()
+            if row.input != request.inputs[position]:
+                raise _reused_key()
             found[position] = row
         return found
 
-    def _opened(self) -> closing[sqlite3.Connection]:
+    def _open(self) -> closing[sqlite3.Connection]:
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             table = sqlite3.connect(self._file, timeout=5.0, isolation_level=None)
@@ -143,14 +143,14 @@ class Idempotency:
         except (OSError, sqlite3.Error) as error:
             raise UnavailableError(
                 f"Idempotency keys cannot be looked up in {self._file}: {error}.",
-                next_step="Ask again, or without the header Idempotency-Key.",
+                next_step="Send the request again, or without the header Idempotency-Key.",
                 code="idempotency.unavailable",
                 retry_after=1,
             ) from None
         return closing(table)
 
 
-def _id(name: bytes, position: int) -> str:
+def _prediction_id(name: bytes, position: int) -> str:
     """A UUIDv8 (RFC 9562, section 5.8): 122 bits of a digest of key and position."""
     bits = bytearray(hashlib.sha256(name + position.to_bytes(8, "big")).digest()[:16])
     bits[6] = bits[6] & 0x0F | 0x80
@@ -158,7 +158,7 @@ def _id(name: bytes, position: int) -> str:
     return str(uuid.UUID(bytes=bytes(bits)))
 
 
-def _checked(key: bytes) -> str:
+def _check_key(key: bytes) -> str:
     text = key.decode("latin-1").strip()
     if 0 < len(text) <= LONGEST_KEY and text.isascii() and text.isprintable():
         return text
@@ -166,13 +166,13 @@ def _checked(key: bytes) -> str:
         f"The Idempotency-Key has to be 1 to {LONGEST_KEY} printable ASCII characters.",
         status=400,
         code="idempotency.key",
-        next_step="Send a key of your own making, such as a UUID, or leave the header out.",
+        next_step="Send a key that you chose, such as a UUID, or leave the header out.",
     )
 
 
-def _reused() -> RequestError:
+def _reused_key() -> RequestError:
     return RequestError(
-        "Something else was asked under the same Idempotency-Key.",
+        "Another request was sent with the same Idempotency-Key.",
         status=422,
         code="idempotency.reused",
         next_step="Use a new key for a new request; repeat a request unchanged.",

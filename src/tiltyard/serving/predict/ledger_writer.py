@@ -1,4 +1,4 @@
-"""Recording a batch's answers before they leave, and what happens where that cannot be done."""
+"""Records the predictions of a batch before they are sent, and keeps those that cannot be recorded yet."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tiltyard.errors import InputError, TiltyardError, UnavailableError
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.ports import Ledger
 
-# After a failure the ledger is left alone for so long: no answer is to wait for it in vain again and again.
+# After a failure the ledger is not tried for so long: no response should wait for it in vain again and again.
 RETRY_SECONDS = 1.0
-# As many answers as are held in memory for a ledger that is away; beyond, the oldest are lost, and the log says so.
-MOST_HELD = 200_000
+# Most predictions kept in memory while the ledger is away; beyond, the oldest are lost, and the log says so.
+MOST_PENDING = 200_000
 AT_ONCE = 1000
 
 Outcome = list[PredictionRow] | BaseException
-"""What becomes of one request's part of a batch."""
+"""The predictions of one request's part of a batch, or its error."""
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +32,12 @@ class RecordableBatch(Protocol):
 
 
 class LedgerWriter:
-    """Stores the rows of batches; belongs to one thread, but for its figures.
+    """Stores the rows of batches; belongs to one thread, but for ``error`` and ``pending``.
 
     Args:
         ledger: where they are stored.
-        on_recorded: told of rows once they are durable.
-        available: whether answers that cannot be recorded are given all the same, and recorded when that can be.
+        on_recorded: called with rows once they are durable.
+        available: whether predictions that cannot be recorded are sent all the same, and recorded later.
     """
 
     def __init__(
@@ -46,76 +46,76 @@ class LedgerWriter:
         self._ledger = ledger
         self._on_recorded = on_recorded
         self._available = available
-        self._held: deque[PredictionRow] = deque()
+        self._pending: deque[PredictionRow] = deque()
         self._failed_at = float("-inf")
         self.error = ""
 
     @property
-    def held(self) -> int:
-        """Rows that were answered and wait for the ledger to come back."""
-        return len(self._held)
+    def pending(self) -> int:
+        """Rows that were sent and wait for the ledger to come back."""
+        return len(self._pending)
 
     def record(self, parts: Sequence[RecordableBatch], outcomes: list[Outcome]) -> list[Outcome]:
-        """Record all answers at once; where one of them cannot be stored at all, each request by itself.
+        """Record all predictions at once; where one of them cannot be stored at all, each request by itself.
 
         Returns:
-            The outcomes, with the error in place of each answer that must not be given.
+            The outcomes, with the error in place of predictions that must not be sent.
         """
-        answers = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
-        if not answers:
+        predicted = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+        if not predicted:
             return outcomes
-        rows = answers[0] if len(answers) == 1 else [row for answer in answers for row in answer]
-        if self._held and monotonic() - self._failed_at < RETRY_SECONDS:
-            self._hold(parts, rows)
+        rows = predicted[0] if len(predicted) == 1 else [row for part_rows in predicted for row in part_rows]
+        if self._pending and monotonic() - self._failed_at < RETRY_SECONDS:
+            self._keep_unrecorded(parts, rows)
             return outcomes
         try:
             self._ledger.record_rows(rows)
         except InputError as error:
-            if len(answers) > 1:
+            if len(predicted) > 1:
                 return [self.record([part], [outcome])[0] for part, outcome in zip(parts, outcomes, strict=True)]
             return [outcome if isinstance(outcome, BaseException) else error for outcome in outcomes]
-        except Exception as error:  # noqa: BLE001 - whatever keeps a row from being stored
-            refusal = self._note(error)
+        except Exception as error:  # noqa: BLE001 - any failure to store a row
+            refusal = self._note_failure(error)
             if self._available:
-                self._hold(parts, rows)
+                self._keep_unrecorded(parts, rows)
                 return outcomes
             return [outcome if isinstance(outcome, BaseException) else refusal for outcome in outcomes]
         self.error = ""
         if self._on_recorded is not None:
             self._on_recorded(rows)
-        if self._held:
+        if self._pending:
             self.retry()
         return outcomes
 
     def retry(self) -> None:
-        """Record what is held, as far as that can be done now."""
-        while self._held:
-            rows = list(islice(self._held, AT_ONCE))
+        """Record what is pending, as far as that can be done now."""
+        while self._pending:
+            rows = list(islice(self._pending, AT_ONCE))
             try:
                 self._ledger.record_rows(rows)
             except InputError as error:
-                log.error("Answers given without being recorded can never be: %s", error.message)
-            except Exception as error:  # noqa: BLE001 - whatever keeps a row from being stored
-                self._note(error)
+                log.error("Predictions that were sent unrecorded can never be recorded: %s", error.message)
+            except Exception as error:  # noqa: BLE001 - any failure to store a row
+                self._note_failure(error)
                 return
             else:
                 self.error = ""
                 if self._on_recorded is not None:
                     self._on_recorded(rows)
             for _ in rows:
-                self._held.popleft()
+                self._pending.popleft()
 
-    def _hold(self, parts: Sequence[RecordableBatch], rows: Sequence[PredictionRow]) -> None:
+    def _keep_unrecorded(self, parts: Sequence[RecordableBatch], rows: Sequence[PredictionRow]) -> None:
         for part in parts:
             part.recorded = False
-        self._held.extend(rows)
-        lost = len(self._held) - MOST_HELD
+        self._pending.extend(rows)
+        lost = len(self._pending) - MOST_PENDING
         if lost > 0:
-            log.error("%d answers that could not be recorded are lost: too many wait for the ledger", lost)
+            log.error("%d predictions that could not be recorded are lost: too many wait for the ledger", lost)
             for _ in range(lost):
-                self._held.popleft()
+                self._pending.popleft()
 
-    def _note(self, error: Exception) -> UnavailableError:
+    def _note_failure(self, error: Exception) -> UnavailableError:
         log.error(
             "A batch could not be recorded: %s",
             error,
@@ -125,8 +125,8 @@ class LedgerWriter:
         self.error = str(error) or type(error).__name__
         step = error.next_step if isinstance(error, TiltyardError) else ""
         return UnavailableError(
-            "The answer could not be recorded, so it is not given.",
-            next_step=step or "Ask again; GET /health tells how the ledger is.",
+            "The prediction could not be recorded, so it was not sent.",
+            next_step=step or "Send the request again; GET /health shows the state of the ledger.",
             code="ledger.unavailable",
             retry_after=1,
         )

@@ -1,4 +1,4 @@
-"""Ledger rows of scored inputs, built once and used for the ledger, the answer and the statistics alike."""
+"""Ledger rows of scored inputs, built once and used for the ledger, the response and the statistics alike."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tiltyard.ledger.records import new_id
 from tiltyard.scoring import Scores
 from tiltyard.serving.model.served_version import ServedVersion
 
-Made = list[PredictionRow] | InputError
+RowsOrError = list[PredictionRow] | InputError
 
 
-class Single(Protocol):
+class SingleInput(Protocol):
     """A request of one input: the input, when it was accepted, and the caller's own key and id, or none."""
 
     @property
@@ -48,13 +48,13 @@ def make_rows(
     accepted: float,
     keys: Sequence[str] = (),
     ids: Sequence[str] = (),
-) -> Made:
+) -> RowsOrError:
     """The ledger's rows of n scored inputs of one request, or why one of them can never be stored.
 
     Args:
         inputs: the n inputs.
-        scores: their answers; probabilities are finite.
-        version: what answered.
+        scores: their predictions; probabilities are finite.
+        version: what predicted them.
         accepted: when the request was accepted, on ``perf_counter``'s clock.
         keys: the caller's own key of each input; empty for none.
         ids: the ids of the predictions; empty for new ones.
@@ -94,21 +94,23 @@ def make_rows(
     return rows
 
 
-def make_single_rows(asked: Sequence[Single], scores: Scores, version: ServedVersion) -> list[PredictionRow] | None:
+def make_single_rows(
+    requests: Sequence[SingleInput], scores: Scores, version: ServedVersion
+) -> list[PredictionRow] | None:
     """The rows of n requests of one input each, scored together; None where one of them can never be stored.
 
     What ``make_rows`` gives for each of them, without cutting the scores into pieces of one.
 
     Args:
-        asked: the n requests.
-        scores: their answers in the same order; probabilities are finite.
-        version: what answered.
+        requests: the n requests.
+        scores: their predictions in the same order; probabilities are finite.
+        version: what predicted them.
     """
     at_us, now = time.time_ns() // 1000, perf_counter()
     project, number, route = version.info.name, version.info.version, version.alias
     classes = version.scorer.classes
     rows = []
-    for part, label, row in zip(asked, scores.labels, scores.probabilities.tolist(), strict=True):
+    for part, label, row in zip(requests, scores.labels, scores.probabilities.tolist(), strict=True):
         probabilities = dict(zip(classes, row, strict=True))
         try:
             stored = encode_json(part.inputs[0])
@@ -132,22 +134,22 @@ def make_single_rows(asked: Sequence[Single], scores: Scores, version: ServedVer
     return rows
 
 
-def answer_bytes(row: PredictionRow, field: str, *, recorded: bool = True) -> bytes:
-    """The JSON of an answer: the label under the project's name for it, confidence, probabilities, version and id.
+def prediction_json(row: PredictionRow, field: str, *, recorded: bool = True) -> bytes:
+    """The JSON of a prediction: the label under the project's name for it, confidence, probabilities, version and id.
 
-    Only an answer that is not in the ledger says so: ``"recorded": false``.
+    Only a prediction that is not in the ledger says so: ``"recorded": false``.
     """
-    content = _content(row, field)
+    content = _response_fields(row, field)
     return _encode(content if recorded else content | {"recorded": False})
 
 
-def answers_bytes(rows: Sequence[PredictionRow], field: str, *, recorded: bool = True) -> bytes:
-    """The JSON of the answers to many inputs; see ``answer_bytes``."""
-    content: dict[str, Any] = {"predictions": [_content(row, field) for row in rows]}
+def predictions_json(rows: Sequence[PredictionRow], field: str, *, recorded: bool = True) -> bytes:
+    """The JSON of the predictions of many inputs; see ``prediction_json``."""
+    content: dict[str, Any] = {"predictions": [_response_fields(row, field) for row in rows]}
     return _encode(content if recorded else content | {"recorded": False})
 
 
-def _content(row: PredictionRow, field: str) -> dict[str, Any]:
+def _response_fields(row: PredictionRow, field: str) -> dict[str, Any]:
     return {
         field: row.label,
         "confidence": row.confidence,

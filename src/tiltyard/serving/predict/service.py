@@ -1,135 +1,251 @@
-"""Inputs that came by another protocol than /predict: answered by the same batcher, recorded in the same ledger."""
+"""The one data plane for predictions: every protocol reads its inputs here, predicts here, and waits here.
+
+``/predict``, ``/predict/batch``, V2, ``/invocations`` and the fast path differ in how a body is decoded and how a
+response is written, and in nothing else.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
-from fastapi import Request
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
 
 from tiltyard.errors import InputError
+from tiltyard.ledger.codec import PredictionRow, decode_prediction
 from tiltyard.ledger.records import Prediction
-from tiltyard.scoring import InputProblem, problems_of
-from tiltyard.serving.predict.batcher import Ticket
-from tiltyard.serving.predict.bodies import invalid
-from tiltyard.serving.predict.components import ServerComponents
-from tiltyard.serving.predict.requests import Head, Shape
-from tiltyard.serving.problem_details import FieldProblem, RequestError
-from tiltyard.serving.telemetry import PREDICTIONS
+from tiltyard.project import ServingSection, Task
+from tiltyard.serving.auth.guard import CALLER, Caller
+from tiltyard.serving.model.manager import ModelManager
+from tiltyard.serving.predict.batcher import Batcher, Ticket
+from tiltyard.serving.predict.idempotency import Idempotency, IdempotentRequest
+from tiltyard.serving.predict.inputs import InputShape, PredictionRequest, check_inputs, decode_inputs, name_fields
+from tiltyard.serving.predict.requests import RequestHead, check_media_type, read_body, too_large
+from tiltyard.serving.predict.traffic_split import TrafficSplit
+from tiltyard.serving.telemetry import PREDICTIONS, Instrumentation
 
-FieldNaming = Callable[[InputProblem], str]
-"""Where in the caller's request the field of an input stands."""
-
-
-@dataclass(frozen=True, slots=True)
-class PredictionRequest:
-    """What a request of another protocol asks.
-
-    Attributes:
-        inputs: each ``{"text": …}`` or the features by name; texts are not checked yet.
-        place: where in the request a field of an input stands.
-    """
-
-    inputs: Sequence[Mapping[str, Any]]
-    place: FieldNaming
+# Watching for a client that leaves costs a task; most requests are finished sooner than this.
+WATCH_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionResult:
-    """What was answered.
+    """The predictions of one request.
 
     Attributes:
-        predictions: one for each input, in their order.
-        recorded: whether they are in the ledger; under the policy ``available`` an answer is given without, too.
+        rows: the predictions as they are stored, one for each input, in their order.
+        recorded: whether they are in the ledger; under the policy ``available`` predictions are sent without, too.
     """
 
-    predictions: Sequence[Prediction]
+    rows: Sequence[PredictionRow]
     recorded: bool
 
+    @property
+    def predictions(self) -> list[Prediction]:
+        """The rows, decoded."""
+        return [decode_prediction(row) for row in self.rows]
 
-async def predict_request(
-    service: ServerComponents, request: Request, asked: PredictionRequest, *, champion: bool = False
-) -> PredictionResult:
-    """Answer what a request asks; its body has been read.
+
+class PredictionService:
+    """Reads inputs, predicts with champion or challenger, and records, for every protocol.
 
     Args:
-        service: the parts of the server.
-        request: the request.
-        asked: what it asks.
-        champion: whether no challenger may answer, because the version was named.
-
-    Raises:
-        RequestError: there are too many inputs or none, or one cannot be scored; the places are the request's own.
-        UnavailableError: no version is there to answer, the queue is full, or the ledger cannot record.
-        starlette.requests.ClientDisconnect: nobody is there any more to hear the answer.
+        models: the versions in service.
+        batcher: scores and records.
+        traffic_split: submits inputs for champion or challenger.
+        idempotency: finds the predictions of a request that was repeated.
+        options: the project's ``[serving]``.
+        instrumentation: asks for the ids of a request's predictions.
     """
-    check_inputs(service, asked)
-    try:
-        head = Head.of(request.scope["headers"])
-        keys = head.keys(len(asked.inputs), many=True)
-        if champion:
-            ticket = service.batcher.submit(asked.inputs, keys)
-        else:
-            ticket = service.splitter.submit(head, asked.inputs, keys)
-        predictions = await _unless_gone(request, ticket)
-    except InputError as error:
-        raise name_fields(error, asked.place) from None
-    request.scope[PREDICTIONS] = [prediction.id for prediction in predictions]
-    return PredictionResult(predictions, ticket.recorded)
+
+    def __init__(
+        self,
+        models: ModelManager,
+        batcher: Batcher,
+        traffic_split: TrafficSplit,
+        idempotency: Idempotency,
+        options: ServingSection,
+        instrumentation: Instrumentation,
+    ) -> None:
+        self._models = models
+        self._batcher = batcher
+        self._traffic_split = traffic_split
+        self._idempotency = idempotency
+        self._options = options
+        self._instrumentation = instrumentation
+        self._shapes: dict[tuple[Task, bool], InputShape] = {}
+        self._watch = _ClientWatch()
+
+    def shape(self, *, many: bool) -> InputShape:
+        """What the version in service takes.
+
+        Raises:
+            UnavailableError: there is no version.
+        """
+        task = self._models.require().manifest.task
+        shape = self._shapes.get((task, many))
+        if shape is None:
+            shape = self._shapes[task, many] = InputShape.of(task, self._options, many=many)
+        return shape
+
+    async def read_inputs(self, head: RequestHead, receive: Receive, *, many: bool) -> PredictionRequest:
+        """Read a body of Tiltyard's own JSON.
+
+        Raises:
+            RequestError: the body is too large, not JSON, or not what the route takes.
+            UnavailableError: there is no version to predict with.
+            starlette.requests.ClientDisconnect: the client went away.
+        """
+        shape = self.shape(many=many)
+        check_media_type(head)
+        body = await read_body(head, receive, shape.max_body)
+        return PredictionRequest(decode_inputs(body, shape), shape.name_field, many, checked=True)
+
+    async def read_body(self, head: RequestHead, receive: Receive) -> bytes:
+        """Read a body of another protocol, up to the size of a list of inputs; see ``read_inputs`` for the errors."""
+        return await read_body(head, receive, self.shape(many=True).max_body)
+
+    def submit_whole(self, head: RequestHead, body: bytes | bytearray) -> Ticket:
+        """Submit the input of a request whose plain body has arrived in full; the fast path of ``predict``.
+
+        Raises:
+            RequestError: the body is too large, not JSON, or not what the route takes.
+            UnavailableError: there is no version to predict with, or the queue is full.
+        """
+        shape = self.shape(many=False)
+        check_media_type(head)
+        if len(body) > shape.max_body:
+            raise too_large(shape.max_body)
+        inputs = decode_inputs(body, shape)
+        return self._traffic_split.submit(head, inputs, head.prediction_keys(1, many=False))
+
+    def finish(self, scope: Scope, rows: Sequence[PredictionRow]) -> None:
+        """Note the predictions of a request in its scope, where traces or the access log ask for them."""
+        if self._instrumentation.wants_predictions:
+            scope[PREDICTIONS] = [row.id for row in rows]
+
+    async def predict(
+        self,
+        scope: Scope,
+        receive: Receive,
+        head: RequestHead,
+        request: PredictionRequest,
+        *,
+        champion_only: bool = False,
+    ) -> PredictionResult:
+        """Predict the inputs of a request, whose body has been read; the predictions are recorded first.
+
+        Args:
+            scope: the request's ASGI scope.
+            receive: its ASGI channel, which announces that the client left.
+            head: its headers.
+            request: its inputs.
+            champion_only: whether the challenger must not predict, because the caller named the version.
+
+        Raises:
+            RequestError: an input is wrong; fields are named as the request has them.
+            UnavailableError: there is no version to predict with, the queue is full, or the ledger cannot record.
+            starlette.requests.ClientDisconnect: the client went away.
+        """
+        check_inputs(request, self.shape(many=True))
+        keys = head.prediction_keys(len(request.inputs), many=request.many)
+
+        def submit(ids: Sequence[str] = ()) -> Ticket:
+            if champion_only:
+                return self._batcher.submit(request.inputs, keys, ids)
+            return self._traffic_split.submit(head, request.inputs, keys, ids)
+
+        try:
+            if head.idempotency_key is None:
+                result = await self._wait(submit(), receive)
+            else:
+                result = await self._predict_once(_caller_id(scope), head.idempotency_key, request, submit, receive)
+        except InputError as error:
+            raise name_fields(error, request.name_field) from None
+        self.finish(scope, result.rows)
+        return result
+
+    async def _wait(self, ticket: Ticket, receive: Receive) -> PredictionResult:
+        """Wait for a ticket, which is withdrawn when the client leaves."""
+        self._watch.add(ticket, receive)
+        try:
+            rows = await ticket.rows()
+        except asyncio.CancelledError:
+            if ticket.abandoned:
+                raise ClientDisconnect from None
+            raise
+        return PredictionResult(rows, ticket.recorded)
+
+    async def _predict_once(
+        self,
+        caller_id: str,
+        key: bytes,
+        request: PredictionRequest,
+        submit: Callable[[Sequence[str]], Ticket],
+        receive: Receive,
+    ) -> PredictionResult:
+        """Predict a request with an idempotency key: its first predictions, if it was sent before."""
+        idempotent = IdempotentRequest(self._models.served.model, caller_id, key, request.inputs)
+        try:
+            found = await self._idempotency.find(idempotent)
+            if len(found) == len(request.inputs):
+                return PredictionResult(list(found.values()), recorded=True)
+            try:
+                result = await self._wait(submit(idempotent.ids), receive)
+            except BaseException:
+                await self._idempotency.forget(idempotent)
+                raise
+            rows = [found.get(position, row) for position, row in enumerate(result.rows)]
+            return PredictionResult(rows, result.recorded)
+        finally:
+            self._idempotency.release(idempotent)
 
 
-def check_inputs(service: ServerComponents, asked: PredictionRequest) -> None:
-    """Hold what is asked against the limits of the server.
+def _caller_id(scope: Scope) -> str:
+    caller = scope.get(CALLER)
+    return caller.key.id if isinstance(caller, Caller) and caller.key else ""
 
-    Raises:
-        RequestError: there are too many inputs or none, or a text is none or too long.
+
+class _ClientWatch:
+    """Withdraws the tickets of clients that leave; watches only those that wait long.
+
+    One timer serves all of them: one for each request would cost as much as reading it.
     """
-    shape = Shape.of(service.live.require().manifest.task, service.options, many=True)
-    if len(asked.inputs) > shape.max_inputs:
-        raise RequestError(
-            f"The request holds {len(asked.inputs)} inputs, and at most {shape.max_inputs} are taken.",
-            status=413,
-            code="request.too-many",
-            next_step=f"Send at most {shape.max_inputs} inputs at once.",
-        )
-    if not asked.inputs:
-        raise invalid([FieldProblem("", "the request holds no input; send at least one")])
-    if shape.task != "text-classification":
-        return
-    problems = [
-        InputProblem(position, "text", message)
-        for position, item in enumerate(asked.inputs)
-        if (message := _wrong(item.get("text"), shape.max_text))
-    ]
-    if problems:
-        raise invalid([FieldProblem(asked.place(problem), problem.message) for problem in problems])
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[float, Ticket, Receive]] = deque()
+        self._armed = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def add(self, ticket: Ticket, receive: Receive) -> None:
+        """Watch a ticket, should it wait long."""
+        self._waiting.append((perf_counter() + WATCH_SECONDS, ticket, receive))
+        if not self._armed:
+            self._armed = True
+            asyncio.get_running_loop().call_later(WATCH_SECONDS, self._check)
+
+    def _check(self) -> None:
+        now = perf_counter()
+        while self._waiting and (self._waiting[0][0] <= now or self._waiting[0][1].done):
+            _, ticket, receive = self._waiting.popleft()
+            if not ticket.done:
+                task = asyncio.ensure_future(_withdraw_on_disconnect(ticket, receive))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        self._armed = bool(self._waiting)
+        if self._armed:
+            asyncio.get_running_loop().call_later(WATCH_SECONDS, self._check)
 
 
-async def _unless_gone(request: Request, ticket: Ticket) -> list[Prediction]:
-    """The ticket's predictions; it is withdrawn when the client goes away."""
-    # With the body read, the next message can only be that the client has gone.
-    gone = asyncio.ensure_future(request.receive())
-    gone.add_done_callback(lambda done: None if done.cancelled() else ticket.withdraw())
-    try:
-        return await ticket.result()
-    except asyncio.CancelledError:
-        if gone.done() and not gone.cancelled():
-            raise ClientDisconnect from None
-        raise
-    finally:
-        gone.cancel()
-
-
-def name_fields(error: InputError, place: FieldNaming) -> RequestError | InputError:
-    """A scorer's error in the words of the request."""
-    problems = [FieldProblem(place(item), item.message) for item in problems_of(error)]
-    return invalid(problems, code=error.code) if problems else error
-
-
-def _wrong(text: object, longest: int) -> str:
-    if not isinstance(text, str):
-        return "has to be a text"
-    return f"is {len(text)} characters long, and at most {longest} are taken" if len(text) > longest else ""
+async def _withdraw_on_disconnect(ticket: Ticket, receive: Receive) -> None:
+    # With the body read, the next message can only be that the client has left; or, once the response is sent, an
+    # end that no longer matters.
+    message: Mapping[str, Any] = await receive()
+    if message["type"] == "http.disconnect" and not ticket.done:
+        ticket.abandoned = True
+        ticket.withdraw()

@@ -1,4 +1,4 @@
-"""Champion and challenger live: who answers what, and answers that nobody sees."""
+"""Shadow deployment: the challenger predicts recorded inputs too, and no client sees it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tiltyard.scoring import score_groups
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.prediction_rows import make_rows
 
-# More than this waits for the shadow only where it cannot keep up; then rows are left out, and the log says so.
+# More inputs wait only where the challenger cannot keep up; then rows are left out, and the log says so.
 MOST_WAITING = 10_000
 AT_ONCE = 64
 _END = None
@@ -26,29 +26,29 @@ _END = None
 log = logging.getLogger(__name__)
 
 
-def assigned_to_challenger(model: str, key: str, share: float) -> bool:
+def assigned_to_challenger(model_name: str, key: str, share: float) -> bool:
     """Whether a caller's requests go to the challenger: the same in every process and at all times.
 
     A digest of model and key, read as a number between 0 and 1, is below the share.
 
     Args:
-        model: name of the registered model, so that the same callers do not meet the challengers of all models.
+        model_name: the registered model, so that the same callers do not meet the challengers of all models.
         key: the caller's key.
-        share: share of the callers that the challenger answers, 0 to 1.
+        share: share of the callers for which the challenger predicts, 0 to 1.
     """
-    digest = hashlib.sha256(f"{model}\0{key}".encode()).digest()
+    digest = hashlib.sha256(f"{model_name}\0{key}".encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
 class Shadow:
-    """Answers recorded inputs once more with the challenger, on a thread of its own, and records that too.
+    """Predicts recorded inputs once more with the challenger, on a separate thread, and records that too.
 
     A row of the shadow has the route ``shadow`` and, as its key, the id of the champion's prediction.
 
     Args:
         current: the challenger, or None where there is none.
-        ledger: where both answers are recorded.
-        share: share of the inputs that are answered twice, by their prediction's id.
+        ledger: where both predictions are recorded.
+        share: share of the inputs that are predicted twice, by their prediction's id.
     """
 
     def __init__(self, current: Callable[[], ServedVersion | None], ledger: Ledger, share: float) -> None:
@@ -59,17 +59,17 @@ class Shadow:
         self._thread = Thread(target=self._run, name="tiltyard-shadow", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self, seconds: float = 10.0) -> None:
-        """Answer what waits, at most for so long, and end."""
+        """Predict what waits, at most for so long, and end the thread."""
         if self._thread.is_alive():
             self._waiting.put(_END)
             self._thread.join(seconds)
 
     def add(self, rows: Sequence[PredictionRow]) -> None:
-        """Take rows that the champion has answered; never waits."""
+        """Take rows that the champion predicted; never waits."""
         version = self._current()
         if version is None:
             return
@@ -82,7 +82,7 @@ class Shadow:
             except queue.Full:
                 left_out += 1
         if left_out:
-            log.warning("%d inputs were not answered by the challenger too: it cannot keep up", left_out)
+            log.warning("%d inputs were left out of the shadow: the challenger cannot keep up", left_out)
 
     def _run(self) -> None:
         while (first := self._waiting.get()) is not _END:
@@ -94,30 +94,30 @@ class Shadow:
                     break
                 rows.append(row)
             try:
-                self._answer(rows)
+                self._predict(rows)
             except TiltyardError as error:
-                log.warning("The challenger's answers could not be recorded: %s", error.message)
+                log.warning("The challenger's predictions could not be recorded: %s", error.message)
             except Exception:
                 log.exception("The challenger failed in the shadow")
             if ending:
                 return
 
-    def _answer(self, rows: Sequence[PredictionRow]) -> None:
+    def _predict(self, rows: Sequence[PredictionRow]) -> None:
         version = self._current()
         if version is None:
             return
-        asked = [(row, [decode_json(row.input)]) for row in rows if row.version != version.info.version]
-        if not asked:
+        pairs = [(row, [decode_json(row.input)]) for row in rows if row.version != version.info.version]
+        if not pairs:
             return
         began = perf_counter()
-        scored = score_groups(version.scorer, [inputs for _, inputs in asked])
+        scored = score_groups(version.scorer, [inputs for _, inputs in pairs])
         made: list[PredictionRow] = []
-        for (row, inputs), scores in zip(asked, scored, strict=True):
-            # An input that the challenger cannot take shows in its lack of answers, not in anybody's.
+        for (row, inputs), scores in zip(pairs, scored, strict=True):
+            # An input that the challenger cannot score lacks its prediction; the client's is not touched.
             if isinstance(scores, Exception):
                 continue
-            answers = make_rows(inputs, scores, version, began, [row.id])
-            if isinstance(answers, list):
-                made += [answer._replace(route=SHADOW) for answer in islice(answers, 1)]
+            shadow_rows = make_rows(inputs, scores, version, began, [row.id])
+            if isinstance(shadow_rows, list):
+                made += [shadow_row._replace(route=SHADOW) for shadow_row in islice(shadow_rows, 1)]
         if made:
             self._ledger.record_rows(made)

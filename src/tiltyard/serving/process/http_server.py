@@ -92,7 +92,7 @@ class HttpServer:
     def run(self, listener: socket.socket, on_listening: Callable[[Address], object] | None = None) -> None:
         """Serve until SIGTERM, SIGINT or ``stop``; then answer what was accepted."""
         app = create_app(self._live, self._standing.ledger, self._options, self._guard, self._standing.place)
-        self._hot = app.hot
+        self._hot = app.predict_endpoint
         config = uvicorn.Config(
             app,
             http=FastPathProtocol,

@@ -1,1 +1,1 @@
-"""The HTTP routes, a module for each kind: they read the request, call one thing, and write the answer."""
+"""The HTTP routes, a module for each kind: they read the request, call one thing, and write the response."""

@@ -1,4 +1,4 @@
-"""POST /explain: why an input is answered as it is."""
+"""POST /explain: why the model predicts what it predicts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tiltyard.errors import InputError
 from tiltyard.scoring.explanations import MOST_CONTRIBUTIONS, explain
 from tiltyard.serving.http.openapi import problem_responses
 from tiltyard.serving.http.schemas import ResponseModel
-from tiltyard.serving.predict.bodies import media_type, read_body
 from tiltyard.serving.predict.components import ServerComponents
-from tiltyard.serving.predict.requests import Shape, field_location, parse_inputs
+from tiltyard.serving.predict.inputs import name_fields
+from tiltyard.serving.predict.requests import RequestHead
 
-MOST_ASKED = 1000
+MOST_SHOWN = 1000
 
 
 class ContributionResponse(ResponseModel):
-    """What one term or feature adds to the answer."""
+    """What one term or feature adds to the prediction."""
 
     name: str = Field(description="The term, or the feature.")
     value: Any = Field(description="The feature's value; for a term how often the text has it.")
@@ -28,7 +28,7 @@ class ContributionResponse(ResponseModel):
 
 
 class ExplanationResponse(ResponseModel):
-    """Why an input is answered as it is; where it is exact, baseline + weights + rest is total."""
+    """Why the model predicts this; where the explanation is exact, baseline + weights + rest is total."""
 
     label: str = Field(description="The label that is explained.")
     probability: float = Field(ge=0, le=1, description="Its probability.")
@@ -40,29 +40,30 @@ class ExplanationResponse(ResponseModel):
     total: float = Field(description="What the model gave this input, on the scale.")
     contributions: list[ContributionResponse] = Field(description="The greatest ones, by size.")
     rest: float = Field(description="The sum of the others.")
-    not_judged: list[str] = Field(description="Features whose part could not be told.")
-    model_version: str = Field(description="Version that was asked.")
+    not_judged: list[str] = Field(description="Features whose contribution could not be computed.")
+    model_version: str = Field(description="Version that was explained.")
 
 
-def explain_routes(service: ServerComponents) -> APIRouter:
-    """The route that explains answers."""
+def explain_routes(components: ServerComponents) -> APIRouter:
+    """The route that explains predictions."""
     router = APIRouter(tags=["predictions"])
 
-    @router.post("/explain", responses=problem_responses(400, 413, 415, 422, 500, 503), summary="Explain an answer")
+    @router.post("/explain", responses=problem_responses(400, 413, 415, 422, 500, 503), summary="Explain a prediction")
     async def explain_one(
         request: Request,
-        top: Annotated[int, Query(ge=0, le=MOST_ASKED, description="How many contributions.")] = MOST_CONTRIBUTIONS,
-        label: Annotated[str | None, Query(description="One of the model's labels; default: the answer.")] = None,
+        top: Annotated[int, Query(ge=0, le=MOST_SHOWN, description="How many contributions.")] = MOST_CONTRIBUTIONS,
+        label: Annotated[
+            str | None, Query(description="One of the model's labels; default: the predicted one.")
+        ] = None,
     ) -> ExplanationResponse:
-        """Tell what each term or feature adds to the answer to one input. It is no prediction, and is not recorded."""
-        version = service.live.require()
-        shape = Shape.of(version.manifest.task, service.options, many=False)
-        media_type(request, "application/json")
-        inputs = parse_inputs(await read_body(request, shape.max_body), shape)
+        """Show what each term or feature adds to the prediction for one input. An explanation is not recorded."""
+        version = components.models.require()
+        head = RequestHead.of(request.scope["headers"])
+        to_explain = await components.predictions.read_inputs(head, request.receive, many=False)
         try:
-            [found] = await asyncio.to_thread(explain, version.scorer, inputs, most=top, label=label)
+            [explanation] = await asyncio.to_thread(explain, version.scorer, to_explain.inputs, most=top, label=label)
         except InputError as error:
-            raise field_location(error, shape) from None
-        return ExplanationResponse(**found.to_dict(), model_version=version.info.version)
+            raise name_fields(error, to_explain.name_field) from None
+        return ExplanationResponse(**explanation.to_dict(), model_version=version.info.version)
 
     return router

@@ -1,4 +1,4 @@
-"""POST /feedback: the truth about predictions, as it becomes known."""
+"""POST /feedback: the true labels of predictions, as they become known."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tiltyard.ledger.records import Label
 from tiltyard.serving.auth.guard import CALLER
 from tiltyard.serving.http.openapi import body_of, problem_responses
 from tiltyard.serving.http.schemas import ResponseModel
-from tiltyard.serving.predict.bodies import invalid, media_type, parse_json, read_body
 from tiltyard.serving.predict.components import ServerComponents
-from tiltyard.serving.problem_details import FieldProblem
+from tiltyard.serving.predict.requests import RequestHead, check_media_type, parse_json, read_body
+from tiltyard.serving.problem_details import FieldProblem, invalid_fields
 
 MOST_LABELS = 10_000
 _LARGEST_BODY = 8 * 1024 * 1024
@@ -26,7 +26,7 @@ _LARGEST_BODY = 8 * 1024 * 1024
 AHEAD = timedelta(minutes=1)
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
 
-_EXAMPLE = {"prediction_id": "the id of an answer", "label": "its true label"}
+_EXAMPLE = {"prediction_id": "the id of a prediction", "label": "its true label"}
 _EITHER: list[JsonValue] = [
     {"required": ["prediction_id"], "properties": {"prediction_id": {"type": "string"}, "key": {"type": "null"}}},
     {"required": ["key"], "properties": {"key": {"type": "string"}, "prediction_id": {"type": "null"}}},
@@ -39,15 +39,15 @@ class OneLabel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"oneOf": _EITHER})
 
     label: Name = Field(description="The true label.")
-    prediction_id: Name | None = Field(default=None, description="The id that came with the answer.")
+    prediction_id: Name | None = Field(default=None, description="The id that came with the prediction.")
     key: Name | None = Field(default=None, description="Or the caller's own, as sent in X-Prediction-Key.")
     at: Annotated[AwareDatetime, Field(strict=True)] | None = Field(
         default=None, description="When it became known, not ahead of now; default: now."
     )
-    source: Name | None = Field(default=None, description="Who says so; default: the caller.")
+    source: Name | None = Field(default=None, description="Where it comes from; default: the caller.")
 
     @model_validator(mode="after")
-    def _named_once(self) -> Self:
+    def _check_named_once(self) -> Self:
         if (self.prediction_id is None) == (self.key is None):
             raise ValueError("give either 'prediction_id' or 'key'")
         return self
@@ -67,7 +67,7 @@ class LabelResult(ResponseModel):
     status: Literal["accepted", "unknown"] = Field(description="unknown: the ledger holds no such prediction.")
     prediction_id: str | None = Field(description="The prediction that it is about, where that is known.")
     key: str | None = Field(description="The caller's own key, where it was named by one.")
-    note: str = Field(default="", description="What is remarkable about it; empty if nothing is.")
+    note: str = Field(default="", description="A remark on it; empty if there is none.")
 
 
 class Feedback(ResponseModel):
@@ -78,7 +78,7 @@ class Feedback(ResponseModel):
     results: list[LabelResult]
 
 
-def feedback_routes(service: ServerComponents) -> APIRouter:
+def feedback_routes(components: ServerComponents) -> APIRouter:
     """The route that takes labels."""
     router = APIRouter(tags=["feedback"])
 
@@ -86,32 +86,31 @@ def feedback_routes(service: ServerComponents) -> APIRouter:
         "/feedback",
         response_model=Feedback,
         responses=problem_responses(400, 404, 413, 415, 422, 500, 503),
-        openapi_extra=body_of(
-            OneLabel, Labels, example={"prediction_id": "the id of an answer", "label": "its true label"}
-        ),
+        openapi_extra=body_of(OneLabel, Labels, example=_EXAMPLE),
         summary="Report what was true",
     )
     async def feedback(request: Request) -> Feedback:
         """Report the true label of one prediction, or `labels` of many; late, again, or corrected.
 
-        The label with the latest `at` counts; of those with the same, the one reported last. What is unknown is
-        told label by label; a single unknown one is 404.
+        The label with the latest `at` counts; of those with the same, the one reported last. The results name
+        unknown predictions one by one; a single unknown one is 404.
         """
-        media_type(request, "application/json")
-        content = await read_body(request, _LARGEST_BODY)
+        head = RequestHead.of(request.scope["headers"])
+        check_media_type(head)
+        content = await read_body(head, request.receive, _LARGEST_BODY)
         caller = request.scope[CALLER].name
         if _is_many(content):
-            return await asyncio.to_thread(_record, service, parse_json(content, Labels).labels, caller)
-        found = await asyncio.to_thread(_record, service, [parse_json(content, OneLabel)], caller)
+            return await asyncio.to_thread(_record_labels, components, parse_json(content, Labels).labels, caller)
+        found = await asyncio.to_thread(_record_labels, components, [parse_json(content, OneLabel)], caller)
         if found.unknown:
-            raise _unknown(found.results[0])
+            raise _unknown_prediction(found.results[0])
         return found
 
     return router
 
 
 def _is_many(content: bytes) -> bool:
-    """Whether a body speaks of ``labels``; which model it is held against, so that errors are about what was meant."""
+    """Whether a body has ``labels``: decides which model it is checked against, so that errors fit what was meant."""
     try:
         decoded = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -119,46 +118,48 @@ def _is_many(content: bytes) -> bool:
     return isinstance(decoded, dict) and "labels" in decoded
 
 
-def _record(service: ServerComponents, given: Sequence[OneLabel], caller: str) -> Feedback:
-    """Find the predictions that callers named by keys of their own, and store what is known of each."""
+def _record_labels(components: ServerComponents, reported: Sequence[OneLabel], caller: str) -> Feedback:
+    """Find the predictions that callers named by their own keys, and store the labels of all."""
     now = datetime.now(UTC)
-    ahead = [position for position, item in enumerate(given) if item.at is not None and item.at > now + AHEAD]
+    ahead = [position for position, item in enumerate(reported) if item.at is not None and item.at > now + AHEAD]
     if ahead:
-        message = "lies in the future, where nobody can know a truth yet"
-        raise invalid([FieldProblem("at" if len(given) == 1 else f"labels[{place}].at", message) for place in ahead])
-    keys = [item.key for item in given if item.key is not None]
-    ids = service.ledger.ids_by_key(keys, project=service.live.served.model) if keys else {}
-    named = [item.prediction_id or ids.get(item.key or "") for item in given]
+        message = "lies in the future, where no label can be known yet"
+        raise invalid_fields(
+            [FieldProblem("at" if len(reported) == 1 else f"labels[{place}].at", message) for place in ahead]
+        )
+    keys = [item.key for item in reported if item.key is not None]
+    ids = components.ledger.ids_by_key(keys, project=components.models.served.model) if keys else {}
+    named = [item.prediction_id or ids.get(item.key or "") for item in reported]
     labels = [
         Label(prediction_id=prediction_id, label=item.label, at=item.at or now, source=item.source or caller)
-        for item, prediction_id in zip(given, named, strict=True)
+        for item, prediction_id in zip(reported, named, strict=True)
         if prediction_id is not None
     ]
-    unknown = frozenset(service.ledger.record_labels(labels).unknown)
+    unknown = frozenset(components.ledger.record_labels(labels).unknown)
     results = [
-        _result(item, None if prediction_id in unknown else prediction_id, _known_labels(service))
-        for item, prediction_id in zip(given, named, strict=True)
+        _label_result(item, None if prediction_id in unknown else prediction_id, _known_labels(components))
+        for item, prediction_id in zip(reported, named, strict=True)
     ]
     missing = sum(result.status == "unknown" for result in results)
     return Feedback(accepted=len(results) - missing, unknown=missing, results=results)
 
 
-def _result(item: OneLabel, prediction_id: str | None, classes: frozenset[str]) -> LabelResult:
+def _label_result(item: OneLabel, prediction_id: str | None, classes: frozenset[str]) -> LabelResult:
     if prediction_id is None:
         return LabelResult(status="unknown", prediction_id=item.prediction_id, key=item.key)
-    strange = f"The version that answers does not know the label '{item.label}'." if item.label not in classes else ""
+    strange = f"The version in service does not know the label '{item.label}'." if item.label not in classes else ""
     return LabelResult(status="accepted", prediction_id=prediction_id, key=item.key, note=strange if classes else "")
 
 
-def _known_labels(service: ServerComponents) -> frozenset[str]:
-    current = service.live.current
+def _known_labels(components: ServerComponents) -> frozenset[str]:
+    current = components.models.current
     return frozenset(current.manifest.classes) if current else frozenset()
 
 
-def _unknown(result: LabelResult) -> NotFoundError:
+def _unknown_prediction(result: LabelResult) -> NotFoundError:
     named = f"the id {result.prediction_id!r}" if result.key is None else f"the key {result.key!r}"
     return NotFoundError(
         f"The ledger holds no prediction with {named}.",
-        next_step="Send the prediction_id that came with the answer, or the key that was sent in X-Prediction-Key.",
+        next_step="Send the prediction_id that came with the prediction, or the key that was sent in X-Prediction-Key.",
         code="feedback.unknown",
     )

@@ -1,4 +1,4 @@
-"""GET /health: whether the server lives, can answer, and what it leans on."""
+"""GET /health: whether the server runs and can predict, and the state of what it depends on."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from tiltyard.serving.predict.components import ServerComponents
 # A probe that takes longer says as much as one that fails.
 PROBE_SECONDS = 2.0
 # An id that no prediction has.
-_NOBODY = "00000000-0000-0000-0000-000000000000"
+_UNUSED_ID = "00000000-0000-0000-0000-000000000000"
 
 
-def health_routes(service: ServerComponents) -> APIRouter:
-    """The route that tells how the server is."""
+def health_routes(components: ServerComponents) -> APIRouter:
+    """The route that reports the state of the server."""
     router = APIRouter(tags=["operation"])
     unhealthy: dict[int | str, dict[str, Any]] = {
-        503: {"model": HealthResponse, "description": "No version can answer."}
+        503: {"model": HealthResponse, "description": "No version can predict."}
     }
 
-    @router.get("/health", response_model=HealthResponse, responses=unhealthy, summary="How the server is")
+    @router.get("/health", response_model=HealthResponse, responses=unhealthy, summary="State of the server")
     async def health(request: Request) -> Response:
-        """Liveness, readiness, and the state of model, queue, ledger and registry, with totals of the answers.
+        """Liveness, readiness, and the state of model, queue, ledger and registry, with totals of the predictions.
 
-        Where API keys are in use, callers without the scope `read` are told neither reasons nor totals.
+        Where API keys are in use, callers without the scope `read` see neither reasons nor totals.
         """
-        state = await _health(service)
+        state = await _check_health(components)
         if not request.scope[CALLER].may("read"):
-            state = _for_strangers(state)
+            state = _hide_details(state)
         return Response(
             state.model_dump_json(),
             status_code=200 if state.model_loaded else 503,
@@ -49,35 +49,35 @@ def health_routes(service: ServerComponents) -> APIRouter:
     return router
 
 
-async def _health(service: ServerComponents) -> HealthResponse:
-    ledger = await _ledger(service)
-    available = service.options.ledger == "available"
-    latest = service.live.latest
+async def _check_health(components: ServerComponents) -> HealthResponse:
+    ledger = await _check_ledger(components)
+    available = components.options.ledger == "available"
+    latest = components.models.latest
     reason, next_step = "", ""
-    current, beside = service.live.current, service.live.beside()
+    current, challenger = components.models.current, components.models.beside()
     if current is None:
         try:
-            service.live.require()
+            components.models.require()
         except UnavailableError as error:
             reason, next_step = error.message, error.next_step
     elif not ledger.ok:
-        meanwhile = "answers are given unrecorded" if available else "nothing is answered"
-        reason, next_step = f"The ledger: {ledger.reason}", f"Mend the ledger; until then {meanwhile}."
+        meanwhile = "predictions are sent unrecorded" if available else "no request gets a prediction"
+        reason, next_step = f"The ledger: {ledger.reason}", f"Repair the ledger; until then {meanwhile}."
     elif latest is not None and latest.error is not None:
-        reason = f"{latest.error.message} Version {current.info.version} goes on answering."
+        reason = f"{latest.error.message} Version {current.info.version} stays in service."
         next_step = latest.error.next_step
     status = "unhealthy" if current is None else "degraded" if reason else "healthy"
-    figures = service.batcher.figures
+    figures = components.batcher.figures
     return HealthResponse(
         status=status,
         model_loaded=current is not None,
         ready=current is not None and (ledger.ok or available) and figures.waiting < figures.limit,
-        model=service.live.served.model,
+        model=components.models.served.model,
         version=current.info.version if current else None,
-        challenger=beside.info.version if beside else None,
+        challenger=challenger.info.version if challenger else None,
         reason=reason,
         next_step=next_step,
-        uptime_seconds=round(monotonic() - service.started, 3),
+        uptime_seconds=round(monotonic() - components.started, 3),
         queue=QueueState(
             waiting=figures.waiting,
             limit=figures.limit,
@@ -85,29 +85,29 @@ async def _health(service: ServerComponents) -> HealthResponse:
             largest_batch=figures.largest_batch,
         ),
         ledger=ledger,
-        registry=_registry(latest),
-        statistics=StatisticsState(**service.statistics.to_dict()),
+        registry=_registry_state(latest),
+        statistics=StatisticsState(**components.statistics.to_dict()),
     )
 
 
-def _for_strangers(state: HealthResponse) -> HealthResponse:
-    """What a probe needs; reasons may name hosts, and totals are nobody else's business."""
+def _hide_details(state: HealthResponse) -> HealthResponse:
+    """What a probe needs: reasons may name hosts, and totals are for callers who may read."""
     ledger, registry = (part.model_copy(update={"reason": ""}) for part in (state.ledger, state.registry))
     hidden = {"reason": "", "next_step": "", "statistics": None, "ledger": ledger, "registry": registry}
     return state.model_copy(update=hidden)
 
 
-async def _ledger(service: ServerComponents) -> LedgerState:
-    """Whether the latest batch could be recorded, the ledger can be read now, and what waits to be shipped."""
-    figures = service.batcher.figures
+async def _check_ledger(components: ServerComponents) -> LedgerState:
+    """Whether the latest batch was recorded, whether the ledger can be read now, and what waits to be shipped."""
+    figures = components.batcher.figures
     reason = figures.ledger_error
     lag = Lag()
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            lag = await asyncio.to_thread(_probe, service.ledger)
+            lag = await asyncio.to_thread(_probe_lag, components.ledger)
     except TimeoutError:
-        reason = reason or f"It did not answer within {PROBE_SECONDS:g} seconds."
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the ledger's state
+        reason = reason or f"It did not respond within {PROBE_SECONDS:g} seconds."
+    except Exception as error:  # noqa: BLE001 - any error is the ledger's state
         reason = reason or str(error) or type(error).__name__
     now = datetime.now(UTC)
     behind = round((now - lag.oldest).total_seconds(), 3) if lag.oldest else 0.0
@@ -121,18 +121,18 @@ async def _ledger(service: ServerComponents) -> LedgerState:
     )
 
 
-def _probe(ledger: Ledger) -> Lag:
+def _probe_lag(ledger: Ledger) -> Lag:
     """What waits to be shipped; raises what keeps the ledger from being read."""
     if isinstance(ledger, SpooledLedger):
         ledger.probe()
         return ledger.lag()
-    ledger.prediction(_NOBODY)
+    ledger.prediction(_UNUSED_ID)
     return Lag()
 
 
-def _registry(latest: Refresh | None) -> ComponentState:
+def _registry_state(latest: Refresh | None) -> ComponentState:
     """Whether the registry could be asked when the alias was looked up last."""
     if latest is None:
-        return ComponentState(ok=False, reason="It was not asked yet.")
+        return ComponentState(ok=False, reason="It was not contacted yet.")
     reason = latest.error.message if latest.error and not latest.registry_ok else ""
     return ComponentState(ok=latest.registry_ok, reason=reason, checked_at=latest.at)

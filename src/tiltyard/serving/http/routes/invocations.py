@@ -1,4 +1,4 @@
-"""/invocations, /ping and /version: MLflow's scoring server, as its clients and platforms ask it."""
+"""/invocations, /ping and /version: MLflow's scoring server, as its clients and platforms call it."""
 
 from __future__ import annotations
 
@@ -10,26 +10,24 @@ from pydantic import Field
 
 from tiltyard.serving.http.openapi import body_of, problem_responses
 from tiltyard.serving.http.schemas import ResponseModel
-from tiltyard.serving.predict.bodies import media_type, read_body
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.protocols.invocations import Invocation, parse_invocation_csv, parse_invocation_json
-from tiltyard.serving.predict.requests import Shape
-from tiltyard.serving.predict.service import predict_request
+from tiltyard.serving.predict.requests import JSON, RequestHead, check_media_type
 
 CSV = "text/csv"
 
 
-class Invoked(ResponseModel):
-    """The answers; MLflow's clients read the first field, and pass over the others."""
+class InvocationResponse(ResponseModel):
+    """The predictions; MLflow's clients read the first field, and ignore the others."""
 
     predictions: list[str] = Field(description="The predicted label of each input, in their order.")
     probabilities: list[dict[str, float]] = Field(description="The probability of each label.")
     prediction_ids: list[str] = Field(description="Their ids in the ledger.")
-    model_version: str = Field(description="Version that answered.")
+    model_version: str = Field(description="Version that predicted.")
     recorded: bool = Field(description="Whether they are in the ledger; false only under the policy 'available'.")
 
 
-def invocation_routes(service: ServerComponents) -> APIRouter:
+def invocation_routes(components: ServerComponents) -> APIRouter:
     """The routes of MLflow's scoring server."""
     router = APIRouter(tags=["MLflow"])
     body = body_of(Invocation)
@@ -39,34 +37,34 @@ def invocation_routes(service: ServerComponents) -> APIRouter:
         "/invocations",
         responses=problem_responses(400, 413, 415, 422, 500, 503),
         openapi_extra=body,
-        summary="Answer a data frame",
+        summary="Predict a data frame",
     )
-    async def invocations(request: Request) -> Invoked:
-        """Answer inputs as `mlflow models serve` takes them: `dataframe_split`, `dataframe_records`, `instances`,
+    async def invocations(request: Request) -> InvocationResponse:
+        """Predict inputs as `mlflow models serve` takes them: `dataframe_split`, `dataframe_records`, `instances`,
         `inputs`, or CSV with a line of names."""
-        current = service.live.require()
-        kind = media_type(request, "application/json", CSV)
-        content = await read_body(request, Shape.of(current.manifest.task, service.options, many=True).max_body)
-        asked = (parse_invocation_csv if kind == CSV else parse_invocation_json)(content, current.columns)
-        found = await predict_request(service, request, asked)
-        predictions = found.predictions
-        return Invoked(
+        current = components.models.require()
+        head = RequestHead.of(request.scope["headers"])
+        parse = parse_invocation_csv if check_media_type(head, JSON, CSV) == CSV else parse_invocation_json
+        inputs = parse(await components.predictions.read_body(head, request.receive), current.columns)
+        result = await components.predictions.predict(request.scope, request.receive, head, inputs)
+        predictions = result.predictions
+        return InvocationResponse(
             predictions=[item.label for item in predictions],
             probabilities=[dict(item.probabilities) for item in predictions],
             prediction_ids=[item.id for item in predictions],
             model_version=predictions[0].version,
-            recorded=found.recorded,
+            recorded=result.recorded,
         )
 
-    absent: dict[int | str, dict[str, Any]] = {
-        200: {"description": "A version can answer."},
-        503: {"description": "None can."},
+    ping_responses: dict[int | str, dict[str, Any]] = {
+        200: {"description": "A version can predict."},
+        503: {"description": "No version can."},
     }
 
-    @router.get("/ping", response_class=Response, responses=absent, summary="Whether a version can answer")
+    @router.get("/ping", response_class=Response, responses=ping_responses, summary="Whether a version can predict")
     async def ping() -> Response:
-        """Nothing but the status."""
-        return Response(status_code=200 if service.live.current is not None else 503)
+        """The status alone."""
+        return Response(status_code=200 if components.models.current is not None else 503)
 
     @router.get(
         "/version",
@@ -77,7 +75,7 @@ def invocation_routes(service: ServerComponents) -> APIRouter:
         summary="The version of MLflow whose protocol this is",
     )
     async def version() -> Response:
-        """The version of MLflow that is installed here, as MLflow's own server answers."""
+        """The version of MLflow that is installed here, as MLflow's own server reports it."""
         return Response(installed("mlflow"), media_type="text/plain")
 
     return router

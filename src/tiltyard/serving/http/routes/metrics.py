@@ -11,7 +11,7 @@ from tiltyard.serving.telemetry import MultiprocessMetrics
 
 
 def metric_routes(workers: MultiprocessMetrics) -> APIRouter:
-    """The route that Prometheus asks."""
+    """The route that Prometheus scrapes."""
     router = APIRouter(tags=["operation"])
     shown = {
         "text/plain": {"schema": {"type": "string"}},

@@ -1,4 +1,4 @@
-"""GET /model-info and POST /admin/reload: which version answers, and looking for another."""
+"""GET /model-info and POST /admin/reload: the version in service, and looking for another."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.components import ServerComponents
 
 
-def model_routes(service: ServerComponents) -> APIRouter:
+def model_routes(components: ServerComponents) -> APIRouter:
     """The routes about the version in service."""
     router = APIRouter(tags=["operation"])
 
-    @router.get("/model-info", responses=problem_responses(503), summary="The version that answers")
+    @router.get("/model-info", responses=problem_responses(503), summary="The version in service")
     async def model_info() -> ModelInfoResponse:
-        """Name, version, task, labels, metrics and origin of the version that answers."""
-        return _describe(service.live.require(), service.options.answer)
+        """Name, version, task, labels, metrics and origin of the version in service."""
+        return _model_info(components.models.require(), components.options.answer)
 
     @router.post("/admin/reload", responses=problem_responses(409, 503), summary="Look for a new version now")
     async def reload(request: Request) -> ReloadResponse:
-        """Look the alias up now, and let its version take over; one that was refused is tried again."""
-        outcome = await asyncio.to_thread(service.live.refresh, force=True)
-        current = service.live.current
+        """Look the alias up now, and put its version into service; one that was refused is tried again."""
+        outcome = await asyncio.to_thread(components.models.refresh, force=True)
+        current = components.models.current
         found = {"changed": outcome.changed, "version": current.info.version if current else None}
         await record_admin_action(
-            service, request, "reloaded", found | ({"code": outcome.error.code} if outcome.error else {})
+            components, request, "reloaded", found | ({"code": outcome.error.code} if outcome.error else {})
         )
         if outcome.error is not None:
-            raise _refusal(outcome.error, current)
-        version = service.live.require().info.version
-        message = f"Version {version} answers now." if outcome.changed else f"Version {version} answers already."
+            raise _refresh_error(outcome.error, current)
+        version = components.models.require().info.version
+        message = f"Version {version} is in service {'now' if outcome.changed else 'already'}."
         return ReloadResponse(changed=outcome.changed, model_version=version, message=message)
 
     return router
 
 
-def _refusal(error: TiltyardError, current: ServedVersion | None) -> TiltyardError:
-    stays = f" Version {current.info.version} goes on answering." if current else ""
+def _refresh_error(error: TiltyardError, current: ServedVersion | None) -> TiltyardError:
+    stays = f" Version {current.info.version} stays in service." if current else ""
     kind = ArtifactError if isinstance(error, ArtifactError) else UnavailableError
     return kind(error.message + stays, next_step=error.next_step, code=error.code)
 
 
-def _describe(version: ServedVersion, answer: str) -> ModelInfoResponse:
+def _model_info(version: ServedVersion, answer_field: str) -> ModelInfoResponse:
     manifest, info = version.manifest, version.info
     return ModelInfoResponse(
         model_name=info.name,
@@ -57,7 +57,7 @@ def _describe(version: ServedVersion, answer: str) -> ModelInfoResponse:
         classes=list(manifest.classes),
         positive=manifest.positive,
         features=[Feature(name=column.name, type=column.kind) for column in version.columns or ()],
-        answer_field=answer,
+        answer_field=answer_field,
         metrics=dict(info.metrics or manifest.metrics),
         description=info.description or "",
         run_id=info.run_id,

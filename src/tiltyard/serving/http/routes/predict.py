@@ -1,68 +1,84 @@
-"""POST /predict and /predict/batch, as the OpenAPI document shows them; the hot path answers them."""
+"""POST /predict and /predict/batch: the predict endpoint as routes, and as the OpenAPI document shows them."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Any
 
-from tiltyard.serving.http.openapi import problem_responses
+from pydantic import BaseModel
+from starlette.routing import Match, Route
+from starlette.types import Scope
+
+from tiltyard.serving.http.openapi import REFERENCE, problem_responses
 from tiltyard.serving.http.schemas import prediction_schema, predictions_schema
-from tiltyard.serving.predict.endpoint import PredictEndpoint
+from tiltyard.serving.predict.endpoint import PATHS, PredictEndpoint
 
-_PROBLEMS = problem_responses(400, 413, 415, 422, 500, 503)
-
-
-_ONCE = {
-    "parameters": [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "description": "A key of the caller's making. The same request with the same key gets the same answer, "
-            "which is recorded once, also after a restart; another request with the same key is refused (422). "
-            "Keys are kept for 24 hours, answers as long as the ledger keeps them.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-        },
-        {
-            "name": "X-Route-Key",
-            "in": "header",
-            "required": False,
-            "description": "What names the caller, such as a user's number, where a challenger answers some of the "
-            "callers: the same key is answered by the same version, in every worker.",
-            "schema": {"type": "string"},
-        },
-    ]
-}
+_PARAMETERS = [
+    {
+        "name": "X-Route-Key",
+        "in": "header",
+        "required": False,
+        "description": "Names the caller, such as a user's number, where a challenger predicts for some of the "
+        "callers: the same key gets the same version, in every worker.",
+        "schema": {"type": "string"},
+    },
+]
 
 
-def predict_routes(hot: PredictEndpoint, answer: str) -> APIRouter:
-    """The routes that answer inputs.
+class PredictRoute(Route):
+    """A route that ends in the predict endpoint, and refuses other methods as FastAPI's routes do."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether it is a request's route; metrics find the route's path in the scope."""
+        match, child_scope = super().matches(scope)
+        return match, child_scope if match is Match.NONE else {**child_scope, "route": self}
+
+
+def predict_routes(endpoint: PredictEndpoint) -> list[PredictRoute]:
+    """The routes of the predict endpoint; where ``FastPathApp`` knows the endpoint, requests do not get so far."""
+    return [PredictRoute(path, endpoint, methods=["POST"], include_in_schema=False) for path in PATHS]
+
+
+def predict_operations(label_field: str) -> dict[str, Any]:
+    """What the OpenAPI document shows of them: ``paths`` without their bodies, and ``schemas``.
 
     Args:
-        hot: what answers.
-        answer: name of the field that holds the predicted label.
+        label_field: name of the field that holds the predicted label.
     """
-    router = APIRouter(tags=["predictions"])
-    one = prediction_schema(answer)
-
-    @router.post("/predict", response_model=one, responses=_PROBLEMS, summary="Answer one input", openapi_extra=_ONCE)
-    async def predict(request: Request) -> Response:
-        """Answer one input. The answer is in the ledger, durably, before it is given."""
-        return await _pass_on(hot, request)
-
-    @router.post(
-        "/predict/batch",
-        response_model=predictions_schema(one),
-        responses=_PROBLEMS,
-        summary="Answer many inputs",
-        openapi_extra=_ONCE,
-    )
-    async def predict_batch(request: Request) -> Response:
-        """Answer a list of inputs, all of them or none. The answers are in the ledger before they are given."""
-        return await _pass_on(hot, request)
-
-    return router
+    prediction = prediction_schema(label_field)
+    models = {"Prediction": prediction, "Predictions": predictions_schema(prediction)}
+    paths = {
+        "/predict": _operation(
+            "predict",
+            "Prediction",
+            "Predict one input",
+            "Predict one input. The prediction is in the ledger, durably, before it is sent.",
+        ),
+        "/predict/batch": _operation(
+            "predict_batch",
+            "Predictions",
+            "Predict many inputs",
+            "Predict a list of inputs, all of them or none. The predictions are in the ledger before they are sent.",
+        ),
+    }
+    return {"paths": paths, "schemas": {name: _json_schema(model) for name, model in models.items()}}
 
 
-async def _pass_on(hot: PredictEndpoint, request: Request) -> Response:
-    """For an application that has these routes without the hot path in front of it."""
-    return Response(await hot.answer(request.scope, request.receive), media_type="application/json")
+def _operation(name: str, schema: str, summary: str, description: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": REFERENCE.format(model=schema)}}}
+    problems = problem_responses(400, 413, 415, 422, 500, 503)
+    operation: dict[str, Any] = {
+        "tags": ["predictions"],
+        "summary": summary,
+        "description": description,
+        "operationId": name,
+        "parameters": list(_PARAMETERS),
+        "responses": {
+            "200": {"description": "Successful Response", "content": content},
+            **{str(status): response for status, response in problems.items()},
+        },
+    }
+    return {"post": operation}
+
+
+def _json_schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema(ref_template=REFERENCE, mode="serialization")

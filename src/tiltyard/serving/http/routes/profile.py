@@ -1,4 +1,4 @@
-"""POST /admin/profile: where the threads of the running server are."""
+"""POST /admin/profile: a CPU profile of the running server."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _POLICY = f"default-src 'none'; style-src '{STYLE_DIGEST}'; base-uri 'none'; for
 _MEDIA = {"html": "text/html", "collapsed": "text/plain", "speedscope": "application/json"}
 
 
-def profile_routes(service: ServerComponents) -> APIRouter:
+def profile_routes(components: ServerComponents) -> APIRouter:
     """The route that profiles the server."""
     router = APIRouter(tags=["operation"])
-    turn = Lock()
+    running = Lock()
     content: dict[str, Any] = {
         "text/html": {"schema": {"type": "string"}},
         "text/plain": {"schema": {"type": "string"}},
@@ -41,31 +41,31 @@ def profile_routes(service: ServerComponents) -> APIRouter:
     async def profile(
         request: Request,
         seconds: Annotated[float, Query(gt=0, le=LONGEST_SECONDS, description="How long.")] = 5.0,
-        interval_ms: Annotated[float, Query(ge=1, le=1000, description="From one look to the next.")] = 10.0,
+        interval_ms: Annotated[float, Query(ge=1, le=1000, description="From one sample to the next.")] = 10.0,
         form: Annotated[
             Form, Query(alias="format", description="A page, stacks as lines, or for speedscope.")
         ] = "html",
     ) -> Response:
-        """Look at the stacks of all threads of the worker that answers, and tell where they were. It is an event."""
-        if not turn.acquire(blocking=False):
+        """Sample the stacks of all threads of the worker that gets the request. The ledger records it as an event."""
+        if not running.acquire(blocking=False):
             raise RequestError(
                 "The server is being profiled already.",
                 status=409,
                 code="profile.running",
-                next_step="Ask again when that profile is done.",
+                next_step="Send the request again when that profile is done.",
             )
         try:
             found = await asyncio.to_thread(sample_threads, seconds, interval_ms / 1000.0)
         finally:
-            turn.release()
-        await record_admin_action(service, request, "profiled", {"seconds": seconds, "looks": found.looks})
-        body = _written(found, form, service.live.served.model)
+            running.release()
+        await record_admin_action(components, request, "profiled", {"seconds": seconds, "looks": found.looks})
+        body = _render(found, form, components.models.served.model)
         return Response(body, headers={"Content-Security-Policy": _POLICY}, media_type=_MEDIA[form])
 
     return router
 
 
-def _written(profile: CpuProfile, form: Form, name: str) -> bytes:
+def _render(profile: CpuProfile, form: Form, name: str) -> bytes:
     if form == "speedscope":
         return msgspec.json.encode(profile.speedscope(name))
     return (profile.page(name) if form == "html" else profile.collapsed()).encode()

@@ -1,1 +1,1 @@
-"""Other people's ways to ask: what their requests mean here, and how answers look to them. No HTTP, no state."""
+"""Protocols of other servers: how their requests are decoded and their responses written. No HTTP, no state."""

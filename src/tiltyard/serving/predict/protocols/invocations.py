@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tiltyard.scoring import InputProblem
 from tiltyard.scoring.table.columns import InputColumn, InputColumns
-from tiltyard.serving.predict.bodies import invalid, parse_json
-from tiltyard.serving.predict.service import PredictionRequest
-from tiltyard.serving.problem_details import FieldProblem, RequestError
+from tiltyard.serving.predict.inputs import PredictionRequest
+from tiltyard.serving.predict.requests import parse_json
+from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
 
 TEXT = "text"
 Rows = list[Mapping[str, Any]]
@@ -43,22 +43,20 @@ class Invocation(BaseModel):
     dataframe_records: list[dict[str, Any]] | None = Field(default=None, description="An object for each row.")
     instances: list[Any] | dict[str, list[Any]] | None = Field(default=None, description="Values, rows or objects.")
     inputs: list[Any] | dict[str, Any] | None = Field(default=None, description="Likewise, or a list a column.")
-    params: dict[str, Any] | None = Field(default=None, description="Has to be empty: the models here take none.")
+    params: dict[str, Any] | None = Field(default=None, description="Has to be empty: Tiltyard's models take none.")
 
     @model_validator(mode="after")
-    def _one_form(self) -> Invocation:
-        given = [name for name in FORMATS if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"give one of {', '.join(FORMATS)}" + (f", and not {' and '.join(given)}" if given else "")
-            )
+    def _check_one_form(self) -> Invocation:
+        sent = [name for name in FORMATS if getattr(self, name) is not None]
+        if len(sent) != 1:
+            raise ValueError(f"give one of {', '.join(FORMATS)}" + (f", and not {' and '.join(sent)}" if sent else ""))
         if self.params:
             raise ValueError("'params' has to be empty: the model takes none")
         return self
 
 
 def parse_invocation_json(body: bytes, columns: InputColumns | None) -> PredictionRequest:
-    """The inputs of a JSON body.
+    """The inputs in a JSON body.
 
     Args:
         body: the body.
@@ -71,14 +69,14 @@ def parse_invocation_json(body: bytes, columns: InputColumns | None) -> Predicti
     name = next(name for name in FORMATS if getattr(found, name) is not None)
     names = [TEXT] if columns is None else [column.name for column in columns]
     if found.dataframe_split is not None:
-        rows = _of_split(found.dataframe_split, names)
+        rows = _split_rows(found.dataframe_split, names)
     elif found.dataframe_records is not None:
         rows = list(found.dataframe_records)
     else:
         values = getattr(found, name)
-        rows = _of_columns(name, values) if isinstance(values, dict) else _of_list(name, values, names)
-    inputs = _named_text(rows) if columns is None else [_without_nan(row) for row in rows]
-    return PredictionRequest(inputs, lambda problem: _place(name, problem))
+        rows = _column_rows(name, values) if isinstance(values, dict) else _list_rows(name, values, names)
+    inputs = _name_text(rows) if columns is None else [_replace_nan(row) for row in rows]
+    return PredictionRequest(inputs, lambda problem: _field_path(name, problem))
 
 
 def parse_invocation_csv(body: bytes, columns: InputColumns | None) -> PredictionRequest:
@@ -104,17 +102,17 @@ def parse_invocation_csv(body: bytes, columns: InputColumns | None) -> Predictio
         if len(line) != len(names):
             problems.append(FieldProblem(f"row {number}", f"has {len(line)} cells, and {len(names)} are named"))
             continue
-        rows.append({name: _cell(cell, kinds.get(name)) for name, cell in zip(names, line, strict=True)})
+        rows.append({name: _parse_cell(cell, kinds.get(name)) for name, cell in zip(names, line, strict=True)})
     if problems:
-        raise invalid(problems)
+        raise invalid_fields(problems)
     return PredictionRequest(
-        _named_text(rows) if columns is None else rows,
+        _name_text(rows) if columns is None else rows,
         lambda problem: f"row {problem.position + 1}" + (f".{problem.field}" if problem.field else ""),
     )
 
 
-def _cell(cell: str, column: InputColumn | None) -> Any:
-    """A cell as its column's kind has it; what cannot be is left for the scorer to refuse with its name."""
+def _parse_cell(cell: str, column: InputColumn | None) -> Any:
+    """A cell as its column's kind has it; what does not fit is left for the scorer, which refuses it by name."""
     kind = column.kind if column else "text"
     if cell == "":
         return "" if column is None else None
@@ -129,25 +127,25 @@ def _cell(cell: str, column: InputColumn | None) -> Any:
     return cell
 
 
-def _of_split(split: SplitFrame, names: Sequence[str]) -> Rows:
+def _split_rows(split: SplitFrame, names: Sequence[str]) -> Rows:
     columns = names if split.columns is None else split.columns
     for position, row in enumerate(split.data):
         if len(row) != len(columns):
             message = f"has {len(row)} values, and there are {len(columns)} columns"
-            raise invalid([FieldProblem(f"dataframe_split.data[{position}]", message)])
+            raise invalid_fields([FieldProblem(f"dataframe_split.data[{position}]", message)])
     return [dict(zip(columns, row, strict=True)) for row in split.data]
 
 
-def _of_columns(form: str, values: Mapping[str, Any]) -> Rows:
+def _column_rows(form: str, values: Mapping[str, Any]) -> Rows:
     """Rows of a list for each column, or one row of a value for each."""
     lists = {name: value if isinstance(value, list) else [value] for name, value in values.items()}
     lengths = {len(value) for value in lists.values()}
     if len(lengths) > 1:
-        raise invalid([FieldProblem(form, f"has columns of {' and '.join(map(str, sorted(lengths)))} values")])
+        raise invalid_fields([FieldProblem(form, f"has columns of {' and '.join(map(str, sorted(lengths)))} values")])
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
-def _of_list(form: str, values: Sequence[Any], names: Sequence[str]) -> Rows:
+def _list_rows(form: str, values: Sequence[Any], names: Sequence[str]) -> Rows:
     """Rows of objects, of lists in the model's order, or of single values where the model has one column."""
     rows: Rows = []
     for position, value in enumerate(values):
@@ -157,25 +155,25 @@ def _of_list(form: str, values: Sequence[Any], names: Sequence[str]) -> Rows:
         cells = value if isinstance(value, list) else [value]
         if len(cells) != len(names):
             message = f"has {len(cells)} values, and the model has {len(names)} columns ({', '.join(names):.200})"
-            raise invalid([FieldProblem(f"{form}[{position}]", message)])
+            raise invalid_fields([FieldProblem(f"{form}[{position}]", message)])
         rows.append(dict(zip(names, cells, strict=True)))
     return rows
 
 
-def _without_nan(row: Mapping[str, Any]) -> Mapping[str, Any]:
+def _replace_nan(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """A row whose gaps are null, as everywhere here; MLflow's client writes those of pandas as NaN."""
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
 
 
-def _named_text(rows: Rows) -> Rows:
+def _name_text(rows: Rows) -> Rows:
     """Rows for a model of texts: their one column is the text, whatever it is called."""
     for position, row in enumerate(rows):
         if len(row) != 1:
             message = f"has {len(row)} columns, and the model takes one, the text"
-            raise invalid([FieldProblem(f"row {position + 1}", message)])
+            raise invalid_fields([FieldProblem(f"row {position + 1}", message)])
     return [{TEXT: value} for row in rows for value in row.values()]
 
 
-def _place(form: str, problem: InputProblem) -> str:
+def _field_path(form: str, problem: InputProblem) -> str:
     inner = ".data" if form == "dataframe_split" else ""
     return f"{form}{inner}[{problem.position}]" + (f".{problem.field}" if problem.field not in ("", TEXT) else "")

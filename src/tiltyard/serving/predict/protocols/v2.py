@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import InputProblem
 from tiltyard.scoring.table.columns import InputColumns, Kind
-from tiltyard.serving.predict.bodies import invalid, parse_json
+from tiltyard.serving.predict.inputs import PredictionRequest
 from tiltyard.serving.predict.protocols.tensors import (
     BYTES,
     DATATYPES,
@@ -27,21 +27,21 @@ from tiltyard.serving.predict.protocols.tensors import (
     tensor_from_json,
     tensor_to_binary,
 )
-from tiltyard.serving.predict.service import PredictionRequest
-from tiltyard.serving.problem_details import FieldProblem, RequestError
+from tiltyard.serving.predict.requests import parse_json
+from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
 
 TEXT = "text"
 BINARY_SIZE = "binary_data_size"
 _DATATYPE: dict[Kind, str] = {"number": "FP64", "boolean": "BOOL", "text": BYTES, "time": BYTES, "any": BYTES}
 
 
-class _Part(BaseModel):
-    """What the protocol has; what else a client sends is passed over, as the protocol asks."""
+class _V2Model(BaseModel):
+    """A part of a request; fields that the protocol does not have are ignored, as it demands."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class InputTensor(_Part):
+class InputTensor(_V2Model):
     """One tensor of a request."""
 
     name: str
@@ -51,15 +51,15 @@ class InputTensor(_Part):
     data: list[Any] | None = Field(default=None, description="Its elements, unless they follow the JSON as bytes.")
 
 
-class RequestedOutput(_Part):
+class RequestedOutput(_V2Model):
     """One tensor that is wanted."""
 
     name: str
     parameters: dict[str, Any] = {}
 
 
-class InferenceRequest(_Part):
-    """A request for answers."""
+class InferenceRequest(_V2Model):
+    """A request for predictions."""
 
     id: str | None = None
     parameters: dict[str, Any] = {}
@@ -72,17 +72,17 @@ class Inference:
     """A request as this server understands it.
 
     Attributes:
-        asked: its inputs.
+        inputs: what to predict.
         request: the request as it came.
     """
 
-    asked: PredictionRequest
+    inputs: PredictionRequest
     request: InferenceRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One tensor of the answer, n elements or n rows of k."""
+    """One tensor of the response, n elements or n rows of k."""
 
     name: str
     datatype: str
@@ -103,18 +103,24 @@ def read_inference(body: bytes, header_length: int | None, columns: InputColumns
         RequestError: it is not a request of the protocol, or not one for this model.
     """
     if header_length is not None and header_length > len(body):
-        raise invalid([FieldProblem("Inference-Header-Content-Length", f"is more than the body's {len(body)} bytes")])
+        raise invalid_fields(
+            [FieldProblem("Inference-Header-Content-Length", f"is more than the body's {len(body)} bytes")]
+        )
     split = len(body) if header_length is None else header_length
     request = parse_json(body[:split], InferenceRequest)
-    tensors = _values(request.inputs, memoryview(body)[split:])
+    tensors = _tensor_values(request.inputs, memoryview(body)[split:])
     for position, output in enumerate(request.outputs or ()):
         if output.name not in OUTPUTS:
-            raise invalid([FieldProblem(f"outputs[{position}].name", f"is none of {', '.join(OUTPUTS)}")])
-    return Inference(_texts(request, tensors) if columns is None else _rows(request, tensors, columns), request)
+            raise invalid_fields([FieldProblem(f"outputs[{position}].name", f"is none of {', '.join(OUTPUTS)}")])
+    return Inference(
+        _text_inputs(request, tensors) if columns is None else _row_inputs(request, tensors, columns), request
+    )
 
 
-def outputs_of(predictions: Sequence[Prediction], classes: Sequence[str], wanted: InferenceRequest) -> list[Output]:
-    """The tensors of an answer, those that are wanted in the order they are."""
+def output_tensors(
+    predictions: Sequence[Prediction], classes: Sequence[str], request: InferenceRequest
+) -> list[Output]:
+    """The tensors of a response: those that the request names, in its order."""
     rows, named = len(predictions), {"classes": list(classes)}
     every = {
         "label": Output("label", BYTES, (rows,), [item.label for item in predictions], {}),
@@ -127,40 +133,40 @@ def outputs_of(predictions: Sequence[Prediction], classes: Sequence[str], wanted
         ),
         "prediction_id": Output("prediction_id", BYTES, (rows,), [item.id for item in predictions], {}),
     }
-    return [every[output.name] for output in wanted.outputs] if wanted.outputs else list(every.values())
+    return [every[output.name] for output in request.outputs] if request.outputs else list(every.values())
 
 
 OUTPUTS = ("label", "probabilities", "prediction_id")
 
 
-def write_answer(
+def write_response(
     outputs: Sequence[Output], request: InferenceRequest, version: tuple[str, str], *, recorded: bool = True
 ) -> tuple[bytes, int | None]:
-    """An answer's body, and the length of its JSON where tensors follow it as bytes.
+    """The body of a response, and the length of its JSON where tensors follow it as bytes.
 
     Args:
         outputs: its tensors.
-        request: what was asked.
-        version: names of the model and of the version that answered.
-        recorded: whether it is in the ledger; it says so only if it is not.
+        request: the request.
+        version: names of the model and of the version that predicted.
+        recorded: whether the predictions are in the ledger; the response says so only if they are not.
     """
-    binary = _wants_binary(request)
+    binary = _binary_outputs(request)
     shown, tail = [], []
     for output in outputs:
-        content = {"name": output.name, "datatype": output.datatype, "shape": output.shape}
+        tensor = {"name": output.name, "datatype": output.datatype, "shape": output.shape}
         parameters = dict(output.parameters)
         if output.name in binary:
             tail.append(tensor_to_binary(output.datatype, output.data))
             parameters[BINARY_SIZE] = len(tail[-1])
         else:
-            content["data"] = output.data
-        shown.append(content | ({"parameters": parameters} if parameters else {}))
-    answer: dict[str, Any] = {"model_name": version[0], "model_version": version[1]}
+            tensor["data"] = output.data
+        shown.append(tensor | ({"parameters": parameters} if parameters else {}))
+    content: dict[str, Any] = {"model_name": version[0], "model_version": version[1]}
     if request.id is not None:
-        answer["id"] = request.id
+        content["id"] = request.id
     if not recorded:
-        answer["parameters"] = {"recorded": False}
-    head = msgspec.json.encode({**answer, "outputs": shown})
+        content["parameters"] = {"recorded": False}
+    head = msgspec.json.encode({**content, "outputs": shown})
     return (head + b"".join(tail), len(head)) if tail else (head, None)
 
 
@@ -172,7 +178,7 @@ def input_metadata(columns: InputColumns | None) -> list[dict[str, Any]]:
 
 
 def output_metadata(classes: Sequence[str]) -> list[dict[str, Any]]:
-    """The tensors that a model answers with."""
+    """The tensors that a model returns."""
     return [
         {"name": "label", "datatype": BYTES, "shape": [-1]},
         {
@@ -185,7 +191,7 @@ def output_metadata(classes: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _values(tensors: Sequence[InputTensor], tail: memoryview) -> list[list[Any]]:
+def _tensor_values(tensors: Sequence[InputTensor], tail: memoryview) -> list[list[Any]]:
     """The elements of each tensor, from the JSON or from the bytes behind it."""
     values, place = [], 0
     for position, tensor in enumerate(tensors):
@@ -203,68 +209,68 @@ def _values(tensors: Sequence[InputTensor], tail: memoryview) -> list[list[Any]]
             values.append(tensor_from_binary(tensor.datatype, bytes(tail[place : place + size]), count))
             place += size
         except TensorError as error:
-            raise invalid([FieldProblem(f"inputs[{position}]", f"('{tensor.name:.80}') {error}")]) from None
+            raise invalid_fields([FieldProblem(f"inputs[{position}]", f"('{tensor.name:.80}') {error}")]) from None
     if place != len(tail):
-        raise invalid([FieldProblem("inputs", f"name {place} of the {len(tail)} bytes behind the JSON")])
+        raise invalid_fields([FieldProblem("inputs", f"name {place} of the {len(tail)} bytes behind the JSON")])
     return values
 
 
-def _texts(request: InferenceRequest, tensors: Sequence[list[Any]]) -> PredictionRequest:
+def _text_inputs(request: InferenceRequest, tensors: Sequence[list[Any]]) -> PredictionRequest:
     [first, *more] = request.inputs
     if more or first.datatype != BYTES or (len(first.shape) == 2 and first.shape[1] != 1):
-        message = "have to be one tensor of the datatype BYTES and the shape [n], for this model takes texts"
-        raise invalid([FieldProblem("inputs", message)])
+        message = "have to be one tensor of the datatype BYTES and the shape [n], because this model takes texts"
+        raise invalid_fields([FieldProblem("inputs", message)])
     return PredictionRequest(
         [{TEXT: text} for text in tensors[0]], lambda problem: f"inputs[0].data[{problem.position}]"
     )
 
 
-def _rows(request: InferenceRequest, tensors: Sequence[list[Any]], columns: InputColumns) -> PredictionRequest:
-    names = [column.name for column in columns]
+def _row_inputs(request: InferenceRequest, tensors: Sequence[list[Any]], columns: InputColumns) -> PredictionRequest:
+    features = [column.name for column in columns]
     [first, *more] = request.inputs
-    if not more and len(first.shape) == 2 and first.shape[1] == len(names) and first.name not in names:
-        width = len(names)
+    if not more and len(first.shape) == 2 and first.shape[1] == len(features) and first.name not in features:
+        width = len(features)
         rows = [
-            dict(zip(names, tensors[0][start : start + width], strict=True))
+            dict(zip(features, tensors[0][start : start + width], strict=True))
             for start in range(0, len(tensors[0]), width)
         ]
         return PredictionRequest(rows, lambda problem: f"inputs[0].data[{problem.position}][{problem.field}]")
-    given = [tensor.name for tensor in request.inputs]
-    _hold_together(request.inputs, given)
-    rows = [dict(zip(given, row, strict=True)) for row in zip(*tensors, strict=True)]
-    return PredictionRequest(rows, lambda problem: _tensor_place(problem, given))
+    names = [tensor.name for tensor in request.inputs]
+    _check_same_rows(request.inputs, names)
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*tensors, strict=True)]
+    return PredictionRequest(rows, lambda problem: _tensor_field(problem, names))
 
 
-def _hold_together(tensors: Sequence[InputTensor], given: Sequence[str]) -> None:
+def _check_same_rows(tensors: Sequence[InputTensor], names: Sequence[str]) -> None:
     rows = tensors[0].shape[0]
     for position, tensor in enumerate(tensors):
-        if given.index(tensor.name) != position:
-            raise invalid([FieldProblem(f"inputs[{position}].name", f"is {tensor.name!r:.80}, as another's is")])
+        if names.index(tensor.name) != position:
+            raise invalid_fields([FieldProblem(f"inputs[{position}].name", f"is {tensor.name!r:.80}, as another's is")])
         if tensor.shape not in ([rows], [rows, 1]):
             message = f"is {tensor.shape}, and has to be [{rows}] or [{rows}, 1] as the first tensor's"
-            raise invalid([FieldProblem(f"inputs[{position}].shape", message)])
+            raise invalid_fields([FieldProblem(f"inputs[{position}].shape", message)])
 
 
-def _tensor_place(problem: InputProblem, given: Sequence[str]) -> str:
+def _tensor_field(problem: InputProblem, names: Sequence[str]) -> str:
     """Where a feature of a row stands; one that was not sent has no tensor, and is named itself."""
-    if problem.field in given:
-        return f"inputs[{given.index(problem.field)}].data[{problem.position}]"
+    if problem.field in names:
+        return f"inputs[{names.index(problem.field)}].data[{problem.position}]"
     return f"inputs.{problem.field}"
 
 
-def _wants_binary(request: InferenceRequest) -> frozenset[str]:
-    """The names of the tensors that are wanted as bytes."""
+def _binary_outputs(request: InferenceRequest) -> frozenset[str]:
+    """The names of the tensors that the request wants as bytes."""
     every = bool(request.parameters.get("binary_data_output"))
     if request.outputs is None:
         return frozenset(OUTPUTS) if every else frozenset()
     return frozenset(output.name for output in request.outputs if output.parameters.get("binary_data", every))
 
 
-def other_model(asked: str, served: str) -> RequestError:
-    """The error for a model that is not the one that is served here."""
+def unknown_model(requested: str, served: str) -> RequestError:
+    """The error for a model that this server does not serve."""
     return RequestError(
-        f"There is no model {asked!r:.80} here.",
+        f"There is no model {requested!r:.80} here.",
         status=404,
         code="model.unknown",
-        next_step=f"Ask for {served}.",
+        next_step=f"The server has {served}.",
     )

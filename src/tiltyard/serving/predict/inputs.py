@@ -1,0 +1,224 @@
+"""The inputs of a request: what a route takes, how its body is decoded, and where in it a wrong field stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tiltyard.errors import InputError
+from tiltyard.project import ServingSection, Task
+from tiltyard.scoring import InputProblem, problems_of
+from tiltyard.serving.predict.requests import malformed_json
+from tiltyard.serving.problem_details import MOST_FIELDS, FieldProblem, RequestError, invalid_fields
+from tiltyard.suggest import nearest
+
+# A character of a JSON string may take six bytes (\uXXXX), one outside of the basic plane twelve.
+_BYTES_PER_CHARACTER = 6
+_ENVELOPE = 64 * 1024
+_LARGEST_BODY = 64 * 1024 * 1024
+_LONGEST_NAME = 80
+
+Inputs = Sequence[Mapping[str, Any]]
+FieldNaming = Callable[[InputProblem], str]
+"""Where in the caller's request the field of an input stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionRequest:
+    """The inputs of a request, whatever protocol it came by.
+
+    Attributes:
+        inputs: each ``{"text": …}`` or the features by name.
+        name_field: where in the request a field of an input stands.
+        many: whether the caller sent a list of inputs.
+        checked: whether ``check_inputs`` has nothing left to check, because decoding did that in one go.
+    """
+
+    inputs: Inputs
+    name_field: FieldNaming
+    many: bool = True
+    checked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InputShape:
+    """What a route takes: ``{"text": …}``, ``{"features": {…}}``, ``{"texts": […]}`` or ``{"instances": […]}``.
+
+    Attributes:
+        task: what is predicted from what.
+        many: whether it is a list of inputs.
+        max_text: longest text, in characters.
+        max_inputs: most inputs of the list.
+    """
+
+    task: Task
+    many: bool
+    max_text: int
+    max_inputs: int
+
+    @classmethod
+    def of(cls, task: Task, options: ServingSection, *, many: bool) -> InputShape:
+        """The shape that a project's options ask for."""
+        return cls(task, many, options.max_text, min(options.max_request, options.max_queue))
+
+    @property
+    def key(self) -> str:
+        """The one key of the request."""
+        if self.task == "text-classification":
+            return "texts" if self.many else "text"
+        return "instances" if self.many else "features"
+
+    @property
+    def max_body(self) -> int:
+        """Largest body, in bytes."""
+        inputs = self.max_inputs if self.many else 1
+        return min(_LARGEST_BODY, _ENVELOPE + inputs * self.max_text * _BYTES_PER_CHARACTER)
+
+    def name_field(self, problem: InputProblem) -> str:
+        """Where in a body of this shape a field of an input stands, such as ``instances[3].age``."""
+        path = f"{self.key}[{problem.position}]" if self.many else self.key
+        return path if self.task == "text-classification" or not problem.field else f"{path}.{problem.field}"
+
+
+def decode_inputs(body: bytes | bytearray, shape: InputShape) -> list[Mapping[str, Any]]:
+    """The inputs in a body; at least one. Decodes and checks in one go, and explains what fails the slow way.
+
+    Raises:
+        RequestError: it is not JSON, or not of this shape.
+    """
+    try:
+        content = _DECODERS[shape.key](body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return parse_inputs(body, shape)
+    if isinstance(content, _Text):
+        if len(content.text) <= shape.max_text:
+            return [{"text": content.text}]
+    elif isinstance(content, _Row):
+        return [content.features]
+    elif isinstance(content, _Texts):
+        if 0 < len(content.texts) <= shape.max_inputs and max(map(len, content.texts)) <= shape.max_text:
+            return [{"text": text} for text in content.texts]
+    elif isinstance(content, _Rows) and 0 < len(content.instances) <= shape.max_inputs:
+        return list(content.instances)
+    return parse_inputs(body, shape)
+
+
+def parse_inputs(body: bytes | bytearray, shape: InputShape) -> list[Mapping[str, Any]]:
+    """The inputs in a body; at least one.
+
+    Raises:
+        RequestError: it is not JSON, or not of this shape.
+    """
+    try:
+        content = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise malformed_json(str(error)) from None
+    value = _only_value(content, shape.key)
+    items = value if shape.many else [value]
+    if not isinstance(items, list):
+        raise invalid_fields([FieldProblem(shape.key, f"has to be a list, and is {_json_kind(items)}")])
+    if not items:
+        raise invalid_fields([FieldProblem(shape.key, "is empty; send at least one input")])
+    inputs = [{"text": item} for item in items] if shape.task == "text-classification" else items
+    check_inputs(PredictionRequest(inputs, shape.name_field, shape.many), shape)
+    return inputs
+
+
+def check_inputs(request: PredictionRequest, shape: InputShape) -> None:
+    """Check inputs of any protocol against what the route takes.
+
+    Raises:
+        RequestError: there are too many inputs or none, or one is not a text, not an object, or too long.
+    """
+    if request.checked:
+        return
+    inputs = request.inputs
+    if len(inputs) > shape.max_inputs:
+        raise RequestError(
+            f"The request holds {len(inputs)} inputs, and at most {shape.max_inputs} are accepted.",
+            status=413,
+            code="request.too-many",
+            next_step=f"Send at most {shape.max_inputs} inputs at once.",
+        )
+    if not inputs:
+        raise invalid_fields([FieldProblem("", "the request holds no input; send at least one")])
+    is_text = shape.task == "text-classification"
+    problems = [
+        FieldProblem(request.name_field(InputProblem(position, "text" if is_text else "", message)), message)
+        for position, item in enumerate(inputs)
+        if (message := _text_problem(item.get("text"), shape.max_text) if is_text else _row_problem(item))
+    ]
+    if problems:
+        raise invalid_fields(problems)
+
+
+def name_fields(error: InputError, name_field: FieldNaming) -> RequestError | InputError:
+    """A scorer's error with the fields named as the request has them."""
+    problems = [FieldProblem(name_field(item), item.message) for item in problems_of(error)]
+    return invalid_fields(problems, code=error.code) if problems else error
+
+
+def _only_value(content: Any, key: str) -> Any:
+    if not isinstance(content, dict):
+        message = f"has to be an object, and is {_json_kind(content)}"
+        raise RequestError(
+            f"The body {message}.",
+            status=422,
+            code=InputError.code,
+            next_step=f'Send {{"{key}": …}}.',
+            errors=[FieldProblem("", message)],
+        )
+    unknown = [name[:_LONGEST_NAME] for name in content if name != key][:MOST_FIELDS]
+    problems = [FieldProblem(name, f"is an unknown field.{nearest(name, [key])}".rstrip(".")) for name in unknown]
+    if key not in content:
+        problems.insert(0, FieldProblem(key, "is missing"))
+    if problems:
+        raise invalid_fields(problems, next_step=f'Send {{"{key}": …}} and nothing else.')
+    return content[key]
+
+
+def _text_problem(value: Any, longest: int) -> str:
+    if not isinstance(value, str):
+        return f"has to be a text, and is {_json_kind(value)}"
+    return f"is {len(value)} characters long, and at most {longest} are accepted" if len(value) > longest else ""
+
+
+def _row_problem(value: Any) -> str:
+    return "" if isinstance(value, Mapping) else f"has to be an object of features, and is {_json_kind(value)}"
+
+
+def _json_kind(value: Any) -> str:
+    """What JSON calls a value."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    names = {dict: "an object", list: "a list", str: "a text", int: "a number", float: "a number"}
+    return names.get(type(value), type(value).__name__)
+
+
+class _Text(msgspec.Struct, forbid_unknown_fields=True):
+    text: str
+
+
+class _Texts(msgspec.Struct, forbid_unknown_fields=True):
+    texts: list[str]
+
+
+class _Row(msgspec.Struct, forbid_unknown_fields=True):
+    features: dict[str, Any]
+
+
+class _Rows(msgspec.Struct, forbid_unknown_fields=True):
+    instances: list[dict[str, Any]]
+
+
+_DECODERS: dict[str, Callable[[bytes | bytearray], Any]] = {
+    "text": msgspec.json.Decoder(_Text).decode,
+    "texts": msgspec.json.Decoder(_Texts).decode,
+    "features": msgspec.json.Decoder(_Row).decode,
+    "instances": msgspec.json.Decoder(_Rows).decode,
+}
