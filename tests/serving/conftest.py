@@ -11,8 +11,8 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from tests.scoring.conftest import table, table_pipeline, text_pipeline
+from tests.serving.fake_registry import MODEL, TRUSTED, FakeRegistry, package
 from tests.serving.fakes import TestLedger
-from tests.serving.shelf import MODEL, TRUSTED, Shelf, package
 from tiltyard.ledger import Ledger
 from tiltyard.project import ServingSection
 from tiltyard.serving.process.sockets import Address
@@ -41,8 +41,8 @@ def table_package(tmp_path_factory: pytest.TempPathFactory, table_pipeline: Pipe
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path / "shelf")
+def registry(tmp_path: Path) -> FakeRegistry:
+    return FakeRegistry(tmp_path / "registry")
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ class Running:
         self._listening = threading.Event()
         self._thread = threading.Thread(target=server.run, args=(self._announce,))
         self._thread.start()
-        assert self._listening.wait(30)
+        assert self._listening.wait(120)
 
     def _announce(self, address: Address) -> None:
         self.url = address.url
@@ -78,14 +78,14 @@ Start = Callable[..., Running]
 
 
 @pytest.fixture
-def start(tmp_path: Path, shelf: Shelf, ledger: TestLedger) -> Iterator[Start]:
-    """Starts servers on the shelf and the ledger, with options of ``[serving]``; they are stopped at the end."""
+def start(tmp_path: Path, registry: FakeRegistry, ledger: TestLedger) -> Iterator[Start]:
+    """Starts servers on the registry and the ledger, with options of ``[serving]``; they are stopped at the end."""
     running: list[Running] = []
 
     def begin(
         *, ledger: Ledger = ledger, api_keys: Path | None = None, policy: str = "durable", **options: object
     ) -> Running:
-        backing = ServerBackends(shelf, ledger, tmp_path / "cache", TRUSTED, api_keys=api_keys)
+        backing = ServerBackends(registry, ledger, tmp_path / "cache", TRUSTED, api_keys=api_keys)
         serving = ServingSection.model_validate({"port": 0, "reload_seconds": 0.05, "ledger": policy, **options})
         running.append(Running(ModelServer(MODEL, options=serving, backing=backing)))
         return running[-1]

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 
 from tests.serving.conftest import Running
+from tests.serving.fake_registry import MODEL, TRUSTED, FakeRegistry
 from tests.serving.fakes import TestLedger
-from tests.serving.shelf import MODEL, TRUSTED, Shelf
 from tiltyard.project import ServingSection
 from tiltyard.serving.server import ModelServer, ServerBackends
 
@@ -30,11 +30,11 @@ class Site:
 @contextmanager
 def site(folder: Path, package: Path | None, api_keys: Path | None = None, **options: object) -> Iterator[Site]:
     """Serve a package, or nothing."""
-    shelf, ledger = Shelf(folder / "shelf"), TestLedger()
+    registry, ledger = FakeRegistry(folder / "registry"), TestLedger()
     if package is not None:
-        shelf.point("champion", shelf.put(package))
+        registry.point_alias("champion", registry.add(package))
     serving = ServingSection.model_validate({"port": 0, "reload_seconds": 3600, **options})
-    backing = ServerBackends(shelf, ledger, folder / "cache", TRUSTED, api_keys=api_keys)
+    backing = ServerBackends(registry, ledger, folder / "cache", TRUSTED, api_keys=api_keys)
     running = Running(ModelServer(MODEL, options=serving, backing=backing))
     try:
         with httpx.Client(base_url=running.url, timeout=30) as client:

@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.serving.conftest import Start
+from tests.serving.fake_registry import MODEL, FakeRegistry
 from tests.serving.fakes import TestLedger
 from tests.serving.interfaces import Site, site
 from tests.serving.scraping import value
-from tests.serving.shelf import MODEL, Shelf
 from tiltyard.serving.auth import HEADERS
 from tiltyard.serving.predict.fast_path import FastPathProtocol
 from tiltyard.serving.predict.header_limit import HeaderLimitProtocol
@@ -244,9 +244,9 @@ def test_a_client_that_does_not_read(running: Site) -> None:
         assert all(response.status == 200 for response, _ in answers(stream, 50))
 
 
-def test_shutdown_waits_for_it(start: Start, shelf: Shelf, text_package: Path, ledger: TestLedger) -> None:
+def test_shutdown_waits_for_it(start: Start, registry: FakeRegistry, text_package: Path, ledger: TestLedger) -> None:
     """A server that is told to stop gives the answer it accepted, and ends the connection after it."""
-    shelf.point("champion", shelf.put(text_package))
+    registry.point_alias("champion", registry.add(text_package))
     running = start()
     with connected(running.port) as (connection, stream):
         ledger.gate.clear()

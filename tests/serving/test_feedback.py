@@ -94,9 +94,7 @@ def test_feedback_that_is_no_json(films: Site) -> None:
     assert films.client.post("/feedback", content=b'{"label": "\\ud83d"}', headers=json).status_code == 400
     assert films.client.post("/feedback", content=b"{}").status_code == 415
     assert films.client.post("/feedback", content=b" " * 9_000_000, headers=json).status_code == 413
-    assert (
-        films.client.post("/feedback", content=b"{}", headers={**json, "Content-Encoding": "gzip"}).status_code == 415
-    )
+    assert films.client.post("/feedback", content=b"{}", headers={**json, "Content-Encoding": "br"}).status_code == 415
 
 
 def test_labels_by_the_callers_own_key(films: Site) -> None:

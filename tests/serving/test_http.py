@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.serving.conftest import Start
+from tests.serving.fake_registry import MODEL, FakeRegistry, changed_file
 from tests.serving.fakes import TestLedger
-from tests.serving.shelf import MODEL, Shelf, changed_file
 from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.ledger.sql.store import SqlLedger
 from tiltyard.serving.process.sockets import bind
@@ -31,9 +31,9 @@ PROBLEM = "application/problem+json"
 
 
 @pytest.fixture
-def films(shelf: Shelf, text_package: Path, start: Start) -> Callable[..., httpx.Client]:
+def films(registry: FakeRegistry, text_package: Path, start: Start) -> Callable[..., httpx.Client]:
     """Starts a server whose champion is version 1, and gives a client of it."""
-    shelf.point("champion", shelf.put(text_package))
+    registry.point_alias("champion", registry.add(text_package))
     return lambda **options: httpx.Client(base_url=start(**options).url, timeout=30)
 
 
@@ -76,9 +76,9 @@ def test_texts_are_answered_in_order(films: Callable[..., httpx.Client], ledger:
     assert ledger.transactions[0] == 4
 
 
-def test_rows_are_answered(shelf: Shelf, table_package: Path, start: Start, ledger: TestLedger) -> None:
+def test_rows_are_answered(registry: FakeRegistry, table_package: Path, start: Start, ledger: TestLedger) -> None:
     """A row of features is answered, and so is a batch of them, gaps as null."""
-    shelf.point("champion", shelf.put(table_package))
+    registry.point_alias("champion", registry.add(table_package))
     with httpx.Client(base_url=start().url, timeout=30) as client:
         answer = client.post("/predict", json={"features": row(town=None)}).json()
         assert answer["prediction"] in ("low", "middle", "high")
@@ -178,7 +178,7 @@ def test_no_such_route_is_a_problem_too(
     assert answer.json()["next_step"]
 
 
-def test_nothing_is_answered_before_a_champion_exists(shelf: Shelf, text_package: Path, start: Start) -> None:
+def test_nothing_is_answered_before_a_champion_exists(registry: FakeRegistry, text_package: Path, start: Start) -> None:
     """Until a champion exists the answer is 503 with what to do; when there is one, the server finds it."""
     with httpx.Client(base_url=start().url, timeout=30) as client:
         for answer in (
@@ -197,7 +197,7 @@ def test_nothing_is_answered_before_a_champion_exists(shelf: Shelf, text_package
         assert (state["status"], state["model_loaded"], state["ready"]) == ("unhealthy", False, False)
         assert "No champion yet" in state["reason"]
         assert "tiltyard train --champion" in state["next_step"]
-        shelf.point("champion", shelf.put(text_package))
+        registry.point_alias("champion", registry.add(text_package))
         until(lambda: client.get("/health").status_code == 200)
         assert client.post("/predict", json={"text": "a"}).json()["model_version"] == "1"
 
@@ -224,9 +224,11 @@ def test_health_tells_what_is_going_on(films: Callable[..., httpx.Client], ledge
     assert state["statistics"]["mean_confidence"] == pytest.approx(sum(confidences) / 3)
 
 
-def test_statistics_go_on_after_a_restart(shelf: Shelf, text_package: Path, start: Start, ledger: TestLedger) -> None:
+def test_statistics_go_on_after_a_restart(
+    registry: FakeRegistry, text_package: Path, start: Start, ledger: TestLedger
+) -> None:
     """What was answered before the server started is counted with what it answers, each once."""
-    shelf.point("champion", shelf.put(text_package))
+    registry.point_alias("champion", registry.add(text_package))
     first = start()
     httpx.post(f"{first.url}/predict/batch", json={"texts": ["a warm film", "dull"]})
     first.stop()
@@ -309,7 +311,7 @@ def test_available_answers_unrecorded_and_records_later(films: Callable[..., htt
         assert [answer.json()["recorded"] for answer in (*answers, many)] == [False] * 4
         state = client.get("/health").json()
         assert (state["status"], state["ready"], state["ledger"]["unrecorded"]) == ("degraded", True, 5)
-        assert "answers are given unrecorded" in state["next_step"]
+        assert "predictions are sent unrecorded" in state["next_step"]
         ledger.away = False
         until(lambda: client.get("/health").json()["ledger"]["unrecorded"] == 0)
         assert client.get("/health").json()["status"] == "healthy"
@@ -318,9 +320,11 @@ def test_available_answers_unrecorded_and_records_later(films: Callable[..., htt
     assert {answer.json()["prediction_id"] for answer in answers} <= {row.id for row in ledger.predictions()}
 
 
-def test_locked_ledger_is_503_and_recovers(shelf: Shelf, text_package: Path, tmp_path: Path, start: Start) -> None:
+def test_locked_ledger_is_503_and_recovers(
+    registry: FakeRegistry, text_package: Path, tmp_path: Path, start: Start
+) -> None:
     """While another process holds the ledger, answers are refused, not given unrecorded; then they go on."""
-    shelf.point("champion", shelf.put(text_package))
+    registry.point_alias("champion", registry.add(text_package))
     file = tmp_path / "ledger.db"
     running = start(ledger=SqlLedger.open(f"sqlite:///{file}?timeout=0.1"))
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
@@ -423,10 +427,10 @@ def test_client_that_went_away_costs_nothing_further(films: Callable[..., httpx.
 
 
 def test_every_answered_id_is_in_the_ledger_when_the_answer_is_out(
-    shelf: Shelf, text_package: Path, tmp_path: Path, start: Start, ledger: TestLedger
+    registry: FakeRegistry, text_package: Path, tmp_path: Path, start: Start, ledger: TestLedger
 ) -> None:
     """Whoever has an answer finds its prediction in the ledger, at once, from another connection."""
-    shelf.point("champion", shelf.put(text_package))
+    registry.point_alias("champion", registry.add(text_package))
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     running = start(ledger=SqlLedger.open(url))
 
@@ -443,10 +447,12 @@ def test_every_answered_id_is_in_the_ledger_when_the_answer_is_out(
             done.result()
 
 
-def test_take_over_loses_no_request(shelf: Shelf, text_package: Path, other_text_package: Path, start: Start) -> None:
+def test_take_over_loses_no_request(
+    registry: FakeRegistry, text_package: Path, other_text_package: Path, start: Start
+) -> None:
     """While clients ask in a tight loop the champion changes again and again; every request is answered."""
-    versions = [shelf.put(text_package if number % 2 else other_text_package) for number in range(6)]
-    shelf.point("champion", versions[0])
+    versions = [registry.add(text_package if number % 2 else other_text_package) for number in range(6)]
+    registry.point_alias("champion", versions[0])
     url = start(reload_seconds=0.02).url
     done = threading.Event()
 
@@ -463,7 +469,7 @@ def test_take_over_loses_no_request(shelf: Shelf, text_package: Path, other_text
         asked = [clients.submit(ask) for _ in range(4)]
         try:
             for version in versions[1:]:
-                shelf.point("champion", version)
+                registry.point_alias("champion", version)
                 until(lambda wanted=version: httpx.get(f"{url}/health").json()["version"] == wanted)  # type: ignore[misc]
         finally:
             done.set()
@@ -475,38 +481,38 @@ def test_take_over_loses_no_request(shelf: Shelf, text_package: Path, other_text
 
 
 def test_reload_takes_the_new_champion_at_once(
-    films: Callable[..., httpx.Client], shelf: Shelf, other_text_package: Path
+    films: Callable[..., httpx.Client], registry: FakeRegistry, other_text_package: Path
 ) -> None:
     """POST /admin/reload looks the alias up now, without waiting for the poll."""
     with films(reload_seconds=3600) as client:
         answer = client.post("/admin/reload").json()
         assert (answer["changed"], answer["model_version"]) == (False, "1")
-        shelf.point("champion", shelf.put(other_text_package))
+        registry.point_alias("champion", registry.add(other_text_package))
         answer = client.post("/admin/reload").json()
         assert (answer["changed"], answer["model_version"]) == (True, "2")
         assert client.post("/predict", json={"text": "a"}).json()["model_version"] == "2"
 
 
 def test_bad_champion_is_refused_and_the_old_one_answers(
-    films: Callable[..., httpx.Client], shelf: Shelf, other_text_package: Path
+    films: Callable[..., httpx.Client], registry: FakeRegistry, other_text_package: Path
 ) -> None:
     """A damaged version is refused with the reason, in /admin/reload and in /health; the old one goes on."""
     with films(reload_seconds=3600) as client:
-        shelf.point("champion", shelf.put(other_text_package, changed_file))
+        registry.point_alias("champion", registry.add(other_text_package, changed_file))
         answer = client.post("/admin/reload")
         assert (answer.status_code, answer.json()["code"]) == (409, "artifact.digest")
-        assert "Version 1 goes on answering." in answer.json()["detail"]
+        assert "Version 1 stays in service." in answer.json()["detail"]
         state = client.get("/health").json()
         assert (state["status"], state["ready"], state["version"]) == ("degraded", True, "1")
         assert "model.skops" in state["reason"]
         assert client.post("/predict", json={"text": "a"}).json()["model_version"] == "1"
 
 
-def test_registry_away_at_start_uses_the_cache(shelf: Shelf, text_package: Path, start: Start) -> None:
+def test_registry_away_at_start_uses_the_cache(registry: FakeRegistry, text_package: Path, start: Start) -> None:
     """A server that starts without its registry answers from its cache, and says what is away."""
-    shelf.point("champion", shelf.put(text_package))
+    registry.point_alias("champion", registry.add(text_package))
     start().stop()
-    shelf.away = True
+    registry.away = True
     with httpx.Client(base_url=start().url, timeout=30) as client:
         assert client.post("/predict", json={"text": "a"}).json()["model_version"] == "1"
         state = client.get("/health").json()
@@ -515,9 +521,11 @@ def test_registry_away_at_start_uses_the_cache(shelf: Shelf, text_package: Path,
         assert (answer.status_code, answer.json()["code"]) == (503, "registry.unavailable")
 
 
-def test_shutdown_answers_what_was_accepted(shelf: Shelf, text_package: Path, start: Start, ledger: TestLedger) -> None:
+def test_shutdown_answers_what_was_accepted(
+    registry: FakeRegistry, text_package: Path, start: Start, ledger: TestLedger
+) -> None:
     """A server that is told to end answers every request that it has accepted, then closes."""
-    shelf.point("champion", shelf.put(text_package))
+    registry.point_alias("champion", registry.add(text_package))
     running = start(max_batch=2)
     ledger.gate.clear()
     with ThreadPoolExecutor(6) as clients:
@@ -536,11 +544,11 @@ def test_shutdown_answers_what_was_accepted(shelf: Shelf, text_package: Path, st
         httpx.get(f"{running.url}/health")
 
 
-def test_port_in_use_says_so(shelf: Shelf, ledger: TestLedger, tmp_path: Path) -> None:
+def test_port_in_use_says_so(registry: FakeRegistry, ledger: TestLedger, tmp_path: Path) -> None:
     """A port that is taken is an error with a way out, before anything is loaded."""
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        server = ModelServer(MODEL, port=port, backing=ServerBackends(shelf, ledger, tmp_path))
+        server = ModelServer(MODEL, port=port, backing=ServerBackends(registry, ledger, tmp_path))
         with pytest.raises(UnavailableError, match=f"Port {port} on 127.0.0.1 is in use") as caught:
             server.run()
     assert "--port" in caught.value.next_step

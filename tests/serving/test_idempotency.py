@@ -10,15 +10,15 @@ import httpx
 import pytest
 
 from tests.serving.conftest import Running, Start
+from tests.serving.fake_registry import FakeRegistry
 from tests.serving.fakes import TestLedger
-from tests.serving.shelf import Shelf
 
 Post = Callable[..., httpx.Response]
 
 
 @pytest.fixture
-def running(shelf: Shelf, text_package: Path, start: Start) -> Running:
-    shelf.point("champion", shelf.put(text_package))
+def running(registry: FakeRegistry, text_package: Path, start: Start) -> Running:
+    registry.point_alias("champion", registry.add(text_package))
     return start()
 
 
@@ -71,12 +71,12 @@ def test_a_key_that_was_not_answered_is_free(post: Post, ledger: TestLedger) -> 
 
 
 def test_keys_survive_a_restart_and_a_new_version(
-    running: Running, post: Post, shelf: Shelf, other_text_package: Path, start: Start, ledger: TestLedger
+    running: Running, post: Post, registry: FakeRegistry, other_text_package: Path, start: Start, ledger: TestLedger
 ) -> None:
     """A repeated request gets its first answer from another process, and after another version took over."""
     first = post("kept").json()
     running.stop()
-    shelf.point("champion", shelf.put(other_text_package))
+    registry.point_alias("champion", registry.add(other_text_package))
     other = start()
     again = httpx.post(f"{other.url}/predict", json={"text": "a warm film"}, headers={"Idempotency-Key": "kept"})
     assert again.json() == first

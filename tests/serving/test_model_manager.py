@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.serving.fake_registry import MODEL, FakeRegistry, changed_file, other_answers, other_labels
 from tests.serving.fakes import TestLedger
-from tests.serving.shelf import MODEL, Shelf, changed_file, other_answers, other_labels
 from tiltyard.errors import ArtifactError, UnavailableError
 from tiltyard.ledger.records import Event
 from tiltyard.serving.model.manager import ModelManager, ServedAlias
@@ -15,14 +15,14 @@ from tiltyard.serving.model.manager import ModelManager, ServedAlias
 class Host:
     """A host with a cache, on which servers start and stop."""
 
-    def __init__(self, shelf: Shelf, cache: Path) -> None:
-        self.shelf = shelf
+    def __init__(self, registry: FakeRegistry, cache: Path) -> None:
+        self.registry = registry
         self.cache = cache
         self.ledger = TestLedger()
 
     def start(self) -> ModelManager:
         served = ServedAlias(MODEL, task="text-classification")
-        return ModelManager(served, self.shelf, self.cache, journal=self.ledger.append)
+        return ModelManager(served, self.registry, self.cache, journal=self.ledger.append)
 
     def started(self) -> ModelManager:
         live = self.start()
@@ -34,15 +34,15 @@ class Host:
 
 
 @pytest.fixture
-def host(shelf: Shelf, tmp_path: Path) -> Host:
-    return Host(shelf, tmp_path / "cache")
+def host(registry: FakeRegistry, tmp_path: Path) -> Host:
+    return Host(registry, tmp_path / "cache")
 
 
 @pytest.fixture
 def good(host: Host, text_package: Path) -> str:
     """Version 1, the champion."""
-    version = host.shelf.put(text_package)
-    host.shelf.point("champion", version)
+    version = host.registry.add(text_package)
+    host.registry.point_alias("champion", version)
     return version
 
 
@@ -67,8 +67,8 @@ def test_next_champion_replaces_it(host: Host, good: str, other_text_package: Pa
     live = host.started()
     before = live.require()
     assert not live.refresh().changed
-    assert host.shelf.fetched == [good]
-    host.shelf.point("champion", host.shelf.put(other_text_package))
+    assert host.registry.fetched == [good]
+    host.registry.point_alias("champion", host.registry.add(other_text_package))
     assert live.refresh().changed
     assert live.require().info.version == "2"
     assert before.info.version == good
@@ -96,8 +96,8 @@ def test_bad_version_is_refused(
 ) -> None:
     """A version that is damaged, or does not answer as it did at training, is refused; the old one stays."""
     live = host.started()
-    bad = host.shelf.put(other_text_package, spoil)
-    host.shelf.point("champion", bad)
+    bad = host.registry.add(other_text_package, spoil)
+    host.registry.point_alias("champion", bad)
     refresh = live.refresh()
     assert not refresh.changed
     assert isinstance(refresh.error, ArtifactError)
@@ -111,15 +111,15 @@ def test_bad_version_is_refused(
 def test_refused_version_is_not_tried_at_every_look(host: Host, good: str, other_text_package: Path) -> None:
     """A refused version is tried again when somebody asks for it, not at every poll."""
     live = host.started()
-    bad = host.shelf.put(other_text_package, changed_file)
-    host.shelf.point("champion", bad)
+    bad = host.registry.add(other_text_package, changed_file)
+    host.registry.point_alias("champion", bad)
     errors = [live.refresh().error for _ in range(3)]
-    assert host.shelf.fetched.count(bad) == 1
+    assert host.registry.fetched.count(bad) == 1
     assert errors[0] is errors[1] is errors[2]
     live.refresh(force=True)
-    assert host.shelf.fetched.count(bad) == 2
+    assert host.registry.fetched.count(bad) == 2
     assert len(host.events("refused")) == 2
-    host.shelf.point("champion", host.shelf.put(other_text_package))
+    host.registry.point_alias("champion", host.registry.add(other_text_package))
     assert live.refresh() == live.latest
     assert live.require().info.version == "3"
     assert live.refresh().error is None
@@ -128,7 +128,7 @@ def test_refused_version_is_not_tried_at_every_look(host: Host, good: str, other
 def test_version_of_another_task_is_refused(host: Host, good: str, table_package: Path) -> None:
     """A version for another task than the project's does not take over."""
     live = host.started()
-    host.shelf.point("champion", host.shelf.put(table_package))
+    host.registry.point_alias("champion", host.registry.add(table_package))
     error = live.refresh().error
     assert error is not None
     assert error.code == "artifact.other-task"
@@ -138,7 +138,7 @@ def test_version_of_another_task_is_refused(host: Host, good: str, table_package
 def test_registry_away_changes_nothing(host: Host, good: str) -> None:
     """While the registry is away the version in service goes on answering, and nothing is refused."""
     live = host.started()
-    host.shelf.away = True
+    host.registry.away = True
     refresh = live.refresh()
     assert not refresh.registry_ok
     assert refresh.error is not None
@@ -149,7 +149,7 @@ def test_registry_away_changes_nothing(host: Host, good: str) -> None:
 def test_alias_gone_changes_nothing(host: Host, good: str) -> None:
     """A champion alias that is taken away does not silence a server that answers."""
     live = host.started()
-    host.shelf.point("champion", None)
+    host.registry.point_alias("champion", None)
     assert live.refresh().error is not None
     assert live.require().info.version == good
 
@@ -157,21 +157,21 @@ def test_alias_gone_changes_nothing(host: Host, good: str) -> None:
 def test_start_without_registry_uses_the_cache(host: Host, good: str) -> None:
     """A server that starts while the registry is away answers with the last version that was good on its host."""
     host.started()
-    host.shelf.away = True
+    host.registry.away = True
     live = host.started()
     assert live.require().info == host.started().require().info
     assert live.require().info.version == good
     assert live.latest is not None
     assert not live.latest.registry_ok
     assert "registry is away" in host.events("served")[-1].reason
-    host.shelf.away = False
+    host.registry.away = False
     assert live.refresh().error is None
 
 
 def test_start_with_a_bad_champion_uses_the_last_good(host: Host, good: str, other_text_package: Path) -> None:
     """A server that starts when the champion is bad answers with the last version that was good on its host."""
     host.started()
-    host.shelf.point("champion", host.shelf.put(other_text_package, changed_file))
+    host.registry.point_alias("champion", host.registry.add(other_text_package, changed_file))
     live = host.started()
     assert live.require().info.version == good
     assert live.latest is not None
@@ -181,7 +181,7 @@ def test_start_with_a_bad_champion_uses_the_last_good(host: Host, good: str, oth
 def test_damaged_cache_is_not_used(host: Host, good: str) -> None:
     """A copy that was changed on this host is refused; without the registry nothing answers then."""
     changed_file(host.started().require().folder)
-    host.shelf.away = True
+    host.registry.away = True
     with pytest.raises(UnavailableError, match="registry is away"):
         host.started().require()
 
@@ -192,7 +192,7 @@ def test_unreadable_memory_is_no_memory(host: Host, good: str, content: str) -> 
     host.started()
     [file] = (host.cache / MODEL).glob("*.json")
     file.write_text(content, encoding="utf-8")
-    host.shelf.away = True
+    host.registry.away = True
     live = host.started()
     assert live.current is None
 
@@ -200,7 +200,7 @@ def test_unreadable_memory_is_no_memory(host: Host, good: str, content: str) -> 
 def test_no_champion_is_not_made_up_from_the_cache(host: Host, good: str) -> None:
     """Where the registry says that there is no champion, a copy of a former one does not answer at start."""
     host.started()
-    host.shelf.point("champion", None)
+    host.registry.point_alias("champion", None)
     assert host.started().current is None
 
 
@@ -210,14 +210,14 @@ def test_ledger_away_does_not_hold_a_version_up(host: Host, good: str) -> None:
     def fail(_event: Event) -> None:
         raise UnavailableError("The disk is full.")
 
-    live = ModelManager(ServedAlias(MODEL), host.shelf, host.cache, journal=fail)
+    live = ModelManager(ServedAlias(MODEL), host.registry, host.cache, journal=fail)
     assert live.refresh().changed
     assert live.require().info.version == good
 
 
 def test_another_alias_can_be_served(host: Host, good: str, other_text_package: Path) -> None:
     """A server can follow the challenger as well as the champion."""
-    host.shelf.point("challenger", host.shelf.put(other_text_package))
-    live = ModelManager(ServedAlias(MODEL, alias="challenger"), host.shelf, host.cache)
+    host.registry.point_alias("challenger", host.registry.add(other_text_package))
+    live = ModelManager(ServedAlias(MODEL, alias="challenger"), host.registry, host.cache)
     live.refresh()
     assert (live.require().info.version, live.require().alias) == ("2", "challenger")

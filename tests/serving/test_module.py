@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.films import environment
-from tests.serving.shelf import MODEL
+from tests.serving.fake_registry import MODEL
 from tiltyard import ModelRegistry, ModelServer
 from tiltyard.serving.__main__ import main
 

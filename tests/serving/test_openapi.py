@@ -10,7 +10,7 @@ from fastapi.openapi.models import OpenAPI
 from pydantic import BaseModel
 
 from tests.serving.conftest import Start
-from tests.serving.shelf import Shelf
+from tests.serving.fake_registry import FakeRegistry
 from tiltyard.serving.http.schemas import (
     HealthResponse,
     ModelInfoResponse,
@@ -43,10 +43,12 @@ def resolve(root: Any, reference: str) -> Any:
 
 
 @pytest.fixture(params=["text", "table", "nothing yet"])
-def url(request: pytest.FixtureRequest, shelf: Shelf, text_package: Path, table_package: Path, start: Start) -> str:
+def url(
+    request: pytest.FixtureRequest, registry: FakeRegistry, text_package: Path, table_package: Path, start: Start
+) -> str:
     """A server of each kind."""
     if request.param != "nothing yet":
-        shelf.point("champion", shelf.put(text_package if request.param == "text" else table_package))
+        registry.point_alias("champion", registry.add(text_package if request.param == "text" else table_package))
     return start().url
 
 
@@ -81,12 +83,12 @@ def test_document_is_openapi(url: str) -> None:
     }
 
 
-def test_example_is_taken(shelf: Shelf, text_package: Path, table_package: Path, start: Start) -> None:
+def test_example_is_taken(registry: FakeRegistry, text_package: Path, table_package: Path, start: Start) -> None:
     """The document's examples are requests that the version in service answers, and it follows that version."""
-    versions = [shelf.put(text_package), shelf.put(table_package)]
+    versions = [registry.add(text_package), registry.add(table_package)]
     url = start(reload_seconds=3600).url
     for version in versions:
-        shelf.point("champion", version)
+        registry.point_alias("champion", version)
         assert httpx.post(f"{url}/admin/reload", timeout=30).json()["changed"]
         found = document(url)
         for path in ("/predict", "/predict/batch", "/explain"):
@@ -101,9 +103,9 @@ def test_example_is_taken(shelf: Shelf, text_package: Path, table_package: Path,
             assert httpx.post(f"{url}{path.format(name=name)}", json=content["example"]).status_code == 200
 
 
-def test_features_of_the_champion_are_shown(shelf: Shelf, table_package: Path, start: Start) -> None:
+def test_features_of_the_champion_are_shown(registry: FakeRegistry, table_package: Path, start: Start) -> None:
     """For a table model the document names every feature with its type."""
-    shelf.point("champion", shelf.put(table_package))
+    registry.point_alias("champion", registry.add(table_package))
     content = document(start().url)["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
     features = content["schema"]["properties"]["features"]
     assert {name: item["type"][0] for name, item in features["properties"].items()} == {
@@ -116,9 +118,9 @@ def test_features_of_the_champion_are_shown(shelf: Shelf, table_package: Path, s
     assert features["required"] == list(features["properties"])
 
 
-def test_answers_are_as_documented(shelf: Shelf, text_package: Path, start: Start) -> None:
+def test_answers_are_as_documented(registry: FakeRegistry, text_package: Path, start: Start) -> None:
     """Every kind of answer has exactly the fields that the document gives it."""
-    shelf.point("champion", shelf.put(text_package))
+    registry.point_alias("champion", registry.add(text_package))
     url = start(answer="sentiment").url
     prediction = prediction_schema("sentiment")
     answers: dict[str, tuple[type[BaseModel], httpx.Response]] = {

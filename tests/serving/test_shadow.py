@@ -12,18 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.serving.conftest import Start
+from tests.serving.fake_registry import MODEL, FakeRegistry
 from tests.serving.fakes import TestLedger
-from tests.serving.shelf import MODEL, Shelf
 from tiltyard.ledger import Prediction
 from tiltyard.serving.predict.shadow import assigned_to_challenger
 
 
 @pytest.fixture
-def pair(shelf: Shelf, text_package: Path, other_text_package: Path) -> Shelf:
+def pair(registry: FakeRegistry, text_package: Path, other_text_package: Path) -> FakeRegistry:
     """Version 1 is champion, version 2 challenger."""
-    shelf.point("champion", shelf.put(text_package))
-    shelf.point("challenger", shelf.put(other_text_package))
-    return shelf
+    registry.point_alias("champion", registry.add(text_package))
+    registry.point_alias("challenger", registry.add(other_text_package))
+    return registry
 
 
 def until(condition: Callable[[], bool], seconds: float = 20) -> None:
@@ -37,7 +37,9 @@ def by_route(ledger: TestLedger, route: str) -> list[Prediction]:
     return list(ledger.predictions(route=route))
 
 
-def test_shadow_answers_the_same_inputs_and_nobody_sees_it(pair: Shelf, start: Start, ledger: TestLedger) -> None:
+def test_shadow_answers_the_same_inputs_and_nobody_sees_it(
+    pair: FakeRegistry, start: Start, ledger: TestLedger
+) -> None:
     """In the shadow the challenger answers the inputs that the champion answered; callers get only the latter's."""
     url = start(challenger={"mode": "shadow"}).url
     with httpx.Client(base_url=url, timeout=30) as client:
@@ -54,7 +56,7 @@ def test_shadow_answers_the_same_inputs_and_nobody_sees_it(pair: Shelf, start: S
         assert (beside.input, beside.version, row.route) == (row.input, "2", "champion")
 
 
-def test_split_divides_callers_for_good(pair: Shelf, start: Start, ledger: TestLedger) -> None:
+def test_split_divides_callers_for_good(pair: FakeRegistry, start: Start, ledger: TestLedger) -> None:
     """Each caller is answered by one version, about as many by the challenger as the share says."""
     url = start(challenger={"mode": "split", "share": 0.5}).url
     callers = [f"caller {number}" for number in range(40)]
@@ -80,7 +82,7 @@ def test_split_divides_callers_for_good(pair: Shelf, start: Start, ledger: TestL
         theirs = by_route(ledger, "challenger")
         assert {row.version for row in theirs} == {"2"}
         assert len(theirs) > 40 * list(first.values()).count("2") / 40
-        pair.point("challenger", None)
+        pair.point_alias("challenger", None)
         until(lambda: client.get("/health").json()["challenger"] is None)
         assert {version(caller) for caller in callers} == {"1"}
 

@@ -12,8 +12,8 @@ import pytest
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
 
+from tests.serving.fake_registry import MODEL
 from tests.serving.interfaces import ROW, Site, site
-from tests.serving.shelf import MODEL
 
 TEXTS = ["a warm and funny film", "dull, slow and far too long", ""]
 
@@ -187,7 +187,7 @@ def test_errors_reach_the_client(films: Site) -> None:
     """The client raises what the server says: another model, another version, bytes that are cut short."""
     with triton(films) as client:
         for model, version in (("another", ""), (MODEL, "7")):
-            with pytest.raises(InferenceServerException, match=r"no model|does not answer here") as caught:
+            with pytest.raises(InferenceServerException, match=r"no model|not in service here") as caught:
                 client.infer(model, [texts(binary=True)], model_version=version)
             assert caught.value.status() == "404"
     head = json.dumps({"inputs": [{**tensor(data=None), "parameters": {"binary_data_size": 6}}]}).encode()

@@ -18,9 +18,9 @@ import pytest
 from sklearn.pipeline import make_pipeline
 
 from tests.films import environment
-from tests.serving import sleeper
-from tests.serving.shelf import MODEL, TRUSTED, Shelf, package
-from tests.serving.sleeper import Sleeper
+from tests.serving import hanging_model
+from tests.serving.fake_registry import MODEL, TRUSTED, FakeRegistry, package
+from tests.serving.hanging_model import HangingClassifier
 from tiltyard.errors import NotFoundError, UnavailableError
 from tiltyard.ledger import SqlLedger
 from tiltyard.project import ServingSection
@@ -43,7 +43,7 @@ OURS_NOT_FOR_SERVING = (
 class Kept:
     """A worker process, with the test at the other end of its line."""
 
-    def __init__(self, root: Path, shelf: Shelf, trusted: Sequence[str] = TRUSTED) -> None:
+    def __init__(self, root: Path, registry: FakeRegistry, trusted: Sequence[str] = TRUSTED) -> None:
         ours, theirs = socket.socketpair()
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -64,8 +64,8 @@ class Kept:
             self.process = subprocess.Popen(command, pass_fds=[theirs.fileno(), listener.fileno()], env=environ)
         self.listening = threading.Event()
         handlers: dict[str, Any] = {
-            "get_version": lambda **what: VERSION.dump_python(shelf.get_version(**what), mode="json"),
-            "fetch": lambda info, cache: str(shelf.fetch(VERSION.validate_python(info), Path(cache))),
+            "get_version": lambda **what: VERSION.dump_python(registry.get_version(**what), mode="json"),
+            "fetch": lambda info, cache: str(registry.fetch(VERSION.validate_python(info), Path(cache))),
             "listening": lambda **_where: self.listening.set(),
             "spread": lambda: None,
         }
@@ -81,19 +81,19 @@ class Kept:
 
 
 @pytest.fixture
-def kept(tmp_path: Path, shelf: Shelf, text_package: Path) -> Iterator[Kept]:
-    shelf.point("champion", shelf.put(text_package))
+def kept(tmp_path: Path, registry: FakeRegistry, text_package: Path) -> Iterator[Kept]:
+    registry.point_alias("champion", registry.add(text_package))
     with SqlLedger.open(f"sqlite:///{tmp_path / '.tiltyard' / 'ledger.db'}"):
-        worker = Kept(tmp_path, shelf)
+        worker = Kept(tmp_path, registry)
     yield worker
     worker.end()
 
 
-def test_worker_answers_and_ends_with_its_keeper(kept: Kept, shelf: Shelf, other_text_package: Path) -> None:
+def test_worker_answers_and_ends_with_its_keeper(kept: Kept, registry: FakeRegistry, other_text_package: Path) -> None:
     """A worker answers with what its keeper fetches, imports no MLflow and no training, and ends when alone."""
     with httpx.Client(base_url=kept.url, timeout=30) as client:
         assert client.post("/predict", json={"text": "a warm film"}).json()["model_version"] == "1"
-        shelf.point("champion", shelf.put(other_text_package))
+        registry.point_alias("champion", registry.add(other_text_package))
         assert kept.line.ask("refresh", seconds=30) is True
         assert client.post("/predict", json={"text": "a warm film"}).json()["model_version"] == "2"
         client.get("/health")
@@ -107,14 +107,16 @@ def test_worker_answers_and_ends_with_its_keeper(kept: Kept, shelf: Shelf, other
     assert kept.process.wait(30) == 0
 
 
-def test_a_model_that_does_not_come_back_is_seen(tmp_path: Path, shelf: Shelf) -> None:
+def test_a_model_that_does_not_come_back_is_seen(tmp_path: Path, registry: FakeRegistry) -> None:
     """The worker's loop is well, and says so; that its model sleeps in a call is told by the seconds of the call."""
     texts = pd.Series(["a warm film", "a cold film"])
-    sleepy = make_pipeline(Sleeper()).fit(texts, ["good", "bad"])
-    trusted = (*TRUSTED, sleeper.TYPE)
-    shelf.point("champion", shelf.put(package(tmp_path / "sleepy", sleepy, "text-classification", texts, trusted)))
+    hanging = make_pipeline(HangingClassifier()).fit(texts, ["good", "bad"])
+    trusted = (*TRUSTED, hanging_model.TYPE)
+    registry.point_alias(
+        "champion", registry.add(package(tmp_path / "hanging", hanging, "text-classification", texts, trusted))
+    )
     with SqlLedger.open(f"sqlite:///{tmp_path / '.tiltyard' / 'ledger.db'}"):
-        worker = Kept(tmp_path, shelf, trusted)
+        worker = Kept(tmp_path, registry, trusted)
     patient, strict = LivenessProbe(worker.line, 600), LivenessProbe(worker.line, 1.5)
     try:
         for pinger in (patient, strict):
@@ -123,7 +125,7 @@ def test_a_model_that_does_not_come_back_is_seen(tmp_path: Path, shelf: Shelf) -
             assert client.post("/predict", json={"text": "a warm film"}).status_code == 200
             assert worker.line.ask("ping", seconds=30) == 0.0
             with pytest.raises(httpx.ReadTimeout):
-                client.post("/predict", json={"text": sleeper.ASLEEP}, timeout=0.5)
+                client.post("/predict", json={"text": hanging_model.TRIGGER}, timeout=0.5)
             deadline = time.monotonic() + 30
             while not strict.missing:
                 assert time.monotonic() < deadline

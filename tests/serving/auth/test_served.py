@@ -7,18 +7,20 @@ from pathlib import Path
 import httpx
 
 from tests.serving.conftest import Start
+from tests.serving.fake_registry import MODEL, FakeRegistry
 from tests.serving.fakes import TestLedger
-from tests.serving.shelf import MODEL, Shelf
 from tiltyard.serving.auth import HEADERS, KeyFile, NewKey
 
 
-def test_a_server_with_keys(tmp_path: Path, shelf: Shelf, text_package: Path, start: Start, ledger: TestLedger) -> None:
+def test_a_server_with_keys(
+    tmp_path: Path, registry: FakeRegistry, text_package: Path, start: Start, ledger: TestLedger
+) -> None:
     """Keys open what they are for; strangers learn only whether it is up; acts are events; headers are on all."""
     file = KeyFile(tmp_path / "api-keys.json")
     made = {scope: NewKey.make([scope], name=scope) for scope in ("predict", "admin")}
     for key in made.values():
         file.add(key.key)
-    shelf.point("champion", shelf.put(text_package))
+    registry.point_alias("champion", registry.add(text_package))
     with httpx.Client(base_url=start(api_keys=file.path).url, timeout=30) as client:
         headers = {scope: {"Authorization": f"Bearer {key.token}"} for scope, key in made.items()}
         text = {"text": "a warm film"}

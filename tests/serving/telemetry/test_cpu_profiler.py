@@ -4,8 +4,8 @@ import threading
 from html.parser import HTMLParser
 from pathlib import Path
 
+from tests.serving.fake_registry import MODEL
 from tests.serving.interfaces import site
-from tests.serving.shelf import MODEL
 from tiltyard.serving.telemetry.cpu_profiler import STYLE_DIGEST, sample_threads
 
 

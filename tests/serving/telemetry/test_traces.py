@@ -11,8 +11,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.serving.fake_registry import MODEL
 from tests.serving.interfaces import site
-from tests.serving.shelf import MODEL
 from tiltyard.serving.telemetry.traces import ENDPOINTS, Traces
 
 

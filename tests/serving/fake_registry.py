@@ -1,4 +1,4 @@
-"""A registry in memory, real packages to put into it, and ways to spoil them."""
+"""A registry in memory, real packages to register in it, and ways to damage them."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ MODEL = "films-classifier"
 TRUSTED = ("numpy.dtype",)
 
 
-class Shelf(MemoryRegistry):
-    """A registry in memory of one model, that counts what is fetched from it."""
+class FakeRegistry(MemoryRegistry):
+    """A registry in memory of one model, which counts what is fetched from it."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.fetched: list[str] = []
         self._folder = folder
 
-    def put(self, package: Path, spoil: Callable[[Path], None] = lambda folder: None) -> str:
-        """Register a copy of a package, spoiled if the test wants it so; returns its version."""
+    def add(self, package: Path, damage: Callable[[Path], None] = lambda folder: None) -> str:
+        """Register a copy of a package, damaged if the test wants that; returns its version."""
         number = len(self.list_versions(MODEL)) + 1
         folder = self._folder / str(number)
         shutil.copytree(package, folder)
-        spoil(folder)
+        damage(folder)
         return self.register_model(folder.as_uri(), MODEL, run_id=f"run-{number}").version
 
-    def point(self, alias: str, version: str | None) -> None:
+    def point_alias(self, alias: str, version: str | None) -> None:
         """Let an alias name a version, or nothing."""
         if version is None:
             self.delete_alias(MODEL, alias)

@@ -1,4 +1,4 @@
-"""A model that does not come back from some of its calls."""
+"""A model that hangs on one input."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-ASLEEP = "sleep well"
-TYPE = f"{__name__}.Sleeper"
+TRIGGER = "hang"
+TYPE = f"{__name__}.HangingClassifier"
 
 
-class Sleeper(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Answers at once, unless it is told to sleep: then not within any time that a test would wait."""
+class HangingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Predicts at once, unless an input is ``TRIGGER``: then not within any time that a test would wait."""
 
-    def fit(self, inputs: Sequence[str], labels: Sequence[str]) -> Sleeper:
+    def fit(self, inputs: Sequence[str], labels: Sequence[str]) -> HangingClassifier:
         self.classes_ = np.unique(labels)
         return self
 
     def predict_proba(self, inputs: Sequence[str]) -> Any:
-        if ASLEEP in list(inputs):
+        if TRIGGER in list(inputs):
             time.sleep(3600)
         return np.full((len(inputs), len(self.classes_)), 1 / len(self.classes_))
 
