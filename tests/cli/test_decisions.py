@@ -41,9 +41,9 @@ def test_a_day_of_decisions(tmp_path: Path, fresh_store: Path) -> None:
     whole: Any = films.call_json("history", "--verify")
     # Two moves are three events each, one registered version and one first promotion more.
     assert (whole["whole"], whole["broken"], whole["noted"], whole["foreign"]) == (True, [], 2, 0)
-    assert films.call_json("history", "--noted", whole["end"]) == {**whole, "noted": 3}
+    assert films.call_json("history", "--anchor", whole["end"]) == {**whole, "noted": 3}
     odd = whole["end"].replace(":", ":0", 1)[:-1]
-    assert films.call("history", "--noted", odd, check=False).returncode == 3
+    assert films.call("history", "--anchor", odd, check=False).returncode == 3
     with sqlite3.connect(films.root / ".tiltyard" / "ledger.db") as ledger:
         ledger.execute("UPDATE events SET reason = 'nothing happened' WHERE kind = 'rolled-back'")
     ledger.close()
@@ -91,7 +91,7 @@ def test_approval_and_what_happens_behind_our_back(
     with SqlLedger.open(f"sqlite:///{films.root / '.tiltyard' / 'ledger.db'}") as ledger:
         subject = alias_change_subject("films-classifier")
         ledger.append(Event(BEGUN, subject, datetime.now(UTC), "ann", evidence=cut_short))
-    for words, state in (((), "wrong"), (("--mend",), "note"), ((), "ok")):
+    for words, state in (((), "wrong"), (("--repair",), "note"), ((), "ok")):
         code, found = ran("doctor", *words)
         assert [check["state"] for check in found["checks"] if check["name"] == "decisions"] == [state]
         assert code == (1 if state == "wrong" else 0)

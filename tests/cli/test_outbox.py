@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.notifications.receivers import receiver
-from tiltyard.cli.loop.outbox import outbox
+from tiltyard.cli.loop.outbox import outbox_group
 from tiltyard.errors import NotFoundError
 from tiltyard.ledger import SqlLedger
 from tiltyard.notifications import verify_signature
@@ -54,6 +54,6 @@ def test_a_notice_is_listed_sent_and_retried(tmp_path: Path, monkeypatch: pytest
 
 def _run(folder: Path, *words: str) -> Any:
     result: Result = CliRunner(env={"COLUMNS": "250"}).invoke(
-        outbox, [*words, "--project", str(folder)], standalone_mode=False
+        outbox_group, [*words, "--project", str(folder)], standalone_mode=False
     )
     return result

@@ -8,7 +8,7 @@ import pytest
 from rich.text import Text
 
 from tiltyard.cli.main import main
-from tiltyard.cli.output import console, print_pairs, print_table, say
+from tiltyard.cli.output import console, print_line, print_pairs, print_table
 
 CRAFTED = "[/nope] [bold]x[/bold] :smile: \x1b[31mred\x1b[0m \u202egnp\\"
 SHOWN = "[/nope] [bold]x[/bold] :smile: \\x1b[31mred\\x1b[0m \\u202egnp\\"
@@ -16,7 +16,7 @@ SHOWN = "[/nope] [bold]x[/bold] :smile: \\x1b[31mred\\x1b[0m \\u202egnp\\"
 
 def test_neither_styles_nor_steering_come_from_values(capsys: pytest.CaptureFixture[str]) -> None:
     """Brackets, colons and a last backslash stay as they are, control and format characters become escapes."""
-    say("[bold]{}[/bold] of {:,}", CRAFTED, 1234)
+    print_line("[bold]{}[/bold] of {:,}", CRAFTED, 1234)
     print_pairs([(CRAFTED, CRAFTED)])
     print_table("[/title]", ("[/head]", "B"), [("x", CRAFTED), ("y", Text("fine", "green"))])
     lines = capsys.readouterr().out.splitlines()

@@ -17,8 +17,8 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from tiltyard.cli.data.data import data as command
-from tiltyard.cli.data.data import progress
+from tiltyard.cli.data.fetch import show_progress
+from tiltyard.cli.data.group import data_group as command
 from tiltyard.data import load_dataset, split_dataset
 from tiltyard.data.corpora import IMDB, Corpus, fetch_corpus
 from tiltyard.errors import DataError, UsageError
@@ -320,7 +320,7 @@ def test_the_command_says_what_is_there(tmp_path: Path) -> None:
 def test_progress_is_shown_beside_the_answer(web: Web, tmp_path: Path) -> None:
     """What a person watches goes to the console that is given, a bar an activity."""
     shown = io.StringIO()
-    with progress(Console(file=shown)) as watch:
+    with show_progress(Console(file=shown)) as watch:
         fetch_corpus(SMALL, tmp_path, watch, url=web.address)
     for word in ("Downloading", "Verifying", "Unpacking", "100%"):
         assert word in shown.getvalue()

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.s3 import BUCKET, S3Server, s3, s3_server
-from tiltyard.cli.data.data import data as command
+from tiltyard.cli.data.group import data_group as command
 from tiltyard.data import Dataset, load_dataset
 from tiltyard.data.snapshots import snapshot_store
 from tiltyard.data.snapshots.inventory import delete_snapshot, stored_snapshots

@@ -127,7 +127,7 @@ def test_the_commands(tmp_path: Path) -> None:
         return answer
 
     assert run("prune") == {"erased": 1, "keep_days": 30.0}
-    assert run("erase", "--key", "k", "--reason", "asked", "--keep-answers", "--yes") == {
+    assert run("erase", "--key", "k", "--reason", "asked", "--redact", "--yes") == {
         "redacted": 1,
         "named_by": "key",
     }

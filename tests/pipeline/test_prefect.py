@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from tests.films import Films, environment, make_films
 from tests.prefect_server import PrefectServer
-from tiltyard.cli.loop.prefect import prefect
+from tiltyard.cli.loop.prefect import prefect_group
 from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.pipeline import QuietRunner
 from tiltyard.pipeline.orchestration.prefect_flows import PrefectFlows
@@ -102,7 +102,10 @@ def test_deployments(prefect_server: PrefectServer, films: Films, monkeypatch: p
     monkeypatch.setenv("PREFECT_API_URL", prefect_server.api_url)
     for _ in range(2):
         result = CliRunner().invoke(
-            prefect, ["deploy", "--project", str(films.root), "--json"], standalone_mode=False, catch_exceptions=False
+            prefect_group,
+            ["deploy", "--project", str(films.root), "--json"],
+            standalone_mode=False,
+            catch_exceptions=False,
         )
         told = json.loads(result.output)
     names = ["sentiment-training/scheduled", "sentiment-monitoring/scheduled", "sentiment-response/scheduled"]
@@ -125,7 +128,7 @@ def test_a_server_that_is_away(films: Films, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     with pytest.raises(UsageError, match="PREFECT_API_URL is not set"):
         CliRunner().invoke(
-            prefect, ["deploy", "--project", str(films.root)], standalone_mode=False, catch_exceptions=False
+            prefect_group, ["deploy", "--project", str(films.root)], standalone_mode=False, catch_exceptions=False
         )
 
 

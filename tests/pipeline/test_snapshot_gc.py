@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.project_env import ProjectEnv
-from tiltyard.cli.data.data import data as command
+from tiltyard.cli.data.group import data_group as command
 from tiltyard.pipeline.jobs.snapshot_gc import snapshot_uses, unused_snapshots
 from tiltyard.registry import ExperimentTracker
 

@@ -241,7 +241,7 @@ def test_a_registry_that_goes_away_in_the_middle(
     registry.breaks_at, registry.afterwards = breaks_at, afterwards
     with pytest.raises(UnavailableError) as caught:
         move_alias(workspace, promotion("2", "1"))
-    assert "doctor --mend" in caught.value.next_step
+    assert "doctor --repair" in caught.value.next_step
     assert len(unfinished_changes(workspace.ledger, NAME)) == 1
     with pytest.raises(UnavailableError):
         recover_alias_changes(workspace, NAME)
@@ -275,7 +275,7 @@ def test_a_real_database_that_goes_away_in_the_middle(postgres: PostgresServer, 
                 move_alias(workspace, promotion("2", "1"))
         finally:
             postgres.resume()
-        assert "doctor --mend" in caught.value.next_step
+        assert "doctor --repair" in caught.value.next_step
         back = replace(workspace, registry=ModelRegistry(tracking_uri=uri))
         (settled,) = recover_alias_changes(back, NAME)
         assert (settled.outcome, named(back)) == ("withdrawn", {"champion": "1"})

@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from tests.films import Films
 from tests.project_env import ProjectEnv
-from tiltyard.cli.training.evaluate import evaluate as evaluate_command
+from tiltyard.cli.training.evaluate import evaluate_command
 from tiltyard.data import Dataset, load_dataset, split_dataset
 from tiltyard.errors import DataError, ProjectError, UsageError
 from tiltyard.evaluation import evaluate_slices, get_metric

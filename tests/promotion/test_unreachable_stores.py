@@ -122,7 +122,7 @@ def test_a_server_that_is_killed_in_the_middle(server: MlflowServer, tmp_path: P
             else:
                 with pytest.raises(UnavailableError) as caught:
                     move_alias(workspace, promotion(after, before))
-                assert "doctor --mend" in caught.value.next_step
+                assert "doctor --repair" in caught.value.next_step
             server.kill()
             server.start()
             registry.strikes_at = 0
@@ -151,7 +151,7 @@ def test_a_ledger_that_goes_away_in_the_middle(
         try:
             move_alias(workspace, promotion("2", "1"))
         except UnavailableError as error:
-            os._exit(4 if "doctor --mend" in error.next_step else 5)
+            os._exit(4 if "doctor --repair" in error.next_step else 5)
 
     with SqlLedger.open(url) as ledger:
         three_versions(

@@ -66,7 +66,7 @@ def test_decisions_leave_notes(workspace: Workspace) -> None:
     assert (found.broken, found.events, found.noted, found.foreign) == ((), 7, 2, 0)
     last = list(workspace.ledger.events())[-1]
     assert found.end == f"{last.sequence}:{last.digest}"
-    assert checked(workspace, anchor_of("--noted", found.end)).noted == 3
+    assert checked(workspace, anchor_of("--anchor", found.end)).noted == 3
     point_alias(workspace, NAME, version="3", alias="shadow", reason="")
     assert checked(workspace).noted == 3
 
@@ -95,7 +95,7 @@ def test_a_chain_that_was_written_anew(workspace: Workspace) -> None:
     rewrite(workspace, forge(0))
     (problem,) = checked(workspace).broken
     assert "it was written anew, or this is another ledger" in problem
-    assert any("Event 7" in problem for problem in checked(workspace, anchor_of("--noted", end)).broken)
+    assert any("Event 7" in problem for problem in checked(workspace, anchor_of("--anchor", end)).broken)
 
 
 def test_a_ledger_that_was_begun_anew(workspace: Workspace, tmp_path: Path) -> None:
@@ -108,5 +108,5 @@ def test_a_ledger_that_was_begun_anew(workspace: Workspace, tmp_path: Path) -> N
         assert (found.broken, found.noted, found.foreign) == ((), 1, 2)
     workspace.registry.set_tag(NAME, "1", DECISION_TAG, json.dumps("nonsense"))
     assert len(read_anchors(workspace.registry.list_versions(NAME))) == 2
-    with pytest.raises(UsageError, match="--noted '12' is no note of the chain"):
-        anchor_of("--noted", "12")
+    with pytest.raises(UsageError, match="--anchor '12' is no note of the chain"):
+        anchor_of("--anchor", "12")

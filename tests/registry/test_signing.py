@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from tests.films import make_films
 from tests.registry.fitted import TEXTS, fitted, package, reseal
-from tiltyard.cli.host.keys import keys as keys_command
+from tiltyard.cli.host.keys import keys_group
 from tiltyard.cli.main import main
 from tiltyard.errors import ArtifactError, UsageError
 from tiltyard.ledger import SqlLedger
@@ -317,7 +317,7 @@ def test_a_list_that_is_not_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def generated(*words: str, capsys: pytest.CaptureFixture[str]) -> str:
-    keys_command.main(["generate", *words], standalone_mode=False)
+    keys_group.main(["generate", *words], standalone_mode=False)
     return capsys.readouterr().out
 
 

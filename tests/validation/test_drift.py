@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiltyard.cli.data.data import data as data_command
-from tiltyard.cli.data.validate import validate as command
+from tiltyard.cli.data.group import data_group as data_command
+from tiltyard.cli.data.validate import validate_command as command
 from tiltyard.errors import UsageError
 from tiltyard.findings import Finding
 from tiltyard.validation import DataValidator, DriftReport, ValidationSection

@@ -1,4 +1,4 @@
-"""The ledger as commands need it that show or use the newest predictions: with what servers of this host recorded."""
+"""The ledger with the newest predictions of this host, for commands that show or use them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import contextlib
 from collections.abc import Iterator
 
 from tiltyard import wiring
-from tiltyard.cli.output import Terminal, say
+from tiltyard.cli.output import Terminal, print_line
 from tiltyard.ledger import SqlLedger
 from tiltyard.settings import Settings
 
 
 @contextlib.contextmanager
 def open_current_ledger(settings: Settings) -> Iterator[SqlLedger]:
-    """The ledger, after the spools of this host were shipped to it; closed at the end.
+    """Open the ledger and ship the spools of this host to it; close it at the end.
 
-    What could not be shipped is reported on standard error, since the command then does not see it.
+    Records that could not be shipped are reported on standard error, since the command does not see them.
     """
     with wiring.open_ledger(settings) as ledger:
         report = wiring.ship_spools(settings, ledger)
         if report.waiting or report.problem:
-            say(
+            print_line(
                 "[yellow]![/yellow] {:,} records of this host's servers are not in the ledger yet. {}",
                 report.waiting,
                 report.problem or "Another process ships them now, or they are labels that wait for their predictions.",

@@ -1,4 +1,4 @@
-"""The command ``tiltyard``: finds the command asked for, and turns errors into messages and exit codes."""
+"""The program ``tiltyard``: finds the command, and turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -24,91 +24,121 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_NO = 3
 
-# Where each command lives, and its line in the help. The modules are imported only when their command runs, so that
-# the help answers at once; a test holds these lines against the commands' own.
+# The place of each command, and its line in the help. A module is imported only when its command runs, so that the help
+# appears at once; a test compares these lines with the commands' docstrings.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("tiltyard.cli.data.init:init", "Write a commented tiltyard.toml for a data file."),
+    "init": ("tiltyard.cli.data.init:init_command", "Write a commented tiltyard.toml for a data file."),
     "data": (
-        "tiltyard.cli.data.data:data",
-        "Keep the rows of a project, list and prune them, or fetch a public corpus.",
+        "tiltyard.cli.data.group:data_group",
+        "Take, list and prune snapshots of a project's rows, or fetch a public corpus.",
     ),
     "validate": (
-        "tiltyard.cli.data.validate:validate",
+        "tiltyard.cli.data.validate:validate_command",
         "Check the data against the project's limits, and write a report.",
     ),
-    "train": ("tiltyard.cli.training.train:train", "Train a version, register it, and promote it if asked."),
-    "evaluate": (
-        "tiltyard.cli.training.evaluate:evaluate",
-        "Judge a version on the present test rows: metrics, slices and fairness.",
+    "train": (
+        "tiltyard.cli.training.train:train_command",
+        "Train a version and register it; with --champion, promote it if it wins.",
     ),
-    "model-info": ("tiltyard.cli.versions.versions:model_info", "Show the champion, or another version."),
+    "evaluate": (
+        "tiltyard.cli.training.evaluate:evaluate_command",
+        "Evaluate a version on the current test rows: metrics, slices and fairness.",
+    ),
+    "model-info": ("tiltyard.cli.versions.model_info:model_info_command", "Show the champion, or another version."),
     "list-versions": (
-        "tiltyard.cli.versions.versions:list_versions",
+        "tiltyard.cli.versions.list_versions:list_versions_command",
         "List all versions with their aliases and metrics.",
     ),
-    "set-alias": ("tiltyard.cli.versions.versions:set_alias", "Point an alias at a version by hand."),
+    "set-alias": (
+        "tiltyard.cli.versions.set_alias:set_alias_command",
+        "Point an alias at a version by hand, without gates.",
+    ),
     "promote": (
-        "tiltyard.cli.decisions.governance:promote",
-        "Send a registered version through the gates; it becomes champion if it passes.",
+        "tiltyard.cli.decisions.promote:promote_command",
+        "Run the gates for a registered version; it becomes champion if it passes.",
     ),
     "approve": (
-        "tiltyard.cli.decisions.approve:approve",
-        "Approve a version that passed the gates; without a version, list those that wait.",
+        "tiltyard.cli.decisions.approve:approve_command",
+        "Approve a version that passed the gates; without a version, list the pending ones.",
     ),
     "challenge": (
-        "tiltyard.cli.decisions.challenge:challenge",
-        "Judge the challenger that answers beside the champion, by the labels so far.",
+        "tiltyard.cli.decisions.challenge:challenge_command",
+        "Evaluate the live A/B test of champion and challenger on the labels so far.",
     ),
     "rollback": (
-        "tiltyard.cli.decisions.governance:rollback",
+        "tiltyard.cli.decisions.rollback:rollback_command",
         "Make the previous version champion again, or another one.",
     ),
-    "history": ("tiltyard.cli.decisions.governance:history", "List the decisions about a model as they happened."),
+    "history": (
+        "tiltyard.cli.decisions.history:history_command",
+        "List the decisions about a model, oldest first.",
+    ),
     "export": (
-        "tiltyard.cli.versions.export:export",
+        "tiltyard.cli.versions.export:export_version_command",
         "Write a version as pickles: PROJECT_model.pkl, PROJECT_model_vectorizer.pkl and metrics.json.",
     ),
-    "runs": ("tiltyard.cli.training.runs:runs", "List, search and compare the runs of the project's experiment."),
-    "predict": (
-        "tiltyard.cli.predictions.predict:predict",
-        "Answer texts or rows with the champion, without a server.",
+    "runs": (
+        "tiltyard.cli.training.runs:runs_command",
+        "List, search and compare the runs of the project's experiment.",
     ),
-    "serve": ("tiltyard.cli.predictions.serve:serve", "Serve the champion over HTTP and record every answer."),
+    "predict": (
+        "tiltyard.cli.predictions.predict:predict_command",
+        "Predict texts or rows with the champion, without a server.",
+    ),
+    "serve": (
+        "tiltyard.cli.predictions.serve:serve_command",
+        "Serve the champion over HTTP and record every prediction.",
+    ),
     "predictions": (
-        "tiltyard.cli.predictions.predictions:predictions",
+        "tiltyard.cli.predictions.group:predictions_group",
         "Count, export, prune or erase the recorded predictions.",
     ),
-    "feedback": ("tiltyard.cli.labels.feedback:feedback", "Bring labels for recorded predictions, and count them."),
-    "label": (
-        "tiltyard.cli.labels.label:label",
-        "Choose the predictions most worth labelling, and read the labels back.",
+    "feedback": (
+        "tiltyard.cli.labels.feedback:feedback_group",
+        "Import labels for recorded predictions, list and count them.",
     ),
-    "monitor": ("tiltyard.cli.monitoring.monitor:monitor", "Look at the champion once: drift, performance, service."),
+    "label": (
+        "tiltyard.cli.labels.queue:label_group",
+        "Choose the predictions most worth labelling, and import the labels.",
+    ),
+    "monitor": (
+        "tiltyard.cli.monitoring.monitor:monitor_command",
+        "Monitor the champion once: drift, performance, service.",
+    ),
     "report": (
-        "tiltyard.cli.monitoring.report:report",
+        "tiltyard.cli.monitoring.report:report_command",
         "Write a report on the last days: HTML or Markdown, with plots.",
     ),
     "console": (
-        "tiltyard.cli.monitoring.console:console",
+        "tiltyard.cli.monitoring.console:console_command",
         "Open the console: versions, metrics and predictions as pages.",
     ),
-    "keys": ("tiltyard.cli.host.keys:keys", "Make keys: those that sign versions, and those that the server asks for."),
-    "up": ("tiltyard.cli.loop.up:up", "Serve the champion, show the console, and close the loop on a schedule."),
+    "keys": ("tiltyard.cli.host.keys:keys_group", "Create keys: to sign versions, and API keys for the server."),
+    "up": (
+        "tiltyard.cli.loop.up:up_command",
+        "Run the server, the console and the control loop together.",
+    ),
     "loop": (
-        "tiltyard.cli.loop.loop:loop",
-        "Look at the champion on a schedule, respond to what is found, and deliver notices.",
+        "tiltyard.cli.loop.run:loop_command",
+        "Monitor the champion on a schedule, act on findings, and send notifications.",
     ),
     "retrain": (
-        "tiltyard.cli.training.retrain:retrain",
-        "Train a version with the labels of production; it becomes champion if it wins.",
+        "tiltyard.cli.training.retrain:retrain_command",
+        "Train a version with the labels from production; it becomes champion if it wins.",
     ),
     "alerts": (
-        "tiltyard.cli.monitoring.alerts:alerts",
-        "List the alerts that last: what happened, what was done, what to do.",
+        "tiltyard.cli.monitoring.alerts:alerts_command",
+        "List the open alerts: what happened, what was done, what to do.",
     ),
-    "prefect": ("tiltyard.cli.loop.prefect:prefect", "Run the project by a Prefect server: scheduled deployments."),
-    "outbox": ("tiltyard.cli.loop.outbox:outbox", "List, send or retry what is to leave the house."),
-    "doctor": ("tiltyard.cli.host.doctor:doctor", "Say what is installed, where things live, and what is wrong."),
+    "prefect": (
+        "tiltyard.cli.loop.prefect:prefect_group",
+        "Deploy the project's flows to a Prefect server, on a schedule.",
+    ),
+    "outbox": ("tiltyard.cli.loop.outbox:outbox_group", "List, send or retry pending notifications."),
+    "doctor": (
+        "tiltyard.cli.host.doctor:doctor_command",
+        "Check the installation, the stores and the champion, and name the fix for each problem.",
+    ),
 }
 
 
@@ -120,7 +150,7 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import a command; None if there is none of that name."""
+        """Import a command; None if the name is unknown."""
         if cmd_name not in COMMANDS:
             return None
         module, attribute = COMMANDS[cmd_name][0].split(":")
@@ -147,39 +177,39 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 answered 'no' (not promoted, a limit broken).",
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 negative result (not promoted, a limit broken, an alert open).",
 )
 @click.version_option(__version__, prog_name="tiltyard")
 def cli() -> None:
-    """Keep a scikit-learn model alive in production: train, compare, promote on evidence, serve, record, watch."""
+    """Keep a scikit-learn model alive in production: train, compare, promote on evidence, serve, record, monitor."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave the process with its exit code."""
+    """Run the command line and end the process with its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
     try:
         code = cli.main(args=words, prog_name="tiltyard", standalone_mode=False)
     except TiltyardError as error:
-        _report(error.to_dict(), as_json=as_json)
+        _print_error(error.to_dict(), as_json=as_json)
         code = EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
     except click.ClickException as error:
         step = f"See: {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
-        _report({"code": "usage", "message": error.format_message(), "next_step": step}, as_json=as_json)
+        _print_error({"code": "usage", "message": error.format_message(), "next_step": step}, as_json=as_json)
         code = EXIT_USAGE
     except (KeyboardInterrupt, click.Abort):
         code = 130
     except BrokenPipeError:
-        # The reader of a pipe (head, less) went away; there is nobody left to tell.
+        # The reader of the pipe (head, less) has gone.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_DONE
-    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
-        _report(_unexpected(error), as_json=as_json)
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a user
+        _print_error(_describe_unexpected(error), as_json=as_json)
         code = EXIT_FAILED
     sys.exit(code if isinstance(code, int) else EXIT_DONE)
 
 
-def _report(problem: dict[str, Any], *, as_json: bool) -> None:
+def _print_error(problem: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"error": problem}, default=str, ensure_ascii=False))
         return
@@ -188,12 +218,12 @@ def _report(problem: dict[str, Any], *, as_json: bool) -> None:
         click.echo(click.style(" next: ", fg="cyan", bold=True) + escape_control(str(problem["next_step"])), err=True)
 
 
-def _unexpected(error: Exception) -> dict[str, Any]:
+def _describe_unexpected(error: Exception) -> dict[str, Any]:
     with tempfile.NamedTemporaryFile("w", prefix="tiltyard-", suffix=".log", delete=False, encoding="utf-8") as log:
         log.write(without_passwords("".join(traceback.format_exception(error))))
     return {
         "code": "unexpected",
-        "message": f"Something failed that should not have: {type(error).__name__}: {without_passwords(str(error))}",
-        "next_step": f"Please report it with the details in {log.name}.",
+        "message": f"Unexpected error: {type(error).__name__}: {without_passwords(str(error))}",
+        "next_step": f"Please report it, with the details in {log.name}.",
         "log": log.name,
     }

@@ -12,7 +12,7 @@ Command = Callable[..., Any]
 
 
 def project_option(command: Command) -> Command:
-    """``--project``: the project file, or a folder from which it is looked for upwards."""
+    """``--project``: the project file, or a folder in which (or above which) it is found."""
     return click.option(
         "--project",
         "-p",
@@ -24,10 +24,10 @@ def project_option(command: Command) -> Command:
 
 
 def json_option(command: Command) -> Command:
-    """``--json``: the answer as JSON on standard output, and nothing else there."""
-    return click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")(command)
+    """``--json``: print the result as JSON, and nothing else, on standard output."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
 
 
 def model_option(command: Command) -> Command:
-    """``--model-name``: another registered model than the project's own."""
+    """``--model-name``: a registered model other than the project's."""
     return click.option("--model-name", default=None, help="Registered model.  [default: the project's]")(command)

@@ -1,4 +1,4 @@
-"""What commands print: JSON for programs, tables and plain lines for people."""
+"""Printing: JSON for programs, tables and lines for people."""
 
 from __future__ import annotations
 
@@ -16,40 +16,42 @@ from rich.text import Text
 from tiltyard.cli.escape import escape_control
 
 _SHORT = 18
-"""Words up to so many characters stand in one line of a table, where there is room."""
+"""Words of up to this many characters are not broken, where the table has room."""
 _NARROW = 12
-"""The least that a column is to have whose texts may be broken."""
+"""The least width of a column whose texts may be broken."""
 
 _FIELD = re.compile(r"\{:?([^{}]*)\}")
 
 
 class Terminal(Console):
-    """A console to which text is text: what stands in square brackets or between colons is not taken for styles, and
-    what could steer the terminal is shown as an escape, since much of it was written by others. Styles: ``say``.
+    """A console that prints text as it is.
+
+    Square brackets and colons are not read as styles, and control characters are printed as escapes, because much of
+    the text comes from data. For styles use ``print_line``.
     """
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Text as it is printed and set in cells."""
+        """Text with escapes, for lines and cells."""
         return super().render_str(escape_control(text), **options)
 
 
 console = Terminal()
 
 
-def say(template: str, *values: object, to: Console = console, end: str = "\n") -> None:
+def print_line(template: str, *values: object, to: Console = console, end: str = "\n") -> None:
     """Print a line with styles.
 
     Args:
-        template: rich's markup, with ``{}`` or ``{:,}`` and the like where values stand.
-        values: what is set in, in this order; text among them is shown as it is.
-        to: where.
-        end: what follows.
+        template: rich markup, with ``{}`` or a format such as ``{:,}`` for each value.
+        values: the values, in this order; text is printed as it is.
+        to: the console to print on.
+        end: printed after the line.
     """
     styled, line, position = Text.from_markup(template, emoji=False), Text(), 0
-    # Values go into the parsed text, so that nothing in them can be taken for a style.
+    # Values go into the parsed text, so that nothing in them is read as a style.
     for field, value in zip(_FIELD.finditer(styled.plain), values, strict=True):
         plain = format(value, field[1]) if isinstance(value, int | float) else escape_control(str(value))
         line.append_text(styled[position : field.start()])
@@ -64,40 +66,42 @@ def print_json(data: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table; columns whose cells are all numbers are set to the right, and single short words are not broken."""
-    cells = [[value if isinstance(value, Text) else _cell(value) for value in row] for row in rows]
+    """A table; columns of numbers are aligned to the right, and single short words are not broken."""
+    cells = [[value if isinstance(value, Text) else _format_cell(value) for value in row] for row in rows]
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    told = [[column, *(str(row[position]) for row in cells)] for position, column in enumerate(columns)]
-    whole = [all(len(text) <= _SHORT and " " not in text for text in texts[1:]) for texts in told]
-    widths = (max(map(len, texts)) if one else _NARROW for one, texts in zip(whole, told, strict=True))
-    # Where the others would be left with a few letters, all give way alike.
+    texts_by_column = [[column, *(str(row[position]) for row in cells)] for position, column in enumerate(columns)]
+    are_short = [all(len(text) <= _SHORT and " " not in text for text in texts[1:]) for texts in texts_by_column]
+    widths = (
+        max(map(len, texts)) if short else _NARROW for short, texts in zip(are_short, texts_by_column, strict=True)
+    )
+    # If the long columns would keep only a few characters, all columns may be broken.
     fits = sum(widths) + 2 * len(columns) <= console.width
-    for texts, one in zip(told, whole, strict=True):
+    for texts, short in zip(texts_by_column, are_short, strict=True):
         numeric = len(texts) > 1 and all(map(_is_number, texts[1:]))
-        table.add_column(texts[0], justify="right" if numeric else "left", overflow="fold", no_wrap=one and fits)
+        table.add_column(texts[0], justify="right" if numeric else "left", overflow="fold", no_wrap=short and fits)
     for row in cells:
         table.add_row(*row)
     console.print(table)
 
 
 def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:
-    """Names and values, one pair a line, aligned."""
-    shown = [(name, _cell(value)) for name, value in pairs]
-    width = max((len(name) for name, _ in shown), default=0)
-    for name, value in shown:
-        say("[bold]{}[/bold]  {}", f"{name:<{width}}", value)
+    """Names and values, one pair per line, aligned."""
+    lines = [(name, _format_cell(value)) for name, value in pairs]
+    width = max((len(name) for name, _ in lines), default=0)
+    for name, value in lines:
+        print_line("[bold]{}[/bold]  {}", f"{name:<{width}}", value)
 
 
-def when(moment: datetime | None) -> str:
-    """A time as people read it, in UTC; a dash for none."""
+def format_time(moment: datetime | None) -> str:
+    """A time for people, in UTC; a dash for None."""
     return "-" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _cell(value: object) -> str:
+def _format_cell(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, datetime):
-        return when(value)
+        return format_time(value)
     if isinstance(value, float):
         return f"{value:.4f}"
     return str(value)

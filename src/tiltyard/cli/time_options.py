@@ -1,4 +1,4 @@
-"""Times as people write them on a command line."""
+"""Times and durations as options of the command line."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 def parse_time(option: str, text: str | None) -> datetime | None:
-    """An ISO 8601 time, in UTC where it names no zone; None for none.
+    """Parse an ISO 8601 time; without a time zone it is UTC. None stays None.
 
     Raises:
-        UsageError: it is no such time.
+        UsageError: the text is not such a time.
     """
     if text is None:
         return None
@@ -25,7 +25,7 @@ def parse_time(option: str, text: str | None) -> datetime | None:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(
-            f"{option} {text!r} is no ISO 8601 time.", next_step="Write it like 2026-01-31T12:00:00Z."
+            f"{option} {text!r} is not an ISO 8601 time.", next_step="Write it like 2026-01-31T12:00:00Z."
         ) from None
     try:
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
@@ -37,12 +37,12 @@ def parse_time(option: str, text: str | None) -> datetime | None:
 
 
 class Duration(click.ParamType[timedelta]):
-    """A time from now on: ``12h``, ``90d``, ``52w``."""
+    """A length of time: ``12h``, ``90d``, ``52w``."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """The length of time."""
+        """Parse the length of time."""
         if isinstance(value, timedelta):
             return value
         found = re.fullmatch(r"([1-9][0-9]{0,4})([hdw])", str(value))

@@ -95,7 +95,7 @@ def move_alias(workspace: Workspace, move: AliasChange) -> Event:
     Raises:
         ChampionChangedError: the alias names another version than the move expects; nothing was changed.
         UnavailableError: the registry or the ledger is away, or another change takes too long. What was begun is
-            settled by the next decision, or by ``tiltyard doctor --mend``.
+            settled by the next decision, or by ``tiltyard doctor --repair``.
     """
     with _alone(workspace, move.name) as lease:
         recover_unfinished_change(workspace, move.name)
@@ -274,7 +274,7 @@ def _in_the_middle(error: TiltyardError) -> TiltyardError:
         return error
     return UnavailableError(
         f"{error.message.rstrip('.')}. The aliases were being moved.",
-        next_step="When it is back, run: tiltyard doctor --mend. It completes or withdraws what was begun.",
+        next_step="When it is back, run: tiltyard doctor --repair. It completes or withdraws what was begun.",
         code=error.code,
     )
 

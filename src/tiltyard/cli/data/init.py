@@ -1,4 +1,4 @@
-"""``tiltyard init``: a first project file for a data file, commented, for a person to check."""
+"""``tiltyard init``: write a commented project file for a data file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from tiltyard.cli.options import json_option
-from tiltyard.cli.output import console, print_json, say
+from tiltyard.cli.output import console, print_json, print_line
 from tiltyard.data.infer_columns import InferredColumns, infer_columns
 from tiltyard.data.sources import read_source
 from tiltyard.errors import UsageError
@@ -28,12 +28,12 @@ from tiltyard.validation import infer_required_schema
 @click.option("--output", type=click.Path(path_type=Path), default=Path(PROJECT_FILE), help="File to write.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @json_option
-def init(
+def init_command(
     data: Path, name: str | None, label: str | None, text: str | None, output: Path, force: bool, as_json: bool
 ) -> None:
     """Write a commented tiltyard.toml for a data file.
 
-    DATA is a CSV, TSV, JSON Lines or Parquet file, or a folder with one subfolder of .txt files a label.
+    DATA is a CSV, TSV, JSON Lines or Parquet file, or a folder with one subfolder of .txt files for each label.
     """
     if output.exists() and not force:
         raise UsageError(f"{output} exists.", next_step="Use --force to replace it, or --output for another file.")
@@ -51,9 +51,11 @@ def init(
     if as_json:
         print_json({"file": str(output), "rows": len(frame), "guess": vars(guess)})
         return
-    say("Wrote [bold]{}[/bold] for {:,} rows: {}, label '{}'", output, len(frame), guess.task, guess.label, end="")
+    print_line(
+        "Wrote [bold]{}[/bold] for {:,} rows: {}, label '{}'", output, len(frame), guess.task, guess.label, end=""
+    )
     console.print(f" ({', '.join(guess.classes)})" + (f", text '{guess.text}'." if guess.text else "."))
-    say("Check the columns it guessed, then: [bold]tiltyard train --champion[/bold]")
+    print_line("Check the guessed columns, then: [bold]tiltyard train --champion[/bold]")
 
 
 def _project_name(output: Path) -> str:
@@ -61,24 +63,28 @@ def _project_name(output: Path) -> str:
 
 
 def _render(name: str, source: str, guess: InferredColumns, *, split_column: bool) -> str:
-    data = [f"source = {_quote(source)}      # CSV, TSV, JSON Lines, Parquet, or a folder with one subfolder a label"]
+    data = [
+        f"source = {_quote(source)}      # CSV, TSV, JSON Lines, Parquet, or a folder with one subfolder for each label"
+    ]
     if guess.text:
         data.append(f"text = {_quote(guess.text)}      # column of the text")
     data.append(f"label = {_quote(guess.label)}      # column of the label: {', '.join(guess.classes[:5])}")
     if len(guess.classes) == 2:
-        data.append(f"positive = {_quote(guess.classes[-1])}      # label that precision, recall and F1 are about")
+        data.append(
+            f"positive = {_quote(guess.classes[-1])}      # label for which precision, recall and F1 are computed"
+        )
     if guess.time:
-        data.append(f"time = {_quote(guess.time)}      # when a row came about")
+        data.append(f"time = {_quote(guess.time)}      # when a row was created")
     if guess.identifiers and not guess.text:
         listed = ", ".join(_quote(column) for column in guess.identifiers)
-        data.append(f"ignore = [{listed}]      # columns that identify a row and teach nothing")
+        data.append(f"ignore = [{listed}]      # columns that only identify a row")
     by = '"column:split"' if split_column else '"content"'
     fitting = [candidate.name for candidate in CANDIDATES.values() if candidate.task == guess.task]
     others = ", ".join(_quote(name) for name in fitting if name != DEFAULTS[guess.task])
     training = [f"candidates = [{_quote(DEFAULTS[guess.task])}]      # also: {others}; several compete"]
     return "\n".join(
         [
-            "# Where things live and the secrets are in the environment, never here. See: tiltyard doctor",
+            "# Addresses and secrets belong in the environment, never in this file. See: tiltyard doctor",
             "[project]",
             f"name = {_quote(name)}",
             f"task = {_quote(guess.task)}",
@@ -87,12 +93,12 @@ def _render(name: str, source: str, guess: InferredColumns, *, split_column: boo
             *data,
             "",
             "[split]",
-            "test = 0.2      # share of rows held out for judging",
+            "test = 0.2      # share of rows held out for evaluation",
             f'by = {by}      # "content": a row never changes sides; or "time", or "column:NAME"',
             "",
             "[training]",
             *training,
-            'metric = "accuracy"      # by which candidates and versions are compared',
+            'metric = "accuracy"      # compares candidates and versions',
             "",
             "[promotion]",
             'rule = "significant"      # or "better", or "non-inferior"',
@@ -107,7 +113,7 @@ def _render(name: str, source: str, guess: InferredColumns, *, split_column: boo
 
 
 def _render_schema(schema: Mapping[str, ColumnSchema]) -> str:
-    lines = ["", "[schema]      # what each column must hold; tiltyard validate and train hold the data against it"]
+    lines = ["", "[schema]      # what each column must hold; tiltyard validate and train check the data against it"]
     for name, column in schema.items():
         fields = column.model_dump(exclude_defaults=True)
         lines.append(f"{_quote(name)} = {{ {', '.join(f'{key} = {_value(value)}' for key, value in fields.items())} }}")

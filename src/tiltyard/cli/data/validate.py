@@ -1,4 +1,4 @@
-"""``tiltyard validate``: whether the data may teach."""
+"""``tiltyard validate``: check the data before training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from tiltyard import wiring
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, print_table, say
+from tiltyard.cli.output import console, print_json, print_line, print_table
 from tiltyard.data import Dataset, load_dataset, split_dataset
 from tiltyard.data.load_dataset import read_rows
 from tiltyard.data.snapshots.snapshot import find_snapshot
@@ -31,23 +31,27 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
     "--against",
     default=None,
     metavar="FILE|FINGERPRINT",
-    help="Rows to hold the data against: a file, a URL, or the fingerprint of a snapshot.",
+    help="Reference to compare the data with: a file, a URL, or the fingerprint of a snapshot.",
 )
-@click.option("--periods", type=int, default=None, help="Cut the data by data.time, and hold each period to the first.")
+@click.option(
+    "--periods", type=int, default=None, help="Split the data by data.time; compare each period to the first."
+)
 @json_option
-def validate(
+def validate_command(
     project_path: Path | None, report: Path | None, against: str | None, periods: int | None, as_json: bool
 ) -> int:
     """Check the data against the project's limits, and write a report.
 
-    With --against or --periods the report also says what has drifted. The page is written to
-    .tiltyard/reports/validation.html unless --report names another file. Exit code 3 when a limit of [validation] is
-    broken.
+    With --against or --periods the report also shows drift. The report is written to
+    .tiltyard/reports/validation.html unless --report names another file. Exit code 3 when the data breaks a limit of
+    [validation].
     """
     project = load_project(project_path)
     dataset = load_dataset(project)
     split = split_dataset(dataset, project.split, project.data.time)
-    validation = replace(validate_data(dataset, split, project), drift=_drift(dataset, project, against, periods))
+    validation = replace(
+        validate_data(dataset, split, project), drift=_measure_drift(dataset, project, against, periods)
+    )
     page = report or wiring.load_settings(project).state / "reports" / "validation.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(validation.html(), encoding="utf-8")
@@ -58,11 +62,9 @@ def validate(
     return 0 if validation.passed else EXIT_NO
 
 
-def _drift(dataset: Dataset, project: Project, against: str | None, periods: int | None) -> DriftReport | None:
+def _measure_drift(dataset: Dataset, project: Project, against: str | None, periods: int | None) -> DriftReport | None:
     if against is not None and periods is not None:
-        raise UsageError(
-            "--against and --periods ask for two references at once.", next_step="Leave one of the two out."
-        )
+        raise UsageError("--against and --periods name two references at once.", next_step="Leave one of the two out.")
     if periods is not None:
         return drift_over_time(dataset, project, periods)
     if against is None:
@@ -70,7 +72,7 @@ def _drift(dataset: Dataset, project: Project, against: str | None, periods: int
     if _FINGERPRINT.fullmatch(against) and not Path(against).exists():
         source = find_snapshot(wiring.load_settings(project).snapshot_store, project.name, against)
         return drift_from_previous(dataset, project, read_rows(project, source), f"snapshot {against[:8]}")
-    if not any(sign in against for sign in ":*?[") and not Path(against).exists():
+    if not any(character in against for character in ":*?[") and not Path(against).exists():
         raise UsageError(
             f"--against names {against}, which does not exist.",
             next_step="Name a file, a URL, or the fingerprint of a snapshot (32 hexadecimal digits).",
@@ -94,5 +96,5 @@ def _render(validation: DataCheck, title: str, page: Path) -> None:
     print_table(title, ("Severity", "Code", "Subject", "Found"), rows)
     if validation.drift is not None and not validation.drift.findings:
         console.print("Nothing has drifted.")
-    verdict = "[green]may teach[/green]" if validation.passed else "[red]breaks the limits of the project[/red]"
-    say("\nThe data " + verdict + ": {}. Report: [bold]{}[/bold]", validation.summary, page)
+    verdict = "[green]passes[/green]" if validation.passed else "[red]breaks the limits of the project[/red]"
+    print_line("\nThe data " + verdict + ": {}. Report: [bold]{}[/bold]", validation.summary, page)

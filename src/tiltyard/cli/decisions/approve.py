@@ -1,4 +1,4 @@
-"""``tiltyard approve``: somebody says yes, or no, to a version that passed the gates."""
+"""``tiltyard approve``: approve or decline a version that passed the gates."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from tiltyard.project import Project, load_project
 @click.command()
 @click.argument("version", required=False)
 @project_option
-@click.option("--reason", default="", help="Why; kept with the decision.")
-@click.option("--decline", is_flag=True, help="Say no instead.")
+@click.option("--reason", default="", help="Why; recorded with the decision.")
+@click.option("--decline", is_flag=True, help="Decline the version instead.")
 @json_option
-def approve(version: str | None, project_path: Path | None, reason: str, decline: bool, as_json: bool) -> None:
-    """Approve a version that passed the gates; without a version, list those that wait.
+def approve_command(version: str | None, project_path: Path | None, reason: str, decline: bool, as_json: bool) -> None:
+    """Approve a version that passed the gates; without a version, list the pending ones.
 
-    Who approves is TILTYARD_ACTOR, or the user of this process.
+    TILTYARD_ACTOR names the person who approves; without it, the user of this process is recorded.
     """
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
         if version is None:
             name = project.model_name
-            _show(name, pending_approvals(ledger.events(subject=name), name), as_json=as_json)
+            _print_pending(name, pending_approvals(ledger.events(subject=name), name), as_json=as_json)
             return
         if not reason.strip():
-            raise UsageError("An approval needs a reason.", next_step="Say why with --reason; it is kept.")
+            raise UsageError("An approval needs a reason.", next_step="Give it with --reason; it is recorded.")
         workspace = app_wiring.open_workspace(settings, ledger, project)
         decide = _decline if decline else _approve
-        told, line = decide(workspace, project, version, reason)
+        result, line = decide(workspace, project, version, reason)
     if as_json:
-        print_json({"model": project.model_name, **told})
+        print_json({"model": project.model_name, **result})
     else:
         console.print(line)
 
@@ -47,25 +47,25 @@ def _approve(workspace: Workspace, project: Project, version: str, reason: str) 
     outcome = approve_version(workspace, project, version, reason=reason)
     now, before = outcome.version.version, outcome.champion.version if outcome.champion else None
     was = f" (was {before}, which is now previous)" if before else ""
-    told = {"version": now, "approved": True, "champion": now, "before": before}
-    return told, f"{project.model_name}: version {now} is champion{was}."
+    result = {"version": now, "approved": True, "champion": now, "before": before}
+    return result, f"{project.model_name}: version {now} is champion{was}."
 
 
 def _decline(workspace: Workspace, project: Project, version: str, reason: str) -> tuple[dict[str, object], str]:
     request = decline_version(workspace, project, version, reason=reason)
-    told = {"version": request.version, "approved": False, "champion": request.champion}
-    return told, f"Version {request.version} of {project.model_name} was declined; the champion stays."
+    result = {"version": request.version, "approved": False, "champion": request.champion}
+    return result, f"Version {request.version} of {project.model_name} was declined; the champion stays."
 
 
-def _show(name: str, waiting: list[ApprovalRequest], *, as_json: bool) -> None:
+def _print_pending(name: str, pending: list[ApprovalRequest], *, as_json: bool) -> None:
     if as_json:
-        print_json([request.to_dict() for request in waiting])
+        print_json([request.to_dict() for request in pending])
         return
-    if not waiting:
+    if not pending:
         console.print(f"No version of {name} waits for approval.")
         return
     print_table(
-        f"{name}: waiting for approval",
-        ("Version", "Asked by", "When", "Champion then", "Found"),
-        ((one.version, one.event.actor, one.event.at, one.champion, one.verdict.summary) for one in waiting),
+        f"{name}: pending approvals",
+        ("Version", "Requested by", "When", "Champion then", "Gates"),
+        ((one.version, one.event.actor, one.event.at, one.champion, one.verdict.summary) for one in pending),
     )

@@ -1,4 +1,4 @@
-"""``tiltyard challenge``: champion against challenger on the labels that came."""
+"""``tiltyard challenge``: evaluate the live A/B test of champion and challenger."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
+from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.project import load_project
@@ -17,12 +18,11 @@ from tiltyard.promotion.ab_test import evaluate_ab_test
 @click.command()
 @project_option
 @json_option
-@click.pass_context
-def challenge(context: click.Context, project_path: Path | None, as_json: bool) -> None:
-    """Judge the challenger that answers beside the champion, by the labels so far.
+def challenge_command(project_path: Path | None, as_json: bool) -> int:
+    """Evaluate the live A/B test of champion and challenger on the labels so far.
 
-    The test may be repeated as often as you like: looking does not make it wrong. Exit code 3 means that the champion
-    holds. A decision is kept in the history; to act on it: tiltyard promote VERSION.
+    The test is sequential: it stays valid however often you run it. Exit code 3 means that the champion holds. The
+    decision is recorded in the history; to act on it: tiltyard promote VERSION.
     """
     project = load_project(project_path)
     settings = wiring.load_settings(project)
@@ -35,5 +35,4 @@ def challenge(context: click.Context, project_path: Path | None, as_json: bool) 
         console.print(found.verdict.summary)
         if found.verdict.decision == "challenger wins":
             console.print(f" next: tiltyard promote {found.challenger}")
-    if found.verdict.decision == "champion holds":
-        context.exit(3)
+    return EXIT_NO if found.verdict.decision == "champion holds" else 0

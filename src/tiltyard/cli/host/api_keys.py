@@ -1,4 +1,4 @@
-"""``tiltyard keys api``: the keys that callers show to the server."""
+"""``tiltyard keys api``: the keys with which callers authenticate to the server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, print_table, when
+from tiltyard.cli.output import console, format_time, print_json, print_table
 from tiltyard.cli.time_options import Duration
 from tiltyard.errors import UsageError
 from tiltyard.ledger import Event
@@ -23,26 +23,39 @@ from tiltyard.settings import Settings
 
 
 @click.group()
-def api() -> None:
-    """Make, list and revoke the keys that callers show to the server.
+def api_group() -> None:
+    """Create, list and revoke the API keys of the server.
 
-    Running servers follow within a second. As soon as one key was ever made, they ask everybody for one.
+    Running servers notice changes within a second. Once a key has been created, every request needs one.
     """
 
 
-@api.command()
-@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="What it may.")
-@click.option("--name", default="", help="What it is for; shown in lists, logs and events.")
-@click.option("--expires", "lifetime", type=Duration(), default=None, help="When it ends: 12h, 90d, 52w.  [never]")
+@api_group.command()
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice(SCOPES),
+    help="What the key allows; repeatable.",
+)
+@click.option("--name", default="", help="Purpose of the key; shown in lists, logs and events.")
+@click.option(
+    "--expires",
+    "lifetime",
+    type=Duration(),
+    default=None,
+    help="Lifetime of the key: 12h, 90d, 52w.  [default: unlimited]",
+)
 @click.option(
     "--rate-limit",
     type=click.FloatRange(0, min_open=True),
     default=None,
-    help="Most requests a second.  [default: the project's rate_limit]",
+    help="Maximum requests per second.  [default: the project's rate_limit]",
 )
 @project_option
 @json_option
-def new(
+def new_command(
     scopes: tuple[ApiScope, ...],
     name: str,
     lifetime: timedelta | None,
@@ -50,28 +63,31 @@ def new(
     project_path: Path | None,
     as_json: bool,
 ) -> None:
-    """Make a key, and show it this once: only its digest is kept.
+    """Create a key and print it once: only its digest is stored.
 
-    Scopes: predict (answers and explanations), feedback (labels), read (totals and metrics), admin (everything).
-    To replace a key without a pause, make another one, hand it out, and revoke the first.
+    Scopes: predict (predictions and explanations), feedback (labels), read (totals and metrics), admin (everything).
+    To replace a key without downtime, create another one, distribute it, then revoke the first.
     """
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     expires_at = datetime.now(UTC) + lifetime if lifetime else None
-    made = NewKey.make(scopes, name=name, made_by=wiring.current_actor(), expires_at=expires_at, rate_limit=rate_limit)
+    created = NewKey.make(
+        scopes, name=name, made_by=wiring.current_actor(), expires_at=expires_at, rate_limit=rate_limit
+    )
     with wiring.open_ledger(settings) as ledger:
-        KeyFile(settings.api_key_file).add(made.key)
-        ledger.append(_event("api-key-made", project, made.key))
+        KeyFile(settings.api_key_file).add(created.key)
+        ledger.append(_key_event("api-key-made", project, created.key))
     if as_json:
-        print_json({"key": made.token, **_shown(made.key)})
+        print_json({"key": created.token, **_describe_key(created.key)})
         return
-    console.print(made.token, markup=False)
-    ends = f"until {when(expires_at)}" if expires_at else "until it is revoked"
-    click.echo(f"Key {made.key.id} may {', '.join(made.key.scopes)}, {ends}. It is not shown again.", err=True)
+    console.print(created.token, markup=False)
+    ends = f"until {format_time(expires_at)}" if expires_at else "until it is revoked"
+    scopes_text = ", ".join(created.key.scopes)
+    click.echo(f"Key {created.key.id} allows {scopes_text}, {ends}. It is not shown again.", err=True)
 
 
-class _Named(click.ParamType[tuple[str, tuple[ApiScope, ...]]]):
-    """NAME=SCOPE,…: an environment variable that holds a key, and what the key may."""
+class _NamedKey(click.ParamType[tuple[str, tuple[ApiScope, ...]]]):
+    """NAME=SCOPE,…: an environment variable that holds a key, and the scopes of the key."""
 
     name = "named key"
 
@@ -85,15 +101,15 @@ class _Named(click.ParamType[tuple[str, tuple[ApiScope, ...]]]):
         return variable, scopes
 
 
-@api.command()
-@click.argument("named", metavar="NAME=SCOPE[,SCOPE]…", nargs=-1, required=True, type=_Named())
+@api_group.command()
+@click.argument("named", metavar="NAME=SCOPE[,SCOPE]…", nargs=-1, required=True, type=_NamedKey())
 @project_option
 @json_option
-def add(named: tuple[tuple[str, tuple[ApiScope, ...]], ...], project_path: Path | None, as_json: bool) -> None:
-    """Take in keys that were made elsewhere, each from the environment variable NAME.
+def add_command(named: tuple[tuple[str, tuple[ApiScope, ...]], ...], project_path: Path | None, as_json: bool) -> None:
+    """Import keys that were created elsewhere, each from the environment variable NAME.
 
-    For hosts whose secrets are kept elsewhere, such as containers. They are written as `tiltyard keys api new` writes
-    them. A key that was taken in already stays as it is; one that was revoked here is not taken again.
+    Use it on hosts that receive their secrets from outside, such as containers. A key that was imported before is not
+    changed; a key that was revoked here is not imported again.
     """
     project = load_project(project_path)
     settings = wiring.load_settings(project)
@@ -101,24 +117,24 @@ def add(named: tuple[tuple[str, tuple[ApiScope, ...]], ...], project_path: Path 
     with wiring.open_ledger(settings) as ledger:
         for key in keys:
             if KeyFile(settings.api_key_file).take(key):
-                ledger.append(_event("api-key-made", project, key))
+                ledger.append(_key_event("api-key-made", project, key))
     if as_json:
-        print_json([_shown(key) for key in keys])
+        print_json([_describe_key(key) for key in keys])
         return
     for key in keys:
-        console.print(f"Key {key.id} ({key.name}) may {', '.join(key.scopes)}.", markup=False)
+        console.print(f"Key {key.id} ({key.name}) allows {', '.join(key.scopes)}.", markup=False)
 
 
-@api.command("list")
+@api_group.command("list")
 @project_option
 @json_option
-def list_keys(project_path: Path | None, as_json: bool) -> None:
-    """List all keys that were ever made, without the keys themselves."""
-    keys = KeyFile(_settings(project_path).api_key_file).read()
+def list_keys_command(project_path: Path | None, as_json: bool) -> None:
+    """List all keys, revoked ones included, without the keys themselves."""
+    keys = KeyFile(_load_settings(project_path).api_key_file).read()
     if as_json:
-        print_json([_shown(key) for key in keys])
+        print_json([_describe_key(key) for key in keys])
         return
-    columns = ("Id", "Name", "Scopes", "State", "Made", "By", "Ends", "Rate limit")
+    columns = ("Id", "Name", "Scopes", "State", "Created", "By", "Ends", "Rate limit")
     now = datetime.now(UTC)
     print_table(
         "API keys",
@@ -139,35 +155,35 @@ def list_keys(project_path: Path | None, as_json: bool) -> None:
     )
 
 
-@api.command()
+@api_group.command()
 @click.argument("key_id")
 @project_option
 @json_option
-def revoke(key_id: str, project_path: Path | None, as_json: bool) -> None:
-    """Revoke a key by its id; servers that run refuse it within a second."""
+def revoke_command(key_id: str, project_path: Path | None, as_json: bool) -> None:
+    """Revoke a key by its id; running servers refuse it within a second."""
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     with wiring.open_ledger(settings) as ledger:
         key = KeyFile(settings.api_key_file).revoke(key_id)
-        ledger.append(_event("api-key-revoked", project, key))
+        ledger.append(_key_event("api-key-revoked", project, key))
     if as_json:
-        print_json(_shown(key))
+        print_json(_describe_key(key))
         return
-    console.print(f"Key {key.id} opens nothing any more.")
+    console.print(f"Key {key.id} is revoked.")
 
 
 def describe_api_keys(settings: Settings) -> str:
-    """Who is let in, in words; for ``tiltyard doctor``.
+    """A line on the API keys, for ``tiltyard doctor``.
 
     Raises:
-        UsageError: the file of keys cannot be read.
+        UsageError: the key file cannot be read.
     """
     keys = KeyFile(settings.api_key_file).read()
     if not keys:
-        return "none: servers let this machine in without one, and do not listen beyond it"
+        return "none: servers listen on loopback only and need no key"
     states = Counter(key.state(datetime.now(UTC)) for key in keys)
-    counted = ", ".join(f"{count} {state}" for state, count in states.items())
-    return f"{counted}: servers ask everybody for one ({settings.api_key_file})"
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    return f"{counts}: servers require a key ({settings.api_key_file})"
 
 
 def _from_environment(variable: str, scopes: tuple[ApiScope, ...]) -> ApiKey:
@@ -175,22 +191,22 @@ def _from_environment(variable: str, scopes: tuple[ApiScope, ...]) -> ApiKey:
     if not token:
         raise UsageError(
             f"The environment variable {variable} holds no API key.",
-            next_step=f"Set {variable} to a key as `tiltyard keys api new` makes them.",
+            next_step=f"Set {variable} to a key from `tiltyard keys api new`.",
             code="api-key.missing",
         )
     return NewKey.of(token, scopes, name=variable, made_by=wiring.current_actor()).key
 
 
-def _settings(project_path: Path | None) -> Settings:
+def _load_settings(project_path: Path | None) -> Settings:
     return wiring.load_settings(load_project(project_path))
 
 
-def _shown(key: ApiKey) -> dict[str, Any]:
-    """A key as people may see it; its digest says nothing to them."""
+def _describe_key(key: ApiKey) -> dict[str, Any]:
+    """A key for output, without its digest."""
     return key.model_dump(mode="json", exclude={"digest"}) | {"state": key.state(datetime.now(UTC))}
 
 
-def _event(kind: str, project: Project, key: ApiKey) -> Event:
+def _key_event(kind: str, project: Project, key: ApiKey) -> Event:
     return Event(
         kind=kind,
         subject=project.model_name,

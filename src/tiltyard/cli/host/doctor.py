@@ -1,4 +1,4 @@
-"""``tiltyard doctor``: what is installed, where everything lives, what is wrong and how to mend it."""
+"""``tiltyard doctor``: check the installation and the project, and name the fix for each problem."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tiltyard.cli.host.api_keys import describe_api_keys
 from tiltyard.cli.host.doctor_decisions import Check, check_decisions
 from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, say
+from tiltyard.cli.output import console, print_json, print_line
 from tiltyard.data import load_dataset
 from tiltyard.errors import NotFoundError, ProjectError, TiltyardError
 from tiltyard.ledger.spools.spool import unshipped
@@ -42,28 +42,28 @@ LOW_DISK = 500 * 1024 * 1024
 
 @click.command()
 @project_option
-@click.option("--mend", is_flag=True, help="Settle decisions that were cut short.")
+@click.option("--repair", is_flag=True, help="Complete or withdraw interrupted alias changes.")
 @json_option
-def doctor(project_path: Path | None, mend: bool, as_json: bool) -> int:
-    """Say what is installed, where things live, and what is wrong.
+def doctor_command(project_path: Path | None, repair: bool, as_json: bool) -> int:
+    """Check the installation, the stores and the champion, and name the fix for each problem.
 
-    Exit code 1 when something is wrong.
+    Exit code 1 when a check fails.
     """
-    checks = [*_installation(), *_project(project_path, mend=mend)]
+    checks = [*_check_installation(), *_check_project(project_path, repair=repair)]
     wrong = [check for check in checks if check.state == "wrong"]
     if as_json:
         print_json({"healthy": not wrong, "checks": [asdict(check) for check in checks]})
         return EXIT_FAILED if wrong else 0
     marks = {"ok": "[green]✓[/green]", "note": "[yellow]•[/yellow]", "wrong": "[red]✗[/red]"}
     for check in checks:
-        say(marks[check.state] + " [bold]{}[/bold]  {}", check.name, check.found)
+        print_line(marks[check.state] + " [bold]{}[/bold]  {}", check.name, check.found)
         if check.next_step:
             console.print(f"    next: {check.next_step}")
-    console.print("Nothing is wrong." if not wrong else f"{len(wrong)} of {len(checks)} checks found something wrong.")
+    console.print("All checks pass." if not wrong else f"{len(wrong)} of {len(checks)} checks failed.")
     return EXIT_FAILED if wrong else 0
 
 
-def _installation() -> Iterator[Check]:
+def _check_installation() -> Iterator[Check]:
     yield Check("tiltyard", "ok", f"{__version__} on Python {platform.python_version()}, {platform.system()}")
     yield Check("libraries", "ok", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES))
     missing = [extra for extra, library in EXTRAS.items() if not _installed(library)]
@@ -78,7 +78,7 @@ def _installation() -> Iterator[Check]:
         yield Check("optional parts", "ok", f"installed: {', '.join(EXTRAS)}")
 
 
-def _project(path: Path | None, *, mend: bool) -> Iterator[Check]:
+def _check_project(path: Path | None, *, repair: bool) -> Iterator[Check]:
     try:
         project = load_project(path)
     except ProjectError as error:
@@ -87,20 +87,20 @@ def _project(path: Path | None, *, mend: bool) -> Iterator[Check]:
         return
     yield Check("project file", "ok", f"{project.root}: {project.name}, {project.task}")
     settings = wiring.load_settings(project)
-    yield from _looked_at("data", lambda: _describe_data(project))
+    yield from _run_check("data", lambda: _describe_data(project))
     yield _disk(settings)
-    yield from _looked_at("ledger", lambda: _describe_ledger(settings))
-    yield from _looked_at("registry", lambda: _describe_registry(project, settings))
-    yield from check_decisions(project, settings, mend=mend)
-    yield from _looked_at("signatures", lambda: _describe_keys(settings))
+    yield from _run_check("ledger", lambda: _describe_ledger(settings))
+    yield from _run_check("registry", lambda: _describe_registry(project, settings))
+    yield from check_decisions(project, settings, repair=repair)
+    yield from _run_check("signatures", lambda: _describe_keys(settings))
     yield from _key_files(settings)
-    yield from _looked_at("api keys", lambda: describe_api_keys(settings))
-    yield from _looked_at("champion", lambda: _describe_champion(project, settings))
+    yield from _run_check("api keys", lambda: describe_api_keys(settings))
+    yield from _run_check("champion", lambda: _describe_champion(project, settings))
 
 
-def _looked_at(name: str, look: Callable[[], str]) -> Iterator[Check]:
+def _run_check(name: str, describe: Callable[[], str]) -> Iterator[Check]:
     try:
-        yield Check(name, "ok", look())
+        yield Check(name, "ok", describe())
     except NotFoundError as error:
         yield Check(name, "note", error.message, error.next_step)
     except TiltyardError as error:
@@ -121,7 +121,7 @@ def _describe_ledger(settings: Settings) -> str:
     if broken:
         raise TiltyardError(
             f"The chain of events is broken in {len(broken)} places, first: {broken[0]}",
-            next_step="Somebody changed the ledger: compare it with a backup.",
+            next_step="The ledger was changed outside Tiltyard: compare it with a backup.",
         )
     return f"{without_password(settings.ledger_url)}: {total:,} predictions, chain of events whole" + (
         f"; {waiting:,} records of this host's servers wait to be shipped" if waiting else ""
@@ -147,13 +147,13 @@ def _describe_keys(settings: Settings) -> str:
     trusted = [key.id for key in keys.trusted]
     if keys.own is not None and trusted and keys.own.id not in trusted:
         raise TiltyardError(
-            f"This host signs with the key {keys.own.id} and takes only versions signed by {', '.join(trusted)}: "
-            "it will not load what it trains.",
+            f"This host signs with the key {keys.own.id} and loads only versions signed by {', '.join(trusted)}: "
+            "it cannot load what it trains.",
             next_step=f"Add the public key to {TRUSTED_KEYS}: {keys.own.text}",
         )
-    signs = f"new versions are signed by {keys.own.id}" if keys.own else "new versions are not signed"
-    takes = f"only versions signed by {' or '.join(trusted)} are loaded" if trusted else "no signature is asked for"
-    return f"{signs}; {takes}"
+    signing = f"new versions are signed by {keys.own.id}" if keys.own else "new versions are not signed"
+    loading = f"only versions signed by {' or '.join(trusted)} are loaded" if trusted else "no signature is required"
+    return f"{signing}; {loading}"
 
 
 def _key_files(settings: Settings) -> Iterator[Check]:
@@ -187,7 +187,12 @@ def _disk(settings: Settings) -> Check:
     folder = settings.state if settings.state.exists() else settings.root
     free = shutil.disk_usage(folder).free
     if free < LOW_DISK:
-        return Check("disk", "wrong", f"{free / 1e6:,.0f} MB free at {folder}", "Free some space: answers need it.")
+        return Check(
+            "disk",
+            "wrong",
+            f"{free / 1e6:,.0f} MB free at {folder}",
+            "Free some space: the server needs it to record predictions.",
+        )
     return Check("disk", "ok", f"state in {settings.state}, {free / 1e9:,.1f} GB free")
 
 

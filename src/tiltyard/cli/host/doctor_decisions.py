@@ -1,4 +1,4 @@
-"""What ``tiltyard doctor`` sees of decisions: those cut short, and aliases that were moved behind our back."""
+"""Checks of ``tiltyard doctor`` on decisions: interrupted alias changes, and aliases moved outside Tiltyard."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tiltyard.settings import Settings
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: what was looked at.
-        state: ``ok``, ``note`` (worth knowing, nothing is wrong) or ``wrong``.
-        found: what was seen.
-        next_step: how to mend it; empty where nothing is to be done.
+        name: the subject of the check.
+        state: ``ok``, ``note`` (worth knowing, but not a problem) or ``wrong``.
+        found: what the check found.
+        next_step: how to fix it; empty where nothing needs to be done.
     """
 
     name: str
@@ -36,54 +36,54 @@ class Check:
     next_step: str = ""
 
 
-def check_decisions(project: Project, settings: Settings, *, mend: bool) -> Iterator[Check]:
-    """Whether every decision about the project's model was carried out, and every alias is by a decision.
+def check_decisions(project: Project, settings: Settings, *, repair: bool) -> Iterator[Check]:
+    """Check that every decision about the project's model was completed, and that a decision explains every alias.
 
     Args:
         project: the project.
-        settings: where its ledger and registry are.
-        mend: whether to settle what was cut short.
+        settings: the addresses of its ledger and registry.
+        repair: whether to complete or withdraw interrupted alias changes.
     """
     try:
         with wiring.open_ledger(settings) as ledger:
             workspace = app_wiring.open_workspace(settings, ledger, project)
-            yield from _cut_short(workspace, project.model_name, mend=mend)
-            yield from _behind_our_back(workspace, ledger, project.model_name)
+            yield from _check_interrupted_changes(workspace, project.model_name, repair=repair)
+            yield from _check_outside_changes(workspace, ledger, project.model_name)
     except TiltyardError as error:
         yield Check("decisions", "wrong", error.message, error.next_step)
 
 
-def _cut_short(workspace: Workspace, name: str, *, mend: bool) -> Iterator[Check]:
-    settled = recover_alias_changes(workspace, name) if mend else []
-    for one in settled:
+def _check_interrupted_changes(workspace: Workspace, name: str, *, repair: bool) -> Iterator[Check]:
+    recovered = recover_alias_changes(workspace, name) if repair else []
+    for one in recovered:
         yield Check("decisions", "note", one.message)
-    waiting = unfinished_changes(workspace.ledger, name)
-    for event in waiting:
-        aim = f"{event.evidence.get('alias')} to version {event.evidence.get('version')}"
+    unfinished = unfinished_changes(workspace.ledger, name)
+    for event in unfinished:
+        target = f"{event.evidence.get('alias')} to version {event.evidence.get('version')}"
         yield Check(
             "decisions",
             "wrong",
-            f"The move of {aim} by {event.actor}, begun at {event.at:%Y-%m-%d %H:%M:%S UTC}, has not ended: it is "
-            "under way, or was cut short.",
-            "If nobody is at it, run: tiltyard doctor --mend",
+            f"The move of {target} by {event.actor}, started at {event.at:%Y-%m-%d %H:%M:%S UTC}, has not ended: it is "
+            "still running, or was interrupted.",
+            "If no process is running it, run: tiltyard doctor --repair",
         )
-    if not waiting and not settled:
-        yield Check("decisions", "ok", "every decision was carried out whole")
+    if not unfinished and not recovered:
+        yield Check("decisions", "ok", "every decision was completed")
 
 
-def _behind_our_back(workspace: Workspace, ledger: Ledger, name: str) -> Iterator[Check]:
+def _check_outside_changes(workspace: Workspace, ledger: Ledger, name: str) -> Iterator[Check]:
     for event in record_outside_changes(workspace.registry, ledger, name, "doctor"):
         yield Check(
             "aliases",
             "wrong",
-            f"Moved behind our back: {event.reason}.",
-            "If it is meant, decide so with: tiltyard set-alias --reason …; else: tiltyard rollback --reason …",
+            f"Moved outside Tiltyard: {event.reason}.",
+            "If this was intended, confirm it: tiltyard set-alias --reason …; otherwise: tiltyard rollback --reason …",
         )
     champion = workspace.registry.champion(name)
     if champion is None:
-        gone = missing_champion(ledger.events(subject=name), workspace.registry, name)
-        if gone is not None:
-            yield Check("champion's right", "wrong", gone.message, gone.next_step)
+        missing = missing_champion(ledger.events(subject=name), workspace.registry, name)
+        if missing is not None:
+            yield Check("champion's right", "wrong", missing.message, missing.next_step)
         return
     finding = unexplained_champion(ledger.events(subject=name), champion, unfinished_changes(ledger, name))
     if finding is not None:

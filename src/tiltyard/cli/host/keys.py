@@ -1,4 +1,4 @@
-"""``tiltyard keys``: the keys that sign versions; those of the API are in ``cli/api_keys.py``."""
+"""``tiltyard keys``: the keys that sign versions; for the API's keys see ``cli/host/api_keys.py``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from tiltyard import wiring
-from tiltyard.cli.host.api_keys import api
+from tiltyard.cli.host.api_keys import api_group
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json
 from tiltyard.errors import UsageError
@@ -22,62 +22,62 @@ ONLY_OWNER = 0o600
 
 
 @click.group()
-def keys() -> None:
-    """Make keys: those that sign versions, and those that the server asks for."""
+def keys_group() -> None:
+    """Create keys: to sign versions, and API keys for the server."""
 
 
-keys.add_command(api)
+keys_group.add_command(api_group)
 
 
-@keys.command()
+@keys_group.command()
 @click.option(
     "--to",
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
     default=None,
-    help="Write the private key to this file and the public key beside it, to FILE.pub.  [default: print both]",
+    help="Write the private key to this file and the public key to FILE.pub.  [default: print both]",
 )
 @json_option
-def generate(file: Path | None, as_json: bool) -> None:
-    """Make a new Ed25519 key pair.
+def generate_command(file: Path | None, as_json: bool) -> None:
+    """Create a new Ed25519 key pair.
 
-    The private key goes where versions are trained, as TILTYARD_SIGNING_KEY; the public key goes wherever versions
-    are served, into TILTYARD_TRUSTED_KEYS. With --to the private key is written to a file that only its owner can
-    read, and is not shown.
+    Set TILTYARD_SIGNING_KEY to the private key where versions are trained, and add the public key to
+    TILTYARD_TRUSTED_KEYS where versions are served. --to writes the private key to a file that only its owner can read,
+    and does not print it.
     """
     signer = new_signer()
-    shown = {"key_id": signer.public.id, "public_key": signer.public.text}
+    result = {"key_id": signer.public.id, "public_key": signer.public.text}
     if file is None:
-        shown["signing_key"] = signer.text
+        result["signing_key"] = signer.text
     else:
         secret, public = file.expanduser().absolute(), file.expanduser().absolute().with_name(f"{file.name}.pub")
         _write_new({secret: signer.pem, public: signer.public.pem})
-        shown |= {"signing_key_file": str(secret), "public_key_file": str(public)}
+        result |= {"signing_key_file": str(secret), "public_key_file": str(public)}
     if as_json:
-        print_json(shown)
+        print_json(result)
         return
-    setting = shown.get("signing_key") or f"@{shown['signing_key_file']}"
+    setting = result.get("signing_key") or f"@{result['signing_key_file']}"
     console.print(f"Key {signer.public.id}", markup=False)
     console.print(f"Where versions are trained (keep it secret):\n  {SIGNING_KEY}={setting}", markup=False)
     console.print(f"Where versions are loaded:\n  {TRUSTED_KEYS}='{json.dumps([signer.public.text])}'", markup=False)
 
 
-@keys.command("seal")
+@keys_group.command("seal")
 @click.argument("version")
 @project_option
 @json_option
-def seal_version(version: str, project_path: Path | None, as_json: bool) -> None:
-    """Bind a version that this host's key has signed to its name and number.
+def seal_version_command(version: str, project_path: Path | None, as_json: bool) -> None:
+    """Bind a version that this host has signed to its name and number.
 
-    Versions are sealed when they are registered; this is for those that were registered elsewhere, or before.
+    Registration seals a version; use this command for versions that were registered elsewhere or earlier.
     """
     project = load_project(project_path)
     registry = wiring.open_registry(wiring.load_settings(project))
     info = registry.seal(registry.get_version(project.model_name, version=version))
     if info is None:
         raise UsageError(
-            f"Version {version} of {project.model_name} was not sealed: this host does not sign, or did not sign it.",
-            next_step=f"Do it where {SIGNING_KEY} is the key that signed it.",
+            f"Version {version} of {project.model_name} was not sealed: this host did not sign it.",
+            next_step=f"Run this where {SIGNING_KEY} is the key that signed it.",
             code="key.not-own",
         )
     if as_json:
@@ -87,7 +87,7 @@ def seal_version(version: str, project_path: Path | None, as_json: bool) -> None
 
 
 def _write_new(files: Mapping[Path, bytes]) -> None:
-    """Write files for their owner alone; an existing one is never replaced: versions may be signed by it."""
+    """Write files that only their owner can read; never replace a key, since versions may be signed with it."""
     existing = next((file for file in files if file.exists() or file.is_symlink()), None)
     try:
         if existing is not None:
@@ -98,6 +98,6 @@ def _write_new(files: Mapping[Path, bytes]) -> None:
     except OSError as error:
         raise UsageError(
             f"The key cannot be written to {error.filename}: {error.strerror}.",
-            next_step="Name a new file in a folder that is there and that you can write to.",
+            next_step="Name a new file in an existing folder that you can write to.",
             code="key.file",
         ) from None

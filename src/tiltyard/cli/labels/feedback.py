@@ -1,4 +1,4 @@
-"""``tiltyard feedback``: the truth about answers, from files."""
+"""``tiltyard feedback``: import labels for recorded predictions, list and count them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, print_pairs, print_table, say
+from tiltyard.cli.output import console, print_json, print_line, print_pairs, print_table
 from tiltyard.cli.time_options import parse_time
 from tiltyard.monitoring.labels.label_import import (
     ImportOptions,
@@ -26,20 +26,20 @@ from tiltyard.project import load_project
 
 _KINDS = {
     "stored": "stored",
-    "corrected": "of them corrections",
-    "superseded": "of them older than the label that counts",
-    "late": "of them late",
-    "unexpected": "of them labels that the version does not know",
-    "repeated": "said before",
-    "unknown": "about answers that the ledger does not hold",
+    "corrected": "of these, corrections",
+    "superseded": "of these, older than the current label",
+    "late": "of these, late",
+    "unexpected": "of these, labels that the version does not know",
+    "repeated": "already known",
+    "unknown": "for predictions that the ledger does not hold",
     "unlabelled": "without a label",
-    "invalid": "not understood",
+    "invalid": "invalid",
 }
 
 
 @click.group()
-def feedback() -> None:
-    """Bring labels for recorded predictions, and count them."""
+def feedback_group() -> None:
+    """Import labels for recorded predictions, list and count them."""
 
 
 @click.command("import")
@@ -49,9 +49,9 @@ def feedback() -> None:
 @click.option("--key-column", default=LabelColumns.key, show_default=True, help="Column of your own keys.")
 @click.option("--label-column", default=LabelColumns.label, show_default=True, help="Column of the labels.")
 @click.option("--at-column", default=LabelColumns.at, show_default=True, help="Column of the labels' times.")
-@click.option("--source", default=None, help="Who says so, for the record.  [default: the file's name]")
+@click.option("--source", default=None, help="Source of the labels, recorded with them.  [default: the file's name]")
 @json_option
-def import_file(
+def import_labels_command(
     file: Path,
     project_path: Path | None,
     id_column: str,
@@ -61,15 +61,15 @@ def import_file(
     source: str | None,
     as_json: bool,
 ) -> None:
-    """Read labels from a CSV, TSV, JSON Lines or Parquet FILE.
+    """Import labels from a CSV, TSV, JSON Lines or Parquet FILE.
 
-    Each row names a prediction by its id, or by the key that its caller gave. Rows without a label are passed over;
-    a label that is known already is not stored again; a later label corrects an earlier one.
+    Each row names a prediction by its id, or by the key that the caller sent with it. Rows without a label are
+    skipped, known labels are not stored twice, and a later label corrects an earlier one.
     """
     project = load_project(project_path)
     columns = LabelColumns(id_column, key_column, label_column, at_column)
     frame = read_labels(file, columns)
-    with open_current_ledger(wiring.load_settings(project)) as ledger, _progress(as_json) as progress:
+    with open_current_ledger(wiring.load_settings(project)) as ledger, _progress_bar(as_json) as progress:
         task = progress.add_task("labels", total=len(frame))
         report = import_labels(
             ledger,
@@ -85,31 +85,33 @@ def import_file(
     _render(report)
 
 
-@feedback.command()
+@feedback_group.command("stats")
 @project_option
 @json_option
-def stats(project_path: Path | None, as_json: bool) -> None:
+def label_stats_command(project_path: Path | None, as_json: bool) -> None:
     """Count the labels, and the share of predictions that have one."""
     project = load_project(project_path)
     with open_current_ledger(wiring.load_settings(project)) as ledger:
-        counted = label_counts(ledger, project.model_name)
+        counts = label_counts(ledger, project.model_name)
     if as_json:
-        print_json(counted)
+        print_json(counts)
         return
     print_pairs(
         (key.replace("_", " "), ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else value)
-        for key, value in counted.items()
+        for key, value in counts.items()
     )
 
 
-@feedback.command("list")
+@feedback_group.command("list")
 @project_option
-@click.option("--since", default=None, help="Only labels reported from this time on (ISO 8601).")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many.")
-@click.option("--all", "superseded", is_flag=True, help="Also labels that were corrected since.")
+@click.option("--since", default=None, help="Only labels reported since this time (ISO 8601).")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Maximum number.")
+@click.option("--all", "superseded", is_flag=True, help="Include labels that were corrected later.")
 @json_option
-def list_labels(project_path: Path | None, since: str | None, limit: int, superseded: bool, as_json: bool) -> None:
-    """List labels by the time they were reported."""
+def list_labels_command(
+    project_path: Path | None, since: str | None, limit: int, superseded: bool, as_json: bool
+) -> None:
+    """List labels in the order in which they were reported."""
     project = load_project(project_path)
     with open_current_ledger(wiring.load_settings(project)) as ledger:
         found = ledger.labels(project=project.model_name, since=parse_time("--since", since), superseded=superseded)
@@ -117,14 +119,14 @@ def list_labels(project_path: Path | None, since: str | None, limit: int, supers
     if as_json:
         print_json([{name: getattr(row, name) for name in ("prediction_id", "label", "at", "source")} for row in rows])
         return
-    shown = ((row.at, row.prediction_id, row.label, row.source) for row in rows)
-    print_table("Labels", ("Reported", "Prediction", "Label", "Source"), shown)
+    cells = ((row.at, row.prediction_id, row.label, row.source) for row in rows)
+    print_table("Labels", ("Reported", "Prediction", "Label", "Source"), cells)
 
 
-feedback.add_command(import_file)
+feedback_group.add_command(import_labels_command)
 
 
-def _progress(quiet: bool) -> Progress:
+def _progress_bar(quiet: bool) -> Progress:
     parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*parts, console=console, transient=True, disable=quiet or not console.is_terminal)
 
@@ -137,4 +139,4 @@ def _render(report: ImportReport) -> None:
             examples = (
                 "; ".join(report.examples.get(kind, [])[:2]) if kind in ("unknown", "invalid", "unexpected") else ""
             )
-            say("{:>9,} {}" + (" [dim]({})[/dim]" if examples else "{}"), count, words, examples)
+            print_line("{:>9,} {}" + (" [dim]({})[/dim]" if examples else "{}"), count, words, examples)

@@ -1,4 +1,4 @@
-"""``tiltyard prefect``: the project on a Prefect server."""
+"""``tiltyard prefect``: deploy the project to a Prefect server."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ ENTRYPOINTS: dict[FlowKind, str] = {
 
 
 @click.group()
-def prefect() -> None:
-    """Run the project by a Prefect server: scheduled deployments."""
+def prefect_group() -> None:
+    """Deploy the project's flows to a Prefect server, on a schedule."""
 
 
-@prefect.command("deploy")
+@prefect_group.command()
 @project_option
 @click.option("--train-every-hours", type=click.FloatRange(0, min_open=True), default=None, help="Train on a schedule.")
-@click.option("--pool", default=POOL, show_default=True, help="Pool of workers; made if it is not there.")
+@click.option("--pool", default=POOL, show_default=True, help="Work pool; created if it does not exist.")
 @json_option
-def deploy_(project_path: Path | None, train_every_hours: float | None, pool: str, as_json: bool) -> None:
-    """Make the deployments PROJECT-training, PROJECT-monitoring and PROJECT-response.
+def deploy_command(project_path: Path | None, train_every_hours: float | None, pool: str, as_json: bool) -> None:
+    """Create the deployments PROJECT-training, PROJECT-monitoring and PROJECT-response.
 
-    Monitoring runs every [monitoring] every_minutes, looks and responds; training runs when asked, or on a schedule.
-    Workers of the pool run them: prefect worker start --pool tiltyard
+    Monitoring runs every [monitoring] every_minutes and acts on findings. Training runs when it is started, or on a
+    schedule. Workers of the pool run the flows: prefect worker start --pool tiltyard
     """
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     if settings.prefect_api_url is None:
         raise UsageError(
-            "There is no Prefect server to deploy to: PREFECT_API_URL is not set.",
+            "No Prefect server is known: PREFECT_API_URL is not set.",
             next_step="Start one (prefect server start) and set PREFECT_API_URL=http://127.0.0.1:4200/api.",
             code="prefect.unset",
         )
     every = None if train_every_hours is None else timedelta(hours=train_every_hours)
-    made = deploy(project, settings.prefect_api_url, ENTRYPOINTS, train_every=every, pool=pool)
+    deployments = deploy(project, settings.prefect_api_url, ENTRYPOINTS, train_every=every, pool=pool)
     if as_json:
-        print_json({"pool": pool, "deployments": [one.to_dict() for one in made]})
+        print_json({"pool": pool, "deployments": [one.to_dict() for one in deployments]})
         return
     print_table(
         "Deployments",
         ("Name", "Every", "Id"),
-        ((one.name, str(one.every) if one.every else "when asked", one.id) for one in made),
+        ((one.name, str(one.every) if one.every else "when started", one.id) for one in deployments),
     )
     console.print(f"Start a worker: prefect worker start --pool {pool}")

@@ -1,4 +1,4 @@
-"""The flows of deployments, as a Prefect worker loads them; nothing else imports this module."""
+"""The flows of the deployments, for Prefect workers; nothing else imports this module."""
 
 from __future__ import annotations
 
@@ -18,37 +18,35 @@ _terminal = Terminal()
 
 @flow(name="training")  # type: ignore[untyped-decorator]
 def training(project: str) -> str:
-    """Train a version and let it challenge the champion."""
+    """Train a version and promote it if it wins."""
     described = load_project(Path(project))
     settings = wiring.load_settings(described)
     flows = app_wiring.build_flow_runner(described, settings, ConsoleRunner(_terminal))
     with open_current_ledger(settings) as ledger:
-        tracker, workspace = (
-            wiring.open_tracker(described, settings),
-            app_wiring.open_workspace(settings, ledger, described),
-        )
+        tracker = wiring.open_tracker(described, settings)
+        workspace = app_wiring.open_workspace(settings, ledger, described)
         outcome = flows.run(
             "training",
             lambda: train(described, tracker, workspace, flows.runner, TrainingRequest(promote=True)),
-            lambda done: done.to_markdown(),
+            lambda outcome: outcome.to_markdown(),
         )
     return outcome.promotion.status if outcome.promotion else "Registered"
 
 
 @flow(name="monitoring")  # type: ignore[untyped-decorator]
 def monitoring(project: str) -> str:
-    """Look once, answer what is found, and deliver notices."""
+    """Run one iteration of the control loop, and send notifications."""
     described = load_project(Path(project))
     settings = wiring.load_settings(described)
     with open_current_ledger(settings) as ledger:
-        seen = app_wiring.build_loop(described, settings, ledger, ConsoleRunner(_terminal)).once()
+        iteration = app_wiring.build_loop(described, settings, ledger, ConsoleRunner(_terminal)).once()
         app_wiring.build_dispatcher(described, settings, ledger).run()
-    return seen.summary
+    return iteration.summary
 
 
 @flow(name="response")  # type: ignore[untyped-decorator]
-def response(project: str, reason: str = "asked for in Prefect") -> str:
-    """Retrain with the labels of production."""
+def response(project: str, reason: str = "started in Prefect") -> str:
+    """Retrain with the labels from production."""
     described = load_project(Path(project))
     settings = wiring.load_settings(described)
     flows = app_wiring.build_flow_runner(described, settings, ConsoleRunner(_terminal))
@@ -57,6 +55,6 @@ def response(project: str, reason: str = "asked for in Prefect") -> str:
         done = flows.run(
             "response",
             lambda: responder.retrain(reason),
-            lambda told: " ".join(action.summary for action in told.actions) or told.outcome,
+            lambda result: " ".join(action.summary for action in result.actions) or result.outcome,
         )
     return " ".join(action.summary for action in done.actions) or done.outcome

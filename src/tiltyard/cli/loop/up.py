@@ -20,7 +20,7 @@ from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console as terminal
-from tiltyard.cli.output import print_json, say
+from tiltyard.cli.output import print_json, print_line
 from tiltyard.console.run import require_console
 from tiltyard.errors import MissingExtraError, UnavailableError
 from tiltyard.ledger import Event, Ledger
@@ -52,7 +52,7 @@ ANSWER_SECONDS = 180.0
 )
 @click.option("--no-console", is_flag=True, help="Without the console.")
 @json_option
-def up(
+def up_command(
     project_path: Path | None,
     host: str | None,
     port: int | None,
@@ -61,9 +61,9 @@ def up(
     no_console: bool,
     as_json: bool,
 ) -> None:
-    """Serve the champion, show the console, and close the loop on a schedule.
+    """Run the server, the console and the control loop together.
 
-    Whichever of the three dies or hangs is started again, and that is written down. Ctrl-C ends them in order.
+    A program that dies or hangs is restarted, and the restart is recorded. Ctrl-C stops all three.
     """
     project = load_project(project_path)
     settings = wiring.load_settings(project)
@@ -143,7 +143,7 @@ class _Teller:
     def begin(self, pids: Callable[[], dict[str, int]]) -> None:
         self._pids = pids
         if not self._as_json:
-            say("[bold]{}[/bold] is coming up. Press Ctrl-C to stop.", self._project.model_name)
+            print_line("[bold]{}[/bold] is coming up. Press Ctrl-C to stop.", self._project.model_name)
 
     def line(self, part: str, line: str) -> None:
         try:
@@ -188,7 +188,7 @@ class _Teller:
                 print_json(told)
                 sys.stdout.flush()
             else:
-                say(*_sentence(told))
+                print_line(*_sentence(told))
 
 
 def _sentence(told: dict[str, Any]) -> tuple[str, str, str]:

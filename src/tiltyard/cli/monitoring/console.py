@@ -1,4 +1,4 @@
-"""``tiltyard console``: versions, predictions and decisions in a browser."""
+"""``tiltyard console``: show versions, predictions and decisions in a browser."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import click
 from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console as terminal
-from tiltyard.cli.output import print_json, say
+from tiltyard.cli.output import console, print_json, print_line
 from tiltyard.console.run import require_console, run_console
 from tiltyard.console.sources import console_sources
 from tiltyard.project import load_project
@@ -21,14 +20,14 @@ from tiltyard.serving.process.sockets import Address, bind
 @project_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8050, show_default=True, help="Port; 0 takes any free one."
+    "--port", type=click.IntRange(0, 65535), default=8050, show_default=True, help="Port; 0 chooses a free one."
 )
 @json_option
-def console(project_path: Path | None, host: str, port: int, as_json: bool) -> None:
+def console_command(project_path: Path | None, host: str, port: int, as_json: bool) -> None:
     """Open the console: versions, metrics and predictions as pages.
 
-    It only reads. Whoever reaches the address sees every input that was answered: leave it on this machine, or put a
-    proxy that asks who is there in front of it.
+    The console only reads. Anyone who can reach its address sees every recorded input: keep it on this machine, or put
+    a proxy with authentication in front of it.
     """
     project = load_project(project_path)
     require_console()
@@ -38,8 +37,8 @@ def console(project_path: Path | None, host: str, port: int, as_json: bool) -> N
         if as_json:
             print_json({"url": address.url})
             return
-        say("Console of [bold]{}[/bold] at {}", project.model_name, address.url)
-        terminal.print("Press Ctrl-C to stop.")
+        print_line("Console of [bold]{}[/bold] at {}", project.model_name, address.url)
+        console.print("Press Ctrl-C to stop.")
 
     listener = bind(host, port)
     try:

@@ -1,4 +1,4 @@
-"""``tiltyard monitor``: one look at the champion."""
+"""``tiltyard monitor``: one monitoring run of the champion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tiltyard import app_wiring, wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, print_pairs, print_table, say, when
+from tiltyard.cli.output import console, format_time, print_json, print_line, print_pairs, print_table
 from tiltyard.cli.time_options import parse_time
 from tiltyard.findings import Finding
 from tiltyard.monitoring.performance import Figure
@@ -20,66 +20,69 @@ from tiltyard.monitoring.run import MonitoringResult
 from tiltyard.pipeline.jobs.monitoring_run import run_monitoring
 from tiltyard.project import load_project
 
-MOST_STEPS = 3
-_WORDS = {"clear": "clear", "could_not_judge": "could not judge"}
+MAX_STEPS = 3
+_VERDICTS = {"clear": "clear", "could_not_judge": "not enough data"}
 
 
 @click.command()
 @project_option
 @click.option("--until", default=None, help="End of the window (ISO 8601).  [default: now]")
-@click.option("--no-record", is_flag=True, help="Do not write the findings into the ledger.")
+@click.option("--no-record", is_flag=True, help="Do not write the findings to the ledger.")
 @json_option
-def monitor(project_path: Path | None, until: str | None, no_record: bool, as_json: bool) -> None:
-    """Look at the champion once: drift, performance, service.
+def monitor_command(project_path: Path | None, until: str | None, no_record: bool, as_json: bool) -> None:
+    """Monitor the champion once: drift, performance, service.
 
-    Judges the answers of the last hours ([monitoring] window_hours) and writes what it saw into the ledger. The exit
-    code is 3 when something was found that asks for attention.
+    The run checks the predictions of the last hours ([monitoring] window_hours) and writes its findings to the ledger.
+    Exit code 3 when a finding needs attention.
     """
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     with open_current_ledger(settings) as ledger:
         workspace = app_wiring.open_workspace(settings, ledger)
-        seen = run_monitoring(project, workspace, until=parse_time("--until", until), record=not no_record)
+        result = run_monitoring(project, workspace, until=parse_time("--until", until), record=not no_record)
     if as_json:
-        print_json(seen.to_dict())
+        print_json(result.to_dict())
     else:
-        _render(seen)
-    if seen.alarms:
+        _render(result)
+    if result.alarms:
         sys.exit(EXIT_NO)
 
 
-def _render(seen: MonitoringResult) -> None:
-    champion = f"version {seen.version}" if seen.version else "no champion"
-    say("[bold]{}[/bold], {}: {} to {}\n", seen.model, champion, when(seen.since), when(seen.until))
-    print_table("Findings", ("Finding", "Subject", "Verdict", "What was seen"), map(_row, seen.findings))
+def _render(result: MonitoringResult) -> None:
+    champion = f"version {result.version}" if result.version else "no champion"
+    since, until = format_time(result.since), format_time(result.until)
+    print_line("[bold]{}[/bold], {}: {} to {}\n", result.model, champion, since, until)
+    print_table("Findings", ("Finding", "Subject", "Verdict", "Details"), map(_to_cells, result.findings))
     console.print()
-    print_pairs(_figures(seen))
-    steps = dict.fromkeys(found.next_step for found in seen.alarms if found.next_step)
-    for step in list(steps)[:MOST_STEPS]:
-        say("[cyan bold]next:[/cyan bold] {}", step)
+    print_pairs(_figures(result))
+    steps = dict.fromkeys(finding.next_step for finding in result.alarms if finding.next_step)
+    for step in list(steps)[:MAX_STEPS]:
+        print_line("[cyan bold]next:[/cyan bold] {}", step)
 
 
-def _row(found: Finding) -> tuple[object, ...]:
-    verdict = _WORDS.get(found.status, found.severity)
+def _to_cells(finding: Finding) -> tuple[object, ...]:
+    verdict = _VERDICTS.get(finding.status, finding.severity)
     style = {"error": "bold red", "warning": "yellow", "clear": "green"}.get(verdict)
-    return found.code, found.subject, Text(verdict, style or ""), found.message
+    return finding.code, finding.subject, Text(verdict, style or ""), finding.message
 
 
-def _figures(seen: MonitoringResult) -> list[tuple[str, object]]:
-    ran, told = seen.operations, seen.performance
-    pairs: list[tuple[str, object]] = [("answers", f"{ran.predictions:,} ({ran.before:,} in the window before)")]
-    if ran.latency_ms:
-        pairs.append(("latency", ", ".join(f"{name} {value:.1f} ms" for name, value in ran.latency_ms.items())))
-    if told is not None:
-        pairs.append(("labels", f"{told.labelled:,} of {told.predictions:,} answers since {when(told.since)}"))
-        if "accuracy" in told.figures:
-            pairs.append(("accuracy (labels)", _shown(told.figures["accuracy"])))
-    if seen.estimate is not None and "accuracy" in seen.estimate.figures:
-        pairs.append(("accuracy (estimate)", _shown(seen.estimate.figures["accuracy"])))
+def _figures(result: MonitoringResult) -> list[tuple[str, object]]:
+    service, labelled = result.operations, result.performance
+    count = f"{service.predictions:,} ({service.before:,} in the window before)"
+    pairs: list[tuple[str, object]] = [("predictions", count)]
+    if service.latency_ms:
+        pairs.append(("latency", ", ".join(f"{name} {value:.1f} ms" for name, value in service.latency_ms.items())))
+    if labelled is not None:
+        since = format_time(labelled.since)
+        pairs.append(("labels", f"{labelled.labelled:,} of {labelled.predictions:,} predictions since {since}"))
+        if "accuracy" in labelled.figures:
+            pairs.append(("accuracy (labels)", _format_figure(labelled.figures["accuracy"])))
+    if result.estimate is not None and "accuracy" in result.estimate.figures:
+        pairs.append(("accuracy (estimate)", _format_figure(result.estimate.figures["accuracy"])))
     return pairs
 
 
-def _shown(figure: Figure) -> str:
+def _format_figure(figure: Figure) -> str:
     if figure.interval is None:
         return f"{figure.value:.4f}"
     return f"{figure.value:.4f} ({figure.interval.low:.4f} to {figure.interval.high:.4f})"

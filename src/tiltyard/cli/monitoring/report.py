@@ -1,4 +1,4 @@
-"""``tiltyard report``: the last days of a model on a page."""
+"""``tiltyard report``: write a monitoring report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from tiltyard import app_wiring, wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import print_json, say
+from tiltyard.cli.output import print_json, print_line
 from tiltyard.cli.time_options import parse_time
 from tiltyard.errors import UsageError
 from tiltyard.monitoring.report import write_report
@@ -22,24 +22,26 @@ DAYS = 7.0
 @click.command()
 @project_option
 @click.option("--to", "target", type=click.Path(path_type=Path), default=None, help="File to write: .html or .md.")
-@click.option("--days", type=float, default=DAYS, show_default=True, help="Days that the report is about.")
-@click.option("--until", default=None, help="End of that time (ISO 8601).  [default: now]")
+@click.option("--days", type=float, default=DAYS, show_default=True, help="Days that the report covers.")
+@click.option("--until", default=None, help="End of the period (ISO 8601).  [default: now]")
 @json_option
-def report(project_path: Path | None, target: Path | None, days: float, until: str | None, as_json: bool) -> None:
+def report_command(
+    project_path: Path | None, target: Path | None, days: float, until: str | None, as_json: bool
+) -> None:
     """Write a report on the last days: HTML or Markdown, with plots.
 
-    The default is reports/monitoring.html beside the project file. A Markdown report has its pictures in a folder
-    beside it. With --json the figures are printed too.
+    The default is reports/monitoring.html in the project's folder. The plots of a Markdown report are in a folder next
+    to it. --json also prints the figures.
     """
     if not days > 0:
-        raise UsageError(f"--days {days:g} is no stretch of time.", next_step="Give a positive number, such as 7.")
+        raise UsageError(f"--days {days:g} is not positive.", next_step="Give a positive number, such as 7.")
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     with open_current_ledger(settings) as ledger:
         workspace = app_wiring.open_workspace(settings, ledger)
-        seen = summarise_period(project, workspace, hours=days * 24, until=parse_time("--until", until))
-    files = write_report(seen, target or project.root / "reports" / "monitoring.html")
+        summary = summarise_period(project, workspace, hours=days * 24, until=parse_time("--until", until))
+    files = write_report(summary, target or project.root / "reports" / "monitoring.html")
     if as_json:
-        print_json({"file": str(files[0]), "files": [str(file) for file in files], **seen.to_dict()})
+        print_json({"file": str(files[0]), "files": [str(file) for file in files], **summary.to_dict()})
         return
-    say("Wrote the report on {:,} answers to [bold]{}[/bold].", seen.stats.total, files[0])
+    print_line("Wrote the report on {:,} predictions to [bold]{}[/bold].", summary.stats.total, files[0])

@@ -1,4 +1,4 @@
-"""``tiltyard predict``: answers on the command line, by the same scorer that the server uses."""
+"""``tiltyard predict``: predict on the command line, with the scorer that the server uses."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from tiltyard.project import Project, load_project
 from tiltyard.registry import read_package
 from tiltyard.scoring import make_scorer
 
-SHOWN = 200  # characters of an input
+INPUT_WIDTH = 200  # characters of an input
 
 
 @click.command()
 @click.argument("inputs", nargs=-1)
 @project_option
 @click.option(
-    "--file", "file", type=click.File("r", encoding="utf-8"), help="Inputs, one a line; - for standard input."
+    "--file", "file", type=click.File("r", encoding="utf-8"), help="Inputs, one per line; - for standard input."
 )
 @click.option("--version", default=None, help="A version number.")
 @click.option("--alias", default=None, help="An alias.  [default: champion]")
 @json_option
-def predict(
+def predict_command(
     inputs: tuple[str, ...],
     project_path: Path | None,
     file: Any,
@@ -38,16 +38,15 @@ def predict(
     alias: str | None,
     as_json: bool,
 ) -> None:
-    """Answer texts or rows with the champion, without a server.
+    """Predict texts or rows with the champion, without a server.
 
-    INPUTS are texts, or rows as JSON objects for a tabular project. Nothing is recorded: these are trials, not
-    answers to users.
+    INPUTS are texts, or rows as JSON objects for a tabular project. These predictions are not recorded.
     """
     project = load_project(project_path)
     lines = [*inputs, *(line.rstrip("\n") for line in file or () if line.strip())]
     if not lines:
-        raise UsageError("There is nothing to answer.", next_step='Give a text, such as: tiltyard predict "I loved it"')
-    asked = [_parse(project, line, position) for position, line in enumerate(lines, start=1)]
+        raise UsageError("There is no input.", next_step='Give a text, such as: tiltyard predict "I loved it"')
+    rows = [_parse_input(project, line, position) for position, line in enumerate(lines, start=1)]
     settings = wiring.load_settings(project)
     registry = wiring.open_registry(settings)
     chosen = None if version else (alias or "champion")
@@ -56,8 +55,8 @@ def predict(
     scorer = make_scorer(
         read_package(folder, settings.trusted_types, trusted_keys=wiring.trusted_keys(settings), info=info)
     )
-    scores = scorer.score(asked)
-    answers = [
+    scores = scorer.score(rows)
+    results = [
         {
             project.serving.answer: label,
             "confidence": float(row.max()),
@@ -67,26 +66,26 @@ def predict(
         for label, row in zip(scores.labels, scores.probabilities, strict=True)
     ]
     if as_json:
-        print_json(answers)
+        print_json(results)
         return
     print_table(
         f"{info.name} version {info.version}",
         (project.serving.answer, "confidence", "input"),
         (
-            (item[project.serving.answer], item["confidence"], _shown(line))
-            for item, line in zip(answers, lines, strict=True)
+            (item[project.serving.answer], item["confidence"], _format_input(line))
+            for item, line in zip(results, lines, strict=True)
         ),
     )
     sys.stdout.flush()
 
 
-def _shown(line: str) -> str:
-    """An input as a line of a table can show it."""
-    short = line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
+def _format_input(line: str) -> str:
+    """An input on one line of a table."""
+    short = line if len(line) <= INPUT_WIDTH else f"{line[: INPUT_WIDTH - 1]}…"
     return escape_control(short).replace("\t", "\\t").replace("\n", "\\n")
 
 
-def _parse(project: Project, line: str, position: int) -> dict[str, Any]:
+def _parse_input(project: Project, line: str, position: int) -> dict[str, Any]:
     if project.task == "text-classification":
         return {"text": line}
     try:

@@ -1,4 +1,4 @@
-"""``tiltyard serve``: the champion over HTTP."""
+"""``tiltyard serve``: serve the champion over HTTP."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, say
+from tiltyard.cli.output import console, print_json, print_line
 from tiltyard.project import load_project
 from tiltyard.serving.process.sockets import Address
 from tiltyard.serving.process.supervisor import WorkerSupervisor
@@ -20,10 +20,10 @@ from tiltyard.settings import Settings
 @project_option
 @click.option("--host", default=None, help="Address to listen on.  [default: the project's, 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port; 0 takes any free one.")
-@click.option("--workers", type=click.IntRange(1, 256), default=None, help="Processes that answer.  [default: 1]")
-@click.option("--insecure-open", is_flag=True, help="Let everybody in who reaches the address, without API keys.")
+@click.option("--workers", type=click.IntRange(1, 256), default=None, help="Number of server processes.  [default: 1]")
+@click.option("--insecure-open", is_flag=True, help="Serve anyone who can reach the address, without API keys.")
 @json_option
-def serve(
+def serve_command(
     project_path: Path | None,
     host: str | None,
     port: int | None,
@@ -31,14 +31,14 @@ def serve(
     insecure_open: bool,
     as_json: bool,
 ) -> None:
-    """Serve the champion over HTTP and record every answer.
+    """Serve the champion over HTTP and record every prediction.
 
-    Until a champion exists the server answers 503 and says why; it takes over the champion as soon as there is one.
-    Beyond loopback it asks for API keys (tiltyard keys api new) and does not start without any.
+    Without a champion the server responds with 503 and the reason; it loads the champion as soon as there is one.
+    On an address other than loopback it requires API keys (tiltyard keys api new) and does not start without one.
     """
     project = load_project(project_path)
-    given: dict[str, Any] = {"host": host, "port": port, "workers": workers}
-    options = project.serving.model_copy(update={name: value for name, value in given.items() if value is not None})
+    overrides: dict[str, Any] = {"host": host, "port": port, "workers": workers}
+    options = project.serving.model_copy(update={name: value for name, value in overrides.items() if value is not None})
 
     settings = Settings.load(project.root)
     set_up_logs(settings.log or project.serving.log)
@@ -47,7 +47,7 @@ def serve(
         if as_json:
             print_json({"url": address.url, "docs": f"{address.url}/docs", "health": f"{address.url}/health"})
             return
-        say("Serving [bold]{}[/bold] at {}", project.model_name, address.url)
+        print_line("Serving [bold]{}[/bold] at {}", project.model_name, address.url)
         console.print(f"  console {address.url}/\n  docs    {address.url}/docs\n  health  {address.url}/health")
         console.print("Press Ctrl-C to stop.")
 

@@ -1,4 +1,4 @@
-"""``tiltyard evaluate``: how a version does on the test rows as they are now."""
+"""``tiltyard evaluate``: evaluate a version on the current test rows."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tiltyard.project import load_project
 @click.option("--version", default=None, help="A version number.")
 @click.option("--alias", default=None, help="An alias.  [default: champion]")
 @json_option
-def evaluate(
+def evaluate_command(
     project_path: Path | None, model_name: str | None, version: str | None, alias: str | None, as_json: bool
 ) -> None:
-    """Judge a version on the present test rows: metrics, slices and fairness.
+    """Evaluate a version on the current test rows: metrics, slices and fairness.
 
     Rows that the version was trained on are left out. Nothing is recorded.
     """
@@ -45,7 +45,7 @@ def evaluate(
 def _render(report: VersionEvaluation) -> None:
     rows = f"{report.evaluation.rows:,} test rows"
     if report.left_out:
-        rows += f" ({report.left_out:,} left out, on which it was trained)"
+        rows += f" ({report.left_out:,} training rows left out)"
     console.print(f"{report.version.name} version {report.version.version} on {rows}\n")
     then = report.version.metrics
     print_table(
@@ -70,7 +70,7 @@ def _render_slices(report: SliceReport) -> None:
                 part.title,
                 part.rows,
                 part.metrics["accuracy"],
-                _interval(part.intervals["accuracy"]),
+                _format_interval(part.intervals["accuracy"]),
                 "worse than the rest" if part.worse else "" if part.could_judge else "too few rows",
             )
             for part in report.slices
@@ -88,7 +88,7 @@ def _render_fairness(report: FairnessReport) -> None:
                 column.column,
                 measure.replace("_", " "),
                 found.value,
-                _interval(found.interval) if found.interval else None,
+                _format_interval(found.interval) if found.interval else None,
                 f"{found.most} and {found.least}",
                 label,
             )
@@ -100,9 +100,9 @@ def _render_fairness(report: FairnessReport) -> None:
         for part in column.labels:
             for measure, reason in part.not_judged.items():
                 console.print(
-                    f"{column.column}, {part.label}: {measure.replace('_', ' ')} could not be judged: {reason}"
+                    f"{column.column}, {part.label}: {measure.replace('_', ' ')} could not be computed: {reason}"
                 )
 
 
-def _interval(interval: Interval) -> str:
+def _format_interval(interval: Interval) -> str:
     return f"{interval.low:.4f} to {interval.high:.4f}"

@@ -1,4 +1,4 @@
-"""``tiltyard retrain``: a new version from the base data and the labels of production."""
+"""``tiltyard retrain``: train a version on the base data and the labels from production."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tiltyard.project import load_project
 
 @click.command()
 @project_option
-@click.option("--reason", default="asked for by hand", show_default=True, help="Why; kept with the decision.")
+@click.option("--reason", default="started by hand", show_default=True, help="Why; recorded with the decision.")
 @json_option
-def retrain(project_path: Path | None, reason: str, as_json: bool) -> int:
-    """Train a version with the labels of production; it becomes champion if it wins.
+def retrain_command(project_path: Path | None, reason: str, as_json: bool) -> int:
+    """Train a version with the labels from production; it becomes champion if it wins.
 
-    The version is the challenger first and then goes through the same gates as any other. A response that was cut off
-    is finished first. Exit code 3 when the new version does not take over (yet).
+    The new version is the challenger first, then goes through the same gates as any other. An interrupted
+    remediation is finished before. Exit code 3 when the new version is not promoted, or not yet.
     """
     project = load_project(project_path)
     settings = wiring.load_settings(project)
-    watched = Terminal(stderr=True) if as_json else console
+    progress = Terminal(stderr=True) if as_json else console
     with open_current_ledger(settings) as ledger:
-        flows = app_wiring.build_flow_runner(project, settings, ConsoleRunner(watched))
+        flows = app_wiring.build_flow_runner(project, settings, ConsoleRunner(progress))
         responder = app_wiring.build_responder(project, settings, ledger, flows.runner)
         response = flows.run(
             "response",
@@ -40,19 +40,19 @@ def retrain(project_path: Path | None, reason: str, as_json: bool) -> int:
         )
     if response.outcome == "busy":
         raise UnavailableError(
-            f"Another process works on {project.model_name} just now.",
-            next_step="Wait for it (tiltyard history tells what it does), then try again.",
+            f"Another process is working on {project.model_name}.",
+            next_step="Wait until it ends (see tiltyard history), then try again.",
             code="response.busy",
         )
     if as_json:
         print_json(response)
     else:
         for action in response.actions:
-            console.print(action.summary or f"Waiting: {action.kind} goes on with the next look (tiltyard up).")
-    return _code(response)
+            console.print(action.summary or f"Waiting: the next monitoring run continues {action.kind} (tiltyard up).")
+    return _exit_code(response)
 
 
-def _code(response: Remediation) -> int:
+def _exit_code(response: Remediation) -> int:
     last = response.actions[-1]
     if last.ending == "failed":
         return EXIT_FAILED

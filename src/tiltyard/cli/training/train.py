@@ -1,4 +1,4 @@
-"""``tiltyard train``: from labelled rows to a registered version."""
+"""``tiltyard train``: train a version on the project's rows and register it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import Terminal, console, print_json
 from tiltyard.cli.progress import ConsoleRunner
-from tiltyard.pipeline import TrainingOutcome, TrainingRequest
-from tiltyard.pipeline import train as run_training
+from tiltyard.pipeline import TrainingOutcome, TrainingRequest, train
 from tiltyard.project import load_project
 from tiltyard.redact import without_password
 
@@ -22,17 +21,19 @@ HEADLINE = ("accuracy", "f1", "precision", "recall")
 
 @click.command()
 @project_option
-@click.option("--champion", is_flag=True, help="Let the version challenge the champion; it is promoted if it wins.")
-@click.option("--candidate", "candidates", multiple=True, help="Recipe to train instead of the project's; repeatable.")
-@click.option("--accept-data", is_flag=True, help="Train even where the data breaks the limits of the project.")
+@click.option("--champion", is_flag=True, help="Run the gates; the version becomes champion if it passes.")
+@click.option(
+    "--candidate", "candidates", multiple=True, help="Candidate to train instead of the project's; repeatable."
+)
+@click.option("--accept-data", is_flag=True, help="Train even if the data breaks the limits of the project.")
 @click.option(
     "--from-version",
     default=None,
     metavar="VERSION",
-    help="Train a version (number or alias) again: its recipe, on exactly the rows that it saw.",
+    help="Train a version (number or alias) again: the same candidate on exactly the same rows.",
 )
 @json_option
-def train(
+def train_command(
     project_path: Path | None,
     champion: bool,
     candidates: tuple[str, ...],
@@ -40,13 +41,13 @@ def train(
     from_version: str | None,
     as_json: bool,
 ) -> int:
-    """Train a version, register it, and promote it if asked.
+    """Train a version and register it; with --champion, promote it if it wins.
 
-    Exit code 3 when --champion was asked for and the version was not promoted.
+    Exit code 3 when --champion is given and the version is not promoted.
     """
     project = load_project(project_path)
     settings = wiring.load_settings(project)
-    watched = Terminal(stderr=True) if as_json else console
+    progress = Terminal(stderr=True) if as_json else console
     if not as_json:
         rows = f"the rows of version {from_version}" if from_version else without_password(project.data.source)
         console.print(f"Starting training flow with data: {rows}")
@@ -54,15 +55,15 @@ def train(
         request = TrainingRequest(
             promote=champion, candidates=candidates, accept_data=accept_data, from_version=from_version
         )
-        flows = app_wiring.build_flow_runner(project, settings, ConsoleRunner(watched))
+        flows = app_wiring.build_flow_runner(project, settings, ConsoleRunner(progress))
         tracker, workspace = (
             wiring.open_tracker(project, settings),
             app_wiring.open_workspace(settings, ledger, project),
         )
         outcome = flows.run(
             "training",
-            lambda: run_training(project, tracker, workspace, flows.runner, request),
-            lambda done: done.to_markdown(),
+            lambda: train(project, tracker, workspace, flows.runner, request),
+            lambda outcome: outcome.to_markdown(),
         )
     if as_json:
         print_json(outcome.to_dict())
@@ -85,4 +86,4 @@ def _render(outcome: TrainingOutcome) -> None:
     if outcome.promotion is not None:
         console.print(f"Status: {outcome.promotion.status}")
     else:
-        console.print("Status: Registered (add --champion to let it challenge the champion)")
+        console.print("Status: Registered (add --champion to compare it with the champion)")

@@ -1,4 +1,4 @@
-"""``tiltyard export``: a version as pickles and its metrics as JSON, for those who want files."""
+"""``tiltyard export``: write a version as pickles, with its metrics as JSON."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import click
 
 from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, say
+from tiltyard.cli.output import console, print_json, print_line
 from tiltyard.project import Project, load_project
 from tiltyard.registry import VersionInfo, read_package
 from tiltyard.registry.package.pickle_export import WARNING, export_pickles
 from tiltyard.settings import Settings
 
 
-@click.command()
+@click.command("export")
 @click.argument("version", default="champion")
 @project_option
 @click.option(
@@ -27,17 +27,17 @@ from tiltyard.settings import Settings
     help="Folder to write to.",
 )
 @json_option
-def export(version: str, project_path: Path | None, to: Path, as_json: bool) -> None:
+def export_version_command(version: str, project_path: Path | None, to: Path, as_json: bool) -> None:
     """Write a version as pickles: PROJECT_model.pkl, PROJECT_model_vectorizer.pkl and metrics.json.
 
-    VERSION is a number, a label such as 2.1.0, or an alias (default: champion). The files need scikit-learn, in the
-    version that made them, and no Tiltyard. A pickle is a program: open only those that you know.
+    VERSION is a number, a label such as 2.1.0, or an alias (default: champion). To load the files you need the same
+    version of scikit-learn, but not Tiltyard. Loading a pickle runs code: load only files from sources that you trust.
     """
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     registry = wiring.open_registry(settings)
-    asked: dict[str, Any] = {"version": version} if version[0].isdecimal() else {"alias": version}
-    info = registry.get_version(project.model_name, **asked)
+    chosen: dict[str, Any] = {"version": version} if version[0].isdecimal() else {"alias": version}
+    info = registry.get_version(project.model_name, **chosen)
     folder = registry.fetch(info, settings.cache)
     package = read_package(folder, settings.trusted_types, trusted_keys=wiring.trusted_keys(settings), info=info)
     written = export_pickles(package, to, f"{project.name}_model", _metrics(project, settings, info))
@@ -59,18 +59,18 @@ def export(version: str, project_path: Path | None, to: Path, as_json: bool) -> 
     for file, digest in written.files.items():
         console.print(f"{file}  sha256 {digest}", markup=False)
     made = ", ".join(f"{name} {number}" for name, number in libraries.items())
-    console.print(f"Version {info.version} of {info.name}; open it with {made}.")
+    console.print(f"Version {info.version} of {info.name}; load it with {made}.")
     if written.needs:
         console.print(f"It needs these installed as well: {', '.join(written.needs)}.")
     if written.rows:
-        console.print(f"Answers are equal to the version's on {written.rows} rows.")
-    say("[yellow]{}[/yellow]", WARNING)
+        console.print(f"Its predictions equal the version's on {written.rows} rows.")
+    print_line("[yellow]{}[/yellow]", WARNING)
 
 
 def _metrics(project: Project, settings: Settings, info: VersionInfo) -> dict[str, Any]:
-    """Accuracy, classification report and confusion matrix, as the training wrote them down."""
-    told: dict[str, Any] = {"model_name": info.name, "model_version": info.version, **dict(info.metrics)}
+    """Accuracy, classification report and confusion matrix from the training run."""
+    metrics: dict[str, Any] = {"model_name": info.name, "model_version": info.version, **dict(info.metrics)}
     if info.run_id is not None:
-        whole = wiring.open_tracker(project, settings).load_dict(info.run_id, "metrics.json") or {}
-        told |= {**whole.pop("metrics", {}), **whole}
-    return told
+        logged = wiring.open_tracker(project, settings).load_dict(info.run_id, "metrics.json") or {}
+        metrics |= {**logged.pop("metrics", {}), **logged}
+    return metrics

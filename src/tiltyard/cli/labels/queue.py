@@ -1,4 +1,4 @@
-"""``tiltyard label``: which answers to label next, and the labels back."""
+"""``tiltyard label``: choose predictions to label, and import the labels."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pandas as pd
 
 from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
-from tiltyard.cli.labels.feedback import import_file
+from tiltyard.cli.labels.feedback import import_labels_command
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, print_table, say
+from tiltyard.cli.output import console, print_json, print_line, print_table
 from tiltyard.data import load_dataset
 from tiltyard.errors import DataError, UsageError
 from tiltyard.monitoring.labels.labeling_queue import (
@@ -29,31 +29,40 @@ from tiltyard.monitoring.labels.labeling_queue import (
 )
 from tiltyard.project import Project, load_project
 
-_SHOWN = 60
+_INPUT_WIDTH = 60
 
 
 @click.group()
-def label() -> None:
-    """Choose the predictions most worth labelling, and read the labels back."""
+def label_group() -> None:
+    """Choose the predictions most worth labelling, and import the labels."""
 
 
-@label.command()
+@label_group.command()
 @project_option
-@click.option("--size", type=click.IntRange(min=1), default=100, show_default=True, help="How many are wanted.")
+@click.option("--size", type=click.IntRange(min=1), default=100, show_default=True, help="How many to choose.")
 @click.option("--to", "target", type=click.Path(path_type=Path), default=None, help="File to write: .csv or .jsonl.")
 @click.option(
-    "--uncertain", type=float, default=DEFAULT_MIX[UNCERTAIN], show_default=True, help="Weight of the unsure."
+    "--uncertain",
+    type=float,
+    default=DEFAULT_MIX[UNCERTAIN],
+    show_default=True,
+    help="Weight of uncertain predictions.",
 )
 @click.option(
-    "--drifted", type=float, default=DEFAULT_MIX[DRIFTED], show_default=True, help="Weight of the unfamiliar."
+    "--drifted", type=float, default=DEFAULT_MIX[DRIFTED], show_default=True, help="Weight of unfamiliar inputs."
 )
 @click.option(
-    "--random", "by_chance", type=float, default=DEFAULT_MIX[RANDOM], show_default=True, help="Weight of any."
+    "--random",
+    "by_chance",
+    type=float,
+    default=DEFAULT_MIX[RANDOM],
+    show_default=True,
+    help="Weight of random predictions.",
 )
-@click.option("--days", type=float, default=None, help="Only answers of the last days.  [default: all]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the random ones.")
+@click.option("--days", type=float, default=None, help="Only predictions of the last days.  [default: all]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random choice.")
 @json_option
-def queue(
+def queue_command(
     project_path: Path | None,
     size: int,
     target: Path | None,
@@ -66,38 +75,37 @@ def queue(
 ) -> None:
     """Choose the predictions most worth labelling.
 
-    With --to they are written to a file with an empty column 'label'. Fill it in, and read it back with: tiltyard label
-    import FILE
+    --to writes them to a file with an empty column 'label'. Fill it in, then import it with: tiltyard label import FILE
     """
     if target is not None and target.suffix not in (".csv", ".jsonl"):
         raise UsageError(f"{target} ends in {target.suffix!r}.", next_step="Name a .csv or a .jsonl file.")
     since = None if days is None else datetime.now(UTC) - timedelta(days=days)
-    wish = LabelingRequest(size, {UNCERTAIN: uncertain, DRIFTED: drifted, RANDOM: by_chance}, since, seed)
+    request = LabelingRequest(size, {UNCERTAIN: uncertain, DRIFTED: drifted, RANDOM: by_chance}, since, seed)
     project = load_project(project_path)
-    reference, trouble = _reference(project) if drifted > 0 else (None, "")
+    reference, problem = _load_reference(project) if drifted > 0 else (None, "")
     with open_current_ledger(wiring.load_settings(project)) as ledger:
-        wanted = label_queue(ledger, project.model_name, wish, reference)
-    rows = [one.to_row(project.data.text) for one in wanted]
+        chosen = label_queue(ledger, project.model_name, request, reference)
+    rows = [candidate.to_row(project.data.text) for candidate in chosen]
     if target is not None:
         _write(rows, target)
     if as_json:
-        print_json({"file": str(target) if target else None, "not_judged": trouble, "queue": rows})
+        print_json({"file": str(target) if target else None, "not_judged": problem, "queue": rows})
         return
-    if trouble:
-        say("[yellow]None was chosen for being unfamiliar: {}[/yellow]", trouble)
+    if problem:
+        print_line("[yellow]No prediction was chosen as unfamiliar: {}[/yellow]", problem)
     if target is not None:
-        say("Wrote {:,} predictions to [bold]{}[/bold]; fill in the column 'label', then:", len(rows), target)
+        print_line("Wrote {:,} predictions to [bold]{}[/bold]; fill in the column 'label', then:", len(rows), target)
         console.print(f"  tiltyard label import {target}")
         return
     columns = ("Prediction", "Why", "Score", "Predicted", "Confidence", "Input")
-    print_table("Worth labelling", columns, map(_shown, wanted))
+    print_table("Worth labelling", columns, map(_to_cells, chosen))
 
 
-label.add_command(import_file)
+label_group.add_command(import_labels_command)
 
 
-def _reference(project: Project) -> tuple[pd.Series | pd.DataFrame | None, str]:
-    """The training data's inputs, or why they cannot be had."""
+def _load_reference(project: Project) -> tuple[pd.Series | pd.DataFrame | None, str]:
+    """The inputs of the training data, or why they cannot be loaded."""
     try:
         return load_dataset(project).inputs, ""
     except DataError as error:
@@ -116,9 +124,9 @@ def _write(rows: list[dict[str, Any]], target: Path) -> None:
         writer.writerows(rows)
 
 
-def _shown(one: LabelCandidate) -> tuple[object, ...]:
-    row = one.prediction
+def _to_cells(candidate: LabelCandidate) -> tuple[object, ...]:
+    row = candidate.prediction
     text = row.input["text"] if set(row.input) == {"text"} else ", ".join(f"{k} {v}" for k, v in row.input.items())
-    said = " ".join(str(text).split())
-    short = said if len(said) <= _SHOWN else said[: _SHOWN - 1] + "…"
-    return row.id, one.reason, one.score, row.label, row.confidence, short
+    line = " ".join(str(text).split())
+    short = line if len(line) <= _INPUT_WIDTH else line[: _INPUT_WIDTH - 1] + "…"
+    return row.id, candidate.reason, candidate.score, row.label, row.confidence, short

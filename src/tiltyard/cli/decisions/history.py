@@ -1,0 +1,160 @@
+"""``tiltyard history``: list decisions, find the champion at a time, verify the chain of events."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tiltyard import wiring
+from tiltyard.cli.main import EXIT_NO
+from tiltyard.cli.options import json_option, model_option, project_option
+from tiltyard.cli.output import console, format_time, print_json, print_line, print_table
+from tiltyard.cli.time_options import parse_time
+from tiltyard.errors import NotFoundError, UnavailableError, UsageError
+from tiltyard.ledger import Event, Ledger
+from tiltyard.pipeline import champion_at
+from tiltyard.project import load_project
+from tiltyard.registry.alias_history import record_outside_changes
+from tiltyard.registry.chain_anchors import ChainCheck, anchor_of, check_chain, read_anchors
+from tiltyard.settings import Settings
+
+
+@click.command()
+@project_option
+@model_option
+@click.option(
+    "--at", "moment", default=None, help="Show the champion at this time, and why (ISO 8601; UTC without a time zone)."
+)
+@click.option("--verify", is_flag=True, help="Check the chain of decisions for changed or missing events.")
+@click.option(
+    "--anchor",
+    default=None,
+    metavar="NUMBER:DIGEST",
+    help="Check that the chain still holds this event, which an earlier --verify printed.",
+)
+@json_option
+def history_command(
+    project_path: Path | None,
+    model_name: str | None,
+    moment: str | None,
+    verify: bool,
+    anchor: str | None,
+    as_json: bool,
+) -> int:
+    """List the decisions about a model, oldest first.
+
+    Exit code 3 when --verify or --anchor finds a broken chain.
+    """
+    project = load_project(project_path)
+    name = model_name or project.model_name
+    settings = wiring.load_settings(project)
+    at = _parse_past_time(moment)
+    with wiring.open_ledger(settings) as ledger:
+        # The check comes first: nothing may be appended to a broken chain, and the check names what cannot be read.
+        chain = _verify_chain(settings, ledger, name, anchor) if verify or anchor else None
+        if chain is not None and (at is None or chain.broken):
+            _print_chain(chain, as_json=as_json)
+            return EXIT_NO if chain.broken else 0
+        _record_outside_changes(settings, ledger, name)
+        events = list(ledger.events(subject=name))
+    if at is not None:
+        _print_champion_at(events, name, at, as_json=as_json)
+    elif as_json:
+        print_json([_event_to_dict(event) for event in events])
+    elif not events:
+        console.print(f"The ledger holds no decision about {name}.")
+    else:
+        print_table(
+            name,
+            ("When", "Decision", "Version", "Who", "Why"),
+            ((event.at, event.kind, event.subject.rpartition("/")[2], event.actor, event.reason) for event in events),
+        )
+    return 0
+
+
+def _record_outside_changes(settings: Settings, ledger: Ledger, name: str) -> None:
+    """Record aliases that were moved outside Tiltyard; the decisions are listed even if the registry cannot be read."""
+    try:
+        recorded = record_outside_changes(wiring.open_registry(settings), ledger, name, "history")
+    except UnavailableError as error:
+        click.echo(f"Changes outside Tiltyard were not checked: {error.message}", err=True)
+        return
+    for event in recorded:
+        click.echo(f"Noticed: {event.reason}", err=True)
+
+
+def _verify_chain(settings: Settings, ledger: Ledger, name: str, anchor: str | None) -> ChainCheck:
+    """Compare the chain with the anchors outside the ledger; the chain is checked even without the registry."""
+    anchors = [anchor_of("--anchor", anchor)] if anchor else []
+    try:
+        anchors += read_anchors(wiring.open_registry(settings).list_versions(name))
+    except UnavailableError as error:
+        click.echo(f"The anchors in the registry were not checked: {error.message}", err=True)
+    return check_chain(ledger, name, anchors)
+
+
+def _parse_past_time(text: str | None) -> datetime | None:
+    at = parse_time("--at", text)
+    if at is not None and at > datetime.now(UTC):
+        raise UsageError(
+            f"--at {text!r} lies in the future: the champion of that time is not known.",
+            next_step="Name a time in the past; for the current champion: tiltyard model-info",
+        )
+    return at
+
+
+def _print_champion_at(events: list[Event], name: str, moment: datetime, *, as_json: bool) -> None:
+    period = champion_at(events, name, moment)
+    if period is None:
+        raise NotFoundError(
+            f"{name} had no champion at {format_time(moment)}.",
+            next_step="See all decisions with: tiltyard history",
+            code="history.no-champion",
+        )
+    if as_json:
+        print_json({"version": period.version, "since": period.since, "decision": _event_to_dict(period.event)})
+        return
+    at, since = format_time(moment), format_time(period.since)
+    console.print(f"At {at} version {period.version} of {name} was champion, since {since}:")
+    console.print(f"{period.event.kind} by {period.event.actor}: {period.event.reason or 'no reason given'}")
+
+
+def _print_chain(chain: ChainCheck, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "whole": not chain.broken,
+                "broken": list(chain.broken),
+                "events": chain.events,
+                "noted": chain.noted,
+                "foreign": chain.foreign,
+                "end": chain.end,
+            }
+        )
+        return
+    for problem in chain.broken:
+        print_line("[red]✗[/red] {}", problem)
+    if not chain.broken:
+        console.print(f"The chain of decisions is whole: {chain.events:,} events; {chain.noted} anchors agree.")
+        if chain.foreign:
+            console.print(f"{chain.foreign} anchors in the registry belong to another ledger, such as an earlier one.")
+        if chain.end:
+            console.print(
+                f"The chain ends with {chain.end}. Store this outside the ledger, and check it with --anchor."
+            )
+
+
+def _event_to_dict(event: Event) -> dict[str, Any]:
+    return {
+        "sequence": event.sequence,
+        "at": event.at,
+        "kind": event.kind,
+        "subject": event.subject,
+        "actor": event.actor,
+        "reason": event.reason,
+        "evidence": dict(event.evidence),
+        "digest": event.digest,
+    }

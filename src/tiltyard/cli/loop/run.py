@@ -1,0 +1,69 @@
+"""``tiltyard loop``: run the control loop without a server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import click
+
+from tiltyard import app_wiring, wiring
+from tiltyard.cli.current_ledger import open_current_ledger
+from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.output import Terminal, console, format_time, print_json, print_line
+from tiltyard.cli.progress import ConsoleRunner
+from tiltyard.errors import TiltyardError
+from tiltyard.pipeline.loop import LoopIteration
+from tiltyard.processes.heartbeat import Heartbeat
+from tiltyard.project import load_project
+
+# Retraining may use every core; the server that predicts comes first.
+NICENESS = 10
+
+
+@click.command()
+@project_option
+@click.option("--once", is_flag=True, help="Run one iteration now, and send pending notifications.")
+@click.option("--server", default=None, help="Server whose metrics are read, such as http://127.0.0.1:8000.")
+@json_option
+def loop_command(project_path: Path | None, once: bool, server: str | None, as_json: bool) -> None:
+    """Monitor the champion on a schedule, act on findings, and send notifications.
+
+    `tiltyard up` runs this loop together with a server and the console. Several loops may run: only one at a time works
+    on a model.
+    """
+    project = load_project(project_path)
+    settings = wiring.load_settings(project)
+    progress = Terminal(stderr=True) if as_json else console
+    # The supervisor of this process needs a heartbeat from the start, also during a long step.
+    with Heartbeat(project.response.step_hours * 3600) as heart, open_current_ledger(settings) as ledger:
+        work = app_wiring.build_loop(project, settings, ledger, ConsoleRunner(progress), server, heart.beat)
+
+        def report_iteration(iteration: LoopIteration) -> None:
+            if as_json:
+                print_json({"event": "pass", **iteration.to_dict()})
+            else:
+                print_line("[dim]{}[/dim] {}", format_time(iteration.monitoring.at), iteration.summary)
+
+        def report_problem(problem: TiltyardError) -> None:
+            if as_json:
+                print_json({"event": "problem", **problem.to_dict()})
+            else:
+                print_line("[red]✗[/red] {} [dim]Tiltyard tries again.[/dim]", problem.message)
+
+        if once:
+            report_iteration(work.once())
+            app_wiring.build_dispatcher(project, settings, ledger).run()
+            return
+        os.nice(NICENESS)
+        work.run(_stop_on_signal(), report_iteration, report_problem, heart.beat)
+
+
+def _stop_on_signal() -> threading.Event:
+    """An event that SIGTERM or Ctrl-C sets."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

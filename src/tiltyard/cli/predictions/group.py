@@ -1,0 +1,84 @@
+"""``tiltyard predictions``: count, export, prune or erase the recorded predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tiltyard import wiring
+from tiltyard.cli.current_ledger import open_current_ledger
+from tiltyard.cli.options import json_option, project_option
+from tiltyard.cli.output import print_json, print_line, print_pairs
+from tiltyard.cli.predictions.retention import erase_command, prune_predictions_command
+from tiltyard.cli.time_options import parse_time
+from tiltyard.errors import UsageError
+from tiltyard.ledger import ExportFormat, export_predictions
+from tiltyard.monitoring import PredictionCollector
+from tiltyard.project import load_project
+
+
+@click.group()
+def predictions_group() -> None:
+    """Count, export, prune or erase the recorded predictions."""
+
+
+@predictions_group.command("stats")
+@project_option
+@json_option
+def prediction_stats_command(project_path: Path | None, as_json: bool) -> None:
+    """Count the predictions by label and version."""
+    project = load_project(project_path)
+    with open_current_ledger(wiring.load_settings(project)) as ledger:
+        counts = PredictionCollector(project.model_name, ledger).get_prediction_stats()
+    if as_json:
+        print_json(counts)
+        return
+    print_pairs(
+        (key.replace("_", " "), ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else value)
+        for key, value in counts.items()
+    )
+
+
+@predictions_group.command("export")
+@project_option
+@click.option("--to", "destination", type=click.Path(path_type=Path), default=None, help="File to write.")
+@click.option("--since", default=None, help="Only since this time (ISO 8601).")
+@click.option("--until", default=None, help="Only before this time (ISO 8601).")
+@click.option("--version", default=None, help="Only predictions of this version.")
+@json_option
+def export_predictions_command(
+    project_path: Path | None,
+    destination: Path | None,
+    since: str | None,
+    until: str | None,
+    version: str | None,
+    as_json: bool,
+) -> None:
+    """Write the predictions to a JSON Lines or Parquet file.
+
+    The file's ending selects the format. The default is logs/predictions.jsonl in the project's folder.
+    """
+    project = load_project(project_path)
+    target = destination or project.root / "logs" / "predictions.jsonl"
+    formats: dict[str, ExportFormat] = {".jsonl": "jsonl", ".parquet": "parquet"}
+    if target.suffix not in formats:
+        raise UsageError(f"{target} ends in {target.suffix!r}.", next_step="Name a .jsonl or a .parquet file.")
+    with open_current_ledger(wiring.load_settings(project)) as ledger:
+        written = export_predictions(
+            ledger,
+            target,
+            format=formats[target.suffix],
+            project=project.model_name,
+            since=parse_time("--since", since),
+            until=parse_time("--until", until),
+            version=version,
+        )
+    if as_json:
+        print_json({"file": str(target), "predictions": written})
+        return
+    print_line("Wrote {:,} predictions to [bold]{}[/bold].", written, target)
+
+
+predictions_group.add_command(prune_predictions_command)
+predictions_group.add_command(erase_command)

@@ -1,0 +1,107 @@
+"""``tiltyard model-info``: one version with its metrics, lineage and deployments."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tiltyard import wiring
+from tiltyard.cli.options import json_option, model_option, project_option
+from tiltyard.cli.output import format_time, print_json, print_pairs
+from tiltyard.errors import UnavailableError
+from tiltyard.project import load_project
+from tiltyard.registry import VersionInfo
+from tiltyard.registry.lineage import Deployment, Lineage, deployments, lineage_of
+from tiltyard.registry.tags import VERDICT_TAG
+from tiltyard.settings import Settings
+
+
+@click.command()
+@project_option
+@model_option
+@click.option("--version", default=None, help="A version number, or a label such as 2.1.0.")
+@click.option("--alias", default=None, help="An alias.  [default: champion]")
+@json_option
+def model_info_command(
+    project_path: Path | None, model_name: str | None, version: str | None, alias: str | None, as_json: bool
+) -> None:
+    """Show the champion, or another version."""
+    project = load_project(project_path)
+    settings = wiring.load_settings(project)
+    chosen = None if version else (alias or "champion")
+    info = wiring.open_registry(settings).get_version(model_name or project.model_name, version=version, alias=chosen)
+    served = _find_deployments(settings, info)
+    if as_json:
+        verdict = _read_verdict(info)
+        print_json({**version_to_dict(info), "deployments": [one.to_dict() for one in served], "verdict": verdict})
+        return
+    print_pairs(
+        [
+            ("Model", info.name),
+            ("Version", info.version),
+            ("Label", info.label),
+            ("Aliases", ", ".join(info.aliases) or None),
+            ("Run ID", info.run_id),
+            ("Registered", format_time(info.created_at)),
+            ("Description", info.description or None),
+            ("Scorer", info.tags.get("tiltyard.scorer")),
+            *_lineage_rows(lineage_of(info)),
+            *(("Served", f"on {one.host} as {one.alias} since {format_time(one.since)}") for one in served),
+            *sorted((f"  {name}", value) for name, value in info.metrics.items()),
+        ]
+    )
+
+
+def version_to_dict(info: VersionInfo) -> dict[str, Any]:
+    """A version as ``--json`` prints it."""
+    return {
+        "model_name": info.name,
+        "version": info.version,
+        "label": info.label,
+        "lineage": lineage.to_dict() if (lineage := lineage_of(info)) else None,
+        "aliases": list(info.aliases),
+        "run_id": info.run_id,
+        "created_at": info.created_at,
+        "description": info.description,
+        "scorer": info.tags.get("tiltyard.scorer"),
+        "metrics": dict(info.metrics),
+        "tags": dict(info.tags),
+        "source": info.source,
+    }
+
+
+def _find_deployments(settings: Settings, info: VersionInfo) -> list[Deployment]:
+    """The servers that serve the version; without the ledger the rest is printed nevertheless."""
+    try:
+        with wiring.open_ledger(settings) as ledger:
+            found = deployments(ledger.events(subject=info.name), info.name)
+    except UnavailableError as error:
+        click.echo(f"Deployments are not known: {error.message}", err=True)
+        return []
+    return [one for one in found if one.version == info.version]
+
+
+def _lineage_rows(lineage: Lineage | None) -> list[tuple[str, object]]:
+    if lineage is None:
+        return []
+    data, code = lineage.data, lineage.code
+    commit = (
+        f"{code['commit']}{' and uncommitted changes' if code.get('dirty') else ''}" if code.get("commit") else None
+    )
+    return [
+        ("Data", f"{data.get('fingerprint')}: {data.get('rows')} rows of {data.get('source')}"),
+        ("Code", commit),
+        ("Parent", lineage.parent),
+        ("Environment", ", ".join(f"{name} {version}" for name, version in lineage.environment.items())),
+        *((f"    {name}", value) for name, value in sorted(lineage.parameters.items())),
+    ]
+
+
+def _read_verdict(info: VersionInfo) -> Any:
+    try:
+        return json.loads(info.tags[VERDICT_TAG])
+    except (KeyError, ValueError):
+        return None
