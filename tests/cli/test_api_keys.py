@@ -50,7 +50,7 @@ def test_a_key_from_making_to_revoking(root: Path, capsys: pytest.CaptureFixture
     assert told(capsys, "keys", "api", "list") == [{name: value for name, value in made.items() if name != "key"}]
     assert run(capsys, "keys", "api", "revoke", "nobody")[0] == 1
     assert told(capsys, "keys", "api", "revoke", made["id"])["state"] == "revoked"
-    assert describe_api_keys(Settings.load(root)).startswith("1 revoked: servers ask everybody for one")
+    assert describe_api_keys(Settings.load(root)).startswith("1 revoked: servers require a key")
     events = told(capsys, "history")
     assert [(event["kind"], event["evidence"]["api_key"]) for event in events] == [
         ("api-key-made", made["id"]),

@@ -146,7 +146,7 @@ def test_what_a_person_may_type(tmp_path: Path, fresh_store: Path, capsys: pytes
         ("0001-01-01T00:00:00+14:00", 2, "before the year 1"),
         ("9999-12-31T23:59:59-14:00", 2, "after 9999"),
         ("2999-01-01", 2, "in the future"),
-        ("yesterday", 2, "no ISO 8601 time"),
+        ("yesterday", 2, "not an ISO 8601 time"),
         ("1970-01-01T00:00:00+02:00", 1, "had no champion at 1969-12-31 22:00:00 UTC"),
     ):
         code, _, said = typed("history", "--at", at)
@@ -159,7 +159,7 @@ def test_what_a_person_may_type(tmp_path: Path, fresh_store: Path, capsys: pytes
         assert (code, "no decision removed it" in said) == (1, True)
     assert typed("rollback", "--to", "1", "--reason", "it was deleted")[0] == 0
     code, said, _ = typed("doctor")
-    assert (code, "Nothing is wrong." in said) == (0, True)
+    assert (code, "All checks pass." in said) == (0, True)
 
 
 def test_another_registry_is_no_change_behind_our_back(

@@ -277,4 +277,4 @@ def test_the_command_keeps_rows_in_the_state_folder(tmp_path: Path) -> None:
     assert answer["uri"] == str(tmp_path / ".tiltyard" / "snapshots" / "films" / f"{answer['fingerprint']}.parquet")
     assert (answer["rows"], answer["created"]) == (4, True)
     again = runner.invoke(command, ["snapshot", "--project", str(file)], catch_exceptions=False)
-    assert "Already kept" in again.output
+    assert "Already stored" in again.output

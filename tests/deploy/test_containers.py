@@ -101,7 +101,7 @@ def test_the_stand_from_start_to_reset(stand: Stand) -> None:
         flow["name"] for flow in httpx.post(stand.url("PREFECT_PORT", "/api/flows/filter"), json={}, timeout=60).json()
     }
     assert "COMPLETED" in {run["state_type"] for run in runs}
-    assert "Nothing is wrong." in stand.tiltyard("doctor")
+    assert "All checks pass." in stand.tiltyard("doctor")
 
     stand("exec", "-T", "api", "python", "-c", KILL, check=False)
     until(lambda: stand.predict("a warm and wonderful film").status_code == 200, "the server is back")

@@ -54,7 +54,7 @@ def runs_command(
                 row["run_name"],
                 row["status"],
                 row["start_time"].to_pydatetime(),
-                *(_known_number(row[f"metrics.{name}"]) for name in metrics),
+                *(_number_or_none(row[f"metrics.{name}"]) for name in metrics),
             )
             for row in found.to_dict(orient="records")
         ),
@@ -71,7 +71,7 @@ def _print_comparison(compared: pd.DataFrame, *, as_json: bool) -> None:
         f"Differences ({alike} equal values are left out; --json has all)",
         ("", *(str(run)[:8] for run in differing.columns)),
         (
-            (name, *map(_known_number, values))
+            (name, *map(_number_or_none, values))
             for name, values in zip(differing.index, differing.to_numpy(), strict=True)
         ),
     )
@@ -79,8 +79,8 @@ def _print_comparison(compared: pd.DataFrame, *, as_json: bool) -> None:
 
 def _to_json_values(values: Any) -> dict[str, Any]:
     """Values for JSON, without those that a run lacks."""
-    return {str(name): value for name, value in values.items() if _known_number(value) is not None}
+    return {str(name): value for name, value in values.items() if _number_or_none(value) is not None}
 
 
-def _known_number(value: Any) -> Any:
+def _number_or_none(value: Any) -> Any:
     return None if value is None or (isinstance(value, float) and math.isnan(value)) else value
