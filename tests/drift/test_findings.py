@@ -58,6 +58,19 @@ def test_few_false_alarms() -> None:
     assert alarms.max() <= stats.binom.ppf(0.999, 200, 0.05)
 
 
+@pytest.mark.parametrize(("columns", "rows"), [(5, 120), (40, 400)])
+def test_a_plane_of_few_rows_does_not_alarm(columns: int, rows: int) -> None:
+    """Where a reference has few rows for its numbers, windows of its source are as near to its plane as they are."""
+    rng = np.random.default_rng(4)
+    alarms = 0
+    for _ in range(40):
+        reference = build_reference(pd.DataFrame(rng.normal(size=(rows, columns))).rename(columns=str))
+        window = profile_rows(reference.layout, pd.DataFrame(rng.normal(size=(rows, columns))).rename(columns=str))
+        judged = judge_drift(reference, window, DriftOptions(threshold=1e-6, min_rows=20))
+        alarms += any(test.code == "drift.joint" and test.drifted for test in judged.tests)
+    assert alarms <= stats.binom.ppf(0.999, 40, 0.05)
+
+
 def test_few_false_alarms_on_texts() -> None:
     """The same for texts."""
     rng = np.random.default_rng(2)

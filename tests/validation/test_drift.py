@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from scipy import stats
 
 from tiltyard.cli.data.group import data_group as data_command
 from tiltyard.cli.data.validate import validate_command as command
+from tiltyard.drift import DriftOptions
 from tiltyard.errors import UsageError
 from tiltyard.findings import Finding
 from tiltyard.validation import DataValidator, DriftReport, ValidationSection
@@ -41,13 +41,15 @@ def found(report: DriftReport) -> dict[tuple[str, str], Finding]:
     return {(finding.code, finding.subject): finding for finding in report.findings}
 
 
-@settings(max_examples=15, deadline=None)
-@given(st.integers(0, 10_000))
-def test_rows_of_one_source_have_not_drifted(seed: int) -> None:
-    """Two samples of one distribution are within the limits, and nothing is found that chance explains."""
-    report = DataValidator().validate_drift(people(seed=seed), people(300, seed=seed + 1), adversarial=False)
-    assert report.passed()
-    assert [finding for finding in report.findings if finding.severity != "info"] == []
+def test_rows_of_one_source_drift_no_more_often_than_the_stated_rate() -> None:
+    """Of 60 pairs of samples of one distribution, no more are found to differ than the rate and chance allow."""
+    reports = [
+        DataValidator().validate_drift(people(seed=2 * seed), people(300, seed=2 * seed + 1), adversarial=False)
+        for seed in range(60)
+    ]
+    alarms = [found(report) for report in reports if report.drift_detected]
+    assert len(alarms) <= stats.binom.ppf(0.999, 60, DriftOptions().false_alarm_rate), alarms
+    assert all(report.drift_detected or not report.findings for report in reports)
 
 
 def test_a_dataset_has_not_drifted_from_itself() -> None:
@@ -74,7 +76,7 @@ def test_each_kind_of_drift_is_a_finding_with_score_and_limit() -> None:
     assert age.score > 0.4
     assert age.limit == 0.2
     assert "Kolmogorov" in age.message
-    assert by["drift.column", "city"].severity == "error"
+    assert by["drift.new-values", "city"].severity == "error"
     assert by["drift.new-values", "city"].evidence["values"] == {"Bonn": 200}
     assert by["drift.missing", "income"].score == pytest.approx(0.45, abs=0.06)
     assert by["drift.label", "label"].severity == "error"
@@ -136,7 +138,7 @@ def test_later_periods_are_held_against_the_first() -> None:
     assert report.comparisons[0]["reference"]["name"] == "2026-01-01 00:00:00 to 2026-01-09 07:00:00"
     for column, periods, says in (
         ("whn", 4, "Did you mean 'when'"),
-        ("city", 4, "no ISO 8601"),
+        ("city", 4, "neither an ISO 8601"),
         ("when", 900, "moments"),
     ):
         with pytest.raises(UsageError, match=says):

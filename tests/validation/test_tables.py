@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tiltyard.data.columns import Roles, read_column, read_table
 from tiltyard.findings import Finding
 from tiltyard.validation import DataValidator, ValidationReport, ValidationSection
-from tiltyard.validation.columns import Roles, read_column, read_table
 from tiltyard.validation.table.duplicates import expected_repeats, row_keys
 from tiltyard.validation.table.leakage import power_alone, power_of_threshold
 from tiltyard.validation.table.outliers import bounds, modified_z

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tiltyard.drift.detectors.correction import adjust
-from tiltyard.drift.detectors.domain_classifier import DomainClassifier
+from tiltyard.data.columns import Roles, Table, read_table
 from tiltyard.drift.detectors.suite import DriftTest
-from tiltyard.drift.findings import DriftJudgement, judge_drift, judgement
+from tiltyard.drift.findings import DriftJudgement, judge_drift
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Reference, Rows, build_reference, profile_rows, rows_frame
 from tiltyard.drift.profiles.rows import Inputs
+from tiltyard.drift.tables import compare_tables
 from tiltyard.errors import InputError, UsageError
 from tiltyard.jsonable import to_jsonable
 from tiltyard.project.monitoring import MonitoringSection
@@ -108,25 +108,20 @@ def detect_data_drift(
 
     Returns:
         As ``detect_drift``; ``features`` has every column that both sides have. Columns of the reference that no
-        current row has are in ``not_sent``, and are not judged.
+        current row has are in ``not_sent``. Columns that differ by design (times, and numbers or names given to each
+        row) are in ``not_compared``.
 
     Raises:
         UsageError: the threshold is not above 0 and below 1.
     """
-    chosen = asked.options
-    before, now, not_sent = _alike(reference_data, current)
-    known = build_reference(before) if len(before) and (isinstance(before, pd.Series) or len(before.columns)) else None
-    if known is None:
-        known = Reference.empty()
-    judged = judge_drift(known, profile_rows(known.layout, now), chosen)
-    enough = min(len(before), len(now)) >= max(chosen.min_rows, 50)
-    if asked.domain_classifier and enough and judged.tests:
-        judged = _with_classifier(judged, before, now, chosen)
+    before, after = _read_both(reference_data, current)
+    found = compare_tables(before, after, asked.options, domain_classifier=asked.domain_classifier)
     return {
-        **drift_report(judged),
-        "predictions": len(now),
+        **drift_report(found.judgement),
+        "predictions": after.rows,
         "compared_with": "the reference given",
-        "not_sent": not_sent,
+        "not_sent": list(found.lost),
+        "not_compared": list(found.not_compared),
     }
 
 
@@ -164,36 +159,19 @@ def _feature(test: DriftTest) -> dict[str, Any]:
     }
 
 
-def _with_classifier(judged: DriftJudgement, before: Inputs, now: Inputs, options: DriftOptions) -> DriftJudgement:
-    outcome = DomainClassifier().compare(before, now)
-    rows = len(now), len(before)
-    limit = options.limit("rows")
-    last = DriftTest("drift.domain", "rows", DomainClassifier.name, outcome.effect, limit, outcome.p_value, rows)
-    tests = (*judged.tests, last)
-    adjusted = adjust([test.p_value for test in tests], options.correction)
-    corrected = tuple(
-        replace(test, adjusted=float(p), drifted=bool(p <= options.false_alarm_rate and test.effect >= test.limit))
-        for test, p in zip(tests, adjusted, strict=True)
-    )
-    unjudged = tuple(found for found in judged.findings[1:] if not found.is_found)
-    made = judgement(corrected, (), options, rows)
-    return replace(made, findings=(*made.findings, *unjudged))
-
-
-def _alike(reference: Any, current: Any) -> tuple[Inputs, Inputs, list[str]]:
-    before: Inputs = reference if isinstance(reference, pd.DataFrame) else pd.Series(list(reference), dtype=object)
-    if isinstance(before, pd.Series):
-        given = [row.get("text") if isinstance(row, Mapping) else row for row in current]
-        return before, pd.Series(given, dtype=object), []
-    if isinstance(current, pd.DataFrame):
-        now = current
+def _read_both(reference: Any, current: Any) -> tuple[Table, Table]:
+    if isinstance(reference, pd.DataFrame):
+        if not isinstance(current, pd.DataFrame):
+            rows = list(current)
+            sent = dict.fromkeys(name for row in rows for name in row)
+            current = rows_frame(rows, [name for name in reference.columns if name in sent])
+        roles = Roles()
     else:
-        rows = list(current)
-        sent = dict.fromkeys(name for row in rows for name in row)
-        now = rows_frame(rows, [name for name in before.columns if name in sent])
-    shared = [name for name in before.columns if name in now.columns]
-    not_sent = [str(name) for name in before.columns if name not in now.columns]
-    return before[shared], now[shared], not_sent
+        texts = [row.get("text") if isinstance(row, Mapping) else row for row in current]
+        reference = pd.DataFrame({"text": pd.Series(list(reference), dtype=object)})
+        current = pd.DataFrame({"text": pd.Series(texts, dtype=object)})
+        roles = Roles(text="text")
+    return read_table(reference, "reference", roles), read_table(current, "current", roles)
 
 
 def _in_order(lines: Sequence[Line]) -> list[Line]:

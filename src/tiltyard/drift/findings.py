@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from tiltyard.drift.detectors.suite import DriftTest, UnjudgedTest, compare_profiles
+from tiltyard.drift.detectors.suite import DriftTest, UnjudgedTest, compare_profiles, decide_tests
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Profile, Reference
 from tiltyard.errors import UsageError
@@ -30,6 +30,7 @@ _WHAT = {
     "drift.score": "The model's {} moved",
     "drift.prediction": "The shares of the predicted labels moved ({})",
     "drift.label": "The shares of the true labels moved ({})",
+    "drift.kind": "The values of {} are of another kind",
     "drift.domain": "A classifier tells the window's rows from the reference's ({})",
 }
 
@@ -64,12 +65,15 @@ class DriftJudgement:
         return replace(self, findings=tuple(replace(found, since=since, until=until) for found in self.findings))
 
 
-def judge_drift(reference: Reference, window: Profile, options: DriftOptions | None = None) -> DriftJudgement:
+def judge_drift(
+    reference: Reference, window: Profile, options: DriftOptions | None = None, further: Sequence[DriftTest] = ()
+) -> DriftJudgement:
     """Judge a window's profile against the reference.
 
     A test finds drift when it is significant after the correction for all tests of the look, so that at most
     ``false_alarm_rate`` of looks at undrifted rows find any; and when its effect is at least the limit, so that a
-    window of millions does not find trifles.
+    window of millions does not find trifles. ``further`` tests of the same rows, which profiles cannot make, are
+    corrected and decided with the others.
 
     Raises:
         UsageError: the profile follows another layout than the reference's.
@@ -82,14 +86,9 @@ def judge_drift(reference: Reference, window: Profile, options: DriftOptions | N
         )
     if min(window.rows, reference.profile.rows) < options.min_rows:
         return DriftJudgement((_too_few(reference, window, options),))
-    tests, left = compare_profiles(reference, window, options)
-    return judgement(tests, left, options, (window.rows, reference.profile.rows))
-
-
-def judgement(
-    tests: tuple[DriftTest, ...], left: tuple[UnjudgedTest, ...], options: DriftOptions, rows: tuple[int, int]
-) -> DriftJudgement:
-    """The findings of tests that were made and corrected."""
+    made, left = compare_profiles(reference, window, options)
+    tests = decide_tests([*made, *further], options)
+    rows = window.rows, reference.profile.rows
     drifted = sorted((test for test in tests if test.drifted), key=lambda test: (test.adjusted, -test.effect))
     found = [_finding(test) for test in drifted]
     unjudged = [_unjudged(one, options) for one in left]

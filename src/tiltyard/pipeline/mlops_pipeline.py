@@ -268,11 +268,11 @@ class MLOpsPipeline:
         performance, labelled = _performance(prediction_data, predicted, actual)
         with self.tracker.start_run("production-monitoring") as run:
             self.tracker.log_metrics(
-                {"rows": len(prediction_data), "drift_detected": float(not drift.passed()), **(performance or {})}
+                {"rows": len(prediction_data), "drift_detected": float(drift.drift_detected), **(performance or {})}
             )
             self.tracker.log_dict(drift.to_dict(), "monitoring/drift.json")
         return {
-            "drift_detected": not drift.passed(),
+            "drift_detected": drift.drift_detected,
             "data_drift": drift,
             "performance": performance,
             "predictions": len(prediction_data),

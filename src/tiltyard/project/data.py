@@ -90,8 +90,8 @@ class ValidationSection(Section):
     )
     max_drift: Portion = Field(
         default=0.2,
-        description="Largest distance of a column or of the label from the data set that `tiltyard validate --against` "
-        "names (Kolmogorov–Smirnov distance, or total variation).",
+        description="Largest drift of a column or of the label from the data set that `tiltyard validate --against` "
+        "names, in the measure of its test; less, from `monitoring.drift_threshold` on, is a warning.",
     )
     min_rows: int = Field(default=20, ge=0, description="Fewest rows to train on.")
     min_class_share: Portion = Field(default=0.001, description="Smallest share of rows of the rarest label.")

@@ -1,7 +1,11 @@
-"""How one dataset differs from another, or the later rows of one from its first."""
+"""How one dataset differs from another, or the later rows of one from its first: what `tiltyard.drift` decides, as
+measures of a report.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,60 +14,137 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.charts.svg_charts import between
+from tiltyard.data.columns import Column, Roles, read_table
+from tiltyard.drift import DriftOptions
+from tiltyard.drift.detectors.suite import DriftTest
+from tiltyard.drift.profiles.categories import name_of
+from tiltyard.drift.profiles.texts import MEASURES
+from tiltyard.drift.tables import TableDrift, compare_tables, is_incomparable
 from tiltyard.errors import UsageError
 from tiltyard.formatting import excerpt, figure
+from tiltyard.project import Project, ValidationSection
 from tiltyard.suggest import nearest
-from tiltyard.validation.columns import Column, Mask, Roles, Table, read_table
-from tiltyard.validation.split.adversarial import adversarial_auc
-from tiltyard.validation.split.measures import feature_shift, label_shift
-from tiltyard.validation.two_sample_tests import shift_of_counts
 
-# With fewer rows on a side hardly any difference could be told from chance.
-LEAST_ROWS = 30
 _BINS = 12
 _TOP = 10
 _NEW_KEPT = 20
+_COLUMN_TESTS = frozenset(
+    {"drift.number", "drift.category", "drift.text", "drift.terms", "drift.invalid", "drift.joint"}
+)
 
 Named = tuple[str, pd.DataFrame]
 
 
-def measure_drift(reference: Named, current: Named, roles: Roles, *, adversarial: bool) -> dict[str, Any]:
+def drift_options(project: Project | None, limits: ValidationSection) -> DriftOptions:
+    """How drift between datasets is decided: as ``[monitoring]`` says, and never later than ``max_drift``."""
+    options = DriftOptions.of(project.monitoring) if project else DriftOptions()
+    return replace(options, threshold=min(options.threshold, limits.max_drift))
+
+
+def measure_drift(
+    reference: Named, current: Named, roles: Roles, options: DriftOptions, *, adversarial: bool
+) -> dict[str, Any]:
     """Measures between two datasets, each a name and its rows.
 
-    Columns are looked at in each dataset by itself for their kind, and in both together for their values, so that equal
-    values have equal codes.
-
     Returns:
-        ``reference`` and ``current`` (name and rows), ``columns`` (lost, new), ``kinds`` (of columns whose kind
-        changed), ``missing``, ``label_shift``, ``feature_shift``, ``new_values`` by column, ``adversarial_auc``, and
-        ``pictures``: shares in the same bins, by column.
+        ``reference`` and ``current`` (name and rows), ``judged``, ``drift_detected``, ``columns`` (lost, new),
+        ``kinds`` (of columns whose kind changed), ``missing`` by column, ``label_shift``, ``feature_shift`` by column,
+        ``new_values`` by column, ``told_apart``, and ``pictures``: shares in the same bins, by column.
     """
     before, after = (read_table(frame, name, roles) for name, frame in (reference, current))
-    kinds = _changed_kinds(before, after)
-    names = [column.name for column in before.columns]
-    there = {column.name for column in after.columns}
-    shared = [name for name in names if name in there and name not in kinds]
-    whole = pd.concat([reference[1][shared], current[1][shared]], ignore_index=True)
-    table = read_table(whole, "drift", roles)
-    later = np.arange(len(whole)) >= before.rows
-    enough = min(before.rows, after.rows) >= LEAST_ROWS
-    expected = _inputs(before)
+    found = compare_tables(before, after, options, domain_classifier=adversarial)
+    given = {column.name: column for column in after.columns}
+    pairs = [
+        (column, given[column.name])
+        for column in (*before.features, before.label)
+        if column is not None and column.name in given and column.name not in found.kinds
+    ]
+    tests = found.judgement.tests
+    label = before.label.name if before.label is not None and before.label.name in given else None
     return {
         "reference": {"name": reference[0], "rows": before.rows},
         "current": {"name": current[0], "rows": after.rows},
-        "judged": enough,
-        "columns": {
-            "lost": [name for name in expected if name not in there],
-            "new": [column.name for column in after.columns if column.name not in names and column.role != "other"],
-        },
-        "kinds": {name: kinds[name] for name in kinds if name in expected},
-        "missing": _missing(table, later) if enough else {},
-        "label_shift": label_shift(table.label, later) if enough and table.label is not None else {"judged": False},
-        "feature_shift": feature_shift(table, later) if enough and table.features else {},
-        "new_values": _new_values(table, later) if enough else {},
-        "told_apart": adversarial_auc(table, later) if adversarial and enough else {"judged": False},
-        "pictures": _pictures(table, later),
+        "judged": min(before.rows, after.rows) >= options.min_rows,
+        "least_rows": options.min_rows,
+        "drift_detected": found.judgement.drifted,
+        "columns": {"lost": list(found.lost), "new": list(found.new)},
+        "kinds": {name: list(kinds) for name, kinds in found.kinds.items()},
+        "missing": missing_shift(tests, label),
+        "label_shift": label_shift(tests, next(((b, a) for b, a in pairs if b.name == label), None)),
+        "feature_shift": feature_shift(tests, before.features, joint=True),
+        "new_values": _new_values(tests, pairs, label),
+        "told_apart": separation(found),
+        "pictures": {one.name: picture for one, other in pairs if (picture := _picture(one, other)) is not None},
     }
+
+
+def feature_shift(
+    tests: tuple[DriftTest, ...], columns: Collection[Column], *, joint: bool = False
+) -> dict[str, dict[str, Any]]:
+    """The surest test of each column, and with ``joint`` of how the numbers go together."""
+    chosen: dict[str, DriftTest] = {}
+    texts = {f"{column.name}.{measure}": column.name for column in columns for measure in MEASURES}
+    known = {column.name for column in columns} | set(texts)
+    for test in tests:
+        if test.code not in _COLUMN_TESTS or not (test.subject in known or (joint and test.code == "drift.joint")):
+            continue
+        name = texts.get(test.subject, test.subject)
+        other = chosen.get(name)
+        if other is None or (test.drifted, -test.adjusted) > (other.drifted, -other.adjusted):
+            chosen[name] = test
+    return {name: {**_facts(test), "subject": test.subject} for name, test in chosen.items()}
+
+
+def label_shift(tests: tuple[DriftTest, ...], label: tuple[Column, Column] | None) -> dict[str, Any]:
+    """The labels' shift between the reference and the current rows, with the shares of both."""
+    if label is None:
+        return {"judged": False}
+    before, after = (_name_counts(column) for column in label)
+    test = next((one for one in tests if one.subject == label[0].name and one.code == "drift.category"), None)
+    if test is None:
+        return {"judged": False}
+    names = [*before, *(name for name in after if name not in before)]
+    return {
+        "judged": True,
+        **_facts(test),
+        "train_shares": {name: before.get(name, 0) / sum(before.values()) for name in names},
+        "test_shares": {name: after.get(name, 0) / sum(after.values()) for name in names},
+    }
+
+
+def missing_shift(tests: tuple[DriftTest, ...], label: str | None) -> dict[str, dict[str, Any]]:
+    """Share of gaps before and after, of every input column that has any."""
+    return {
+        test.subject: {
+            "reference": details["reference_share"],
+            "current": details["share"],
+            "distance": test.effect,
+            "p_value": test.p_value,
+            "adjusted_p_value": test.adjusted,
+            "limit": test.limit,
+            "drifted": test.drifted,
+        }
+        for test in tests
+        if test.code == "drift.missing" and test.subject != label
+        for details in (dict(test.details),)
+    }
+
+
+def separation(found: TableDrift) -> dict[str, Any]:
+    """How well a model tells the two apart, where it was tried."""
+    for test in found.judgement.tests:
+        if test.code == "drift.domain":
+            details = dict(test.details)
+            return {
+                "judged": True,
+                "rows": details["classifier_rows"],
+                "auc": details["auc"],
+                "interval": details["interval"],
+                "p_value": test.p_value,
+                "adjusted_p_value": test.adjusted,
+                "drifted": test.drifted,
+            }
+    return {"judged": False}
 
 
 def cut_by_time(df: pd.DataFrame, time: str | None, periods: int) -> list[Named]:
@@ -75,9 +156,9 @@ def cut_by_time(df: pd.DataFrame, time: str | None, periods: int) -> list[Named]
         UsageError: there is no such column, it holds something else, or there are fewer moments than periods.
     """
     if time is None or time not in df.columns:
-        named = f"'{time}'" if time else "of times"
+        column = f"'{time}'" if time else "of times"
         raise UsageError(
-            f"There is no column {named} to cut the data by.{nearest(time or '', map(str, df.columns))}",
+            f"There is no column {column} to cut the data by.{nearest(time or '', map(str, df.columns))}",
             next_step="Name it in data.time, or as time=… in the call.",
         )
     moments = _moments(df[time])
@@ -107,98 +188,89 @@ def _moments(values: pd.Series) -> NDArray[np.float64]:
     wrong = np.flatnonzero(~np.isfinite(moments))
     if len(wrong):
         raise UsageError(
-            f"Column '{values.name}' holds {excerpt(values.iloc[wrong[0]])} in row {wrong[0] + 1}, which is no "
-            "ISO 8601 time and no number.",
+            f"Column '{values.name}' holds {excerpt(values.iloc[wrong[0]])} in row {wrong[0] + 1}, which is neither an "
+            "ISO 8601 time nor a number.",
             next_step="Write times like 2026-01-31T12:00:00Z, or leave rows without one out.",
         )
     return moments
 
 
-def _inputs(table: Table) -> list[str]:
-    return [column.name for column in table.columns if column.role != "other"]
+def _facts(test: DriftTest) -> dict[str, Any]:
+    return {
+        "test": test.method,
+        "distance": test.effect,
+        "p_value": test.p_value,
+        "adjusted_p_value": test.adjusted,
+        "limit": test.limit,
+        "drifted": test.drifted,
+    }
 
 
-def _changed_kinds(before: Table, after: Table) -> dict[str, list[str]]:
-    """Columns whose values are of another kind; short words and long ones are of one."""
-    kinds = {column.name: column for column in after.columns}
-    changed: dict[str, list[str]] = {}
-    for column in before.columns:
-        other = kinds.get(column.name)
-        if other is None or "empty" in (column.kind, other.kind) or column.role == "label":
-            continue
-        if _kind(column) != _kind(other):
-            changed[column.name] = [column.kind, other.kind]
-    return changed
-
-
-def _kind(column: Column) -> str:
-    return "words" if column.kind in ("category", "text") else column.kind
-
-
-def _missing(table: Table, later: Mask) -> dict[str, dict[str, Any]]:
-    """Share of gaps before and after, of every input column that has any."""
-    result = {}
-    for column in table.features:
-        gaps = column.gaps
-        if not gaps.any():
-            continue
-        counts = [np.array([np.count_nonzero(gaps & side), np.count_nonzero(~gaps & side)]) for side in (~later, later)]
-        shift = shift_of_counts(*counts)
-        result[column.name] = {
-            "reference": float(counts[0][0] / counts[0].sum()),
-            "current": float(counts[1][0] / counts[1].sum()),
-            "distance": shift.distance,
-            "p_value": shift.p_value,
-        }
-    return result
-
-
-def _new_values(table: Table, later: Mask) -> dict[str, dict[str, Any]]:
+def _new_values(
+    tests: tuple[DriftTest, ...], pairs: list[tuple[Column, Column]], label: str | None
+) -> dict[str, dict[str, Any]]:
     """Categories that only the current rows have, by column."""
+    drifted = {test.subject for test in tests if test.code == "drift.new-category" and test.drifted}
     result = {}
-    for column in table.columns:
-        if not column.coded or column.kind != "category" or column.identifier or column.role == "other":
+    for before, after in pairs:
+        if before.kind not in ("category", "boolean") or is_incomparable(before) or not before.coded:
             continue
-        counts = [_counts(column, side) for side in (~later, later)]
-        new = np.flatnonzero((counts[0] == 0) & (counts[1] > 0))
-        if len(new):
-            new = new[np.argsort(-counts[1][new], kind="stable")]
-            result[column.name] = {
-                "count": int(counts[1][new].sum()),
-                "share": float(counts[1][new].sum() / later.sum()),
-                "values": {str(column.distinct[place]): int(counts[1][place]) for place in new[:_NEW_KEPT]},
+        known = _name_counts(before)
+        new = {name: count for name, count in _name_counts(after).items() if name not in known}
+        if new:
+            result[before.name] = {
+                "count": sum(new.values()),
+                "share": sum(new.values()) / len(after.missing),
+                "values": dict(sorted(new.items(), key=lambda item: -item[1])[:_NEW_KEPT]),
                 "distinct": len(new),
+                "drifted": before.name in drifted or before.name == label,
             }
     return result
 
 
-def _pictures(table: Table, later: Mask) -> dict[str, dict[str, Any]]:
-    pictures = {column.name: _picture(column, later) for column in (*table.features, table.label) if column is not None}
-    return {name: picture for name, picture in pictures.items() if picture is not None}
+def _name_counts(column: Column) -> dict[str, int]:
+    """How often each category occurs, by the names that the engine gives them."""
+    if not column.coded:
+        values, counts = np.unique(column.numbers[np.isfinite(column.numbers)], return_counts=True)
+        return dict(zip(map(name_of, values.tolist()), counts.tolist(), strict=True))
+    found: dict[str, int] = {}
+    for value, count in zip(column.distinct, column.counts.tolist(), strict=True):
+        name = name_of(value)
+        if name and count:
+            found[name] = found.get(name, 0) + count
+    return found
 
 
-def _picture(column: Column, later: Mask) -> dict[str, Any] | None:
+def _picture(before: Column, after: Column) -> dict[str, Any] | None:
     """Shares of both datasets in the same bins: ranges of numbers, or the most frequent values."""
-    if column.kind == "text" or (column.kind == "number" and column.numeric):
-        numbers = _lengths(column) if column.kind == "text" else column.numbers
-        known = np.isfinite(numbers)
-        if column.identifier or not (known & later).any() or not (known & ~later).any():
-            return None
-        edges = np.unique(np.quantile(numbers[known], np.linspace(0, 1, _BINS + 1)))
-        if len(edges) < 2:
-            return None
-        places = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
-        bins = [between(low, high) for low, high in pairwise(edges.tolist())]
-        shares = [_shares(places[known & side], len(bins)) for side in (~later, later)]
-        medians = [figure(float(np.median(numbers[known & side]))) for side in (~later, later)]
-        noun = "median length" if column.kind == "text" else "median"
-        return _side_by_side(bins, shares, f"{noun} {medians[0]} before, {medians[1]} after; bins of equal frequency")
-    if not column.coded or column.identifier or column.kind not in ("category", "boolean"):
+    if before.identifier:
         return None
-    top = np.argsort(-column.counts, kind="stable")[:_TOP]
-    totals = [max(1, int(np.count_nonzero(~column.gaps & side))) for side in (~later, later)]
-    shares = [_counts(column, side)[top] / total for side, total in zip((~later, later), totals, strict=True)]
-    return _side_by_side([str(column.distinct[place]) for place in top], shares, "most frequent values")
+    if before.kind in ("number", "text"):
+        return _numbers_picture(
+            *(_lengths(one) if before.kind == "text" else one.numbers for one in (before, after)),
+            noun="median length" if before.kind == "text" else "median",
+        )
+    if before.kind not in ("category", "boolean"):
+        return None
+    counts = _name_counts(before), _name_counts(after)
+    both = {name: counts[0].get(name, 0) + counts[1].get(name, 0) for part in counts for name in part}
+    top = sorted(both, key=lambda name: -both[name])[:_TOP]
+    shares = [np.array([part.get(name, 0) for name in top]) / max(1, sum(part.values())) for part in counts]
+    return _side_by_side(top, shares, "most frequent values")
+
+
+def _numbers_picture(*sides: NDArray[np.float64], noun: str) -> dict[str, Any] | None:
+    known = [side[np.isfinite(side)] for side in sides]
+    if not all(len(side) for side in known):
+        return None
+    edges = np.unique(np.quantile(np.concatenate(known), np.linspace(0, 1, _BINS + 1)))
+    if len(edges) < 2:
+        return None
+    bins = [between(low, high) for low, high in pairwise(edges.tolist())]
+    places = [np.clip(np.searchsorted(edges, side, side="right") - 1, 0, len(bins) - 1) for side in known]
+    shares = [np.bincount(place, minlength=len(bins)) / len(place) for place in places]
+    medians = [figure(float(np.median(side))) for side in known]
+    return _side_by_side(bins, shares, f"{noun} {medians[0]} before, {medians[1]} after; bins of equal frequency")
 
 
 def _side_by_side(bins: list[str], shares: list[Any], says: str) -> dict[str, Any]:
@@ -206,13 +278,6 @@ def _side_by_side(bins: list[str], shares: list[Any], says: str) -> dict[str, An
 
 
 def _lengths(column: Column) -> NDArray[np.float64]:
+    if not column.coded:
+        return np.zeros(0)
     return np.array([len(str(value)) for value in column.distinct] + [np.nan], dtype=np.float64)[column.codes]
-
-
-def _shares(places: NDArray[np.intp], size: int) -> NDArray[np.float64]:
-    return np.asarray(np.bincount(places, minlength=size) / max(1, len(places)), dtype=np.float64)
-
-
-def _counts(column: Column, mask: Mask) -> NDArray[np.int64]:
-    codes = column.codes[mask]
-    return np.bincount(codes[codes >= 0], minlength=len(column.distinct))

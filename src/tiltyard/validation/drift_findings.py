@@ -11,14 +11,17 @@ from tiltyard.findings import Finding, Severity, by_severity, could_not_judge
 from tiltyard.formatting import agree, counted, listed, named, percent
 from tiltyard.jsonable import to_jsonable
 from tiltyard.project import ValidationSection
-from tiltyard.validation.drift import LEAST_ROWS
 from tiltyard.validation.findings import acceptable
 
-_SIGNIFICANT = 0.01
-_WORTH_A_LOOK = 0.5  # of the limit: from here on a difference is a warning
-_WORTH_KNOWING = 0.25
-_TOLD_APART = 0.6
-_NEW_SHARE = 0.01
+_MEASURES = {
+    "ks": "Kolmogorov–Smirnov distance",
+    "psi": "population stability index",
+    "wasserstein": "Wasserstein distance",
+    "chi-square": "chi-square, Cohen's w",
+    "jensen-shannon": "Jensen–Shannon distance",
+    "fisher": "difference of shares",
+    "terms": "difference of term shares",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +29,8 @@ class DriftReport(Mapping[str, Any]):
     """How a dataset differs from a reference, or its later periods from the first.
 
     As a dictionary it holds the measures of the last comparison: ``columns``, ``kinds``, ``missing``, ``label_shift``,
-    ``feature_shift``, ``new_values``, ``told_apart``, ``pictures``.
+    ``feature_shift``, ``new_values``, ``told_apart``, ``pictures``. `tiltyard.drift` decides what has drifted: that is
+    a warning at least, and an error from ``max_drift`` on.
 
     Attributes:
         comparisons: the measures of each comparison, in order.
@@ -45,6 +49,11 @@ class DriftReport(Mapping[str, Any]):
         """The findings of one comparison, the gravest first."""
         found = judge_dataset_drift(part, self.limits)
         return by_severity(finding for finding in found if not finding.named_by(self.limits.ignore))
+
+    @property
+    def drift_detected(self) -> bool:
+        """Whether any comparison found drift, however slight."""
+        return any(part["drift_detected"] for part in self.comparisons)
 
     def passed(self, limits: ValidationSection | None = None) -> bool:
         """Whether the drift is within its own limits or within others."""
@@ -74,13 +83,22 @@ class DriftReport(Mapping[str, Any]):
         return len(self.comparisons[-1])
 
 
+def describe_test(facts: Mapping[str, Any]) -> str:
+    """A test in words: its measure, and how likely chance is."""
+    p_value = facts["adjusted_p_value"]
+    chance = f"p = {p_value:.2g}" if p_value else "p < 1e-300"
+    subject = facts.get("subject", "")
+    measure = f" of {subject.rpartition('.')[2].replace('_', ' ')}" if "." in subject else ""
+    return f"{_MEASURES.get(facts['test'], facts['test'])}{measure} {facts['distance']:.3f}, {chance} after correction"
+
+
 def judge_dataset_drift(part: Mapping[str, Any], limits: ValidationSection) -> list[Finding]:
     """All findings of one comparison."""
     where = f"{part['current']['name']} against {part['reference']['name']}"
     found = [*_columns(part["columns"], where), *_kinds(part["kinds"], where)]
     if not part["judged"]:
         rows = min(part["reference"]["rows"], part["current"]["rows"])
-        why = f"{where}: one of the two has only {counted(rows, 'row')}; from {LEAST_ROWS} on drift can be judged."
+        why = f"{where}: one of the two has only {counted(rows, 'row')}; drift needs {part['least_rows']:,} of each."
         return [
             *found,
             could_not_judge("drift.column", "rows", why, "Collect more rows.", title="Column that has drifted"),
@@ -90,22 +108,14 @@ def judge_dataset_drift(part: Mapping[str, Any], limits: ValidationSection) -> l
         *_label(part["label_shift"], limits.max_drift, where),
         *_features(part["feature_shift"], limits.max_drift, where),
         *_missing(part["missing"], limits.max_drift, where),
-        *_new_values(part["new_values"], where),
+        *_new_values(part["new_values"], limits.max_drift, where),
         *_told_apart(part["told_apart"], where),
     ]
 
 
-def _grade(distance: float, p_value: float, limit: float) -> Severity | None:
-    """How grave a distance is: none that chance explains, an error beyond the limit."""
-    if p_value >= _SIGNIFICANT or distance < _WORTH_KNOWING * limit:
-        return None
-    if distance > limit:
-        return "error"
-    return "warning" if distance >= _WORTH_A_LOOK * limit else "info"
-
-
-def _chance(p_value: float) -> str:
-    return f"p = {p_value:.2g}" if p_value else "p < 1e-300"
+def _grade(distance: float, limit: float) -> Severity:
+    """How grave a drift is: an error beyond ``max_drift``."""
+    return "error" if distance > limit else "warning"
 
 
 def _columns(columns: Mapping[str, list[str]], where: str) -> list[Finding]:
@@ -159,19 +169,18 @@ def _kinds(kinds: Mapping[str, list[str]], where: str) -> list[Finding]:
 
 
 def _label(measured: Mapping[str, Any], limit: float, where: str) -> list[Finding]:
-    severity = _grade(measured["distance"], measured["p_value"], limit) if measured["judged"] else None
-    if severity is None:
+    if not measured["judged"] or not measured["drifted"]:
         return []
     before, after = measured["train_shares"], measured["test_shares"]
     moved = max(before, key=lambda name: abs(before[name] - after[name]))
     return [
         Finding(
             "drift.label",
-            severity,
+            _grade(measured["distance"], limit),
             "label",
             "Labels that have drifted",
             f"{where}: '{moved}' was {percent(before[moved])} of the labels and is {percent(after[moved])} now "
-            f"(total variation {measured['distance']:.3f}, chi-square {_chance(measured['p_value'])}).",
+            f"({describe_test(measured)}).",
             score=measured["distance"],
             limit=limit,
             evidence=measured,
@@ -183,18 +192,15 @@ def _label(measured: Mapping[str, Any], limit: float, where: str) -> list[Findin
 def _features(measured: Mapping[str, Any], limit: float, where: str) -> list[Finding]:
     found = []
     for name, facts in measured.items():
-        severity = _grade(facts["distance"], facts["adjusted_p_value"], limit)
-        if severity is None:
+        if not facts["drifted"]:
             continue
-        measure = "Kolmogorov–Smirnov distance" if facts["test"] == "ks" else "total variation"
         found.append(
             Finding(
-                "drift.column",
-                severity,
+                "drift.joint" if name.startswith("joint.") else "drift.column",
+                _grade(facts["distance"], limit),
                 name,
                 "Column that has drifted",
-                f"{where}: '{name}' has drifted: {measure} {facts['distance']:.3f}, "
-                f"{_chance(facts['adjusted_p_value'])} after correction for {counted(len(measured), 'column')}.",
+                f"{where}: '{name}' has drifted: {describe_test(facts)}.",
                 score=facts["distance"],
                 limit=limit,
                 evidence=facts,
@@ -207,12 +213,11 @@ def _features(measured: Mapping[str, Any], limit: float, where: str) -> list[Fin
 def _missing(measured: Mapping[str, Any], limit: float, where: str) -> list[Finding]:
     found = []
     for name, facts in measured.items():
-        severity = _grade(facts["distance"], facts["p_value"], limit)
-        if severity is not None:
+        if facts["drifted"]:
             found.append(
                 Finding(
                     "drift.missing",
-                    severity,
+                    _grade(facts["distance"], limit),
                     name,
                     "Column with more or fewer gaps",
                     f"{where}: {percent(facts['reference'])} of '{name}' was missing, and "
@@ -226,17 +231,17 @@ def _missing(measured: Mapping[str, Any], limit: float, where: str) -> list[Find
     return found
 
 
-def _new_values(measured: Mapping[str, Any], where: str) -> list[Finding]:
+def _new_values(measured: Mapping[str, Any], limit: float, where: str) -> list[Finding]:
     return [
         Finding(
             "drift.new-values",
-            "warning" if facts["share"] >= _NEW_SHARE else "info",
+            _grade(facts["share"], limit) if facts["drifted"] else "info",
             name,
             "Categories that were not there before",
             f"{where}: '{name}' has {counted(facts['distinct'], 'value')} that the reference lacks, in "
             f"{counted(facts['count'], 'row')} ({percent(facts['share'])}): {listed(facts['values'])}.",
             score=facts["share"],
-            limit=_NEW_SHARE,
+            limit=limit,
             evidence=facts,
             next_step="A model trained on the reference treats them as unknown: train anew, or correct the spelling.",
         )
@@ -245,7 +250,7 @@ def _new_values(measured: Mapping[str, Any], where: str) -> list[Finding]:
 
 
 def _told_apart(measured: Mapping[str, Any], where: str) -> list[Finding]:
-    if not measured["judged"] or measured["interval"][0] <= _TOLD_APART:
+    if not measured["judged"] or not measured["drifted"]:
         return []
     low, high = measured["interval"]
     return [
@@ -257,7 +262,6 @@ def _told_apart(measured: Mapping[str, Any], where: str) -> list[Finding]:
             f"{where}: a model guesses which of the two a row comes from with an ROC AUC of {measured['auc']:.3f} "
             f"({low:.3f} to {high:.3f}); 0.5 would mean that they are alike.",
             score=measured["auc"],
-            limit=_TOLD_APART,
             evidence=measured,
             next_step="Read a few rows of both; texts may speak of other things while their lengths are the same.",
         )

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tiltyard.data.columns import Roles, Table, read_table
 from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.project import Project, ValidationSection
 from tiltyard.suggest import nearest
-from tiltyard.validation.columns import Roles, Table, read_table
-from tiltyard.validation.drift import cut_by_time, measure_drift
+from tiltyard.validation.drift import cut_by_time, drift_options, measure_drift
 from tiltyard.validation.drift_findings import DriftReport
 from tiltyard.validation.results import SplitReport, ValidationReport
 from tiltyard.validation.split.measures import as_frame, as_labels, measure_split
@@ -157,9 +157,9 @@ class DataValidator:
                     next_step="Pass two pandas DataFrames with rows.",
                 )
             pair.append(frame.rename(columns=str))
-        roles = self._roles(pair[0], None, None)
+        roles, options = self._roles(pair[0], None, None), drift_options(self._project, self._limits)
         with np.errstate(over="ignore", invalid="ignore"):
-            measured = measure_drift((names[0], pair[0]), (names[1], pair[1]), roles, adversarial=adversarial)
+            measured = measure_drift((names[0], pair[0]), (names[1], pair[1]), roles, options, adversarial=adversarial)
         return DriftReport((measured,), self._limits)
 
     def validate_drift_over_time(
@@ -177,14 +177,14 @@ class DataValidator:
             UsageError: there is no such column, it holds something else, or there are fewer moments than periods.
         """
         time = time or (self._project.data.time if self._project else None)
-        roles = self._roles(df, None, None)
+        roles, options = self._roles(df, None, None), drift_options(self._project, self._limits)
         parts = cut_by_time(df, time, periods)
         (first, reference), *later = parts
-        reference = reference.drop(columns=[str(time)])
+        reference = reference.drop(columns=[time])
         with np.errstate(over="ignore", invalid="ignore"):
             measured = [
                 measure_drift(
-                    (first, reference), (name, rows.drop(columns=[str(time)])), roles, adversarial=adversarial
+                    (first, reference), (name, rows.drop(columns=[time])), roles, options, adversarial=adversarial
                 )
                 for name, rows in later
             ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -89,21 +89,25 @@ class UnjudgedTest:
 def compare_profiles(
     reference: Reference, window: Profile, options: DriftOptions
 ) -> tuple[tuple[DriftTest, ...], tuple[UnjudgedTest, ...]]:
-    """All tests of a window against the reference, corrected for their number; and what had too few rows."""
+    """All tests of a window against the reference, not yet corrected for their number; and what had too few rows."""
     made: list[DriftTest] = []
     left: list[UnjudgedTest] = []
     for found in _tests(reference, window, options):
         (made if isinstance(found, DriftTest) else left).append(found)  # type: ignore[arg-type]
-    adjusted = adjust([test.p_value for test in made], options.correction)
-    judged = tuple(
+    return tuple(made), tuple(left)
+
+
+def decide_tests(tests: Sequence[DriftTest], options: DriftOptions) -> tuple[DriftTest, ...]:
+    """The tests of one comparison, their p-values corrected for their number, each with its decision."""
+    adjusted = adjust([test.p_value for test in tests], options.correction)
+    return tuple(
         replace(
             test,
             adjusted=float(p),
             drifted=bool(p <= options.false_alarm_rate and test.effect >= test.limit),
         )
-        for test, p in zip(made, adjusted, strict=True)
+        for test, p in zip(tests, adjusted, strict=True)
     )
-    return judged, tuple(left)
 
 
 def _tests(reference: Reference, window: Profile, options: DriftOptions) -> Iterator[DriftTest | UnjudgedTest]:

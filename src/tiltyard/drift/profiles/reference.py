@@ -25,6 +25,8 @@ FILE = "profile.json"
 
 _FIT_ROWS = 200_000
 _FIT_TEXTS = 20_000
+_ROWS_OF_A_PLANE = 20
+"""Of d numbers, fewer than 20 d^1.5 rows lie visibly nearer to the plane that was fitted to them than other rows do."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,9 @@ def build_reference(
 
     Args:
         train: the rows that taught the model, or whatever is to be taken for normal.
-        held_out: rows like them that did not teach it, with its answers; default: the words of texts are learnt from
-            four fifths of the rows and looked for in the rest, and all else is taken from ``train``.
+        held_out: rows like them that did not teach it, with its predictions; default: the words of texts are learnt
+            from four fifths of the rows and looked for in the rest, so is the plane of the numbers where the rows are
+            few, and all else is taken from ``train``.
         texts: columns that hold free text; a series of texts is one in any case.
 
     Raises:
@@ -93,11 +96,13 @@ def build_reference(
     fresh = _as_rows(held_out) if held_out is not None else Rows(rows.inputs[fifth] if split else rows.inputs)
     if not len(fresh):
         fresh = rows
-    layout = _fit(rows, teaching, fresh if held_out is not None else rows, fresh.inputs, frozenset(texts))
+    layout, few = _fit(rows, teaching, fresh if held_out is not None else rows, fresh.inputs, frozenset(texts))
     profile = profile_rows(layout, rows)
     names = {f"{text}.{MEASURES[-1]}" for text in layout.texts}
     if held_out is not None:
         names |= {CONFIDENCE, PREDICTION, RESIDUAL, SPREAD} & {*layout.numbers, *layout.categories}
+    elif few:
+        names |= {RESIDUAL, SPREAD} & {*layout.numbers}
     if names:
         profile = profile.with_parts(profile_rows(layout, fresh), names)
     chosen = [name for name, part in layout.categories.items() if not part.whole]
@@ -107,7 +112,8 @@ def build_reference(
     return Reference(layout, profile)
 
 
-def _fit(rows: Rows, teaching: Inputs, answered: Rows, fresh: Inputs, texts: frozenset[str]) -> Layout:
+def _fit(rows: Rows, teaching: Inputs, predicted: Rows, fresh: Inputs, texts: frozenset[str]) -> tuple[Layout, bool]:
+    """The layout, and whether the rows are so few that the plane of the numbers was fitted to ``teaching`` alone."""
     numbers: dict[str, NumberLayout] = {}
     categories: dict[str, CategoryLayout] = {}
     read: dict[str, TextLayout] = {}
@@ -128,20 +134,28 @@ def _fit(rows: Rows, teaching: Inputs, answered: Rows, fresh: Inputs, texts: fro
             numbers[name] = NumberLayout.fit(values[name])
         else:
             categories[name] = CategoryLayout.fit(column)
-    joint, measured_joint = _fit_joint(values)
+    few = len(teaching) < len(rows) < _ROWS_OF_A_PLANE * len(values) ** 1.5
+    joint, measured_joint = _fit_joint(values, np.arange(len(rows)) % 5 < 4 if few else None)
     numbers.update(measured_joint)
-    if answered.confidences is not None:
-        numbers[CONFIDENCE] = NumberLayout.fit(np.asarray(answered.confidences, np.float64))
-    categories.update(_fit_labels(answered.predictions, rows.labels))
-    return Layout(numbers, categories, read, joint)
+    if predicted.confidences is not None:
+        numbers[CONFIDENCE] = NumberLayout.fit(np.asarray(predicted.confidences, np.float64))
+    categories.update(_fit_labels(predicted.predictions, rows.labels))
+    return Layout(numbers, categories, read, joint), few
 
 
-def _fit_joint(values: Mapping[str, NDArray[np.float64]]) -> tuple[JointLayout | None, dict[str, NumberLayout]]:
-    alike = len({len(found) for found in values.values()}) == 1
-    joint = JointLayout.fit(list(values), list(values.values())) if alike else None
+def _fit_joint(
+    values: Mapping[str, NDArray[np.float64]], learnt: NDArray[np.bool_] | None
+) -> tuple[JointLayout | None, dict[str, NumberLayout]]:
+    """The plane of the numbers and the distances from it; of the rows that are not ``learnt``, where that is given."""
+    rows = {len(found) for found in values.values()}
+    if len(rows) != 1:
+        return None, {}
+    learnt = learnt if learnt is not None and rows == {len(learnt)} else None
+    fitted = [found if learnt is None else found[learnt] for found in values.values()]
+    joint = JointLayout.fit(list(values), fitted)
     if joint is None:
         return None, {}
-    measured = joint.measure([values[name] for name in joint.names])
+    measured = joint.measure([values[name] if learnt is None else values[name][~learnt] for name in joint.names])
     return joint, {RESIDUAL: NumberLayout.fit(measured[0]), SPREAD: NumberLayout.fit(measured[1])}
 
 

@@ -8,12 +8,10 @@ from typing import Any
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.formatting import agree, counted, listed, named, named_rows, percent
 from tiltyard.project import ValidationSection
+from tiltyard.validation.drift_findings import describe_test
 
 _LEAST_TEST = 30
 _LEAST_PER_LABEL = 5
-_SIGNIFICANT = 0.01
-_SHIFTED = 0.1
-_TOLD_APART = 0.6
 
 
 def split_findings(sections: Mapping[str, Any], limits: ValidationSection) -> list[Finding]:
@@ -158,23 +156,20 @@ def _near_duplicates(measured: dict[str, Any]) -> list[Finding]:
 
 
 def _label_shift(measured: dict[str, Any]) -> list[Finding]:
-    if not measured["judged"]:
-        return []
-    distance, p_value = measured["distance"], measured["p_value"]
-    if p_value >= _SIGNIFICANT or distance < _SHIFTED / 2:
+    if not measured["judged"] or not measured["drifted"]:
         return []
     train, test = measured["train_shares"], measured["test_shares"]
     moved = max(train, key=lambda name: abs(train[name] - test[name]))
     return [
         Finding(
             "split.label-shift",
-            "warning" if distance >= _SHIFTED else "info",
+            "warning",
             "test",
             "Sides with different label shares",
             f"The labels are shared out differently: '{moved}' is {percent(train[moved])} of the train side and "
-            f"{percent(test[moved])} of the test side (total variation {distance:.3f}, chi-square p = {p_value:.2g}).",
-            score=distance,
-            limit=_SHIFTED,
+            f"{percent(test[moved])} of the test side ({describe_test(measured)}).",
+            score=measured["distance"],
+            limit=measured["limit"],
             evidence=measured,
             next_step="Fine where the test side is newer by design; otherwise split at random or by content.",
         )
@@ -184,20 +179,17 @@ def _label_shift(measured: dict[str, Any]) -> list[Finding]:
 def _feature_shift(measured: dict[str, Any]) -> list[Finding]:
     found = []
     for name, facts in measured.items():
-        distance, p_value = facts["distance"], facts["adjusted_p_value"]
-        if p_value >= _SIGNIFICANT or distance < _SHIFTED / 2:
+        if not facts["drifted"]:
             continue
-        measure = "Kolmogorov–Smirnov distance" if facts["test"] == "ks" else "total variation"
         found.append(
             Finding(
                 "split.feature-shift",
-                "warning" if distance >= _SHIFTED else "info",
+                "warning",
                 name,
                 "Column distributed differently on the sides",
-                f"'{name}' differs between train and test: {measure} {distance:.3f}, p = {p_value:.2g} after "
-                f"correction for {counted(len(measured), 'column')}.",
-                score=distance,
-                limit=_SHIFTED,
+                f"'{name}' differs between train and test: {describe_test(facts)}.",
+                score=facts["distance"],
+                limit=facts["limit"],
                 evidence=facts,
                 next_step="Fine where the test side is newer by design; otherwise find out what differs.",
             )
@@ -206,7 +198,7 @@ def _feature_shift(measured: dict[str, Any]) -> list[Finding]:
 
 
 def _adversarial(measured: dict[str, Any]) -> list[Finding]:
-    if not measured["judged"] or measured["interval"][0] <= _TOLD_APART:
+    if not measured["judged"] or not measured["drifted"]:
         return []
     low, high = measured["interval"]
     return [
@@ -218,7 +210,6 @@ def _adversarial(measured: dict[str, Any]) -> list[Finding]:
             f"A model guesses the side of a row with an ROC AUC of {measured['auc']:.3f} ({low:.3f} to {high:.3f}); "
             "0.5 would mean that the sides are alike.",
             score=measured["auc"],
-            limit=_TOLD_APART,
             evidence=measured,
             next_step="Fine where the test side is newer by design; otherwise find out what differs.",
         )

@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tiltyard.data.columns import Column, Mask, Roles, Table, read_table
+from tiltyard.drift import DriftOptions
+from tiltyard.drift.tables import compare_rows
 from tiltyard.errors import UsageError
 from tiltyard.formatting import excerpt, rows_where
-from tiltyard.validation.columns import Column, Mask, Roles, Table, read_table
-from tiltyard.validation.split.adversarial import adversarial_auc
+from tiltyard.validation.drift import feature_shift, label_shift, separation
 from tiltyard.validation.table.duplicates import measure_duplicates, row_keys, with_column
 from tiltyard.validation.text.near_duplicates import near_copies
-from tiltyard.validation.two_sample_tests import Shift, false_discovery_adjusted, shift_of_counts, shift_of_numbers
 
 LABEL = "label"
-_CATEGORIES = 50
+SHIFT = DriftOptions(false_alarm_rate=0.01, min_rows=30)
+"""How a shift between the sides is decided: more strictly than drift, for every training asks."""
 
 
 def measure_split(
@@ -27,6 +29,7 @@ def measure_split(
     shared = [name for name in names[0] if name in names[1]]
     table, judged = _table(train, test, shared)
     label = table.columns[-1]
+    shifts = compare_rows(table, judged, SHIFT, domain_classifier=adversarial)
     return {
         "sizes": _sizes(label, judged),
         "columns": {
@@ -35,9 +38,9 @@ def measure_split(
         },
         "duplicates": _duplicates(table, judged),
         "near_duplicates": _near_duplicates(table, judged),
-        "label_shift": label_shift(label, judged),
-        "feature_shift": feature_shift(table, judged),
-        "adversarial": adversarial_auc(table, judged) if adversarial else {"judged": False},
+        "label_shift": label_shift(shifts.judgement.tests, (label.take(~judged), label.take(judged))),
+        "feature_shift": feature_shift(shifts.judgement.tests, table.features),
+        "adversarial": separation(shifts),
     }
 
 
@@ -158,57 +161,3 @@ def _near_duplicates(table: Table, judged: Mask) -> dict[str, Any]:
         count=int(cells.sum()), share=float(cells.sum() / max(1, judged.sum())), rows=rows_where(cells[judged])
     )
     return result
-
-
-def label_shift(label: Column, judged: Mask) -> dict[str, Any]:
-    """The labels' shift between the rows that do not judge and those that do, with the shares of both."""
-    counts = _counts(label, ~judged), _counts(label, judged)
-    if not counts[0].sum() or not counts[1].sum():
-        return {"judged": False}
-    shift = shift_of_counts(*counts)
-    names = [str(value) for value in label.distinct]
-    return {
-        "judged": True,
-        "test": shift.test,
-        "distance": shift.distance,
-        "p_value": shift.p_value,
-        "train_shares": dict(zip(names, (counts[0] / counts[0].sum()).tolist(), strict=True)),
-        "test_shares": dict(zip(names, (counts[1] / counts[1].sum()).tolist(), strict=True)),
-    }
-
-
-def feature_shift(table: Table, judged: Mask) -> dict[str, Any]:
-    """Each column's shift between the sides, with p-values adjusted for the number of columns."""
-    shifts: dict[str, Shift] = {}
-    for column in table.features:
-        shift = None if column.identifier else _column_shift(column, judged)
-        if shift is not None:
-            shifts[column.name] = shift
-    adjusted = false_discovery_adjusted(np.array([shift.p_value for shift in shifts.values()]))
-    return {
-        name: {
-            "test": shift.test,
-            "distance": shift.distance,
-            "p_value": shift.p_value,
-            "adjusted_p_value": float(value),
-        }
-        for (name, shift), value in zip(shifts.items(), adjusted, strict=True)
-    }
-
-
-def _column_shift(column: Column, judged: Mask) -> Shift | None:
-    numbers = column.numbers
-    if column.kind == "text":
-        lengths = np.array([len(str(value)) for value in column.distinct] + [0], dtype=np.float64)
-        numbers = lengths[column.codes]
-    if column.kind in ("number", "text"):
-        known = np.isfinite(numbers)
-        first, second = np.sort(numbers[known & ~judged]), np.sort(numbers[known & judged])
-        return shift_of_numbers(first, second) if len(first) and len(second) else None
-    # Times differ between sides by design where the newest rows judge.
-    if not column.coded or column.kind not in ("category", "boolean"):
-        return None
-    counts = np.array([_counts(column, ~judged), _counts(column, judged)])
-    order = np.argsort(-counts.sum(axis=0), kind="stable")
-    counts = np.column_stack([counts[:, order[:_CATEGORIES]], counts[:, order[_CATEGORIES:]].sum(axis=1)])
-    return shift_of_counts(*counts) if counts.sum(axis=1).all() else None

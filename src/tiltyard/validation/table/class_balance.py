@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tiltyard.data.columns import Table
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.formatting import agree, counted, excerpt, listed, percent
 from tiltyard.project import ValidationSection
-from tiltyard.validation.columns import Table
 
 _LEAST_ROWS = 10
 _IMBALANCED = 3.0

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tiltyard.data.columns import Column, Mask, Table
 from tiltyard.data.content_hash import Hashes
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.formatting import agree, counted, named, named_rows, percent, rows_where
 from tiltyard.project import ValidationSection
-from tiltyard.validation.columns import Column, Mask, Table
 
 # Where chance alone makes this share of rows repeat, repeats say nothing.
 _COARSE = 0.05

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.data.columns import Column, Mask, Table
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.formatting import excerpt, percent
 from tiltyard.project import ValidationSection
-from tiltyard.validation.columns import Column, Mask, Table
 
 TELL = 0.9
 _LEAST_ROWS = 50

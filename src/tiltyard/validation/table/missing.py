@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tiltyard.data.columns import Column, Table
 from tiltyard.findings import Finding
 from tiltyard.formatting import agree, counted, named_rows, percent, rows_where
 from tiltyard.project import ValidationSection
-from tiltyard.validation.columns import Column, Table
 
 _TELL = 0.05
 _WARN = 0.2

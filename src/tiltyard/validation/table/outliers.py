@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.data.columns import Column, Table
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.formatting import agree, counted, figure, named, named_rows, percent, rows_where
 from tiltyard.project import ValidationSection
-from tiltyard.validation.columns import Column, Table
 
 Z_LIMIT = 3.5
 FENCES = 3.0

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from tiltyard.data.columns import Column, Roles, Table, read_table
 from tiltyard.errors import UsageError
 from tiltyard.findings import Finding
 from tiltyard.formatting import agree, counted, figure, listed, named, named_rows, percent, rows_where
 from tiltyard.project import ColumnSchema, ColumnType
-from tiltyard.validation.columns import Column, Roles, Table, read_table
 
 _MOST_VALUES = 100
 _NEAR = 0.6

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tiltyard.data.columns import NUMBERS_FROM
 from tiltyard.findings import Finding
 from tiltyard.formatting import agree, counted, excerpt, listed, named, named_rows, percent
-from tiltyard.validation.columns import NUMBERS_FROM
 
 _MIXED_FROM = 0.5
 _MANY_CATEGORIES = 1000

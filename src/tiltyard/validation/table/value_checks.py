@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.data.columns import Column, Mask, Table, type_name
 from tiltyard.formatting import rows_where
-from tiltyard.validation.columns import Column, Mask, Table, type_name
 
 STAND_INS = frozenset({"?", "??", "-", "--", ".", "n/a", "na", "n.a.", "#n/a", "nan", "null", "(null)", "missing"})
 _NINES = re.compile(r"-9{2,7}|9{3,7}")

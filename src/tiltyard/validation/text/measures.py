@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tiltyard.data.columns import Column, Mask, Table
 from tiltyard.formatting import excerpt, rows_where
-from tiltyard.validation.columns import Column, Mask, Table
 from tiltyard.validation.text.char_stats import CharacterCounts, count_characters
 from tiltyard.validation.text.near_duplicates import near_copies
 from tiltyard.validation.text.text_quality import MISREAD, garbage_texts, misread_texts

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tiltyard.validation.columns import Mask
+from tiltyard.data.columns import Mask
 from tiltyard.validation.text.char_stats import CharacterCounts
 
 _LEAST_LETTERS = 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tiltyard.data.content_hash import Hashes
 from tiltyard.data.load_dataset import as_label
 
-Kind = Literal["number", "boolean", "category", "text", "time", "empty"]
+ColumnKind = Literal["number", "boolean", "category", "text", "time", "empty"]
 Role = Literal["feature", "label", "text", "other"]
 Mask = NDArray[np.bool_]
 
@@ -54,7 +54,7 @@ class Column:
 
     name: str
     role: Role
-    kind: Kind
+    kind: ColumnKind
     dtype: str
     missing: Mask
     blank: Mask
@@ -69,6 +69,24 @@ class Column:
     def gaps(self) -> Mask:
         """Cells without a value: missing or blank."""
         return self.missing | self.blank
+
+    def take(self, rows: Mask) -> Column:
+        """The same column of some of the rows; its distinct values keep their places."""
+        if not self.coded:
+            numbers = self.numbers[rows] if self.numeric else self.numbers
+            return replace(
+                self, missing=self.missing[rows], blank=self.blank[rows], digests=self.digests[rows], numbers=numbers
+            )
+        codes = self.codes[rows]
+        return replace(
+            self,
+            missing=self.missing[rows],
+            blank=self.blank[rows],
+            digests=self.digests[rows],
+            codes=codes,
+            counts=np.bincount(codes[codes >= 0], minlength=len(self.distinct)).astype(np.int64),
+            numbers=self.numbers[rows] if self.numeric else self.numbers,
+        )
 
     @property
     def coded(self) -> bool:
@@ -246,7 +264,7 @@ def _words(
     filled = ~_blanks(distinct)
     total = int(counts[filled].sum())
     table = _readings(distinct) if total else None
-    kind: Kind = "category"
+    kind: ColumnKind = "category"
     numbers = np.zeros(0)
     if table is not None:
         # The last entry, which -1 picks, stands for missing cells.
@@ -263,7 +281,7 @@ def _words(
 
 
 def _coded(
-    name: str, role: Role, kind: Kind, dtype: str, codes: NDArray[np.intp], distinct: Sequence[Any], **more: Any
+    name: str, role: Role, kind: ColumnKind, dtype: str, codes: NDArray[np.intp], distinct: Sequence[Any], **more: Any
 ) -> Column:
     blanks = np.append(_blanks(distinct), False)
     counts = np.bincount(codes[codes >= 0], minlength=len(distinct)).astype(np.int64)

@@ -1,0 +1,173 @@
+"""Drift between two tables at hand: the reference's profile is made on the spot, and the same engine decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from tiltyard.data.columns import Column, ColumnKind, Mask, Table
+from tiltyard.drift.detectors.domain_classifier import LEAST_ROWS, DomainClassifier
+from tiltyard.drift.detectors.suite import DriftTest
+from tiltyard.drift.findings import WHOLE, DriftJudgement, judge_drift
+from tiltyard.drift.options import DriftOptions
+from tiltyard.drift.profiles import Reference, build_reference, profile_rows
+from tiltyard.drift.profiles.categories import name_of
+
+_KNOWN_VALUES = 0.5  # share of a window's numbers that must be known as words for the kind to count as the same
+
+
+@dataclass(frozen=True)
+class TableDrift:
+    """How one table differs from another.
+
+    Attributes:
+        judgement: the verdict of the engine, with every test.
+        lost: columns that only the reference has.
+        new: columns that only the current rows have.
+        kinds: kind before and now, of columns whose kind changed.
+        not_compared: columns that differ by design: times, and numbers or names given to each row.
+    """
+
+    judgement: DriftJudgement
+    lost: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    kinds: Mapping[str, tuple[ColumnKind, ColumnKind]] = field(default_factory=dict)
+    not_compared: tuple[str, ...] = ()
+
+
+def compare_tables(
+    before: Table, after: Table, options: DriftOptions, *, domain_classifier: bool = False
+) -> TableDrift:
+    """How the current table differs from the reference; columns whose role is ``other`` are left out of both.
+
+    The reference decides what a column holds. A column that holds another kind of values now is drift by itself.
+    """
+    known = {column.name: column for column in before.columns if column.role != "other"}
+    given = {column.name: column for column in after.columns if column.role != "other"}
+    shared = [name for name in known if name in given]
+    left_out = [name for name in shared if is_incomparable(known[name])]
+    kinds = {
+        name: (known[name].kind, given[name].kind)
+        for name in shared
+        if (name not in left_out or known[name].kind == "time") and _kind_changed(known[name], given[name])
+    }
+    compared = [name for name in shared if name not in kinds and name not in left_out]
+    rows = after.rows, before.rows
+    judgement = _judge(
+        pd.DataFrame({name: _values(known[name], known[name].kind) for name in compared}, index=range(before.rows)),
+        pd.DataFrame({name: _values(given[name], known[name].kind) for name in compared}, index=range(after.rows)),
+        [name for name in compared if known[name].kind == "text"],
+        options,
+        [_kind_test(name, kinds[name], options, rows) for name in kinds],
+        domain_classifier=domain_classifier,
+    )
+    return TableDrift(
+        judgement,
+        tuple(name for name in known if name not in {column.name for column in after.columns}),
+        tuple(name for name in given if name not in {column.name for column in before.columns}),
+        kinds,
+        tuple(name for name in left_out if name not in kinds),
+    )
+
+
+def compare_rows(table: Table, later: Mask, options: DriftOptions, *, domain_classifier: bool = False) -> TableDrift:
+    """How the marked rows of one table differ from its other rows."""
+    columns = [column for column in table.columns if column.role != "other"]
+    compared = [column for column in columns if not is_incomparable(column)]
+    frame = pd.DataFrame({column.name: _values(column, column.kind) for column in compared}, index=range(table.rows))
+    judgement = _judge(
+        frame[~later].reset_index(drop=True),
+        frame[later].reset_index(drop=True),
+        [column.name for column in compared if column.kind == "text"],
+        options,
+        domain_classifier=domain_classifier,
+    )
+    return TableDrift(judgement, not_compared=tuple(c.name for c in columns if is_incomparable(c)))
+
+
+def is_incomparable(column: Column) -> bool:
+    """Whether a column differs by design: it holds times, or merely tells rows apart."""
+    return column.role != "label" and (column.kind == "time" or column.identifier)
+
+
+def _judge(
+    before: pd.DataFrame,
+    after: pd.DataFrame,
+    texts: list[str],
+    options: DriftOptions,
+    further: Iterable[DriftTest] = (),
+    *,
+    domain_classifier: bool,
+) -> DriftJudgement:
+    reference = build_reference(before, texts=texts) if len(before) else Reference.empty()
+    tests = [*further]
+    enough = min(len(before), len(after)) >= max(options.min_rows, LEAST_ROWS)
+    if domain_classifier and enough and len(before.columns):
+        tests.append(_domain_test(before, after, texts, options))
+    return judge_drift(reference, profile_rows(reference.layout, after), options, tests)
+
+
+def _domain_test(before: pd.DataFrame, after: pd.DataFrame, texts: list[str], options: DriftOptions) -> DriftTest:
+    found = DomainClassifier().separate(before, after, texts)
+    details = (("auc", found.auc), ("interval", list(found.interval)), ("classifier_rows", found.rows))
+    return DriftTest(
+        "drift.domain",
+        WHOLE,
+        DomainClassifier.name,
+        found.result.effect,
+        options.limit(WHOLE),
+        found.p_value,
+        (len(after), len(before)),
+        details=details,
+    )
+
+
+def _kind_test(
+    name: str, kinds: tuple[ColumnKind, ColumnKind], options: DriftOptions, rows: tuple[int, int]
+) -> DriftTest:
+    """Another kind of values is no matter of chance."""
+    details = (("reference_kind", kinds[0]), ("current_kind", kinds[1]))
+    return DriftTest("drift.kind", name, "kind", 1.0, options.limit(name), 0.0, rows, details=details)
+
+
+def _kind_changed(before: Column, after: Column) -> bool:
+    """Whether the values are of another kind; short words and long ones are of one."""
+    if "empty" in (before.kind, after.kind) or "label" in (before.role, after.role):
+        return False
+    if _kind_group(before) == _kind_group(after):
+        return False
+    if _kind_group(before) == "words" and after.kind == "number":
+        # Words that happen to be numbers in these rows: codes such as 12 and A7.
+        names = _values(after, "category").dropna()
+        return bool(names.isin(set(_values(before, "category").dropna())).mean() < _KNOWN_VALUES)
+    return True
+
+
+def _kind_group(column: Column) -> str:
+    return "words" if column.kind in ("category", "text") else column.kind
+
+
+def _values(column: Column, kind: ColumnKind) -> pd.Series:
+    """The n values as the engine takes them: numbers as floats, all else as text; None or NaN where there is none."""
+    if kind == "number":
+        numbers = column.numbers if column.numeric else np.full(len(column.missing), np.nan)
+        unreadable = ~column.gaps & ~np.isfinite(numbers) if column.coded else np.zeros(len(numbers), dtype=bool)
+        if not unreadable.any():
+            return pd.Series(np.where(column.gaps, np.nan, numbers))
+        # What is no number stays as it is: its share is a test of its own.
+        cells = numbers.astype(object)
+        cells[unreadable] = np.array([*map(str, column.distinct), None], dtype=object)[column.codes[unreadable]]
+    elif column.coded:
+        cells = np.array([*(_write(value, kind) for value in column.distinct), None], dtype=object)[column.codes]
+    else:
+        distinct, codes = np.unique(column.numbers, return_inverse=True)
+        cells = np.array([name_of(value) for value in distinct.tolist()], dtype=object)[codes]
+    cells[column.gaps] = None
+    return pd.Series(cells, dtype="object")
+
+
+def _write(value: object, kind: ColumnKind) -> str:
+    return str(value) if kind == "text" else name_of(value)
