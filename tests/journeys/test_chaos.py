@@ -76,7 +76,7 @@ def state(films: Films) -> dict[str, Any]:
     with SqlLedger.open(f"sqlite:///{films.root}/.tiltyard/ledger.db") as ledger:
         kinds = [event.kind for event in ledger.events(subject=MODEL) if event.kind != "response-step-begun"]
         broken = ledger.verify_events()
-        notices = [parcel.notice.topic for parcel in ledger.outbox.parcels()]
+        notices = [parcel.notice.topic for parcel in ledger.outbox.items()]
     registry = ModelRegistry(tracking_uri=f"sqlite:///{films.root}/.tiltyard/mlflow.db")
     aliases = {info.version: sorted(info.aliases) for info in registry.list_versions(MODEL)}
     return {"kinds": sorted(kinds), "notices": sorted(notices), "aliases": aliases, "broken": broken}

@@ -156,7 +156,7 @@ def test_a_removed_event_is_found(url: str) -> None:
 
 
 def test_a_forged_end_is_found(url: str) -> None:
-    """An event slipped in at the end, and a chain whose end was cut and noted anew, do not pass."""
+    """An event inserted at the end, and a chain whose end was cut and noted anew, do not pass."""
     with SqlLedger.open(url) as ledger:
         _append_five(ledger)
         _execute(
@@ -164,18 +164,18 @@ def test_a_forged_end_is_found(url: str) -> None:
             "INSERT INTO events (sequence, kind, subject, at_us, actor, digest, reason, evidence)"
             " VALUES (6, 'promoted', 'm', 0, 'eve', 'd', '', '{}')",
         )
-        assert ledger.verify_events() == ["Event 6 was slipped in: the chain ends at 5."]
+        assert ledger.verify_events() == ["Event 6 was inserted: the chain ends at 5."]
         _execute(ledger, "DELETE FROM events WHERE sequence >= 5")
         _execute(ledger, "UPDATE chain SET sequence = 4")
         assert ledger.verify_events() == ["The end of the chain was changed: event 4 is not the one noted."]
         _execute(ledger, "DELETE FROM chain")
-        assert ledger.verify_events() == ["The note of where the chain ends is missing."]
+        assert ledger.verify_events() == ["The record of where the chain ends is missing."]
         with pytest.raises(UnavailableError, match="broken, so none is added to it: its end is noted nowhere") as torn:
             ledger.append(make_event())
         assert "history --verify" in torn.value.next_step
         for sequence in (3, 4):
             _execute(ledger, f"INSERT INTO chain VALUES ('n{sequence}', {sequence}, 'd')")
-        assert ledger.verify_events() == ["There are 2 notes of where the chain ends: all but one were slipped in."]
+        assert ledger.verify_events() == ["There are 2 records of where the chain ends: all but one were inserted."]
         with pytest.raises(UnavailableError, match="noted more than once"):
             ledger.append(make_event())
         _execute(ledger, "DELETE FROM chain WHERE sequence = 4")

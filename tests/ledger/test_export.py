@@ -48,7 +48,7 @@ def test_a_table_has_its_features(ledger: Ledger, tmp_path: Path) -> None:
 
 
 def test_filters_and_order(ledger: Ledger, tmp_path: Path) -> None:
-    """An export holds the predictions that are meant, by time."""
+    """An export holds the selected predictions, by time."""
     many = [make_prediction(at=NOON + timedelta(minutes=n), version=str(n % 2)) for n in range(10)]
     ledger.record(many)
     count = export_predictions(ledger, tmp_path / "out.jsonl", version="1", since=NOON + timedelta(minutes=4), limit=2)

@@ -11,7 +11,7 @@ import pytest
 from tests.postgres import PostgresServer
 from tiltyard.errors import InputError, UnavailableError
 from tiltyard.ledger import Event, Label, Ledger, SqlLedger
-from tiltyard.ledger.spools.spool import SpooledLedger, unshipped
+from tiltyard.ledger.spools.spool import SpooledLedger, measure_lag
 from tiltyard.ledger.spools.spool_shipper import REFUSED, Shipper, ship_folder
 from tiltyard.testing import MemoryLedger, make_prediction
 
@@ -93,7 +93,7 @@ def test_shipped_twice_is_there_once(tmp_path: Path, spool: SpooledLedger) -> No
     ship_folder(tmp_path / "spool", central)
     assert [item.id for item in central.predictions()] == [made.id]
     assert [item.kind for item in central.events()] == ["served"]
-    assert unshipped(tmp_path / "spool").rows == 0
+    assert measure_lag(tmp_path / "spool").rows == 0
 
 
 def test_a_row_that_is_refused_holds_nothing_up(tmp_path: Path, spool: SpooledLedger) -> None:
@@ -109,7 +109,7 @@ def test_a_row_that_is_refused_holds_nothing_up(tmp_path: Path, spool: SpooledLe
     spool.record([make_prediction(), make_prediction(label="odd"), make_prediction()])
     ship_folder(tmp_path / "spool", central)
     assert central.prediction_stats().total == 2
-    assert unshipped(tmp_path / "spool").rows == 0
+    assert measure_lag(tmp_path / "spool").rows == 0
     assert "No such label." in (tmp_path / "spool" / REFUSED).read_text(encoding="utf-8")
 
 

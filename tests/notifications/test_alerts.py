@@ -48,7 +48,7 @@ def update(ledger: Ledger, seen: IncidentUpdate, hours: float = 0) -> list[Alert
 
 
 def topics(ledger: Ledger) -> list[str]:
-    return [parcel.notice.topic for parcel in reversed(ledger.outbox.parcels())]
+    return [parcel.notice.topic for parcel in reversed(ledger.outbox.items())]
 
 
 def test_an_alert_is_told_once_while_it_lasts_and_when_it_is_over(ledger: Ledger) -> None:
@@ -79,7 +79,7 @@ def test_an_alert_that_gets_graver_or_is_acted_on_is_told_again(ledger: Ledger) 
 def test_what_a_person_reads(ledger: Ledger) -> None:
     """An alert says what happened, how sure that is, what was done, what to do, and where to look."""
     update(ledger, sighting(*(finding(subject=f"column {n}") for n in range(7))))
-    payload = ledger.outbox.parcels()[0].notice.payload
+    payload = ledger.outbox.items()[0].notice.payload
     assert payload["title"] == "films: The data drifted"
     assert payload["link"] == "http://127.0.0.1:8050"
     lines = payload["text"].splitlines()

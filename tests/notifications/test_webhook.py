@@ -39,7 +39,7 @@ def test_a_failing_receiver_is_tried_again_until_it_takes_the_notice() -> None:
     with receiver([500, 404]) as told:
         courier = Dispatcher(ledger.outbox, {"ops": WebhookSender(told.url)}, clock=lambda: now[0], luck=lambda: 0.0)
         assert courier.run().to_dict() == {"sent": 0, "failed": 1, "given_up": 0}
-        (waiting,) = ledger.outbox.parcels("waiting")
+        (waiting,) = ledger.outbox.items("waiting")
         assert waiting.notice.due == NOON + timedelta(seconds=10)
         assert waiting.error == "The receiver answered 500: so there"
         assert courier.run().failed == 0, "it is not due yet"
@@ -100,7 +100,7 @@ def test_a_receiver_that_is_not_there() -> None:
     ledger = MemoryLedger()
     ledger.outbox.enqueue([make_notice(destination="nobody")])
     assert Dispatcher(ledger.outbox, {"log": LogSender()}, clock=lambda: NOON).run().failed == 1
-    assert "no destination 'nobody' (it knows: log)" in str(ledger.outbox.parcels()[0].error)
+    assert "no destination 'nobody' (it knows: log)" in str(ledger.outbox.items()[0].error)
 
 
 def test_slack_and_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -165,4 +165,4 @@ def test_a_courier_killed_with_a_parcel_in_hand(tmp_path: Path, moment: str) -> 
         later = datetime.fromtimestamp(time.time() + 90, UTC)
         assert Dispatcher(ledger.outbox, {"ops": WebhookSender(told.url)}, clock=lambda: later).run().sent == 1
         assert [headers["tiltyard-id"] for headers, _ in told.requests] == ["n1"] * (2 if moment == "after" else 1)
-        assert [(one.state, one.attempts) for one in ledger.outbox.parcels()] == [("sent", 2)]
+        assert [(one.state, one.attempts) for one in ledger.outbox.items()] == [("sent", 2)]

@@ -150,7 +150,7 @@ def test_decisions_leave_with_their_event(workspace: Workspace) -> None:
     send(workspace, "3", project(floors={"accuracy": 1.1}))
     told = replace(workspace, alerts=AlertsSection(decisions=("log",)))
     roll_back(told, NAME, to=None, reason="complaints")
-    parcels = workspace.ledger.outbox.parcels()
+    parcels = workspace.ledger.outbox.items()
     assert [parcel.notice.topic for parcel in reversed(parcels)] == [
         "model.promoted",
         "model.approval-requested",

@@ -14,7 +14,7 @@ import pytest
 from tiltyard import wiring
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger import Ledger
-from tiltyard.ledger.spools.spool import SpooledLedger, unshipped
+from tiltyard.ledger.spools.spool import SpooledLedger, measure_lag
 from tiltyard.settings import Settings
 from tiltyard.testing import MemoryLedger, make_prediction
 
@@ -55,7 +55,7 @@ def test_reading_the_ledger_ships_nothing(settings: Settings, spool: SpooledLedg
     with wiring.open_ledger(settings) as ledger:
         assert ledger.prediction_stats().total == 0
     assert digests(settings.spool) == before
-    assert unshipped(settings.spool).rows == 3
+    assert measure_lag(settings.spool).rows == 3
 
 
 def test_shipping_moves_everything_to_the_ledger(settings: Settings, spool: SpooledLedger) -> None:

@@ -1,8 +1,11 @@
 """The durable record of predictions, labels and decisions."""
 
 from tiltyard.ledger.export import ExportFormat, export_predictions, to_log_line
+from tiltyard.ledger.finding_records import finding_record
+from tiltyard.ledger.lease_guard import LeaseGuard, LeaseLostError, hold_lease
 from tiltyard.ledger.leases import Lease, Leases
-from tiltyard.ledger.outbox_records import Notice, Outbox, OutboxItem, ParcelState
+from tiltyard.ledger.model_events import ModelEvents
+from tiltyard.ledger.outbox_records import DeliveryState, Notice, Outbox, OutboxItem
 from tiltyard.ledger.ports import (
     FindingFilter,
     FindingLog,
@@ -26,10 +29,12 @@ from tiltyard.ledger.records import (
     SplitOutcome,
     new_id,
 )
+from tiltyard.ledger.sql.retention import is_redacted
 from tiltyard.ledger.sql.store import SqlLedger
 
 __all__ = [
     "SHADOW",
+    "DeliveryState",
     "Event",
     "ExportFormat",
     "FindingFilter",
@@ -41,13 +46,15 @@ __all__ = [
     "Label",
     "LabelReceipt",
     "Lease",
+    "LeaseGuard",
+    "LeaseLostError",
     "Leases",
     "Ledger",
     "LiveOutcomes",
+    "ModelEvents",
     "Notice",
     "Outbox",
     "OutboxItem",
-    "ParcelState",
     "Prediction",
     "PredictionFilter",
     "PredictionStats",
@@ -56,6 +63,9 @@ __all__ = [
     "SplitOutcome",
     "SqlLedger",
     "export_predictions",
+    "finding_record",
+    "hold_lease",
+    "is_redacted",
     "new_id",
     "to_log_line",
 ]

@@ -34,19 +34,19 @@ def broken_links(rows: Iterable[Mapping[str, Any]], last_sequence: int, last_dig
     for row in rows:
         sequence = row["sequence"]
         if sequence > last_sequence:
-            problems.append(f"Event {sequence} was slipped in: the chain ends at {last_sequence}.")
+            problems.append(f"Event {sequence} was inserted: the chain ends at {last_sequence}.")
             continue
         if sequence != expected:
-            problems.append(_missing(expected, sequence - 1))
+            problems.append(_describe_missing(expected, sequence - 1))
         elif link(previous, row) != row["digest"]:
             problems.append(f"Event {sequence} ({row['kind']}, {row['subject']}) was changed.")
         previous, expected = row["digest"], sequence + 1
     if expected <= last_sequence:
-        problems.append(_missing(expected, last_sequence))
+        problems.append(_describe_missing(expected, last_sequence))
     elif previous != last_digest and not problems:
         problems.append(f"The end of the chain was changed: event {last_sequence} is not the one noted.")
     return problems
 
 
-def _missing(first: int, last: int) -> str:
+def _describe_missing(first: int, last: int) -> str:
     return f"Event {first} is missing." if first == last else f"Events {first} to {last} are missing."

@@ -1,4 +1,4 @@
-"""How records are written down: instants as integers, JSON as text, and what is refused."""
+"""How records are encoded: instants as integers, JSON as text, and what is refused."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def check_text(field: str, value: str) -> str:
         InputError: it is not a text, or holds NUL or half of a surrogate pair.
     """
     try:
-        return _storable(field, value)
+        return _check_storable(field, value)
     except ValueError as error:
         raise InputError(f"{error}.", next_step=f"Give {field} as Unicode text.", field=field) from None
 
@@ -77,14 +77,14 @@ def encode_json(value: Any) -> str:
     try:
         encoded = _encoder.encode(value)
     except UnicodeEncodeError as error:
-        raise ValueError(_surrogate(error)) from None
+        raise ValueError(_describe_surrogate(error)) from None
     except RecursionError:
         raise ValueError("is nested too deeply") from None
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"is not a JSON value: {error}") from None
     # msgspec writes NaN and infinities as null; only where there is a null is it worth looking for them.
     if b"null" in encoded:
-        plain = msgspec.to_builtins(value, enc_hook=_plain, str_keys=True)
+        plain = msgspec.to_builtins(value, enc_hook=_to_builtin, str_keys=True)
         if _holds_non_finite(plain):
             return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
     return encoded.decode()
@@ -104,7 +104,7 @@ def encode_predictions(predictions: Sequence[Prediction]) -> list[PredictionRow]
     Raises:
         InputError: one cannot be stored; the message says which, which field, and why.
     """
-    names = _Names()
+    names = _TextChecker()
     rows: list[PredictionRow] = []
     for position, prediction in enumerate(predictions):
         try:
@@ -142,7 +142,7 @@ def encode_labels(labels: Sequence[Label]) -> list[LabelRow]:
     Raises:
         InputError: one cannot be stored; the message says which, which field, and why.
     """
-    names = _Names()
+    names = _TextChecker()
     rows: list[LabelRow] = []
     for position, label in enumerate(labels):
         try:
@@ -175,7 +175,7 @@ def encode_event(event: Event) -> dict[str, Any]:
     Raises:
         InputError: it cannot be stored; the message says which field and why.
     """
-    names = _Names()
+    names = _TextChecker()
     try:
         return {
             "kind": names.check("kind", event.kind),
@@ -183,7 +183,7 @@ def encode_event(event: Event) -> dict[str, Any]:
             "at_us": _instant(event.at),
             "actor": names.check("actor", event.actor),
             "reason": names.check("reason", event.reason),
-            "evidence": _named_json("evidence", event.evidence),
+            "evidence": _encode_field("evidence", event.evidence),
         }
     except ValueError as error:
         raise InputError(
@@ -196,7 +196,7 @@ def decode_event(row: Mapping[str, Any]) -> Event:
     """The event of a row by column name.
 
     Raises:
-        UnavailableError: it is none that ``encode_event`` wrote: somebody changed it.
+        UnavailableError: it is none that ``encode_event`` wrote: it was changed later.
     """
     try:
         at, evidence = from_micros(row["at_us"]), decode_json(row["evidence"])
@@ -218,7 +218,7 @@ def decode_event(row: Mapping[str, Any]) -> Event:
     )
 
 
-class _Names:
+class _TextChecker:
     """Checks short texts, each different one once: in a batch, most of them repeat."""
 
     def __init__(self) -> None:
@@ -228,11 +228,11 @@ class _Names:
         """The value as plain text that both databases can hold."""
         known = self._checked.get(value) if isinstance(value, str) else None
         if known is None:
-            known = self._checked[value] = _storable(field, value)
+            known = self._checked[value] = _check_storable(field, value)
         return known
 
 
-def _storable(field: str, value: object) -> str:
+def _check_storable(field: str, value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{field} = {value!r} is not a text")
     if "\0" in value:
@@ -240,18 +240,18 @@ def _storable(field: str, value: object) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"{field} {_surrogate(error)}") from None
+        raise ValueError(f"{field} {_describe_surrogate(error)}") from None
     return str(value)
 
 
-def _prediction_row(prediction: Prediction, names: _Names) -> PredictionRow:
+def _prediction_row(prediction: Prediction, names: _TextChecker) -> PredictionRow:
     confidence = _finite("confidence", prediction.confidence)
-    probabilities = _named_json("probabilities", prediction.probabilities)
+    probabilities = _encode_field("probabilities", prediction.probabilities)
     if "NaN" in probabilities or "Infinity" in probabilities:
         for label, probability in prediction.probabilities.items():
             _finite(f"the probability of {label!r}", probability)
     return PredictionRow(
-        _storable("id", prediction.id),
+        _check_storable("id", prediction.id),
         _instant(prediction.at),
         names.check("project", prediction.project),
         names.check("version", prediction.version),
@@ -259,9 +259,9 @@ def _prediction_row(prediction: Prediction, names: _Names) -> PredictionRow:
         names.check("label", prediction.label),
         confidence,
         _finite("latency_ms", prediction.latency_ms),
-        None if prediction.key is None else _storable("key", prediction.key),
+        None if prediction.key is None else _check_storable("key", prediction.key),
         probabilities,
-        _named_json("input", prediction.input),
+        _encode_field("input", prediction.input),
     )
 
 
@@ -271,7 +271,7 @@ def _instant(at: datetime, field: str = "at") -> int:
     return (at - _EPOCH) // _MICROSECOND
 
 
-def _named_json(field: str, value: Any) -> str:
+def _encode_field(field: str, value: Any) -> str:
     try:
         return encode_json(value)
     except ValueError as error:
@@ -285,7 +285,7 @@ def _finite(field: str, value: float) -> float:
     return number
 
 
-def _surrogate(error: UnicodeEncodeError) -> str:
+def _describe_surrogate(error: UnicodeEncodeError) -> str:
     code = ord(error.object[error.start])
     return f"holds half of a surrogate pair (U+{code:04X} at position {error.start}), which is not Unicode text"
 
@@ -298,7 +298,7 @@ def _holds_non_finite(value: Any) -> bool:
     return isinstance(value, list | tuple) and any(map(_holds_non_finite, value))
 
 
-def _plain(value: Any) -> Any:
+def _to_builtin(value: Any) -> Any:
     """What a value of another library means in JSON: numpy's scalars and arrays, and mappings."""
     if isinstance(value, Mapping):
         return dict(value)
@@ -309,5 +309,5 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} {value!r}")
 
 
-_encoder = msgspec.json.Encoder(enc_hook=_plain)
+_encoder = msgspec.json.Encoder(enc_hook=_to_builtin)
 _decoder = msgspec.json.Decoder()

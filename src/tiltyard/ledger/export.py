@@ -28,7 +28,7 @@ def export_predictions(
     format: ExportFormat = "jsonl",  # noqa: A002 - the option's own name
     **filters: Unpack[PredictionFilter],
 ) -> int:
-    """Write the predictions that are meant to a file, and return how many they were.
+    """Write the selected predictions to a file, and return how many they were.
 
     The file appears, or takes the place of an older one, when it is complete. Its folder is made.
     JSON Lines knows no NaN and no infinities: they are written as null. Parquet has the columns of the
@@ -41,7 +41,7 @@ def export_predictions(
     if format not in ("jsonl", "parquet"):
         raise UsageError(f"Predictions cannot be exported as {format!r}.", next_step="Choose jsonl or parquet.")
     found = ledger.predictions(**filters)
-    with _complete(destination) as unfinished:
+    with _replace_when_complete(destination) as unfinished:
         return _write_jsonl(found, unfinished) if format == "jsonl" else _write_parquet(found, unfinished)
 
 
@@ -49,9 +49,9 @@ def to_log_line(prediction: Prediction) -> dict[str, Any]:
     """A prediction in the shape of the prediction log: ``text`` or ``features``, ``prediction``, ``confidence``,
     ``timestamp`` (ISO 8601, UTC), ``model_version`` and ``prediction_id``."""
     text = input_text(prediction.input)
-    asked = {"features": dict(prediction.input)} if text is None else {"text": text}
+    content = {"features": dict(prediction.input)} if text is None else {"text": text}
     return {
-        **asked,
+        **content,
         "prediction": prediction.label,
         "confidence": prediction.confidence,
         "timestamp": prediction.at.astimezone(UTC).isoformat(),
@@ -60,14 +60,14 @@ def to_log_line(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def input_text(asked: Mapping[str, Any]) -> str | None:
+def input_text(content: Mapping[str, Any]) -> str | None:
     """The text of a text input, ``{"text": …}``; None for the features of a table."""
-    text = asked.get("text")
-    return text if isinstance(text, str) and len(asked) == 1 else None
+    text = content.get("text")
+    return text if isinstance(text, str) and len(content) == 1 else None
 
 
 @contextmanager
-def _complete(destination: Path) -> Iterator[Path]:
+def _replace_when_complete(destination: Path) -> Iterator[Path]:
     unfinished = destination.with_name(f".{destination.name}.{os.getpid()}.part")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Holding the right to respond: one process a model at a time, and the next one soon after it died."""
+"""Holding a lease that only one process has at a time, and the next one soon after that process died."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from tiltyard.errors import TiltyardError, UnavailableError
-from tiltyard.ledger import Lease, Leases
+from tiltyard.ledger.leases import Lease, Leases
 from tiltyard.ledger.process_identity import current_holder, is_gone
 
 HOLD = timedelta(minutes=2)
@@ -16,7 +16,7 @@ HOLD = timedelta(minutes=2)
 
 
 class LeaseLostError(TiltyardError):
-    """Another process has taken over; this one must not go on."""
+    """Another process has taken over; this one must stop."""
 
     code = "response.lease-lost"
 
@@ -36,16 +36,16 @@ class LeaseGuard:
         """Make sure that the lease is still ours.
 
         Raises:
-            LeaseLostError: it is not, or nobody could be asked for longer than it lasts.
+            LeaseLostError: it is not, or the ledger was unreachable for longer than the lease lasts.
         """
         if self._lost or datetime.now(UTC) >= self._until:
             raise LeaseLostError(
                 f"Another process has taken over {self._lease.name}.",
-                next_step="Nothing: what was begun here is carried on there.",
+                next_step="Nothing: the other process continues the work.",
             )
 
     def end(self) -> None:
-        """Stop keeping it alive, and let it go."""
+        """Stop renewing it, and release it."""
         self._ended.set()
         self._thread.join()
         if not self._lost:

@@ -1,4 +1,4 @@
-"""Leases: who does what only one may do at a time, among threads, processes and hosts."""
+"""Leases: the right to do what only one may do at a time, among threads, processes and hosts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Lease:
     """The right to do something alone for a while.
 
     Attributes:
-        name: what it is the right to.
-        holder: who has it, for people.
-        turn: rises with each new holder, so that an earlier one can be told from it.
+        name: what may be done.
+        holder: which process has it, for people.
+        turn: rises with each new holder, which tells an earlier holder apart.
     """
 
     name: str
@@ -23,8 +23,8 @@ class Lease:
     turn: int
 
 
-def nobody_knows(holder: str) -> bool:
-    """For those who cannot tell whether a holder is gone: none is known to be."""
+def assume_alive(holder: str) -> bool:
+    """Where nothing is known of a holder, it counts as alive."""
     del holder
     return False
 
@@ -41,15 +41,15 @@ class Leases(Protocol):
         holder: str,
         now: datetime,
         hold: timedelta,
-        is_dead: Callable[[str], bool] = nobody_knows,
+        is_dead: Callable[[str], bool] = assume_alive,
     ) -> Lease | None:
         """Take a lease for ``hold``; None while another has it.
 
-        ``is_dead`` tells of a holder whether it is known to be gone, so that its lease need not run out.
+        ``is_dead`` says whether a holder is known to be gone, so that its lease need not run out.
         """
 
     def renew(self, lease: Lease, now: datetime, hold: timedelta) -> bool:
-        """Hold it for ``hold`` from now; False if it has gone to another, or was released."""
+        """Hold it for ``hold`` from now; False if another holder has it by now, or it was released."""
 
     def release(self, lease: Lease) -> None:
-        """Let it go; a lease that has gone to another already is a no-op."""
+        """Release it; a lease that another holder has by now is a no-op."""

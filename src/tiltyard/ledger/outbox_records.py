@@ -1,4 +1,4 @@
-"""What must leave the house: notices on their way out, and the port of the box that holds them."""
+"""Pending notifications, and the port of the outbox that holds them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any, Literal, Protocol
 
 from tiltyard.ledger.records import new_id
 
-ParcelState = Literal["waiting", "sent", "given-up"]
+DeliveryState = Literal["waiting", "sent", "given-up"]
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something to tell one destination.
+    """A notification for one destination.
 
     Attributes:
         topic: what it is about, for receivers that sort: ``model.promoted``, ``alert.raised`` …
         destination: name of the destination, as the project file has it.
-        payload: what is told, a JSON object: ``title``, ``text``, ``link`` and ``data`` are read by every sender.
-        at: when it came about.
-        due: not to be sent before; default: at once.
-        id: enqueued once, however often it is given; receivers know a repeated delivery by it.
+        payload: the content, a JSON object: ``title``, ``text``, ``link`` and ``data`` are read by every sender.
+        at: when it arose.
+        due: earliest time of sending; default: at once.
+        id: a notice is enqueued once per id; receivers recognise a repeated delivery by it.
     """
 
     topic: str
@@ -35,14 +35,14 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
-    """A notice in the box, and how far its delivery is.
+    """A notice in the outbox, and the state of its delivery.
 
     Attributes:
         notice: what is sent; its ``due`` is when the next attempt may begin, None when there is none.
-        attempts: attempts begun so far; also names the lease: an older attempt can no longer settle the parcel.
-        leased_until: until when a courier has it in hand; None when none has.
+        attempts: attempts begun so far; also names the lease: an older attempt can no longer settle the item.
+        leased_until: until when a dispatcher holds it; None when none does.
         sent: when it was delivered; None when it was not.
-        error: what the last attempt failed of.
+        error: why the last attempt failed.
     """
 
     notice: Notice
@@ -52,8 +52,8 @@ class OutboxItem:
     error: str | None = None
 
     @property
-    def state(self) -> ParcelState:
-        """Whether it still is to be delivered, was, or will not be."""
+    def state(self) -> DeliveryState:
+        """Whether it waits, was sent, or was given up."""
         if self.sent is not None:
             return "sent"
         return "given-up" if self.notice.due is None else "waiting"
@@ -75,10 +75,10 @@ class OutboxItem:
 
 
 class Outbox(Protocol):
-    """A durable box of notices, emptied by any number of couriers.
+    """A durable queue of notices, emptied by any number of dispatchers.
 
-    A notice is delivered at least once: a courier that dies between delivery and ``sent`` leaves a parcel that is
-    delivered again when its lease is over, under the same id. Never do two couriers hold one parcel at a time, as
+    A notice is delivered at least once: a dispatcher that dies between delivery and ``sent`` leaves an item that is
+    delivered again when its lease is over, under the same id. Never do two dispatchers hold one item at a time, as
     long as leases are longer than deliveries. Must be safe to use from several threads and processes.
     """
 
@@ -90,19 +90,19 @@ class Outbox(Protocol):
         """
 
     def lease(self, now: datetime, hold: timedelta, limit: int = 1) -> list[OutboxItem]:
-        """Take at most ``limit`` parcels that are due, the longest due first, for ``hold``."""
+        """Take at most ``limit`` items that are due, the longest due first, for ``hold``."""
 
-    def settle(self, parcel: OutboxItem, now: datetime) -> bool:
-        """Note that a leased parcel was delivered; False if the lease was lost to another attempt."""
+    def mark_sent(self, item: OutboxItem, now: datetime) -> bool:
+        """Note that a leased item was delivered; False if the lease was lost to another attempt."""
 
-    def postpone(self, parcel: OutboxItem, error: str, due: datetime | None) -> bool:
-        """Note that a leased parcel was not delivered: to be tried again at ``due``, or given up (None).
+    def mark_failed(self, item: OutboxItem, error: str, due: datetime | None) -> bool:
+        """Note that a leased item was not delivered: to be tried again at ``due``, or given up (None).
 
         False if the lease was lost to another attempt.
         """
 
     def retry(self, now: datetime, ids: Sequence[str] | None = None) -> int:
-        """Make parcels that wait or were given up due at once: all of them, or those named; how many."""
+        """Make items that wait or were given up due at once: all of them, or those named; how many."""
 
-    def parcels(self, state: ParcelState | None = None, *, limit: int | None = None) -> list[OutboxItem]:
-        """What is in the box, newest first; sent parcels stay for the record."""
+    def items(self, state: DeliveryState | None = None, *, limit: int | None = None) -> list[OutboxItem]:
+        """The items in the outbox, newest first; sent items stay for the record."""

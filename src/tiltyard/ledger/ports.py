@@ -1,4 +1,4 @@
-"""What the rest of the house may ask of a ledger."""
+"""The port of the ledger: what other packages may ask of it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from tiltyard.ledger.records import (
 
 
 class PredictionFilter(TypedDict, total=False):
-    """Which predictions are meant. A key that is absent or None does not narrow.
+    """Which predictions are matching. A key that is absent or None does not narrow.
 
     Attributes:
         project: name of the registered model.
-        since: answered at or after this time.
-        until: answered before this time.
-        version: registry version that answered.
-        route: who answered.
+        since: made at or after this time.
+        until: made before this time.
+        version: registry version that made it.
+        route: which alias made it.
         shadow: False leaves out what a challenger predicted unseen (route ``shadow``); default: included.
         key: the caller's own key.
         limit: at most so many.
@@ -51,7 +51,7 @@ class PredictionFilter(TypedDict, total=False):
 
 
 class FindingFilter(TypedDict, total=False):
-    """Which findings are meant. A key that is absent or None does not narrow.
+    """Which findings are matching. A key that is absent or None does not narrow.
 
     Attributes:
         project: name of the registered model.
@@ -79,20 +79,20 @@ class FindingFilter(TypedDict, total=False):
 
 
 class FindingLog(Protocol):
-    """What monitors saw, look by look. As safe for threads and processes as the ledger it belongs to."""
+    """The findings of monitoring runs. As safe for threads and processes as the ledger it belongs to."""
 
     def record(self, findings: Sequence[FindingRecord]) -> None:
-        """Store all findings in one transaction. A finding whose id is held already is left as it is.
+        """Store all findings in one transaction. A finding whose id is known already is left as it is.
 
         Raises:
             InputError: a finding cannot be stored; the message names the field; nothing was stored.
         """
 
     def select(self, **filters: Unpack[FindingFilter]) -> Iterator[FindingRecord]:
-        """The findings that are meant, by time and then id, read a page at a time."""
+        """The selected findings, by time and then id, read a page at a time."""
 
     def latest(self, **filters: Unpack[FindingFilter]) -> list[FindingRecord]:
-        """Of the findings that are meant, the newest of each project, code and subject; newest first."""
+        """Of the selected findings, the newest of each project, code and subject; newest first."""
 
 
 class HourProfiles(Protocol):
@@ -112,17 +112,17 @@ class HourProfiles(Protocol):
 
 
 class Retention(Protocol):
-    """What is taken out of a ledger again. Part of it; the events say what was taken out, when and why."""
+    """Removal of data from a ledger. Part of it; the events say what was removed, when and why."""
 
     def erase(self, ids: Sequence[str]) -> int:
-        """Remove predictions, their labels, and what shadows answered to the same inputs; ids not held are a no-op.
+        """Remove predictions, their labels, and the shadow predictions for the same inputs; unknown ids are a no-op.
 
         Returns:
             How many predictions are gone.
         """
 
     def redact(self, ids: Sequence[str], reason: str) -> int:
-        """Put a marker in the place of inputs, and take out the callers' keys; answers and labels stay.
+        """Put a marker in the place of inputs, and remove the callers' keys; predictions and labels stay.
 
         Returns:
             How many predictions were changed.
@@ -130,20 +130,20 @@ class Retention(Protocol):
 
 
 class LiveOutcomes(Protocol):
-    """How versions that answer side by side did, by the labels that came since. Part of a ledger."""
+    """How two versions that predict for the same traffic compare, by the labels that came since. Part of a ledger."""
 
-    def shadowed(self, project: str, challenger: str, *, since: datetime | None = None) -> ShadowOutcomes:
-        """Of the champion's labelled predictions that the challenger answered too, in the shadow: who was right.
+    def count_shadow(self, project: str, challenger: str, *, since: datetime | None = None) -> ShadowOutcomes:
+        """Of the champion's labelled predictions that the challenger made in shadow too: which version was right.
 
         A row of the route ``shadow`` carries the id of the champion's prediction as its key.
 
         Args:
             project: name of the registered model.
             challenger: the challenger's version.
-            since: only predictions answered at or after this time.
+            since: only predictions made at or after this time.
         """
 
-    def split(self, project: str, challenger: str, *, since: datetime | None = None) -> Sequence[SplitOutcome]:
+    def list_split(self, project: str, challenger: str, *, since: datetime | None = None) -> Sequence[SplitOutcome]:
         """The labelled predictions of the champion and of the challenger, in the order in which their labels came.
 
         The champion's rows count from the challenger's first one on: before it there was nothing to compare with.
@@ -166,7 +166,7 @@ class Ledger(Protocol):
 
     @property
     def findings(self) -> FindingLog:
-        """What monitors saw."""
+        """Findings of monitoring runs."""
 
     @property
     def profiles(self) -> HourProfiles:
@@ -174,23 +174,23 @@ class Ledger(Protocol):
 
     @property
     def retention(self) -> Retention:
-        """What is taken out again."""
+        """Removal of data."""
 
     @property
     def outcomes(self) -> LiveOutcomes:
-        """How versions that answer side by side did on labelled rows."""
+        """How champion and challenger did on labelled rows."""
 
     def record(self, predictions: Sequence[Prediction]) -> None:
         """Store all predictions in one transaction; they are durable when this returns.
 
-        A prediction whose id is held already is left as it is: recording twice is recording once.
+        A prediction whose id is known already is left as it is: recording twice is recording once.
 
         Raises:
             InputError: a prediction cannot be stored; the message says which and why.
         """
 
     def record_rows(self, rows: Sequence[PredictionRow]) -> None:
-        """Like ``record``, of predictions that are encoded already: what serves many answers a second uses it.
+        """Like ``record``, of predictions that are encoded already: servers with many predictions a second use it.
 
         The caller vouches for the rows; see ``codec.encode_predictions`` for what each field has to be.
         """
@@ -199,7 +199,7 @@ class Ledger(Protocol):
         """The prediction of that id, or None."""
 
     def predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[Prediction]:
-        """The predictions that are meant, by time and then id, read a page at a time.
+        """The selected predictions, by time and then id, read a page at a time.
 
         Predictions that are recorded while this runs may or may not be among them; none comes twice.
         """
@@ -246,11 +246,11 @@ class Ledger(Protocol):
 
     @property
     def outbox(self) -> Outbox:
-        """The notices that are on their way out; it lives and closes with the ledger."""
+        """The pending notifications; it closes with the ledger."""
 
     @property
     def leases(self) -> Leases:
-        """Who does what only one may do at a time; they live and close with the ledger."""
+        """The leases of work that only one process may do at a time; they close with the ledger."""
 
     def append(self, event: Event, notices: Sequence[Notice] = ()) -> Event:
         """Add a decision to the end of the chain; returns it with its sequence and digest.
@@ -278,11 +278,11 @@ class Ledger(Protocol):
     def verify_events(self) -> list[str]:
         """What is wrong with the chain, a sentence for each broken link, in order; empty when it is whole.
 
-        Finds events that were changed, removed (the last one included) or slipped in.
+        Finds events that were changed, removed (the last one included) or inserted.
         """
 
     def close(self) -> None:
-        """Let go of files and connections; closing twice is a no-op."""
+        """Release files and connections; closing twice is a no-op."""
 
     def __enter__(self) -> Self: ...
 

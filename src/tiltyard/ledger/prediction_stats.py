@@ -24,7 +24,7 @@ class StatsTally(NamedTuple):
     last_us: int
 
 
-def summarise(tallies: Iterable[StatsTally]) -> PredictionStats:
+def combine_tallies(tallies: Iterable[StatsTally]) -> PredictionStats:
     """The summary of all predictions that the tallies cover."""
     parts = sorted(tallies)
     if not parts:

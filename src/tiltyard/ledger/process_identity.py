@@ -1,4 +1,4 @@
-"""Who holds a lease, written so that others on the same host can see whether that process still lives."""
+"""The identity of a lease holder: processes of the same host see whether it still runs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 def current_holder() -> str:
     """This process: its host, its number, and when the host started it."""
-    return f"{_host()}|{os.getpid()}|{_started(os.getpid())}"
+    return f"{_host()}|{os.getpid()}|{_read_start_time(os.getpid())}"
 
 
 def is_gone(holder: str) -> bool:
-    """Whether a holder is known to be gone: a process of this host that no longer lives; of others nothing is known."""
+    """Whether a holder is known to be gone, which only processes of the same host can know."""
     host, _, process = holder.rpartition("|")[0].rpartition("|")
     started = holder.rpartition("|")[2]
     if host != _host() or not process.isdecimal():
@@ -25,7 +25,7 @@ def is_gone(holder: str) -> bool:
     except OSError:
         return False
     # Numbers of processes are used again: then it was started at another time.
-    return started != _started(int(process))
+    return started != _read_start_time(int(process))
 
 
 def _host() -> str:
@@ -37,8 +37,8 @@ def _host() -> str:
         return platform.node()
 
 
-def _started(process: int) -> str:
-    """When a process was started, in ticks since the host was; empty where that cannot be told."""
+def _read_start_time(process: int) -> str:
+    """When a process was started, in ticks since the host was; empty where that is unknown."""
     try:
         # The second field, the program's name in brackets, may hold anything.
         fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()

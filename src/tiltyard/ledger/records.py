@@ -1,4 +1,4 @@
-"""What the ledger remembers, as plain values."""
+"""The records of the ledger, as plain values."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One answered prediction.
+    """One prediction.
 
     Attributes:
         id: UUIDv7 as text; sorts by time.
-        at: when it was answered, UTC.
+        at: when it was made, UTC.
         project: name of the registered model.
-        version: registry version that answered.
-        route: who answered: ``champion``, ``challenger`` or ``shadow``.
-        input: what was asked: ``{"text": …}`` or the features by name.
+        version: registry version that made it.
+        route: which alias made it: ``champion``, ``challenger`` or ``shadow``.
+        input: ``{"text": …}`` or the features by name.
         label: the predicted label.
         confidence: probability of the predicted label, 0 to 1.
         probabilities: probability of each label; sums to 1.
         latency_ms: milliseconds from acceptance to the row being written.
-        key: the caller's own key, if one was given.
+        key: the caller's own key, if there is one.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """The truth about a prediction, as somebody reported it."""
+    """The truth about a prediction, as it was reported."""
 
     prediction_id: str
     label: str
@@ -104,8 +104,8 @@ class PredictionStats:
         total: number of predictions.
         by_label: number of predictions of each label, most frequent first.
         by_version: number of predictions of each version, most frequent first.
-        first_at: when the earliest was answered, UTC.
-        last_at: when the latest was answered, UTC.
+        first_at: when the earliest was made, UTC.
+        last_at: when the latest was made, UTC.
     """
 
     total: int
@@ -121,20 +121,20 @@ class PredictionStats:
 
 @dataclass(frozen=True, slots=True)
 class FindingRecord:
-    """What a monitor saw at one look, as the ledger keeps it.
+    """A finding of one monitoring run, as the ledger keeps it.
 
     Attributes:
         id: UUIDv7 as text.
-        at: when the look was taken, UTC.
+        at: when the run took place, UTC.
         project: name of the registered model.
         version: registry version that it is about; None where it is about none.
         code: stable dotted name (``drift.verdict``).
         severity: ``info``, ``warning`` or ``error``.
         subject: what it is about: a feature, a metric, or the whole.
-        status: ``found``, ``clear`` (looked, and nothing is wrong) or ``could_not_judge``.
+        status: ``found``, ``clear`` (checked, and nothing is wrong) or ``could_not_judge``.
         score: the measured value, where there is one; NaN and infinities are not stored.
-        limit: what the score was held against.
-        since: begin of the time that was judged.
+        limit: what the score was compared with.
+        since: begin of the period that was evaluated.
         until: its end.
         message: a sentence or two with the figures.
         evidence: JSON values that let a reader check it.
@@ -179,8 +179,8 @@ class HourProfile:
 
     Attributes:
         project: name of the registered model.
-        version: registry version that answered.
-        route: who answered.
+        version: registry version that made it.
+        route: which alias made it.
         hour: the hour's begin, UTC.
         layout: digest of what the profile was laid out by; of another layout it is of no use.
         rows: predictions in it.
@@ -200,7 +200,7 @@ class HourProfile:
 
 @dataclass(frozen=True, slots=True)
 class ShadowOutcomes:
-    """Labelled inputs that two versions answered, by which of them was right."""
+    """Labelled inputs that two versions predicted, by which of them was right."""
 
     both_right: int = 0
     only_champion_right: int = 0
@@ -210,7 +210,7 @@ class ShadowOutcomes:
 
 @dataclass(frozen=True, slots=True)
 class SplitOutcome:
-    """One labelled prediction: whether the challenger gave it, and whether it was right."""
+    """One labelled prediction: whether the challenger made it, and whether it was right."""
 
     of_challenger: bool
     right: bool

@@ -105,9 +105,9 @@ class Dispatcher:
         except DeliveryError as error:
             now = self._clock()
             due = None if error.final else self._backoff.next(parcel, now, self._luck(), error.wait)
-            self._outbox.postpone(parcel, error.message, due)
+            self._outbox.mark_failed(parcel, error.message, due)
             return "failed" if due else "given-up"
-        self._outbox.settle(parcel, self._clock())
+        self._outbox.mark_sent(parcel, self._clock())
         return "sent"
 
     def _sender(self, parcel: OutboxItem) -> Sender:

@@ -94,7 +94,7 @@ def _judge(project: Project, options: ChallengerOptions, ledger: Ledger, champio
     name, alpha = project.model_name, project.promotion.alpha
     since = _champion_since(ledger, name, champion)
     if options.mode == "shadow":
-        counts = ledger.outcomes.shadowed(name, challenger, since=since)
+        counts = ledger.outcomes.count_shadow(name, challenger, since=since)
         return evaluate_shadow(
             counts.both_right,
             counts.only_champion_right,
@@ -102,7 +102,7 @@ def _judge(project: Project, options: ChallengerOptions, ledger: Ledger, champio
             counts.both_wrong,
             alpha=alpha,
         )
-    rows = ledger.outcomes.split(name, challenger, since=since)
+    rows = ledger.outcomes.list_split(name, challenger, since=since)
     return evaluate_split(
         np.array([row.of_challenger for row in rows], dtype=bool),
         np.array([row.right for row in rows], dtype=bool),

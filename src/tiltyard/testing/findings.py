@@ -28,18 +28,20 @@ class MemoryFindings:
                 self._rows.setdefault(row["id"], row)
 
     def select(self, **filters: Unpack[FindingFilter]) -> Iterator[FindingRecord]:
-        """The findings that are meant; see ``FindingLog.select``."""
+        """The selected findings; see ``FindingLog.select``."""
         meant = check_finding_filters(**filters)
-        found = sorted(self._meant(meant), key=_order, reverse=bool(meant.get("newest_first")))
+        found = sorted(self._matching(meant), key=_order, reverse=bool(meant.get("newest_first")))
         return iter(found[: meant.get("limit")])
 
     def latest(self, **filters: Unpack[FindingFilter]) -> list[FindingRecord]:
         """The newest finding of each project, code and subject; see ``FindingLog.latest``."""
         meant = check_finding_filters(**filters)
-        newest = {(found.project, found.code, found.subject): found for found in sorted(self._meant(meant), key=_order)}
+        newest = {
+            (found.project, found.code, found.subject): found for found in sorted(self._matching(meant), key=_order)
+        }
         return sorted(newest.values(), key=_order, reverse=True)[: meant.get("limit")]
 
-    def _meant(self, meant: FindingFilter) -> list[FindingRecord]:
+    def _matching(self, meant: FindingFilter) -> list[FindingRecord]:
         named = {name: meant.get(name) for name in ("project", "version", "code", "subject", "severity", "status")}
         wanted = {name: check_text(name, str(value)) for name, value in named.items() if value is not None}
         since, until = meant.get("since"), meant.get("until")

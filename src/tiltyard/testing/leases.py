@@ -8,7 +8,7 @@ from threading import RLock
 
 from tiltyard.ledger import Lease
 from tiltyard.ledger.codec import check_text, to_micros
-from tiltyard.ledger.leases import nobody_knows
+from tiltyard.ledger.leases import assume_alive
 
 
 class MemoryLeases:
@@ -16,7 +16,7 @@ class MemoryLeases:
 
     def __init__(self) -> None:
         self._lock = RLock()
-        self._held: dict[str, tuple[Lease, int]] = {}
+        self._leases: dict[str, tuple[Lease, int]] = {}
 
     def acquire(
         self,
@@ -24,16 +24,16 @@ class MemoryLeases:
         holder: str,
         now: datetime,
         hold: timedelta,
-        is_dead: Callable[[str], bool] = nobody_knows,
+        is_dead: Callable[[str], bool] = assume_alive,
     ) -> Lease | None:
         """Take a lease for ``hold``; see ``Leases.acquire``."""
         check_text("name", name), check_text("holder", holder)
         with self._lock:
-            before, until = self._held.get(name, (Lease(name, "", 0), 0))
+            before, until = self._leases.get(name, (Lease(name, "", 0), 0))
             if until > to_micros(now, "now") and not is_dead(before.holder):
                 return None
             lease = Lease(name, holder, before.turn + 1)
-            self._held[name] = (lease, to_micros(now + hold, "now"))
+            self._leases[name] = (lease, to_micros(now + hold, "now"))
             return lease
 
     def renew(self, lease: Lease, now: datetime, hold: timedelta) -> bool:
@@ -41,13 +41,13 @@ class MemoryLeases:
         return self._extend(lease, to_micros(now + hold, "now"))
 
     def release(self, lease: Lease) -> None:
-        """Let it go; see ``Leases.release``."""
+        """Release it; see ``Leases.release``."""
         self._extend(lease, 0)
 
     def _extend(self, lease: Lease, until: int) -> bool:
         with self._lock:
-            mine = self._held.get(lease.name, (None, 0))
+            mine = self._leases.get(lease.name, (None, 0))
             if mine[0] is None or mine[0].turn != lease.turn or not mine[1]:
                 return False
-            self._held[lease.name] = (mine[0], until)
+            self._leases[lease.name] = (mine[0], until)
             return True

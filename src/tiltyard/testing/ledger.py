@@ -33,7 +33,7 @@ from tiltyard.ledger.codec import (
     encode_predictions,
     to_micros,
 )
-from tiltyard.ledger.prediction_stats import StatsTally, summarise
+from tiltyard.ledger.prediction_stats import StatsTally, combine_tallies
 from tiltyard.ledger.records import SHADOW
 from tiltyard.ledger.sql.filters import check_filters
 from tiltyard.testing.findings import MemoryFindings, MemoryProfiles
@@ -62,7 +62,7 @@ class MemoryLedger:
 
     @property
     def findings(self) -> FindingLog:
-        """What monitors saw."""
+        """Findings of monitoring runs."""
         return self._found
 
     @property
@@ -72,7 +72,7 @@ class MemoryLedger:
 
     @property
     def outcomes(self) -> LiveOutcomes:
-        """How versions that answer side by side did on labelled rows."""
+        """How champion and challenger did on labelled rows."""
         return self._live
 
     def record(self, predictions: Sequence[Prediction]) -> None:
@@ -91,12 +91,12 @@ class MemoryLedger:
         return None if row is None else decode_prediction(row)
 
     def predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[Prediction]:
-        """The predictions that are meant; see ``Ledger.predictions``."""
+        """The selected predictions; see ``Ledger.predictions``."""
         meant = check_filters(**filters)
         return iter(self._select(meant)[: meant.get("limit")])
 
     def labelled_predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[tuple[Prediction, Label]]:
-        """The predictions that are meant and whose truth is known; see ``Ledger.labelled_predictions``."""
+        """The selected predictions and whose truth is known; see ``Ledger.labelled_predictions``."""
         meant = check_filters(**filters)
         truth = {row[0]: row for row in self._counting()}
         known = [found for found in self._select(meant) if found.id in truth][: meant.get("limit")]
@@ -111,7 +111,7 @@ class MemoryLedger:
         shadow: bool = False,
     ) -> PredictionStats:
         """A summary of predictions; see ``Ledger.prediction_stats``."""
-        return summarise(
+        return combine_tallies(
             StatsTally(
                 found.label,
                 found.version,

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any
 
-from tiltyard.ledger import Notice, OutboxItem, ParcelState
+from tiltyard.ledger import DeliveryState, Notice, OutboxItem
 from tiltyard.ledger.codec import check_text, to_micros
-from tiltyard.ledger.sql.outbox import decode_parcel, encode_notices, storable_error
+from tiltyard.ledger.sql.outbox import decode_item, encode_notices, storable_error
 
 
 class MemoryOutbox:
@@ -27,7 +27,7 @@ class MemoryOutbox:
                 self._rows.setdefault(row["id"], row)
 
     def lease(self, now: datetime, hold: timedelta, limit: int = 1) -> list[OutboxItem]:
-        """Take parcels that are due; see ``Outbox.lease``."""
+        """Take items that are due; see ``Outbox.lease``."""
         moment = to_micros(now, "now")
         with self._lock:
             due = [
@@ -39,20 +39,20 @@ class MemoryOutbox:
             for row in due[:limit]:
                 row["attempts"] += 1
                 row["leased_until_us"] = to_micros(now + hold, "now")
-            return [decode_parcel(row) for row in due[:limit]]
+            return [decode_item(row) for row in due[:limit]]
 
-    def settle(self, parcel: OutboxItem, now: datetime) -> bool:
-        """Note that a leased parcel was delivered; see ``Outbox.settle``."""
-        return self._end_attempt(parcel, sent_us=to_micros(now, "now"), due_us=None, error=None)
+    def mark_sent(self, item: OutboxItem, now: datetime) -> bool:
+        """Note that a leased item was delivered; see ``Outbox.mark_sent``."""
+        return self._end_attempt(item, sent_us=to_micros(now, "now"), due_us=None, error=None)
 
-    def postpone(self, parcel: OutboxItem, error: str, due: datetime | None) -> bool:
-        """Note that a leased parcel was not delivered; see ``Outbox.postpone``."""
+    def mark_failed(self, item: OutboxItem, error: str, due: datetime | None) -> bool:
+        """Note that a leased item was not delivered; see ``Outbox.mark_failed``."""
         return self._end_attempt(
-            parcel, due_us=None if due is None else to_micros(due, "due"), error=storable_error(error)
+            item, due_us=None if due is None else to_micros(due, "due"), error=storable_error(error)
         )
 
     def retry(self, now: datetime, ids: Sequence[str] | None = None) -> int:
-        """Make parcels due at once; see ``Outbox.retry``."""
+        """Make items due at once; see ``Outbox.retry``."""
         wanted = None if ids is None else {check_text("id", id_) for id_ in ids}
         with self._lock:
             meant = [
@@ -62,17 +62,17 @@ class MemoryOutbox:
                 row["due_us"] = to_micros(now, "now")
         return len(meant)
 
-    def parcels(self, state: ParcelState | None = None, *, limit: int | None = None) -> list[OutboxItem]:
-        """What is in the box, newest first; see ``Outbox.parcels``."""
+    def items(self, state: DeliveryState | None = None, *, limit: int | None = None) -> list[OutboxItem]:
+        """The items in the outbox, newest first; see ``Outbox.items``."""
         with self._lock:
             held = sorted(self._rows.values(), key=lambda row: (row["at_us"], row["id"]), reverse=True)
-            found = [decode_parcel(row) for row in held]
-        return [parcel for parcel in found if state in (None, parcel.state)][:limit]
+            found = [decode_item(row) for row in held]
+        return [item for item in found if state in (None, item.state)][:limit]
 
-    def _end_attempt(self, parcel: OutboxItem, **values: Any) -> bool:
+    def _end_attempt(self, item: OutboxItem, **values: Any) -> bool:
         with self._lock:
-            row = self._rows.get(parcel.notice.id)
-            if row is None or row["attempts"] != parcel.attempts or row["sent_us"] is not None:
+            row = self._rows.get(item.notice.id)
+            if row is None or row["attempts"] != item.attempts or row["sent_us"] is not None:
                 return False
             row.update(values, leased_until_us=None)
             return True

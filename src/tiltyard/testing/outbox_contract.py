@@ -34,13 +34,13 @@ class OutboxContract:
     """Notices go in with decisions, and come out until they are delivered or given up."""
 
     def test_a_notice_is_kept_as_it_is(self, ledger: Ledger) -> None:
-        """What was enqueued is what a courier leases, once only however often it was enqueued."""
+        """What was enqueued is what a dispatcher leases, once only however often it was enqueued."""
         notice = make_notice(id="n1")
         ledger.outbox.enqueue([notice, make_notice(id="n1", topic="another")])
         ledger.outbox.enqueue([make_notice(id="n1", topic="another")])
-        (parcel,) = ledger.outbox.lease(NOON, MINUTE, limit=5)
-        assert (parcel.notice.id, parcel.notice.payload, parcel.notice.at) == ("n1", notice.payload, NOON)
-        assert (parcel.state, parcel.attempts, parcel.leased_until) == ("waiting", 1, NOON + MINUTE)
+        (item,) = ledger.outbox.lease(NOON, MINUTE, limit=5)
+        assert (item.notice.id, item.notice.payload, item.notice.at) == ("n1", notice.payload, NOON)
+        assert (item.state, item.attempts, item.leased_until) == ("waiting", 1, NOON + MINUTE)
 
     def test_a_decision_and_its_notices_are_one(self, ledger: Ledger) -> None:
         """An event is appended with its notices, or neither is stored."""
@@ -50,54 +50,54 @@ class OutboxContract:
         with pytest.raises(InputError, match="NUL"):
             ledger.append(make_event(), [make_notice(destination="\0")])
         assert len(list(ledger.events())) == 1
-        assert sorted(parcel.notice.destination for parcel in ledger.outbox.parcels()) == ["audit", "ops"]
+        assert sorted(item.notice.destination for item in ledger.outbox.items()) == ["audit", "ops"]
 
     def test_a_leased_parcel_is_nobody_elses(self, ledger: Ledger) -> None:
-        """While one courier has a parcel no other gets it; after its lease the next does, and the first has lost it."""
+        """While one dispatcher has an item no other gets it; when its lease is over the next one does."""
         ledger.outbox.enqueue([make_notice()])
         (first,) = ledger.outbox.lease(NOON, MINUTE)
         assert ledger.outbox.lease(NOON + MINUTE / 2, MINUTE) == []
         (second,) = ledger.outbox.lease(NOON + MINUTE, MINUTE)
         assert second.attempts == 2
-        assert not ledger.outbox.settle(first, NOON + MINUTE)
-        assert not ledger.outbox.postpone(first, "late", None)
-        assert ledger.outbox.settle(second, NOON + MINUTE)
-        assert not ledger.outbox.settle(second, NOON + MINUTE)
-        assert [parcel.state for parcel in ledger.outbox.parcels()] == ["sent"]
+        assert not ledger.outbox.mark_sent(first, NOON + MINUTE)
+        assert not ledger.outbox.mark_failed(first, "late", None)
+        assert ledger.outbox.mark_sent(second, NOON + MINUTE)
+        assert not ledger.outbox.mark_sent(second, NOON + MINUTE)
+        assert [item.state for item in ledger.outbox.items()] == ["sent"]
 
     def test_due_order(self, ledger: Ledger) -> None:
-        """Parcels come when they are due, the longest due first, and not before."""
+        """Items come when they are due, the longest due first, and not before."""
         late = make_notice(due=NOON + MINUTE)
         ledger.outbox.enqueue([late, make_notice(id="b"), make_notice(id="a")])
-        assert [parcel.notice.id for parcel in ledger.outbox.lease(NOON, MINUTE, limit=9)] == ["a", "b"]
-        assert [parcel.notice.id for parcel in ledger.outbox.lease(NOON + MINUTE, MINUTE)] == ["a"]
+        assert [item.notice.id for item in ledger.outbox.lease(NOON, MINUTE, limit=9)] == ["a", "b"]
+        assert [item.notice.id for item in ledger.outbox.lease(NOON + MINUTE, MINUTE)] == ["a"]
 
     def test_postponed_given_up_and_retried(self, ledger: Ledger) -> None:
-        """A failed attempt leaves its error; a parcel that was given up is not leased until it is retried."""
+        """A failed attempt leaves its error; an item that was given up is not leased until it is retried."""
         ledger.outbox.enqueue([make_notice(id="x"), make_notice(id="y", destination="audit")])
         x, y = ledger.outbox.lease(NOON, MINUTE, limit=2)
-        assert ledger.outbox.postpone(x, "503 \ud800 \0", NOON + MINUTE)
-        assert ledger.outbox.postpone(y, "gone", None)
+        assert ledger.outbox.mark_failed(x, "503 \ud800 \0", NOON + MINUTE)
+        assert ledger.outbox.mark_failed(y, "gone", None)
         assert ledger.outbox.lease(NOON, MINUTE) == []
-        states = {parcel.notice.id: parcel.state for parcel in ledger.outbox.parcels()}
+        states = {item.notice.id: item.state for item in ledger.outbox.items()}
         assert states == {"x": "waiting", "y": "given-up"}
-        assert [parcel.error for parcel in ledger.outbox.parcels("given-up")] == ["gone"]
+        assert [item.error for item in ledger.outbox.items("given-up")] == ["gone"]
         assert ledger.outbox.retry(NOON, ["y", "unknown"]) == 1
         (again,) = ledger.outbox.lease(NOON, MINUTE, limit=2)
         assert (again.notice.id, again.attempts) == ("y", 2)
-        ledger.outbox.settle(again, NOON)
+        ledger.outbox.mark_sent(again, NOON)
         assert ledger.outbox.retry(NOON) == 1, "what was sent is not sent again"
-        assert [parcel.notice.id for parcel in ledger.outbox.lease(NOON, MINUTE, limit=2)] == ["x"]
+        assert [item.notice.id for item in ledger.outbox.lease(NOON, MINUTE, limit=2)] == ["x"]
 
     def test_many_couriers(self, ledger: Ledger) -> None:
-        """Couriers that lease at once never hold the same parcel, and together they get all."""
+        """Couriers that lease at once never hold the same item, and together they get all."""
         ledger.outbox.enqueue([make_notice() for _ in range(40)])
 
         def empty(_: int) -> list[str]:
             mine: list[str] = []
-            while parcels := ledger.outbox.lease(NOON, MINUTE, limit=3):
-                assert all(ledger.outbox.settle(parcel, NOON) for parcel in parcels)
-                mine += [parcel.notice.id for parcel in parcels]
+            while items := ledger.outbox.lease(NOON, MINUTE, limit=3):
+                assert all(ledger.outbox.mark_sent(item, NOON) for item in items)
+                mine += [item.notice.id for item in items]
             return mine
 
         with ThreadPoolExecutor(4) as pool:

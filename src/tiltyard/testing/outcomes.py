@@ -1,4 +1,4 @@
-"""Outcomes of versions that answer side by side, from a ledger in memory."""
+"""Live outcomes of champion and challenger, from a ledger in memory."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class MemoryOutcomes:
         self._labelled = labelled
         self._labels = labels
 
-    def shadowed(self, project: str, challenger: str, *, since: datetime | None = None) -> ShadowOutcomes:
-        """Who was right on inputs that both answered; see ``LiveOutcomes.shadowed``."""
+    def count_shadow(self, project: str, challenger: str, *, since: datetime | None = None) -> ShadowOutcomes:
+        """Which version was right on inputs that both predicted; see ``LiveOutcomes.count_shadow``."""
         known = {row.id: (row, label) for row, label in self._labelled(project=project, route="champion")}
         counted: Counter[tuple[bool, bool]] = Counter()
         for shadow in self._predictions(project=project, version=challenger, route="shadow", since=since):
@@ -32,8 +32,8 @@ class MemoryOutcomes:
                 counted[champion.label == label.label, shadow.label == label.label] += 1
         return ShadowOutcomes(counted[True, True], counted[True, False], counted[False, True], counted[False, False])
 
-    def split(self, project: str, challenger: str, *, since: datetime | None = None) -> list[SplitOutcome]:
-        """The labelled rows of both, in the order of their labels; see ``LiveOutcomes.split``."""
+    def list_split(self, project: str, challenger: str, *, since: datetime | None = None) -> list[SplitOutcome]:
+        """The labelled rows of both, in the order of their labels; see ``LiveOutcomes.list_split``."""
         theirs = {"project": project, "version": challenger, "route": "challenger", "since": since}
         first = next(iter(self._predictions(**theirs)), None)
         if first is None:

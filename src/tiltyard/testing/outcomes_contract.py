@@ -1,4 +1,4 @@
-"""What every ledger must tell of versions that answer side by side. Needs pytest; part of ``LedgerContract``."""
+"""The live outcomes that every ledger must count. Needs pytest; part of ``LedgerContract``."""
 
 # ruff: noqa: S101 - pytest reads assertions
 from __future__ import annotations
@@ -27,9 +27,9 @@ class OutcomesContract:
         ledger.record([*rows, *shadows, other])
         given = [Label(row.id, truth, NOON, "test") for row, truth in zip(rows, truths, strict=True) if truth]
         ledger.record_labels([Label(rows[0].id, "z", NOON - _MINUTE, "test"), *given])
-        assert ledger.outcomes.shadowed("films", "2") == ShadowOutcomes(1, 1, 1, 1)
-        assert ledger.outcomes.shadowed("films", "2", since=NOON + _MINUTE) == ShadowOutcomes()
-        assert ledger.outcomes.shadowed("plays", "2") == ShadowOutcomes()
+        assert ledger.outcomes.count_shadow("films", "2") == ShadowOutcomes(1, 1, 1, 1)
+        assert ledger.outcomes.count_shadow("films", "2", since=NOON + _MINUTE) == ShadowOutcomes()
+        assert ledger.outcomes.count_shadow("plays", "2") == ShadowOutcomes()
 
     def test_a_split_is_told_in_the_order_of_labels(self, ledger: Ledger) -> None:
         """Rows of both come in the order of their labels, the champion's only from the challenger's first one on."""
@@ -40,5 +40,5 @@ class OutcomesContract:
         ledger.record([before, champion, challenger, foreign])
         came = [(before, 0), (challenger, 3), (champion, 2), (foreign, 1)]
         ledger.record_labels([Label(row.id, "a", NOON + place * _MINUTE, "test") for row, place in came])
-        assert list(ledger.outcomes.split("films", "2")) == [SplitOutcome(False, True), SplitOutcome(True, True)]
-        assert list(ledger.outcomes.split("films", "9")) == []
+        assert list(ledger.outcomes.list_split("films", "2")) == [SplitOutcome(False, True), SplitOutcome(True, True)]
+        assert list(ledger.outcomes.list_split("films", "9")) == []

@@ -53,7 +53,7 @@ class MemoryRegistry:
     ) -> VersionInfo:
         """Make the next version of a model; see ``Registry.register_model``."""
         folder = Path(unquote(urlsplit(model_uri).path))
-        with self._asked():
+        with self._model():
             if not folder.is_dir():
                 raise NotFoundError(f"There is no model at '{model_uri}'.", next_step="Give a folder.")
             model = self._models.setdefault(name, _Model())
@@ -77,12 +77,12 @@ class MemoryRegistry:
 
     def list_models(self) -> list[ModelInfo]:
         """All registered models, by name."""
-        with self._asked():
+        with self._model():
             return [ModelInfo(name, dict(model.aliases)) for name, model in sorted(self._models.items())]
 
     def list_versions(self, name: str) -> list[VersionInfo]:
         """All versions of a model, newest first; none if the model does not exist."""
-        with self._asked():
+        with self._model():
             model = self._models.get(name, _Model())
             return [model.named(version) for version in reversed(model.versions)]
 
@@ -90,7 +90,7 @@ class MemoryRegistry:
         """The version of that number, or the one that an alias names; see ``Registry.get_version``."""
         if (version is None) == (alias is None):
             raise UsageError("Give either a version or an alias.", next_step="Such as --alias champion.")
-        with self._asked():
+        with self._model():
             model = self._models.get(name, _Model())
             labelled = version_by_label(model.versions.values(), version or "")
             version = labelled.version if labelled else version
@@ -110,7 +110,7 @@ class MemoryRegistry:
 
     def set_alias(self, name: str, alias: str, version: str) -> None:
         """Let an alias name a version, in place of any other."""
-        with self._asked():
+        with self._model():
             if _RESERVED.match(alias):
                 raise UsageError(f"The alias '{alias}' is reserved.", next_step="Choose another name.")
             self.get_version(name, version=version)
@@ -118,12 +118,12 @@ class MemoryRegistry:
 
     def delete_alias(self, name: str, alias: str) -> None:
         """Let an alias name nothing; a missing alias is a no-op."""
-        with self._asked():
+        with self._model():
             self._models.get(name, _Model()).aliases.pop(alias, None)
 
     def set_tag(self, name: str, version: str, key: str, value: str) -> None:
         """Set a tag of a version."""
-        with self._asked():
+        with self._model():
             info = self.get_version(name, version=version)
             changed = replace(info, aliases=(), tags={**info.tags, key: value})
             self._models[name].versions[version] = changed
@@ -133,7 +133,7 @@ class MemoryRegistry:
         target = cache / info.name / info.version
         if target.is_dir():
             return target
-        with self._asked():
+        with self._model():
             if target.is_dir():  # another thread was quicker
                 return target
             self.get_version(info.name, version=info.version)
@@ -146,7 +146,7 @@ class MemoryRegistry:
                 Path(folder, "new").rename(target)
         return target
 
-    def _asked(self) -> RLock:
+    def _model(self) -> RLock:
         """The lock, if the registry is there."""
         if self.away:
             raise UnavailableError("The registry is away.", next_step="Bring it back.", code="registry.unavailable")

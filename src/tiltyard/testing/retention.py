@@ -1,4 +1,4 @@
-"""Taking out of a ledger in memory."""
+"""Removal of data from a ledger in memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MemoryRetention:
     def erase(self, ids: Sequence[str]) -> int:
         """Remove predictions and their labels; see ``Retention.erase``."""
         with self._lock:
-            gone = self._meant(ids)
+            gone = self._matching(ids)
             self._forget({at for _, at, *_ in map(self._predictions.__getitem__, gone)})
             for id_ in gone:
                 del self._predictions[id_]
@@ -38,10 +38,10 @@ class MemoryRetention:
         return len(gone)
 
     def redact(self, ids: Sequence[str], reason: str) -> int:
-        """Take out inputs and keys; see ``Retention.redact``."""
+        """Remove inputs and keys; see ``Retention.redact``."""
         marker = encode_json(redacted_input(check_text("reason", reason)))
         with self._lock:
-            meant = self._meant(ids)
+            meant = self._matching(ids)
             self._forget({at for _, at, *_ in map(self._predictions.__getitem__, meant)})
             for id_ in meant:
                 row = list(self._predictions[id_])
@@ -51,7 +51,7 @@ class MemoryRetention:
                 self._predictions[id_] = tuple(row)  # type: ignore[assignment]
         return len(meant)
 
-    def _meant(self, ids: Sequence[str]) -> set[str]:
+    def _matching(self, ids: Sequence[str]) -> set[str]:
         wanted = {check_text("id", id_) for id_ in ids}
         followers = {row[_ID] for row in self._predictions.values() if row[_KEY] in wanted and row[_ROUTE] == "shadow"}
         return (wanted & self._predictions.keys()) | {str(id_) for id_ in followers}

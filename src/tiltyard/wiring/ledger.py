@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger.ports import Ledger
-from tiltyard.ledger.spools.spool import SpooledLedger, unshipped
+from tiltyard.ledger.spools.spool import SpooledLedger, measure_lag
 from tiltyard.ledger.spools.spool_shipper import Shipper, ship_folder
 from tiltyard.ledger.sql.store import SqlLedger
 from tiltyard.settings import Settings
@@ -52,7 +52,7 @@ def ship_spools(settings: Settings, ledger: Ledger) -> ShippingReport:
         shipped = ship_folder(settings.spool, ledger)
     except UnavailableError as error:
         problem = error.message
-    lag = unshipped(settings.spool)
+    lag = measure_lag(settings.spool)
     if not problem and lag.unreadable:
         problem = f"The spool {lag.unreadable[0]} cannot be read."
     return ShippingReport(shipped, lag.rows, problem)

@@ -209,5 +209,5 @@ def _state(house: House) -> dict[str, object]:
         "events": sorted(once),
         "versions": len(house.registry.list_versions(MODEL)),
         "aliases": [house.named(alias) for alias in ("champion", "previous", "challenger")],
-        "notices": [parcel.notice.topic for parcel in house.ledger.outbox.parcels()],
+        "notices": [parcel.notice.topic for parcel in house.ledger.outbox.items()],
     }

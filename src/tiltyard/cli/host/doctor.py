@@ -21,7 +21,7 @@ from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
 from tiltyard.data import load_dataset
 from tiltyard.errors import NotFoundError, ProjectError, TiltyardError
-from tiltyard.ledger.spools.spool import unshipped
+from tiltyard.ledger.spools.spool import measure_lag
 from tiltyard.project import Project, load_project
 from tiltyard.redact import without_password
 from tiltyard.registry import read_package
@@ -117,7 +117,7 @@ def _describe_ledger(settings: Settings) -> str:
     with wiring.open_ledger(settings) as ledger:
         total = ledger.prediction_stats().total
         broken = ledger.verify_events()
-    waiting = unshipped(settings.spool).rows
+    waiting = measure_lag(settings.spool).rows
     if broken:
         raise TiltyardError(
             f"The chain of events is broken in {len(broken)} places, first: {broken[0]}",

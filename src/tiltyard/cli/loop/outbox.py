@@ -13,7 +13,7 @@ from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, format_time, print_json, print_table
 from tiltyard.errors import NotFoundError
-from tiltyard.ledger import OutboxItem, ParcelState
+from tiltyard.ledger import DeliveryState, OutboxItem
 from tiltyard.project import load_project
 
 
@@ -36,7 +36,7 @@ def list_notifications_command(project_path: Path | None, state: str | None, lim
     """List notifications about alerts and decisions, newest first, with destination and state."""
     project = load_project(project_path)
     with wiring.open_ledger(wiring.load_settings(project)) as ledger:
-        found = ledger.outbox.parcels(cast(ParcelState | None, state), limit=limit)
+        found = ledger.outbox.items(cast(DeliveryState | None, state), limit=limit)
     if as_json:
         print_json(found)
         return

@@ -1,7 +1,7 @@
-"""A ledger of two places: what is answered is kept here at once, and shipped to the central ledger later.
+"""A ledger in two places: predictions are stored here at once, and shipped to the central ledger later.
 
-A server must not wait for a database on the network, and must not lose what it answered when that is away. Each
-worker commits to an SQLite file of its own, the spool; ``shipping`` moves the rows on, exactly once by their id.
+A server must not wait for a database on the network, and must not lose predictions while that is unreachable. Each
+worker commits to its own SQLite file, the spool; ``spool_shipper`` moves the rows on, exactly once by their id.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tiltyard.ledger.sql.store import SqlLedger
 
 log = logging.getLogger(__name__)
 
-# A central ledger that could not be opened is not tried again before: nobody is to wait for it twice.
+# A central ledger that could not be opened is not tried again before: no caller waits for it twice.
 RETRY_SECONDS = 2.0
 COLUMNS = ", ".join(PredictionRow._fields)
 
@@ -48,7 +48,7 @@ class Lag:
     unreadable: tuple[Path, ...] = ()
 
 
-class Central:
+class CentralLedger:
     """The central ledger, opened when it is needed first; safe to use from several threads.
 
     Args:
@@ -88,10 +88,10 @@ class Central:
 
 
 class SpooledLedger:
-    """A ``Ledger`` whose predictions are durable in a spool of its own; the rest is the central ledger's.
+    """A ``Ledger`` whose predictions are durable in its own spool; the rest is in the central ledger.
 
     Predictions are found by id and key wherever they are: in this spool, in others of this host, in the central
-    ledger. Lists, summaries and decisions are the central ledger's, so that they lack what has not been shipped.
+    ledger. Lists, summaries and decisions come from the central ledger, so that they lack what has not been shipped.
 
     Args:
         own: the spool of this process.
@@ -99,23 +99,23 @@ class SpooledLedger:
         central: the central ledger.
     """
 
-    def __init__(self, own: SqlLedger, folder: Path, central: Central) -> None:
+    def __init__(self, own: SqlLedger, folder: Path, central: CentralLedger) -> None:
         self._own = own
         self._folder = folder
         self._central = central
 
     @classmethod
     def open(cls, folder: Path, name: str, connect: Callable[[], Ledger]) -> SpooledLedger:
-        """Open the spool of that name, making it where there is none; the central ledger may be away.
+        """Open the spool of that name, making it where there is none; the central ledger may be unreachable.
 
         Raises:
             UnavailableError: the spool cannot be opened.
         """
-        return cls(SqlLedger.open(f"sqlite:///{folder / name}.db"), folder, Central(connect))
+        return cls(SqlLedger.open(f"sqlite:///{folder / name}.db"), folder, CentralLedger(connect))
 
     @property
     def findings(self) -> FindingLog:
-        """What monitors saw, centrally."""
+        """Findings, centrally."""
         return self._central.get().findings
 
     @property
@@ -125,22 +125,22 @@ class SpooledLedger:
 
     @property
     def outbox(self) -> Outbox:
-        """The notices on their way out, centrally."""
+        """The pending notifications, centrally."""
         return self._central.get().outbox
 
     @property
     def leases(self) -> Leases:
-        """Who does what only one may do, centrally."""
+        """The leases, centrally."""
         return self._central.get().leases
 
     @property
     def outcomes(self) -> LiveOutcomes:
-        """How versions side by side did on labelled rows, centrally."""
+        """How champion and challenger did on labelled rows, centrally."""
         return self._central.get().outcomes
 
     @property
     def retention(self) -> Retention:
-        """What is kept for how long, centrally."""
+        """Retention, centrally."""
         return self._central.get().retention
 
     def record(self, predictions: Sequence[Prediction]) -> None:
@@ -152,20 +152,20 @@ class SpooledLedger:
         self._own.record_rows(rows)
 
     def probe(self) -> None:
-        """Whether the spool can be read, which is what answers need.
+        """Check that the spool can be read, which predictions need.
 
         Raises:
-            UnavailableError: it cannot.
+            UnavailableError: it cannot be read.
         """
         self._own.prediction("")
 
     def lag(self) -> Lag:
         """What waits to be shipped, in all spools of this host."""
-        return unshipped(self._folder)
+        return measure_lag(self._folder)
 
     def prediction(self, id: str) -> Prediction | None:  # noqa: A002 - the field's own name
         """The prediction of that id, wherever it is; see ``Ledger.prediction``."""
-        return self._own.prediction(id) or self._among_others(id) or self._central.get().prediction(id)
+        return self._own.prediction(id) or self._find_in_other_spools(id) or self._central.get().prediction(id)
 
     def predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[Prediction]:
         """The predictions that were shipped; see ``Ledger.predictions``."""
@@ -190,7 +190,7 @@ class SpooledLedger:
         """The id of the latest prediction with each key; those in spools are newer than shipped ones."""
         found = dict(self._own.ids_by_key(keys, project=project))
         for key in keys:
-            if key not in found and (other := self._key_among_others(key, project)) is not None:
+            if key not in found and (other := self._find_key_in_other_spools(key, project)) is not None:
                 found[key] = other
         left = [key for key in keys if key not in found]
         return {**(self._central.get().ids_by_key(left, project=project) if left else {}), **found}
@@ -198,15 +198,15 @@ class SpooledLedger:
     def record_labels(self, labels: Sequence[Label]) -> LabelReceipt:
         """Store what was reported: in the central ledger if it can be reached and knows the prediction, else here.
 
-        While the central ledger is away nobody can say whether an id is unknown: its label is taken, and shipped
-        when it is known to be about something.
+        While the central ledger is unreachable no id can be checked: labels are stored here, and shipped once their
+        predictions are known.
         """
         try:
             receipt = self._central.get().record_labels(labels)
         except UnavailableError:
             self._own.keep_labels(labels)
             return LabelReceipt(accepted=len(labels))
-        spooled = {id_ for id_ in receipt.unknown if self._own.prediction(id_) or self._among_others(id_)}
+        spooled = {id_ for id_ in receipt.unknown if self._own.prediction(id_) or self._find_in_other_spools(id_)}
         later = [label for label in labels if label.prediction_id in spooled]
         self._own.keep_labels(later)
         unknown = tuple(id_ for id_ in receipt.unknown if id_ not in spooled)
@@ -224,10 +224,10 @@ class SpooledLedger:
         return self._central.get().labels(project=project, since=since, until=until, superseded=superseded)
 
     def append(self, event: Event, notices: Sequence[Notice] = ()) -> Event:
-        """Add a decision to the central chain, or keep it in the spool while that is away (sequence 0, no digest).
+        """Add a decision to the central chain; while that is unreachable, keep it in the spool (sequence 0, no digest).
 
         Raises:
-            UnavailableError: it is away, and there are notices, which only it can send.
+            UnavailableError: it is unreachable, and there are notices, which only it can send.
         """
         try:
             return self._central.get().append(event, notices)
@@ -260,21 +260,21 @@ class SpooledLedger:
     ) -> None:
         self.close()
 
-    def _among_others(self, id_: str) -> Prediction | None:
+    def _find_in_other_spools(self, id_: str) -> Prediction | None:
         query = f"SELECT {COLUMNS} FROM predictions WHERE id = ?"  # noqa: S608 - names of our own
-        row = self._first(query, (check_text("id", id_),))
+        row = self._query_spools(query, (check_text("id", id_),))
         return None if row is None else decode_prediction(row)
 
-    def _key_among_others(self, key: str, project: str | None) -> str | None:
+    def _find_key_in_other_spools(self, key: str, project: str | None) -> str | None:
         query = "SELECT id FROM predictions WHERE key = ? AND (? IS NULL OR project = ?) ORDER BY at_us DESC LIMIT 1"
-        row = self._first(query, (check_text("key", key), project, project))
+        row = self._query_spools(query, (check_text("key", key), project, project))
         return None if row is None else str(row[0])
 
-    def _first(self, query: str, arguments: Sequence[str | None]) -> tuple[Any, ...] | None:
+    def _query_spools(self, query: str, arguments: Sequence[str | None]) -> tuple[Any, ...] | None:
         """The first row that any spool of this host has to a query."""
-        for file in spools(self._folder):
+        for file in list_spools(self._folder):
             try:
-                with closing(reader(file)) as connection:
+                with closing(open_read_only(file)) as connection:
                     row: tuple[Any, ...] | None = connection.execute(query, arguments).fetchone()
             except sqlite3.Error as error:
                 log.warning("The spool %s cannot be read: %s", file, error)
@@ -284,22 +284,22 @@ class SpooledLedger:
         return None
 
 
-def spools(folder: Path) -> list[Path]:
+def list_spools(folder: Path) -> list[Path]:
     """The files of all spools in a folder."""
     return sorted(folder.glob("*.db"))
 
 
-def reader(file: Path) -> sqlite3.Connection:
-    """A connection that only reads a spool; whoever asks closes it."""
+def open_read_only(file: Path) -> sqlite3.Connection:
+    """A read-only connection to a spool; the caller closes it."""
     return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
 
 
-def unshipped(folder: Path) -> Lag:
+def measure_lag(folder: Path) -> Lag:
     """What waits in all spools of a folder."""
     rows, oldest, unreadable = 0, None, []
-    for file in spools(folder):
+    for file in list_spools(folder):
         try:
-            with closing(reader(file)) as connection:
+            with closing(open_read_only(file)) as connection:
                 count, first = connection.execute("SELECT count(*), min(at_us) FROM predictions").fetchone()
                 for table in ("labels", "events"):
                     count += connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608

@@ -1,4 +1,4 @@
-"""Moving what the spools hold to the central ledger: oldest first, exactly once, and never in anybody's way."""
+"""Moving records from the spools to the central ledger: oldest first, exactly once, and without blocking writers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tiltyard.errors import InputError, TiltyardError
 from tiltyard.ledger.codec import PredictionRow, decode_event, decode_label
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import Event
-from tiltyard.ledger.spools.spool import COLUMNS, Central, spools
+from tiltyard.ledger.spools.spool import COLUMNS, CentralLedger, list_spools
 
 AT_ONCE = 500
 PAUSE_SECONDS = 0.5
 LONGEST_PAUSE = 10.0
-# A label about a prediction that no ledger knows may be about one on its way from another host; not for ever.
+# A label without a known prediction may belong to one that another host ships later; then it is dropped.
 LABEL_DAYS = 7
 REFUSED = "refused.jsonl"
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 def ship_folder(folder: Path, central: Ledger) -> int:
-    """Ship all that the spools of a folder hold now; one process at a time does, others return at once.
+    """Ship all that the spools of a folder hold now; one process at a time ships, others return at once.
 
     A row leaves its spool only after the central ledger has committed it. One that is shipped a second time, since
     the shipper died between the two, is there already by its id and changes nothing.
@@ -43,20 +43,20 @@ def ship_folder(folder: Path, central: Ledger) -> int:
         How many rows, labels and events left the spools.
 
     Raises:
-        UnavailableError: the central ledger is away; what was not shipped stays in the spools.
+        UnavailableError: the central ledger is unreachable; what was not shipped stays in the spools.
     """
-    with _alone(folder) as allowed:
+    with _lock_folder(folder) as allowed:
         if not allowed:
             return 0
-        files = spools(folder)
-        moved = sum(_each(file, _ship_predictions, central) for file in files)
-        # Labels after all predictions: one may be about what another spool held.
-        moved += sum(_each(file, _ship_labels, central) for file in files)
-        return moved + sum(_each(file, _ship_events, central) for file in files)
+        files = list_spools(folder)
+        moved = sum(_ship_file(file, _ship_predictions, central) for file in files)
+        # Labels after all predictions: one may belong to a prediction of another spool.
+        moved += sum(_ship_file(file, _ship_labels, central) for file in files)
+        return moved + sum(_ship_file(file, _ship_events, central) for file in files)
 
 
 class Shipper:
-    """Ships on a thread of its own until it is stopped; waits longer while the central ledger is away.
+    """Ships on a background thread until it is stopped; waits longer while the central ledger is unreachable.
 
     Args:
         folder: the folder of the spools.
@@ -65,7 +65,7 @@ class Shipper:
 
     def __init__(self, folder: Path, connect: Callable[[], Ledger]) -> None:
         self._folder = folder
-        self._central = Central(connect)
+        self._central = CentralLedger(connect)
         self._stop = Signal()
         self._thread = Thread(target=self._run, name="tiltyard-ship", daemon=True)
 
@@ -79,15 +79,15 @@ class Shipper:
         if self._thread.is_alive():
             self._thread.join(seconds)
         if not self._thread.is_alive():
-            self._once()
+            self._ship_once()
         self._central.close()
 
     def _run(self) -> None:
         pause = PAUSE_SECONDS
         while not self._stop.wait(pause):
-            pause = PAUSE_SECONDS if self._once() else min(2 * pause, LONGEST_PAUSE)
+            pause = PAUSE_SECONDS if self._ship_once() else min(2 * pause, LONGEST_PAUSE)
 
-    def _once(self) -> bool:
+    def _ship_once(self) -> bool:
         try:
             ship_folder(self._folder, self._central.get())
         except TiltyardError as error:
@@ -99,7 +99,7 @@ class Shipper:
         return False
 
 
-def _each(file: Path, part: Callable[[sqlite3.Connection, Ledger, Path], int], central: Ledger) -> int:
+def _ship_file(file: Path, part: Callable[[sqlite3.Connection, Ledger, Path], int], central: Ledger) -> int:
     try:
         connection = sqlite3.connect(file, timeout=5.0, isolation_level=None)
         with closing(connection):
@@ -121,7 +121,7 @@ def _ship_predictions(spool: sqlite3.Connection, central: Ledger, folder: Path) 
         try:
             central.record_rows(rows)
         except InputError:
-            _one_by_one(rows, central, folder)
+            _record_one_by_one(rows, central, folder)
         # Rows that came meanwhile have higher numbers: they follow those that are still here.
         spool.execute("DELETE FROM predictions WHERE rowid <= ?", (stored[-1][0],))
         moved += len(rows)
@@ -130,8 +130,8 @@ def _ship_predictions(spool: sqlite3.Connection, central: Ledger, folder: Path) 
     return moved
 
 
-def _one_by_one(rows: Sequence[PredictionRow], central: Ledger, folder: Path) -> None:
-    """Where one row can never be stored, it is put aside, and the others go on."""
+def _record_one_by_one(rows: Sequence[PredictionRow], central: Ledger, folder: Path) -> None:
+    """A row that can never be stored is put aside, and the others are recorded."""
     for row in rows:
         try:
             central.record_rows([row])
@@ -153,7 +153,7 @@ def _ship_labels(spool: sqlite3.Connection, central: Ledger, _folder: Path) -> i
         gone = [(row[0],) for row in stored if row[1] not in unknown or row[2] < too_old]
         for row in stored:
             if row[1] in unknown and row[2] < too_old:
-                log.error("A label was dropped: nobody knows the prediction %s that it is about", row[1])
+                log.error("A label was dropped: no ledger has its prediction %s", row[1])
         spool.execute("BEGIN IMMEDIATE")
         spool.executemany("DELETE FROM labels WHERE sequence = ?", gone)
         spool.execute("COMMIT")
@@ -166,13 +166,13 @@ def _ship_events(spool: sqlite3.Connection, central: Ledger, _folder: Path) -> i
     stored = spool.execute("SELECT * FROM events ORDER BY sequence").fetchall()
     for row in stored:
         event = decode_event(dict(row))
-        if not _there(event, central):
+        if not _was_shipped(event, central):
             central.append(event)
         spool.execute("DELETE FROM events WHERE sequence = ?", (row["sequence"],))
     return len(stored)
 
 
-def _there(event: Event, central: Ledger) -> bool:
+def _was_shipped(event: Event, central: Ledger) -> bool:
     """Whether an event was shipped before, by a shipper that died before it could remove it."""
 
     def same(other: Event) -> bool:
@@ -182,8 +182,8 @@ def _there(event: Event, central: Ledger) -> bool:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
-    """Whether no other process ships from this folder."""
+def _lock_folder(folder: Path) -> Iterator[bool]:
+    """Lock the folder for shipping; False where another process ships from it."""
     handle: Any = os.open(folder / "shipping.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:

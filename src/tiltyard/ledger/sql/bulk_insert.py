@@ -1,4 +1,4 @@
-"""Many rows into SQLite in one statement, on a connection of its own."""
+"""Many rows into SQLite in one statement, on its own connection."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from tiltyard.ledger.sql.database import Database
 
 MOST_ROWS = 64
-"""Rows of one statement: more would gain little, and each number of rows is a prepared statement of its own."""
+"""Rows of one statement: more would gain little, and each number of rows needs its own prepared statement."""
 
 
 class RowInserter:
     """Inserts rows into a table of an SQLite database, skipping those that are there; safe to use from several threads.
 
-    ``executemany`` steps once a row, and lets go of the interpreter at every step: beside a thread that is busy,
+    ``executemany`` steps once a row, and lets go of the interpreter at every step: while another thread is busy,
     each step then waits for its turn. One statement of many rows steps once, and is a transaction by itself. The
     connection bypasses SQLAlchemy, whose bookkeeping costs more than the insert.
 

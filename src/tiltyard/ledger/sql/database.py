@@ -1,4 +1,4 @@
-"""One SQL database: its connections, its transactions, and its failures in words that help."""
+"""One SQL database: its connections, its transactions, and errors that say what to do."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.shown_url = engine.url.render_as_string(hide_password=True)
-        self._writing = engine.execution_options(tiltyard_writes=True)
+        self._write_engine = engine.execution_options(tiltyard_writes=True)
         # SQLite's transactions always see one moment.
-        self._seeing = engine if self.is_sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
+        self._snapshot_engine = (
+            engine if self.is_sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
+        )
         # SQLite takes one writer at a time: our own threads queue here instead of polling its lock.
         self._turn: AbstractContextManager[object] = RLock() if self.is_sqlite else nullcontext()
 
@@ -41,7 +43,7 @@ class Database:
             MissingExtraError: the driver is not installed.
             UnavailableError: the folder cannot be made.
         """
-        parsed = _parse(url)
+        parsed = _parse_url(url)
         if parsed.get_backend_name() == "sqlite":
             return cls(_sqlite_engine(parsed))
         return cls(_postgres_engine(parsed))
@@ -58,8 +60,8 @@ class Database:
         Raises:
             UnavailableError: the database cannot be reached or read.
         """
-        engine = self._seeing if snapshot else self.engine
-        with self._translated(), engine.connect() as connection:
+        engine = self._snapshot_engine if snapshot else self.engine
+        with self._translate_errors(), engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -69,12 +71,12 @@ class Database:
         Raises:
             UnavailableError: the database cannot be reached or written; nothing was written.
         """
-        with self._translated(), self._turn, self._writing.begin() as connection:
+        with self._translate_errors(), self._turn, self._write_engine.begin() as connection:
             yield connection
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """This thread's turn to write with a connection of its own; its errors come in words that help.
+        """This thread's turn to write with its own connection; its errors say what to do.
 
         Raises:
             UnavailableError: what was tried in the block failed.
@@ -83,22 +85,22 @@ class Database:
             try:
                 yield
             except sqlite3.Error as error:
-                raise _in_plain_words(error, self.shown_url) from error
+                raise _describe_trouble(error, self.shown_url) from error
 
     def raw_sqlite(self) -> sqlite3.Connection:
-        """A new connection to the SQLite file, outside of the pool, in autocommit; whoever asks closes it.
+        """A new connection to the SQLite file, outside of the pool, in autocommit; the caller closes it.
 
         Raises:
             UnavailableError: the file cannot be opened.
         """
-        arguments, given = self.engine.dialect.create_connect_args(self.engine.url)
-        options: dict[str, Any] = {"timeout": BUSY_SECONDS, **given}
+        arguments, parsed = self.engine.dialect.create_connect_args(self.engine.url)
+        options: dict[str, Any] = {"timeout": BUSY_SECONDS, **parsed}
         options |= {"isolation_level": None, "check_same_thread": False}
         try:
             connection: sqlite3.Connection = sqlite3.connect(arguments[0], **options)
             _set_up_sqlite(connection, None)
         except sqlite3.Error as error:
-            raise _in_plain_words(error, self.shown_url) from error
+            raise _describe_trouble(error, self.shown_url) from error
         return connection
 
     def close(self) -> None:
@@ -106,7 +108,7 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except PoolTimeoutError as error:
@@ -116,10 +118,10 @@ class Database:
                 code="ledger.busy",
             ) from error
         except DBAPIError as error:
-            raise _in_plain_words(error, self.shown_url) from error
+            raise _describe_trouble(error, self.shown_url) from error
 
 
-def _parse(url: str) -> URL:
+def _parse_url(url: str) -> URL:
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()
@@ -208,11 +210,11 @@ _TROUBLES = (
 )  # fmt: skip
 
 
-def _in_plain_words(error: Exception, shown_url: str) -> TiltyardError:
-    said = str(error.orig if isinstance(error, DBAPIError) else error).strip()
-    first_line = said.partition("\n")[0]
+def _describe_trouble(error: Exception, shown_url: str) -> TiltyardError:
+    text = str(error.orig if isinstance(error, DBAPIError) else error).strip()
+    first_line = text.partition("\n")[0]
     for signs, code, trouble, next_step in _TROUBLES:
-        if any(sign in said.lower() for sign in signs):
+        if any(sign in text.lower() for sign in signs):
             return UnavailableError(f"The ledger {shown_url} {trouble}: {first_line}.", next_step=next_step, code=code)
     if type(error).__name__ == "DataError":
         return InputError(

@@ -20,7 +20,7 @@ PAGE = 1000
 
 
 def check_filters(**filters: Unpack[PredictionFilter]) -> PredictionFilter:
-    """The filters, when all of them are known and can be meant.
+    """The filters, all of them known and with possible values.
 
     Raises:
         UsageError: there is no such filter, or the limit is negative.
@@ -38,9 +38,9 @@ def check_filters(**filters: Unpack[PredictionFilter]) -> PredictionFilter:
     return filters
 
 
-def conditions(filters: PredictionFilter) -> list[ColumnElement[bool]]:
+def prediction_conditions(filters: PredictionFilter) -> list[ColumnElement[bool]]:
     """The filters' conditions on the table of predictions."""
-    found = between(predictions.c.at_us, filters.get("since"), filters.get("until"))
+    found = time_conditions(predictions.c.at_us, filters.get("since"), filters.get("until"))
     named = {name: filters.get(name) for name in ("project", "version", "route", "key")}
     for name, value in named.items():
         if value is not None:
@@ -50,7 +50,7 @@ def conditions(filters: PredictionFilter) -> list[ColumnElement[bool]]:
     return found
 
 
-def between(column: ColumnElement[Any], since: datetime | None, until: datetime | None) -> list[Any]:
+def time_conditions(column: ColumnElement[Any], since: datetime | None, until: datetime | None) -> list[Any]:
     """Conditions that a column of microseconds is at or after ``since`` and before ``until``."""
     found = []
     if since is not None:
@@ -60,7 +60,7 @@ def between(column: ColumnElement[Any], since: datetime | None, until: datetime 
     return found
 
 
-def paged(
+def fetch_pages(
     fetch: Callable[[Select[Any]], Sequence[Row[Any]]],
     query: Select[Any],
     order: Sequence[Column[Any]],

@@ -1,4 +1,4 @@
-"""What monitors saw, kept in SQL."""
+"""Findings in SQL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tiltyard.ledger.codec import check_text, decode_json, encode_json, from_mic
 from tiltyard.ledger.ports import FindingFilter
 from tiltyard.ledger.records import FindingRecord
 from tiltyard.ledger.sql.database import Database
-from tiltyard.ledger.sql.filters import between, paged
+from tiltyard.ledger.sql.filters import fetch_pages, time_conditions
 from tiltyard.ledger.sql.schema import findings
 from tiltyard.suggest import nearest
 
@@ -40,27 +40,27 @@ class SqlFindings:
             connection.execute(dialect.insert(findings).on_conflict_do_nothing(), rows)
 
     def select(self, **filters: Unpack[FindingFilter]) -> Iterator[FindingRecord]:
-        """The findings that are meant; see ``FindingLog.select``."""
-        meant = check_finding_filters(**filters)
-        rows = paged(
+        """The selected findings; see ``FindingLog.select``."""
+        matching = check_finding_filters(**filters)
+        rows = fetch_pages(
             self._fetch,
-            select(findings).where(*_conditions(meant)),
+            select(findings).where(*_conditions(matching)),
             (findings.c.at_us, findings.c.id),
-            descending=meant.get("newest_first", False),
-            limit=meant.get("limit"),
+            descending=matching.get("newest_first", False),
+            limit=matching.get("limit"),
         )
         return (decode_finding(row._asdict()) for row in rows)
 
     def latest(self, **filters: Unpack[FindingFilter]) -> list[FindingRecord]:
         """The newest finding of each project, code and subject; see ``FindingLog.latest``."""
-        meant = check_finding_filters(**filters)
+        matching = check_finding_filters(**filters)
         column = findings.c
         place = func.row_number().over(
             partition_by=(column.project, column.code, column.subject), order_by=(column.at_us.desc(), column.id.desc())
         )
-        ranked = select(findings, place.label("place")).where(*_conditions(meant)).subquery()
+        ranked = select(findings, place.label("place")).where(*_conditions(matching)).subquery()
         newest = select(ranked).where(ranked.c.place == 1).order_by(ranked.c.at_us.desc(), ranked.c.id.desc())
-        return [decode_finding(row._asdict()) for row in self._fetch(newest.limit(meant.get("limit")))]
+        return [decode_finding(row._asdict()) for row in self._fetch(newest.limit(matching.get("limit")))]
 
     def _fetch(self, query: Select[Any]) -> Sequence[Row[Any]]:
         with self._database.read() as connection:
@@ -68,7 +68,7 @@ class SqlFindings:
 
 
 def check_finding_filters(**filters: Unpack[FindingFilter]) -> FindingFilter:
-    """The filters, when all of them are known and can be meant.
+    """The filters, all of them known and with possible values.
 
     Raises:
         UsageError: there is no such filter, or the limit is negative.
@@ -145,7 +145,7 @@ def decode_finding(row: dict[str, Any]) -> FindingRecord:
 
 
 def _conditions(filters: FindingFilter) -> list[ColumnElement[bool]]:
-    found = between(findings.c.at_us, filters.get("since"), filters.get("until"))
+    found = time_conditions(findings.c.at_us, filters.get("since"), filters.get("until"))
     for name in _NAMED:
         value = cast("str | None", filters.get(name))
         if value is None:

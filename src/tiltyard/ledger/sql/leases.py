@@ -9,7 +9,7 @@ from sqlalchemy import and_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tiltyard.ledger.codec import check_text, to_micros
-from tiltyard.ledger.leases import Lease, nobody_knows
+from tiltyard.ledger.leases import Lease, assume_alive
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.schema import leases
 
@@ -26,7 +26,7 @@ class SqlLeases:
         holder: str,
         now: datetime,
         hold: timedelta,
-        is_dead: Callable[[str], bool] = nobody_knows,
+        is_dead: Callable[[str], bool] = assume_alive,
     ) -> Lease | None:
         """Take a lease for ``hold``; see ``Leases.acquire``."""
         check_text("name", name), check_text("holder", holder)
@@ -50,7 +50,7 @@ class SqlLeases:
         return self._extend(lease, to_micros(now + hold, "now"))
 
     def release(self, lease: Lease) -> None:
-        """Let it go; see ``Leases.release``."""
+        """Release it; see ``Leases.release``."""
         self._extend(lease, 0)
 
     def _extend(self, lease: Lease, until_us: int) -> bool:

@@ -13,14 +13,14 @@ from tiltyard.ledger.sql.schema import REVISION, VERSION_TABLE
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-# Alembic keeps the migration that is running in a module of its own: one at a time in a process.
-_one_at_a_time = Lock()
+# Alembic keeps the migration that is running in its own module: one at a time in a process.
+_migration_lock = Lock()
 
 # Any constant will do; it is what "tiltyard" is called among PostgreSQL's advisory locks.
 _ADVISORY_LOCK = 0x74696C74
 
 
-def bring_up_to_date(database: Database) -> None:
+def migrate_to_newest(database: Database) -> None:
     """Make or migrate the tables; returns at once when they are up to date. Safe for several processes.
 
     Raises:
@@ -29,7 +29,7 @@ def bring_up_to_date(database: Database) -> None:
     with database.read() as connection:
         if _revision(connection) == REVISION:
             return
-    with _one_at_a_time, database.write() as connection:
+    with _migration_lock, database.write() as connection:
         if not database.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
         found = _revision(connection)

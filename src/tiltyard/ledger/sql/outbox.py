@@ -1,4 +1,4 @@
-"""The outbox in SQL: leases are compare-and-set, so that several couriers may empty it."""
+"""The outbox in SQL: leases are compare-and-set, so that several dispatchers may empty it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tiltyard.errors import InputError
 from tiltyard.ledger.codec import check_text, decode_json, encode_json, from_micros, to_micros
-from tiltyard.ledger.outbox_records import Notice, OutboxItem, ParcelState
+from tiltyard.ledger.outbox_records import DeliveryState, Notice, OutboxItem
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.schema import outbox
 
 _COLUMN = outbox.c
-_STATES: Mapping[ParcelState, ColumnElement[bool]] = {
+_STATES: Mapping[DeliveryState, ColumnElement[bool]] = {
     "waiting": and_(_COLUMN.sent_us.is_(None), _COLUMN.due_us.is_not(None)),
     "sent": _COLUMN.sent_us.is_not(None),
     "given-up": and_(_COLUMN.sent_us.is_(None), _COLUMN.due_us.is_(None)),
@@ -33,10 +33,10 @@ class SqlOutbox:
         """Store notices in one transaction; see ``Outbox.enqueue``."""
         rows = encode_notices(notices)
         with self._database.write() as connection:
-            put(connection, rows)
+            insert_notices(connection, rows)
 
     def lease(self, now: datetime, hold: timedelta, limit: int = 1) -> list[OutboxItem]:
-        """Take parcels that are due; see ``Outbox.lease``."""
+        """Take items that are due; see ``Outbox.lease``."""
         moment, until = to_micros(now, "now"), to_micros(now + hold, "now")
         free = or_(_COLUMN.leased_until_us.is_(None), _COLUMN.leased_until_us <= moment)
         due = (
@@ -44,7 +44,7 @@ class SqlOutbox:
             .where(_COLUMN.due_us <= moment, free)
             .order_by(_COLUMN.due_us, _COLUMN.id)
             .limit(limit)
-            # In PostgreSQL two couriers pass each other; in SQLite one writer at a time is the law anyway.
+            # In PostgreSQL two dispatchers pass each other; in SQLite one writer at a time is the law anyway.
             .with_for_update(skip_locked=True)
         )
         with self._database.write() as connection:
@@ -54,36 +54,36 @@ class SqlOutbox:
                 row["leased_until_us"] = until
                 taken = {"attempts": row["attempts"], "leased_until_us": until}
                 connection.execute(update(outbox).where(_COLUMN.id == row["id"]).values(taken))
-        return [decode_parcel(row) for row in found]
+        return [decode_item(row) for row in found]
 
-    def settle(self, parcel: OutboxItem, now: datetime) -> bool:
-        """Note that a leased parcel was delivered; see ``Outbox.settle``."""
-        return self._end_attempt(parcel, {"sent_us": to_micros(now, "now"), "due_us": None, "error": None})
+    def mark_sent(self, item: OutboxItem, now: datetime) -> bool:
+        """Note that a leased item was delivered; see ``Outbox.mark_sent``."""
+        return self._end_attempt(item, {"sent_us": to_micros(now, "now"), "due_us": None, "error": None})
 
-    def postpone(self, parcel: OutboxItem, error: str, due: datetime | None) -> bool:
-        """Note that a leased parcel was not delivered; see ``Outbox.postpone``."""
+    def mark_failed(self, item: OutboxItem, error: str, due: datetime | None) -> bool:
+        """Note that a leased item was not delivered; see ``Outbox.mark_failed``."""
         after = None if due is None else to_micros(due, "due")
-        return self._end_attempt(parcel, {"due_us": after, "error": storable_error(error)})
+        return self._end_attempt(item, {"due_us": after, "error": storable_error(error)})
 
     def retry(self, now: datetime, ids: Sequence[str] | None = None) -> int:
-        """Make parcels due at once; see ``Outbox.retry``."""
-        meant = true() if ids is None else _COLUMN.id.in_([check_text("id", id_) for id_ in ids])
-        again = update(outbox).where(_COLUMN.sent_us.is_(None), meant)
+        """Make items due at once; see ``Outbox.retry``."""
+        matching = true() if ids is None else _COLUMN.id.in_([check_text("id", id_) for id_ in ids])
+        again = update(outbox).where(_COLUMN.sent_us.is_(None), matching)
         with self._database.write() as connection:
             return connection.execute(again.values(due_us=to_micros(now, "now"))).rowcount
 
-    def parcels(self, state: ParcelState | None = None, *, limit: int | None = None) -> list[OutboxItem]:
-        """What is in the box, newest first; see ``Outbox.parcels``."""
+    def items(self, state: DeliveryState | None = None, *, limit: int | None = None) -> list[OutboxItem]:
+        """The items in the outbox, newest first; see ``Outbox.items``."""
         query = select(outbox).order_by(_COLUMN.at_us.desc(), _COLUMN.id.desc()).limit(limit)
         if state is not None:
             query = query.where(_STATES[state])
         with self._database.read() as connection:
-            return [decode_parcel(row._asdict()) for row in connection.execute(query)]
+            return [decode_item(row._asdict()) for row in connection.execute(query)]
 
-    def _end_attempt(self, parcel: OutboxItem, values: Mapping[str, Any]) -> bool:
+    def _end_attempt(self, item: OutboxItem, values: Mapping[str, Any]) -> bool:
         mine = and_(
-            _COLUMN.id == parcel.notice.id,
-            _COLUMN.attempts == parcel.attempts,
+            _COLUMN.id == item.notice.id,
+            _COLUMN.attempts == item.attempts,
             _COLUMN.sent_us.is_(None),
         )
         with self._database.write() as connection:
@@ -91,7 +91,7 @@ class SqlOutbox:
             return done.rowcount == 1
 
 
-def put(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+def insert_notices(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert encoded notices in a transaction that is open; those known already are left alone."""
     if not rows:
         return
@@ -109,8 +109,8 @@ def encode_notices(notices: Sequence[Notice]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: str(row["id"]))
 
 
-def decode_parcel(row: Mapping[str, Any]) -> OutboxItem:
-    """The parcel of a row by column name."""
+def decode_item(row: Mapping[str, Any]) -> OutboxItem:
+    """The item of a row by column name."""
     leased, sent, due = row["leased_until_us"], row["sent_us"], row["due_us"]
     notice = Notice(
         topic=row["topic"],

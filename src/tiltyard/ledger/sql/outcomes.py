@@ -1,4 +1,4 @@
-"""How versions that answer side by side did, counted in SQL."""
+"""Live outcomes of champion and challenger, counted in SQL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tiltyard.aliases import CHALLENGER, CHAMPION
 from tiltyard.ledger.codec import check_text
 from tiltyard.ledger.records import SHADOW, ShadowOutcomes, SplitOutcome
 from tiltyard.ledger.sql.database import Database
-from tiltyard.ledger.sql.filters import between, newest_label
+from tiltyard.ledger.sql.filters import newest_label, time_conditions
 from tiltyard.ledger.sql.schema import labels, predictions
 
 
@@ -20,10 +20,10 @@ class SqlOutcomes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def shadowed(self, project: str, challenger: str, *, since: datetime | None = None) -> ShadowOutcomes:
-        """Who was right on inputs that both answered; see ``LiveOutcomes.shadowed``."""
+    def count_shadow(self, project: str, challenger: str, *, since: datetime | None = None) -> ShadowOutcomes:
+        """Which version was right on inputs that both predicted; see ``LiveOutcomes.count_shadow``."""
         shadow = predictions.alias("shadow")
-        # By their names: PostgreSQL would take the same expression, with parameters of its own, for another one.
+        # By their names: PostgreSQL would take the same expression, with its own parameters, for another one.
         champion_right = _number(predictions.c.label == labels.c.label).label("champion_right")
         challenger_right = _number(shadow.c.label == labels.c.label).label("challenger_right")
         query = (
@@ -36,7 +36,7 @@ class SqlOutcomes:
                 shadow.c.route == SHADOW,
                 predictions.c.project == project,
                 predictions.c.route == CHAMPION,
-                *between(shadow.c.at_us, since, None),
+                *time_conditions(shadow.c.at_us, since, None),
             )
             .group_by(champion_right, challenger_right)
         )
@@ -49,19 +49,19 @@ class SqlOutcomes:
             both_wrong=found.get((False, False), 0),
         )
 
-    def split(self, project: str, challenger: str, *, since: datetime | None = None) -> list[SplitOutcome]:
-        """The labelled rows of both, in the order of their labels; see ``LiveOutcomes.split``."""
+    def list_split(self, project: str, challenger: str, *, since: datetime | None = None) -> list[SplitOutcome]:
+        """The labelled rows of both, in the order of their labels; see ``LiveOutcomes.list_split``."""
         column = predictions.c
         theirs = and_(column.route == CHALLENGER, column.version == check_text("challenger", challenger))
-        meant = [column.project == check_text("project", project), *between(column.at_us, since, None)]
+        matching = [column.project == check_text("project", project), *time_conditions(column.at_us, since, None)]
         with self._database.read(snapshot=True) as connection:
-            first = connection.execute(select(func.min(column.at_us)).where(*meant, theirs)).scalar()
+            first = connection.execute(select(func.min(column.at_us)).where(*matching, theirs)).scalar()
             if first is None:
                 return []
             query = (
                 select(column.route == CHALLENGER, column.label == labels.c.label)
                 .join_from(predictions, labels, and_(labels.c.prediction_id == column.id, newest_label()))
-                .where(*meant, theirs | (column.route == CHAMPION), column.at_us >= first)
+                .where(*matching, theirs | (column.route == CHAMPION), column.at_us >= first)
                 .order_by(labels.c.at_us, labels.c.sequence)
             )
             return [SplitOutcome(bool(side), bool(right)) for side, right in connection.execute(query)]

@@ -127,7 +127,7 @@ chain = Table(
     Column("digest", Name, nullable=False),
 )
 
-# What must leave the house: due when due_us has come and neither sent nor given up.
+# Pending notifications: due when due_us has come and neither sent nor given up.
 outbox = Table(
     "outbox",
     metadata,
@@ -149,7 +149,7 @@ Index(
     postgresql_where=text("due_us IS NOT NULL"),
 )
 
-# Who does what only one may do at a time. A row outlives its holder, so that turns rise.
+# The right to do what only one may do at a time. A row outlives its holder, so that turns rise.
 leases = Table(
     "leases",
     metadata,

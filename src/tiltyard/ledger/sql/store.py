@@ -24,15 +24,22 @@ from tiltyard.ledger.codec import (
 )
 from tiltyard.ledger.outbox_records import Notice
 from tiltyard.ledger.ports import FindingLog, HourProfiles, LiveOutcomes, PredictionFilter
-from tiltyard.ledger.prediction_stats import StatsTally, summarise
+from tiltyard.ledger.prediction_stats import StatsTally, combine_tallies
 from tiltyard.ledger.records import Event, Label, LabelReceipt, Prediction, PredictionStats
 from tiltyard.ledger.sql.bulk_insert import RowInserter
 from tiltyard.ledger.sql.database import Database
-from tiltyard.ledger.sql.filters import PAGE, between, check_filters, conditions, newest_label, paged
+from tiltyard.ledger.sql.filters import (
+    PAGE,
+    check_filters,
+    fetch_pages,
+    newest_label,
+    prediction_conditions,
+    time_conditions,
+)
 from tiltyard.ledger.sql.findings import SqlFindings
 from tiltyard.ledger.sql.leases import SqlLeases
-from tiltyard.ledger.sql.migration import bring_up_to_date
-from tiltyard.ledger.sql.outbox import SqlOutbox, encode_notices, put
+from tiltyard.ledger.sql.migration import migrate_to_newest
+from tiltyard.ledger.sql.outbox import SqlOutbox, encode_notices, insert_notices
 from tiltyard.ledger.sql.outcomes import SqlOutcomes
 from tiltyard.ledger.sql.profiles import SqlProfiles
 from tiltyard.ledger.sql.retention import SqlRetention
@@ -71,7 +78,7 @@ class SqlLedger:
         """
         database = Database.connect(url)
         try:
-            bring_up_to_date(database)
+            migrate_to_newest(database)
         except BaseException:
             database.close()
             raise
@@ -79,7 +86,7 @@ class SqlLedger:
 
     @property
     def findings(self) -> FindingLog:
-        """What monitors saw."""
+        """Findings of monitoring runs."""
         return self._findings
 
     @property
@@ -89,7 +96,7 @@ class SqlLedger:
 
     @property
     def outcomes(self) -> LiveOutcomes:
-        """How versions that answer side by side did on labelled rows."""
+        """How champion and challenger did on labelled rows."""
         return self._outcomes
 
     def record(self, predictions: Sequence[Prediction]) -> None:
@@ -114,11 +121,11 @@ class SqlLedger:
         return decode_prediction(rows[0]) if rows else None
 
     def predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[Prediction]:
-        """The predictions that are meant; see ``Ledger.predictions``."""
+        """The selected predictions; see ``Ledger.predictions``."""
         return map(decode_prediction, self._select_predictions(select(*_PREDICTION), check_filters(**filters)))
 
     def labelled_predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[tuple[Prediction, Label]]:
-        """The predictions that are meant and whose truth is known; see ``Ledger.labelled_predictions``."""
+        """The selected predictions and whose truth is known; see ``Ledger.labelled_predictions``."""
         known = and_(labels.c.prediction_id == predictions.c.id, newest_label())
         named = [column.label(f"label_{column.name}") for column in _LABEL]
         query = select(*_PREDICTION, *named).join_from(predictions, labels, known)
@@ -135,7 +142,7 @@ class SqlLedger:
         shadow: bool = False,
     ) -> PredictionStats:
         """A summary of predictions; see ``Ledger.prediction_stats``."""
-        meant = conditions(check_filters(project=project, since=since, until=until, shadow=shadow))
+        matching = prediction_conditions(check_filters(project=project, since=since, until=until, shadow=shadow))
         column = predictions.c
         query = (
             select(
@@ -149,17 +156,17 @@ class SqlLedger:
                 func.min(column.at_us).label("first_us"),
                 func.max(column.at_us).label("last_us"),
             )
-            .where(*meant)
+            .where(*matching)
             .group_by(column.label, column.version)
         )
-        return summarise(StatsTally._make(row) for row in self._fetch(query))
+        return combine_tallies(StatsTally._make(row) for row in self._fetch(query))
 
     def ids_by_key(self, keys: Sequence[str], *, project: str | None = None) -> Mapping[str, str]:
         """The id of the latest prediction with each of the callers' own keys; unknown keys are absent."""
-        meant = conditions(check_filters(project=project))
+        matching = prediction_conditions(check_filters(project=project))
         found: dict[str, str] = {}
-        for some in _portions([check_text("key", key) for key in keys]):
-            query = select(predictions.c.key, predictions.c.id).where(predictions.c.key.in_(some), *meant)
+        for some in _split_into_batches([check_text("key", key) for key in keys]):
+            query = select(predictions.c.key, predictions.c.id).where(predictions.c.key.in_(some), *matching)
             latest_last = query.order_by(predictions.c.at_us, predictions.c.id)
             found.update((row.key, row.id) for row in self._fetch(latest_last))
         return found
@@ -171,7 +178,7 @@ class SqlLedger:
             return LabelReceipt(accepted=0)
         with self._database.write() as connection:
             known: set[str] = set()
-            for some in _portions(list({row[0] for row in rows})):
+            for some in _split_into_batches(list({row[0] for row in rows})):
                 known.update(connection.scalars(select(predictions.c.id).where(predictions.c.id.in_(some))))
             accepted = [row for row in rows if row[0] in known]
             if accepted:
@@ -195,13 +202,13 @@ class SqlLedger:
         superseded: bool = False,
     ) -> Iterator[Label]:
         """Labels by the time they were reported; see ``Ledger.labels``."""
-        query = select(*_LABEL, labels.c.sequence).where(*between(labels.c.at_us, since, until))
+        query = select(*_LABEL, labels.c.sequence).where(*time_conditions(labels.c.at_us, since, until))
         if not superseded:
             query = query.where(newest_label())
         if project is not None:
             query = query.join_from(labels, predictions, labels.c.prediction_id == predictions.c.id)
-            query = query.where(*conditions(check_filters(project=project)))
-        rows = paged(self._fetch, query, (labels.c.at_us, labels.c.sequence))
+            query = query.where(*prediction_conditions(check_filters(project=project)))
+        rows = fetch_pages(self._fetch, query, (labels.c.at_us, labels.c.sequence))
         return (decode_label(row[:-1]) for row in rows)
 
     def append(self, event: Event, notices: Sequence[Notice] = ()) -> Event:
@@ -212,36 +219,36 @@ class SqlLedger:
             ends = connection.execute(select(chain.c.sequence, chain.c.digest).with_for_update()).all()
             last = connection.scalar(select(func.max(events.c.sequence))) or 0
             if len(ends) != 1 or ends[0].sequence < last:
-                raise _torn(len(ends))
+                raise _broken_chain_error(len(ends))
             end = ends[0]
             row["sequence"] = end.sequence + 1
             row["digest"] = link(end.digest, row)
             connection.execute(insert(events), row)
             connection.execute(update(chain).values(sequence=row["sequence"], digest=row["digest"]))
-            put(connection, leaving)
+            insert_notices(connection, leaving)
         return decode_event(row)
 
     def events(
         self, *, subject: str | None = None, kind: str | None = None, since: datetime | None = None, after: int = 0
     ) -> Iterator[Event]:
         """The decisions in the order they were appended; see ``Ledger.events``."""
-        query = select(events).where(*between(events.c.at_us, since, None))
+        query = select(events).where(*time_conditions(events.c.at_us, since, None))
         if subject is not None:
-            query = query.where(_about(check_text("subject", subject)))
+            query = query.where(_subject_condition(check_text("subject", subject)))
         if kind is not None:
             query = query.where(events.c.kind == check_text("kind", kind))
         if after:
             query = query.where(events.c.sequence > after)
-        return (decode_event(row._asdict()) for row in paged(self._fetch, query, (events.c.sequence,)))
+        return (decode_event(row._asdict()) for row in fetch_pages(self._fetch, query, (events.c.sequence,)))
 
     def verify_events(self) -> list[str]:
         """What is wrong with the chain; see ``Ledger.verify_events``."""
         with self._database.read(snapshot=True) as connection:
             ends = connection.execute(select(chain.c.sequence, chain.c.digest)).all()
             if not ends:
-                return ["The note of where the chain ends is missing."]
+                return ["The record of where the chain ends is missing."]
             if len(ends) > 1:
-                return [f"There are {len(ends)} notes of where the chain ends: all but one were slipped in."]
+                return [f"There are {len(ends)} records of where the chain ends: all but one were inserted."]
             end = ends[0]
             in_order = select(events).order_by(events.c.sequence)
             with connection.execution_options(yield_per=PAGE).execute(in_order) as stored:
@@ -265,16 +272,16 @@ class SqlLedger:
             return connection.execute(query).all()
 
     def _select_predictions(self, query: Select[Any], filters: PredictionFilter) -> Iterator[Row[Any]]:
-        return paged(
+        return fetch_pages(
             self._fetch,
-            query.where(*conditions(filters)),
+            query.where(*prediction_conditions(filters)),
             (predictions.c.at_us, predictions.c.id),
             descending=filters.get("newest_first", False),
             limit=filters.get("limit"),
         )
 
 
-def _torn(ends: int) -> UnavailableError:
+def _broken_chain_error(ends: int) -> UnavailableError:
     noted = "before its last event" if ends == 1 else "nowhere" if ends == 0 else "more than once"
     return UnavailableError(
         f"The chain of decisions is broken, so none is added to it: its end is noted {noted}.",
@@ -284,7 +291,7 @@ def _torn(ends: int) -> UnavailableError:
 
 
 def _insert_sql(database: Database, table: Table, columns: Sequence[ColumnElement[Any]]) -> str:
-    """An INSERT that skips rows that are there already, in the driver's own words.
+    """An INSERT that skips rows that are there already, in the driver's parameter style.
 
     Written out because SQLAlchemy's executemany takes twice as long: it turns each row into a dictionary and back.
     """
@@ -294,11 +301,11 @@ def _insert_sql(database: Database, table: Table, columns: Sequence[ColumnElemen
     return f"INSERT INTO {table.name} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
 
 
-def _about(subject: str) -> ColumnElement[bool]:
+def _subject_condition(subject: str) -> ColumnElement[bool]:
     # "0" is the character after "/": a range that an index serves, and LIKE would need escapes.
     below = and_(events.c.subject > f"{subject}/", events.c.subject < f"{subject}0")
     return or_(events.c.subject == subject, below)
 
 
-def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
+def _split_into_batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
     return (values[start : start + _IDS_AT_ONCE] for start in range(0, len(values), _IDS_AT_ONCE))
