@@ -23,7 +23,7 @@ from tiltyard.serving.http.app import create_app
 from tiltyard.serving.model.champion_check import ChampionCheck
 from tiltyard.serving.model.manager import ModelManager, Refresh, ServedAlias, VersionSource
 from tiltyard.serving.predict.endpoint import PredictEndpoint
-from tiltyard.serving.predict.fast_path import FastPathProtocol
+from tiltyard.serving.predict.http_protocol import choose_http_protocol
 from tiltyard.serving.process.sockets import BACKLOG, Address
 from tiltyard.serving.telemetry.user_metrics import SINGLE_PROCESS, WorkerIdentity
 
@@ -95,7 +95,7 @@ class HttpServer:
         self._hot = app.predict_endpoint
         config = uvicorn.Config(
             app,
-            http=FastPathProtocol,
+            http=choose_http_protocol(),
             ws="none",
             lifespan="on",
             log_config=None,
