@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from tests.console.conftest import Reader, running
-from tests.monitoring.answers import answers, watched
+from tests.monitoring.sample_predictions import make_labelled_predictions, make_monitored_version
 from tiltyard.console.data.monitoring import monitoring_stamp
 from tiltyard.console.data.try_it import inputs_from_file, inputs_from_form, inputs_from_json, predict_inputs
 from tiltyard.console.sources import ConsoleSources, console_sources, form_columns
@@ -91,10 +91,10 @@ def test_the_monitoring_page_shows_how_the_champion_does(films: Project, open_co
     """State, champion, accuracy with labels and estimated, coverage, versions, drift and findings are on the page."""
     now = datetime.now(UTC)
     ledger = MemoryLedger()
-    rows, labels = answers(400, at=now - timedelta(hours=2), truthful=0.2)
+    rows, labels = make_labelled_predictions(400, at=now - timedelta(hours=2), truthful=0.2)
     ledger.record(rows)
     ledger.record_labels(labels[:300])
-    champion = watched()
+    champion = make_monitored_version()
     seen = evaluate_period(films, ledger, champion, until=now)
     ledger.findings.record(seen.records())
     ledger.findings.record(

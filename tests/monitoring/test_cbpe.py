@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from tests.monitoring.answers import CLASSES, answers, drawn, held_out
+from tests.monitoring.sample_predictions import CLASSES, draw_probabilities, make_holdout, make_labelled_predictions
 from tiltyard.ledger import Prediction
 from tiltyard.monitoring.estimates.calibration import calibrate
 from tiltyard.monitoring.estimates.cbpe import CbpeBasis, Estimate, estimate_performance
@@ -31,9 +31,10 @@ def cbpe() -> ModuleType:
     return module
 
 
-def estimated(rows: list[Prediction], truth: dict | None = None, facts: HoldoutPredictions | None = None) -> Estimate:  # type: ignore[type-arg]
+def estimated(rows: list[Prediction], truth: dict | None = None, holdout: HoldoutPredictions | None = None) -> Estimate:  # type: ignore[type-arg]
     return estimate_performance(
-        PredictionWindow("films", None, None, tuple(rows), truth or {}), CbpeBasis("1", CLASSES, facts or held_out())
+        PredictionWindow("films", None, None, tuple(rows), truth or {}),
+        CbpeBasis("1", CLASSES, holdout or make_holdout()),
     )
 
 
@@ -41,7 +42,7 @@ def test_it_expects_what_labels_would_show() -> None:
     """Of answers like the held-out rows, the estimate's interval mostly holds the accuracy that their labels show."""
     held: int = 0
     for seed in range(8):
-        rows, labels = answers(1000, seed)
+        rows, labels = make_labelled_predictions(1000, seed)
         accuracy = np.mean([row.label == label.label for row, label in zip(rows, labels, strict=True)])
         figure = estimated(rows).figures["accuracy"]
         assert figure.interval is not None
@@ -52,7 +53,7 @@ def test_it_expects_what_labels_would_show() -> None:
 
 def test_labels_take_the_place_of_estimates() -> None:
     """Where all labels are known the estimate is the figure itself, and its interval has no width."""
-    rows, labels = answers(300, truthful=0.1)
+    rows, labels = make_labelled_predictions(300, truthful=0.1)
     found = estimated(rows, {label.prediction_id: label for label in labels})
     accuracy = np.mean([row.label == label.label for row, label in zip(rows, labels, strict=True)])
     assert found.figures["accuracy"].value == pytest.approx(accuracy)
@@ -64,10 +65,10 @@ def test_labels_take_the_place_of_estimates() -> None:
 
 def test_overconfident_probabilities_are_calibrated_first() -> None:
     """A model that is far too sure of itself is not believed: its held-out rows say what its confidence is worth."""
-    raw, truth = drawn(2000, 5)
+    raw, truth = draw_probabilities(2000, 5)
     sure = raw**3 / (raw**3 + (1 - raw) ** 3)
     facts = HoldoutPredictions(truth, np.where(sure >= 0.5, "positive", "negative"), np.column_stack([1 - sure, sure]))
-    rows, labels = answers(1000, 6)
+    rows, labels = make_labelled_predictions(1000, 6)
     claimed = [
         Prediction(
             **{name: getattr(row, name) for name in Prediction.__slots__}
@@ -75,7 +76,7 @@ def test_overconfident_probabilities_are_calibrated_first() -> None:
         )
         for row in rows
     ]
-    figure = estimated(claimed, facts=facts).figures["accuracy"]
+    figure = estimated(claimed, holdout=facts).figures["accuracy"]
     accuracy = np.mean([row.label == label.label for row, label in zip(rows, labels, strict=True)])
     believed = np.mean([max(row.probabilities.values()) for row in claimed])
     assert believed - accuracy > 0.1
@@ -85,14 +86,14 @@ def test_overconfident_probabilities_are_calibrated_first() -> None:
 
 def test_what_cannot_be_estimated_says_why() -> None:
     """Without held-out rows, with few of them, few answers, or half-told probabilities there is a reason, no figure."""
-    rows, _ = answers(200)
+    rows, _ = make_labelled_predictions(200)
     nothing = estimate_performance(
         PredictionWindow("films", None, None, tuple(rows), {}), CbpeBasis("1", CLASSES, None)
     )
     assert "without held-out rows" in nothing.reason
     assert not nothing.figures
-    assert "too few to calibrate" in estimated(rows, facts=held_out(50)).reason
-    assert "too few to estimate" in estimated(rows[:10]).reason
+    assert "too few to calibrate" in estimated(rows, holdout=make_holdout(50)).reason
+    assert "too few for an estimate" in estimated(rows[:10]).reason
     half = [
         Prediction(**{name: getattr(row, name) for name in Prediction.__slots__} | {"probabilities": {"positive": 0.9}})
         for row in rows
@@ -102,7 +103,7 @@ def test_what_cannot_be_estimated_says_why() -> None:
 
 def test_calibration_is_a_rising_share() -> None:
     """Calibrated scores rise with the raw ones, stay shares, and are on average what was seen."""
-    raw, truth = drawn(1000, 3)
+    raw, truth = draw_probabilities(1000, 3)
     hits = truth == "positive"
     found = calibrate(raw, hits, np.sort(raw))
     assert (np.diff(found) >= 0).all()

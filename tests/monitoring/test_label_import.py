@@ -12,13 +12,19 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from tests.monitoring.answers import answers
+from tests.monitoring.sample_predictions import make_labelled_predictions
 from tiltyard.cli.main import cli
 from tiltyard.errors import DataError, UsageError
 from tiltyard.ledger import Label, SqlLedger
 from tiltyard.ledger.sql.retention import redacted_input
-from tiltyard.monitoring.labels.label_import import LabelColumns, import_labels, label_counts, read_labels
-from tiltyard.monitoring.labels.labeling_queue import DRIFTED, RANDOM, UNCERTAIN, LabelingRequest, label_queue
+from tiltyard.monitoring.labels.label_import import LabelColumns, count_labels, import_labels, read_labels
+from tiltyard.monitoring.labels.labeling_queue import (
+    DRIFTED,
+    RANDOM,
+    UNCERTAIN,
+    LabelingRequest,
+    select_predictions_to_label,
+)
 from tiltyard.testing import NOON, MemoryLedger, make_prediction
 
 
@@ -67,7 +73,7 @@ def test_every_kind_of_row_is_told_apart(tmp_path: Path, name: str) -> None:
         third.id: "negative",
     }
     assert import_labels(ledger, "films", frame).stored == 0
-    assert label_counts(ledger, "films")["coverage"] == 1.0
+    assert count_labels(ledger, "films")["coverage"] == 1.0
 
 
 def test_an_older_label_changes_nothing(tmp_path: Path) -> None:
@@ -96,7 +102,7 @@ def test_a_file_without_the_columns_says_which_option_names_them(tmp_path: Path)
 def test_the_queue_holds_the_uncertain_the_unfamiliar_and_some_at_random() -> None:
     """Each reason gets its share, the worst cases first, labelled and redacted ones and copies never."""
     ledger = MemoryLedger()
-    rows, labels = answers(200)
+    rows, labels = make_labelled_predictions(200)
     odd = make_prediction(
         at=NOON, input={"text": "zygote quark xylophone"}, probabilities={"negative": 0.01, "positive": 0.99}
     )
@@ -105,7 +111,7 @@ def test_the_queue_holds_the_uncertain_the_unfamiliar_and_some_at_random() -> No
     ledger.record([*rows, odd, copy, gone])
     ledger.record_labels(labels[:50])
     reference = pd.Series([row.input["text"] for row in rows])
-    found = label_queue(ledger, "films", LabelingRequest(40), reference)
+    found = select_predictions_to_label(ledger, "films", LabelingRequest(40), reference)
     reasons = [one.reason for one in found]
     assert (len(found), reasons.count(UNCERTAIN), reasons.count(DRIFTED), reasons.count(RANDOM)) == (40, 20, 10, 10)
     chosen = [one.prediction.id for one in found]
@@ -116,10 +122,13 @@ def test_the_queue_holds_the_uncertain_the_unfamiliar_and_some_at_random() -> No
     assert next(one for one in found if one.reason == DRIFTED).prediction.id in (odd.id, copy.id)
     sure = [abs(one.prediction.probabilities["positive"] - 0.5) for one in found if one.reason == UNCERTAIN]
     assert sure == sorted(sure)
-    assert len(label_queue(ledger, "films", LabelingRequest(10_000), reference)) == 151
-    assert {one.reason for one in label_queue(ledger, "films", LabelingRequest(10))} == {UNCERTAIN, RANDOM}
+    assert len(select_predictions_to_label(ledger, "films", LabelingRequest(10_000), reference)) == 151
+    assert {one.reason for one in select_predictions_to_label(ledger, "films", LabelingRequest(10))} == {
+        UNCERTAIN,
+        RANDOM,
+    }
     with pytest.raises(UsageError, match="clever"):
-        label_queue(ledger, "films", LabelingRequest(10, {"clever": 1.0}))
+        select_predictions_to_label(ledger, "films", LabelingRequest(10, {"clever": 1.0}))
 
 
 def test_unfamiliar_rows_of_a_table_come_first() -> None:
@@ -129,7 +138,7 @@ def test_unfamiliar_rows_of_a_table_come_first() -> None:
     odd = make_prediction(at=NOON, input={"age": 950, "city": "Ys"})
     ledger.record([*usual, odd])
     reference = pd.DataFrame({"age": [20 + n % 40 for n in range(200)], "city": ["Bonn", "Köln"] * 100})
-    (first, *_) = label_queue(ledger, "films", LabelingRequest(5, {DRIFTED: 1.0}), reference)
+    (first, *_) = select_predictions_to_label(ledger, "films", LabelingRequest(5, {DRIFTED: 1.0}), reference)
     assert first.prediction.id == odd.id
 
 
@@ -141,7 +150,7 @@ def test_out_to_be_labelled_and_back(tmp_path: Path) -> None:
         '[data]\nsource = "r.csv"\ntext = "text"\n'
     )
     with SqlLedger.open(f"sqlite:///{tmp_path}/.tiltyard/ledger.db") as ledger:
-        ledger.record(answers(40)[0])
+        ledger.record(make_labelled_predictions(40)[0])
     run = CliRunner()
     project = ["--project", str(tmp_path)]
     out = tmp_path / "queue.csv"

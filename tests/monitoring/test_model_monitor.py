@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.monitoring.answers import answers
+from tests.monitoring.sample_predictions import make_labelled_predictions
 from tiltyard.errors import InputError, NotFoundError, ProjectError, UsageError
 from tiltyard.ledger import SqlLedger
 from tiltyard.monitoring import ModelMonitor
@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def monitor_of(rows: int, *, truthful: float = 1.0, labelled: int | None = None) -> ModelMonitor:
     """A monitor over answers of the last hour."""
     ledger = MemoryLedger()
-    made, labels = answers(rows, at=datetime.now(UTC) - timedelta(hours=1), truthful=truthful)
+    made, labels = make_labelled_predictions(rows, at=datetime.now(UTC) - timedelta(hours=1), truthful=truthful)
     ledger.record(made)
     ledger.record_labels(labels[: rows if labelled is None else labelled])
     return ModelMonitor("films", ledger=ledger)
@@ -63,8 +63,8 @@ def test_a_project_around_gives_its_own_names(folder: Path) -> None:
     (folder / "tiltyard.toml").write_text(
         '[project]\nname = "sentiment"\ntask = "text-classification"\n[data]\nsource = "r.csv"\ntext = "text"\n'
     )
-    assert ModelMonitor().name == ModelMonitor("sentiment").name == "sentiment-classifier"
-    assert ModelMonitor("other").name == "other"
+    assert ModelMonitor().model_name == ModelMonitor("sentiment").model_name == "sentiment-classifier"
+    assert ModelMonitor("other").model_name == "other"
     (folder / "tiltyard.toml").unlink()
     with pytest.raises(ProjectError, match=r"No tiltyard\.toml"):
         ModelMonitor()
@@ -109,7 +109,7 @@ def test_labels_of_some_say_that_they_may_not_stand_for_all() -> None:
     """Where a part has labels, coverage and caveat are told."""
     found = monitor_of(400, labelled=100).calculate_performance_metrics()
     assert found["label_coverage"] == 0.25
-    assert "need not stand for the rest" in found["caveat"]
+    assert "may not represent the rest" in found["caveat"]
     assert monitor_of(100).calculate_performance_metrics()["caveat"] == ""
 
 
@@ -134,6 +134,6 @@ def test_reports_are_written(tmp_path: Path) -> None:
     assert page.count("<svg") >= 4
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
     text = monitor.generate_monitoring_report()
-    for words in ("Answers", "300", "200", "Accuracy", "need not stand for the rest"):
+    for words in ("Predictions", "300", "200", "Accuracy", "may not represent the rest"):
         assert words in text
         assert words in page

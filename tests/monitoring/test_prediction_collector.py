@@ -37,8 +37,9 @@ def test_what_is_logged_is_found() -> None:
     before = datetime.now(UTC)
     id_ = collector.log_prediction("Loved it.", "positive", 0.9, model_version="3")
     (line,) = collector.get_recent_predictions()
-    assert before <= datetime.fromisoformat(line.pop("timestamp")) <= datetime.now(UTC)
+    assert before <= datetime.fromisoformat(line["timestamp"]) <= datetime.now(UTC)
     assert line == {
+        "timestamp": line["timestamp"],
         "text": "Loved it.",
         "prediction": "positive",
         "confidence": 0.9,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.monitoring.answers import answers, watched
+from tests.monitoring.sample_predictions import make_labelled_predictions, make_monitored_version
 from tiltyard.monitoring.run import MonitoringResult, evaluate_period
 from tiltyard.project import Project
 from tiltyard.testing import NOON, MemoryLedger
@@ -25,22 +25,22 @@ def films() -> Project:
     )
 
 
-def status(seen: MonitoringResult, code: str) -> str:
+def status_of(seen: MonitoringResult, code: str) -> str:
     return next(found.status for found in seen.findings if found.code == code)
 
 
 def test_healthy_answers_raise_no_alarm(films: Project) -> None:
     """Answers like those at training, labelled, leave every judgement clear."""
     ledger = MemoryLedger()
-    rows, labels = answers(600)
+    rows, labels = make_labelled_predictions(600)
     ledger.record(rows)
     ledger.record_labels(labels)
-    seen = evaluate_period(films, ledger, watched(), until=UNTIL)
+    seen = evaluate_period(films, ledger, make_monitored_version(), until=UNTIL)
     assert seen.alarms == ()
     assert {found.status for found in seen.findings if found.severity != "info"} <= {"clear"}
-    assert status(seen, "performance.degradation") == "clear"
-    assert status(seen, "performance.estimate") == "clear"
-    assert status(seen, "operations.latency") == "clear"
+    assert status_of(seen, "performance.degradation") == "clear"
+    assert status_of(seen, "performance.estimate") == "clear"
+    assert status_of(seen, "operations.latency") == "clear"
     assert seen.performance is not None
     assert (seen.performance.labelled, seen.performance.coverage) == (600, 1.0)
     assert (seen.operations.predictions, seen.version) == (600, "1")
@@ -49,10 +49,10 @@ def test_healthy_answers_raise_no_alarm(films: Project) -> None:
 def test_decay_is_found_on_labels(films: Project) -> None:
     """A champion that is worse on labels than at training, by more than chance and than is allowed, is an error."""
     ledger = MemoryLedger()
-    rows, labels = answers(600, truthful=0.2)
+    rows, labels = make_labelled_predictions(600, truthful=0.2)
     ledger.record(rows)
     ledger.record_labels(labels)
-    seen = evaluate_period(films, ledger, watched(), until=UNTIL)
+    seen = evaluate_period(films, ledger, make_monitored_version(), until=UNTIL)
     assert seen.decayed
     (found,) = [found for found in seen.alarms if found.code == "performance.degradation"]
     assert (found.subject, found.severity) == ("accuracy", "error")
@@ -62,43 +62,46 @@ def test_decay_is_found_on_labels(films: Project) -> None:
 
 def test_concept_drift_shows_only_where_labels_are(films: Project) -> None:
     """Without labels the estimate stays as sure as the model is; labels of some answers contradict it."""
-    rows, labels = answers(600, truthful=0.2)
+    rows, labels = make_labelled_predictions(600, truthful=0.2)
     blind, told = MemoryLedger(), MemoryLedger()
     blind.record(rows)
     told.record(rows)
     told.record_labels(labels[:200])
-    unseen = evaluate_period(films, blind, watched(), until=UNTIL)
+    unseen = evaluate_period(films, blind, make_monitored_version(), until=UNTIL)
     assert unseen.alarms == ()
-    assert status(unseen, "performance.degradation") == "could_not_judge"
-    assert status(evaluate_period(films, told, watched(), until=UNTIL), "performance.contradiction") == "found"
+    assert status_of(unseen, "performance.degradation") == "could_not_judge"
+    assert (
+        status_of(evaluate_period(films, told, make_monitored_version(), until=UNTIL), "performance.contradiction")
+        == "found"
+    )
 
 
 def test_less_sure_answers_make_the_estimate_fall(films: Project) -> None:
     """Inputs that the model is unsure of are found without a single label."""
     ledger = MemoryLedger()
-    rows, _ = answers(600, sure=0.4)
+    rows, _ = make_labelled_predictions(600, sure=0.4)
     ledger.record(rows)
-    seen = evaluate_period(films, ledger, watched(), until=UNTIL)
+    seen = evaluate_period(films, ledger, make_monitored_version(), until=UNTIL)
     assert [found.code for found in seen.alarms if found.code == "performance.estimate"] == ["performance.estimate"]
 
 
 def test_late_labels_count_when_they_come(films: Project) -> None:
     """Labels that are reported in the window are judged, however long ago the answers were given."""
     ledger = MemoryLedger()
-    rows, labels = answers(300, at=NOON - timedelta(days=40), label_lag=timedelta(days=40))
+    rows, labels = make_labelled_predictions(300, at=NOON - timedelta(days=40), label_lag=timedelta(days=40))
     ledger.record(rows)
     ledger.record_labels(labels)
-    seen = evaluate_period(films, ledger, watched(), until=UNTIL)
+    seen = evaluate_period(films, ledger, make_monitored_version(), until=UNTIL)
     assert seen.performance is not None
     assert seen.performance.labelled == 300
-    assert status(seen, "performance.degradation") == "clear"
+    assert status_of(seen, "performance.degradation") == "clear"
     assert seen.operations.predictions == 0
 
 
 def test_slow_or_missing_answers_are_found(films: Project) -> None:
     """A latency above its limit and a traffic that stopped are findings; so is nothing else without a champion."""
     ledger = MemoryLedger()
-    rows, _ = answers(50)
+    rows, _ = make_labelled_predictions(50)
     ledger.record(rows)
     strict = films.model_copy(update={"monitoring": films.monitoring.model_copy(update={"max_latency_ms": 1.0})})
     assert [found.code for found in evaluate_period(strict, ledger, None, until=UNTIL).alarms] == ["operations.latency"]
@@ -109,10 +112,10 @@ def test_slow_or_missing_answers_are_found(films: Project) -> None:
 def test_findings_are_kept_as_they_were_seen(films: Project) -> None:
     """What a look saw comes back from the ledger: code, status, figures and window."""
     ledger = MemoryLedger()
-    rows, labels = answers(300, truthful=0.2)
+    rows, labels = make_labelled_predictions(300, truthful=0.2)
     ledger.record(rows)
     ledger.record_labels(labels)
-    seen = evaluate_period(films, ledger, watched(), until=UNTIL)
+    seen = evaluate_period(films, ledger, make_monitored_version(), until=UNTIL)
     ledger.findings.record(seen.records())
     kept = {record.code: record for record in ledger.findings.latest(project="films")}
     assert kept["performance.degradation"].status == "found"

@@ -28,7 +28,7 @@ from tests.registry.fitted import FRAME, TELLTALE, Telltale, fitted, package, re
 from tests.serving.conftest import Running
 from tiltyard.errors import ArtifactError
 from tiltyard.ledger import SqlLedger
-from tiltyard.monitoring.monitored_version import monitored_champion
+from tiltyard.monitoring.monitored_version import read_champion
 from tiltyard.pipeline import Workspace, point_alias
 from tiltyard.project import ServingSection
 from tiltyard.registry import ModelRegistry, VersionInfo, read_package
@@ -509,7 +509,7 @@ def test_an_old_version_under_a_new_number(project_env: ProjectEnv) -> None:
         ]
         assert [event.evidence["code"] for event in told] == [code]
         with pytest.raises(ArtifactError) as watching:
-            monitored_champion(project_env.registry, "films", project_env.cache, RING)
+            read_champion(project_env.registry, "films", project_env.cache, RING)
         assert watching.value.code == code
     project_env.registry.set_alias("films", "champion", "1")
     assert project_env.live.refresh().changed

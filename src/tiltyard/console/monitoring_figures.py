@@ -9,7 +9,7 @@ from plotly import graph_objects as go
 
 from tiltyard.console.figures import PALETTE, blank
 from tiltyard.monitoring.performance import Figure
-from tiltyard.monitoring.report.plots import drift_by_feature
+from tiltyard.monitoring.report.plots import rank_drift_by_feature
 from tiltyard.monitoring.summary import Summary
 
 ESTIMATED, LABELLED, _BASELINE = PALETTE[0], PALETTE[1], PALETTE[5]
@@ -21,12 +21,12 @@ def performance_figure(seen: Summary) -> go.Figure:
     figure = blank()
     guessed = [
         (part.since + (part.until - part.since) / 2, part.estimate.figures["accuracy"])
-        for part in seen.bins
+        for part in seen.buckets
         if part.estimate and "accuracy" in part.estimate.figures
     ]
     told = [
         (part.since + (part.until - part.since) / 2, part.performance.figures["accuracy"])
-        for part in seen.bins
+        for part in seen.buckets
         if "accuracy" in part.performance.figures
     ]
     if guessed:
@@ -68,9 +68,9 @@ def coverage_figure(seen: Summary) -> go.Figure:
     """Answers over time, those with a label apart."""
     figure = blank()
     figure.update_layout(barmode="stack", bargap=0.08)
-    starts = [f"{part.since:{_DATE}}" for part in seen.bins]
-    known = [part.performance.labelled for part in seen.bins]
-    rest = [max(0, part.stats.total - part.performance.labelled) for part in seen.bins]
+    starts = [f"{part.since:{_DATE}}" for part in seen.buckets]
+    known = [part.performance.labelled for part in seen.buckets]
+    rest = [max(0, part.stats.total - part.performance.labelled) for part in seen.buckets]
     for name, counts, colour in (("With a label", known, LABELLED), ("Without", rest, ESTIMATED)):
         figure.add_bar(
             x=starts,
@@ -86,7 +86,7 @@ def coverage_figure(seen: Summary) -> go.Figure:
 def drift_figure(seen: Summary) -> go.Figure:
     """The latest drift score of each feature as a multiple of its limit, the worst at the top."""
     figure = blank()
-    rows = list(reversed(drift_by_feature(seen.standing)))
+    rows = list(reversed(rank_drift_by_feature(seen.latest_findings)))
     figure.add_bar(
         x=[round(ratio, 4) for _, ratio in rows],
         y=[record.subject for record, _ in rows],

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from tiltyard import wiring
-from tiltyard.monitoring.monitored_version import MonitoredVersion, monitored_champion
+from tiltyard.monitoring.monitored_version import MonitoredVersion, read_champion
 from tiltyard.project import Project
 from tiltyard.registry import Registry, read_package
 from tiltyard.scoring import Scorer, make_scorer
@@ -70,7 +70,7 @@ def console_sources(project: Project, settings: Settings, registry: Registry) ->
             if info is None:
                 return None
             if held.get("watched_version") != info.version:
-                held["watched"] = monitored_champion(registry, project.model_name, settings.cache, keys)
+                held["watched"] = read_champion(registry, project.model_name, settings.cache, keys)
                 held["watched_version"] = info.version
             seen: MonitoredVersion | None = held["watched"]
             return seen

@@ -1,10 +1,10 @@
-"""Whether a model became worse than it was: a figure now against a figure then, with what chance allows."""
+"""Whether a model became worse: a metric now against its baseline, and whether chance explains the difference."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy.special import bdtr
 from tiltyard.errors import UsageError
 from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric, get_metric, newcombe
 from tiltyard.evaluation.intervals import bootstrap_draws
-from tiltyard.monitoring.performance import figure_of
+from tiltyard.monitoring.performance import measure_metric
 
 Verdict = Literal["degraded", "holds", "could_not_judge"]
 
@@ -21,7 +21,7 @@ ALPHA = 0.05
 RESAMPLES = 1000
 
 # Spellings of the requirements' examples.
-_ALSO = {"f1_score": "f1", "auc": "roc_auc"}
+_SYNONYMS = {"f1_score": "f1", "auc": "roc_auc"}
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Degradation:
         metric: its name.
         verdict: ``degraded`` where the loss is larger than allowed and more than chance, ``holds`` otherwise,
             ``could_not_judge`` with too few rows.
-        baseline: the value it is held against.
+        baseline: the value it is compared with.
         value: the value now; None where it could not be computed.
         interval: 95 % interval of the value now.
         loss: by how much it is worse, as a share of the baseline; negative where it is better.
-        allowed: largest loss that is accepted, as a share of the baseline.
-        p_value: how likely a loss like this, or a larger one, is if nothing had changed.
+        allowed: largest accepted loss, as a share of the baseline.
+        p_value: probability of a loss at least as large if nothing had changed.
         reason: one sentence with the figures.
     """
 
@@ -53,83 +53,74 @@ class Degradation:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return {
-            "metric": self.metric,
-            "verdict": self.verdict,
-            "baseline": self.baseline,
-            "value": self.value,
-            "interval": self.interval.to_list() if self.interval else None,
-            "loss": self.loss,
-            "allowed": self.allowed,
-            "p_value": self.p_value,
-            "reason": self.reason,
-        }
+        interval = self.interval.to_list() if self.interval else None
+        return {**{name: getattr(self, name) for name in self.__dataclass_fields__}, "interval": interval}
 
 
-def judge_degradation(
-    facts: LabelledPredictions | None,
+def evaluate_degradation(
+    labelled: LabelledPredictions | None,
     baseline: Mapping[str, float],
     *,
     allowed: float = 0.05,
-    fewest_rows: int = 30,
+    min_rows: int = 30,
     baseline_rows: int | None = None,
     alpha: float = ALPHA,
 ) -> tuple[Degradation, ...]:
-    """Hold the metrics of judged rows against a baseline.
+    """Compare the metrics of labelled predictions with a baseline.
 
     A metric is degraded when it lost more than ``allowed`` of its baseline and a loss this large is more than chance:
-    for accuracy by the exact binomial test against a baseline taken as exact, or, where its number of rows is known,
+    for accuracy by the exact binomial test against a baseline assumed exact, or, where its number of rows is known,
     by Newcombe's interval of the difference; for all others by the bootstrap. Several metrics share ``alpha`` (Holm,
     Scandinavian Journal of Statistics 6, 1979).
 
     Args:
-        facts: n judged rows; None for none.
+        labelled: n labelled predictions; None for none.
         baseline: value by metric name; ``f1_score`` and ``auc`` are understood.
         allowed: largest accepted loss, as a share of the baseline.
-        fewest_rows: with fewer rows nothing is judged.
+        min_rows: with fewer rows no metric is evaluated.
         baseline_rows: rows that the baseline was measured on, where that is known.
-        alpha: accepted rate of false alarms, of all metrics together.
+        alpha: accepted rate of false alarms, over all metrics.
 
     Raises:
         UsageError: a metric is not known, or a figure cannot be used.
     """
-    _check(baseline, allowed)
-    named = {_ALSO.get(name, name): float(value) for name, value in baseline.items()}
+    _check_baseline(baseline, allowed)
+    named = {_SYNONYMS.get(name, name): float(value) for name, value in baseline.items()}
     metrics = {name: get_metric(name) for name in named}
-    rows = 0 if facts is None else len(facts)
-    if facts is None or rows < fewest_rows:
-        why = f"{rows} labelled answers are too few to judge by; {fewest_rows} are needed."
+    rows = 0 if labelled is None else len(labelled)
+    if labelled is None or rows < min_rows:
+        why = f"{rows} labelled predictions are too few for a verdict; {min_rows} are needed."
         return tuple(
             Degradation(name, "could_not_judge", value, None, None, None, allowed, None, why)
             for name, value in named.items()
         )
-    found = [_measured(metrics[name], facts, value, allowed, baseline_rows) for name, value in named.items()]
-    return _decided(found, alpha)
+    measured = [_compare(metrics[name], labelled, value, allowed, baseline_rows) for name, value in named.items()]
+    return _decide(measured, alpha)
 
 
-def _measured(
-    metric: Metric, facts: LabelledPredictions, baseline: float, allowed: float, baseline_rows: int | None
+def _compare(
+    metric: Metric, labelled: LabelledPredictions, baseline: float, allowed: float, baseline_rows: int | None
 ) -> Degradation:
-    undefined = metric.undefined(facts)
+    undefined = metric.undefined(labelled)
     if undefined:
         why = f"{metric.title} could not be computed: {undefined}."
         return Degradation(metric.name, "could_not_judge", baseline, None, None, None, allowed, None, why)
-    figure = figure_of(metric, facts)
+    figure = measure_metric(metric, labelled)
     worse = (baseline - figure.value) if metric.bigger_is_better else (figure.value - baseline)
     loss = worse / abs(baseline) if baseline else (math.inf if worse > 0 else 0.0)
-    p_value = _p_value(metric, facts, baseline, baseline_rows)
+    p_value = _compute_p_value(metric, labelled, baseline, baseline_rows)
     return Degradation(metric.name, "holds", baseline, figure.value, figure.interval, loss, allowed, p_value, "")
 
 
-def _decided(found: list[Degradation], alpha: float) -> tuple[Degradation, ...]:
-    """The verdicts, the smallest p-value held against ``alpha / m``, the next against ``alpha / (m - 1)``, …"""
-    tested = sorted((one for one in found if one.p_value is not None), key=lambda one: one.p_value or 0.0)
+def _decide(measured: list[Degradation], alpha: float) -> tuple[Degradation, ...]:
+    """The verdicts: the smallest p-value is compared with ``alpha / m``, the next with ``alpha / (m - 1)``, …"""
+    tested = sorted((one for one in measured if one.p_value is not None), key=lambda one: one.p_value or 0.0)
     significant: set[str] = set()
     for position, one in enumerate(tested):
         if (one.p_value or 0.0) > alpha / (len(tested) - position):
             break
         significant.add(one.metric)
-    return tuple(_with_verdict(one, by_chance=one.metric not in significant) for one in found)
+    return tuple(_with_verdict(one, by_chance=one.metric not in significant) for one in measured)
 
 
 def _with_verdict(one: Degradation, *, by_chance: bool) -> Degradation:
@@ -146,21 +137,22 @@ def _with_verdict(one: Degradation, *, by_chance: bool) -> Degradation:
     elif by_chance:
         reason = f"{against}: a loss of {one.loss:.1%}, which chance may explain ({chance})."
     else:
-        verdict, reason = "degraded", f"{against}: a loss of {one.loss:.1%}, more than chance ({chance})."
-    values = (one.metric, verdict, one.baseline, one.value, one.interval, one.loss, one.allowed, one.p_value, reason)
-    return Degradation(*values)
+        verdict, reason = "degraded", f"{against}: a loss of {one.loss:.1%}, more than chance explains ({chance})."
+    return replace(one, verdict=verdict, reason=reason)
 
 
-def _p_value(metric: Metric, facts: LabelledPredictions, baseline: float, baseline_rows: int | None) -> float:
+def _compute_p_value(
+    metric: Metric, labelled: LabelledPredictions, baseline: float, baseline_rows: int | None
+) -> float:
     if metric.name == "accuracy":
-        hits, rows = int(np.sum(facts.truth == facts.guess)), len(facts)
+        hits, rows = int(np.sum(labelled.truth == labelled.guess)), len(labelled)
         if baseline_rows is None:
             return float(bdtr(hits, rows, min(1.0, max(0.0, baseline))))
-        return _against_measured(hits, rows, baseline, baseline_rows)
+        return _p_value_of_difference(hits, rows, baseline, baseline_rows)
     drawn = np.concatenate(
         [
-            metric.weighted(facts, weights)
-            for weights in bootstrap_draws(np.ones(len(facts), dtype=np.int64), RESAMPLES, np.random.default_rng(0))
+            metric.weighted(labelled, weights)
+            for weights in bootstrap_draws(np.ones(len(labelled), dtype=np.int64), RESAMPLES, np.random.default_rng(0))
         ]
     )
     drawn = drawn[~np.isnan(drawn)]
@@ -168,7 +160,7 @@ def _p_value(metric: Metric, facts: LabelledPredictions, baseline: float, baseli
     return float((1 + np.sum(not_worse)) / (1 + len(drawn)))
 
 
-def _against_measured(hits: int, rows: int, baseline: float, baseline_rows: int) -> float:
+def _p_value_of_difference(hits: int, rows: int, baseline: float, baseline_rows: int) -> float:
     """One-sided p-value: the smallest level at which Newcombe's interval of the difference excludes 0."""
     then = baseline * baseline_rows
     if hits / rows >= baseline:
@@ -181,13 +173,14 @@ def _against_measured(hits: int, rows: int, baseline: float, baseline_rows: int)
     return high
 
 
-def _check(baseline: Mapping[str, float], allowed: float) -> None:
+def _check_baseline(baseline: Mapping[str, float], allowed: float) -> None:
     if not baseline:
         raise UsageError("The baseline names no metric.", next_step='Give one, such as {"accuracy": 0.85}.')
     if not 0 <= allowed < 1:
         raise UsageError(
-            f"degradation_threshold = {allowed} is no share.", next_step="Give 0 or more and less than 1, such as 0.05."
+            f"degradation_threshold = {allowed} is not a share.",
+            next_step="Give 0 or more and less than 1, such as 0.05.",
         )
     for name, value in baseline.items():
         if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
-            raise UsageError(f"The baseline {name} = {value!r} is no number.", next_step="Give finite numbers.")
+            raise UsageError(f"The baseline {name} = {value!r} is not finite.", next_step="Give finite numbers.")

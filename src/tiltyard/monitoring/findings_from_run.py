@@ -1,4 +1,4 @@
-"""What a look's figures mean: findings with a stable code, the limit they were held against, and what to do."""
+"""Findings from the figures of a monitoring run: a stable code, the limit, and the next step."""
 
 from __future__ import annotations
 
@@ -22,24 +22,26 @@ SLICE = "performance.slice"
 LATENCY = "operations.latency"
 SILENCE = "operations.silence"
 
-_LABEL = "Bring labels: tiltyard label queue chooses the answers most worth labelling, tiltyard feedback import reads "
-_LABEL += "them back."
-# A fall of the traffic to nothing is worth a word only where there was some.
-_BUSY = 20
+_GET_LABELS = (
+    "Get labels: tiltyard label queue selects the predictions most worth labelling, and tiltyard feedback import reads "
+    "their labels."
+)
+# Without traffic before, no traffic now is nothing to report.
+_MIN_PREDICTIONS_BEFORE = 20
 
 
-def degradation_findings(found: Sequence[Degradation], performance: Performance) -> list[Finding]:
-    """Each metric with labels against its value at training."""
-    return [_of_degradation(one, performance) for one in found]
+def degradation_findings(degradations: Sequence[Degradation], performance: Performance) -> list[Finding]:
+    """Findings on each metric with labels against its value at training."""
+    return [_degradation_finding(one, performance) for one in degradations]
 
 
-def _of_degradation(one: Degradation, performance: Performance) -> Finding:
+def _degradation_finding(one: Degradation, performance: Performance) -> Finding:
     window = (performance.since, performance.until)
     evidence = {**one.to_dict(), "labelled": performance.labelled, "label_coverage": performance.coverage}
     if performance.caveat:
         evidence["caveat"] = performance.caveat
     if one.verdict == "could_not_judge":
-        return could_not_judge(DEGRADATION, one.metric, one.reason, _LABEL, evidence=evidence, window=window)
+        return could_not_judge(DEGRADATION, one.metric, one.reason, _GET_LABELS, evidence=evidence, window=window)
     degraded = one.verdict == "degraded"
     return Finding(
         code=DEGRADATION,
@@ -52,52 +54,54 @@ def _of_degradation(one: Degradation, performance: Performance) -> Finding:
         since=window[0],
         until=window[1],
         status="found" if degraded else "clear",
-        next_step="Retrain with the labels there are (tiltyard retrain), or go back: tiltyard rollback --reason …"
+        next_step="Retrain with the new labels (tiltyard retrain), or roll back: tiltyard rollback --reason …"
         if degraded
         else "",
     )
 
 
 def estimate_findings(
-    found: Estimate, watched: MonitoredVersion, metric: str, limits: MonitoringSection
+    estimate: Estimate, monitored: MonitoredVersion, metric: str, limits: MonitoringSection
 ) -> list[Finding]:
-    """The estimate against the metric at training, and against the labels there are."""
-    window = (found.since, found.until)
-    name = metric if metric in found.figures else "accuracy"
-    baseline = watched.metrics.get(name)
-    if found.reason or baseline is None or name not in found.figures:
-        why = found.reason or f"The version has no {METRICS[name].title.lower()} from its training."
-        return [could_not_judge(ESTIMATE, name, why, _LABEL, window=window)]
-    return [_estimated(found, name, baseline, limits), *_contradiction(found)]
+    """Findings on the estimate against the metric at training, and against the labels."""
+    window = (estimate.since, estimate.until)
+    name = metric if metric in estimate.figures else "accuracy"
+    baseline = monitored.metrics.get(name)
+    if estimate.reason or baseline is None or name not in estimate.figures:
+        why = estimate.reason or f"The version has no {METRICS[name].title.lower()} from its training."
+        return [could_not_judge(ESTIMATE, name, why, _GET_LABELS, window=window)]
+    return [_estimate_finding(estimate, name, baseline, limits), *_contradiction_findings(estimate)]
 
 
-def _estimated(found: Estimate, name: str, baseline: float, limits: MonitoringSection) -> Finding:
-    figure, metric = found.figures[name], METRICS[name]
+def _estimate_finding(estimate: Estimate, name: str, baseline: float, limits: MonitoringSection) -> Finding:
+    figure, metric = estimate.figures[name], METRICS[name]
     worse = baseline - figure.value if metric.bigger_is_better else figure.value - baseline
     loss = worse / abs(baseline) if baseline else 0.0
     interval = figure.interval
-    sure = interval is not None and (interval.high < baseline if metric.bigger_is_better else interval.low > baseline)
-    fell = loss > limits.max_loss and sure
-    shown = f" ({interval.low:.4f} to {interval.high:.4f})" if interval else ""
+    significant = interval is not None and (
+        interval.high < baseline if metric.bigger_is_better else interval.low > baseline
+    )
+    fell = loss > limits.max_loss and significant
+    bounds = f" ({interval.low:.4f} to {interval.high:.4f})" if interval else ""
     return Finding(
         code=ESTIMATE,
         subject=name,
         severity="warning" if fell else "info",
         score=loss,
         limit=limits.max_loss,
-        message=f"Estimated from confidence, {metric.title.lower()} is {figure.value:.4f}{shown} against "
+        message=f"Estimated from confidence, {metric.title.lower()} is {figure.value:.4f}{bounds} against "
         f"{baseline:.4f} at training: a loss of {max(0.0, loss):.1%}, of which {limits.max_loss:.1%} is allowed.",
-        evidence={**figure.to_dict(), "baseline": baseline, "predictions": found.predictions, "caveat": BLIND_SPOT},
-        since=found.since,
-        until=found.until,
+        evidence={**figure.to_dict(), "baseline": baseline, "predictions": estimate.predictions, "caveat": BLIND_SPOT},
+        since=estimate.since,
+        until=estimate.until,
         status="found" if fell else "clear",
-        next_step=_LABEL if fell else "",
+        next_step=_GET_LABELS if fell else "",
     )
 
 
-def _contradiction(found: Estimate) -> list[Finding]:
-    """Labels that contradict the estimate: what the inputs mean has changed, or the labelled cases are special."""
-    check = found.check
+def _contradiction_findings(estimate: Estimate) -> list[Finding]:
+    """Labels that contradict the estimate: concept drift, or labels of a special selection."""
+    check = estimate.check
     if check is None or check.estimated.interval is None:
         return []
     interval = check.estimated.interval
@@ -109,12 +113,16 @@ def _contradiction(found: Estimate) -> list[Finding]:
             severity="warning" if lower else "info",
             score=check.accuracy,
             limit=interval.low,
-            message=f"On {check.rows:,} labelled answers the accuracy is {check.accuracy:.4f}; their confidence led to "
-            f"expect {check.estimated.value:.4f} ({interval.low:.4f} to {interval.high:.4f})."
-            + (" What the inputs mean may have changed (concept drift); the estimate is too good." if lower else ""),
+            message=f"On {check.rows:,} labelled predictions the accuracy is {check.accuracy:.4f}; the estimate from "
+            f"their confidence is {check.estimated.value:.4f} ({interval.low:.4f} to {interval.high:.4f})."
+            + (
+                " The meaning of the inputs may have changed (concept drift); the estimate is too high."
+                if lower
+                else ""
+            ),
             evidence=check.to_dict(),
-            since=found.since,
-            until=found.until,
+            since=estimate.since,
+            until=estimate.until,
             status="found" if lower else "clear",
             next_step="Trust the labels, not the estimate; retrain with them: tiltyard retrain." if lower else "",
         )
@@ -122,7 +130,7 @@ def _contradiction(found: Estimate) -> list[Finding]:
 
 
 def slice_findings(report: SliceReport | None, performance: Performance) -> list[Finding]:
-    """The slices that are worse than the rest by more than chance."""
+    """Findings on the slices that are worse than the rest by more than chance explains."""
     if report is None:
         return []
     return [
@@ -132,53 +140,56 @@ def slice_findings(report: SliceReport | None, performance: Performance) -> list
             severity="info",
             score=part.metrics.get("accuracy"),
             limit=report.overall.get("accuracy"),
-            message=f"Accuracy is {part.metrics['accuracy']:.4f} on {part.rows:,} labelled answers, worse than on the "
-            "rest by more than chance.",
+            message=f"Accuracy is {part.metrics['accuracy']:.4f} on {part.rows:,} labelled predictions, worse than "
+            "on the rest by more than chance explains.",
             evidence=part.to_dict(),
             since=performance.since,
             until=performance.until,
-            next_step="See what these cases share, and add labelled ones to the training data.",
+            next_step="Find out what these cases share, and add labelled ones to the training data.",
         )
         for part in report.worse
     ]
 
 
-def operations_findings(ran: Operations, limits: MonitoringSection, since: datetime, until: datetime) -> list[Finding]:
-    """Latency against its limit, and traffic that has stopped."""
-    found = []
-    if not ran.predictions and ran.before >= _BUSY:
-        found.append(
+def operations_findings(
+    operations: Operations, limits: MonitoringSection, since: datetime, until: datetime
+) -> list[Finding]:
+    """Findings on latency against its limit, and on traffic that has stopped."""
+    findings = []
+    if not operations.predictions and operations.predictions_before >= _MIN_PREDICTIONS_BEFORE:
+        findings.append(
             Finding(
                 code=SILENCE,
                 subject="predictions",
                 severity="warning",
                 score=0.0,
-                limit=float(ran.before),
-                message=f"Nothing was answered in the window, after {ran.before:,} answers in the one before.",
+                limit=float(operations.predictions_before),
+                message="There are no predictions in this window, after "
+                f"{operations.predictions_before:,} in the one before.",
                 since=since,
                 until=until,
-                next_step="See whether the server runs (tiltyard doctor) and whether its callers reach it.",
+                next_step="Check that the server runs (tiltyard doctor) and that its clients reach it.",
             )
         )
-    if limits.max_latency_ms is not None and ran.latency_ms:
-        slow = ran.latency_ms["p95"] > limits.max_latency_ms
-        found.append(
+    if limits.max_latency_ms is not None and operations.latency_ms:
+        slow = operations.latency_ms["p95"] > limits.max_latency_ms
+        findings.append(
             Finding(
                 code=LATENCY,
                 subject="p95",
                 severity="warning" if slow else "info",
-                score=ran.latency_ms["p95"],
+                score=operations.latency_ms["p95"],
                 limit=limits.max_latency_ms,
-                message=f"95 % of the answers took at most {ran.latency_ms['p95']:.1f} ms; the limit is "
+                message=f"95 % of the predictions took at most {operations.latency_ms['p95']:.1f} ms; the limit is "
                 f"{limits.max_latency_ms:.1f} ms.",
-                evidence=ran.to_dict(),
+                evidence=operations.to_dict(),
                 since=since,
                 until=until,
                 status="found" if slow else "clear",
-                next_step="Look at GET /metrics and at the machine; a slower version can be taken back: "
+                next_step="Check GET /metrics and the load of the machine. Roll back if this version is slower: "
                 "tiltyard rollback --reason …"
                 if slow
                 else "",
             )
         )
-    return found
+    return findings

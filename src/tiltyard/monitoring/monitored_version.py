@@ -1,9 +1,9 @@
-"""What a monitor knows of the version that it watches, without constructing its model."""
+"""The version that a monitoring run evaluates: its files and figures, without constructing its model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tiltyard.registry import HOLDOUT, HoldoutPredictions, Manifest, Registry, VersionInfo
@@ -14,20 +14,20 @@ from tiltyard.registry.package.version_seal import check_identity
 
 @dataclass(frozen=True)
 class MonitoredVersion:
-    """A version under watch.
+    """A version that is monitored.
 
     Attributes:
-        model: name of the registered model.
+        model_name: name of the registered model.
         version: registry version.
         classes: its labels, in the order of the held-out probabilities.
-        metrics: its metrics on the rows that judged it.
+        metrics: its metrics on its held-out rows.
         held_out: those rows; None where it was packaged without.
         positive: the label that counts as positive; None where none was named.
-        manifest: all that the version says of itself; None where only its figures are known.
+        manifest: its manifest; None where only its figures are known.
         folder: its verified files; None where only its figures are known.
     """
 
-    model: str
+    model_name: str
     version: str
     classes: tuple[str, ...]
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -37,12 +37,12 @@ class MonitoredVersion:
     folder: Path | None = None
 
     @property
-    def judged_rows(self) -> int | None:
-        """Number of the rows that judged it, where that is known."""
+    def evaluation_rows(self) -> int | None:
+        """Number of its held-out rows; None where that is not known."""
         return None if self.held_out is None else len(self.held_out)
 
     def attachment(self, name: str) -> bytes | None:
-        """A file that travels with the version; None where there is none.
+        """A file that is packaged with the version; None where there is none.
 
         Raises:
             ArtifactError: it was changed since the version was read.
@@ -53,7 +53,7 @@ class MonitoredVersion:
 
 
 def read_monitored_version(info: VersionInfo, folder: Path, keys: KeyRing = NO_KEYS) -> MonitoredVersion:
-    """Read what is to be known of a version from its files, which are verified first.
+    """Read a version from its files, which are verified first.
 
     Raises:
         ArtifactError: the files are not what was packaged, not those of this version, or not signed by a key that this
@@ -62,8 +62,8 @@ def read_monitored_version(info: VersionInfo, folder: Path, keys: KeyRing = NO_K
     verified = verify(folder, keys)
     check_identity(verified, info, keys)
     manifest = verified.manifest
-    known = MonitoredVersion(
-        model=info.name,
+    monitored = MonitoredVersion(
+        model_name=info.name,
         version=info.version,
         classes=manifest.classes,
         metrics=dict(manifest.metrics),
@@ -71,21 +71,16 @@ def read_monitored_version(info: VersionInfo, folder: Path, keys: KeyRing = NO_K
         manifest=manifest,
         folder=folder,
     )
-    content = known.attachment(HOLDOUT)
-    if content is None:
-        return known
-    return MonitoredVersion(
-        **{name: getattr(known, name) for name in known.__dataclass_fields__ if name != "held_out"},
-        held_out=HoldoutPredictions.from_bytes(content),
-    )
+    content = monitored.attachment(HOLDOUT)
+    return monitored if content is None else replace(monitored, held_out=HoldoutPredictions.from_bytes(content))
 
 
-def monitored_champion(registry: Registry, model: str, cache: Path, keys: KeyRing = NO_KEYS) -> MonitoredVersion | None:
+def read_champion(registry: Registry, model_name: str, cache: Path, keys: KeyRing = NO_KEYS) -> MonitoredVersion | None:
     """The champion of a model, fetched and verified; None where there is none.
 
     Raises:
         ArtifactError: its files are damaged or not trusted.
         UnavailableError: the registry cannot be reached, and no copy is here.
     """
-    info = registry.champion(model)
+    info = registry.champion(model_name)
     return None if info is None else read_monitored_version(info, registry.fetch(info, cache), keys)

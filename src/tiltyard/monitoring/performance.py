@@ -1,11 +1,11 @@
-"""How good the recorded answers were, as far as the truth is known."""
+"""How good the recorded predictions were, as far as their labels are known."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -25,13 +25,15 @@ from tiltyard.evaluation import (
     newcombe,
     wilson,
 )
+from tiltyard.jsonable import to_jsonable
 from tiltyard.monitoring.prediction_window import PredictionWindow
+from tiltyard.monitoring.result_types import FigureData, PerformanceData
 
 HEADLINE = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc", "log_loss")
 """Metrics that are given an interval; the project's own is added."""
 
 REPRESENTATIVE = 0.95
-"""Label coverage from which on the labelled rows are taken for all rows."""
+"""Label coverage from which on the labelled rows represent all rows."""
 
 
 @dataclass(frozen=True)
@@ -40,30 +42,30 @@ class Figure:
 
     Attributes:
         value: the metric.
-        interval: where it lies with a confidence of 95 %; None where that cannot be said.
+        interval: its 95 % interval; None where it was not computed.
     """
 
     value: float
     interval: Interval | None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> FigureData:
         """JSON-ready form."""
         return {"value": self.value, "interval": self.interval.to_list() if self.interval else None}
 
 
 @dataclass(frozen=True)
 class Performance:
-    """How the answers of a window compare with the truth.
+    """How the predictions of a window compare with their labels.
 
     Attributes:
         since: start of the window.
         until: its end.
-        predictions: number of answers.
-        labelled: number of those whose truth is known; every figure is of these alone.
+        predictions: number of predictions.
+        labelled: number of those that have a label; every figure is of these alone.
         figures: metrics with their intervals, by name.
         not_computed: metrics that are not defined on these rows, with the reason.
-        lag_hours: median hours from an answer to its label.
-        selection: how the answers that were labelled differ from the others, in words; empty where they do not.
+        lag_hours: median hours from a prediction to its label.
+        selection: how the labelled predictions differ from the others, in words; empty where they do not.
     """
 
     since: datetime | None
@@ -77,23 +79,23 @@ class Performance:
 
     @property
     def coverage(self) -> float:
-        """Share of the answers whose truth is known."""
+        """Share of the predictions that have a label."""
         return self.labelled / self.predictions if self.predictions else 0.0
 
     @property
     def caveat(self) -> str:
-        """What a reader must know before trusting the figures; empty where there is nothing."""
+        """What limits the figures, in words; empty where nothing does."""
         if not self.labelled or self.coverage >= REPRESENTATIVE:
             return ""
         return (
-            f"Only {self.labelled:,} of {self.predictions:,} answers ({self.coverage:.1%}) have a label. Labels that "
-            "come first, or for some cases only, need not stand for the rest."
+            f"Only {self.labelled:,} of {self.predictions:,} predictions ({self.coverage:.1%}) have a label. Labels "
+            "that come first, or for some cases only, may not represent the rest."
             + (f" {self.selection}" if self.selection else "")
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> PerformanceData:
         """JSON-ready form."""
-        return {
+        content = {
             "since": self.since,
             "until": self.until,
             "predictions": self.predictions,
@@ -104,26 +106,27 @@ class Performance:
             "not_computed": dict(self.not_computed),
             "caveat": self.caveat,
         }
+        return cast(PerformanceData, to_jsonable(content))
 
 
 def measure_performance(window: PredictionWindow, metric: str = "accuracy", positive: str | None = None) -> Performance:
-    """The performance of a window's answers, with intervals.
+    """The performance of a window's predictions, with intervals.
 
-    Shares of rows have Wilson's interval; all other metrics the bootstrap's. Metrics outside of ``HEADLINE`` come
-    without one.
+    Accuracy has Wilson's interval, the other metrics of ``HEADLINE`` and the project's own the bootstrap's. The rest
+    have none.
 
     Args:
-        window: the answers.
+        window: the predictions.
         metric: the project's own metric.
         positive: the label that counts as positive.
     """
     rows = int(window.known.sum())
     if not rows:
         return Performance(window.since, window.until, len(window), 0, {})
-    facts = window.judged(positive)
-    reasons = {known.name: known.undefined(facts) for known in METRICS.values()}
+    labelled = window.labelled_predictions(positive)
+    reasons = {known.name: known.undefined(labelled) for known in METRICS.values()}
     figures = {
-        name: figure_of(METRICS[name], facts, with_interval=name in (*HEADLINE, metric))
+        name: measure_metric(METRICS[name], labelled, with_interval=name in (*HEADLINE, metric))
         for name, reason in reasons.items()
         if not reason
     }
@@ -134,19 +137,19 @@ def measure_performance(window: PredictionWindow, metric: str = "accuracy", posi
         labelled=rows,
         figures=figures,
         not_computed={name: reason for name, reason in reasons.items() if reason},
-        lag_hours=_lag_hours(window),
-        selection=_selection(window),
+        lag_hours=_median_lag_hours(window),
+        selection=_describe_selection(window),
     )
 
 
-def figure_of(metric: Metric, facts: LabelledPredictions, *, with_interval: bool = True) -> Figure:
-    """A metric of judged rows; it must be defined on them."""
-    value = metric.compute(facts)
+def measure_metric(metric: Metric, labelled: LabelledPredictions, *, with_interval: bool = True) -> Figure:
+    """A metric of labelled predictions; it must be defined on them."""
+    value = metric.compute(labelled)
     if not with_interval:
         return Figure(value, None)
     if metric.name == "accuracy":
-        return Figure(value, wilson(float(np.sum(facts.truth == facts.guess)), len(facts)))
-    return Figure(value, bootstrap(metric, facts))
+        return Figure(value, wilson(float(np.sum(labelled.truth == labelled.guess)), len(labelled)))
+    return Figure(value, bootstrap(metric, labelled))
 
 
 def performance_by_version(
@@ -165,26 +168,26 @@ def performance_by_version(
 def performance_by_slice(
     window: PredictionWindow, columns: Sequence[str], metric: str = "accuracy", positive: str | None = None
 ) -> SliceReport | None:
-    """The performance slice by slice of the answers whose truth is known; None where it is known of none.
+    """The performance of the labelled predictions, slice by slice; None without labels.
 
     Args:
-        window: the answers.
-        columns: features whose values are slices; those that the inputs do not hold are passed over. For texts the
-            number of words is one of its own.
+        window: the predictions.
+        columns: features whose values are slices; those that the inputs do not have are ignored. Texts are also grouped
+            by their number of words.
         metric: the project's own metric.
         positive: the label that counts as positive.
     """
     if not window.known.any():
         return None
-    labelled = window.take(window.known)
-    frame = pd.DataFrame([dict(row.input) for row in labelled.predictions])
+    known = window.take(window.known)
+    frame = pd.DataFrame([dict(row.input) for row in known.predictions])
     groupings = [group_rows(column) for column in columns_of(frame, [c for c in columns if c in frame], "data.slices")]
     if list(frame.columns) == ["text"]:
         groupings.append(group_by_length(frame["text"].astype(str)))
-    return evaluate_slices(labelled.judged(positive), groupings, METRICS[metric])
+    return evaluate_slices(known.labelled_predictions(positive), groupings, METRICS[metric])
 
 
-def _lag_hours(window: PredictionWindow) -> float:
+def _median_lag_hours(window: PredictionWindow) -> float:
     lags = [
         (window.truth[row.id].at - row.at).total_seconds() / 3600
         for row in window.predictions
@@ -193,27 +196,30 @@ def _lag_hours(window: PredictionWindow) -> float:
     return float(np.median(lags))
 
 
-def _selection(window: PredictionWindow) -> str:
-    """Whether the labelled answers differ from the others in what was answered and how sure it was."""
+def _describe_selection(window: PredictionWindow) -> str:
+    """Whether the labelled predictions differ from the others in predicted label and confidence, in words."""
     known = window.known
     if not known.any() or known.all():
         return ""
-    told = []
+    differences = []
     labels, counts = np.unique(window.predicted, return_counts=True)
     commonest = labels[counts.argmax()]
-    here, there = _share(window.predicted[known], commonest), _share(window.predicted[~known], commonest)
+    here, there = (_count_label(window.predicted[rows], commonest) for rows in (known, ~known))
     apart = newcombe(here[0], here[1], there[0], there[1], 0.99)
     if apart.low > 0 or apart.high < 0:
-        told.append(
-            f"'{commonest}' was answered in {here[0] / here[1]:.0%} of the labelled and {there[0] / there[1]:.0%} "
+        differences.append(
+            f"'{commonest}' was predicted in {here[0] / here[1]:.0%} of the labelled and {there[0] / there[1]:.0%} "
             "of the other cases"
         )
-    sure, unsure = window.confidence[known], window.confidence[~known]
-    error = np.sqrt(sure.var() / len(sure) + unsure.var() / len(unsure))
-    if error > 0 and abs(sure.mean() - unsure.mean()) > 2.58 * error:
-        told.append(f"the mean confidence is {sure.mean():.1%} in the labelled and {unsure.mean():.1%} in the others")
-    return f"They differ: {', and '.join(told)}." if told else ""
+    labelled, others = window.confidence[known], window.confidence[~known]
+    error = np.sqrt(labelled.var() / len(labelled) + others.var() / len(others))
+    if error > 0 and abs(labelled.mean() - others.mean()) > 2.58 * error:
+        differences.append(
+            f"the mean confidence is {labelled.mean():.1%} in the labelled and {others.mean():.1%} in the others"
+        )
+    return f"They differ: {', and '.join(differences)}." if differences else ""
 
 
-def _share(predicted: NDArray[np.str_], label: str) -> tuple[float, float]:
+def _count_label(predicted: NDArray[np.str_], label: str) -> tuple[float, float]:
+    """How many rows have the label, and how many rows there are."""
     return float(np.sum(predicted == label)), float(len(predicted))

@@ -1,4 +1,4 @@
-"""The recorded answers of a stretch of time, beside the truth where it is known."""
+"""The recorded predictions of a period, with their labels where these are known."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from tiltyard.evaluation import LabelledPredictions, label_predictions
 from tiltyard.ledger import Label, Ledger, Prediction
 
 MOST_ROWS = 100_000
-"""Answers of a window that are read one by one: the newest; what is counted is counted over all of them."""
+"""Predictions of a window that are read one by one: the newest. Counts cover all of them."""
 
 
 @dataclass(frozen=True)
 class PredictionWindow:
-    """n recorded answers, oldest first.
+    """n recorded predictions, oldest first.
 
     Attributes:
-        model: name of the registered model.
-        since: start of the stretch; None for everything there is.
-        until: its end, itself left out; None for now.
-        predictions: the n answers.
+        model_name: name of the registered model.
+        since: start of the period; None for the first prediction.
+        until: its end, exclusive; None for now.
+        predictions: the n predictions.
         truth: the label that counts, by prediction id, as far as it is known.
-        left_out: answers of the stretch that were not read, the older ones.
+        left_out: number of older predictions of the period that were not read.
     """
 
-    model: str
+    model_name: str
     since: datetime | None
     until: datetime | None
     predictions: tuple[Prediction, ...]
@@ -42,9 +42,9 @@ class PredictionWindow:
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """Every label that an answer gives a probability to, or that was predicted, sorted."""
-        named = {label for prediction in self.predictions for label in prediction.probabilities}
-        return tuple(sorted(named | set(self.predicted.tolist())))
+        """Every label that has a probability in a prediction, or that was predicted, sorted."""
+        with_probability = {label for prediction in self.predictions for label in prediction.probabilities}
+        return tuple(sorted(with_probability | set(self.predicted.tolist())))
 
     @cached_property
     def predicted(self) -> NDArray[np.str_]:
@@ -53,12 +53,12 @@ class PredictionWindow:
 
     @cached_property
     def versions(self) -> NDArray[np.str_]:
-        """n versions that answered."""
+        """n versions that predicted."""
         return np.asarray([prediction.version for prediction in self.predictions], dtype=str)
 
     @cached_property
     def routes(self) -> NDArray[np.str_]:
-        """n routes by which the answers went."""
+        """n routes by which the predictions went."""
         return np.asarray([prediction.route for prediction in self.predictions], dtype=str)
 
     @cached_property
@@ -73,60 +73,61 @@ class PredictionWindow:
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:
-        """n booleans: whether the truth is known."""
+        """n booleans: whether the label is known."""
         return np.fromiter((row.id in self.truth for row in self.predictions), dtype=np.bool_, count=len(self))
 
     @property
     def coverage(self) -> float:
-        """Share of the answers whose truth is known; 0 where there are none."""
+        """Share of the predictions that have a label; 0 where there are none."""
         return float(self.known.mean()) if len(self) else 0.0
 
     @property
     def has_probabilities(self) -> bool:
-        """Whether every answer tells the probability of every label, so that ranking and calibration can be judged."""
+        """Whether every prediction has the probability of every label, as ranking and calibration need."""
         return len(self) > 0 and all(len(row.probabilities) == len(self.classes) for row in self.predictions)
 
     @cached_property
     def probabilities(self) -> NDArray[np.float64]:
-        """(n, k) probabilities, columns in the order of the classes; what an answer does not name is 0."""
-        place = {label: column for column, label in enumerate(self.classes)}
-        found = np.zeros((len(self), len(self.classes)))
+        """(n, k) probabilities, columns in the order of the classes; a label that a prediction does not name has 0."""
+        columns = {label: column for column, label in enumerate(self.classes)}
+        matrix = np.zeros((len(self), len(self.classes)))
         for row, prediction in enumerate(self.predictions):
             for label, probability in prediction.probabilities.items():
-                found[row, place[label]] = probability
-        return found
+                matrix[row, columns[label]] = probability
+        return matrix
 
     def labels(self) -> NDArray[np.str_]:
-        """The true labels of the rows where they are known, in their order."""
+        """The labels of the rows that have one, in their order."""
         return np.asarray([self.truth[row.id].label for row in self.predictions if row.id in self.truth], dtype=str)
 
-    def judged(self, positive: str | None = None) -> LabelledPredictions:
-        """The answers whose truth is known, beside it; at least one must be.
+    def labelled_predictions(self, positive: str | None = None) -> LabelledPredictions:
+        """The predictions that have a label, with it; there must be at least one.
 
         Args:
-            positive: the label that counts as positive; one that does not occur is passed over.
+            positive: the label that counts as positive; ignored where it does not occur.
         """
         known = self.known
         labels = self.labels()
         probabilities = self.probabilities[known] if self.has_probabilities else None
         occurring = {*self.classes, *labels.tolist()}
-        chosen = positive if positive in occurring else None
-        return label_predictions(labels, self.predicted[known], probabilities, self.classes, chosen)
+        used = positive if positive in occurring else None
+        return label_predictions(labels, self.predicted[known], probabilities, self.classes, used)
 
-    def take(self, chosen: NDArray[np.bool_]) -> PredictionWindow:
-        """The answers where ``chosen`` (n booleans) is true."""
-        kept = tuple(row for row, wanted in zip(self.predictions, chosen, strict=True) if wanted)
-        return replace(self, predictions=kept, truth=_of(self.truth, kept))
+    def take(self, mask: NDArray[np.bool_]) -> PredictionWindow:
+        """The predictions where ``mask`` (n booleans) is true."""
+        rows = tuple(row for row, wanted in zip(self.predictions, mask, strict=True) if wanted)
+        return replace(self, predictions=rows, truth=_restrict_truth(self.truth, rows))
 
     def between(self, since: datetime, until: datetime) -> PredictionWindow:
-        """The answers from ``since`` until before ``until``."""
-        kept = tuple(row for row in self.predictions if since <= row.at < until)
-        return replace(self, since=since, until=until, predictions=kept, truth=_of(self.truth, kept), left_out=0)
+        """The predictions from ``since`` until before ``until``."""
+        rows = tuple(row for row in self.predictions if since <= row.at < until)
+        truth = _restrict_truth(self.truth, rows)
+        return replace(self, since=since, until=until, predictions=rows, truth=truth, left_out=0)
 
 
 def read_prediction_window(
     ledger: Ledger,
-    model: str,
+    model_name: str,
     *,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -141,18 +142,18 @@ def read_prediction_window(
         UnavailableError: the ledger cannot be reached.
     """
     newest = ledger.predictions(
-        project=model, since=since, until=until, version=version, shadow=False, limit=most, newest_first=True
+        project=model_name, since=since, until=until, version=version, shadow=False, limit=most, newest_first=True
     )
     rows = tuple(reversed(list(newest)))
     begin = rows[0].at if len(rows) == most and rows else since
-    held = {row.id for row in rows}
-    labelled = ledger.labelled_predictions(project=model, since=begin, until=until, version=version, shadow=False)
-    truth = {row.id: label for row, label in labelled if row.id in held}
+    ids = {row.id for row in rows}
+    labelled = ledger.labelled_predictions(project=model_name, since=begin, until=until, version=version, shadow=False)
+    truth = {row.id: label for row, label in labelled if row.id in ids}
     left_out = 0
     if len(rows) == most and version is None:
-        left_out = max(0, ledger.prediction_stats(model, since, until).total - len(rows))
-    return PredictionWindow(model, since, until, rows, truth, left_out)
+        left_out = max(0, ledger.prediction_stats(model_name, since, until).total - len(rows))
+    return PredictionWindow(model_name, since, until, rows, truth, left_out)
 
 
-def _of(truth: Mapping[str, Label], rows: Sequence[Prediction]) -> dict[str, Label]:
+def _restrict_truth(truth: Mapping[str, Label], rows: Sequence[Prediction]) -> dict[str, Label]:
     return {row.id: truth[row.id] for row in rows if row.id in truth}

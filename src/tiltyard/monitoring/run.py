@@ -1,4 +1,4 @@
-"""One look at a model that answers: what was seen, and what follows from it. Nothing is written down here."""
+"""One monitoring run: what a model's predictions show, and the findings. Nothing is written down here."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ from tiltyard.drift import (
 from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.evaluation import SliceReport
 from tiltyard.findings import SEVERITIES, Finding
-from tiltyard.jsonable import to_jsonable
 from tiltyard.ledger import FindingRecord, Ledger
 from tiltyard.ledger.finding_records import finding_record
 from tiltyard.monitoring import findings_from_run
-from tiltyard.monitoring.degradation import Degradation, judge_degradation
+from tiltyard.monitoring.degradation import Degradation, evaluate_degradation
 from tiltyard.monitoring.estimates.cbpe import CbpeBasis, Estimate, estimate_performance
 from tiltyard.monitoring.monitored_version import MonitoredVersion
 from tiltyard.monitoring.operations import Operations, summarise_operations
@@ -37,30 +36,30 @@ from tiltyard.monitoring.prediction_window import PredictionWindow, read_predict
 from tiltyard.project import Project
 
 MOST_LABELLED = 20_000
-"""Labelled answers that are considered: the newest."""
+"""Labelled predictions that are considered: the newest."""
 
 
 @dataclass(frozen=True)
 class MonitoringResult:
-    """What one look saw.
+    """The result of one monitoring run.
 
     Attributes:
-        model: name of the registered model.
-        at: when the look was taken.
-        since: start of the window that was judged.
+        model_name: name of the registered model.
+        at: when the run took place.
+        since: start of the window that was evaluated.
         until: its end.
         version: the champion; None where there is none.
         operations: how the service ran in the window.
-        performance: how the champion's answers compare with the labels reported in the window; where these are too few,
-            with the latest labels there are. None without a champion.
+        performance: how the champion's predictions compare with the labels reported in the window; where these are too
+            few, with the latest labels there are. None without a champion.
         degradations: the project's metric against its value at training.
-        estimate: the champion's performance in the window as confidence tells it; None without a champion.
-        answerers: performance in the window by (version, route).
+        estimate: the champion's performance in the window, estimated from confidence; None without a champion.
+        by_version: performance in the window by (version, route).
         slices: performance with labels slice by slice; None without labels.
-        findings: everything seen: found, clear, or not judged; gravest first.
+        findings: all findings: found, clear, or could not judge; the gravest first.
     """
 
-    model: str
+    model_name: str
     at: datetime
     since: datetime
     until: datetime
@@ -69,33 +68,35 @@ class MonitoringResult:
     performance: Performance | None
     degradations: tuple[Degradation, ...]
     estimate: Estimate | None
-    answerers: dict[tuple[str, str], Performance]
+    by_version: dict[tuple[str, str], Performance]
     slices: SliceReport | None
     findings: tuple[Finding, ...]
 
     @property
     def alarms(self) -> tuple[Finding, ...]:
-        """What was found and asks for attention (``warning``) or action (``error``), gravest first."""
+        """What was found and needs attention (``warning``) or action (``error``), the gravest first."""
         return tuple(found for found in self.findings if found.is_found and found.severity != "info")
 
     @property
     def drifted(self) -> bool:
-        """Whether the inputs or the answers drifted, by the verdict over all tests."""
+        """Whether the inputs or the predictions drifted, by the verdict over all tests."""
         return any(found.code == findings_from_run.DRIFT for found in self.alarms)
 
     @property
     def decayed(self) -> bool:
-        """Whether the champion got worse on labels, by more than is allowed and by more than chance."""
+        """Whether the champion got worse on labels, by more than is allowed and than chance explains."""
         return any(found.code == findings_from_run.DEGRADATION for found in self.alarms)
 
     def records(self) -> list[FindingRecord]:
         """The findings as the ledger keeps them."""
-        return [finding_record(found, project=self.model, at=self.at, version=self.version) for found in self.findings]
+        return [
+            finding_record(found, project=self.model_name, at=self.at, version=self.version) for found in self.findings
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         return {
-            "model_name": self.model,
+            "model_name": self.model_name,
             "at": self.at.isoformat(),
             "since": self.since.isoformat(),
             "until": self.until.isoformat(),
@@ -105,12 +106,12 @@ class MonitoringResult:
             "decayed": self.decayed,
             "findings": [found.to_dict() for found in self.findings],
             "operations": self.operations.to_dict(),
-            "performance": to_jsonable(self.performance.to_dict()) if self.performance else None,
+            "performance": self.performance.to_dict() if self.performance else None,
             "degradation": [one.to_dict() for one in self.degradations],
-            "estimate": to_jsonable(self.estimate.to_dict()) if self.estimate else None,
+            "estimate": self.estimate.to_dict() if self.estimate else None,
             "by_version": [
-                {"version": version, "route": route, **to_jsonable(found.to_dict())}
-                for (version, route), found in self.answerers.items()
+                {"version": version, "route": route, **performance.to_dict()}
+                for (version, route), performance in self.by_version.items()
             ],
             "slices": self.slices.to_dict() if self.slices else None,
         }
@@ -119,21 +120,19 @@ class MonitoringResult:
 def evaluate_period(
     project: Project,
     ledger: Ledger,
-    watched: MonitoredVersion | None,
+    monitored: MonitoredVersion | None,
     *,
     until: datetime,
-    extra: Sequence[Finding] = (),
 ) -> MonitoringResult:
-    """Look at the window that ends at ``until``: drift, performance with labels and without, and how the service ran.
+    """Evaluate the window that ends at ``until``: drift, performance with labels and without, and how the service ran.
 
-    Reads the ledger, and writes nothing but profiles of past hours, which spare the next look their rows.
+    Reads the ledger, and writes nothing but profiles of past hours, so that the next run need not read their rows.
 
     Args:
         project: names the window, the limits and the metric.
-        ledger: where the answers and labels are.
-        watched: the champion; without one only operations are judged.
+        ledger: where the predictions and labels are.
+        monitored: the champion; without one only operations are evaluated.
         until: end of the window, with a time zone.
-        extra: findings of others about the same window, to be reported along.
 
     Raises:
         UnavailableError: the ledger cannot be reached.
@@ -141,67 +140,72 @@ def evaluate_period(
     length = timedelta(hours=project.monitoring.window_hours)
     since = until - length
     window = read_prediction_window(ledger, project.model_name, since=since, until=until)
-    ran = summarise_operations(window, ledger.prediction_stats(project.model_name, since - length, since).total)
-    findings = [*extra, *findings_from_run.operations_findings(ran, project.monitoring, since, until)]
-    performance, estimated, slices = None, None, None
+    predictions_before = ledger.prediction_stats(project.model_name, since - length, since).total
+    operations = summarise_operations(window, predictions_before)
+    findings = findings_from_run.operations_findings(operations, project.monitoring, since, until)
+    performance, estimate, slices = None, None, None
     degradations: tuple[Degradation, ...] = ()
-    if watched is not None:
-        findings += _drift(ledger, watched, (since, until), DriftOptions.of(project.monitoring))
-        metric, positive = project.training.metric, watched.positive or project.data.positive
-        fewest = project.monitoring.min_rows
-        labelled = read_labelled_window(ledger, watched, since, until, fewest)
+    if monitored is not None:
+        findings += _find_drift(ledger, monitored, (since, until), DriftOptions.of(project.monitoring))
+        metric, positive = project.training.metric, monitored.positive or project.data.positive
+        min_rows = project.monitoring.min_rows
+        labelled = read_labelled_window(ledger, monitored, since, until, min_rows)
         performance = measure_performance(labelled, metric, positive)
-        degradations = _degradations(labelled, watched, project, positive)
-        basis = CbpeBasis(watched.version, watched.classes, watched.held_out, positive, fewest)
-        estimated = estimate_performance(window, basis, metric)
+        degradations = _evaluate_degradation(labelled, monitored, project, positive)
+        basis = CbpeBasis(monitored.version, monitored.classes, monitored.held_out, positive, min_rows)
+        estimate = estimate_performance(window, basis, metric)
         slices = performance_by_slice(labelled, (*project.data.slices, *project.data.sensitive), metric, positive)
         findings += findings_from_run.degradation_findings(degradations, performance)
-        findings += findings_from_run.estimate_findings(estimated, watched, metric, project.monitoring)
+        findings += findings_from_run.estimate_findings(estimate, monitored, metric, project.monitoring)
         findings += findings_from_run.slice_findings(slices, performance)
     return MonitoringResult(
-        model=project.model_name,
+        model_name=project.model_name,
         at=until,
         since=since,
         until=until,
-        version=watched.version if watched else None,
-        operations=ran,
+        version=monitored.version if monitored else None,
+        operations=operations,
         performance=performance,
         degradations=degradations,
-        estimate=estimated,
-        answerers=performance_by_version(window, project.training.metric, project.data.positive),
+        estimate=estimate,
+        by_version=performance_by_version(window, project.training.metric, project.data.positive),
         slices=slices,
-        findings=_ordered(findings),
+        findings=_sort_findings(findings),
     )
 
 
-def drift_of_champion(
-    ledger: Ledger, model: str, watched: MonitoredVersion | None, window: tuple[datetime, datetime], asked: DriftRequest
+def detect_champion_drift(
+    ledger: Ledger,
+    model_name: str,
+    monitored: MonitoredVersion | None,
+    window: tuple[datetime, datetime],
+    request: DriftRequest,
 ) -> dict[str, Any]:
-    """Drift of a champion's inputs and answers against the profile of its training, as a dictionary."""
-    judged = no_reference(None) if watched is None else _drift(ledger, watched, window, asked.options)
-    name = f"the training of {model}" + (f" version {watched.version}" if watched else "")
-    return {**drift_report(judged), "compared_with": name}
+    """Drift of a champion's inputs and predictions from the profile of its training, as a dictionary."""
+    judgement = no_reference(None) if monitored is None else _find_drift(ledger, monitored, window, request.options)
+    reference = f"the training of {model_name}" + (f" version {monitored.version}" if monitored else "")
+    return {**drift_report(judgement), "compared_with": reference}
 
 
-def _drift(
-    ledger: Ledger, watched: MonitoredVersion, window: tuple[datetime, datetime], options: DriftOptions
+def _find_drift(
+    ledger: Ledger, monitored: MonitoredVersion, window: tuple[datetime, datetime], options: DriftOptions
 ) -> DriftJudgement:
-    answering = PredictionSource(watched.model, watched.version)
-    return find_drift(ledger, watched.attachment(PROFILE), answering, window, options)
+    source = PredictionSource(monitored.model_name, monitored.version)
+    return find_drift(ledger, monitored.attachment(PROFILE), source, window, options)
 
 
 def read_labelled_window(
-    ledger: Ledger, watched: MonitoredVersion, since: datetime, until: datetime, fewest: int
+    ledger: Ledger, monitored: MonitoredVersion, since: datetime, until: datetime, min_rows: int
 ) -> PredictionWindow:
-    """A version's answers that the newest labels speak of.
+    """A version's predictions with the newest labels.
 
-    These are the answers whose label was reported in the window, whenever they were given: labels come late. Where they
-    are fewer than ``fewest``, the answers with the latest labels take their place. The other answers of the same time
-    are there without their label, so that coverage can be told.
+    These are the predictions whose label was reported in the window, however old they are: labels come late. Where they
+    are fewer than ``min_rows``, the predictions with the latest labels take their place. The other predictions of the
+    same period are included without label, so that coverage can be computed.
     """
     newest = ledger.labelled_predictions(
-        project=watched.model,
-        version=watched.version,
+        project=monitored.model_name,
+        version=monitored.version,
         shadow=False,
         until=until,
         newest_first=True,
@@ -210,40 +214,40 @@ def read_labelled_window(
     pairs = [(row, label) for row, label in newest if label.at < until]
     pairs.sort(key=lambda pair: (pair[1].at, pair[0].id), reverse=True)
     reported = [pair for pair in pairs if pair[1].at >= since]
-    chosen = reported if len(reported) >= fewest else pairs[:fewest]
+    chosen = reported if len(reported) >= min_rows else pairs[:min_rows]
     if not chosen:
-        return PredictionWindow(watched.model, since, until, (), {})
+        return PredictionWindow(monitored.model_name, since, until, (), {})
     begin = min(row.at for row, _ in chosen)
-    answered = read_prediction_window(ledger, watched.model, since=begin, until=until, version=watched.version)
+    recent = read_prediction_window(ledger, monitored.model_name, since=begin, until=until, version=monitored.version)
     truth = {row.id: label for row, label in chosen}
-    held = {row.id for row in answered.predictions}
-    # Of a long time only the newest answers are read; a labelled one among the older ones is not forgotten.
-    missed = tuple(row for row, _ in chosen if row.id not in held)
-    rows = tuple(sorted((*answered.predictions, *missed), key=lambda row: (row.at, row.id)))
-    return PredictionWindow(watched.model, begin, until, rows, truth, answered.left_out)
+    ids = {row.id for row in recent.predictions}
+    # Of a long period only the newest predictions are read: labelled ones among the older ones are added.
+    older = tuple(row for row, _ in chosen if row.id not in ids)
+    rows = tuple(sorted((*recent.predictions, *older), key=lambda row: (row.at, row.id)))
+    return PredictionWindow(monitored.model_name, begin, until, rows, truth, recent.left_out)
 
 
-def _degradations(
-    labelled: PredictionWindow, watched: MonitoredVersion, project: Project, positive: str | None
+def _evaluate_degradation(
+    window: PredictionWindow, monitored: MonitoredVersion, project: Project, positive: str | None
 ) -> tuple[Degradation, ...]:
     metric = project.training.metric
-    if metric not in watched.metrics:
+    if metric not in monitored.metrics:
         return ()
-    facts = labelled.judged(positive) if labelled.known.any() else None
-    return judge_degradation(
-        facts,
-        {metric: watched.metrics[metric]},
+    labelled = window.labelled_predictions(positive) if window.known.any() else None
+    return evaluate_degradation(
+        labelled,
+        {metric: monitored.metrics[metric]},
         allowed=project.monitoring.max_loss,
-        fewest_rows=project.monitoring.min_rows,
-        baseline_rows=watched.judged_rows,
+        min_rows=project.monitoring.min_rows,
+        baseline_rows=monitored.evaluation_rows,
         alpha=project.monitoring.false_alarm_rate,
     )
 
 
-def _ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+def _sort_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(
         sorted(
             findings,
-            key=lambda found: (not found.is_found, -SEVERITIES.index(found.severity), found.status == "clear"),
+            key=lambda finding: (not finding.is_found, -SEVERITIES.index(finding.severity), finding.status == "clear"),
         )
     )

@@ -1,11 +1,11 @@
-"""A stretch of a model's life as figures: what reports, dashboards and the console show."""
+"""A period of a model's life as figures: what reports, dashboards and the console show."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,15 @@ from tiltyard.monitoring.performance import (
     performance_by_version,
 )
 from tiltyard.monitoring.prediction_window import PredictionWindow, read_prediction_window
+from tiltyard.monitoring.result_types import DashboardData
+from tiltyard.project import Project
 
-MOST_BINS = 30
+MOST_BUCKETS = 30
 CONFIDENCE_BINS = 20
 MOST_FINDINGS = 500
-FEWEST_OF_A_BIN = 20
-ROWS_OF_A_BIN = 1_000
-"""Answers that the estimate of one bin is made from."""
+MIN_ROWS_OF_A_BUCKET = 20
+MOST_ROWS_OF_A_BUCKET = 1_000
+"""Predictions from which the performance of one bucket is estimated."""
 
 _STEPS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 30, 60, 180, 360, 720, 1440, 2880, 10080, 40320))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,33 +39,44 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class SummaryQuery:
-    """What of a model is looked at.
+    """Which model is summarised, and by which figures.
 
     Attributes:
-        model: name of the registered model.
+        model_name: name of the registered model.
         metric: the project's own metric.
         positive: the label that counts as positive.
         slices: features whose values are slices.
-        fewest_rows: with fewer rows nothing is judged or estimated.
+        min_rows: with fewer rows nothing is evaluated or estimated.
     """
 
-    model: str
+    model_name: str
     metric: str = "accuracy"
     positive: str | None = None
     slices: tuple[str, ...] = ()
-    fewest_rows: int = 30
+    min_rows: int = 30
+
+    @classmethod
+    def of(cls, project: Project) -> SummaryQuery:
+        """The model of a project, with its metric and slices."""
+        return cls(
+            model_name=project.model_name,
+            metric=project.training.metric,
+            positive=project.data.positive,
+            slices=(*project.data.slices, *project.data.sensitive),
+            min_rows=project.monitoring.min_rows,
+        )
 
 
 @dataclass(frozen=True)
 class TimeBucket:
-    """One part of the stretch.
+    """One part of the period.
 
     Attributes:
         since: its start.
         until: its end.
-        stats: all its answers, counted by the database.
+        stats: all its predictions, counted by the database.
         performance: how those that were read compare with their labels.
-        estimate: their performance as confidence tells it; None without a champion.
+        estimate: their performance, estimated from confidence; None without a champion.
     """
 
     since: datetime
@@ -75,30 +88,30 @@ class TimeBucket:
 
 @dataclass(frozen=True)
 class Summary:
-    """A stretch of a model's life.
+    """A period of a model's life.
 
     Attributes:
-        interests: what is looked at.
-        since: start of the stretch.
+        query: the model and the figures.
+        since: start of the period.
         until: its end.
-        step: width of its bins.
-        version: the champion; None where there is none or it is not known.
+        step: width of its buckets.
+        version: the champion; None where there is none or it cannot be read.
         baseline: the champion's metrics at training.
-        stats: all answers of the stretch, counted by the database.
+        stats: all predictions of the period, counted by the database.
         operations: how the service ran.
-        confidence: number of answers by confidence, in 20 bins from 0 to 1.
-        confidence_at_training: the same of the rows that judged the champion; None where they are not known.
-        bins: the stretch, part by part, oldest first.
-        performance: how the answers compare with their labels.
-        answerers: the same by (version, route).
+        confidence: number of predictions by confidence, in 20 bins from 0 to 1.
+        confidence_at_training: the same of the rows that evaluated the champion; None where they are not known.
+        buckets: the parts of the period, oldest first.
+        performance: how the predictions compare with their labels.
+        by_version: the same by (version, route).
         slices: the same slice by slice; None without labels.
-        estimate: the champion's performance as confidence tells it; None without a champion.
-        findings: what looks in the stretch found, latest first.
-        standing: the latest word on each code and subject.
-        events: decisions of the stretch, latest first.
+        estimate: the champion's performance, estimated from confidence; None without a champion.
+        findings: what monitoring runs found in the period, latest first.
+        latest_findings: the latest finding of each code and subject.
+        events: decisions of the period, latest first.
     """
 
-    interests: SummaryQuery
+    query: SummaryQuery
     since: datetime
     until: datetime
     step: timedelta
@@ -108,24 +121,25 @@ class Summary:
     operations: Operations
     confidence: tuple[int, ...]
     confidence_at_training: tuple[int, ...] | None
-    bins: tuple[TimeBucket, ...]
+    buckets: tuple[TimeBucket, ...]
     performance: Performance
-    answerers: Mapping[tuple[str, str], Performance]
+    by_version: Mapping[tuple[str, str], Performance]
     slices: SliceReport | None
     estimate: Estimate | None
     findings: tuple[FindingRecord, ...]
-    standing: tuple[FindingRecord, ...]
+    latest_findings: tuple[FindingRecord, ...]
     events: tuple[Event, ...]
 
     @property
     def alarms(self) -> tuple[FindingRecord, ...]:
-        """What stands and asks for attention: found, and not only worth knowing."""
-        return tuple(record for record in self.standing if record.status == "found" and record.severity != "info")
+        """The latest findings that are problems: found, and a warning or an error."""
+        latest = self.latest_findings
+        return tuple(record for record in latest if record.status == "found" and record.severity != "info")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> DashboardData:
         """JSON-ready form."""
         content: dict[str, Any] = {
-            "model_name": self.interests.model,
+            "model_name": self.query.model_name,
             "since": self.since,
             "until": self.until,
             "champion": self.version,
@@ -142,118 +156,105 @@ class Summary:
             "performance": self.performance.to_dict(),
             "estimated_performance": self.estimate.to_dict() if self.estimate else None,
             "by_version": [
-                {"version": version, "route": route, **found.to_dict()}
-                for (version, route), found in self.answerers.items()
+                {"version": version, "route": route, **performance.to_dict()}
+                for (version, route), performance in self.by_version.items()
             ],
             "slices": self.slices.to_dict() if self.slices else None,
-            "timeline": [_bin_to_dict(part) for part in self.bins],
-            "alerts": [_finding_to_dict(record) for record in self.alarms],
-            "findings": [_finding_to_dict(record) for record in self.findings],
+            "timeline": [_bucket_to_dict(bucket) for bucket in self.buckets],
+            "alerts": self.alarms,
+            "findings": self.findings,
             "decisions": [_event_to_dict(event) for event in self.events],
         }
-        plain: dict[str, Any] = to_jsonable(content)
-        return plain
+        return cast(DashboardData, to_jsonable(content))
 
 
-def summarise(
-    ledger: Ledger, interests: SummaryQuery, watched: MonitoredVersion | None, *, since: datetime, until: datetime
+def build_summary(
+    ledger: Ledger, query: SummaryQuery, monitored: MonitoredVersion | None, *, since: datetime, until: datetime
 ) -> Summary:
-    """Look over the stretch from ``since`` until before ``until``. Reads the ledger and writes nothing.
+    """Summarise the period from ``since`` until before ``until``. Reads the ledger and writes nothing.
 
     Raises:
         UnavailableError: the ledger cannot be reached.
     """
-    model, metric, positive = interests.model, interests.metric, interests.positive
-    window = read_prediction_window(ledger, model, since=since, until=until)
-    step = next((step for step in _STEPS if (until - since) / step <= MOST_BINS), _STEPS[-1])
-    basis, of_bins = None, None
-    if watched is not None:
+    model_name, metric, positive = query.model_name, query.metric, query.positive
+    window = read_prediction_window(ledger, model_name, since=since, until=until)
+    step = next((step for step in _STEPS if (until - since) / step <= MOST_BUCKETS), _STEPS[-1])
+    basis, bucket_basis = None, None
+    if monitored is not None:
         basis = CbpeBasis(
-            watched.version, watched.classes, watched.held_out, watched.positive or positive, interests.fewest_rows
+            monitored.version, monitored.classes, monitored.held_out, monitored.positive or positive, query.min_rows
         )
-        # A bin is a point among others: a wide interval says enough of how little it stands on.
-        of_bins = replace(basis, fewest_rows=min(FEWEST_OF_A_BIN, interests.fewest_rows))
+        # A bucket is a point among others: a wide interval shows how few rows it has.
+        bucket_basis = replace(basis, min_rows=min(MIN_ROWS_OF_A_BUCKET, query.min_rows))
     length = until - since
-    before = ledger.prediction_stats(model, since - length, since).total
-    events = [event for event in ledger.events(subject=model, since=since) if event.at < until]
+    events = [event for event in ledger.events(subject=model_name, since=since) if event.at < until]
     findings = ledger.findings.select(
-        project=model, since=since, until=until, status="found", newest_first=True, limit=MOST_FINDINGS
+        project=model_name, since=since, until=until, status="found", newest_first=True, limit=MOST_FINDINGS
     )
     return Summary(
-        interests=interests,
+        query=query,
         since=since,
         until=until,
         step=step,
-        version=watched.version if watched else None,
-        baseline=dict(watched.metrics) if watched else {},
-        stats=ledger.prediction_stats(model, since, until),
-        operations=summarise_operations(window, before),
-        confidence=_histogram(window.confidence),
-        confidence_at_training=_histogram(watched.held_out.probabilities.max(axis=1))
-        if watched and watched.held_out
+        version=monitored.version if monitored else None,
+        baseline=dict(monitored.metrics) if monitored else {},
+        stats=ledger.prediction_stats(model_name, since, until),
+        operations=summarise_operations(window, ledger.prediction_stats(model_name, since - length, since).total),
+        confidence=_count_confidence(window.confidence),
+        confidence_at_training=_count_confidence(monitored.held_out.probabilities.max(axis=1))
+        if monitored and monitored.held_out
         else None,
-        bins=_bins(ledger, window, interests, of_bins, step),
+        buckets=_summarise_buckets(ledger, window, query, bucket_basis, step),
         performance=measure_performance(window, metric, positive),
-        answerers=performance_by_version(window, metric, positive),
-        slices=performance_by_slice(window, interests.slices, metric, positive),
+        by_version=performance_by_version(window, metric, positive),
+        slices=performance_by_slice(window, query.slices, metric, positive),
         estimate=estimate_performance(window, basis, metric) if basis else None,
         findings=tuple(findings),
-        standing=tuple(ledger.findings.latest(project=model, until=until)),
+        latest_findings=tuple(ledger.findings.latest(project=model_name, until=until)),
         events=tuple(reversed(events)),
     )
 
 
-def _bins(
-    ledger: Ledger, window: PredictionWindow, interests: SummaryQuery, basis: CbpeBasis | None, step: timedelta
+def _summarise_buckets(
+    ledger: Ledger, window: PredictionWindow, query: SummaryQuery, basis: CbpeBasis | None, step: timedelta
 ) -> tuple[TimeBucket, ...]:
     since, until = window.since, window.until
     if since is None or until is None:
         return ()
     start = since - (since - _EPOCH) % step
-    found = []
+    buckets = []
     while start < until:
         first, last = max(start, since), min(start + step, until)
         part = window.between(first, last)
-        told = measure_performance(part, interests.metric, interests.positive)
-        guessed = None
+        performance = measure_performance(part, query.metric, query.positive)
+        estimate = None
         if basis is not None:
-            guessed = estimate_performance(part, basis, interests.metric, names=("accuracy",), most=ROWS_OF_A_BIN)
-        found.append(TimeBucket(first, last, ledger.prediction_stats(interests.model, first, last), told, guessed))
+            estimate = estimate_performance(part, basis, query.metric, names=("accuracy",), most=MOST_ROWS_OF_A_BUCKET)
+        stats = ledger.prediction_stats(query.model_name, first, last)
+        buckets.append(TimeBucket(first, last, stats, performance, estimate))
         start += step
-    return tuple(found)
+    return tuple(buckets)
 
 
-def _histogram(confidence: NDArray[np.float64]) -> tuple[int, ...]:
+def _count_confidence(confidence: NDArray[np.float64]) -> tuple[int, ...]:
     counts, _ = np.histogram(np.clip(confidence, 0, 1), CONFIDENCE_BINS, (0, 1))
     return tuple(int(count) for count in counts)
 
 
-def _bin_to_dict(part: TimeBucket) -> dict[str, Any]:
+def _bucket_to_dict(bucket: TimeBucket) -> dict[str, Any]:
+    estimated = bucket.estimate.figures if bucket.estimate else {}
     return {
-        "since": part.since,
-        "until": part.until,
-        "predictions": part.stats.total,
-        "by_label": dict(part.stats.by_label),
-        "mean_confidence": part.stats.mean_confidence,
-        "mean_latency_ms": part.stats.mean_latency_ms,
-        "labelled": part.performance.labelled,
-        "metrics": {name: figure.to_dict() for name, figure in part.performance.figures.items()},
-        "estimated": {
-            name: figure.to_dict() for name, figure in (part.estimate.figures if part.estimate else {}).items()
-        },
+        "since": bucket.since,
+        "until": bucket.until,
+        "predictions": bucket.stats.total,
+        "by_label": dict(bucket.stats.by_label),
+        "mean_confidence": bucket.stats.mean_confidence,
+        "mean_latency_ms": bucket.stats.mean_latency_ms,
+        "labelled": bucket.performance.labelled,
+        "metrics": {name: figure.to_dict() for name, figure in bucket.performance.figures.items()},
+        "estimated": {name: figure.to_dict() for name, figure in estimated.items()},
     }
-
-
-def _finding_to_dict(record: FindingRecord) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
 def _event_to_dict(event: Event) -> dict[str, Any]:
-    return {
-        "at": event.at,
-        "kind": event.kind,
-        "subject": event.subject,
-        "actor": event.actor,
-        "reason": event.reason,
-        "sequence": event.sequence,
-    }
+    return {name: getattr(event, name) for name in ("at", "kind", "subject", "actor", "reason", "sequence")}

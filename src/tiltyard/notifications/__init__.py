@@ -1,6 +1,6 @@
 """How notices leave the house: senders, and the courier who empties the outbox."""
 
-from tiltyard.notifications.destinations import build_senders, notices_to
+from tiltyard.notifications.destinations import address_notices, build_senders
 from tiltyard.notifications.dispatcher import Backoff, Dispatcher, DispatchResult
 from tiltyard.notifications.log_sender import LogSender
 from tiltyard.notifications.mail import MailSender, MailServer
@@ -23,8 +23,8 @@ __all__ = [
     "Sender",
     "SlackSender",
     "WebhookSender",
+    "address_notices",
     "build_senders",
-    "notices_to",
     "sign",
     "verify_signature",
 ]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from tiltyard.findings import Severity
 from tiltyard.ledger import Event, FindingRecord, Ledger, new_id
 from tiltyard.ledger.model_events import ModelEvents
-from tiltyard.notifications import notices_to
+from tiltyard.notifications import address_notices
 from tiltyard.project import AlertsSection
 
 RAISED = "alert-raised"
@@ -234,7 +234,7 @@ def _tell(ledger: Ledger, kind: str, alert: Alert, now: datetime, alerts: Alerts
         "severity": alert.severity,
         "data": alert.to_dict(),
     }
-    ledger.append(event, notices_to(alerts.to, _TOPICS[kind], payload, now))
+    ledger.append(event, address_notices(alerts.to, _TOPICS[kind], payload, now))
 
 
 def _told(event: Event) -> Alert:

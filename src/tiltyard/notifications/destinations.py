@@ -17,7 +17,7 @@ from tiltyard.project import AlertsSection, DestinationSection
 from tiltyard.settings import Settings
 
 
-def notices_to(
+def address_notices(
     destinations: Sequence[str], topic: str, payload: Mapping[str, Any], at: datetime, *, key: str | None = None
 ) -> list[Notice]:
     """The same notice for each of the destinations.
@@ -50,7 +50,7 @@ def _sender(name: str, destination: DestinationSection, settings: Settings) -> S
     if destination.kind == "log":
         return LogSender()
     if destination.kind == "email":
-        server = mail_server(settings)
+        server = build_mail_server(settings)
         return (
             MailSender(server, destination.to) if server else _Unfinished("TILTYARD_SMTP_HOST and TILTYARD_SMTP_FROM")
         )
@@ -64,7 +64,7 @@ def _sender(name: str, destination: DestinationSection, settings: Settings) -> S
     return sender(url, secrets.secret.get_secret_value() if secrets.secret else None)
 
 
-def mail_server(settings: Settings) -> MailServer | None:
+def build_mail_server(settings: Settings) -> MailServer | None:
     """The mail server of this host; None where none is set."""
     if settings.smtp_host is None or settings.smtp_from is None:
         return None

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from tiltyard.ledger import Outbox, OutboxItem
-from tiltyard.notifications.ports import LONGEST_SECONDS, DeliveryError, Sender
+from tiltyard.notifications.ports import DELIVERY_TIMEOUT_SECONDS, DeliveryError, Sender
 
-HOLD = timedelta(seconds=3 * LONGEST_SECONDS)
+LEASE_TIME = timedelta(seconds=3 * DELIVERY_TIMEOUT_SECONDS)
 """How long a courier keeps a parcel: longer than any delivery, so that no two deliver one at a time."""
 
 
@@ -95,7 +95,7 @@ class Dispatcher:
             UnavailableError: the ledger is away; what was delivered and could not be noted is delivered again later.
         """
         outcomes: list[str] = []
-        while len(outcomes) < limit and (leased := self._outbox.lease(self._clock(), HOLD)):
+        while len(outcomes) < limit and (leased := self._outbox.lease(self._clock(), LEASE_TIME)):
             outcomes.append(self._deliver(leased[0]))
         return DispatchResult(*(outcomes.count(name) for name in ("sent", "failed", "given-up")))
 

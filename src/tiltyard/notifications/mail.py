@@ -12,7 +12,7 @@ from typing import Literal
 
 from tiltyard.ledger import Notice, OutboxItem
 from tiltyard.notifications.notice_text import NoticeText
-from tiltyard.notifications.ports import LONGEST_SECONDS, DeliveryError
+from tiltyard.notifications.ports import DELIVERY_TIMEOUT_SECONDS, DeliveryError
 
 Encryption = Literal["starttls", "tls", "none"]
 
@@ -48,7 +48,7 @@ class MailSender:
 
     def send(self, parcel: OutboxItem) -> None:
         """Hand the message over; see ``Sender.send``."""
-        message = mail_message(parcel.notice, self._server.sender, self._recipients)
+        message = build_mail_message(parcel.notice, self._server.sender, self._recipients)
         try:
             with self._connect() as connection:
                 if self._server.user is not None:
@@ -60,7 +60,7 @@ class MailSender:
             raise DeliveryError(f"The mail server refused {', '.join(sorted(refused))}.")
 
     def _connect(self) -> smtplib.SMTP:
-        server, patience = self._server, LONGEST_SECONDS / 2
+        server, patience = self._server, DELIVERY_TIMEOUT_SECONDS / 2
         if server.encryption == "none":
             return smtplib.SMTP(server.host, server.port, timeout=patience)
         trust = ssl.create_default_context(cafile=server.authorities)
@@ -75,7 +75,7 @@ class MailSender:
         return connection
 
 
-def mail_message(notice: Notice, sender: str, recipients: Sequence[str]) -> EmailMessage:
+def build_mail_message(notice: Notice, sender: str, recipients: Sequence[str]) -> EmailMessage:
     """The message; its Message-ID follows from the notice, so that a repeated delivery shows."""
     words = NoticeText.of(notice)
     message = EmailMessage()

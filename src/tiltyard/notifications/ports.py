@@ -26,7 +26,10 @@ class DeliveryError(TiltyardError):
 
 
 class Sender(Protocol):
-    """Delivers notices to one destination. Must give up within ``LONGEST_SECONDS`` and keep no state of deliveries."""
+    """Delivers notices to one destination.
+
+    It must give up within ``DELIVERY_TIMEOUT_SECONDS`` and keep no state of deliveries.
+    """
 
     def send(self, parcel: OutboxItem) -> None:
         """Deliver; the receiver has taken the notice on when this returns.
@@ -36,5 +39,5 @@ class Sender(Protocol):
         """
 
 
-LONGEST_SECONDS = 20.0
+DELIVERY_TIMEOUT_SECONDS = 20.0
 """The longest that one delivery may take."""

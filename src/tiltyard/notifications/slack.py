@@ -21,10 +21,10 @@ class SlackSender:
 
     def send(self, parcel: OutboxItem) -> None:
         """Post the message; see ``Sender.send``."""
-        post(self._url, encode_json(slack_message(parcel.notice)).encode(), {})
+        post(self._url, encode_json(build_slack_message(parcel.notice)).encode(), {})
 
 
-def slack_message(notice: Notice) -> dict[str, Any]:
+def build_slack_message(notice: Notice) -> dict[str, Any]:
     """The message: a plain fall-back for notifications, then a header, the text, and a link."""
     words = NoticeText.of(notice)
     blocks: list[dict[str, Any]] = [

@@ -10,7 +10,7 @@ import httpx
 
 from tiltyard.ledger import OutboxItem
 from tiltyard.ledger.codec import encode_json
-from tiltyard.notifications.ports import LONGEST_SECONDS, DeliveryError
+from tiltyard.notifications.ports import DELIVERY_TIMEOUT_SECONDS, DeliveryError
 from tiltyard.notifications.signature import SIGNATURE_HEADER, sign
 
 ID_HEADER = "Tiltyard-Id"
@@ -52,7 +52,10 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
     """
     try:
         answer = httpx.post(
-            url, content=body, headers={"Content-Type": "application/json", **headers}, timeout=LONGEST_SECONDS / 2
+            url,
+            content=body,
+            headers={"Content-Type": "application/json", **headers},
+            timeout=DELIVERY_TIMEOUT_SECONDS / 2,
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise DeliveryError(f"The receiver cannot be reached: {type(error).__name__}: {error}") from None

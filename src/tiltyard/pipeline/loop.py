@@ -217,7 +217,7 @@ def _findings_page(result: MonitoringResult, findings: Sequence[FindingRecord]) 
         )
         for one in findings
     ]
-    head = f"# {result.model}, version {result.version or '–'}, {result.at:%Y-%m-%d %H:%M} UTC\n"
+    head = f"# {result.model_name}, version {result.version or '–'}, {result.at:%Y-%m-%d %H:%M} UTC\n"
     return "\n".join(
         [head, "| finding | subject | verdict | severity | what was seen |", "|---|---|---|---|---|", *rows]
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tiltyard.ledger import Event, Notice
-from tiltyard.notifications import notices_to
+from tiltyard.notifications import address_notices
 from tiltyard.project import AlertsSection
 
 # MLflow's own webhooks tell of versions and aliases; these tell of decisions, with their reasons. What MLflow has an
@@ -43,4 +43,4 @@ def decision_notices(alerts: AlertsSection, event: Event, *, key: str | None = N
             "failed_gates": [gate["code"] for gate in verdict["gates"] if not gate["passed"]] if verdict else [],
         },
     }
-    return notices_to(alerts.decisions, topic, payload, event.at, key=key)
+    return address_notices(alerts.decisions, topic, payload, event.at, key=key)

@@ -18,8 +18,8 @@ from tiltyard.monitoring.labels.label_import import (
     ImportOptions,
     ImportReport,
     LabelColumns,
+    count_labels,
     import_labels,
-    label_counts,
     read_labels,
 )
 from tiltyard.project import load_project
@@ -92,7 +92,7 @@ def label_stats_command(project_path: Path | None, as_json: bool) -> None:
     """Count the labels, and the share of predictions that have one."""
     project = load_project(project_path)
     with open_current_ledger(wiring.load_settings(project)) as ledger:
-        counts = label_counts(ledger, project.model_name)
+        counts = count_labels(ledger, project.model_name)
     if as_json:
         print_json(counts)
         return

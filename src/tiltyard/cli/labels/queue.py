@@ -25,7 +25,7 @@ from tiltyard.monitoring.labels.labeling_queue import (
     UNCERTAIN,
     LabelCandidate,
     LabelingRequest,
-    label_queue,
+    select_predictions_to_label,
 )
 from tiltyard.project import Project, load_project
 
@@ -84,7 +84,7 @@ def queue_command(
     project = load_project(project_path)
     reference, problem = _load_reference(project) if drifted > 0 else (None, "")
     with open_current_ledger(wiring.load_settings(project)) as ledger:
-        chosen = label_queue(ledger, project.model_name, request, reference)
+        chosen = select_predictions_to_label(ledger, project.model_name, request, reference)
     rows = [candidate.to_row(project.data.text) for candidate in chosen]
     if target is not None:
         _write(rows, target)

@@ -51,7 +51,7 @@ def monitor_command(project_path: Path | None, until: str | None, no_record: boo
 def _render(result: MonitoringResult) -> None:
     champion = f"version {result.version}" if result.version else "no champion"
     since, until = format_time(result.since), format_time(result.until)
-    print_line("[bold]{}[/bold], {}: {} to {}\n", result.model, champion, since, until)
+    print_line("[bold]{}[/bold], {}: {} to {}\n", result.model_name, champion, since, until)
     print_table("Findings", ("Finding", "Subject", "Verdict", "Details"), map(_to_cells, result.findings))
     console.print()
     print_pairs(_figures(result))
@@ -68,7 +68,7 @@ def _to_cells(finding: Finding) -> tuple[object, ...]:
 
 def _figures(result: MonitoringResult) -> list[tuple[str, object]]:
     service, labelled = result.operations, result.performance
-    count = f"{service.predictions:,} ({service.before:,} in the window before)"
+    count = f"{service.predictions:,} ({service.predictions_before:,} in the window before)"
     pairs: list[tuple[str, object]] = [("predictions", count)]
     if service.latency_ms:
         pairs.append(("latency", ", ".join(f"{name} {value:.1f} ms" for name, value in service.latency_ms.items())))

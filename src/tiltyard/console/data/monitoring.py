@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from tiltyard.ledger import FindingRecord, Ledger
 from tiltyard.monitoring.monitored_version import MonitoredVersion
-from tiltyard.monitoring.summary import Summary, SummaryQuery, summarise
+from tiltyard.monitoring.summary import Summary, SummaryQuery, build_summary
 from tiltyard.project import Project
 
 PATIENCE = timedelta(minutes=1)
@@ -42,15 +42,8 @@ def monitoring_view(
     Raises:
         UnavailableError: the ledger cannot be reached.
     """
-    interests = SummaryQuery(
-        model=project.model_name,
-        metric=project.training.metric,
-        positive=project.data.positive,
-        slices=(*project.data.slices, *project.data.sensitive),
-        fewest_rows=project.monitoring.min_rows,
-    )
     length = STRETCHES[stretch][1]
-    return summarise(ledger, interests, watched, since=now - length, until=now)
+    return build_summary(ledger, SummaryQuery.of(project), watched, since=now - length, until=now)
 
 
 def monitoring_stamp(ledger: Ledger, model: str, stretch: str, now: datetime) -> str:

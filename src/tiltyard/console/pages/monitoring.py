@@ -14,7 +14,7 @@ from tiltyard.findings import SEVERITIES
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT
 from tiltyard.monitoring.performance import Figure
-from tiltyard.monitoring.report import told_of
+from tiltyard.monitoring.report import select_reportable
 from tiltyard.monitoring.summary import Summary
 
 REFRESH_SECONDS = 10.0
@@ -80,11 +80,11 @@ def monitoring_page(sources: PageData) -> Page:
 
 def draw(seen: Summary) -> Slots | Placeholder:
     """The content of the page's slots."""
-    if not seen.stats.total and not seen.standing:
+    if not seen.stats.total and not seen.latest_findings:
         return Placeholder(
             components.empty(
                 "Nothing to watch yet",
-                f"{seen.interests.model} has answered nothing in this time. Train a champion, serve it, and look:",
+                f"{seen.query.model_name} has answered nothing in this time. Train a champion, serve it, and look:",
                 "tiltyard train --champion",
                 "tiltyard serve",
                 "tiltyard monitor",
@@ -101,8 +101,8 @@ def draw(seen: Summary) -> Slots | Placeholder:
         f"{COVERAGE}-words": f"{seen.performance.labelled:,} of {seen.performance.predictions:,} answers "
         f"({seen.performance.coverage:.1%}) have a label.",
         VERSIONS: _versions(seen),
-        STANDING: _findings("Where things stand", sorted(seen.standing, key=_gravity)),
-        HISTORY: _findings("Findings of this time", told_of(seen.findings)),
+        STANDING: _findings("Where things stand", sorted(seen.latest_findings, key=_gravity)),
+        HISTORY: _findings("Findings of this time", select_reportable(seen.findings)),
     }
 
 
@@ -113,7 +113,7 @@ def _controls() -> tuple[Any, ...]:
 
 
 def _facts(seen: Summary) -> html.Dl:
-    state = health(seen.standing)
+    state = health(seen.latest_findings)
     told = seen.performance.figures.get("accuracy")
     guessed = seen.estimate.figures.get("accuracy") if seen.estimate else None
     ran = seen.operations
@@ -123,7 +123,7 @@ def _facts(seen: Summary) -> html.Dl:
         [
             ("State", components.badge(_TITLES[state.word], _BADGES[state.word]), state.sentence),
             ("Champion", champion, "answers users"),
-            ("Answers", f"{seen.stats.total:,}", f"{ran.before:,} in the time before"),
+            ("Answers", f"{seen.stats.total:,}", f"{ran.predictions_before:,} in the time before"),
             ("Accuracy, labels", _value(told), _interval(told)),
             ("Accuracy, estimate", _value(guessed), _interval(guessed)),
             ("Latency", p95, "95 % of the answers"),
@@ -171,7 +171,7 @@ def _performance_in_words(seen: Summary) -> list[Any]:
 
 
 def _drift_in_words(seen: Summary) -> str:
-    verdict = next((one for one in seen.standing if one.code == "drift.verdict"), None)
+    verdict = next((one for one in seen.latest_findings if one.code == "drift.verdict"), None)
     if verdict is None:
         return "No look has judged drift yet: run tiltyard monitor."
     return f"{verdict.at:%Y-%m-%d %H:%M} UTC. {verdict.message}"
@@ -189,7 +189,7 @@ def _versions(seen: Summary) -> html.Div:
             _value(one.figures.get("accuracy")),
             _interval(one.figures.get("accuracy")),
         )
-        for (version, route), one in seen.answerers.items()
+        for (version, route), one in seen.by_version.items()
     ]
     return components.table("By version and route", heads, rows)
 

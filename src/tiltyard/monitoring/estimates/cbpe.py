@@ -1,15 +1,14 @@
-"""Performance without labels, estimated from how sure the answers were (CBPE).
+"""Performance without labels, estimated from the confidence of the predictions (CBPE).
 
 The confidence-based performance estimation of NannyML (https://nannyml.readthedocs.io, "How it works: performance
-estimation"): where probabilities mean what they say, an answer given with a probability of 0.9 is right in nine cases
-of ten, so that the confusion matrix that labels would show can be expected from the probabilities alone. They are made
-to mean what they say by isotonic regression on rows that the version was not trained on (Zadrozny and Elkan, KDD 2002),
-each class against the rest and scaled to a sum of 1 where there are more than two (``isotonic`` says how that differs
-from NannyML's).
+estimation"): where probabilities are calibrated, a prediction with a probability of 0.9 is right in nine cases of ten,
+so that the expected confusion matrix follows from the probabilities alone. They are calibrated by isotonic regression
+on rows that the version was not trained on (Zadrozny and Elkan, KDD 2002), each class against the rest and scaled to a
+sum of 1 where there are more than two (``calibration`` describes how that differs from NannyML's).
 
-**What it cannot see.** The estimate holds while the same input still has the same label as often as it had: when only
-the inputs change. When the meaning changes (concept drift), it stays as confident as the model is. So real labels take
-the place of estimates as they come, and where they contradict them, that is said.
+**What it cannot see.** The estimate holds while the same input has the same label as often as before: when only the
+inputs change. When their meaning changes (concept drift), it stays as confident as the model is. So labels replace
+estimates as they come, and a finding reports where they contradict them.
 """
 
 from __future__ import annotations
@@ -17,16 +16,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric
 from tiltyard.evaluation.intervals import CONFIDENCE
+from tiltyard.jsonable import to_jsonable
 from tiltyard.monitoring.estimates.calibration import Calibration
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.prediction_window import PredictionWindow
+from tiltyard.monitoring.result_types import EstimateCheckData, EstimateData
 from tiltyard.registry import HoldoutPredictions
 
 METHOD = "CBPE (NannyML), isotonic calibration on held-out rows"
@@ -36,7 +37,7 @@ BLIND_SPOT = (
 )
 FEWEST_CALIBRATION_ROWS = 100
 MOST_ROWS = 5_000
-"""Answers that an estimate is made from; of more, every so-manieth, which changes a share by less than its interval."""
+"""Predictions that an estimate is made from; of more, every k-th, which changes a share by less than its interval."""
 DRAWS = 200
 ESTIMATED = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc")
 
@@ -45,12 +46,12 @@ _AT_ONCE = 2_000_000
 
 @dataclass(frozen=True)
 class Contradiction:
-    """What labels say about an estimate, on the rows that have both.
+    """The estimate against the labels, on the rows that have both.
 
     Attributes:
-        rows: answers whose truth is known.
+        rows: number of labelled predictions.
         accuracy: their accuracy.
-        estimated: the accuracy that confidence alone led to expect of the same rows, with its interval.
+        estimated: the accuracy of the same rows, estimated from confidence alone, with its interval.
     """
 
     rows: int
@@ -63,7 +64,7 @@ class Contradiction:
         interval = self.estimated.interval
         return interval is not None and not interval.low <= self.accuracy <= interval.high
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> EstimateCheckData:
         """JSON-ready form."""
         return {
             "rows": self.rows,
@@ -75,18 +76,18 @@ class Contradiction:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The performance that labels would show, as far as confidence tells it.
+    """The performance that labels would show, estimated from confidence.
 
     Attributes:
         since: start of the window.
         until: its end.
-        version: the version that answered.
-        predictions: number of answers.
-        labelled: answers whose truth is known; it stands in place of the estimate.
+        version: the version that predicted.
+        predictions: number of predictions.
+        labelled: number of those with a label, which replaces the estimate.
         calibration_rows: held-out rows that the probabilities were calibrated on.
-        figures: the estimated metrics by name, with the interval in which the figure that all labels would show lies
-            with a confidence of 95 %.
-        check: how the estimate does on the rows whose truth is known; None where there are too few.
+        figures: the estimated metrics by name; the interval holds the value that all labels would show with a
+            confidence of 95 %.
+        check: the estimate against the labels; None where there are too few.
         reason: why nothing could be estimated; empty where it could.
     """
 
@@ -100,9 +101,9 @@ class Estimate:
     check: Contradiction | None = None
     reason: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> EstimateData:
         """JSON-ready form."""
-        return {
+        content = {
             "since": self.since,
             "until": self.until,
             "version": self.version,
@@ -115,18 +116,19 @@ class Estimate:
             "method": METHOD,
             "caveat": BLIND_SPOT,
         }
+        return cast(EstimateData, to_jsonable(content))
 
 
 @dataclass(frozen=True)
 class CbpeBasis:
-    """What the estimate of a version's performance stands on.
+    """The version and the rows from which its performance is estimated.
 
     Attributes:
         version: the version.
         classes: its labels, in the order of the held-out probabilities.
         held_out: rows to calibrate on; None where it has none.
-        positive: the label that counts as positive; one that does not occur is passed over.
-        fewest_rows: with fewer answers nothing is estimated.
+        positive: the label that counts as positive; ignored where it does not occur.
+        min_rows: with fewer predictions nothing is estimated.
         seed: of the draws.
     """
 
@@ -134,7 +136,7 @@ class CbpeBasis:
     classes: tuple[str, ...]
     held_out: HoldoutPredictions | None
     positive: str | None = None
-    fewest_rows: int = 30
+    min_rows: int = 30
     seed: int = 0
 
 
@@ -146,28 +148,28 @@ def estimate_performance(
     names: Sequence[str] = ESTIMATED,
     most: int = MOST_ROWS,
 ) -> Estimate:
-    """Estimate the performance of one version's answers, labels standing in where they are known.
+    """Estimate the performance of one version's predictions; labels replace probabilities where they are known.
 
-    The interval comes from draws in which the held-out rows are resampled, the calibration is fitted anew, and a label
-    is drawn for every row from its calibrated probabilities; so it covers both what is not known of the probabilities
-    and what chance does to labels.
+    The interval comes from draws in which the held-out rows are resampled, the calibration is fitted again, and a label
+    is drawn for every row from its calibrated probabilities. So it covers the uncertainty of the calibration and of the
+    labels.
 
     Args:
-        window: answers; those of other versions are left out.
+        window: predictions; those of other versions are left out.
         basis: the version and the rows to calibrate on.
         metric: the project's own metric, which is estimated too.
         names: metrics to estimate.
-        most: answers that the estimate is made from; of more, every so-manieth.
+        most: predictions that the estimate is made from; of more, every k-th.
     """
     mine = window.take(window.versions == basis.version)
     held_out = basis.held_out
-    reason = _why_not(mine, basis)
+    reason = _find_obstacle(mine, basis)
     figures: Mapping[str, Figure] = {}
     check = None
     if not reason and held_out is not None:
-        wanted = [METRICS[name] for name in dict.fromkeys((*names, metric))]
-        figures = _Task(mine.take(_spread(len(mine), most)), basis, held_out).figures(wanted)
-        check = _check(mine, basis, held_out)
+        metrics = [METRICS[name] for name in dict.fromkeys((*names, metric))]
+        figures = _Estimation(mine.take(_every_kth(len(mine), most)), basis, held_out).figures(metrics)
+        check = _compare_with_labels(mine, basis, held_out)
     return Estimate(
         since=window.since,
         until=window.until,
@@ -181,43 +183,45 @@ def estimate_performance(
     )
 
 
-class _Task:
-    """n answers, each standing as often as there are classes: once for every label that it may turn out to have.
+class _Estimation:
+    """n predictions, each repeated for every class: once for every label that it may get.
 
-    With a label's calibrated probability as the weight of its row, every metric of weighted rows becomes the metric
-    of the expected confusion matrix; with weights of 0 and 1, that of drawn labels.
+    With a label's calibrated probability as the weight of its row, a metric of weighted rows is the metric of the
+    expected confusion matrix; with weights of 0 and 1, that of drawn labels.
     """
 
     def __init__(self, window: PredictionWindow, basis: CbpeBasis, held_out: HoldoutPredictions) -> None:
-        known, classes = window.labels(), basis.classes
-        self._classes = (*classes, *sorted(set(known.tolist()) - set(classes)))
+        labels, classes = window.labels(), basis.classes
+        self._classes = (*classes, *sorted(set(labels.tolist()) - set(classes)))
         self._raw = _columns(window, classes)
         self._truth = np.full(len(window), -1)
-        self._truth[window.known] = [self._classes.index(label) for label in known]
+        self._truth[window.known] = [self._classes.index(label) for label in labels]
         self._calibration = Calibration.prepare(held_out.probabilities, held_out.truth, classes, self._raw)
-        self._facts = self._copied(window, basis.positive)
+        self._repeated = self._repeat_rows(window, basis.positive)
         self._random = np.random.default_rng(basis.seed)
 
     def figures(self, metrics: Sequence[Metric]) -> dict[str, Figure]:
         """The metrics with their intervals; those that are not defined are left out."""
-        expected = self._weights(self._calibration.fitted())
+        expected = self._weights(self._calibration.calibrate_all())
         defined = [metric for metric in metrics if not self._undefined(metric)]
-        values = {metric.name: float(metric.weighted(self._facts, expected[None, :])[0]) for metric in defined}
+        values = {metric.name: float(metric.weighted(self._repeated, expected[None, :])[0]) for metric in defined}
         drawn: dict[str, list[NDArray[np.float64]]] = {metric.name: [] for metric in defined}
         at_once = max(1, _AT_ONCE // max(1, expected.size))
         for start in range(0, DRAWS, at_once):
-            weights = np.stack([self._drawn() for _ in range(min(at_once, DRAWS - start))])
+            weights = np.stack([self._draw_weights() for _ in range(min(at_once, DRAWS - start))])
             for metric in defined:
-                drawn[metric.name].append(metric.weighted(self._facts, weights))
+                drawn[metric.name].append(metric.weighted(self._repeated, weights))
         return {
-            name: _figure(value, np.concatenate(drawn[name])) for name, value in values.items() if not np.isnan(value)
+            name: _correct_bias(value, np.concatenate(drawn[name]))
+            for name, value in values.items()
+            if not np.isnan(value)
         }
 
     def _undefined(self, metric: Metric) -> bool:
         unknown = len(self._classes) > self._raw.shape[1]
         return metric.needs_probabilities and unknown
 
-    def _copied(self, window: PredictionWindow, positive: str | None) -> LabelledPredictions:
+    def _repeat_rows(self, window: PredictionWindow, positive: str | None) -> LabelledPredictions:
         k, n = len(self._classes), len(window)
         order = np.argsort(self._classes)
         names = np.asarray(self._classes)
@@ -241,37 +245,39 @@ class _Task:
         weights[known, self._truth[known]] = 1.0
         return weights.ravel()
 
-    def _drawn(self) -> NDArray[np.float64]:
-        calibrated = self._calibration.resampled(self._random)
+    def _draw_weights(self) -> NDArray[np.float64]:
+        calibrated = self._calibration.calibrate_resampled(self._random)
         rows, k = calibrated.shape
         edges = np.cumsum(calibrated, axis=1)
         chosen = (self._random.random((rows, 1)) * edges[:, -1:] >= edges).sum(axis=1).clip(0, k - 1)
         return self._weights(np.eye(k)[chosen])
 
 
-def _check(window: PredictionWindow, basis: CbpeBasis, held_out: HoldoutPredictions) -> Contradiction | None:
-    """Hold the estimate against the labels, on the rows that have them."""
+def _compare_with_labels(
+    window: PredictionWindow, basis: CbpeBasis, held_out: HoldoutPredictions
+) -> Contradiction | None:
+    """Compare the estimate with the labels, on the rows that have them."""
     rows = int(window.known.sum())
-    if rows < basis.fewest_rows:
+    if rows < basis.min_rows:
         return None
     labelled = window.take(window.known)
-    labelled = labelled.take(_spread(rows, MOST_ROWS))
+    labelled = labelled.take(_every_kth(rows, MOST_ROWS))
     right = float(np.mean(labelled.predicted == labelled.labels()))
     blind = replace(labelled, truth={})
-    figures = _Task(blind, basis, held_out).figures([METRICS["accuracy"]])
+    figures = _Estimation(blind, basis, held_out).figures([METRICS["accuracy"]])
     return Contradiction(rows, right, figures["accuracy"])
 
 
-def _why_not(window: PredictionWindow, basis: CbpeBasis) -> str:
+def _find_obstacle(window: PredictionWindow, basis: CbpeBasis) -> str:
     held_out, classes = basis.held_out, set(basis.classes)
     if held_out is None:
         return "The version was packaged without held-out rows to calibrate on; versions trained from now on have them."
     if len(held_out) < FEWEST_CALIBRATION_ROWS:
         return f"{len(held_out)} held-out rows are too few to calibrate on; {FEWEST_CALIBRATION_ROWS} are needed."
-    if len(window) < basis.fewest_rows:
-        return f"{len(window)} answers are too few to estimate from; {basis.fewest_rows} are needed."
+    if len(window) < basis.min_rows:
+        return f"{len(window)} predictions are too few for an estimate; {basis.min_rows} are needed."
     if any(set(row.probabilities) != classes for row in window.predictions):
-        return "Not every answer was recorded with the probability of every label of the version."
+        return "Not every prediction was recorded with the probability of every label of the version."
     return ""
 
 
@@ -279,25 +285,25 @@ def _columns(window: PredictionWindow, classes: tuple[str, ...]) -> NDArray[np.f
     return np.asarray([[row.probabilities[label] for label in classes] for row in window.predictions])
 
 
-def _spread(rows: int, most: int) -> NDArray[np.bool_]:
-    """At most ``most`` rows, spread evenly."""
-    chosen = np.zeros(rows, dtype=np.bool_)
-    chosen[:: max(1, -(-rows // most))] = True
-    return chosen
+def _every_kth(rows: int, most: int) -> NDArray[np.bool_]:
+    """A mask of at most ``most`` rows, evenly spaced."""
+    mask = np.zeros(rows, dtype=np.bool_)
+    mask[:: max(1, -(-rows // most))] = True
+    return mask
 
 
-def _figure(value: float, drawn: NDArray[np.float64]) -> Figure:
+def _correct_bias(value: float, drawn: NDArray[np.float64]) -> Figure:
     """The estimate less the bias that the draws show, with their interval (Efron and Tibshirani, 1993, chapter 10).
 
-    A calibration follows its rows a little too closely. One that is fitted to drawn rows follows them as closely again,
-    so the draws lie above the estimate by about as much as the estimate lies above the truth.
+    A calibration overfits its rows a little. One that is fitted to drawn rows overfits again by as much, so the draws
+    lie above the estimate by about as much as the estimate lies above the true value.
     """
     drawn = drawn[~np.isnan(drawn)]
     if 2 * len(drawn) < DRAWS:
         return Figure(value, None)
     bias = float(drawn.mean()) - value
     low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    # Measured alone, the corrected interval and the plain one each hold too seldom in some cases: it covers both.
+    # The corrected interval and the plain one each hold too seldom in some cases: this one covers both.
     low, high = min(low, low - 2 * bias), max(high, high - 2 * bias)
     corrected = value - bias
     if drawn.min() >= 0 and drawn.max() <= 1:

@@ -183,7 +183,7 @@ def import_labels(
     return report
 
 
-def label_counts(ledger: Ledger, model: str) -> dict[str, Any]:
+def count_labels(ledger: Ledger, model: str) -> dict[str, Any]:
     """How many labels count, by label and by who said so, and what share of the answers has one."""
     by_label: Counter[str] = Counter()
     by_source: Counter[str] = Counter()

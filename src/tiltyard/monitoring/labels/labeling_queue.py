@@ -80,7 +80,7 @@ class LabelingRequest:
     seed: int = 0
 
 
-def label_queue(
+def select_predictions_to_label(
     ledger: Ledger, model: str, wish: LabelingRequest, reference: pd.Series | pd.DataFrame | None = None
 ) -> list[LabelCandidate]:
     """The answers most worth labelling, each once, of those that have no label.

@@ -1,5 +1,5 @@
-"""A report on a stretch of a model's life: a page that stands alone, or Markdown with its pictures beside it."""
+"""A report on a period of a model's life: one self-contained HTML page, or Markdown with its plots in a folder."""
 
-from tiltyard.monitoring.report.rendering import render_html, render_markdown, told_of, write_report
+from tiltyard.monitoring.report.rendering import render_html, render_markdown, select_reportable, write_report
 
-__all__ = ["render_html", "render_markdown", "told_of", "write_report"]
+__all__ = ["render_html", "render_markdown", "select_reportable", "write_report"]

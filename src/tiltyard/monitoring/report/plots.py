@@ -1,4 +1,4 @@
-"""The pictures of a report."""
+"""The plots of a report."""
 
 from __future__ import annotations
 
@@ -30,65 +30,71 @@ MOST_LABELS = 6
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture and its words.
+    """A plot and its texts.
 
     Attributes:
         name: short name, also of its file.
         title: its heading.
-        svg: the picture.
+        svg: the plot.
         keys: the legend as HTML; empty for none.
-        words: what it shows, in a sentence.
+        caption: what it shows, in a sentence.
     """
 
     name: str
     title: str
     svg: str
     keys: str
-    words: str
+    caption: str
 
 
-def all_plots(seen: Summary) -> list[Plot]:
-    """The pictures that there is something to show in."""
-    plots = [_answers(seen), _shares(seen), _confidence(seen), _performance(seen), _drift(seen)]
+def draw_plots(summary: Summary) -> list[Plot]:
+    """The plots for which there is data."""
+    plots = [
+        _plot_predictions(summary),
+        _plot_labels(summary),
+        _plot_confidence(summary),
+        _plot_performance(summary),
+        _plot_drift(summary),
+    ]
     return [plot for plot in plots if plot is not None]
 
 
-def _answers(seen: Summary) -> Plot | None:
-    if not seen.stats.total:
+def _plot_predictions(summary: Summary) -> Plot | None:
+    if not summary.stats.total:
         return None
-    most = max(part.stats.total for part in seen.bins)
-    area = Area(seen.bins[0].since, seen.bins[-1].until, 0, most * 1.05)
-    bars = [_bar(area, part.since, part.until, 0, part.stats.total, COLOURS[0]) for part in seen.bins]
-    words = f"{seen.stats.total:,} answers; at most {most:,} in {_width(seen)}."
-    title = "Answers over time"
-    return Plot("answers", title, picture([*area.axes(percent=False), *bars], title), "", words)
+    most = max(part.stats.total for part in summary.buckets)
+    area = Area(summary.buckets[0].since, summary.buckets[-1].until, 0, most * 1.05)
+    bars = [_draw_bar(area, part.since, part.until, 0, part.stats.total, COLOURS[0]) for part in summary.buckets]
+    caption = f"{summary.stats.total:,} predictions; at most {most:,} in {_format_step(summary)}."
+    title = "Predictions over time"
+    return Plot("predictions", title, picture([*area.axes(percent=False), *bars], title), "", caption)
 
 
-def _shares(seen: Summary) -> Plot | None:
-    if not seen.stats.total:
+def _plot_labels(summary: Summary) -> Plot | None:
+    if not summary.stats.total:
         return None
-    names = list(seen.stats.by_label)[:MOST_LABELS]
+    names = list(summary.stats.by_label)[:MOST_LABELS]
     colours = dict(zip(names, COLOURS, strict=False))
-    area = Area(seen.bins[0].since, seen.bins[-1].until, 0, 1)
+    area = Area(summary.buckets[0].since, summary.buckets[-1].until, 0, 1)
     bars = []
-    for part in seen.bins:
+    for part in summary.buckets:
         base = 0.0
         for name in names:
             share = part.stats.by_label.get(name, 0) / part.stats.total if part.stats.total else 0.0
             if share:
-                bars.append(_bar(area, part.since, part.until, base, base + share, colours[name]))
+                bars.append(_draw_bar(area, part.since, part.until, base, base + share, colours[name]))
             base += share
     title = "Shares of the labels"
-    told = ", ".join(f"{name} {count / seen.stats.total:.1%}" for name, count in seen.stats.by_label.items())
+    shares = ", ".join(f"{name} {count / summary.stats.total:.1%}" for name, count in summary.stats.by_label.items())
     svg = picture([*area.axes(percent=True), *bars], title)
-    return Plot("labels", title, svg, legend(list(colours.items())), f"Over the whole time: {told}.")
+    return Plot("labels", title, svg, legend(list(colours.items())), f"Over the whole period: {shares}.")
 
 
-def _confidence(seen: Summary) -> Plot | None:
-    if not sum(seen.confidence):
+def _plot_confidence(summary: Summary) -> Plot | None:
+    if not sum(summary.confidence):
         return None
-    now = _to_shares(seen.confidence)
-    then = _to_shares(seen.confidence_at_training) if seen.confidence_at_training else None
+    now = _to_shares(summary.confidence)
+    then = _to_shares(summary.confidence_at_training) if summary.confidence_at_training else None
     most: float = max([*now, *(then or [])]) * 1.08
     first = next(place for place, share in enumerate(map(sum, zip(now, then or now, strict=True))) if share)
     span = CONFIDENCE_BINS - first
@@ -123,49 +129,50 @@ def _confidence(seen: Summary) -> Plot | None:
             parts.append(f'<text class="tt" x="{left:.1f}" y="{HEIGHT - 12}" text-anchor="middle">{low:.0%}</text>')
     title = "Confidence of the answers"
     keys = [("in this time", COLOURS[0]), *([("held-out rows at training", BASELINE)] if then else [])]
-    mean = f"On average {seen.stats.mean_confidence:.1%}." if seen.stats.mean_confidence is not None else ""
+    mean = f"On average {summary.stats.mean_confidence:.1%}." if summary.stats.mean_confidence is not None else ""
     return Plot("confidence", title, picture(parts, title), legend(keys), mean)
 
 
-def _performance(seen: Summary) -> Plot | None:
-    told = [
-        (part.since + (part.until - part.since) / 2, part.performance.figures.get("accuracy")) for part in seen.bins
+def _plot_performance(summary: Summary) -> Plot | None:
+    measured_points = [
+        (part.since + (part.until - part.since) / 2, part.performance.figures.get("accuracy"))
+        for part in summary.buckets
     ]
-    guessed = [
+    estimated_points = [
         (part.since + (part.until - part.since) / 2, part.estimate.figures.get("accuracy") if part.estimate else None)
-        for part in seen.bins
+        for part in summary.buckets
     ]
-    labels = [(at, figure) for at, figure in told if figure is not None]
-    estimates = [(at, figure) for at, figure in guessed if figure is not None]
+    labels = [(at, figure) for at, figure in measured_points if figure is not None]
+    estimates = [(at, figure) for at, figure in estimated_points if figure is not None]
     if not labels and not estimates:
         return None
-    baseline = seen.baseline.get("accuracy")
+    baseline = summary.baseline.get("accuracy")
     lows = [figure.interval.low if figure.interval else figure.value for _, figure in (*labels, *estimates)]
     low = max(0.0, min((*lows, *([baseline] if baseline is not None else []))) - 0.03)
-    area = Area(seen.bins[0].since, seen.bins[-1].until, low, 1.0)
+    area = Area(summary.buckets[0].since, summary.buckets[-1].until, low, 1.0)
     parts = area.axes(percent=True)
     if estimates:
-        parts += _band(area, estimates)
+        parts += _draw_band(area, estimates)
     if baseline is not None:
         y = area.y(baseline)
         parts.append(
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{BASELINE}" '
             'stroke-width="1.5" stroke-dasharray="6 4"/>'
         )
-    parts += _whiskers(area, labels)
+    parts += _draw_whiskers(area, labels)
     title = "Accuracy over time"
     keys = [
         *([("with labels, 95 % interval", LABELS)] if labels else []),
         *([("estimated from confidence, 95 % interval", ESTIMATE)] if estimates else []),
         *([("at training", BASELINE)] if baseline is not None else []),
     ]
-    words = f"{seen.performance.labelled:,} of {seen.performance.predictions:,} answers have a label."
-    return Plot("performance", title, picture(parts, title), legend(keys), words)
+    caption = f"{summary.performance.labelled:,} of {summary.performance.predictions:,} predictions have a label."
+    return Plot("performance", title, picture(parts, title), legend(keys), caption)
 
 
-def _drift(seen: Summary) -> Plot | None:
-    """The latest judgement of each feature as a bar against its limit, the worst first."""
-    shown = drift_by_feature(seen.standing)
+def _plot_drift(summary: Summary) -> Plot | None:
+    """The latest score of each feature as a bar against its limit, the worst first."""
+    shown = rank_drift_by_feature(summary.latest_findings)
     if not shown:
         return None
     tall = 24
@@ -193,12 +200,12 @@ def _drift(seen: Summary) -> Plot | None:
     )
 
 
-def drift_by_feature(standing: Sequence[FindingRecord], most: int = 20) -> list[tuple[FindingRecord, float]]:
-    """The latest word on each feature's drift, with its score as a multiple of its limit; the worst first."""
+def rank_drift_by_feature(findings: Sequence[FindingRecord], most: int = 20) -> list[tuple[FindingRecord, float]]:
+    """The latest drift finding of each feature, with its score as a multiple of its limit; the worst first."""
     found: dict[str, tuple[FindingRecord, float]] = {}
-    for record in standing:
-        judged = record.code.startswith("drift.") and record.code != "drift.verdict"
-        if not judged or record.score is None or not record.limit or record.limit <= 0:
+    for record in findings:
+        of_feature = record.code.startswith("drift.") and record.code != "drift.verdict"
+        if not of_feature or record.score is None or not record.limit or record.limit <= 0:
             continue
         ratio = record.score / record.limit
         if record.subject not in found or ratio > found[record.subject][1]:
@@ -206,7 +213,7 @@ def drift_by_feature(standing: Sequence[FindingRecord], most: int = 20) -> list[
     return sorted(found.values(), key=lambda pair: -pair[1])[:most]
 
 
-def _bar(area: Area, since: datetime, until: datetime, low: float, high: float, colour: str) -> str:
+def _draw_bar(area: Area, since: datetime, until: datetime, low: float, high: float, colour: str) -> str:
     left, right = area.x(since) + 1, area.x(until) - 1
     top, bottom = area.y(high), area.y(low)
     return (
@@ -215,7 +222,7 @@ def _bar(area: Area, since: datetime, until: datetime, low: float, high: float, 
     )
 
 
-def _band(area: Area, points: Sequence[tuple[datetime, Figure]]) -> list[str]:
+def _draw_band(area: Area, points: Sequence[tuple[datetime, Figure]]) -> list[str]:
     tops = [
         f"{area.x(at):.1f},{area.y(figure.interval.high if figure.interval else figure.value):.1f}"
         for at, figure in points
@@ -230,11 +237,11 @@ def _band(area: Area, points: Sequence[tuple[datetime, Figure]]) -> list[str]:
         f'<polyline points="{line}" fill="none" stroke="{ESTIMATE}" stroke-width="2"/>',
     ]
     if len(points) == 1:
-        parts += _whiskers(area, points, ESTIMATE)
+        parts += _draw_whiskers(area, points, ESTIMATE)
     return parts
 
 
-def _whiskers(area: Area, points: Sequence[tuple[datetime, Figure]], colour: str = LABELS) -> list[str]:
+def _draw_whiskers(area: Area, points: Sequence[tuple[datetime, Figure]], colour: str = LABELS) -> list[str]:
     parts = []
     for at, figure in points:
         x = f"{area.x(at):.1f}"
@@ -252,6 +259,6 @@ def _to_shares(counts: Sequence[int]) -> list[float]:
     return [count / total if total else 0.0 for count in counts]
 
 
-def _width(seen: Summary) -> str:
-    hours = seen.step.total_seconds() / 3600
+def _format_step(summary: Summary) -> str:
+    hours = summary.step.total_seconds() / 3600
     return f"{hours:g} hours" if hours >= 1 else f"{hours * 60:g} minutes"

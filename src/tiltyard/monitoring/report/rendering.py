@@ -12,68 +12,77 @@ from markupsafe import Markup
 
 from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.evaluation import METRICS
+from tiltyard.files import write_atomically
 from tiltyard.jsonable import to_jsonable
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT
 from tiltyard.monitoring.findings_from_run import DRIFT
 from tiltyard.monitoring.performance import Figure
-from tiltyard.monitoring.report.plots import Plot, all_plots
+from tiltyard.monitoring.report.plots import Plot, draw_plots
 from tiltyard.monitoring.summary import Summary
 
 MOST_ROWS = 30
-_SHOWN = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc")
-_STATUS = {"clear": "clear", "could_not_judge": "could not judge"}
+_REPORTED_METRICS = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc")
+_VERDICTS = {"clear": "clear", "could_not_judge": "could not judge"}
 _RANK = {"error": 0, "warning": 1, "info": 2, "could not judge": 3, "clear": 4}
 
 
-def write_report(seen: Summary, path: Path) -> list[Path]:
-    """Write a report: ``.html`` as one page with its pictures in it, ``.md`` with them in a folder beside it.
+def write_report(summary: Summary, path: Path) -> list[Path]:
+    """Write a report: ``.html`` as one page that contains its plots, ``.md`` with the plots in a folder next to it.
 
     Returns:
         The files written, the report first.
 
     Raises:
-        UsageError: the name ends otherwise.
+        UsageError: the name has another ending.
         UnavailableError: a file cannot be written.
     """
     if path.suffix not in (".html", ".md"):
         raise UsageError(f"{path} ends in {path.suffix!r}.", next_step="Name an .html or an .md file.")
     files: dict[Path, str] = {}
     if path.suffix == ".html":
-        files[path] = render_html(seen)
+        files[path] = render_html(summary)
     else:
         folder = f"{path.stem}_files"
-        files[path] = render_markdown(seen, folder)
-        files.update({path.parent / folder / f"{plot.name}.svg": plot.svg for plot in all_plots(seen)})
+        files[path] = render_markdown(summary, folder)
+        files.update({path.parent / folder / f"{plot.name}.svg": plot.svg for plot in draw_plots(summary)})
+    for file, content in files.items():
+        write_page(file, content)
+    return list(files)
+
+
+def write_page(path: Path, content: str) -> None:
+    """Write one file of a report.
+
+    Raises:
+        UnavailableError: it cannot be written.
+    """
     try:
-        for file, content in files.items():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(content, encoding="utf-8")
+        write_atomically(path, content)
     except OSError as error:
         raise UnavailableError(
             f"{path} cannot be written: {error.strerror or error}.",
             next_step="Name another file.",
             code="report.refused",
         ) from error
-    return list(files)
 
 
-def render_html(seen: Summary) -> str:
+def render_html(summary: Summary) -> str:
     """The report as one page that needs no network."""
-    plots = [(plot, Markup(plot.svg), Markup(plot.keys)) for plot in all_plots(seen)]  # noqa: S704 - escaped there
-    return _rendered("report.html.j2", seen, plots)
+    plots = [(plot, Markup(plot.svg), Markup(plot.keys)) for plot in draw_plots(summary)]  # noqa: S704 - escaped there
+    return _render("report.html.j2", summary, plots)
 
 
-def render_markdown(seen: Summary, folder: str | None = None) -> str:
-    """The report as Markdown; the pictures are named where they lie in a folder beside it."""
+def render_markdown(summary: Summary, folder: str | None = None) -> str:
+    """The report as Markdown, with links to the plots where they are in a folder."""
     plots: list[tuple[Plot, str]] = []
     if folder is not None:
-        plots = [(plot, f"{folder}/{plot.name}.svg") for plot in all_plots(seen)]
-    return _rendered("report.md.j2", seen, plots)
+        plots = [(plot, f"{folder}/{plot.name}.svg") for plot in draw_plots(summary)]
+    return _render("report.md.j2", summary, plots)
 
 
-def told_of(findings: Sequence[FindingRecord]) -> list[FindingRecord]:
-    """Findings worth listing: of drift the verdict alone, for its features would bury the rest."""
+def select_reportable(findings: Sequence[FindingRecord]) -> list[FindingRecord]:
+    """The findings to list: of drift the verdict alone, since its features would bury the rest."""
     return [
         record
         for record in findings
@@ -81,7 +90,7 @@ def told_of(findings: Sequence[FindingRecord]) -> list[FindingRecord]:
     ]
 
 
-def _rendered(template: str, seen: Summary, plots: Sequence[Any]) -> str:
+def _render(template: str, summary: Summary, plots: Sequence[Any]) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=select_autoescape(("html.j2",), default=False),
@@ -90,92 +99,100 @@ def _rendered(template: str, seen: Summary, plots: Sequence[Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["cell"] = _cell
-    standing = sorted(map(_finding, seen.standing), key=lambda row: _RANK[row["verdict"]])
+    environment.filters["cell"] = _escape_cell
+    latest_findings = sorted(map(_finding_row, summary.latest_findings), key=lambda row: _RANK[row["verdict"]])
     page = environment.get_template(template).render(
-        model=seen.interests.model,
-        since=_when(seen.since),
-        until=_when(seen.until),
-        version=seen.version,
-        state=_state(seen),
-        facts=_facts(seen),
+        model=summary.query.model_name,
+        since=_format_time(summary.since),
+        until=_format_time(summary.until),
+        version=summary.version,
+        state=_describe_state(summary),
+        facts=_key_figures(summary),
         plots=plots,
-        metrics=_metrics(seen),
-        caveat=seen.performance.caveat,
-        blind_spot=BLIND_SPOT if seen.estimate and seen.estimate.figures else "",
-        no_estimate=seen.estimate.reason if seen.estimate else "",
-        contradiction=_contradiction(seen),
-        answerers=_answerers(seen),
-        slices=_slices(seen),
-        standing=standing[:MOST_ROWS],
-        history=[_finding(record) for record in told_of(seen.findings)[:MOST_ROWS]],
+        metrics=_metric_rows(summary),
+        caveat=summary.performance.caveat,
+        blind_spot=BLIND_SPOT if summary.estimate and summary.estimate.figures else "",
+        no_estimate=summary.estimate.reason if summary.estimate else "",
+        contradiction=_describe_contradiction(summary),
+        by_version=_answerers(summary),
+        slices=_slice_rows(summary),
+        latest_findings=latest_findings[:MOST_ROWS],
+        history=[_finding_row(record) for record in select_reportable(summary.findings)[:MOST_ROWS]],
         events=[
-            (_when(event.at), event.kind, event.subject, event.actor, event.reason) for event in seen.events[:MOST_ROWS]
+            (_format_time(event.at), event.kind, event.subject, event.actor, event.reason)
+            for event in summary.events[:MOST_ROWS]
         ],
     )
     return str(to_jsonable(page))
 
 
-def _state(seen: Summary) -> tuple[str, str]:
-    """A word for the whole, and a sentence."""
-    if seen.alarms:
-        worst = "error" if any(record.severity == "error" for record in seen.alarms) else "warning"
-        count = len(seen.alarms)
-        return worst, f"{count} finding{'s' if count > 1 else ''} ask{'' if count > 1 else 's'} for attention."
-    if not seen.standing:
-        return "info", "No look has been taken yet: run tiltyard monitor."
-    if any(record.status == "clear" for record in seen.standing):
-        return "good", "Nothing that was judged asks for attention."
-    return "info", "Nothing could be judged yet."
+def _describe_state(summary: Summary) -> tuple[str, str]:
+    """The worst severity, and a sentence."""
+    if summary.alarms:
+        worst = "error" if any(record.severity == "error" for record in summary.alarms) else "warning"
+        count = len(summary.alarms)
+        return worst, f"{count} finding{'s' if count > 1 else ''} need{'' if count > 1 else 's'} attention."
+    if not summary.latest_findings:
+        return "info", "No monitoring run yet: run tiltyard monitor."
+    if any(record.status == "clear" for record in summary.latest_findings):
+        return "good", "No finding needs attention."
+    return "info", "There is too little data for a verdict."
 
 
-def _facts(seen: Summary) -> list[tuple[str, str, str]]:
-    ran = seen.operations
-    p95 = f"{ran.latency_ms['p95']:.1f} ms" if ran.latency_ms else "–"
-    confidence = f"{seen.stats.mean_confidence:.1%}" if seen.stats.mean_confidence is not None else "–"
-    told = seen.performance.figures.get("accuracy")
-    guessed = seen.estimate.figures.get("accuracy") if seen.estimate else None
+def _key_figures(summary: Summary) -> list[tuple[str, str, str]]:
+    operations = summary.operations
+    p95 = f"{operations.latency_ms['p95']:.1f} ms" if operations.latency_ms else "–"
+    confidence = f"{summary.stats.mean_confidence:.1%}" if summary.stats.mean_confidence is not None else "–"
+    measured = summary.performance.figures.get("accuracy")
+    estimated = summary.estimate.figures.get("accuracy") if summary.estimate else None
     return [
-        ("Answers", f"{seen.stats.total:,}", f"{ran.before:,} in the time before"),
-        ("Labels", f"{seen.performance.labelled:,}", f"{seen.performance.coverage:.1%} of the answers"),
-        ("Accuracy, labels", _value(told), _interval(told)),
-        ("Accuracy, estimate", _value(guessed), _interval(guessed)),
+        ("Predictions", f"{summary.stats.total:,}", f"{operations.predictions_before:,} in the period before"),
+        ("Labels", f"{summary.performance.labelled:,}", f"{summary.performance.coverage:.1%} of the predictions"),
+        ("Accuracy, labels", _format_value(measured), _format_interval(measured)),
+        ("Accuracy, estimate", _format_value(estimated), _format_interval(estimated)),
         ("Confidence", confidence, "on average"),
-        ("Latency", p95, "95 % of the answers"),
+        ("Latency", p95, "95 % of the predictions"),
     ]
 
 
-def _metrics(seen: Summary) -> list[tuple[str, str, str, str, str, str]]:
-    names = dict.fromkeys((seen.interests.metric, *_SHOWN))
-    guessed = seen.estimate.figures if seen.estimate else {}
+def _metric_rows(summary: Summary) -> list[tuple[str, str, str, str, str, str]]:
+    names = dict.fromkeys((summary.query.metric, *_REPORTED_METRICS))
+    estimates = summary.estimate.figures if summary.estimate else {}
     rows = []
     for name in names:
-        told, estimated, then = seen.performance.figures.get(name), guessed.get(name), seen.baseline.get(name)
-        if told is None and estimated is None:
+        measured, estimated = summary.performance.figures.get(name), estimates.get(name)
+        if measured is None and estimated is None:
             continue
-        shown = f"{then:.4f}" if then is not None else "–"
+        baseline = f"{summary.baseline[name]:.4f}" if name in summary.baseline else "–"
         rows.append(
-            (METRICS[name].title, _value(told), _interval(told), _value(estimated), _interval(estimated), shown)
+            (
+                METRICS[name].title,
+                _format_value(measured),
+                _format_interval(measured),
+                _format_value(estimated),
+                _format_interval(estimated),
+                baseline,
+            )
         )
     return rows
 
 
-def _answerers(seen: Summary) -> list[tuple[str, str, str, str, str, str]]:
+def _answerers(summary: Summary) -> list[tuple[str, str, str, str, str, str]]:
     return [
         (
             version,
             route,
-            f"{found.predictions:,}",
-            f"{found.labelled:,}",
-            _value(found.figures.get("accuracy")),
-            _interval(found.figures.get("accuracy")),
+            f"{performance.predictions:,}",
+            f"{performance.labelled:,}",
+            _format_value(performance.figures.get("accuracy")),
+            _format_interval(performance.figures.get("accuracy")),
         )
-        for (version, route), found in seen.answerers.items()
+        for (version, route), performance in summary.by_version.items()
     ]
 
 
-def _slices(seen: Summary) -> list[tuple[str, str, str, str, str, str]]:
-    if seen.slices is None:
+def _slice_rows(summary: Summary) -> list[tuple[str, str, str, str, str, str]]:
+    if summary.slices is None:
         return []
     return [
         (
@@ -186,24 +203,24 @@ def _slices(seen: Summary) -> list[tuple[str, str, str, str, str, str]]:
             f"{part.intervals['accuracy'].low:.4f} to {part.intervals['accuracy'].high:.4f}",
             "worse than the rest" if part.worse else "" if part.could_judge else "too few rows",
         )
-        for part in seen.slices.slices[:MOST_ROWS]
+        for part in summary.slices.slices[:MOST_ROWS]
     ]
 
 
-def _contradiction(seen: Summary) -> str:
-    check = seen.estimate.check if seen.estimate else None
+def _describe_contradiction(summary: Summary) -> str:
+    check = summary.estimate.check if summary.estimate else None
     if check is None or not check.contradicts:
         return ""
     return (
-        f"The labels contradict the estimate: on {check.rows:,} labelled answers the accuracy is {check.accuracy:.4f}, "
-        f"where their confidence led to expect {check.estimated.value:.4f} ({_interval(check.estimated)})."
+        f"The labels contradict the estimate: on {check.rows:,} labelled predictions the accuracy is "
+        f"{check.accuracy:.4f}; the estimate is {check.estimated.value:.4f} ({_format_interval(check.estimated)})."
     )
 
 
-def _finding(record: FindingRecord) -> dict[str, str]:
+def _finding_row(record: FindingRecord) -> dict[str, str]:
     return {
-        "at": _when(record.at),
-        "verdict": _STATUS.get(record.status, record.severity),
+        "at": _format_time(record.at),
+        "verdict": _VERDICTS.get(record.status, record.severity),
         "code": record.code,
         "subject": record.subject,
         "message": record.message,
@@ -211,18 +228,18 @@ def _finding(record: FindingRecord) -> dict[str, str]:
     }
 
 
-def _value(figure: Figure | None) -> str:
+def _format_value(figure: Figure | None) -> str:
     return f"{figure.value:.4f}" if figure else "–"
 
 
-def _interval(figure: Figure | None) -> str:
+def _format_interval(figure: Figure | None) -> str:
     return f"{figure.interval.low:.4f} to {figure.interval.high:.4f}" if figure and figure.interval else ""
 
 
-def _when(at: datetime) -> str:
+def _format_time(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-def _cell(text: object) -> str:
-    """A text as a cell of a Markdown table."""
+def _escape_cell(text: object) -> str:
+    """A text for a cell of a Markdown table."""
     return " ".join(str(text).split()).replace("|", "\\|")

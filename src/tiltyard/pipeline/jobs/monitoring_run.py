@@ -1,12 +1,12 @@
-"""One monitoring pass: look at the champion, and write down what was seen."""
+"""One monitoring run: evaluate the champion, and record the findings."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tiltyard.monitoring.monitored_version import monitored_champion
+from tiltyard.monitoring.monitored_version import read_champion
 from tiltyard.monitoring.run import MonitoringResult, evaluate_period
-from tiltyard.monitoring.summary import Summary, SummaryQuery, summarise
+from tiltyard.monitoring.summary import Summary, SummaryQuery, build_summary
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
 
@@ -14,7 +14,7 @@ from tiltyard.promotion.context import Workspace
 def run_monitoring(
     project: Project, workspace: Workspace, *, until: datetime | None = None, record: bool = True
 ) -> MonitoringResult:
-    """Look at a project's champion once.
+    """Evaluate a project's champion once.
 
     Args:
         project: names the model, the window and the limits.
@@ -26,37 +26,27 @@ def run_monitoring(
         ArtifactError: the champion's files are damaged or not trusted.
         UnavailableError: the registry or the ledger cannot be reached.
     """
-    watched = monitored_champion(workspace.registry, project.model_name, workspace.cache, workspace.trusted_keys)
-    seen = evaluate_period(project, workspace.ledger, watched, until=until or datetime.now(UTC))
+    champion = read_champion(workspace.registry, project.model_name, workspace.cache, workspace.trusted_keys)
+    result = evaluate_period(project, workspace.ledger, champion, until=until or datetime.now(UTC))
     if record:
-        workspace.ledger.findings.record(seen.records())
-    return seen
+        workspace.ledger.findings.record(result.records())
+    return result
 
 
 def summarise_period(project: Project, workspace: Workspace, *, hours: float, until: datetime | None = None) -> Summary:
-    """Look over the last hours of a project's model: what a report shows.
+    """Summarise the last hours of a project's model, for a report.
 
     Args:
         project: names the model, the metric and the slices.
         workspace: where the champion and the ledger are.
-        hours: length of the stretch.
+        hours: length of the period.
         until: its end, with a time zone; default: now.
 
     Raises:
         ArtifactError: the champion's files are damaged or not trusted.
         UnavailableError: the registry or the ledger cannot be reached.
     """
-    watched = monitored_champion(workspace.registry, project.model_name, workspace.cache, workspace.trusted_keys)
+    champion = read_champion(workspace.registry, project.model_name, workspace.cache, workspace.trusted_keys)
     end = until or datetime.now(UTC) + timedelta(microseconds=1)
-    return summarise(workspace.ledger, summary_query(project), watched, since=end - timedelta(hours=hours), until=end)
-
-
-def summary_query(project: Project) -> SummaryQuery:
-    """What of a project's model is looked at."""
-    return SummaryQuery(
-        model=project.model_name,
-        metric=project.training.metric,
-        positive=project.data.positive,
-        slices=(*project.data.slices, *project.data.sensitive),
-        fewest_rows=project.monitoring.min_rows,
-    )
+    query = SummaryQuery.of(project)
+    return build_summary(workspace.ledger, query, champion, since=end - timedelta(hours=hours), until=end)

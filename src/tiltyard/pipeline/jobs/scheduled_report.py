@@ -1,4 +1,4 @@
-"""Regular reviews: when some days are over, a page about them."""
+"""Scheduled reports: every so many days, a page about them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ RETRY = timedelta(minutes=10)
 
 
 def report_if_due(project: Project, workspace: Workspace, now: datetime) -> Path | None:
-    """Write the report on the last days, if one is asked for, is due, and no other process is at it.
+    """Write the report on the last days, if the project wants reports, one is due, and no other process writes it.
 
-    The first is due at once. It is ``reports/monitoring-DATE.html`` beside the project file, and an event tells of it.
+    The first is due at once. It is ``reports/monitoring-DATE.html`` in the folder of the project file, and an event
+    records it.
 
     Returns:
         The report; None where none was due.
@@ -37,11 +38,11 @@ def report_if_due(project: Project, workspace: Workspace, now: datetime) -> Path
         return None
     target = project.root / FOLDER / f"monitoring-{now.astimezone(UTC):%Y-%m-%d}.html"
     try:
-        seen = summarise_period(project, workspace, hours=24 * days, until=now)
-        file = write_report(seen, target)[0]
+        summary = summarise_period(project, workspace, hours=24 * days, until=now)
+        file = write_report(summary, target)[0]
     except BaseException:
         schedule.failed(lease, now, RETRY)
         raise
-    told = f"A report on the last {days:g} days, {seen.stats.total:,} answers: {FOLDER}/{file.name}"
-    workspace.ledger.append(Event("reviewed", project.model_name, now, workspace.actor, told, {"days": days}))
+    reason = f"A report on the last {days:g} days, {summary.stats.total:,} predictions: {FOLDER}/{file.name}"
+    workspace.ledger.append(Event("reviewed", project.model_name, now, workspace.actor, reason, {"days": days}))
     return file

@@ -14,7 +14,9 @@ from tiltyard.testing import NOON, make_prediction
 CLASSES = ("negative", "positive")
 
 
-def drawn(rows: int, seed: int = 0, *, sure: float = 1.5, truthful: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def draw_probabilities(
+    rows: int, seed: int = 0, *, sure: float = 1.5, truthful: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities of the positive class, and labels that follow from them.
 
     Args:
@@ -30,7 +32,7 @@ def drawn(rows: int, seed: int = 0, *, sure: float = 1.5, truthful: float = 1.0)
     return positive, np.where(labels, "positive", "negative")
 
 
-def answers(
+def make_labelled_predictions(
     rows: int,
     seed: int = 0,
     *,
@@ -41,7 +43,7 @@ def answers(
     truthful: float = 1.0,
 ) -> tuple[list[Prediction], list[Label]]:
     """Answers, one a second from a time on, and all their labels."""
-    positive, truth = drawn(rows, seed, sure=sure, truthful=truthful)
+    positive, truth = draw_probabilities(rows, seed, sure=sure, truthful=truthful)
     made = [
         make_prediction(
             at=at + timedelta(seconds=n),
@@ -57,15 +59,15 @@ def answers(
     return made, labels
 
 
-def held_out(rows: int = 1000, seed: int = 99) -> HoldoutPredictions:
+def make_holdout(rows: int = 1000, seed: int = 99) -> HoldoutPredictions:
     """Rows that judged the version of these answers."""
-    positive, truth = drawn(rows, seed)
+    positive, truth = draw_probabilities(rows, seed)
     predicted = np.where(positive >= 0.5, "positive", "negative")
     return HoldoutPredictions(truth, predicted, np.column_stack([1 - positive, positive]))
 
 
-def watched(version: str = "1", rows: int = 1000) -> MonitoredVersion:
+def make_monitored_version(version: str = "1", rows: int = 1000) -> MonitoredVersion:
     """A champion that was judged on such rows."""
-    facts = held_out(rows)
+    facts = make_holdout(rows)
     accuracy = float(np.mean(facts.truth == facts.predicted))
     return MonitoredVersion("films", version, CLASSES, {"accuracy": accuracy}, facts, "positive")
