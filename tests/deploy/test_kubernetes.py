@@ -16,7 +16,7 @@ from tests.deploy.scripts import DEPLOY, ROOT, run
 from tiltyard.cli.main import COMMANDS
 from tiltyard.ledger.spools.spool_shipper import Shipper
 from tiltyard.serving.auth.scopes import required_scope
-from tiltyard.serving.process import supervisor
+from tiltyard.serving.process import worker_handle
 from tiltyard.settings import Settings
 
 STAGES = ("staging", "production")
@@ -162,7 +162,7 @@ def test_what_was_answered_outlives_its_pod(manifests: list[dict[str, Any]]) -> 
     assert api["persistentVolumeClaimRetentionPolicy"] == {"whenScaled": "Retain", "whenDeleted": "Retain"}
     pause = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
     ship = inspect.signature(Shipper.stop).parameters["seconds"].default
-    assert api["template"]["spec"]["terminationGracePeriodSeconds"] >= pause + supervisor.END_SECONDS + 2 * ship
+    assert api["template"]["spec"]["terminationGracePeriodSeconds"] >= pause + worker_handle.STOP_SECONDS + 2 * ship
 
 
 # A cluster with two workloads, of which the one in BROKEN does not come up. There is no real one where tests run.

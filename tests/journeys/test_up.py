@@ -154,7 +154,7 @@ def test_several_workers_answer_and_a_server_that_hangs_is_replaced(films: Films
         assert running.process.wait(timeout=60) == 0
         assert not [child for child in children if child.is_running() and child.status() != "zombie"]
     told: Any = films.call_json("history")
-    assert "hung (it gave no sign of life)" in next(event["reason"] for event in told if event["kind"] == "part-hung")
+    assert "hung (its heartbeat stopped)" in next(event["reason"] for event in told if event["kind"] == "part-hung")
     alerts: Any = json.loads(films.call("alerts", "--json", check=False).stdout)
     assert "A program had to be started again" in str(alerts)
 

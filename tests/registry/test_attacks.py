@@ -548,7 +548,13 @@ def test_a_champion_that_no_decision_made(project_env: ProjectEnv, tmp_path: Pat
         point_alias(workspace, "films", version=first.version, alias="champion", reason="for the test")
         right = champion_check(registry, ledger)
         live = ModelManager(
-            ServedAlias("films"), registry, tmp_path / "cache", (), ledger.append, trusted_keys=RING, right=right
+            ServedAlias("films"),
+            registry,
+            tmp_path / "cache",
+            (),
+            ledger.append,
+            trusted_keys=RING,
+            champion_check=right,
         )
         assert live.refresh().changed
         second = project_env.propose(project_env.sound)

@@ -22,7 +22,7 @@ class Host:
 
     def start(self) -> ModelManager:
         served = ServedAlias(MODEL, task="text-classification")
-        return ModelManager(served, self.registry, self.cache, journal=self.ledger.append)
+        return ModelManager(served, self.registry, self.cache, record_event=self.ledger.append)
 
     def started(self) -> ModelManager:
         live = self.start()
@@ -210,7 +210,7 @@ def test_ledger_away_does_not_hold_a_version_up(host: Host, good: str) -> None:
     def fail(_event: Event) -> None:
         raise UnavailableError("The disk is full.")
 
-    live = ModelManager(ServedAlias(MODEL), host.registry, host.cache, journal=fail)
+    live = ModelManager(ServedAlias(MODEL), host.registry, host.cache, record_event=fail)
     assert live.refresh().changed
     assert live.require().info.version == good
 

@@ -1,1 +1,1 @@
-"""Keeping processes alive: a supervisor, health checks and heartbeats. Knows nothing of models."""
+"""Start processes and keep them running: supervisor, health checks, heartbeats, and calls from one to another."""

@@ -1,65 +1,86 @@
-"""Keeping several programs running: started together, started again when they die or hang, ended in order."""
+"""A supervisor: keeps processes running, starts them again when they die or hang, and ends them in order."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
-import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from tiltyard.processes.health_checks import HealthCheck, Watchdog
+from tiltyard.processes.process_group import group_exists, kill_group
 
-POLL_SECONDS = 0.1
-FIRST_WAIT = 0.5
-LONGEST_WAIT = 30.0
-WELL_AFTER = 60.0
-"""A program that ran for so long was well: its next death is its first."""
-GRACE_SECONDS = 20.0
+TICK_SECONDS = 0.05
 HUNG_SECONDS = 5.0
-"""How long a program that hangs is given to end by itself before it is killed."""
-LEFT_SECONDS = 40.0
-"""How long the children of a program that is gone are given to end what they had accepted."""
-
-_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
+"""How long a process that hangs is given to end after SIGTERM before it is killed."""
+ORPHAN_SECONDS = 40.0
+"""How long the children of a process that died are given to finish the requests that they had accepted."""
 
 
-@dataclass
+@dataclass(frozen=True)
+class RestartPolicy:
+    """How long to wait before a process that died is started again: a pause that doubles with each death in a row.
+
+    Attributes:
+        first_seconds: the pause after the first death.
+        longest_seconds: the longest pause.
+        stable_seconds: a process that ran for longer was well, and its next death is the first again.
+    """
+
+    first_seconds: float = 0.5
+    longest_seconds: float = 30.0
+    stable_seconds: float = 60.0
+
+    def count_deaths(self, earlier: int, lived_seconds: float) -> int:
+        """How often a process died in a row, its latest death included."""
+        return 1 if lived_seconds > self.stable_seconds else earlier + 1
+
+    def pause_seconds(self, deaths: int) -> float:
+        """The pause after so many deaths in a row."""
+        return float(min(self.first_seconds * 2 ** min(deaths - 1, 30), self.longest_seconds))
+
+
+@dataclass(frozen=True)
 class ManagedProcess:
-    """A program under supervision.
+    """A process under supervision.
 
     Attributes:
         name: what it is, for people.
-        command: how it is started.
-        environment: variables beside this process's own.
-        signs: how it shows that it gets on; without any it is only started again when it dies.
+        launch: starts it.
+        health_checks: how it shows that it works, made anew after each start; without any it is only started again
+            when it dies.
+        on_line: receives each line of its standard output, if ``launch`` opens a pipe for that.
+        on_gone: called when the process is gone, to release what belonged to it.
+        stop_seconds: how long it is given to end in order after SIGTERM before it is killed; read at that time.
+        leads_group: whether it leads a process group: then its children are killed with it.
     """
 
     name: str
-    command: Sequence[str]
-    environment: Mapping[str, str] = field(default_factory=dict)
-    signs: Sequence[HealthCheck] = ()
+    launch: Callable[[], subprocess.Popen[Any]]
+    health_checks: Callable[[], Sequence[HealthCheck]] = tuple
+    on_line: Callable[[str], object] = lambda _line: None
+    on_gone: Callable[[], object] = lambda: None
+    stop_seconds: Callable[[], float] = lambda: 20.0
+    leads_group: bool = False
 
 
 @dataclass(frozen=True)
 class ProcessExit:
-    """A program died that should not have, or was ended because it hung.
+    """A process died unexpectedly, or was ended because it hung.
 
     Attributes:
-        part: its name.
-        pid: of the process that died.
+        name: its name.
+        pid: its process id.
         code: its exit code; negative for a signal.
         deaths: how often it died in a row.
         wait_seconds: how long until it is started again.
-        hung: what was missed of it; empty for a program that died by itself.
+        hung: which health check failed; empty for a process that died without that.
     """
 
-    part: str
+    name: str
     pid: int
     code: int
     deaths: int
@@ -68,156 +89,172 @@ class ProcessExit:
 
 
 class Supervisor:
-    """Runs programs and starts again what dies or hangs, after a wait that doubles while it keeps doing so.
+    """Keeps processes running until it is stopped.
 
     Args:
-        parts: the programs, in the order in which they are started; they are ended in the opposite order.
-        on_line: told each line that a program writes to its standard output.
-        on_death: told of each death.
+        processes: the processes, in the order in which they are started.
+        on_exit: called for each process that died or was ended because it hung.
+        policy: when they are started again.
+        stop_together: whether all are ended at once; else one after the other, the last one first.
     """
 
     def __init__(
         self,
-        parts: Sequence[ManagedProcess],
-        on_line: Callable[[str, str], None],
-        on_death: Callable[[ProcessExit], None],
+        processes: Sequence[ManagedProcess],
+        on_exit: Callable[[ProcessExit], object],
+        policy: RestartPolicy | None = None,
+        *,
+        stop_together: bool = False,
     ) -> None:
-        self._on_line, self._on_death = on_line, on_death
-        self._running = [_Running(part) for part in parts]
-        self._left: dict[int, float] = {}
+        self._on_exit = on_exit
+        self._policy = policy or RestartPolicy()
+        self._stop_together = stop_together
+        self._running = [_Running(managed) for managed in processes]
+        self._orphans: dict[int, float] = {}
 
-    def run(self, stop: threading.Event) -> None:
-        """Keep all of them running until ``stop`` is set; call it in the main thread."""
+    def start(self) -> None:
+        """Start those that do not run yet; ``run`` does it too."""
+        for running in self._running:
+            if running.process is None and time.monotonic() >= running.start_at:
+                running.start()
+
+    def run(self, stop: threading.Event, on_tick: Callable[[], object] = lambda: None) -> None:
+        """Keep all processes running until ``stop`` is set, then end them.
+
+        Args:
+            stop: ends the supervision.
+            on_tick: called some times a second, as long as the supervisor works.
+        """
         try:
             while not stop.is_set():
-                for one in self._running:
-                    self._tend(one)
-                self._sweep()
-                stop.wait(POLL_SECONDS)
+                on_tick()
+                self.start()
+                for running in self._running:
+                    self._supervise(running)
+                self._kill_orphans()
+                stop.wait(TICK_SECONDS)
         finally:
-            self._end()
+            self.end()
+
+    def end(self) -> None:
+        """End all processes in order; ``run`` does it when it returns. Ending twice is a no-op."""
+        if self._stop_together:
+            _end_processes(self._running)
+        else:
+            for running in reversed(self._running):
+                _end_processes([running])
+        self._kill_orphans(at_once=True)
 
     def pids(self) -> dict[str, int]:
-        """The process of each program that runs."""
-        return {one.part.name: one.process.pid for one in self._running if one.process is not None}
+        """The process id of each process that was started and has not been seen to end."""
+        alive = [(running.managed.name, running.process) for running in self._running]
+        return {name: process.pid for name, process in alive if process is not None}
 
-    def _tend(self, one: _Running) -> None:
-        if one.process is None:
-            if time.monotonic() >= one.start_at:
-                one.start(self._on_line)
+    def _supervise(self, running: _Running) -> None:
+        process = running.process
+        if process is None:
             return
-        code = one.process.poll()
+        code = process.poll()
         if code is None:
+            running.end_if_hung(process)
             return
-        if time.monotonic() - one.started >= WELL_AFTER:
-            one.deaths = 0
-        one.deaths += 1
-        wait = min(FIRST_WAIT * 2 ** (one.deaths - 1), LONGEST_WAIT)
-        pid, hung = one.process.pid, one.hung
-        one.forget()
-        one.start_at = time.monotonic() + wait
-        self._left[pid] = time.monotonic() + (HUNG_SECONDS if hung else LEFT_SECONDS)
-        self._on_death(ProcessExit(one.part.name, pid, code, one.deaths, wait, hung))
+        now = time.monotonic()
+        deaths = running.deaths = self._policy.count_deaths(running.deaths, now - running.started_at)
+        pause = self._policy.pause_seconds(deaths)
+        hung = running.hung
+        if running.managed.leads_group:
+            self._orphans[process.pid] = now + (HUNG_SECONDS if hung else ORPHAN_SECONDS)
+        running.release()
+        running.start_at = now + pause
+        self._on_exit(ProcessExit(running.managed.name, process.pid, code, deaths, pause, hung))
 
-    def _sweep(self, *, now: bool = False) -> None:
-        """Kill what programs that are gone have left behind and that does not end: it would keep their ports."""
-        for group, until in list(self._left.items()):
-            if not _is_there(group):
-                del self._left[group]
-            elif now or time.monotonic() >= until:
-                _kill(group)
-
-    def _end(self) -> None:
-        for one in reversed(self._running):
-            one.end()
-        self._sweep(now=True)
+    def _kill_orphans(self, *, at_once: bool = False) -> None:
+        """Kill the children that a dead process left and that do not end: they would keep its ports."""
+        for group, until in list(self._orphans.items()):
+            if not group_exists(group):
+                del self._orphans[group]
+            elif at_once or time.monotonic() >= until:
+                kill_group(group)
 
 
 class _Running:
-    def __init__(self, part: ManagedProcess) -> None:
-        self.part = part
-        self.process: subprocess.Popen[str] | None = None
-        self.started = self.start_at = 0.0
+    """One managed process, and its state from start to start."""
+
+    def __init__(self, managed: ManagedProcess) -> None:
+        self.managed = managed
+        self.process: subprocess.Popen[Any] | None = None
+        self.started_at = self.start_at = 0.0
         self.deaths = 0
         self.hung = ""
-        self._vigil: Watchdog | None = None
+        self._kill_at: float | None = None
+        self._watchdog: Watchdog | None = None
         self._reader: threading.Thread | None = None
 
-    def start(self, on_line: Callable[[str, str], None]) -> None:
-        self.started = time.monotonic()
-        self.process = subprocess.Popen(  # noqa: S603 - our own command line
-            self.part.command,
-            env={**os.environ, **self.part.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-            # Ctrl-C at the terminal is for the supervisor; it ends the others in order.
-            start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
-        )
-        self._reader = threading.Thread(target=self._read, args=(self.process, on_line), daemon=True)
-        self._reader.start()
-        process = self.process
-        self._vigil = Watchdog(self.part.signs, lambda missing: self._end_hung(process, missing))
-        self._vigil.start()
+    def start(self) -> None:
+        self.started_at, self.hung, self._kill_at = time.monotonic(), "", None
+        process = self.process = self.managed.launch()
+        if process.stdout is not None:
+            self._reader = threading.Thread(target=self._read_lines, args=(process,), daemon=True)
+            self._reader.start()
+        self._watchdog = Watchdog(self.managed.health_checks(), lambda failure: self._mark_hung(process, failure))
+        self._watchdog.start()
 
-    def forget(self) -> None:
-        """It is gone: nobody looks for its signs any more."""
-        if self._vigil is not None:
-            self._vigil.end()
-        self.process, self._vigil, self.hung = None, None, ""
-
-    def end(self) -> None:
-        process = self.process
-        if process is None:
+    def end_if_hung(self, process: subprocess.Popen[Any]) -> None:
+        """Ask a process that hangs to end, and kill it when it does not: one that is stopped cannot."""
+        if not self.hung:
             return
-        if self._vigil is not None:
-            self._vigil.end()
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            _kill(process.pid)
-            process.wait()
-        if self._reader is not None:
-            self._reader.join(GRACE_SECONDS)
-        self.forget()
-
-    def _end_hung(self, process: subprocess.Popen[str], missing: str) -> None:
-        """On the vigil's thread: the supervisor sees that it ended, as of any other."""
-        self.hung = missing
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(HUNG_SECONDS)
-        except subprocess.TimeoutExpired:
+        now = time.monotonic()
+        if self._kill_at is None:
+            self._kill_at = now + HUNG_SECONDS
+            process.terminate()
+        elif now >= self._kill_at:
             process.kill()
 
-    def _read(self, process: subprocess.Popen[str], on_line: Callable[[str, str], None]) -> None:
-        assert process.stdout is not None  # noqa: S101 - asked for above
+    def stop_watching(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.stop()
+
+    def kill(self, process: subprocess.Popen[Any]) -> None:
+        if self.managed.leads_group:
+            kill_group(process.pid)
+        else:
+            process.kill()
+
+    def read_rest(self, seconds: float) -> None:
+        """Wait for the last lines of its output."""
+        if self._reader is not None:
+            self._reader.join(seconds)
+
+    def release(self) -> None:
+        """The process is gone: end its checks and release what belonged to it."""
+        self.stop_watching()
+        self.process, self._watchdog = None, None
+        self.managed.on_gone()
+
+    def _mark_hung(self, process: subprocess.Popen[Any], failure: str) -> None:
+        """Called on a thread of the watchdog; the supervisor's loop does the rest."""
+        if self.process is process:
+            self.hung = failure
+
+    def _read_lines(self, process: subprocess.Popen[Any]) -> None:
+        assert process.stdout is not None  # noqa: S101 - checked above
         with process.stdout:
             for line in process.stdout:
-                on_line(self.part.name, line.rstrip("\n"))
+                self.managed.on_line(line.rstrip("\n"))
 
 
-def _is_there(group: int) -> bool:
-    """Whether any process of a group is left."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _kill(group: int) -> None:
-    """Kill a whole group: each program was started as the leader of its own."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
-
-
-def _die_with_parent() -> None:
-    """Let the kernel end a program whose supervisor was killed (Linux)."""
-    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGTERM)
+def _end_processes(running: Sequence[_Running]) -> None:
+    """Send SIGTERM to these processes, wait for all of them, and kill those that take too long."""
+    alive = [(each, each.process) for each in running if each.process is not None]
+    for each, process in alive:
+        each.stop_watching()
+        process.terminate()
+    began = time.monotonic()
+    for each, process in alive:
+        while process.poll() is None:
+            if time.monotonic() - began > each.managed.stop_seconds():
+                each.kill(process)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(TICK_SECONDS)
+        each.read_rest(each.managed.stop_seconds())
+        each.release()

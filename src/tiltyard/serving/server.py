@@ -10,6 +10,7 @@ from pathlib import Path
 from tiltyard.aliases import alias_of
 from tiltyard.errors import ProjectError
 from tiltyard.ledger.ports import Ledger
+from tiltyard.processes.worker_identity import WorkerIdentity
 from tiltyard.project import Project, ServingSection, find_project_file, load_project
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing, host_keys
 from tiltyard.registry.ports import Registry
@@ -18,7 +19,6 @@ from tiltyard.serving.model.champion_check import champion_check
 from tiltyard.serving.model.manager import ServedAlias
 from tiltyard.serving.process.http_server import HttpServer, ServerDependencies
 from tiltyard.serving.process.sockets import Address, bind
-from tiltyard.serving.telemetry.user_metrics import WorkerIdentity
 from tiltyard.settings import Settings
 from tiltyard.wiring import needs_spools
 from tiltyard.wiring.ledger import open_ledger, open_spooled_ledger, start_shipper
@@ -97,7 +97,7 @@ class ModelServer:
                 guard = guard_for(
                     self._options, backing.api_keys, host=self._options.host, insecure_open=self._insecure_open
                 )
-                standing = ServerDependencies(
+                dependencies = ServerDependencies(
                     backing.registry,
                     backing.ledger,
                     backing.cache,
@@ -106,7 +106,7 @@ class ModelServer:
                     champion_check(backing.registry, backing.ledger) if backing.trusted_keys.trusted else None,
                     WorkerIdentity(self._project.root if self._project else None),
                 )
-                self._engine = HttpServer(self._served, self._options, standing, guard)
+                self._engine = HttpServer(self._served, self._options, dependencies, guard)
                 self._engine.run(listener, on_listening)
 
     def stop(self) -> None:

@@ -8,8 +8,8 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,27 +26,28 @@ from tiltyard.errors import MissingExtraError, UnavailableError
 from tiltyard.ledger import Event, Ledger
 from tiltyard.processes.health_checks import HealthCheck, heartbeat_check, http_check
 from tiltyard.processes.heartbeat import HEARTBEAT
+from tiltyard.processes.process_group import launch_group
 from tiltyard.processes.supervisor import ManagedProcess, ProcessExit, Supervisor
 from tiltyard.project import Project, load_project
 from tiltyard.serving.auth import NewKey
 
 DIED, HUNG = "part-died", "part-hung"
-# How long a program may take to its first sign of life: a server may fetch a large version before it listens.
+# How long a process may take until its first health check passes: a server may fetch a large version before it listens.
 START_SECONDS = 900.0
-# So many looks in a row that see no sign, and a program hangs.
-LOOKS = 6
-# A heart beats once a second.
-LEAST_PAUSE = 1.5
-# Some of what trains lets no other thread run for a while, also not the one that touches the file.
+# After so many failed health checks in a row a process hangs.
+MISSES = 6
+# A process touches its heartbeat file once a second.
+SHORTEST_PAUSE = 1.5
+# Some training code lets no other thread run for a while, also not the one that touches the file.
 LOOP_SECONDS = 300.0
-ANSWER_SECONDS = 180.0
+HTTP_SECONDS = 180.0
 
 
 @click.command()
 @project_option
 @click.option("--host", default=None, help="Address of the server.  [default: the project's, 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port of the server; 0 takes any free one.")
-@click.option("--workers", type=click.IntRange(1), default=None, help="Processes that answer.  [default: one]")
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes that serve requests.  [default: one]")
 @click.option(
     "--console-port", type=click.IntRange(0, 65535), default=8050, show_default=True, help="Port of the console."
 )
@@ -71,104 +72,129 @@ def up_command(
     port = _free_port(host, project.serving.port if port is None else port, "--port")
     with_console = not no_console and _has_console(as_json=as_json)
     console_port = _free_port("127.0.0.1", console_port, "--console-port") if with_console else 0
-    ours = [] if project_path is None else ["--project", str(project_path)]
-    several = [] if workers is None else ["--workers", str(workers)]
-    tell = _Teller(project, as_json=as_json)
+    project_options = [] if project_path is None else ["--project", str(project_path)]
+    worker_options = [] if workers is None else ["--workers", str(workers)]
+    output = _Output(project, as_json=as_json)
     with tempfile.TemporaryDirectory(prefix="tiltyard-up-") as folder, open_current_ledger(settings) as ledger:
-        place = _Place(project, Path(folder), f"http://{_reachable(host)}:{port}", _own_key())
-        parts = [place.server(*ours, "--host", host, "--port", str(port), *several)]
+        url = f"http://{_reachable_host(host)}:{port}"
+        programs = _Programs(project, Path(folder), url, _new_own_key(), output.relay_line)
+        managed = [programs.server(*project_options, "--host", host, "--port", str(port), *worker_options)]
         if with_console:
-            parts.append(place.console(console_port, *ours))
-        parts.append(place.loop(*ours))
-        supervisor = Supervisor(parts, tell.line, lambda death: tell.death(death, ledger))
-        tell.begin(supervisor.pids)
-        supervisor.run(_until_told())
-    tell.end()
+            managed.append(programs.console(console_port, *project_options))
+        managed.append(programs.loop(*project_options))
+        supervisor = Supervisor(managed, lambda exit_: output.report_exit(exit_, ledger))
+        output.begin(supervisor.pids)
+        supervisor.run(_stop_on_signal())
+    output.end()
 
 
 @dataclass(frozen=True)
-class _Place:
-    """What the programs have in common: the project, a folder for their signs of life, the server's address, a key."""
+class _Programs:
+    """Server, console and loop as managed processes.
+
+    Attributes:
+        project: the project.
+        folder: the folder of their heartbeat files.
+        url: the server's address.
+        key: the key by which the loop reads the server's metrics.
+        on_line: receives each line of their output, with the program's name.
+    """
 
     project: Project
     folder: Path
     url: str
     key: NewKey = field(repr=False)
+    on_line: Callable[[str, str], object]
 
-    def server(self, *words: str) -> ManagedProcess:
-        # Whether a worker hangs, its keeper sees much sooner; asking at the door is for what it does not see.
-        part = self._part("server", "serve", *words, beats_after=self._hang, url=f"{self.url}/health")
-        return replace(part, environment={**part.environment, "TILTYARD_OWN_KEY": self.key.key.model_dump_json()})
+    def server(self, *options: str) -> ManagedProcess:
+        hang_seconds = self.project.serving.hang_seconds
+        beats = self._heartbeat("server", hang_seconds)
+        # The server's own supervisor sees much sooner that a worker hangs; the HTTP check is for what it does not see.
+        environment = {**self._heartbeat_variable("server"), "TILTYARD_OWN_KEY": self.key.key.model_dump_json()}
+        return self._manage("server", ["serve", *options], environment, beats, self._http(f"{self.url}/health"))
 
-    def console(self, port: int, *words: str) -> ManagedProcess:
-        return self._part("console", "console", *words, "--port", str(port), url=f"http://127.0.0.1:{port}/")
+    def console(self, port: int, *options: str) -> ManagedProcess:
+        http = self._http(f"http://127.0.0.1:{port}/")
+        return self._manage("console", ["console", *options, "--port", str(port)], {}, http)
 
-    def loop(self, *words: str) -> ManagedProcess:
-        part = self._part("loop", "loop", *words, "--server", self.url, beats_after=LOOP_SECONDS)
-        return replace(part, environment={**part.environment, "TILTYARD_SERVER_KEY": self.key.token})
+    def loop(self, *options: str) -> ManagedProcess:
+        beats = self._heartbeat("loop", LOOP_SECONDS)
+        environment = {**self._heartbeat_variable("loop"), "TILTYARD_SERVER_KEY": self.key.token}
+        return self._manage("loop", ["loop", *options, "--server", self.url], environment, beats)
 
-    @property
-    def _hang(self) -> float:
-        return self.project.serving.hang_seconds
+    def _heartbeat_variable(self, name: str) -> dict[str, str]:
+        return {HEARTBEAT: str(self.folder / name)}
 
-    def _part(self, name: str, *words: str, beats_after: float | None = None, url: str | None = None) -> ManagedProcess:
-        signs, environment = [], {}
-        if beats_after is not None:
-            file = self.folder / name
-            environment[HEARTBEAT] = str(file)
-            pause = max(LEAST_PAUSE, beats_after / LOOKS)
-            signs.append(HealthCheck("it gave no sign of life", heartbeat_check(file), pause, LOOKS, START_SECONDS))
-        if url is not None:
-            wait = max(ANSWER_SECONDS, 2 * self._hang) / LOOKS
-            signs.append(HealthCheck(f"{url} did not answer", http_check(url, wait), wait, LOOKS, START_SECONDS))
-        return ManagedProcess(name, [sys.executable, "-m", "tiltyard", *words, "--json"], environment, signs)
+    def _heartbeat(self, name: str, seconds: float) -> Callable[[], HealthCheck]:
+        pause = max(SHORTEST_PAUSE, seconds / MISSES)
+        return lambda: HealthCheck(
+            "its heartbeat stopped", heartbeat_check(self.folder / name), pause, MISSES, START_SECONDS
+        )
+
+    def _http(self, url: str) -> Callable[[], HealthCheck]:
+        timeout = max(HTTP_SECONDS, 2 * self.project.serving.hang_seconds) / MISSES
+        return lambda: HealthCheck(f"{url} did not respond", http_check(url, timeout), timeout, MISSES, START_SECONDS)
+
+    def _manage(
+        self, name: str, arguments: Sequence[str], environment: Mapping[str, str], *checks: Callable[[], HealthCheck]
+    ) -> ManagedProcess:
+        command = [sys.executable, "-m", "tiltyard", *arguments, "--json"]
+        return ManagedProcess(
+            name,
+            lambda: launch_group(command, environment),
+            health_checks=lambda: [check() for check in checks],
+            on_line=lambda line: self.on_line(name, line),
+            leads_group=True,
+        )
 
 
-def _own_key() -> NewKey:
+def _new_own_key() -> NewKey:
     """A key by which the loop reads the server's metrics where callers need one.
 
-    It lives as long as these programs, in the loop's memory and environment alone: the server is handed its digest.
+    It lives as long as these processes, in the loop's memory and environment alone: the server receives its digest.
     """
     return NewKey.make(["read"], name="the loop of tiltyard up", made_by=wiring.current_actor())
 
 
-class _Teller:
-    """What is printed while all of it runs: JSON lines for programs, plain lines for people."""
+class _Output:
+    """Prints what the processes report: JSON lines for programs, plain lines for people."""
 
     def __init__(self, project: Project, *, as_json: bool) -> None:
         self._project, self._as_json = project, as_json
-        self._turn = threading.Lock()
+        self._printing = threading.Lock()
         self._pids: Callable[[], dict[str, int]] = dict
 
     def begin(self, pids: Callable[[], dict[str, int]]) -> None:
         self._pids = pids
         if not self._as_json:
-            print_line("[bold]{}[/bold] is coming up. Press Ctrl-C to stop.", self._project.model_name)
+            print_line("[bold]{}[/bold] is starting. Press Ctrl-C to stop.", self._project.model_name)
 
-    def line(self, part: str, line: str) -> None:
+    def relay_line(self, name: str, line: str) -> None:
+        """Print a line that a process wrote to its standard output."""
         try:
-            told: Any = json.loads(line)
+            content: Any = json.loads(line)
         except ValueError:
-            told = {"text": line}
-        if "url" in told:
-            self._say({"event": "listening", "part": part, "pid": self._pids().get(part), **told})
-        elif "error" in told:
-            self._say({"event": "problem", "part": part, **told["error"]})
+            content = {"text": line}
+        if "url" in content:
+            self._print({"event": "listening", "part": name, "pid": self._pids().get(name), **content})
+        elif "error" in content:
+            self._print({"event": "problem", "part": name, **content["error"]})
         else:
-            self._say({"part": part, **told})
+            self._print({"part": name, **content})
 
-    def death(self, death: ProcessExit, ledger: Ledger) -> None:
-        cause = f"signal {-death.code}" if death.code < 0 else f"exit code {death.code}"
-        what = f"hung ({death.hung}) and was ended" if death.hung else f"died ({cause})"
-        reason = f"The {death.part} {what}; it is started again after {death.wait_seconds:g} seconds."
-        evidence = {"part": death.part, "pid": death.pid, "code": death.code, "deaths": death.deaths}
+    def report_exit(self, exit_: ProcessExit, ledger: Ledger) -> None:
+        """Record in the ledger that a process died or hung, and print it."""
+        cause = f"signal {-exit_.code}" if exit_.code < 0 else f"exit code {exit_.code}"
+        what = f"hung ({exit_.hung}) and was ended" if exit_.hung else f"died ({cause})"
+        reason = f"The {exit_.name} {what}; it is started again after {exit_.wait_seconds:g} seconds."
+        evidence = {"part": exit_.name, "pid": exit_.pid, "code": exit_.code, "deaths": exit_.deaths}
         kind = DIED
-        if death.hung:
-            kind, evidence = HUNG, {**evidence, "missing": death.hung}
-        told: dict[str, Any] = {
-            "event": "hung" if death.hung else "died",
+        if exit_.hung:
+            kind, evidence = HUNG, {**evidence, "missing": exit_.hung}
+        report: dict[str, Any] = {
+            "event": "hung" if exit_.hung else "died",
             **evidence,
-            "wait_seconds": death.wait_seconds,
+            "wait_seconds": exit_.wait_seconds,
             "text": reason,
         }
         try:
@@ -176,39 +202,39 @@ class _Teller:
                 Event(kind, self._project.model_name, datetime.now(UTC), wiring.current_actor(), reason, evidence)
             )
         except UnavailableError as error:
-            told["ledger"] = error.message
-        self._say(told)
+            report["ledger"] = error.message
+        self._print(report)
 
     def end(self) -> None:
-        self._say({"event": "ended", "text": "All have ended."})
+        self._print({"event": "ended", "text": "All processes have ended."})
 
-    def _say(self, told: dict[str, Any]) -> None:
-        with self._turn:
+    def _print(self, report: dict[str, Any]) -> None:
+        with self._printing:
             if self._as_json:
-                print_json(told)
+                print_json(report)
                 sys.stdout.flush()
             else:
-                print_line(*_sentence(told))
+                print_line(*_format_report(report))
 
 
-def _sentence(told: dict[str, Any]) -> tuple[str, str, str]:
-    part = f"{told.get('part', ''):<8}"
-    if told.get("event") == "listening":
-        return "[green]✓[/green] {} {}", part, told["url"]
-    if told.get("event") == "pass":
-        actions = [action["summary"] or f"{action['kind']} is under way" for action in told["response"]["actions"]]
-        decision = told["response"]["decision"]
-        what = " ".join(actions) or f"{len(told['found'])} found. {decision['reason'] if decision else ''}"
-        return "  {} {}", f"{'look':<8}", what
-    mark = "[yellow]![/yellow]" if told.get("event") in ("died", "hung", "problem") else " "
-    return mark + " {} {}", part, str(told.get("text") or told.get("message") or told)
+def _format_report(report: dict[str, Any]) -> tuple[str, str, str]:
+    name = f"{report.get('part', ''):<8}"
+    if report.get("event") == "listening":
+        return "[green]✓[/green] {} {}", name, report["url"]
+    if report.get("event") == "pass":
+        actions = [action["summary"] or f"{action['kind']} is under way" for action in report["response"]["actions"]]
+        decision = report["response"]["decision"]
+        what = " ".join(actions) or f"{len(report['found'])} findings. {decision['reason'] if decision else ''}"
+        return "  {} {}", name, what
+    mark = "[yellow]![/yellow]" if report.get("event") in ("died", "hung", "problem") else " "
+    return mark + " {} {}", name, str(report.get("text") or report.get("message") or report)
 
 
 def _free_port(host: str, port: int, option: str) -> int:
-    """The port, if it is free, or any that is for 0: a program that is started again keeps it.
+    """The port, if it is free, or any free one for 0: a process that is started again keeps it.
 
     Raises:
-        UnavailableError: somebody else listens there.
+        UnavailableError: another program listens there.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -224,7 +250,7 @@ def _free_port(host: str, port: int, option: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def _reachable(host: str) -> str:
+def _reachable_host(host: str) -> str:
     return "127.0.0.1" if host in ("0.0.0.0", "") else f"[{host}]" if ":" in host else host  # noqa: S104
 
 
@@ -238,7 +264,7 @@ def _has_console(*, as_json: bool) -> bool:
     return True
 
 
-def _until_told() -> threading.Event:
+def _stop_on_signal() -> threading.Event:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

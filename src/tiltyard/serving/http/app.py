@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from tiltyard._version import __version__
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger.ports import Ledger
+from tiltyard.processes.worker_identity import SINGLE_PROCESS, WorkerIdentity
 from tiltyard.project import ServingSection
 from tiltyard.serving.auth import HEADERS, Guard, auth_middleware
 from tiltyard.serving.http.openapi import describe
@@ -32,7 +33,6 @@ from tiltyard.serving.model.manager import ModelManager
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.endpoint import FastPathApp, PredictEndpoint
 from tiltyard.serving.problem_details import add_handlers
-from tiltyard.serving.telemetry.user_metrics import SINGLE_PROCESS, WorkerIdentity
 
 # nginx's status for a client that left before the response; nobody receives it.
 CLIENT_CLOSED_REQUEST = 499
@@ -62,7 +62,7 @@ def create_app(
     guard = guard or Guard.open_to_all()
     components = ServerComponents.of(models, ledger, options or ServingSection(), identity)
     app = FastPathApp(
-        title=f"Tiltyard: {models.served.model}",
+        title=f"Tiltyard: {models.served.model_name}",
         version=__version__,
         summary="Predictions of the champion, each of them recorded before it is sent.",
         docs_url=None,
@@ -115,7 +115,7 @@ async def _run_background_work(components: ServerComponents) -> AsyncIterator[No
 def _count_history(components: ServerComponents, until: datetime) -> None:
     try:
         components.statistics.add_history(
-            components.ledger.prediction_stats(components.models.served.model, until=until)
+            components.ledger.prediction_stats(components.models.served.model_name, until=until)
         )
     except TiltyardError as error:
         log.warning("Earlier predictions could not be counted: %s", error)

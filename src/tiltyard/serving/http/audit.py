@@ -27,7 +27,7 @@ async def record_admin_action(
     caller = request.scope[CALLER]
     event = Event(
         kind=kind,
-        subject=components.models.served.model,
+        subject=components.models.served.model_name,
         at=datetime.now(UTC),
         actor=caller.name,
         reason=f"{request.method} {request.url.path}",

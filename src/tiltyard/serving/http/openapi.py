@@ -119,7 +119,7 @@ def _add_examples(document: dict[str, Any], components: ServerComponents) -> Non
 def _add_model_names(document: dict[str, Any], components: ServerComponents) -> None:
     """Say which model and version the paths of the Open Inference Protocol may name now."""
     current = components.models.current
-    known = {"name": components.models.served.model, "version": current.info.version if current else None}
+    known = {"name": components.models.served.model_name, "version": current.info.version if current else None}
     for operations in document["paths"].values():
         for operation in operations.values():
             for parameter in operation.get("parameters", ()):

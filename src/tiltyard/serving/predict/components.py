@@ -10,6 +10,7 @@ from time import monotonic
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.spools.spool import Lag, SpooledLedger
+from tiltyard.processes.worker_identity import SINGLE_PROCESS, WorkerIdentity
 from tiltyard.project import ServingSection
 from tiltyard.serving.model.manager import ModelManager
 from tiltyard.serving.model.served_version import ServedVersion
@@ -22,7 +23,7 @@ from tiltyard.serving.statistics import Statistics
 from tiltyard.serving.telemetry import Instrumentation, Metrics, MultiprocessMetrics
 from tiltyard.serving.telemetry.metrics import Gauges
 from tiltyard.serving.telemetry.traces import Traces
-from tiltyard.serving.telemetry.user_metrics import SINGLE_PROCESS, WorkerIdentity, load_user_metrics
+from tiltyard.serving.telemetry.user_metrics import load_user_metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class ServerComponents:
             UsageError: a function of ``[serving] metrics`` cannot be used.
             MissingExtraError: the environment names a collector of traces, and the extra ``otel`` is not installed.
         """
-        model_name = models.served.model
+        model_name = models.served.model_name
         statistics = Statistics()
         metrics = Metrics(lambda: _measure_gauges(models, batcher, ledger))
         user_metrics = load_user_metrics(options.metrics, identity.root, metrics.registry)
@@ -81,7 +82,7 @@ class ServerComponents:
 
         shadow = None
         if options.challenger is not None and options.challenger.mode == "shadow":
-            shadow = Shadow(models.beside, ledger, options.challenger.share or 1.0)
+            shadow = Shadow(models.current_challenger, ledger, options.challenger.share or 1.0)
 
         batcher = Batcher(
             current,
@@ -89,7 +90,7 @@ class ServerComponents:
             BatchLimits(max_batch=options.max_batch, max_queue=options.max_queue),
             on_recorded,
             available=options.ledger == "available",
-            challenger=models.beside,
+            challenger=models.current_challenger,
         )
         predictions = PredictionService(
             models,
@@ -99,7 +100,7 @@ class ServerComponents:
             options,
             instrumentation,
         )
-        worker_metrics = MultiprocessMetrics(metrics.registry, identity.worker, identity.folder)
+        worker_metrics = MultiprocessMetrics(metrics.registry, identity.worker, identity.metrics_folder)
         return cls(models, ledger, batcher, predictions, statistics, options, instrumentation, worker_metrics, shadow)
 
 

@@ -190,7 +190,7 @@ class PredictionService:
         receive: Receive,
     ) -> PredictionResult:
         """Predict a request with an idempotency key: its first predictions, if it was sent before."""
-        idempotent = IdempotentRequest(self._models.served.model, caller_id, key, request.inputs)
+        idempotent = IdempotentRequest(self._models.served.model_name, caller_id, key, request.inputs)
         try:
             found = await self._idempotency.find(idempotent)
             if len(found) == len(request.inputs):

@@ -1,4 +1,4 @@
-"""One process that answers: the application, uvicorn, signals, and an orderly end."""
+"""The HTTP server of one process: the application, uvicorn, signals, and an orderly end."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from types import FrameType
 import uvicorn
 
 from tiltyard.ledger.ports import Ledger
+from tiltyard.processes.worker_identity import SINGLE_PROCESS, WorkerIdentity
 from tiltyard.project import ServingSection
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing
 from tiltyard.serving.auth import Guard
@@ -25,26 +26,25 @@ from tiltyard.serving.model.manager import ModelManager, Refresh, ServedAlias, V
 from tiltyard.serving.predict.endpoint import PredictEndpoint
 from tiltyard.serving.predict.http_protocol import choose_http_protocol
 from tiltyard.serving.process.sockets import BACKLOG, Address
-from tiltyard.serving.telemetry.user_metrics import SINGLE_PROCESS, WorkerIdentity
 
-# Longest that a client which does not finish its request can hold up the end.
+# How long a client that does not finish its request can hold up the end.
 GRACE_SECONDS = 30
 GC_OBJECTS, GC_ROUNDS = 50_000, 20
 
 
 @dataclass(frozen=True, slots=True)
 class ServerDependencies:
-    """What one process that answers stands on.
+    """What the server of one process depends on.
 
     Attributes:
         source: where versions come from.
-        ledger: where answers are recorded; it stays open.
+        ledger: where predictions are recorded; it stays open.
         cache: folder of this host's verified copies of versions.
         trusted_types: Python types that this host allows in a stored model, beyond scikit-learn's own.
-        trusted_keys: the keys by which this host judges signatures.
-        right: asked whether a decision made the alias' version champion; None to ask nobody.
-        place: where it stands among the workers that share a port.
-        on_change: told when another version has taken over here, or somebody asked for a look.
+        trusted_keys: the keys by which this host checks signatures.
+        champion_check: checks that a decision made the alias' version champion; None for no check.
+        identity: which of the workers that share a port this process is.
+        on_change: called when another version has taken over here, or an admin asked for a reload.
     """
 
     source: VersionSource
@@ -52,47 +52,49 @@ class ServerDependencies:
     cache: Path
     trusted_types: tuple[str, ...] = ()
     trusted_keys: KeyRing = NO_KEYS
-    right: ChampionCheck | None = None
-    place: WorkerIdentity = SINGLE_PROCESS
+    champion_check: ChampionCheck | None = None
+    identity: WorkerIdentity = SINGLE_PROCESS
     on_change: Callable[[], object] | None = None
 
 
 class HttpServer:
-    """Answers on a socket until it is told to stop.
+    """Serves HTTP on a socket until it is stopped.
 
     Args:
         served: what is served.
         options: the project's ``[serving]``.
-        standing: what it stands on.
-        guard: whom to let in.
+        dependencies: what it depends on.
+        guard: decides which requests are let through.
     """
 
     def __init__(
-        self, served: ServedAlias, options: ServingSection, standing: ServerDependencies, guard: Guard
+        self, served: ServedAlias, options: ServingSection, dependencies: ServerDependencies, guard: Guard
     ) -> None:
         self._options = options
-        self._standing = standing
+        self._dependencies = dependencies
         self._guard = guard
-        self._live = ModelManager(
+        self._manager = ModelManager(
             served,
-            standing.source,
-            standing.cache,
-            standing.trusted_types,
-            standing.ledger.append,
-            trusted_keys=standing.trusted_keys,
-            right=standing.right,
-            on_change=standing.on_change,
+            dependencies.source,
+            dependencies.cache,
+            dependencies.trusted_types,
+            dependencies.ledger.append,
+            trusted_keys=dependencies.trusted_keys,
+            champion_check=dependencies.champion_check,
+            on_change=dependencies.on_change,
         )
         if options.challenger is not None:
-            self._live.add_challenger()
+            self._manager.add_challenger()
         self._server: _Server | None = None
-        self._hot: PredictEndpoint | None = None
+        self._endpoint: PredictEndpoint | None = None
         self._stopped = False
 
     def run(self, listener: socket.socket, on_listening: Callable[[Address], object] | None = None) -> None:
-        """Serve until SIGTERM, SIGINT or ``stop``; then answer what was accepted."""
-        app = create_app(self._live, self._standing.ledger, self._options, self._guard, self._standing.place)
-        self._hot = app.predict_endpoint
+        """Serve until SIGTERM, SIGINT or ``stop``; then finish the requests that were accepted."""
+        app = create_app(
+            self._manager, self._dependencies.ledger, self._options, self._guard, self._dependencies.identity
+        )
+        self._endpoint = app.predict_endpoint
         config = uvicorn.Config(
             app,
             http=choose_http_protocol(),
@@ -117,26 +119,26 @@ class HttpServer:
             self._server.should_exit = True
 
     def ping(self, seconds: float) -> float:
-        """Come back when the event loop, which takes the requests, gets to it; at once while it does not run.
+        """Return when the event loop, which takes the requests, runs a task; at once while there is no loop.
 
         Returns:
             How long the model call that is under way has taken so far, in seconds; 0 where there is none.
 
         Raises:
-            TimeoutError: it did not within the time.
+            TimeoutError: it did not within these seconds.
         """
         loop = self._server.loop if self._server is not None else None
         if loop is not None and loop.is_running():
             asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(seconds)
-        return self._hot.scoring_seconds if self._hot is not None else 0.0
+        return self._endpoint.scoring_seconds if self._endpoint is not None else 0.0
 
     def refresh(self) -> Refresh:
-        """Look the alias up now, because another worker did; nobody else is told."""
-        return self._live.refresh(force=True, spread=False)
+        """Look the alias up now, because another worker did; the other workers are not called again."""
+        return self._manager.refresh(force=True, notify=False)
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, telling when it listens, and ending by a return instead of raising the signal again."""
+    """uvicorn that reports when it listens, and returns at the end instead of raising the signal again."""
 
     def __init__(self, config: uvicorn.Config, on_listening: Callable[[], object]) -> None:
         super().__init__(config)
@@ -172,6 +174,6 @@ class _Server(uvicorn.Server):
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.should_exit and number == signal.SIGINT:
-            # Pressed twice: whoever presses it does not want to wait for open connections.
+            # Ctrl-C pressed twice: end without waiting for open connections.
             self.force_exit = True
         self.should_exit = True

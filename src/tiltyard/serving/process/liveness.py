@@ -1,62 +1,65 @@
-"""Whether a worker gets on: asked over its line, again and again."""
+"""Liveness of a worker: the health checks that its supervisor makes over the channel between them."""
 
 from __future__ import annotations
 
-import time
-from threading import Event, Thread
+from collections.abc import Callable
 
 from tiltyard.errors import TiltyardError
-from tiltyard.serving.process.ipc import IpcChannel
+from tiltyard.processes.health_checks import HealthCheck
+from tiltyard.processes.ipc import IpcChannel
 
 MISSES = 3
-"""So many questions in a row without an answer, and a worker hangs."""
+"""After so many pings in a row without a reply, a worker hangs."""
+START_SECONDS = 900.0
+"""How long a worker may take until it listens: it may have to fetch a large version first."""
 
 
 class LivenessProbe:
-    """Asks a worker, on a thread of its own, whether it gets on.
+    """Pings a worker. A worker that replies, but whose model does not return from a call, hangs as well.
 
-    Misses are counted rather than timed: a host that was asleep, or whose processes were all held for a while, is no
-    reason to end anybody. A worker that answers, but whose model does not come back from a call, hangs as well.
+    A worker is pinged once it listens: while it imports and loads a model, it may not reply for a while.
 
     Args:
-        line: the line to the worker; it answers ``ping`` with the seconds of the model call that is under way.
-        hang_seconds: about how long it may keep silent, and a model call may take.
+        channel: the channel to the worker, which replies to ``ping`` with the seconds of the model call under way.
+        hang_seconds: about how long it may give no reply, and a model call may take.
+        is_listening: whether the worker takes requests yet.
     """
 
-    def __init__(self, line: IpcChannel, hang_seconds: float) -> None:
-        self._line = line
-        self._longest = hang_seconds
-        self._patience = hang_seconds / MISSES
-        self._over = Event()
-        self._missed = 0
-        self._scoring = 0.0
-        self._thread = Thread(target=self._ask_on, name="tiltyard-ping", daemon=True)
+    def __init__(self, channel: IpcChannel, hang_seconds: float, is_listening: Callable[[], bool]) -> None:
+        self._channel = channel
+        self._hang_seconds = hang_seconds
+        self._timeout = hang_seconds / MISSES
+        self._is_listening = is_listening
+        self._scoring_seconds = 0.0
 
-    def start(self) -> None:
-        """Begin to ask."""
-        self._thread.start()
+    def health_checks(self) -> list[HealthCheck]:
+        """The checks for the supervisor."""
+        pause = self._timeout / 2
+        return [
+            HealthCheck(
+                f"it did not listen within {START_SECONDS:g} seconds", self._is_listening, pause, MISSES, START_SECONDS
+            ),
+            HealthCheck(
+                f"it did not respond for {self._hang_seconds:g} seconds", self._responds, pause, MISSES, START_SECONDS
+            ),
+            HealthCheck(
+                f"its model did not return from a call for {self._hang_seconds:g} seconds",
+                self._returns,
+                pause,
+                1,
+                START_SECONDS,
+            ),
+        ]
 
-    def stop(self) -> None:
-        """Ask no more; a question that is under way is not waited for."""
-        self._over.set()
+    def _responds(self) -> bool:
+        if not self._is_listening():
+            return True
+        try:
+            self._scoring_seconds = float(self._channel.call("ping", seconds=self._timeout))
+        except TiltyardError:
+            return False
+        return True
 
-    @property
-    def missing(self) -> str:
-        """What the worker fails to do, as a sentence goes on after "because"; empty while it gets on."""
-        if self._missed >= MISSES:
-            return f"it did not answer for {self._longest:g} seconds"
-        if self._scoring >= self._longest:
-            return f"its model has not come back from a call for {self._scoring:.0f} seconds"
-        return ""
-
-    def _ask_on(self) -> None:
-        while not self._over.wait(self._patience / 2):
-            asked = time.monotonic()
-            try:
-                self._scoring = float(self._line.ask("ping", seconds=self._patience))
-            except TiltyardError:
-                self._missed += 1
-                # A line that is gone answers at once; the worker may have ended, which is seen elsewhere.
-                self._over.wait(max(0.0, self._patience - (time.monotonic() - asked)))
-            else:
-                self._missed = 0
+    def _returns(self) -> bool:
+        """Judge by the latest ping: the model call under way has not taken too long."""
+        return self._scoring_seconds < self._hang_seconds

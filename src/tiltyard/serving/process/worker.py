@@ -1,6 +1,6 @@
-"""A worker: the process that answers requests, started and kept by ``keeper``.
+"""A worker: the process that serves requests, started by ``supervisor``.
 
-It imports neither MLflow nor anything that trains: aliases are looked up and versions fetched by the keeper.
+It imports neither MLflow nor anything that trains: the supervisor looks aliases up and fetches versions.
 """
 
 from __future__ import annotations
@@ -9,141 +9,141 @@ import contextlib
 import signal
 import socket
 import sys
-from pathlib import Path
 
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger.ports import Ledger
+from tiltyard.processes.ipc import IpcChannel
+from tiltyard.processes.worker_identity import WorkerIdentity
 from tiltyard.registry.package.signing import host_keys
-from tiltyard.registry.ports import VersionInfo
 from tiltyard.serving.auth import guard_for
 from tiltyard.serving.model.manager import ServedAlias
 from tiltyard.serving.process.http_server import HttpServer, ServerDependencies
-from tiltyard.serving.process.ipc import IpcChannel
+from tiltyard.serving.process.remote_registry import FIRST_LOOKUP_SECONDS, LOOKUP_SECONDS, RemoteRegistry
 from tiltyard.serving.process.sockets import Address, bind
-from tiltyard.serving.process.wire import VERSION
 from tiltyard.serving.process.worker_config import FAILED, WorkerConfig
 from tiltyard.serving.telemetry.logs import set_up_logs
-from tiltyard.serving.telemetry.user_metrics import WorkerIdentity
 from tiltyard.settings import Settings
 from tiltyard.wiring.ledger import open_ledger, open_spooled_ledger
 
-# Importing MLflow takes the keeper seconds; then it answers in milliseconds, or the registry is away.
-LOOK_SECONDS = 30.0
-# Where no version was good on this host yet, there is nothing to answer with instead: the first look may take longer.
-FIRST_LOOK_SECONDS = 240.0
-FETCH_SECONDS = 600.0
-TELL_SECONDS = 30.0
-
-
-class RemoteRegistry:
-    """A registry at the other end of a line, as far as serving needs one.
-
-    Args:
-        line: the line to the keeper.
-        first_seconds: how long the first look may take.
-    """
-
-    def __init__(self, line: IpcChannel, first_seconds: float = LOOK_SECONDS) -> None:
-        self._line = line
-        self._seconds = first_seconds
-
-    def get_version(self, name: str, *, version: str | None = None, alias: str | None = None) -> VersionInfo:
-        """Look a version up; see ``Registry.get_version``."""
-        seconds, self._seconds = self._seconds, LOOK_SECONDS
-        found = self._line.ask("get_version", seconds=seconds, name=name, version=version, alias=alias)
-        return VERSION.validate_python(found)
-
-    def fetch(self, info: VersionInfo, cache: Path) -> Path:
-        """Bring a version's files into the cache; see ``Registry.fetch``."""
-        given = VERSION.dump_python(info, mode="json")
-        return Path(self._line.ask("fetch", seconds=FETCH_SECONDS, info=given, cache=str(cache)))
+REPORT_SECONDS = 30.0
+PING_SECONDS = 30.0
 
 
 def main(descriptor: int) -> int:
-    """Work until told to stop, or until the keeper is gone; returns the exit code.
+    """Serve until a signal ends the worker, or until the supervisor is gone; returns the exit code.
 
     Args:
-        descriptor: the socket of the line; the first thing on it is the order.
+        descriptor: the socket of the channel to the supervisor; the first message on it is the configuration.
     """
-    # Ctrl-C reaches the whole group; the keeper ends its workers in order.
+    # Ctrl-C reaches the whole group; the supervisor ends its workers in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=descriptor)
-    order = WorkerConfig.model_validate_json(_first_line(connection))
+    config = WorkerConfig.model_validate_json(_read_first_line(connection))
     worker = _Worker()
-    line = IpcChannel(connection, {"refresh": worker.refresh, "ping": worker.ping, "modules": _modules}, worker.end)
-    line.start()
+    handlers = {"refresh": worker.refresh, "ping": worker.ping, "modules": _list_modules}
+    channel = IpcChannel(connection, handlers, worker.end, peer="supervisor of the server")
+    channel.start()
     try:
-        settings = Settings.load(order.root)
-        set_up_logs(settings.log or order.options.log)
+        settings = Settings.load(config.root)
+        set_up_logs(settings.log or config.options.log)
         keys = host_keys(settings)  # before the ledger is opened: it would stay open if a key cannot be used
         guard = guard_for(
-            order.options,
+            config.options,
             settings.api_key_file,
-            host=order.options.host,
-            workers=order.workers,
-            insecure_open=order.insecure_open,
+            host=config.options.host,
+            workers=config.workers,
+            insecure_open=config.insecure_open,
             own_key=settings.own_key,
         )
-        listener = _listener(order)
-        with contextlib.closing(listener), _ledger(order, settings) as ledger:
-            standing = ServerDependencies(
-                RemoteRegistry(line, LOOK_SECONDS if _was_good(settings, order) else FIRST_LOOK_SECONDS),
+        listener = _open_listener(config)
+        with contextlib.closing(listener), _open_ledger(config, settings) as ledger:
+            served_before = _has_served(settings, config)
+            registry = RemoteRegistry(channel, LOOKUP_SECONDS if served_before else FIRST_LOOKUP_SECONDS)
+            dependencies = ServerDependencies(
+                registry,
                 ledger,
                 settings.cache,
                 settings.trusted_types,
                 keys,
-                (lambda info: _ask_right(line, info)) if keys.trusted else None,
-                WorkerIdentity(order.root, order.slot, settings.state / "metrics" if order.workers > 1 else None),
-                lambda: _spread(line),
+                registry.check_champion if keys.trusted else None,
+                WorkerIdentity(config.root, config.number, settings.state / "metrics" if config.workers > 1 else None),
+                lambda: _refresh_others(channel),
             )
-            served = ServedAlias(order.model, order.alias, order.task)
-            worker.engine = HttpServer(served, order.options, standing, guard)
+            served = ServedAlias(config.model_name, config.alias, config.task)
+            worker.server = HttpServer(served, config.options, dependencies, guard)
             if worker.ended:
                 return 0
-            worker.engine.run(listener, lambda address: _announce(line, address))
+            worker.server.run(listener, lambda address: _report_listening(channel, address))
     except TiltyardError as error:
-        _tell_failure(line, error)
+        _report_failure(channel, error)
         return FAILED
     finally:
-        line.close()
+        channel.close()
     return 0
 
 
 class _Worker:
-    """What the line reaches, from before there is an engine."""
+    """What the supervisor may call, also before there is a server."""
 
     def __init__(self) -> None:
-        self.engine: HttpServer | None = None
+        self.server: HttpServer | None = None
         self.ended = False
 
     def refresh(self) -> bool:
-        """Look the alias up; whether another version answers now."""
-        return self.engine.refresh().changed if self.engine else False
+        """Look the alias up; whether another version is served now."""
+        return self.server.refresh().changed if self.server else False
 
     def ping(self) -> float:
-        """Come back if requests are taken, with the seconds of the model call that is under way.
+        """Return once the event loop runs, with the seconds of the model call that is under way.
 
-        Before there is an engine it comes back if this process runs at all.
+        Before there is a server it returns at once.
         """
-        return 0.0 if self.engine is None else self.engine.ping(LOOK_SECONDS)
+        return 0.0 if self.server is None else self.server.ping(PING_SECONDS)
 
     def end(self) -> None:
-        """The keeper is gone, and nobody else would ever end this process."""
+        """The supervisor is gone, and nobody else would ever end this process."""
         self.ended = True
-        if self.engine is not None:
-            self.engine.stop()
+        if self.server is not None:
+            self.server.stop()
 
 
-def _modules() -> list[str]:
-    """What is imported here, so that a test can hold it against what may be."""
+def _list_modules() -> list[str]:
+    """The imported modules, so that a test can compare them with those that are allowed."""
     return sorted(sys.modules)
 
 
-def _tell_failure(line: IpcChannel, error: TiltyardError) -> None:
+def _open_listener(config: WorkerConfig) -> socket.socket:
+    if config.listener is None:
+        return bind(config.options.host, config.options.port, shared=True)
+    return socket.socket(fileno=config.listener)
+
+
+def _open_ledger(config: WorkerConfig, settings: Settings) -> Ledger:
+    if config.ledger == "direct":
+        return open_ledger(settings)
+    return open_spooled_ledger(settings, str(config.number))
+
+
+def _has_served(settings: Settings, config: WorkerConfig) -> bool:
+    """Whether a version was served on this host before, so that it can be served while the registry is unavailable."""
+    return (settings.cache / config.model_name / f"serving-{config.alias}.json").exists()
+
+
+def _refresh_others(channel: IpcChannel) -> None:
+    """Let the other workers look the alias up too, so that all serve the new version soon."""
     with contextlib.suppress(TiltyardError):
-        line.ask(
-            "failed",
-            seconds=TELL_SECONDS,
+        channel.call("refresh_others", seconds=REPORT_SECONDS)
+
+
+def _report_listening(channel: IpcChannel, address: Address) -> None:
+    channel.call("report_listening", seconds=REPORT_SECONDS, host=address.host, port=address.port)
+
+
+def _report_failure(channel: IpcChannel, error: TiltyardError) -> None:
+    with contextlib.suppress(TiltyardError):
+        channel.call(
+            "report_failure",
+            seconds=REPORT_SECONDS,
             kind=type(error).__name__,
             message=error.message,
             next_step=error.next_step,
@@ -151,39 +151,8 @@ def _tell_failure(line: IpcChannel, error: TiltyardError) -> None:
         )
 
 
-def _listener(order: WorkerConfig) -> socket.socket:
-    if order.listener is None:
-        return bind(order.options.host, order.options.port, shared=True)
-    return socket.socket(fileno=order.listener)
-
-
-def _ledger(order: WorkerConfig, settings: Settings) -> Ledger:
-    if order.ledger == "direct":
-        return open_ledger(settings)
-    return open_spooled_ledger(settings, str(order.slot))
-
-
-def _was_good(settings: Settings, order: WorkerConfig) -> bool:
-    """Whether some version was good on this host, so that it can answer while the registry does not."""
-    return (settings.cache / order.model / f"serving-{order.alias}.json").exists()
-
-
-def _ask_right(line: IpcChannel, info: VersionInfo) -> None:
-    line.ask("right", seconds=LOOK_SECONDS, info=VERSION.dump_python(info, mode="json"))
-
-
-def _spread(line: IpcChannel) -> None:
-    """Let the other workers look too: one that has taken over a version should not be alone with it for long."""
-    with contextlib.suppress(TiltyardError):
-        line.ask("spread", seconds=TELL_SECONDS)
-
-
-def _announce(line: IpcChannel, address: Address) -> None:
-    line.ask("listening", seconds=TELL_SECONDS, host=address.host, port=address.port)
-
-
-def _first_line(connection: socket.socket) -> bytes:
-    """The order, read byte by byte: what follows it belongs to the line."""
+def _read_first_line(connection: socket.socket) -> bytes:
+    """The configuration, read byte by byte: what follows it belongs to the channel."""
     read = bytearray()
     while not read.endswith(b"\n"):
         some = connection.recv(1)

@@ -1,4 +1,4 @@
-"""What a keeper tells a worker to do."""
+"""The configuration that a supervisor hands to a worker when it starts it."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from pydantic import BaseModel, ConfigDict
 from tiltyard.project import ServingSection, Task
 
 FAILED = 70
-"""The exit code of a worker that told why it cannot work."""
+"""The exit code of a worker that reported why it cannot work."""
 
 
 class WorkerConfig(BaseModel):
-    """What a worker is to do.
+    """What a worker serves, where and how.
 
     Attributes:
         root: folder of the project file, where settings are read.
-        model: name of the registered model.
-        alias: the alias whose version answers.
-        task: what the version has to be for.
-        options: the project's ``[serving]``, with host and port as they are listened on.
-        slot: which of the workers it is, from 0.
+        model_name: name of the registered model.
+        alias: the alias whose version is served.
+        task: the task that the version must have.
+        options: the project's ``[serving]``, with the host and port that are in use.
+        number: which of the workers it is, from 0.
         workers: how many there are.
-        listener: descriptor of a socket that listens; None to bind one of its own to the shared port.
-        ledger: ``direct`` into the ledger, or through a ``spool`` of its own.
+        listener: descriptor of a listening socket that it inherits; None: it binds its own socket to the shared port.
+        ledger: ``direct`` into the ledger, or through its own ``spool``.
         insecure_open: whether it may listen beyond loopback without API keys.
     """
 
     model_config = ConfigDict(frozen=True)
 
     root: Path
-    model: str
+    model_name: str
     alias: str
     task: Task | None
     options: ServingSection
-    slot: int
+    number: int
     workers: int
     listener: int | None
     ledger: Literal["direct", "spool"]

@@ -18,7 +18,6 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,24 +25,6 @@ from prometheus_client import CollectorRegistry
 
 from tiltyard.errors import UsageError
 from tiltyard.serving.telemetry.instrumentation import CustomMetrics
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerIdentity:
-    """Where a server's process stands among others.
-
-    Attributes:
-        root: the project's folder, where modules of the user's own are looked for; default: the working folder.
-        worker: this worker's number among those that share the port.
-        folder: where they leave what they counted for each other; None for one worker alone.
-    """
-
-    root: Path | None = None
-    worker: int = 0
-    folder: Path | None = None
-
-
-SINGLE_PROCESS = WorkerIdentity()
 
 
 def load_user_metrics(names: Sequence[str], root: Path | None, registry: CollectorRegistry) -> list[CustomMetrics]:

@@ -128,7 +128,7 @@ def _record_labels(components: ServerComponents, reported: Sequence[OneLabel], c
             [FieldProblem("at" if len(reported) == 1 else f"labels[{place}].at", message) for place in ahead]
         )
     keys = [item.key for item in reported if item.key is not None]
-    ids = components.ledger.ids_by_key(keys, project=components.models.served.model) if keys else {}
+    ids = components.ledger.ids_by_key(keys, project=components.models.served.model_name) if keys else {}
     named = [item.prediction_id or ids.get(item.key or "") for item in reported]
     labels = [
         Label(prediction_id=prediction_id, label=item.label, at=item.at or now, source=item.source or caller)

@@ -54,7 +54,7 @@ async def _check_health(components: ServerComponents) -> HealthResponse:
     available = components.options.ledger == "available"
     latest = components.models.latest
     reason, next_step = "", ""
-    current, challenger = components.models.current, components.models.beside()
+    current, challenger = components.models.current, components.models.current_challenger()
     if current is None:
         try:
             components.models.require()
@@ -72,7 +72,7 @@ async def _check_health(components: ServerComponents) -> HealthResponse:
         status=status,
         model_loaded=current is not None,
         ready=current is not None and (ledger.ok or available) and figures.waiting < figures.limit,
-        model=components.models.served.model,
+        model=components.models.served.model_name,
         version=current.info.version if current else None,
         challenger=challenger.info.version if challenger else None,
         reason=reason,

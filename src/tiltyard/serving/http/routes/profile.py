@@ -59,7 +59,7 @@ def profile_routes(components: ServerComponents) -> APIRouter:
         finally:
             running.release()
         await record_admin_action(components, request, "profiled", {"seconds": seconds, "looks": found.looks})
-        body = _render(found, form, components.models.served.model)
+        body = _render(found, form, components.models.served.model_name)
         return Response(body, headers={"Content-Security-Policy": _POLICY}, media_type=_MEDIA[form])
 
     return router

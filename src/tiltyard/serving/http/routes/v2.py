@@ -177,7 +177,7 @@ def _metadata(current: ServedVersion) -> ModelMetadata:
 
 
 def _ready_response(components: ServerComponents, name: str, version: str | None = None) -> Response:
-    if name != components.models.served.model or components.models.current is not None:
+    if name != components.models.served.model_name or components.models.current is not None:
         _requested_version(components, name, version)
     return _state_response(components, components.models.current is not None)
 
@@ -219,15 +219,15 @@ class _V2Route(APIRoute):
 
 
 def _state_response(components: ServerComponents, ready: bool) -> Response:
-    state = ServerState(name=components.models.served.model, ready=ready)
+    state = ServerState(name=components.models.served.model_name, ready=ready)
     headers = {} if ready else {"Retry-After": "5"}
     return Response(state.model_dump_json(), 200 if ready else 503, headers, "application/json")
 
 
 def _requested_version(components: ServerComponents, name: str, version: str | None = None) -> ServedVersion:
     """The version in service, if it is the one that the request names."""
-    if name != components.models.served.model:
-        raise unknown_model(name, components.models.served.model)
+    if name != components.models.served.model_name:
+        raise unknown_model(name, components.models.served.model_name)
     current = components.models.require()
     if version not in (None, current.info.version):
         raise RequestError(

@@ -1,0 +1,25 @@
+"""Which of several worker processes this one is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerIdentity:
+    """The place of one process among the workers of a server.
+
+    Attributes:
+        root: the project's folder, where the user's modules are found; None for the working folder.
+        worker: the number of this worker among those that share the port, from 0.
+        metrics_folder: where the workers leave their counts for each other; None for a single worker.
+    """
+
+    root: Path | None = None
+    worker: int = 0
+    metrics_folder: Path | None = None
+
+
+SINGLE_PROCESS = WorkerIdentity()
+"""A server in one process, without a project."""

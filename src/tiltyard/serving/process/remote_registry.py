@@ -1,0 +1,48 @@
+"""The registry as a worker sees it: every call goes to the supervisor, which has MLflow's client."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from tiltyard.processes.ipc import IpcChannel
+from tiltyard.registry.ports import VersionInfo
+
+VERSION_INFO: TypeAdapter[VersionInfo] = TypeAdapter(VersionInfo)
+"""How a version is written on the channel between supervisor and worker."""
+
+# The supervisor takes seconds to import MLflow; then it replies in milliseconds, or the registry is unavailable.
+LOOKUP_SECONDS = 30.0
+# Where no version was ever served on this host there is nothing to fall back on: the first lookup may take longer.
+FIRST_LOOKUP_SECONDS = 240.0
+FETCH_SECONDS = 600.0
+
+
+class RemoteRegistry:
+    """The part of a registry that serving needs, over a channel.
+
+    Args:
+        channel: the channel to the supervisor.
+        first_seconds: how long the first lookup may take.
+    """
+
+    def __init__(self, channel: IpcChannel, first_seconds: float = LOOKUP_SECONDS) -> None:
+        self._channel = channel
+        self._seconds = first_seconds
+
+    def get_version(self, name: str, *, version: str | None = None, alias: str | None = None) -> VersionInfo:
+        """Look a version up; see ``Registry.get_version``."""
+        seconds, self._seconds = self._seconds, LOOKUP_SECONDS
+        found = self._channel.call("get_version", seconds=seconds, name=name, version=version, alias=alias)
+        return VERSION_INFO.validate_python(found)
+
+    def fetch(self, info: VersionInfo, cache: Path) -> Path:
+        """Bring a version's files into the cache; see ``Registry.fetch``."""
+        content = VERSION_INFO.dump_python(info, mode="json")
+        return Path(self._channel.call("fetch", seconds=FETCH_SECONDS, info=content, cache=str(cache)))
+
+    def check_champion(self, info: VersionInfo) -> None:
+        """Check that a decision made the version champion; see ``champion_check``."""
+        content = VERSION_INFO.dump_python(info, mode="json")
+        self._channel.call("check_champion", seconds=LOOKUP_SECONDS, info=content)

@@ -1,0 +1,82 @@
+"""The supervisor's side of one worker: how it is started, and the channel to it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+
+from tiltyard.errors import TiltyardError
+from tiltyard.processes.health_checks import HealthCheck
+from tiltyard.processes.ipc import Handler, IpcChannel
+from tiltyard.processes.supervisor import ManagedProcess
+from tiltyard.serving.process.liveness import LivenessProbe
+from tiltyard.serving.process.worker_config import WorkerConfig
+
+REFRESH_SECONDS = 120.0
+STOP_SECONDS = 40.0
+# A worker that does not listen yet has accepted nothing, and may be at a step that no signal interrupts: the first
+# start on a machine compiles for many seconds.
+STARTING_STOP_SECONDS = 2.0
+
+
+class WorkerHandle:
+    """One worker, from start to start.
+
+    Attributes:
+        name: what it is, for people and events.
+        listening: whether the process that runs now takes requests.
+
+    Args:
+        config: what it serves.
+        handlers: gives the functions that it may call.
+    """
+
+    def __init__(self, config: WorkerConfig, handlers: Callable[[WorkerHandle], Mapping[str, Handler]]) -> None:
+        self.name = f"worker {config.number}"
+        self.listening = False
+        self._config = config
+        self._handlers = handlers
+        self._channel: IpcChannel | None = None
+
+    def as_managed(self) -> ManagedProcess:
+        """The worker as the supervisor of processes takes it.
+
+        It does not lead a process group: a kill of the server's group ends its workers too.
+        """
+        return ManagedProcess(
+            self.name,
+            self._launch,
+            health_checks=self._health_checks,
+            on_gone=self._close_channel,
+            stop_seconds=lambda: STOP_SECONDS if self.listening else STARTING_STOP_SECONDS,
+        )
+
+    def refresh(self) -> None:
+        """Let the worker look its alias up; returns when it has, or cannot."""
+        if self.listening and self._channel is not None:
+            with contextlib.suppress(TiltyardError):
+                self._channel.call("refresh", seconds=REFRESH_SECONDS)
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        ours, theirs = socket.socketpair()
+        listener = self._config.listener
+        passed = [theirs.fileno(), *([listener] if listener is not None else [])]
+        command = [sys.executable, "-m", "tiltyard.serving.process.worker", str(theirs.fileno())]
+        with theirs:
+            process = subprocess.Popen(command, pass_fds=passed, stdin=subprocess.DEVNULL)  # noqa: S603
+        self.listening = False
+        self._channel = IpcChannel(ours, self._handlers(self), peer=self.name)
+        ours.sendall(self._config.model_dump_json().encode() + b"\n")
+        self._channel.start()
+        return process
+
+    def _health_checks(self) -> list[HealthCheck]:
+        assert self._channel is not None  # noqa: S101 - it was launched
+        return LivenessProbe(self._channel, self._config.options.hang_seconds, lambda: self.listening).health_checks()
+
+    def _close_channel(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
