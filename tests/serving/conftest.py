@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -67,6 +69,18 @@ class Running:
 
     def ask_to_stop(self) -> None:
         self._server.stop()
+
+    def begin_to_stop(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Ask it to stop; returns when it takes no more connections and waits for those that are open.
+
+        uvicorn reports that in its log and nowhere else.
+        """
+        with caplog.at_level(logging.INFO, logger="uvicorn.error"):
+            self.ask_to_stop()
+            deadline = time.monotonic() + 30
+            while not any("Waiting for connections" in message for message in caplog.messages):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
 
     def stop(self) -> None:
         self.ask_to_stop()

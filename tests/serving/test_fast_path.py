@@ -244,16 +244,17 @@ def test_a_client_that_does_not_read(running: Site) -> None:
         assert all(response.status == 200 for response, _ in answers(stream, 50))
 
 
-def test_shutdown_waits_for_it(start: Start, registry: FakeRegistry, text_package: Path, ledger: TestLedger) -> None:
-    """A server that is told to stop gives the answer it accepted, and ends the connection after it."""
+def test_shutdown_responds_to_what_was_accepted(
+    start: Start, registry: FakeRegistry, text_package: Path, ledger: TestLedger, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that is stopped sends the response to the request it accepted, and ends the connection after it."""
     registry.point_alias("champion", registry.add(text_package))
     running = start()
     with connected(running.port) as (connection, stream):
         ledger.gate.clear()
         connection.sendall(request("the last one"))
         until(lambda: httpx.get(f"{running.url}/health").json()["queue"]["batches"] == 1)
-        running.ask_to_stop()
-        time.sleep(0.3)
+        running.begin_to_stop(caplog)
         ledger.gate.set()
         ((response, _),) = answers(stream, 1)
         assert (response.status, response.getheader("connection")) == (200, "close")

@@ -521,10 +521,10 @@ def test_registry_away_at_start_uses_the_cache(registry: FakeRegistry, text_pack
         assert (answer.status_code, answer.json()["code"]) == (503, "registry.unavailable")
 
 
-def test_shutdown_answers_what_was_accepted(
-    registry: FakeRegistry, text_package: Path, start: Start, ledger: TestLedger
+def test_shutdown_responds_to_what_was_accepted(
+    registry: FakeRegistry, text_package: Path, start: Start, ledger: TestLedger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A server that is told to end answers every request that it has accepted, then closes."""
+    """A server that is stopped responds to every request that it has accepted, then closes."""
     registry.point_alias("champion", registry.add(text_package))
     running = start(max_batch=2)
     ledger.gate.clear()
@@ -534,8 +534,7 @@ def test_shutdown_answers_what_was_accepted(
             for number in range(6)
         ]
         until(lambda: httpx.get(f"{running.url}/health").json()["queue"]["waiting"] == 5)
-        running.ask_to_stop()
-        time.sleep(0.3)
+        running.begin_to_stop(caplog)
         ledger.gate.set()
         assert [answer.result().status_code for answer in asked] == [200] * 6
     running.stop()

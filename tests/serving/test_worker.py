@@ -71,7 +71,7 @@ class RunningWorker:
         self.channel = IpcChannel(ours, handlers)
         ours.sendall(config.model_dump_json().encode() + b"\n")
         self.channel.start()
-        assert self.listening.wait(60)
+        assert self.listening.wait(180)
 
     def end(self) -> None:
         self.channel.close()
