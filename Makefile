@@ -1,4 +1,4 @@
-# Everything a newcomer and the CI run. Needs make and Python 3.11 or newer; the rest is installed into .venv.
+# What newcomers and CI run. Needs make and Python 3.11 or newer; the rest is installed into .venv.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
@@ -9,12 +9,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?= -n auto --dist worksteal -q
 
-.PHONY: help env setup demo story test coverage proof check format lint types layers lock clean
+.PHONY: help env setup demo story test coverage proof check format lint types layers words lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /\t/' | expand -t 12
 
-setup: $(READY) ## make .venv from the hashed lock
+setup: $(READY) ## create .venv from the lock with hashes
 
 $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found; set PYTHON=/path/to/python3." >&2; exit 1; }
@@ -26,10 +26,10 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
-demo: $(READY) ## train on the shipped reviews, serve the champion, ask it (DEMO_EXIT=1 stops after the answers)
+demo: $(READY) ## train on the included reviews, serve the champion, predict (DEMO_EXIT=1 stops after the predictions)
 	@$(BIN)/python examples/demo.py
 
-story: $(READY) ## the whole loop as a story: drift, labels, a challenger, a bad version, a rollback (two minutes)
+story: $(READY) ## show the whole loop: drift, labels, a challenger, a bad version, a rollback (two minutes)
 	@$(BIN)/python examples/story.py
 
 test: $(READY) ## run the tests
@@ -41,7 +41,7 @@ coverage: $(READY) ## run the tests and write coverage.xml (half as long again)
 proof: $(READY) ## run the long proofs: kills, floods, soaks (an hour or so)
 	$(BIN)/python -m pytest -m proof -q -x --timeout 3600
 
-check: format-check lint types layers test ## format, lint, types, layers and tests: what CI runs
+check: format-check lint types layers words test ## format, lint, types, layers, words and tests: what CI runs
 
 format: $(READY) ## format the code
 	$(BIN)/ruff format .
@@ -51,16 +51,19 @@ format: $(READY) ## format the code
 format-check: $(READY)
 	$(BIN)/ruff format --check .
 
-lint: $(READY) ## look for mistakes
+lint: $(READY) ## find mistakes
 	$(BIN)/ruff check .
 
 types: $(READY) ## check the types, strictly
 	$(BIN)/mypy
 
-layers: $(READY) ## check who imports whom
+layers: $(READY) ## check which package imports which
 	$(BIN)/lint-imports
 
-lock: $(READY) ## resolve the dependencies anew into requirements/
+words: $(READY) ## check the words of pages, command line and console
+	$(BIN)/python docs/check_words.py
+
+lock: $(READY) ## resolve the dependencies into requirements/
 	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements/dev.txt
 	echo "uv" | $(BIN)/uv pip compile - --universal --python-version 3.11 --upgrade \

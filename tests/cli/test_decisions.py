@@ -151,7 +151,7 @@ def test_what_a_person_may_type(tmp_path: Path, fresh_store: Path, capsys: pytes
     ):
         code, _, said = typed("history", "--at", at)
         assert (code, words in said) == (code_, True), said
-    assert typed("history", "--model-name", "songs")[1] == "No decision about songs is in this ledger.\n"
+    assert typed("history", "--model-name", "songs")[1] == "The ledger holds no decision about songs.\n"
     registry = ModelRegistry(tracking_uri=f"sqlite:///{films.root / '.tiltyard' / 'mlflow.db'}")
     registry.delete_alias("films-classifier", "champion")
     for _ in range(2):  # not only the first time

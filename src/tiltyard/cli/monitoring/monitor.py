@@ -21,7 +21,7 @@ from tiltyard.pipeline.jobs.monitoring_run import run_monitoring
 from tiltyard.project import load_project
 
 MAX_STEPS = 3
-_VERDICTS = {"clear": "clear", "could_not_judge": "not enough data"}
+_VERDICTS = {"clear": "clear", "could_not_judge": "could not check"}
 
 
 @click.command()

@@ -1,0 +1,111 @@
+"""Check the words that people read: pages, and the strings of the command line and the console.
+
+The rules are in ``docs/vale``, in the format of Vale (https://vale.sh), so that editors with Vale show the same errors.
+This script reads the part of that format that the rules use: ``existence`` and ``substitution``. It needs no binary from
+elsewhere, which the packages of Vale download when they first run.
+
+Usage: ``python docs/check_words.py [FILE …]``; without files, everything. The exit code is 1 when a rule is broken.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+STYLE = ROOT / "docs" / "vale" / "Tiltyard"
+PAGES = ("*.md", "docs/**/*.md", "examples/**/*.md")
+STRINGS = ("src/tiltyard/cli/**/*.py", "src/tiltyard/console/**/*.py")
+
+# Code is not prose: fenced blocks, inline code, link targets, HTML comments.
+_CODE = re.compile(r"```.*?```|``[^`]*``|`[^`]*`|\]\([^)]*\)|<!--.*?-->|https?://\S+", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of a style: what it finds, and the message for it."""
+
+    name: str
+    pattern: re.Pattern[str]
+    message: str
+
+
+def load_rules(folder: Path = STYLE) -> list[Rule]:
+    """The rules of a style.
+
+    Raises:
+        ValueError: a rule is of another kind than ``existence`` and ``substitution``.
+    """
+    rules = []
+    for file in sorted(folder.glob("*.yml")):
+        content = yaml.safe_load(file.read_text("utf-8"))
+        flags = re.IGNORECASE if content.get("ignorecase") else re.NOFLAG
+        match content["extends"]:
+            case "existence":
+                pairs = [(token, "") for token in content["tokens"]]
+            case "substitution":
+                pairs = list(content["swap"].items())
+            case other:
+                raise ValueError(f"{file.name} extends {other}, which this script does not read")
+        for token, better in pairs:
+            message = content["message"].replace("%s", better, 1) if better else content["message"]
+            rules.append(Rule(f"Tiltyard.{file.stem}", re.compile(token, flags), message))
+    return rules
+
+
+def read_prose(file: Path) -> Iterator[tuple[int, str]]:
+    """The prose of a page, or the strings of a module: line numbers from 1, and texts."""
+    text = file.read_text("utf-8")
+    if file.suffix == ".py":
+        yield from _read_strings(ast.parse(text))
+        return
+    # Line breaks stay, so that the numbers of lines stay.
+    prose = _CODE.sub(lambda found: "\n" * found[0].count("\n") or " ", text)
+    start = 1
+    for paragraph in prose.split("\n\n"):
+        yield start, paragraph
+        start += paragraph.count("\n") + 2
+
+
+def _read_strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+            yield node.lineno, "".join(str(part) for part in parts)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
+            # A single word in quotes is a key or a code, which files and programs depend on.
+            if " " in node.value.strip():
+                yield node.lineno, _CODE.sub(" ", node.value)
+
+
+def check_file(file: Path, rules: list[Rule]) -> list[str]:
+    """What breaks the rules in one file, as lines for people."""
+    problems = []
+    for start, text in read_prose(file):
+        for rule in rules:
+            for found in rule.pattern.finditer(re.sub(r"\s", " ", text)):
+                line = start + text.count("\n", 0, found.start())
+                problems.append(f"{file}:{line}: {rule.message.replace('%s', found[0])} [{rule.name}]")
+    return problems
+
+
+def main(files: list[str]) -> int:
+    """Check the files; 1 when a rule is broken."""
+    chosen = [Path(file) for file in files] or [
+        found.relative_to(ROOT) for pattern in (*PAGES, *STRINGS) for found in sorted(ROOT.glob(pattern))
+    ]
+    rules = load_rules()
+    problems = [line for file in chosen for line in check_file(ROOT / file if not files else file, rules)]
+    print("\n".join(line.replace(f"{ROOT}/", "") for line in problems) or f"{len(chosen)} files: no rule is broken.")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
