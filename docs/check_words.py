@@ -1,8 +1,8 @@
 """Check the words that people read: pages, and the strings of the command line and the console.
 
 The rules are in ``docs/vale``, in the format of Vale (https://vale.sh), so that editors with Vale show the same errors.
-This script reads the part of that format that the rules use: ``existence`` and ``substitution``. It needs no binary from
-elsewhere, which the packages of Vale download when they first run.
+This script reads the part of that format that the rules use: ``existence`` and ``substitution``. It needs no binary,
+which the packages of Vale download when they first run.
 
 Usage: ``python docs/check_words.py [FILE …]``; without files, everything. The exit code is 1 when a rule is broken.
 """
@@ -79,10 +79,9 @@ def _read_strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
         if isinstance(node, ast.JoinedStr):
             parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
             yield node.lineno, "".join(str(part) for part in parts)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
+        elif isinstance(node, ast.Constant) and id(node) not in inside and " " in str(node.value).strip():
             # A single word in quotes is a key or a code, which files and programs depend on.
-            if " " in node.value.strip():
-                yield node.lineno, _CODE.sub(" ", node.value)
+            yield node.lineno, _CODE.sub(" ", str(node.value))
 
 
 def check_file(file: Path, rules: list[Rule]) -> list[str]:
