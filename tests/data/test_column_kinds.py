@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tiltyard.data.column_kinds import MOST_CATEGORIES, TableSchema, infer_schema, numeric_if_written_as_text
+from tiltyard.data.column_kinds import numeric_if_written_as_text
 from tiltyard.data.sources import read_source
+from tiltyard.data.table_schema import MOST_CATEGORIES, TableSchema, infer_schema
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
 

@@ -18,7 +18,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from threadpoolctl import threadpool_limits
 
 from tiltyard.data import load_dataset
-from tiltyard.data.column_kinds import infer_schema
+from tiltyard.data.table_schema import infer_schema
 from tiltyard.models.tabular import TABULAR
 from tiltyard.project import load_project
 from tiltyard.scoring.sklearn_scorer import SklearnScorer

@@ -12,24 +12,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tiltyard.data.column_kinds import (
+    BOOLEAN_WORDS,
+    READABLE_FROM,
+    ColumnKind,
+    kind_of_dtype,
+    kind_of_words,
+    numbers_of_words,
+)
 from tiltyard.data.content_hash import Hashes
 from tiltyard.data.load_dataset import as_label
 
-ColumnKind = Literal["number", "boolean", "category", "text", "time", "empty"]
 Role = Literal["feature", "label", "text", "other"]
 Mask = NDArray[np.bool_]
 
-# A column of words counts as numbers from this share of readable cells on; the rest is then the finding.
-NUMBERS_FROM = 0.9
-_SAMPLE = 1000
 _UNIQUE = 0.95
 _LEAST_ROWS = 50
 _EXACT = 2.0**53  # from here on a float does not hold every whole number
-_TEXT_LENGTH = 40
-_TEXT_SPACES = 5
-_CODE_NUMBER = re.compile(r"[+-]?0\d")
 _ID_NAME = re.compile(r"(^|[_\s-])(id|uuid|guid|key|index|row|unnamed: 0)$|[a-z]I[dD]$|^ID$", re.ASCII)
-_ISO_TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,14 +183,14 @@ def read_table(frame: pd.DataFrame, name: str, roles: Roles) -> Table:
 
 def read_column(values: pd.Series, name: str, role: Role = "feature") -> Column:
     """Look at one column: n cells of any pandas type."""
-    dtype = values.dtype
     missing = values.isna().to_numpy(dtype=bool)
     if role not in ("label", "text") and not missing.all():
-        if pd.api.types.is_bool_dtype(dtype) and not isinstance(dtype, pd.CategoricalDtype):
+        kind = kind_of_dtype(values.dtype)
+        if kind == "boolean":
             return _booleans(values, name, role, missing)
-        if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
+        if kind == "number":
             return _numbers(values, name, role, missing)
-        if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
+        if kind == "time":
             return _times(values, name, role, missing)
     return _objects(values, name, role, missing)
 
@@ -259,24 +259,21 @@ def _objects(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
 def _words(
     name: str, role: Role, dtype: str, codes: NDArray[np.intp], distinct: list[Any], types: dict[str, int]
 ) -> Column:
-    """A column of words: numbers and times in disguise are told from categories and texts."""
+    """A column of words: booleans, numbers and times in disguise, or categories, or texts."""
     counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
-    filled = ~_blanks(distinct)
-    total = int(counts[filled].sum())
-    table = _readings(distinct) if total else None
-    kind: ColumnKind = "category"
+    written = [str(value).strip() for value in distinct]
+    kind = "category" if dtype == "category" else kind_of_words(written, counts, readable_from=READABLE_FROM)
+    if kind == "empty":  # nothing but words for gaps, which other checks report
+        kind = "category"
     numbers = np.zeros(0)
-    if table is not None:
-        # The last entry, which -1 picks, stands for missing cells.
-        numbers = np.append(table, np.nan)[codes]
-        if counts[filled & ~np.isnan(table)].sum() >= NUMBERS_FROM * total:
-            kind = "number"
-    elif total and _are_texts(distinct):
-        kind = "text"
-    elif total and _are_times(distinct):
-        kind = "time"
-        moments = pd.to_datetime(pd.Series([str(value).strip() for value in distinct]), utc=True, errors="coerce")
+    # The last entry, which -1 picks, stands for missing cells.
+    if kind == "boolean":
+        numbers = np.append([BOOLEAN_WORDS.get(word, np.nan) for word in written], np.nan)[codes]
+    elif kind == "time":
+        moments = pd.to_datetime(pd.Series(written), utc=True, errors="coerce")
         numbers = np.append(_seconds(moments), np.nan)[codes]
+    elif kind != "text" and (read := numbers_of_words(written)) is not None:
+        numbers = np.append(np.where(np.isfinite(read), read, np.nan), np.nan)[codes]
     return _coded(name, role, kind, dtype, codes, distinct, numbers=numbers, types=types)
 
 
@@ -287,7 +284,7 @@ def _coded(
     counts = np.bincount(codes[codes >= 0], minlength=len(distinct)).astype(np.int64)
     missing = codes < 0
     blank = blanks[codes]
-    if kind == "boolean":
+    if kind == "boolean" and not len(more.get("numbers", ())):
         more["numbers"] = np.append(np.array([float(value) for value in distinct]), np.nan)[codes]
     if bool((missing | blank).all()):
         kind = "empty"
@@ -331,31 +328,3 @@ def _types(distinct: list[Any], codes: NDArray[np.intp]) -> dict[str, int]:
     for name, count in zip(names, counts, strict=True):
         totals[name] += int(count)
     return dict(sorted(totals.items(), key=lambda item: -item[1]))
-
-
-def _readings(distinct: list[Any]) -> NDArray[np.float64] | None:
-    """The distinct words as numbers, NaN where one is no number; None where hardly any is.
-
-    Words that start with a needless zero (``00123``) are codes, not numbers.
-    """
-    words = [str(value).strip() for value in distinct]
-    for part in (words[:_SAMPLE], words):
-        numbers = pd.to_numeric(pd.Series(part, dtype=object), errors="coerce").to_numpy(dtype=np.float64)
-        numbers = np.where(np.isfinite(numbers), numbers, np.nan)
-        found = np.flatnonzero(~np.isnan(numbers))
-        if len(found) < 0.05 * len(part) or any(_CODE_NUMBER.match(part[place]) for place in found[:_SAMPLE]):
-            return None
-    return np.asarray(numbers, dtype=np.float64)
-
-
-def _are_texts(distinct: list[Any]) -> bool:
-    sample = [str(value) for value in distinct[:_SAMPLE]]
-    lengths = sum(len(word) for word in sample)
-    spaces = sum(word.count(" ") for word in sample)
-    return lengths >= _TEXT_LENGTH * len(sample) and spaces >= _TEXT_SPACES * len(sample)
-
-
-def _are_times(distinct: list[Any]) -> bool:
-    sample = [str(value).strip() for value in distinct[:_SAMPLE]]
-    fitting = sum(1 for word in sample if _ISO_TIME.fullmatch(word))
-    return fitting >= NUMBERS_FROM * sum(1 for word in sample if word)

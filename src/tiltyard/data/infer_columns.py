@@ -1,11 +1,13 @@
-"""Guessing what the columns of an unknown file mean, for a first project file that a person then checks."""
+"""Infer what the columns of an unknown file mean, for a first project file that a person then checks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
+from tiltyard.data.columns import Column, read_column
 from tiltyard.errors import DataError
 from tiltyard.project import Task
 
@@ -14,7 +16,6 @@ LABEL_NAMES = (
 )  # fmt: skip
 TIME_NAMES = ("created_at", "timestamp", "time", "date", "datetime", "updated_at")
 MAX_CLASSES = 50
-PROSE_WORDS = 4  # from this many words a cell on average, a column of strings is taken for text
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class InferredColumns:
         text: the prose column, or None.
         time: a column of times, or None.
         classes: the labels found, sorted.
-        identifiers: columns whose every value is different and that are not numbers to learn from.
+        identifiers: columns that merely tell rows apart, such as a number given to each.
     """
 
     task: Task
@@ -39,21 +40,22 @@ class InferredColumns:
 
 
 def infer_columns(frame: pd.DataFrame, *, label: str | None = None, text: str | None = None) -> InferredColumns:
-    """Guess the meaning of columns from their names and values; what the caller knows is taken as given.
+    """Infer the meaning of columns from their names and values; what the caller names is not inferred.
 
     Raises:
         DataError: no column looks like a label, or a given column does not exist.
     """
     names = [str(name) for name in frame.columns]
-    for given in (label, text):
-        if given is not None and given not in names:
+    for name in (label, text):
+        if name is not None and name not in names:
             raise DataError(
-                f"The data has no column '{given}'; it has {', '.join(names)}.",
+                f"The data has no column '{name}'; it has {', '.join(names)}.",
                 next_step="Name one of these columns.",
                 code="data.column-missing",
             )
-    label = label or _label(frame)
-    text = text or _text(frame, label)
+    label = label or _find_label(frame)
+    columns = {name: read_column(frame.iloc[:, place], name) for place, name in enumerate(names)}
+    text = text or _find_text(frame, columns, label)
     time = next((name for name in names if name.lower() in TIME_NAMES and name not in (label, text)), None)
     others = [name for name in names if name not in (label, text, time)]
     return InferredColumns(
@@ -62,11 +64,11 @@ def infer_columns(frame: pd.DataFrame, *, label: str | None = None, text: str | 
         text=text,
         time=time,
         classes=tuple(sorted(str(value) for value in frame[label].dropna().unique())),
-        identifiers=tuple(name for name in others if _is_identifier(frame[name])),
+        identifiers=tuple(name for name in others if columns[name].identifier),
     )
 
 
-def _label(frame: pd.DataFrame) -> str:
+def _find_label(frame: pd.DataFrame) -> str:
     by_name = {str(name).lower(): str(name) for name in frame.columns}
     for known in LABEL_NAMES:
         if known in by_name and 2 <= frame[by_name[known]].nunique() <= MAX_CLASSES:
@@ -81,22 +83,11 @@ def _label(frame: pd.DataFrame) -> str:
     return fitting[-1]
 
 
-def _text(frame: pd.DataFrame, label: str) -> str | None:
+def _find_text(frame: pd.DataFrame, columns: Mapping[str, Column], label: str) -> str | None:
+    """The column of prose with the most words a cell, if there is one."""
     words = {
-        str(name): float(frame[name].dropna().astype(str).str.count(r"\S+").mean())
-        for name in frame.columns
-        if str(name) != label and _holds_strings(frame[name])
+        name: float(frame[name].dropna().astype(str).str.count(r"\S+").mean())
+        for name, column in columns.items()
+        if name != label and column.kind == "text"
     }
-    prose = {name: mean for name, mean in words.items() if mean >= PROSE_WORDS}
-    return max(prose, key=lambda name: prose[name]) if prose else None
-
-
-def _holds_strings(column: pd.Series) -> bool:
-    return not pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_datetime64_any_dtype(column.dtype)
-
-
-def _is_identifier(column: pd.Series) -> bool:
-    if pd.api.types.is_float_dtype(column.dtype) or column.isna().any() or len(column) < 20:
-        return False
-    named = str(column.name).lower() in ("id", "uuid", "key", "index") or str(column.name).lower().endswith("id")
-    return bool(column.is_unique) and (named or _holds_strings(column))
+    return max(words, key=lambda name: words[name]) if words else None

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tiltyard.data.column_kinds import infer_schema
 from tiltyard.data.content_hash import row_digests
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.sources import read_source
+from tiltyard.data.table_schema import infer_schema
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection, Project
 from tiltyard.suggest import nearest

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from tiltyard.data.columns import Column, ColumnKind, Mask, Table
+from tiltyard.data.column_kinds import ColumnKind
+from tiltyard.data.columns import Column, Mask, Table
 from tiltyard.drift.detectors.domain_classifier import LEAST_ROWS, DomainClassifier
 from tiltyard.drift.detectors.suite import DriftTest
 from tiltyard.drift.findings import WHOLE, DriftJudgement, judge_drift

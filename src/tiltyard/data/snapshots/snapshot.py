@@ -12,12 +12,12 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from tiltyard.data.column_kinds import infer_schema
 from tiltyard.data.content_hash import content_keys, fingerprint, order_digest, row_digests
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.load_dataset import as_label
 from tiltyard.data.snapshots.snapshot_store import METADATA_KEY, SnapshotStore, open_snapshot_store, stage_file
 from tiltyard.data.sources import read_source
+from tiltyard.data.table_schema import infer_schema
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tiltyard.data.column_kinds import kind_of_dtype
 from tiltyard.drift.detectors.result import TestResult
 from tiltyard.drift.profiles.rows import Inputs
 from tiltyard.errors import DataError
@@ -184,7 +185,7 @@ def _encode_columns(both: pd.DataFrame) -> pd.DataFrame:
     columns: dict[str, pd.Series] = {}
     for name in both.columns:
         column = both[name]
-        if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
+        if kind_of_dtype(column.dtype) == "number":
             columns[str(name)] = pd.Series(_levels(column.to_numpy(np.float64, na_value=np.nan)))
             continue
         known = column.astype(object).where(column.notna(), None).map(str, na_action="ignore")

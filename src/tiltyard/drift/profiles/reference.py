@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tiltyard.data.column_kinds import kind_of_dtype
 from tiltyard.drift.profiles.categories import CategoryLayout, counting_rows
 from tiltyard.drift.profiles.multivariate import JointLayout
 from tiltyard.drift.profiles.numbers import NumberLayout
@@ -129,7 +130,7 @@ def _fit(rows: Rows, teaching: Inputs, predicted: Rows, fresh: Inputs, texts: fr
                 else:
                     values[f"{name}.{measure}"] = all_of_it
                     numbers[f"{name}.{measure}"] = NumberLayout.fit(all_of_it)
-        elif _is_number(column):
+        elif kind_of_dtype(column.dtype) == "number":
             values[name] = numeric(_some(column))[0]
             numbers[name] = NumberLayout.fit(values[name])
         else:
@@ -183,7 +184,3 @@ def _column(inputs: Inputs, name: str) -> pd.Series:
 def _some(column: pd.Series, most: int = _FIT_ROWS) -> pd.Series:
     """The column, thinned evenly where it is very long: edges need no more."""
     return column.iloc[:: max(len(column) // most, 1)]
-
-
-def _is_number(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tiltyard.data.column_kinds import kind_of_dtype
+
 MOST_REFERENCE = 50_000
 """Rows of the training data that are learnt from; of more, every so-manieth."""
 
@@ -78,7 +80,7 @@ class _Rows:
         holding: dict[str, Mapping[str, int]] = {}
         for name in map(str, reference.columns):
             column = reference[name]
-            if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
+            if kind_of_dtype(column.dtype) == "number":
                 numbers = column.dropna().to_numpy(dtype=np.float64)
                 edges[name] = (
                     np.unique(np.quantile(numbers, np.linspace(0, 1, _BINS + 1))) if len(numbers) else np.zeros(1)

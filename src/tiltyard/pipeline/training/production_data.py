@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from tiltyard.data import Dataset, as_label, load_dataset
-from tiltyard.data.column_kinds import TableSchema, infer_schema
 from tiltyard.data.content_hash import content_keys, row_digests, uniform_hash
+from tiltyard.data.table_schema import TableSchema, infer_schema
 from tiltyard.errors import DataError
 from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.ledger.sql.retention import is_redacted

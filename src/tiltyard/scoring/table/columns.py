@@ -13,7 +13,8 @@ import pandas as pd
 from tiltyard.scoring.input_errors import InputProblem
 from tiltyard.suggest import nearest
 
-Kind = Literal["number", "boolean", "text", "time", "any"]
+InputKind = Literal["number", "boolean", "text", "time", "any"]
+"""What a value in a request may be: the words of the HTTP interface, for a column's dtype at training."""
 
 # A number that is no finite float has no meaning for a model.
 LARGEST = float(np.finfo(np.float64).max)
@@ -37,7 +38,7 @@ class InputColumn:
     dtype: str
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> InputKind:
         """What a value of this column has to be."""
         name = self.dtype.lower()
         if name.startswith(("int", "uint", "float")):
@@ -142,7 +143,7 @@ def _is_gap(value: Any) -> bool:
     return value is None or (isinstance(value, float | np.floating) and math.isnan(value))
 
 
-_ACCEPTS: dict[Kind, Callable[[Any], bool]] = {
+_ACCEPTS: dict[InputKind, Callable[[Any], bool]] = {
     "number": _is_number,
     "boolean": _is_boolean,
     "text": _is_text,
@@ -150,7 +151,7 @@ _ACCEPTS: dict[Kind, Callable[[Any], bool]] = {
     "any": _is_scalar,
 }
 
-_EXPECTED: dict[Kind, str] = {
+_EXPECTED: dict[InputKind, str] = {
     "number": "a finite number",
     "boolean": "true or false",
     "text": "a text",
@@ -159,7 +160,7 @@ _EXPECTED: dict[Kind, str] = {
 }
 
 
-def _mismatch(kind: Kind, value: Any) -> str:
+def _mismatch(kind: InputKind, value: Any) -> str:
     shown = repr(value)
     return f"has to be {_EXPECTED[kind]} or null, and is {shown if len(shown) <= 40 else shown[:40] + '…'}"
 

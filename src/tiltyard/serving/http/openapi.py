@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from tiltyard.project import Task
-from tiltyard.scoring.table.columns import InputColumns, Kind
+from tiltyard.scoring.table.columns import InputColumns, InputKind
 from tiltyard.serving.auth import Guard
 from tiltyard.serving.auth.scopes import required_scope
 from tiltyard.serving.http.schemas import Problem
@@ -23,7 +23,7 @@ from tiltyard.serving.predict.requests import LONGEST_KEY, PREDICTION_KEY
 from tiltyard.serving.problem_details import MEDIA_TYPE
 
 REFERENCE = "#/components/schemas/{model}"
-_JSON_TYPES: dict[Kind, list[str]] = {
+_JSON_TYPES: dict[InputKind, list[str]] = {
     "number": ["number", "null"],
     "boolean": ["boolean", "null"],
     "text": ["string", "null"],
@@ -31,7 +31,7 @@ _JSON_TYPES: dict[Kind, list[str]] = {
     "any": ["string", "number", "boolean", "null"],
 }
 _TEXT = "Write the text to classify here."
-_EXAMPLES: dict[Kind, Any] = {
+_EXAMPLES: dict[InputKind, Any] = {
     "number": 1.0,
     "boolean": True,
     "text": "value",

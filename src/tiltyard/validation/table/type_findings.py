@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tiltyard.data.columns import NUMBERS_FROM
+from tiltyard.data.column_kinds import READABLE_FROM
 from tiltyard.findings import Finding
 from tiltyard.formatting import agree, counted, excerpt, listed, named, named_rows, percent
 
@@ -71,7 +71,7 @@ def _numbers_as_text(name: str, facts: dict[str, Any]) -> Finding | None:
         values = listed(measured["word_values"])
         others.append(f"{counted(words, 'word')} such as {values} ({named_rows(measured['word_rows'], words)})")
     tail = f"; the rest: {' and '.join(others)}" if others else ""
-    clear = measured["share"] >= NUMBERS_FROM
+    clear = measured["share"] >= READABLE_FROM
     return Finding(
         "data.numbers-as-text" if clear else "data.mixed-types",
         "warning",

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import InputProblem
-from tiltyard.scoring.table.columns import InputColumns, Kind
+from tiltyard.scoring.table.columns import InputColumns, InputKind
 from tiltyard.serving.predict.inputs import PredictionRequest
 from tiltyard.serving.predict.protocols.tensors import (
     BYTES,
@@ -32,7 +32,7 @@ from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid
 
 TEXT = "text"
 BINARY_SIZE = "binary_data_size"
-_DATATYPE: dict[Kind, str] = {"number": "FP64", "boolean": "BOOL", "text": BYTES, "time": BYTES, "any": BYTES}
+_DATATYPE: dict[InputKind, str] = {"number": "FP64", "boolean": "BOOL", "text": BYTES, "time": BYTES, "any": BYTES}
 
 
 class _V2Model(BaseModel):
