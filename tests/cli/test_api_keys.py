@@ -78,7 +78,7 @@ def test_keys_are_taken_in_from_the_environment(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A key that was made elsewhere opens what it may; taking it in again changes nothing; a revoked one stays so."""
-    callers, loops = NewKey.make(["admin"]).token, NewKey.make(["read"]).token
+    callers, loops = NewKey.generate(["admin"]).token, NewKey.generate(["read"]).token
     monkeypatch.setenv("CALLERS", callers)
     monkeypatch.setenv("LOOPS", loops)
     words = ("keys", "api", "add", "CALLERS=predict,feedback", "LOOPS=read")

@@ -142,7 +142,7 @@ def test_fresh_secrets_are_written_once(tmp_path: Path) -> None:
     assert len(set(written.values())) == len(secrets)
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{20,}", value) for value in written.values())
     for name in ("CALLER_KEY", "TILTYARD_SERVER_KEY"):
-        assert NewKey.of(written[name], ["read"]).key.scopes == ("read",)
+        assert NewKey.from_token(written[name], ["read"]).key.scopes == ("read",)
     before = file.read_bytes()
     again = subprocess.run([*WRITE_ENV, str(tmp_path)], capture_output=True, text=True, check=False)
     assert (again.returncode, file.read_bytes()) == (1, before)

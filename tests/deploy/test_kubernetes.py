@@ -111,7 +111,7 @@ def test_probes_ask_what_the_server_answers(manifests: list[dict[str, Any]]) -> 
         asked = container[probe]["httpGet"]
         assert asked["port"] == port["name"]
         assert asked["path"] in routes()
-        assert required_scope(asked["path"]) == "nothing"
+        assert required_scope(asked["path"]) == "public"
     assert container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"] >= 900
 
 

@@ -30,7 +30,7 @@ Response = tuple[int, dict[str, str], bytes]
 def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """API keys by their scope, with the path of their file."""
     file = KeyFile(tmp_path_factory.mktemp("keys") / "api-keys.json")
-    made = {scope: NewKey.make([scope], name=scope) for scope in ("predict", "read")}
+    made = {scope: NewKey.generate([scope], name=scope) for scope in ("predict", "read")}
     for key in made.values():
         file.add(key.key)
     return {"file": str(file.path), **{scope: key.token for scope, key in made.items()}}

@@ -83,7 +83,7 @@ def test_thousands_of_answers_are_as_documented(
     """Thousands of requests meet no server error and no answer that is not documented; with keys, none without one."""
     file, token = None, ""
     if kind == "keys":
-        file, made = tmp_path / "api-keys.json", NewKey.make(["admin"])
+        file, made = tmp_path / "api-keys.json", NewKey.generate(["admin"])
         KeyFile(file).add(made.key)
         token = made.token
     with site(tmp_path, table_package if kind == "table" else text_package, api_keys=file) as served:

@@ -10,7 +10,7 @@ import pytest
 from tiltyard.errors import UsageError
 from tiltyard.project import ServingSection
 from tiltyard.serving.auth import ApiScope, Guard, KeyFile, NewKey, guard_for, key_reloader
-from tiltyard.serving.auth.guard import is_loopback
+from tiltyard.serving.auth.cross_site import is_loopback
 from tiltyard.serving.problem_details import RequestError, from_error
 
 
@@ -27,7 +27,7 @@ def file(tmp_path: Path) -> KeyFile:
 
 
 def make(file: KeyFile, scopes: Sequence[ApiScope], **more: Any) -> NewKey:
-    made = NewKey.make(scopes, **more)
+    made = NewKey.generate(scopes, **more)
     file.add(made.key)
     return made
 
@@ -63,16 +63,16 @@ PATHS: dict[str, ApiScope] = {
 }
 
 
-def test_scope_opens_its_routes_alone(file: KeyFile) -> None:
+def test_a_scope_opens_only_its_routes(file: KeyFile) -> None:
     """A key opens the routes of its scopes, admin all; every other is 403, and without a key 401."""
     tokens = {scope: make(file, [scope]).token for scope in ("predict", "feedback", "read", "admin")}
     guard = guard_for(ServingSection(), file.path, host="127.0.0.1")
-    for path, need in PATHS.items():
+    for path, required in PATHS.items():
         assert refusal(guard, request(path)) == (401, "api-key.missing")
         for scope, token in tokens.items():
-            if scope in (need, "admin"):
-                assert guard.check(request(path, token)).may(need)
-                assert guard.check(request(path, x_api_key=token)).may(need)
+            if scope in (required, "admin"):
+                assert guard.check(request(path, token)).has_scope(required)
+                assert guard.check(request(path, x_api_key=token)).has_scope(required)
             else:
                 assert refusal(guard, request(path, token)) == (403, "api-key.scope")
     for path in ("/model-info", "/openapi.json", "/v2", "/v2/models/films", "/version"):
@@ -80,9 +80,9 @@ def test_scope_opens_its_routes_alone(file: KeyFile) -> None:
         assert all(guard.check(request(path, token)).key for token in tokens.values())
 
 
-def test_own_key_opens_and_does_not_close(file: KeyFile) -> None:
-    """A server's own key opens its scope beside the file's keys; where it is the only one, nobody made keys."""
-    own = NewKey.make(["read"])
+def test_an_own_key_is_valid_and_does_not_close_the_server(file: KeyFile) -> None:
+    """A server's own key is valid in addition to the file's; where it is the only one, the server stays open."""
+    own = NewKey.generate(["read"])
     settings = own.key.model_dump_json()
     assert own.token not in settings
     guard = guard_for(ServingSection(), file.path, host="127.0.0.1", own_key=settings)
@@ -92,15 +92,15 @@ def test_own_key_opens_and_does_not_close(file: KeyFile) -> None:
         guard_for(ServingSection(), file.path, host="0.0.0.0", own_key=settings)
     make(file, ["predict"])
     guard = guard_for(ServingSection(), file.path, host="127.0.0.1", own_key=settings)
-    assert guard.check(request("/metrics", own.token)).may("read")
+    assert guard.check(request("/metrics", own.token)).has_scope("read")
     assert refusal(guard, request("/predict", own.token)) == (403, "api-key.scope")
-    assert refusal(guard, request("/metrics", NewKey.make(["read"]).token)) == (401, "api-key.invalid")
+    assert refusal(guard, request("/metrics", NewKey.generate(["read"]).token)) == (401, "api-key.invalid")
     with pytest.raises(UsageError):
         guard_for(ServingSection(), file.path, host="127.0.0.1", own_key="a word")
 
 
 def test_probes_and_pages_need_no_key(file: KeyFile) -> None:
-    """Probes and pages are answered without a key, to a caller who may nothing; a wrong key is refused there too."""
+    """Probes and pages need no key, and their caller has no scope; a wrong key is refused there too."""
     make(file, ["admin"])
     guard = guard_for(ServingSection(), file.path, host="127.0.0.1")
     for path in ("/", "/docs", "/pages/style.css", "/health", "/ping", "/v2/health/live", "/v2/health/ready"):
@@ -108,7 +108,7 @@ def test_probes_and_pages_need_no_key(file: KeyFile) -> None:
         assert refusal(guard, request(path, "ty_a_b")) == (401, "api-key.invalid")
 
 
-def test_spent_keys_open_nothing(file: KeyFile) -> None:
+def test_expired_and_revoked_keys_are_refused(file: KeyFile) -> None:
     """Expired and revoked keys are told from unknown ones; with nothing but spent keys a server stays closed."""
     expired = make(file, ["admin"], expires_at=datetime.now(UTC) - timedelta(seconds=1))
     revoked = make(file, ["admin"])
@@ -116,7 +116,7 @@ def test_spent_keys_open_nothing(file: KeyFile) -> None:
     guard = guard_for(ServingSection(), file.path, host="127.0.0.1")
     assert refusal(guard, request("/predict", expired.token)) == (401, "api-key.expired")
     assert refusal(guard, request("/predict", revoked.token)) == (401, "api-key.revoked")
-    assert refusal(guard, request("/predict", NewKey.make(["admin"]).token)) == (401, "api-key.invalid")
+    assert refusal(guard, request("/predict", NewKey.generate(["admin"]).token)) == (401, "api-key.invalid")
     assert refusal(guard, request("/predict", authorization="Basic YTpi")) == (401, "api-key.missing")
     with pytest.raises(RequestError) as caught:
         guard.check(request("/predict"))
@@ -141,7 +141,7 @@ def test_keys_count_without_a_restart(file: KeyFile, every_look: None) -> None:
     assert guard.check(request("/admin/reload", second.token))
 
 
-def test_open_to_others_only_when_told(file: KeyFile) -> None:
+def test_a_server_is_open_to_others_only_with_insecure_open(file: KeyFile) -> None:
     """Beyond loopback a server needs a key or the word of whoever starts it; a damaged file is never taken for none."""
     for host in ("0.0.0.0", "::", "192.168.1.5", "example.com"):
         with pytest.raises(UsageError, match="no API keys") as caught:

@@ -12,12 +12,12 @@ from tests.serving.fakes import TestLedger
 from tiltyard.serving.auth import HEADERS, KeyFile, NewKey
 
 
-def test_a_server_with_keys(
+def test_keys_open_their_routes_and_every_response_has_the_headers(
     tmp_path: Path, registry: FakeRegistry, text_package: Path, start: Start, ledger: TestLedger
 ) -> None:
-    """Keys open what they are for; strangers learn only whether it is up; acts are events; headers are on all."""
+    """Keys open their routes; strangers learn only whether it is up; admin actions are events; headers are on all."""
     file = KeyFile(tmp_path / "api-keys.json")
-    made = {scope: NewKey.make([scope], name=scope) for scope in ("predict", "admin")}
+    made = {scope: NewKey.generate([scope], name=scope) for scope in ("predict", "admin")}
     for key in made.values():
         file.add(key.key)
     registry.point_alias("champion", registry.add(text_package))

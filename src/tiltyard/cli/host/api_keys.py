@@ -71,7 +71,7 @@ def new_command(
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     expires_at = datetime.now(UTC) + lifetime if lifetime else None
-    created = NewKey.make(
+    created = NewKey.generate(
         scopes, name=name, made_by=wiring.current_actor(), expires_at=expires_at, rate_limit=rate_limit
     )
     with wiring.open_ledger(settings) as ledger:
@@ -116,7 +116,7 @@ def add_command(named: tuple[tuple[str, tuple[ApiScope, ...]], ...], project_pat
     keys = [_from_environment(variable, scopes) for variable, scopes in named]
     with wiring.open_ledger(settings) as ledger:
         for key in keys:
-            if KeyFile(settings.api_key_file).take(key):
+            if KeyFile(settings.api_key_file).import_key(key):
                 ledger.append(_key_event("api-key-made", project, key))
     if as_json:
         print_json([_describe_key(key) for key in keys])
@@ -194,7 +194,7 @@ def _from_environment(variable: str, scopes: tuple[ApiScope, ...]) -> ApiKey:
             next_step=f"Set {variable} to a key from `tiltyard keys api new`.",
             code="api-key.missing",
         )
-    return NewKey.of(token, scopes, name=variable, made_by=wiring.current_actor()).key
+    return NewKey.from_token(token, scopes, name=variable, made_by=wiring.current_actor()).key
 
 
 def _load_settings(project_path: Path | None) -> Settings:

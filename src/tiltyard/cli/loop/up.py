@@ -153,7 +153,7 @@ def _new_own_key() -> NewKey:
 
     It lives as long as these processes, in the loop's memory and environment alone: the server receives its digest.
     """
-    return NewKey.make(["read"], name="the loop of tiltyard up", made_by=wiring.current_actor())
+    return NewKey.generate(["read"], name="the loop of tiltyard up", made_by=wiring.current_actor())
 
 
 class _Output:

@@ -1,11 +1,13 @@
-"""Who may ask what: API keys with scopes, limits of rate, and the headers that guard browsers."""
+"""Authentication by API keys with scopes, rate limits, and the security headers of responses."""
 
-from tiltyard.serving.auth.guard import Caller, Guard, guard_for
+from tiltyard.serving.auth.caller import CALLER, Caller
+from tiltyard.serving.auth.guard import Guard, guard_for
 from tiltyard.serving.auth.keyfile import KeyFile
 from tiltyard.serving.auth.keys import SCOPES, ApiKey, ApiScope, NewKey
 from tiltyard.serving.auth.middleware import HEADERS, auth_middleware
 
 __all__ = [
+    "CALLER",
     "HEADERS",
     "SCOPES",
     "ApiKey",

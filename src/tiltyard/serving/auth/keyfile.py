@@ -17,13 +17,14 @@ from tiltyard.serving.auth.keys import ApiKey
 
 FORMAT = 1
 ONLY_OWNER = 0o600
-Mark = tuple[int, int, int] | None
+FileState = tuple[int, int, int] | None
+"""Time of change, size and inode of a file, which change when it is replaced; None where there is no file."""
 
 
 class KeyFile:
     """A JSON file of keys (their digests), readable by its owner alone, replaced as a whole.
 
-    Revoked and expired keys stay in it: they tell whose a digest was, and that this host is meant to be closed.
+    Revoked and expired keys stay in it: they show whose a digest was, and that this host needs keys.
     Safe to change from several processes.
 
     Args:
@@ -33,15 +34,15 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def mark(self) -> Mark:
-        """Time, size and inode of the file, which change when it is replaced; None where there is none."""
+    def state(self) -> FileState:
+        """The state of the file on disk, to see whether it was replaced."""
         try:
-            state = self.path.stat()
+            found = self.path.stat()
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _unreadable(self.path, error.strerror or str(error)) from None
-        return state.st_mtime_ns, state.st_size, state.st_ino
+            raise _unreadable_error(self.path, error.strerror or str(error)) from None
+        return found.st_mtime_ns, found.st_size, found.st_ino
 
     def read(self) -> tuple[ApiKey, ...]:
         """All keys that were ever made, the earliest first; none where there is no file.
@@ -54,15 +55,15 @@ class KeyFile:
         except FileNotFoundError:
             return ()
         except OSError as error:
-            raise _unreadable(self.path, error.strerror or str(error)) from None
+            raise _unreadable_error(self.path, error.strerror or str(error)) from None
         try:
-            stored = _Stored.model_validate_json(content)
+            stored = _StoredKeys.model_validate_json(content)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
-            raise _unreadable(self.path, f"{place}: {first['msg']}" if place else first["msg"]) from None
+            raise _unreadable_error(self.path, f"{place}: {first['msg']}" if place else first["msg"]) from None
         if stored.format != FORMAT:
-            raise _unreadable(self.path, f"its format is {stored.format}, and this Tiltyard reads {FORMAT}")
+            raise _unreadable_error(self.path, f"its format is {stored.format}, and this Tiltyard reads {FORMAT}")
         return stored.keys
 
     def add(self, key: ApiKey) -> None:
@@ -71,17 +72,17 @@ class KeyFile:
         Raises:
             UsageError: the file cannot be read or written.
         """
-        with self._changing():
+        with self._locked():
             self._write((*self.read(), key))
 
-    def take(self, key: ApiKey) -> bool:
-        """Add a key that was made elsewhere; whether it was new here. One that is there stays as it is.
+    def import_key(self, key: ApiKey) -> bool:
+        """Add a key that was made elsewhere; whether it was new here. A key that is already there stays as it is.
 
         Raises:
             UsageError: a key of that id has another secret or other scopes, or was revoked here; or the file cannot
                 be read or written.
         """
-        with self._changing():
+        with self._locked():
             keys = self.read()
             found = next((known for known in keys if known.id == key.id), None)
             if found is None:
@@ -103,7 +104,7 @@ class KeyFile:
             NotFoundError: there is no key of that id.
             UsageError: the file cannot be read or written.
         """
-        with self._changing():
+        with self._locked():
             keys = self.read()
             found = next((key for key in keys if key.id == key_id), None)
             if found is None:
@@ -119,13 +120,13 @@ class KeyFile:
             return revoked
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Let one process at a time read, change and replace."""
+    def _locked(self) -> Iterator[None]:
+        """Let one process at a time read, change and replace the file."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, ONLY_OWNER)
         except OSError as error:
-            raise _unwritable(self.path, error) from None
+            raise _unwritable_error(self.path, error) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -133,29 +134,29 @@ class KeyFile:
             os.close(lock)
 
     def _write(self, keys: tuple[ApiKey, ...]) -> None:
-        content = _Stored(format=FORMAT, keys=keys).model_dump_json(indent=2)
+        content = _StoredKeys(format=FORMAT, keys=keys).model_dump_json(indent=2)
         try:
             write_atomically(self.path, content + "\n", owner_only=True)
         except OSError as error:
-            raise _unwritable(self.path, error) from None
+            raise _unwritable_error(self.path, error) from None
 
 
-class _Stored(BaseModel):
+class _StoredKeys(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int
     keys: tuple[ApiKey, ...]
 
 
-def _unreadable(path: Path, why: str) -> TiltyardError:
+def _unreadable_error(path: Path, why: str) -> TiltyardError:
     return UsageError(
         f"The file of API keys {path} cannot be read: {why}.",
-        next_step="Mend it or put it back; without it nobody is let in.",
+        next_step="Repair it or restore it; without it no caller is authenticated.",
         code="api-key.file",
     )
 
 
-def _unwritable(path: Path, error: OSError) -> TiltyardError:
+def _unwritable_error(path: Path, error: OSError) -> TiltyardError:
     return UsageError(
         f"The file of API keys {path} cannot be written: {error.strerror}.",
         next_step="Name a file that you can write to, by TILTYARD_API_KEYS.",

@@ -1,8 +1,8 @@
-"""API keys: what one is, how a new one is made, and how one that is shown is recognised.
+"""API keys: what a key is, how a new one is made, and how a server recognises it.
 
 Only a SHA-256 digest of a key is kept. A slow, salted hash (scrypt, Argon2) is for secrets that people choose, which
 can be guessed from lists: it would cost milliseconds a request, and guards nothing here. A key holds 256 random bits:
-nobody finds it from its digest, and no two keys are alike, so that a salt has nothing to tell apart.
+nobody finds it from its digest, and no two keys are alike, so that a salt adds nothing.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ SCOPES: tuple[ApiScope, ...] = get_args(ApiScope)
 PREFIX = "ty"
 _ID_BYTES = 6
 _SECRET_BYTES = 32
-# As `make` writes them: 48 public bits, 256 secret ones in 43 characters of base64 at the least.
-_WRITTEN = re.compile(rf"{PREFIX}_([0-9a-f]{{{2 * _ID_BYTES}}})_[A-Za-z0-9_-]{{43,}}")
-# What a key that nobody has is compared with, so that an unknown id takes as long as a wrong secret.
-_NOBODY = "0" * 64
+# As `generate` writes them: 48 public bits, 256 secret ones in 43 characters of base64 at the least.
+_TOKEN_PATTERN = re.compile(rf"{PREFIX}_([0-9a-f]{{{2 * _ID_BYTES}}})_[A-Za-z0-9_-]{{43,}}")
+# A token with an unknown id is compared with this digest, so that it takes as long as one with a wrong secret.
+_NO_DIGEST = "0" * 64
 
 
 class ApiKey(BaseModel):
-    """What is kept of a key; the key itself is not among it."""
+    """The stored form of a key; the secret is not part of it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,30 +48,30 @@ class ApiKey(BaseModel):
     rate_limit: float | None = Field(default=None, gt=0, description="Requests a second; None for the project's.")
 
     def state(self, now: datetime) -> Literal["valid", "expired", "revoked"]:
-        """Whether it opens anything."""
+        """Whether it is valid."""
         if self.revoked_at is not None and self.revoked_at <= now:
             return "revoked"
         return "expired" if self.expires_at is not None and self.expires_at <= now else "valid"
 
-    def may(self, scope: ApiScope) -> bool:
-        """Whether it was given a scope, by name or as part of admin."""
+    def allows(self, scope: ApiScope) -> bool:
+        """Whether it has a scope, by name or as part of admin."""
         return scope in self.scopes or "admin" in self.scopes
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key that was made just now.
+    """A key that was just made.
 
     Attributes:
-        token: the key; it is shown once and kept nowhere.
-        key: what is kept of it.
+        token: the key; it is shown once and stored nowhere.
+        key: its stored form.
     """
 
     token: str
     key: ApiKey
 
     @classmethod
-    def make(
+    def generate(
         cls,
         scopes: Iterable[ApiScope],
         *,
@@ -83,33 +83,33 @@ class NewKey:
         """A new random key with these scopes."""
         identity = secrets.token_hex(_ID_BYTES)
         token = f"{PREFIX}_{identity}_{secrets.token_urlsafe(_SECRET_BYTES)}"
-        key = _kept(token, identity, scopes, name, made_by)
+        key = _stored_form(token, identity, scopes, name, made_by)
         return cls(token, key.model_copy(update={"expires_at": expires_at, "rate_limit": rate_limit}))
 
     @classmethod
-    def of(cls, token: str, scopes: Iterable[ApiScope], *, name: str = "", made_by: str = "") -> NewKey:
-        """A key that was made elsewhere, by whoever keeps a host's secrets.
+    def from_token(cls, token: str, scopes: Iterable[ApiScope], *, name: str = "", made_by: str = "") -> NewKey:
+        """A key that was made elsewhere, such as by the tool that manages a host's secrets.
 
         Raises:
-            UsageError: it is not written as keys are, so that it may be one that can be guessed.
+            UsageError: it does not have the form of a key, so that it may be one that can be guessed.
         """
-        written = _WRITTEN.fullmatch(token)
-        if written is None:
+        match = _TOKEN_PATTERN.fullmatch(token)
+        if match is None:
             raise UsageError(
-                f"The API key {name or 'given'} is not written as keys are: "
+                f"The API key {name or 'given'} does not have the form of a key: "
                 f"{PREFIX}_, 12 hexadecimal digits, _, and 43 random characters of base64.",
                 next_step="Make one: tiltyard keys api new --scope read",
                 code="api-key.written",
             )
-        return cls(token, _kept(token, written[1], scopes, name, made_by))
+        return cls(token, _stored_form(token, match[1], scopes, name, made_by))
 
 
-def _kept(token: str, identity: str, scopes: Iterable[ApiScope], name: str, made_by: str) -> ApiKey:
-    given = frozenset(scopes)
+def _stored_form(token: str, identity: str, scopes: Iterable[ApiScope], name: str, made_by: str) -> ApiKey:
+    granted = frozenset(scopes)
     return ApiKey(
         id=identity,
         name=name,
-        scopes=tuple(scope for scope in SCOPES if scope in given),
+        scopes=tuple(scope for scope in SCOPES if scope in granted),
         digest=key_digest(token),
         made_at=datetime.now(UTC),
         made_by=made_by,
@@ -117,18 +117,18 @@ def _kept(token: str, identity: str, scopes: Iterable[ApiScope], name: str, made
 
 
 class KeySet:
-    """The keys that a server knows; a value that does not change.
+    """The keys that a server knows; immutable.
 
     Args:
         keys: those that were made for callers.
-        own: one beside them that opens too but does not count: where it is the only one, nobody made keys.
+        own_key: one more key, which is valid too but does not count: where it is the only one, nobody made keys.
     """
 
-    def __init__(self, keys: Iterable[ApiKey] = (), own: ApiKey | None = None) -> None:
+    def __init__(self, keys: Iterable[ApiKey] = (), own_key: ApiKey | None = None) -> None:
         self._keys = {key.id: key for key in keys}
         self._count = len(self._keys)
-        if own is not None:
-            self._keys.setdefault(own.id, own)
+        if own_key is not None:
+            self._keys.setdefault(own_key.id, own_key)
 
     def __len__(self) -> int:
         return self._count
@@ -136,25 +136,25 @@ class KeySet:
     def find(self, token: str) -> ApiKey | None:
         """The key whose digest a token has, whatever its state; compared in constant time.
 
-        The id before the secret is no secret: it only says with which digest to compare.
+        The id before the secret is public: it only selects the digest to compare with.
         """
         parts = token.split("_", 2)
         key = self._keys.get(parts[1]) if len(parts) == 3 and parts[0] == PREFIX else None
-        same = hmac.compare_digest(key_digest(token), key.digest if key else _NOBODY)
+        same = hmac.compare_digest(key_digest(token), key.digest if key else _NO_DIGEST)
         return key if same else None
 
 
-def read_own_key(written: str) -> ApiKey:
-    """What is kept of a key, as JSON in a setting.
+def read_own_key(content: str) -> ApiKey:
+    """Read the stored form of a key from the JSON of a setting.
 
     Raises:
-        UsageError: it is no such JSON.
+        UsageError: it is not such JSON.
     """
     try:
-        return ApiKey.model_validate_json(written)
+        return ApiKey.model_validate_json(content)
     except ValidationError:
         raise UsageError(
-            "The environment variable TILTYARD_OWN_KEY cannot be used: it is not what tiltyard up writes there.",
+            "The environment variable TILTYARD_OWN_KEY cannot be used: it holds no key of tiltyard up.",
             next_step="Unset it; callers' keys are made with: tiltyard keys api new",
             code="api-key.own",
         ) from None

@@ -1,4 +1,4 @@
-"""What stands before the whole application: the guard, and headers on every answer."""
+"""ASGI middleware around the whole application: the guard, and security headers on every response."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from time import perf_counter
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tiltyard.serving.auth.guard import CALLER, Guard
+from tiltyard.serving.auth.caller import CALLER
+from tiltyard.serving.auth.guard import Guard
 from tiltyard.serving.problem_details import RequestError, from_error
 from tiltyard.serving.telemetry import Instrumentation
 
@@ -19,24 +20,26 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
 )
-"""Headers of every answer that does not set them itself (the pages set the last two)."""
+"""Headers of every response that does not set them itself (the pages set the last two)."""
 
 
-def auth_middleware(app: FastAPI, guard: Guard, observer: Instrumentation) -> None:
-    """Let every request of an application through the guard, set ``HEADERS`` on every answer, and tell the observer.
+def auth_middleware(app: FastAPI, guard: Guard, instrumentation: Instrumentation) -> None:
+    """Check every request of an application, set ``HEADERS`` on every response, and count it.
 
-    It stands outside of FastAPI's own error handling, so that also the answer to an unforeseen error has the headers.
-    The routes find the caller in ``request.scope[CALLER]``.
+    It wraps FastAPI's own error handling, so that also the response to an unforeseen error has the headers. The routes
+    find the caller in ``request.scope[CALLER]``.
     """
     build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: _Shield(build(), guard, observer)  # type: ignore[method-assign]
+    app.build_middleware_stack = lambda: _AuthMiddleware(  # type: ignore[method-assign]
+        build(), guard, instrumentation
+    )
 
 
-class _Shield:
-    def __init__(self, app: ASGIApp, guard: Guard, observer: Instrumentation) -> None:
+class _AuthMiddleware:
+    def __init__(self, app: ASGIApp, guard: Guard, instrumentation: Instrumentation) -> None:
         self._app = app
         self._guard = guard
-        self._observer = observer
+        self._instrumentation = instrumentation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,25 +48,25 @@ class _Shield:
 
         began, status = perf_counter(), 500
 
-        async def send_shielded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                given = list(message.get("headers", ()))
+                headers = list(message.get("headers", ()))
                 status = message["status"]
-                names = {name.lower() for name, _ in given}
-                message = {**message, "headers": given + [pair for pair in HEADERS if pair[0] not in names]}
+                names = {name.lower() for name, _ in headers}
+                message = {**message, "headers": headers + [pair for pair in HEADERS if pair[0] not in names]}
             await send(message)
 
         try:
             scope[CALLER] = self._guard.check(scope)
         except RequestError as error:
-            await from_error(error)(scope, receive, send_shielded)
+            await from_error(error)(scope, receive, send_with_headers)
         else:
-            await self._app(scope, receive, send_shielded)
+            await self._app(scope, receive, send_with_headers)
         finally:
-            self._observer.answered(scope, _route(scope), status, began)
+            self._instrumentation.answered(scope, _route_path(scope), status, began)
 
 
-def _route(scope: Scope) -> str:
-    """The path as its route has it; one word for all that no route was found for, whatever they asked."""
+def _route_path(scope: Scope) -> str:
+    """The path as its route has it; "other" for every path without a route."""
     return str(getattr(scope.get("route"), "path", "other"))

@@ -1,4 +1,4 @@
-"""Limits of rate: a token bucket for each caller.
+"""Rate limits: a token bucket for each caller.
 
 A bucket holds up to ``burst`` tokens and gains ``rate`` of them a second; a request takes one, and waits where there is
 none (the leaky bucket as a meter; ITU-T I.371, annex A).
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
 
-# So many callers are told apart; of more, the one that was silent for longest begins anew.
+# So many callers have a bucket; of more, the one that was silent for longest starts again with a full one.
 MOST_CALLERS = 10_000
 
 
@@ -34,7 +34,7 @@ class RateLimiter:
         self._lock = Lock()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def take(self, caller: str, rate: float, burst: float) -> float:
+    def take_token(self, caller: str, rate: float, burst: float) -> float:
         """Take a token of a caller's bucket.
 
         Args:

@@ -1,4 +1,4 @@
-"""What each route asks of its caller."""
+"""The scope that each route requires of its caller."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Literal
 
 from tiltyard.serving.auth.keys import ApiScope
 
-RequiredScope = ApiScope | Literal["nothing", "any-key"]
+RequiredScope = ApiScope | Literal["public", "any-key"]
 
-# Probes have no keys, and tell nothing but whether to send requests; pages are the same on every host.
+# Probes have no keys, and report only whether to send requests; pages are the same on every host.
 _EXACT: dict[str, RequiredScope] = {
-    "/": "nothing",
-    "/docs": "nothing",
-    "/favicon.ico": "nothing",
-    "/health": "nothing",
-    "/ping": "nothing",
+    "/": "public",
+    "/docs": "public",
+    "/favicon.ico": "public",
+    "/health": "public",
+    "/ping": "public",
     "/openapi.json": "any-key",
     "/model-info": "any-key",
     "/version": "any-key",
@@ -26,18 +26,18 @@ _EXACT: dict[str, RequiredScope] = {
     "/feedback": "feedback",
     "/metrics": "read",
 }
-_BELOW: tuple[tuple[str, RequiredScope], ...] = (
-    ("/pages/", "nothing"),
-    ("/v2/health/", "nothing"),
+_PREFIXES: tuple[tuple[str, RequiredScope], ...] = (
+    ("/pages/", "public"),
+    ("/v2/health/", "public"),
     ("/v2/", "any-key"),
 )
 
 
 def required_scope(path: str) -> RequiredScope:
-    """What a caller must have to be let to a path; a path that is not known here is for admins."""
+    """The scope that a path requires; a path that is not listed here is for admins."""
     found = _EXACT.get(path)
     if found is not None:
         return found
     if path.startswith("/v2/models/") and path.endswith("/infer"):
         return "predict"
-    return next((need for start, need in _BELOW if path.startswith(start)), "admin")
+    return next((scope for prefix, scope in _PREFIXES if path.startswith(prefix)), "admin")

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import Request
 
 from tiltyard.ledger.records import Event
-from tiltyard.serving.auth.guard import CALLER
+from tiltyard.serving.auth.caller import CALLER
 from tiltyard.serving.predict.components import ServerComponents
 
 log = logging.getLogger(__name__)

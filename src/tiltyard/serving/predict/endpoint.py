@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from tiltyard.errors import InputError, TiltyardError
 from tiltyard.ledger.codec import PredictionRow
-from tiltyard.serving.auth.guard import CALLER
+from tiltyard.serving.auth.caller import CALLER
 from tiltyard.serving.predict.batcher import Ticket
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.inputs import name_fields

@@ -20,7 +20,7 @@ from tiltyard.errors import InputError
 from tiltyard.ledger.codec import PredictionRow, decode_prediction
 from tiltyard.ledger.records import Prediction
 from tiltyard.project import ServingSection, Task
-from tiltyard.serving.auth.guard import CALLER, Caller
+from tiltyard.serving.auth.caller import CALLER, Caller
 from tiltyard.serving.model.manager import ModelManager
 from tiltyard.serving.predict.batcher import Batcher, Ticket
 from tiltyard.serving.predict.idempotency import Idempotency, IdempotentRequest

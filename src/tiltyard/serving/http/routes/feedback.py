@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Str
 
 from tiltyard.errors import NotFoundError
 from tiltyard.ledger.records import Label
-from tiltyard.serving.auth.guard import CALLER
+from tiltyard.serving.auth.caller import CALLER
 from tiltyard.serving.http.openapi import body_of, problem_responses
 from tiltyard.serving.http.schemas import ResponseModel
 from tiltyard.serving.predict.components import ServerComponents

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.spools.spool import Lag, SpooledLedger
-from tiltyard.serving.auth.guard import CALLER
+from tiltyard.serving.auth.caller import CALLER
 from tiltyard.serving.http.schemas import ComponentState, HealthResponse, LedgerState, QueueState, StatisticsState
 from tiltyard.serving.model.manager import Refresh
 from tiltyard.serving.predict.components import ServerComponents
@@ -37,7 +37,7 @@ def health_routes(components: ServerComponents) -> APIRouter:
         Where API keys are in use, callers without the scope `read` see neither reasons nor totals.
         """
         state = await _check_health(components)
-        if not request.scope[CALLER].may("read"):
+        if not request.scope[CALLER].has_scope("read"):
             state = _hide_details(state)
         return Response(
             state.model_dump_json(),

@@ -1,0 +1,77 @@
+"""Protection against pages of other sites: what a browser on this host may send to a server without API keys.
+
+Pages of other sites can send requests to loopback (cross-site request forgery), and can have their own name resolve to
+127.0.0.1 (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from functools import lru_cache
+
+from tiltyard.serving.problem_details import RequestError
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+HEADERS_READ = frozenset({b"host", b"origin", b"sec-fetch-site"})
+"""The headers that these checks read."""
+
+
+def check_host(headers: Mapping[bytes, bytes]) -> None:
+    """Refuse a request that names this host by anything but a loopback name, as DNS rebinding does.
+
+    Raises:
+        RequestError: 403.
+    """
+    host = headers.get(b"host", b"").decode("latin-1")
+    if host and not _is_loopback_header(host):
+        raise RequestError(
+            f"The request is for the host {host!r}, and this server is open to this machine alone.",
+            status=403,
+            code="host.other",
+            next_step="Use 127.0.0.1 or localhost, or make a key: tiltyard keys api new --scope predict",
+        )
+
+
+def check_same_site(method: str, headers: Mapping[bytes, bytes]) -> None:
+    """Refuse a request that changes something and comes from a page of another site.
+
+    Raises:
+        RequestError: 403.
+    """
+    if method in _SAFE_METHODS:
+        return
+    site = headers.get(b"sec-fetch-site")
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    if site is not None:
+        same = site in (b"same-origin", b"none")
+    else:
+        # Browsers send either header; a page without an origin sends "null".
+        host = headers.get(b"host", b"").decode("latin-1")
+        same = origin in ("", f"http://{host}", f"https://{host}")
+    if not same:
+        raise RequestError(
+            f"The request comes from a page of another site ({origin or 'unnamed'}).",
+            status=403,
+            code="site.other",
+            next_step="Send it from a program, or with an API key from your own server.",
+        )
+
+
+@lru_cache(maxsize=256)
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only mean this machine."""
+    if host.rstrip(".").lower() == "localhost" or host.lower().endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+@lru_cache(maxsize=256)
+def _is_loopback_header(host: str) -> bool:
+    """Whether a Host header, with or without a port, can only mean this machine."""
+    if host.startswith("["):
+        return is_loopback(host.partition("]")[0] + "]")
+    return is_loopback(host.rpartition(":")[0] or host)
