@@ -8,6 +8,7 @@ import pytest
 
 from tiltyard.errors import ProjectError
 from tiltyard.project import Project, load_project
+from tiltyard.project.serving import ChallengerOptions
 
 GOOD = '[project]\nname = "films"\ntask = "text-classification"\n[data]\nsource = "rows.csv"\ntext = "text"\n'
 
@@ -84,3 +85,10 @@ def test_every_key_is_documented() -> None:
         fields = getattr(section.annotation, "model_fields", {})
         undocumented = [name for name, field in fields.items() if not field.description]
         assert not undocumented
+
+
+def test_the_share_of_a_challenger_depends_on_its_mode() -> None:
+    """Without a share, a shadow predicts for all inputs and a split gives a tenth of the callers to the challenger."""
+    assert ChallengerOptions(mode="shadow").share_or_default == 1.0
+    assert ChallengerOptions(mode="split").share_or_default == 0.1
+    assert ChallengerOptions(mode="split", share=0.4).share_or_default == 0.4

@@ -28,9 +28,9 @@ def detect_drift(
     recent_predictions: Sequence[Line],
     reference: Reference | Sequence[Line] | None = None,
     *,
-    drift_threshold: float = 0.1,
-    min_rows: int = 100,
-    false_alarm_rate: float = 0.05,
+    drift_threshold: float = DriftOptions.threshold,
+    min_rows: int = DriftOptions.min_rows,
+    false_alarm_rate: float = DriftOptions.false_alarm_rate,
 ) -> dict[str, Any]:
     """Whether predictions drifted: their inputs, labels and confidence.
 
@@ -78,7 +78,7 @@ class DriftRequest:
         domain_classifier: also train a classifier to tell the two apart: slower, and sees what single columns hide.
     """
 
-    threshold: float = 0.1
+    threshold: float = DriftOptions.threshold
     section: MonitoringSection | None = None
     domain_classifier: bool = False
 

@@ -13,6 +13,8 @@ NumberMethod = Literal["ks", "psi", "wasserstein"]
 CategoryMethod = Literal["chi-square", "jensen-shannon"]
 Correction = Literal["holm", "benjamini-hochberg"]
 
+_DEFAULTS = MonitoringSection()
+
 SHARE_PART = 5
 """A share of rows (missing, new) may move by a fifth of the threshold: 0.02 at 0.1."""
 
@@ -32,14 +34,14 @@ class DriftOptions:
         correction: for many tests.
     """
 
-    false_alarm_rate: float = 0.05
-    threshold: float = 0.1
+    false_alarm_rate: float = _DEFAULTS.false_alarm_rate
+    threshold: float = _DEFAULTS.drift_threshold
     limits: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     ignore: frozenset[str] = frozenset()
-    min_rows: int = 100
-    numbers: NumberMethod = "ks"
-    categories: CategoryMethod = "chi-square"
-    correction: Correction = "holm"
+    min_rows: int = _DEFAULTS.min_rows
+    numbers: NumberMethod = _DEFAULTS.drift_numbers
+    categories: CategoryMethod = _DEFAULTS.drift_categories
+    correction: Correction = _DEFAULTS.drift_correction
 
     @classmethod
     def of(cls, section: MonitoringSection) -> DriftOptions:

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from tiltyard.project.base import Section
 
+_DEFAULT_SHARES = {"shadow": 1.0, "split": 0.1}
+
 
 class ChallengerOptions(Section):
     """What the version with the alias ``challenger`` does beside the champion; nothing while there is none."""
@@ -18,6 +20,11 @@ class ChallengerOptions(Section):
     share: float | None = Field(
         default=None, gt=0, le=1, description="Share of the inputs (shadow; default 1) or callers (split; default 0.1)."
     )
+
+    @property
+    def share_or_default(self) -> float:
+        """The share that the project names, or the default of the mode."""
+        return self.share if self.share is not None else _DEFAULT_SHARES[self.mode]
 
 
 class ServingSection(Section):

@@ -16,8 +16,6 @@ from tiltyard.project.serving import ChallengerOptions
 from tiltyard.registry.alias_history import read_alias_history
 from tiltyard.registry.ports import Registry
 
-# The share of callers where the project names none: the server's own default.
-SPLIT_SHARE = 0.1
 CHALLENGED = "challenged"
 
 
@@ -106,7 +104,7 @@ def _judge(project: Project, options: ChallengerOptions, ledger: Ledger, champio
     return evaluate_split(
         np.array([row.of_challenger for row in rows], dtype=bool),
         np.array([row.right for row in rows], dtype=bool),
-        share=options.share or SPLIT_SHARE,
+        share=options.share_or_default,
         alpha=alpha,
     )
 

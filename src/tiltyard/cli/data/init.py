@@ -16,7 +16,7 @@ from tiltyard.data.infer_columns import InferredColumns, infer_columns
 from tiltyard.data.sources import read_source
 from tiltyard.errors import UsageError
 from tiltyard.models import CANDIDATES, DEFAULTS
-from tiltyard.project import PROJECT_FILE, ColumnSchema, DataSection, load_project
+from tiltyard.project import PROJECT_FILE, ColumnSchema, DataSection, SplitSection, load_project
 from tiltyard.validation import infer_required_schema
 
 
@@ -93,7 +93,7 @@ def _render(name: str, source: str, guess: InferredColumns, *, split_column: boo
             *data,
             "",
             "[split]",
-            "test = 0.2      # share of rows held out for evaluation",
+            f"test = {SplitSection().test}      # share of rows held out for evaluation",
             f'by = {by}      # "content": a row never changes sides; or "time", or "column:NAME"',
             "",
             "[training]",

@@ -82,7 +82,7 @@ class ServerComponents:
 
         shadow = None
         if options.challenger is not None and options.challenger.mode == "shadow":
-            shadow = Shadow(models.current_challenger, ledger, options.challenger.share or 1.0)
+            shadow = Shadow(models.current_challenger, ledger, options.challenger.share_or_default)
 
         batcher = Batcher(
             current,

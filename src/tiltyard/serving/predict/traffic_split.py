@@ -11,9 +11,6 @@ from tiltyard.serving.predict.batcher import Batcher, Ticket
 from tiltyard.serving.predict.requests import RequestHead
 from tiltyard.serving.predict.shadow import assigned_to_challenger
 
-# The share of callers for which the challenger predicts where the project names none.
-SPLIT_SHARE = 0.1
-
 
 class TrafficSplit:
     """Submits inputs, to the challenger for its share of the callers.
@@ -30,7 +27,7 @@ class TrafficSplit:
         challenger = options.challenger
         self._share = None
         if challenger is not None and challenger.mode == "split":
-            self._share = challenger.share or SPLIT_SHARE
+            self._share = challenger.share_or_default
 
     def submit(
         self, head: RequestHead, inputs: Sequence[Mapping[str, Any]], keys: Sequence[str], ids: Sequence[str] = ()
