@@ -13,8 +13,8 @@ def wait_here(gate: threading.Event) -> None:
     gate.wait()
 
 
-def test_a_waiting_thread_is_found() -> None:
-    """Every look finds each other thread by its name, where it is; the forms all hold the same counts."""
+def test_every_sample_finds_a_waiting_thread() -> None:
+    """Every sample finds each other thread by its name, with its stack; all formats hold the same counts."""
     gate = threading.Event()
     thread = threading.Thread(target=wait_here, args=(gate,), name="waits <here>")
     thread.start()
@@ -24,13 +24,13 @@ def test_a_waiting_thread_is_found() -> None:
         gate.set()
         thread.join()
     mine = {stack: count for stack, count in found.stacks.items() if stack[0] == "waits <here>"}
-    assert sum(mine.values()) == found.looks
+    assert sum(mine.values()) == found.samples
     assert all(any(frame.startswith("wait_here (") for frame in stack) for stack in mine)
     lines = found.collapsed().splitlines()
     assert sum(int(line.rpartition(" ")[2]) for line in lines) == sum(found.stacks.values())
     content = found.speedscope("x")
     [profile] = [each for each in content["profiles"] if each["name"] == "waits <here>"]
-    assert sum(profile["weights"]) == profile["endValue"] == found.looks
+    assert sum(profile["weights"]) == profile["endValue"] == found.samples
     assert all(place < len(content["shared"]["frames"]) for stack in profile["samples"] for place in stack)
     page = found.page("<script>")
     HTMLParser().feed(page)
@@ -39,7 +39,7 @@ def test_a_waiting_thread_is_found() -> None:
 
 
 def test_a_running_server_is_profiled(tmp_path: Path, text_package: Path) -> None:
-    """An admin gets the profile of the live server in each form, and the act is an event."""
+    """An admin gets the profile of the running server in each format, and the action is an event."""
     with site(tmp_path, text_package) as films:
         for form, media in (("html", "text/html"), ("collapsed", "text/plain"), ("speedscope", "application/json")):
             answer = films.client.post("/admin/profile", params={"seconds": 0.05, "format": form})

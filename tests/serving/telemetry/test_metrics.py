@@ -36,15 +36,15 @@ def test_buckets_hold_what_does_not_exceed_them(values: list[float]) -> None:
     assert total == pytest.approx(sum(values))
 
 
-def test_workers_tell_of_each_other(tmp_path: Path) -> None:
-    """Whichever worker is asked, the samples of all are there once, each with its worker's number, custom ones too."""
+def test_every_worker_exposes_the_metrics_of_all(tmp_path: Path) -> None:
+    """The metrics of any worker hold the samples of all once, each with its worker's number, the users' own too."""
     metrics = [Metrics(), Metrics()]
     own = Counter("films_seen", "Films.", ["kind"], registry=metrics[1].registry)
     workers = [MultiprocessMetrics(each.registry, number, tmp_path) for number, each in enumerate(metrics)]
     for number, each in enumerate(metrics):
         for _ in range(number + 1):
-            each.answered("POST", "/predict", 200, 0.003)
-        each.recorded([row("good"), row("bad", 0.6)])
+            each.count_request("POST", "/predict", 200, 0.003)
+        each.count_batch([row("good"), row("bad", 0.6)])
     own.labels("drama").inc(3)
     for worker in workers:
         worker.exposition()
@@ -63,8 +63,8 @@ def test_workers_tell_of_each_other(tmp_path: Path) -> None:
     assert value(workers[0].exposition()[0].decode(), "tiltyard_requests_total", worker="1") == 0
 
 
-def test_a_worker_that_is_gone_is_not_told_of(tmp_path: Path) -> None:
-    """What a killed worker left behind is passed over when it is old, and so is a damaged file."""
+def test_a_worker_that_is_gone_is_left_out(tmp_path: Path) -> None:
+    """The file of a killed worker is left out once it is old, and so is a damaged file."""
     MultiprocessMetrics(Metrics().registry, 1, tmp_path).exposition()
     mine = MultiprocessMetrics(Metrics().registry, 0, tmp_path)
     assert 'worker="1"' in mine.exposition()[0].decode()
@@ -75,7 +75,7 @@ def test_a_worker_that_is_gone_is_not_told_of(tmp_path: Path) -> None:
     assert 'worker="1"' not in mine.exposition()[0].decode()
 
 
-def test_openmetrics_is_given_if_it_is_wanted() -> None:
+def test_a_scraper_gets_openmetrics_when_it_asks_for_it() -> None:
     """A scraper that asks for OpenMetrics gets it, with its end mark."""
     body, media_type = MultiprocessMetrics(Metrics().registry).exposition("application/openmetrics-text; version=1.0.0")
     assert media_type.startswith("application/openmetrics-text")
@@ -86,29 +86,31 @@ def test_openmetrics_is_given_if_it_is_wanted() -> None:
     ("name", "why"),
     [
         ("absent_metrics:register", "cannot be imported"),
-        ("my_own_metrics:absent", "is no function"),
-        ("my_own_metrics", "is no function"),
+        ("my_own_metrics:absent", "is not a function"),
+        ("my_own_metrics", "is not a function"),
         ("my_own_metrics:broken", "failed: ZeroDivisionError"),
         ("my_own_metrics:wrong", "returned a int"),
     ],
 )
-def test_wrong_custom_metrics(tmp_path: Path, name: str, why: str) -> None:
+def test_a_wrong_metrics_function_is_refused_by_name(tmp_path: Path, name: str, why: str) -> None:
     """A function that cannot be used is named at the start, with what is wrong."""
     (tmp_path / "my_own_metrics.py").write_text("def broken(r): 1/0\ndef wrong(r): return 5\n", encoding="utf-8")
     with pytest.raises(UsageError, match=why):
         load_user_metrics([name], tmp_path, CollectorRegistry())
 
 
-def test_a_server_is_measured(tmp_path: Path, text_package: Path, monkeypatch: Any) -> None:
+def test_metrics_count_requests_batches_labels_and_the_users_own(
+    tmp_path: Path, text_package: Path, monkeypatch: Any
+) -> None:
     """Requests by route and status, batches, labels, the version and the users' own metrics are on /metrics."""
     (tmp_path / "films_metrics.py").write_text(
         "from prometheus_client import Counter\n"
         "def register(registry):\n"
         "    seen = Counter('films_seen', 'Films.', ['label'], registry=registry)\n"
-        "    def tell(rows):\n"
+        "    def count(rows):\n"
         "        if any('explode' in row.input for row in rows): raise RuntimeError\n"
         "        for row in rows: seen.labels(row.label).inc()\n"
-        "    return tell\n",
+        "    return count\n",
         encoding="utf-8",
     )
     monkeypatch.chdir(tmp_path)

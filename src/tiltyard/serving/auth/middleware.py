@@ -64,7 +64,7 @@ class _AuthMiddleware:
         else:
             await self._app(scope, receive, send_with_headers)
         finally:
-            self._instrumentation.answered(scope, _route_path(scope), status, began)
+            self._instrumentation.report_request(scope, _route_path(scope), status, began)
 
 
 def _route_path(scope: Scope) -> str:

@@ -71,12 +71,12 @@ class ServerComponents:
         instrumentation = Instrumentation(metrics, Traces.from_environment(model_name), user_metrics)
 
         def current() -> ServedVersion:
-            instrumentation.batch_begins()
+            instrumentation.start_batch()
             return models.require()
 
         def on_recorded(rows: Sequence[PredictionRow]) -> None:
             statistics.add(rows)
-            instrumentation.recorded(rows)
+            instrumentation.report_batch(rows)
             if shadow is not None:
                 shadow.add(rows)
 

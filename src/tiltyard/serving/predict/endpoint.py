@@ -88,7 +88,7 @@ class PredictEndpoint:
         response = from_error(error) if isinstance(error, TiltyardError) else from_unknown(scope, error)
         response.raw_headers.extend(self._headers)
         await response(scope, receive, send)
-        self._instrumentation.answered(scope, scope["path"], response.status_code, began)
+        self._instrumentation.report_request(scope, scope["path"], response.status_code, began)
 
     def fits_fast_path(self, scope: Scope) -> bool:
         """Whether ``submit``, ``response_body`` and ``response_head`` may serve a request: it has one input."""
@@ -138,7 +138,7 @@ class PredictEndpoint:
 
     def count_prediction(self, scope: Scope, began: float) -> None:
         """Count a request whose response was sent."""
-        self._instrumentation.answered(scope, scope["path"], 200, began)
+        self._instrumentation.report_request(scope, scope["path"], 200, began)
 
     async def _predict(self, scope: Scope, receive: Receive) -> bytes:
         many = PATHS[scope["path"]]

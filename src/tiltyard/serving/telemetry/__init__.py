@@ -1,4 +1,4 @@
-"""What a running server tells of itself: metrics, traces, logs, profiles."""
+"""Telemetry of a running server: metrics, traces, logs and CPU profiles."""
 
 from tiltyard.serving.telemetry.instrumentation import PREDICTIONS, Instrumentation
 from tiltyard.serving.telemetry.metrics import Metrics

@@ -1,11 +1,11 @@
-"""Histograms that cost a tenth of a microsecond an observation."""
+"""Histograms for Prometheus; an observation costs a tenth of a microsecond."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
 
-# From half a millisecond, what a short text takes, to the time a client waits.
+# From half a millisecond, the time of a short text, to the time that a client waits.
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)

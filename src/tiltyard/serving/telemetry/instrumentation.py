@@ -1,4 +1,4 @@
-"""One place that is told of every request and every batch, for metrics, traces and logs alike."""
+"""Instrumentation: every request and every batch is reported here once, for metrics, traces and logs."""
 
 from __future__ import annotations
 
@@ -7,74 +7,78 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
-from tiltyard.serving.telemetry.logs import access_line, access_log
-from tiltyard.serving.telemetry.metrics import Metrics, RecordedBatch, ignore_errors
+from tiltyard.serving.telemetry.logs import access_log, log_access
+from tiltyard.serving.telemetry.metrics import Metrics, RecordedPrediction, ignore_errors
 from tiltyard.serving.telemetry.traces import Traces
 
-# Where an answered request names its predictions in the ASGI scope: their ids.
 PREDICTIONS = "tiltyard.predictions"
-CustomMetrics = tuple[str, Callable[[Sequence[Any]], Any]]
+"""Where the ASGI scope of a request names the ids of its predictions."""
+
+UserMetrics = tuple[str, Callable[[Sequence[Any]], Any]]
+"""A name, and a function that receives each batch of recorded predictions."""
 
 
 class Instrumentation:
-    """Told of requests and batches; safe to use from several threads.
+    """Counts, traces and logs requests and batches. Safe to use from several threads.
 
-    Whoever answers requests takes ``begin = perf_counter()`` before, and calls ``answered`` after the answer was sent::
+    Code that responds to requests takes ``began = perf_counter()`` before, and reports after the response was sent::
 
-        observer.answered(scope, "/predict", 200, begin)
+        instrumentation.report_request(scope, "/predict", 200, began)
 
     Args:
-        metrics: what counts.
-        traces: what makes spans; None for none.
-        custom: the users' own metrics: names, and functions that are given each batch of recorded predictions.
+        metrics: counts them.
+        traces: makes spans of them; None for no traces.
+        user_metrics: the users' own metrics.
     """
 
-    def __init__(self, metrics: Metrics, traces: Traces | None = None, custom: Sequence[CustomMetrics] = ()) -> None:
+    def __init__(
+        self, metrics: Metrics, traces: Traces | None = None, user_metrics: Sequence[UserMetrics] = ()
+    ) -> None:
         self.metrics = metrics
         self._traces = traces
-        self._custom = tuple(custom)
+        self._user_metrics = tuple(user_metrics)
         self._batch_began = 0
 
     @property
     def wants_predictions(self) -> bool:
-        """Whether answered requests should name their predictions: where there are traces or access logs."""
+        """Whether requests should name their predictions: where there are traces or access logs."""
         return self._traces is not None or access_log.isEnabledFor(20)
 
-    def answered(self, scope: Any, route: str, status: int, begin: float) -> None:
-        """A request was answered.
+    def report_request(self, scope: Any, route: str, status: int, began: float) -> None:
+        """Report a request whose response was sent.
 
         Args:
             scope: its ASGI scope; under ``PREDICTIONS`` the ids of its predictions, where it has any.
             route: its path as the route has it, such as ``/v2/models/{name}``.
-            status: the answer's.
-            begin: when it came, on ``perf_counter``'s clock.
+            status: the status of the response.
+            began: when it came, on ``perf_counter``'s clock.
         """
-        seconds = perf_counter() - begin
-        self.metrics.answered(scope["method"], route, status, seconds)
+        seconds = perf_counter() - began
+        self.metrics.count_request(scope["method"], route, status, seconds)
         if self.wants_predictions:
-            self._tell(scope, route, status, seconds)
+            self._trace_and_log(scope, route, status, seconds)
 
-    def batch_begins(self) -> None:
-        """A batch is about to be scored, on this thread; there is one at a time."""
+    def start_batch(self) -> None:
+        """Report that a batch is about to be scored on this thread; there is one at a time."""
         self._batch_began = time.time_ns()
 
-    def recorded(self, rows: Sequence[RecordedBatch]) -> None:
-        """That batch is durable in the ledger."""
-        self.metrics.recorded(rows)
+    def report_batch(self, rows: Sequence[RecordedPrediction]) -> None:
+        """Report that the batch is durable in the ledger."""
+        self.metrics.count_batch(rows)
         if self._traces is not None:
-            self._traces.batch(rows, self._batch_began)
-        for name, call in self._custom:
+            self._traces.trace_batch(rows, self._batch_began)
+        for name, call in self._user_metrics:
             ignore_errors(name, call, rows)
 
     def close(self) -> None:
-        """Send what spans are left; closing twice is a no-op."""
+        """Send the spans that are left; closing twice is a no-op."""
         if self._traces is not None:
             self._traces.close()
 
-    def _tell(self, scope: Any, route: str, status: int, seconds: float) -> None:
+    def _trace_and_log(self, scope: Any, route: str, status: int, seconds: float) -> None:
         ids: Sequence[str] = scope.get(PREDICTIONS, ())
         trace_id = ""
         if self._traces is not None:
-            trace_id = self._traces.request(scope, route, status, seconds, ids)
+            trace_id = self._traces.trace_request(scope, route, status, seconds, ids)
         if access_log.isEnabledFor(20):
-            access_line(scope, route, status, seconds, ids, trace_id)
+            log_access(scope, route, status, seconds, ids, trace_id)

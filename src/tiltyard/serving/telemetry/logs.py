@@ -20,10 +20,10 @@ _FIELDS = "tiltyard_fields"
 def set_up_logs(kind: LogKind) -> None:
     """Send the logs of this process to standard error.
 
-    It is the process's own, so only who starts the process calls it: the command line.
+    It changes the whole process, so only the code that starts a process calls it: the command line.
 
     Args:
-        kind: ``json`` and ``text`` tell of every request too; ``quiet`` tells warnings alone, as Python does by itself.
+        kind: ``json`` and ``text`` log every request too; ``quiet`` logs only warnings, as Python does by default.
     """
     if kind == "quiet":
         return
@@ -38,7 +38,7 @@ def set_up_logs(kind: LogKind) -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one JSON object: time, level, logger, message, its own fields, and what was raised."""
+    """A record as one JSON object: time, level, logger, message, its own fields, and the exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -55,14 +55,14 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A record as people read it."""
+    """A record as a line of text."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
 
 
-def access_line(scope: Any, route: str, status: int, seconds: float, ids: Sequence[str], trace_id: str) -> None:
-    """Log an answered request."""
+def log_access(scope: Any, route: str, status: int, seconds: float, ids: Sequence[str], trace_id: str) -> None:
+    """Log a request whose response was sent."""
     caller = scope.get("tiltyard.caller")
     fields: dict[str, Any] = {
         "method": scope["method"],

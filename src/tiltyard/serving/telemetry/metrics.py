@@ -18,16 +18,16 @@ from tiltyard.serving.telemetry.histogram import ROWS, SECONDS, SHARES, Histogra
 log = logging.getLogger(__name__)
 
 
-class RecordedBatch(Protocol):
-    """What is counted of a recorded prediction."""
+class RecordedPrediction(Protocol):
+    """The parts of a recorded prediction that are counted."""
 
     @property
     def version(self) -> str:
-        """Version that answered."""
+        """The version that predicted."""
 
     @property
     def route(self) -> str:
-        """Who answered, such as ``champion``."""
+        """Its route, such as ``champion``."""
 
     @property
     def label(self) -> str:
@@ -40,16 +40,16 @@ class RecordedBatch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """What is measured when somebody looks.
+    """The values that are measured at each scrape.
 
     Attributes:
         waiting: inputs that wait for their batch.
-        limit: most that may.
+        limit: how many may wait.
         ledger_ok: whether the latest batch could be recorded.
-        unrecorded: predictions that were answered, and wait in memory for the ledger to come back.
-        lag_rows: what is recorded on this host, by any worker, and not yet in the central ledger.
+        unrecorded: predictions that were sent, and wait in memory until the ledger is available again.
+        lag_rows: predictions recorded on this host, by any worker, and not yet in the central ledger.
         lag_seconds: age of the oldest prediction of it, 0 where there is none.
-        model: name, version, alias and scorer of the version that answers; empty for none.
+        model: name, version, alias and scorer of the version that is served; empty for none.
     """
 
     waiting: int = 0
@@ -65,7 +65,7 @@ class Metrics:
     """The metrics of one process; safe to use from several threads.
 
     Args:
-        measure: gives what is measured when somebody looks.
+        measure: returns the gauges at each scrape.
     """
 
     def __init__(self, measure: Callable[[], Gauges] = Gauges) -> None:
@@ -77,25 +77,25 @@ class Metrics:
         self._predictions: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._confidence: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(SHARES))
         self._batches = Histogram(ROWS)
-        self.registry.register(_Own(self))
+        self.registry.register(_MetricsCollector(self))
         ProcessCollector(registry=self.registry)
 
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request.
 
         Args:
             method: its HTTP method.
             route: the path as the route has it, so that there are as many as routes.
-            status: the answer's.
-            seconds: from the first byte of the request to the answer.
+            status: the status of the response.
+            seconds: from the first byte of the request to the response.
         """
         with self._lock:
             self._requests[method, route, status] += 1
             self._seconds[route].add(seconds)
 
-    def recorded(self, rows: Sequence[RecordedBatch]) -> None:
+    def count_batch(self, rows: Sequence[RecordedPrediction]) -> None:
         """Count a batch of recorded predictions."""
-        groups: dict[tuple[str, str], list[RecordedBatch]] = {}
+        groups: dict[tuple[str, str], list[RecordedPrediction]] = {}
         by = {(row.version, row.route) for row in rows}
         for version, decision in by:
             # Nearly always there is one, and it is all of the batch.
@@ -109,28 +109,28 @@ class Metrics:
                 self._confidence[version].add_all([row.confidence for row in same])
 
     def collect(self) -> Iterator[Metric]:
-        """All metrics of ours, as they are now."""
-        yield from _gauges(self._measure())
+        """All metrics of Tiltyard, as they are now."""
+        yield from _make_gauges(self._measure())
         with self._lock:
-            yield from list(self._counted())
+            yield from list(self._collect_counts())
 
-    def _counted(self) -> Iterator[Metric]:
-        yield _counters(
+    def _collect_counts(self) -> Iterator[Metric]:
+        yield _make_counters(
             "tiltyard_requests",
             "Requests by route, method and status of the answer.",
             ("method", "route", "status"),
             self._requests.items(),
         )
-        yield _histograms(
+        yield _make_histograms(
             "tiltyard_request_seconds", "Time from request to answer, by route.", "route", self._seconds.items()
         )
-        yield _counters(
+        yield _make_counters(
             "tiltyard_predictions",
             "Recorded predictions by version, route of the decision and predicted label.",
             ("version", "decision", "label"),
             self._predictions.items(),
         )
-        yield _histograms(
+        yield _make_histograms(
             "tiltyard_confidence", "Confidence of the predicted label, by version.", "version", self._confidence.items()
         )
         batches = HistogramMetricFamily("tiltyard_batch_rows", "Inputs scored and recorded together.")
@@ -139,7 +139,7 @@ class Metrics:
         yield batches
 
 
-class _Own(Collector):
+class _MetricsCollector(Collector):
     """prometheus-client's view of the metrics."""
 
     def __init__(self, metrics: Metrics) -> None:
@@ -149,7 +149,7 @@ class _Own(Collector):
         return self._metrics.collect()
 
 
-def _gauges(now: Gauges) -> Iterator[Metric]:
+def _make_gauges(now: Gauges) -> Iterator[Metric]:
     yield GaugeMetricFamily("tiltyard_queue_inputs", "Inputs that wait for their batch.", now.waiting)
     yield GaugeMetricFamily("tiltyard_queue_limit", "Most inputs that may wait.", now.limit)
     yield GaugeMetricFamily("tiltyard_ledger_up", "1 if the latest batch could be recorded.", float(now.ledger_ok))
@@ -167,7 +167,7 @@ def _gauges(now: Gauges) -> Iterator[Metric]:
     yield info
 
 
-def _counters(
+def _make_counters(
     name: str, about: str, labels: Sequence[str], items: Iterable[tuple[Sequence[str | int], float]]
 ) -> CounterMetricFamily:
     family = CounterMetricFamily(name, about, labels=labels)
@@ -176,7 +176,9 @@ def _counters(
     return family
 
 
-def _histograms(name: str, about: str, label: str, items: Iterable[tuple[str, Histogram]]) -> HistogramMetricFamily:
+def _make_histograms(
+    name: str, about: str, label: str, items: Iterable[tuple[str, Histogram]]
+) -> HistogramMetricFamily:
     family = HistogramMetricFamily(name, about, labels=[label])
     for key, histogram in items:
         buckets, total = histogram.buckets()
@@ -185,7 +187,7 @@ def _histograms(name: str, about: str, label: str, items: Iterable[tuple[str, Hi
 
 
 def ignore_errors(name: str, call: Callable[..., Any], *arguments: Any) -> None:
-    """Call what somebody else wrote: whatever it raises goes to the log, and no answer is lost over it."""
+    """Call a user's function: an error goes to the log, and no request fails because of it."""
     try:
         call(*arguments)
     except Exception:

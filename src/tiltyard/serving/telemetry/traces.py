@@ -15,12 +15,12 @@ from typing import Any
 
 from tiltyard._version import __version__
 from tiltyard.errors import MissingExtraError
-from tiltyard.serving.telemetry.metrics import RecordedBatch
+from tiltyard.serving.telemetry.metrics import RecordedPrediction
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-# As many ids as a span should carry.
+# A span carries at most so many ids.
 SHOWN_IDS = 256
-# As many predictions as may be recorded and not yet answered, with room to spare.
+# More predictions than can be recorded while their responses were not sent yet.
 REMEMBERED = 20_000
 
 
@@ -73,8 +73,8 @@ class Traces:
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         return cls(provider)
 
-    def request(self, scope: Any, route: str, status: int, seconds: float, ids: Sequence[str]) -> str:
-        """Make the span of an answered request, below its caller's where it sent a W3C ``traceparent``.
+    def trace_request(self, scope: Any, route: str, status: int, seconds: float, ids: Sequence[str]) -> str:
+        """Make the span of a request whose response was sent, below its caller's W3C ``traceparent`` if there is one.
 
         Returns:
             The id of its trace.
@@ -90,7 +90,7 @@ class Traces:
             context=self._extract(carrier) if carrier else None,
             kind=self._kind.SERVER,
             start_time=end - int(seconds * 1e9),
-            links=[self._link(context) for context in self._batches_of(ids)],
+            links=[self._link(context) for context in self._find_batches(ids)],
             attributes={
                 "http.request.method": scope["method"],
                 "http.route": route,
@@ -105,7 +105,7 @@ class Traces:
         span.end(end)
         return format(span.get_span_context().trace_id, "032x")
 
-    def batch(self, rows: Sequence[RecordedBatch], began: int) -> None:
+    def trace_batch(self, rows: Sequence[RecordedPrediction], began: int) -> None:
         """Make the span of a recorded batch.
 
         Args:
@@ -130,11 +130,11 @@ class Traces:
                 self._batches.popitem(last=False)
 
     def close(self) -> None:
-        """Send what is left and stop; closing twice is a no-op."""
+        """Send the spans that are left and stop; closing twice is a no-op."""
         self._provider.shutdown()
 
-    def _batches_of(self, ids: Sequence[str]) -> list[Any]:
-        """The spans of the batches that predictions were made in, each once."""
+    def _find_batches(self, ids: Sequence[str]) -> list[Any]:
+        """The spans of the batches of these predictions, each once."""
         with self._lock:
             found = [self._batches.pop(name, None) for name in ids]
         return list({context.span_id: context for context in found if context is not None}.values())

@@ -58,7 +58,7 @@ def profile_routes(components: ServerComponents) -> APIRouter:
             found = await asyncio.to_thread(sample_threads, seconds, interval_ms / 1000.0)
         finally:
             running.release()
-        await record_admin_action(components, request, "profiled", {"seconds": seconds, "looks": found.looks})
+        await record_admin_action(components, request, "profiled", {"seconds": seconds, "looks": found.samples})
         body = _render(found, form, components.models.served.model_name)
         return Response(body, headers={"Content-Security-Policy": _POLICY}, media_type=_MEDIA[form])
 
