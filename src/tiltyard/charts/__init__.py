@@ -1,1 +1,4 @@
-"""Drawing: SVG without scripts or outside hosts."""
+"""Charts: colours, axes, legends and marks for every report, as SVG without scripts or as matplotlib figures.
+
+What a chart shows belongs to its subject; how it is drawn belongs here.
+"""

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from plotly import graph_objects as go
 
+from tiltyard.charts.colours import COLOURS
 from tiltyard.console.data.versions import column_title
 
 CONFIG: dict[str, Any] = {
@@ -22,8 +23,6 @@ CONFIG: dict[str, Any] = {
 }
 """For every plot: no logo, no cloud, no buttons."""
 
-# Okabe and Ito's colours, told apart also by the colour-blind, in shades that show on light and on dark ground.
-PALETTE = ("#3f8fd2", "#d9722e", "#1fa387", "#b56ab0", "#c9a227", "#7d8896", "#d1495b")
 _DATE = "%Y-%m-%d %H:%M:%S"
 _GOLD = "#d9a514"
 
@@ -42,7 +41,7 @@ def metrics_figure(history: pd.DataFrame, metric: str) -> go.Figure:
     about = [f"{recipe}<br>{date}" if recipe else date for recipe, date in zip(history["recipe"], dates, strict=True)]
     for position, name in enumerate(names):
         main = name == metric
-        color = PALETTE[position % len(PALETTE)]
+        color = COLOURS[position % len(COLOURS)]
         figure.add_scatter(
             x=versions,
             y=[None if pd.isna(value) else float(value) for value in history[name]],
@@ -101,7 +100,7 @@ def timeline_figure(timeline: pd.DataFrame, step: timedelta, colors: Mapping[str
 
 def label_colors(labels: Iterable[str]) -> dict[str, str]:
     """A colour for each label, so that a label looks the same in all plots of a page."""
-    return {label: PALETTE[i % len(PALETTE)] for i, label in enumerate(sorted(labels, reverse=True))}
+    return {label: COLOURS[i % len(COLOURS)] for i, label in enumerate(sorted(labels, reverse=True))}
 
 
 def _mark_champion(figure: go.Figure, history: pd.DataFrame, versions: list[str], metric: str | None) -> None:
@@ -149,7 +148,7 @@ def runs_figure(runs: pd.DataFrame) -> go.Figure:
             y=[None if pd.isna(value) else float(value) for value in runs[name]],
             name=column_title(name),
             mode="lines+markers",
-            line={"color": PALETTE[position % len(PALETTE)], "width": 1.5},
+            line={"color": COLOURS[position % len(COLOURS)], "width": 1.5},
             customdata=runs["run_name"].tolist(),
             hovertemplate="%{x|%d %b %H:%M} UTC: %{y:.4f} %{fullData.name}<br>%{customdata}<extra></extra>",
         )

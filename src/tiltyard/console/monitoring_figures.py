@@ -7,12 +7,13 @@ from datetime import datetime
 
 from plotly import graph_objects as go
 
-from tiltyard.console.figures import PALETTE, blank
+from tiltyard.charts.colours import BLUE, GREEN, GREY, ORANGE, RED
+from tiltyard.console.figures import blank
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.report.plots import rank_drift_by_feature
 from tiltyard.monitoring.summary import Summary
 
-ESTIMATED, LABELLED, _BASELINE = PALETTE[0], PALETTE[1], PALETTE[5]
+ESTIMATED, LABELLED, _BASELINE = BLUE, ORANGE, GREY
 _DATE = "%Y-%m-%d %H:%M:%S"
 
 
@@ -91,7 +92,7 @@ def drift_figure(seen: Summary) -> go.Figure:
         x=[round(ratio, 4) for _, ratio in rows],
         y=[record.subject for record, _ in rows],
         orientation="h",
-        marker={"color": [PALETTE[6] if record.status == "found" else PALETTE[2] for record, _ in rows]},
+        marker={"color": [RED if record.status == "found" else GREEN for record, _ in rows]},
         customdata=[record.message for record, _ in rows],
         hovertemplate="%{y}: %{x:.2f} times its limit<br>%{customdata}<extra></extra>",
         showlegend=False,

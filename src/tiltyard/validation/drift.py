@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.charts.svg_charts import between
+from tiltyard.charts.svg_bars import name_bin
 from tiltyard.data.columns import Column, Roles, read_table
 from tiltyard.drift import DriftOptions
 from tiltyard.drift.detectors.suite import DriftTest
@@ -266,7 +266,7 @@ def _numbers_picture(*sides: NDArray[np.float64], noun: str) -> dict[str, Any] |
     edges = np.unique(np.quantile(np.concatenate(known), np.linspace(0, 1, _BINS + 1)))
     if len(edges) < 2:
         return None
-    bins = [between(low, high) for low, high in pairwise(edges.tolist())]
+    bins = [name_bin(low, high) for low, high in pairwise(edges.tolist())]
     places = [np.clip(np.searchsorted(edges, side, side="right") - 1, 0, len(bins) - 1) for side in known]
     shares = [np.bincount(place, minlength=len(bins)) / len(place) for place in places]
     medians = [figure(float(np.median(side))) for side in known]

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tiltyard.charts.svg_charts import histogram_svg, pairs_svg, shares_svg
+from tiltyard.charts.svg_bars import draw_histogram, draw_pairs, draw_shares
 from tiltyard.findings import Finding
 from tiltyard.formatting import counted, figure, percent
 from tiltyard.jsonable import to_jsonable
@@ -80,7 +80,7 @@ def _classes(measured: dict[str, Any]) -> dict[str, Any] | None:
     even = "all about equally frequent" if ratio < 1.05 else f"the most frequent {figure(ratio)} times the rarest"
     return {
         "label": measured["label"],
-        "plot": Markup(shares_svg(counts, f"Rows of each label of {measured['label']}")),  # noqa: S704 - escaped there
+        "plot": Markup(draw_shares(counts, f"Rows of each label of {measured['label']}")),  # noqa: S704 - escaped there
         "says": f"{counted(len(counts), 'label')}, {even}.",
     }
 
@@ -109,7 +109,7 @@ def _card(name: str, facts: dict[str, Any], report: ValidationReport) -> dict[st
         plot = _histogram(facts["histogram"], f"Histogram of {name}")
         says += _facts(facts) if facts["kind"] == "number" else []
     elif facts.get("top") and facts["distinct"] < 0.9 * facts["count"]:
-        plot = Markup(shares_svg(dict(facts["top"]), f"Most frequent values of {name}", facts["count"], 6))  # noqa: S704
+        plot = Markup(draw_shares(dict(facts["top"]), f"Most frequent values of {name}", facts["count"], 6))  # noqa: S704
     return {
         "name": name,
         "kind": facts["kind"],
@@ -136,7 +136,7 @@ def _drift(part: dict[str, Any], report: DriftReport) -> dict[str, Any]:
             {
                 "name": name,
                 "plot": Markup(  # noqa: S704 - escaped there
-                    pairs_svg(picture["bins"], picture["reference"], picture["current"], f"Shares of {name}")
+                    draw_pairs(picture["bins"], picture["reference"], picture["current"], f"Shares of {name}")
                 ),
                 "says": picture["says"],
             }
@@ -146,7 +146,7 @@ def _drift(part: dict[str, Any], report: DriftReport) -> dict[str, Any]:
 
 
 def _histogram(measured: dict[str, Any], title: str, noun: str = "row") -> Markup:
-    return Markup(histogram_svg(measured["edges"], measured["counts"], title, noun))  # noqa: S704 - escaped there
+    return Markup(draw_histogram(measured["edges"], measured["counts"], title, noun))  # noqa: S704 - escaped there
 
 
 def _facts(measured: dict[str, Any]) -> list[tuple[str, str]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from tiltyard.charts.colours import BLUE, GREY
+from tiltyard.charts.matplotlib_figure import format_label, new_figure
 from tiltyard.evaluation.calibration import CalibrationReport, Reliability
-from tiltyard.evaluation.plots.figure import new_figure, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,9 +44,9 @@ def _draw(axes: Any, label: str, one: Reliability) -> None:
     predicted, observed = [part.predicted for part in one.bins], [part.observed for part in one.bins]
     down = [part.observed - part.interval.low for part in one.bins]
     up = [part.interval.high - part.observed for part in one.bins]
-    axes.plot([0, 1], [0, 1], linestyle="--", color="grey")
-    axes.errorbar(predicted, observed, yerr=[down, up], linewidth=0, elinewidth=1, color="C0")
-    axes.scatter(predicted, observed, s=[8 + 60 * math.sqrt(part.rows / most) for part in one.bins], color="C0")
+    axes.plot([0, 1], [0, 1], linestyle="--", color=GREY)
+    axes.errorbar(predicted, observed, yerr=[down, up], linewidth=0, elinewidth=1, color=BLUE)
+    axes.scatter(predicted, observed, s=[8 + 60 * math.sqrt(part.rows / most) for part in one.bins], color=BLUE)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    axes.set_title(f"{shown(label)}: error {one.error:.3f}")
+    axes.set_title(f"{format_label(label)}: error {one.error:.3f}")

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tiltyard.charts.colours import GREY
+from tiltyard.charts.matplotlib_figure import MAX_INCHES, format_label, new_figure
 from tiltyard.evaluation.evaluate import Evaluation
 from tiltyard.evaluation.labelled_predictions import Labels, Probabilities
-from tiltyard.evaluation.plots.figure import MAX_INCHES, new_figure, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +27,7 @@ def plot_confusion_matrix(evaluation: Evaluation) -> Figure:
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     ticks = range(len(evaluation.classes))
-    names = [shown(label) for label in evaluation.classes]
+    names = [format_label(label) for label in evaluation.classes]
     axes.set_xticks(ticks, names, rotation=45, ha="right")
     axes.set_yticks(ticks, names)
     axes.set_xlabel("predicted")
@@ -48,7 +49,7 @@ def plot_per_class(evaluation: Evaluation) -> Figure:
     for offset, name in enumerate(("precision", "recall", "f1")):
         heights = [evaluation.per_class[label][name] for label in evaluation.classes]
         axes.bar(places + (offset - 1) * 0.27, heights, width=0.25, label=name)
-    names = [shown(label) for label in evaluation.classes]
+    names = [format_label(label) for label in evaluation.classes]
     axes.set_xticks(places, names, rotation=45 if len(places) > 4 else 0)
     axes.set_ylim(0, 1)
     axes.legend(loc="lower right")
@@ -72,7 +73,7 @@ def plot_reliability(labels: Labels, probabilities: Probabilities, classes: tupl
     mean_right = np.bincount(bins, weights=right, minlength=BINS)[used] / counts[used]
     figure = new_figure(5.0, 5.0)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    upper.plot([0, 1], [0, 1], linestyle="--", color="grey", label="perfectly calibrated")
+    upper.plot([0, 1], [0, 1], linestyle="--", color=GREY, label="perfectly calibrated")
     upper.plot(mean_confidence, mean_right, marker="o", label="this version")
     upper.set_ylabel("share that was right")
     upper.set_ylim(0, 1)

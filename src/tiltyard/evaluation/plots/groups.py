@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tiltyard.charts.colours import BLUE, GREEN, GREY, RED
+from tiltyard.charts.matplotlib_figure import format_label, new_figure
 from tiltyard.evaluation.fairness import FairnessReport
 from tiltyard.evaluation.intervals import Interval
-from tiltyard.evaluation.plots.figure import new_figure, shown
 from tiltyard.evaluation.slices import SliceReport
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 # Of more columns, or of more groups and labels together, a picture would not be read.
 MOST_PANELS = 8
-_RATES = {"selection_rate": "C0", "true_positive_rate": "C2", "false_positive_rate": "C3"}
+_RATES = {"selection_rate": BLUE, "true_positive_rate": GREEN, "false_positive_rate": RED}
 
 
 # Inches.
@@ -41,10 +42,10 @@ def plot_slices(report: SliceReport) -> Figure:
     panels = [
         [
             _Dot(
-                title=f"{shown(part.title)} ({part.rows:,})",
+                title=f"{format_label(part.title)} ({part.rows:,})",
                 value=part.metrics["accuracy"],
                 interval=part.intervals["accuracy"],
-                colour="C3" if part.worse else "C0",
+                colour=RED if part.worse else BLUE,
                 sure=part.could_judge,
             )
             for part in report.slices
@@ -54,7 +55,7 @@ def plot_slices(report: SliceReport) -> Figure:
     ]
     figure = _panels(columns, panels)
     for axes in figure.axes:
-        axes.axvline(report.overall["accuracy"], linestyle="--", color="grey")
+        axes.axvline(report.overall["accuracy"], linestyle="--", color=GREY)
     figure.axes[-1].set_xlabel("accuracy, with 95 % interval")
     return figure
 
@@ -71,7 +72,13 @@ def plot_fairness(report: FairnessReport) -> Figure:
             titles.append(f"{column.column}: {part.label}")
             panels.append(
                 [
-                    _Dot(f"{shown(group.title)} ({group.rows:,})", rate.value, rate.interval, colour, rate.could_judge)
+                    _Dot(
+                        f"{format_label(group.title)} ({group.rows:,})",
+                        rate.value,
+                        rate.interval,
+                        colour,
+                        rate.could_judge,
+                    )
                     for group in part.groups
                     for name, colour in _RATES.items()
                     for rate in (group.rates[name],)
@@ -103,7 +110,7 @@ def _panels(titles: Sequence[str], panels: Sequence[Sequence[_Dot]]) -> Figure:
     )
     for axes, title, dots in zip(rows, titles, panels, strict=True):
         _draw(axes, dots)
-        axes.set_title(shown(title), loc="left", fontsize="medium")
+        axes.set_title(format_label(title), loc="left", fontsize="medium")
     return figure
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tiltyard.charts.matplotlib_figure import MAX_INCHES, format_label, new_figure
 from tiltyard.evaluation.importance import FeatureWeight, Importance
-from tiltyard.evaluation.plots.figure import MAX_INCHES, new_figure, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +24,7 @@ def plot_importance(importance: Importance) -> Figure:
     for axes, label, features in zip(figure.subplots(1, len(panels), squeeze=False)[0], labels, panels, strict=False):
         _draw(axes, features)
         if label is not None:
-            axes.set_title(shown(label))
+            axes.set_title(format_label(label))
     figure.supxlabel(importance.unit)
     return figure
 
@@ -33,5 +33,5 @@ def _draw(axes: Any, features: Sequence[FeatureWeight]) -> None:
     places = range(len(features))
     deviations = [feature.deviation or 0.0 for feature in features]
     axes.barh(places, [feature.value for feature in features], xerr=deviations if any(deviations) else None)
-    axes.set_yticks(places, [shown(feature.name) for feature in features])
+    axes.set_yticks(places, [format_label(feature.name) for feature in features])
     axes.invert_yaxis()

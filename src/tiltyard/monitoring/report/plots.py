@@ -5,26 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 
-from tiltyard.charts.svg_time_series import (
-    BOTTOM,
-    COLOURS,
-    HEIGHT,
-    LEFT,
-    RIGHT,
-    TOP,
-    WIDTH,
-    Area,
-    legend,
-    picture,
-    ticks,
-)
+from tiltyard.charts.axes import HEIGHT, WIDTH, BinChart, TimeChart, ValueAxis
+from tiltyard.charts.colours import BLUE, COLOURS, GREY, ORANGE
+from tiltyard.charts.svg import STYLE, draw_legend, draw_svg
+from tiltyard.charts.svg_bars import draw_limits
 from tiltyard.ledger import FindingRecord
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.summary import CONFIDENCE_BINS, Summary
 
-LABELS, ESTIMATE, BASELINE = COLOURS[1], COLOURS[0], COLOURS[5]
+LABELS, ESTIMATE, BASELINE = ORANGE, BLUE, GREY
 MOST_LABELS = 6
 
 
@@ -63,11 +53,11 @@ def _plot_predictions(summary: Summary) -> Plot | None:
     if not summary.stats.total:
         return None
     most = max(part.stats.total for part in summary.buckets)
-    area = Area(summary.buckets[0].since, summary.buckets[-1].until, 0, most * 1.05)
-    bars = [_draw_bar(area, part.since, part.until, 0, part.stats.total, COLOURS[0]) for part in summary.buckets]
+    chart = _chart_buckets(summary, ValueAxis(0, most * 1.05))
+    bars = [chart.draw_bar((part.since, part.until), 0, part.stats.total, BLUE) for part in summary.buckets]
     caption = f"{summary.stats.total:,} predictions; at most {most:,} in {_format_step(summary)}."
     title = "Predictions over time"
-    return Plot("predictions", title, picture([*area.axes(percent=False), *bars], title), "", caption)
+    return Plot("predictions", title, _draw([*chart.draw_axes(), *bars], title), "", caption)
 
 
 def _plot_labels(summary: Summary) -> Plot | None:
@@ -75,19 +65,19 @@ def _plot_labels(summary: Summary) -> Plot | None:
         return None
     names = list(summary.stats.by_label)[:MOST_LABELS]
     colours = dict(zip(names, COLOURS, strict=False))
-    area = Area(summary.buckets[0].since, summary.buckets[-1].until, 0, 1)
+    chart = _chart_buckets(summary, ValueAxis(0, 1, percent=True))
     bars = []
     for part in summary.buckets:
         base = 0.0
         for name in names:
             share = part.stats.by_label.get(name, 0) / part.stats.total if part.stats.total else 0.0
             if share:
-                bars.append(_draw_bar(area, part.since, part.until, base, base + share, colours[name]))
+                bars.append(chart.draw_bar((part.since, part.until), base, base + share, colours[name]))
             base += share
     title = "Shares of the labels"
     shares = ", ".join(f"{name} {count / summary.stats.total:.1%}" for name, count in summary.stats.by_label.items())
-    svg = picture([*area.axes(percent=True), *bars], title)
-    return Plot("labels", title, svg, legend(list(colours.items())), f"Over the whole period: {shares}.")
+    svg = _draw([*chart.draw_axes(), *bars], title)
+    return Plot("labels", title, svg, draw_legend(list(colours.items())), f"Over the whole period: {shares}.")
 
 
 def _plot_confidence(summary: Summary) -> Plot | None:
@@ -98,39 +88,15 @@ def _plot_confidence(summary: Summary) -> Plot | None:
     most: float = max([*now, *(then or [])]) * 1.08
     first = next(place for place, share in enumerate(map(sum, zip(now, then or now, strict=True))) if share)
     span = CONFIDENCE_BINS - first
-    wide = (WIDTH - LEFT - RIGHT) / span
-
-    def place(share: float) -> float:
-        return HEIGHT - BOTTOM - share / most * (HEIGHT - TOP - BOTTOM)
-
-    parts = []
-    for value in ticks(0, most):
-        parts.append(
-            f'<line class="tg" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{place(value):.1f}" y2="{place(value):.1f}"/>'
-        )
-        parts.append(
-            f'<text class="tt" x="{LEFT - 8}" y="{place(value):.1f}" dy="4" text-anchor="end">{value:.0%}</text>'
-        )
-    for number in range(span):
-        left = LEFT + number * wide
-        share = now[first + number]
-        low = (first + number) / CONFIDENCE_BINS
-        parts.append(
-            f'<rect x="{left + 1:.1f}" y="{place(share):.1f}" width="{wide - 2:.1f}" '
-            f'height="{HEIGHT - BOTTOM - place(share):.1f}" fill="{COLOURS[0]}"/>'
-        )
-        if then:
-            y = place(then[first + number])
-            parts.append(
-                f'<line x1="{left:.1f}" x2="{left + wide:.1f}" y1="{y:.1f}" y2="{y:.1f}" '
-                f'stroke="{BASELINE}" stroke-width="2.5"/>'
-            )
-        if number % 2 == 0:
-            parts.append(f'<text class="tt" x="{left:.1f}" y="{HEIGHT - 12}" text-anchor="middle">{low:.0%}</text>')
-    title = "Confidence of the answers"
-    keys = [("in this time", COLOURS[0]), *([("held-out rows at training", BASELINE)] if then else [])]
+    chart = BinChart(span, ValueAxis(0, most, percent=True))
+    parts = chart.draw_axes([f"{place / CONFIDENCE_BINS:.0%}" for place in range(first, CONFIDENCE_BINS)])
+    parts += [chart.draw_bar(place, now[first + place], BLUE) for place in range(span)]
+    if then:
+        parts += [chart.draw_mark(place, then[first + place], BASELINE) for place in range(span)]
+    title = "Confidence of the predictions"
+    keys = [("in this time", BLUE), *([("held-out rows at training", BASELINE)] if then else [])]
     mean = f"On average {summary.stats.mean_confidence:.1%}." if summary.stats.mean_confidence is not None else ""
-    return Plot("confidence", title, picture(parts, title), legend(keys), mean)
+    return Plot("confidence", title, _draw(parts, title), draw_legend(keys), mean)
 
 
 def _plot_performance(summary: Summary) -> Plot | None:
@@ -149,17 +115,13 @@ def _plot_performance(summary: Summary) -> Plot | None:
     baseline = summary.baseline.get("accuracy")
     lows = [figure.interval.low if figure.interval else figure.value for _, figure in (*labels, *estimates)]
     low = max(0.0, min((*lows, *([baseline] if baseline is not None else []))) - 0.03)
-    area = Area(summary.buckets[0].since, summary.buckets[-1].until, low, 1.0)
-    parts = area.axes(percent=True)
+    chart = _chart_buckets(summary, ValueAxis(low, 1.0, percent=True))
+    parts = chart.draw_axes()
     if estimates:
-        parts += _draw_band(area, estimates)
+        parts += chart.draw_band(_with_intervals(estimates), ESTIMATE)
     if baseline is not None:
-        y = area.y(baseline)
-        parts.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{BASELINE}" '
-            'stroke-width="1.5" stroke-dasharray="6 4"/>'
-        )
-    parts += _draw_whiskers(area, labels)
+        parts.append(chart.values.draw_rule(baseline, BASELINE))
+    parts += chart.draw_whiskers(_with_intervals(labels), LABELS)
     title = "Accuracy over time"
     keys = [
         *([("with labels, 95 % interval", LABELS)] if labels else []),
@@ -167,7 +129,7 @@ def _plot_performance(summary: Summary) -> Plot | None:
         *([("at training", BASELINE)] if baseline is not None else []),
     ]
     caption = f"{summary.performance.labelled:,} of {summary.performance.predictions:,} predictions have a label."
-    return Plot("performance", title, picture(parts, title), legend(keys), caption)
+    return Plot("performance", title, _draw(parts, title), draw_legend(keys), caption)
 
 
 def _plot_drift(summary: Summary) -> Plot | None:
@@ -175,29 +137,10 @@ def _plot_drift(summary: Summary) -> Plot | None:
     shown = rank_drift_by_feature(summary.latest_findings)
     if not shown:
         return None
-    tall = 24
-    height = tall * len(shown) + 18
-    widest = max([2.0, *(ratio for _, ratio in shown)])
-    left = 230
-    scale = (WIDTH - left - 70) / widest
-    parts = []
-    for row, (record, ratio) in enumerate(shown):
-        y = row * tall + 4
-        colour = COLOURS[6] if record.status == "found" else COLOURS[2]
-        name = record.subject if len(record.subject) <= 32 else record.subject[:31] + "…"
-        parts.append(f'<text class="tt" x="{left - 8}" y="{y + 13}" text-anchor="end">{escape(name)}</text>')
-        parts.append(
-            f'<rect x="{left}" y="{y}" width="{max(1.0, ratio * scale):.1f}" height="{tall - 8}" fill="{colour}"/>'
-        )
-        parts.append(f'<text class="tt" x="{left + ratio * scale + 6:.1f}" y="{y + 13}">{record.score:.3g}</text>')
-    x = left + scale
-    parts.append(f'<line class="tg" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height - 16}" stroke-dasharray="4 3"/>')
-    parts.append(f'<text class="tt" x="{x:.1f}" y="{height - 3}" text-anchor="middle">limit</text>')
     title = "Drift by feature"
     over = sum(record.status == "found" for record, _ in shown)
-    return Plot(
-        "drift", title, picture(parts, title, height), "", f"{over} of {len(shown)} shown are over their limit."
-    )
+    bars = [(record.subject, ratio, f"{record.score:.3g}", record.status == "found") for record, ratio in shown]
+    return Plot("drift", title, draw_limits(bars, title), "", f"{over} of {len(shown)} shown are over their limit.")
 
 
 def rank_drift_by_feature(findings: Sequence[FindingRecord], most: int = 20) -> list[tuple[FindingRecord, float]]:
@@ -213,45 +156,19 @@ def rank_drift_by_feature(findings: Sequence[FindingRecord], most: int = 20) -> 
     return sorted(found.values(), key=lambda pair: -pair[1])[:most]
 
 
-def _draw_bar(area: Area, since: datetime, until: datetime, low: float, high: float, colour: str) -> str:
-    left, right = area.x(since) + 1, area.x(until) - 1
-    top, bottom = area.y(high), area.y(low)
-    return (
-        f'<rect x="{left:.1f}" y="{top:.1f}" width="{max(1.0, right - left):.1f}" height="{bottom - top:.1f}" '
-        f'fill="{colour}"/>'
-    )
+def _chart_buckets(summary: Summary, values: ValueAxis) -> TimeChart:
+    return TimeChart(summary.buckets[0].since, summary.buckets[-1].until, values)
 
 
-def _draw_band(area: Area, points: Sequence[tuple[datetime, Figure]]) -> list[str]:
-    tops = [
-        f"{area.x(at):.1f},{area.y(figure.interval.high if figure.interval else figure.value):.1f}"
+def _draw(parts: Sequence[str], title: str) -> str:
+    return draw_svg(parts, title, (WIDTH, HEIGHT), STYLE)
+
+
+def _with_intervals(points: Sequence[tuple[datetime, Figure]]) -> list[tuple[datetime, float, float, float]]:
+    return [
+        (at, figure.value, *((figure.interval.low, figure.interval.high) if figure.interval else (figure.value,) * 2))
         for at, figure in points
     ]
-    lows = [
-        f"{area.x(at):.1f},{area.y(figure.interval.low if figure.interval else figure.value):.1f}"
-        for at, figure in points
-    ]
-    line = " ".join(f"{area.x(at):.1f},{area.y(figure.value):.1f}" for at, figure in points)
-    parts = [
-        f'<polygon points="{" ".join([*tops, *reversed(lows)])}" fill="{ESTIMATE}" fill-opacity="0.22"/>',
-        f'<polyline points="{line}" fill="none" stroke="{ESTIMATE}" stroke-width="2"/>',
-    ]
-    if len(points) == 1:
-        parts += _draw_whiskers(area, points, ESTIMATE)
-    return parts
-
-
-def _draw_whiskers(area: Area, points: Sequence[tuple[datetime, Figure]], colour: str = LABELS) -> list[str]:
-    parts = []
-    for at, figure in points:
-        x = f"{area.x(at):.1f}"
-        if figure.interval:
-            low, high = area.y(figure.interval.low), area.y(figure.interval.high)
-            parts.append(
-                f'<line x1="{x}" x2="{x}" y1="{low:.1f}" y2="{high:.1f}" stroke="{colour}" stroke-width="1.5"/>'
-            )
-        parts.append(f'<circle cx="{x}" cy="{area.y(figure.value):.1f}" r="3.5" fill="{colour}"/>')
-    return parts
 
 
 def _to_shares(counts: Sequence[int]) -> list[float]:

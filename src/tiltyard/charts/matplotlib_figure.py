@@ -1,4 +1,4 @@
-"""Where pictures are drawn."""
+"""Matplotlib figures that belong to no screen, and labels that can stand in them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def new_figure(width: float, height: float, *, arranged: bool = True) -> Figure:
     return Figure(figsize=(width, height), layout="constrained" if arranged else None, dpi=110)
 
 
-def shown(text: str) -> str:
-    """A text as it can stand in a picture: short, on one line, and with nothing taken for a formula.
+def format_label(text: str) -> str:
+    """A text as it can stand in a picture: short, on one line, and never read as a formula.
 
     Signs that matplotlib's font does not have become boxes, where drawing them would warn of each.
     """
