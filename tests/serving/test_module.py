@@ -26,14 +26,19 @@ def home(tmp_path_factory: pytest.TempPathFactory, text_package: Path, fresh_sto
     store = shutil.copyfile(fresh_store, folder / "mlflow.db")
     registry = ModelRegistry(tracking_uri=f"sqlite:///{store}")
     registry.register_model(text_package.as_uri(), MODEL)
+    registry.register_model(text_package.as_uri(), MODEL)
     registry.set_alias(MODEL, "champion", "1")
+    registry.set_alias(MODEL, "challenger", "2")
     return folder
 
 
-def test_started_as_a_module(home: Path, tmp_path: Path) -> None:
-    """`python -m tiltyard.serving --model-name …` serves the champion of the registry that the environment names."""
+@pytest.mark.parametrize(("stage", "version"), [([], "1"), (["--model-stage", "staging"], "2")])
+def test_the_module_serves_the_version_of_a_stage_in_any_case(
+    home: Path, tmp_path: Path, stage: list[str], version: str
+) -> None:
+    """`python -m tiltyard.serving --model-name …` serves the champion, or the version of the stage that is named."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tiltyard.serving", "--model-name", MODEL, "--port", "0"],
+        [sys.executable, "-m", "tiltyard.serving", "--model-name", MODEL, "--port", "0", *stage],
         cwd=tmp_path,
         env={**environment(), "TILTYARD_HOME": str(home), "TILTYARD_LOG": "json"},
         stdout=subprocess.PIPE,
@@ -48,7 +53,7 @@ def test_started_as_a_module(home: Path, tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 0
-    assert answer["model_version"] == "1"
+    assert answer["model_version"] == version
     assert f'"prediction_id": "{answer["prediction_id"]}"' in errors
 
 
@@ -64,11 +69,16 @@ def test_wrong_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         assert said in capsys.readouterr().err
 
 
-def test_started_from_python(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`ModelServer(model_name=…, model_stage=…, port=…).run()` serves; Production means the champion."""
+@pytest.mark.parametrize(
+    ("stage", "alias"), [("Production", "champion"), ("production", "champion"), ("STAGING", "challenger")]
+)
+def test_a_server_from_python_takes_stage_names_in_any_case(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, alias: str
+) -> None:
+    """`ModelServer(model_name=…, model_stage=…, port=…).run()` serves; Production in any case means the champion."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TILTYARD_HOME", str(home))
-    server = ModelServer(model_name=MODEL, model_stage="Production", port=0)
+    server = ModelServer(model_name=MODEL, model_stage=stage, port=0)
     urls: SimpleQueue[str] = SimpleQueue()
     thread = threading.Thread(target=server.run, args=(lambda address: urls.put(address.url),))
     thread.start()
@@ -77,4 +87,4 @@ def test_started_from_python(home: Path, tmp_path: Path, monkeypatch: pytest.Mon
     finally:
         server.stop()
         thread.join(60)
-    assert (info["model_name"], info["alias"]) == (MODEL, "champion")
+    assert (info["model_name"], info["alias"]) == (MODEL, alias)

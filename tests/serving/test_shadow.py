@@ -56,6 +56,28 @@ def test_shadow_answers_the_same_inputs_and_nobody_sees_it(
         assert (beside.input, beside.version, row.route) == (row.input, "2", "champion")
 
 
+def test_health_leaves_the_shadow_out_after_a_restart(pair: FakeRegistry, start: Start, ledger: TestLedger) -> None:
+    """A server that starts counts the predictions that clients got before, and not those of the shadow."""
+    first = start(challenger={"mode": "shadow"})
+    httpx.post(f"{first.url}/predict/batch", json={"texts": ["a warm film", "dull"]}, timeout=30)
+    until(lambda: len(by_route(ledger, "shadow")) == 2)
+    first.stop()
+    url = start(challenger={"mode": "shadow"}).url
+    until(lambda: httpx.get(f"{url}/health").json()["statistics"]["complete"])
+    statistics = httpx.get(f"{url}/health").json()["statistics"]
+    assert (statistics["total_predictions"], statistics["by_version"]) == (2, {"1": 2})
+    expected = ledger.prediction_stats(MODEL)
+    assert statistics["mean_latency_ms"] == pytest.approx(expected.mean_latency_ms)
+
+
+def test_a_label_by_key_never_reaches_the_shadow(pair: FakeRegistry, start: Start, ledger: TestLedger) -> None:
+    """Feedback by a key labels what a client got: a shadow's key, the champion's prediction id, is nobody's own."""
+    url = start(challenger={"mode": "shadow"}).url
+    prediction = httpx.post(f"{url}/predict", json={"text": "a warm film"}, timeout=30).json()["prediction_id"]
+    until(lambda: len(by_route(ledger, "shadow")) == 1)
+    assert httpx.post(f"{url}/feedback", json={"key": prediction, "label": "good"}).status_code == 404
+
+
 def test_split_divides_callers_for_good(pair: FakeRegistry, start: Start, ledger: TestLedger) -> None:
     """Each caller is answered by one version, about as many by the challenger as the share says."""
     url = start(challenger={"mode": "split", "share": 0.5}).url

@@ -129,7 +129,7 @@ class MemoryLedger:
     def ids_by_key(self, keys: Sequence[str], *, project: str | None = None) -> Mapping[str, str]:
         """The id of the latest prediction with each of the callers' own keys; unknown keys are absent."""
         wanted = {check_text("key", key) for key in keys}
-        meant = self._select(check_filters(project=project))
+        meant = self._select(check_filters(project=project, shadow=False))
         return {found.key: found.id for found in meant if found.key is not None and found.key in wanted}
 
     def record_labels(self, labels: Sequence[Label]) -> LabelReceipt:

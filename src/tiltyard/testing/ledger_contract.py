@@ -226,6 +226,12 @@ class PredictionContract:
         assert (stats.total, stats.by_version, stats.mean_latency_ms) == (1, {"1": 1}, 1)
         assert ledger.prediction_stats("films", shadow=True).total == 2
 
+    def test_keys_name_no_shadow_prediction(self, ledger: Ledger) -> None:
+        """A shadow's key is the id of the champion's prediction; no caller chose it, so none finds the shadow by it."""
+        served = make_prediction()
+        ledger.record([served, make_prediction(route="shadow", version="2", key=served.id)])
+        assert ledger.ids_by_key([served.id]) == {}
+
     def test_shadow_predictions_can_be_left_out(self, ledger: Ledger) -> None:
         """The filter ``shadow=False`` leaves out the shadow's predictions, with labels and without."""
         served, shadow = make_prediction(), make_prediction(route="shadow", version="2")

@@ -23,7 +23,7 @@ from tiltyard.ledger.codec import PredictionRow, check_text, decode_prediction, 
 from tiltyard.ledger.leases import Leases
 from tiltyard.ledger.outbox_records import Notice, Outbox
 from tiltyard.ledger.ports import FindingLog, HourProfiles, Ledger, LiveOutcomes, PredictionFilter, Retention
-from tiltyard.ledger.records import Event, Label, LabelReceipt, Prediction, PredictionStats
+from tiltyard.ledger.records import SHADOW, Event, Label, LabelReceipt, Prediction, PredictionStats
 from tiltyard.ledger.sql.store import SqlLedger
 
 log = logging.getLogger(__name__)
@@ -266,8 +266,11 @@ class SpooledLedger:
         return None if row is None else decode_prediction(row)
 
     def _find_key_in_other_spools(self, key: str, project: str | None) -> str | None:
-        query = "SELECT id FROM predictions WHERE key = ? AND (? IS NULL OR project = ?) ORDER BY at_us DESC LIMIT 1"
-        row = self._query_spools(query, (check_text("key", key), project, project))
+        query = (
+            "SELECT id FROM predictions WHERE key = ? AND route <> ? AND (? IS NULL OR project = ?) "
+            "ORDER BY at_us DESC LIMIT 1"
+        )
+        row = self._query_spools(query, (check_text("key", key), SHADOW, project, project))
         return None if row is None else str(row[0])
 
     def _query_spools(self, query: str, arguments: Sequence[str | None]) -> tuple[Any, ...] | None:

@@ -163,7 +163,7 @@ class SqlLedger:
 
     def ids_by_key(self, keys: Sequence[str], *, project: str | None = None) -> Mapping[str, str]:
         """The id of the latest prediction with each of the callers' own keys; unknown keys are absent."""
-        matching = prediction_conditions(check_filters(project=project))
+        matching = prediction_conditions(check_filters(project=project, shadow=False))
         found: dict[str, str] = {}
         for some in _split_into_batches([check_text("key", key) for key in keys]):
             query = select(predictions.c.key, predictions.c.id).where(predictions.c.key.in_(some), *matching)
