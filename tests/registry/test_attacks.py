@@ -40,6 +40,7 @@ from tiltyard.registry.package.signing import SIGNATURE, KeyRing, Signer
 from tiltyard.registry.package.skops_archive import SCHEMA
 from tiltyard.registry.package.skops_file import read_model, write_model
 from tiltyard.registry.package.trusted_types import trusted_type_names
+from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.serving.model.champion_check import champion_check
 from tiltyard.serving.model.manager import ModelManager, ServedAlias
 from tiltyard.serving.server import ModelServer, ServerBackends
@@ -274,7 +275,7 @@ def project_env(fresh_store: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     package(root / "sound", fitted("naive Bayes").model)
     sign(root / "sound")
     with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
-        live = ModelManager(ServedAlias("films"), registry, root / "cache", (), ledger.append, trusted_keys=RING)
+        live = ModelManager(ServedAlias("films"), VersionLoader(registry, root / "cache", (), RING), ledger.append)
         made = ProjectEnv(registry, ledger, live, root / "sound", root / "cache")
         made.propose(made.sound)
         assert live.refresh().changed
@@ -447,7 +448,7 @@ def test_an_attack_on_the_copy_of_a_host(project_env: ProjectEnv, tmp_path: Path
     (tmp_path / "file").touch()
 
     def started() -> ModelManager:
-        live = ModelManager(ServedAlias("films"), away, cache, trusted_keys=RING)
+        live = ModelManager(ServedAlias("films"), VersionLoader(away, cache, (), RING))
         assert live.refresh().error is not None
         return live
 
@@ -549,11 +550,8 @@ def test_a_champion_that_no_decision_made(project_env: ProjectEnv, tmp_path: Pat
         right = champion_check(registry, ledger)
         live = ModelManager(
             ServedAlias("films"),
-            registry,
-            tmp_path / "cache",
-            (),
+            VersionLoader(registry, tmp_path / "cache", (), RING),
             ledger.append,
-            trusted_keys=RING,
             champion_check=right,
         )
         assert live.refresh().changed

@@ -9,6 +9,7 @@ import pytest
 
 from tests.serving.fake_registry import MODEL, FakeRegistry
 from tests.serving.fakes import TestLedger
+from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.serving.http.app import create_app
 from tiltyard.serving.model.manager import ModelManager, ServedAlias
 
@@ -17,7 +18,7 @@ def test_unknown_error_shows_no_traceback(
     registry: FakeRegistry, ledger: TestLedger, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An error that nobody foresaw is a problem document with no word of the code, and goes to the log."""
-    app = create_app(ModelManager(ServedAlias(MODEL), registry, tmp_path), ledger)
+    app = create_app(ModelManager(ServedAlias(MODEL), VersionLoader(registry, tmp_path)), ledger)
 
     @app.get("/broken")
     async def broken() -> None:

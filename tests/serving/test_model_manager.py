@@ -9,6 +9,7 @@ from tests.serving.fake_registry import MODEL, FakeRegistry, changed_file, other
 from tests.serving.fakes import TestLedger
 from tiltyard.errors import ArtifactError, UnavailableError
 from tiltyard.ledger.records import Event
+from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.serving.model.manager import ModelManager, ServedAlias
 
 
@@ -22,7 +23,7 @@ class Host:
 
     def start(self) -> ModelManager:
         served = ServedAlias(MODEL, task="text-classification")
-        return ModelManager(served, self.registry, self.cache, record_event=self.ledger.append)
+        return ModelManager(served, VersionLoader(self.registry, self.cache), record_event=self.ledger.append)
 
     def started(self) -> ModelManager:
         live = self.start()
@@ -46,8 +47,8 @@ def good(host: Host, text_package: Path) -> str:
     return version
 
 
-def test_champion_takes_over(host: Host, good: str) -> None:
-    """The version that the alias names answers, after it was tried, and the take-over is an event."""
+def test_the_champion_takes_over(host: Host, good: str) -> None:
+    """The version that the alias names is served after its smoke test, and the take-over is an event."""
     live = host.start()
     with pytest.raises(UnavailableError, match="being loaded"):
         live.require()
@@ -62,8 +63,8 @@ def test_champion_takes_over(host: Host, good: str) -> None:
     assert event.evidence["replaced"] is None
 
 
-def test_next_champion_replaces_it(host: Host, good: str, other_text_package: Path) -> None:
-    """When the alias names another version, that one answers, and the event names the one before."""
+def test_the_next_champion_replaces_the_first(host: Host, good: str, other_text_package: Path) -> None:
+    """When the alias names another version, that one is served, and the event names the one before."""
     live = host.started()
     before = live.require()
     assert not live.refresh().changed
@@ -75,8 +76,8 @@ def test_next_champion_replaces_it(host: Host, good: str, other_text_package: Pa
     assert host.events("served")[-1].evidence["replaced"] == good
 
 
-def test_no_champion_says_so(host: Host) -> None:
-    """Without a champion nothing answers, and the reason says what to do."""
+def test_without_a_champion_the_reason_names_the_next_step(host: Host) -> None:
+    """Without a champion no version is served, and the error says what to do."""
     live = host.started()
     with pytest.raises(UnavailableError, match="No champion yet") as caught:
         live.require()
@@ -91,10 +92,10 @@ def test_no_champion_says_so(host: Host) -> None:
         (other_labels, "artifact.other-labels"),
     ],
 )
-def test_bad_version_is_refused(
+def test_a_bad_version_is_refused(
     host: Host, good: str, other_text_package: Path, spoil: Callable[[Path], None], code: str
 ) -> None:
-    """A version that is damaged, or does not answer as it did at training, is refused; the old one stays."""
+    """A version that is damaged, or does not predict as it did at training, is refused; the old one stays."""
     live = host.started()
     bad = host.registry.add(other_text_package, spoil)
     host.registry.point_alias("champion", bad)
@@ -108,8 +109,8 @@ def test_bad_version_is_refused(
     assert event.reason == refresh.error.message
 
 
-def test_refused_version_is_not_tried_at_every_look(host: Host, good: str, other_text_package: Path) -> None:
-    """A refused version is tried again when somebody asks for it, not at every poll."""
+def test_a_refused_version_is_not_tried_at_every_refresh(host: Host, good: str, other_text_package: Path) -> None:
+    """A refused version is tried again by a forced refresh, not by every one."""
     live = host.started()
     bad = host.registry.add(other_text_package, changed_file)
     host.registry.point_alias("champion", bad)
@@ -125,7 +126,7 @@ def test_refused_version_is_not_tried_at_every_look(host: Host, good: str, other
     assert live.refresh().error is None
 
 
-def test_version_of_another_task_is_refused(host: Host, good: str, table_package: Path) -> None:
+def test_a_version_of_another_task_is_refused(host: Host, good: str, table_package: Path) -> None:
     """A version for another task than the project's does not take over."""
     live = host.started()
     host.registry.point_alias("champion", host.registry.add(table_package))
@@ -135,8 +136,8 @@ def test_version_of_another_task_is_refused(host: Host, good: str, table_package
     assert live.require().info.version == good
 
 
-def test_registry_away_changes_nothing(host: Host, good: str) -> None:
-    """While the registry is away the version in service goes on answering, and nothing is refused."""
+def test_an_unavailable_registry_changes_nothing(host: Host, good: str) -> None:
+    """While the registry is unavailable the version that is served stays, and nothing is refused."""
     live = host.started()
     host.registry.away = True
     refresh = live.refresh()
@@ -146,16 +147,16 @@ def test_registry_away_changes_nothing(host: Host, good: str) -> None:
     assert host.events("refused") == []
 
 
-def test_alias_gone_changes_nothing(host: Host, good: str) -> None:
-    """A champion alias that is taken away does not silence a server that answers."""
+def test_a_removed_alias_changes_nothing(host: Host, good: str) -> None:
+    """A champion alias that is removed does not stop a running server."""
     live = host.started()
     host.registry.point_alias("champion", None)
     assert live.refresh().error is not None
     assert live.require().info.version == good
 
 
-def test_start_without_registry_uses_the_cache(host: Host, good: str) -> None:
-    """A server that starts while the registry is away answers with the last version that was good on its host."""
+def test_a_start_without_the_registry_uses_the_cache(host: Host, good: str) -> None:
+    """A server that starts while the registry is unavailable serves the last good version of its host."""
     host.started()
     host.registry.away = True
     live = host.started()
@@ -168,8 +169,10 @@ def test_start_without_registry_uses_the_cache(host: Host, good: str) -> None:
     assert live.refresh().error is None
 
 
-def test_start_with_a_bad_champion_uses_the_last_good(host: Host, good: str, other_text_package: Path) -> None:
-    """A server that starts when the champion is bad answers with the last version that was good on its host."""
+def test_a_start_with_a_bad_champion_uses_the_last_good_version(
+    host: Host, good: str, other_text_package: Path
+) -> None:
+    """A server that starts with a bad champion serves the last good version of its host."""
     host.started()
     host.registry.point_alias("champion", host.registry.add(other_text_package, changed_file))
     live = host.started()
@@ -178,8 +181,8 @@ def test_start_with_a_bad_champion_uses_the_last_good(host: Host, good: str, oth
     assert live.latest.error is not None
 
 
-def test_damaged_cache_is_not_used(host: Host, good: str) -> None:
-    """A copy that was changed on this host is refused; without the registry nothing answers then."""
+def test_a_damaged_cache_is_not_used(host: Host, good: str) -> None:
+    """A copy that was changed on this host is refused; without the registry nothing is served then."""
     changed_file(host.started().require().folder)
     host.registry.away = True
     with pytest.raises(UnavailableError, match="registry is away"):
@@ -187,8 +190,8 @@ def test_damaged_cache_is_not_used(host: Host, good: str) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"info": {}, "folder": "x"}'])
-def test_unreadable_memory_is_no_memory(host: Host, good: str, content: str) -> None:
-    """A state file that cannot be read is as good as none."""
+def test_an_unreadable_state_file_counts_as_none(host: Host, good: str, content: str) -> None:
+    """A state file that cannot be read is treated as a missing one."""
     host.started()
     [file] = (host.cache / MODEL).glob("*.json")
     file.write_text(content, encoding="utf-8")
@@ -197,20 +200,20 @@ def test_unreadable_memory_is_no_memory(host: Host, good: str, content: str) -> 
     assert live.current is None
 
 
-def test_no_champion_is_not_made_up_from_the_cache(host: Host, good: str) -> None:
-    """Where the registry says that there is no champion, a copy of a former one does not answer at start."""
+def test_a_former_champion_is_not_served_from_the_cache(host: Host, good: str) -> None:
+    """Where the registry says that there is no champion, a copy of a former one is not served at start."""
     host.started()
     host.registry.point_alias("champion", None)
     assert host.started().current is None
 
 
-def test_ledger_away_does_not_hold_a_version_up(host: Host, good: str) -> None:
+def test_an_unavailable_ledger_does_not_prevent_a_take_over(host: Host, good: str) -> None:
     """A take-over happens although its event cannot be recorded."""
 
     def fail(_event: Event) -> None:
         raise UnavailableError("The disk is full.")
 
-    live = ModelManager(ServedAlias(MODEL), host.registry, host.cache, record_event=fail)
+    live = ModelManager(ServedAlias(MODEL), VersionLoader(host.registry, host.cache), record_event=fail)
     assert live.refresh().changed
     assert live.require().info.version == good
 
@@ -218,6 +221,6 @@ def test_ledger_away_does_not_hold_a_version_up(host: Host, good: str) -> None:
 def test_another_alias_can_be_served(host: Host, good: str, other_text_package: Path) -> None:
     """A server can follow the challenger as well as the champion."""
     host.registry.point_alias("challenger", host.registry.add(other_text_package))
-    live = ModelManager(ServedAlias(MODEL, alias="challenger"), host.registry, host.cache)
+    live = ModelManager(ServedAlias(MODEL, alias="challenger"), VersionLoader(host.registry, host.cache))
     live.refresh()
     assert (live.require().info.version, live.require().alias) == ("2", "challenger")

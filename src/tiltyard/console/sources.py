@@ -12,7 +12,7 @@ import pandas as pd
 from tiltyard import wiring
 from tiltyard.monitoring.monitored_version import MonitoredVersion, read_champion
 from tiltyard.project import Project
-from tiltyard.registry import Registry, read_package
+from tiltyard.registry import Registry
 from tiltyard.scoring import Scorer, make_scorer
 from tiltyard.settings import Settings
 
@@ -60,7 +60,7 @@ class ConsoleSources:
 
 def console_sources(project: Project, settings: Settings, registry: Registry) -> ConsoleSources:
     """What this host has; the champion is read anew only when it changed."""
-    keys = wiring.trusted_keys(settings)
+    loader = wiring.open_version_loader(settings, registry)
     held: dict[str, Any] = {}
     lock = Lock()
 
@@ -70,7 +70,7 @@ def console_sources(project: Project, settings: Settings, registry: Registry) ->
             if info is None:
                 return None
             if held.get("watched_version") != info.version:
-                held["watched"] = read_champion(registry, project.model_name, settings.cache, keys)
+                held["watched"] = read_champion(registry, project.model_name, loader.cache, loader.trusted_keys)
                 held["watched_version"] = info.version
             seen: MonitoredVersion | None = held["watched"]
             return seen
@@ -81,9 +81,7 @@ def console_sources(project: Project, settings: Settings, registry: Registry) ->
             if info is None:
                 return None
             if held.get("asked_version") != info.version:
-                folder = registry.fetch(info, settings.cache)
-                package = read_package(folder, settings.trusted_types, trusted_keys=keys, info=info)
-                held["asked"] = ScoredInput(info.version, make_scorer(package))
+                held["asked"] = ScoredInput(info.version, make_scorer(loader.load(info)))
                 held["asked_version"] = info.version
             asked: ScoredInput | None = held["asked"]
             return asked

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tiltyard.ledger import Ledger
 from tiltyard.project import AlertsSection
-from tiltyard.registry import Package, Registry, VersionInfo, read_package
+from tiltyard.registry import Package, Registry, VersionInfo, VersionLoader
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing, Signer
 
 NO_DESTINATIONS = AlertsSection()
@@ -41,5 +41,4 @@ class Workspace:
 
     def load(self, info: VersionInfo) -> Package:
         """Fetch and verify a version."""
-        folder = self.registry.fetch(info, self.cache)
-        return read_package(folder, self.trusted_types, trusted_keys=self.trusted_keys, info=info)
+        return VersionLoader(self.registry, self.cache, self.trusted_types, self.trusted_keys).load(info)

@@ -5,6 +5,7 @@ from tiltyard.registry.mlflow_backend.model_registry import ModelRegistry
 from tiltyard.registry.package.holdout_predictions import HOLDOUT, HoldoutPredictions
 from tiltyard.registry.package.manifest import Manifest, Samples, ScorerChoice, VersionCard
 from tiltyard.registry.package.packaging import Package, read_package, write_package
+from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.registry.ports import ModelInfo, Registry, VersionInfo
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "ScorerChoice",
     "VersionCard",
     "VersionInfo",
+    "VersionLoader",
     "read_package",
     "write_package",
 ]

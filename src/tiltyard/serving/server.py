@@ -13,6 +13,7 @@ from tiltyard.ledger.ports import Ledger
 from tiltyard.processes.worker_identity import WorkerIdentity
 from tiltyard.project import Project, ServingSection, find_project_file, load_project
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing, host_keys
+from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.registry.ports import Registry
 from tiltyard.serving.auth import guard_for
 from tiltyard.serving.model.champion_check import champion_check
@@ -98,11 +99,8 @@ class ModelServer:
                     self._options, backing.api_keys, host=self._options.host, insecure_open=self._insecure_open
                 )
                 dependencies = ServerDependencies(
-                    backing.registry,
+                    VersionLoader(backing.registry, backing.cache, backing.trusted_types, backing.trusted_keys),
                     backing.ledger,
-                    backing.cache,
-                    backing.trusted_types,
-                    backing.trusted_keys,
                     champion_check(backing.registry, backing.ledger) if backing.trusted_keys.trusted else None,
                     WorkerIdentity(self._project.root if self._project else None),
                 )

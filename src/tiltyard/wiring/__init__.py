@@ -17,7 +17,14 @@ if TYPE_CHECKING:
         ship_spools,
         start_shipper,
     )
-    from tiltyard.wiring.registry import current_actor, load_settings, open_registry, open_tracker, trusted_keys
+    from tiltyard.wiring.registry import (
+        current_actor,
+        load_settings,
+        open_registry,
+        open_tracker,
+        open_version_loader,
+        trusted_keys,
+    )
 
 __all__ = [
     "ShippingReport",
@@ -28,12 +35,13 @@ __all__ = [
     "open_registry",
     "open_spooled_ledger",
     "open_tracker",
+    "open_version_loader",
     "ship_spools",
     "start_shipper",
     "trusted_keys",
 ]
 
-_REGISTRY = ("current_actor", "load_settings", "open_registry", "open_tracker", "trusted_keys")
+_REGISTRY = ("current_actor", "load_settings", "open_registry", "open_tracker", "open_version_loader", "trusted_keys")
 
 
 def needs_spools(settings: Settings, workers: int = 1) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tiltyard.project import Project
-from tiltyard.registry import ExperimentTracker, ModelRegistry
+from tiltyard.registry import ExperimentTracker, ModelRegistry, Registry, VersionLoader
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.package.signing import KeyRing, host_keys
 from tiltyard.settings import Settings, this_actor
@@ -18,6 +18,15 @@ def open_registry(settings: Settings) -> ModelRegistry:
     """The model registry: MLflow's, local or remote."""
     settings.state.mkdir(parents=True, exist_ok=True)
     return ModelRegistry(tracking_uri=settings.tracking_uri, registry_uri=settings.registry_uri, settings=settings)
+
+
+def open_version_loader(settings: Settings, registry: Registry) -> VersionLoader:
+    """Loads versions of a registry with the cache, the trusted types and the keys of this host.
+
+    Raises:
+        UsageError: a key that this host names cannot be used.
+    """
+    return VersionLoader(registry, settings.cache, settings.trusted_types, trusted_keys(settings))
 
 
 def open_tracker(project: Project, settings: Settings) -> ExperimentTracker:

@@ -24,7 +24,6 @@ from tiltyard.errors import NotFoundError, ProjectError, TiltyardError
 from tiltyard.ledger.spools.spool import measure_lag
 from tiltyard.project import Project, load_project
 from tiltyard.redact import without_password
-from tiltyard.registry import read_package
 from tiltyard.registry.package.signing import SIGNING_KEY, TRUSTED_KEYS, key_file
 from tiltyard.settings import Settings
 
@@ -136,8 +135,7 @@ def _describe_registry(project: Project, settings: Settings) -> str:
 def _describe_champion(project: Project, settings: Settings) -> str:
     registry = wiring.open_registry(settings)
     info = registry.get_version(project.model_name, alias="champion")
-    folder = registry.fetch(info, settings.cache)
-    package = read_package(folder, settings.trusted_types, trusted_keys=wiring.trusted_keys(settings), info=info)
+    package = wiring.open_version_loader(settings, registry).load(info)
     signed = f", signed by {package.signed_by}" if package.signed_by else ""
     return f"version {info.version} of {info.name}, verified{signed}"
 

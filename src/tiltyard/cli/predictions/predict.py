@@ -15,7 +15,6 @@ from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import print_json, print_table
 from tiltyard.errors import UsageError
 from tiltyard.project import Project, load_project
-from tiltyard.registry import read_package
 from tiltyard.scoring import make_scorer
 
 INPUT_WIDTH = 200  # characters of an input
@@ -51,10 +50,7 @@ def predict_command(
     registry = wiring.open_registry(settings)
     chosen = None if version else (alias or "champion")
     info = registry.get_version(project.model_name, version=version, alias=chosen)
-    folder = registry.fetch(info, settings.cache)
-    scorer = make_scorer(
-        read_package(folder, settings.trusted_types, trusted_keys=wiring.trusted_keys(settings), info=info)
-    )
+    scorer = make_scorer(wiring.open_version_loader(settings, registry).load(info))
     scores = scorer.score(rows)
     results = [
         {

@@ -11,7 +11,7 @@ from tiltyard import wiring
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
 from tiltyard.project import Project, load_project
-from tiltyard.registry import VersionInfo, read_package
+from tiltyard.registry import VersionInfo
 from tiltyard.registry.package.pickle_export import WARNING, export_pickles
 from tiltyard.settings import Settings
 
@@ -38,8 +38,7 @@ def export_version_command(version: str, project_path: Path | None, to: Path, as
     registry = wiring.open_registry(settings)
     chosen: dict[str, Any] = {"version": version} if version[0].isdecimal() else {"alias": version}
     info = registry.get_version(project.model_name, **chosen)
-    folder = registry.fetch(info, settings.cache)
-    package = read_package(folder, settings.trusted_types, trusted_keys=wiring.trusted_keys(settings), info=info)
+    package = wiring.open_version_loader(settings, registry).load(info)
     written = export_pickles(package, to, f"{project.name}_model", _metrics(project, settings, info))
     libraries = {name: package.manifest.libraries.get(name) for name in ("python", "scikit-learn", "numpy", "scipy")}
     if as_json:

@@ -16,8 +16,8 @@ from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors, open_client
 from tiltyard.registry.mlflow_backend.model_uris import check_tree, resolve_model_uri, upload
 from tiltyard.registry.package.manifest import MANIFEST, Manifest
-from tiltyard.registry.package.packaging import read_package
 from tiltyard.registry.package.signing import SIGNATURE, KeyRing, host_keys, host_signer
+from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.registry.package.version_seal import SEAL_TAG, seal
 from tiltyard.registry.ports import ModelInfo, VersionInfo
 from tiltyard.registry.semantic_version import is_label, is_number, version_by_label
@@ -232,9 +232,7 @@ class ModelRegistry:
             alias = CHAMPION
         info = self.get_version(name, version=version, alias=alias)
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
-            return read_package(
-                self.fetch(info, Path(folder)), trusted_types, trusted_keys=self._keys, info=info
-            ).pipeline
+            return VersionLoader(self, Path(folder), trusted_types, self._keys).load(info).pipeline
 
     def fetch(self, info: VersionInfo, cache: Path) -> Path:
         """A folder of this host with the version's files; a whole copy that is there is used again."""

@@ -1,1 +1,1 @@
-"""The served version: loaded, verified, tried, swapped."""
+"""The served version: loaded, verified, smoke-tested and swapped."""

@@ -1,4 +1,4 @@
-"""Whether a decision made a version champion: asked before it takes over, on hosts that ask for signatures."""
+"""Checks before a version takes over that a decision made it champion; on hosts that require signatures."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ ChampionCheck = Callable[[VersionInfo], None]
 
 
 def champion_check(registry: Registry, ledger: Ledger) -> ChampionCheck:
-    """Ask the ledger's decisions, and write down what was changed behind our back.
+    """A check against the decisions in the ledger; it also records what was changed outside Tiltyard.
 
-    Where the ledger keeps no decisions about the model, it cannot tell, and the version is taken.
+    Where the ledger holds no decisions about the model, the check passes.
     """
 
     def check(info: VersionInfo) -> None:

@@ -1,4 +1,4 @@
-"""Remembering, across restarts, which version was good on this host."""
+"""The last good version of this host, kept across restarts."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LastGoodRecord:
-    """A version that answered on this host, and the folder of its files."""
+    """A version that was served on this host, and the folder of its files."""
 
     info: VersionInfo
     folder: Path
 
 
 class LastGood:
-    """A small file that names the version which answered last.
+    """A small file that names the version which was served last.
 
     Args:
-        file: where it is kept; its folder is made when something is remembered.
+        file: the file; its folder is made when a version is saved.
     """
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def remember(self, version: ServedVersion) -> None:
-        """Write down a version that answers now; a reader sees the old file or the new one, never a half."""
+    def save(self, version: ServedVersion) -> None:
+        """Save which version is served now; a reader sees the old file or the new one, never a part."""
         content = _FORMAT.dump_json(LastGoodRecord(version.info, version.folder), indent=1)
         try:
             write_atomically(self._file, content)
         except OSError as error:
-            # The version answers all the same; only a restart without the registry would miss it.
-            log.warning("The last good version could not be noted in %s: %s", self._file, error)
+            # The version is served all the same; only a restart without the registry would miss it.
+            log.warning("The last good version could not be saved in %s: %s", self._file, error)
 
-    def recall(self) -> LastGoodRecord | None:
-        """What was remembered; None if nothing was, or if it cannot be read."""
+    def load(self) -> LastGoodRecord | None:
+        """The version that was saved; None if there is none, or if the file cannot be read."""
         try:
             return _FORMAT.validate_json(self._file.read_bytes())
         except FileNotFoundError:

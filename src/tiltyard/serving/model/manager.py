@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any
 
 from tiltyard.aliases import CHAMPION
 from tiltyard.errors import ArtifactError, NotFoundError, TiltyardError, UnavailableError
 from tiltyard.ledger.records import Event
 from tiltyard.project import Task
-from tiltyard.registry.package.packaging import read_package
-from tiltyard.registry.package.signing import NO_KEYS, KeyRing
+from tiltyard.registry.package.packaging import Package
+from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.scoring import make_scorer
 from tiltyard.serving.model.champion_check import UNEXPLAINED, ChampionCheck
@@ -64,16 +64,6 @@ class Refresh:
     registry_ok: bool = True
 
 
-class VersionSource(Protocol):
-    """Where versions come from: the part of a registry that serving needs, possibly in another process."""
-
-    def get_version(self, name: str, *, version: str | None = None, alias: str | None = None) -> VersionInfo:
-        """The version of that number or alias; see ``Registry.get_version``."""
-
-    def fetch(self, info: VersionInfo, cache: Path) -> Path:
-        """The folder in the cache that holds the version's files; see ``Registry.fetch``."""
-
-
 class ModelManager:
     """Holds the version that is served. Safe to use from several threads.
 
@@ -82,26 +72,20 @@ class ModelManager:
 
     Args:
         served: what is to be served.
-        registry: where aliases are looked up and versions fetched.
-        cache: folder of this host's copies of versions.
-        trusted_types: Python types that this host allows in a stored model, beyond scikit-learn's own.
+        loader: looks aliases up, and loads their versions.
         record_event: records every take-over and refusal.
-        trusted_keys: the keys by which this host checks signatures.
         champion_check: checks that a decision made the alias' version champion; default: no check.
         on_change: called when another version has taken over, or a reload was requested: other workers that serve the
             same alias should refresh too.
         follows_removal: whether the version is no longer served once the alias is gone.
     """
 
-    def __init__(  # noqa: PLR0913 - only a server puts these together
+    def __init__(
         self,
         served: ServedAlias,
-        registry: VersionSource,
-        cache: Path,
-        trusted_types: tuple[str, ...] = (),
+        loader: VersionLoader,
         record_event: Callable[[Event], object] | None = None,
         *,
-        trusted_keys: KeyRing = NO_KEYS,
         champion_check: ChampionCheck | None = None,
         on_change: Callable[[], object] | None = None,
         follows_removal: bool = False,
@@ -110,13 +94,10 @@ class ModelManager:
         self._on_change = on_change
         self.challenger: ModelManager | None = None
         self._follows_removal = follows_removal
-        self._registry = registry
-        self.cache = cache
-        self._trusted_types = trusted_types
-        self._trusted_keys = trusted_keys
+        self._loader = loader
         self._record_event = record_event
         self._champion_check = champion_check if served.alias == CHAMPION else None
-        self._last_good = LastGood(cache / served.model_name / f"serving-{served.alias}.json")
+        self._last_good = LastGood(loader.cache / served.model_name / f"serving-{served.alias}.json")
         self._lock = Lock()
         self._current: ServedVersion | None = None
         self._refused: tuple[VersionKey, TiltyardError] | None = None
@@ -126,13 +107,15 @@ class ModelManager:
         """Follow another alias too, whose version is served together with this one while the alias exists."""
         self.challenger = ModelManager(
             ServedAlias(self.served.model_name, alias, self.served.task),
-            self._registry,
-            self.cache,
-            self._trusted_types,
+            self._loader,
             self._record_event,
-            trusted_keys=self._trusted_keys,
             follows_removal=True,
         )
+
+    @property
+    def cache(self) -> Path:
+        """Folder of this host's copies of versions."""
+        return self._loader.cache
 
     @property
     def current(self) -> ServedVersion | None:
@@ -202,7 +185,7 @@ class ModelManager:
 
     def _look_up(self, *, force: bool) -> Refresh:
         try:
-            info = self._registry.get_version(self.served.model_name, alias=self.served.alias)
+            info = self._loader.source.get_version(self.served.model_name, alias=self.served.alias)
         except TiltyardError as error:
             gone = isinstance(error, NotFoundError)
             removed = gone and self._follows_removal and self._current is not None
@@ -217,8 +200,7 @@ class ModelManager:
         try:
             if self._champion_check is not None:
                 self._champion_check(info)
-            folder = self._registry.fetch(info, self.cache)
-            version, evidence = self._prepare(info, folder)
+            version, evidence = self._prepare(info, self._loader.load(info))
         except UnavailableError as error:
             return Refresh(_now(), False, error, registry_ok=False)
         except Exception as error:  # noqa: BLE001 - a foreign model may raise anything, and the old one has to stay
@@ -239,9 +221,8 @@ class ModelManager:
             return True
         return False
 
-    def _prepare(self, info: VersionInfo, folder: Path) -> tuple[ServedVersion, dict[str, Any]]:
-        """Verify, load, warm up and smoke-test a version."""
-        package = read_package(folder, self._trusted_types, trusted_keys=self._trusted_keys, info=info)
+    def _prepare(self, info: VersionInfo, package: Package) -> tuple[ServedVersion, dict[str, Any]]:
+        """Warm up and smoke-test a loaded version."""
         expected = self.served.task
         if expected is not None and package.manifest.task != expected:
             raise ArtifactError(
@@ -252,14 +233,14 @@ class ModelManager:
             )
         scorer = make_scorer(package)
         evidence = smoke_test(scorer, package.manifest)
-        version = ServedVersion(scorer, info, package.manifest, self.served.alias, folder, _now(), evidence)
+        version = ServedVersion(scorer, info, package.manifest, self.served.alias, package.folder, _now(), evidence)
         return version, evidence
 
     def _take_over(self, version: ServedVersion, evidence: dict[str, Any], reason: str = "") -> None:
         before = self._current
         self._current = version
         self._refused = None
-        self._last_good.remember(version)
+        self._last_good.save(version)
         replaced = before.info.version if before else None
         log.info("Version %s of %s is served now (before: %s).", version.info.version, version.info.name, replaced)
         self._record(
@@ -291,11 +272,11 @@ class ModelManager:
 
     def _serve_last_good(self, error: TiltyardError) -> None:
         """Serve the last good version of this host, since the alias' own cannot be served."""
-        found = self._last_good.recall()
+        found = self._last_good.load()
         if found is None:
             return
         try:
-            version, evidence = self._prepare(found.info, found.folder)
+            version, evidence = self._prepare(found.info, self._loader.load_copy(found.info, found.folder))
         except Exception as failure:  # noqa: BLE001 - no worse off than before
             log.warning("The last good version in %s cannot be used: %s", found.folder, failure)
             return

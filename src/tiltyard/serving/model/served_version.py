@@ -1,4 +1,4 @@
-"""The version that answers, with all that belongs to it, as one value."""
+"""The version that is served, with all that belongs to it, as one value."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tiltyard.scoring.table.columns import InputColumns
 
 @dataclass(frozen=True, slots=True)
 class ServedVersion:
-    """A version that was verified, warmed and tried, and may answer.
+    """A version that was verified, warmed up and smoke-tested.
 
     Attributes:
-        scorer: answers batches.
-        info: what the registry says of it.
-        manifest: what its package says of it.
-        alias: the alias under which it answers, such as ``champion``; the route of its predictions.
+        scorer: predicts batches.
+        info: its entry in the registry.
+        manifest: the manifest of its package.
+        alias: the alias under which it is served, such as ``champion``; the route of its predictions.
         folder: its package on this host.
-        since: when it began to answer here, UTC.
-        evidence: how it did when it was tried (see ``smoke_test``).
+        since: since when it is served here, UTC.
+        evidence: the result of its smoke test (see ``smoke_test``).
     """
 
     scorer: Scorer

@@ -1,4 +1,4 @@
-"""Trying a version on the rows that it answered at training."""
+"""The smoke test of a version: does it predict its saved examples as it did at training?"""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from tiltyard.scoring import Scorer
 # Far above what the order of a sum can do (1e-13), far below what another library version does.
 TOLERANCE = 1e-9
 
-# What a row costs is measured in so many rounds at most, and for so long.
+# The cost of a row is measured in at most so many rounds, and for so long.
 MEASURED_ROUNDS = 5
 MEASURED_SECONDS = 0.1
 
 
 def smoke_test(scorer: Scorer, manifest: Manifest) -> dict[str, Any]:
-    """Warm a scorer up, and check that it gives the answers that the version gave at training.
+    """Warm a scorer up, and check that it predicts the version's saved examples as at training.
 
     Returns:
-        The evidence: rows that were tried, the largest difference of a probability, and what a row costs, alone
-        and in a batch of all of them, in microseconds.
+        The evidence: the number of rows, the largest difference of a probability, and the cost of a row in
+        microseconds, alone and in a batch of all of them.
 
     Raises:
-        ArtifactError: an answer differs by more than ``TOLERANCE``, or the labels do.
+        ArtifactError: a probability differs by more than ``TOLERANCE``, or the labels differ.
     """
     if scorer.classes != tuple(manifest.classes):
         raise ArtifactError(
-            f"The model answers with the labels {', '.join(scorer.classes)}, and its manifest names "
+            f"The model predicts the labels {', '.join(scorer.classes)}, and its manifest names "
             f"{', '.join(manifest.classes)}.",
             next_step="Train the version anew.",
             code="artifact.other-labels",
@@ -40,27 +40,27 @@ def smoke_test(scorer: Scorer, manifest: Manifest) -> dict[str, Any]:
     samples = manifest.samples
     if not samples.inputs:
         return {"rows": 0, "largest_difference": None, "microseconds_alone": None, "microseconds_batched": None}
-    given = scorer.score(samples.inputs).probabilities
+    predicted = scorer.score(samples.inputs).probabilities
     expected = np.asarray(samples.probabilities, dtype=np.float64)
-    difference = float(np.max(np.abs(given - expected))) if given.shape == expected.shape else float("inf")
+    difference = float(np.max(np.abs(predicted - expected))) if predicted.shape == expected.shape else float("inf")
     if not difference <= TOLERANCE:
         raise ArtifactError(
-            f"The version does not answer as it did at training: probabilities differ by up to {difference:.3g}.",
+            f"The version does not predict as it did at training: probabilities differ by up to {difference:.3g}.",
             next_step="Install the library versions that its manifest names, or train it anew.",
             code="artifact.other-answers",
         )
-    # A single input takes other paths than a batch does; no request is to be the first on them.
+    # A single input takes other code paths than a batch; no request should be the first on them.
     scorer.score(samples.inputs[:1])
     return {
         "rows": len(samples.inputs),
         "largest_difference": difference,
-        "microseconds_alone": _microseconds(scorer, [[row] for row in samples.inputs]),
-        "microseconds_batched": _microseconds(scorer, [samples.inputs]),
+        "microseconds_alone": _measure_microseconds(scorer, [[row] for row in samples.inputs]),
+        "microseconds_batched": _measure_microseconds(scorer, [samples.inputs]),
     }
 
 
-def _microseconds(scorer: Scorer, batches: Sequence[Sequence[Mapping[str, Any]]]) -> float:
-    """What a row takes, microseconds: the best of a few rounds, for as long as ``MEASURED_SECONDS`` last."""
+def _measure_microseconds(scorer: Scorer, batches: Sequence[Sequence[Mapping[str, Any]]]) -> float:
+    """The time of a row in microseconds: the best of a few rounds within ``MEASURED_SECONDS``."""
     rows = sum(map(len, batches))
     best = float("inf")
     begun = perf_counter()

@@ -10,7 +10,6 @@ import socket
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -18,11 +17,11 @@ import uvicorn
 from tiltyard.ledger.ports import Ledger
 from tiltyard.processes.worker_identity import SINGLE_PROCESS, WorkerIdentity
 from tiltyard.project import ServingSection
-from tiltyard.registry.package.signing import NO_KEYS, KeyRing
+from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.serving.auth import Guard
 from tiltyard.serving.http.app import create_app
 from tiltyard.serving.model.champion_check import ChampionCheck
-from tiltyard.serving.model.manager import ModelManager, Refresh, ServedAlias, VersionSource
+from tiltyard.serving.model.manager import ModelManager, Refresh, ServedAlias
 from tiltyard.serving.predict.endpoint import PredictEndpoint
 from tiltyard.serving.predict.http_protocol import choose_http_protocol
 from tiltyard.serving.process.sockets import BACKLOG, Address
@@ -37,21 +36,15 @@ class ServerDependencies:
     """What the server of one process depends on.
 
     Attributes:
-        source: where versions come from.
+        loader: looks aliases up, and loads their versions.
         ledger: where predictions are recorded; it stays open.
-        cache: folder of this host's verified copies of versions.
-        trusted_types: Python types that this host allows in a stored model, beyond scikit-learn's own.
-        trusted_keys: the keys by which this host checks signatures.
         champion_check: checks that a decision made the alias' version champion; None for no check.
         identity: which of the workers that share a port this process is.
         on_change: called when another version has taken over here, or an admin asked for a reload.
     """
 
-    source: VersionSource
+    loader: VersionLoader
     ledger: Ledger
-    cache: Path
-    trusted_types: tuple[str, ...] = ()
-    trusted_keys: KeyRing = NO_KEYS
     champion_check: ChampionCheck | None = None
     identity: WorkerIdentity = SINGLE_PROCESS
     on_change: Callable[[], object] | None = None
@@ -75,11 +68,8 @@ class HttpServer:
         self._guard = guard
         self._manager = ModelManager(
             served,
-            dependencies.source,
-            dependencies.cache,
-            dependencies.trusted_types,
+            dependencies.loader,
             dependencies.ledger.append,
-            trusted_keys=dependencies.trusted_keys,
             champion_check=dependencies.champion_check,
             on_change=dependencies.on_change,
         )

@@ -15,6 +15,7 @@ from tiltyard.ledger.ports import Ledger
 from tiltyard.processes.ipc import IpcChannel
 from tiltyard.processes.worker_identity import WorkerIdentity
 from tiltyard.registry.package.signing import host_keys
+from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.serving.auth import guard_for
 from tiltyard.serving.model.manager import ServedAlias
 from tiltyard.serving.process.http_server import HttpServer, ServerDependencies
@@ -60,11 +61,8 @@ def main(descriptor: int) -> int:
             served_before = _has_served(settings, config)
             registry = RemoteRegistry(channel, LOOKUP_SECONDS if served_before else FIRST_LOOKUP_SECONDS)
             dependencies = ServerDependencies(
-                registry,
+                VersionLoader(registry, settings.cache, settings.trusted_types, keys),
                 ledger,
-                settings.cache,
-                settings.trusted_types,
-                keys,
                 registry.check_champion if keys.trusted else None,
                 WorkerIdentity(config.root, config.number, settings.state / "metrics" if config.workers > 1 else None),
                 lambda: _refresh_others(channel),
