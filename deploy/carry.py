@@ -19,7 +19,7 @@ from tiltyard.errors import TiltyardError, UsageError
 from tiltyard.project import load_project
 from tiltyard.registry import read_package
 from tiltyard.registry.mlflow_backend.mlflow_client import open_client
-from tiltyard.registry.mlflow_backend.model_registry import METRIC_TAG
+from tiltyard.registry.mlflow_backend.mlflow_registry import METRIC_TAG
 from tiltyard.registry.ports import VersionInfo
 
 HERE = Path(__file__).parent

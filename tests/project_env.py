@@ -13,7 +13,7 @@ from tests.films import Films, make_films
 from tiltyard.ledger import SqlLedger
 from tiltyard.pipeline import QuietRunner, TrainingOutcome, TrainingRequest, Workspace, train
 from tiltyard.project import Project, load_project
-from tiltyard.registry import ExperimentTracker, ModelRegistry
+from tiltyard.registry import ExperimentTracker, MlflowRegistry
 
 
 @dataclass(frozen=True)
@@ -43,5 +43,5 @@ def project_env(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> 
     root = tmp_path_factory.mktemp("project_env")
     uri = f"sqlite:///{shutil.copyfile(fresh_store, root / 'mlflow.db')}"
     with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
-        workspace = Workspace(ModelRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester")
+        workspace = Workspace(MlflowRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester")
         yield ProjectEnv(make_films(root / "films", rows=500), workspace, uri)

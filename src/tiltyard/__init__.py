@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tiltyard.monitoring.prediction_collector import PredictionCollector
     from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
     from tiltyard.project import Project, load_project
+    from tiltyard.promotion.model_registry import ModelRegistry
     from tiltyard.registry.mlflow_backend.experiment_tracker import ExperimentTracker
-    from tiltyard.registry.mlflow_backend.model_registry import ModelRegistry
     from tiltyard.scoring.explanations import explain
     from tiltyard.serving.server import ModelServer
     from tiltyard.validation.validator import DataValidator
@@ -48,7 +48,7 @@ _MODULES = {
     "FastTfidfVectorizer": "tiltyard.models.tfidf.vectoriser",
     "MLOpsPipeline": "tiltyard.pipeline.mlops_pipeline",
     "ModelMonitor": "tiltyard.monitoring.model_monitor",
-    "ModelRegistry": "tiltyard.registry.mlflow_backend.model_registry",
+    "ModelRegistry": "tiltyard.promotion.model_registry",
     "ModelServer": "tiltyard.serving.server",
     "PredictionCollector": "tiltyard.monitoring.prediction_collector",
     "Project": "tiltyard.project",

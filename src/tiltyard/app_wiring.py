@@ -12,56 +12,46 @@ from tiltyard.pipeline.loop import Loop
 from tiltyard.pipeline.orchestration.prefect_flows import PrefectFlows
 from tiltyard.pipeline.orchestration.runner import FlowRunner, LocalFlows
 from tiltyard.pipeline.remediation import ActionContext, MetricsScraper, ProjectTrainer, Responder, ab_test_judge
-from tiltyard.project import AlertsSection, Project
-from tiltyard.registry.package.signing import host_keys, host_signer
+from tiltyard.project import Project
+from tiltyard.promotion.context import NO_DESTINATIONS, build_workspace
 from tiltyard.settings import Settings
-from tiltyard.wiring.registry import current_actor, open_registry, open_tracker
+from tiltyard.wiring.registry import open_tracker
 
 
-def open_workspace(of: Settings, open_ledger: Ledger, project: Project | None = None) -> Workspace:
-    """Where versions are registered and promoted; with a project, its destinations are told of decisions."""
-    return Workspace(
-        open_registry(of),
-        open_ledger,
-        of.cache,
-        of.trusted_types,
-        current_actor(),
-        snapshots=of.snapshot_store,
-        trusted_keys=host_keys(of),
-        signer=host_signer(of),
-        alerts=project.alerts if project else AlertsSection(),
-    )
+def open_workspace(settings: Settings, ledger: Ledger, project: Project | None = None) -> Workspace:
+    """Where versions are registered and promoted; with a project, its destinations are notified of decisions."""
+    return build_workspace(settings, ledger, project.alerts if project else NO_DESTINATIONS)
 
 
-def build_dispatcher(project: Project, of: Settings, open_ledger: Ledger) -> Dispatcher:
-    """Who empties the outbox: to the destinations of the project, with the secrets of this host."""
+def build_dispatcher(project: Project, settings: Settings, ledger: Ledger) -> Dispatcher:
+    """The dispatcher of the outbox: to the destinations of the project, with the secrets of this host."""
     backoff = Backoff(give_up=timedelta(days=project.alerts.give_up_days))
-    return Dispatcher(open_ledger.outbox, build_senders(project.alerts, of), backoff)
+    return Dispatcher(ledger.outbox, build_senders(project.alerts, settings), backoff)
 
 
-def build_flow_runner(project: Project, of: Settings, runner: Runner) -> FlowRunner:
-    """Who runs use cases: Prefect where PREFECT_API_URL is set, else this process; the runner shows the steps."""
-    return PrefectFlows(project, of.prefect_api_url, runner) if of.prefect_api_url else LocalFlows(runner)
+def build_flow_runner(project: Project, settings: Settings, runner: Runner) -> FlowRunner:
+    """The runner of use cases: Prefect where PREFECT_API_URL is set, else this process; ``runner`` shows the steps."""
+    return PrefectFlows(project, settings.prefect_api_url, runner) if settings.prefect_api_url else LocalFlows(runner)
 
 
 def build_responder(
-    project: Project, of: Settings, open_ledger: SqlLedger, runner: Runner, on_step: Callable[[], object] | None = None
+    project: Project, settings: Settings, ledger: SqlLedger, runner: Runner, on_step: Callable[[], object] | None = None
 ) -> Responder:
-    """Who answers what looks find: retrains, rolls back, alerts; ``on_step`` is told of each step."""
-    here = open_workspace(of, open_ledger, project)
-    trainer = ProjectTrainer(project, open_tracker(project, of), here, runner)
+    """The responder of a project: it retrains, rolls back, alerts; ``on_step`` is called after each step."""
+    workspace = open_workspace(settings, ledger, project)
+    trainer = ProjectTrainer(project, open_tracker(project, settings), workspace, runner)
 
-    def tell(_step: str) -> None:
+    def notify(_step: str) -> None:
         if on_step is not None:
             on_step()
 
-    return Responder(ActionContext(project, here, trainer, ab_test_judge(project, here)), on_step=tell)
+    return Responder(ActionContext(project, workspace, trainer, ab_test_judge(project, workspace)), on_step=notify)
 
 
 def build_loop(
     project: Project,
-    of: Settings,
-    open_ledger: SqlLedger,
+    settings: Settings,
+    ledger: SqlLedger,
     runner: Runner,
     server: str | None = None,
     on_step: Callable[[], object] | None = None,
@@ -70,18 +60,20 @@ def build_loop(
 
     Args:
         project: the project.
-        of: this host's settings.
-        open_ledger: the ledger.
+        settings: this host's settings.
+        ledger: the ledger.
         runner: shows the steps.
-        server: address of a server, to read what it counts.
-        on_step: told of each step of a response.
+        server: address of a server, to read its request counts.
+        on_step: called after each step of a response.
     """
-    run_by = build_flow_runner(project, of, runner)
+    flows = build_flow_runner(project, settings, runner)
     return Loop(
         project,
-        open_workspace(of, open_ledger, project),
-        build_responder(project, of, open_ledger, run_by.runner, on_step),
-        build_dispatcher(project, of, open_ledger),
-        run_by,
-        MetricsScraper(server, of.server_key.get_secret_value() if of.server_key else None) if server else None,
+        open_workspace(settings, ledger, project),
+        build_responder(project, settings, ledger, flows.runner, on_step),
+        build_dispatcher(project, settings, ledger),
+        flows,
+        MetricsScraper(server, settings.server_key.get_secret_value() if settings.server_key else None)
+        if server
+        else None,
     )

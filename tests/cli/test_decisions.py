@@ -14,7 +14,7 @@ import pytest
 from tests.films import PROJECT, make_films
 from tiltyard.cli.main import main
 from tiltyard.ledger import Event, SqlLedger
-from tiltyard.registry import ModelRegistry
+from tiltyard.registry import MlflowRegistry
 from tiltyard.registry.alias_history import BEGUN, alias_change_subject
 
 APPROVED = PROJECT.replace('rule = "better"', 'rule = "better"\napproval = "required"')
@@ -69,7 +69,7 @@ def test_approval_and_what_happens_behind_our_back(
     assert (code, [request["version"] for request in listed]) == (0, ["1"])
     assert ran("approve", "1")[0] == 2
     assert ran("approve", "1", "--reason", "seen it")[1]["champion"] == "1"
-    registry = ModelRegistry(tracking_uri=f"sqlite:///{films.root / '.tiltyard' / 'mlflow.db'}")
+    registry = MlflowRegistry(tracking_uri=f"sqlite:///{films.root / '.tiltyard' / 'mlflow.db'}")
     registry.register_model("models:/films-classifier/1", "films-classifier")
     registry.set_alias("films-classifier", "champion", "2")
     code, found = ran("doctor")
@@ -152,7 +152,7 @@ def test_what_a_person_may_type(tmp_path: Path, fresh_store: Path, capsys: pytes
         code, _, said = typed("history", "--at", at)
         assert (code, words in said) == (code_, True), said
     assert typed("history", "--model-name", "songs")[1] == "The ledger holds no decision about songs.\n"
-    registry = ModelRegistry(tracking_uri=f"sqlite:///{films.root / '.tiltyard' / 'mlflow.db'}")
+    registry = MlflowRegistry(tracking_uri=f"sqlite:///{films.root / '.tiltyard' / 'mlflow.db'}")
     registry.delete_alias("films-classifier", "champion")
     for _ in range(2):  # not only the first time
         code, said, _ = typed("doctor")

@@ -19,7 +19,7 @@ import pytest
 
 from tests.deploy.scripts import BIN, run
 from tests.films import Films, environment, make_films
-from tiltyard.registry import ModelRegistry
+from tiltyard.registry import MlflowRegistry
 from tiltyard.testing.registry import write_example_package
 
 pytestmark = pytest.mark.journey
@@ -59,7 +59,7 @@ def staged(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Itera
     """The second version of a project, packed, and served where the project, its registry and its files are gone."""
     root = tmp_path_factory.mktemp("staged")
     films = make_films(root / "films", rows=300, store=fresh_store)
-    registry = ModelRegistry(tracking_uri=f"sqlite:///{films.root}/.tiltyard/mlflow.db")
+    registry = MlflowRegistry(tracking_uri=f"sqlite:///{films.root}/.tiltyard/mlflow.db")
     write_example_package(root / "first")
     registry.register_model(str(root / "first"), "films-classifier")
     # The same rows again make a third version, which is no better.

@@ -15,7 +15,7 @@ import pytest
 
 from tests.films import PROJECT, Films, environment, make_films
 from tiltyard.ledger import Label, SqlLedger, new_id
-from tiltyard.registry import ModelRegistry
+from tiltyard.registry import MlflowRegistry
 from tiltyard.testing import make_prediction
 
 pytestmark = [pytest.mark.journey, pytest.mark.proof]
@@ -77,7 +77,7 @@ def state(films: Films) -> dict[str, Any]:
         kinds = [event.kind for event in ledger.events(subject=MODEL) if event.kind != "response-step-begun"]
         broken = ledger.verify_events()
         notices = [parcel.notice.topic for parcel in ledger.outbox.items()]
-    registry = ModelRegistry(tracking_uri=f"sqlite:///{films.root}/.tiltyard/mlflow.db")
+    registry = MlflowRegistry(tracking_uri=f"sqlite:///{films.root}/.tiltyard/mlflow.db")
     aliases = {info.version: sorted(info.aliases) for info in registry.list_versions(MODEL)}
     return {"kinds": sorted(kinds), "notices": sorted(notices), "aliases": aliases, "broken": broken}
 

@@ -21,7 +21,7 @@ import pytest
 from tests.films import Films, make_films, serving
 from tests.postgres import PostgresServer
 from tiltyard.ledger import SqlLedger
-from tiltyard.registry import ModelRegistry
+from tiltyard.registry import MlflowRegistry
 from tiltyard.settings import Settings
 
 pytestmark = pytest.mark.journey
@@ -108,7 +108,7 @@ def test_a_hundred_promotions_fail_no_request(tmp_path: Path, fresh_store: Path)
     films.call("train", "--champion")
     films.call("train", "--candidate", "tfidf-naive-bayes")
     settings = Settings.load(films.root)
-    registry = ModelRegistry(tracking_uri=settings.tracking_uri, settings=settings)
+    registry = MlflowRegistry(tracking_uri=settings.tracking_uri, settings=settings)
     with serving(films, "--workers", "2") as (address, _):
         load = Load(address)
         with load.on():

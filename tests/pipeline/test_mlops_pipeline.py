@@ -51,7 +51,7 @@ def test_the_requirements_story(mlops: MLOpsPipeline, data: Any) -> None:
     assert 0 < validated["quality_score"] <= 100
 
     poor = mlops.train_and_track_model(DummyClassifier(), X_train, y_train, X_test, y_test)
-    assert mlops.promote_model(poor["model_version"], "Production")["promoted"]
+    assert mlops.promote_model(str(poor["model_version"]), "Production")["promoted"]
 
     model = RandomForestClassifier(n_estimators=20, random_state=0)
     trained = mlops.train_and_track_model(
@@ -85,6 +85,7 @@ def test_the_requirements_story(mlops: MLOpsPipeline, data: Any) -> None:
     seen = X_test.assign(prediction=trained["model"].predict(X_test), actual=y_test)
     calm = mlops.monitor_production_model(prediction_data=seen, reference_data=X_train)
     assert calm["labelled"] == len(X_test)
+    assert calm["performance"] is not None
     assert calm["performance"]["accuracy"] == pytest.approx(trained["metrics"]["accuracy"])
     moved = X_test.assign(**{X_test.columns[0]: X_test.iloc[:, 0] * 3})
     drifted = mlops.monitor_production_model(moved, X_train)
@@ -93,21 +94,28 @@ def test_the_requirements_story(mlops: MLOpsPipeline, data: Any) -> None:
     assert drifted["findings"]
 
 
-def test_a_stage_without_test_rows_is_a_persons_word(mlops: MLOpsPipeline, data: Any) -> None:
-    """Where no rows are known to judge by, the alias is set and the record says that no gate spoke."""
+def test_a_stage_without_test_rows_is_set_without_the_gates(mlops: MLOpsPipeline, data: Any, tmp_path: Path) -> None:
+    """Where no test rows are known, the alias is set and the record says that no gate was run."""
     X_train, X_test, y_train, y_test = data
     model = LogisticRegression(max_iter=5000)
     kept = mlops.train_and_track_model(model, X_train, y_train, X_test, y_test, register_model=False)
     assert kept["model_version"] is None
-    staged = mlops.promote_model(1, "Staging")
+    write_example_package(tmp_path / "model", model_name=mlops.model_name)
+    made = mlops.registry.register_model(str(tmp_path / "model"), mlops.model_name)
+    staged = mlops.promote_model(made.version, "Staging")
     assert (staged["alias"], "without test rows" in staged["status"]) == ("challenger", True)
-    assert "already" in mlops.promote_model(1, "Staging")["status"]
-    for version, stage, error in ((1, "Nowhere", UsageError), (99, "Production", NotFoundError)):
+    decision = list(mlops.ledger.events(subject=f"{mlops.model_name}/{made.version}"))[-1]
+    assert (decision.kind, decision.reason) == (
+        "alias-set",
+        "promoted to Staging from Python, without test rows for the gates",
+    )
+    assert "already" in mlops.promote_model(made.version, "Staging")["status"]
+    for version, stage, error in ((made.version, "Nowhere", UsageError), (99, "Production", NotFoundError)):
         with pytest.raises(error):
             mlops.promote_model(version, stage)
 
 
-def test_a_persons_word_does_not_stand_for_the_files(mlops: MLOpsPipeline, tmp_path: Path) -> None:
+def test_damaged_files_do_not_become_champion_without_the_gates(mlops: MLOpsPipeline, tmp_path: Path) -> None:
     """A version whose files were changed does not become champion, whoever asks for it."""
     write_example_package(tmp_path / "model", model_name=mlops.model_name)
     made = mlops.registry.register_model(str(tmp_path / "model"), mlops.model_name)
@@ -120,7 +128,7 @@ def test_a_persons_word_does_not_stand_for_the_files(mlops: MLOpsPipeline, tmp_p
     assert mlops.registry.get_version(mlops.model_name, version=made.version).aliases == ()
 
 
-def test_data_that_cannot_be_meant(mlops: MLOpsPipeline, data: Any) -> None:
+def test_sides_that_do_not_fit_are_refused(mlops: MLOpsPipeline, data: Any) -> None:
     """Sides with different columns, and inputs that have nothing in common, are told."""
     X_train, X_test, y_train, y_test = data
     with pytest.raises(DataError, match="lacks the column"):
@@ -131,7 +139,7 @@ def test_data_that_cannot_be_meant(mlops: MLOpsPipeline, data: Any) -> None:
         mlops.train_and_track_model(LogisticRegression(), X_train, y_train[:3], X_test, y_test)
 
 
-def test_what_people_bring() -> None:
+def test_inputs_and_estimators_of_any_usual_form_are_taken() -> None:
     """Texts in a list, a Series or a column are texts; matrices are tables; a model without probabilities gets some."""
     for texts in (["a", "b"], pd.Series(["a", "b"]), pd.DataFrame({"review": ["a", "b"]}), np.array(["a", "b"])):
         found = inputs_of(texts)

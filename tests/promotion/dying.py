@@ -19,10 +19,11 @@ from typing import Any
 
 from tiltyard.errors import TiltyardError
 from tiltyard.ledger import Event, SqlLedger
-from tiltyard.pipeline import Workspace, approve_version, point_alias, roll_back
+from tiltyard.pipeline import Workspace, approve_version, roll_back
 from tiltyard.project import Project
 from tiltyard.promotion.alias_change import AliasChange, ChampionChangedError, move_alias
-from tiltyard.registry import ModelRegistry
+from tiltyard.promotion.manual_change import point_alias
+from tiltyard.registry import MlflowRegistry
 
 NAME = "films"
 MOMENTS = ("before-aliases", "between-aliases", "after-aliases", "after-decision", "after-end")
@@ -38,7 +39,7 @@ DIES_AFTER = {
 class DyingRegistry:
     """A registry that kills its process at a moment; all else it hands on."""
 
-    def __init__(self, registry: ModelRegistry, moment: str) -> None:
+    def __init__(self, registry: MlflowRegistry, moment: str) -> None:
         self._registry = registry
         self._moment = moment
 
@@ -82,7 +83,7 @@ def promotion(version: str, before: str | None) -> AliasChange:
 
 def workspace_in(folder: Path, moment: str = "", actor: str = "tester") -> Workspace:
     """A workspace on the stores of a folder, that kills its process at a moment."""
-    registry = ModelRegistry(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    registry = MlflowRegistry(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
     ledger = SqlLedger.open(f"sqlite:///{folder / 'ledger.db'}")
     if not moment:
         return Workspace(registry, ledger, folder / "cache", (), actor)

@@ -19,17 +19,10 @@ from tests.promotion.dying import MOMENTS, NAME, approving, promotion, workspace
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger import Event, SqlLedger
 from tiltyard.ledger.process_identity import current_holder, is_gone
-from tiltyard.pipeline import (
-    Workspace,
-    approve_version,
-    champion_at,
-    pending_approvals,
-    point_alias,
-    recover_alias_changes,
-)
+from tiltyard.pipeline import Workspace, approve_version, champion_at, pending_approvals, recover_alias_changes
 from tiltyard.promotion.alias_change import ChampionChangedError, move_alias
-from tiltyard.promotion.challenge import remove_alias
-from tiltyard.registry import ModelRegistry, VersionInfo
+from tiltyard.promotion.manual_change import point_alias, remove_alias
+from tiltyard.registry import MlflowRegistry, VersionInfo
 from tiltyard.registry.alias_history import (
     find_mismatches,
     record_outside_changes,
@@ -257,7 +250,7 @@ def test_a_real_database_that_goes_away_in_the_middle(postgres: PostgresServer, 
     """MLflow's own database stops between the two aliases: the error says what to do, and afterwards it is mended."""
     uri = postgres.database().replace("postgresql://", "postgresql+psycopg://")
 
-    class Stopping(ModelRegistry):
+    class Stopping(MlflowRegistry):
         def set_alias(self, name: str, alias: str, version: str) -> None:
             super().set_alias(name, alias, version)
             if alias == "previous":
@@ -276,7 +269,7 @@ def test_a_real_database_that_goes_away_in_the_middle(postgres: PostgresServer, 
         finally:
             postgres.resume()
         assert "doctor --repair" in caught.value.next_step
-        back = replace(workspace, registry=ModelRegistry(tracking_uri=uri))
+        back = replace(workspace, registry=MlflowRegistry(tracking_uri=uri))
         (settled,) = recover_alias_changes(back, NAME)
         assert (settled.outcome, named(back)) == ("withdrawn", {"champion": "1"})
         check_whole(back)

@@ -7,8 +7,9 @@ import pytest
 
 from tests.project_env import ProjectEnv
 from tiltyard.errors import DataError, NotFoundError
-from tiltyard.pipeline import TrainingOutcome, point_alias
+from tiltyard.pipeline import TrainingOutcome
 from tiltyard.project import Project
+from tiltyard.promotion.manual_change import point_alias
 
 NAME = "films-classifier"
 

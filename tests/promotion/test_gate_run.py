@@ -17,7 +17,7 @@ from tests.project_env import ProjectEnv
 from tiltyard.ledger import SqlLedger
 from tiltyard.pipeline import Workspace
 from tiltyard.project import Project
-from tiltyard.registry import ModelRegistry
+from tiltyard.registry import MlflowRegistry
 from tiltyard.registry.lineage import lineage_of
 
 PROJECT = """
@@ -49,7 +49,7 @@ def loans(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterat
     uri = f"sqlite:///{shutil.copyfile(fresh_store, root / 'mlflow.db')}"
     with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
         project_env = ProjectEnv(
-            Films(root), Workspace(ModelRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester"), uri
+            Films(root), Workspace(MlflowRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester"), uri
         )
         write(root, town=np.where(np.arange(400) % 3, "York", "Hull"))
         assert project_env.train(promote=True).promotion is not None

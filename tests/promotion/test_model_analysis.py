@@ -21,11 +21,12 @@ from tiltyard.data import Dataset, load_dataset, split_dataset
 from tiltyard.errors import DataError, ProjectError, UsageError
 from tiltyard.evaluation import evaluate_slices, get_metric
 from tiltyard.ledger import SqlLedger
-from tiltyard.pipeline import TrainingOutcome, Workspace, evaluate_version, point_alias
+from tiltyard.pipeline import TrainingOutcome, Workspace, evaluate_version
 from tiltyard.project import Project, load_project
+from tiltyard.promotion.manual_change import point_alias
 from tiltyard.promotion.model_analysis import champion_importance, slice_groups
 from tiltyard.promotion.offline_predictions import compare_with_labels
-from tiltyard.registry import ExperimentTracker, ModelRegistry
+from tiltyard.registry import ExperimentTracker, MlflowRegistry
 
 CHARTER = """
 [project]
@@ -77,7 +78,7 @@ def loans(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Any:
     (root / "tiltyard.toml").write_text(CHARTER, encoding="utf-8")
     uri = f"sqlite:///{shutil.copyfile(fresh_store, root / 'mlflow.db')}"
     with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
-        workspace = Workspace(ModelRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester")
+        workspace = Workspace(MlflowRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester")
         yield ProjectEnv(Films(root), workspace, uri)
 
 

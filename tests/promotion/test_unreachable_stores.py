@@ -21,9 +21,10 @@ from tests.promotion.dying import NAME, ended, in_a_process, promotion, workspac
 from tests.promotion.test_alias_change import check_whole, decisions, named
 from tiltyard.errors import TiltyardError, UnavailableError
 from tiltyard.ledger import Event, SqlLedger
-from tiltyard.pipeline import Workspace, point_alias, recover_alias_changes, roll_back
+from tiltyard.pipeline import Workspace, recover_alias_changes, roll_back
 from tiltyard.promotion.alias_change import move_alias
-from tiltyard.registry import ModelRegistry
+from tiltyard.promotion.manual_change import point_alias
+from tiltyard.registry import MlflowRegistry
 from tiltyard.registry.alias_history import record_outside_changes
 from tiltyard.testing.registry import write_example_package
 
@@ -81,7 +82,7 @@ def server(fresh_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         server.kill()
 
 
-class Striking(ModelRegistry):
+class Striking(MlflowRegistry):
     """A registry at whose nth move of an alias something happens, before it is carried out or after."""
 
     strikes_at = 0
@@ -155,7 +156,7 @@ def test_a_ledger_that_goes_away_in_the_middle(
 
     with SqlLedger.open(url) as ledger:
         three_versions(
-            Workspace(ModelRegistry(tracking_uri=server.address), ledger, tmp_path / "cache", (), "ann"), tmp_path
+            Workspace(MlflowRegistry(tracking_uri=server.address), ledger, tmp_path / "cache", (), "ann"), tmp_path
         )
     for strikes_at, moved in ((1, False), (2, True)):
         # In a process of its own: one that lives on could not give its lease back, and holds it for 90 seconds.
@@ -165,7 +166,7 @@ def test_a_ledger_that_goes_away_in_the_middle(
             server.kill()
             server.start()
         with SqlLedger.open(url) as ledger:
-            workspace = Workspace(ModelRegistry(tracking_uri=server.address), ledger, tmp_path / "cache", (), "mender")
+            workspace = Workspace(MlflowRegistry(tracking_uri=server.address), ledger, tmp_path / "cache", (), "mender")
             (settled,) = recover_alias_changes(workspace, NAME)
             assert settled.outcome == ("completed" if moved else "withdrawn")
             assert named(workspace) == ({"champion": "2", "previous": "1"} if moved else {"champion": "1"})

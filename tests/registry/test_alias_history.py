@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiltyard.ledger import Event
-from tiltyard.promotion.challenge import point_alias, remove_alias
 from tiltyard.promotion.context import Workspace
+from tiltyard.promotion.manual_change import point_alias, remove_alias
 from tiltyard.promotion.rollback import roll_back
 from tiltyard.registry.alias_history import champion_at, read_alias_history, record_outside_changes
 from tiltyard.testing import NOON, MemoryLedger

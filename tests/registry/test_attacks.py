@@ -29,9 +29,10 @@ from tests.serving.conftest import Running
 from tiltyard.errors import ArtifactError
 from tiltyard.ledger import SqlLedger
 from tiltyard.monitoring.monitored_version import read_champion
-from tiltyard.pipeline import Workspace, point_alias
+from tiltyard.pipeline import Workspace
 from tiltyard.project import ServingSection
-from tiltyard.registry import ModelRegistry, VersionInfo, read_package
+from tiltyard.promotion.manual_change import point_alias
+from tiltyard.registry import MlflowRegistry, VersionInfo, read_package
 from tiltyard.registry.mlflow_backend.mlflow_client import open_client
 from tiltyard.registry.mlflow_env import quiet_mlflow
 from tiltyard.registry.package.manifest import MANIFEST
@@ -251,7 +252,7 @@ def sign(folder: Path, signer: Signer = OURS) -> None:
 class ProjectEnv:
     """A registry over MLflow, and a live model that serves version 1, which is signed by a trusted key."""
 
-    registry: ModelRegistry
+    registry: MlflowRegistry
     ledger: SqlLedger
     live: ModelManager
     sound: Path
@@ -271,7 +272,7 @@ def project_env(fresh_store: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     settings = Settings.model_validate(
         {"root": root, "trusted_keys": (OURS.public.text,), "signing_key": OURS.text}  # it seals what it registers
     )
-    registry = ModelRegistry(tracking_uri=f"sqlite:///{root / 'mlflow.db'}", settings=settings)
+    registry = MlflowRegistry(tracking_uri=f"sqlite:///{root / 'mlflow.db'}", settings=settings)
     package(root / "sound", fitted("naive Bayes").model)
     sign(root / "sound")
     with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
@@ -444,7 +445,7 @@ def test_an_attack_on_the_copy_of_a_host(project_env: ProjectEnv, tmp_path: Path
     cache = Path(shutil.copytree(project_env.cache, tmp_path / "cache"))
     remembered = cache / "films" / "serving-champion.json"
     remembered.write_text(remembered.read_text().replace(str(project_env.cache), str(cache)))
-    away = ModelRegistry(tracking_uri=f"sqlite:///{tmp_path / 'file'}/mlflow.db")
+    away = MlflowRegistry(tracking_uri=f"sqlite:///{tmp_path / 'file'}/mlflow.db")
     (tmp_path / "file").touch()
 
     def started() -> ModelManager:

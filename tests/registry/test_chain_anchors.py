@@ -15,8 +15,9 @@ from tests.promotion.dying import NAME, promotion
 from tiltyard.errors import UsageError
 from tiltyard.ledger import SqlLedger
 from tiltyard.ledger.chain import link
-from tiltyard.pipeline import Workspace, point_alias
+from tiltyard.pipeline import Workspace
 from tiltyard.promotion.alias_change import move_alias
+from tiltyard.promotion.manual_change import point_alias
 from tiltyard.registry.chain_anchors import DECISION_TAG, anchor_of, check_chain, read_anchors
 from tiltyard.testing import make_event
 from tiltyard.testing.registry import MemoryRegistry, write_example_package

@@ -16,7 +16,7 @@ import pytest
 from tests.registry.fitted import FRAME, fitted, package, reseal
 from tests.registry.test_attacks import Payload
 from tiltyard.errors import ArtifactError
-from tiltyard.registry import HOLDOUT, ModelRegistry, read_package
+from tiltyard.registry import HOLDOUT, MlflowRegistry, read_package
 from tiltyard.registry.package.holdout_predictions import HoldoutPredictions
 from tiltyard.registry.package.manifest import FOLDER, MANIFEST, TRAINING_KEYS
 from tiltyard.registry.package.pickle_export import export_pickles
@@ -148,7 +148,7 @@ def test_samples_that_cannot_be_answered(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["file", "folder", "nowhere", "circle", "pipe"])
 def test_odd_files(kind: str, folder: Path, tmp_path: Path, tracking_uri: str) -> None:
     """A link or a pipe among a version's files is refused by its name: the version is at fault, not the registry."""
-    registry = ModelRegistry(tracking_uri=tracking_uri)
+    registry = MlflowRegistry(tracking_uri=tracking_uri)
     info = registry.register_model(str(folder), "films")
     odd = folder / FOLDER / "odd"
     if kind == "pipe":

@@ -8,7 +8,7 @@ import pytest
 
 from tests.postgres import PostgresServer
 from tiltyard.errors import UnavailableError
-from tiltyard.registry import ModelRegistry, Registry
+from tiltyard.registry import MlflowRegistry, Registry
 from tiltyard.registry.mlflow_backend.mlflow_client import open_client
 from tiltyard.testing.registry import MemoryRegistry, write_example_package
 from tiltyard.testing.registry_contract import RegistryContract
@@ -23,7 +23,7 @@ class TestMemoryRegistry(RegistryContract):
 class TestMlflowRegistry(RegistryContract):
     @pytest.fixture
     def registry(self, tracking_uri: str) -> Registry:
-        return ModelRegistry(tracking_uri=tracking_uri)
+        return MlflowRegistry(tracking_uri=tracking_uri)
 
 
 class TestPostgresRegistry(RegistryContract):
@@ -40,7 +40,7 @@ class TestPostgresRegistry(RegistryContract):
         client = open_client(database)
         for model in client.search_registered_models():
             client.delete_registered_model(model.name)
-        return ModelRegistry(tracking_uri=database)
+        return MlflowRegistry(tracking_uri=database)
 
 
 def test_memory_registry_away(tmp_path: Path) -> None:

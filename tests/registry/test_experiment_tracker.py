@@ -18,7 +18,7 @@ from mlflow.tracking import MlflowClient
 from tests.registry.fitted import fitted
 from tiltyard.data import Dataset
 from tiltyard.errors import UnavailableError, UsageError
-from tiltyard.registry import ExperimentTracker, ModelRegistry
+from tiltyard.registry import ExperimentTracker, MlflowRegistry
 from tiltyard.testing.registry import write_example_package
 
 
@@ -157,10 +157,10 @@ def test_logged_model_to_production(
     given = fitted(name)
     with tracker.start_run() as run:
         logged = tracker.log_model(given.model, "model")
-    registry = ModelRegistry(tracking_uri=tracking_uri)
+    registry = MlflowRegistry(tracking_uri=tracking_uri)
     info = registry.register_model(logged if uri == "models" else f"runs:/{run.run_id}/model", "films")
     assert info.run_id == run.run_id
-    registry.promote_model("films", info.version, "Production")
+    registry.set_alias("films", "champion", info.version)
     loaded = registry.load_model("films", stage="Production")
     assert np.array_equal(loaded.predict_proba(given.inputs), given.model.predict_proba(given.inputs))
 

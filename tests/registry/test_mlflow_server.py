@@ -26,7 +26,7 @@ from tiltyard.notifications.mlflow_webhook import sign_like_mlflow
 from tiltyard.pipeline import QuietRunner, TrainingRequest, Workspace, train
 from tiltyard.project import AlertsSection, DestinationSection, load_project
 from tiltyard.promotion.notifications import decision_notices
-from tiltyard.registry import ExperimentTracker, ModelRegistry, Registry
+from tiltyard.registry import ExperimentTracker, MlflowRegistry, Registry
 from tiltyard.registry.mlflow_backend.mlflow_client import open_client
 from tiltyard.registry.mlflow_env import quiet_mlflow
 from tiltyard.registry.package.manifest import MANIFEST
@@ -79,7 +79,7 @@ class TestRemoteRegistry(RegistryContract):
 
     @pytest.fixture
     def registry(self, server: Server) -> Registry:
-        return ModelRegistry(tracking_uri=server.emptied().address)
+        return MlflowRegistry(tracking_uri=server.emptied().address)
 
 
 def pyfunc(address: str, name: str) -> Any:
@@ -99,7 +99,7 @@ def test_a_remote_server_serves_as_tracking_store_and_registry(server: Server, t
     address = server.emptied().address
     films = make_films(tmp_path / "films", rows=300)
     project = load_project(films.root)
-    registry = ModelRegistry(tracking_uri=address)
+    registry = MlflowRegistry(tracking_uri=address)
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
         workspace = Workspace(registry, ledger, tmp_path / "cache", (), "tester")
         tracker = ExperimentTracker(project.name, tracking_uri=address)
@@ -125,7 +125,7 @@ def test_a_version_is_sealed_on_a_remote_server(server: Server, tmp_path: Path) 
     settings = Settings.model_validate(
         {"root": tmp_path, "signing_key": signer.text, "trusted_keys": (signer.public.text,)}
     )
-    registry = ModelRegistry(tracking_uri=server.emptied().address, settings=settings)
+    registry = MlflowRegistry(tracking_uri=server.emptied().address, settings=settings)
     write_example_package(tmp_path / "model")
     manifest = tmp_path / "model" / MANIFEST
     (tmp_path / "model" / SIGNATURE).write_bytes(signer.sign(manifest.read_bytes()))
@@ -142,7 +142,7 @@ def test_a_version_is_sealed_on_a_remote_server(server: Server, tmp_path: Path) 
 def test_a_decision_leaves_in_the_shape_of_mlflows_webhooks(server: Server, tmp_path: Path) -> None:
     """MLflow's server and our outbox tell of the same new champion and verdict; bodies and signatures are alike."""
     client, name = open_client(server.emptied().address), "hooked"
-    registry = ModelRegistry(tracking_uri=server.address)
+    registry = MlflowRegistry(tracking_uri=server.address)
     alerts = AlertsSection(decisions=("ci",), destinations={"ci": DestinationSection(kind="mlflow")})
     with receiver() as theirs, receiver() as ours:
         events = ["model_version_alias.created", "model_version_tag.set"]

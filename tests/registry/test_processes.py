@@ -8,9 +8,9 @@ from pathlib import Path
 
 OPEN = """
 import sys
-from tiltyard.registry import ModelRegistry, ExperimentTracker
+from tiltyard.registry import MlflowRegistry, ExperimentTracker
 uri = sys.argv[1]
-ModelRegistry(tracking_uri=uri).list_models()
+MlflowRegistry(tracking_uri=uri).list_models()
 tracker = ExperimentTracker("films", tracking_uri=uri, artifact_location=sys.argv[2])
 with tracker.start_run("one"):
     tracker.log_metrics({"accuracy": 1.0})

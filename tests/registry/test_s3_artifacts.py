@@ -14,7 +14,7 @@ from tiltyard import app_wiring, wiring
 from tiltyard.errors import ArtifactError
 from tiltyard.pipeline import QuietRunner, TrainingRequest, train
 from tiltyard.project import load_project
-from tiltyard.registry import ExperimentTracker, ModelRegistry
+from tiltyard.registry import ExperimentTracker, MlflowRegistry
 from tiltyard.testing.registry import example_pipeline
 
 __all__ = ["s3", "s3_server"]
@@ -65,7 +65,7 @@ def test_artifacts_of_a_server_come_through_it(s3: S3Server, tmp_path: Path) -> 
         tracker = ExperimentTracker("films", tracking_uri=address)
         with tracker.start_run("training") as run:
             tracker.log_model(example_pipeline(), "model")
-        registry = ModelRegistry(tracking_uri=address)
+        registry = MlflowRegistry(tracking_uri=address)
         info = registry.register_model(f"runs:/{run.run_id}/model", "films-classifier")
         fetched = registry.fetch(info, tmp_path / "cache")
     assert (fetched / "MLmodel").exists()

@@ -19,7 +19,7 @@ from tests.mlflow_server import serving
 from tiltyard.cli.main import main
 from tiltyard.errors import UnavailableError
 from tiltyard.redact import without_password, without_passwords
-from tiltyard.registry import ExperimentTracker, ModelRegistry
+from tiltyard.registry import ExperimentTracker, MlflowRegistry
 from tiltyard.registry.mlflow_backend.mlflow_auth import PASSWORD, TOKEN, URI, USERNAME
 
 KEEPER = "keeper"
@@ -87,7 +87,7 @@ def test_credentials_of_the_environment_open_it(secured: Secured, monkeypatch: p
     """What a user from .env trained is there for the same user from the environment: version, run and files."""
     monkeypatch.setenv(USERNAME, KEEPER)
     monkeypatch.setenv(PASSWORD, SECRET)
-    registry = ModelRegistry(tracking_uri=secured.address)
+    registry = MlflowRegistry(tracking_uri=secured.address)
     assert registry.get_version("films-classifier", alias="champion").version == "1"
     assert list(registry.load_model("films-classifier", version="1").predict(["a warm and funny film"])) == ["positive"]
     assert len(ExperimentTracker("films", tracking_uri=secured.address).search_runs()) == 1
@@ -151,7 +151,7 @@ def test_a_token_is_shown_and_named_when_it_is_not_taken(monkeypatch: pytest.Mon
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
         try:
             with pytest.raises(UnavailableError, match=f"the token of {TOKEN}") as refused:
-                ModelRegistry(tracking_uri=f"http://127.0.0.1:{proxy.server_port}").get_version("films", version="1")
+                MlflowRegistry(tracking_uri=f"http://127.0.0.1:{proxy.server_port}").get_version("films", version="1")
         finally:
             proxy.shutdown()
     assert set(seen) == {"Bearer not-the-token"}
@@ -163,7 +163,7 @@ def test_a_wrong_password_in_the_url_is_not_repeated(secured: Secured) -> None:
     """Neither the refusal of a server nor the error of one that is away shows the password of its URL."""
     for url in (secured.with_credentials(password="not-right"), "http://keeper:not-right@127.0.0.1:9"):
         with pytest.raises(UnavailableError) as refused:
-            ModelRegistry(tracking_uri=url).list_models()
+            MlflowRegistry(tracking_uri=url).list_models()
         assert "keeper:***@" in refused.value.message
         assert "not-right" not in json.dumps(refused.value.to_dict())
 
@@ -177,11 +177,11 @@ def test_who_may_not_is_told_so(secured: Secured, monkeypatch: pytest.MonkeyPatc
         timeout=30,
     )
     assert made.status_code == 200, made.text
-    owner = ModelRegistry(tracking_uri=secured.with_credentials())
+    owner = MlflowRegistry(tracking_uri=secured.with_credentials())
     champion = owner.get_version("films-classifier", alias="champion")
     monkeypatch.setenv(USERNAME, "guest")
     monkeypatch.setenv(PASSWORD, "a-guest-of-the-house")
-    guest = ModelRegistry(tracking_uri=secured.address)
+    guest = MlflowRegistry(tracking_uri=secured.address)
     with pytest.raises(UnavailableError, match="not for the user 'guest'") as refused:
         guest.get_version("films-classifier", version="1")
     assert refused.value.code == "registry.forbidden"

@@ -28,7 +28,7 @@ from tiltyard.errors import ArtifactError, UsageError
 from tiltyard.ledger import SqlLedger
 from tiltyard.pipeline import QuietRunner, TrainingRequest, Workspace, train
 from tiltyard.project import load_project
-from tiltyard.registry import ExperimentTracker, ModelRegistry, read_package
+from tiltyard.registry import ExperimentTracker, MlflowRegistry, read_package
 from tiltyard.registry.package.manifest import MANIFEST, TRAINING_KEYS, read_verified, verify
 from tiltyard.registry.package.packaging import MODEL_FILE
 from tiltyard.registry.package.signing import (
@@ -397,7 +397,7 @@ def test_openssl_agrees(signed: Path, tmp_path: Path) -> None:
 def test_a_spoilt_copy_is_fetched_again(signed: Path, tmp_path: Path, tracking_uri: str) -> None:
     """A cached copy whose manifest was written anew is replaced by a sound one from the registry."""
     of = settings(tmp_path, trusted=(OURS.public.text,))
-    registry = ModelRegistry(tracking_uri=tracking_uri, settings=of)
+    registry = MlflowRegistry(tracking_uri=tracking_uri, settings=of)
     info = registry.register_model(str(signed), "films")
     folder = registry.fetch(info, tmp_path / "cache")
     (folder / "requirements.txt").write_text("numpy")
@@ -409,13 +409,13 @@ def test_a_spoilt_copy_is_fetched_again(signed: Path, tmp_path: Path, tracking_u
 def test_the_registry_loads_only_what_is_signed(unsigned: Path, tmp_path: Path, tracking_uri: str) -> None:
     """`load_model` judges by this host's keys without being told."""
     of = settings(tmp_path, signing=OURS.text, trusted=(OURS.public.text,))
-    registry = ModelRegistry(tracking_uri=tracking_uri, settings=of)
+    registry = MlflowRegistry(tracking_uri=tracking_uri, settings=of)
     registry.register_model(str(unsigned), "films")
     with pytest.raises(ArtifactError) as refused:
         registry.load_model("films", version="1")
     assert refused.value.code == "artifact.unsigned"
     sign(unsigned, OURS)
-    elsewhere = ModelRegistry(tracking_uri=tracking_uri, settings=settings(tmp_path))
+    elsewhere = MlflowRegistry(tracking_uri=tracking_uri, settings=settings(tmp_path))
     elsewhere.register_model(str(unsigned), "films")
     with pytest.raises(ArtifactError, match="has no seal") as unsealed:
         registry.load_model("films", version="2")
@@ -432,7 +432,7 @@ def test_a_logged_model_is_signed(tmp_path: Path, tracking_uri: str, monkeypatch
     with tracker.start_run("by hand"):
         uri = tracker.log_model(fitted("naive Bayes").model)
     of = settings(tmp_path, signing=OURS.text, trusted=(OURS.public.text,))
-    registry = ModelRegistry(tracking_uri=tracking_uri, settings=of)
+    registry = MlflowRegistry(tracking_uri=tracking_uri, settings=of)
     registry.register_model(uri, "films")
     assert registry.load_model("films", version="1").predict(TEXTS[:1]).tolist() == ["bad"]
 
@@ -445,7 +445,7 @@ def test_training_signs_and_commands_verify(
     project = load_project(films.root)
     artifacts = (tmp_path / "artifacts").as_uri()
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-        registry = ModelRegistry(tracking_uri=tracking_uri, settings=settings(tmp_path, signing=OURS.text))
+        registry = MlflowRegistry(tracking_uri=tracking_uri, settings=settings(tmp_path, signing=OURS.text))
         workspace = Workspace(registry, ledger, tmp_path / "cache", (), "tester", trusted_keys=TRUSTING, signer=OURS)
         tracker = ExperimentTracker(project.name, tracking_uri=tracking_uri, artifact_location=artifacts)
         outcome = train(project, tracker, workspace, QuietRunner(), TrainingRequest(promote=True))

@@ -15,7 +15,8 @@ import pytest
 
 from tests.films import environment
 from tests.serving.fake_registry import MODEL
-from tiltyard import ModelRegistry, ModelServer
+from tiltyard import ModelServer
+from tiltyard.registry import MlflowRegistry
 from tiltyard.serving.__main__ import main
 
 
@@ -24,7 +25,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, text_package: Path, fresh_sto
     """A state folder whose registry has a champion."""
     folder = tmp_path_factory.mktemp("home")
     store = shutil.copyfile(fresh_store, folder / "mlflow.db")
-    registry = ModelRegistry(tracking_uri=f"sqlite:///{store}")
+    registry = MlflowRegistry(tracking_uri=f"sqlite:///{store}")
     registry.register_model(text_package.as_uri(), MODEL)
     registry.register_model(text_package.as_uri(), MODEL)
     registry.set_alias(MODEL, "champion", "1")

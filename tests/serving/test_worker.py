@@ -160,7 +160,7 @@ def test_a_worker_is_pinged_once_it_listens() -> None:
 def test_the_supervisor_imports_nothing_that_learns() -> None:
     """Looking aliases up needs MLflow's client, and neither scikit-learn nor numba, which would stay in memory."""
     code = (
-        "import sys, tiltyard.registry.mlflow_backend.model_registry, mlflow.tracking; "
+        "import sys, tiltyard.registry.mlflow_backend.mlflow_registry, mlflow.tracking; "
         "print({'sklearn', 'numba'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

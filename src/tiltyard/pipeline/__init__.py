@@ -5,8 +5,9 @@ from tiltyard.pipeline.training.data_checks import DataCheck, drift_from_previou
 from tiltyard.pipeline.training.train import TrainingOutcome, TrainingRequest, train
 from tiltyard.promotion.alias_change import ChampionChangedError, Recovered, recover_alias_changes
 from tiltyard.promotion.approval import ApprovalRequest, approve_version, decline_version, pending_approvals
-from tiltyard.promotion.challenge import PromotionResult, challenge_champion, point_alias
+from tiltyard.promotion.challenge import PromotionResult, challenge_champion
 from tiltyard.promotion.context import Workspace
+from tiltyard.promotion.manual_change import point_alias
 from tiltyard.promotion.model_analysis import ModelAnalysis, analyse_model
 from tiltyard.promotion.rollback import promote_version, roll_back
 from tiltyard.promotion.version_report import VersionEvaluation, evaluate_version

@@ -16,6 +16,7 @@ from tiltyard.errors import DataError
 from tiltyard.evaluation import evaluate
 from tiltyard.ledger import Ledger
 from tiltyard.models import Candidate
+from tiltyard.pipeline.mlops_results import DataValidationResult, ProductionReport, StageChange, TrackedTraining
 from tiltyard.pipeline.training.data_checks import validate_data
 from tiltyard.pipeline.training.dataframes import (
     LABEL,
@@ -29,14 +30,14 @@ from tiltyard.pipeline.training.registration import register_version
 from tiltyard.pipeline.training.run_logging import log_run
 from tiltyard.pipeline.training.steps import TrainedModel, evaluate_model
 from tiltyard.project import Project, Task
-from tiltyard.promotion.challenge import point_alias
-from tiltyard.promotion.context import Workspace
+from tiltyard.promotion.context import NO_DESTINATIONS, Workspace, build_workspace
+from tiltyard.promotion.manual_change import is_decided, point_alias
+from tiltyard.promotion.model_registry import ModelRegistry
 from tiltyard.promotion.rollback import promote_version
 from tiltyard.registry import ExperimentTracker, VersionInfo
-from tiltyard.registry.package.signing import host_keys, host_signer
-from tiltyard.settings import Settings, this_actor
-from tiltyard.validation import DataValidator
-from tiltyard.wiring import open_ledger, open_registry
+from tiltyard.settings import Settings
+from tiltyard.validation import DataValidator, SplitReport, ValidationReport
+from tiltyard.wiring import open_ledger
 
 PREDICTED = ("prediction", "predicted", "predicted_label")
 ACTUAL = ("actual", "label", "target", "y_true")
@@ -65,7 +66,9 @@ class MLOpsPipeline:
         self.tracker = ExperimentTracker(
             experiment_name, tracking_uri=of.tracking_uri, artifact_location=of.artifact_location
         )
-        self.registry = open_registry(of)
+        self.registry = ModelRegistry(
+            tracking_uri=of.tracking_uri, registry_uri=of.registry_uri, settings=of, project=project
+        )
         self._ledger: Ledger | None = None
         self._test: dict[str, tuple[Project, Dataset]] = {}
 
@@ -78,12 +81,12 @@ class MLOpsPipeline:
 
     def validate_and_track_data(
         self, train_data: pd.DataFrame, test_data: pd.DataFrame, *, label: str | None = None, text: str | None = None
-    ) -> dict[str, Any]:
+    ) -> DataValidationResult:
         """Check both sides and their split, and keep what was found as an MLflow run.
 
         Args:
-            train_data: labelled rows that are to teach.
-            test_data: labelled rows that are to judge, with the same columns.
+            train_data: labelled training rows.
+            test_data: labelled test rows, with the same columns.
             label: the label's column; default: guessed from names and values.
             text: the column of texts; default: guessed.
 
@@ -104,26 +107,26 @@ class MLOpsPipeline:
                 code="data.column-missing",
             )
         validator = DataValidator(limits=self._given.validation if self._given else None)
-        reports: dict[str, Any] = {
+        reports = {
             name: validator.validate_dataset(frame, name, label=guess.label, text=guess.text)
             for name, frame in (("train_data", train_data), ("test_data", test_data))
         }
         X_train, X_test = (frame.drop(columns=[guess.label]) for frame in (train_data, test_data))
         split = validator.validate_train_test_split(X_train, X_test, train_data[guess.label], test_data[guess.label])
-        findings = [found for report in (*reports.values(), split) for found in report.findings]
-        passed = all(report.passed() for report in (*reports.values(), split))
+        checked: dict[str, ValidationReport | SplitReport] = {**reports, "split": split}
+        findings = [finding for report in checked.values() for finding in report.findings]
         scores = {name: validator.get_data_quality_score(name) for name in reports}
         with self.tracker.start_run("data-validation") as run:
             self.tracker.log_params({"train_rows": len(train_data), "test_rows": len(test_data), "label": guess.label})
             self.tracker.log_metrics({f"{name}_quality_score": score for name, score in scores.items()})
-            content = {name: report.to_dict() for name, report in (*reports.items(), ("split", split))}
+            content = {name: report.to_dict() for name, report in checked.items()}
             self.tracker.log_dict(content, "validation/findings.json")
         return {
             "train": reports["train_data"],
             "test": reports["test_data"],
             "split": split,
             "quality_score": min(scores.values()),
-            "passed": passed,
+            "passed": all(report.passed() for report in checked.values()),
             "findings": [found.to_dict() for found in findings],
             "run_id": run.run_id,
         }
@@ -138,14 +141,14 @@ class MLOpsPipeline:
         model_params: Mapping[str, Any] | None = None,
         *,
         register_model: bool = True,
-    ) -> dict[str, Any]:
-        """Fit a copy of an estimator, judge it, and track all of it as one MLflow run; register it as a version.
+    ) -> TrackedTraining:
+        """Fit a copy of an estimator, evaluate it, and track all of it as one MLflow run; register it as a version.
 
         Args:
             model: a scikit-learn classifier or pipeline; it is not changed. Without probabilities it is calibrated.
             X_train: a table, or texts (a list or Series of str, or a table with one such column).
             y_train: the labels.
-            X_test: rows that judge.
+            X_test: test rows.
             y_test: their labels.
             model_params: parameters to be logged; those that the model has are set as well.
             register_model: whether the version is registered.
@@ -195,21 +198,21 @@ class MLOpsPipeline:
         reason: str = "",
         X_test: Any = None,
         y_test: Any = None,
-    ) -> dict[str, Any]:
+    ) -> StageChange:
         """Move a version to a stage: Production is the champion, Staging the challenger.
 
-        To become champion it meets the present one at the gates, on the test rows that it was trained beside in this
-        pipeline, or on those given. Where there are none, a person's word counts, and the record says so.
+        To become champion it must pass the gates against the present one, on the test rows of its training here or on
+        those given. Without test rows the alias is set without the gates, and the record says so.
 
         Args:
             model_version: the version's number.
             stage: ``Production`` or ``Staging``.
-            reason: why; kept with a decision that is taken without the gates.
-            X_test: rows to judge by.
+            reason: why; kept with a decision that is made without the gates.
+            X_test: test rows for the gates.
             y_test: their labels.
 
         Returns:
-            ``model_version``, ``stage``, ``alias``, ``promoted``, ``status`` and, where the gates spoke, ``verdict``.
+            ``model_version``, ``stage``, ``alias``, ``promoted``, ``status``; with gates also ``verdict``.
 
         Raises:
             UsageError: there is no such stage.
@@ -217,33 +220,35 @@ class MLOpsPipeline:
             ArtifactError: its files are damaged or unsafe; the alias stays.
         """
         version = str(model_version)
-        alias, here = alias_of_stage(stage), self._workspace()
-        told = {"model_version": version, "stage": stage, "alias": alias}
+        alias, workspace = alias_of_stage(stage), self._workspace()
+        result: StageChange = {
+            "model_version": version,
+            "stage": stage,
+            "alias": alias,
+            "promoted": True,
+            "status": f"Version {version} is {alias} already.",
+        }
         known = self._test.get(version)
         if X_test is not None:
-            known = self._judges(X_test, y_test)
+            known = self._test_rows(X_test, y_test)
         present = self.registry.get_version(self.model_name, version=version)
-        if alias in present.aliases:
-            return {**told, "promoted": True, "status": f"Version {version} is {alias} already."}
-        if alias == CHAMPION and known is not None:
+        if alias in present.aliases and is_decided(workspace, self.model_name, alias, present.version):
+            return result
+        if alias == CHAMPION and alias not in present.aliases and known is not None:
             project, test = known
-            outcome = promote_version(here, project, version, test)
-            return {
-                **told,
-                "promoted": outcome.promoted,
-                "status": outcome.status,
-                "verdict": outcome.verdict.to_dict(),
-            }
-        here.load(present)  # a person's word stands in for the gates, and not for the check of its files
-        why = reason or f"promoted to {stage} from Python, without test rows to judge by"
-        point_alias(here, self.model_name, version=version, alias=alias, reason=why)
-        return {**told, "promoted": True, "status": f"Version {version} is {alias} now: {why}."}
+            outcome = promote_version(workspace, project, version, test)
+            verdict = outcome.verdict.to_dict()
+            return {**result, "promoted": outcome.promoted, "status": outcome.status, "verdict": verdict}
+        workspace.load(present)  # the gates may be left out, the check of its files may not
+        why = reason or f"promoted to {stage} from Python, without test rows for the gates"
+        point_alias(workspace, self.model_name, version=version, alias=alias, reason=why)
+        return {**result, "status": f"Version {version} is {alias} now: {why}."}
 
-    def monitor_production_model(self, prediction_data: pd.DataFrame, reference_data: pd.DataFrame) -> dict[str, Any]:
-        """Hold what production saw against a reference, and its answers against the truth where that is known.
+    def monitor_production_model(self, prediction_data: pd.DataFrame, reference_data: pd.DataFrame) -> ProductionReport:
+        """Compare what production saw with a reference, and its predictions with the truth where that is known.
 
         Args:
-            prediction_data: rows that were answered; with a column ``prediction`` and one of the truth (``actual``),
+            prediction_data: rows with predictions; with a column ``prediction`` and one of the truth (``actual``),
                 the performance is measured too.
             reference_data: rows as they should be, such as the training data.
 
@@ -294,17 +299,8 @@ class MLOpsPipeline:
         self.close()
 
     def _workspace(self) -> Workspace:
-        of = self._settings
-        return Workspace(
-            self.registry,
-            self.ledger,
-            of.cache,
-            of.trusted_types,
-            this_actor(),
-            trusted_keys=host_keys(of),
-            signer=host_signer(of),
-            snapshots=of.snapshot_store,
-        )
+        alerts = self._given.alerts if self._given is not None else NO_DESTINATIONS
+        return build_workspace(self._settings, self.ledger, alerts)
 
     def _project(self, task: Task) -> Project:
         if self._given is not None:
@@ -322,7 +318,7 @@ class MLOpsPipeline:
         project = self._project(task)
         return project, Split(dataset_of(project, train, y_train), dataset_of(project, test, y_test))
 
-    def _judges(self, X_test: Any, y_test: Any) -> tuple[Project, Dataset]:
+    def _test_rows(self, X_test: Any, y_test: Any) -> tuple[Project, Dataset]:
         inputs = inputs_of(X_test)
         project = self._project("text-classification" if isinstance(inputs, pd.Series) else "tabular-classification")
         return project, dataset_of(project, inputs, y_test)
@@ -339,6 +335,6 @@ def _performance(frame: pd.DataFrame, predicted: str | None, actual: str | None)
     known = frame[[predicted, actual]].dropna()
     if known.empty:
         return None, 0
-    truth, said = ([as_label(value) for value in known[name]] for name in (actual, predicted))
-    classes = sorted({*truth, *said})
-    return dict(evaluate(truth, said, None, classes).metrics), len(known)
+    truth, predictions = ([as_label(value) for value in known[name]] for name in (actual, predicted))
+    classes = sorted({*truth, *predictions})
+    return dict(evaluate(truth, predictions, None, classes).metrics), len(known)

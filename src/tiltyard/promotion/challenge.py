@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any
 
-from tiltyard.aliases import CHAMPION, PREVIOUS
+from tiltyard.aliases import CHAMPION
 from tiltyard.data import Dataset
 from tiltyard.errors import UsageError
 from tiltyard.ledger import Event
@@ -20,17 +18,14 @@ from tiltyard.promotion.gates import Verdict, verdict_tag
 from tiltyard.promotion.notifications import decision_notices
 from tiltyard.promotion.offline_predictions import PredictedRows
 from tiltyard.registry import VersionInfo
-from tiltyard.registry.alias_history import ALIAS_REMOVED, ALIAS_SET, PROMOTED
+from tiltyard.registry.alias_history import PROMOTED
 from tiltyard.registry.chain_anchors import write_anchor
 from tiltyard.registry.tags import VERDICT_TAG
-
-__all__ = ["CHAMPION", "PREVIOUS", "PromotionResult", "challenge_champion", "point_alias", "remove_alias"]
 
 APPROVAL_REQUESTED = "approval-requested"
 REFUSED = "refused"
 # How often a version is judged anew because the champion changed while it was being judged.
 ATTEMPTS = 3
-NOTHING_MORE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -152,52 +147,6 @@ def promotion_change(outcome: PromotionResult, champion: VersionInfo | None, **e
         reason=outcome.verdict.summary,
         evidence={**_evidence(outcome), **evidence},
     )
-
-
-def point_alias(
-    workspace: Workspace,
-    name: str,
-    *,
-    version: str,
-    alias: str,
-    reason: str,
-    evidence: Mapping[str, Any] = NOTHING_MORE,
-) -> str | None:
-    """Point an alias at a version by hand and write the decision down; the version it named before, or None.
-
-    A champion that is replaced by hand stays reachable as ``previous``, as with a promotion.
-
-    Raises:
-        NotFoundError: the version does not exist.
-        UsageError: it shall be champion, and no reason is given.
-        UnavailableError: the registry or the ledger is away.
-    """
-    target = workspace.registry.get_version(name, version=version).version
-    if alias == CHAMPION and not reason.strip():
-        raise UsageError(
-            "The champion passes no gates this way, and the decision gives no reason.",
-            next_step="Say why with --reason; it is kept.",
-            code="decision.no-reason",
-        )
-    before = next((info.version for info in workspace.registry.list_versions(name) if alias in info.aliases), None)
-    told = {**evidence, "alias": alias, "before": before}
-    move_alias(workspace, AliasChange(name, alias, target, before, ALIAS_SET, reason, told))
-    return before
-
-
-def remove_alias(
-    workspace: Workspace, name: str, *, alias: str, reason: str, evidence: Mapping[str, Any] = NOTHING_MORE
-) -> str | None:
-    """Take an alias away and write the decision down; the version it named, or None where it named nothing.
-
-    Raises:
-        UnavailableError: the registry or the ledger is away.
-    """
-    before = next((info.version for info in workspace.registry.list_versions(name) if alias in info.aliases), None)
-    if before is not None:
-        told = {**evidence, "alias": alias, "before": before}
-        move_alias(workspace, AliasChange(name, alias, None, before, ALIAS_REMOVED, reason, told))
-    return before
 
 
 def _write_down(workspace: Workspace, outcome: PromotionResult) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from tiltyard import wiring
 from tiltyard.ledger import Ledger
 from tiltyard.project import AlertsSection
 from tiltyard.registry import Package, Registry, VersionInfo, VersionLoader
-from tiltyard.registry.package.signing import NO_KEYS, KeyRing, Signer
+from tiltyard.registry.package.signing import NO_KEYS, KeyRing, Signer, host_signer
+from tiltyard.settings import Settings
 
 NO_DESTINATIONS = AlertsSection()
 
@@ -19,14 +21,14 @@ class Workspace:
 
     Attributes:
         registry: where versions are registered.
-        ledger: where decisions are written down.
+        ledger: where decisions are recorded.
         cache: folder of this host's verified copies of versions.
         trusted_types: Python types that this host allows in a stored model, beyond scikit-learn's own.
         actor: who acts, for the record.
-        trusted_keys: the keys by which this host judges signatures.
+        trusted_keys: the keys by which this host verifies signatures.
         signer: the key that signs new versions; None where this host does not sign.
-        snapshots: folder or URL where the rows that trainings saw are kept; None where none are.
-        alerts: who is told of decisions.
+        snapshots: folder or URL where the rows of trainings are stored; None where none are.
+        alerts: who is notified of decisions.
     """
 
     registry: Registry
@@ -42,3 +44,30 @@ class Workspace:
     def load(self, info: VersionInfo) -> Package:
         """Fetch and verify a version."""
         return VersionLoader(self.registry, self.cache, self.trusted_types, self.trusted_keys).load(info)
+
+
+def build_workspace(
+    settings: Settings, ledger: Ledger, alerts: AlertsSection = NO_DESTINATIONS, *, registry: Registry | None = None
+) -> Workspace:
+    """The workspace of this host.
+
+    Args:
+        settings: of this host: keys, trusted types, folders.
+        ledger: where decisions are recorded.
+        alerts: who is notified of them.
+        registry: where versions are registered; default: the registry that the settings name.
+
+    Raises:
+        UsageError: the signing key cannot be used.
+    """
+    return Workspace(
+        registry or wiring.open_registry(settings),
+        ledger,
+        settings.cache,
+        settings.trusted_types,
+        wiring.current_actor(),
+        trusted_keys=wiring.trusted_keys(settings),
+        signer=host_signer(settings),
+        snapshots=settings.snapshot_store,
+        alerts=alerts,
+    )

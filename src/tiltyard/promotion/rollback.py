@@ -12,6 +12,7 @@ from tiltyard.project import Project
 from tiltyard.promotion.alias_change import AliasChange, move_alias
 from tiltyard.promotion.challenge import PromotionResult, challenge_champion, check_not_champion
 from tiltyard.promotion.context import Workspace
+from tiltyard.promotion.manual_change import GATES_NOT_RUN
 from tiltyard.promotion.offline_predictions import predict_with_version
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.alias_history import ROLLED_BACK
@@ -87,7 +88,7 @@ def roll_back(
             before=before.version if before else None,
             kind=ROLLED_BACK,
             reason=reason,
-            evidence={"alias": CHAMPION, "before": before.version if before else None},
+            evidence={"alias": CHAMPION, "before": before.version if before else None, **GATES_NOT_RUN},
         ),
     )
     return workspace.registry.get_version(name, version=target.version), before

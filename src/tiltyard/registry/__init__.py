@@ -1,7 +1,7 @@
 """Runs, versions and promotion: MLflow behind explicit clients, safe packages, gates."""
 
 from tiltyard.registry.mlflow_backend.experiment_tracker import ActiveRun, ExperimentTracker
-from tiltyard.registry.mlflow_backend.model_registry import ModelRegistry
+from tiltyard.registry.mlflow_backend.mlflow_registry import MlflowRegistry
 from tiltyard.registry.package.holdout_predictions import HOLDOUT, HoldoutPredictions
 from tiltyard.registry.package.manifest import Manifest, Samples, ScorerChoice, VersionCard
 from tiltyard.registry.package.packaging import Package, read_package, write_package
@@ -14,8 +14,8 @@ __all__ = [
     "ExperimentTracker",
     "HoldoutPredictions",
     "Manifest",
+    "MlflowRegistry",
     "ModelInfo",
-    "ModelRegistry",
     "Package",
     "Registry",
     "Samples",

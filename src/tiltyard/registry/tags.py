@@ -2,3 +2,4 @@
 
 VERDICT_TAG = "tiltyard.verdict"
 FINDINGS_TAG = "tiltyard.data_findings"
+ARCHIVED_TAG = "tiltyard.archived"

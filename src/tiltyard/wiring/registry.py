@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tiltyard.project import Project
-from tiltyard.registry import ExperimentTracker, ModelRegistry, Registry, VersionLoader
+from tiltyard.registry import ExperimentTracker, MlflowRegistry, Registry, VersionLoader
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.package.signing import KeyRing, host_keys
 from tiltyard.settings import Settings, this_actor
@@ -14,10 +14,10 @@ def load_settings(project: Project) -> Settings:
     return Settings.load(project.root)
 
 
-def open_registry(settings: Settings) -> ModelRegistry:
+def open_registry(settings: Settings) -> MlflowRegistry:
     """The model registry: MLflow's, local or remote."""
     settings.state.mkdir(parents=True, exist_ok=True)
-    return ModelRegistry(tracking_uri=settings.tracking_uri, registry_uri=settings.registry_uri, settings=settings)
+    return MlflowRegistry(tracking_uri=settings.tracking_uri, registry_uri=settings.registry_uri, settings=settings)
 
 
 def open_version_loader(settings: Settings, registry: Registry) -> VersionLoader:

@@ -9,8 +9,8 @@ import click
 from tiltyard import app_wiring, wiring
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, print_json
-from tiltyard.pipeline import point_alias
 from tiltyard.project import load_project
+from tiltyard.promotion.manual_change import point_alias
 
 
 @click.command()

@@ -15,8 +15,9 @@ from tiltyard.pipeline.remediation.durable_steps import Step, StepPlan
 from tiltyard.pipeline.remediation.history import Action
 from tiltyard.project import Project
 from tiltyard.promotion.alias_change import recover_alias_changes
-from tiltyard.promotion.challenge import APPROVAL_REQUESTED, REFUSED, awaiting_approval, point_alias, remove_alias
+from tiltyard.promotion.challenge import APPROVAL_REQUESTED, REFUSED, awaiting_approval
 from tiltyard.promotion.context import Workspace
+from tiltyard.promotion.manual_change import point_alias, remove_alias
 from tiltyard.promotion.rollback import promote_version, roll_back
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.alias_history import PROMOTED, ROLLED_BACK

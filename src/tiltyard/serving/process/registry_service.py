@@ -14,7 +14,7 @@ from tiltyard.processes.ipc import Handler
 from tiltyard.settings import Settings
 
 if TYPE_CHECKING:
-    from tiltyard.registry.mlflow_backend.model_registry import ModelRegistry
+    from tiltyard.registry.mlflow_backend.mlflow_registry import MlflowRegistry
 
 
 class RegistryService:
@@ -27,7 +27,7 @@ class RegistryService:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._opened: ModelRegistry | None = None
+        self._opened: MlflowRegistry | None = None
 
     @property
     def handlers(self) -> dict[str, Handler]:
@@ -57,7 +57,7 @@ class RegistryService:
         with open_ledger(self._settings) as ledger:
             champion_check(self._registry(), ledger)(VERSION_INFO.validate_python(info))
 
-    def _registry(self) -> ModelRegistry:
+    def _registry(self) -> MlflowRegistry:
         from tiltyard.wiring.registry import open_registry  # noqa: PLC0415 - takes seconds
 
         with self._lock:

@@ -1,4 +1,4 @@
-"""The model registry, over MLflow's."""
+"""The model registry over MLflow's: the adapter of ``Registry``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiltyard.aliases import CHAMPION, PREVIOUS, alias_of_stage
+from tiltyard.aliases import CHAMPION, alias_of_stage
 from tiltyard.errors import ArtifactError, NotFoundError, UsageError
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors, open_client
@@ -28,12 +28,13 @@ from tiltyard.suggest import nearest
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-ARCHIVED_TAG = "tiltyard.archived"
 METRIC_TAG = "tiltyard.metric."
 
 
-class ModelRegistry:
-    """Registered versions in MLflow; the stage API is never called.
+class MlflowRegistry:
+    """A ``Registry`` in MLflow; the stage API is never called.
+
+    It moves an alias and records nothing: ``tiltyard.promotion.alias_change`` calls it, and records the decision.
 
     Args:
         tracking_uri: MLflow's tracking URI; default: this host's settings.
@@ -180,33 +181,6 @@ class ModelRegistry:
         """Set a tag of a version."""
         with self._errors():
             self._client.set_model_version_tag(name, version, key, value)
-
-    def promote_model(self, name: str, version: str | int, stage: str) -> VersionInfo:
-        """Move a version to a stage, by the words of MLflow's deprecated stages.
-
-        Production is the alias champion (the champion before it becomes ``previous``), Staging is challenger, Archived
-        takes all aliases away and tags the version, None takes its aliases away.
-        """
-        wanted = stage.strip().lower()
-        if wanted not in {"production", "staging", "archived", "none"}:
-            raise UsageError(
-                f"There is no stage '{stage}'.{nearest(stage, ('Production', 'Staging', 'Archived', 'None'))}",
-                next_step="Stages: Production, Staging, Archived, None.",
-                code="stage.unknown",
-            )
-        info = self.get_version(name, version=version)
-        version = info.version
-        if wanted in ("production", "staging"):
-            before = self.champion(name)
-            if wanted == "production" and before is not None and before.version != info.version:
-                self.set_alias(name, PREVIOUS, before.version)
-            self.set_alias(name, alias_of_stage(wanted), info.version)
-        else:
-            for alias in info.aliases:
-                self.delete_alias(name, alias)
-            if wanted == "archived":
-                self.set_tag(name, info.version, ARCHIVED_TAG, datetime.now(UTC).isoformat())
-        return self.get_version(name, version=info.version)
 
     def load_model(
         self,

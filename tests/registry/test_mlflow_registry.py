@@ -1,4 +1,4 @@
-"""Stages, loading, and a registry that is away."""
+"""Loading versions from MLflow, and a registry that is away."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tiltyard.errors import ArtifactError, NotFoundError, UnavailableError, UsageError
-from tiltyard.registry import ModelRegistry, VersionInfo, read_package
-from tiltyard.registry.mlflow_backend.model_registry import ARCHIVED_TAG, METRIC_TAG
+from tiltyard.registry import MlflowRegistry, VersionInfo, read_package
+from tiltyard.registry.mlflow_backend.mlflow_registry import METRIC_TAG
 from tiltyard.registry.version_cache import LOCK
 from tiltyard.testing.registry import write_example_package
 
@@ -22,75 +22,15 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def registry(tracking_uri: str, package: str) -> ModelRegistry:
+def registry(tracking_uri: str, package: str) -> MlflowRegistry:
     """Three versions of the model films."""
-    registry = ModelRegistry(tracking_uri=tracking_uri)
+    registry = MlflowRegistry(tracking_uri=tracking_uri)
     for _ in range(3):
         registry.register_model(package, "films")
     return registry
 
 
-def aliases(registry: ModelRegistry) -> dict[str, tuple[str, ...]]:
-    return {info.version: info.aliases for info in registry.list_versions("films")}
-
-
-def test_production(registry: ModelRegistry) -> None:
-    """Production makes a version champion, and the champion before it stays as previous."""
-    assert registry.promote_model("films", "1", "Production").aliases == ("champion",)
-    registry.promote_model("films", "2", "Production")
-    assert aliases(registry) == {"1": ("previous",), "2": ("champion",), "3": ()}
-    registry.promote_model("films", "3", "production")
-    assert aliases(registry) == {"1": (), "2": ("previous",), "3": ("champion",)}
-
-
-def test_a_number_as_a_number(registry: ModelRegistry) -> None:
-    """A version may be given as a number: it is the same version, and previous is never the champion itself."""
-    for version in (1, 2, 2):
-        assert registry.promote_model("films", version, "Production").version == str(version)
-    assert aliases(registry) == {"1": ("previous",), "2": ("champion",), "3": ()}
-    assert registry.get_version("films", version=3).version == "3"
-    assert registry.load_model("films", version=3) is not None
-
-
-def test_production_again(registry: ModelRegistry) -> None:
-    """To promote the champion once more changes nothing; previous is never the champion itself."""
-    registry.promote_model("films", "1", "Production")
-    registry.promote_model("films", "2", "Production")
-    registry.promote_model("films", "2", "Production")
-    assert aliases(registry) == {"1": ("previous",), "2": ("champion",), "3": ()}
-
-
-def test_staging(registry: ModelRegistry) -> None:
-    """Staging makes a version challenger, and leaves the champion alone."""
-    registry.promote_model("films", "1", "Production")
-    registry.promote_model("films", "2", "Staging")
-    assert aliases(registry) == {"1": ("champion",), "2": ("challenger",), "3": ()}
-
-
-def test_archived(registry: ModelRegistry) -> None:
-    """Archived takes a version's aliases away and leaves a mark."""
-    registry.promote_model("films", "1", "Production")
-    info = registry.promote_model("films", "1", "Archived")
-    assert info.aliases == ()
-    assert ARCHIVED_TAG in info.tags
-    assert registry.champion("films") is None
-
-
-def test_unknown_stage(registry: ModelRegistry) -> None:
-    """An unknown stage is refused with the nearest known one."""
-    with pytest.raises(UsageError, match="Did you mean 'Production'"):
-        registry.promote_model("films", "1", "Producton")
-
-
-def test_promote_nothing(registry: ModelRegistry) -> None:
-    """A version that does not exist cannot be promoted, and the champion stays."""
-    registry.promote_model("films", "1", "Production")
-    with pytest.raises(NotFoundError, match="9"):
-        registry.promote_model("films", "9", "Production")
-    assert aliases(registry)["1"] == ("champion",)
-
-
-def test_a_metric_that_is_none(registry: ModelRegistry) -> None:
+def test_a_metric_that_is_none(registry: MlflowRegistry) -> None:
     """A tag of a metric that somebody set to no number is a tag like others; the version and its model stay usable."""
     for key, value in (("accuracy", "abc"), ("f1", "nan"), ("recall", "0.5")):
         registry.set_tag("films", "1", f"{METRIC_TAG}{key}", value)
@@ -101,16 +41,16 @@ def test_a_metric_that_is_none(registry: ModelRegistry) -> None:
     assert registry.list_versions("films")
 
 
-def test_no_champion(registry: ModelRegistry) -> None:
+def test_no_champion(registry: MlflowRegistry) -> None:
     """Without a champion there is an error that says how to get one."""
     with pytest.raises(NotFoundError, match="No champion yet") as missing:
         registry.load_model("films")
     assert missing.value.next_step == "Run: tiltyard train --champion"
 
 
-def test_load(registry: ModelRegistry) -> None:
+def test_load(registry: MlflowRegistry) -> None:
     """A version is loaded by stage, by alias, by number, or as the champion."""
-    registry.promote_model("films", "2", "Production")
+    registry.set_alias("films", "champion", "2")
     loaded = [
         registry.load_model("films"),
         registry.load_model("films", stage="Production"),
@@ -121,7 +61,7 @@ def test_load(registry: ModelRegistry) -> None:
         assert model.predict(["a warm and funny film"]).tolist() == ["good"]
 
 
-def test_load_what(registry: ModelRegistry) -> None:
+def test_load_what(registry: MlflowRegistry) -> None:
     """What is asked for in two ways, or by a stage that names no version, is refused."""
     with pytest.raises(UsageError):
         registry.load_model("films", stage="Production", version="1")
@@ -131,7 +71,7 @@ def test_load_what(registry: ModelRegistry) -> None:
         registry.load_model("films", alias="champion", version="1")
 
 
-def test_damaged_artifact(registry: ModelRegistry, tmp_path: Path) -> None:
+def test_damaged_artifact(registry: MlflowRegistry, tmp_path: Path) -> None:
     """A version whose stored files were changed is not loaded."""
     info = registry.get_version("films", version="1")
     folder = Path(info.source.removeprefix("file://"))
@@ -143,7 +83,7 @@ def test_damaged_artifact(registry: ModelRegistry, tmp_path: Path) -> None:
         registry.load_model("songs", version="1")
 
 
-def test_damaged_copy(registry: ModelRegistry, tmp_path: Path) -> None:
+def test_damaged_copy(registry: MlflowRegistry, tmp_path: Path) -> None:
     """A copy on this host that was damaged is fetched anew."""
     info = registry.get_version("films", version="1")
     folder = registry.fetch(info, tmp_path / "cache")
@@ -151,11 +91,11 @@ def test_damaged_copy(registry: ModelRegistry, tmp_path: Path) -> None:
     assert read_package(registry.fetch(info, tmp_path / "cache")).manifest.model_name == "films"
 
 
-def test_away(registry: ModelRegistry, tmp_path: Path) -> None:
+def test_away(registry: MlflowRegistry, tmp_path: Path) -> None:
     """While the registry is away, a copy that was fetched before is still there; all else is unavailable."""
     info = registry.get_version("films", version="1")
     folder = registry.fetch(info, tmp_path / "cache")
-    away = ModelRegistry(tracking_uri="http://127.0.0.1:9")
+    away = MlflowRegistry(tracking_uri="http://127.0.0.1:9")
     assert away.fetch(info, tmp_path / "cache") == folder
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:9") as error:
         away.get_version("films", alias="champion")
@@ -165,7 +105,7 @@ def test_away(registry: ModelRegistry, tmp_path: Path) -> None:
     assert list((tmp_path / "cache").rglob(".fetch-*")) == []
 
 
-def test_lost_files(registry: ModelRegistry, package: str, tmp_path: Path) -> None:
+def test_lost_files(registry: MlflowRegistry, package: str, tmp_path: Path) -> None:
     """A version whose files are gone is an error that names it, and leaves no half copy."""
     gone = tmp_path / "gone"
     shutil.copytree(package, gone)

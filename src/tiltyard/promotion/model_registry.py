@@ -1,0 +1,121 @@
+"""The public model registry: versions in MLflow, and aliases whose every change is a recorded decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from tiltyard import wiring
+from tiltyard.aliases import alias_of_stage
+from tiltyard.errors import UsageError
+from tiltyard.project import Project
+from tiltyard.promotion.context import NO_DESTINATIONS, Workspace, build_workspace
+from tiltyard.promotion.manual_change import is_decided, point_alias, remove_alias
+from tiltyard.registry import MlflowRegistry, VersionInfo
+from tiltyard.registry.tags import ARCHIVED_TAG
+from tiltyard.settings import Settings
+from tiltyard.suggest import nearest
+
+_STAGES = ("Production", "Staging", "Archived", "None")
+
+
+class ModelRegistry(MlflowRegistry):
+    """Registered versions in MLflow; the stage API is never called.
+
+    Whatever moves an alias is recorded in the ledger that this host's settings name: who, why, and that no gate was
+    run. To let a version pass the gates first, use ``tiltyard promote`` or ``MLOpsPipeline.promote_model``.
+
+    Args:
+        tracking_uri: MLflow's tracking URI; default: this host's settings.
+        registry_uri: MLflow's registry URI; default: the tracking URI.
+        settings: this host's settings: the ledger, and the keys that verify signatures; default: those of the working
+            folder.
+        project: a project whose destinations are notified of decisions; default: nobody is notified.
+    """
+
+    def __init__(
+        self,
+        *,
+        tracking_uri: str | None = None,
+        registry_uri: str | None = None,
+        settings: Settings | None = None,
+        project: Project | None = None,
+    ) -> None:
+        super().__init__(tracking_uri=tracking_uri, registry_uri=registry_uri, settings=settings)
+        self._alerts = project.alerts if project is not None else NO_DESTINATIONS
+
+    def set_alias(self, name: str, alias: str, version: str, *, reason: str = "") -> None:
+        """Let an alias name a version, in place of any other, and record the decision.
+
+        A champion that is replaced becomes ``previous``.
+
+        Raises:
+            NotFoundError: there is no such version.
+            UnavailableError: the registry or the ledger is away.
+        """
+        with self._open_workspace() as workspace:
+            why = reason or _without_gates("set_alias")
+            point_alias(workspace, name, version=str(version), alias=alias, reason=why)
+
+    def delete_alias(self, name: str, alias: str, *, reason: str = "") -> None:
+        """Let an alias name nothing, and record the decision; a missing alias is a no-op.
+
+        Raises:
+            UnavailableError: the registry or the ledger is away.
+        """
+        with self._open_workspace() as workspace:
+            remove_alias(workspace, name, alias=alias, reason=reason or "removed by ModelRegistry.delete_alias")
+
+    def promote_model(self, name: str, version: str | int, stage: str, *, reason: str = "") -> VersionInfo:
+        """Move a version to a stage, in the words of MLflow's deprecated stages, and record the decision.
+
+        Production is the alias champion (the champion before it becomes ``previous``), Staging is challenger, Archived
+        removes all aliases and tags the version, None removes its aliases. What a decision made so already is left.
+
+        Args:
+            name: the registered model.
+            version: the version's number or label.
+            stage: ``Production``, ``Staging``, ``Archived`` or ``None``, in any case.
+            reason: why; it is kept with the decision.
+
+        Raises:
+            UsageError: there is no such stage.
+            NotFoundError: there is no such version.
+            UnavailableError: the registry or the ledger is away.
+        """
+        wanted = stage.strip().lower()
+        if wanted not in {known.lower() for known in _STAGES}:
+            raise UsageError(
+                f"There is no stage '{stage}'.{nearest(stage, _STAGES)}",
+                next_step=f"Stages: {', '.join(_STAGES)}.",
+                code="stage.unknown",
+            )
+        info = self.get_version(name, version=version)
+        with self._open_workspace() as workspace:
+            if wanted in ("production", "staging"):
+                alias = alias_of_stage(wanted)
+                if not (alias in info.aliases and is_decided(workspace, name, alias, info.version)):
+                    why = reason or _without_gates("promote_model")
+                    point_alias(workspace, name, version=info.version, alias=alias, reason=why)
+            else:
+                for alias in info.aliases:
+                    why = reason or f"moved to {stage.strip()} by ModelRegistry.promote_model"
+                    remove_alias(workspace, name, alias=alias, reason=why)
+                if wanted == "archived":
+                    self.set_tag(name, info.version, ARCHIVED_TAG, datetime.now(UTC).isoformat())
+        return self.get_version(name, version=info.version)
+
+    @contextmanager
+    def _open_workspace(self) -> Iterator[Workspace]:
+        """A workspace over MLflow itself: its calls move aliases, and the decision is recorded around them."""
+        store = MlflowRegistry(
+            tracking_uri=self._tracking_uri, registry_uri=self._registry_uri, settings=self._settings
+        )
+        self._settings.state.mkdir(parents=True, exist_ok=True)
+        with wiring.open_ledger(self._settings) as ledger:
+            yield build_workspace(self._settings, ledger, self._alerts, registry=store)
+
+
+def _without_gates(call: str) -> str:
+    return f"set by ModelRegistry.{call}, without the gates"
