@@ -114,7 +114,7 @@ def measure(case: Case, loops: int, seed: int) -> dict[str, Any]:
         "held_out": case.held_out,
         "window": case.window,
         "coverage": coverage,
-        "coverage_interval": {name: wilson(held[name], loops).to_list() for name in METRIC_NAMES},
+        "coverage_interval": {name: list(wilson(held[name], loops)) for name in METRIC_NAMES},
         "mean_width": {name: float(np.mean(widths[name])) for name in METRIC_NAMES},
         "mean_error": {name: float(np.mean(errors[name])) for name in METRIC_NAMES},
     }

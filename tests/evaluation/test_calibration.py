@@ -18,23 +18,23 @@ from tiltyard.evaluation import (
 
 
 @settings(max_examples=60, deadline=None, database=None)
-@given(facts=rows())
-def test_the_table_is_the_metric(facts: LabelledPredictions) -> None:
+@given(labelled=rows())
+def test_the_table_is_the_metric(labelled: LabelledPredictions) -> None:
     """The error of the predicted label is the metric; every row is in one bin, and each bin holds what it says."""
-    report = evaluate_calibration(facts)
+    report = evaluate_calibration(labelled)
     assert report is not None
-    assert report.confidence.error == pytest.approx(get_metric("calibration_error").compute(facts))
-    assert set(report.by_label) == set(facts.classes)
+    assert report.confidence.error == pytest.approx(get_metric("calibration_error").compute(labelled))
+    assert set(report.by_label) == set(labelled.classes)
     for label, one in (("", report.confidence), *report.by_label.items()):
-        assert sum(part.rows for part in one.bins) == len(facts)
-        expected = sum(part.rows * abs(part.predicted - part.observed) for part in one.bins) / len(facts)
+        assert sum(part.rows for part in one.bins) == len(labelled)
+        expected = sum(part.rows * abs(part.predicted - part.observed) for part in one.bins) / len(labelled)
         assert one.error == pytest.approx(expected)
         for part in one.bins:
             assert part.low - 1e-12 <= part.predicted <= part.high + 1e-12
             assert part.interval.low <= part.observed <= part.interval.high
         if label:
             came_true = sum(part.observed * part.rows for part in one.bins)
-            assert came_true == pytest.approx((facts.labels == label).sum())
+            assert came_true == pytest.approx((labelled.labels == label).sum())
 
 
 def test_honest_and_boastful_probabilities() -> None:
@@ -58,10 +58,10 @@ def test_honest_and_boastful_probabilities() -> None:
 def test_what_cannot_be_said() -> None:
     """Without probabilities there is no table, and none for a label that the model does not know."""
     assert evaluate_calibration(label_predictions(["a", "b"], ["a", "a"], None, ("a", "b"))) is None
-    facts = label_predictions(
+    labelled = label_predictions(
         ["a", "b", "c"], ["a", "b", "a"], np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), ("a", "b")
     )
-    report = evaluate_calibration(facts)
+    report = evaluate_calibration(labelled)
     assert report is not None
     assert set(report.by_label) == {"a", "b"}
 

@@ -20,7 +20,7 @@ def test_known_numbers() -> None:
     found = evaluate(truth, guess, None, ("bird", "cat", "dog"))
     assert found.rows == 6
     assert found.metrics["accuracy"] == pytest.approx(3 / 6)
-    assert found.confusion == ((0, 0, 1), (0, 2, 1), (0, 1, 1))
+    assert found.confusion_matrix == ((0, 0, 1), (0, 2, 1), (0, 1, 1))
     assert found.per_class["cat"] == {
         "precision": pytest.approx(2 / 3),
         "recall": pytest.approx(2 / 3),
@@ -38,11 +38,11 @@ def test_like_scikit_learn(seed: int, k: int, n: int) -> None:
     names = np.array(["a", "a longer label", "c", "dé", "e"])[:k]
     truth, guess = names[random.integers(0, k, n)], names[random.integers(0, k, n)]
     found = evaluate(truth, guess, None, tuple(names.tolist()))
-    assert found.confusion == tuple(map(tuple, confusion_matrix(truth, guess, labels=found.classes).tolist()))
+    assert found.confusion_matrix == tuple(map(tuple, confusion_matrix(truth, guess, labels=found.classes).tolist()))
     if len(set(truth) | set(guess)) == k:
         # scikit-learn writes the support now and then as 1.0.
         expected = classification_report(truth, guess, digits=4, zero_division=0).replace(".0\n", "\n")
-        assert found.report.split() == expected.split()
+        assert found.classification_report.split() == expected.split()
 
 
 def test_every_metric_is_there_or_excused() -> None:

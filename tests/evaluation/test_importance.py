@@ -64,8 +64,8 @@ def answers(pipeline: Pipeline, inputs: pd.DataFrame, labels: pd.Series) -> Labe
 @pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
 def test_what_decides_is_important(metric: str) -> None:
     """Columns that decide come first; noise and constants do not count, whatever the metric's direction."""
-    pipeline, inputs, facts = fitted()
-    found = permutation_importance(pipeline.predict_proba, inputs, facts, get_metric(metric))
+    pipeline, inputs, labelled = fitted()
+    found = permutation_importance(pipeline.predict_proba, inputs, labelled, get_metric(metric))
     assert found is not None
     values = {feature.name: feature.value for feature in found.features}
     assert [feature.name for feature in found.features][:2] == ["number", "word"]
@@ -77,9 +77,9 @@ def test_what_decides_is_important(metric: str) -> None:
 
 def test_it_is_what_scikit_learn_finds() -> None:
     """The mean loss is that of scikit-learn's permutation importance, up to the chance of the shuffles."""
-    pipeline, inputs, facts = fitted()
-    found = permutation_importance(pipeline.predict_proba, inputs, facts, get_metric("accuracy"))
-    expected = sklearn_importance(pipeline, inputs, facts.labels, n_repeats=30, random_state=1)
+    pipeline, inputs, labelled = fitted()
+    found = permutation_importance(pipeline.predict_proba, inputs, labelled, get_metric("accuracy"))
+    expected = sklearn_importance(pipeline, inputs, labelled.labels, n_repeats=30, random_state=1)
     assert found is not None
     for feature in found.features:
         mean = expected.importances_mean[inputs.columns.get_loc(feature.name)]
@@ -88,7 +88,7 @@ def test_it_is_what_scikit_learn_finds() -> None:
 
 def test_only_changed_rows_are_asked_and_all_else_is_as_if_they_were() -> None:
     """Rows whose cell is the same after the shuffle cost nothing, and the result is the same as asking all."""
-    pipeline, inputs, facts = fitted()
+    pipeline, inputs, labelled = fitted()
     asked: list[int] = []
 
     def predict(rows: pd.DataFrame) -> NDArray[np.float64]:
@@ -96,7 +96,7 @@ def test_only_changed_rows_are_asked_and_all_else_is_as_if_they_were() -> None:
         asked.append(len(rows))
         return np.asarray(pipeline.predict_proba(rows))
 
-    found = permutation_importance(predict, inputs, facts, get_metric("accuracy"), seed=3)
+    found = permutation_importance(predict, inputs, labelled, get_metric("accuracy"), seed=3)
     assert len(asked) == 4  # the constant is never asked
     assert asked[2] < 0.6 * 3 * len(inputs)  # a word of two changes in half of the rows
     random = np.random.default_rng(3)
@@ -107,7 +107,7 @@ def test_only_changed_rows_are_asked_and_all_else_is_as_if_they_were() -> None:
             shuffled = inputs.copy()
             shuffled[name] = inputs[name].to_numpy()[random.permutation(len(inputs))]
             losses.append(
-                np.mean(facts.predicted == facts.labels) - np.mean(pipeline.predict(shuffled) == facts.labels)
+                np.mean(labelled.predicted == labelled.labels) - np.mean(pipeline.predict(shuffled) == labelled.labels)
             )
         assert found is not None
         (feature,) = [one for one in found.features if one.name == name]
@@ -120,7 +120,7 @@ def test_work_is_bounded_and_repeats() -> None:
     inputs = pd.DataFrame(random.normal(size=(3_000, 50))).rename(columns=str)
     labels = pd.Series(np.where(inputs["0"] > 0, "yes", "no"))
     pipeline = Pipeline([("classifier", LogisticRegression())]).fit(inputs, labels)
-    facts = answers(pipeline, inputs, labels)
+    labelled = answers(pipeline, inputs, labels)
     total = 0
 
     def predict(rows: pd.DataFrame) -> NDArray[np.float64]:
@@ -128,19 +128,19 @@ def test_work_is_bounded_and_repeats() -> None:
         total += len(rows)
         return np.asarray(pipeline.predict_proba(rows))
 
-    found = permutation_importance(predict, inputs, facts, get_metric("accuracy"))
+    found = permutation_importance(predict, inputs, labelled, get_metric("accuracy"))
     assert total <= 60_000
     assert found is not None
     assert (found.rows, found.features[0].name) == (400, "0")
-    assert found == permutation_importance(predict, inputs, facts, get_metric("accuracy"))
+    assert found == permutation_importance(predict, inputs, labelled, get_metric("accuracy"))
 
 
 def test_a_metric_that_is_not_defined_gives_no_importance() -> None:
     """On rows of one label there is no area under the curve that could get worse."""
-    pipeline, inputs, facts = fitted()
-    one = facts.labels == "yes"
+    pipeline, inputs, labelled = fitted()
+    one = labelled.labels == "yes"
     rows = inputs[one].reset_index(drop=True)
-    assert permutation_importance(pipeline.predict_proba, rows, facts.take(one), get_metric("roc_auc")) is None
+    assert permutation_importance(pipeline.predict_proba, rows, labelled.take(one), get_metric("roc_auc")) is None
 
 
 TEXTS = pd.Series(

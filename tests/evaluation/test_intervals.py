@@ -24,7 +24,7 @@ def test_wilson_is_that_of_statsmodels(share: tuple[int, int]) -> None:
     """The interval of a share is Wilson's, and holds the share."""
     hits, rows = share
     found = wilson(hits, rows)
-    assert found.to_list() == pytest.approx(proportion_confint(hits, rows, method="wilson"), abs=1e-12)
+    assert list(found) == pytest.approx(proportion_confint(hits, rows, method="wilson"), abs=1e-12)
     assert 0 <= found.low <= hits / rows <= found.high <= 1
 
 
@@ -34,15 +34,15 @@ def test_newcombe_is_that_of_statsmodels(one: tuple[int, int], other: tuple[int,
     """The interval of a difference is Newcombe's, and turns its sign with the sides."""
     found = newcombe(*one, *other)
     expected = confint_proportions_2indep(*one, *other, method="newcomb", compare="diff")
-    assert found.to_list() == pytest.approx(expected, abs=1e-9)
+    assert list(found) == pytest.approx(expected, abs=1e-9)
     turned = newcombe(*other, *one)
-    assert [-turned.high, -turned.low] == pytest.approx(found.to_list())
+    assert [-turned.high, -turned.low] == pytest.approx(list(found))
 
 
 def test_without_rows_anything_is_possible() -> None:
     """No rows, no knowledge."""
-    assert wilson(0, 0).to_list() == [0, 1]
-    assert newcombe(0, 0, 3, 5).to_list() == [-1, 1]
+    assert list(wilson(0, 0)) == [0, 1]
+    assert list(newcombe(0, 0, 3, 5)) == [-1, 1]
 
 
 def sample(rows: int, seed: int = 0) -> LabelledPredictions:
@@ -58,10 +58,12 @@ def sample(rows: int, seed: int = 0) -> LabelledPredictions:
 
 def test_bootstrap_of_a_share_is_near_wilson() -> None:
     """Where both can be had, the bootstrap and the formula agree."""
-    facts = sample(2_000)
-    found = bootstrap(get_metric("accuracy"), facts, resamples=2_000)
+    labelled = sample(2_000)
+    found = bootstrap(get_metric("accuracy"), labelled, resamples=2_000)
     assert found is not None
-    assert found.to_list() == pytest.approx(wilson(int((facts.truth == facts.guess).sum()), 2_000).to_list(), abs=0.003)
+    assert list(found) == pytest.approx(
+        list(wilson(int((labelled.truth == labelled.predicted_codes).sum()), 2_000)), abs=0.003
+    )
 
 
 @pytest.mark.parametrize("name", ["f1", "roc_auc", "log_loss"])
@@ -77,13 +79,13 @@ def test_bootstrap_narrows_with_the_root_of_the_rows(name: str) -> None:
 
 def test_bootstrap_repeats_by_seed() -> None:
     """The same seed gives the same interval, another one another."""
-    metric, facts = get_metric("roc_auc"), sample(200)
-    assert bootstrap(metric, facts, seed=1) == bootstrap(metric, facts, seed=1)
-    assert bootstrap(metric, facts, seed=1) != bootstrap(metric, facts, seed=2)
+    metric, labelled = get_metric("roc_auc"), sample(200)
+    assert bootstrap(metric, labelled, seed=1) == bootstrap(metric, labelled, seed=1)
+    assert bootstrap(metric, labelled, seed=1) != bootstrap(metric, labelled, seed=2)
 
 
 def test_bootstrap_gives_up_where_draws_are_not_defined() -> None:
     """Where most draws lack a label that the metric needs, there is no interval rather than one of the others."""
-    facts = label_predictions(["a", "b", "c"], ["a", "b", "c"], np.eye(3), ("a", "b", "c"))
-    assert bootstrap(get_metric("roc_auc"), facts) is None
-    assert bootstrap(get_metric("roc_auc"), facts.take(np.repeat([0, 1, 2], 20))) is not None
+    labelled = label_predictions(["a", "b", "c"], ["a", "b", "c"], np.eye(3), ("a", "b", "c"))
+    assert bootstrap(get_metric("roc_auc"), labelled) is None
+    assert bootstrap(get_metric("roc_auc"), labelled.take(np.repeat([0, 1, 2], 20))) is not None

@@ -156,12 +156,12 @@ def test_nearest_name() -> None:
 
 def test_label_that_the_model_does_not_know() -> None:
     """A true label that the model has never seen counts as wrong, and keeps probabilities from being judged."""
-    facts = label_predictions(
+    labelled = label_predictions(
         ["a", "b", "c"], ["a", "b", "a"], np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), ("a", "b")
     )
-    assert facts.classes == ("a", "b", "c")
-    assert get_metric("accuracy").compute(facts) == pytest.approx(2 / 3)
-    assert get_metric("log_loss").undefined(facts) == "the model gives no probability to 'c'"
+    assert labelled.classes == ("a", "b", "c")
+    assert get_metric("accuracy").compute(labelled) == pytest.approx(2 / 3)
+    assert get_metric("log_loss").undefined(labelled) == "the model gives no probability to 'c'"
 
 
 def test_columns_in_any_order() -> None:
@@ -178,7 +178,7 @@ def test_columns_in_any_order() -> None:
     ("labels", "predicted", "probabilities", "positive", "message"),
     [
         ([], [], None, None, "no rows"),
-        (["a"], ["a", "b"], None, None, "1 true labels stand beside 2"),
+        (["a"], ["a", "b"], None, None, "1 true labels and 2 predicted ones do not fit"),
         (["a"], ["a"], np.ones((2, 2)), None, "shape"),
         (["a"], ["a"], np.ones((1, 3)), None, "shape"),
         (["a"], ["a"], np.array([[np.nan, 1.0]]), None, "not finite"),

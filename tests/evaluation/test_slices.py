@@ -66,9 +66,9 @@ def test_every_row_is_in_one_slice(values: list[Any]) -> None:
 @given(values=st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=60), seed=st.integers(0, 99))
 def test_a_slice_is_judged_as_its_rows_are(values: list[str], seed: int) -> None:
     """The metrics of a slice are those of its rows alone; what is not defined on them is named with the reason."""
-    facts = answers(np.random.default_rng(seed).random(len(values)) < 0.7, seed)
-    for part in evaluate_slices(facts, [group_rows(pd.Series(values, name="x"))], get_metric("f1")).slices:
-        alone = evaluate_predictions(facts.take(np.array(values) == part.title))
+    labelled = answers(np.random.default_rng(seed).random(len(values)) < 0.7, seed)
+    for part in evaluate_slices(labelled, [group_rows(pd.Series(values, name="x"))], get_metric("f1")).slices:
+        alone = evaluate_predictions(labelled.take(np.array(values) == part.title))
         assert part.metrics == pytest.approx(dict(alone.metrics))
         assert dict(part.not_computed) == dict(alone.not_computed)
         assert set(part.metrics) | set(part.not_computed) == set(METRICS)
@@ -77,9 +77,9 @@ def test_a_slice_is_judged_as_its_rows_are(values: list[str], seed: int) -> None
 
 def test_a_slice_of_one_label_is_judged_as_far_as_it_goes() -> None:
     """Where all rows have one label there is an accuracy and no area under a curve, and nothing fails."""
-    facts = label_predictions(["no"] * 40 + ["yes"] * 40, ["no"] * 80, np.tile([0.6, 0.4], (80, 1)), ("no", "yes"))
+    labelled = label_predictions(["no"] * 40 + ["yes"] * 40, ["no"] * 80, np.tile([0.6, 0.4], (80, 1)), ("no", "yes"))
     column = pd.Series(["left"] * 40 + ["right"] * 40, name="side")
-    left, right = evaluate_slices(facts, [group_rows(column)], get_metric("roc_auc")).slices
+    left, right = evaluate_slices(labelled, [group_rows(column)], get_metric("roc_auc")).slices
     assert (left.metrics["accuracy"], right.metrics["accuracy"]) == (1.0, 0.0)
     assert left.not_computed["roc_auc"] == "no row has the label 'yes'"
     assert set(left.intervals) == {"accuracy"}

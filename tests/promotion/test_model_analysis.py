@@ -106,7 +106,7 @@ def test_a_run_holds_slices_fairness_calibration_and_importance(loans: ProjectEn
     trial = outcome.trial
     facts = compare_with_labels(trial.answers, trial.split.test, loans.project)
     inside = (trial.split.test.frame["town"] == "Aa").to_numpy()
-    assert metrics["slice.town.Aa.accuracy"] == np.mean(facts.truth[inside] == facts.guess[inside])
+    assert metrics["slice.town.Aa.accuracy"] == np.mean(facts.truth[inside] == facts.predicted_codes[inside])
     assert metrics["slice.town.Aa.rows"] == inside.sum()
     assert "slice.income.q4.accuracy" in metrics
     selected = trial.answers.labels == "yes"

@@ -1,4 +1,4 @@
-"""Judging versions: metrics with a direction, evaluation, slices, fairness, calibration, importance, comparison."""
+"""Evaluation of versions: metrics with a direction, slices, fairness, calibration, importance, comparison."""
 
 from tiltyard.evaluation.calibration import CalibrationReport, Reliability, evaluate_calibration
 from tiltyard.evaluation.compare import Comparison, compare, compare_bootstrap, compare_paired

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: a reliability table overall and for each label."""
+"""Calibration of probabilities: a reliability table overall and for each label."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.evaluation.groups import keys_of
+from tiltyard.evaluation.groups import make_keys
 from tiltyard.evaluation.intervals import CONFIDENCE, Interval, wilson
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions
 from tiltyard.evaluation.metrics import CALIBRATION_BINS
+from tiltyard.jsonable import to_jsonable
 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Rows that were given about the same probability.
+    """Rows with about the same predicted probability.
 
     Attributes:
         low: least probability of the bin, included.
         high: greatest, excluded but in the last bin.
         rows: number of rows.
-        predicted: mean probability given.
+        predicted: mean predicted probability.
         observed: share of the rows of which it came true.
         interval: Wilson's 95 % interval of that share.
     """
@@ -34,17 +35,6 @@ class ReliabilityBin:
     predicted: float
     observed: float
     interval: Interval
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "low": self.low,
-            "high": self.high,
-            "rows": self.rows,
-            "predicted": self.predicted,
-            "observed": self.observed,
-            "interval": self.interval.to_list(),
-        }
 
 
 @dataclass(frozen=True)
@@ -61,12 +51,12 @@ class Reliability:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return {"calibration_error": self.error, "bins": [part.to_dict() for part in self.bins]}
+        return {"calibration_error": self.error, "bins": to_jsonable(self.bins)}
 
 
 @dataclass(frozen=True)
 class CalibrationReport:
-    """How far probabilities can be taken at their word.
+    """How well predicted probabilities agree with observed frequencies.
 
     Attributes:
         confidence: of the predicted label's probability; its error is the metric ``calibration_error``.
@@ -81,7 +71,7 @@ class CalibrationReport:
     @property
     def metrics(self) -> dict[str, float]:
         """For a run: ``calibration.LABEL.error`` of each label."""
-        keys = keys_of(list(self.by_label))
+        keys = make_keys(list(self.by_label))
         return {f"calibration.{key}.error": one.error for key, one in zip(keys, self.by_label.values(), strict=True)}
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,24 +83,24 @@ class CalibrationReport:
         }
 
 
-def evaluate_calibration(facts: LabelledPredictions) -> CalibrationReport | None:
-    """Hold probabilities against what came true, in 15 bins of equal width; None where there are no probabilities."""
-    if facts.probabilities is None:
+def evaluate_calibration(labelled: LabelledPredictions) -> CalibrationReport | None:
+    """Compare probabilities with the true labels, in 15 bins of equal width; None where there are no probabilities."""
+    if labelled.probabilities is None:
         return None
-    chances = facts.probabilities
-    certain = _reliability(chances.max(axis=1), chances.argmax(axis=1) == facts.truth)
+    probabilities = labelled.probabilities
+    certain = _reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == labelled.truth)
     by_label = {
-        label: _reliability(chances[:, code], facts.truth == code)
-        for code, label in enumerate(facts.classes)
-        if label not in facts.unknown
+        label: _reliability(probabilities[:, code], labelled.truth == code)
+        for code, label in enumerate(labelled.classes)
+        if label not in labelled.unknown
     }
-    return CalibrationReport(certain, by_label, facts.positive)
+    return CalibrationReport(certain, by_label, labelled.positive)
 
 
-def _reliability(chances: NDArray[np.float64], came_true: NDArray[np.bool_]) -> Reliability:
-    places = np.minimum((chances * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
+def _reliability(probabilities: NDArray[np.float64], came_true: NDArray[np.bool_]) -> Reliability:
+    places = np.minimum((probabilities * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
     counts = np.bincount(places, minlength=CALIBRATION_BINS)
-    predicted = np.bincount(places, weights=chances, minlength=CALIBRATION_BINS)
+    predicted = np.bincount(places, weights=probabilities, minlength=CALIBRATION_BINS)
     observed = np.bincount(places, weights=came_true, minlength=CALIBRATION_BINS)
     bins = tuple(
         ReliabilityBin(
@@ -123,4 +113,4 @@ def _reliability(chances: NDArray[np.float64], came_true: NDArray[np.bool_]) -> 
         )
         for place in np.flatnonzero(counts)
     )
-    return Reliability(float(np.abs(predicted - observed).sum() / len(chances)), bins)
+    return Reliability(float(np.abs(predicted - observed).sum() / len(probabilities)), bins)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -17,6 +17,7 @@ from tiltyard.evaluation.intervals import CONFIDENCE, bootstrap_draws
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Labels, label_predictions
 from tiltyard.evaluation.metrics import Metric
 from tiltyard.evaluation.permutation_test import distinct_rows, permutation_p_values
+from tiltyard.jsonable import to_json_object
 
 MCNEMAR = "McNemar's exact test"
 BOOTSTRAP = "paired bootstrap"
@@ -77,7 +78,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return asdict(self)
+        return to_json_object(self)
 
 
 def compare(
@@ -90,13 +91,13 @@ def compare(
     p-value is the larger of theirs: a lead has to convince both. The interval is the bootstrap's.
 
     Raises:
-        DataError: the two were not judged on the same rows, or the metric is not defined on them.
+        DataError: the two were not evaluated on the same rows, or the metric is not defined on them.
     """
     _check_same_rows(champion, challenger)
     if metric.name == "accuracy":
         return compare_paired(champion.labels, champion.predicted, challenger.predicted)
     found = compare_bootstrap(metric, champion, challenger, seed=seed)
-    ahead, behind = permutation_p_values(metric, *_with_same_classes(champion, challenger), seed=seed)
+    ahead, behind = permutation_p_values(metric, *_align_classes(champion, challenger), seed=seed)
     return replace(
         found,
         method=BOTH,
@@ -126,18 +127,18 @@ def compare_paired(
     if rows == 0 or not rows == len(champion) == len(challenger):
         raise DataError(
             f"{rows} true labels, {len(champion)} and {len(challenger)} predictions cannot be compared in pairs.",
-            next_step="Judge both versions on the same rows, at least one.",
+            next_step="Evaluate both versions on the same rows, at least one.",
         )
-    right, right_too = champion == labels, challenger == labels
-    lost, won = int(np.sum(right & ~right_too)), int(np.sum(right_too & ~right))
+    right, challenger_right = champion == labels, challenger == labels
+    lost, won = int(np.sum(right & ~challenger_right)), int(np.sum(challenger_right & ~right))
     low, high = _agresti_min(won, lost, rows)
-    ahead, behind = _tails(won, won + lost)
+    ahead, behind = _binomial_tails(won, won + lost)
     return Comparison(
         metric="accuracy",
         method=MCNEMAR,
         rows=rows,
         champion=float(np.mean(right)),
-        challenger=float(np.mean(right_too)),
+        challenger=float(np.mean(challenger_right)),
         difference=(won - lost) / rows,
         low=low,
         high=high,
@@ -164,16 +165,16 @@ def compare_bootstrap(
 
     Args:
         metric: what is compared.
-        champion: the champion's answers to n rows.
-        challenger: the challenger's answers to the same rows.
+        champion: the champion's predictions for n rows.
+        challenger: the challenger's predictions for the same rows.
         resamples: number of draws.
         seed: of the draws; the same seed gives the same numbers.
 
     Raises:
-        DataError: the two were not judged on the same rows, or the metric is not defined on them.
+        DataError: the two were not evaluated on the same rows, or the metric is not defined on them.
     """
     _check_same_rows(champion, challenger)
-    champion, challenger = _with_same_classes(champion, challenger)
+    champion, challenger = _align_classes(champion, challenger)
     sign = 1.0 if metric.bigger_is_better else -1.0
     try:
         values = metric.compute(champion), metric.compute(challenger)
@@ -185,7 +186,7 @@ def compare_bootstrap(
     low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     not_ahead = (1 + int(np.sum(drawn <= 0))) / (1 + len(drawn))
     not_behind = (1 + int(np.sum(drawn >= 0))) / (1 + len(drawn))
-    right, right_too = champion.guess == champion.truth, challenger.guess == challenger.truth
+    right, challenger_right = champion.predicted_codes == champion.truth, challenger.predicted_codes == challenger.truth
     return Comparison(
         metric=metric.name,
         method=BOOTSTRAP,
@@ -197,17 +198,19 @@ def compare_bootstrap(
         high=float(high),
         p_value=not_ahead,
         p_value_two_sided=min(1.0, 2 * min(not_ahead, not_behind)),
-        only_champion_right=int(np.sum(right & ~right_too)),
-        only_challenger_right=int(np.sum(right_too & ~right)),
+        only_champion_right=int(np.sum(right & ~challenger_right)),
+        only_challenger_right=int(np.sum(challenger_right & ~right)),
     )
 
 
 def _check_same_rows(champion: LabelledPredictions, challenger: LabelledPredictions) -> None:
     if not np.array_equal(champion.labels, challenger.labels):
-        raise DataError("The two versions were judged on different rows.", next_step="Judge them on the same rows.")
+        raise DataError(
+            "The two versions were evaluated on different rows.", next_step="Evaluate them on the same rows."
+        )
 
 
-def _with_same_classes(
+def _align_classes(
     champion: LabelledPredictions, challenger: LabelledPredictions
 ) -> tuple[LabelledPredictions, LabelledPredictions]:
     """Both with the labels that either knows, so that a mean over classes is over the same ones."""
@@ -215,13 +218,13 @@ def _with_same_classes(
         return champion, challenger
     classes = sorted({*champion.classes, *challenger.classes})
     first, second = (
-        label_predictions(one.labels, one.predicted, _widened(one, classes), classes, champion.positive)
+        label_predictions(one.labels, one.predicted, _widen_probabilities(one, classes), classes, champion.positive)
         for one in (champion, challenger)
     )
     return first, second
 
 
-def _widened(one: LabelledPredictions, classes: list[str]) -> NDArray[np.float64] | None:
+def _widen_probabilities(one: LabelledPredictions, classes: list[str]) -> NDArray[np.float64] | None:
     if one.probabilities is None:
         return None
     probabilities = np.zeros((len(one), len(classes)))
@@ -248,7 +251,7 @@ def _differences(
     return defined
 
 
-def _tails(won: int, decided: int) -> tuple[float, float]:
+def _binomial_tails(won: int, decided: int) -> tuple[float, float]:
     """Probability of at least, and of at most, ``won`` heads in ``decided`` throws of a fair coin."""
     at_least = float(bdtrc(won - 1, decided, 0.5)) if won > 0 else 1.0
     return at_least, float(bdtr(won, decided, 0.5)) if won < decided else 1.0

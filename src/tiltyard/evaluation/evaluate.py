@@ -1,4 +1,4 @@
-"""Judging answers: overall, class by class, and as a confusion matrix."""
+"""Evaluation of predictions: overall, class by class, and as a confusion matrix."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from typing import Any
 
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Labels, Probabilities, label_predictions
 from tiltyard.evaluation.metrics import METRICS, Values, class_f1, class_precision, class_recall
+from tiltyard.jsonable import from_jsonable, to_json_object
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How answers compare with the truth.
+    """How predictions compare with the true labels.
 
     Attributes:
-        rows: number of rows judged.
+        rows: number of rows evaluated.
         classes: k labels, sorted.
         positive: the label that counts as positive where there are two.
         metrics: value by metric name.
         per_class: precision, recall, f1 and support by label.
-        confusion: (k, k) counts, a row for each true label.
-        report: the classification report as text.
+        confusion_matrix: (k, k) counts, a row for each true label.
+        classification_report: as text.
         not_computed: metrics that are not defined on these rows, with the reason.
     """
 
@@ -30,36 +31,18 @@ class Evaluation:
     positive: str
     metrics: Mapping[str, float]
     per_class: Mapping[str, Mapping[str, float]]
-    confusion: tuple[tuple[int, ...], ...]
-    report: str
+    confusion_matrix: tuple[tuple[int, ...], ...]
+    classification_report: str
     not_computed: Mapping[str, str]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return {
-            "rows": self.rows,
-            "classes": list(self.classes),
-            "positive": self.positive,
-            "metrics": dict(self.metrics),
-            "per_class": {label: dict(values) for label, values in self.per_class.items()},
-            "confusion_matrix": [list(row) for row in self.confusion],
-            "classification_report": self.report,
-            "not_computed": dict(self.not_computed),
-        }
+        return to_json_object(self)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Evaluation:
         """The evaluation that ``to_dict`` wrote."""
-        return cls(
-            rows=int(content["rows"]),
-            classes=tuple(content["classes"]),
-            positive=content["positive"],
-            metrics=dict(content["metrics"]),
-            per_class={label: dict(values) for label, values in content["per_class"].items()},
-            confusion=tuple(tuple(int(count) for count in row) for row in content["confusion_matrix"]),
-            report=content["classification_report"],
-            not_computed=dict(content["not_computed"]),
-        )
+        return from_jsonable(cls, content)
 
 
 def evaluate(
@@ -69,29 +52,29 @@ def evaluate(
     classes: Sequence[str],
     positive: str | None = None,
 ) -> Evaluation:
-    """Judge answers; the arguments and errors are those of ``label_predictions``."""
+    """Evaluate predictions; the arguments and errors are those of ``label_predictions``."""
     return evaluate_predictions(label_predictions(labels, predicted, probabilities, classes, positive))
 
 
-def evaluate_predictions(facts: LabelledPredictions) -> Evaluation:
-    """Judge answers that stand beside the truth already."""
+def evaluate_predictions(labelled: LabelledPredictions) -> Evaluation:
+    """Evaluate predictions that are joined with their labels already."""
     metrics: dict[str, float] = {}
     not_computed: dict[str, str] = {}
     for metric in METRICS.values():
         try:
-            metrics[metric.name] = metric.compute(facts)
+            metrics[metric.name] = metric.compute(labelled)
         except ValueError as error:
             not_computed[metric.name] = str(error)
-    counts = facts.confusion()[0]
-    per_class = _per_class(facts.classes, counts)
+    counts = labelled.confusion()[0]
+    per_class = _per_class(labelled.classes, counts)
     return Evaluation(
-        rows=len(facts),
-        classes=facts.classes,
-        positive=facts.positive,
+        rows=len(labelled),
+        classes=labelled.classes,
+        positive=labelled.positive,
         metrics=metrics,
         per_class=per_class,
-        confusion=tuple(tuple(int(count) for count in row) for row in counts),
-        report=_report(per_class, metrics, len(facts)),
+        confusion_matrix=tuple(tuple(int(count) for count in row) for row in counts),
+        classification_report=_report(per_class, metrics, len(labelled)),
         not_computed=not_computed,
     )
 

@@ -14,6 +14,7 @@ from tiltyard.evaluation.groups import Grouping
 from tiltyard.evaluation.intervals import CONFIDENCE, Interval, newcombe, wilson
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions
 from tiltyard.evaluation.slices import FEWEST_ROWS
+from tiltyard.jsonable import to_json_object, to_jsonable
 
 EXTRA = "fairness"
 
@@ -33,25 +34,13 @@ class Rate:
         value: the share; None where there is no such row.
         rows: the rows that it is a share of.
         interval: Wilson's 95 % interval.
+        could_judge: whether there are 30 rows; with fewer, the rate is shown but left out of the measures.
     """
 
     value: float | None
     rows: int
     interval: Interval
-
-    @property
-    def could_judge(self) -> bool:
-        """Whether there are 30 rows; with fewer, the rate is given but left out of the measures."""
-        return self.rows >= FEWEST_ROWS
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "value": self.value,
-            "rows": self.rows,
-            "interval": self.interval.to_list(),
-            "could_judge": self.could_judge,
-        }
+    could_judge: bool
 
 
 @dataclass(frozen=True)
@@ -62,19 +51,14 @@ class GroupRates:
         title: what the group shares.
         key: the same for metrics.
         rows: its size.
-        rates: ``selection_rate`` (of all, the share that is given the label), ``true_positive_rate`` (of those whose
-            label it is), ``false_positive_rate`` (of the others) and ``accuracy``.
+        rates: ``selection_rate`` (of all, the share for which the label is predicted), ``true_positive_rate`` (of those
+            whose label it is), ``false_positive_rate`` (of the others) and ``accuracy``.
     """
 
     title: str
     key: str
     rows: int
     rates: Mapping[str, Rate]
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        rates = {name: rate.to_dict() for name, rate in self.rates.items()}
-        return {"title": self.title, "key": self.key, "rows": self.rows, "rates": rates}
 
 
 @dataclass(frozen=True)
@@ -94,36 +78,22 @@ class Disparity:
     least: str
     interval: Interval | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        interval = self.interval.to_list() if self.interval else None
-        return {"value": self.value, "most": self.most, "least": self.least, "interval": interval}
-
 
 @dataclass(frozen=True)
 class LabelFairness:
     """How groups are treated in respect of one label.
 
     Attributes:
-        label: the label that is given or not.
+        label: the label that is predicted or not.
         groups: the groups with their rates.
         measures: disparity by measure, over the groups whose rates stand on 30 rows.
-        not_judged: why the other measures could not be judged.
+        not_judged: why the other measures could not be evaluated.
     """
 
     label: str
     groups: tuple[GroupRates, ...]
     measures: Mapping[str, Disparity]
     not_judged: Mapping[str, str]
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "label": self.label,
-            "groups": [group.to_dict() for group in self.groups],
-            "measures": {name: found.to_dict() for name, found in self.measures.items()},
-            "not_judged": dict(self.not_judged),
-        }
 
 
 @dataclass(frozen=True)
@@ -153,8 +123,8 @@ class ColumnFairness:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        worst = {name: {"label": label, **found.to_dict()} for name, (label, found) in self.worst.items()}
-        return {"column": self.column, "worst": worst, "labels": [part.to_dict() for part in self.labels]}
+        worst = {name: {"label": label, **to_json_object(found)} for name, (label, found) in self.worst.items()}
+        return {"column": self.column, "worst": worst, "labels": to_jsonable(self.labels)}
 
 
 @dataclass(frozen=True)
@@ -182,7 +152,7 @@ class FairnessReport:
 
 
 def check_fairlearn() -> None:
-    """Make sure that fairness can be judged here.
+    """Check that fairness can be evaluated here.
 
     Raises:
         MissingExtraError: fairlearn is not installed.
@@ -190,56 +160,56 @@ def check_fairlearn() -> None:
     try:
         import fairlearn.metrics  # noqa: F401, PLC0415 - imported when first used
     except ImportError:
-        raise MissingExtraError("Judging fairness (data.sensitive)", EXTRA) from None
+        raise MissingExtraError("Evaluating fairness (data.sensitive)", EXTRA) from None
 
 
-def evaluate_fairness(facts: LabelledPredictions, groupings: Sequence[Grouping]) -> FairnessReport:
-    """Judge how groups are treated, by fairlearn.
+def evaluate_fairness(labelled: LabelledPredictions, groupings: Sequence[Grouping]) -> FairnessReport:
+    """Evaluate how groups are treated, by fairlearn.
 
-    Demographic parity: the label is given to all groups equally often. Equal opportunity: to those whose label it is
-    (Hardt, Price and Srebro, 2016). Equalised odds: to those and to the others. A difference is that of the greatest
+    Demographic parity: the label is predicted equally often for all groups. Equal opportunity: to those whose label it
+    is (Hardt, Price and Srebro, 2016). Equalised odds: to those and to the others. A difference is that of the greatest
     and the least rate; of equalised odds the greater one of true and of false positive rates. With two labels all is
-    about the positive one; with more, every label is held against the rest.
+    about the positive one; with more, every label is compared with the rest.
 
-    A rate that stands on fewer than 30 rows is given with its interval and left out of the measures, for the least and
+    A rate that stands on fewer than 30 rows is shown with its interval and left out of the measures, for the least and
     the greatest of many rates would otherwise be that of the smallest group. Where nothing is left out, the measures
     are those of fairlearn's functions of the same name.
 
     Args:
-        facts: n judged rows.
+        labelled: n labelled predictions.
         groupings: sensitive ways to divide these rows.
 
     Raises:
         MissingExtraError: fairlearn is not installed.
     """
     check_fairlearn()
-    codes = [facts.positive_code] if facts.binary else range(len(facts.classes))
+    codes = [labelled.positive_code] if labelled.binary else range(len(labelled.classes))
     return FairnessReport(
         tuple(
             ColumnFairness(
-                grouping.column, grouping.key, tuple(_label_fairness(facts, grouping, code) for code in codes)
+                grouping.column, grouping.key, tuple(_label_fairness(labelled, grouping, code) for code in codes)
             )
             for grouping in groupings
         )
     )
 
 
-def _label_fairness(facts: LabelledPredictions, grouping: Grouping, code: int) -> LabelFairness:
-    groups = _groups(facts.truth == code, facts.guess == code, grouping)
+def _label_fairness(labelled: LabelledPredictions, grouping: Grouping, code: int) -> LabelFairness:
+    groups = _groups(labelled.truth == code, labelled.predicted_codes == code, grouping)
     found = _measures(groups)
     return LabelFairness(
-        label=facts.classes[code],
+        label=labelled.classes[code],
         groups=groups,
         measures={name: measure for name, measure in found.items() if isinstance(measure, Disparity)},
         not_judged={name: measure for name, measure in found.items() if isinstance(measure, str)},
     )
 
 
-def _groups(truth: NDArray[np.bool_], guess: NDArray[np.bool_], grouping: Grouping) -> tuple[GroupRates, ...]:
+def _groups(truth: NDArray[np.bool_], predicted: NDArray[np.bool_], grouping: Grouping) -> tuple[GroupRates, ...]:
     k = len(grouping.groups)
     sizes = np.bincount(grouping.codes, minlength=k)
-    right = np.bincount(grouping.codes, weights=truth == guess, minlength=k)
-    rates = {**_fairlearn_rates(truth, guess, grouping.codes), "accuracy": right / sizes}
+    right = np.bincount(grouping.codes, weights=truth == predicted, minlength=k)
+    rates = {**_fairlearn_rates(truth, predicted, grouping.codes), "accuracy": right / sizes}
     positives = np.bincount(grouping.codes[truth], minlength=k)
     of = {"true_positive_rate": positives, "false_positive_rate": sizes - positives}
     return tuple(
@@ -256,7 +226,7 @@ def _groups(truth: NDArray[np.bool_], guess: NDArray[np.bool_], grouping: Groupi
 
 
 def _fairlearn_rates(
-    truth: NDArray[np.bool_], guess: NDArray[np.bool_], codes: NDArray[np.intp]
+    truth: NDArray[np.bool_], predicted: NDArray[np.bool_], codes: NDArray[np.intp]
 ) -> dict[str, NDArray[np.float64]]:
     """Each rate of every group."""
     from fairlearn.metrics import (  # noqa: PLC0415
@@ -266,8 +236,8 @@ def _fairlearn_rates(
         true_positive_rate,
     )
 
-    # Rows of the same group, label and answer are the same to the rates: they are counted, not repeated.
-    cells, counts = np.unique(codes * 4 + truth * 2 + guess, return_counts=True)
+    # Rows of the same group, label and prediction are the same to the rates: they are counted, not repeated.
+    cells, counts = np.unique(codes * 4 + truth * 2 + predicted, return_counts=True)
     functions = {
         "selection_rate": selection_rate,
         "true_positive_rate": true_positive_rate,
@@ -285,11 +255,11 @@ def _fairlearn_rates(
 
 
 def _rate(value: float, rows: int) -> Rate:
-    return Rate(value if rows else None, rows, wilson(value * rows, rows))
+    return Rate(value if rows else None, rows, wilson(value * rows, rows), could_judge=rows >= FEWEST_ROWS)
 
 
 def _measures(groups: Sequence[GroupRates]) -> dict[str, Disparity | str]:
-    """Every measure, or the reason why it could not be judged."""
+    """Every measure, or the reason why it could not be evaluated."""
     selected = _difference(groups, "selection_rate")
     found = _difference(groups, "true_positive_rate")
     blamed = _difference(groups, "false_positive_rate")
@@ -320,5 +290,5 @@ def _ratio(groups: Sequence[GroupRates], difference: Disparity | str) -> Dispari
         return difference
     rates = {group.title: group.rates["selection_rate"].value or 0.0 for group in groups}
     if rates[difference.most] == 0:
-        return "the label is given to nobody"
+        return "the label is predicted for no row"
     return Disparity(rates[difference.least] / rates[difference.most], difference.most, difference.least, None)

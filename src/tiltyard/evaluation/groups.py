@@ -1,4 +1,4 @@
-"""Dividing rows by what a column says: by value, by quartile, by length."""
+"""Groups of rows by the values of a column: by value, by quartile, by length."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ OTHER = "(other)"
 WORDS = "(words)"
 
 _LONGEST_KEY = 60
-_Shown = Callable[[NDArray[np.float64]], list[str]]
+_FormatRanges = Callable[[NDArray[np.float64]], list[str]]
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that a column says the same of.
+    """Rows with the same value in a column.
 
     Attributes:
         key: short name for metrics: letters, digits, ``_``, ``-`` and spaces, unique within its column.
@@ -72,19 +72,21 @@ def group_rows(column: pd.Series) -> Grouping:
         column: n cells of any kind; its name is the grouping's.
     """
     name = str(column.name)
-    numbers = _numbers(column)
+    numbers = _read_numbers(column)
     if numbers is not None:
-        return _by_quartile(name, numbers, _shown_numbers)
-    moments = _moments(column)
+        return _group_by_quartile(name, numbers, _format_number_ranges)
+    moments = _read_times(column)
     if moments is not None:
-        return _by_quartile(name, moments, _shown_days)
-    return _by_value(name, column)
+        return _group_by_quartile(name, moments, _format_day_ranges)
+    return _group_by_value(name, column)
 
 
 def group_by_length(texts: pd.Series) -> Grouping:
     """Divide n texts at the quartiles of their number of words (what white space divides)."""
     lengths = np.fromiter((len(text.split()) for text in texts), dtype=np.float64, count=len(texts))
-    return _by_quartile(WORDS, lengths, lambda edges: [f"{title} words" for title in _shown_numbers(edges)])
+    return _group_by_quartile(
+        WORDS, lengths, lambda edges: [f"{title} words" for title in _format_number_ranges(edges)]
+    )
 
 
 def columns_of(frame: pd.DataFrame, names: Sequence[str], key: str) -> list[pd.Series]:
@@ -110,7 +112,7 @@ def columns_of(frame: pd.DataFrame, names: Sequence[str], key: str) -> list[pd.S
     return [frame[name] for name in names]
 
 
-def keys_of(titles: Sequence[str]) -> list[str]:
+def make_keys(titles: Sequence[str]) -> list[str]:
     """Titles as metrics may spell them, each once: what is no letter, digit, ``-`` or space becomes ``_``."""
     keys: list[str] = []
     for title in titles:
@@ -124,7 +126,7 @@ def keys_of(titles: Sequence[str]) -> list[str]:
     return keys
 
 
-def _numbers(column: pd.Series) -> NDArray[np.float64] | None:
+def _read_numbers(column: pd.Series) -> NDArray[np.float64] | None:
     """The cells as numbers, NaN where there is none; None unless there are many different ones."""
     kinds = pd.api.types
     if not kinds.is_numeric_dtype(column.dtype) and column.dtype.kind in "OTU":
@@ -135,29 +137,29 @@ def _numbers(column: pd.Series) -> NDArray[np.float64] | None:
     return numbers if len(np.unique(numbers[~np.isnan(numbers)])) > MOST_NUMBERS else None
 
 
-def _moments(column: pd.Series) -> NDArray[np.float64] | None:
+def _read_times(column: pd.Series) -> NDArray[np.float64] | None:
     """The cells as nanoseconds since 1970, NaN where there is none; None unless all that is there are many times."""
-    given = column[column.notna()]
+    present = column[column.notna()]
     # Told by the first cell, so that a column of words is not parsed for nothing.
-    told = len(given) > 0 and isinstance(given.iloc[0], str) and _DATE.match(given.iloc[0])
-    if not told and not pd.api.types.is_datetime64_any_dtype(column.dtype):
+    dated = len(present) > 0 and isinstance(present.iloc[0], str) and _DATE.match(present.iloc[0])
+    if not dated and not pd.api.types.is_datetime64_any_dtype(column.dtype):
         return None
     moments = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601").astype("datetime64[ns, UTC]")
-    if moments.notna().sum() < len(given) or given.nunique() <= MOST_NUMBERS:
+    if moments.notna().sum() < len(present) or present.nunique() <= MOST_NUMBERS:
         return None
     return np.where(moments.isna(), np.nan, moments.astype("int64").to_numpy(dtype=np.float64))
 
 
-def _by_quartile(name: str, values: NDArray[np.float64], shown: _Shown) -> Grouping:
+def _group_by_quartile(name: str, values: NDArray[np.float64], shown: _FormatRanges) -> Grouping:
     missing = np.isnan(values)
     edges = np.unique(np.quantile(values[~missing], [0.25, 0.5, 0.75], method="inverted_cdf"))
     codes = np.where(missing, len(edges) + 1, np.searchsorted(edges, values, side="left"))
     titles = [*shown(edges), MISSING]
     keys = [*(f"q{number + 1}" for number in range(len(edges) + 1)), "missing"]
-    return _without_empty(name, [Group(key, title) for key, title in zip(keys, titles, strict=True)], codes)
+    return _drop_empty_groups(name, [Group(key, title) for key, title in zip(keys, titles, strict=True)], codes)
 
 
-def _by_value(name: str, column: pd.Series) -> Grouping:
+def _group_by_value(name: str, column: pd.Series) -> Grouping:
     words = column.map(as_label, na_action="ignore").astype(object)
     words = words.where(words.notna() & (words != ""), None)
     counts = words.value_counts()
@@ -168,23 +170,23 @@ def _by_value(name: str, column: pd.Series) -> Grouping:
     other, missing = len(kept), len(kept) + 1
     codes = np.array([missing if word is None else places.get(word, other) for word in words], dtype=np.intp)
     titles = [*kept, OTHER, MISSING]
-    groups = [Group(key, title) for key, title in zip(keys_of(titles), titles, strict=True)]
-    return _without_empty(name, groups, codes)
+    groups = [Group(key, title) for key, title in zip(make_keys(titles), titles, strict=True)]
+    return _drop_empty_groups(name, groups, codes)
 
 
-def _without_empty(name: str, groups: Sequence[Group], codes: NDArray[np.intp]) -> Grouping:
+def _drop_empty_groups(name: str, groups: Sequence[Group], codes: NDArray[np.intp]) -> Grouping:
     used = np.unique(codes)
-    return Grouping(name, keys_of([name])[0], tuple(groups[code] for code in used), np.searchsorted(used, codes))
+    return Grouping(name, make_keys([name])[0], tuple(groups[code] for code in used), np.searchsorted(used, codes))
 
 
-def _shown_numbers(edges: NDArray[np.float64]) -> list[str]:
-    return _between([f"{edge:g}" for edge in edges])
+def _format_number_ranges(edges: NDArray[np.float64]) -> list[str]:
+    return _format_range([f"{edge:g}" for edge in edges])
 
 
-def _shown_days(edges: NDArray[np.float64]) -> list[str]:
-    return _between([str(pd.Timestamp(int(edge), unit="ns")) for edge in edges])
+def _format_day_ranges(edges: NDArray[np.float64]) -> list[str]:
+    return _format_range([str(pd.Timestamp(int(edge), unit="ns")) for edge in edges])
 
 
-def _between(edges: Sequence[str]) -> list[str]:
+def _format_range(edges: Sequence[str]) -> list[str]:
     middle = [f"above {low}, to {high}" for low, high in pairwise(edges)]
     return [f"to {edges[0]}", *middle, f"above {edges[-1]}"]

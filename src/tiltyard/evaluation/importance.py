@@ -1,31 +1,32 @@
-"""What a version goes by: the columns of a table, the terms of texts; and what has changed since another version."""
+"""Importance of the columns of a table or the terms of texts, and its change from another version."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.evaluation.groups import keys_of
+from tiltyard.evaluation.groups import make_keys
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, label_predictions
 from tiltyard.evaluation.metrics import Metric
+from tiltyard.jsonable import from_jsonable, to_json_object
 
 Kind = Literal["permutation", "terms"]
 Predict = Callable[[pd.DataFrame], NDArray[np.float64]]
 
 MOST_ROWS = 2_000
 REPEATS = 3
-# Rows that are answered for the permutation importance, all columns and repeats together: about a second of work.
-MOST_ANSWERED = 60_000
+# Rows that are predicted for the permutation importance, all columns and repeats together: about a second of work.
+MOST_PREDICTED = 60_000
 
 # Terms that are kept for each label.
 MOST_TERMS = 50
 
-# The largest changes that are told of, up and down together.
+# The largest changes that are reported, up and down together.
 MOST_CHANGES = 20
 
 
@@ -48,7 +49,7 @@ class FeatureWeight:
 
 @dataclass(frozen=True)
 class Importance:
-    """What a version goes by.
+    """The importance of features in a version.
 
     Attributes:
         kind: ``permutation`` (columns) or ``terms``.
@@ -67,18 +68,17 @@ class Importance:
         """For a run: ``importance.COLUMN`` of each column; terms come and go, so there is no metric of one."""
         if self.kind == "terms":
             return {}
-        keys = keys_of([feature.name for feature in self.features])
+        keys = make_keys([feature.name for feature in self.features])
         return {f"importance.{key}": feature.value for key, feature in zip(keys, self.features, strict=True)}
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return asdict(self) | {"features": [asdict(feature) for feature in self.features]}
+        return to_json_object(self)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Importance:
         """The importance that ``to_dict`` wrote."""
-        features = tuple(FeatureWeight(**feature) for feature in content["features"])
-        return cls(content["kind"], content["unit"], int(content["rows"]), features)
+        return from_jsonable(cls, content)
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,12 @@ class Change:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return {**asdict(self), "difference": self.difference}
+        return {**to_json_object(self), "difference": self.difference}
 
 
 @dataclass(frozen=True)
 class ImportanceChange:
-    """What a version goes by, compared with another.
+    """The importance of features, compared with another version.
 
     Attributes:
         rank_correlation: Spearman's, of the features of both: 1 is the same order. None where there are fewer than
@@ -132,37 +132,37 @@ class ImportanceChange:
 
 
 def permutation_importance(
-    predict: Predict, inputs: pd.DataFrame, facts: LabelledPredictions, metric: Metric, *, seed: int = 0
+    predict: Predict, inputs: pd.DataFrame, labelled: LabelledPredictions, metric: Metric, *, seed: int = 0
 ) -> Importance | None:
     """By how much a metric gets worse when one column is shuffled (Breiman, 2001; Fisher, Rudin and Dominici, 2019).
 
     The mean over 3 shuffles of at most 2,000 rows, of fewer where there are more than ten columns, so that the time is
-    bounded; chosen and shuffled by the seed. Rows whose cell is the same after the shuffle are not asked again. Columns
-    that say the same stand in for each other: each may then look unimportant.
+    bounded; chosen and shuffled by the seed. Rows whose cell is the same after the shuffle are not predicted again.
+    Columns that say the same stand in for each other: each may then look unimportant.
 
     Args:
-        predict: from rows to probabilities, (n, k); a row's answer must not depend on the other rows.
+        predict: from rows to probabilities, (n, k); a row's prediction must not depend on the other rows.
         inputs: n rows.
-        facts: the answers to these rows; their classes are the k labels.
-        metric: by which worse is meant.
+        labelled: the predictions for these rows; their classes are the k labels.
+        metric: the metric that gets worse.
         seed: of the choice and the shuffles.
 
     Returns:
         The importance of every column, greatest first; None where the metric is not defined on the chosen rows.
     """
     random = np.random.default_rng(seed)
-    rows = min(len(inputs), MOST_ROWS, max(1, MOST_ANSWERED // (REPEATS * max(1, inputs.shape[1]))))
+    rows = min(len(inputs), MOST_ROWS, max(1, MOST_PREDICTED // (REPEATS * max(1, inputs.shape[1]))))
     chosen = np.sort(random.choice(len(inputs), rows, replace=False))
-    inputs, facts = inputs.iloc[chosen].reset_index(drop=True), facts.take(chosen)
-    if facts.probabilities is None or metric.undefined(facts):
+    inputs, labelled = inputs.iloc[chosen].reset_index(drop=True), labelled.take(chosen)
+    if labelled.probabilities is None or metric.undefined(labelled):
         return None
     sign = 1.0 if metric.bigger_is_better else -1.0
-    whole = metric.compute(facts)
+    whole = metric.compute(labelled)
     found = []
     for place in range(inputs.shape[1]):
         order = np.stack([random.permutation(rows) for _ in range(REPEATS)])
-        answers = _answers_shuffled(predict, inputs, place, order, facts.probabilities)
-        losses = [sign * (whole - metric.compute(_answered(facts, given))) for given in answers]
+        shuffled = _predict_shuffled(predict, inputs, place, order, labelled.probabilities)
+        losses = [sign * (whole - metric.compute(_relabel(labelled, probabilities))) for probabilities in shuffled]
         found.append(FeatureWeight(str(inputs.columns[place]), float(np.mean(losses)), float(np.std(losses))))
     found.sort(key=lambda feature: (-feature.value, feature.name))
     return Importance("permutation", f"loss of {metric.title.lower()}", rows, tuple(found))
@@ -195,7 +195,7 @@ def term_importance(pipeline: Any, texts: pd.Series, *, seed: int = 0) -> Import
     chosen = np.sort(np.random.default_rng(seed).choice(len(texts), rows, replace=False))
     effects = weights * _deviations(pipeline[:-1].transform(texts.iloc[chosen]))
     best = np.argsort(-effects, axis=1, kind="stable")[:, :MOST_TERMS]
-    names = _names(pipeline, np.unique(best))
+    names = _read_term_names(pipeline, np.unique(best))
     features = [
         FeatureWeight(names[term], float(row[term]), label=str(label))
         for label, row, terms in zip(pipeline.classes_, effects, best, strict=True)
@@ -215,7 +215,7 @@ def compare_importance(before: Importance, after: Importance) -> ImportanceChang
     """
     if before.kind != after.kind:
         return None
-    old, new = _shares(before), _shares(after)
+    old, new = _normalise_weights(before), _normalise_weights(after)
     names = sorted({*old, *new}, key=lambda name: (name[1] or "", name[0]))
     changes = [Change(name, label, old.get((name, label), 0.0), new.get((name, label), 0.0)) for name, label in names]
     largest = sorted(changes, key=lambda change: -abs(change.difference))[:MOST_CHANGES]
@@ -226,29 +226,29 @@ def compare_importance(before: Importance, after: Importance) -> ImportanceChang
     )
 
 
-def _answers_shuffled(
+def _predict_shuffled(
     predict: Predict,
     inputs: pd.DataFrame,
     place: int,
     order: NDArray[np.intp],
     known: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Probabilities, (repeats, n, k), with one column in another order; all changed rows are asked at once."""
+    """Probabilities, (repeats, n, k), with one column in another order; all changed rows are predicted at once."""
     column = inputs.iloc[:, place]
     codes = pd.factorize(column)[0]
     changed = codes[order] != codes
-    answers = np.repeat(known[None], len(order), axis=0)
+    shuffled = np.repeat(known[None], len(order), axis=0)
     if changed.any():
         repeat, row = np.nonzero(changed)
-        asked = inputs.take(row).reset_index(drop=True)
-        asked.isetitem(place, column.take(order[repeat, row]).array)
-        answers[repeat, row] = predict(asked)
-    return answers
+        changed_rows = inputs.take(row).reset_index(drop=True)
+        changed_rows.isetitem(place, column.take(order[repeat, row]).array)
+        shuffled[repeat, row] = predict(changed_rows)
+    return shuffled
 
 
-def _answered(facts: LabelledPredictions, probabilities: NDArray[np.float64]) -> LabelledPredictions:
-    predicted = np.asarray(facts.classes)[probabilities.argmax(axis=1)]
-    return label_predictions(facts.labels, predicted, probabilities, facts.classes, facts.positive)
+def _relabel(labelled: LabelledPredictions, probabilities: NDArray[np.float64]) -> LabelledPredictions:
+    predicted = np.asarray(labelled.classes)[probabilities.argmax(axis=1)]
+    return label_predictions(labelled.labels, predicted, probabilities, labelled.classes, labelled.positive)
 
 
 def _linear_weights(classifier: Any) -> NDArray[np.float64] | None:
@@ -268,7 +268,7 @@ def _linear_weights(classifier: Any) -> NDArray[np.float64] | None:
     return np.vstack([-weights, weights]) if len(weights) == 1 else weights
 
 
-def _names(pipeline: Any, columns: NDArray[np.intp]) -> dict[int, str]:
+def _read_term_names(pipeline: Any, columns: NDArray[np.intp]) -> dict[int, str]:
     """The terms of these columns, by column."""
     reader = pipeline[0]
     if len(pipeline.steps) == 2 and hasattr(reader, "terms_of"):
@@ -285,7 +285,7 @@ def _deviations(matrix: Any) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(np.maximum(0.0, np.asarray(squares.mean(axis=0)).ravel() - means**2)))
 
 
-def _shares(importance: Importance) -> dict[tuple[str, str | None], float]:
+def _normalise_weights(importance: Importance) -> dict[tuple[str, str | None], float]:
     values = {(feature.name, feature.label): max(0.0, feature.value) for feature in importance.features}
     total = sum(values.values()) or 1.0
     return {name: value / total for name, value in values.items()}

@@ -1,11 +1,11 @@
-"""How sure a figure is: 95 % intervals of shares, of their differences, and of any metric."""
+"""Confidence intervals: 95 % intervals of shares, of their differences, and of any metric."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +22,11 @@ MOST_DRAWN = 20_000
 _DRAWN_AT_ONCE = 2_000_000
 
 
-@dataclass(frozen=True)
-class Interval:
-    """From ``low`` to ``high``, both included."""
+class Interval(NamedTuple):
+    """From ``low`` to ``high``, both included; in JSON a list of the two."""
 
     low: float
     high: float
-
-    def to_list(self) -> list[float]:
-        """JSON-ready form: the two ends."""
-        return [self.low, self.high]
 
 
 def wilson(hits: float, rows: float, confidence: float = CONFIDENCE) -> Interval:
@@ -70,13 +65,13 @@ def newcombe(
     if rows == 0 or other_rows == 0:
         return Interval(-1.0, 1.0)
     one, other = hits / rows, other_hits / other_rows
-    mine, theirs = wilson(hits, rows, confidence), wilson(other_hits, other_rows, confidence)
-    down = math.hypot(one - mine.low, theirs.high - other)
-    up = math.hypot(mine.high - one, other - theirs.low)
+    first, second = wilson(hits, rows, confidence), wilson(other_hits, other_rows, confidence)
+    down = math.hypot(one - first.low, second.high - other)
+    up = math.hypot(first.high - one, other - second.low)
     return Interval(one - other - down, one - other + up)
 
 
-def bootstrap(metric: Metric, facts: LabelledPredictions, *, resamples: int = 200, seed: int = 0) -> Interval | None:
+def bootstrap(metric: Metric, labelled: LabelledPredictions, *, resamples: int = 200, seed: int = 0) -> Interval | None:
     """The percentile interval of any metric (Efron and Tibshirani, 1993, chapter 13).
 
     Draws in which the metric is not defined are left out; if they are more than half, there is no interval. Of more
@@ -85,25 +80,27 @@ def bootstrap(metric: Metric, facts: LabelledPredictions, *, resamples: int = 20
 
     Args:
         metric: what is computed; it must be defined on these rows.
-        facts: n judged rows.
+        labelled: n labelled predictions.
         resamples: number of draws.
         seed: of the draws; the same seed gives the same interval.
     """
-    value = metric.compute(facts)
+    value = metric.compute(labelled)
     random = np.random.default_rng(seed)
     shrink = 1.0
-    counts = np.ones(len(facts), dtype=np.int64)
+    counts = np.ones(len(labelled), dtype=np.int64)
     if not metric.needs_probabilities:
         # Rows with the same two labels are the same to the metric: a draw of rows is a draw of their counts.
-        kinds = facts.truth * len(facts.classes) + facts.guess
+        kinds = labelled.truth * len(labelled.classes) + labelled.predicted_codes
         _, first, counts = np.unique(kinds, return_index=True, return_counts=True)
-        facts = facts.take(first)
-    elif len(facts) > MOST_DRAWN:
-        shrink = math.sqrt(MOST_DRAWN / len(facts))
-        facts = facts.take(random.choice(len(facts), MOST_DRAWN, replace=False))
+        labelled = labelled.take(first)
+    elif len(labelled) > MOST_DRAWN:
+        shrink = math.sqrt(MOST_DRAWN / len(labelled))
+        labelled = labelled.take(random.choice(len(labelled), MOST_DRAWN, replace=False))
         counts = counts[:MOST_DRAWN]
-        centre = metric.compute(facts)
-    drawn = np.concatenate([metric.weighted(facts, weights) for weights in bootstrap_draws(counts, resamples, random)])
+        centre = metric.compute(labelled)
+    drawn = np.concatenate(
+        [metric.weighted(labelled, weights) for weights in bootstrap_draws(counts, resamples, random)]
+    )
     drawn = drawn[~np.isnan(drawn)]
     if 2 * len(drawn) < resamples:
         return None

@@ -1,4 +1,4 @@
-"""Answers beside the truth: what every metric is computed from."""
+"""Predictions with their true labels: what every metric is computed from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Weights = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LabelledPredictions:
-    """Answers beside the truth, n rows; made by ``label_predictions``.
+    """Predictions with their true labels, n rows; made by ``label_predictions``.
 
     Attributes:
         labels: n true labels.
@@ -56,7 +56,7 @@ class LabelledPredictions:
         return np.searchsorted(np.asarray(self.classes), self.labels)
 
     @cached_property
-    def guess(self) -> Codes:
+    def predicted_codes(self) -> Codes:
         """The predicted labels as positions among the classes."""
         return np.searchsorted(np.asarray(self.classes), self.predicted)
 
@@ -70,7 +70,7 @@ class LabelledPredictions:
             (m, k, k); m is 1 without weights.
         """
         k = len(self.classes)
-        cells = self.truth * k + self.guess
+        cells = self.truth * k + self.predicted_codes
         if weights is None:
             return np.bincount(cells, minlength=k * k).reshape(1, k, k).astype(np.float64)
         order = np.argsort(cells, kind="stable")
@@ -94,7 +94,7 @@ def label_predictions(
     classes: Sequence[str],
     positive: str | None = None,
 ) -> LabelledPredictions:
-    """Put answers beside the truth, with every label known and the columns of the probabilities in order.
+    """Join predictions with their true labels, with every label known and the columns of the probabilities in order.
 
     A label that only the test side knows still counts: it gets a column of zeros.
 
@@ -129,10 +129,11 @@ def _check_shapes(
     labels: Labels, predicted: Labels, probabilities: Probabilities | None, classes: Sequence[str]
 ) -> None:
     if len(labels) == 0:
-        raise DataError("There are no rows to judge.", next_step="Check the split and the test data.")
+        raise DataError("There are no rows to evaluate.", next_step="Check the split and the test data.")
     if len(predicted) != len(labels):
         raise DataError(
-            f"{len(labels)} true labels stand beside {len(predicted)} predicted ones.", next_step="Judge the same rows."
+            f"{len(labels)} true labels and {len(predicted)} predicted ones do not fit.",
+            next_step="Evaluate the same rows.",
         )
     if probabilities is None:
         return
@@ -143,5 +144,5 @@ def _check_shapes(
         )
     if not np.all(np.isfinite(probabilities)):
         raise DataError(
-            "Some probabilities are not finite numbers.", next_step="Find out why the model answers NaN or infinity."
+            "Some probabilities are not finite numbers.", next_step="Find out why the model predicts NaN or infinity."
         )

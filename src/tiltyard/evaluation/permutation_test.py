@@ -1,4 +1,4 @@
-"""Champion and challenger with their answers exchanged: how far apart would two be that are alike?"""
+"""Permutation test: the difference of champion and challenger where their predictions are exchanged at random"""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def permutation_p_values(
     resamples: int = 999,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """How likely a lead, and a loss, as large as the one seen is, where who gave which answer means nothing.
+    """The p-values of a lead, and of a loss, as large as the one seen, if the two versions were interchangeable.
 
-    The paired permutation test: on each row the two answers are exchanged or not, by the throw of a coin. Where the two
-    are alike the p-value is exact for any metric and any number of rows (Good, Permutation, Parametric
-    and Bootstrap Tests of Hypotheses, 2005, chapter 3; for accuracy it is McNemar's test). Metrics that rank see ranks
-    instead of probabilities (Bandos, Rockette and Gur, Statistics in Medicine 24, 2005). The p-value is
-    (1 + draws at least as far) / (1 + draws).
+    The paired permutation test: on each row the two predictions are exchanged or not, by the throw of a coin. Where the
+    two are alike the p-value is exact for any metric and any number of rows (Good, Permutation, Parametric and
+    Bootstrap Tests of Hypotheses, 2005, chapter 3; for accuracy it is McNemar's test). Metrics that rank see ranks
+    instead of probabilities (Bandos, Rockette and Gur, Statistics in Medicine 24, 2005). The p-value is (1 + draws at
+    least as far) / (1 + draws).
 
     Args:
         metric: what is compared; it must be defined for both.
-        champion: the champion's answers to n rows.
-        challenger: the challenger's answers to the same rows, with the same classes.
+        champion: the champion's predictions for n rows.
+        challenger: the challenger's predictions for the same rows, with the same classes.
         resamples: number of draws.
         seed: of the draws; the same seed gives the same numbers.
 
@@ -43,13 +43,13 @@ def permutation_p_values(
         The p-value of a lead, and that of a loss.
     """
     champion, challenger, counts = distinct_rows(metric, champion, challenger)
-    both = _joined(metric, champion, challenger)
+    both = _stack_predictions(metric, champion, challenger)
     seen = float(_differences(metric, both, np.zeros((1, len(counts))), counts)[0])
     random = np.random.default_rng([seed, 1])
     ahead = behind = 1
     at_once = max(1, _DRAWN_AT_ONCE // len(counts))
     for start in range(0, resamples, at_once):
-        exchanged = _thrown(counts, min(at_once, resamples - start), random)
+        exchanged = _draw_exchanges(counts, min(at_once, resamples - start), random)
         drawn = _differences(metric, both, exchanged, counts)
         ahead += int(np.sum(drawn >= seen - _EVEN))
         behind += int(np.sum(drawn <= seen + _EVEN))
@@ -67,12 +67,12 @@ def distinct_rows(
     if metric.needs_probabilities:
         return champion, challenger, np.ones(len(champion), dtype=np.int64)
     k = len(champion.classes)
-    kinds = (champion.truth * k + champion.guess) * k + challenger.guess
+    kinds = (champion.truth * k + champion.predicted_codes) * k + challenger.predicted_codes
     _, first, counts = np.unique(kinds, return_index=True, return_counts=True)
     return champion.take(first), challenger.take(first), counts
 
 
-def _thrown(counts: NDArray[np.int64], draws: int, random: np.random.Generator) -> Weights:
+def _draw_exchanges(counts: NDArray[np.int64], draws: int, random: np.random.Generator) -> Weights:
     """How many rows of each kind are exchanged, (draws, kinds)."""
     if counts.max() == 1:  # many times as quick as the binomial
         return random.integers(0, 2, (draws, len(counts)), dtype=np.int8).astype(np.float64)
@@ -89,7 +89,9 @@ def _differences(
     return (second - first) if metric.bigger_is_better else (first - second)
 
 
-def _joined(metric: Metric, champion: LabelledPredictions, challenger: LabelledPredictions) -> LabelledPredictions:
+def _stack_predictions(
+    metric: Metric, champion: LabelledPredictions, challenger: LabelledPredictions
+) -> LabelledPredictions:
     """The rows of the one above those of the other."""
     probabilities = None
     if champion.probabilities is not None and challenger.probabilities is not None:

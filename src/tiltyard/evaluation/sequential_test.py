@@ -1,14 +1,15 @@
-"""Champion and challenger live: may one decide now? The answer keeps its promise however often it is asked.
+"""Sequential test of champion and challenger in production: its error rate holds however often it is evaluated.
 
 A fixed-size test that is looked at after every label finds a winner sooner or later, also among equals. The
-tests here are anytime-valid: the chance that the challenger is *ever* said to win, however many looks are taken, is at
-most alpha if it is no better. They follow from the labelled rows alone, so nothing has to be kept between two looks.
+tests here are anytime-valid: the chance that the challenger is *ever* declared the winner, however often the test is
+evaluated, is at most alpha if it is no better. They follow from the labelled rows alone, so nothing has to be kept
+between two looks.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincc, betaln
 
 from tiltyard.errors import UsageError
+from tiltyard.jsonable import to_json_object
 
 Decision = Literal["challenger wins", "champion holds", "go on"]
 
@@ -26,11 +28,11 @@ _HALVINGS = 60
 
 @dataclass(frozen=True)
 class LiveVerdict:
-    """What labels that came in production say of two versions that answer side by side.
+    """The verdict of production labels on two versions that predict for the same traffic.
 
     Attributes:
         decision: ``challenger wins``, ``champion holds`` or ``go on``.
-        mode: ``shadow`` (both answered the same inputs) or ``split`` (each its own).
+        mode: ``shadow`` (both predicted the same inputs) or ``split`` (each its own).
         alpha: most that the chance may be of ever saying ``challenger wins`` of one that is no better.
         min_gain: a gain of accuracy smaller than this is not worth waiting for.
         champion: the champion's accuracy on its labelled rows; None without any.
@@ -75,7 +77,7 @@ class LiveVerdict:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return {**asdict(self), "difference": self.difference, "summary": self.summary}
+        return {**to_json_object(self), "difference": self.difference, "summary": self.summary}
 
 
 def evaluate_shadow(
@@ -87,7 +89,7 @@ def evaluate_shadow(
     alpha: float = 0.05,
     min_gain: float = 0.005,
 ) -> LiveVerdict:
-    """Judge two versions that answered the same n labelled inputs.
+    """Evaluate two versions that predicted the same n labelled inputs.
 
     Only rows count on which one alone is right. If the challenger is no better, each of them falls to it with a
     probability of at most a half; a mixture of likelihood ratios against a half, with Jeffreys' weights on what is
@@ -103,8 +105,8 @@ def evaluate_shadow(
     rows = sum(counts)
     e_value = paired_evidence(only_challenger_right, only_champion_right)
     against = paired_evidence(only_champion_right, only_challenger_right)
-    high = _most_difference(only_challenger_right, only_champion_right, rows, alpha)
-    low = -_most_difference(only_champion_right, only_challenger_right, rows, alpha)
+    high = _difference_bound(only_challenger_right, only_champion_right, rows, alpha)
+    low = -_difference_bound(only_champion_right, only_challenger_right, rows, alpha)
     return LiveVerdict(
         decision=_decide(e_value, against, high, alpha, min_gain),
         mode="shadow",
@@ -128,7 +130,7 @@ def evaluate_split(
     alpha: float = 0.05,
     min_gain: float = 0.005,
 ) -> LiveVerdict:
-    """Judge two versions that answered inputs of their own, drawn alike.
+    """Evaluate two versions that predicted different inputs, drawn alike.
 
     Each labelled row multiplies the evidence by how likely its outcome was, by the estimates so far of the version that
     gave it, over how likely it was by the two estimates mixed as the traffic is. Whatever accuracy the two may have
@@ -141,8 +143,9 @@ def evaluate_split(
     any comparison.
 
     Args:
-        of_challenger: for n labelled rows, in the order in which their labels came, whether the challenger answered.
-        right: whether the answer was right.
+        of_challenger: for n labelled rows, in the order in which their labels came, whether the challenger made the
+            prediction.
+        right: whether the prediction was right.
         share: the challenger's share of the traffic, between 0 and 1.
 
     Raises:
@@ -151,14 +154,14 @@ def evaluate_split(
     theirs, right = np.asarray(of_challenger, dtype=bool), np.asarray(right, dtype=bool)
     if theirs.shape != right.shape or not 0 < share < 1:
         raise UsageError(
-            f"{len(theirs)} rows, {len(right)} outcomes and a share of {share} cannot be judged.",
+            f"{len(theirs)} rows, {len(right)} outcomes and a share of {share} cannot be evaluated.",
             next_step="Give an outcome for each row, and a share of the traffic between 0 and 1.",
         )
     counts = tuple(int(np.sum(side & hit)) for side in (~theirs, theirs) for hit in (right, ~right))
     _check(counts, alpha, min_gain)
     champion_rows, challenger_rows = counts[0] + counts[1], counts[2] + counts[3]
-    low = _lower(counts[2], counts[3], alpha / 2) - _upper(counts[0], counts[1], alpha / 2)
-    high = _upper(counts[2], counts[3], alpha / 2) - _lower(counts[0], counts[1], alpha / 2)
+    low = _lower_bound(counts[2], counts[3], alpha / 2) - _upper_bound(counts[0], counts[1], alpha / 2)
+    high = _upper_bound(counts[2], counts[3], alpha / 2) - _lower_bound(counts[0], counts[1], alpha / 2)
     e_value = split_evidence(theirs, right, share)
     against = split_evidence(~theirs, right, 1 - share)
     return LiveVerdict(
@@ -200,7 +203,7 @@ def split_evidence(mine: NDArray[np.bool_], right: NDArray[np.bool_], share: flo
 
     Args:
         mine: whether the row belongs to the side that may be better, in the order in which labels came.
-        right: whether the answer was right.
+        right: whether the prediction was right.
         share: that side's share of the traffic.
     """
     estimates = []
@@ -249,7 +252,7 @@ def _log_evidence_above(share: float, hits: int, misses: int) -> float:
     )
 
 
-def _lower(hits: int, misses: int, alpha: float) -> float:
+def _lower_bound(hits: int, misses: int, alpha: float) -> float:
     """A lower bound of a share that holds at all times at once with probability 1 - alpha."""
     if not hits:
         return 0.0
@@ -261,17 +264,17 @@ def _lower(hits: int, misses: int, alpha: float) -> float:
     return low
 
 
-def _upper(hits: int, misses: int, alpha: float) -> float:
-    return 1.0 - _lower(misses, hits, alpha)
+def _upper_bound(hits: int, misses: int, alpha: float) -> float:
+    return 1.0 - _lower_bound(misses, hits, alpha)
 
 
-def _most_difference(mine: int, others: int, rows: int, alpha: float) -> float:
+def _difference_bound(mine: int, others: int, rows: int, alpha: float) -> float:
     """An upper bound of the share of rows that fall to one side alone less that of the other side."""
     if not rows:
         return 1.0
-    lead = 2 * _upper(mine, others, alpha / 2) - 1
+    lead = 2 * _upper_bound(mine, others, alpha / 2) - 1
     apart = mine + others
-    share = _upper(apart, rows - apart, alpha / 2) if lead > 0 else _lower(apart, rows - apart, alpha / 2)
+    share = _upper_bound(apart, rows - apart, alpha / 2) if lead > 0 else _lower_bound(apart, rows - apart, alpha / 2)
     return lead * share
 
 

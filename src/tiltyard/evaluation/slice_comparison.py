@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from tiltyard.evaluation.compare import compare_paired
 from tiltyard.evaluation.groups import Grouping
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions
 from tiltyard.evaluation.slices import FEWEST_ROWS
+from tiltyard.jsonable import to_json_object
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class SliceComparison:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return asdict(self)
+        return to_json_object(self)
 
 
 def compare_slices(
@@ -59,12 +60,12 @@ def compare_slices(
     """Compare two versions on every slice that has 30 rows, paired, and correct for their number.
 
     Args:
-        champion: the champion's answers to n rows.
-        challenger: the challenger's answers to the same rows.
+        champion: the champion's predictions for n rows.
+        challenger: the challenger's predictions for the same rows.
         groupings: ways to divide these rows.
 
     Returns:
-        The comparisons, the least likely loss first, and the number of slices that were too small to judge.
+        The comparisons, the least likely loss first, and the number of slices that were too small to evaluate.
     """
     found, small = [], 0
     for grouping in groupings:

@@ -1,9 +1,9 @@
-"""How a version does on parts of the rows: by the values of columns and, for texts, by length."""
+"""Evaluation on parts of the rows: by the values of columns and, for texts, by length."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from tiltyard.evaluation.groups import Group, Grouping
 from tiltyard.evaluation.intervals import CONFIDENCE, Interval, bootstrap, newcombe, wilson
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions
 from tiltyard.evaluation.metrics import METRICS, Metric
+from tiltyard.jsonable import to_jsonable
 
 # With fewer rows a figure says next to nothing: the interval of an accuracy is wider than a quarter.
 FEWEST_ROWS = 30
@@ -20,14 +21,14 @@ FEWEST_ROWS = 30
 
 @dataclass(frozen=True)
 class Slice:
-    """How answers to some of the rows compare with the truth.
+    """How the predictions of some rows compare with the true labels.
 
     Attributes:
         column: the column by which the rows were divided.
         title: what the rows share, for people.
         key: name for metrics, ``column.value``.
         rows: number of rows.
-        could_judge: whether there are 30 rows; with fewer, the figures are given but nothing follows from them.
+        could_judge: whether there are 30 rows; with fewer, the figures are shown but nothing follows from them.
         metrics: value by metric name, as far as defined on these rows.
         not_computed: why the other metrics are not.
         intervals: 95 % intervals: Wilson's of the accuracy, and the bootstrap's of the project's metric where that is
@@ -49,14 +50,6 @@ class Slice:
     lead_interval: Interval | None
     worse: bool
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            **asdict(self),
-            "intervals": {name: interval.to_list() for name, interval in self.intervals.items()},
-            "lead_interval": self.lead_interval.to_list() if self.lead_interval else None,
-        }
-
 
 @dataclass(frozen=True)
 class SliceReport:
@@ -74,7 +67,7 @@ class SliceReport:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """For a run: rows of each slice, and of those that could be judged accuracy and the project's metric."""
+        """For a run: rows of each slice, and of those with enough rows accuracy and the project's metric."""
         found: dict[str, float] = {}
         for part in self.slices:
             found[f"slice.{part.key}.rows"] = part.rows
@@ -95,38 +88,40 @@ class SliceReport:
             "confidence": CONFIDENCE,
             "fewest_rows": FEWEST_ROWS,
             "overall": dict(self.overall),
-            "slices": [part.to_dict() for part in self.slices],
+            "slices": to_jsonable(self.slices),
         }
 
 
 def evaluate_slices(
-    facts: LabelledPredictions, groupings: Sequence[Grouping], metric: Metric, *, seed: int = 0
+    labelled: LabelledPredictions, groupings: Sequence[Grouping], metric: Metric, *, seed: int = 0
 ) -> SliceReport:
-    """Judge answers slice by slice.
+    """Evaluate predictions slice by slice.
 
     Args:
-        facts: n judged rows.
+        labelled: n labelled predictions.
         groupings: ways to divide these rows.
         metric: the metric by which the project compares versions.
         seed: of the bootstrap.
     """
     slices = [
-        _judge_slice(facts, grouping, group, code, metric, seed)
+        _evaluate_slice(labelled, grouping, group, code, metric, seed)
         for grouping in groupings
         for code, group in enumerate(grouping.groups)
     ]
     overall = {
-        wanted.name: wanted.compute(facts) for wanted in (METRICS["accuracy"], metric) if not wanted.undefined(facts)
+        wanted.name: wanted.compute(labelled)
+        for wanted in (METRICS["accuracy"], metric)
+        if not wanted.undefined(labelled)
     }
     return SliceReport(metric.name, overall, tuple(slices))
 
 
-def _judge_slice(
-    facts: LabelledPredictions, grouping: Grouping, group: Group, code: int, metric: Metric, seed: int
+def _evaluate_slice(
+    labelled: LabelledPredictions, grouping: Grouping, group: Group, code: int, metric: Metric, seed: int
 ) -> Slice:
     inside = grouping.codes == code
-    rows = facts.take(inside)
-    right = facts.truth == facts.guess
+    rows = labelled.take(inside)
+    right = labelled.truth == labelled.predicted_codes
     could_judge = len(rows) >= FEWEST_ROWS
     reasons = {known.name: known.undefined(rows) for known in METRICS.values()}
     intervals = {"accuracy": wilson(int(right[inside].sum()), len(rows))}

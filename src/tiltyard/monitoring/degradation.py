@@ -53,7 +53,7 @@ class Degradation:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        interval = self.interval.to_list() if self.interval else None
+        interval = self.interval and list(self.interval)
         return {**{name: getattr(self, name) for name in self.__dataclass_fields__}, "interval": interval}
 
 
@@ -145,7 +145,7 @@ def _compute_p_value(
     metric: Metric, labelled: LabelledPredictions, baseline: float, baseline_rows: int | None
 ) -> float:
     if metric.name == "accuracy":
-        hits, rows = int(np.sum(labelled.truth == labelled.guess)), len(labelled)
+        hits, rows = int(np.sum(labelled.truth == labelled.predicted_codes)), len(labelled)
         if baseline_rows is None:
             return float(bdtr(hits, rows, min(1.0, max(0.0, baseline))))
         return _p_value_of_difference(hits, rows, baseline, baseline_rows)

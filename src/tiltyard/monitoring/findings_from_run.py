@@ -7,6 +7,7 @@ from datetime import datetime
 
 from tiltyard.evaluation import METRICS, SliceReport
 from tiltyard.findings import Finding, could_not_judge
+from tiltyard.jsonable import to_json_object
 from tiltyard.monitoring.degradation import Degradation
 from tiltyard.monitoring.estimates.cbpe import BLIND_SPOT, Estimate
 from tiltyard.monitoring.monitored_version import MonitoredVersion
@@ -142,7 +143,7 @@ def slice_findings(report: SliceReport | None, performance: Performance) -> list
             limit=report.overall.get("accuracy"),
             message=f"Accuracy is {part.metrics['accuracy']:.4f} on {part.rows:,} labelled predictions, worse than "
             "on the rest by more than chance explains.",
-            evidence=part.to_dict(),
+            evidence=to_json_object(part),
             since=performance.since,
             until=performance.until,
             next_step="Find out what these cases share, and add labelled ones to the training data.",

@@ -135,7 +135,7 @@ class ModelMonitor(LedgerClient):
         window = self._read_window(window_hours)
         performance = measure_performance(window, self._metric, self._positive)
         values = {name: figure.value for name, figure in performance.figures.items()}
-        intervals = {name: figure.interval.to_list() for name, figure in performance.figures.items() if figure.interval}
+        intervals = {name: list(figure.interval) for name, figure in performance.figures.items() if figure.interval}
         for synonym, name in _SYNONYMS.items():
             if name in values:
                 values[synonym] = values[name]

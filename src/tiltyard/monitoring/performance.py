@@ -50,7 +50,7 @@ class Figure:
 
     def to_dict(self) -> FigureData:
         """JSON-ready form."""
-        return {"value": self.value, "interval": self.interval.to_list() if self.interval else None}
+        return {"value": self.value, "interval": self.interval and list(self.interval)}
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def measure_metric(metric: Metric, labelled: LabelledPredictions, *, with_interv
     if not with_interval:
         return Figure(value, None)
     if metric.name == "accuracy":
-        return Figure(value, wilson(float(np.sum(labelled.truth == labelled.guess)), len(labelled)))
+        return Figure(value, wilson(float(np.sum(labelled.truth == labelled.predicted_codes)), len(labelled)))
     return Figure(value, bootstrap(metric, labelled))
 
 

@@ -185,8 +185,8 @@ class MLOpsPipeline:
             "model": fitted,
             "model_uri": recorded.model_uri,
             "model_version": info.version if info else None,
-            "classification_report": trial.evaluation.report,
-            "confusion_matrix": [list(row) for row in trial.evaluation.confusion],
+            "classification_report": trial.evaluation.classification_report,
+            "confusion_matrix": [list(row) for row in trial.evaluation.confusion_matrix],
             "findings": [found.to_dict() for found in validation.findings],
         }
 

@@ -76,7 +76,7 @@ def train_command(
 def _render(outcome: TrainingOutcome) -> None:
     metrics = outcome.trial.evaluation.metrics
     console.print(f"\nMLflow run ID: {outcome.run_id}\nRegistered model version: {outcome.version.version}\n")
-    console.print(outcome.trial.evaluation.report)
+    console.print(outcome.trial.evaluation.classification_report)
     console.print("=" * 50 + "\nTraining completed!\n" + "=" * 50)
     console.print(f"Run ID: {outcome.run_id}\nMetrics:")
     for name in HEADLINE:

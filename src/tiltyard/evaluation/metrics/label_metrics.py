@@ -35,7 +35,7 @@ def class_f1(counts: Values) -> Values:
 def accuracy(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
     """Share of rows whose predicted label is the true one."""
     if weights is None:
-        return np.array([np.mean(labelled.truth == labelled.guess)])
+        return np.array([np.mean(labelled.truth == labelled.predicted_codes)])
     counts = labelled.confusion(weights)
     return share(_hits(counts).sum(axis=-1), counts.sum(axis=(-1, -2)))
 
@@ -56,9 +56,9 @@ def matthews(labelled: LabelledPredictions, weights: Weights | None = None) -> V
     return share(covariance, np.sqrt(spread))
 
 
-def _of_positive(of_class: Callable[[Values], Values]) -> Callable[[LabelledPredictions, Weights | None], Values]:
+def _for_positive(of_class: Callable[[Values], Values]) -> Callable[[LabelledPredictions, Weights | None], Values]:
     """Of the positive class where there are two classes, else the mean over classes."""
-    macro = _macro(of_class)
+    macro = _mean_over_present(of_class)
 
     def metric(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
         if not labelled.binary:
@@ -71,7 +71,7 @@ def _of_positive(of_class: Callable[[Values], Values]) -> Callable[[LabelledPred
     return metric
 
 
-def _macro(of_class: Callable[[Values], Values]) -> Callable[[LabelledPredictions, Weights | None], Values]:
+def _mean_over_present(of_class: Callable[[Values], Values]) -> Callable[[LabelledPredictions, Weights | None], Values]:
     """The mean over the classes that occur, among the true labels or the predicted ones."""
 
     def metric(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
@@ -81,7 +81,7 @@ def _macro(of_class: Callable[[Values], Values]) -> Callable[[LabelledPrediction
     return metric
 
 
-def _by_size(of_class: Callable[[Values], Values]) -> Callable[[LabelledPredictions, Weights | None], Values]:
+def _mean_by_size(of_class: Callable[[Values], Values]) -> Callable[[LabelledPredictions, Weights | None], Values]:
     """The mean over classes, each weighted by its number of rows."""
 
     def metric(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
@@ -99,12 +99,12 @@ def _mean(values: Values, weights: NDArray[np.float64] | NDArray[np.bool_]) -> V
     return share((values * weights).sum(axis=-1), weights.sum(axis=-1, dtype=np.float64))
 
 
-precision = _of_positive(class_precision)
-recall = _of_positive(class_recall)
-f1 = _of_positive(class_f1)
-precision_macro = _macro(class_precision)
-recall_macro = _macro(class_recall)
-f1_macro = _macro(class_f1)
-precision_weighted = _by_size(class_precision)
-recall_weighted = _by_size(class_recall)
-f1_weighted = _by_size(class_f1)
+precision = _for_positive(class_precision)
+recall = _for_positive(class_recall)
+f1 = _for_positive(class_f1)
+precision_macro = _mean_over_present(class_precision)
+recall_macro = _mean_over_present(class_recall)
+f1_macro = _mean_over_present(class_f1)
+precision_weighted = _mean_by_size(class_precision)
+recall_weighted = _mean_by_size(class_recall)
+f1_weighted = _mean_by_size(class_f1)

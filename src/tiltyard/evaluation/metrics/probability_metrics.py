@@ -32,8 +32,8 @@ def log_loss(labelled: LabelledPredictions, weights: Weights | None = None) -> V
     """Mean negative logarithm (natural) of the true label's probability, which is kept off 0 by 2e-16."""
     scores = _scores(labelled)
     epsilon = np.finfo(scores.dtype).eps
-    given = scores[np.arange(len(labelled)), labelled.truth]
-    return _mean_of_rows(-np.log(np.clip(given, epsilon, 1 - epsilon)), weights)
+    true_probability = scores[np.arange(len(labelled)), labelled.truth]
+    return _mean_of_rows(-np.log(np.clip(true_probability, epsilon, 1 - epsilon)), weights)
 
 
 def brier(labelled: LabelledPredictions, weights: Weights | None = None) -> Values:
@@ -42,8 +42,8 @@ def brier(labelled: LabelledPredictions, weights: Weights | None = None) -> Valu
     Summed over classes, 0 to 2; with two classes that of the positive one alone, 0 to 1.
     """
     scores = _scores(labelled)
-    given = scores[np.arange(len(labelled)), labelled.truth]
-    distance = np.einsum("ij,ij->i", scores, scores) - given**2 + (1 - given) ** 2
+    true_probability = scores[np.arange(len(labelled)), labelled.truth]
+    distance = np.einsum("ij,ij->i", scores, scores) - true_probability**2 + (1 - true_probability) ** 2
     return _mean_of_rows(distance / 2 if labelled.binary else distance, weights)
 
 

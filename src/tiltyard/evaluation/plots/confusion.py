@@ -1,4 +1,4 @@
-"""Pictures of answers: what was confused with what, and how each label did."""
+"""Plots of predictions: the confusion matrix and the figures of each label."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_WRITTEN = 15  # more classes than this, and counts in the cells would be unr
 
 def plot_confusion_matrix(evaluation: Evaluation) -> Figure:
     """Counts of predicted by true label; colours are shares of the true label."""
-    counts = np.asarray(evaluation.confusion, dtype=float)
+    counts = np.asarray(evaluation.confusion_matrix, dtype=float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = min(3.0 + 0.5 * len(evaluation.classes), MAX_INCHES)
     figure = new_figure(size + 1, size)

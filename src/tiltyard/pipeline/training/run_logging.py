@@ -81,10 +81,10 @@ def log_run(  # noqa: PLR0913  one argument a thing that is written down
         tracker.log_text(validation.html(), "validation/report.html")
         tracker.log_dict(evaluation.to_dict(), "metrics.json")
         tracker.log_dict(
-            {"classes": list(evaluation.classes), "matrix": [list(row) for row in evaluation.confusion]},
+            {"classes": list(evaluation.classes), "matrix": [list(row) for row in evaluation.confusion_matrix]},
             "confusion_matrix.json",
         )
-        tracker.log_text(evaluation.report, "classification_report.txt")
+        tracker.log_text(evaluation.classification_report, "classification_report.txt")
         truth = split.test.labels.to_numpy(dtype=str)
         tracker.log_figure(plot_confusion_matrix(evaluation), "plots/confusion_matrix.png")
         tracker.log_figure(plot_per_class(evaluation), "plots/per_class.png")

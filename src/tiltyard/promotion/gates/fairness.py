@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiltyard.evaluation import FairnessReport
+from tiltyard.jsonable import to_json_object
 from tiltyard.promotion.gates.verdict import GateResult
 
 
@@ -40,5 +41,5 @@ def fairness_limit(measure: str, limit: float, report: FairnessReport | None) ->
         f"{words} by {column} is {worst.value:.3f} ({worst.most} against {worst.least}, label {label}{interval}); "
         f"{'at least' if is_ratio else 'at most'} {limit:g} is asked for",
         "" if passed else f"groups of {column} are treated too differently",
-        {"measure": measure, "limit": limit, "column": column, "label": label, **worst.to_dict()},
+        {"measure": measure, "limit": limit, "column": column, "label": label, **to_json_object(worst)},
     )

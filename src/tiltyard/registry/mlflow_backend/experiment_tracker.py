@@ -144,7 +144,8 @@ class ExperimentTracker:
         truth, predicted = np.asarray(y_true, dtype=str), np.asarray(y_pred, dtype=str)
         found = evaluate(truth, predicted, None, classes=tuple(sorted({*truth.tolist(), *predicted.tolist()})))
         self.log_dict(
-            {"classes": list(found.classes), "matrix": [list(row) for row in found.confusion]}, "confusion_matrix.json"
+            {"classes": list(found.classes), "matrix": [list(row) for row in found.confusion_matrix]},
+            "confusion_matrix.json",
         )
         self.log_figure(plot_confusion_matrix(found), "plots/confusion_matrix.png")
 
