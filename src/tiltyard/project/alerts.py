@@ -1,4 +1,4 @@
-"""``[alerts]``: who is told what."""
+"""``[alerts]``: destinations of alerts and decisions."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ DestinationKind = Literal["webhook", "mlflow", "slack", "email", "log"]
 
 
 class DestinationSection(Section):
-    """Somewhere to send notices. URLs and secrets are the host's: TILTYARD_DESTINATIONS__NAME__URL, …__SECRET."""
+    """A destination of notifications. The host's environment has its URL and secret: TILTYARD_DESTINATIONS__NAME__URL, …__SECRET."""
 
     kind: DestinationKind = Field(
-        description="How notices are sent; webhooks are signed when there is a secret. mlflow: decisions only, in the "
-        "shape of MLflow's own webhooks."
+        description="How notifications are sent; webhooks are signed when there is a secret. mlflow: decisions only, in "
+        "the format of MLflow's webhooks."
     )
-    to: tuple[str, ...] = Field(default=(), description="Addresses of an e-mail.")
+    to: tuple[str, ...] = Field(default=(), description="Recipients of an e-mail.")
 
     @model_validator(mode="after")
     def _has_recipients(self) -> DestinationSection:
@@ -30,16 +30,16 @@ class DestinationSection(Section):
 
 
 class AlertsSection(Section):
-    """Who is told what."""
+    """Destinations of alerts and decisions."""
 
     to: tuple[DestinationName, ...] = Field(default=("log",), description="Destinations of alerts.")
     decisions: tuple[DestinationName, ...] = Field(
         default=(), description="Destinations of decisions: promoted, refused, rolled back."
     )
-    link: str | None = Field(default=None, description="Address of the console, for the links in notices.")
-    give_up_days: float = Field(default=3.0, gt=0, description="Days after which a notice is no longer tried.")
+    link: str | None = Field(default=None, description="Address of the console, for the links in notifications.")
+    give_up_days: float = Field(default=3.0, gt=0, description="Days after which a notification is no longer retried.")
     destinations: Mapping[DestinationName, DestinationSection] = Field(
-        default_factory=dict, description="The destinations by name; the destination log is always there."
+        default_factory=dict, description="The destinations by name; the destination log always exists."
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""What all tables of the project file share."""
+"""The base of all tables of the project file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ Portion = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
-    """A table of the project file: immutable, and closed to keys it does not know."""
+    """A table of the project file: immutable; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""``[data]``, ``[schema]``, ``[validation]`` and ``[split]``: the rows, and what is asked of them."""
+"""``[data]``, ``[schema]``, ``[validation]`` and ``[split]``: the rows, and their checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tiltyard.project.base import Portion, Section, Share
 
 
 class DataSection(Section):
-    """Where labelled rows come from and which columns mean what."""
+    """The source of the labelled rows, and the meaning of its columns."""
 
     source: str = Field(
         description="Labelled rows: a file, folder or glob (relative to the project file), a URL of files "
@@ -18,7 +18,7 @@ class DataSection(Section):
         "environment or `.env`."
     )
     format: Literal["csv", "tsv", "jsonl", "parquet", "folder"] | None = Field(
-        default=None, description="Format of the source; default: told by its name."
+        default=None, description="Format of the source; default: by its name."
     )
     label: str = Field(default="label", description="Column of the label.")
     positive: str | None = Field(
@@ -31,15 +31,15 @@ class DataSection(Section):
         description="Feature columns (tabular-classification); default: all but the label and ignored ones.",
     )
     ignore: tuple[str, ...] = Field(default=(), description="Columns that are never features.")
-    time: str | None = Field(default=None, description="Column that says when a row came about.")
+    time: str | None = Field(default=None, description="Column with the time at which a row was created.")
     slices: tuple[str, ...] = Field(
         default=(), description="Columns whose values are evaluated one by one; a feature or any other column."
     )
     sensitive: tuple[str, ...] = Field(
-        default=(), description="Columns by whose groups fairness is judged; they stay features unless ignored."
+        default=(), description="Columns whose groups fairness compares; they stay features unless ignored."
     )
     encoding: str = Field(default="utf-8", description="Encoding of text files.")
-    query: str | None = Field(default=None, description="SQL query that gives the rows (source is a database).")
+    query: str | None = Field(default=None, description="SQL query for the rows (source is a database).")
     table: str | None = Field(default=None, description="Table of the rows, or SCHEMA.TABLE (source is a database).")
     max_memory_share: float = Field(
         default=0.9,
@@ -48,11 +48,11 @@ class DataSection(Section):
     )
     snapshots: bool = Field(
         default=True,
-        description="Whether a training keeps the rows that it saw (once for the same rows), so that its version can "
-        "be trained again from them.",
+        description="Whether a training stores its rows (once for the same rows), so that its version can be trained "
+        "again on them.",
     )
     max_snapshot_gb: float = Field(
-        default=2.0, gt=0, description="Size of the rows in memory, in GB, above which a training keeps none by itself."
+        default=2.0, gt=0, description="Size of the rows in memory, in GB, above which a training does not store them."
     )
 
 
@@ -62,10 +62,10 @@ ColumnType = Literal["number", "integer", "boolean", "category", "text", "time"]
 class ColumnSchema(Section):
     """What one column must hold."""
 
-    type: ColumnType = Field(description="What its values are.")
-    required: bool = Field(default=True, description="Whether the column must be there.")
+    type: ColumnType = Field(description="Kind of its values.")
+    required: bool = Field(default=True, description="Whether the column must exist.")
     missing: bool = Field(default=True, description="Whether cells may be missing.")
-    values: tuple[str, ...] | None = Field(default=None, description="The categories that are known.")
+    values: tuple[str, ...] | None = Field(default=None, description="The known categories.")
     minimum: float | None = Field(default=None, description="Smallest number.")
     maximum: float | None = Field(default=None, description="Largest number.")
 
@@ -83,10 +83,10 @@ class ValidationSection(Section):
     max_garbage: Portion = Field(default=0.05, description="Largest share of texts that are empty or not language.")
     max_leakage: Portion = Field(
         default=0.99,
-        description="Largest power of one column to tell the labels apart by itself: 0 is chance, 1 is perfect.",
+        description="Largest power of a single column to predict the label: 0 is chance, 1 is perfect.",
     )
     max_overlap: Portion = Field(
-        default=0.25, description="Largest share of test rows whose inputs also stand among the training rows."
+        default=0.25, description="Largest share of test rows whose inputs are also among the training rows."
     )
     max_drift: Portion = Field(
         default=0.2,
@@ -96,20 +96,20 @@ class ValidationSection(Section):
     min_rows: int = Field(default=20, ge=0, description="Fewest rows to train on.")
     min_class_share: Portion = Field(default=0.001, description="Smallest share of rows of the rarest label.")
     fail_on: Literal["error", "warning", "never"] = Field(
-        default="error", description="Gravity of a finding from which on the data is refused."
+        default="error", description="Least severity of a finding for which the data is refused."
     )
     ignore: tuple[str, ...] = Field(
-        default=(), description='Findings to leave out: "CODE", or "CODE:COLUMN" for one column only.'
+        default=(), description='Findings to ignore: "CODE", or "CODE:COLUMN" for one column only.'
     )
 
 
 class SplitSection(Section):
-    """Which rows judge and which rows teach."""
+    """The test rows and the training rows."""
 
-    test: Share = Field(default=0.2, description="Share of the rows that are held out for judging.")
+    test: Share = Field(default=0.2, description="Share of the rows that are held out for evaluation.")
     by: str = Field(
         default="content",
-        description='"content" (hash of the row), "time" (the newest rows judge) or "column:NAME".',
+        description='"content" (hash of the row), "time" (the newest rows are the test rows) or "column:NAME".',
     )
     salt: str = Field(default="", description="Changes which rows the content split holds out.")
 

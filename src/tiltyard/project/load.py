@@ -16,7 +16,7 @@ PROJECT_FILE = "tiltyard.toml"
 
 
 def find_project_file(start: Path | None = None) -> Path:
-    """The project file of ``start`` (a file, or a folder; default: the working folder), looked for upwards.
+    """The project file of ``start`` (a file, or a folder; default: the working folder), searched upwards.
 
     Raises:
         ProjectError: there is none.
@@ -76,7 +76,7 @@ def _parse(file: Path) -> dict[str, Any]:
 
 
 def _describe(item: Any) -> str:
-    """One validation error in the words of the file: key, value, and the nearest known key."""
+    """One validation error in terms of the file: key, value, and the nearest known key."""
     location = [str(part) for part in item["loc"]]
     key = ".".join(location)
     if item["type"] == "extra_forbidden":

@@ -18,10 +18,10 @@ from tiltyard.project.training import TrainingSection
 
 
 class ProjectSection(Section):
-    """What the problem is called."""
+    """The name and the task of the problem."""
 
     name: Name = Field(description="Short name of the problem; also the name of the MLflow experiment.")
-    task: Task = Field(description="What is predicted from what.")
+    task: Task = Field(description="What is predicted, and from which kind of input.")
     model: Name | None = Field(default=None, description="Name of the registered model; default: NAME-classifier.")
 
 
@@ -41,7 +41,7 @@ class Project(Section):
     monitoring: MonitoringSection = MonitoringSection()
     response: ResponseSection = ResponseSection()
     alerts: AlertsSection = AlertsSection()
-    root: Path = Field(default=Path(), exclude=True, description="Folder of the project file; set by the reader.")
+    root: Path = Field(default=Path(), exclude=True, description="Folder of the project file; set on reading.")
 
     @model_validator(mode="after")
     def _fits_task(self) -> Project:
@@ -64,7 +64,7 @@ class Project(Section):
 
     @property
     def task(self) -> Task:
-        """What is predicted from what."""
+        """What is predicted, and from which kind of input."""
         return self.project.task
 
     @property

@@ -1,4 +1,4 @@
-"""``[promotion]``: what a version must show before it answers users."""
+"""``[promotion]``: what a version must show before it serves users."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ FairnessMeasure = Literal[
 
 
 class PromotionSection(Section):
-    """What a version must show before it answers users."""
+    """What a version must show before it serves users."""
 
-    rule: PromotionRule = Field(default="significant", description="How a challenger must compare with the champion.")
+    rule: PromotionRule = Field(default="significant", description="Rule for the comparison with the champion.")
     alpha: Share = Field(default=0.05, description="Accepted rate of false promotions under the rule 'significant'.")
     margin: float = Field(default=0.01, ge=0, lt=1, description="Loss that the rule 'non-inferior' tolerates.")
     floors: Mapping[str, FiniteFloat] = Field(
@@ -34,8 +34,8 @@ class PromotionSection(Section):
     )
     slice_alpha: Share = Field(
         default=0.05,
-        description="Accepted rate of false refusals for slices, all together, and for calibration beside the "
-        "champion's.",
+        description="Accepted rate of false refusals for slices, all together, and for calibration compared with "
+        "the champion's.",
     )
     calibration: Literal["any", "not-worse"] = Field(
         default="any", description="Whether probabilities may be significantly worse calibrated than the champion's."
@@ -49,21 +49,21 @@ class PromotionSection(Section):
     )
     live: Literal["off", "not-worse", "wins"] = Field(
         default="not-worse",
-        description="What the live challenge of the two ([serving] challenger) must say: 'not-worse' refuses where the "
-        "champion holds and asks for no challenge; 'wins' asks for one that was won.",
+        description="What the live A/B test of the two ([serving] challenger) must show: 'not-worse' refuses if the "
+        "champion holds, and needs no test; 'wins' needs a test that the challenger won.",
     )
     latency_ms: FiniteFloat | None = Field(
-        default=None, gt=0, description="Longest time for a single answer, in milliseconds; default: no limit."
+        default=None, gt=0, description="Longest time for a single prediction, in milliseconds; default: no limit."
     )
     size_mb: FiniteFloat | None = Field(
         default=None, gt=0, description="Largest size of a version's files, in megabytes; default: no limit."
     )
     data_findings: Literal["info", "warning", "error"] = Field(
-        default="error", description="Gravest finding in its training data that a promoted version may have."
+        default="error", description="Most severe finding in its training data that a promoted version may have."
     )
     approval: Literal["none", "required"] = Field(
-        default="none", description="Whether somebody must approve a version that passed, before it is champion."
+        default="none", description="Whether a person must approve a version that passed, before it becomes champion."
     )
     self_approval: bool = Field(
-        default=True, description="Whether who trained a version or asked for its promotion may approve it."
+        default=True, description="Whether the person who trained a version or requested its promotion may approve it."
     )

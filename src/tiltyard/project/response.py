@@ -1,4 +1,4 @@
-"""``[response]``: what follows from what was found."""
+"""``[response]``: the automatic actions on findings."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ OnBadChampion = Literal["alert", "rollback", "none"]
 
 
 class ResponseSection(Section):
-    """What follows from what was found."""
+    """The automatic actions on findings."""
 
-    on_drift: OnDrift = Field(default="alert", description="What follows when the data drifts.")
+    on_drift: OnDrift = Field(default="alert", description="Action when the data drifts.")
     on_estimate: OnDrift = Field(
-        default="alert", description="What follows when the performance estimated without labels falls."
+        default="alert", description="Action when the performance estimated without labels falls."
     )
-    on_decay: OnDecay = Field(default="alert", description="What follows when the champion gets worse on labels.")
+    on_decay: OnDecay = Field(default="alert", description="Action when the champion gets worse on labels.")
     on_bad_champion: OnBadChampion = Field(
         default="rollback",
-        description="What follows when a new champion fails, is slow, or is significantly worse on labels than "
+        description="Action when a new champion fails, is slow, or is significantly worse on labels than "
         "the previous one.",
     )
     watch_hours: float = Field(default=24.0, ge=0, description="How long a champion counts as new.")
@@ -34,8 +34,8 @@ class ResponseSection(Section):
     challenge_hours: float = Field(
         default=168.0,
         gt=0,
-        description="How long a retrained version answers beside the champion ([serving] challenger) before the gates "
-        "decide without the labels' word.",
+        description="How long a retrained version serves in an A/B test ([serving] challenger) before the gates "
+        "decide without its result.",
     )
     cooldown_minutes: float = Field(default=60.0, ge=0, description="Least time between two actions.")
     max_actions_a_day: int = Field(default=4, ge=0, description="Most retrainings and rollbacks in 24 hours.")
@@ -43,8 +43,8 @@ class ResponseSection(Section):
         default=12.0,
         gt=0,
         description="How long a step of the loop, such as a training, may take before `tiltyard up` ends the loop and "
-        "starts it again.",
+        "restarts it.",
     )
     min_new_labels: int = Field(
-        default=200, ge=0, description="Fewest new labels that a retraining needs; with fewer, labels are asked for."
+        default=200, ge=0, description="Fewest new labels that a retraining needs; with fewer, labels are requested."
     )

@@ -1,4 +1,4 @@
-"""``[serving]``: how answers are given."""
+"""``[serving]``: how predictions are served."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _DEFAULT_SHARES = {"shadow": 1.0, "split": 0.1}
 
 
 class ChallengerOptions(Section):
-    """What the version with the alias ``challenger`` does beside the champion; nothing while there is none."""
+    """The role of the version with the alias ``challenger``; without such a version there is none."""
 
     mode: Literal["shadow", "split"] = Field(
-        description="'shadow': it answers the same inputs and nobody sees it; 'split': it answers some of the callers."
+        description="'shadow': it predicts the same inputs, unseen by users; 'split': it serves some of the callers."
     )
     share: float | None = Field(
         default=None, gt=0, le=1, description="Share of the inputs (shadow; default 1) or callers (split; default 0.1)."
@@ -28,40 +28,38 @@ class ChallengerOptions(Section):
 
 
 class ServingSection(Section):
-    """How answers are given."""
+    """How predictions are served."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen on; loopback unless you change it.")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
-    workers: int = Field(default=1, ge=1, le=256, description="Processes that answer, all on the one port.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 chooses a free one.")
+    workers: int = Field(default=1, ge=1, le=256, description="Server processes, all on one port.")
     hang_seconds: float = Field(
         default=30.0,
         gt=0,
-        description="How long a worker, or the process that keeps them, may give no sign of life, and a model call may "
-        "take, before it is ended and started again.",
+        description="How long a worker, or its supervisor, may give no sign of life, and a model call may take, "
+        "before it is ended and restarted.",
     )
     ledger: Literal["durable", "available"] = Field(
         default="durable",
-        description="What happens to an answer that cannot be recorded: 'durable' refuses it with 503; 'available' "
-        "gives it with recorded: false, and records it later if the server lives.",
+        description="What happens to a prediction that cannot be recorded: 'durable' responds with 503; 'available' "
+        "returns it with recorded: false, and records it later if the server lives.",
     )
     answer: Literal["prediction", "sentiment"] = Field(
-        default="prediction", description="Name of the answer's field that holds the predicted label."
+        default="prediction", description="Name of the response field with the predicted label."
     )
-    reload_seconds: float = Field(default=60.0, gt=0, description="How often the champion alias is looked up.")
+    reload_seconds: float = Field(default=60.0, gt=0, description="How often the server checks the champion's alias.")
     max_batch: int = Field(default=256, ge=1, description="Most inputs that are scored in one model call.")
     max_request: int = Field(default=1000, ge=1, description="Most inputs of one request to /predict/batch.")
-    max_queue: int = Field(default=4096, ge=1, description="Most inputs that wait; beyond that the answer is 503.")
+    max_queue: int = Field(default=4096, ge=1, description="Most inputs that wait; beyond that the response is 503.")
     max_text: int = Field(default=200_000, ge=1, description="Longest text, in characters.")
-    challenger: ChallengerOptions | None = Field(
-        default=None, description="What a challenger does beside the champion; by default nothing."
-    )
+    challenger: ChallengerOptions | None = Field(default=None, description="Role of a challenger; by default none.")
     metrics: tuple[str, ...] = Field(
         default=(),
-        description="Metrics of your own: module:function, called with the registry at the start.",
+        description="Custom metrics: module:function, called with the registry at the start.",
     )
     log: Literal["text", "json", "quiet"] = Field(
         default="quiet",
-        description="What goes to standard error: each request as text or JSON, or only warnings.",
+        description="Log on standard error: each request as text or JSON, or only warnings.",
     )
     rate_limit: float | None = Field(
         default=None, gt=0, description="Most requests a second of one caller (API key, or address); beyond, 429."
