@@ -85,8 +85,8 @@ def test_each_bad_sentence_is_found_where_it_stands(style: str, tmp_path: Path) 
     page.write_text(PLAIN + "\n" + "\n\n".join(BAD[style]) + "\n")
     done = check(page)
     assert done.returncode == 1
-    for line in range(3, 3 + 2 * len(BAD[style]), 2):
-        assert re.search(rf"page\.md:{line}: .*\[Tiltyard\.{style}\]", done.stdout), page.read_text().splitlines()[line - 1]
+    for line, sentence in zip(range(3, 3 + 2 * len(BAD[style]), 2), BAD[style], strict=True):
+        assert re.search(rf"page\.md:{line}: .*\[Tiltyard\.{style}\]", done.stdout), sentence
 
 
 def test_every_rule_catches_a_bad_sentence() -> None:

@@ -14,11 +14,14 @@ DestinationKind = Literal["webhook", "mlflow", "slack", "email", "log"]
 
 
 class DestinationSection(Section):
-    """A destination of notifications. The host's environment has its URL and secret: TILTYARD_DESTINATIONS__NAME__URL, …__SECRET."""
+    """A destination of notifications.
+
+    The host's environment has its URL and secret: TILTYARD_DESTINATIONS__NAME__URL, …__SECRET.
+    """
 
     kind: DestinationKind = Field(
-        description="How notifications are sent; webhooks are signed when there is a secret. mlflow: decisions only, in "
-        "the format of MLflow's webhooks."
+        description="How notifications are sent; webhooks are signed when there is a secret. mlflow: decisions only, "
+        "in the format of MLflow's webhooks."
     )
     to: tuple[str, ...] = Field(default=(), description="Recipients of an e-mail.")
 
