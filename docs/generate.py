@@ -21,8 +21,8 @@ def project_file() -> str:
         "# The project file",
         "",
         "`tiltyard.toml` (or `[tool.tiltyard]` in `pyproject.toml`) describes one problem; `tiltyard init` writes it.",
-        "Unknown keys are errors, with the nearest known key. Addresses and secrets are not in this file: they come from",
-        "the environment, and `tiltyard doctor` shows them. `python docs/generate.py` makes this page from the code.",
+        "Unknown keys are errors, with the nearest known key. Addresses and secrets are not in this file: they come",
+        "from the environment, and `tiltyard doctor` shows them. `python docs/generate.py` writes this page.",
     ]
     for name, field in Project.model_fields.items():
         if field.exclude:

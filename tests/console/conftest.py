@@ -122,13 +122,13 @@ def serve(films: Project) -> Iterator[Serve]:
 
 @contextmanager
 def running(
-    project: Project, registry: Registry, ledger: Ledger, beyond: ConsoleSources | None = None
+    project: Project, registry: Registry, ledger: Ledger, sources: ConsoleSources | None = None
 ) -> Iterator[Reader]:
     """A console on a free port."""
     from tiltyard.console.app import create_console
 
     with closing(bind("127.0.0.1", 0)) as listener:
-        app = create_console(project, registry, ledger, beyond or ConsoleSources())
+        app = create_console(project, registry, ledger, sources or ConsoleSources())
         server = uvicorn.Server(uvicorn.Config(app, lifespan="off", ws="none", log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

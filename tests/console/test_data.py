@@ -17,14 +17,14 @@ from tiltyard.console.data import (
     WINDOWS,
     PredictionQuery,
     decisions_view,
+    format_input,
     gates_of,
     metric_history,
     predictions_stamp,
     predictions_view,
-    shown_input,
     versions_view,
 )
-from tiltyard.console.data.decisions import headline
+from tiltyard.console.data.decisions import decision_title
 from tiltyard.ledger import SqlLedger
 from tiltyard.promotion.gates import GateResult, Verdict
 from tiltyard.registry import VersionInfo
@@ -70,10 +70,10 @@ def test_ahead_is_positive_for_the_better_version(
     add_version("champion", **{metric: 0.9 if metric == "accuracy" else 0.3})
     good, bad, silent = add_version(**{metric: better}), add_version(**{metric: worse}), add_version()
     view = versions_view(registry, "films", metric)
-    assert (view.ahead(good) or 0) > 0 > (view.ahead(bad) or 0)
-    assert view.ahead(silent) is None
+    assert (view.lead_over_champion(good) or 0) > 0 > (view.lead_over_champion(bad) or 0)
+    assert view.lead_over_champion(silent) is None
     assert view.champion is not None
-    assert view.ahead(view.champion) is None
+    assert view.lead_over_champion(view.champion) is None
 
 
 def test_the_history_runs_from_old_to_new_with_gaps(registry: MemoryRegistry, add_version: AddVersion) -> None:
@@ -208,9 +208,9 @@ def test_long_windows_are_drawn_once_a_minute(ledger: MemoryLedger, window: str)
 
 def test_inputs_are_shown_in_one_short_line() -> None:
     """A text loses its line breaks, a table's row names its values, and what is long is cut."""
-    assert shown_input(make_prediction(input={"text": "one\n two\t three"})) == "one two three"
-    assert shown_input(make_prediction(input={"age": 31, "town": None, "text": "x"})) == "age 31, town –, text x"
-    cut = shown_input(make_prediction(input={"text": "long " * 100}))
+    assert format_input(make_prediction(input={"text": "one\n two\t three"})) == "one two three"
+    assert format_input(make_prediction(input={"age": 31, "town": None, "text": "x"})) == "age 31, town –, text x"
+    cut = format_input(make_prediction(input={"text": "long " * 100}))
     assert len(cut) <= 300
     assert cut.endswith("…")
 
@@ -220,7 +220,7 @@ def test_decisions_come_newest_first(ledger: MemoryLedger) -> None:
     for number in range(1, 6):
         ledger.append(make_event(subject=f"films/{number}"))
     ledger.append(make_event(subject="films-2/1"))
-    view = decisions_view(ledger, "films", shown=3)
+    view = decisions_view(ledger, "films", limit=3)
     assert [event.subject for event in view.decisions] == ["films/5", "films/4", "films/3"]
     assert (view.total, view.broken) == (5, ())
 
@@ -258,10 +258,10 @@ def test_gates_are_read_back_from_evidence(ledger: MemoryLedger) -> None:
         ("refused", {"code": "artifact.refused"}, "Version 2 was refused"),
         ("alias-set", {"alias": "challenger"}, "Alias challenger set to version 2"),
         ("rolled-back", {}, "Rolled back to version 2"),
-        ("alias-changed-outside", {"alias": "champion"}, "Alias champion was moved behind our back"),
+        ("alias-changed-outside", {"alias": "champion"}, "Alias champion was moved outside Tiltyard"),
         ("served-elsewhere", {}, "Served elsewhere: films/2"),
     ],
 )
-def test_every_decision_has_a_headline(kind: str, evidence: dict[str, object], words: str) -> None:
+def test_every_decision_has_a_title(kind: str, evidence: dict[str, object], words: str) -> None:
     """A decision is told in a few words, one of an unknown kind by its name."""
-    assert headline(make_event(kind=kind, evidence=evidence)) == words
+    assert decision_title(make_event(kind=kind, evidence=evidence)) == words

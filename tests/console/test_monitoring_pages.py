@@ -82,9 +82,9 @@ def people(films: Project) -> Project:
 
 @pytest.fixture
 def open_console(registry: MemoryRegistry) -> Iterator[Any]:
-    """Starts a console with what is beyond registry and ledger."""
+    """Start a console with data sources in addition to registry and ledger."""
     with ExitStack() as stack:
-        yield lambda project, ledger, beyond: stack.enter_context(running(project, registry, ledger, beyond))
+        yield lambda project, ledger, sources: stack.enter_context(running(project, registry, ledger, sources))
 
 
 def test_the_monitoring_page_shows_how_the_champion_does(films: Project, open_console: Any) -> None:
@@ -100,7 +100,7 @@ def test_the_monitoring_page_shows_how_the_champion_does(films: Project, open_co
     ledger.findings.record(
         [make_finding(code="drift.number", subject="length", score=0.5, limit=0.1, message="Moved.", at=now)]
     )
-    reader: Reader = open_console(films, ledger, ConsoleSources(watched=lambda: champion))
+    reader: Reader = open_console(films, ledger, ConsoleSources(monitored=lambda: champion))
     shown = reader.look("monitoring", None, **{"monitoring-stretch": "day"})
     facts = json.dumps(shown["monitoring-facts"])
     for words in ("Act", "v1", "400", "Accuracy, estimate"):
@@ -154,7 +154,7 @@ def test_experiments_show_runs_parameters_and_metrics(films: Project, open_conso
 def test_the_champion_is_asked_by_form_json_and_file(films: Project, open_console: Any) -> None:
     """A text by form, several as JSON and a file of them are answered with label, confidence and a plot."""
     reader: Reader = open_console(films, MemoryLedger(), ConsoleSources(champion=Champion))
-    assert "Nothing asked yet" in json.dumps(reader.look("trial")["trial-instead"])
+    assert "No input yet" in json.dumps(reader.look("trial")["trial-instead"])
     by_form = reader.look(
         "trial", None, **{"trial-ask": 1, "trial-mode": "form", "trial-field-0": "a long enough text"}
     )
@@ -179,7 +179,7 @@ def test_what_cannot_be_asked_is_told(films: Project, open_console: Any) -> None
     cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"trial-mode": "form", "trial-field-0": " "}, "The text is empty."),
         ({"trial-mode": "json", "trial-json": "{oops"}, "This is not JSON"),
-        ({"trial-mode": "json", "trial-json": "[]"}, "nothing to answer"),
+        ({"trial-mode": "json", "trial-json": "[]"}, "There is no input"),
     )
     for inputs, words in cases:
         shown = reader.look("trial", None, **{"trial-ask": 1, **inputs})
@@ -234,12 +234,12 @@ def test_inputs_are_read_from_every_form(films: Project, people: Project, tmp_pa
         predict_inputs(None, [{"text": "x"}])
 
 
-def test_without_a_champion_nothing_is_known_beyond(films: Project, registry: MemoryRegistry, tmp_path: Path) -> None:
+def test_without_a_champion_the_sources_are_empty(films: Project, registry: MemoryRegistry, tmp_path: Path) -> None:
     """On a host without a champion there are no figures of one, and nobody to ask."""
 
-    beyond = console_sources(replace_root(films, tmp_path), Settings(root=tmp_path, home=tmp_path), registry)
-    assert beyond.watched() is None
-    assert beyond.champion() is None
+    sources = console_sources(replace_root(films, tmp_path), Settings(root=tmp_path, home=tmp_path), registry)
+    assert sources.monitored() is None
+    assert sources.champion() is None
 
 
 def replace_root(project: Project, root: Path) -> Project:

@@ -22,7 +22,7 @@ from tiltyard.registry import Registry
 
 ASSETS = Path(__file__).parent / "assets"
 
-NOTHING = ConsoleSources()
+NO_SOURCES = ConsoleSources()
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +43,16 @@ _INDEX = """<!doctype html>
 </html>"""
 
 
-def create_console(project: Project, registry: Registry, ledger: Ledger, beyond: ConsoleSources = NOTHING) -> FastAPI:
-    """The console of a project.
+def create_console(
+    project: Project, registry: Registry, ledger: Ledger, sources: ConsoleSources = NO_SOURCES
+) -> FastAPI:
+    """Build the console of a project.
 
     Args:
-        project: what it is about.
-        registry: where its versions are; only read.
-        ledger: where its predictions and decisions are; only read, and left open.
-        beyond: its runs, and the champion's own files and answers.
+        project: the project.
+        registry: its versions; only read.
+        ledger: its predictions and decisions; only read, and left open.
+        sources: its runs, and the champion's files and scorer.
     """
     # Without the addresses of FastAPI's own documentation pages, which load their scripts from elsewhere.
     server = FastAPI(title="Tiltyard console", openapi_url=None, docs_url=None, redoc_url=None)
@@ -62,13 +64,13 @@ def create_console(project: Project, registry: Registry, ledger: Ledger, beyond:
         update_title="",
         serve_locally=True,
         index_string=_INDEX,
-        # The parts of a page come and go with it.
+        # The components of a page exist only while it is open.
         suppress_callback_exceptions=True,
         add_log_handler=False,
     )
-    # Nothing here streams; without this the browser would knock at a socket that is not there, for ever.
+    # Nothing here streams; without this the browser would try to open a missing web socket for ever.
     app.backend.websocket_capability = False
-    pages = all_pages(PageData(project, registry, ledger, beyond=beyond))
+    pages = all_pages(PageData(project, registry, ledger, sources=sources))
     app.layout = _shell(project)
     _route(app, pages)
     for page in pages:
@@ -124,7 +126,7 @@ def _frame(page: Page) -> list[Any]:
         html.H1(page.title, tabIndex=-1),
         html.P(page.lead, className="lead"),
         *page.controls,
-        html.Div("Looking …", id=f"{page.name}-instead"),
+        html.Div("Loading …", id=f"{page.name}-instead"),
         html.Div(list(page.frame), id=f"{page.name}-frame", hidden=True),
         dcc.Interval(id=f"{page.name}-tick", interval=int(page.refresh_seconds * 1000)),
         dcc.Store(id=f"{page.name}-seen"),
@@ -132,12 +134,12 @@ def _frame(page: Page) -> list[Any]:
 
 
 def _keep_fresh(app: Dash, page: Page) -> None:
-    """Fill a page when it is opened, when a control changes, and when a tick finds something new."""
+    """Fill a page when it is opened, when a control changes, and when a tick finds new data."""
 
     async def refresh(_tick: int | None, *values: Any) -> tuple[Any, ...]:
-        *given, seen = values
-        # The registry and the ledger block; other readers' requests go on meanwhile.
-        return await run_in_threadpool(_fill, page, given, seen)
+        *inputs, seen = values
+        # The registry and the ledger block; other requests are served meanwhile.
+        return await run_in_threadpool(_fill, page, inputs, seen)
 
     app.callback(
         Output(f"{page.name}-instead", "children"),
@@ -150,20 +152,20 @@ def _keep_fresh(app: Dash, page: Page) -> None:
     )(refresh)
 
 
-def _fill(page: Page, given: Sequence[Any], seen: str | None) -> tuple[Any, ...]:
-    """What to show instead of the frame, whether the frame is hidden, the stamp, and the slots' content."""
+def _fill(page: Page, inputs: Sequence[Any], seen: str | None) -> tuple[Any, ...]:
+    """The component in place of the frame, whether the frame is hidden, the stamp, and the slots' content."""
     untouched = (no_update,) * len(page.slots)
     try:
-        stamp = page.stamp(*given)
+        stamp = page.stamp(*inputs)
         if stamp == seen:
-            # Drawing the same again would close what a reader has opened, and lose what is selected.
+            # Drawing the same again would close open details and lose the selection.
             return no_update, no_update, no_update, *untouched
-        drawn = page.draw(*given)
+        drawn = page.draw(*inputs)
     except TiltyardError as error:
         return components.notice(error), True, None, *untouched
     except Exception:
         log.exception("The page %s cannot be drawn", page.name)
-        failure = TiltyardError("This page cannot be drawn.", next_step="What happened is in the console's log.")
+        failure = TiltyardError("This page cannot be drawn.", next_step="The console's log has the details.")
         return components.notice(failure), True, None, *untouched
     if isinstance(drawn, Placeholder):
         return drawn.component, True, stamp, *untouched

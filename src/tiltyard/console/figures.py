@@ -1,4 +1,4 @@
-"""Plots. Text, grid and ground take their colours from the page's style sheet, so that light and dark both work."""
+"""Plots. The page's style sheet sets the colours of text, grid and background, so light and dark both work."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _GOLD = "#d9a514"
 
 
 def metrics_figure(history: pd.DataFrame, metric: str) -> go.Figure:
-    """Metrics over versions, oldest at the left; the project's own metric stands out, and the champion is marked.
+    """Metrics over versions, oldest at the left; the project's metric is emphasised, and the champion is marked.
 
     Args:
         history: as ``metric_history`` makes it.
-        metric: the project's own metric.
+        metric: the project's metric.
     """
     figure = blank()
     names = [name for name in history.columns[4:] if history[name].notna().any()]
@@ -60,7 +60,7 @@ def metrics_figure(history: pd.DataFrame, metric: str) -> go.Figure:
 
 
 def confidence_figure(histogram: pd.DataFrame, colors: Mapping[str, str]) -> go.Figure:
-    """How sure the latest answers were, by label: ``low``, ``high``, ``label``, ``count``."""
+    """Confidence of the latest predictions, by label: ``low``, ``high``, ``label``, ``count``."""
     figure = blank()
     figure.update_layout(barmode="stack", bargap=0.06)
     for label, rows in histogram.groupby("label", sort=True):
@@ -80,7 +80,7 @@ def confidence_figure(histogram: pd.DataFrame, colors: Mapping[str, str]) -> go.
 
 
 def timeline_figure(timeline: pd.DataFrame, step: timedelta, colors: Mapping[str, str]) -> go.Figure:
-    """Answers over time, by label: ``start``, ``label``, ``count``, in bins as wide as ``step``."""
+    """Predictions over time, by label: ``start``, ``label``, ``count``, in bins as wide as ``step``."""
     figure = blank()
     figure.update_layout(barmode="stack")
     for label, rows in timeline.groupby("label", sort=True):
@@ -119,7 +119,7 @@ def _mark_champion(figure: go.Figure, history: pd.DataFrame, versions: list[str]
 
 
 def blank() -> go.Figure:
-    """A plot without anything in it, in the style of all."""
+    """An empty plot in the common style."""
     axis = {"automargin": True, "zeroline": False, "fixedrange": True}
     return go.Figure(
         layout={
@@ -131,7 +131,7 @@ def blank() -> go.Figure:
             "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
             "hovermode": "closest",
             "dragmode": False,
-            # The same revision for ever: what a reader switched off in the legend stays off when the page refreshes.
+            # A constant revision: traces that a user switched off stay off when the page refreshes.
             "uirevision": "kept",
             "xaxis": dict(axis),
             "yaxis": dict(axis),
@@ -140,7 +140,7 @@ def blank() -> go.Figure:
 
 
 def runs_figure(runs: pd.DataFrame) -> go.Figure:
-    """Metrics of runs at the times they began: ``start_time``, ``run_name``, then a column a metric."""
+    """Metrics of runs by start time: ``start_time``, ``run_name``, then one column per metric."""
     figure = blank()
     for position, name in enumerate(str(column) for column in runs.columns[2:]):
         figure.add_scatter(

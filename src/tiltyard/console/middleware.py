@@ -1,4 +1,4 @@
-"""What goes around every answer: addresses of pages, and headers by which the browser refuses other hosts."""
+"""Middleware of the console: addresses of pages, and security headers."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class PagePaths:
-    """Answers every page's address with the one document of the application, which then shows that page."""
+    """Serves the application's one document at every page's address."""
 
     def __init__(self, app: ASGIApp, paths: frozenset[str]) -> None:
         self._app = app
         self._paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, a page's as the one for the document."""
+        """Pass a request on; a request for a page becomes one for the document."""
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and scope["path"] in self._paths:
             scope = {**scope, "path": "/", "raw_path": b"/"}
         await self._app(scope, receive, send)
 
 
 class SecureHeaders:
-    """Adds the headers that keep a page to itself.
+    """Adds headers that block other hosts' scripts and frames.
 
     Args:
         app: the application.
-        script_hashes: hashes of the scripts that are written in the document, as a policy names them.
+        script_hashes: hashes of the document's inline scripts, for the policy.
     """
 
     def __init__(self, app: ASGIApp, script_hashes: tuple[str, ...]) -> None:
         self._app = app
         self._headers = {
-            # Plots and components set styles of their own elements, hence 'unsafe-inline' for styles alone.
+            # Plots and components set inline styles, hence 'unsafe-inline' for styles alone.
             "Content-Security-Policy": "default-src 'none'; "
             f"script-src 'self' {' '.join(script_hashes)}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
             "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -40,7 +40,7 @@ class SecureHeaders:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and add the headers to its answer."""
+        """Pass a request on, and add the headers to its response."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

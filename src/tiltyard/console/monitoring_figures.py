@@ -17,26 +17,26 @@ ESTIMATED, LABELLED, _BASELINE = BLUE, ORANGE, GREY
 _DATE = "%Y-%m-%d %H:%M:%S"
 
 
-def performance_figure(seen: Summary) -> go.Figure:
+def performance_figure(summary: Summary) -> go.Figure:
     """Accuracy over time: estimated with its band, with labels and their intervals, and at training."""
     figure = blank()
-    guessed = [
+    estimated = [
         (part.since + (part.until - part.since) / 2, part.estimate.figures["accuracy"])
-        for part in seen.buckets
+        for part in summary.buckets
         if part.estimate and "accuracy" in part.estimate.figures
     ]
-    told = [
+    measured = [
         (part.since + (part.until - part.since) / 2, part.performance.figures["accuracy"])
-        for part in seen.buckets
+        for part in summary.buckets
         if "accuracy" in part.performance.figures
     ]
-    if guessed:
-        _band(figure, guessed)
-    if told:
-        low, high = _ends(told)
-        values = [one.value for _, one in told]
+    if estimated:
+        _band(figure, estimated)
+    if measured:
+        low, high = _ends(measured)
+        values = [one.value for _, one in measured]
         figure.add_scatter(
-            x=_times(told),
+            x=_times(measured),
             y=values,
             name="With labels",
             mode="markers",
@@ -51,27 +51,27 @@ def performance_figure(seen: Summary) -> go.Figure:
             },
             hovertemplate="%{x|%d %b %H:%M} UTC: %{y:.1%} with labels<extra></extra>",
         )
-    if "accuracy" in seen.baseline:
+    if "accuracy" in summary.baseline:
         figure.add_scatter(
-            x=[f"{seen.since:{_DATE}}", f"{seen.until:{_DATE}}"],
-            y=[seen.baseline["accuracy"]] * 2,
+            x=[f"{summary.since:{_DATE}}", f"{summary.until:{_DATE}}"],
+            y=[summary.baseline["accuracy"]] * 2,
             name="At training",
             mode="lines",
             line={"color": _BASELINE, "dash": "dash", "width": 1.5},
             hovertemplate="%{y:.1%} at training<extra></extra>",
         )
-    figure.update_xaxes(type="date", showgrid=False, range=[f"{seen.since:{_DATE}}", f"{seen.until:{_DATE}}"])
+    figure.update_xaxes(type="date", showgrid=False, range=[f"{summary.since:{_DATE}}", f"{summary.until:{_DATE}}"])
     figure.update_yaxes(tickformat=".0%")
     return figure
 
 
-def coverage_figure(seen: Summary) -> go.Figure:
-    """Answers over time, those with a label apart."""
+def coverage_figure(summary: Summary) -> go.Figure:
+    """Predictions over time, with and without labels."""
     figure = blank()
     figure.update_layout(barmode="stack", bargap=0.08)
-    starts = [f"{part.since:{_DATE}}" for part in seen.buckets]
-    known = [part.performance.labelled for part in seen.buckets]
-    rest = [max(0, part.stats.total - part.performance.labelled) for part in seen.buckets]
+    starts = [f"{part.since:{_DATE}}" for part in summary.buckets]
+    known = [part.performance.labelled for part in summary.buckets]
+    rest = [max(0, part.stats.total - part.performance.labelled) for part in summary.buckets]
     for name, counts, colour in (("With a label", known, LABELLED), ("Without", rest, ESTIMATED)):
         figure.add_bar(
             x=starts,
@@ -84,10 +84,10 @@ def coverage_figure(seen: Summary) -> go.Figure:
     return figure
 
 
-def drift_figure(seen: Summary) -> go.Figure:
+def drift_figure(summary: Summary) -> go.Figure:
     """The latest drift score of each feature as a multiple of its limit, the worst at the top."""
     figure = blank()
-    rows = list(reversed(rank_drift_by_feature(seen.latest_findings)))
+    rows = list(reversed(rank_drift_by_feature(summary.latest_findings)))
     figure.add_bar(
         x=[round(ratio, 4) for _, ratio in rows],
         y=[record.subject for record, _ in rows],

@@ -22,10 +22,10 @@ GRACE_SECONDS = 5
 
 
 def require_console() -> None:
-    """Make sure that what the console needs is installed.
+    """Check that the console's libraries are installed.
 
     Raises:
-        MissingExtraError: it is not.
+        MissingExtraError: they are not.
     """
     for module in ("plotly", "dash"):
         try:
@@ -40,17 +40,17 @@ def run_console(
     ledger: Ledger,
     listener: socket.socket,
     on_listening: Callable[[Address], None] | None = None,
-    beyond: ConsoleSources | None = None,
+    sources: ConsoleSources | None = None,
 ) -> None:
     """Show a project's console until SIGTERM or SIGINT.
 
     Args:
-        project: what it is about.
-        registry: where its versions are.
-        ledger: where its predictions and decisions are; left open.
+        project: the project.
+        registry: its versions.
+        ledger: its predictions and decisions; left open.
         listener: a socket that listens; closed when this returns.
-        on_listening: told the address once requests are answered there.
-        beyond: its runs, and the champion's own files and answers.
+        on_listening: called with the address once the console serves there.
+        sources: its runs, and the champion's files and scorer.
 
     Raises:
         MissingExtraError: Dash is not installed.
@@ -58,8 +58,8 @@ def run_console(
     require_console()
     from tiltyard.console.app import create_console  # noqa: PLC0415 - Dash is an extra, and slow to import
 
-    app = create_console(project, registry, ledger, beyond or ConsoleSources())
-    # The application's own lifespan would add a page for every address there is; ours are known.
+    app = create_console(project, registry, ledger, sources or ConsoleSources())
+    # The application's lifespan would add a page for every address; ours are known.
     config = uvicorn.Config(
         app,
         ws="none",
@@ -71,15 +71,15 @@ def run_console(
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     host, port = listener.getsockname()[:2]
-    with contextlib.closing(listener), _ended_by_signals():
+    with contextlib.closing(listener), _stop_on_signals():
         if on_listening is not None:
-            # The socket listens already: whoever connects now is answered as soon as the loop turns.
+            # The socket listens already: connections are served as soon as the event loop runs.
             on_listening(Address(host, port))
         uvicorn.Server(config).run(sockets=[listener])
 
 
 @contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def _stop_on_signals() -> Iterator[None]:
     """Let SIGTERM end the block as Ctrl-C does, and both without an exception; for the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield

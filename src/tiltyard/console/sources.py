@@ -1,4 +1,4 @@
-"""What the console shows beyond registry and ledger: runs, the champion's own files, and its answers."""
+"""Data sources of the console in addition to registry and ledger: runs, the champion's files and its scorer."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tiltyard.settings import Settings
 
 
 class ChampionScorer(Protocol):
-    """A champion that can be asked."""
+    """A champion that can predict."""
 
     @property
     def version(self) -> str:
-        """Its registry version."""
+        """Its version in the registry."""
 
     @property
     def scorer(self) -> Scorer:
-        """How it answers."""
+        """Its scorer."""
 
 
 @dataclass(frozen=True)
@@ -43,54 +43,56 @@ def _no_runs() -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class ConsoleSources:
-    """Where it comes from. By default there is nothing.
+    """The data sources; empty by default.
 
     Attributes:
-        watched: the champion's figures and held-out rows.
-        runs: the runs of the project's experiment, as ``ExperimentTracker.search_runs`` gives them.
-        champion: the champion in memory; None where there is none.
-        columns: the features that a form asks for, with their dtypes; empty for none that are known.
+        monitored: the champion's figures and held-out rows.
+        runs: the runs of the project's experiment, as ``ExperimentTracker.search_runs`` returns them.
+        champion: the champion in memory; None without a champion.
+        columns: the features of the form, with their dtypes; empty if none are known.
     """
 
-    watched: Callable[[], MonitoredVersion | None] = lambda: None
+    monitored: Callable[[], MonitoredVersion | None] = lambda: None
     runs: Callable[[], pd.DataFrame] = _no_runs
     champion: Callable[[], ChampionScorer | None] = lambda: None
     columns: Mapping[str, str] | None = None
 
 
 def console_sources(project: Project, settings: Settings, registry: Registry) -> ConsoleSources:
-    """What this host has; the champion is read anew only when it changed."""
+    """The sources of this host; the champion is loaded again only when it changed."""
     loader = wiring.open_version_loader(settings, registry)
-    held: dict[str, Any] = {}
+    loaded: dict[str, Any] = {}
     lock = Lock()
 
-    def watched() -> MonitoredVersion | None:
+    def monitored() -> MonitoredVersion | None:
         with lock:
             info = registry.champion(project.model_name)
             if info is None:
                 return None
-            if held.get("watched_version") != info.version:
-                held["watched"] = read_champion(registry, project.model_name, loader.cache, loader.trusted_keys)
-                held["watched_version"] = info.version
-            seen: MonitoredVersion | None = held["watched"]
-            return seen
+            if loaded.get("monitored_version") != info.version:
+                loaded["monitored"] = read_champion(registry, project.model_name, loader.cache, loader.trusted_keys)
+                loaded["monitored_version"] = info.version
+            version: MonitoredVersion | None = loaded["monitored"]
+            return version
 
     def champion() -> ScoredInput | None:
         with lock:
             info = registry.champion(project.model_name)
             if info is None:
                 return None
-            if held.get("asked_version") != info.version:
-                held["asked"] = ScoredInput(info.version, make_scorer(loader.load(info)))
-                held["asked_version"] = info.version
-            asked: ScoredInput | None = held["asked"]
-            return asked
+            if loaded.get("scorer_version") != info.version:
+                loaded["scorer"] = ScoredInput(info.version, make_scorer(loader.load(info)))
+                loaded["scorer_version"] = info.version
+            scorer: ScoredInput | None = loaded["scorer"]
+            return scorer
 
-    return ConsoleSources(watched, wiring.open_tracker(project, settings).search_runs, champion, form_columns(project))
+    return ConsoleSources(
+        monitored, wiring.open_tracker(project, settings).search_runs, champion, form_columns(project)
+    )
 
 
 def form_columns(project: Project) -> Mapping[str, str]:
-    """The features that the project file names, with the kinds that its schema gives them."""
+    """The features in the project file, with their kinds in its schema."""
     if project.task == "text-classification":
         return {}
     left_out = {project.data.label, project.data.time, *project.data.ignore}

@@ -46,7 +46,7 @@ def feedback_group() -> None:
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @project_option
 @click.option("--id-column", default=LabelColumns.id, show_default=True, help="Column of the prediction ids.")
-@click.option("--key-column", default=LabelColumns.key, show_default=True, help="Column of your own keys.")
+@click.option("--key-column", default=LabelColumns.key, show_default=True, help="Column of your keys.")
 @click.option("--label-column", default=LabelColumns.label, show_default=True, help="Column of the labels.")
 @click.option("--at-column", default=LabelColumns.at, show_default=True, help="Column of the labels' times.")
 @click.option("--source", default=None, help="Source of the labels, recorded with them.  [default: the file's name]")

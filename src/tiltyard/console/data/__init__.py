@@ -1,4 +1,4 @@
-"""What the pages show, as plain values from the registry and the ledger. Nothing here knows of Dash."""
+"""The data of the pages, as plain values from the registry and the ledger. Nothing here depends on Dash."""
 
 from tiltyard.console.data.decisions import DecisionsView, Gate, decisions_view, gates_of
 from tiltyard.console.data.predictions import (
@@ -6,9 +6,9 @@ from tiltyard.console.data.predictions import (
     PredictionPeriod,
     PredictionQuery,
     PredictionsView,
+    format_input,
     predictions_stamp,
     predictions_view,
-    shown_input,
 )
 from tiltyard.console.data.versions import VersionsView, metric_history, versions_view
 
@@ -21,10 +21,10 @@ __all__ = [
     "PredictionsView",
     "VersionsView",
     "decisions_view",
+    "format_input",
     "gates_of",
     "metric_history",
     "predictions_stamp",
     "predictions_view",
-    "shown_input",
     "versions_view",
 ]

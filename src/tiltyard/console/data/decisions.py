@@ -1,4 +1,4 @@
-"""Decisions, newest first, and whether the record of them is whole."""
+"""Decisions, newest first, and whether their chain is whole."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from tiltyard.ledger import Event, Ledger
 
-SHOWN = 200
-"""How many decisions are listed."""
+MAX_DECISIONS = 200
+"""Number of listed decisions."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class DecisionsView:
 
     Attributes:
         decisions: the latest, newest first.
-        total: how many there are.
-        broken: what is wrong with the chain of all decisions, one sentence a broken link; empty when it is whole.
+        total: number of all decisions about the model.
+        broken: errors in the chain of all decisions, one sentence per broken link; empty if the chain is whole.
     """
 
     decisions: tuple[Event, ...]
@@ -30,20 +30,20 @@ class DecisionsView:
 
 @dataclass(frozen=True)
 class Gate:
-    """What one gate said, read back from a decision's evidence."""
+    """The result of one gate, read from a decision's evidence."""
 
     title: str
     passed: bool
     message: str
 
 
-def decisions_view(ledger: Ledger, model: str, shown: int = SHOWN) -> DecisionsView:
+def decisions_view(ledger: Ledger, model: str, limit: int = MAX_DECISIONS) -> DecisionsView:
     """The decisions about a model and its versions; the chain is checked over the decisions about all models.
 
     Raises:
         UnavailableError: the ledger cannot be reached.
     """
-    latest: deque[Event] = deque(maxlen=shown)
+    latest: deque[Event] = deque(maxlen=limit)
     total = 0
     for event in ledger.events(subject=model):
         latest.append(event)
@@ -52,9 +52,9 @@ def decisions_view(ledger: Ledger, model: str, shown: int = SHOWN) -> DecisionsV
 
 
 def gates_of(event: Event) -> tuple[Gate, ...]:
-    """What the gates said, where the evidence has a verdict; none otherwise.
+    """The results of the gates, if the evidence has a verdict.
 
-    Evidence is history: it may have been written by another release, so what is not understood is left out.
+    Another release may have written the evidence, so unknown parts are left out.
     """
     verdict = event.evidence.get("verdict")
     gates: Any = verdict.get("gates") if isinstance(verdict, Mapping) else None
@@ -67,8 +67,8 @@ def gates_of(event: Event) -> tuple[Gate, ...]:
     )
 
 
-def headline(event: Event) -> str:
-    """What was decided, in a few words."""
+def decision_title(event: Event) -> str:
+    """The decision, in a few words."""
     version = event.subject.rpartition("/")[2]
     alias = event.evidence.get("alias", "")
     sentences = {
@@ -76,11 +76,11 @@ def headline(event: Event) -> str:
         "promoted": f"Version {version} became champion",
         "refused": f"Version {version} {'was not promoted' if 'verdict' in event.evidence else 'was refused'}",
         "alias-set": f"Alias {alias} set to version {version}",
-        "alias-removed": f"Alias {alias} taken away",
-        "alias-changed-outside": f"Alias {alias} was moved behind our back",
+        "alias-removed": f"Alias {alias} removed",
+        "alias-changed-outside": f"Alias {alias} was moved outside Tiltyard",
         "rolled-back": f"Rolled back to version {version}",
         "approval-requested": f"Version {version} waits for approval",
         "approved": f"Version {version} approved",
-        "served": f"Version {version} answers as {alias or 'champion'}",
+        "served": f"Version {version} is served as {alias or 'champion'}",
     }
     return sentences.get(event.kind, f"{event.kind.replace('-', ' ').capitalize()}: {event.subject}")

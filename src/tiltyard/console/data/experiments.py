@@ -16,9 +16,9 @@ class ExperimentsView:
     """All runs, newest first.
 
     Attributes:
-        runs: one row a run, columns ``run_id``, ``run_name``, ``status``, ``start_time``, ``params.…``, ``metrics.…``.
+        runs: one row a run: ``run_id``, ``run_name``, ``status``, ``start_time``, ``params.…``, ``metrics.…``.
         metrics: names of the metrics worth a column; each is known of some run.
-        parameters: names of the parameters, the telling ones first.
+        parameters: names of the parameters, the most useful ones first.
         constant: parameters that are the same in all runs, with their value.
     """
 
@@ -36,7 +36,7 @@ def experiments_view(runs: pd.DataFrame, metric: str) -> ExperimentsView:
         runs = runs[~runs["run_name"].fillna("").str.startswith("trial ")]
     runs = runs.sort_values("start_time", ascending=False, ignore_index=True)
     known = [str(name).removeprefix("metrics.") for name in runs if str(name).startswith("metrics.")]
-    wanted = dict.fromkeys((metric, "accuracy", "precision", "recall", "f1", "roc_auc", "fit_seconds"))
+    preferred = dict.fromkeys((metric, "accuracy", "precision", "recall", "f1", "roc_auc", "fit_seconds"))
     params = [str(name).removeprefix("params.") for name in runs if str(name).startswith("params.")]
     ordered = [*(name for name in _FIRST if name in params), *sorted(set(params) - set(_FIRST))]
     constant = {}
@@ -44,11 +44,11 @@ def experiments_view(runs: pd.DataFrame, metric: str) -> ExperimentsView:
         values = runs[f"params.{name}"].unique()
         if len(runs) > 1 and len(values) == 1 and not pd.isna(values[0]):
             constant[name] = str(values[0])
-    return ExperimentsView(runs, tuple(name for name in wanted if name in known), tuple(ordered), constant)
+    return ExperimentsView(runs, tuple(name for name in preferred if name in known), tuple(ordered), constant)
 
 
 def over_time(view: ExperimentsView) -> pd.DataFrame:
-    """One row a run, oldest first: ``start_time``, ``run_name``, and the metrics that are shares."""
+    """One row per run, oldest first: ``start_time``, ``run_name``, and the metrics that are shares."""
     shares = [name for name in view.metrics if name in METRICS and METRICS[name].bigger_is_better]
     frame = view.runs[["start_time", "run_name", *(f"metrics.{name}" for name in shares)]]
     return frame.rename(columns={f"metrics.{name}": name for name in shares}).iloc[::-1].reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""How the champion does in production, as plain values."""
+"""The champion in production, as plain values."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tiltyard.monitoring.summary import Summary, SummaryQuery, build_summary
 from tiltyard.project import Project
 
 PATIENCE = timedelta(minutes=1)
-"""The figures cost seconds of work: they are drawn anew at most so often, unless a look was taken."""
+"""The figures take seconds to compute: they are refreshed at most this often, unless the monitoring ran."""
 
-STRETCHES: Mapping[str, tuple[str, timedelta]] = {
+PERIODS: Mapping[str, tuple[str, timedelta]] = {
     "day": ("Last 24 hours", timedelta(days=1)),
     "week": ("Last 7 days", timedelta(days=7)),
     "month": ("Last 30 days", timedelta(days=30)),
@@ -23,11 +23,11 @@ STRETCHES: Mapping[str, tuple[str, timedelta]] = {
 
 @dataclass(frozen=True)
 class ChampionHealth:
-    """One word for the whole.
+    """The overall state of the champion.
 
     Attributes:
         word: ``ok``, ``attention``, ``act`` or ``unknown``.
-        sentence: what it means.
+        sentence: its explanation.
     """
 
     word: str
@@ -35,30 +35,30 @@ class ChampionHealth:
 
 
 def monitoring_view(
-    ledger: Ledger, project: Project, watched: MonitoredVersion | None, stretch: str, now: datetime
+    ledger: Ledger, project: Project, monitored: MonitoredVersion | None, period: str, now: datetime
 ) -> Summary:
-    """The figures of a stretch that ends now.
+    """The figures of a period that ends now.
 
     Raises:
         UnavailableError: the ledger cannot be reached.
     """
-    length = STRETCHES[stretch][1]
-    return build_summary(ledger, SummaryQuery.of(project), watched, since=now - length, until=now)
+    length = PERIODS[period][1]
+    return build_summary(ledger, SummaryQuery.of(project), monitored, since=now - length, until=now)
 
 
-def monitoring_stamp(ledger: Ledger, model: str, stretch: str, now: datetime) -> str:
-    """A text that changes when the view should be drawn anew; cheap."""
+def monitoring_stamp(ledger: Ledger, model: str, period: str, now: datetime) -> str:
+    """A text that changes when the view should be refreshed; cheap."""
     newest = next(iter(ledger.findings.select(project=model, newest_first=True, limit=1)), None)
-    return f"{stretch} {now.timestamp() // PATIENCE.total_seconds()} {newest.id if newest else ''}"
+    return f"{period} {now.timestamp() // PATIENCE.total_seconds()} {newest.id if newest else ''}"
 
 
-def health(standing: tuple[FindingRecord, ...]) -> ChampionHealth:
-    """What the latest word on each subject comes to."""
-    found = [record for record in standing if record.status == "found" and record.severity != "info"]
+def champion_health(latest: tuple[FindingRecord, ...]) -> ChampionHealth:
+    """The overall state from the latest finding on each subject."""
+    found = [record for record in latest if record.status == "found" and record.severity != "info"]
     if any(record.severity == "error" for record in found):
-        return ChampionHealth("act", f"{len(found)} findings stand, some ask for action.")
+        return ChampionHealth("act", f"{len(found)} open findings, some need action.")
     if found:
-        return ChampionHealth("attention", f"{len(found)} finding{'s' if len(found) > 1 else ''} to look at.")
-    if any(record.status == "clear" for record in standing):
-        return ChampionHealth("ok", "Nothing that was judged asks for attention.")
-    return ChampionHealth("unknown", "No look has judged anything yet.")
+        return ChampionHealth("attention", f"{len(found)} open finding{'s' if len(found) > 1 else ''}.")
+    if any(record.status == "clear" for record in latest):
+        return ChampionHealth("ok", "No check found a problem.")
+    return ChampionHealth("unknown", "The monitoring has not run yet.")

@@ -1,4 +1,4 @@
-"""Answers of a stretch of time: how many, what, how sure, and the latest one by one."""
+"""Predictions of a period: counts, labels, confidence, and the latest ones in a list."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ import pandas as pd
 from tiltyard.ledger import Ledger, Prediction, PredictionStats
 
 RECENT = 2000
-"""How many of the latest answers are read one by one: for the histogram of confidences, and to search in."""
+"""Number of the latest predictions that are read one by one: for the confidence histogram and the search."""
 
-SHOWN = 30
-"""How many of those are listed."""
+MAX_LISTED = 30
+"""Number of listed predictions."""
 
 _CONFIDENCE_BINS = 20
-_MOST_BINS = 60
+_MAX_BINS = 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEPS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 30, 60, 180, 360, 720, 1440, 2880, 10080, 40320))
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionPeriod:
-    """A stretch of time that ends now.
+    """A period that ends now.
 
     Attributes:
         title: for people.
-        span: how long; None for everything there is.
-        step: width of its bins; None where that follows from what there is.
-        patience: a long window costs more to count, and changes less, than a short one: it is drawn anew at most so
-            often. None for whenever there is a new answer.
+        span: its length; None for all time.
+        step: width of its bins; None to derive it from the data.
+        patience: a long window costs more to count, and changes less, than a short one: it is refreshed at most this
+            often. None to refresh at every new prediction.
     """
 
     title: str
@@ -52,14 +52,14 @@ WINDOWS: Mapping[str, PredictionPeriod] = {
 
 @dataclass(frozen=True, slots=True)
 class PredictionQuery:
-    """Which answers are meant.
+    """A selection of predictions.
 
     Attributes:
         model: name of the registered model.
         window: a key of ``WINDOWS``.
         now: the moment at which the window ends, with a time zone.
-        search: words that a listed answer must contain, all of them, in its input, label, version or id;
-            upper and lower case are the same.
+        search: words that a listed prediction must contain, all of them, in its input, label, version or id;
+            case does not count.
     """
 
     model: str
@@ -70,17 +70,17 @@ class PredictionQuery:
 
 @dataclass(frozen=True)
 class PredictionsView:
-    """Answers of a window.
+    """Predictions of a window.
 
     Attributes:
-        stats: the summary of all answers of the window, exact.
-        timeline: one row a bin and label, also where nothing was answered: ``start`` (UTC), ``label``, ``count``.
+        stats: the exact summary of all predictions of the window.
+        timeline: one row per bin and label, empty bins included: ``start`` (UTC), ``label``, ``count``.
         step: width of the timeline's bins.
-        confidence: the latest answers by confidence: ``low``, ``high``, ``label``, ``count``.
-        read: how many of the latest answers the histogram and the search stand on.
-        found: how many of those match the search.
+        confidence: the latest predictions by confidence: ``low``, ``high``, ``label``, ``count``.
+        read: number of the latest predictions that histogram and search cover.
+        found: number of those that match the search.
         recent: the latest of those, newest first.
-        any_ever: whether the model has answered at all, in the window or before.
+        any_ever: whether the model has ever predicted, in the window or before.
     """
 
     stats: PredictionStats
@@ -94,9 +94,9 @@ class PredictionsView:
 
 
 def predictions_view(ledger: Ledger, query: PredictionQuery) -> PredictionsView:
-    """The answers that are meant, counted and listed.
+    """Count and list the selected predictions.
 
-    The work grows with the answers in the window, counted once by the database, and not with those before it.
+    The work grows with the predictions in the window, which the database counts once, and not with earlier ones.
 
     Raises:
         UnavailableError: the ledger cannot be reached.
@@ -117,13 +117,13 @@ def predictions_view(ledger: Ledger, query: PredictionQuery) -> PredictionsView:
         confidence=_confidence_histogram(latest),
         read=len(latest),
         found=len(found),
-        recent=tuple(found[:SHOWN]),
+        recent=tuple(found[:MAX_LISTED]),
         any_ever=stats.total > 0 or _edge(ledger, query.model, newest=True) is not None,
     )
 
 
 def predictions_stamp(ledger: Ledger, query: PredictionQuery) -> str:
-    """A text that changes when the view would: cheap to ask every second, whatever the ledger holds."""
+    """A text that changes when the view would: cheap enough for every second, whatever the size of the ledger."""
     newest = _edge(ledger, query.model, newest=True)
     if newest is None:
         return f"none {query.window}"
@@ -134,8 +134,8 @@ def predictions_stamp(ledger: Ledger, query: PredictionQuery) -> str:
     return f"{newest.id} {query.window} {end} {query.search}"
 
 
-def shown_input(prediction: Prediction, longest: int = 300) -> str:
-    """What was asked, as one line of at most ``longest`` characters."""
+def format_input(prediction: Prediction, longest: int = 300) -> str:
+    """The input as one line of at most ``longest`` characters."""
     text = full_text(prediction.input)
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
@@ -151,19 +151,19 @@ def _matches(prediction: Prediction, search: str) -> bool:
     words = search.casefold().split()
     if not words:
         return True
-    place = f"{full_text(prediction.input)} {prediction.label} {prediction.version} {prediction.id}".casefold()
-    return all(word in place for word in words)
+    text = f"{full_text(prediction.input)} {prediction.label} {prediction.version} {prediction.id}".casefold()
+    return all(word in text for word in words)
 
 
 def _bins(ledger: Ledger, query: PredictionQuery) -> tuple[list[datetime], timedelta]:
-    """Where the bins of the window start, at least one, and how wide they are; the last one contains now."""
+    """The starts of the window's bins, at least one, and their width; the last one contains now."""
     window = WINDOWS[query.window]
     if window.span is not None and window.step is not None:
         end = _end(query.now, window.step)
         return [end - window.span + i * window.step for i in range(window.span // window.step)], window.step
     first = _edge(ledger, query.model, newest=False)
     begin = first.at if first else query.now
-    step = next((step for step in _STEPS if (query.now - begin) / step < _MOST_BINS), _STEPS[-1])
+    step = next((step for step in _STEPS if (query.now - begin) / step < _MAX_BINS), _STEPS[-1])
     begin, end = _floor(begin, step), _end(max(query.now, begin), step)
     return [begin + i * step for i in range((end - begin) // step)], step
 
@@ -181,7 +181,7 @@ def _end(now: datetime, step: timedelta) -> datetime:
 
 
 def _merge(parts: Iterable[PredictionStats]) -> PredictionStats:
-    """The summary of all from the summaries of parts that do not overlap, in the order of time."""
+    """Merge the summaries of parts that do not overlap, in the order of time."""
     filled = [part for part in parts if part.total]
     if not filled:
         return PredictionStats(total=0, by_label={}, by_version={})

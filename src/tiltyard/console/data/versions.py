@@ -1,4 +1,4 @@
-"""Versions side by side."""
+"""Comparison of versions."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tiltyard.registry import Registry, VersionInfo
 
 RECIPE_TAG = "tiltyard.candidate"
 
-# What people compare versions by; the registry keeps many more (per class, per mean).
-_SHOWN = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
+# The metrics for comparing versions; the registry has many more (per class, per mean).
+_DEFAULT_METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
 _SHORT = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC"}
 
 
@@ -25,7 +25,7 @@ class VersionsView:
         model: name of the registered model.
         metric: name of the metric by which the project compares versions.
         versions: newest first.
-        metrics: names of the metrics worth a column, the project's own first; each is known of some version.
+        metrics: names of the metrics worth a column, the project's metric first; each is known of some version.
     """
 
     model: str
@@ -35,21 +35,21 @@ class VersionsView:
 
     @property
     def champion(self) -> VersionInfo | None:
-        """The version that answers users, or None."""
+        """The version that serves users, or None."""
         return next((info for info in self.versions if CHAMPION in info.aliases), None)
 
-    def ahead(self, info: VersionInfo) -> float | None:
-        """By how much a version is better than the champion in the project's metric; less than 0 if it is worse.
+    def lead_over_champion(self, info: VersionInfo) -> float | None:
+        """How much better a version is than the champion by the project's metric; less than 0 if it is worse.
 
         None where one of them lacks the metric, there is no champion, or the version is the champion.
         """
         champion = self.champion
         if champion is None or champion.version == info.version:
             return None
-        mine, theirs = info.metrics.get(self.metric), champion.metrics.get(self.metric)
-        if mine is None or theirs is None:
+        value, reference = info.metrics.get(self.metric), champion.metrics.get(self.metric)
+        if value is None or reference is None:
             return None
-        return mine - theirs if bigger_is_better(self.metric) else theirs - mine
+        return value - reference if bigger_is_better(self.metric) else reference - value
 
 
 def versions_view(registry: Registry, model: str, metric: str) -> VersionsView:
@@ -60,15 +60,15 @@ def versions_view(registry: Registry, model: str, metric: str) -> VersionsView:
     """
     versions = tuple(registry.list_versions(model))
     known = {name for info in versions for name in info.metrics}
-    wanted = dict.fromkeys((metric, *_SHOWN))
-    return VersionsView(model, metric, versions, tuple(name for name in wanted if name in known))
+    preferred = dict.fromkeys((metric, *_DEFAULT_METRICS))
+    return VersionsView(model, metric, versions, tuple(name for name in preferred if name in known))
 
 
 def metric_history(view: VersionsView) -> pd.DataFrame:
-    """One row a version, oldest first.
+    """One row per version, oldest first.
 
-    Columns: ``version``, ``registered_at``, ``recipe``, ``champion`` (bool), then one for each metric of the view of
-    which more is better, NaN where a version lacks it.
+    Columns: ``version``, ``registered_at``, ``recipe``, ``champion`` (bool), then one for each metric of the view for
+    which bigger is better, NaN where a version lacks it.
     """
     names = [name for name in view.metrics if bigger_is_better(name)]
     return pd.DataFrame(
@@ -87,10 +87,10 @@ def metric_history(view: VersionsView) -> pd.DataFrame:
 
 
 def bigger_is_better(metric: str) -> bool:
-    """A metric's direction; one of the user's own, which only its author knows, counts as bigger-is-better."""
+    """A metric's direction; a custom metric, whose direction is unknown, counts as bigger-is-better."""
     return METRICS[metric].bigger_is_better if metric in METRICS else True
 
 
 def column_title(metric: str) -> str:
-    """A metric's name for people, short enough for the head of a column."""
+    """A metric's name for people, short enough for a column header."""
     return _SHORT.get(metric) or (METRICS[metric].title if metric in METRICS else metric)

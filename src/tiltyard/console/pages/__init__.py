@@ -11,13 +11,13 @@ from tiltyard.console.pages.versions import versions_page
 __all__ = ["Page", "PageData", "Placeholder", "all_pages"]
 
 
-def all_pages(sources: PageData) -> tuple[Page, ...]:
+def all_pages(data: PageData) -> tuple[Page, ...]:
     """The pages over a project's registry and ledger; the first one is the console's start."""
     return (
-        versions_page(sources),
-        monitoring_page(sources),
-        predictions_page(sources),
-        experiments_page(sources),
-        decisions_page(sources),
-        trial_page(sources),
+        versions_page(data),
+        monitoring_page(data),
+        predictions_page(data),
+        experiments_page(data),
+        decisions_page(data),
+        trial_page(data),
     )

@@ -11,11 +11,11 @@ from dash import dcc, html
 from tiltyard.console import figures
 from tiltyard.errors import TiltyardError
 
-_MOST_SHARES = 12
+_MAX_BARS = 12
 
 
 def card(*content: Any, title: str) -> html.Section:
-    """A framed part of a page, under a heading."""
+    """A framed section of a page, with a heading."""
     return html.Section([html.H2(title), *content], className="card")
 
 
@@ -25,7 +25,7 @@ def slot(name: str, style: str = "") -> html.Div:
 
 
 def plot(name: str, height: int) -> html.Figure:
-    """A place for a plot, ``height`` pixels high, and one for what it shows in words: ``NAME-words``."""
+    """A place for a plot, ``height`` pixels high, and one for its description: ``NAME-words``."""
     graph = dcc.Graph(id=name, config=figures.CONFIG, className="plot", responsive=True, style={"height": height})
     return html.Figure(
         [html.Figcaption(id=f"{name}-words", className="hint"), html.Div(graph, **{"aria-hidden": "true"})]
@@ -67,9 +67,9 @@ def proportion_bars(caption: str, counts: Mapping[str, int], colors: Mapping[str
     """Names with their counts and shares, as a table with bars; names beyond the 12 most frequent are summed up."""
     total = sum(counts.values())
     ordered = sorted(counts.items(), key=lambda pair: -pair[1])
-    if len(ordered) > _MOST_SHARES:
-        rest = ordered[_MOST_SHARES - 1 :]
-        ordered = [*ordered[: _MOST_SHARES - 1], (f"{len(rest)} others", sum(count for _, count in rest))]
+    if len(ordered) > _MAX_BARS:
+        rest = ordered[_MAX_BARS - 1 :]
+        ordered = [*ordered[: _MAX_BARS - 1], (f"{len(rest)} others", sum(count for _, count in rest))]
     rows = [
         (
             html.Strong(name),
@@ -79,11 +79,11 @@ def proportion_bars(caption: str, counts: Mapping[str, int], colors: Mapping[str
         )
         for name, count in ordered
     ]
-    return table(caption, (("Name", ""), ("", "stretch"), ("Answers", "number"), ("Share", "number")), rows)
+    return table(caption, (("Name", ""), ("", "stretch"), ("Predictions", "number"), ("Share", "number")), rows)
 
 
 def bar(share: float, color: str | None = None) -> html.Span:
-    """A share of 1 as a bar; the number stands beside it, so it is not read out."""
+    """A share of 1 as a bar; the number is next to it, so screen readers skip the bar."""
     style = {"width": f"{share:.1%}", **({"background": color} if color else {})}
     return html.Span(html.Span(style=style), className="bar", **{"aria-hidden": "true"})
 
@@ -94,7 +94,7 @@ def badge(text: str, style: str = "") -> html.Span:
 
 
 def empty(title: str, sentence: str, *commands: str) -> html.Section:
-    """Nothing to show yet, and the commands that change that."""
+    """A message that there is no data yet, and the commands that change that."""
     return html.Section(
         [html.H2(title), html.P(sentence), *(html.Pre(html.Code(command)) for command in commands)],
         className="card empty",
@@ -102,16 +102,16 @@ def empty(title: str, sentence: str, *commands: str) -> html.Section:
 
 
 def notice(error: TiltyardError) -> html.Section:
-    """Something stands in the way: what, and what to do."""
+    """An error, and what to do about it."""
     return html.Section(
-        [html.H2("This cannot be shown now"), html.P(error.message), html.P(error.next_step, className="hint")],
+        [html.H2("This page is not available"), html.P(error.message), html.P(error.next_step, className="hint")],
         className="card notice bad",
         role="alert",
     )
 
 
 def time_text(at: datetime, *, seconds: bool = True) -> html.Time:
-    """A time as people read it, in UTC."""
+    """A time for people, in UTC."""
     at = at.astimezone(UTC)
-    shown = f"{at:%Y-%m-%d %H:%M:%S}" if seconds else f"{at:%Y-%m-%d %H:%M}"
-    return html.Time(shown, dateTime=at.isoformat(), title=f"{at:%Y-%m-%d %H:%M:%S.%f} UTC")
+    text = f"{at:%Y-%m-%d %H:%M:%S}" if seconds else f"{at:%Y-%m-%d %H:%M}"
+    return html.Time(text, dateTime=at.isoformat(), title=f"{at:%Y-%m-%d %H:%M:%S.%f} UTC")

@@ -1,4 +1,4 @@
-"""The page of decisions: what was decided, by whom, why, and on what evidence."""
+"""The page of decisions: each decision with its actor, reason and evidence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from dash import html
 
 from tiltyard.console.data import DecisionsView, decisions_view, gates_of
-from tiltyard.console.data.decisions import headline
+from tiltyard.console.data.decisions import decision_title
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.ledger import Event
@@ -19,33 +19,33 @@ LIST = "decisions-list"
 _STYLES = {"promoted": "good", "refused": "bad"}
 
 
-def decisions_page(sources: PageData) -> Page:
+def decisions_page(data: PageData) -> Page:
     """The page over a ledger."""
 
     def view() -> DecisionsView:
-        return decisions_view(sources.ledger, sources.project.model_name)
+        return decisions_view(data.ledger, data.project.model_name)
 
     def stamp() -> str:
-        seen = view()
-        return f"{seen.total} {seen.decisions[0].digest if seen.decisions else ''} {len(seen.broken)}"
+        current = view()
+        return f"{current.total} {current.decisions[0].digest if current.decisions else ''} {len(current.broken)}"
 
     return Page(
         name="decisions",
         path="/decisions",
         title="Decisions",
-        lead="What was decided, by whom and why. Each entry is sealed by a hash over it and the one before.",
+        lead="Every decision with its actor and its reason. Each entry holds a hash of itself and the entry before.",
         refresh_seconds=REFRESH_SECONDS,
         frame=(components.slot(LIST),),
         slots=((LIST, "children"),),
         stamp=stamp,
-        draw=lambda: draw(view(), sources.project.model_name),
+        draw=lambda: draw(view(), data.project.model_name),
     )
 
 
 def draw(view: DecisionsView, model: str) -> Slots | Placeholder:
     """The content of the page's slots."""
     if not view.decisions and not view.broken:
-        sentence = f"Nothing has been decided about {model}. Train a version:"
+        sentence = f"There is no decision about {model}. Train a version:"
         return Placeholder(components.empty("No decision yet", sentence, "tiltyard train --champion"))
     older = view.total - len(view.decisions)
     note = [html.P(f"{older:,} older decisions are not shown.", className="hint")] if older else []
@@ -55,13 +55,13 @@ def draw(view: DecisionsView, model: str) -> Slots | Placeholder:
 
 def _chain(view: DecisionsView) -> html.Section:
     if not view.broken:
-        told = f"{view.total:,} decisions. All seals of the ledger are checked every {REFRESH_SECONDS:.0f} seconds."
-        return html.Section([components.badge("Chain whole", "good"), html.Span(told)], className="card chain")
+        text = f"{view.total:,} decisions. The whole chain is verified every {REFRESH_SECONDS:.0f} seconds."
+        return html.Section([components.badge("Chain whole", "good"), html.Span(text)], className="card chain")
     return html.Section(
         [
-            html.H2("The record of decisions was tampered with or damaged"),
+            html.H2("The chain of decisions was changed or damaged"),
             html.Ul([html.Li(sentence) for sentence in view.broken]),
-            html.P("Compare with a backup of the ledger to see what changed.", className="hint"),
+            html.P("Compare the ledger with a backup to see what changed.", className="hint"),
         ],
         className="card notice bad",
         role="alert",
@@ -69,18 +69,18 @@ def _chain(view: DecisionsView) -> html.Section:
 
 
 def _decision(event: Event) -> html.Li:
-    told = {gate.message for gate in gates_of(event)}
+    messages = {gate.message for gate in gates_of(event)}
     return html.Li(
         [
             html.Div(
                 [
-                    html.H2(headline(event)),
+                    html.H2(decision_title(event)),
                     components.badge(event.kind, _STYLES.get(event.kind, "")),
                     html.Span([components.time_text(event.at), " UTC"], className="hint"),
                 ],
                 className="head",
             ),
-            *([html.P(event.reason)] if event.reason and event.reason not in told else []),
+            *([html.P(event.reason)] if event.reason and event.reason not in messages else []),
             html.P(
                 [
                     "by ",

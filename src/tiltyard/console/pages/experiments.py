@@ -1,4 +1,4 @@
-"""The page of experiments: every training run with its parameters and metrics, from MLflow."""
+"""The page of experiments: every training run in MLflow with its parameters and metrics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 
 REFRESH_SECONDS = 15.0
-MOST_RUNS = 100
+MAX_RUNS = 100
 FACTS, OVER_TIME, RUNS, PARAMETERS = (
     "experiments-facts",
     "experiments-metrics",
@@ -24,17 +24,17 @@ FACTS, OVER_TIME, RUNS, PARAMETERS = (
 )
 
 
-def experiments_page(sources: PageData) -> Page:
+def experiments_page(data: PageData) -> Page:
     """The page over the runs of the project's experiment."""
 
     def view() -> ExperimentsView:
-        return experiments_view(sources.beyond.runs(), sources.project.training.metric)
+        return experiments_view(data.sources.runs(), data.project.training.metric)
 
     return Page(
         name="experiments",
         path="/experiments",
         title="Experiments",
-        lead="Every training run as MLflow keeps it: what it was given, and what came of it.",
+        lead="Every training run in MLflow, with its parameters and metrics.",
         refresh_seconds=REFRESH_SECONDS,
         frame=(
             components.slot(FACTS, "card"),
@@ -44,14 +44,14 @@ def experiments_page(sources: PageData) -> Page:
         ),
         slots=((FACTS, "children"), *components.plot_slots(OVER_TIME), (RUNS, "children"), (PARAMETERS, "children")),
         stamp=lambda: sha256(view().runs.to_json(date_format="iso").encode()).hexdigest(),
-        draw=lambda: draw(view(), sources.project.name),
+        draw=lambda: draw(view(), data.project.name),
     )
 
 
 def draw(view: ExperimentsView, name: str) -> Slots | Placeholder:
     """The content of the page's slots."""
     if not len(view.runs):
-        sentence = f"Nothing has been trained in the experiment {name} yet:"
+        sentence = f"The experiment {name} has no run. Train a version:"
         return Placeholder(components.empty("No run yet", sentence, "tiltyard train --champion"))
     newest = view.runs.iloc[0]
     failed = int((view.runs["status"] == "FAILED").sum())
@@ -68,7 +68,7 @@ def draw(view: ExperimentsView, name: str) -> Slots | Placeholder:
             ]
         ),
         OVER_TIME: figures.runs_figure(over_time(view)),
-        f"{OVER_TIME}-words": "Each run at the time it began. Click a name to hide or show it.",
+        f"{OVER_TIME}-words": "Each run at its start time. Click a name to hide or show it.",
         RUNS: _runs(view),
         PARAMETERS: _parameters(view),
     }
@@ -76,7 +76,7 @@ def draw(view: ExperimentsView, name: str) -> Slots | Placeholder:
 
 def _runs(view: ExperimentsView) -> html.Div:
     heads = [
-        ("Began (UTC)", "nowrap"),
+        ("Started (UTC)", "nowrap"),
         ("Run", "nowrap"),
         ("State", ""),
         *((column_title(name), "number") for name in view.metrics),
@@ -90,13 +90,13 @@ def _runs(view: ExperimentsView) -> html.Div:
             *(_number(row[f"metrics.{name}"]) for name in view.metrics),
             html.Code(str(row["run_id"])[:8], title=str(row["run_id"])),
         )
-        for _, row in view.runs.head(MOST_RUNS).iterrows()
+        for _, row in view.runs.head(MAX_RUNS).iterrows()
     ]
     return components.table("Runs", heads, rows)
 
 
 def _parameters(view: ExperimentsView) -> list[Any]:
-    """What differs among the runs as a table, and what is the same in all of them below it."""
+    """A table of the parameters that differ among the runs, and a list of those that are equal in all."""
     differing = [name for name in view.parameters if name not in view.constant]
     heads = [("Run", "nowrap"), ("Id", ""), *((name, "") for name in differing)]
     rows = [
@@ -105,7 +105,7 @@ def _parameters(view: ExperimentsView) -> list[Any]:
             html.Code(str(row["run_id"])[:8]),
             *("–" if pd.isna(row[f"params.{name}"]) else str(row[f"params.{name}"]) for name in differing),
         )
-        for _, row in view.runs.head(MOST_RUNS).iterrows()
+        for _, row in view.runs.head(MAX_RUNS).iterrows()
     ]
     found: list[Any] = [components.table("Training parameters", heads, rows)]
     if view.constant:

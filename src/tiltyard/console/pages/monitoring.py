@@ -1,4 +1,4 @@
-"""The page of monitoring: how the champion does in production, and what stands."""
+"""The page of monitoring: the champion in production, and its open findings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from dash import dcc, html
 
 from tiltyard.console import monitoring_figures
-from tiltyard.console.data.monitoring import STRETCHES, health, monitoring_stamp, monitoring_view
+from tiltyard.console.data.monitoring import PERIODS, champion_health, monitoring_stamp, monitoring_view
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.findings import SEVERITIES
@@ -18,36 +18,36 @@ from tiltyard.monitoring.report import select_reportable
 from tiltyard.monitoring.summary import Summary
 
 REFRESH_SECONDS = 10.0
-MOST_ROWS = 40
-STRETCH = "monitoring-stretch"
+MAX_ROWS = 40
+PERIOD = "monitoring-stretch"
 FACTS, ALERTS, STANDING, HISTORY = "monitoring-facts", "monitoring-alerts", "monitoring-standing", "monitoring-history"
 PERFORMANCE, COVERAGE, DRIFT = "monitoring-performance", "monitoring-coverage", "monitoring-drift"
 VERSIONS = "monitoring-versions"
 
 _BADGES = {"ok": "good", "act": "bad", "attention": "bad", "unknown": ""}
-_TITLES = {"ok": "Healthy", "act": "Act", "attention": "Look at it", "unknown": "Not judged"}
+_TITLES = {"ok": "Healthy", "act": "Act", "attention": "Attention", "unknown": "Unknown"}
 _STYLES = {"error": "bad", "warning": "bad", "clear": "good"}
 
 
-def monitoring_page(sources: PageData) -> Page:
+def monitoring_page(data: PageData) -> Page:
     """The page over a ledger and the champion."""
 
-    def chosen(stretch: str | None) -> str:
-        return stretch if stretch is not None and stretch in STRETCHES else "day"
+    def known_period(period: str | None) -> str:
+        return period if period is not None and period in PERIODS else "day"
 
-    def fill(stretch: str | None) -> Slots | Placeholder:
-        watched = sources.beyond.watched()
-        return draw(monitoring_view(sources.ledger, sources.project, watched, chosen(stretch), sources.now()))
+    def fill(period: str | None) -> Slots | Placeholder:
+        monitored = data.sources.monitored()
+        return draw(monitoring_view(data.ledger, data.project, monitored, known_period(period), data.now()))
 
-    model = sources.project.model_name
+    model = data.project.model_name
     return Page(
         name="monitoring",
         path="/monitoring",
         title="Monitoring",
-        lead="How the champion does in production: drift, performance with labels and without, and what stands.",
+        lead="The champion in production: drift, performance with and without labels, and open findings.",
         refresh_seconds=REFRESH_SECONDS,
         controls=_controls(),
-        inputs=((STRETCH, "value"),),
+        inputs=((PERIOD, "value"),),
         frame=(
             components.slot(FACTS, "card"),
             components.slot(ALERTS),
@@ -60,8 +60,8 @@ def monitoring_page(sources: PageData) -> Page:
                 className="grid",
             ),
             components.card(components.slot(VERSIONS), title="By version and route"),
-            components.card(components.slot(STANDING), title="Where things stand"),
-            components.card(components.slot(HISTORY), title="Findings of this time"),
+            components.card(components.slot(STANDING), title="Latest findings"),
+            components.card(components.slot(HISTORY), title="Findings of this period"),
         ),
         slots=(
             (FACTS, "children"),
@@ -73,67 +73,67 @@ def monitoring_page(sources: PageData) -> Page:
             (STANDING, "children"),
             (HISTORY, "children"),
         ),
-        stamp=lambda stretch: monitoring_stamp(sources.ledger, model, chosen(stretch), sources.now()),
+        stamp=lambda period: monitoring_stamp(data.ledger, model, known_period(period), data.now()),
         draw=fill,
     )
 
 
-def draw(seen: Summary) -> Slots | Placeholder:
+def draw(summary: Summary) -> Slots | Placeholder:
     """The content of the page's slots."""
-    if not seen.stats.total and not seen.latest_findings:
+    if not summary.stats.total and not summary.latest_findings:
         return Placeholder(
             components.empty(
-                "Nothing to watch yet",
-                f"{seen.query.model_name} has answered nothing in this time. Train a champion, serve it, and look:",
+                "No predictions yet",
+                f"{summary.query.model_name} has no predictions in this period. Train, serve and monitor a champion:",
                 "tiltyard train --champion",
                 "tiltyard serve",
                 "tiltyard monitor",
             )
         )
     return {
-        FACTS: _facts(seen),
-        ALERTS: _alerts(seen),
-        PERFORMANCE: monitoring_figures.performance_figure(seen),
-        f"{PERFORMANCE}-words": _performance_in_words(seen),
-        DRIFT: monitoring_figures.drift_figure(seen),
-        f"{DRIFT}-words": _drift_in_words(seen),
-        COVERAGE: monitoring_figures.coverage_figure(seen),
-        f"{COVERAGE}-words": f"{seen.performance.labelled:,} of {seen.performance.predictions:,} answers "
-        f"({seen.performance.coverage:.1%}) have a label.",
-        VERSIONS: _versions(seen),
-        STANDING: _findings("Where things stand", sorted(seen.latest_findings, key=_gravity)),
-        HISTORY: _findings("Findings of this time", select_reportable(seen.findings)),
+        FACTS: _facts(summary),
+        ALERTS: _alerts(summary),
+        PERFORMANCE: monitoring_figures.performance_figure(summary),
+        f"{PERFORMANCE}-words": _describe_performance(summary),
+        DRIFT: monitoring_figures.drift_figure(summary),
+        f"{DRIFT}-words": _describe_drift(summary),
+        COVERAGE: monitoring_figures.coverage_figure(summary),
+        f"{COVERAGE}-words": f"{summary.performance.labelled:,} of {summary.performance.predictions:,} predictions "
+        f"({summary.performance.coverage:.1%}) have a label.",
+        VERSIONS: _versions(summary),
+        STANDING: _findings("Latest findings", sorted(summary.latest_findings, key=_severity_order)),
+        HISTORY: _findings("Findings of this period", select_reportable(summary.findings)),
     }
 
 
 def _controls() -> tuple[Any, ...]:
-    options = [{"label": title, "value": key} for key, (title, _) in STRETCHES.items()]
-    choice = dcc.RadioItems(id=STRETCH, options=options, value="day", inline=True, className="choice")
+    options = [{"label": title, "value": key} for key, (title, _) in PERIODS.items()]
+    choice = dcc.RadioItems(id=PERIOD, options=options, value="day", inline=True, className="choice")
     return (html.Div(html.Div(choice, role="group", **{"aria-label": "Time"}), className="controls"),)
 
 
-def _facts(seen: Summary) -> html.Dl:
-    state = health(seen.latest_findings)
-    told = seen.performance.figures.get("accuracy")
-    guessed = seen.estimate.figures.get("accuracy") if seen.estimate else None
-    ran = seen.operations
-    p95 = f"{ran.latency_ms['p95']:.1f} ms" if ran.latency_ms else "–"
-    champion = f"v{seen.version}" if seen.version else "none"
+def _facts(summary: Summary) -> html.Dl:
+    state = champion_health(summary.latest_findings)
+    measured = summary.performance.figures.get("accuracy")
+    estimated = summary.estimate.figures.get("accuracy") if summary.estimate else None
+    service = summary.operations
+    p95 = f"{service.latency_ms['p95']:.1f} ms" if service.latency_ms else "–"
+    champion = f"v{summary.version}" if summary.version else "none"
     return components.facts(
         [
             ("State", components.badge(_TITLES[state.word], _BADGES[state.word]), state.sentence),
-            ("Champion", champion, "answers users"),
-            ("Answers", f"{seen.stats.total:,}", f"{ran.predictions_before:,} in the time before"),
-            ("Accuracy, labels", _value(told), _interval(told)),
-            ("Accuracy, estimate", _value(guessed), _interval(guessed)),
-            ("Latency", p95, "95 % of the answers"),
+            ("Champion", champion, "serves users"),
+            ("Predictions", f"{summary.stats.total:,}", f"{service.predictions_before:,} in the period before"),
+            ("Accuracy, labels", _value(measured), _interval(measured)),
+            ("Accuracy, estimate", _value(estimated), _interval(estimated)),
+            ("Latency", p95, "95 % of the predictions"),
         ]
     )
 
 
-def _alerts(seen: Summary) -> list[Any]:
-    """What stands and asks for attention, each with its next step; drift of single features is in the plot."""
-    shown = [one for one in seen.alarms if one.code == "drift.verdict" or not one.code.startswith("drift.")]
+def _alerts(summary: Summary) -> list[Any]:
+    """Open findings that need attention, each with its next step; drift of single features is in the plot."""
+    shown = [one for one in summary.alarms if one.code == "drift.verdict" or not one.code.startswith("drift.")]
     return [
         html.Section(
             [
@@ -155,30 +155,30 @@ def _alerts(seen: Summary) -> list[Any]:
     ]
 
 
-def _performance_in_words(seen: Summary) -> list[Any]:
-    words = [seen.performance.caveat] if seen.performance.caveat else []
-    check = seen.estimate.check if seen.estimate else None
+def _describe_performance(summary: Summary) -> list[Any]:
+    words = [summary.performance.caveat] if summary.performance.caveat else []
+    check = summary.estimate.check if summary.estimate else None
     if check is not None and check.contradicts:
         words.append(
-            f"The labels contradict the estimate: {check.accuracy:.1%} on {check.rows:,} labelled answers, "
+            f"The labels contradict the estimate: {check.accuracy:.1%} on {check.rows:,} labelled predictions, "
             f"{check.estimated.value:.1%} expected."
         )
-    if seen.estimate is not None and seen.estimate.reason:
-        words.append(f"No estimate: {seen.estimate.reason}")
-    if seen.estimate is not None and seen.estimate.figures:
+    if summary.estimate is not None and summary.estimate.reason:
+        words.append(f"No estimate: {summary.estimate.reason}")
+    if summary.estimate is not None and summary.estimate.figures:
         words.append(BLIND_SPOT)
     return [html.Span(f"{word} ") for word in words] or [html.Span("No labels and no estimate yet.")]
 
 
-def _drift_in_words(seen: Summary) -> str:
-    verdict = next((one for one in seen.latest_findings if one.code == "drift.verdict"), None)
+def _describe_drift(summary: Summary) -> str:
+    verdict = next((one for one in summary.latest_findings if one.code == "drift.verdict"), None)
     if verdict is None:
-        return "No look has judged drift yet: run tiltyard monitor."
+        return "Drift has not been checked yet: run tiltyard monitor."
     return f"{verdict.at:%Y-%m-%d %H:%M} UTC. {verdict.message}"
 
 
-def _versions(seen: Summary) -> html.Div:
-    heads = (("Version", ""), ("Route", ""), ("Answers", "number"), ("Labels", "number"), ("Accuracy", "number"),
+def _versions(summary: Summary) -> html.Div:
+    heads = (("Version", ""), ("Route", ""), ("Predictions", "number"), ("Labels", "number"), ("Accuracy", "number"),
              ("95 % interval", "number"))  # fmt: skip
     rows = [
         (
@@ -189,18 +189,18 @@ def _versions(seen: Summary) -> html.Div:
             _value(one.figures.get("accuracy")),
             _interval(one.figures.get("accuracy")),
         )
-        for (version, route), one in seen.by_version.items()
+        for (version, route), one in summary.by_version.items()
     ]
     return components.table("By version and route", heads, rows)
 
 
 def _findings(caption: str, found: Any) -> html.Div:
-    heads = (("Verdict", "nowrap"), ("Finding", "nowrap"), ("Subject", ""), ("What was seen", "input"),
+    heads = (("Verdict", "nowrap"), ("Finding", "nowrap"), ("Subject", ""), ("Details", "input"),
              ("When (UTC)", "nowrap"))  # fmt: skip
-    return components.table(caption, heads, [_row(record) for record in list(found)[:MOST_ROWS]])
+    return components.table(caption, heads, [_row(record) for record in list(found)[:MAX_ROWS]])
 
 
-def _gravity(record: FindingRecord) -> tuple[bool, int]:
+def _severity_order(record: FindingRecord) -> tuple[bool, int]:
     return record.status != "found", -SEVERITIES.index(record.severity)
 
 

@@ -1,4 +1,4 @@
-"""What every page is: a part that stays, and a part that is drawn anew when there is something new to show."""
+"""A page: a frame that stays, and slots that are filled again when there is new data."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ def _now() -> datetime:
 
 @dataclass(frozen=True)
 class PageData:
-    """What the pages are about.
+    """The stores and settings of the pages.
 
     Attributes:
         project: the project.
         registry: its versions.
         ledger: its predictions and decisions.
         now: the present moment, with a time zone.
-        beyond: runs, and the champion's own files and answers.
+        sources: runs, and the champion's files and scorer.
     """
 
     project: Project
     registry: Registry
     ledger: Ledger
     now: Callable[[], datetime] = _now
-    beyond: ConsoleSources = field(default_factory=ConsoleSources)
+    sources: ConsoleSources = field(default_factory=ConsoleSources)
 
 
 @dataclass(frozen=True)
 class Placeholder:
-    """Something to show in place of a page's frame: nothing is there yet, or nothing is found."""
+    """A component in place of a page's frame, when there is no data."""
 
     component: Any
 
 
 Slots = Mapping[str, Any]
-"""What to put where: the id of a slot, and its content; a plot's slot takes a figure."""
+"""The content of each slot, by the slot's id; a plot's slot takes a figure."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ class Page:
         name: prefix of its components' ids.
         path: its address.
         title: its heading.
-        lead: a line that says what it shows.
-        refresh_seconds: how often it looks for something new.
-        controls: components that are always there.
+        lead: a line on its content.
+        refresh_seconds: how often it checks for new data.
+        controls: components that are always visible.
         inputs: the controls that change what is drawn, as (id, property).
         frame: components that have the slots in them.
         slots: the slots, as (id, property).
-        stamp: from the inputs' values to a text that changes when there is something new to draw; cheap.
+        stamp: from the inputs' values to a text that changes when there is new data; cheap.
         draw: from the inputs' values to the content of every slot.
     """
 

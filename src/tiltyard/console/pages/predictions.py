@@ -1,4 +1,4 @@
-"""The page of predictions: how many, what, how sure, and the latest one by one."""
+"""The page of predictions: counts, labels, confidence, and the latest ones in a list."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tiltyard.console.data import (
     WINDOWS,
     PredictionQuery,
     PredictionsView,
+    format_input,
     predictions_stamp,
     predictions_view,
-    shown_input,
 )
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
@@ -26,22 +26,22 @@ FACTS, LABELS, VERSIONS = "predictions-facts", "predictions-labels", "prediction
 TIMELINE, CONFIDENCE, RECENT = "predictions-timeline", "predictions-confidence", "predictions-recent"
 
 
-def predictions_page(sources: PageData) -> Page:
+def predictions_page(data: PageData) -> Page:
     """The page over a ledger."""
 
     def query(window: str | None, search: str | None) -> PredictionQuery:
         known = window if window is not None and window in WINDOWS else "day"
-        return PredictionQuery(sources.project.model_name, known, sources.now(), str(search or "").strip())
+        return PredictionQuery(data.project.model_name, known, data.now(), str(search or "").strip())
 
     def fill(window: str | None, search: str | None) -> Slots | Placeholder:
-        asked = query(window, search)
-        return draw(predictions_view(sources.ledger, asked), asked)
+        selection = query(window, search)
+        return draw(predictions_view(data.ledger, selection), selection)
 
     return Page(
         name="predictions",
         path="/predictions",
         title="Predictions",
-        lead=f"What was answered, from the ledger. Looks for new answers every {REFRESH_SECONDS:.0f} seconds.",
+        lead=f"The predictions in the ledger, refreshed every {REFRESH_SECONDS:.0f} seconds.",
         refresh_seconds=REFRESH_SECONDS,
         controls=_controls(),
         inputs=((WINDOW, "value"), (SEARCH, "value")),
@@ -54,7 +54,7 @@ def predictions_page(sources: PageData) -> Page:
             (VERSIONS, "children"),
             (RECENT, "children"),
         ),
-        stamp=lambda window, search: predictions_stamp(sources.ledger, query(window, search)),
+        stamp=lambda window, search: predictions_stamp(data.ledger, query(window, search)),
         draw=fill,
     )
 
@@ -65,24 +65,24 @@ def draw(view: PredictionsView, query: PredictionQuery) -> Slots | Placeholder:
         return Placeholder(
             components.empty(
                 "No prediction yet",
-                f"Nobody has asked {query.model} yet. Train a champion if there is none, and serve it:",
+                f"{query.model} has made no prediction. Train a champion if there is none, and serve it:",
                 "tiltyard train --champion",
                 "tiltyard serve",
             )
         )
     if not view.stats.total:
         title = WINDOWS[query.window].title
-        return Placeholder(components.empty("Nothing in this time", f"{title}: no prediction. Choose a longer time."))
+        return Placeholder(components.empty("No prediction in this period", f"{title}: choose a longer period."))
     colors = figures.label_colors(view.stats.by_label)
     versions = {f"v{version}": count for version, count in view.stats.by_version.items()}
     return {
         FACTS: _facts(view.stats),
         TIMELINE: figures.timeline_figure(view.timeline, view.step, colors),
-        f"{TIMELINE}-words": _timeline_in_words(view),
+        f"{TIMELINE}-words": _describe_timeline(view),
         CONFIDENCE: figures.confidence_figure(view.confidence, colors),
-        f"{CONFIDENCE}-words": _confidence_in_words(view),
-        LABELS: components.proportion_bars("Answers by label", view.stats.by_label, colors),
-        VERSIONS: components.proportion_bars("Answers by version", versions, {}),
+        f"{CONFIDENCE}-words": _describe_confidence(view),
+        LABELS: components.proportion_bars("Predictions by label", view.stats.by_label, colors),
+        VERSIONS: components.proportion_bars("Predictions by version", versions, {}),
         RECENT: _recent(view, query),
     }
 
@@ -115,7 +115,7 @@ def _controls() -> tuple[Any, ...]:
                 ),
                 html.Div(
                     [
-                        html.Label("Search the latest answers", htmlFor=SEARCH, className="unseen"),
+                        html.Label("Search the latest predictions", htmlFor=SEARCH, className="unseen"),
                         dcc.Input(
                             id=SEARCH,
                             type="search",
@@ -152,7 +152,7 @@ def _facts(stats: PredictionStats) -> html.Dl:
 def _recent(view: PredictionsView, query: PredictionQuery) -> list[Any]:
     listed = len(view.recent)
     if query.search:
-        note = f"“{query.search}”: {view.found:,} of the latest {view.read:,} answers, {listed:,} shown"
+        note = f"“{query.search}”: {view.found:,} of the latest {view.read:,} predictions, {listed:,} listed"
     else:
         note = f"The latest {listed:,}, newest first"
     heads = (
@@ -171,7 +171,7 @@ def _row(prediction: Prediction) -> tuple[Any, ...]:
     route = [] if prediction.route == "champion" else [" ", components.badge(prediction.route, prediction.route)]
     return (
         components.time_text(prediction.at),
-        html.Span(shown_input(prediction), title=prediction.id),
+        html.Span(format_input(prediction), title=prediction.id),
         html.Span([html.Strong(prediction.label), *route]),
         html.Span(
             [
@@ -194,12 +194,14 @@ def _width(step: timedelta) -> str:
     return f"{minutes} minutes"
 
 
-def _timeline_in_words(view: PredictionsView) -> str:
+def _describe_timeline(view: PredictionsView) -> str:
     per_bin = view.timeline.groupby("start")["count"].sum()
     busiest, width = per_bin.idxmax(), _width(view.step)
-    return f"Answers per {width}, UTC. The busiest {width} began at {busiest:%Y-%m-%d %H:%M} with {per_bin.max():,}."
+    return (
+        f"Predictions per {width}, UTC. The busiest {width} started at {busiest:%Y-%m-%d %H:%M} with {per_bin.max():,}."
+    )
 
 
-def _confidence_in_words(view: PredictionsView) -> str:
-    sure = view.confidence.loc[view.confidence["low"] >= 0.9, "count"].sum()
-    return f"How sure the latest {view.read:,} answers were: {sure / view.read:.0%} of them at least 90%."
+def _describe_confidence(view: PredictionsView) -> str:
+    confident = view.confidence.loc[view.confidence["low"] >= 0.9, "count"].sum()
+    return f"Confidence of the latest {view.read:,} predictions: {confident / view.read:.0%} of them at least 90%."

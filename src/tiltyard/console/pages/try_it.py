@@ -1,4 +1,4 @@
-"""The page of trials: asking the champion by form, as JSON or with a file."""
+"""The page to try the champion: by form, as JSON or with a file."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.errors import TiltyardError
 
-# The champion is looked up when something is asked; in between there is nothing to look for.
+# The page changes only when the user sends an input.
 REFRESH_SECONDS = 3600.0
-MOST_SHOWN = 100
-ASK, MODE, JSON, FILE = "trial-ask", "trial-mode", "trial-json", "trial-file"
-RESULT, PROBABILITIES, ANSWERS = "trial-result", "trial-probabilities", "trial-answers"
+MAX_LISTED = 100
+SEND, MODE, JSON, FILE = "trial-ask", "trial-mode", "trial-json", "trial-file"
+RESULT, PROBABILITIES, PREDICTIONS = "trial-result", "trial-probabilities", "trial-answers"
 
 _MODES = {"form": "Form", "json": "JSON", "file": "File"}
 
 
-def trial_page(sources: PageData) -> Page:
+def trial_page(data: PageData) -> Page:
     """The page over the champion."""
-    project, columns = sources.project, sources.beyond.columns or {}
+    project, columns = data.project, data.sources.columns or {}
     of_text = project.task == "text-classification"
     fields = ["trial-field-0"] if of_text else [f"trial-field-{place}" for place in range(len(columns))]
 
@@ -45,9 +45,7 @@ def trial_page(sources: PageData) -> Page:
         clicks: int | None, mode: str | None, text: str | None, file: str | None, name: str | None, *values: Any
     ) -> Slots | Placeholder:
         if not clicks and not (file and mode == "file"):
-            return Placeholder(
-                components.empty("Nothing asked yet", "Fill in what the champion shall answer, and ask it.")
-            )
+            return Placeholder(components.empty("No input yet", "Fill in an input and press Predict."))
         try:
             if mode == "json":
                 inputs = inputs_from_json(project, text)
@@ -55,7 +53,7 @@ def trial_page(sources: PageData) -> Page:
                 inputs = inputs_from_file(project, name, file)
             else:
                 inputs = inputs_from_form(project, columns, values)
-            champion = sources.beyond.champion()
+            champion = data.sources.champion()
             return draw(predict_inputs(champion, inputs), champion.version if champion else "")
         except TiltyardError as error:
             return Placeholder(components.notice(error))
@@ -64,11 +62,11 @@ def trial_page(sources: PageData) -> Page:
         name="trial",
         path="/try",
         title="Try it",
-        lead="Ask the champion. Nothing is recorded: these are trials, not answers to users.",
+        lead="Predict with the champion. These predictions are not recorded.",
         refresh_seconds=REFRESH_SECONDS,
-        controls=_controls(sources, fields),
+        controls=_controls(data, fields),
         inputs=(
-            (ASK, "n_clicks"),
+            (SEND, "n_clicks"),
             (MODE, "value"),
             (JSON, "value"),
             (FILE, "contents"),
@@ -78,51 +76,53 @@ def trial_page(sources: PageData) -> Page:
         frame=(
             components.slot(RESULT, "card"),
             components.card(components.plot(PROBABILITIES, 220), title="Probabilities"),
-            components.card(components.slot(ANSWERS), title="Answers"),
+            components.card(components.slot(PREDICTIONS), title="Predictions"),
         ),
-        slots=((RESULT, "children"), *components.plot_slots(PROBABILITIES), (ANSWERS, "children")),
+        slots=((RESULT, "children"), *components.plot_slots(PROBABILITIES), (PREDICTIONS, "children")),
         stamp=stamp,
         draw=fill,
     )
 
 
-def draw(answers: Sequence[TrialPrediction], version: str) -> Slots:
+def draw(predictions: Sequence[TrialPrediction], version: str) -> Slots:
     """The content of the page's slots."""
-    first = answers[0]
-    names = dict.fromkeys(name for answer in answers for name in answer.probabilities)
-    mean = {name: sum(answer.probabilities[name] for answer in answers) / len(answers) for name in names}
-    counts = Counter(answer.label for answer in answers)
-    one = len(answers) == 1
-    said = first.label if one else ", ".join(f"{label} {count:,}" for label, count in counts.most_common())
-    sure = sum(answer.confidence for answer in answers) / len(answers)
+    first, total = predictions[0], len(predictions)
+    names = dict.fromkeys(name for prediction in predictions for name in prediction.probabilities)
+    mean = {name: sum(prediction.probabilities[name] for prediction in predictions) / total for name in names}
+    counts = Counter(prediction.label for prediction in predictions)
+    one = total == 1
+    labels = first.label if one else ", ".join(f"{label} {count:,}" for label, count in counts.most_common())
+    confidence = sum(prediction.confidence for prediction in predictions) / total
     return {
         RESULT: components.facts(
             [
-                ("Answer" if one else "Answers", said, f"of version {version}"),
-                ("Confidence", f"{sure:.1%}", "" if one else "on average"),
-                ("Inputs", f"{len(answers):,}", "answered just now"),
+                ("Prediction" if one else "Predictions", labels, f"of version {version}"),
+                ("Confidence", f"{confidence:.1%}", "" if one else "on average"),
+                ("Inputs", f"{total:,}", "predicted just now"),
             ]
         ),
         PROBABILITIES: figures.probabilities_figure(mean),
         f"{PROBABILITIES}-words": "The probability of each label."
         if one
-        else f"The mean probability of each label, over {len(answers):,} inputs.",
-        ANSWERS: components.table(
-            "Answers",
+        else f"The mean probability of each label, over {total:,} inputs.",
+        PREDICTIONS: components.table(
+            "Predictions",
             (("Input", "input"), ("Label", ""), ("Confidence", "number")),
             [
                 (
-                    html.Span(full_text(answer.input)),
-                    html.Strong(answer.label),
-                    html.Span([components.bar(answer.confidence), f"{answer.confidence:.1%}"], className="with-bar"),
+                    html.Span(full_text(prediction.input)),
+                    html.Strong(prediction.label),
+                    html.Span(
+                        [components.bar(prediction.confidence), f"{prediction.confidence:.1%}"], className="with-bar"
+                    ),
                 )
-                for answer in answers[:MOST_SHOWN]
+                for prediction in predictions[:MAX_LISTED]
             ],
         ),
     }
 
 
-def _controls(sources: PageData, fields: Sequence[str]) -> tuple[Any, ...]:
+def _controls(data: PageData, fields: Sequence[str]) -> tuple[Any, ...]:
     options = [{"label": title, "value": mode} for mode, title in _MODES.items()]
     modes = dcc.RadioItems(id=MODE, options=options, value="form", inline=True, className="choice")
     return (
@@ -132,11 +132,11 @@ def _controls(sources: PageData, fields: Sequence[str]) -> tuple[Any, ...]:
                     html.Div(modes, role="group", **{"aria-label": "Kind of input"}),
                     className="controls",
                 ),
-                html.Div(_form(sources, fields), className="by form"),
+                html.Div(_form(data, fields), className="by form"),
                 html.Div(
                     [
                         html.Label("JSON", htmlFor=JSON),
-                        dcc.Textarea(id=JSON, value=_example(sources), className="wide", rows=5),
+                        dcc.Textarea(id=JSON, value=_example(data), className="wide", rows=5),
                     ],
                     className="by json",
                 ),
@@ -148,30 +148,30 @@ def _controls(sources: PageData, fields: Sequence[str]) -> tuple[Any, ...]:
                     ),
                     className="by file",
                 ),
-                html.Button("Ask the champion", id=ASK, className="ask"),
+                html.Button("Predict", id=SEND, className="ask"),
             ],
             className="card trial",
         ),
     )
 
 
-def _form(sources: PageData, fields: Sequence[str]) -> list[Any]:
-    if sources.project.task == "text-classification":
+def _form(data: PageData, fields: Sequence[str]) -> list[Any]:
+    if data.project.task == "text-classification":
         return [
             html.Label("Text", htmlFor=fields[0]),
             dcc.Textarea(id=fields[0], value="", className="wide", rows=4),
         ]
-    columns = sources.beyond.columns or {}
+    columns = data.sources.columns or {}
     if not columns:
-        return [html.P("The project file names no features: ask as JSON or with a file.", className="hint")]
+        return [html.P("The project file names no features: use JSON or a file.", className="hint")]
     return [
-        html.Div([html.Label(name, htmlFor=field), _field(sources, field, name, kind)])
+        html.Div([html.Label(name, htmlFor=field), _field(data, field, name, kind)])
         for field, (name, kind) in zip(fields, columns.items(), strict=True)
     ]
 
 
-def _field(sources: PageData, field: str, name: str, kind: str) -> Any:
-    rule = sources.project.columns.get(name)
+def _field(data: PageData, field: str, name: str, kind: str) -> Any:
+    rule = data.project.columns.get(name)
     if kind in ("number", "integer"):
         limits = {"min": rule.minimum, "max": rule.maximum} if rule else {}
         return dcc.Input(
@@ -184,9 +184,9 @@ def _field(sources: PageData, field: str, name: str, kind: str) -> Any:
     return dcc.Input(id=field, type="text", placeholder=" / ".join(known[:4]))
 
 
-def _example(sources: PageData) -> str:
-    if sources.project.task == "text-classification":
+def _example(data: PageData) -> str:
+    if data.project.task == "text-classification":
         return '{"text": "I loved every minute of it"}'
-    columns = sources.beyond.columns or {}
+    columns = data.sources.columns or {}
     cells = ", ".join(f'"{name}": {"0" if kind in ("number", "integer") else "null"}' for name, kind in columns.items())
     return f'{{"features": {{{cells}}}}}'

@@ -1,4 +1,4 @@
-"""The page of versions: which there are, how good each is, and who answers users."""
+"""The page of versions: all versions with their metrics, and the champion."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ REFRESH_SECONDS = 10.0
 MISSING, FACTS, METRICS, ALL = "versions-missing", "versions-facts", "versions-metrics", "versions-all"
 
 
-def versions_page(sources: PageData) -> Page:
+def versions_page(data: PageData) -> Page:
     """The page over a registry."""
 
     def view() -> VersionsView:
-        return versions_view(sources.registry, sources.project.model_name, sources.project.training.metric)
+        return versions_view(data.registry, data.project.model_name, data.project.training.metric)
 
     return Page(
         name="versions",
         path="/",
         title="Versions",
-        lead="Every registered version, and how it did on the rows that were held out.",
+        lead="Every registered version with its metrics on the held-out rows.",
         refresh_seconds=REFRESH_SECONDS,
         frame=(
             components.slot(MISSING),
@@ -48,10 +48,10 @@ def draw(view: VersionsView) -> Slots | Placeholder:
         sentence = f"Train the first version of {view.model} and make it champion:"
         return Placeholder(components.empty("No version yet", sentence, "tiltyard train --champion"))
     return {
-        MISSING: _without_champion(view),
+        MISSING: _champion_notice(view),
         FACTS: _facts(view),
         METRICS: figures.metrics_figure(metric_history(view), view.metric),
-        f"{METRICS}-words": _in_words(view),
+        f"{METRICS}-words": _describe_metrics(view),
         ALL: _table(view),
     }
 
@@ -69,11 +69,11 @@ def _facts(view: VersionsView) -> html.Dl:
     )
 
 
-def _without_champion(view: VersionsView) -> list[Any]:
+def _champion_notice(view: VersionsView) -> list[Any]:
     if view.champion is not None:
         return []
     command = f"tiltyard set-alias --version {view.versions[0].version} --alias champion --reason …"
-    sentence = "No version answers users. Choose one, or let a new one try:"
+    sentence = "No version serves users. Choose one, or train a new one:"
     return [components.empty("No champion yet", sentence, command, "tiltyard train --champion")]
 
 
@@ -83,7 +83,7 @@ def _table(view: VersionsView) -> html.Div:
         ("Aliases", ""),
         *((column_title(name), "number") for name in view.metrics),
         ("vs champion", "number"),
-        ("Recipe", "nowrap"),
+        ("Candidate", "nowrap"),
         ("Registered (UTC)", "nowrap"),
         ("Run", ""),
     ]
@@ -92,7 +92,7 @@ def _table(view: VersionsView) -> html.Div:
             html.Strong(f"v{info.version}"),
             [components.badge(alias, alias) for alias in info.aliases] or "–",
             *(_number(info.metrics.get(name)) for name in view.metrics),
-            _ahead(view.ahead(info)),
+            _format_lead(view.lead_over_champion(info)),
             _recipe(info),
             components.time_text(info.created_at, seconds=False),
             html.Code((info.run_id or "–")[:8], title=info.run_id or ""),
@@ -102,7 +102,7 @@ def _table(view: VersionsView) -> html.Div:
     return components.table(f"All versions of {view.model}", heads, rows)
 
 
-def _in_words(view: VersionsView) -> str:
+def _describe_metrics(view: VersionsView) -> str:
     known = [(info.version, info.metrics[view.metric]) for info in view.versions if view.metric in info.metrics]
     if not known:
         return f"No version has the metric {column_title(view.metric)}."
@@ -121,7 +121,7 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
-def _ahead(difference: float | None) -> Any:
+def _format_lead(difference: float | None) -> Any:
     if difference is None:
         return "–"
     style = "good" if difference > 0 else "bad" if difference < 0 else ""
