@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from tiltyard.drift import DomainClassifier, DriftOptions, judge_drift
+from tiltyard.drift import DomainClassifier, DriftOptions, evaluate_drift
 from tiltyard.drift.profiles import Profile, Reference, Rows, build_reference, profile_rows
 
 RATE = 0.05
@@ -123,7 +123,7 @@ def _judge(
 ) -> None:
     counted = set()
     for way, options in ways.items():
-        judged = judge_drift(reference, window, options)
+        judged = evaluate_drift(reference, window, options)
         verdicts[way] += judged.drifted
         for test in judged.tests:
             key = (test.code, test.subject, test.method)

@@ -7,7 +7,7 @@ trained on the first weeks and then answers in order; the truth of each row is k
 are compared on the same rows:
 
 - **off**: the first model answers to the end.
-- **on**: every week the latest rows are held against the profile of the champion's training (``judge_drift``), and
+- **on**: every week the latest rows are held against the profile of the champion's training (``evaluate_drift``), and
   ADWIN watches the errors as labels come. Where either finds drift, a challenger is trained on the latest ten weeks but
   the newest, and takes over if it is significantly better on that newest week, which neither was trained on (McNemar's
   exact test, as in promotion). At most one retraining a week.
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from tiltyard.drift import DriftOptions, judge_drift
+from tiltyard.drift import DriftOptions, evaluate_drift
 from tiltyard.drift.profiles import Reference, Rows, build_reference, profile_rows
 from tiltyard.monitoring.streams import Adwin
 
@@ -115,7 +115,9 @@ def run(frame: pd.DataFrame, name: str, threshold: float) -> Way:
             continue
         if name == "on":
             week = answered(model, inputs.iloc[known - WEEK : known])
-            if judge_drift(reference, profile_rows(reference.layout, week), DriftOptions(threshold=threshold)).drifted:
+            if evaluate_drift(
+                reference, profile_rows(reference.layout, week), DriftOptions(threshold=threshold)
+            ).drifted:
                 way.drifts.append(known)
                 alarmed = True
         if name == "calendar" or alarmed:

@@ -13,7 +13,7 @@ import time
 import pandas as pd
 import pyarrow.parquet as pq
 
-from tiltyard.drift import judge_drift
+from tiltyard.drift import evaluate_drift
 from tiltyard.drift.profiles import Profile, build_reference, profile_rows
 
 PORTION = 250_000
@@ -32,7 +32,7 @@ def main() -> None:
         seconds += time.perf_counter() - start
         processor += time.process_time() - used
     start, used = time.perf_counter(), time.process_time()
-    judged = judge_drift(reference, seen)
+    judged = evaluate_drift(reference, seen)
     seconds += time.perf_counter() - start
     processor += time.process_time() - used
     values = seen.rows * len(before.columns)

@@ -14,17 +14,17 @@ ROWS_KEPT = 20
 EXCERPT = 60
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
+def format_count(number: int, noun: str, plural: str | None = None) -> str:
     """``1 row``, ``7,043 rows``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def agree(number: int, one: str, many: str) -> str:
+def choose_form(number: int, one: str, many: str) -> str:
     """The form of a word that suits a number: 1 row ``repeats``, 2 rows ``repeat``."""
     return one if number == 1 else many
 
 
-def percent(share: float) -> str:
+def format_percent(share: float) -> str:
     """A share as a percentage with as many digits as it needs: ``50%``, ``3.3%``, ``0.04%``."""
     value = share * 100
     if value and abs(value) < 0.01:
@@ -36,37 +36,37 @@ def percent(share: float) -> str:
     return f"{value:.{digits}f}%"
 
 
-def rows_where(mask: NDArray[np.bool_], keep: int = ROWS_KEPT) -> list[int]:
+def first_rows(mask: NDArray[np.bool_], keep: int = ROWS_KEPT) -> list[int]:
     """The first ``keep`` rows of a mask, numbered from 1 (the first row of data)."""
     return [int(row) + 1 for row in np.flatnonzero(mask)[:keep]]
 
 
-def named_rows(rows: Sequence[int], total: int) -> str:
+def join_rows(rows: Sequence[int], total: int) -> str:
     """``row 489``, ``rows 489, 754, 937, …``: the first few of ``total`` rows."""
     shown = ", ".join(str(row) for row in rows[:ROWS_SHOWN])
     more = ", …" if total > min(len(rows), ROWS_SHOWN) else ""
     return f"{'row' if total == 1 else 'rows'} {shown}{more}"
 
 
-def excerpt(value: Any, length: int = EXCERPT) -> str:
+def quote_excerpt(value: Any, length: int = EXCERPT) -> str:
     """A value as it can be shown on one line: cut short, with control characters escaped, in quotation marks."""
     text = str(value)
     short = text if len(text) <= length else text[: length - 1] + "…"
-    return "'" + "".join(_shown(character) for character in short) + "'"
+    return "'" + "".join(_escape_unprintable(character) for character in short) + "'"
 
 
-def listed(values: Iterable[Any], most: int = ROWS_SHOWN) -> str:
+def join_values(values: Iterable[Any], most: int = ROWS_SHOWN) -> str:
     """Values one after the other, the first few only."""
-    words = [excerpt(value, 30) for value in values]
+    words = [quote_excerpt(value, 30) for value in values]
     return ", ".join(words[:most]) + (", …" if len(words) > most else "")
 
 
-def named(names: Sequence[str], most: int = 6) -> str:
+def join_names(names: Sequence[str], most: int = 6) -> str:
     """Names one after the other, the first few only."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def figure(value: float) -> str:
+def format_number(value: float) -> str:
     """A number with as many digits as a reader wants."""
     if not math.isfinite(value):
         return str(value)
@@ -75,5 +75,5 @@ def figure(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
-def _shown(character: str) -> str:
+def _escape_unprintable(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")

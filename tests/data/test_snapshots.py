@@ -18,7 +18,7 @@ from tests.s3 import BUCKET, S3Server, s3, s3_server
 from tiltyard.cli.data.group import data_group as command
 from tiltyard.data import Dataset, load_dataset
 from tiltyard.data.snapshots import snapshot_store
-from tiltyard.data.snapshots.inventory import delete_snapshot, stored_snapshots
+from tiltyard.data.snapshots.inventory import delete_snapshot, list_snapshots
 from tiltyard.data.snapshots.snapshot import read_snapshot, take_snapshot
 from tiltyard.errors import DataError
 from tiltyard.project import Project
@@ -214,19 +214,19 @@ def test_snapshots_in_s3_are_listed_renewed_and_taken_away(
     (tmp_path / "rows.csv").write_text(TEXTS)
     dataset = load_dataset(project(tmp_path, "rows.csv"))
     store = f"s3://{BUCKET}/snapshots/"
-    assert stored_snapshots(store, "rows") == []
+    assert list_snapshots(store, "rows") == []
     taken = take_snapshot(dataset, store)
-    (rows,) = stored_snapshots(store, "rows")
+    (rows,) = list_snapshots(store, "rows")
     assert (rows.uri, rows.fingerprint, rows.rows) == (taken.uri, dataset.fingerprint, 4)
     assert rows.bytes > 100
     assert abs(datetime.now(UTC) - rows.used_at) < timedelta(minutes=2)
     monkeypatch.setattr(snapshot_store, "RENEW", timedelta(0))
     assert not take_snapshot(dataset, store).created
-    (renewed,) = stored_snapshots(store, "rows")
+    (renewed,) = list_snapshots(store, "rows")
     assert renewed.used_at >= rows.used_at
     delete_snapshot(store, renewed)
     delete_snapshot(store, renewed)
-    assert stored_snapshots(store, "rows") == []
+    assert list_snapshots(store, "rows") == []
 
 
 def test_snapshots_in_a_folder_are_listed_and_renewed(tmp_path: Path) -> None:
@@ -234,19 +234,19 @@ def test_snapshots_in_a_folder_are_listed_and_renewed(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text(TEXTS)
     dataset = load_dataset(project(tmp_path, "rows.csv"))
     store = tmp_path / "store"
-    assert stored_snapshots(store, "rows") == []
+    assert list_snapshots(store, "rows") == []
     taken = take_snapshot(dataset, store)
     os.utime(taken.uri, (1e9, 1e9))
     (tmp_path / "store" / "rows" / "damaged.parquet").write_bytes(b"PAR1")
-    damaged, rows = stored_snapshots(store, "rows")
+    damaged, rows = list_snapshots(store, "rows")
     assert (damaged.rows, damaged.fingerprint) == (None, "damaged")
     assert rows.used_at == datetime.fromtimestamp(1e9, UTC)
     take_snapshot(dataset, store)
-    rows = next(one for one in stored_snapshots(store, "rows") if one.rows)
+    rows = next(one for one in list_snapshots(store, "rows") if one.rows)
     assert datetime.now(UTC) - rows.used_at < timedelta(minutes=1)
     delete_snapshot(store, damaged)
     delete_snapshot(store, damaged)
-    assert [one.name for one in stored_snapshots(store, "rows")] == [rows.name]
+    assert [one.name for one in list_snapshots(store, "rows")] == [rows.name]
 
 
 def test_a_store_in_s3_that_cannot_be_used_is_named(

@@ -17,9 +17,9 @@ from pyarrow import parquet
 from tiltyard.data import load_dataset
 from tiltyard.data.sources.files import local_files
 from tiltyard.data.sources.formats import parse_problem
-from tiltyard.data.sources.location import locate
+from tiltyard.data.sources.location import resolve_location
 from tiltyard.data.sources.memory import MemoryBudget, free_memory
-from tiltyard.data.sources.size import check_fits
+from tiltyard.data.sources.size import require_room_for
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection, Project
 
@@ -85,12 +85,12 @@ def test_the_estimate_is_near_the_size_of_the_frame(tmp_path: Path, name: str) -
             chosen = frame.iloc[part::4] if "*" in name else frame
             chosen.to_csv(tmp_path / name.replace("*", str(part)), index=False)
     kind = name.split(".")[1]
-    files = local_files(locate(name, tmp_path), tmp_path)
+    files = local_files(resolve_location(name, tmp_path), tmp_path)
     actual = float(frame.memory_usage(deep=True).sum()) * (8.0 if kind == "jsonl" else 5.5)
     section = DataSection(source=name)
-    check_fits(files, kind, section, MemoryBudget(name, int(actual * 1.25), 1.0))
+    require_room_for(files, kind, section, MemoryBudget(name, int(actual * 1.25), 1.0))
     with pytest.raises(DataError):
-        check_fits(files, kind, section, MemoryBudget(name, int(actual * 0.75), 1.0))
+        require_room_for(files, kind, section, MemoryBudget(name, int(actual * 0.75), 1.0))
 
 
 def test_a_folder_is_given_up_while_it_is_read(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_share_above_one_overrules_the_estimate(tmp_path: Path) -> None:
 def test_memory_that_runs_out_all_the_same_is_an_error_with_a_next_step(tmp_path: Path) -> None:
     """However a library says that memory ran out, it is told apart from a damaged file."""
     (tmp_path / "t.csv").write_text("x,label\n")
-    file = local_files(locate("t.csv", tmp_path), tmp_path)[0]
+    file = local_files(resolve_location("t.csv", tmp_path), tmp_path)[0]
     for said in (pd.errors.ParserError("C error: out of memory"), pa.ArrowMemoryError("malloc failed"), MemoryError()):
         with pytest.raises(DataError) as caught, parse_problem(file, "csv", DataSection(source="t.csv")):
             raise said

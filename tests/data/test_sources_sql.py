@@ -16,7 +16,7 @@ from sqlalchemy import text as sql
 
 from tests.postgres import PostgresServer
 from tiltyard.data import Dataset, load_dataset
-from tiltyard.data.sources.location import locate
+from tiltyard.data.sources.location import resolve_location
 from tiltyard.errors import DataError
 from tiltyard.project import Project
 
@@ -153,7 +153,7 @@ def test_a_secret_may_hold_any_character(ending: str) -> None:
     secret = f"k9Q{ending}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FILMS_PASSWORD", secret)
-        location = locate("postgresql://reader:${FILMS_PASSWORD}@host:5432/films?application_name=x", Path())
+        location = resolve_location("postgresql://reader:${FILMS_PASSWORD}@host:5432/films?application_name=x", Path())
     url = make_url(location.meant)
     assert (url.username, url.password, url.host, url.database) == ("reader", secret, "host", "films")
     assert location.hide(f"refused: {location.meant}") == f"refused: {location.written}"

@@ -12,7 +12,7 @@ from scipy import stats
 
 from tiltyard.drift.detectors import categories, correction, numbers, proportions, vocabulary
 from tiltyard.drift.detectors.categories import ChiSquare, JensenShannon
-from tiltyard.drift.detectors.correction import adjust
+from tiltyard.drift.detectors.correction import adjust_p_values
 from tiltyard.drift.detectors.numbers import KolmogorovSmirnov, PopulationStability, Wasserstein
 from tiltyard.drift.detectors.proportions import ShareOfRows
 from tiltyard.drift.profiles.numbers import NumberLayout
@@ -72,8 +72,8 @@ def test_holm_is_statsmodels() -> None:
     values = RNG.random(30) ** 3
     for ours, theirs in (("holm", "holm"), ("benjamini-hochberg", "fdr_bh")):
         expected = multitest.multipletests(values, method=theirs)[1]
-        assert adjust(values.tolist(), ours) == pytest.approx(expected)  # type: ignore[arg-type]
-    assert adjust([], "holm").tolist() == []
+        assert adjust_p_values(values.tolist(), ours) == pytest.approx(expected)  # type: ignore[arg-type]
+    assert adjust_p_values([], "holm").tolist() == []
 
 
 @pytest.mark.parametrize("rows", [120, 1000])

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tiltyard.drift import DriftOptions, judge_drift
+from tiltyard.drift import DriftOptions, evaluate_drift
 from tiltyard.drift.profiles import Profile, Rows, build_reference, profile_rows
 from tiltyard.errors import UsageError
 
@@ -54,7 +54,7 @@ def test_few_false_alarms() -> None:
     for _ in range(200):
         window = POPULATION.iloc[rng.choice(len(POPULATION), 150, replace=False)]
         seen = profile_rows(TABLE.layout, window)
-        alarms += [judge_drift(TABLE, seen, options).drifted for options in ways]
+        alarms += [evaluate_drift(TABLE, seen, options).drifted for options in ways]
     assert alarms.max() <= stats.binom.ppf(0.999, 200, 0.05)
 
 
@@ -66,7 +66,7 @@ def test_a_plane_of_few_rows_does_not_alarm(columns: int, rows: int) -> None:
     for _ in range(40):
         reference = build_reference(pd.DataFrame(rng.normal(size=(rows, columns))).rename(columns=str))
         window = profile_rows(reference.layout, pd.DataFrame(rng.normal(size=(rows, columns))).rename(columns=str))
-        judged = judge_drift(reference, window, DriftOptions(threshold=1e-6, min_rows=20))
+        judged = evaluate_drift(reference, window, DriftOptions(threshold=1e-6, min_rows=20))
         alarms += any(test.code == "drift.joint" and test.drifted for test in judged.tests)
     assert alarms <= stats.binom.ppf(0.999, 40, 0.05)
 
@@ -78,7 +78,7 @@ def test_few_false_alarms_on_texts() -> None:
     alarms = 0
     for _ in range(60):
         window = LETTERS.iloc[rng.choice(len(LETTERS), 150, replace=False)]
-        alarms += judge_drift(TEXT, profile_rows(TEXT.layout, window), options).drifted
+        alarms += evaluate_drift(TEXT, profile_rows(TEXT.layout, window), options).drifted
     assert alarms <= stats.binom.ppf(0.999, 60, 0.05)
 
 
@@ -98,7 +98,7 @@ def test_few_false_alarms_on_texts() -> None:
 def test_drift_is_found_and_named(change, code: str, subject: str) -> None:  # type: ignore[no-untyped-def]
     """What was changed is what is found, with its code and subject, and the verdict says so first."""
     rows = change(frame(np.random.default_rng(4), 1000))
-    judged = judge_drift(TABLE, profile_rows(TABLE.layout, rows))
+    judged = evaluate_drift(TABLE, profile_rows(TABLE.layout, rows))
     assert judged.drifted
     assert judged.verdict.severity == "error"
     assert judged.verdict.next_step
@@ -120,7 +120,7 @@ def test_drift_is_found_and_named(change, code: str, subject: str) -> None:  # t
 )
 def test_drift_of_texts(change, subject: str) -> None:  # type: ignore[no-untyped-def]
     """Other lengths, unknown words and what is hardly language are found in texts."""
-    judged = judge_drift(TEXT, profile_rows(TEXT.layout, change(texts(np.random.default_rng(4), 500))))
+    judged = evaluate_drift(TEXT, profile_rows(TEXT.layout, change(texts(np.random.default_rng(4), 500))))
     assert ("drift.text", subject) in {(found.code, found.subject) for found in judged if found.is_found}
 
 
@@ -128,13 +128,13 @@ def test_rows_of_the_training_itself_are_no_drift() -> None:
     """Texts that taught the model have no unknown word, which is no trouble."""
     rare = pd.Series([f"{text} once{place}" for place, text in enumerate(LETTERS)], dtype=object)
     reference = build_reference(rare)
-    judged = judge_drift(reference, profile_rows(reference.layout, LETTERS.iloc[:500]))
+    judged = evaluate_drift(reference, profile_rows(reference.layout, LETTERS.iloc[:500]))
     assert "text.unknown_words" not in {found.subject for found in judged if found.is_found}
 
 
 def test_other_terms_are_found() -> None:
     """Texts of the same length and of known words alone, of which some are no longer used."""
-    judged = judge_drift(TEXT, profile_rows(TEXT.layout, texts(np.random.default_rng(4), 500, words=250)))
+    judged = evaluate_drift(TEXT, profile_rows(TEXT.layout, texts(np.random.default_rng(4), 500, words=250)))
     assert "drift.terms" in {found.code for found in judged if found.is_found}
 
 
@@ -147,9 +147,9 @@ def test_answers_and_labels_drift() -> None:
         return Rows(frame(rng, count)[["amount", "whole"]], said, rng.uniform(low, 1, count), said)
 
     reference = build_reference(rows(3000, 0.5, 0.5), rows(1000, 0.5, 0.5))
-    same = judge_drift(reference, profile_rows(reference.layout, rows(1000, 0.5, 0.5)))
+    same = evaluate_drift(reference, profile_rows(reference.layout, rows(1000, 0.5, 0.5)))
     assert same.verdict.status == "clear"
-    other = judge_drift(reference, profile_rows(reference.layout, rows(1000, 0.8, 0.75)))
+    other = evaluate_drift(reference, profile_rows(reference.layout, rows(1000, 0.8, 0.75)))
     found = {finding.code for finding in other if finding.is_found}
     assert found == {"drift.verdict", "drift.score", "drift.prediction", "drift.label"}
 
@@ -159,25 +159,25 @@ def test_a_trifle_in_a_large_window_is_no_drift() -> None:
     rng = np.random.default_rng(7)
     base = build_reference(pd.DataFrame({"x": rng.normal(size=100_000)}))
     window = profile_rows(base.layout, pd.DataFrame({"x": rng.normal(0.05, 1, 200_000)}))
-    judged = judge_drift(base, window)
+    judged = evaluate_drift(base, window)
     assert judged.verdict.status == "clear"
     (test,) = (test for test in judged.tests if test.code == "drift.number")
     assert test.p_value < 1e-6
     assert 0.01 < test.effect < 0.1
-    assert judge_drift(base, window, DriftOptions(limits={"x": 0.01})).drifted
-    assert not judge_drift(base, window, DriftOptions(limits={"x": 0.01}, ignore=frozenset({"x"}))).drifted
+    assert evaluate_drift(base, window, DriftOptions(limits={"x": 0.01})).drifted
+    assert not evaluate_drift(base, window, DriftOptions(limits={"x": 0.01}, ignore=frozenset({"x"}))).drifted
 
 
 def test_too_few_rows() -> None:
     """Too few rows, in all or of one column, are an answer with a next step, and no alarm."""
-    few = judge_drift(TABLE, profile_rows(TABLE.layout, frame(np.random.default_rng(1), 99)))
+    few = evaluate_drift(TABLE, profile_rows(TABLE.layout, frame(np.random.default_rng(1), 99)))
     assert few.verdict.status == "could_not_judge"
     assert "99" in few.verdict.message
     assert few.verdict.next_step
-    assert judge_drift(TABLE, Profile.empty(TABLE.layout)).verdict.status == "could_not_judge"
+    assert evaluate_drift(TABLE, Profile.empty(TABLE.layout)).verdict.status == "could_not_judge"
     sparse = POPULATION.head(500).assign(rare=[1.0] * 5 + [float("nan")] * 495)
     base = build_reference(sparse)
-    judged = judge_drift(base, profile_rows(base.layout, sparse))
+    judged = evaluate_drift(base, profile_rows(base.layout, sparse))
     assert judged.verdict.status == "clear"
     assert [(f.subject, f.status) for f in judged.findings[1:]] == [("rare", "could_not_judge")]
 
@@ -185,4 +185,4 @@ def test_too_few_rows() -> None:
 def test_another_layout_is_refused() -> None:
     """A profile that was laid out by another reference is not judged."""
     with pytest.raises(UsageError, match="layout"):
-        judge_drift(TABLE, TEXT.profile)
+        evaluate_drift(TABLE, TEXT.profile)

@@ -24,7 +24,7 @@ from tiltyard.drift.profiles import (
     rows_frame,
 )
 from tiltyard.drift.profiles.bin_index import BinIndex
-from tiltyard.drift.profiles.categories import name_of, tally
+from tiltyard.drift.profiles.categories import category_name, count_categories
 from tiltyard.drift.profiles.multivariate import JointLayout
 from tiltyard.drift.profiles.numbers import NumberCounts, NumberLayout
 from tiltyard.drift.profiles.schema import CONFIDENCE, LABEL, PREDICTION, RESIDUAL
@@ -229,21 +229,21 @@ _name = st.text(max_size=4) | st.sampled_from(
 @given(st.lists(st.none() | _name, max_size=40), st.integers(0, 5))
 def test_strings_are_counted_one_by_one(values: list[str | None], skipped: int) -> None:
     """Strings of any length are told apart and counted as Python does it, however they lie in memory."""
-    expected = Counter(name_of(value) for value in values[skipped:] if value is not None)
+    expected = Counter(category_name(value) for value in values[skipped:] if value is not None)
     for kind in ("str", "object", "category"):
         series = pd.Series(values, dtype="str").astype(kind)
-        assert tally(series.iloc[skipped:]) == expected
+        assert count_categories(series.iloc[skipped:]) == expected
     for arrow in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
         chunked = pa.chunked_array([pa.array(values[:7], pa.string()), pa.array(values[7:], pa.string())]).cast(arrow)
-        assert tally(pd.Series(pd.arrays.ArrowExtensionArray(chunked)).iloc[skipped:]) == expected
+        assert count_categories(pd.Series(pd.arrays.ArrowExtensionArray(chunked)).iloc[skipped:]) == expected
 
 
 def test_very_many_categories_are_counted() -> None:
     """More categories than the compiled loop holds are counted all the same, and so are long names that begin alike."""
     names = [f"{'long ' * 5}{number % 3000}" for number in range(10_000)]
-    assert tally(pd.Series(names, dtype="str")) == Counter(names)
+    assert count_categories(pd.Series(names, dtype="str")) == Counter(names)
     few = [f"{'long ' * 5}{number % 300}{' and longer' * (number % 2)}" for number in range(10_000)]
-    assert tally(pd.Series(few, dtype="str")) == Counter(few)
+    assert count_categories(pd.Series(few, dtype="str")) == Counter(few)
 
 
 def test_many_new_categories_stay_bounded() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tiltyard.data import Dataset, Split
-from tiltyard.drift import judge_drift
+from tiltyard.drift import evaluate_drift
 from tiltyard.drift.profiles import Rows, profile_rows
 from tiltyard.pipeline.training.profiling import reference_profile
 from tiltyard.promotion.offline_predictions import PredictedRows
@@ -31,4 +31,4 @@ def test_reference_of_a_training() -> None:
     assert made.profile.numbers["amount"].rows == made.profile.categories["@label"].rows == 600
     assert made.profile.numbers["@confidence"].rows == made.profile.categories["@prediction"].rows == 300
     window = profile_rows(made.layout, Rows(test.inputs, answers.labels, probabilities.max(axis=1)))
-    assert judge_drift(made, window).verdict.status == "clear"
+    assert evaluate_drift(made, window).verdict.status == "clear"

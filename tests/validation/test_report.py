@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.findings import SEVERITIES
-from tiltyard.formatting import excerpt, figure, percent
+from tiltyard.formatting import format_number, format_percent, quote_excerpt
 from tiltyard.project import Project
 from tiltyard.validation import DataValidator, ValidationSection, render_html, rows_for_table
 from tiltyard.validation.score import PARTS
@@ -238,7 +238,7 @@ def test_an_empty_report_can_be_shown() -> None:
 @given(st.floats(0, 1))
 def test_a_percentage_never_rounds_to_none_or_all(share: float) -> None:
     """Only nothing is 0% and only all is 100%, but for what is within a hundredth of a percent of it."""
-    says = percent(share)
+    says = format_percent(share)
     assert (says == "0%") == (share == 0)
     if says == "100%":
         assert share > 0.9999
@@ -246,5 +246,10 @@ def test_a_percentage_never_rounds_to_none_or_all(share: float) -> None:
 
 def test_values_are_shown_on_one_line() -> None:
     """Excerpts are short, quoted, and hold no control characters; figures have four digits."""
-    assert excerpt("a\nb\x00" + "c" * 99, 10) == "'a\\nb\\x00cccc…'".replace("cccc…", "ccccc…")
-    assert (figure(3.0), figure(0.12345), figure(12345.678), figure(1e20)) == ("3", "0.1235", "12,346", "1e+20")
+    assert quote_excerpt("a\nb\x00" + "c" * 99, 10) == "'a\\nb\\x00cccc…'".replace("cccc…", "ccccc…")
+    assert (format_number(3.0), format_number(0.12345), format_number(12345.678), format_number(1e20)) == (
+        "3",
+        "0.1235",
+        "12,346",
+        "1e+20",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,12 @@ from tiltyard.validation import DataValidator, SplitReport, ValidationSection
 RANDOM = np.random.default_rng(11)
 TEXTS = [f"Sentence number {place:03d} says that the {'good' if place % 3 else 'bad'} one won." for place in range(400)]
 LABELS = ["pos" if place * 7919 % 5 < 2 else "neg" for place in range(400)]
+
+
+@pytest.fixture(autouse=True)
+def reseed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test draws the same samples, whichever ran before it."""
+    monkeypatch.setattr(sys.modules[__name__], "RANDOM", np.random.default_rng(11))
 
 
 def side(rows: int, **columns: Any) -> pd.DataFrame:

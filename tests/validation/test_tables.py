@@ -14,8 +14,8 @@ from tiltyard.data.columns import Roles, read_column, read_table
 from tiltyard.findings import Finding
 from tiltyard.validation import DataValidator, ValidationReport, ValidationSection
 from tiltyard.validation.table.duplicates import expected_repeats, row_keys
-from tiltyard.validation.table.leakage import power_alone, power_of_threshold
-from tiltyard.validation.table.outliers import bounds, modified_z
+from tiltyard.validation.table.leakage import measure_power, measure_threshold_power
+from tiltyard.validation.table.outliers import find_bounds, find_modified_z_bounds
 
 ROWS = 400
 RANDOM = np.random.default_rng(7)
@@ -264,8 +264,8 @@ def test_the_modified_z_score_is_iglewicz_and_hoaglins() -> None:
     values = np.array([2.1, 2.6, 2.4, 2.5, 2.3, 2.1, 2.3, 2.6, 8.2, 8.3])
     ordered = np.sort(values)
     deviation = np.median(np.abs(values - 2.45))
-    assert modified_z(values, ordered) == pytest.approx(0.6745 * (values - 2.45) / deviation)
-    assert (np.abs(modified_z(values, ordered)) > 3.5).tolist() == [False] * 8 + [True] * 2
+    assert find_modified_z_bounds(values, ordered) == pytest.approx(0.6745 * (values - 2.45) / deviation)
+    assert (np.abs(find_modified_z_bounds(values, ordered)) > 3.5).tolist() == [False] * 8 + [True] * 2
 
 
 def test_both_rules_must_be_broken() -> None:
@@ -273,7 +273,7 @@ def test_both_rules_must_be_broken() -> None:
     ordered = np.sort(RANDOM.normal(size=2000))
     low, middle, high = np.quantile(ordered, [0.25, 0.5, 0.75])
     reach = 3.5 / 0.6745 * np.median(np.abs(ordered - middle))
-    below, above, scale = bounds(ordered) or (0, 0, "")
+    below, above, scale = find_bounds(ordered) or (0, 0, "")
     assert scale == "plain"
     assert below == pytest.approx(min(low - 3 * (high - low), middle - reach))
     assert above == pytest.approx(max(high + 3 * (high - low), middle + reach))
@@ -334,17 +334,17 @@ def test_a_column_that_gives_the_label_away_is_an_error(kind: str) -> None:
 def test_chance_is_no_leak() -> None:
     """Columns without a bearing on the label, many categories among them, have little power."""
     labels = RANDOM.integers(0, 2, 4000)
-    assert power_alone(RANDOM.integers(0, 500, 4000), labels) < 0.15
-    assert power_alone(np.arange(4000), labels) == 0.0
-    assert power_alone(labels.astype(np.intp), labels) == pytest.approx(1.0)
-    assert power_of_threshold(RANDOM.normal(size=4000), labels) < 0.1
-    assert power_of_threshold((1 - labels).astype(np.float64), labels) == pytest.approx(1.0)
+    assert measure_power(RANDOM.integers(0, 500, 4000), labels) < 0.15
+    assert measure_power(np.arange(4000), labels) == 0.0
+    assert measure_power(labels.astype(np.intp), labels) == pytest.approx(1.0)
+    assert measure_threshold_power(RANDOM.normal(size=4000), labels) < 0.1
+    assert measure_threshold_power((1 - labels).astype(np.float64), labels) == pytest.approx(1.0)
 
 
 def test_power_does_not_flatter_a_frequent_label() -> None:
     """Always answering the frequent label has no power, however frequent it is."""
     labels = (RANDOM.random(4000) < 0.02).astype(np.intp)
-    assert power_alone(np.zeros(4000, dtype=np.intp), labels) == 0.0
+    assert measure_power(np.zeros(4000, dtype=np.intp), labels) == 0.0
 
 
 def test_any_pandas_type_can_be_validated() -> None:

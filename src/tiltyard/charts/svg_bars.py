@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from tiltyard.charts.axes import WIDTH
 from tiltyard.charts.colours import GREEN, RED
 from tiltyard.charts.svg import STYLE, draw_line, draw_rect, draw_svg, draw_text
-from tiltyard.formatting import counted, excerpt, figure, percent
+from tiltyard.formatting import format_count, format_number, format_percent, quote_excerpt
 
 _CARD_WIDTH, _CARD_HEIGHT = 300, 72
 _NAMES_WIDTH, _BAR_WIDTH, _ROW = 116, 120, 20
@@ -19,7 +19,7 @@ def draw_histogram(edges: Sequence[float], counts: Sequence[int], title: str, no
     highest = max([*counts, 1])
     width = _CARD_WIDTH / max(1, len(counts))
     bars = [
-        _draw_upright(place * width, max(0.5, width - 1), count / highest, f"{name}: {counted(count, noun)}")
+        _draw_upright(place * width, max(0.5, width - 1), count / highest, f"{name}: {format_count(count, noun)}")
         for place, count in enumerate(counts)
         for name in (name_bin(edges[place], edges[place + 1]),)
     ]
@@ -31,7 +31,7 @@ def draw_shares(counts: Mapping[str, int], title: str, total: int | None = None,
     total = sum(counts.values()) if total is None else total
     shown = dict(list(counts.items())[:most])
     others = total - sum(shown.values())
-    rows = [*((excerpt(name, 24).strip("'") or "''", count) for name, count in shown.items())]
+    rows = [*((quote_excerpt(name, 24).strip("'") or "''", count) for name, count in shown.items())]
     if others > 0:
         rows.append(("all others", others))
     highest = max([count for _, count in rows] + [1])
@@ -39,7 +39,7 @@ def draw_shares(counts: Mapping[str, int], title: str, total: int | None = None,
     for place, (name, count) in enumerate(rows):
         top = place * _ROW
         length = max(1.0, count / highest * _BAR_WIDTH)
-        share = percent(count / total) if total else "0%"
+        share = format_percent(count / total) if total else "0%"
         parts += [
             draw_text(_NAMES_WIDTH, top + 14, name, anchor="end"),
             draw_rect(_NAMES_WIDTH + 6, top + 4, length, 12, hover=f"{name}: {count:,}"),
@@ -57,7 +57,7 @@ def draw_pairs(bins: Sequence[str], first: Sequence[float], second: Sequence[flo
             place * width + side * width * 0.45,
             max(0.5, width * 0.42),
             share / highest,
-            f"{name}: {percent(share)}",
+            f"{name}: {format_percent(share)}",
             "other" if side else "",
         )
         for place, name in enumerate(bins)
@@ -89,8 +89,8 @@ def draw_limits(rows: Sequence[tuple[str, float, str, bool]], title: str) -> str
 def name_bin(low: float, high: float) -> str:
     """A bin in words."""
     if high - low == 1 and low % 1 == 0.5:  # one whole number to a bar
-        return figure(low + 0.5)
-    return f"{figure(low)} to {figure(high)}"
+        return format_number(low + 0.5)
+    return f"{format_number(low)} to {format_number(high)}"
 
 
 def _draw_upright(left: float, width: float, share: float, hover: str, kind: str = "") -> str:

@@ -21,7 +21,7 @@ from tiltyard.data.column_kinds import (
     numbers_of_words,
 )
 from tiltyard.data.content_hash import Hashes
-from tiltyard.data.load_dataset import as_label
+from tiltyard.data.load_dataset import write_label
 
 Role = Literal["feature", "label", "text", "other"]
 Mask = NDArray[np.bool_]
@@ -187,15 +187,15 @@ def read_column(values: pd.Series, name: str, role: Role = "feature") -> Column:
     if role not in ("label", "text") and not missing.all():
         kind = kind_of_dtype(values.dtype)
         if kind == "boolean":
-            return _booleans(values, name, role, missing)
+            return _read_booleans(values, name, role, missing)
         if kind == "number":
-            return _numbers(values, name, role, missing)
+            return _read_numbers(values, name, role, missing)
         if kind == "time":
-            return _times(values, name, role, missing)
-    return _objects(values, name, role, missing)
+            return _read_times(values, name, role, missing)
+    return _read_objects(values, name, role, missing)
 
 
-def type_name(value: Any) -> str:
+def name_value_type(value: Any) -> str:
     """``text``, ``number``, ``boolean``, ``time`` or ``other``."""
     if isinstance(value, str):
         return "text"
@@ -206,12 +206,12 @@ def type_name(value: Any) -> str:
     return "number" if hasattr(value, "__float__") else "other"
 
 
-def _booleans(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
+def _read_booleans(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
     codes = np.where(missing, -1, values.to_numpy(dtype=np.float64, na_value=np.nan) == 1.0).astype(np.intp)
-    return _coded(name, role, "boolean", str(values.dtype), codes, [False, True])
+    return _make_coded_column(name, role, "boolean", str(values.dtype), codes, [False, True])
 
 
-def _numbers(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
+def _read_numbers(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     exact = numbers
     if pd.api.types.is_integer_dtype(values.dtype) and not missing.any():
@@ -221,42 +221,42 @@ def _numbers(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
     return Column(name, role, "number", str(values.dtype), missing, np.zeros_like(missing), digests, numbers=numbers)
 
 
-def _times(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
+def _read_times(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
     if pd.api.types.is_timedelta64_dtype(values.dtype):
         numbers = values.dt.total_seconds().to_numpy(dtype=np.float64)
     else:
-        numbers = _seconds(values)
+        numbers = _to_seconds(values)
     digests = np.where(missing, np.uint64(0x9E3779B97F4A7C15), (numbers + 0.0).view(np.uint64))
     return Column(name, role, "time", str(values.dtype), missing, np.zeros_like(missing), digests, numbers=numbers)
 
 
-def _seconds(times: pd.Series) -> NDArray[np.float64]:
+def _to_seconds(times: pd.Series) -> NDArray[np.float64]:
     """Seconds since 1970, NaN where there is no time."""
     utc = times if times.dt.tz is None else times.dt.tz_convert("UTC").dt.tz_localize(None)
     micros = utc.to_numpy(dtype="datetime64[us]").astype(np.int64).astype(np.float64) / 1e6
     return np.where(times.isna().to_numpy(dtype=bool), np.nan, micros)
 
 
-def _objects(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
-    codes, distinct = _factorised(values)
+def _read_objects(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
+    codes, distinct = _factorise(values)
     dtype = str(values.dtype)
     words_only = isinstance(values.dtype, pd.StringDtype)
-    types = {"text": len(codes) - int(missing.sum())} if words_only and distinct else _types(distinct, codes)
+    types = {"text": len(codes) - int(missing.sum())} if words_only and distinct else _count_types(distinct, codes)
     if role == "label":
-        codes, distinct = _labels(codes, distinct)
-        return _coded(name, role, "category", dtype, codes, distinct, types=types)
+        codes, distinct = _write_labels(codes, distinct)
+        return _make_coded_column(name, role, "category", dtype, codes, distinct, types=types)
     if role == "text":
-        return _coded(name, role, "text", dtype, codes, distinct, types=types)
+        return _make_coded_column(name, role, "text", dtype, codes, distinct, types=types)
     if set(types) == {"boolean"}:
-        return _coded(name, role, "boolean", dtype, codes, distinct)
+        return _make_coded_column(name, role, "boolean", dtype, codes, distinct)
     if set(types) == {"time"}:
-        return _times(pd.to_datetime(values, utc=True, errors="coerce"), name, role, missing)
+        return _read_times(pd.to_datetime(values, utc=True, errors="coerce"), name, role, missing)
     if set(types) == {"number"} and not isinstance(values.dtype, pd.CategoricalDtype):
-        return _numbers(pd.to_numeric(values, errors="coerce"), name, role, missing)
-    return _words(name, role, dtype, codes, distinct, types)
+        return _read_numbers(pd.to_numeric(values, errors="coerce"), name, role, missing)
+    return _read_words(name, role, dtype, codes, distinct, types)
 
 
-def _words(
+def _read_words(
     name: str, role: Role, dtype: str, codes: NDArray[np.intp], distinct: list[Any], types: dict[str, int]
 ) -> Column:
     """A column of words: booleans, numbers and times in disguise, or categories, or texts."""
@@ -271,16 +271,16 @@ def _words(
         numbers = np.append([BOOLEAN_WORDS.get(word, np.nan) for word in written], np.nan)[codes]
     elif kind == "time":
         moments = pd.to_datetime(pd.Series(written), utc=True, errors="coerce")
-        numbers = np.append(_seconds(moments), np.nan)[codes]
+        numbers = np.append(_to_seconds(moments), np.nan)[codes]
     elif kind != "text" and (read := numbers_of_words(written)) is not None:
         numbers = np.append(np.where(np.isfinite(read), read, np.nan), np.nan)[codes]
-    return _coded(name, role, kind, dtype, codes, distinct, numbers=numbers, types=types)
+    return _make_coded_column(name, role, kind, dtype, codes, distinct, numbers=numbers, types=types)
 
 
-def _coded(
+def _make_coded_column(
     name: str, role: Role, kind: ColumnKind, dtype: str, codes: NDArray[np.intp], distinct: Sequence[Any], **more: Any
 ) -> Column:
-    blanks = np.append(_blanks(distinct), False)
+    blanks = np.append(_find_blanks(distinct), False)
     counts = np.bincount(codes[codes >= 0], minlength=len(distinct)).astype(np.int64)
     missing = codes < 0
     blank = blanks[codes]
@@ -294,33 +294,33 @@ def _coded(
     )
 
 
-def _blanks(distinct: Sequence[Any]) -> Mask:
+def _find_blanks(distinct: Sequence[Any]) -> Mask:
     """Which distinct values are text of white space only."""
     blank = (isinstance(value, str) and (not value or value.isspace()) for value in distinct)
     return np.fromiter(blank, dtype=bool, count=len(distinct))
 
 
-def _factorised(values: pd.Series) -> tuple[NDArray[np.intp], list[Any]]:
+def _factorise(values: pd.Series) -> tuple[NDArray[np.intp], list[Any]]:
     """Positions in a list of distinct values, -1 where missing."""
     try:
         codes, distinct = pd.factorize(values, use_na_sentinel=True)
     except TypeError:  # lists, dictionaries and the like cannot be hashed
-        return _factorised(values.map(repr, na_action="ignore"))
+        return _factorise(values.map(repr, na_action="ignore"))
     found = np.asarray(distinct, dtype=object).tolist()
     return np.asarray(codes, dtype=np.intp), found
 
 
-def _labels(codes: NDArray[np.intp], distinct: list[Any]) -> tuple[NDArray[np.intp], list[Any]]:
+def _write_labels(codes: NDArray[np.intp], distinct: list[Any]) -> tuple[NDArray[np.intp], list[Any]]:
     """Labels as they are written everywhere, so that ``1`` and ``1.0`` are one."""
-    written = [as_label(value) for value in distinct]
+    written = [write_label(value) for value in distinct]
     known = {value: place for place, value in enumerate(dict.fromkeys(written))}
     places = np.array([known[value] for value in written] + [-1], dtype=np.intp)
     return places[codes], list(known)
 
 
-def _types(distinct: list[Any], codes: NDArray[np.intp]) -> dict[str, int]:
+def _count_types(distinct: list[Any], codes: NDArray[np.intp]) -> dict[str, int]:
     """Rows by type of value, most frequent first."""
-    names = [type_name(value) for value in distinct]
+    names = [name_value_type(value) for value in distinct]
     if len(set(names)) <= 1:
         return {names[0]: int(np.count_nonzero(codes >= 0))} if names else {}
     counts = np.bincount(codes[codes >= 0], minlength=len(distinct))

@@ -23,9 +23,9 @@ def load_dataset(project: Project) -> Dataset:
         DataError: the source cannot be read, a column is missing, a label is empty, or there is only one label.
     """
     section = project.data
-    frame = read_source(section, project.root, verbatim=_verbatim(section))
-    labels = _labels(frame, section)
-    inputs = _texts(frame, section) if project.task == "text-classification" else _features(frame, section)
+    frame = read_source(section, project.root, verbatim=_verbatim_columns(section))
+    labels = _read_labels(frame, section)
+    inputs = _read_texts(frame, section) if project.task == "text-classification" else _read_features(frame, section)
     dataset = Dataset(
         name=project.name,
         task=project.task,
@@ -64,21 +64,21 @@ def read_rows(project: Project, source: str, root: Path | None = None) -> pd.Dat
     """
     other = {"source": source, "format": None, "query": None, "table": None}
     section = project.data.model_copy(update=other)
-    return read_source(section, root or Path(), verbatim=_verbatim(section))
+    return read_source(section, root or Path(), verbatim=_verbatim_columns(section))
 
 
-def as_label(value: object) -> str:
+def write_label(value: object) -> str:
     """How a label is written everywhere: text without outer white space; ``1.0`` is ``"1"``."""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value).strip()
 
 
-def _verbatim(section: DataSection) -> tuple[str, ...]:
+def _verbatim_columns(section: DataSection) -> tuple[str, ...]:
     return tuple(name for name in (section.text, section.label) if name is not None)
 
 
-def _column(frame: pd.DataFrame, name: str, key: str) -> pd.Series:
+def _find_column(frame: pd.DataFrame, name: str, key: str) -> pd.Series:
     if name not in frame.columns:
         columns = [str(column) for column in frame.columns]
         raise DataError(
@@ -90,15 +90,15 @@ def _column(frame: pd.DataFrame, name: str, key: str) -> pd.Series:
     return frame[name]
 
 
-def _labels(frame: pd.DataFrame, section: DataSection) -> pd.Series:
-    column = _column(frame, section.label, "data.label")
-    labels = column.map(as_label, na_action="ignore").astype(object)
+def _read_labels(frame: pd.DataFrame, section: DataSection) -> pd.Series:
+    column = _find_column(frame, section.label, "data.label")
+    labels = column.map(write_label, na_action="ignore").astype(object)
     _refuse_gaps(labels.isna() | (labels == ""), section.label, "label")
     return labels.astype(str).rename(section.label)
 
 
-def _texts(frame: pd.DataFrame, section: DataSection) -> pd.Series:
-    column = _column(frame, section.text or "text", "data.text")
+def _read_texts(frame: pd.DataFrame, section: DataSection) -> pd.Series:
+    column = _find_column(frame, section.text or "text", "data.text")
     _refuse_gaps(column.isna(), str(column.name), "text")
     wrong = ~column.map(lambda value: isinstance(value, str)).to_numpy(dtype=bool)
     if wrong.any():
@@ -113,13 +113,13 @@ def _texts(frame: pd.DataFrame, section: DataSection) -> pd.Series:
     return pd.Series(column.to_list(), dtype=object, name=column.name)
 
 
-def _features(frame: pd.DataFrame, section: DataSection) -> pd.DataFrame:
+def _read_features(frame: pd.DataFrame, section: DataSection) -> pd.DataFrame:
     if section.features is not None:
         for name in section.features:
-            _column(frame, name, "data.features")
-        return _typed(frame[list(section.features)])
+            _find_column(frame, name, "data.features")
+        return _conform_features(frame[list(section.features)])
     for name in section.ignore:
-        _column(frame, name, "data.ignore")
+        _find_column(frame, name, "data.ignore")
     left_out = {section.label, section.time, *section.ignore}
     names = [name for name in frame.columns if name not in left_out]
     if not names:
@@ -128,10 +128,10 @@ def _features(frame: pd.DataFrame, section: DataSection) -> pd.DataFrame:
             next_step="Name feature columns in data.features.",
             code="data.no-features",
         )
-    return _typed(frame[names])
+    return _conform_features(frame[names])
 
 
-def _typed(features: pd.DataFrame) -> pd.DataFrame:
+def _conform_features(features: pd.DataFrame) -> pd.DataFrame:
     """The features in the dtypes of their kinds, the same whatever format they came in."""
     return infer_schema(features).conform(features)
 

@@ -41,16 +41,16 @@ def split_dataset(dataset: Dataset, rule: SplitSection, time: str | None = None)
     if rule.by == "content":
         judged = uniform_hash(content_keys(dataset.inputs), rule.salt) < rule.test
     elif rule.by == "time":
-        judged = _newest(dataset.frame, time or "", rule.test)
+        judged = _find_newest(dataset.frame, time or "", rule.test)
     else:
-        judged = _by_column(dataset.frame, rule.by.removeprefix("column:"))
+        judged = _read_sides(dataset.frame, rule.by.removeprefix("column:"))
     split = Split(train=dataset.take(~judged), test=dataset.take(judged))
-    _check(split, len(dataset))
+    _require_both_sides(split, len(dataset))
     return split
 
 
-def _newest(frame: pd.DataFrame, column: str, share: float) -> NDArray[np.bool_]:
-    values = _column(frame, column)
+def _find_newest(frame: pd.DataFrame, column: str, share: float) -> NDArray[np.bool_]:
+    values = _find_column(frame, column)
     moments = values
     if not pd.api.types.is_numeric_dtype(values.dtype):
         moments = pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601")
@@ -75,8 +75,8 @@ def _newest(frame: pd.DataFrame, column: str, share: float) -> NDArray[np.bool_]
     return np.asarray(moments > cut, dtype=np.bool_)
 
 
-def _by_column(frame: pd.DataFrame, column: str) -> NDArray[np.bool_]:
-    sides = _column(frame, column).astype(str).str.strip().str.lower()
+def _read_sides(frame: pd.DataFrame, column: str) -> NDArray[np.bool_]:
+    sides = _find_column(frame, column).astype(str).str.strip().str.lower()
     unknown = sorted(set(sides.unique()) - {"train", "test"})
     if unknown:
         raise DataError(
@@ -87,7 +87,7 @@ def _by_column(frame: pd.DataFrame, column: str) -> NDArray[np.bool_]:
     return np.asarray(sides == "test", dtype=np.bool_)
 
 
-def _column(frame: pd.DataFrame, column: str) -> pd.Series:
+def _find_column(frame: pd.DataFrame, column: str) -> pd.Series:
     if column not in frame.columns:
         raise DataError(
             f"The data has no column '{column}' to split by; it has {', '.join(map(str, frame.columns))}.",
@@ -97,7 +97,7 @@ def _column(frame: pd.DataFrame, column: str) -> pd.Series:
     return frame[column]
 
 
-def _check(split: Split, rows: int) -> None:
+def _require_both_sides(split: Split, rows: int) -> None:
     for side, part in (("test", split.test), ("train", split.train)):
         if len(part) == 0:
             raise DataError(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from tiltyard.data.columns import Roles, Table, read_table
 from tiltyard.drift.detectors.suite import DriftTest
-from tiltyard.drift.findings import DriftJudgement, judge_drift
+from tiltyard.drift.findings import DriftEvaluation, evaluate_drift
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Reference, Rows, build_reference, profile_rows, rows_frame
 from tiltyard.drift.profiles.rows import Inputs
@@ -20,13 +20,13 @@ from tiltyard.errors import InputError, UsageError
 from tiltyard.jsonable import to_jsonable
 from tiltyard.project.monitoring import MonitoringSection
 
-Line = Mapping[str, Any]
+PredictionLine = Mapping[str, Any]
 """A prediction as ``get_recent_predictions`` tells it: ``text`` or ``features``, ``prediction``, ``confidence``."""
 
 
 def detect_drift(
-    recent_predictions: Sequence[Line],
-    reference: Reference | Sequence[Line] | None = None,
+    recent_predictions: Sequence[PredictionLine],
+    reference: Reference | Sequence[PredictionLine] | None = None,
     *,
     drift_threshold: float = DriftOptions.threshold,
     min_rows: int = DriftOptions.min_rows,
@@ -51,7 +51,7 @@ def detect_drift(
         InputError: a line is no prediction.
     """
     options = DriftOptions(false_alarm_rate=false_alarm_rate, threshold=drift_threshold, min_rows=min_rows)
-    lines = _in_order(recent_predictions)
+    lines = _sort_lines(recent_predictions)
     compared_with = "the reference given"
     if reference is None:
         half = len(lines) // 2
@@ -60,12 +60,12 @@ def detect_drift(
     if isinstance(reference, Reference):
         known = reference
     elif len(reference):
-        known = build_reference(_rows(_in_order(reference)))
+        known = build_reference(_read_lines(_sort_lines(reference)))
     else:
         known = Reference.empty()
-    rows = _rows(lines, known.layout.columns)
-    judged = judge_drift(known, profile_rows(known.layout, rows), options)
-    return {**drift_report(judged), "predictions": len(lines), "compared_with": compared_with}
+    rows = _read_lines(lines, known.layout.columns)
+    judged = evaluate_drift(known, profile_rows(known.layout, rows), options)
+    return {**describe_drift(judged), "predictions": len(lines), "compared_with": compared_with}
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def detect_data_drift(
     before, after = _read_both(reference_data, current)
     found = compare_tables(before, after, asked.options, domain_classifier=asked.domain_classifier)
     return {
-        **drift_report(found.judgement),
+        **describe_drift(found.judgement),
         "predictions": after.rows,
         "compared_with": "the reference given",
         "not_sent": list(found.lost),
@@ -125,14 +125,14 @@ def detect_data_drift(
     }
 
 
-def drift_report(judged: DriftJudgement) -> dict[str, Any]:
+def describe_drift(judged: DriftEvaluation) -> dict[str, Any]:
     """A judgement as the requirements' calls return it."""
     verdict = judged.verdict
     features: dict[str, dict[str, Any]] = {}
     for test in judged.tests:
         held = features.get(test.subject)
         if held is None or (test.drifted, -test.adjusted) > (held["drift_detected"], -held["p_value"]):
-            features[test.subject] = _feature(test)
+            features[test.subject] = _describe_test(test)
     found: dict[str, Any] = to_jsonable(
         {
             "drift_detected": judged.drifted,
@@ -147,7 +147,7 @@ def drift_report(judged: DriftJudgement) -> dict[str, Any]:
     return found
 
 
-def _feature(test: DriftTest) -> dict[str, Any]:
+def _describe_test(test: DriftTest) -> dict[str, Any]:
     return {
         "drift_detected": test.drifted,
         "score": test.effect,
@@ -174,7 +174,7 @@ def _read_both(reference: Any, current: Any) -> tuple[Table, Table]:
     return read_table(reference, "reference", roles), read_table(current, "current", roles)
 
 
-def _in_order(lines: Sequence[Line]) -> list[Line]:
+def _sort_lines(lines: Sequence[PredictionLine]) -> list[PredictionLine]:
     """Earliest first; lines without a time stay where they are."""
     for place, line in enumerate(lines):
         if not isinstance(line, Mapping) or not ({"text", "features"} & line.keys()):
@@ -186,7 +186,7 @@ def _in_order(lines: Sequence[Line]) -> list[Line]:
     return sorted(lines, key=lambda line: str(line.get("timestamp", "")))
 
 
-def _rows(lines: Sequence[Line], columns: Sequence[str] | None = None) -> Rows:
+def _read_lines(lines: Sequence[PredictionLine], columns: Sequence[str] | None = None) -> Rows:
     inputs: Inputs
     said = np.array([line.get("prediction") for line in lines], object)
     sure = np.array([line.get("confidence", np.nan) for line in lines], np.float64)

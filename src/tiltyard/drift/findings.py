@@ -36,7 +36,7 @@ _WHAT = {
 
 
 @dataclass(frozen=True)
-class DriftJudgement:
+class DriftEvaluation:
     """What a look at drift brings.
 
     Attributes:
@@ -60,14 +60,14 @@ class DriftJudgement:
     def __iter__(self) -> Iterator[Finding]:
         return iter(self.findings)
 
-    def between(self, since: datetime | None, until: datetime | None) -> DriftJudgement:
+    def between(self, since: datetime | None, until: datetime | None) -> DriftEvaluation:
         """The same, said of a time."""
         return replace(self, findings=tuple(replace(found, since=since, until=until) for found in self.findings))
 
 
-def judge_drift(
+def evaluate_drift(
     reference: Reference, window: Profile, options: DriftOptions | None = None, further: Sequence[DriftTest] = ()
-) -> DriftJudgement:
+) -> DriftEvaluation:
     """Judge a window's profile against the reference.
 
     A test finds drift when it is significant after the correction for all tests of the look, so that at most
@@ -85,20 +85,20 @@ def judge_drift(
             next_step="Profile the window by the layout of the reference: profile_rows(reference.layout, rows).",
         )
     if min(window.rows, reference.profile.rows) < options.min_rows:
-        return DriftJudgement((_too_few(reference, window, options),))
+        return DriftEvaluation((_too_few_rows(reference, window, options),))
     made, left = compare_profiles(reference, window, options)
     tests = decide_tests([*made, *further], options)
     rows = window.rows, reference.profile.rows
     drifted = sorted((test for test in tests if test.drifted), key=lambda test: (test.adjusted, -test.effect))
-    found = [_finding(test) for test in drifted]
-    unjudged = [_unjudged(one, options) for one in left]
-    return DriftJudgement((_verdict(tests, drifted, options, rows), *found, *unjudged), tests)
+    found = [_test_finding(test) for test in drifted]
+    unjudged = [_unjudged_finding(one, options) for one in left]
+    return DriftEvaluation((_verdict_finding(tests, drifted, options, rows), *found, *unjudged), tests)
 
 
-def no_reference(version: str | None) -> DriftJudgement:
+def evaluate_without_reference(version: str | None) -> DriftEvaluation:
     """The answer where a version has no reference profile."""
     of = f"Version {version}" if version else "The model"
-    return DriftJudgement(
+    return DriftEvaluation(
         (
             could_not_judge(
                 VERDICT,
@@ -110,7 +110,7 @@ def no_reference(version: str | None) -> DriftJudgement:
     )
 
 
-def _verdict(
+def _verdict_finding(
     tests: tuple[DriftTest, ...], drifted: list[DriftTest], options: DriftOptions, rows: tuple[int, int]
 ) -> Finding:
     evidence = {
@@ -137,7 +137,7 @@ def _verdict(
     return Finding(VERDICT, "error", WHOLE, message=message, score=share, limit=0.0, evidence=evidence, next_step=step)
 
 
-def _finding(test: DriftTest) -> Finding:
+def _test_finding(test: DriftTest) -> Finding:
     what = _WHAT[test.code].format(test.subject)
     message = (
         f"{what}: {test.method} {test.effect:.3g} (limit {test.limit:.3g}), p = {test.adjusted:.2g} after correction, "
@@ -156,7 +156,7 @@ def _finding(test: DriftTest) -> Finding:
     )
 
 
-def _unjudged(left: UnjudgedTest, options: DriftOptions) -> Finding:
+def _unjudged_finding(left: UnjudgedTest, options: DriftOptions) -> Finding:
     why = (
         f"Too few values of {left.subject} to judge: {left.rows:,} in the window and {left.reference_rows:,} in the "
         f"reference, {options.min_rows:,} are needed in each."
@@ -166,7 +166,7 @@ def _unjudged(left: UnjudgedTest, options: DriftOptions) -> Finding:
     return could_not_judge(left.code, left.subject, why, step, evidence=evidence)
 
 
-def _too_few(reference: Reference, window: Profile, options: DriftOptions) -> Finding:
+def _too_few_rows(reference: Reference, window: Profile, options: DriftOptions) -> Finding:
     why = (
         f"Too few rows to judge drift: {window.rows:,} in the window and {reference.profile.rows:,} in the reference, "
         f"{options.min_rows:,} are needed in each."

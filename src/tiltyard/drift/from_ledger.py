@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from tiltyard.drift.findings import VERDICT, WHOLE, DriftJudgement, judge_drift, no_reference
+from tiltyard.drift.findings import VERDICT, WHOLE, DriftEvaluation, evaluate_drift, evaluate_without_reference
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Layout, Profile, Reference, Rows, profile_rows, rows_frame
 from tiltyard.drift.profiles.categories import CategoryCounts
@@ -48,7 +48,7 @@ def find_drift(
     answering: PredictionSource,
     window: tuple[datetime, datetime],
     options: DriftOptions | None = None,
-) -> DriftJudgement:
+) -> DriftEvaluation:
     """Judge whether what a version was asked in a window still looks like its training.
 
     Args:
@@ -61,17 +61,17 @@ def find_drift(
     Raises:
         UnavailableError: the ledger cannot be reached.
     """
-    since, until = _full_hour(window[0]), window[1]
+    since, until = _floor_to_hour(window[0]), window[1]
     if profile is None:
-        return no_reference(answering.version).between(since, until)
+        return evaluate_without_reference(answering.version).between(since, until)
     try:
         reference = Reference.from_bytes(profile)
     except ArtifactError as error:
         # Of another format: the look at everything else goes on.
         unread = could_not_judge(VERDICT, WHOLE, error.message, error.next_step)
-        return DriftJudgement((unread,)).between(since, until)
+        return DriftEvaluation((unread,)).between(since, until)
     seen = window_profile(ledger, reference.layout, answering, (since, until))
-    return judge_drift(reference, seen, options).between(since, until)
+    return evaluate_drift(reference, seen, options).between(since, until)
 
 
 def window_profile(
@@ -83,7 +83,7 @@ def window_profile(
     another layout, the hour that is under way) are profiled now. Costs a count of the window's rows, and the reading
     of those that are new.
     """
-    since, until = _full_hour(window[0]), window[1]
+    since, until = _floor_to_hour(window[0]), window[1]
     named = {"project": answering.project, "version": answering.version, "route": answering.route}
     counts = ledger.profiles.counts(**named, since=since, until=until)
     kept = {one.hour: one for one in ledger.profiles.load(**named, since=since, until=until)}
@@ -91,7 +91,7 @@ def window_profile(
     fresh: list[HourProfile] = []
     for count in counts:
         held = kept.get(count.hour)
-        if held is not None and _holds(held, count, layout):
+        if held is not None and _is_current(held, count, layout):
             total = total + Profile.from_bytes(held.body)
             continue
         end = min(count.hour + HOUR, until)
@@ -102,20 +102,20 @@ def window_profile(
             since=count.hour,
             until=end,
         )
-        read = _Counted(rows)
+        read = _CountedPredictions(rows)
         made = profile_predictions(layout, read)
         total = total + made
         # An hour that is cut, or that grew while it was read, is not kept.
         if end == count.hour + HOUR and read.count == count.rows:
-            fresh.append(_kept(answering, count, made))
+            fresh.append(_make_hour_profile(answering, count, made))
     ledger.profiles.store(fresh)
-    return _with_labels(ledger, layout, answering, (since, until), total)
+    return _add_labels(ledger, layout, answering, (since, until), total)
 
 
 def profile_predictions(layout: Layout, predictions: Iterable[Prediction]) -> Profile:
     """The profile of recorded predictions, read some thousands at a time; without those whose input was redacted."""
     total = Profile.empty(layout)
-    for some in _portions(one for one in predictions if not is_redacted(one.input)):
+    for some in _split_into_batches(one for one in predictions if not is_redacted(one.input)):
         rows = Rows(
             rows_frame((one.input for one in some), layout.columns),
             np.array([one.label for one in some], object),
@@ -125,7 +125,7 @@ def profile_predictions(layout: Layout, predictions: Iterable[Prediction]) -> Pr
     return total
 
 
-def _with_labels(
+def _add_labels(
     ledger: Ledger, layout: Layout, answering: PredictionSource, window: tuple[datetime, datetime], total: Profile
 ) -> Profile:
     if LABEL not in layout.categories:
@@ -138,14 +138,14 @@ def _with_labels(
         until=window[1],
     )
     counts = CategoryCounts.empty(layout.categories[LABEL])
-    for some in _portions(known):
+    for some in _split_into_batches(known):
         labels = np.array([label.label for _, label in some], object)
         counts = counts + CategoryCounts.of(layout.categories[LABEL], labels)
     with_them = Profile(total.layout, 0, total.numbers, {**total.categories, LABEL: counts}, total.terms)
     return total.with_parts(with_them, [LABEL])
 
 
-class _Counted:
+class _CountedPredictions:
     """Predictions, counted as they are read."""
 
     def __init__(self, predictions: Iterable[Prediction]) -> None:
@@ -158,11 +158,11 @@ class _Counted:
             yield one
 
 
-def _holds(held: HourProfile, count: HourCount, layout: Layout) -> bool:
+def _is_current(held: HourProfile, count: HourCount, layout: Layout) -> bool:
     return (held.layout, held.rows, held.newest) == (layout.digest, count.rows, count.newest)
 
 
-def _kept(answering: PredictionSource, count: HourCount, made: Profile) -> HourProfile:
+def _make_hour_profile(answering: PredictionSource, count: HourCount, made: Profile) -> HourProfile:
     return HourProfile(
         answering.project,
         answering.version,
@@ -175,11 +175,11 @@ def _kept(answering: PredictionSource, count: HourCount, made: Profile) -> HourP
     )
 
 
-def _full_hour(at: datetime) -> datetime:
+def _floor_to_hour(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
-def _portions(values: Iterable[T]) -> Iterator[list[T]]:
+def _split_into_batches(values: Iterable[T]) -> Iterator[list[T]]:
     rest = iter(values)
     while some := list(islice(rest, _AT_ONCE)):
         yield some

@@ -12,10 +12,10 @@ from tiltyard.data.column_kinds import ColumnKind
 from tiltyard.data.columns import Column, Mask, Table
 from tiltyard.drift.detectors.domain_classifier import LEAST_ROWS, DomainClassifier
 from tiltyard.drift.detectors.suite import DriftTest
-from tiltyard.drift.findings import WHOLE, DriftJudgement, judge_drift
+from tiltyard.drift.findings import WHOLE, DriftEvaluation, evaluate_drift
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Reference, build_reference, profile_rows
-from tiltyard.drift.profiles.categories import name_of
+from tiltyard.drift.profiles.categories import category_name
 
 _KNOWN_VALUES = 0.5  # share of a window's numbers that must be known as words for the kind to count as the same
 
@@ -32,7 +32,7 @@ class TableDrift:
         not_compared: columns that differ by design: times, and numbers or names given to each row.
     """
 
-    judgement: DriftJudgement
+    judgement: DriftEvaluation
     lost: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
     kinds: Mapping[str, tuple[ColumnKind, ColumnKind]] = field(default_factory=dict)
@@ -53,16 +53,18 @@ def compare_tables(
     kinds = {
         name: (known[name].kind, given[name].kind)
         for name in shared
-        if (name not in left_out or known[name].kind == "time") and _kind_changed(known[name], given[name])
+        if (name not in left_out or known[name].kind == "time") and _has_changed_kind(known[name], given[name])
     }
     compared = [name for name in shared if name not in kinds and name not in left_out]
     rows = after.rows, before.rows
-    judgement = _judge(
-        pd.DataFrame({name: _values(known[name], known[name].kind) for name in compared}, index=range(before.rows)),
-        pd.DataFrame({name: _values(given[name], known[name].kind) for name in compared}, index=range(after.rows)),
+    judgement = _compare(
+        pd.DataFrame(
+            {name: _read_values(known[name], known[name].kind) for name in compared}, index=range(before.rows)
+        ),
+        pd.DataFrame({name: _read_values(given[name], known[name].kind) for name in compared}, index=range(after.rows)),
         [name for name in compared if known[name].kind == "text"],
         options,
-        [_kind_test(name, kinds[name], options, rows) for name in kinds],
+        [_test_kind(name, kinds[name], options, rows) for name in kinds],
         domain_classifier=domain_classifier,
     )
     return TableDrift(
@@ -78,8 +80,10 @@ def compare_rows(table: Table, later: Mask, options: DriftOptions, *, domain_cla
     """How the marked rows of one table differ from its other rows."""
     columns = [column for column in table.columns if column.role != "other"]
     compared = [column for column in columns if not is_incomparable(column)]
-    frame = pd.DataFrame({column.name: _values(column, column.kind) for column in compared}, index=range(table.rows))
-    judgement = _judge(
+    frame = pd.DataFrame(
+        {column.name: _read_values(column, column.kind) for column in compared}, index=range(table.rows)
+    )
+    judgement = _compare(
         frame[~later].reset_index(drop=True),
         frame[later].reset_index(drop=True),
         [column.name for column in compared if column.kind == "text"],
@@ -94,7 +98,7 @@ def is_incomparable(column: Column) -> bool:
     return column.role != "label" and (column.kind == "time" or column.identifier)
 
 
-def _judge(
+def _compare(
     before: pd.DataFrame,
     after: pd.DataFrame,
     texts: list[str],
@@ -102,16 +106,16 @@ def _judge(
     further: Iterable[DriftTest] = (),
     *,
     domain_classifier: bool,
-) -> DriftJudgement:
+) -> DriftEvaluation:
     reference = build_reference(before, texts=texts) if len(before) else Reference.empty()
     tests = [*further]
     enough = min(len(before), len(after)) >= max(options.min_rows, LEAST_ROWS)
     if domain_classifier and enough and len(before.columns):
-        tests.append(_domain_test(before, after, texts, options))
-    return judge_drift(reference, profile_rows(reference.layout, after), options, tests)
+        tests.append(_test_domain(before, after, texts, options))
+    return evaluate_drift(reference, profile_rows(reference.layout, after), options, tests)
 
 
-def _domain_test(before: pd.DataFrame, after: pd.DataFrame, texts: list[str], options: DriftOptions) -> DriftTest:
+def _test_domain(before: pd.DataFrame, after: pd.DataFrame, texts: list[str], options: DriftOptions) -> DriftTest:
     found = DomainClassifier().separate(before, after, texts)
     details = (("auc", found.auc), ("interval", list(found.interval)), ("classifier_rows", found.rows))
     return DriftTest(
@@ -126,7 +130,7 @@ def _domain_test(before: pd.DataFrame, after: pd.DataFrame, texts: list[str], op
     )
 
 
-def _kind_test(
+def _test_kind(
     name: str, kinds: tuple[ColumnKind, ColumnKind], options: DriftOptions, rows: tuple[int, int]
 ) -> DriftTest:
     """Another kind of values is no matter of chance."""
@@ -134,24 +138,24 @@ def _kind_test(
     return DriftTest("drift.kind", name, "kind", 1.0, options.limit(name), 0.0, rows, details=details)
 
 
-def _kind_changed(before: Column, after: Column) -> bool:
+def _has_changed_kind(before: Column, after: Column) -> bool:
     """Whether the values are of another kind; short words and long ones are of one."""
     if "empty" in (before.kind, after.kind) or "label" in (before.role, after.role):
         return False
-    if _kind_group(before) == _kind_group(after):
+    if _group_kind(before) == _group_kind(after):
         return False
-    if _kind_group(before) == "words" and after.kind == "number":
+    if _group_kind(before) == "words" and after.kind == "number":
         # Words that happen to be numbers in these rows: codes such as 12 and A7.
-        names = _values(after, "category").dropna()
-        return bool(names.isin(set(_values(before, "category").dropna())).mean() < _KNOWN_VALUES)
+        names = _read_values(after, "category").dropna()
+        return bool(names.isin(set(_read_values(before, "category").dropna())).mean() < _KNOWN_VALUES)
     return True
 
 
-def _kind_group(column: Column) -> str:
+def _group_kind(column: Column) -> str:
     return "words" if column.kind in ("category", "text") else column.kind
 
 
-def _values(column: Column, kind: ColumnKind) -> pd.Series:
+def _read_values(column: Column, kind: ColumnKind) -> pd.Series:
     """The n values as the engine takes them: numbers as floats, all else as text; None or NaN where there is none."""
     if kind == "number":
         numbers = column.numbers if column.numeric else np.full(len(column.missing), np.nan)
@@ -162,13 +166,13 @@ def _values(column: Column, kind: ColumnKind) -> pd.Series:
         cells = numbers.astype(object)
         cells[unreadable] = np.array([*map(str, column.distinct), None], dtype=object)[column.codes[unreadable]]
     elif column.coded:
-        cells = np.array([*(_write(value, kind) for value in column.distinct), None], dtype=object)[column.codes]
+        cells = np.array([*(_write_value(value, kind) for value in column.distinct), None], dtype=object)[column.codes]
     else:
         distinct, codes = np.unique(column.numbers, return_inverse=True)
-        cells = np.array([name_of(value) for value in distinct.tolist()], dtype=object)[codes]
+        cells = np.array([category_name(value) for value in distinct.tolist()], dtype=object)[codes]
     cells[column.gaps] = None
     return pd.Series(cells, dtype="object")
 
 
-def _write(value: object, kind: ColumnKind) -> str:
-    return str(value) if kind == "text" else name_of(value)
+def _write_value(value: object, kind: ColumnKind) -> str:
+    return str(value) if kind == "text" else category_name(value)

@@ -1,8 +1,8 @@
 """What predictions tell about the health of a model."""
 
-from tiltyard.drift import detect_drift, judge_drift
+from tiltyard.drift import detect_drift, evaluate_drift
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.monitoring.model_monitor import ModelMonitor
 from tiltyard.monitoring.prediction_collector import PredictionCollector
 
-__all__ = ["Finding", "ModelMonitor", "PredictionCollector", "could_not_judge", "detect_drift", "judge_drift"]
+__all__ = ["Finding", "ModelMonitor", "PredictionCollector", "could_not_judge", "detect_drift", "evaluate_drift"]

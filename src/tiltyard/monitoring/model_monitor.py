@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from tiltyard.data import as_label
+from tiltyard.data import write_label
 from tiltyard.drift import DriftRequest, detect_data_drift
 from tiltyard.errors import InputError, NotFoundError, ProjectError, TiltyardError, UsageError
 from tiltyard.jsonable import to_jsonable
@@ -90,7 +90,7 @@ class ModelMonitor(LedgerClient):
             InputError: a value cannot be stored; the message names it.
             UnavailableError: the ledger cannot be reached.
         """
-        label = as_label(prediction)
+        label = write_label(prediction)
         row = Prediction(
             id=new_id(),
             at=datetime.now(UTC),
@@ -115,7 +115,7 @@ class ModelMonitor(LedgerClient):
         Raises:
             NotFoundError: the ledger holds no such prediction.
         """
-        receipt = self.ledger.record_labels([Label(prediction_id, as_label(actual), datetime.now(UTC), source)])
+        receipt = self.ledger.record_labels([Label(prediction_id, write_label(actual), datetime.now(UTC), source)])
         if receipt.unknown:
             raise NotFoundError(
                 f"There is no prediction {prediction_id!r} to be labelled.",

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tiltyard.drift import (
-    DriftJudgement,
+    DriftEvaluation,
     DriftOptions,
     DriftRequest,
     PredictionSource,
-    drift_report,
+    describe_drift,
+    evaluate_without_reference,
     find_drift,
-    no_reference,
 )
 from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.evaluation import SliceReport
@@ -182,14 +182,18 @@ def detect_champion_drift(
     request: DriftRequest,
 ) -> dict[str, Any]:
     """Drift of a champion's inputs and predictions from the profile of its training, as a dictionary."""
-    judgement = no_reference(None) if monitored is None else _find_drift(ledger, monitored, window, request.options)
+    judgement = (
+        evaluate_without_reference(None)
+        if monitored is None
+        else _find_drift(ledger, monitored, window, request.options)
+    )
     reference = f"the training of {model_name}" + (f" version {monitored.version}" if monitored else "")
-    return {**drift_report(judgement), "compared_with": reference}
+    return {**describe_drift(judgement), "compared_with": reference}
 
 
 def _find_drift(
     ledger: Ledger, monitored: MonitoredVersion, window: tuple[datetime, datetime], options: DriftOptions
-) -> DriftJudgement:
+) -> DriftEvaluation:
     source = PredictionSource(monitored.model_name, monitored.version)
     return find_drift(ledger, monitored.attachment(PROFILE), source, window, options)
 

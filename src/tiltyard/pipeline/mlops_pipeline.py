@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from tiltyard.aliases import CHAMPION, alias_of_stage
-from tiltyard.data import Dataset, Split, as_label
+from tiltyard.data import Dataset, Split, write_label
 from tiltyard.data.infer_columns import infer_columns
 from tiltyard.errors import DataError
 from tiltyard.evaluation import evaluate
@@ -335,6 +335,6 @@ def _performance(frame: pd.DataFrame, predicted: str | None, actual: str | None)
     known = frame[[predicted, actual]].dropna()
     if known.empty:
         return None, 0
-    truth, predictions = ([as_label(value) for value in known[name]] for name in (actual, predicted))
+    truth, predictions = ([write_label(value) for value in known[name]] for name in (actual, predicted))
     classes = sorted({*truth, *predictions})
     return dict(evaluate(truth, predictions, None, classes).metrics), len(known)

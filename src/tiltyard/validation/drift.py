@@ -17,11 +17,11 @@ from tiltyard.charts.svg_bars import name_bin
 from tiltyard.data.columns import Column, Roles, read_table
 from tiltyard.drift import DriftOptions
 from tiltyard.drift.detectors.suite import DriftTest
-from tiltyard.drift.profiles.categories import name_of
+from tiltyard.drift.profiles.categories import category_name
 from tiltyard.drift.profiles.texts import MEASURES
 from tiltyard.drift.tables import TableDrift, compare_tables, is_incomparable
 from tiltyard.errors import UsageError
-from tiltyard.formatting import excerpt, figure
+from tiltyard.formatting import format_number, quote_excerpt
 from tiltyard.project import Project, ValidationSection
 from tiltyard.suggest import nearest
 
@@ -69,16 +69,16 @@ def measure_drift(
         "drift_detected": found.judgement.drifted,
         "columns": {"lost": list(found.lost), "new": list(found.new)},
         "kinds": {name: list(kinds) for name, kinds in found.kinds.items()},
-        "missing": missing_shift(tests, label),
-        "label_shift": label_shift(tests, next(((b, a) for b, a in pairs if b.name == label), None)),
-        "feature_shift": feature_shift(tests, before.features, joint=True),
-        "new_values": _new_values(tests, pairs, label),
-        "told_apart": separation(found),
-        "pictures": {one.name: picture for one, other in pairs if (picture := _picture(one, other)) is not None},
+        "missing": describe_missing_shift(tests, label),
+        "label_shift": describe_label_shift(tests, next(((b, a) for b, a in pairs if b.name == label), None)),
+        "feature_shift": describe_feature_shift(tests, before.features, joint=True),
+        "new_values": _count_new_values(tests, pairs, label),
+        "told_apart": describe_separation(found),
+        "pictures": {one.name: picture for one, other in pairs if (picture := _compare_shares(one, other)) is not None},
     }
 
 
-def feature_shift(
+def describe_feature_shift(
     tests: tuple[DriftTest, ...], columns: Collection[Column], *, joint: bool = False
 ) -> dict[str, dict[str, Any]]:
     """The surest test of each column, and with ``joint`` of how the numbers go together."""
@@ -92,27 +92,27 @@ def feature_shift(
         other = chosen.get(name)
         if other is None or (test.drifted, -test.adjusted) > (other.drifted, -other.adjusted):
             chosen[name] = test
-    return {name: {**_facts(test), "subject": test.subject} for name, test in chosen.items()}
+    return {name: {**_describe_test(test), "subject": test.subject} for name, test in chosen.items()}
 
 
-def label_shift(tests: tuple[DriftTest, ...], label: tuple[Column, Column] | None) -> dict[str, Any]:
+def describe_label_shift(tests: tuple[DriftTest, ...], label: tuple[Column, Column] | None) -> dict[str, Any]:
     """The labels' shift between the reference and the current rows, with the shares of both."""
     if label is None:
         return {"judged": False}
-    before, after = (_name_counts(column) for column in label)
+    before, after = (_count_names(column) for column in label)
     test = next((one for one in tests if one.subject == label[0].name and one.code == "drift.category"), None)
     if test is None:
         return {"judged": False}
     names = [*before, *(name for name in after if name not in before)]
     return {
         "judged": True,
-        **_facts(test),
+        **_describe_test(test),
         "train_shares": {name: before.get(name, 0) / sum(before.values()) for name in names},
         "test_shares": {name: after.get(name, 0) / sum(after.values()) for name in names},
     }
 
 
-def missing_shift(tests: tuple[DriftTest, ...], label: str | None) -> dict[str, dict[str, Any]]:
+def describe_missing_shift(tests: tuple[DriftTest, ...], label: str | None) -> dict[str, dict[str, Any]]:
     """Share of gaps before and after, of every input column that has any."""
     return {
         test.subject: {
@@ -130,7 +130,7 @@ def missing_shift(tests: tuple[DriftTest, ...], label: str | None) -> dict[str, 
     }
 
 
-def separation(found: TableDrift) -> dict[str, Any]:
+def describe_separation(found: TableDrift) -> dict[str, Any]:
     """How well a model tells the two apart, where it was tried."""
     for test in found.judgement.tests:
         if test.code == "drift.domain":
@@ -161,7 +161,7 @@ def cut_by_time(df: pd.DataFrame, time: str | None, periods: int) -> list[Named]
             f"There is no column {column} to cut the data by.{nearest(time or '', map(str, df.columns))}",
             next_step="Name it in data.time, or as time=… in the call.",
         )
-    moments = _moments(df[time])
+    moments = _read_moments(df[time])
     ordered = np.sort(moments)
     cuts = np.unique(ordered[[round(len(ordered) * place / periods) for place in range(1, periods)]])
     places = np.searchsorted(cuts, moments, side="right")
@@ -179,7 +179,7 @@ def cut_by_time(df: pd.DataFrame, time: str | None, periods: int) -> list[Named]
     return parts
 
 
-def _moments(values: pd.Series) -> NDArray[np.float64]:
+def _read_moments(values: pd.Series) -> NDArray[np.float64]:
     if pd.api.types.is_numeric_dtype(values.dtype):
         moments = values.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
@@ -188,14 +188,15 @@ def _moments(values: pd.Series) -> NDArray[np.float64]:
     wrong = np.flatnonzero(~np.isfinite(moments))
     if len(wrong):
         raise UsageError(
-            f"Column '{values.name}' holds {excerpt(values.iloc[wrong[0]])} in row {wrong[0] + 1}, which is neither an "
+            f"Column '{values.name}' holds {quote_excerpt(values.iloc[wrong[0]])} in row {wrong[0] + 1}, which is "
+            "neither an "
             "ISO 8601 time nor a number.",
             next_step="Write times like 2026-01-31T12:00:00Z, or leave rows without one out.",
         )
     return moments
 
 
-def _facts(test: DriftTest) -> dict[str, Any]:
+def _describe_test(test: DriftTest) -> dict[str, Any]:
     return {
         "test": test.method,
         "distance": test.effect,
@@ -206,7 +207,7 @@ def _facts(test: DriftTest) -> dict[str, Any]:
     }
 
 
-def _new_values(
+def _count_new_values(
     tests: tuple[DriftTest, ...], pairs: list[tuple[Column, Column]], label: str | None
 ) -> dict[str, dict[str, Any]]:
     """Categories that only the current rows have, by column."""
@@ -215,8 +216,8 @@ def _new_values(
     for before, after in pairs:
         if before.kind not in ("category", "boolean") or is_incomparable(before) or not before.coded:
             continue
-        known = _name_counts(before)
-        new = {name: count for name, count in _name_counts(after).items() if name not in known}
+        known = _count_names(before)
+        new = {name: count for name, count in _count_names(after).items() if name not in known}
         if new:
             result[before.name] = {
                 "count": sum(new.values()),
@@ -228,38 +229,38 @@ def _new_values(
     return result
 
 
-def _name_counts(column: Column) -> dict[str, int]:
+def _count_names(column: Column) -> dict[str, int]:
     """How often each category occurs, by the names that the engine gives them."""
     if not column.coded:
         values, counts = np.unique(column.numbers[np.isfinite(column.numbers)], return_counts=True)
-        return dict(zip(map(name_of, values.tolist()), counts.tolist(), strict=True))
+        return dict(zip(map(category_name, values.tolist()), counts.tolist(), strict=True))
     found: dict[str, int] = {}
     for value, count in zip(column.distinct, column.counts.tolist(), strict=True):
-        name = name_of(value)
+        name = category_name(value)
         if name and count:
             found[name] = found.get(name, 0) + count
     return found
 
 
-def _picture(before: Column, after: Column) -> dict[str, Any] | None:
+def _compare_shares(before: Column, after: Column) -> dict[str, Any] | None:
     """Shares of both datasets in the same bins: ranges of numbers, or the most frequent values."""
     if before.identifier:
         return None
     if before.kind in ("number", "text"):
-        return _numbers_picture(
-            *(_lengths(one) if before.kind == "text" else one.numbers for one in (before, after)),
+        return _compare_histograms(
+            *(_measure_lengths(one) if before.kind == "text" else one.numbers for one in (before, after)),
             noun="median length" if before.kind == "text" else "median",
         )
     if before.kind not in ("category", "boolean"):
         return None
-    counts = _name_counts(before), _name_counts(after)
+    counts = _count_names(before), _count_names(after)
     both = {name: counts[0].get(name, 0) + counts[1].get(name, 0) for part in counts for name in part}
     top = sorted(both, key=lambda name: -both[name])[:_TOP]
     shares = [np.array([part.get(name, 0) for name in top]) / max(1, sum(part.values())) for part in counts]
-    return _side_by_side(top, shares, "most frequent values")
+    return _pair_shares(top, shares, "most frequent values")
 
 
-def _numbers_picture(*sides: NDArray[np.float64], noun: str) -> dict[str, Any] | None:
+def _compare_histograms(*sides: NDArray[np.float64], noun: str) -> dict[str, Any] | None:
     known = [side[np.isfinite(side)] for side in sides]
     if not all(len(side) for side in known):
         return None
@@ -269,15 +270,15 @@ def _numbers_picture(*sides: NDArray[np.float64], noun: str) -> dict[str, Any] |
     bins = [name_bin(low, high) for low, high in pairwise(edges.tolist())]
     places = [np.clip(np.searchsorted(edges, side, side="right") - 1, 0, len(bins) - 1) for side in known]
     shares = [np.bincount(place, minlength=len(bins)) / len(place) for place in places]
-    medians = [figure(float(np.median(side))) for side in known]
-    return _side_by_side(bins, shares, f"{noun} {medians[0]} before, {medians[1]} after; bins of equal frequency")
+    medians = [format_number(float(np.median(side))) for side in known]
+    return _pair_shares(bins, shares, f"{noun} {medians[0]} before, {medians[1]} after; bins of equal frequency")
 
 
-def _side_by_side(bins: list[str], shares: list[Any], says: str) -> dict[str, Any]:
+def _pair_shares(bins: list[str], shares: list[Any], says: str) -> dict[str, Any]:
     return {"bins": bins, "reference": shares[0].tolist(), "current": shares[1].tolist(), "says": says}
 
 
-def _lengths(column: Column) -> NDArray[np.float64]:
+def _measure_lengths(column: Column) -> NDArray[np.float64]:
     if not column.coded:
         return np.zeros(0)
     return np.array([len(str(value)) for value in column.distinct] + [np.nan], dtype=np.float64)[column.codes]

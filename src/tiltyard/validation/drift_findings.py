@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from tiltyard.findings import Finding, Severity, by_severity, could_not_judge
-from tiltyard.formatting import agree, counted, listed, named, percent
+from tiltyard.formatting import choose_form, format_count, format_percent, join_names, join_values
 from tiltyard.jsonable import to_jsonable
 from tiltyard.project import ValidationSection
-from tiltyard.validation.findings import acceptable
+from tiltyard.validation.findings import is_acceptable
 
 _MEASURES = {
     "ks": "Kolmogorov–Smirnov distance",
@@ -47,7 +47,7 @@ class DriftReport(Mapping[str, Any]):
 
     def findings_of(self, part: Mapping[str, Any]) -> tuple[Finding, ...]:
         """The findings of one comparison, the gravest first."""
-        found = judge_dataset_drift(part, self.limits)
+        found = evaluate_dataset_drift(part, self.limits)
         return by_severity(finding for finding in found if not finding.named_by(self.limits.ignore))
 
     @property
@@ -58,7 +58,7 @@ class DriftReport(Mapping[str, Any]):
     def passed(self, limits: ValidationSection | None = None) -> bool:
         """Whether the drift is within its own limits or within others."""
         if limits is None:
-            return acceptable(self.findings, self.limits)
+            return is_acceptable(self.findings, self.limits)
         return DriftReport(self.comparisons, limits).passed()
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,24 +92,26 @@ def describe_test(facts: Mapping[str, Any]) -> str:
     return f"{_MEASURES.get(facts['test'], facts['test'])}{measure} {facts['distance']:.3f}, {chance} after correction"
 
 
-def judge_dataset_drift(part: Mapping[str, Any], limits: ValidationSection) -> list[Finding]:
+def evaluate_dataset_drift(part: Mapping[str, Any], limits: ValidationSection) -> list[Finding]:
     """All findings of one comparison."""
     where = f"{part['current']['name']} against {part['reference']['name']}"
-    found = [*_columns(part["columns"], where), *_kinds(part["kinds"], where)]
+    found = [*_evaluate_columns(part["columns"], where), *_evaluate_kinds(part["kinds"], where)]
     if not part["judged"]:
         rows = min(part["reference"]["rows"], part["current"]["rows"])
-        why = f"{where}: one of the two has only {counted(rows, 'row')}; drift needs {part['least_rows']:,} of each."
+        why = (
+            f"{where}: one of the two has only {format_count(rows, 'row')}; drift needs {part['least_rows']:,} of each."
+        )
         return [
             *found,
             could_not_judge("drift.column", "rows", why, "Collect more rows.", title="Column that has drifted"),
         ]
     return [
         *found,
-        *_label(part["label_shift"], limits.max_drift, where),
-        *_features(part["feature_shift"], limits.max_drift, where),
-        *_missing(part["missing"], limits.max_drift, where),
-        *_new_values(part["new_values"], limits.max_drift, where),
-        *_told_apart(part["told_apart"], where),
+        *_evaluate_label(part["label_shift"], limits.max_drift, where),
+        *_evaluate_features(part["feature_shift"], limits.max_drift, where),
+        *_evaluate_missing(part["missing"], limits.max_drift, where),
+        *_evaluate_new_values(part["new_values"], limits.max_drift, where),
+        *_evaluate_separation(part["told_apart"], where),
     ]
 
 
@@ -118,18 +120,19 @@ def _grade(distance: float, limit: float) -> Severity:
     return "error" if distance > limit else "warning"
 
 
-def _columns(columns: Mapping[str, list[str]], where: str) -> list[Finding]:
+def _evaluate_columns(columns: Mapping[str, list[str]], where: str) -> list[Finding]:
     found = []
     lost, new = columns["lost"], columns["new"]
     if lost:
-        renamed = f" It has {named(new)} instead, which may be what was renamed." if new else ""
+        renamed = f" It has {join_names(new)} instead, which may be what was renamed." if new else ""
         found.append(
             Finding(
                 "drift.columns-lost",
                 "error",
                 lost[0] if len(lost) == 1 else "columns",
                 "Columns that are gone",
-                f"{where}: {counted(len(lost), 'column')} {agree(len(lost), 'is', 'are')} gone: {named(lost)}."
+                f"{where}: {format_count(len(lost), 'column')} {choose_form(len(lost), 'is', 'are')} gone: "
+                f"{join_names(lost)}."
                 f"{renamed}",
                 score=float(len(lost)),
                 limit=0.0,
@@ -144,7 +147,8 @@ def _columns(columns: Mapping[str, list[str]], where: str) -> list[Finding]:
                 "info",
                 new[0] if len(new) == 1 else "columns",
                 "Columns that are new",
-                f"{where}: {counted(len(new), 'column')} {agree(len(new), 'is', 'are')} new: {named(new)}.",
+                f"{where}: {format_count(len(new), 'column')} {choose_form(len(new), 'is', 'are')} new: "
+                f"{join_names(new)}.",
                 score=float(len(new)),
                 evidence={"new": new},
                 next_step="Ignore them in data.ignore if no model is to see them.",
@@ -153,7 +157,7 @@ def _columns(columns: Mapping[str, list[str]], where: str) -> list[Finding]:
     return found
 
 
-def _kinds(kinds: Mapping[str, list[str]], where: str) -> list[Finding]:
+def _evaluate_kinds(kinds: Mapping[str, list[str]], where: str) -> list[Finding]:
     return [
         Finding(
             "drift.kind",
@@ -168,7 +172,7 @@ def _kinds(kinds: Mapping[str, list[str]], where: str) -> list[Finding]:
     ]
 
 
-def _label(measured: Mapping[str, Any], limit: float, where: str) -> list[Finding]:
+def _evaluate_label(measured: Mapping[str, Any], limit: float, where: str) -> list[Finding]:
     if not measured["judged"] or not measured["drifted"]:
         return []
     before, after = measured["train_shares"], measured["test_shares"]
@@ -179,7 +183,8 @@ def _label(measured: Mapping[str, Any], limit: float, where: str) -> list[Findin
             _grade(measured["distance"], limit),
             "label",
             "Labels that have drifted",
-            f"{where}: '{moved}' was {percent(before[moved])} of the labels and is {percent(after[moved])} now "
+            f"{where}: '{moved}' was {format_percent(before[moved])} of the labels and is "
+            f"{format_percent(after[moved])} now "
             f"({describe_test(measured)}).",
             score=measured["distance"],
             limit=limit,
@@ -189,7 +194,7 @@ def _label(measured: Mapping[str, Any], limit: float, where: str) -> list[Findin
     ]
 
 
-def _features(measured: Mapping[str, Any], limit: float, where: str) -> list[Finding]:
+def _evaluate_features(measured: Mapping[str, Any], limit: float, where: str) -> list[Finding]:
     found = []
     for name, facts in measured.items():
         if not facts["drifted"]:
@@ -210,7 +215,7 @@ def _features(measured: Mapping[str, Any], limit: float, where: str) -> list[Fin
     return sorted(found, key=lambda finding: -(finding.score or 0.0))
 
 
-def _missing(measured: Mapping[str, Any], limit: float, where: str) -> list[Finding]:
+def _evaluate_missing(measured: Mapping[str, Any], limit: float, where: str) -> list[Finding]:
     found = []
     for name, facts in measured.items():
         if facts["drifted"]:
@@ -220,8 +225,8 @@ def _missing(measured: Mapping[str, Any], limit: float, where: str) -> list[Find
                     _grade(facts["distance"], limit),
                     name,
                     "Column with more or fewer gaps",
-                    f"{where}: {percent(facts['reference'])} of '{name}' was missing, and "
-                    f"{percent(facts['current'])} is now.",
+                    f"{where}: {format_percent(facts['reference'])} of '{name}' was missing, and "
+                    f"{format_percent(facts['current'])} is now.",
                     score=facts["distance"],
                     limit=limit,
                     evidence=facts,
@@ -231,15 +236,16 @@ def _missing(measured: Mapping[str, Any], limit: float, where: str) -> list[Find
     return found
 
 
-def _new_values(measured: Mapping[str, Any], limit: float, where: str) -> list[Finding]:
+def _evaluate_new_values(measured: Mapping[str, Any], limit: float, where: str) -> list[Finding]:
     return [
         Finding(
             "drift.new-values",
             _grade(facts["share"], limit) if facts["drifted"] else "info",
             name,
             "Categories that were not there before",
-            f"{where}: '{name}' has {counted(facts['distinct'], 'value')} that the reference lacks, in "
-            f"{counted(facts['count'], 'row')} ({percent(facts['share'])}): {listed(facts['values'])}.",
+            f"{where}: '{name}' has {format_count(facts['distinct'], 'value')} that the reference lacks, in "
+            f"{format_count(facts['count'], 'row')} ({format_percent(facts['share'])}): "
+            f"{join_values(facts['values'])}.",
             score=facts["share"],
             limit=limit,
             evidence=facts,
@@ -249,7 +255,7 @@ def _new_values(measured: Mapping[str, Any], limit: float, where: str) -> list[F
     ]
 
 
-def _told_apart(measured: Mapping[str, Any], where: str) -> list[Finding]:
+def _evaluate_separation(measured: Mapping[str, Any], where: str) -> list[Finding]:
     if not measured["judged"] or not measured["drifted"]:
         return []
     low, high = measured["interval"]

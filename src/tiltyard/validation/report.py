@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from tiltyard.charts.svg_bars import draw_histogram, draw_pairs, draw_shares
 from tiltyard.findings import Finding
-from tiltyard.formatting import counted, figure, percent
+from tiltyard.formatting import format_count, format_number, format_percent
 from tiltyard.jsonable import to_jsonable
 from tiltyard.validation.drift_findings import DriftReport
 from tiltyard.validation.results import SplitReport, ValidationReport
@@ -53,10 +53,10 @@ def render_html(report: ValidationReport, split: SplitReport | None = None, drif
     page = environment.get_template("report.html.j2").render(
         name=report.name,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        summary=f"{counted(report.rows, 'row')}, {counted(len(columns), 'column')}",
+        summary=f"{format_count(report.rows, 'row')}, {format_count(len(columns), 'column')}",
         passed=all(part.passed() for part in (report, split, drift) if part is not None),
         score=f"{report.quality_score:.1f}",
-        parts=[(name, share, percent(share), PARTS[name]) for name, share in report.score_parts.items()],
+        parts=[(name, share, format_percent(share), PARTS[name]) for name, share in report.score_parts.items()],
         findings=[_row(finding) for finding in report.findings],
         split_findings=None if split is None else [_row(finding) for finding in split.findings],
         drifts=[] if drift is None else [_drift(part, drift) for part in drift.comparisons],
@@ -77,11 +77,13 @@ def _classes(measured: dict[str, Any]) -> dict[str, Any] | None:
     if not measured["counts"]:
         return None
     counts, ratio = measured["counts"], measured["imbalance"]
-    even = "all about equally frequent" if ratio < 1.05 else f"the most frequent {figure(ratio)} times the rarest"
+    even = (
+        "all about equally frequent" if ratio < 1.05 else f"the most frequent {format_number(ratio)} times the rarest"
+    )
     return {
         "label": measured["label"],
         "plot": Markup(draw_shares(counts, f"Rows of each label of {measured['label']}")),  # noqa: S704 - escaped there
-        "says": f"{counted(len(counts), 'label')}, {even}.",
+        "says": f"{format_count(len(counts), 'label')}, {even}.",
     }
 
 
@@ -92,7 +94,7 @@ def _text(name: str, facts: dict[str, Any], column: dict[str, Any]) -> dict[str,
         "plot": _histogram(length["histogram"], f"Lengths of {name} in characters", "text") if length else None,
         "says": [] if not length else _facts(length),
         "flaws": [
-            (says, f"{facts[key]['count']:,}", percent(facts[key]["share"]), facts[key].get("examples", [])[:1])
+            (says, f"{facts[key]['count']:,}", format_percent(facts[key]["share"]), facts[key].get("examples", [])[:1])
             for key, says in _TEXT_FLAWS.items()
             if facts[key]["count"]
         ],
@@ -104,7 +106,7 @@ def _card(name: str, facts: dict[str, Any], report: ValidationReport) -> dict[st
     plot = None
     says = [("distinct", f"{facts['distinct']:,}")]
     if facts["missing"]:
-        says.append(("missing", f"{facts['missing']:,} ({percent(facts['missing'] / max(1, report.rows))})"))
+        says.append(("missing", f"{facts['missing']:,} ({format_percent(facts['missing'] / max(1, report.rows))})"))
     if "histogram" in facts:
         plot = _histogram(facts["histogram"], f"Histogram of {name}")
         says += _facts(facts) if facts["kind"] == "number" else []
@@ -129,7 +131,8 @@ def _drift(part: dict[str, Any], report: DriftReport) -> dict[str, Any]:
     )
     return {
         "title": f"{part['current']['name']} against {part['reference']['name']}",
-        "says": f"{counted(part['current']['rows'], 'row')} against {counted(part['reference']['rows'], 'row')}; "
+        "says": f"{format_count(part['current']['rows'], 'row')} against "
+        f"{format_count(part['reference']['rows'], 'row')}; "
         f"the left bars are {part['reference']['name']}, the right ones {part['current']['name']}.",
         "findings": [_row(finding) for finding in found],
         "cards": [
@@ -152,9 +155,9 @@ def _histogram(measured: dict[str, Any], title: str, noun: str = "row") -> Marku
 def _facts(measured: dict[str, Any]) -> list[tuple[str, str]]:
     quantiles = measured["quantiles"]
     return [
-        ("mean", figure(measured["mean"])),
-        ("std", figure(measured["std"])),
-        ("min", figure(measured["min"])),
-        ("median", figure(quantiles["0.5"])),
-        ("max", figure(measured["max"])),
+        ("mean", format_number(measured["mean"])),
+        ("std", format_number(measured["std"])),
+        ("min", format_number(measured["min"])),
+        ("median", format_number(quantiles["0.5"])),
+        ("max", format_number(measured["max"])),
     ]

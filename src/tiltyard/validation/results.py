@@ -10,9 +10,9 @@ from typing import Any
 from tiltyard.findings import Finding, by_severity
 from tiltyard.jsonable import to_jsonable
 from tiltyard.project import ValidationSection
-from tiltyard.validation.findings import acceptable, judge_measures
+from tiltyard.validation.findings import evaluate_measures, is_acceptable
 from tiltyard.validation.score import quality_score, score_parts
-from tiltyard.validation.split.findings import split_findings
+from tiltyard.validation.split.findings import evaluate_split
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class ValidationReport(Mapping[str, Any]):
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """The findings, the gravest first."""
-        return judge_measures(self.sections, self.rows, self.limits)
+        return evaluate_measures(self.sections, self.rows, self.limits)
 
     @cached_property
     def score_parts(self) -> dict[str, float]:
@@ -52,7 +52,7 @@ class ValidationReport(Mapping[str, Any]):
     def passed(self, limits: ValidationSection | None = None) -> bool:
         """Whether the data may be used, by its own limits or by others."""
         if limits is None:
-            return acceptable(self.findings, self.limits)
+            return is_acceptable(self.findings, self.limits)
         return self.judged_by(limits).passed()
 
     def judged_by(self, limits: ValidationSection) -> ValidationReport:
@@ -100,13 +100,13 @@ class SplitReport(Mapping[str, Any]):
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """The findings, the gravest first."""
-        found = split_findings(self.sections, self.limits)
+        found = evaluate_split(self.sections, self.limits)
         return by_severity(finding for finding in found if not finding.named_by(self.limits.ignore))
 
     def passed(self, limits: ValidationSection | None = None) -> bool:
         """Whether the split may be used, by its own limits or by others."""
         if limits is None:
-            return acceptable(self.findings, self.limits)
+            return is_acceptable(self.findings, self.limits)
         return SplitReport(self.sections, limits).passed()
 
     def to_dict(self) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class DataValidator:
         roles = self._roles(df, label, text)
         # Numbers near the largest float overflow in a sum, which then says infinite; that is all there is to say.
         with np.errstate(over="ignore", invalid="ignore"):
-            sections = _measured(
+            sections = _measure_table(
                 read_table(df, name, roles),
                 roles,
                 as_schema(schema or (self._project.columns if self._project else {})),
@@ -206,7 +206,7 @@ class DataValidator:
         return LONGEST if self._project is None else self._project.serving.max_text
 
 
-def _measured(table: Table, roles: Roles, schema: Schema, longest: int) -> dict[str, Any]:
+def _measure_table(table: Table, roles: Roles, schema: Schema, longest: int) -> dict[str, Any]:
     expected = [column for column in (roles.label, roles.text, *(roles.features or ())) if column is not None]
     return {
         "missing_data": measure_missing(table),

@@ -45,31 +45,31 @@ def download(
         # Put there by hand, perhaps: it is looked at as if it had just been brought.
         target.replace(part)
     waits = iter(pauses)
-    while (have := _length(part)) != size:
+    while (have := _read_length(part)) != size:
         if have > size:
-            part.replace(_aside(target))
+            part.replace(_move_aside(target))
             continue
         try:
-            _bring(url, part, size, watch)
+            _fetch_rest(url, part, size, watch)
         except httpx.RequestError as error:
-            if _length(part) > have:
+            if _read_length(part) > have:
                 waits = iter(pauses)
             wait = next(waits, None)
             if wait is None:
-                raise _broken_off(url, part, size, error) from None
+                raise _interruption_error(url, part, size, error) from None
             time.sleep(wait)
     _verify(part, target, digests, url, watch)
     part.replace(target)
 
 
-def _bring(url: str, part: Path, size: int, watch: Watcher) -> None:
+def _fetch_rest(url: str, part: Path, size: int, watch: Watcher) -> None:
     """Append what is missing, or begin anew where the server gives all of it."""
-    have = _length(part)
+    have = _read_length(part)
     # Without "identity" a server may compress, and ranges would then be of the compressed bytes.
     headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
     try:
         with httpx.stream("GET", url, headers=headers, timeout=TIMEOUT, follow_redirects=True) as response:
-            start = _start(response, have, size)
+            start = _find_start(response, have, size)
             if start < 0:
                 part.unlink(missing_ok=True)
                 return
@@ -79,42 +79,42 @@ def _bring(url: str, part: Path, size: int, watch: Watcher) -> None:
                 for chunk in response.iter_raw():
                     done += len(chunk)
                     if done > size:
-                        raise _another_size(_shown(url), done, size)
+                        raise _size_error(_hide_query(url), done, size)
                     file.write(chunk)
                     watch("download", done, size)
         if done < size:
             raise httpx.ReadError(f"it ended after {done:,} bytes")
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise UsageError(
-            f"{_shown(url)} is no address of the web.", next_step="Give one like https://host/file."
+            f"{_hide_query(url)} is no address of the web.", next_step="Give one like https://host/file."
         ) from None
 
 
-def _start(response: httpx.Response, have: int, size: int) -> int:
+def _find_start(response: httpx.Response, have: int, size: int) -> int:
     """The position that the answer's first byte has in the file; -1 to throw away what is there and ask again."""
-    url = _shown(str(response.request.url))
+    url = _hide_query(str(response.request.url))
     if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have:
         return -1
     if response.status_code in (429, 500, 502, 503, 504):
         raise httpx.ReadError(f"the server answers with status {response.status_code}")
     if response.status_code not in (200, 206):
-        raise _refused(response)
+        raise _status_error(response)
     start, declared = 0, response.headers.get("Content-Length", "")
     if response.status_code == httpx.codes.PARTIAL_CONTENT:
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
         if (found is None or int(found[1]) > have) and have:
             return -1
         if found is None or int(found[1]) > have:
-            raise _refused(response)
+            raise _status_error(response)
         start, declared = int(found[1]), found[2]
     if declared.isdigit() and int(declared) != size:
-        raise _another_size(url, int(declared), size)
+        raise _size_error(url, int(declared), size)
     return start
 
 
 def _verify(part: Path, target: Path, digests: Mapping[str, str], url: str, watch: Watcher) -> None:
     running = {name: hashlib.new(name, usedforsecurity=False) for name in digests}
-    done, size = 0, _length(part)
+    done, size = 0, _read_length(part)
     with part.open("rb") as file:
         while chunk := file.read(1 << 20):
             done += len(chunk)
@@ -123,10 +123,11 @@ def _verify(part: Path, target: Path, digests: Mapping[str, str], url: str, watc
             watch("verify", done, size)
     for name, digest in running.items():
         if digest.hexdigest() != digests[name]:
-            refused = _aside(target)
+            refused = _move_aside(target)
             part.replace(refused)
             raise DataError(
-                f"What {_shown(url)} gave is not the published file: its {name.upper()} is {digest.hexdigest()}, not "
+                f"What {_hide_query(url)} gave is not the published file: its {name.upper()} is "
+                f"{digest.hexdigest()}, not "
                 f"{digests[name]}. It was put aside as {refused}.",
                 next_step="Run the command again, which begins anew. If that is refused too, do not trust the address.",
                 code="data.checksum",
@@ -136,30 +137,30 @@ def _verify(part: Path, target: Path, digests: Mapping[str, str], url: str, watc
             )
 
 
-def _length(file: Path) -> int:
+def _read_length(file: Path) -> int:
     return file.stat().st_size if file.exists() else 0
 
 
-def _aside(target: Path) -> Path:
+def _move_aside(target: Path) -> Path:
     return target.with_name(target.name + ".refused")
 
 
-def _shown(url: str) -> str:
+def _hide_query(url: str) -> str:
     """An address without the user and password in it."""
     return re.sub(r"//[^/@]*@", "//", url)
 
 
-def _refused(response: httpx.Response) -> DataError:
+def _status_error(response: httpx.Response) -> DataError:
     status = f"{response.status_code} {response.reason_phrase}".strip()
     return DataError(
-        f"{_shown(str(response.request.url))} cannot be fetched: the server answers with status {status}.",
+        f"{_hide_query(str(response.request.url))} cannot be fetched: the server answers with status {status}.",
         next_step="Check the address, or name another with --url.",
         code="data.fetch-refused",
         status=response.status_code,
     )
 
 
-def _another_size(url: str, found: int, size: int) -> DataError:
+def _size_error(url: str, found: int, size: int) -> DataError:
     return DataError(
         f"{url} gives {found:,} bytes or more, where the published file has {size:,}.",
         next_step="Name another address of the same file with --url.",
@@ -169,12 +170,12 @@ def _another_size(url: str, found: int, size: int) -> DataError:
     )
 
 
-def _broken_off(url: str, part: Path, size: int, error: httpx.RequestError) -> DataError:
-    have = _length(part)
+def _interruption_error(url: str, part: Path, size: int, error: httpx.RequestError) -> DataError:
+    have = _read_length(part)
     reason = str(error).rstrip(".") or type(error).__name__
     kept = f" {have:,} of {size:,} bytes are kept in {part}." if have else ""
     return DataError(
-        f"{_shown(url)} cannot be fetched: {reason}.{kept}",
+        f"{_hide_query(url)} cannot be fetched: {reason}.{kept}",
         next_step="Check the network and run the same command again" + ("; it goes on from there." if have else "."),
         code="data.unreachable",
         bytes=have,

@@ -56,11 +56,11 @@ def fetch_corpus(
     """
     folder = to / corpus.folder
     there = folder.is_dir()
-    with _writable(to):
+    with _writing_errors(to):
         to.mkdir(parents=True, exist_ok=True)
         if not there:
             archive = to / corpus.archive
-            _make_sure_of_room(corpus, to, archive)
+            _require_room(corpus, to, archive)
             download(url or corpus.url, archive, corpus.size, corpus.digests, watch, pauses)
             _unpack(archive, folder, watch)
             archive.unlink()
@@ -71,7 +71,7 @@ def fetch_corpus(
     return FetchedCorpus(folder, project_file, downloaded=not there, described=described)
 
 
-def _make_sure_of_room(corpus: Corpus, to: Path, archive: Path) -> None:
+def _require_room(corpus: Corpus, to: Path, archive: Path) -> None:
     part = archive.with_name(archive.name + ".part")
     have = sum(file.stat().st_size for file in (archive, part) if file.exists())
     needed = max(0, corpus.size - have) + corpus.unpacked
@@ -93,7 +93,9 @@ def _unpack(archive: Path, folder: Path, watch: Watcher) -> None:
     try:
         with archive.open("rb") as file, tarfile.open(fileobj=file, mode="r:*") as content:
             # "data" refuses members that would land outside the folder, devices, and links that lead out of it.
-            content.extractall(unpacking, members=_watched(content, file, archive.stat().st_size, watch), filter="data")
+            content.extractall(
+                unpacking, members=_report_progress(content, file, archive.stat().st_size, watch), filter="data"
+            )
         if not (unpacking / folder.name).is_dir():
             raise tarfile.TarError(f"it has no folder {folder.name}")
         (unpacking / folder.name).replace(folder)
@@ -107,7 +109,7 @@ def _unpack(archive: Path, folder: Path, watch: Watcher) -> None:
         shutil.rmtree(unpacking, ignore_errors=True)
 
 
-def _watched(content: tarfile.TarFile, file: IO[bytes], size: int, watch: Watcher) -> Iterator[tarfile.TarInfo]:
+def _report_progress(content: tarfile.TarFile, file: IO[bytes], size: int, watch: Watcher) -> Iterator[tarfile.TarInfo]:
     for member in content:
         watch("unpack", min(file.tell(), size), size)
         yield member
@@ -115,7 +117,7 @@ def _watched(content: tarfile.TarFile, file: IO[bytes], size: int, watch: Watche
 
 
 @contextmanager
-def _writable(folder: Path) -> Iterator[None]:
+def _writing_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

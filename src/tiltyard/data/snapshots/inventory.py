@@ -35,7 +35,7 @@ class StoredSnapshot:
         return {**asdict(self), "used_at": self.used_at.isoformat()}
 
 
-def stored_snapshots(store: str | Path, project: str) -> list[StoredSnapshot]:
+def list_snapshots(store: str | Path, project: str) -> list[StoredSnapshot]:
     """The snapshots of a project, the latest first; none where there is no store yet.
 
     Args:

@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 from tiltyard.data.content_hash import content_keys, fingerprint, order_digest, row_digests
 from tiltyard.data.dataset import Dataset
-from tiltyard.data.load_dataset import as_label
+from tiltyard.data.load_dataset import write_label
 from tiltyard.data.snapshots.snapshot_store import METADATA_KEY, SnapshotStore, open_snapshot_store, stage_file
 from tiltyard.data.sources import read_source
 from tiltyard.data.table_schema import infer_schema
@@ -67,7 +67,7 @@ def take_snapshot(dataset: Dataset, store: str | Path, *, ordered: bool = False)
         MissingExtraError: an optional part of the installation is needed to reach the store.
     """
     shelf = open_snapshot_store(store)
-    table = _table(dataset)
+    table = _to_arrow(dataset)
     keys = content_keys(table.to_pandas())
     about = {
         "project": dataset.name,
@@ -76,7 +76,7 @@ def take_snapshot(dataset: Dataset, store: str | Path, *, ordered: bool = False)
         "columns": fingerprint(keys),
         "order": order_digest(keys),
     }
-    name, there = _place(shelf, about, ordered=ordered)
+    name, there = _name_folder(shelf, about, ordered=ordered)
     snapshot = Snapshot(dataset.fingerprint, shelf.uri(name), len(dataset), created=not there)
     # One that is used now is not to be pruned as one that was not used for long.
     if there and shelf.renew(name):
@@ -84,7 +84,7 @@ def take_snapshot(dataset: Dataset, store: str | Path, *, ordered: bool = False)
     noted = table.replace_schema_metadata({METADATA_KEY: json.dumps(about).encode()})
     with stage_file(shelf) as file:
         parquet.write_table(noted, file, compression="zstd", write_page_checksum=True)
-        _check(pd.read_parquet(file, page_checksum_verification=True), dataset)
+        _verify_rows(pd.read_parquet(file, page_checksum_verification=True), dataset)
         shelf.put(file, name)
     return snapshot
 
@@ -120,7 +120,7 @@ def read_snapshot(uri: str | Path) -> pd.DataFrame:
     return read_source(DataSection(source=str(uri), format="parquet"), Path())
 
 
-def _place(shelf: SnapshotStore, about: Mapping[str, Any], *, ordered: bool) -> tuple[str, bool]:
+def _name_folder(shelf: SnapshotStore, about: Mapping[str, Any], *, ordered: bool) -> tuple[str, bool]:
     """The name to keep rows under, and whether they are there."""
     stem = f"{about['project']}/{about['fingerprint']}"
     told_by = ("columns", "order") if ordered else ("columns",)
@@ -132,13 +132,13 @@ def _place(shelf: SnapshotStore, about: Mapping[str, Any], *, ordered: bool) -> 
     return names[-1], False
 
 
-def _table(dataset: Dataset) -> pa.Table:
+def _to_arrow(dataset: Dataset) -> pa.Table:
     label = str(dataset.labels.name)
-    columns = {str(name): _storable(dataset.frame[name], is_label=name == label) for name in dataset.frame.columns}
+    columns = {str(name): _to_storable(dataset.frame[name], is_label=name == label) for name in dataset.frame.columns}
     return pa.table(columns)
 
 
-def _storable(column: pd.Series, *, is_label: bool) -> pa.Array:
+def _to_storable(column: pd.Series, *, is_label: bool) -> pa.Array:
     """A column as Parquet can hold it, saying the same: cells without a type of their own become text."""
     typed = column.dtype != object or pd.api.types.infer_dtype(column, skipna=True) in _HAS_TYPE
     try:
@@ -148,7 +148,7 @@ def _storable(column: pd.Series, *, is_label: bool) -> pa.Array:
             except (pa.ArrowException, OverflowError):
                 pass  # whole numbers beyond 64 bits, complex numbers and the like
         # A label is told apart as it is written everywhere else: 1.0 and 1 are one.
-        text = column.map(as_label if is_label else str, na_action="ignore")
+        text = column.map(write_label if is_label else str, na_action="ignore")
         return pa.array(text, type=pa.large_string(), from_pandas=True)
     except UnicodeEncodeError as error:
         row = next(position for position, value in enumerate(column) if error.object in str(value))
@@ -161,9 +161,9 @@ def _storable(column: pd.Series, *, is_label: bool) -> pa.Array:
         ) from None
 
 
-def _check(frame: pd.DataFrame, dataset: Dataset) -> None:
+def _verify_rows(frame: pd.DataFrame, dataset: Dataset) -> None:
     """Refuse a file from which the dataset would not come back."""
-    labels = frame[dataset.labels.name].map(as_label, na_action="ignore").astype(str)
+    labels = frame[dataset.labels.name].map(write_label, na_action="ignore").astype(str)
     if isinstance(dataset.inputs, pd.Series):
         inputs = pd.Series(frame[dataset.inputs.name].to_list(), dtype=object)
         back = fingerprint(row_digests(inputs, labels))

@@ -107,7 +107,7 @@ class FolderStore:
         with self._usable():
             try:
                 with (self._folder / name).open("rb") as stream:
-                    return _about(stream)
+                    return _read_about(stream)
             except FileNotFoundError:
                 return None
 
@@ -146,7 +146,7 @@ class FolderStore:
         try:
             (self._folder / name).unlink(missing_ok=True)
         except OSError as error:
-            raise _not_removed(self.uri(name), error.strerror or str(error)) from None
+            raise _removal_error(self.uri(name), error.strerror or str(error)) from None
 
     @contextmanager
     def _usable(self) -> Iterator[None]:
@@ -177,7 +177,7 @@ class RemoteStore:
         with storage_error(self._location):
             try:
                 with self._filesystem.open(self._inner(name), "rb") as stream:
-                    return _about(stream)
+                    return _read_about(stream)
             except FileNotFoundError:
                 return None
 
@@ -231,7 +231,7 @@ class RemoteStore:
             except FileNotFoundError:
                 return
             except NotImplementedError:
-                raise _not_removed(self.uri(name), "its kind of storage does not let one") from None
+                raise _removal_error(self.uri(name), "its kind of storage does not let one") from None
 
     def _modified(self, path: str) -> datetime:
         """When a file was written; now, where the storage does not tell: it is never old enough to go."""
@@ -261,7 +261,7 @@ def stage_file(shelf: SnapshotStore) -> Iterator[Path]:
         yield Path(folder) / "rows.parquet"
 
 
-def _about(stream: IO[bytes]) -> dict[str, Any] | None:
+def _read_about(stream: IO[bytes]) -> dict[str, Any] | None:
     try:
         metadata = parquet.read_metadata(stream).metadata or {}
         about = json.loads(metadata.get(METADATA_KEY, b"{}"))
@@ -270,7 +270,7 @@ def _about(stream: IO[bytes]) -> dict[str, Any] | None:
     return about if isinstance(about, dict) else {}
 
 
-def _not_removed(uri: str, why: str) -> DataError:
+def _removal_error(uri: str, why: str) -> DataError:
     return DataError(
         f"{uri} cannot be removed: {why}.", next_step="Remove it with the tools of its store.", code="data.not-removed"
     )

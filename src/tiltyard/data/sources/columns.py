@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import pandas as pd
 
 
-def frame_of(columns: Mapping[str, list[object]]) -> pd.DataFrame:
+def build_frame(columns: Mapping[str, list[object]]) -> pd.DataFrame:
     """A frame of columns of the same length, None where there is no value."""
-    return pd.DataFrame({name: _column(values) for name, values in columns.items()})
+    return pd.DataFrame({name: _build_column(values) for name, values in columns.items()})
 
 
-def _column(values: list[object]) -> pd.Series:
+def _build_column(values: list[object]) -> pd.Series:
     try:
         column = pd.Series(values)
     except UnicodeEncodeError:

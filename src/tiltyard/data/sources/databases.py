@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy import table as named_table
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from tiltyard.data.sources.columns import frame_of
+from tiltyard.data.sources.columns import build_frame
 from tiltyard.data.sources.location import Location
 from tiltyard.data.sources.memory import PEAK_OF_OBJECTS, MemoryBudget
 from tiltyard.errors import DataError, MissingExtraError
@@ -46,16 +46,16 @@ def read_database(location: Location, section: DataSection, root: Path, budget: 
             than memory holds.
         MissingExtraError: the driver of PostgreSQL is not installed.
     """
-    _check_question(section)
-    engine = _engine(location, root)
+    _require_one_question(section)
+    engine = _open_engine(location, root)
     try:
-        with _reached(engine, location) as connection:
-            return _rows(connection, section, location, budget)
+        with _connection_errors(engine, location) as connection:
+            return _read_rows(connection, section, location, budget)
     finally:
         engine.dispose()
 
 
-def _check_question(section: DataSection) -> None:
+def _require_one_question(section: DataSection) -> None:
     if (section.query is None) == (section.table is None):
         said = "neither data.query nor data.table" if section.query is None else "both data.query and data.table"
         raise DataError(
@@ -65,8 +65,8 @@ def _check_question(section: DataSection) -> None:
         )
 
 
-def _engine(location: Location, root: Path) -> Engine:
-    url = _url(location, root)
+def _open_engine(location: Location, root: Path) -> Engine:
+    url = _parse_url(location, root)
     backend = url.get_backend_name()
     limits = {"connect_timeout": CONNECT_SECONDS} if backend in TAKES_CONNECT_TIMEOUT else {}
     try:
@@ -88,7 +88,7 @@ def _engine(location: Location, root: Path) -> Engine:
         ) from None
 
 
-def _url(location: Location, root: Path) -> URL:
+def _parse_url(location: Location, root: Path) -> URL:
     try:
         url = make_url(location.meant)
     except (ArgumentError, ValueError):
@@ -113,12 +113,12 @@ def _url(location: Location, root: Path) -> URL:
 
 
 @contextmanager
-def _reached(engine: Engine, location: Location) -> Iterator[Connection]:
+def _connection_errors(engine: Engine, location: Location) -> Iterator[Connection]:
     try:
         connection = engine.connect()
     except (SQLAlchemyError, OSError) as error:
         raise DataError(
-            f"The database {location.written} cannot be reached: {_reason(error, location)}.",
+            f"The database {location.written} cannot be reached: {_describe_error(error, location)}.",
             next_step="Check that it runs, and that address, user and password in data.source are right.",
             code="data.unreachable",
         ) from None
@@ -126,9 +126,9 @@ def _reached(engine: Engine, location: Location) -> Iterator[Connection]:
         yield connection
 
 
-def _rows(connection: Connection, section: DataSection, location: Location, budget: MemoryBudget) -> pd.DataFrame:
+def _read_rows(connection: Connection, section: DataSection, location: Location, budget: MemoryBudget) -> pd.DataFrame:
     try:
-        result = connection.execution_options(stream_results=True).execute(_question(section))
+        result = connection.execution_options(stream_results=True).execute(_build_query(section))
         if not result.returns_rows:
             raise DataError(
                 "data.query gives no rows back; what it did to the database was undone.",
@@ -137,18 +137,18 @@ def _rows(connection: Connection, section: DataSection, location: Location, budg
             )
         names = [str(name) for name in result.keys()]  # noqa: SIM118 - a result is no mapping
         _refuse_repeats(names)
-        columns = _columns(result, names, budget)
+        columns = _build_columns(result, names, budget)
     except SQLAlchemyError as error:
         raise DataError(
-            f"The database refuses the {'query' if section.query else 'table'}: {_reason(error, location)}."
+            f"The database refuses the {'query' if section.query else 'table'}: {_describe_error(error, location)}."
             + _table_hint(connection, section),
             next_step=f"Correct data.{'query' if section.query else 'table'} in the project file.",
             code="data.query-failed",
         ) from None
-    return frame_of(columns)
+    return build_frame(columns)
 
 
-def _columns(result: CursorResult[Any], names: list[str], budget: MemoryBudget) -> dict[str, list[object]]:
+def _build_columns(result: CursorResult[Any], names: list[str], budget: MemoryBudget) -> dict[str, list[object]]:
     """All rows, a column at a time; given up as soon as they are more than memory holds."""
     columns: dict[str, list[object]] = {name: [] for name in names}
     row_bytes = 0.0
@@ -157,13 +157,13 @@ def _columns(result: CursorResult[Any], names: list[str], budget: MemoryBudget) 
         for values, more in zip(columns.values(), zip(*part, strict=True), strict=True):
             values.extend(more)
         if not count:
-            row_bytes = float(frame_of(columns).memory_usage(deep=True).sum()) / len(part)
+            row_bytes = float(build_frame(columns).memory_usage(deep=True).sum()) / len(part)
         count += len(part)
         budget.require(row_bytes * count, PEAK_OF_OBJECTS, f"{count:,} rows in, with more to come")
     return columns
 
 
-def _question(section: DataSection) -> Executable:
+def _build_query(section: DataSection) -> Executable:
     if section.query is not None:
         # A colon in a query is a colon (a time, a cast), never a parameter: there are none to fill in.
         return text(re.sub(r"(?<![:\w\\]):(?=\w)", r"\:", section.query))
@@ -195,6 +195,6 @@ def _table_hint(connection: Connection, section: DataSection) -> str:
     return nearest(name, known)
 
 
-def _reason(error: Exception, location: Location) -> str:
+def _describe_error(error: Exception, location: Location) -> str:
     original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     return location.reason(original)

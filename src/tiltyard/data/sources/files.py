@@ -77,7 +77,7 @@ def local_files(location: Location, root: Path) -> list[SourceFile]:
                 next_step="Check the pattern and the folder.",
                 code="data.missing",
             )
-        return [_local(path, location) for path in found]
+        return [_local_file(path, location) for path in found]
     path = root / source
     if not path.exists():
         raise DataError(
@@ -85,9 +85,9 @@ def local_files(location: Location, root: Path) -> list[SourceFile]:
             next_step="Check data.source in the project file; it is relative to that file.",
             code="data.missing",
         )
-    return [_local(path, location)]
+    return [_local_file(path, location)]
 
 
-def _local(path: Path, location: Location) -> SourceFile:
+def _local_file(path: Path, location: Location) -> SourceFile:
     size = path.stat().st_size if path.is_file() else None
     return SourceFile(location.hide(path), size, lambda: path.open("rb"), path)

@@ -24,7 +24,12 @@ def read_folder(path: Path, section: DataSection, budget: MemoryBudget) -> pd.Da
     """
     sides = [side for side in ("train", "test") if (path / side).is_dir()]
     parts = [(side, path / side) for side in sides] or [("", path)]
-    found = [(side, group.name, file) for side, folder in parts for group in _groups(folder) for file in _texts(group)]
+    found = [
+        (side, group.name, file)
+        for side, folder in parts
+        for group in _list_groups(folder)
+        for file in _read_texts(group)
+    ]
     if not found:
         raise DataError(
             f"{path} holds no folders of .txt files, one folder a label.",
@@ -32,22 +37,22 @@ def read_folder(path: Path, section: DataSection, budget: MemoryBudget) -> pd.Da
             code="data.empty",
         )
     columns = {
-        section.text or "text": _read(found, section.encoding, budget),
+        section.text or "text": _read_text(found, section.encoding, budget),
         section.label: [label for _, label, _ in found],
         "path": [file.relative_to(path).as_posix() for _, _, file in found],
     }
     return pd.DataFrame({**columns, "split": [side for side, _, _ in found]} if sides else columns)
 
 
-def _groups(folder: Path) -> list[Path]:
+def _list_groups(folder: Path) -> list[Path]:
     return sorted(entry for entry in folder.iterdir() if entry.is_dir() and entry.name != UNLABELLED_FOLDER)
 
 
-def _texts(group: Path) -> list[Path]:
+def _read_texts(group: Path) -> list[Path]:
     return sorted(group.glob("*.txt"))
 
 
-def _read(found: list[tuple[str, str, Path]], encoding: str, budget: MemoryBudget) -> list[str]:
+def _read_text(found: list[tuple[str, str, Path]], encoding: str, budget: MemoryBudget) -> list[str]:
     texts: list[str] = []
     held = 0
     for _, _, file in found:

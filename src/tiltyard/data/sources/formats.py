@@ -15,7 +15,7 @@ import pandas as pd
 from pyarrow.lib import ArrowException
 
 from tiltyard.data.column_kinds import GAP_WORDS
-from tiltyard.data.sources.columns import frame_of
+from tiltyard.data.sources.columns import build_frame
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.data.sources.memory import too_large
 from tiltyard.errors import DataError
@@ -34,7 +34,7 @@ UNREADABLE = (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError, ArrowEx
 """What libraries raise for bytes that are not what they should be."""
 
 
-def format_of(file: SourceFile, section: DataSection) -> str:
+def find_format(file: SourceFile, section: DataSection) -> str:
     """The format of a file: what the project file says, else what the file's name says.
 
     Raises:
@@ -99,7 +99,7 @@ def parse_problem(file: SourceFile, kind: str, section: DataSection) -> Iterator
     except UNREADABLE as error:
         if "out of memory" in str(error):
             raise too_large(file.name) from None
-        if _is_about_reaching(file, error):
+        if _is_connection_error(file, error):
             raise
         raise DataError(
             f"{file.name} cannot be read as {kind}: {_first_line(error)}.",
@@ -112,8 +112,8 @@ def read_sample(file: SourceFile, kind: str, section: DataSection, rows: int) ->
     """The first rows of a file of text, read roughly: for measuring, not for learning."""
     with file.open() as stream:
         if kind == "jsonl":
-            with _lines(stream, section.encoding) as lines:
-                return _frame_of_lines(islice(lines, rows))
+            with _read_lines(stream, section.encoding) as lines:
+                return _parse_lines(islice(lines, rows))
         return pd.read_csv(stream, sep=_SEPARATORS[kind], encoding=section.encoding, nrows=rows)
 
 
@@ -138,16 +138,16 @@ def _read_delimited(separator: str) -> Callable[[SourceFile, DataSection, tuple[
 
 
 def _read_jsonl(file: SourceFile, section: DataSection, _verbatim: tuple[str, ...]) -> pd.DataFrame:
-    with file.open() as stream, _lines(stream, section.encoding) as lines:
-        return _frame_of_lines(lines)
+    with file.open() as stream, _read_lines(stream, section.encoding) as lines:
+        return _parse_lines(lines)
 
 
-def _lines(stream: IO[bytes], encoding: str) -> io.TextIOWrapper:
+def _read_lines(stream: IO[bytes], encoding: str) -> io.TextIOWrapper:
     # Only a line feed ends a line: a string may hold U+2028 and its kin as they are.
     return io.TextIOWrapper(stream, encoding="utf-8-sig" if encoding.lower() == "utf-8" else encoding, newline="\n")
 
 
-def _frame_of_lines(lines: Iterable[str]) -> pd.DataFrame:
+def _parse_lines(lines: Iterable[str]) -> pd.DataFrame:
     """JSON Lines, a column at a time: words stay words, numbers are exact, and nothing is guessed to be a date.
 
     pandas' own reader rounds some numbers by a bit, and needs three to six times the memory.
@@ -157,7 +157,7 @@ def _frame_of_lines(lines: Iterable[str]) -> pd.DataFrame:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        row = _object(line, number)
+        row = _parse_object(line, number)
         for name, value in row.items():
             if name not in columns:
                 columns[name] = [None] * count
@@ -167,10 +167,10 @@ def _frame_of_lines(lines: Iterable[str]) -> pd.DataFrame:
             for values in columns.values():
                 if len(values) < count:
                     values.append(None)
-    return frame_of(columns)
+    return build_frame(columns)
 
 
-def _object(line: str, number: int) -> dict[str, object]:
+def _parse_object(line: str, number: int) -> dict[str, object]:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
@@ -187,7 +187,7 @@ def _read_parquet(file: SourceFile, _section: DataSection, _verbatim: tuple[str,
         return pd.read_parquet(stream, page_checksum_verification=True)
 
 
-def _is_about_reaching(file: SourceFile, error: BaseException) -> bool:
+def _is_connection_error(file: SourceFile, error: BaseException) -> bool:
     """Whether the network failed rather than the bytes: only for files behind a URL."""
     if file.path is not None:
         return False

@@ -52,7 +52,7 @@ class Location:
         return self.hide(said.splitlines()[0]).strip().rstrip(".:")
 
 
-def locate(source: str, root: Path) -> Location:
+def resolve_location(source: str, root: Path) -> Location:
     """Put the values of variables such as ``${PASSWORD}`` into a source.
 
     Values come from the environment, else from ``.env`` in ``root``, and are taken as they are: a variable in the
@@ -63,20 +63,20 @@ def locate(source: str, root: Path) -> Location:
     """
     _refuse_passwords(source)
     names = _VARIABLE.findall(source)
-    values = {name: _value(name, root) for name in names}
+    values = {name: _find_value(name, root) for name in names}
     secrets: dict[str, str] = {}
     for name, value in values.items():
         for form in (value, quote(value, safe="")):
             secrets[form] = f"${{{name}}}"
     whole = _VARIABLE.fullmatch(source)
-    meant = values[whole[1]] if whole else _put(source, values)
-    for password in _passwords(meant):
+    meant = values[whole[1]] if whole else _put_values(source, values)
+    for password in _find_passwords(meant):
         for form in (password, unquote(password)):
             secrets.setdefault(form, "***")
     return Location(source, meant, {secret: shown for secret, shown in secrets.items() if secret})
 
 
-def _put(source: str, values: Mapping[str, str]) -> str:
+def _put_values(source: str, values: Mapping[str, str]) -> str:
     user_part = source.rfind("@")
 
     def value(match: re.Match[str]) -> str:
@@ -86,7 +86,7 @@ def _put(source: str, values: Mapping[str, str]) -> str:
     return _VARIABLE.sub(value, source)
 
 
-def _value(name: str, root: Path) -> str:
+def _find_value(name: str, root: Path) -> str:
     value = os.environ.get(name)
     if value is None:
         value = dotenv_values(root / ".env", interpolate=False).get(name)
@@ -100,12 +100,12 @@ def _value(name: str, root: Path) -> str:
     return value
 
 
-def _passwords(url: str) -> list[str]:
+def _find_passwords(url: str) -> list[str]:
     return [match[1] or match[2] for match in _PASSWORD.finditer(url)]
 
 
 def _refuse_passwords(source: str) -> None:
-    if any("${" not in password for password in _passwords(source)):
+    if any("${" not in password for password in _find_passwords(source)):
         raise DataError(
             "data.source holds a password. A project file is kept with the code, where everybody can read it.",
             next_step="Write ${NAME} in its place, and set NAME in the environment or in a file .env.",

@@ -52,7 +52,8 @@ class MemoryBudget:
         if needed <= self.limit:
             return
         raise DataError(
-            f"{self.source} needs about {_readable(needed)} of memory ({told_by}); {_readable(self.free)} are free.",
+            f"{self.source} needs about {_is_readable(needed)} of memory ({told_by}); {_is_readable(self.free)} "
+            "are free.",
             next_step="Train on a sample of the rows or fewer columns, or on a machine with more memory. If the "
             "estimate is wrong, raise data.max_memory_share.",
             code="data.too-large",
@@ -77,11 +78,11 @@ def free_memory(root: Path = Path("/")) -> int:
     Args:
         root: where ``proc`` and ``sys`` are.
     """
-    left = [_of_machine(root), *_of_groups(root), *_of_process(root)]
+    left = [_machine_memory(root), *_cgroup_memory(root), *_process_memory(root)]
     return max(0, min(left))
 
 
-def _of_machine(root: Path) -> int:
+def _machine_memory(root: Path) -> int:
     for line in _lines(root / "proc/meminfo"):
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
@@ -89,19 +90,19 @@ def _of_machine(root: Path) -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def _of_groups(root: Path) -> Iterator[int]:
+def _cgroup_memory(root: Path) -> Iterator[int]:
     """What each control group above this process leaves (https://docs.kernel.org/admin-guide/cgroup-v2.html)."""
     mounted = root / "sys/fs/cgroup"
     for line in _lines(root / "proc/self/cgroup"):
         hierarchy, controllers, path = line.split(":", 2)
         if hierarchy == "0":
-            yield from _left_above(mounted, path, "memory.max", "memory.current", "inactive_file")
+            yield from _free_in_cgroup(mounted, path, "memory.max", "memory.current", "inactive_file")
         elif "memory" in controllers.split(","):
             names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-            yield from _left_above(mounted / "memory", path, *names)
+            yield from _free_in_cgroup(mounted / "memory", path, *names)
 
 
-def _left_above(mounted: Path, path: str, limit: str, usage: str, reclaimable: str) -> Iterator[int]:
+def _free_in_cgroup(mounted: Path, path: str, limit: str, usage: str, reclaimable: str) -> Iterator[int]:
     # Inside a container the path may be the host's; its group is then mounted as the root.
     parts = [part for part in path.split("/") if part and part != ".."]
     for depth in range(len(parts) + 1):
@@ -112,7 +113,7 @@ def _left_above(mounted: Path, path: str, limit: str, usage: str, reclaimable: s
             yield allowed - (_number(folder / usage) or 0) + sum(cached[:1])
 
 
-def _of_process(root: Path) -> Iterator[int]:
+def _process_memory(root: Path) -> Iterator[int]:
     allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
     if allowed != resource.RLIM_INFINITY:
         pages = next(iter(_lines(root / "proc/self/statm")), "0").split()[0]
@@ -131,7 +132,7 @@ def _lines(file: Path) -> list[str]:
         return []
 
 
-def _readable(size: float) -> str:
+def _is_readable(size: float) -> str:
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"

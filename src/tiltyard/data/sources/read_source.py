@@ -10,10 +10,10 @@ from tiltyard.data.sources import bundled
 from tiltyard.data.sources.databases import read_database
 from tiltyard.data.sources.files import SourceFile, local_files
 from tiltyard.data.sources.folders import read_folder
-from tiltyard.data.sources.formats import format_of, parse_problem, read_file
-from tiltyard.data.sources.location import Location, locate
+from tiltyard.data.sources.formats import find_format, parse_problem, read_file
+from tiltyard.data.sources.location import Location, resolve_location
 from tiltyard.data.sources.memory import MemoryBudget, free_memory, too_large
-from tiltyard.data.sources.size import check_fits
+from tiltyard.data.sources.size import require_room_for
 from tiltyard.data.sources.storage import SCHEMES, remote_files, storage_error
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
@@ -35,10 +35,10 @@ def read_source(section: DataSection, root: Path, *, verbatim: tuple[str, ...] =
         DataError: the source is missing, empty, unreadable, not of its format, out of reach, or more than memory holds.
         MissingExtraError: an optional part of the installation is needed to reach it.
     """
-    location = locate(section.source, root)
+    location = resolve_location(section.source, root)
     budget = MemoryBudget(location.written, free_memory(), section.max_memory_share)
     try:
-        frame = _read(location, section, root, verbatim, budget)
+        frame = _read_location(location, section, root, verbatim, budget)
     except MemoryError:
         raise too_large(location.written) from None
     if frame.empty:
@@ -47,10 +47,10 @@ def read_source(section: DataSection, root: Path, *, verbatim: tuple[str, ...] =
             next_step="Check data.source in the project file.",
             code="data.empty",
         )
-    return _numbered(frame)
+    return _number_rows(frame)
 
 
-def _read(
+def _read_location(
     location: Location, section: DataSection, root: Path, verbatim: tuple[str, ...], budget: MemoryBudget
 ) -> pd.DataFrame:
     database = location.scheme not in SCHEMES | {"", "file"}
@@ -73,11 +73,11 @@ def _read(
 def _read_files(
     files: list[SourceFile], section: DataSection, verbatim: tuple[str, ...], budget: MemoryBudget
 ) -> pd.DataFrame:
-    kinds = [format_of(file, section) for file in files]
+    kinds = [find_format(file, section) for file in files]
     if "folder" in kinds:
         return _read_folder(files, section, budget)
     for kind in sorted(set(kinds)):
-        check_fits([file for file, its in zip(files, kinds, strict=True) if its == kind], kind, section, budget)
+        require_room_for([file for file, its in zip(files, kinds, strict=True) if its == kind], kind, section, budget)
     frames = [read_file(file, kind, section, verbatim) for file, kind in zip(files, kinds, strict=True)]
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
@@ -94,7 +94,7 @@ def _read_folder(files: list[SourceFile], section: DataSection, budget: MemoryBu
         return read_folder(path, section, budget)
 
 
-def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
+def _number_rows(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows numbered from 0; what a Parquet file kept as the names of its rows becomes columns."""
     if isinstance(frame.index, pd.RangeIndex) and frame.index.start == 0 and frame.index.step == 1:
         return frame

@@ -22,7 +22,7 @@ MOST_COMPRESSION = 20
 WIDEST_CELL = 1000  # bytes; below it even the widest usual column of words fits
 
 
-def check_fits(files: Sequence[SourceFile], kind: str, section: DataSection, budget: MemoryBudget) -> None:
+def require_room_for(files: Sequence[SourceFile], kind: str, section: DataSection, budget: MemoryBudget) -> None:
     """Refuse files that would not fit into memory, before they are read.
 
     Only the largest file is looked into; the others are taken to be like it. Its first rows tell how much memory a row
@@ -39,23 +39,23 @@ def check_fits(files: Sequence[SourceFile], kind: str, section: DataSection, bud
     scale = sum(sizes) / max(sizes)
     try:
         if kind == "parquet":
-            row_bytes, rows = _measured_parquet(largest, budget, scale)
+            row_bytes, rows = _estimate_parquet(largest, budget, scale)
             frame_bytes = row_bytes * rows
             told_by = f"{rows * scale:,.0f} rows"
         else:
-            frame_bytes = _measured_text(largest, kind, section, budget, scale)
+            frame_bytes = _estimate_text(largest, kind, section, budget, scale)
             told_by = f"{sum(sizes):,} bytes of {kind}"
     except UNREADABLE:
         return
-    budget.require(frame_bytes * scale, _peak(kind), told_by)
+    budget.require(frame_bytes * scale, _estimate_peak(kind), told_by)
 
 
-def _measured_parquet(file: SourceFile, budget: MemoryBudget, scale: float) -> tuple[float, int]:
+def _estimate_parquet(file: SourceFile, budget: MemoryBudget, scale: float) -> tuple[float, int]:
     """Bytes a row as a data frame, and rows."""
     with file.open() as stream:
         content = parquet.ParquetFile(stream)
         rows, columns = content.metadata.num_rows, content.metadata.num_columns
-        if rows * columns * WIDEST_CELL * _peak("parquet") * scale <= budget.limit:
+        if rows * columns * WIDEST_CELL * _estimate_peak("parquet") * scale <= budget.limit:
             return 0.0, rows
         batch = next(content.iter_batches(batch_size=SAMPLE_ROWS), None)
         sample = batch.to_pandas() if batch is not None else None
@@ -64,25 +64,25 @@ def _measured_parquet(file: SourceFile, budget: MemoryBudget, scale: float) -> t
     return float(sample.memory_usage(deep=True).sum()) / len(sample), rows
 
 
-def _measured_text(file: SourceFile, kind: str, section: DataSection, budget: MemoryBudget, scale: float) -> float:
+def _estimate_text(file: SourceFile, kind: str, section: DataSection, budget: MemoryBudget, scale: float) -> float:
     """Bytes of the whole file as a data frame."""
     size = float(file.size or 0) * (MOST_COMPRESSION if file.compressed else 1)
-    if size * MOST_GROWTH * _peak(kind) * scale <= budget.limit:
+    if size * MOST_GROWTH * _estimate_peak(kind) * scale <= budget.limit:
         return 0.0
     sample = read_sample(file, kind, section, SAMPLE_ROWS)
     if sample.empty:
         return 0.0
     held = float(sample.memory_usage(deep=True).sum())
-    written = _written(sample, kind)
+    written = _write_out(sample, kind)
     if file.compressed:
         written = zlib.compress(written)
     return held / len(written) * float(file.size or 0)
 
 
-def _written(sample: pd.DataFrame, kind: str) -> bytes:
+def _write_out(sample: pd.DataFrame, kind: str) -> bytes:
     text: str = sample.to_json(orient="records", lines=True) if kind == "jsonl" else sample.to_csv(index=False)
     return text.encode("utf-8", "surrogatepass")
 
 
-def _peak(kind: str) -> float:
+def _estimate_peak(kind: str) -> float:
     return PEAK_OF_OBJECTS if kind == "jsonl" else PEAK

@@ -38,7 +38,7 @@ def open_storage(location: Location) -> tuple[Any, str]:
 
         # A file system of its own each time: a kept one would go on with yesterday's credentials and listings.
         filesystem, path = fsspec.core.url_to_fs(
-            location.meant, skip_instance_cache=True, use_listings_cache=False, **_options(scheme)
+            location.meant, skip_instance_cache=True, use_listings_cache=False, **_storage_options(scheme)
         )
     except ImportError as error:
         if scheme in _NAMES:
@@ -68,7 +68,7 @@ def remote_files(location: Location) -> list[SourceFile]:
         # A question mark begins the query of a web address.
         magic = "*[" if location.scheme in ("http", "https") else "*?["
         if any(character in path for character in magic):
-            entries = _fitting(filesystem, path, location)
+            entries = _match_files(filesystem, path, location)
         else:
             entries = [filesystem.info(path)]
         if len(entries) == 1 and entries[0].get("type") == "directory":
@@ -77,7 +77,7 @@ def remote_files(location: Location) -> list[SourceFile]:
                 next_step=f"Name a file in it, or a pattern such as {location.written.rstrip('/')}/*.parquet.",
                 code="data.format-unknown",
             )
-    return [_remote(filesystem, entry, location) for entry in entries]
+    return [_remote_file(filesystem, entry, location) for entry in entries]
 
 
 @contextmanager
@@ -90,10 +90,10 @@ def storage_error(location: Location) -> Iterator[None]:
     except Exception as error:
         if not _is_storage_failure(error):
             raise
-        raise _named(location, error) from None
+        raise _name_bucket(location, error) from None
 
 
-def _options(scheme: str) -> dict[str, Any]:
+def _storage_options(scheme: str) -> dict[str, Any]:
     if scheme in ("s3", "s3a"):
         return {"config_kwargs": {"connect_timeout": CONNECT_SECONDS, "retries": {"max_attempts": 2}}}
     if scheme in ("http", "https"):
@@ -105,7 +105,7 @@ def _options(scheme: str) -> dict[str, Any]:
     return {}
 
 
-def _fitting(filesystem: Any, path: str, location: Location) -> list[dict[str, Any]]:
+def _match_files(filesystem: Any, path: str, location: Location) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = filesystem.glob(path, detail=True)
     files = [found[name] for name in sorted(found) if found[name].get("type") != "directory"]
     if not files:
@@ -120,15 +120,15 @@ def _fitting(filesystem: Any, path: str, location: Location) -> list[dict[str, A
     return files
 
 
-def _remote(filesystem: Any, entry: dict[str, Any], location: Location) -> SourceFile:
+def _remote_file(filesystem: Any, entry: dict[str, Any], location: Location) -> SourceFile:
     path = str(entry["name"])
     name = path if "://" in path else f"{location.scheme}://{path.lstrip('/')}"
     size = entry.get("size")
     return SourceFile(location.hide(name), None if size is None else int(size), lambda: filesystem.open(path, "rb"))
 
 
-def _named(location: Location, error: BaseException) -> DataError:
-    if isinstance(error, FileNotFoundError) and _origins(error.__cause__) & {"aiohttp"}:
+def _name_bucket(location: Location, error: BaseException) -> DataError:
+    if isinstance(error, FileNotFoundError) and _error_causes(error.__cause__) & {"aiohttp"}:
         error = error.__cause__ or error  # whatever the web answers, fsspec calls it a missing file
     status = getattr(error, "status", None)
     if isinstance(error, FileNotFoundError) or status in (404, 410):
@@ -139,7 +139,7 @@ def _named(location: Location, error: BaseException) -> DataError:
         )
     without_credentials = type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError")
     if isinstance(error, PermissionError) or without_credentials or status in (401, 403):
-        return _forbidden(location, location.reason(error))
+        return _forbidden_error(location, location.reason(error))
     return DataError(
         f"{location.written} cannot be reached: {location.reason(error)}.",
         next_step=f"Check the network and the address{_endpoint_hint(location)}, then try again.",
@@ -147,7 +147,7 @@ def _named(location: Location, error: BaseException) -> DataError:
     )
 
 
-def _forbidden(location: Location, reason: str) -> DataError:
+def _forbidden_error(location: Location, reason: str) -> DataError:
     step = "Check the user and password in the address, and what that user may do."
     if location.scheme in ("s3", "s3a"):
         step = "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, and what they allow."
@@ -156,10 +156,10 @@ def _forbidden(location: Location, reason: str) -> DataError:
 
 def _is_storage_failure(error: BaseException) -> bool:
     """Whether an error comes from a network or file system, told without importing every library that may raise one."""
-    return isinstance(error, OSError) or bool(_origins(error) & {"botocore", "aiohttp", "fsspec"})
+    return isinstance(error, OSError) or bool(_error_causes(error) & {"botocore", "aiohttp", "fsspec"})
 
 
-def _origins(error: BaseException | None) -> set[str]:
+def _error_causes(error: BaseException | None) -> set[str]:
     """The libraries that an error's classes come from."""
     return {base.__module__.split(".", 1)[0] for base in type(error).__mro__}
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from tiltyard.drift.detectors.result import Counts, TestResult, chi2_tail, effective, pearson, pooled
+from tiltyard.drift.detectors.result import (
+    Counts,
+    TestResult,
+    chi2_tail,
+    effective_rows,
+    pearson_statistic,
+    pool_rare_cells,
+)
 
 
 class ChiSquare:
@@ -28,8 +35,8 @@ class ChiSquare:
 
     def compare(self, reference: Counts, window: Counts) -> TestResult:
         """See ``CategoryDetector.compare``."""
-        statistic, freedom = pearson(reference, window)
-        size = effective(reference, window)
+        statistic, freedom = pearson_statistic(reference, window)
+        size = effective_rows(reference, window)
         return TestResult(float(np.sqrt(max(statistic - freedom, 0.0) / size)), chi2_tail(statistic, freedom))
 
 
@@ -54,15 +61,15 @@ class JensenShannon:
 
     def compare(self, reference: Counts, window: Counts) -> TestResult:
         """See ``CategoryDetector.compare``."""
-        statistic, freedom = pearson(reference, window)
-        r, w = pooled(reference, window)
+        statistic, freedom = pearson_statistic(reference, window)
+        r, w = pool_rare_cells(reference, window)
         p, q = r / r.sum(), w / w.sum()
         middle = (p + q) / 2
-        divergence = (_kullback(p, middle) + _kullback(q, middle)) / 2
-        net = max(divergence - freedom / (8 * effective(reference, window)), 0.0)
+        divergence = (_kl_divergence(p, middle) + _kl_divergence(q, middle)) / 2
+        net = max(divergence - freedom / (8 * effective_rows(reference, window)), 0.0)
         return TestResult(float(np.sqrt(net / np.log(2))), chi2_tail(statistic, freedom))
 
 
-def _kullback(p: np.ndarray, m: np.ndarray) -> float:
+def _kl_divergence(p: np.ndarray, m: np.ndarray) -> float:
     held = p > 0
     return float(np.sum(p[held] * np.log(p[held] / m[held])))

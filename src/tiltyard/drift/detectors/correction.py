@@ -10,7 +10,7 @@ from tiltyard.drift.detectors.result import Floats
 from tiltyard.drift.options import Correction
 
 
-def adjust(p_values: Sequence[float], correction: Correction) -> Floats:
+def adjust_p_values(p_values: Sequence[float], correction: Correction) -> Floats:
     """The p-values of m tests, so corrected that each may be held against the rate for all of them together.
 
     ``holm``: the probability of one false alarm or more among all tests is at most the rate, however the tests

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from tiltyard.drift.detectors.result import Counts, Floats, TestResult, chi2_tail, effective, grouped, pearson
+from tiltyard.drift.detectors.result import (
+    Counts,
+    Floats,
+    TestResult,
+    chi2_tail,
+    effective_rows,
+    group_bins,
+    pearson_statistic,
+)
 
 PSI_GROUPS = 10
 
@@ -46,12 +54,12 @@ class KolmogorovSmirnov:
         """See ``NumberDetector.compare``."""
         from scipy.special import kolmogorov  # noqa: PLC0415
 
-        above = _cumulated(reference) - _cumulated(window)
+        above = _cumulate(reference) - _cumulate(window)
         if self.greater:
             most = float(max(above.max(), 0.0))
-            return TestResult(most, float(np.exp(-2 * effective(reference, window) * most**2)))
+            return TestResult(most, float(np.exp(-2 * effective_rows(reference, window) * most**2)))
         distance = float(np.abs(above).max())
-        root = float(np.sqrt(effective(reference, window)))
+        root = float(np.sqrt(effective_rows(reference, window)))
         return TestResult(distance, float(kolmogorov((root + 0.12 + 0.11 / root) * distance)))
 
 
@@ -81,15 +89,15 @@ class PopulationStability:
 
     def compare(self, reference: Counts, window: Counts, centres: Floats, scale: float) -> TestResult:  # noqa: ARG002
         """See ``NumberDetector.compare``."""
-        size = effective(reference, window)
+        size = effective_rows(reference, window)
         # Few rows make few groups: logarithms of small counts have long tails.
         groups = int(np.clip(size // 10, 2, PSI_GROUPS))
-        r, w = grouped(reference, groups, window)
+        r, w = group_bins(reference, groups, window)
         freedom = len(r) - 1
         p = (r + 0.5) / (r.sum() + 0.5 * len(r))
         q = (w + 0.5) / (w.sum() + 0.5 * len(w))
         index = float(np.sum((p - q) * np.log(p / q)))
-        return TestResult(max(index - freedom / size, 0.0), chi2_tail(*pearson(r, w)))
+        return TestResult(max(index - freedom / size, 0.0), chi2_tail(*pearson_statistic(r, w)))
 
 
 class Wasserstein:
@@ -129,7 +137,7 @@ class Wasserstein:
 
         both, n, m = reference + window, int(reference.sum()), int(window.sum())
         distance = float(distances(window))
-        drawn = distances(_divisions(both, m))
+        drawn = distances(_draw_divisions(both, m))
         mean, variance = float(drawn.mean()), float(drawn.var())
         as_far = int((drawn >= distance * (1 - 1e-12)).sum())
         p_value = (1 + as_far) / (1 + DIVISIONS)
@@ -138,7 +146,7 @@ class Wasserstein:
         return TestResult(max(distance - mean, 0.0), p_value)
 
 
-def _divisions(both: Counts, m: int) -> Counts:
+def _draw_divisions(both: Counts, m: int) -> Counts:
     """Histograms of m rows drawn at random, without replacement, from those of a histogram; alike at every call."""
     rng = np.random.default_rng(20050)
     held = np.flatnonzero(both)
@@ -151,7 +159,7 @@ def _divisions(both: Counts, m: int) -> Counts:
     return drawn
 
 
-def _cumulated(counts: Counts) -> Floats:
+def _cumulate(counts: Counts) -> Floats:
     reached: Floats = np.cumsum(counts) / counts.sum()
     return reached
 

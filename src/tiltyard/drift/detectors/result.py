@@ -47,13 +47,13 @@ class CategoryDetector(Protocol):
         """The comparison of two tables of k counts; both must hold something."""
 
 
-def effective(reference: Counts, window: Counts) -> float:
+def effective_rows(reference: Counts, window: Counts) -> float:
     """nm / (n + m): the size of one sample that is as noisy as the difference of two of n and m."""
     n, m = float(reference.sum()), float(window.sum())
     return n * m / (n + m)
 
 
-def pooled(reference: Counts, window: Counts, least: float = 5.0) -> tuple[Floats, Floats]:
+def pool_rare_cells(reference: Counts, window: Counts, least: float = 5.0) -> tuple[Floats, Floats]:
     """Counts with the rare cells thrown together, so that each expects ``least`` at least in both samples.
 
     Rarity is judged by both samples together, which says nothing about their difference.
@@ -74,7 +74,7 @@ def pooled(reference: Counts, window: Counts, least: float = 5.0) -> tuple[Float
     return kept_r, kept_w
 
 
-def grouped(counts_of_reference: Counts, groups: int, *others: Counts) -> list[Counts]:
+def group_bins(counts_of_reference: Counts, groups: int, *others: Counts) -> list[Counts]:
     """Neighbouring bins thrown together into about equal parts of the reference."""
     reached = np.cumsum(counts_of_reference) - counts_of_reference / 2
     total = max(float(counts_of_reference.sum()), 1.0)
@@ -90,10 +90,10 @@ def chi2_tail(statistic: float, freedom: float) -> float:
     return float(chdtrc(freedom, max(statistic, 0.0))) if freedom > 0 else 1.0
 
 
-def pearson(reference: Counts, window: Counts) -> tuple[float, int]:
+def pearson_statistic(reference: Counts, window: Counts) -> tuple[float, int]:
     """Pearson's X² that two samples have the same shares, rare cells thrown together, and its degrees of freedom."""
-    r, w = pooled(reference, window)
+    r, w = pool_rare_cells(reference, window)
     p, q = r / r.sum(), w / w.sum()
     middle = (r + w) / (r.sum() + w.sum())
     seen = middle > 0
-    return effective(reference, window) * float(np.sum((p - q)[seen] ** 2 / middle[seen])), len(r) - 1
+    return effective_rows(reference, window) * float(np.sum((p - q)[seen] ** 2 / middle[seen])), len(r) - 1

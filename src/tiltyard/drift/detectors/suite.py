@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tiltyard.drift.detectors.categories import ChiSquare, JensenShannon
-from tiltyard.drift.detectors.correction import adjust
+from tiltyard.drift.detectors.correction import adjust_p_values
 from tiltyard.drift.detectors.numbers import KolmogorovSmirnov, PopulationStability, Wasserstein
 from tiltyard.drift.detectors.proportions import ShareOfRows
 from tiltyard.drift.detectors.result import CategoryDetector, NumberDetector, TestResult
@@ -92,14 +92,14 @@ def compare_profiles(
     """All tests of a window against the reference, not yet corrected for their number; and what had too few rows."""
     made: list[DriftTest] = []
     left: list[UnjudgedTest] = []
-    for found in _tests(reference, window, options):
+    for found in _run_tests(reference, window, options):
         (made if isinstance(found, DriftTest) else left).append(found)  # type: ignore[arg-type]
     return tuple(made), tuple(left)
 
 
 def decide_tests(tests: Sequence[DriftTest], options: DriftOptions) -> tuple[DriftTest, ...]:
     """The tests of one comparison, their p-values corrected for their number, each with its decision."""
-    adjusted = adjust([test.p_value for test in tests], options.correction)
+    adjusted = adjust_p_values([test.p_value for test in tests], options.correction)
     return tuple(
         replace(
             test,
@@ -110,30 +110,34 @@ def decide_tests(tests: Sequence[DriftTest], options: DriftOptions) -> tuple[Dri
     )
 
 
-def _tests(reference: Reference, window: Profile, options: DriftOptions) -> Iterator[DriftTest | UnjudgedTest]:
+def _run_tests(reference: Reference, window: Profile, options: DriftOptions) -> Iterator[DriftTest | UnjudgedTest]:
     for name in reference.layout.numbers:
-        if not _ignored(name, options):
-            yield from _number(reference, window, options, name)
+        if not _is_ignored(name, options):
+            yield from _test_number(reference, window, options, name)
     for name in reference.layout.categories:
-        if not _ignored(name, options):
-            yield from _category(reference, window, options, name)
+        if not _is_ignored(name, options):
+            yield from _test_category(reference, window, options, name)
     for name in reference.layout.texts:
-        if not _ignored(name, options):
-            yield from _terms(reference, window, options, name)
+        if not _is_ignored(name, options):
+            yield from _test_terms(reference, window, options, name)
 
 
-def _number(
+def _test_number(
     reference: Reference, window: Profile, options: DriftOptions, name: str
 ) -> Iterator[DriftTest | UnjudgedTest]:
     layout, before, now = reference.layout.numbers[name], reference.profile.numbers[name], window.numbers[name]
-    subject = shown(name)
+    subject = display_name(name)
     is_measure = name in reference.layout.measures
     code = _CODES.get(name, "drift.text" if is_measure else "drift.number")
     if name == CONFIDENCE and not now.rows:
         return
     if not is_measure and not name.startswith("@"):
-        yield from _shares(options, subject, "drift.missing", (before.missing, before.rows), (now.missing, now.rows))
-        yield from _shares(options, subject, "drift.invalid", (before.invalid, before.rows), (now.invalid, now.rows))
+        yield from _test_share(
+            options, subject, "drift.missing", (before.missing, before.rows), (now.missing, now.rows)
+        )
+        yield from _test_share(
+            options, subject, "drift.invalid", (before.invalid, before.rows), (now.invalid, now.rows)
+        )
     rows = now.present, before.present
     if min(rows) < options.min_rows:
         # A column that is nearly all missing now is told by its missing rate.
@@ -147,19 +151,21 @@ def _number(
         detector = KolmogorovSmirnov(greater=True)
     outcome = detector.compare(before.bins, now.bins, layout.centres(), layout.scale)
     means = (("mean", now.mean(layout)), ("reference_mean", before.mean(layout)))
-    yield _test(code, subject, detector.name, outcome, options.limit(subject), rows, means)
+    yield _make_test(code, subject, detector.name, outcome, options.limit(subject), rows, means)
 
 
-def _category(
+def _test_category(
     reference: Reference, window: Profile, options: DriftOptions, name: str
 ) -> Iterator[DriftTest | UnjudgedTest]:
     layout = reference.layout.categories[name]
     before, now = reference.profile.categories[name], window.categories[name]
-    subject, code = shown(name), _CODES.get(name, "drift.category")
+    subject, code = display_name(name), _CODES.get(name, "drift.category")
     if name.startswith("@") and not now.rows:
         return
     if not name.startswith("@"):
-        yield from _shares(options, subject, "drift.missing", (before.missing, before.rows), (now.missing, now.rows))
+        yield from _test_share(
+            options, subject, "drift.missing", (before.missing, before.rows), (now.missing, now.rows)
+        )
     rows = now.present, before.present
     if min(rows) < options.min_rows:
         if now.rows and min(before.present, now.rows) >= options.min_rows:
@@ -170,30 +176,30 @@ def _category(
         details = (("new_categories", dict(now.sample)),)
         outcome = ShareOfRows(greater=True).compare((layout.singles, layout.rows), (now.new, now.present))
         limit = options.limit(subject, of_shares=True)
-        yield _test("drift.new-category", subject, "fisher", outcome, limit, rows, details)
+        yield _make_test("drift.new-category", subject, "fisher", outcome, limit, rows, details)
     detector = CATEGORY_DETECTORS[options.categories]
     counts = before.cells(layout), now.cells(layout)
     if min(int(some.sum()) for some in counts) < options.min_rows:
         return
     outcome = detector.compare(*counts)
-    shares = _moved(layout.named, *counts)
-    yield _test(code, subject, detector.name, outcome, options.limit(subject), rows, (("shares", shares),))
+    shares = _largest_moves(layout.named, *counts)
+    yield _make_test(code, subject, detector.name, outcome, options.limit(subject), rows, (("shares", shares),))
 
 
-def _terms(
+def _test_terms(
     reference: Reference, window: Profile, options: DriftOptions, name: str
 ) -> Iterator[DriftTest | UnjudgedTest]:
     before, now = reference.profile.terms[name], window.terms[name]
     rows = now.texts, before.texts
-    yield from _shares(options, name, "drift.missing", (before.missing, before.rows), (now.missing, now.rows))
+    yield from _test_share(options, name, "drift.missing", (before.missing, before.rows), (now.missing, now.rows))
     if min(rows) < options.min_rows:
         yield UnjudgedTest("drift.terms", name, *rows)
         return
     outcome = TermShift().compare(reference.layout.texts[name], before, now)
-    yield _test("drift.terms", name, TermShift.name, outcome, options.limit(name), rows)
+    yield _make_test("drift.terms", name, TermShift.name, outcome, options.limit(name), rows)
 
 
-def _shares(
+def _test_share(
     options: DriftOptions, subject: str, code: str, before: tuple[int, int], now: tuple[int, int]
 ) -> Iterator[DriftTest]:
     if min(before[1], now[1]) < options.min_rows or before[0] + now[0] == 0:
@@ -201,10 +207,10 @@ def _shares(
     outcome = ShareOfRows().compare(before, now)
     details = (("share", now[0] / now[1]), ("reference_share", before[0] / before[1]))
     limit = options.limit(subject, of_shares=True)
-    yield _test(code, subject, ShareOfRows.name, outcome, limit, (now[1], before[1]), details)
+    yield _make_test(code, subject, ShareOfRows.name, outcome, limit, (now[1], before[1]), details)
 
 
-def _test(  # noqa: PLR0913, PLR0917 - the fields of a test
+def _make_test(  # noqa: PLR0913, PLR0917 - the fields of a test
     code: str,
     subject: str,
     method: str,
@@ -216,16 +222,16 @@ def _test(  # noqa: PLR0913, PLR0917 - the fields of a test
     return DriftTest(code, subject, method, outcome.effect, limit, outcome.p_value, rows, details=details)
 
 
-def shown(name: str) -> str:
+def display_name(name: str) -> str:
     """A name as people read it."""
     return name.removeprefix("@")
 
 
-def _ignored(name: str, options: DriftOptions) -> bool:
-    return shown(name) in options.ignore or any(name.startswith(f"{ignored}.") for ignored in options.ignore)
+def _is_ignored(name: str, options: DriftOptions) -> bool:
+    return display_name(name) in options.ignore or any(name.startswith(f"{ignored}.") for ignored in options.ignore)
 
 
-def _moved(named: tuple[str, ...], before: Any, now: Any) -> dict[str, list[float]]:
+def _largest_moves(named: tuple[str, ...], before: Any, now: Any) -> dict[str, list[float]]:
     """The categories whose shares moved most: share in the reference, share in the window."""
     names = (*named, "(others)")
     p, q = before / before.sum(), now / now.sum()

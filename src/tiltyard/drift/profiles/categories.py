@@ -55,15 +55,15 @@ class CategoryLayout:
     @classmethod
     def fit(cls, values: pd.Series | NDArray[Any], *, whole: bool = False) -> CategoryLayout:
         """The layout for a reference of n values; missing ones are passed over. ``whole`` names them all."""
-        counts = tally(values)
-        ranked = _ranked(counts)
+        counts = count_categories(values)
+        ranked = _rank_by_count(counts)
         rows, singles = sum(counts.values()), sum(1 for count in counts.values() if count == 1)
         if whole or (len(ranked) <= NAMED and min(counts.values(), default=FREQUENT) >= FREQUENT):
             return cls(tuple(ranked), rows=rows, singles=0 if whole else singles)
-        chosen = tally(values[~counting_rows(len(values))])
-        named = [name for name in _ranked(chosen)[:NAMED] if chosen[name] >= FREQUENT]
+        chosen = count_categories(values[~counting_rows(len(values))])
+        named = [name for name in _rank_by_count(chosen)[:NAMED] if chosen[name] >= FREQUENT]
         rest = [name for name in ranked if name not in set(named)]
-        others = np.sort(np.array([hash_of(name) for name in rest[:REMEMBERED]], np.uint64))
+        others = np.sort(np.array([category_hash(name) for name in rest[:REMEMBERED]], np.uint64))
         return cls(tuple(named), others, len(rest) <= REMEMBERED, False, rows, singles)
 
     @cached_property
@@ -121,17 +121,17 @@ class CategoryCounts:
     def of(cls, layout: CategoryLayout, values: pd.Series | NDArray[Any]) -> CategoryCounts:
         """The profile of values."""
         counts = np.zeros(len(layout.named) + 1, np.int64)
-        found = tally(values)
+        found = count_categories(values)
         fresh: dict[str, int] = {}
         for name, count in found.items():
             place = layout.places.get(name)
             if place is not None:
                 counts[place] += count
-            elif not layout.complete or hash_of(name) in layout.remembered:
+            elif not layout.complete or category_hash(name) in layout.remembered:
                 counts[-1] += count
             else:
                 fresh[name] = count
-        return cls(counts, sum(fresh.values()), len(values) - sum(found.values()), _least(fresh))
+        return cls(counts, sum(fresh.values()), len(values) - sum(found.values()), _sample_categories(fresh))
 
     @property
     def present(self) -> int:
@@ -158,7 +158,7 @@ class CategoryCounts:
         for name, count in other.sample.items():
             sample[name] = sample.get(name, 0) + count
         return CategoryCounts(
-            self.counts + other.counts, self.new + other.new, self.missing + other.missing, _least(sample)
+            self.counts + other.counts, self.new + other.new, self.missing + other.missing, _sample_categories(sample)
         )
 
     def __eq__(self, other: object) -> bool:
@@ -182,21 +182,21 @@ class CategoryCounts:
         return cls(np.array(data["counts"], np.int64), data["new"], data["missing"], dict(data["sample"]))
 
 
-def tally(values: pd.Series | NDArray[Any]) -> dict[str, int]:
+def count_categories(values: pd.Series | NDArray[Any]) -> dict[str, int]:
     """How often each category occurs, missing values left out; what means the same category has one name."""
     if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) != "string":
         # Python takes True and 1 for one key.
         present = pd.Series(values, dtype=object).dropna()
-        values = present.map(name_of).to_numpy(object)
+        values = present.map(category_name).to_numpy(object)
     arrow = getattr(getattr(values, "array", None), "_pa_array", None)
     found: dict[str, int] = {}
-    for value, count in _arrow_counts(arrow) if arrow is not None else _counts(values):
-        name = name_of(value)
+    for value, count in _count_arrow_values(arrow) if arrow is not None else _count_values(values):
+        name = category_name(value)
         found[name] = found.get(name, 0) + count
     return found
 
 
-def _counts(values: pd.Series | NDArray[Any]) -> Iterator[tuple[object, int]]:
+def _count_values(values: pd.Series | NDArray[Any]) -> Iterator[tuple[object, int]]:
     if isinstance(values.dtype, pd.CategoricalDtype):
         codes, distinct = pd.Series(values).cat.codes.to_numpy(), values.dtype.categories.to_numpy(object)
     else:
@@ -206,19 +206,19 @@ def _counts(values: pd.Series | NDArray[Any]) -> Iterator[tuple[object, int]]:
     return ((value, count) for value, count in zip(distinct, counts, strict=True) if count)
 
 
-def _arrow_counts(column: pa.ChunkedArray) -> Iterator[tuple[object, int]]:
+def _count_arrow_values(column: pa.ChunkedArray) -> Iterator[tuple[object, int]]:
     for chunk in column.chunks:
         given = chunk.drop_null() if chunk.null_count else chunk
         if not len(given):
             continue
-        counted = _few_strings(given) if given.type in _BOUNDS else None
+        counted = _count_few_strings(given) if given.type in _BOUNDS else None
         if counted is None:
             some = given.value_counts()
             counted = list(zip(some.field("values").to_pylist(), some.field("counts").to_pylist(), strict=True))
         yield from counted
 
 
-def _few_strings(strings: pa.StringArray | pa.LargeStringArray) -> list[tuple[object, int]] | None:
+def _count_few_strings(strings: pa.StringArray | pa.LargeStringArray) -> list[tuple[object, int]] | None:
     """Strings that occur and how often; None where they are not few."""
     from tiltyard.drift.profiles import category_kernels  # noqa: PLC0415
 
@@ -231,14 +231,14 @@ def _few_strings(strings: pa.StringArray | pa.LargeStringArray) -> list[tuple[ob
     return [(strings[int(owners[place])].as_py(), int(counts[place])) for place in np.flatnonzero(keys)]
 
 
-def name_of(value: object) -> str:
+def category_name(value: object) -> str:
     """The name of a category: its text without outer white space; whole numbers have no fraction."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value).strip().encode("utf-8", "replace").decode()
 
 
-def hash_of(name: str) -> int:
+def category_hash(name: str) -> int:
     """64 bits of a category's name, alike in all processes."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
 
@@ -249,12 +249,12 @@ def counting_rows(rows: int) -> NDArray[np.bool_]:
     return between
 
 
-def _ranked(counts: Mapping[str, int]) -> list[str]:
+def _rank_by_count(counts: Mapping[str, int]) -> list[str]:
     return sorted(counts, key=lambda name: (-counts[name], name))
 
 
-def _least(counts: Mapping[str, int]) -> dict[str, int]:
+def _sample_categories(counts: Mapping[str, int]) -> dict[str, int]:
     if len(counts) <= SAMPLED:
         return dict(counts)
-    kept = sorted(counts, key=lambda name: (hash_of(name), name))[:SAMPLED]
+    kept = sorted(counts, key=lambda name: (category_hash(name), name))[:SAMPLED]
     return {name: counts[name] for name in kept}

@@ -52,9 +52,9 @@ def count_distinct(data: Any, bounds: Any, owners: Any, keys: Any, counts: Any) 
         elif short:
             key = _by_byte(data, start, size) | (np.uint64(size + 1) << np.uint64(56))
         else:
-            key = _hashed(data, start, end) | _TOP
+            key = _hash_string(data, start, end) | _TOP
         place = (key * _STIR) >> shift
-        while keys[place] != key or not (short or _alike(data, bounds, number, owners[place])):
+        while keys[place] != key or not (short or _are_equal(data, bounds, number, owners[place])):
             if not keys[place]:
                 if not room:
                     return False
@@ -76,7 +76,7 @@ def _by_byte(data: Any, start: Any, size: Any) -> Any:
 
 
 @inlined
-def _hashed(data: Any, start: Any, end: Any) -> Any:
+def _hash_string(data: Any, start: Any, end: Any) -> Any:
     """A hash of eight bytes at least; the last eight may be read twice."""
     code = np.uint64(end - start)
     for place in range(start, end - _WORD, _WORD):
@@ -86,7 +86,7 @@ def _hashed(data: Any, start: Any, end: Any) -> Any:
 
 
 @inlined
-def _alike(data: Any, bounds: Any, one: Any, other: Any) -> Any:
+def _are_equal(data: Any, bounds: Any, one: Any, other: Any) -> Any:
     """Whether two strings of eight bytes at least are the same."""
     start, begin = np.int64(bounds[one]), np.int64(bounds[other])
     end, until = np.int64(bounds[one + 1]), np.int64(bounds[other + 1])

@@ -52,7 +52,7 @@ def count_numbers(values: Any, layout: Any, bins: Any, sums: Any, extremes: Any)
         else:
             _count_by_search(block, edges, missing, bins)
         _measure(block, scaling, steps, lows, highs)
-        total, squares = _summed(steps, block.size)
+        total, squares = _add_up(steps, block.size)
         sums[0] += np.int64(total)
         sums[1] += np.int64(squares)
     for i in range(_BLOCK):
@@ -107,7 +107,7 @@ def _measure(values: Any, scaling: Any, steps: Any, lows: Any, highs: Any) -> An
 
 
 @reordered
-def _summed(steps: Any, rows: Any) -> Any:
+def _add_up(steps: Any, rows: Any) -> Any:
     """Sum and sum of squares. Steps are whole and below 2^18: the sums are exact."""
     total = squares = 0.0
     for i in range(rows):

@@ -16,7 +16,7 @@ from tiltyard.drift.profiles.categories import CategoryLayout, counting_rows
 from tiltyard.drift.profiles.multivariate import JointLayout
 from tiltyard.drift.profiles.numbers import NumberLayout
 from tiltyard.drift.profiles.profile import Profile
-from tiltyard.drift.profiles.rows import Inputs, Rows, numeric, profile_rows
+from tiltyard.drift.profiles.rows import Inputs, Rows, profile_rows, read_floats
 from tiltyard.drift.profiles.schema import CONFIDENCE, FORMAT, LABEL, PREDICTION, RESIDUAL, SPREAD, Layout
 from tiltyard.drift.profiles.texts import MEASURES, TextLayout, encode_texts, read_texts
 from tiltyard.errors import ArtifactError, DataError
@@ -119,11 +119,11 @@ def _fit(rows: Rows, teaching: Inputs, predicted: Rows, fresh: Inputs, texts: fr
     categories: dict[str, CategoryLayout] = {}
     read: dict[str, TextLayout] = {}
     values: dict[str, NDArray[np.float64]] = {}
-    for name, column in _columns(rows.inputs):
+    for name, column in _name_columns(rows.inputs):
         if isinstance(rows.inputs, pd.Series) or name in texts:
-            read[name] = TextLayout.fit(encode_texts(_column(teaching, name)))
-            measured, _ = read_texts(read[name], encode_texts(_some(column, _FIT_TEXTS)))
-            unseen, _ = read_texts(read[name], encode_texts(_some(_column(fresh, name), _FIT_TEXTS)))
+            read[name] = TextLayout.fit(encode_texts(_find_column(teaching, name)))
+            measured, _ = read_texts(read[name], encode_texts(_thin_out(column, _FIT_TEXTS)))
+            unseen, _ = read_texts(read[name], encode_texts(_thin_out(_find_column(fresh, name), _FIT_TEXTS)))
             for measure, all_of_it, held in zip(MEASURES, measured, unseen, strict=True):
                 if measure == MEASURES[-1]:
                     numbers[f"{name}.{measure}"] = NumberLayout.fit(held)
@@ -131,7 +131,7 @@ def _fit(rows: Rows, teaching: Inputs, predicted: Rows, fresh: Inputs, texts: fr
                     values[f"{name}.{measure}"] = all_of_it
                     numbers[f"{name}.{measure}"] = NumberLayout.fit(all_of_it)
         elif kind_of_dtype(column.dtype) == "number":
-            values[name] = numeric(_some(column))[0]
+            values[name] = read_floats(_thin_out(column))[0]
             numbers[name] = NumberLayout.fit(values[name])
         else:
             categories[name] = CategoryLayout.fit(column)
@@ -171,16 +171,16 @@ def _as_rows(rows: Rows | Inputs) -> Rows:
     return rows if isinstance(rows, Rows) else Rows(rows)
 
 
-def _columns(inputs: Inputs) -> list[tuple[str, pd.Series]]:
+def _name_columns(inputs: Inputs) -> list[tuple[str, pd.Series]]:
     if isinstance(inputs, pd.Series):
         return [("text", inputs)]
     return [(str(name), inputs[name]) for name in inputs.columns]
 
 
-def _column(inputs: Inputs, name: str) -> pd.Series:
+def _find_column(inputs: Inputs, name: str) -> pd.Series:
     return inputs if isinstance(inputs, pd.Series) else inputs[name]
 
 
-def _some(column: pd.Series, most: int = _FIT_ROWS) -> pd.Series:
+def _thin_out(column: pd.Series, most: int = _FIT_ROWS) -> pd.Series:
     """The column, thinned evenly where it is very long: edges need no more."""
     return column.iloc[:: max(len(column) // most, 1)]

@@ -58,21 +58,21 @@ def profile_rows(layout: Layout, rows: Rows | Inputs) -> Profile:
     Memory: a few megabytes beside the rows themselves, however many they are.
     """
     given = rows if isinstance(rows, Rows) else Rows(rows)
-    columns = {name: _column(given.inputs, name) for name in layout.columns}
+    columns = {name: _find_column(given.inputs, name) for name in layout.columns}
     numbers = {name: NumberCounts.empty(known) for name, known in layout.numbers.items()}
     terms = {name: TermCounts.empty() for name in layout.texts}
-    for part in _parts(len(given), CHUNK):
-        values, invalid = _numbers(layout, columns, given, part)
-        values |= _measured(layout, columns, part, terms)
-        values |= _joint(layout, values)
+    for part in _slice_rows(len(given), CHUNK):
+        values, invalid = _read_numbers(layout, columns, given, part)
+        values |= _measure_texts(layout, columns, part, terms)
+        values |= _measure_joint(layout, values)
         for name, known in layout.numbers.items():
             if name in values:
                 numbers[name] += NumberCounts.of(known, values[name], invalid.get(name, 0))
-    categories = {name: _category(known, columns, given, name) for name, known in layout.categories.items()}
+    categories = {name: _count_category(known, columns, given, name) for name, known in layout.categories.items()}
     return Profile(layout.digest, len(given), numbers, categories, terms)
 
 
-def numeric(values: pd.Series, part: slice = slice(None)) -> tuple[NDArray[np.float64], int]:
+def read_floats(values: pd.Series, part: slice = slice(None)) -> tuple[NDArray[np.float64], int]:
     """Some rows of a column as float64, and how many of them are neither numbers nor missing (they are NaN)."""
     if values.dtype == np.float64:
         return np.ascontiguousarray(values.to_numpy()[part]), 0
@@ -83,11 +83,11 @@ def numeric(values: pd.Series, part: slice = slice(None)) -> tuple[NDArray[np.fl
     return numbers, int(np.isnan(numbers).sum() - values.isna().sum())
 
 
-def _parts(rows: int, at_once: int) -> Iterator[slice]:
+def _slice_rows(rows: int, at_once: int) -> Iterator[slice]:
     return (slice(start, min(start + at_once, rows)) for start in range(0, rows, at_once))
 
 
-def _numbers(
+def _read_numbers(
     layout: Layout, columns: Mapping[str, pd.Series], rows: Rows, part: slice
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, int]]:
     """The numbers of some rows by name, and how many of each column are no numbers."""
@@ -95,13 +95,13 @@ def _numbers(
     invalid: dict[str, int] = {}
     for name in layout.numbers:
         if name in columns:
-            values[name], invalid[name] = numeric(columns[name], part)
+            values[name], invalid[name] = read_floats(columns[name], part)
     if CONFIDENCE in layout.numbers and rows.confidences is not None:
         values[CONFIDENCE] = np.ascontiguousarray(rows.confidences[part], np.float64)
     return values, invalid
 
 
-def _measured(
+def _measure_texts(
     layout: Layout, columns: Mapping[str, pd.Series], part: slice, terms: dict[str, TermCounts]
 ) -> dict[str, NDArray[np.float64]]:
     """The measures of some texts by name; their terms are added up."""
@@ -113,7 +113,7 @@ def _measured(
     return values
 
 
-def _joint(layout: Layout, values: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+def _measure_joint(layout: Layout, values: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
     if layout.joint is None:
         return {}
     return dict(
@@ -121,18 +121,18 @@ def _joint(layout: Layout, values: Mapping[str, NDArray[np.float64]]) -> dict[st
     )
 
 
-def _category(layout: CategoryLayout, columns: Mapping[str, pd.Series], rows: Rows, name: str) -> CategoryCounts:
+def _count_category(layout: CategoryLayout, columns: Mapping[str, pd.Series], rows: Rows, name: str) -> CategoryCounts:
     column = columns.get(name)
     if column is None:
         said = rows.predictions if name == PREDICTION else rows.labels
         column = pd.Series(() if said is None else np.asarray(said, object), dtype=object)
     total = CategoryCounts.empty(layout)
-    for part in _parts(len(column), CATEGORIES_AT_ONCE):
+    for part in _slice_rows(len(column), CATEGORIES_AT_ONCE):
         total += CategoryCounts.of(layout, column.iloc[part])
     return total
 
 
-def _column(inputs: Inputs, name: str) -> pd.Series:
+def _find_column(inputs: Inputs, name: str) -> pd.Series:
     if isinstance(inputs, pd.Series):
         return inputs
     if name in inputs.columns:

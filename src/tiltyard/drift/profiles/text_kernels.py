@@ -54,8 +54,8 @@ def scan_texts(data: Any, bounds: Any, kinds: Any, filters: Any, out: Any, seen:
         mark = stamps.size + number
         for k in range(words):
             code = _hash_of_word(data, found[0, k], found[1, k])
-            stirred = _stirred(code)
-            unknown += 1 - _known(code, stirred, filters)
+            stirred = _stir(code)
+            unknown += 1 - _is_known(code, stirred, filters)
             term = (stirred ^ (stirred >> _LOW)) & np.uint64(terms.size - 1)
             terms[term] += stamps[term] != mark
             stamps[term] = mark
@@ -200,7 +200,7 @@ def _hash_of_word(data: Any, begin: Any, end: Any) -> Any:
     size = end - begin
     code = np.uint64(size) * _MIX
     while size > _WORD:
-        code = (code ^ _lowered(eight_bytes(data, begin))) * _STIR
+        code = (code ^ _lower(eight_bytes(data, begin))) * _STIR
         code ^= code >> _HALF
         begin += _WORD
         size -= _WORD
@@ -210,23 +210,23 @@ def _hash_of_word(data: Any, begin: Any, end: Any) -> Any:
         last = np.uint64(0)
         for k in range(size):
             last |= np.uint64(data[begin + k]) << np.uint64(8 * k)
-    code = (code ^ _lowered(last)) * _STIR
+    code = (code ^ _lower(last)) * _STIR
     return (code ^ (code >> _LOW)) * _MIX
 
 
 @inlined
-def _lowered(word: Any) -> Any:
+def _lower(word: Any) -> Any:
     """Eight bytes with the bit of 32 set in those that are ASCII: of letters and digits, capitals alone lack it."""
     return word | ((~word & _HIGH_BITS) >> np.uint64(2))
 
 
 @inlined
-def _stirred(code: Any) -> Any:
+def _stir(code: Any) -> Any:
     return (code ^ (code >> _HALF)) * _STIR
 
 
 @inlined
-def _known(code: Any, stirred: Any, bits: Any) -> Any:
+def _is_known(code: Any, stirred: Any, bits: Any) -> Any:
     room = np.uint64(bits.size * 64 - 1)
     first = (stirred >> _HALF) & room
     second = (stirred ^ (code << np.uint64(7))) & room
@@ -241,7 +241,7 @@ def add_words(hashes: Any, bits: Any) -> Any:
     room = np.uint64(bits.size * 64 - 1)
     for i in range(hashes.size):
         code = hashes[i]
-        stirred = _stirred(code)
+        stirred = _stir(code)
         first = (stirred >> _HALF) & room
         second = (stirred ^ (code << np.uint64(7))) & room
         bits[first >> np.uint64(6)] |= np.uint64(1) << (first & np.uint64(63))
@@ -263,7 +263,7 @@ def count_texts(hashes: Any, texts: Any, table: Any) -> Any:
     taken = 0
     for i in range(hashes.size):
         code = hashes[i]
-        place = np.int64((_stirred(code) >> _LOW) & mask)
+        place = np.int64((_stir(code) >> _LOW) & mask)
         while counts[place] and words[place] != code:
             place = (place + 1) & np.int64(mask)
         if not counts[place]:

@@ -42,7 +42,7 @@ class TextLayout:
     overlap: Mapping[float, float]
 
     @classmethod
-    def fit(cls, texts: Encoded) -> TextLayout:
+    def fit(cls, texts: EncodedTexts) -> TextLayout:
         """The layout for a reference of n texts."""
         from tiltyard.drift.profiles import text_kernels  # noqa: PLC0415
 
@@ -52,8 +52,8 @@ class TextLayout:
         count = text_kernels.hash_words(texts.data, texts.bounds, kinds, hashes, owners)
         hashes, owners = hashes[:count], owners[:count]
         words = np.zeros(_FILTER_WORDS, np.uint64)
-        text_kernels.add_words(_frequent(hashes, owners), words)
-        return cls(words, _overlap(hashes, owners, len(texts)))
+        text_kernels.add_words(_find_frequent_words(hashes, owners), words)
+        return cls(words, _measure_overlap(hashes, owners, len(texts)))
 
     def overlap_at(self, share: float) -> float:
         """The overlap among terms that occur in at least that share of texts."""
@@ -119,7 +119,7 @@ class TermCounts:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedTexts:
     """Texts as one buffer of UTF-8: text i is ``data[bounds[i]:bounds[i + 1]]``; missing ones are left out.
 
     Attributes:
@@ -134,7 +134,7 @@ class Encoded:
         return len(self.bounds) - 1
 
 
-def encode_texts(values: pd.Series | Sequence[object] | NDArray[Any]) -> Encoded:
+def encode_texts(values: pd.Series | Sequence[object] | NDArray[Any]) -> EncodedTexts:
     """Texts in UTF-8; without copying where they lie so in memory. Whatever is no text counts as missing."""
     array = _as_arrow(values)
     given = None
@@ -142,14 +142,14 @@ def encode_texts(values: pd.Series | Sequence[object] | NDArray[Any]) -> Encoded
         given = array.is_valid().to_numpy(zero_copy_only=False)
         array = array.drop_null()
     if not len(array):
-        return Encoded(np.zeros(1, np.uint8), np.zeros(1, np.int64), given)
+        return EncodedTexts(np.zeros(1, np.uint8), np.zeros(1, np.int64), given)
     buffers = array.buffers()
     bounds = np.frombuffer(buffers[1], np.int64)[array.offset : array.offset + len(array) + 1]
     data = np.frombuffer(buffers[2], np.uint8) if buffers[2] is not None and buffers[2].size else np.zeros(1, np.uint8)
-    return Encoded(data, bounds, given)
+    return EncodedTexts(data, bounds, given)
 
 
-def read_texts(layout: TextLayout, texts: Encoded) -> tuple[NDArray[np.float64], TermCounts]:
+def read_texts(layout: TextLayout, texts: EncodedTexts) -> tuple[NDArray[np.float64], TermCounts]:
     """The measures of n rows, float64 (5, n) in the order of ``MEASURES``, NaN without a text; and their terms."""
     from tiltyard.drift.profiles import text_kernels  # noqa: PLC0415
 
@@ -189,7 +189,7 @@ def _as_arrow(values: Any) -> pa.LargeStringArray:
         return pa.array(cleaned, pa.large_string())
 
 
-def _frequent(hashes: NDArray[np.uint64], owners: NDArray[np.int64]) -> NDArray[np.uint64]:
+def _find_frequent_words(hashes: NDArray[np.uint64], owners: NDArray[np.int64]) -> NDArray[np.uint64]:
     """The words that stand in enough texts, the most frequent of them where there are too many."""
     from tiltyard.drift.profiles import text_kernels  # noqa: PLC0415
 
@@ -202,7 +202,7 @@ def _frequent(hashes: NDArray[np.uint64], owners: NDArray[np.int64]) -> NDArray[
     return distinct
 
 
-def _overlap(hashes: NDArray[np.uint64], owners: NDArray[np.int64], texts: int) -> dict[float, float]:
+def _measure_overlap(hashes: NDArray[np.uint64], owners: NDArray[np.int64], texts: int) -> dict[float, float]:
     """The mean sum of squared correlations of a term, from pairs of texts, which needs no matrix of all terms.
 
     For standardised texts x, y drawn apart, E (x·y)² is the sum of all squared correlations.
@@ -212,7 +212,7 @@ def _overlap(hashes: NDArray[np.uint64], owners: NDArray[np.int64], texts: int) 
     place[chosen] = np.arange(len(chosen))
     rows = place[owners] if len(owners) else owners
     held = np.zeros((len(chosen), TERMS), np.float32)
-    held[rows[rows >= 0], term_of(hashes[rows >= 0])] = 1
+    held[rows[rows >= 0], bucket_of_terms(hashes[rows >= 0])] = 1
     shares = held.mean(axis=0)
     found = {}
     for at in _SHARES:
@@ -226,7 +226,7 @@ def _overlap(hashes: NDArray[np.uint64], owners: NDArray[np.int64], texts: int) 
     return found
 
 
-def term_of(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+def bucket_of_terms(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
     """The bucket of words by their hashes, as ``text_kernels.read_texts`` counts them."""
     with np.errstate(over="ignore"):
         stirred = (hashes ^ (hashes >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)

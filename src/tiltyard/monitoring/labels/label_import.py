@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from tiltyard.data import as_label
+from tiltyard.data import write_label
 from tiltyard.data.sources import read_source
 from tiltyard.errors import DataError
 from tiltyard.ledger import Label, Ledger, Prediction
@@ -258,7 +258,7 @@ def _values(column: pd.Series) -> Iterable[Any]:
 
 
 def _cell(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else as_label(value)
+    return value.isoformat() if isinstance(value, datetime) else write_label(value)
 
 
 def _moment(text: str) -> datetime | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
-from tiltyard.data.snapshots.inventory import StoredSnapshot, delete_snapshot, stored_snapshots
+from tiltyard.data.snapshots.inventory import StoredSnapshot, delete_snapshot, list_snapshots
 from tiltyard.ledger import Event
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
@@ -55,9 +55,7 @@ def snapshot_uses(project: Project, store: str, tracker: ExperimentTracker, work
             params = tracker.run_params(info.run_id) if info.run_id else None
             if params and "snapshot" in params:
                 needed.setdefault(_place(params["snapshot"]), []).append(f"{info.name} {info.version}")
-    return [
-        SnapshotUse(rows, tuple(needed.get(_place(rows.name), ()))) for rows in stored_snapshots(store, project.name)
-    ]
+    return [SnapshotUse(rows, tuple(needed.get(_place(rows.name), ()))) for rows in list_snapshots(store, project.name)]
 
 
 def unused_snapshots(uses: list[SnapshotUse], older_than: timedelta, now: datetime) -> list[SnapshotUse]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binom
 
-from tiltyard.data import as_label
+from tiltyard.data import write_label
 from tiltyard.errors import InputError, TiltyardError
 from tiltyard.evaluation.sequential_test import paired_evidence
 from tiltyard.findings import Finding, could_not_judge
@@ -147,7 +147,7 @@ def _worse(project: Project, workspace: Workspace, history: History, since: date
         if theirs is None:
             continue
         rows += 1
-        right_new, right_before = (as_label(one) == as_label(label.label) for one in (row.label, theirs))
+        right_new, right_before = (write_label(one) == write_label(label.label) for one in (row.label, theirs))
         only_new += right_new and not right_before
         only_before += right_before and not right_new
     evidence = paired_evidence(only_before, only_new)

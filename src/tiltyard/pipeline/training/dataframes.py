@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from tiltyard.data import Dataset, Split, as_label
+from tiltyard.data import Dataset, Split, write_label
 from tiltyard.data.content_hash import row_digests
 from tiltyard.errors import UsageError
 from tiltyard.models.calibration import with_probabilities
@@ -51,7 +51,7 @@ def dataset_of(project: Project, inputs: pd.Series | pd.DataFrame, y: Any) -> Da
     Raises:
         UsageError: inputs and labels differ in number.
     """
-    labels = pd.Series([as_label(value) for value in y], dtype=str, name=LABEL)
+    labels = pd.Series([write_label(value) for value in y], dtype=str, name=LABEL)
     if len(labels) != len(inputs):
         raise UsageError(
             f"There are {len(inputs):,} rows of inputs and {len(labels):,} labels.", next_step="Give one label a row."

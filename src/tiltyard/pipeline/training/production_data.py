@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tiltyard.data import Dataset, as_label, load_dataset
+from tiltyard.data import Dataset, load_dataset, write_label
 from tiltyard.data.content_hash import content_keys, row_digests, uniform_hash
 from tiltyard.data.table_schema import TableSchema, infer_schema
 from tiltyard.errors import DataError
@@ -97,9 +97,9 @@ def gather_production_data(
     known = set(base.classes)
     unknown: dict[str, int] = {}
     for _, label in kept:
-        if as_label(label.label) not in known:
-            unknown[as_label(label.label)] = unknown.get(as_label(label.label), 0) + 1
-    kept = [(row, label) for row, label in kept if as_label(label.label) in known]
+        if write_label(label.label) not in known:
+            unknown[write_label(label.label)] = unknown.get(write_label(label.label), 0) + 1
+    kept = [(row, label) for row, label in kept if write_label(label.label) in known]
     taken = _as_texts(base, base.inputs, kept) if isinstance(base.inputs, pd.Series) else _as_table(base.inputs, kept)
     corrections = taken.corrections
     if corrections is not None and corrections.any():
@@ -147,7 +147,7 @@ def _as_texts(base: Dataset, inputs: pd.Series, pairs: Sequence[tuple[Prediction
     for place in sorted(range(len(readable)), key=lambda place: readable[place][1].at):
         newest[int(keys[place])] = place
     base_keys = content_keys(inputs)
-    labels = {int(key): as_label(readable[place][1].label) for key, place in newest.items()}
+    labels = {int(key): write_label(readable[place][1].label) for key, place in newest.items()}
     said = np.asarray([labels.get(int(key)) for key in base_keys], dtype=object)
     held = np.asarray([label is not None for label in said], dtype=np.bool_)
     wrong = held & (said != base.labels.to_numpy(dtype=object))
@@ -197,7 +197,7 @@ def _fitting(frame: pd.DataFrame, schema: TableSchema) -> np.ndarray:
 
 
 def _joined(base: Dataset, taken: _Taken, project: Project) -> Dataset:
-    labels = pd.Series([as_label(label.label) for _, label in taken.pairs], dtype=str, name=base.labels.name)
+    labels = pd.Series([write_label(label.label) for _, label in taken.pairs], dtype=str, name=base.labels.name)
     new = taken.inputs.copy() if isinstance(taken.inputs, pd.DataFrame) else taken.inputs.to_frame()
     new[project.data.label] = labels.to_numpy()
     _place_on_a_side(new, base, taken, project)

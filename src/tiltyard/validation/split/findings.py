@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiltyard.findings import Finding, could_not_judge
-from tiltyard.formatting import agree, counted, listed, named, named_rows, percent
+from tiltyard.formatting import choose_form, format_count, format_percent, join_names, join_rows, join_values
 from tiltyard.project import ValidationSection
 from tiltyard.validation.drift_findings import describe_test
 
@@ -14,20 +14,20 @@ _LEAST_TEST = 30
 _LEAST_PER_LABEL = 5
 
 
-def split_findings(sections: Mapping[str, Any], limits: ValidationSection) -> list[Finding]:
+def evaluate_split(sections: Mapping[str, Any], limits: ValidationSection) -> list[Finding]:
     """All findings about a split."""
     return [
-        *_sizes(sections["sizes"], limits.min_rows),
-        *_columns(sections["columns"]),
-        *_duplicates(sections["duplicates"], limits.max_overlap),
-        *_near_duplicates(sections["near_duplicates"]),
-        *_label_shift(sections["label_shift"]),
-        *_feature_shift(sections["feature_shift"]),
-        *_adversarial(sections["adversarial"]),
+        *_evaluate_sizes(sections["sizes"], limits.min_rows),
+        *_evaluate_columns(sections["columns"]),
+        *_evaluate_duplicates(sections["duplicates"], limits.max_overlap),
+        *_evaluate_near_duplicates(sections["near_duplicates"]),
+        *_evaluate_label_shift(sections["label_shift"]),
+        *_evaluate_feature_shift(sections["feature_shift"]),
+        *_evaluate_separation(sections["adversarial"]),
     ]
 
 
-def _sizes(sizes: dict[str, Any], least: int) -> list[Finding]:
+def _evaluate_sizes(sizes: dict[str, Any], least: int) -> list[Finding]:
     found = []
     for side, wanted in (("train", max(1, least)), ("test", _LEAST_TEST)):
         rows = sizes[side]
@@ -39,17 +39,17 @@ def _sizes(sizes: dict[str, Any], least: int) -> list[Finding]:
                     "error" if grave else "warning",
                     side,
                     "Side with too few rows",
-                    f"The {side} side has {counted(rows, 'row')}; below {wanted} nothing can be "
+                    f"The {side} side has {format_count(rows, 'row')}; below {wanted} nothing can be "
                     f"{'learnt' if side == 'train' else 'told about a model'} from it.",
                     score=float(rows),
                     limit=float(wanted),
                     next_step="Collect more rows, or change the share of the test side.",
                 )
             )
-    return found + _labels(sizes)
+    return found + _evaluate_labels(sizes)
 
 
-def _labels(sizes: dict[str, Any]) -> list[Finding]:
+def _evaluate_labels(sizes: dict[str, Any]) -> list[Finding]:
     train, test = sizes["train_labels"], sizes["test_labels"]
     new = {label: count for label, count in test.items() if count and not train[label]}
     rare = {label: count for label, count in test.items() if train[label] and count < _LEAST_PER_LABEL}
@@ -61,8 +61,9 @@ def _labels(sizes: dict[str, Any]) -> list[Finding]:
                 "error",
                 "test",
                 "Labels that only the test side has",
-                f"{counted(len(new), 'label')} of the test side {agree(len(new), 'does', 'do')} not occur in "
-                f"training ({counted(sum(new.values()), 'row')}): {listed(new)}.",
+                f"{format_count(len(new), 'label')} of the test side {choose_form(len(new), 'does', 'do')} not "
+                "occur in "
+                f"training ({format_count(sum(new.values()), 'row')}): {join_values(new)}.",
                 score=float(sum(new.values())),
                 limit=0.0,
                 evidence={"counts": new},
@@ -76,8 +77,9 @@ def _labels(sizes: dict[str, Any]) -> list[Finding]:
                 "warning",
                 "test",
                 "Labels with too few test rows",
-                f"{counted(len(rare), 'label')} {agree(len(rare), 'has', 'have')} fewer than {_LEAST_PER_LABEL} test "
-                f"rows, too few to tell how well they are recognised: {listed(rare)}.",
+                f"{format_count(len(rare), 'label')} {choose_form(len(rare), 'has', 'have')} fewer than "
+                f"{_LEAST_PER_LABEL} test "
+                f"rows, too few to tell how well they are recognised: {join_values(rare)}.",
                 score=float(min(rare.values())),
                 limit=float(_LEAST_PER_LABEL),
                 evidence={"counts": rare},
@@ -87,7 +89,7 @@ def _labels(sizes: dict[str, Any]) -> list[Finding]:
     return found
 
 
-def _columns(columns: dict[str, Any]) -> list[Finding]:
+def _evaluate_columns(columns: dict[str, Any]) -> list[Finding]:
     only_train, only_test = columns["only_train"], columns["only_test"]
     if not only_train and not only_test:
         return []
@@ -97,18 +99,18 @@ def _columns(columns: dict[str, Any]) -> list[Finding]:
             "error",
             "test",
             "Sides with different columns",
-            f"Only the train side has: {named(only_train) or 'none'}. "
-            f"Only the test side has: {named(only_test) or 'none'}.",
+            f"Only the train side has: {join_names(only_train) or 'none'}. "
+            f"Only the test side has: {join_names(only_test) or 'none'}.",
             evidence=columns,
             next_step="Give both sides the same columns.",
         )
     ]
 
 
-def _duplicates(measured: dict[str, Any], limit: float) -> list[Finding]:
+def _evaluate_duplicates(measured: dict[str, Any], limit: float) -> list[Finding]:
     noun, count, share = measured["of"], measured["count"], measured["share"]
     if not measured["judged"]:
-        expected = percent(measured["expected_share"])
+        expected = format_percent(measured["expected_share"])
         why = (
             f"The columns have so few values that {expected} of the rows would repeat another one by chance; "
             "equal rows on both sides say nothing here."
@@ -124,8 +126,9 @@ def _duplicates(measured: dict[str, Any], limit: float) -> list[Finding]:
             "error" if share > limit else "warning",
             "test",
             "Test rows that training has seen",
-            f"{counted(count, noun[:-1])} of the test side ({percent(share)}) {agree(count, 'stands', 'stand')} in the "
-            f"train side too{contrary} ({named_rows(measured['rows'], count)} of the test side). "
+            f"{format_count(count, noun[:-1])} of the test side ({format_percent(share)}) "
+            f"{choose_form(count, 'stands', 'stand')} in the "
+            f"train side too{contrary} ({join_rows(measured['rows'], count)} of the test side). "
             "What a model learnt by heart counts as skill there.",
             score=share,
             limit=limit,
@@ -135,7 +138,7 @@ def _duplicates(measured: dict[str, Any], limit: float) -> list[Finding]:
     ]
 
 
-def _near_duplicates(measured: dict[str, Any]) -> list[Finding]:
+def _evaluate_near_duplicates(measured: dict[str, Any]) -> list[Finding]:
     count, share = measured["count"], measured["share"]
     if not count:
         return []
@@ -145,9 +148,9 @@ def _near_duplicates(measured: dict[str, Any]) -> list[Finding]:
             "warning" if share >= 0.01 else "info",
             "test",
             "Test texts that training nearly has",
-            f"{counted(count, 'text')} of the test side ({percent(share)}) "
-            f"{agree(count, 'is a near copy', 'are near copies')} of a training text "
-            f"({named_rows(measured['rows'], count)} of the test side).",
+            f"{format_count(count, 'text')} of the test side ({format_percent(share)}) "
+            f"{choose_form(count, 'is a near copy', 'are near copies')} of a training text "
+            f"({join_rows(measured['rows'], count)} of the test side).",
             score=measured["share"],
             evidence=measured,
             next_step="Keep copies on one side.",
@@ -155,7 +158,7 @@ def _near_duplicates(measured: dict[str, Any]) -> list[Finding]:
     ]
 
 
-def _label_shift(measured: dict[str, Any]) -> list[Finding]:
+def _evaluate_label_shift(measured: dict[str, Any]) -> list[Finding]:
     if not measured["judged"] or not measured["drifted"]:
         return []
     train, test = measured["train_shares"], measured["test_shares"]
@@ -166,8 +169,8 @@ def _label_shift(measured: dict[str, Any]) -> list[Finding]:
             "warning",
             "test",
             "Sides with different label shares",
-            f"The labels are shared out differently: '{moved}' is {percent(train[moved])} of the train side and "
-            f"{percent(test[moved])} of the test side ({describe_test(measured)}).",
+            f"The labels are shared out differently: '{moved}' is {format_percent(train[moved])} of the train side and "
+            f"{format_percent(test[moved])} of the test side ({describe_test(measured)}).",
             score=measured["distance"],
             limit=measured["limit"],
             evidence=measured,
@@ -176,7 +179,7 @@ def _label_shift(measured: dict[str, Any]) -> list[Finding]:
     ]
 
 
-def _feature_shift(measured: dict[str, Any]) -> list[Finding]:
+def _evaluate_feature_shift(measured: dict[str, Any]) -> list[Finding]:
     found = []
     for name, facts in measured.items():
         if not facts["drifted"]:
@@ -197,7 +200,7 @@ def _feature_shift(measured: dict[str, Any]) -> list[Finding]:
     return found
 
 
-def _adversarial(measured: dict[str, Any]) -> list[Finding]:
+def _evaluate_separation(measured: dict[str, Any]) -> list[Finding]:
     if not measured["judged"] or not measured["drifted"]:
         return []
     low, high = measured["interval"]

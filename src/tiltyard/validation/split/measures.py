@@ -11,8 +11,8 @@ from tiltyard.data.columns import Column, Mask, Roles, Table, read_table
 from tiltyard.drift import DriftOptions
 from tiltyard.drift.tables import compare_rows
 from tiltyard.errors import UsageError
-from tiltyard.formatting import excerpt, rows_where
-from tiltyard.validation.drift import feature_shift, label_shift, separation
+from tiltyard.formatting import first_rows, quote_excerpt
+from tiltyard.validation.drift import describe_feature_shift, describe_label_shift, describe_separation
 from tiltyard.validation.table.duplicates import measure_duplicates, row_keys, with_column
 from tiltyard.validation.text.near_duplicates import near_copies
 
@@ -27,20 +27,20 @@ def measure_split(
     """Measures between two sides, each of inputs and labels; see `as_frame` and `as_labels`."""
     names = [[str(name) for name in side[0].columns] for side in (train, test)]
     shared = [name for name in names[0] if name in names[1]]
-    table, judged = _table(train, test, shared)
+    table, judged = _join_sides(train, test, shared)
     label = table.columns[-1]
     shifts = compare_rows(table, judged, SHIFT, domain_classifier=adversarial)
     return {
-        "sizes": _sizes(label, judged),
+        "sizes": _measure_sizes(label, judged),
         "columns": {
             "only_train": [name for name in names[0] if name not in names[1]],
             "only_test": [name for name in names[1] if name not in names[0]],
         },
-        "duplicates": _duplicates(table, judged),
-        "near_duplicates": _near_duplicates(table, judged),
-        "label_shift": label_shift(shifts.judgement.tests, (label.take(~judged), label.take(judged))),
-        "feature_shift": feature_shift(shifts.judgement.tests, table.features),
-        "adversarial": separation(shifts),
+        "duplicates": _measure_duplicates(table, judged),
+        "near_duplicates": _measure_near_duplicates(table, judged),
+        "label_shift": describe_label_shift(shifts.judgement.tests, (label.take(~judged), label.take(judged))),
+        "feature_shift": describe_feature_shift(shifts.judgement.tests, table.features),
+        "adversarial": describe_separation(shifts),
     }
 
 
@@ -81,7 +81,7 @@ def as_labels(labels: Any, rows: int, side: str) -> pd.Series:
     return series
 
 
-def _table(
+def _join_sides(
     train: tuple[pd.DataFrame, pd.Series], test: tuple[pd.DataFrame, pd.Series], shared: list[str]
 ) -> tuple[Table, Mask]:
     """Both sides as one table, so that equal values have equal codes; and which rows judge."""
@@ -95,8 +95,8 @@ def _table(
     return read_table(frame, "split", Roles(label=label)), judged
 
 
-def _sizes(label: Column, judged: Mask) -> dict[str, Any]:
-    counts = {side: _counts(label, mask) for side, mask in (("train", ~judged), ("test", judged))}
+def _measure_sizes(label: Column, judged: Mask) -> dict[str, Any]:
+    counts = {side: _count_values(label, mask) for side, mask in (("train", ~judged), ("test", judged))}
     names = [str(value) for value in label.distinct]
     return {
         "train": int(np.count_nonzero(~judged)),
@@ -107,12 +107,12 @@ def _sizes(label: Column, judged: Mask) -> dict[str, Any]:
     }
 
 
-def _counts(column: Column, mask: Mask) -> Any:
+def _count_values(column: Column, mask: Mask) -> Any:
     codes = column.codes[mask]
     return np.bincount(codes[codes >= 0], minlength=len(column.distinct))
 
 
-def _duplicates(table: Table, judged: Mask) -> dict[str, Any]:
+def _measure_duplicates(table: Table, judged: Mask) -> dict[str, Any]:
     """Test rows whose inputs stand among the training rows, and those of them with another label there."""
     compared = [column for column in table.features if not column.identifier]
     whole = measure_duplicates(table)
@@ -131,18 +131,18 @@ def _duplicates(table: Table, judged: Mask) -> dict[str, Any]:
         "count": int(known.sum()),
         "share": float(known.sum() / size),
         "other_label": int((known & ~same).sum()),
-        "rows": rows_where(known[judged]),
+        "rows": first_rows(known[judged]),
     }
 
 
-def _near_duplicates(table: Table, judged: Mask) -> dict[str, Any]:
+def _measure_near_duplicates(table: Table, judged: Mask) -> dict[str, Any]:
     """Test texts that are near copies of a training text without being equal to one."""
     result: dict[str, Any] = {"judged": False, "count": 0, "share": 0.0, "rows": [], "examples": []}
     cells = np.zeros(table.rows, dtype=bool)
     for column in table.features:
         if column.kind != "text":
             continue
-        taught = _counts(column, ~judged) > 0
+        taught = _count_values(column, ~judged) > 0
         # Training texts first: a kind that occurs there is then represented by one of them.
         order = np.argsort(~taught, kind="stable")
         pairs = [
@@ -155,9 +155,10 @@ def _near_duplicates(table: Table, judged: Mask) -> dict[str, Any]:
         cells |= near[column.codes] & judged
         result["judged"] = True
         result["examples"] += [
-            [excerpt(column.distinct[first], 80), excerpt(column.distinct[place], 80)] for place, first in pairs[:3]
+            [quote_excerpt(column.distinct[first], 80), quote_excerpt(column.distinct[place], 80)]
+            for place, first in pairs[:3]
         ]
     result.update(
-        count=int(cells.sum()), share=float(cells.sum() / max(1, judged.sum())), rows=rows_where(cells[judged])
+        count=int(cells.sum()), share=float(cells.sum() / max(1, judged.sum())), rows=first_rows(cells[judged])
     )
     return result

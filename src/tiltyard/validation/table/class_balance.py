@@ -8,7 +8,7 @@ import numpy as np
 
 from tiltyard.data.columns import Table
 from tiltyard.findings import Finding, could_not_judge
-from tiltyard.formatting import agree, counted, excerpt, listed, percent
+from tiltyard.formatting import choose_form, format_count, format_percent, join_values, quote_excerpt
 from tiltyard.project import ValidationSection
 
 _LEAST_ROWS = 10
@@ -38,11 +38,11 @@ def measure_classes(table: Table) -> dict[str, Any]:
         "counts": counts,
         "shares": shares,
         "imbalance": max(counts.values()) / min(counts.values()) if counts else None,
-        "evenness": _evenness(list(shares.values())),
+        "evenness": _measure_evenness(list(shares.values())),
     }
 
 
-def judge_classes(measured: dict[str, Any], limits: ValidationSection) -> list[Finding]:
+def evaluate_classes(measured: dict[str, Any], limits: ValidationSection) -> list[Finding]:
     """Findings about the labels."""
     name = measured["label"]
     if name is None:
@@ -56,21 +56,21 @@ def judge_classes(measured: dict[str, Any], limits: ValidationSection) -> list[F
             )
         ]
     if measured["classes"] < 2:
-        return [_one_class(name, measured["counts"])]
+        return [_one_class_finding(name, measured["counts"])]
     if measured["classes"] > _MANY and measured["classes"] > 0.2 * sum(measured["counts"].values()):
-        return [_not_classes(name, measured)]
-    return _rare(name, measured, limits.min_class_share) + _balance(name, measured)
+        return [_no_classes_finding(name, measured)]
+    return _rare_class_finding(name, measured, limits.min_class_share) + _imbalance_finding(name, measured)
 
 
-def _evenness(shares: list[float]) -> float:
+def _measure_evenness(shares: list[float]) -> float:
     if len(shares) < 2:
         return 0.0
     portions = np.array(shares)
     return float(-(portions * np.log(portions)).sum() / np.log(len(portions)))
 
 
-def _one_class(name: str, counts: dict[str, int]) -> Finding:
-    only = f"only the label {excerpt(next(iter(counts)))}" if counts else "no label at all"
+def _one_class_finding(name: str, counts: dict[str, int]) -> Finding:
+    only = f"only the label {quote_excerpt(next(iter(counts)))}" if counts else "no label at all"
     return Finding(
         "label.one-class",
         "error",
@@ -84,14 +84,14 @@ def _one_class(name: str, counts: dict[str, int]) -> Finding:
     )
 
 
-def _not_classes(name: str, measured: dict[str, Any]) -> Finding:
+def _no_classes_finding(name: str, measured: dict[str, Any]) -> Finding:
     total = sum(measured["counts"].values())
     return Finding(
         "label.many-classes",
         "error",
         name,
         "More labels than can be learnt",
-        f"'{name}' holds {counted(measured['classes'], 'different label')} in {counted(total, 'row')}; "
+        f"'{name}' holds {format_count(measured['classes'], 'different label')} in {format_count(total, 'row')}; "
         "that looks like a quantity or a name, not like a class.",
         score=measured["classes"] / total,
         evidence={"classes": measured["classes"], "rows": total},
@@ -99,7 +99,7 @@ def _not_classes(name: str, measured: dict[str, Any]) -> Finding:
     )
 
 
-def _rare(name: str, measured: dict[str, Any], limit: float) -> list[Finding]:
+def _rare_class_finding(name: str, measured: dict[str, Any], limit: float) -> list[Finding]:
     few = {label: count for label, count in measured["counts"].items() if count < _LEAST_ROWS}
     smallest = min(measured["shares"].values())
     broken = {label: measured["counts"][label] for label, share in measured["shares"].items() if share < limit}
@@ -113,8 +113,9 @@ def _rare(name: str, measured: dict[str, Any], limit: float) -> list[Finding]:
             "error" if broken else "warning",
             name,
             "Labels with very few rows",
-            f"{counted(len(rare), 'label')} of '{name}' {agree(len(rare), 'has', 'have')} too few rows to be learnt or "
-            f"judged ({counted(rows, 'row')} together): {listed(rare)}.",
+            f"{format_count(len(rare), 'label')} of '{name}' {choose_form(len(rare), 'has', 'have')} too few rows "
+            "to be learnt or "
+            f"judged ({format_count(rows, 'row')} together): {join_values(rare)}.",
             score=smallest,
             limit=limit,
             evidence={"counts": rare},
@@ -123,7 +124,7 @@ def _rare(name: str, measured: dict[str, Any], limit: float) -> list[Finding]:
     ]
 
 
-def _balance(name: str, measured: dict[str, Any]) -> list[Finding]:
+def _imbalance_finding(name: str, measured: dict[str, Any]) -> list[Finding]:
     ratio = measured["imbalance"]
     if ratio < _IMBALANCED:
         return []
@@ -135,11 +136,12 @@ def _balance(name: str, measured: dict[str, Any]) -> list[Finding]:
             "warning" if ratio >= _VERY_IMBALANCED else "info",
             name,
             "Uneven labels",
-            f"{excerpt(most)} is {ratio:.3g} times as frequent as {excerpt(least)} "
-            f"({percent(measured['shares'][most])} and {percent(measured['shares'][least])} of the rows).",
+            f"{quote_excerpt(most)} is {ratio:.3g} times as frequent as {quote_excerpt(least)} "
+            f"({format_percent(measured['shares'][most])} and {format_percent(measured['shares'][least])} of the "
+            "rows).",
             score=ratio,
             evidence={"counts": counts, "evenness": measured["evenness"]},
             next_step=f"Judge by a metric that minds rare labels (f1, balanced_accuracy); always answering "
-            f"{excerpt(most)} has an accuracy of {percent(measured['shares'][most])}.",
+            f"{quote_excerpt(most)} has an accuracy of {format_percent(measured['shares'][most])}.",
         )
     ]

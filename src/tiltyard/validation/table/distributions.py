@@ -16,10 +16,10 @@ _TOP = 20
 
 def measure_distributions(table: Table) -> dict[str, Any]:
     """A profile of every column, by name; of a text column, of its lengths in characters."""
-    return {column.name: distribution(column) for column in table.columns}
+    return {column.name: describe_distribution(column) for column in table.columns}
 
 
-def distribution(column: Column) -> dict[str, Any]:
+def describe_distribution(column: Column) -> dict[str, Any]:
     """The profile of one column: count (present), missing, distinct, and what suits its kind."""
     gaps = int(column.gaps.sum())
     facts: dict[str, Any] = {
@@ -30,20 +30,23 @@ def distribution(column: Column) -> dict[str, Any]:
         "distinct": column.different,
     }
     if column.kind in ("number", "time") and len(column.ordered):
-        facts.update(_moments(column.ordered))
-        facts["histogram"] = histogram(column.ordered)
+        facts.update(_measure_moments(column.ordered))
+        facts["histogram"] = count_histogram(column.ordered)
     elif column.kind == "text":
         lengths = np.array([len(str(value)) for value in column.distinct] + [0], dtype=np.float64)[column.codes]
         ordered = np.sort(lengths[~column.gaps])
         if len(ordered):
-            facts["length"] = {**_moments(ordered), "histogram": histogram(np.minimum(ordered, _most(ordered)))}
+            facts["length"] = {
+                **_measure_moments(ordered),
+                "histogram": count_histogram(np.minimum(ordered, _find_most_frequent(ordered))),
+            }
     elif column.coded:
         order = np.argsort(-column.counts, kind="stable")[:_TOP]
         facts["top"] = [(str(column.distinct[place]), int(column.counts[place])) for place in order]
     return facts
 
 
-def histogram(ordered: NDArray[np.float64], bins: int = _BINS) -> dict[str, Any]:
+def count_histogram(ordered: NDArray[np.float64], bins: int = _BINS) -> dict[str, Any]:
     """Counts of ascending numbers in equally wide bins (one bin a value where there are few whole numbers)."""
     low, high = float(ordered[0]), float(ordered[-1])
     # Beyond 1e15 a float cannot stand half a number below its neighbour.
@@ -59,7 +62,7 @@ def histogram(ordered: NDArray[np.float64], bins: int = _BINS) -> dict[str, Any]
     return {"edges": [float(edge) for edge in edges], "counts": [int(count) for count in np.diff(places)]}
 
 
-def _moments(ordered: NDArray[np.float64]) -> dict[str, Any]:
+def _measure_moments(ordered: NDArray[np.float64]) -> dict[str, Any]:
     mean, spread = float(ordered.mean()), float(ordered.std(ddof=1)) if len(ordered) > 1 else 0.0
     places = (np.array(QUANTILES) * (len(ordered) - 1)).round().astype(int)
     return {
@@ -71,6 +74,6 @@ def _moments(ordered: NDArray[np.float64]) -> dict[str, Any]:
     }
 
 
-def _most(ordered: NDArray[np.float64]) -> float:
+def _find_most_frequent(ordered: NDArray[np.float64]) -> float:
     """Where a histogram of lengths ends: a few very long texts must not press all others into one bar."""
     return float(ordered[int(0.995 * (len(ordered) - 1))])

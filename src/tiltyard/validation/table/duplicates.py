@@ -11,7 +11,7 @@ import pandas as pd
 from tiltyard.data.columns import Column, Mask, Table
 from tiltyard.data.content_hash import Hashes
 from tiltyard.findings import Finding, could_not_judge
-from tiltyard.formatting import agree, counted, named, named_rows, percent, rows_where
+from tiltyard.formatting import choose_form, first_rows, format_count, format_percent, join_names, join_rows
 from tiltyard.project import ValidationSection
 
 # Where chance alone makes this share of rows repeat, repeats say nothing.
@@ -28,13 +28,13 @@ def measure_duplicates(table: Table) -> dict[str, Any]:
     whole = keys if label is None else with_column(keys, label)
     expected = expected_repeats(compared, keys)
     repeats = pd.Series(whole).duplicated().to_numpy() if compared else np.zeros(table.rows, dtype=bool)
-    contrary = contradicting(keys, label) if compared and label is not None else None
+    contrary = find_contradictions(keys, label) if compared and label is not None else None
     return {
         "judged": expected <= _COARSE,
         "of": "texts" if compared and all(column.kind == "text" for column in compared) else "rows",
         "count": int(repeats.sum()),
         "share": float(repeats.mean()) if table.rows else 0.0,
-        "rows": rows_where(repeats),
+        "rows": first_rows(repeats),
         "columns": len(compared),
         "left_out": left_out,
         "expected_share": expected,
@@ -44,7 +44,7 @@ def measure_duplicates(table: Table) -> dict[str, Any]:
             "count": int(contrary.sum()),
             "share": float(contrary.mean()) if table.rows else 0.0,
             "groups": len(np.unique(keys[contrary])),
-            "rows": rows_where(contrary),
+            "rows": first_rows(contrary),
         },
     }
 
@@ -67,7 +67,7 @@ def with_column(keys: Hashes, column: Column) -> Hashes:
     return cells
 
 
-def contradicting(keys: Hashes, label: Column) -> Mask:
+def find_contradictions(keys: Hashes, label: Column) -> Mask:
     """Rows that share their key with a row of another label; rows without a label are passed over."""
     labelled = np.flatnonzero(~label.gaps)
     order = labelled[np.argsort(keys[labelled], kind="stable")]
@@ -99,42 +99,44 @@ def expected_repeats(columns: Sequence[Column], keys: Hashes) -> float:
     return min(1.0, (rows - 1) / 2 * agreeing)
 
 
-def judge_duplicates(measured: dict[str, Any], rows: int, limits: ValidationSection) -> list[Finding]:
+def evaluate_duplicates(measured: dict[str, Any], rows: int, limits: ValidationSection) -> list[Finding]:
     """Findings about repeats and contradictions."""
     if not rows or not measured["columns"]:
         return []
     if not measured["judged"]:
-        return [_too_coarse(measured)]
+        return [_too_coarse_finding(measured)]
     found = []
     if measured["count"]:
-        found.append(_repeats(measured, limits.max_duplicates))
+        found.append(_repeats_finding(measured, limits.max_duplicates))
     contradictory = measured["contradictory"]
     if contradictory and contradictory["count"]:
-        found.append(_contradictions(contradictory, measured["of"]))
+        found.append(_contradictions_finding(contradictory, measured["of"]))
     return found
 
 
-def _too_coarse(measured: dict[str, Any]) -> Finding:
+def _too_coarse_finding(measured: dict[str, Any]) -> Finding:
     return could_not_judge(
         "data.duplicate-rows",
         "rows",
-        f"The columns have so few values that {percent(measured['expected_share'])} of the rows would repeat another "
+        f"The columns have so few values that {format_percent(measured['expected_share'])} of the rows would "
+        "repeat another "
         "one by chance; repeats say nothing here.",
         title="Repeated rows",
     )
 
 
-def _repeats(measured: dict[str, Any], limit: float) -> Finding:
+def _repeats_finding(measured: dict[str, Any], limit: float) -> Finding:
     noun, share, count = measured["of"], measured["share"], measured["count"]
-    over = f", {named(measured['left_out'])} left out" if measured["left_out"] else ""
+    over = f", {join_names(measured['left_out'])} left out" if measured["left_out"] else ""
     noticed = _TELL if noun == "texts" else 5 * _TELL
     return Finding(
         "data.duplicate-rows",
         "error" if share > limit else "warning" if share >= noticed else "info",
         noun,
         f"Repeated {noun}",
-        f"{counted(count, noun[:-1])} ({percent(share)}) {agree(count, 'repeats', 'repeat')} an earlier one, label "
-        f"included{over} ({named_rows(measured['rows'], count)}).",
+        f"{format_count(count, noun[:-1])} ({format_percent(share)}) {choose_form(count, 'repeats', 'repeat')} an "
+        "earlier one, label "
+        f"included{over} ({join_rows(measured['rows'], count)}).",
         score=share,
         limit=limit,
         evidence={"rows": measured["rows"], "count": measured["count"]},
@@ -142,15 +144,16 @@ def _repeats(measured: dict[str, Any], limit: float) -> Finding:
     )
 
 
-def _contradictions(measured: dict[str, Any], noun: str) -> Finding:
+def _contradictions_finding(measured: dict[str, Any], noun: str) -> Finding:
     share, count = measured["share"], measured["count"]
     return Finding(
         "label.contradictory",
         "warning" if share >= _TELL else "info",
         noun,
         "Equal inputs, different labels",
-        f"{counted(count, noun[:-1])} ({percent(share)}) in {counted(measured['groups'], 'group')} have equal inputs "
-        f"and different labels ({named_rows(measured['rows'], count)}).",
+        f"{format_count(count, noun[:-1])} ({format_percent(share)}) in "
+        f"{format_count(measured['groups'], 'group')} have equal inputs "
+        f"and different labels ({join_rows(measured['rows'], count)}).",
         score=share,
         evidence={"rows": measured["rows"], "count": count, "groups": measured["groups"]},
         next_step="Settle their labels; no model can have more than one of them right.",

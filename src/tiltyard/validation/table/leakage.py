@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tiltyard.data.columns import Column, Mask, Table
 from tiltyard.findings import Finding, could_not_judge
-from tiltyard.formatting import excerpt, percent
+from tiltyard.formatting import format_percent, quote_excerpt
 from tiltyard.project import ValidationSection
 
 TELL = 0.9
@@ -24,9 +24,9 @@ Bins = NDArray[np.intp]
 
 
 def measure_leakage(table: Table) -> dict[str, Any]:
-    """How well each column alone tells the labels apart, 0 (chance) to 1 (perfectly); see `power_alone`."""
+    """How well each column alone tells the labels apart, 0 (chance) to 1 (perfectly); see `measure_power`."""
     label = table.label
-    judged = label is not None and _judgeable(label)
+    judged = label is not None and _is_measurable(label)
     if label is None or not judged:
         unclear = label is not None and label.different >= 2
         return {"judged": False, "unclear": unclear, "columns": {}, "text": {}}
@@ -37,13 +37,13 @@ def measure_leakage(table: Table) -> dict[str, Any]:
     columns, text = {}, {}
     for column in table.features:
         if column.kind == "text":
-            text.update({f"{column.name} ({cue})": power_alone(bins[rows], codes) for cue, bins in _cues(column)})
+            text.update({f"{column.name} ({cue})": measure_power(bins[rows], codes) for cue, bins in _cues(column)})
         elif column.different > 1 and not column.identifier:
             columns[column.name] = _power(column, rows, codes)
     return {"judged": True, "unclear": False, "columns": columns, "text": text}
 
 
-def power_alone(bins: Bins, labels: Bins) -> float:
+def measure_power(bins: Bins, labels: Bins) -> float:
     """How well one column tells labels apart, on rows it has not seen.
 
     Half of the rows teach which label is the likeliest in each bin, every label weighing the same; the other half
@@ -66,8 +66,8 @@ def power_alone(bins: Bins, labels: Bins) -> float:
     return max(0.0, (mean - 1 / classes) / (1 - 1 / classes))
 
 
-def power_of_threshold(numbers: NDArray[np.float64], labels: Bins) -> float:
-    """How well a single threshold tells two labels apart, on rows it has not seen: Youden's J, as in `power_alone`.
+def measure_threshold_power(numbers: NDArray[np.float64], labels: Bins) -> float:
+    """How well a single threshold tells two labels apart, on rows it has not seen: Youden's J, as in `measure_power`.
 
     Args:
         numbers: n finite numbers.
@@ -77,7 +77,7 @@ def power_of_threshold(numbers: NDArray[np.float64], labels: Bins) -> float:
     return max(0.0, (_youden(numbers, labels, half) + _youden(numbers, labels, ~half)) / 2)
 
 
-def judge_leakage(measured: dict[str, Any], limits: ValidationSection) -> list[Finding]:
+def evaluate_leakage(measured: dict[str, Any], limits: ValidationSection) -> list[Finding]:
     """Findings about columns that give the label away."""
     if measured["unclear"]:
         return [
@@ -88,23 +88,27 @@ def judge_leakage(measured: dict[str, Any], limits: ValidationSection) -> list[F
                 title="Column that gives the label away",
             )
         ]
-    found = [_column(name, power, limits.max_leakage) for name, power in measured["columns"].items() if _strong(power)]
+    found = [
+        _column(name, power, limits.max_leakage)
+        for name, power in measured["columns"].items()
+        if _strong_finding(power)
+    ]
     return found + [
-        _text(name, power, limits.max_leakage) for name, power in measured["text"].items() if _strong(power)
+        _text(name, power, limits.max_leakage) for name, power in measured["text"].items() if _strong_finding(power)
     ]
 
 
 def _power(column: Column, rows: Bins, labels: Bins) -> float:
     """The largest power of a column: by its values, by a threshold, or by where it has gaps."""
-    powers = [power_alone(_binned(column, rows), labels)]
+    powers = [measure_power(_bin_numbers(column, rows), labels)]
     gaps = column.gaps[rows]
     if gaps.any() and not gaps.all():
-        powers.append(power_alone(gaps.astype(np.intp), labels))
+        powers.append(measure_power(gaps.astype(np.intp), labels))
     if column.kind in ("number", "time") and labels.max() == 1:
         numbers = column.numbers[rows]
         known = np.isfinite(numbers)
         # Rows without a number cannot be told by a threshold; they are right by chance, which adds nothing to J.
-        powers.append(float(known.mean()) * power_of_threshold(numbers[known], labels[known]))
+        powers.append(float(known.mean()) * measure_threshold_power(numbers[known], labels[known]))
     return max(powers)
 
 
@@ -126,11 +130,11 @@ def _youden(numbers: NDArray[np.float64], labels: Bins, taught: Mask) -> float:
     return float(np.sign(above[best])) * (shares[0] - shares[1])
 
 
-def _strong(power: float) -> bool:
+def _strong_finding(power: float) -> bool:
     return power >= TELL
 
 
-def _judgeable(label: Column) -> bool:
+def _is_measurable(label: Column) -> bool:
     labelled = int(np.count_nonzero(~label.gaps))
     return 2 <= label.different <= _MOST_CLASSES and labelled >= _LEAST_ROWS
 
@@ -149,7 +153,7 @@ def _recall(taught: NDArray[np.int64], judged: NDArray[np.int64]) -> float:
     return float((right[present] / counts[present]).mean())
 
 
-def _binned(column: Column, rows: Bins) -> Bins:
+def _bin_numbers(column: Column, rows: Bins) -> Bins:
     """Bins of some rows of a column: quantiles of numbers (gaps apart), categories (the rare ones together)."""
     if column.numeric and column.kind in ("number", "time"):
         ordered = column.ordered
@@ -173,15 +177,15 @@ def _cues(column: Column) -> list[tuple[str, Bins]]:
     lengths = np.array([len(word) for word in words], dtype=np.float64)
     edges = np.unique(np.quantile(lengths, np.linspace(0, 1, _BINS + 1)[1:-1])) if len(lengths) else np.zeros(0)
     cues = {
-        "first word": _coded(firsts),
-        "last word": _coded(lasts),
+        "first word": _code_values(firsts),
+        "last word": _code_values(lasts),
         "length": np.searchsorted(edges, lengths, side="left").astype(np.intp),
         "markup": np.array(["<" in word for word in words], dtype=np.intp),
     }
     return [(cue, np.append(bins, bins.max(initial=0) + 1)[column.codes]) for cue, bins in cues.items()]
 
 
-def _coded(parts: list[list[str]]) -> Bins:
+def _code_values(parts: list[list[str]]) -> Bins:
     """Each word's number by frequency; rare words share one."""
     codes, counts = np.unique([part[0] if part else "" for part in parts], return_inverse=True, return_counts=True)[1:]
     rank = np.empty(len(counts), dtype=np.intp)
@@ -211,8 +215,10 @@ def _text(name: str, power: float, limit: float) -> Finding:
         "error" if power > limit else "warning",
         name,
         "Texts that give their label away",
-        f"{excerpt(name)} alone tells the labels apart with a power of {power:.3f} (0 is chance, 1 perfect): the texts "
-        f"seem to carry their label, or to come from different places by label ({percent(power)} is far too much).",
+        f"{quote_excerpt(name)} alone tells the labels apart with a power of {power:.3f} (0 is chance, 1 perfect): "
+        "the texts "
+        f"seem to carry their label, or to come from different places by label ({format_percent(power)} is far too "
+        "much).",
         score=power,
         limit=limit,
         evidence={"power": power},

@@ -8,7 +8,7 @@ import numpy as np
 
 from tiltyard.data.columns import Column, Table
 from tiltyard.findings import Finding
-from tiltyard.formatting import agree, counted, named_rows, percent, rows_where
+from tiltyard.formatting import choose_form, first_rows, format_count, format_percent, join_rows
 from tiltyard.project import ValidationSection
 
 _TELL = 0.05
@@ -26,52 +26,55 @@ def measure_missing(table: Table) -> dict[str, Any]:
         "cells": cells,
         "missing_cells": int(per_row.sum()),
         "share": float(per_row.sum() / cells) if cells else 0.0,
-        "columns": {column.name: _of_column(column, table.rows) for column in table.columns},
+        "columns": {column.name: _measure_column(column, table.rows) for column in table.columns},
         "rows": {
             "columns": len(features),
             "complete": int(np.count_nonzero(per_row == 0)),
             "over_half": int(np.count_nonzero(per_row * 2 > len(features))),
-            "over_half_rows": rows_where(per_row * 2 > len(features)),
+            "over_half_rows": first_rows(per_row * 2 > len(features)),
             "empty": int(np.count_nonzero(per_row == len(features))) if features else 0,
-            "empty_rows": rows_where(per_row == len(features)) if features else [],
+            "empty_rows": first_rows(per_row == len(features)) if features else [],
         },
     }
 
 
-def judge_missing(measured: dict[str, Any], rows: int, limits: ValidationSection) -> list[Finding]:
+def evaluate_missing(measured: dict[str, Any], rows: int, limits: ValidationSection) -> list[Finding]:
     """Findings about missing cells."""
     found, few = [], {}
     for name, column in measured["columns"].items():
         if column["role"] == "label":
-            found += _judge_label(name, column)
+            found += _evaluate_label(name, column)
         elif column["role"] == "feature" and column["share"] > 0:
             if column["share"] >= min(_TELL, limits.max_missing) or column["share"] > limits.max_missing:
-                found.append(_judge_column(name, column, rows, limits.max_missing))
+                found.append(_evaluate_column(name, column, rows, limits.max_missing))
             elif column["missing"] or not column["numbers_as_text"]:
                 few[name] = column["share"]
     if few:
-        found.append(_few(few, measured))
-    return found + _judge_rows(measured["rows"], rows)
+        found.append(_are_few(few, measured))
+    return found + _evaluate_rows(measured["rows"], rows)
 
 
-def _of_column(column: Column, rows: int) -> dict[str, Any]:
+def _measure_column(column: Column, rows: int) -> dict[str, Any]:
     gaps = int(column.gaps.sum())
     return {
         "role": column.role,
         "missing": int(column.missing.sum()),
         "blank": int(column.blank.sum()),
         "share": gaps / rows if rows else 0.0,
-        "rows": rows_where(column.gaps),
+        "rows": first_rows(column.gaps),
         "numbers_as_text": column.as_words,
     }
 
 
-def _judge_label(name: str, column: dict[str, Any]) -> list[Finding]:
+def _evaluate_label(name: str, column: dict[str, Any]) -> list[Finding]:
     gaps = column["missing"] + column["blank"]
     if not gaps:
         return []
-    where = named_rows(column["rows"], gaps)
-    message = f"{counted(gaps, 'row')} ({percent(column['share'])}) {agree(gaps, 'has', 'have')} no label ({where})."
+    where = join_rows(column["rows"], gaps)
+    message = (
+        f"{format_count(gaps, 'row')} ({format_percent(column['share'])}) {choose_form(gaps, 'has', 'have')} no label "
+        f"({where})."
+    )
     return [
         Finding(
             "label.missing",
@@ -87,7 +90,7 @@ def _judge_label(name: str, column: dict[str, Any]) -> list[Finding]:
     ]
 
 
-def _judge_column(name: str, column: dict[str, Any], rows: int, limit: float) -> Finding:
+def _evaluate_column(name: str, column: dict[str, Any], rows: int, limit: float) -> Finding:
     gaps = column["missing"] + column["blank"]
     broken = column["share"] > limit
     evidence = {key: column[key] for key in ("missing", "blank", "rows")}
@@ -97,7 +100,7 @@ def _judge_column(name: str, column: dict[str, Any], rows: int, limit: float) ->
             "error" if broken else "warning",
             name,
             "Column without any value",
-            f"Every cell of '{name}' is missing ({counted(rows, 'row')}).",
+            f"Every cell of '{name}' is missing ({format_count(rows, 'row')}).",
             score=1.0,
             limit=limit,
             evidence=evidence,
@@ -108,8 +111,8 @@ def _judge_column(name: str, column: dict[str, Any], rows: int, limit: float) ->
         "error" if broken else "warning" if column["share"] >= _WARN else "info",
         name,
         "Missing values",
-        f"{gaps:,} of {counted(rows, 'cell')} of '{name}' ({percent(column['share'])}) "
-        f"{agree(gaps, 'is', 'are')} missing.",
+        f"{gaps:,} of {format_count(rows, 'cell')} of '{name}' ({format_percent(column['share'])}) "
+        f"{choose_form(gaps, 'is', 'are')} missing.",
         score=column["share"],
         limit=limit,
         evidence=evidence,
@@ -117,7 +120,7 @@ def _judge_column(name: str, column: dict[str, Any], rows: int, limit: float) ->
     )
 
 
-def _few(few: dict[str, float], measured: dict[str, Any]) -> Finding:
+def _are_few(few: dict[str, float], measured: dict[str, Any]) -> Finding:
     names = sorted(few, key=lambda name: -few[name])
     total = sum(measured["columns"][name]["missing"] + measured["columns"][name]["blank"] for name in names)
     incomplete = measured["cells"] // max(1, measured["rows"]["columns"]) - measured["rows"]["complete"]
@@ -126,43 +129,44 @@ def _few(few: dict[str, float], measured: dict[str, Any]) -> Finding:
         "info",
         "columns",
         "Missing values",
-        f"{counted(total, 'cell')} of {counted(len(names), 'column')} {agree(total, 'is', 'are')} missing, at most "
-        f"{percent(few[names[0]])} of one column ('{names[0]}'); {counted(incomplete, 'row')} "
-        f"{agree(incomplete, 'is', 'are')} incomplete.",
+        f"{format_count(total, 'cell')} of {format_count(len(names), 'column')} {choose_form(total, 'is', 'are')} "
+        "missing, at most "
+        f"{format_percent(few[names[0]])} of one column ('{names[0]}'); {format_count(incomplete, 'row')} "
+        f"{choose_form(incomplete, 'is', 'are')} incomplete.",
         score=few[names[0]],
         evidence={"columns": few, "incomplete_rows": incomplete},
     )
 
 
-def _judge_rows(measured: dict[str, Any], rows: int) -> list[Finding]:
+def _evaluate_rows(measured: dict[str, Any], rows: int) -> list[Finding]:
     if not rows or measured["columns"] < 2:
         return []
     found = []
     half = measured["over_half"]
     if measured["empty"]:
-        where = named_rows(measured["empty_rows"], measured["empty"])
+        where = join_rows(measured["empty_rows"], measured["empty"])
         found.append(
             Finding(
                 "data.empty-rows",
                 "warning",
                 "rows",
                 "Rows without any value",
-                f"All feature columns are empty in {counted(measured['empty'], 'row')} ({where}).",
+                f"All feature columns are empty in {format_count(measured['empty'], 'row')} ({where}).",
                 score=measured["empty"] / rows,
                 evidence={"rows": measured["empty_rows"]},
                 next_step="Remove these rows.",
             )
         )
     elif half >= 0.01 * rows:
-        where = named_rows(measured["over_half_rows"], half)
+        where = join_rows(measured["over_half_rows"], half)
         found.append(
             Finding(
                 "data.missing-rows",
                 "warning" if half >= _TELL * rows else "info",
                 "rows",
                 "Rows that are mostly gaps",
-                f"More than half of the values are missing in {counted(half, 'row')} "
-                f"({percent(half / rows)}; {where}).",
+                f"More than half of the values are missing in {format_count(half, 'row')} "
+                f"({format_percent(half / rows)}; {where}).",
                 score=half / rows,
                 evidence={"rows": measured["over_half_rows"]},
                 next_step="Find out where these rows come from, and remove them if they say too little.",

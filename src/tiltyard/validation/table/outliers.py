@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from tiltyard.data.columns import Column, Table
 from tiltyard.findings import Finding, could_not_judge
-from tiltyard.formatting import agree, counted, figure, named, named_rows, percent, rows_where
+from tiltyard.formatting import (
+    choose_form,
+    first_rows,
+    format_count,
+    format_number,
+    format_percent,
+    join_names,
+    join_rows,
+)
 from tiltyard.project import ValidationSection
 
 Z_LIMIT = 3.5
@@ -25,10 +33,10 @@ _FEW = 0.01
 def measure_outliers(table: Table) -> dict[str, Any]:
     """Outliers of every column of numbers; see `outliers_of`."""
     columns = [column for column in table.features if column.kind == "number"]
-    return {"columns": {column.name: _of_column(column) for column in columns}}
+    return {"columns": {column.name: _measure_column(column) for column in columns}}
 
 
-def modified_z(values: NDArray[np.float64], ordered: NDArray[np.float64]) -> NDArray[np.float64]:
+def find_modified_z_bounds(values: NDArray[np.float64], ordered: NDArray[np.float64]) -> NDArray[np.float64]:
     """The modified z-score 0.6745 (x − median) / MAD of Iglewicz and Hoaglin (How to Detect and Handle
     Outliers, ASQC Quality Press, 1993), who call a value an outlier where it is beyond ±3.5.
 
@@ -40,13 +48,13 @@ def modified_z(values: NDArray[np.float64], ordered: NDArray[np.float64]) -> NDA
     return np.asarray(_NORMAL_MAD * (values - middle) / _deviation(ordered), dtype=np.float64)
 
 
-def outer_fences(ordered: NDArray[np.float64]) -> tuple[float, float]:
+def find_outer_fences(ordered: NDArray[np.float64]) -> tuple[float, float]:
     """Tukey's outer fences (Exploratory Data Analysis, 1977): three interquartile ranges beyond the quartiles."""
     low, high = _quantile(ordered, 0.25), _quantile(ordered, 0.75)
     return low - FENCES * (high - low), high + FENCES * (high - low)
 
 
-def bounds(ordered: NDArray[np.float64]) -> tuple[float, float, str] | None:
+def find_bounds(ordered: NDArray[np.float64]) -> tuple[float, float, str] | None:
     """Between which values numbers are no outliers, and on which scale that was judged; outliers break both rules.
 
     The quantities of life (incomes, counts, durations) are skewed, and on their own scale a tail is no outlier:
@@ -59,42 +67,42 @@ def bounds(ordered: NDArray[np.float64]) -> tuple[float, float, str] | None:
     middle, deviation = _quantile(scaled, 0.5), _deviation(scaled)
     if high <= low or not deviation:
         return None
-    below, above = outer_fences(scaled)
+    below, above = find_outer_fences(scaled)
     below = min(below, middle - Z_LIMIT * deviation / _NORMAL_MAD)
     above = max(above, middle + Z_LIMIT * deviation / _NORMAL_MAD)
     return (float(np.expm1(below)), float(np.expm1(above)), "log") if skewed else (below, above, "plain")
 
 
-def judge_outliers(measured: dict[str, Any], limits: ValidationSection) -> list[Finding]:
+def evaluate_outliers(measured: dict[str, Any], limits: ValidationSection) -> list[Finding]:
     """Findings about outliers: of a column where they are too many or lie apart, else of all columns together."""
     found, tails, unjudged = [], {}, []
     for name, column in measured["columns"].items():
         if not column["judged"]:
             unjudged += [name] if column["why"] == "spread" else []
         elif column["share"] > limits.max_outliers or column["apart"]:
-            found.append(_of_one(name, column, limits.max_outliers))
+            found.append(_outliers_finding(name, column, limits.max_outliers))
         elif column["count"]:
             tails[name] = column["share"]
     if tails:
-        found.append(_of_many(tails, limits.max_outliers))
+        found.append(_many_outliers_finding(tails, limits.max_outliers))
     if unjudged:
         found.append(
             could_not_judge(
                 "data.outliers",
                 "columns",
                 "Half or more of the values are one and the same number, so there is no spread to measure outliers by: "
-                f"{named(unjudged)}.",
+                f"{join_names(unjudged)}.",
                 title="Outliers",
             )
         )
     return found
 
 
-def _of_column(column: Column) -> dict[str, Any]:
+def _measure_column(column: Column) -> dict[str, Any]:
     ordered = column.ordered
     if len(ordered) < _LEAST_VALUES or column.different < _LEAST_DISTINCT:
         return {"judged": False, "why": "few", "count": 0, "share": 0.0}
-    limits = bounds(ordered)
+    limits = find_bounds(ordered)
     if limits is None:
         return {"judged": False, "why": "spread", "count": 0, "share": 0.0}
     below, above, scale = limits
@@ -108,10 +116,10 @@ def _of_column(column: Column) -> dict[str, Any]:
         "median": _quantile(ordered, 0.5),
         "quartiles": [_quantile(ordered, 0.25), _quantile(ordered, 0.75)],
     }
-    return {**facts, **_furthest(column, below, above)}
+    return {**facts, **_find_furthest(column, below, above)}
 
 
-def _furthest(column: Column, below: float, above: float) -> dict[str, Any]:
+def _find_furthest(column: Column, below: float, above: float) -> dict[str, Any]:
     """Where the outliers are, and the five that are furthest away."""
     ordered = column.ordered
     found = np.isfinite(column.numbers) & ((column.numbers < below) | (column.numbers > above))
@@ -122,9 +130,9 @@ def _furthest(column: Column, below: float, above: float) -> dict[str, Any]:
     order = np.argsort(-np.maximum(others[0] - values, values - others[-1]), kind="stable")[:5]
     return {
         "apart": len(values) <= _FEW * len(ordered) and _lie_apart(values, others),
-        "largest_score": float(np.abs(modified_z(values, ordered)).max()) if _deviation(ordered) else None,
+        "largest_score": float(np.abs(find_modified_z_bounds(values, ordered)).max()) if _deviation(ordered) else None,
         "furthest": [float(value) for value in values[order]],
-        "rows": rows_where(found),
+        "rows": first_rows(found),
     }
 
 
@@ -136,17 +144,18 @@ def _lie_apart(outliers: NDArray[np.float64], others: NDArray[np.float64]) -> bo
     return bool(max(above.max(initial=0.0), below.max(initial=0.0)) > high - low)
 
 
-def _of_one(name: str, column: dict[str, Any], limit: float) -> Finding:
+def _outliers_finding(name: str, column: dict[str, Any], limit: float) -> Finding:
     share, quartiles, count = column["share"], column["quartiles"], column["count"]
-    furthest = ", ".join(figure(value) for value in dict.fromkeys(column["furthest"]))
+    furthest = ", ".join(format_number(value) for value in dict.fromkeys(column["furthest"]))
     return Finding(
         "data.outliers",
         "error" if share > limit else "warning",
         name,
         "Outliers",
-        f"{counted(count, 'value')} of '{name}' ({percent(share)}) {agree(count, 'lies', 'lie')} far from the rest, "
-        f"such as {furthest} (half of all lie between {figure(quartiles[0])} and {figure(quartiles[1])}; "
-        f"{named_rows(column['rows'], count)}).",
+        f"{format_count(count, 'value')} of '{name}' ({format_percent(share)}) {choose_form(count, 'lies', 'lie')} "
+        "far from the rest, "
+        f"such as {furthest} (half of all lie between {format_number(quartiles[0])} and {format_number(quartiles[1])}; "
+        f"{join_rows(column['rows'], count)}).",
         score=share,
         limit=limit,
         evidence=column,
@@ -154,15 +163,18 @@ def _of_one(name: str, column: dict[str, Any], limit: float) -> Finding:
     )
 
 
-def _of_many(tails: dict[str, float], limit: float) -> Finding:
+def _many_outliers_finding(tails: dict[str, float], limit: float) -> Finding:
     names = sorted(tails, key=lambda name: -tails[name])
-    shares = ", ".join(f"'{name}' {percent(tails[name])}" for name in names[:5]) + (", …" if len(names) > 5 else "")
+    shares = ", ".join(f"'{name}' {format_percent(tails[name])}" for name in names[:5]) + (
+        ", …" if len(names) > 5 else ""
+    )
     return Finding(
         "data.outliers",
         "info",
         "columns",
         "Outliers",
-        f"{counted(len(names), 'column')} {agree(len(names), 'has', 'have')} values far from the rest, though none "
+        f"{format_count(len(names), 'column')} {choose_form(len(names), 'has', 'have')} values far from the rest, "
+        "though none "
         f"lies apart: {shares}.",
         score=tails[names[0]],
         limit=limit,

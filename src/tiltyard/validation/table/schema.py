@@ -14,7 +14,16 @@ from pydantic import ValidationError
 from tiltyard.data.columns import Column, Roles, Table, read_table
 from tiltyard.errors import UsageError
 from tiltyard.findings import Finding
-from tiltyard.formatting import agree, counted, figure, listed, named, named_rows, percent, rows_where
+from tiltyard.formatting import (
+    choose_form,
+    first_rows,
+    format_count,
+    format_number,
+    format_percent,
+    join_names,
+    join_rows,
+    join_values,
+)
 from tiltyard.project import ColumnSchema, ColumnType
 
 _MOST_VALUES = 100
@@ -33,7 +42,7 @@ def infer_required_schema(
     columns with few rows nothing else is taken for a law.
     """
     table = read_table(frame, "schema", Roles(label=label, text=text, features=tuple(map(str, frame.columns))))
-    return {column.name: _inferred(column) for column in table.columns}
+    return {column.name: _infer_column(column) for column in table.columns}
 
 
 def as_schema(schema: Mapping[str, Any]) -> dict[str, ColumnSchema]:
@@ -66,15 +75,15 @@ def measure_schema(table: Table, schema: Schema, named_columns: Sequence[str] = 
     extra = [column.name for column in table.columns if column.name not in schema and column.name not in required]
     return {
         "judged": bool(schema),
-        "missing_columns": {name: _renamed(name, extra) for name in lacking},
+        "missing_columns": {name: _find_renamed(name, extra) for name in lacking},
         "extra_columns": extra if schema else [],
         "columns": {name: _differences(present[name], rule) for name, rule in schema.items() if name in present},
     }
 
 
-def judge_schema(measured: dict[str, Any]) -> list[Finding]:
+def evaluate_schema(measured: dict[str, Any]) -> list[Finding]:
     """Findings about differences from the schema; none where there is no schema."""
-    found = [_absent(name, other) for name, other in measured["missing_columns"].items()]
+    found = [_absent_finding(name, other) for name, other in measured["missing_columns"].items()]
     renamed = set(measured["missing_columns"].values())
     extra = [name for name in measured["extra_columns"] if name not in renamed]
     if extra:
@@ -82,19 +91,19 @@ def judge_schema(measured: dict[str, Any]) -> list[Finding]:
             Finding(
                 "schema.column-extra",
                 "info",
-                named(extra),
+                join_names(extra),
                 "Columns that the schema does not know",
-                f"The data has {counted(len(extra), 'column')} more than the schema: {named(extra)}.",
+                f"The data has {format_count(len(extra), 'column')} more than the schema: {join_names(extra)}.",
                 evidence={"columns": extra},
                 next_step="Add them to the schema, or leave them out.",
             )
         )
     for name, differences in measured["columns"].items():
-        found += [_finding(name, kind, facts) for kind, facts in differences.items()]
+        found += [_difference_finding(name, kind, facts) for kind, facts in differences.items()]
     return found
 
 
-def _inferred(column: Column) -> ColumnSchema:
+def _infer_column(column: Column) -> ColumnSchema:
     kind: ColumnType = "category" if column.kind == "empty" else column.kind
     values, minimum = None, None
     if kind == "category" and column.kind != "empty" and (column.different <= _MOST_VALUES or column.role == "label"):
@@ -106,7 +115,7 @@ def _inferred(column: Column) -> ColumnSchema:
     return ColumnSchema(type=kind, missing=bool(column.gaps.any()), values=values, minimum=minimum)
 
 
-def _renamed(name: str, extra: list[str]) -> str | None:
+def _find_renamed(name: str, extra: list[str]) -> str | None:
     """The extra column that is likely to be the lacking one under another name."""
     plain = {_plain(other): other for other in extra}
     if _plain(name) in plain:
@@ -122,7 +131,7 @@ def _plain(name: str) -> str:
 def _differences(column: Column, rule: ColumnSchema) -> dict[str, Any]:
     differences: dict[str, Any] = {}
     if column.gaps.any() and not rule.missing:
-        differences["missing-values"] = {"count": int(column.gaps.sum()), "rows": rows_where(column.gaps)}
+        differences["missing-values"] = {"count": int(column.gaps.sum()), "rows": first_rows(column.gaps)}
     if column.kind == "empty":
         return differences
     if rule.type in ("number", "integer"):
@@ -139,7 +148,7 @@ def _differences(column: Column, rule: ColumnSchema) -> dict[str, Any]:
                 "count": int(cells.sum()),
                 "share": float(cells.mean()),
                 "values": values,
-                "rows": rows_where(cells),
+                "rows": first_rows(cells),
                 "label": column.role == "label",
             }
     return differences
@@ -169,7 +178,7 @@ def _number_differences(column: Column, rule: ColumnSchema) -> dict[str, Any]:
             "expected": rule.type,
             "found": column.kind,
             "count": int(wrong.sum()),
-            "rows": rows_where(wrong),
+            "rows": first_rows(wrong),
             "values": list(dict.fromkeys(values)),
         }
     low = -np.inf if rule.minimum is None else rule.minimum
@@ -179,7 +188,7 @@ def _number_differences(column: Column, rule: ColumnSchema) -> dict[str, Any]:
         differences["out-of-range"] = {
             "count": int(outside.sum()),
             "share": float(outside.mean()),
-            "rows": rows_where(outside),
+            "rows": first_rows(outside),
             "values": [float(value) for value in dict.fromkeys(numbers[outside][:20])],
             "minimum": rule.minimum,
             "maximum": rule.maximum,
@@ -187,7 +196,7 @@ def _number_differences(column: Column, rule: ColumnSchema) -> dict[str, Any]:
     return differences
 
 
-def _absent(name: str, other: str | None) -> Finding:
+def _absent_finding(name: str, other: str | None) -> Finding:
     if other is not None:
         return Finding(
             "schema.column-renamed",
@@ -209,18 +218,18 @@ def _absent(name: str, other: str | None) -> Finding:
     )
 
 
-def _finding(name: str, kind: str, facts: dict[str, Any]) -> Finding:
+def _difference_finding(name: str, kind: str, facts: dict[str, Any]) -> Finding:
     if kind == "type":
-        return _wrong_type(name, facts)
+        return _find_wrong_type(name, facts)
     count = facts["count"]
-    where = named_rows(facts["rows"], count)
+    where = join_rows(facts["rows"], count)
     if kind == "missing-values":
         return Finding(
             "schema.missing-values",
             "error",
             name,
             "Missing values where none may be",
-            f"{counted(count, 'cell')} of '{name}' {agree(count, 'is', 'are')} missing ({where}).",
+            f"{format_count(count, 'cell')} of '{name}' {choose_form(count, 'is', 'are')} missing ({where}).",
             score=float(count),
             limit=0.0,
             evidence=facts,
@@ -232,36 +241,37 @@ def _finding(name: str, kind: str, facts: dict[str, Any]) -> Finding:
             "error" if facts["label"] else "warning",
             name,
             "Unknown label" if facts["label"] else "New category",
-            f"{counted(count, 'cell')} of '{name}' ({percent(facts['share'])}) {agree(count, 'holds', 'hold')} what "
-            f"the schema does not know: {listed(facts['values'])} ({where}).",
+            f"{format_count(count, 'cell')} of '{name}' ({format_percent(facts['share'])}) "
+            f"{choose_form(count, 'holds', 'hold')} what "
+            f"the schema does not know: {join_values(facts['values'])} ({where}).",
             score=facts["share"],
             evidence=facts,
             next_step="Correct them, or add them to the schema and train anew.",
         )
     low, high = facts["minimum"], facts["maximum"]
     bounds = " and ".join(
-        f"{says} {figure(bound)}" for says, bound in (("at least", low), ("at most", high)) if bound is not None
+        f"{says} {format_number(bound)}" for says, bound in (("at least", low), ("at most", high)) if bound is not None
     )
     return Finding(
         "schema.out-of-range",
         "warning",
         name,
         "Number out of range",
-        f"{counted(count, 'cell')} of '{name}' {agree(count, 'is', 'are')} out of the range ({bounds}): "
-        f"{', '.join(figure(value) for value in facts['values'][:5])} ({where}).",
+        f"{format_count(count, 'cell')} of '{name}' {choose_form(count, 'is', 'are')} out of the range ({bounds}): "
+        f"{', '.join(format_number(value) for value in facts['values'][:5])} ({where}).",
         score=facts["share"],
         evidence=facts,
         next_step="Correct them, or widen the range in the schema.",
     )
 
 
-def _wrong_type(name: str, facts: dict[str, Any]) -> Finding:
+def _find_wrong_type(name: str, facts: dict[str, Any]) -> Finding:
     if facts.get("values"):
         count = facts["count"]
-        where = f"{listed(facts['values'])} ({named_rows(facts['rows'], count)})"
+        where = f"{join_values(facts['values'])} ({join_rows(facts['rows'], count)})"
         message = (
-            f"'{name}' must hold {_a(facts['expected'])} in every cell; {counted(count, 'cell')} "
-            f"{agree(count, 'does', 'do')} not: {where}."
+            f"'{name}' must hold {_a(facts['expected'])} in every cell; {format_count(count, 'cell')} "
+            f"{choose_form(count, 'does', 'do')} not: {where}."
         )
     else:
         message = f"'{name}' must hold {_a(facts['expected'])}, and holds {_a(facts['found'])}."

@@ -7,36 +7,44 @@ from typing import Any
 
 from tiltyard.data.column_kinds import READABLE_FROM
 from tiltyard.findings import Finding
-from tiltyard.formatting import agree, counted, excerpt, listed, named, named_rows, percent
+from tiltyard.formatting import (
+    choose_form,
+    format_count,
+    format_percent,
+    join_names,
+    join_rows,
+    join_values,
+    quote_excerpt,
+)
 
 _MIXED_FROM = 0.5
 _MANY_CATEGORIES = 1000
 
 
-def judge_types(measured: dict[str, Any]) -> list[Finding]:
+def evaluate_types(measured: dict[str, Any]) -> list[Finding]:
     """Findings about types, spellings, stand-ins, and columns that cannot be learnt from."""
-    found = [_repeated_name(name) for name in measured["repeated_names"]]
+    found = [_repeated_name_finding(name) for name in measured["repeated_names"]]
     for name, facts in measured["columns"].items():
         found += [finding for judge in _JUDGES if (finding := judge(name, facts)) is not None]
     found += [_redundant(first, second) for first, second in measured["redundant"]]
     padded = {name: facts["outer_space"] for name, facts in measured["columns"].items() if facts.get("outer_space")}
-    return found + ([_padded(padded)] if padded else [])
+    return found + ([_padded_finding(padded)] if padded else [])
 
 
-def _mixed(name: str, facts: dict[str, Any]) -> Finding | None:
+def _mixed_finding(name: str, facts: dict[str, Any]) -> Finding | None:
     types = facts.get("types")
     if types is None:
         return None
     if facts["role"] == "text":
         return _not_text(name, facts)
-    parts = ", ".join(f"{percent(count / facts['present'])} {kind}" for kind, count in types.items())
+    parts = ", ".join(f"{format_percent(count / facts['present'])} {kind}" for kind, count in types.items())
     return Finding(
         "data.mixed-types",
         "warning",
         name,
         "Values of different types",
-        f"'{name}' mixes types: {parts}; the odd ones are {listed(facts['odd']['values'])} "
-        f"({named_rows(facts['odd']['rows'], facts['odd']['count'])}).",
+        f"'{name}' mixes types: {parts}; the odd ones are {join_values(facts['odd']['values'])} "
+        f"({join_rows(facts['odd']['rows'], facts['odd']['count'])}).",
         score=1 - max(types.values()) / sum(types.values()),
         evidence={"types": types, **facts["odd"]},
         next_step=f"Write every value of '{name}' as one type.",
@@ -50,8 +58,9 @@ def _not_text(name: str, facts: dict[str, Any]) -> Finding:
         "error",
         name,
         "Values that are no text",
-        f"{counted(count, 'cell')} of '{name}' {agree(count, 'is', 'are')} no text: {listed(odd['values'])} "
-        f"({named_rows(odd['rows'], count)}).",
+        f"{format_count(count, 'cell')} of '{name}' {choose_form(count, 'is', 'are')} no text: "
+        f"{join_values(odd['values'])} "
+        f"({join_rows(odd['rows'], count)}).",
         score=count / facts["present"],
         limit=0.0,
         evidence=odd,
@@ -66,10 +75,10 @@ def _numbers_as_text(name: str, facts: dict[str, Any]) -> Finding | None:
     words, blank, readable = measured["words"], measured["blank"], measured["readable"]
     others = []
     if blank:
-        others.append(f"{blank:,} blank ({named_rows(measured['blank_rows'], blank)})")
+        others.append(f"{blank:,} blank ({join_rows(measured['blank_rows'], blank)})")
     if words:
-        values = listed(measured["word_values"])
-        others.append(f"{counted(words, 'word')} such as {values} ({named_rows(measured['word_rows'], words)})")
+        values = join_values(measured["word_values"])
+        others.append(f"{format_count(words, 'word')} such as {values} ({join_rows(measured['word_rows'], words)})")
     tail = f"; the rest: {' and '.join(others)}" if others else ""
     clear = measured["share"] >= READABLE_FROM
     return Finding(
@@ -77,7 +86,7 @@ def _numbers_as_text(name: str, facts: dict[str, Any]) -> Finding | None:
         "warning",
         name,
         "Numbers written as text" if clear else "Values of different types",
-        f"'{name}' is text, yet {readable:,} of {counted(readable + words + blank, 'cell')} are numbers{tail}.",
+        f"'{name}' is text, yet {readable:,} of {format_count(readable + words + blank, 'cell')} are numbers{tail}.",
         score=measured["share"],
         evidence=measured,
         next_step=f"Read '{name}' as a number, and the rest as missing; as text every number is a category of its own."
@@ -95,8 +104,8 @@ def _infinite(name: str, facts: dict[str, Any]) -> Finding | None:
         "error",
         name,
         "Infinite numbers",
-        f"'{name}' holds {counted(measured['count'], 'infinite number')} "
-        f"({named_rows(measured['rows'], measured['count'])}); most models refuse them.",
+        f"'{name}' holds {format_count(measured['count'], 'infinite number')} "
+        f"({join_rows(measured['rows'], measured['count'])}); most models refuse them.",
         score=measured["count"] / facts["present"],
         evidence=measured,
         next_step="Look for a division by zero where the data is made, and leave such cells empty.",
@@ -111,7 +120,7 @@ def _constant(name: str, facts: dict[str, Any]) -> Finding | None:
         "warning",
         name,
         "Column with a single value",
-        f"All {counted(facts['present'], 'value')} of '{name}' are the same.",
+        f"All {format_count(facts['present'], 'value')} of '{name}' are the same.",
         evidence={"distinct": 1},
         next_step=f"Leave '{name}' out; nothing can be learnt from it.",
     )
@@ -127,7 +136,8 @@ def _identifier(name: str, facts: dict[str, Any]) -> Finding | None:
             "warning",
             name,
             "Column that names the rows",
-            f"'{name}' holds {counted(distinct, 'different value')} in {counted(present, 'row')}: it tells rows apart, "
+            f"'{name}' holds {format_count(distinct, 'different value')} in {format_count(present, 'row')}: it "
+            "tells rows apart, "
             "and a model can only learn it by heart.",
             score=distinct / present,
             evidence={"distinct": distinct, "present": present},
@@ -139,7 +149,7 @@ def _identifier(name: str, facts: dict[str, Any]) -> Finding | None:
             "info",
             name,
             "Very many categories",
-            f"'{name}' has {counted(distinct, 'category', 'categories')} in {counted(present, 'row')}; "
+            f"'{name}' has {format_count(distinct, 'category', 'categories')} in {format_count(present, 'row')}; "
             "most of them are too rare to learn from.",
             score=float(distinct),
             evidence={"distinct": distinct, "present": present},
@@ -154,14 +164,15 @@ def _stand_ins(name: str, facts: dict[str, Any]) -> Finding | None:
         return None
     count = measured["count"]
     share = count / facts["present"]
-    values = listed(value.strip() for value in measured["values"])
+    values = join_values(value.strip() for value in measured["values"])
     return Finding(
         "data.stand-in",
         "warning",
         name,
         "Values that stand for a gap",
-        f"{counted(count, 'cell')} of '{name}' ({percent(share)}) {agree(count, 'holds', 'hold')} {values}, which "
-        f"looks like a stand-in for a missing or cut-off value ({named_rows(measured['rows'], count)}).",
+        f"{format_count(count, 'cell')} of '{name}' ({format_percent(share)}) "
+        f"{choose_form(count, 'holds', 'hold')} {values}, which "
+        f"looks like a stand-in for a missing or cut-off value ({join_rows(measured['rows'], count)}).",
         score=share,
         evidence=measured,
         next_step="Leave these cells empty if they mean 'not known'.",
@@ -172,7 +183,7 @@ def _spellings(name: str, facts: dict[str, Any]) -> Finding | None:
     groups = facts.get("spellings")
     if groups is None or facts["role"] not in ("feature", "label"):
         return None
-    shown = "; ".join(" = ".join(excerpt(word, 30) for word in group) for group in groups[:3])
+    shown = "; ".join(" = ".join(quote_excerpt(word, 30) for word in group) for group in groups[:3])
     rows = sum(sum(group.values()) - max(group.values()) for group in groups)
     label = facts["role"] == "label"
     return Finding(
@@ -180,8 +191,8 @@ def _spellings(name: str, facts: dict[str, Any]) -> Finding | None:
         "warning",
         name,
         "One value in several spellings",
-        f"'{name}' writes {counted(len(groups), 'value')} in several ways: {shown}; {counted(rows, 'row')} "
-        f"{agree(rows, 'differs', 'differ')} from the usual one.",
+        f"'{name}' writes {format_count(len(groups), 'value')} in several ways: {shown}; {format_count(rows, 'row')} "
+        f"{choose_form(rows, 'differs', 'differ')} from the usual one.",
         score=rows / facts["present"],
         evidence={"groups": groups},
         next_step="Settle on one spelling; to a model these are different " + ("labels." if label else "categories."),
@@ -200,20 +211,20 @@ def _redundant(first: str, second: str) -> Finding:
     )
 
 
-def _padded(padded: dict[str, int]) -> Finding:
+def _padded_finding(padded: dict[str, int]) -> Finding:
     return Finding(
         "data.outer-space",
         "info",
         "columns",
         "White space around values",
-        f"Values of {counted(len(padded), 'column')} begin or end with white space "
-        f"({counted(sum(padded.values()), 'cell')}): {named(list(padded))}.",
+        f"Values of {format_count(len(padded), 'column')} begin or end with white space "
+        f"({format_count(sum(padded.values()), 'cell')}): {join_names(list(padded))}.",
         evidence={"columns": padded},
         next_step="Strip them where the data is read; 'a' and ' a' are different categories.",
     )
 
 
-def _repeated_name(name: str) -> Finding:
+def _repeated_name_finding(name: str) -> Finding:
     return Finding(
         "data.repeated-name",
         "error",
@@ -225,7 +236,7 @@ def _repeated_name(name: str) -> Finding:
 
 
 _JUDGES: tuple[Callable[[str, dict[str, Any]], Finding | None], ...] = (
-    _mixed,
+    _mixed_finding,
     _numbers_as_text,
     _infinite,
     _constant,

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.data.columns import Column, Mask, Table, type_name
-from tiltyard.formatting import rows_where
+from tiltyard.data.columns import Column, Mask, Table, name_value_type
+from tiltyard.formatting import first_rows
 
 STAND_INS = frozenset({"?", "??", "-", "--", ".", "n/a", "na", "n.a.", "#n/a", "nan", "null", "(null)", "missing"})
 _NINES = re.compile(r"-9{2,7}|9{3,7}")
@@ -23,13 +23,13 @@ _LEAST_ROWS = 50
 def measure_types(table: Table) -> dict[str, Any]:
     """What each column is; the keys beyond the first five stand only where there is something to say."""
     return {
-        "columns": {column.name: _of_column(column, table.rows) for column in table.columns},
+        "columns": {column.name: _measure_column(column, table.rows) for column in table.columns},
         "repeated_names": sorted({name for name, count in _names(table).items() if count > 1}),
-        "redundant": redundant_columns(table),
+        "redundant": find_redundant_columns(table),
     }
 
 
-def redundant_columns(table: Table) -> list[tuple[str, str]]:
+def find_redundant_columns(table: Table) -> list[tuple[str, str]]:
     """Pairs of feature columns that say the same in other words: their values correspond one to one."""
     groups: dict[int, list[Column]] = defaultdict(list)
     for column in table.features:
@@ -63,7 +63,7 @@ def _names(table: Table) -> dict[str, int]:
     return counts
 
 
-def _of_column(column: Column, rows: int) -> dict[str, Any]:
+def _measure_column(column: Column, rows: int) -> dict[str, Any]:
     present = rows - int(column.gaps.sum())
     facts: dict[str, Any] = {
         "role": column.role,
@@ -79,11 +79,11 @@ def _of_column(column: Column, rows: int) -> dict[str, Any]:
     if len(column.types) > 1 or (column.role == "text" and set(column.types) - {"text"}):
         odd = _odd_cells(column)
         facts["types"] = column.types
-        facts["odd"] = {"count": int(odd.sum()), "rows": rows_where(odd), "values": _most_frequent(column, odd)}
+        facts["odd"] = {"count": int(odd.sum()), "rows": first_rows(odd), "values": _most_frequent(column, odd)}
     if column.numeric and column.kind == "number":
         infinite = np.isinf(column.numbers)
         if infinite.any():
-            facts["infinite"] = {"count": int(infinite.sum()), "rows": rows_where(infinite)}
+            facts["infinite"] = {"count": int(infinite.sum()), "rows": first_rows(infinite)}
         facts.update(_stand_in_number(column))
     if column.coded and column.role in ("feature", "label"):
         facts.update(_word_facts(column, present))
@@ -103,7 +103,7 @@ def _word_facts(column: Column, present: int) -> dict[str, Any]:
 def _odd_cells(column: Column) -> Mask:
     """Cells whose value is not of the column's most frequent type."""
     usual = "text" if column.role == "text" else next(iter(column.types))
-    odd = np.array([type_name(value) != usual for value in column.distinct] + [False], dtype=bool)
+    odd = np.array([name_value_type(value) != usual for value in column.distinct] + [False], dtype=bool)
     return np.asarray(odd[column.codes], dtype=np.bool_)
 
 
@@ -114,9 +114,9 @@ def _numbers_as_text(column: Column, present: int) -> dict[str, Any]:
         "readable": int(readable.sum()),
         "share": float(readable.sum() / present) if present else 0.0,
         "blank": int(column.blank.sum()),
-        "blank_rows": rows_where(column.blank),
+        "blank_rows": first_rows(column.blank),
         "words": int(wrong.sum()),
-        "word_rows": rows_where(wrong),
+        "word_rows": first_rows(wrong),
         "word_values": _most_frequent(column, wrong),
     }
 
@@ -135,7 +135,7 @@ def _stand_in_words(column: Column) -> dict[str, Any]:
     if not cells.any():
         return {}
     return {
-        "stand_ins": {"values": _most_frequent(column, cells), "count": int(cells.sum()), "rows": rows_where(cells)}
+        "stand_ins": {"values": _most_frequent(column, cells), "count": int(cells.sum()), "rows": first_rows(cells)}
     }
 
 
@@ -153,7 +153,7 @@ def _stand_in_number(column: Column) -> dict[str, Any]:
             continue
         gap = min(abs(value - others[0]), abs(value - others[-1]))
         if gap > others[-1] - others[0]:
-            rows = rows_where(column.numbers == value)
+            rows = first_rows(column.numbers == value)
             return {"stand_ins": {"values": {str(int(value)): count}, "count": count, "rows": rows}}
     return {}
 

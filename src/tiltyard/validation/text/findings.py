@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiltyard.findings import Finding, Severity
-from tiltyard.formatting import agree, counted, named_rows, percent
+from tiltyard.formatting import choose_form, format_count, format_percent, join_rows
 from tiltyard.project import ValidationSection
 
 _NOTICED = 0.001
@@ -89,19 +89,19 @@ _FLAWS = (
 )
 
 
-def judge_texts(measured: dict[str, Any], limits: ValidationSection) -> list[Finding]:
+def evaluate_texts(measured: dict[str, Any], limits: ValidationSection) -> list[Finding]:
     """Findings about all columns of texts."""
-    return [finding for name, column in measured.items() for finding in _judge_column(name, column, limits)]
+    return [finding for name, column in measured.items() for finding in _evaluate_column(name, column, limits)]
 
 
-def _judge_column(name: str, column: dict[str, Any], limits: ValidationSection) -> list[Finding]:
-    found = _unusable(name, column, limits.max_garbage)
+def _evaluate_column(name: str, column: dict[str, Any], limits: ValidationSection) -> list[Finding]:
+    found = _unusable_finding(name, column, limits.max_garbage)
     if column["long"]["count"]:
-        found.append(_long(name, column))
-    return found + [_told(name, column[flaw.key], flaw) for flaw in _FLAWS if column[flaw.key]["count"]]
+        found.append(_long_finding(name, column))
+    return found + [_flaw_finding(name, column[flaw.key], flaw) for flaw in _FLAWS if column[flaw.key]["count"]]
 
 
-def _unusable(name: str, column: dict[str, Any], limit: float) -> list[Finding]:
+def _unusable_finding(name: str, column: dict[str, Any], limit: float) -> list[Finding]:
     """Empty texts and garbage, which share a limit."""
     share = column["empty"]["share"] + column["garbage"]["share"]
     found = []
@@ -119,7 +119,8 @@ def _unusable(name: str, column: dict[str, Any], limit: float) -> list[Finding]:
                 "error" if share > limit else noticed,
                 name,
                 title,
-                f"{_said(facts)} of '{name}' ({percent(facts['share'])}; {named_rows(facts['rows'], facts['count'])}).",
+                f"{_message(facts)} of '{name}' ({format_percent(facts['share'])}; "
+                f"{join_rows(facts['rows'], facts['count'])}).",
                 score=share,
                 limit=limit,
                 evidence=facts,
@@ -129,31 +130,31 @@ def _unusable(name: str, column: dict[str, Any], limit: float) -> list[Finding]:
     return found
 
 
-def _said(facts: dict[str, Any]) -> str:
+def _message(facts: dict[str, Any]) -> str:
     if "reasons" not in facts:
-        return f"There is nothing but white space in {counted(facts['count'], 'text')}"
+        return f"There is nothing but white space in {format_count(facts['count'], 'text')}"
     reasons = ", ".join(f"{reason}: {count:,}" for reason, count in facts["reasons"].items())
-    return (
-        f"No language ({reasons}), such as {facts['examples'][0]}, is what stands in {counted(facts['count'], 'text')}"
-    )
+    texts = format_count(facts["count"], "text")
+    return f"No language ({reasons}), such as {facts['examples'][0]}, is what stands in {texts}"
 
 
-def _long(name: str, column: dict[str, Any]) -> Finding:
+def _long_finding(name: str, column: dict[str, Any]) -> Finding:
     facts, longest = column["long"], column["length"]["characters"]["max"]
     return Finding(
         "text.long",
         "warning",
         name,
         "Very long texts",
-        f"{counted(facts['count'], 'text')} of '{name}' {agree(facts['count'], 'is', 'are')} longer than a server "
-        f"accepts, up to {counted(longest, 'character')} ({named_rows(facts['rows'], facts['count'])}).",
+        f"{format_count(facts['count'], 'text')} of '{name}' {choose_form(facts['count'], 'is', 'are')} longer "
+        "than a server "
+        f"accepts, up to {format_count(longest, 'character')} ({join_rows(facts['rows'], facts['count'])}).",
         score=float(longest),
         evidence=facts,
         next_step="Cut them, or raise serving.max_text; a file in place of a text is the usual reason.",
     )
 
 
-def _told(name: str, facts: dict[str, Any], flaw: _Flaw) -> Finding:
+def _flaw_finding(name: str, facts: dict[str, Any], flaw: _Flaw) -> Finding:
     examples = f", such as {facts['examples'][0]}" if flaw.examples and facts["examples"] else ""
     if facts.get("tags"):
         examples = ": " + ", ".join(f"<{tag}> in {count:,}" for tag, count in list(facts["tags"].items())[:4])
@@ -162,8 +163,8 @@ def _told(name: str, facts: dict[str, Any], flaw: _Flaw) -> Finding:
         "warning" if facts["share"] >= flaw.warn else "info",
         name,
         flaw.title,
-        f"{flaw.says} {counted(facts['count'], 'text')} of '{name}' ({percent(facts['share'])}; "
-        f"{named_rows(facts['rows'], facts['count'])}){examples}.",
+        f"{flaw.says} {format_count(facts['count'], 'text')} of '{name}' ({format_percent(facts['share'])}; "
+        f"{join_rows(facts['rows'], facts['count'])}){examples}.",
         score=facts["share"],
         evidence=facts,
         next_step=flaw.next_step,

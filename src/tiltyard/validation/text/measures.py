@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tiltyard.data.columns import Column, Mask, Table
-from tiltyard.formatting import excerpt, rows_where
+from tiltyard.formatting import first_rows, quote_excerpt
 from tiltyard.validation.text.char_stats import CharacterCounts, count_characters
 from tiltyard.validation.text.near_duplicates import near_copies
 from tiltyard.validation.text.text_quality import MISREAD, garbage_texts, misread_texts
@@ -85,7 +85,7 @@ def _flaw(cells: Mask, column: Column, texts: Sequence[str], seen: re.Pattern[st
     return {
         "count": int(cells.sum()),
         "share": float(cells.mean()) if len(cells) else 0.0,
-        "rows": rows_where(cells),
+        "rows": first_rows(cells),
         "examples": [_example(texts[int(code)], seen) for code in codes if code >= 0],
     }
 
@@ -94,10 +94,10 @@ def _example(text: str, seen: re.Pattern[str] | None) -> str:
     """The beginning of a text, or what stands around the flaw."""
     found = seen.search(text) if seen is not None else None
     if found is None:
-        return excerpt(text, 80)
+        return quote_excerpt(text, 80)
     first = max(0, found.start() - _AROUND)
     part = text[first : found.end() + _AROUND]
-    return excerpt(("…" if first else "") + part + ("…" if found.end() + _AROUND < len(text) else ""), 80)
+    return quote_excerpt(("…" if first else "") + part + ("…" if found.end() + _AROUND < len(text) else ""), 80)
 
 
 def _tags(texts: Sequence[str], marked: Mask) -> dict[str, int]:
@@ -116,7 +116,7 @@ def _duplicates(column: Column) -> dict[str, Any]:
     return {
         "count": int(repeats.sum()),
         "share": float(repeats.mean()) if len(first) else 0.0,
-        "rows": rows_where(repeats),
+        "rows": first_rows(repeats),
     }
 
 
@@ -130,9 +130,10 @@ def _near_duplicates(column: Column, texts: Sequence[str], left_out: Mask) -> di
     return {
         "count": int(cells.sum()),
         "share": float(cells.mean()) if len(cells) else 0.0,
-        "rows": rows_where(cells),
+        "rows": first_rows(cells),
         "examples": [
-            [excerpt(texts[places[first]], 80), excerpt(texts[places[place]], 80)] for place, first, _ in pairs[:3]
+            [quote_excerpt(texts[places[first]], 80), quote_excerpt(texts[places[place]], 80)]
+            for place, first, _ in pairs[:3]
         ],
     }
 
