@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.data import as_label
+from tiltyard.data import write_label
 from tiltyard.data.column_kinds import numeric_if_written_as_text
 from tiltyard.errors import DataError
 from tiltyard.suggest import nearest
@@ -160,7 +160,7 @@ def _group_by_quartile(name: str, values: NDArray[np.float64], shown: _FormatRan
 
 
 def _group_by_value(name: str, column: pd.Series) -> Grouping:
-    words = column.map(as_label, na_action="ignore").astype(object)
+    words = column.map(write_label, na_action="ignore").astype(object)
     words = words.where(words.notna() & (words != ""), None)
     counts = words.value_counts()
     # Of equally frequent values those first in the alphabet are kept: the order of the rows must not matter.
