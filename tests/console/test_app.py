@@ -110,7 +110,7 @@ def test_a_search_narrows_the_list_and_nothing_else(
     recent = json.dumps(shown["predictions-recent"])
     assert '"warm"' in recent
     assert '"cold"' not in recent
-    assert "1 of the latest 2 answers" in recent
+    assert "1 of the latest 2 predictions" in recent
     assert '"2"' in json.dumps(shown["predictions-facts"])
 
 

@@ -110,7 +110,7 @@ def test_the_monitoring_page_shows_how_the_champion_does(films: Project, open_co
     assert {"With labels", "Estimated from confidence", "At training"} <= {trace["name"] for trace in figure["data"]}
     (bars,) = [trace for trace in shown["monitoring-drift"]["figure"]["data"] if trace["type"] == "bar"]
     assert (bars["y"], bars["x"]) == (["length"], [5.0])
-    assert "300 of 400 answers (75.0%) have a label" in json.dumps(shown["monitoring-coverage-words"])
+    assert "300 of 400 predictions (75.0%) have a label" in json.dumps(shown["monitoring-coverage-words"])
     assert "labels contradict the estimate" in json.dumps(shown["monitoring-performance-words"])
     assert "could not judge" not in json.dumps(shown["monitoring-history"])
     assert reader.look("monitoring", None, **{"monitoring-stretch": "century"})["monitoring-frame"] == {"hidden": False}
@@ -128,7 +128,7 @@ def test_the_monitoring_page_is_drawn_anew_after_a_look_or_a_minute() -> None:
 
 
 def test_a_model_that_nobody_asked_says_how_to_begin(films: Project, open_console: Any) -> None:
-    """Without answers and findings the monitoring page names the commands that bring them."""
+    """Without predictions and findings the monitoring page names the commands that bring them."""
     shown = open_console(films, MemoryLedger(), ConsoleSources()).look("monitoring")
     assert "tiltyard monitor" in json.dumps(shown["monitoring-instead"])
 
@@ -222,7 +222,7 @@ def test_inputs_are_read_from_every_form(films: Project, people: Project, tmp_pa
     ]
     with pytest.raises(InputError, match=r"\.exe"):
         inputs_from_file(films, "a.exe", upload(b"x"))
-    with pytest.raises(InputError, match="did not arrive whole"):
+    with pytest.raises(InputError, match="incomplete"):
         inputs_from_file(films, "a.csv", "data:;base64,***")
     with pytest.raises(DataError):
         inputs_from_file(films, "a.parquet", upload(b"x"))
