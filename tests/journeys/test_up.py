@@ -1,4 +1,4 @@
-"""One command brings all of it up, keeps it up, and ends it in order."""
+"""One command starts server, console and loop, keeps them running, and ends them in order."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -43,31 +44,41 @@ def register(registry):
 
 
 class Up:
-    """A running ``tiltyard up --json`` and what it said."""
+    """A running ``tiltyard up --json`` and its output."""
 
-    def __init__(self, films: Films, *words: str) -> None:
+    def __init__(self, films: Films, *options: str) -> None:
+        # Its folder of heartbeat files is made here.
+        self.temporary = Path(tempfile.mkdtemp(dir=films.root))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tiltyard", "up", "--json", *words],
+            [sys.executable, "-m", "tiltyard", "up", "--json", *options],
             cwd=films.root,
-            env=environment(),
+            env=environment() | {"TMPDIR": str(self.temporary)},
             stdout=subprocess.PIPE,
             text=True,
         )
         self._lines: queue.Queue[dict[str, Any]] = queue.Queue()
-        self.told: list[dict[str, Any]] = []
+        self.lines: list[dict[str, Any]] = []
         threading.Thread(target=self._read, daemon=True).start()
 
     def wait_for(self, **wanted: Any) -> dict[str, Any]:
-        """The next line that says so."""
+        """The next line with these fields."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                told = self._lines.get(timeout=max(0.1, deadline - time.monotonic()))
+                line = self._lines.get(timeout=max(0.1, deadline - time.monotonic()))
             except queue.Empty:
-                raise AssertionError(f"nothing said {wanted}; the last lines: {self.told[-10:]}") from None
-            self.told.append(told)
-            if all(told.get(name) == value for name, value in wanted.items()):
-                return told
+                raise AssertionError(f"no line with {wanted}; the last lines: {self.lines[-10:]}") from None
+            self.lines.append(line)
+            if all(line.get(name) == value for name, value in wanted.items()):
+                return line
+
+    def wait_for_heartbeats(self, name: str, times: int) -> None:
+        """Wait until a program has touched its heartbeat file so often; it does that once a second."""
+        deadline, seen = time.monotonic() + PATIENCE, set[int]()
+        while len(seen) < times:
+            assert time.monotonic() < deadline
+            seen.update(file.stat().st_mtime_ns for file in self.temporary.glob(f"tiltyard-up-*/{name}"))
+            time.sleep(0.1)
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -77,8 +88,8 @@ class Up:
 
 
 @contextmanager
-def up(films: Films, *words: str) -> Iterator[Up]:
-    running = Up(films, *words)
+def up(films: Films, *options: str) -> Iterator[Up]:
+    running = Up(films, *options)
     try:
         yield running
     finally:
@@ -89,7 +100,7 @@ def up(films: Films, *words: str) -> Iterator[Up]:
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Films:
-    """A project with a champion, whose loop looks every second."""
+    """A project with a champion, whose loop runs every second."""
     made = make_films(
         tmp_path_factory.mktemp("films"),
         rows=300,
@@ -100,52 +111,52 @@ def films(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Films:
     return made
 
 
-def test_up_serves_looks_heals_and_ends(films: Films) -> None:
-    """Server, console and loop come up; a killed server is back on its port; the end leaves no process behind."""
+def test_up_starts_all_restarts_what_dies_and_ends_in_order(films: Films) -> None:
+    """Server, console and loop start; a killed server is back on its port; the end leaves no process behind."""
     with up(films, "--port", "0", "--console-port", "0") as running:
-        parts = {told["part"]: told for told in (running.wait_for(event="listening") for _ in range(2))}
+        parts = {line["part"]: line for line in (running.wait_for(event="listening") for _ in range(2))}
         assert set(parts) == {"server", "console"}
         url = parts["server"]["url"]
-        assert _ask(url)["prediction_id"]
+        assert _predict(url)["prediction_id"]
         assert running.wait_for(event="pass")["version"] == "1"
         os.kill(parts["server"]["pid"], signal.SIGKILL)
         died = running.wait_for(event="died")
         assert (died["part"], died["code"]) == ("server", -9)
         again = running.wait_for(event="listening", part="server")
         assert again["url"] == url
-        assert _ask(url)["prediction_id"]
+        assert _predict(url)["prediction_id"]
         children = psutil.Process(running.process.pid).children(recursive=True)
         assert len(children) >= 3
         running.process.send_signal(signal.SIGTERM)
         assert running.wait_for(event="ended")
         assert running.process.wait(timeout=60) == 0
         assert not [child for child in children if child.is_running() and child.status() != "zombie"]
-    told: Any = films.call_json("history")
-    assert "The server died (signal 9)" in next(event["reason"] for event in told if event["kind"] == "part-died")
+    history: Any = films.call_json("history")
+    assert "The server died (signal 9)" in next(event["reason"] for event in history if event["kind"] == "part-died")
 
 
-def test_several_workers_answer_and_a_server_that_hangs_is_replaced(films: Films) -> None:
-    """Two workers answer; when the process that keeps them is stopped it is replaced, told and an alert; all end."""
+def test_a_server_that_hangs_is_replaced_with_its_workers(films: Films) -> None:
+    """Two workers respond; when their supervisor is stopped it is replaced, recorded and an alert; all end."""
     with up(films, "--port", "0", "--no-console", "--workers", "2") as running:
         server = running.wait_for(event="listening", part="server")
         workers = psutil.Process(server["pid"]).children()
         assert len(workers) == 2
-        answering: set[str] = set()
+        responding: set[str] = set()
         deadline = time.monotonic() + PATIENCE
-        while len(answering) < 2:
+        while len(responding) < 2:
             assert time.monotonic() < deadline
-            assert _ask(server["url"])["prediction_id"]
+            assert _predict(server["url"])["prediction_id"]
             with urlopen(f"{server['url']}/metrics", timeout=30) as metrics:
                 lines = metrics.read().decode().splitlines()
             counted = [line for line in lines if line.startswith("tiltyard_requests_total") and '"/predict"' in line]
-            answering = {worker for worker in ("0", "1") for line in counted if f'worker="{worker}"' in line}
-        time.sleep(4)  # its heart was seen to beat
+            responding = {worker for worker in ("0", "1") for line in counted if f'worker="{worker}"' in line}
+        running.wait_for_heartbeats("server", 6)  # more than the health check needs to see it alive
         os.kill(server["pid"], signal.SIGSTOP)
         hung = running.wait_for(event="hung")
         assert (hung["part"], hung["pid"]) == ("server", server["pid"])
         again = running.wait_for(event="listening", part="server")
         assert again["url"] == server["url"]
-        assert _ask(again["url"])["prediction_id"]
+        assert _predict(again["url"])["prediction_id"]
         assert not [worker for worker in workers if worker.is_running() and worker.status() != "zombie"]
         children = psutil.Process(running.process.pid).children(recursive=True)
         assert len(children) == 4  # the server, its workers, the loop
@@ -153,8 +164,8 @@ def test_several_workers_answer_and_a_server_that_hangs_is_replaced(films: Films
         assert running.wait_for(event="ended")
         assert running.process.wait(timeout=60) == 0
         assert not [child for child in children if child.is_running() and child.status() != "zombie"]
-    told: Any = films.call_json("history")
-    assert "hung (its heartbeat stopped)" in next(event["reason"] for event in told if event["kind"] == "part-hung")
+    history: Any = films.call_json("history")
+    assert "hung (its heartbeat stopped)" in next(event["reason"] for event in history if event["kind"] == "part-hung")
     alerts: Any = json.loads(films.call("alerts", "--json", check=False).stdout)
     assert "A program had to be started again" in str(alerts)
 
@@ -173,12 +184,12 @@ def test_with_api_keys_a_champion_that_fails_is_rolled_back(films: Films) -> Non
             url = running.wait_for(event="listening", part="server")["url"]
             with pytest.raises(HTTPError, match="401"):
                 urlopen(f"{url}/metrics", timeout=30)
-            assert _ask(url, key=made["key"])["model_version"] == "2"
+            assert _predict(url, key=made["key"])["model_version"] == "2"
             running.wait_for(event="pass")
             running.wait_for(event="pass")  # from here on it counts
             for _ in range(40):
                 with pytest.raises(HTTPError, match="500"):
-                    _ask(url, "This fails.", key=made["key"])
+                    _predict(url, "This fails.", key=made["key"])
             deadline = time.monotonic() + PATIENCE
             actions: list[Any] = []
             while not actions:
@@ -189,14 +200,14 @@ def test_with_api_keys_a_champion_that_fails_is_rolled_back(films: Films) -> Non
             served = "2"
             while served != "1":
                 assert time.monotonic() < deadline
-                served = _ask(url, key=made["key"])["model_version"]
+                served = _predict(url, key=made["key"])["model_version"]
     finally:
         (films.root / ".tiltyard" / "api-keys.json").unlink()
         settings.write_text(before, encoding="utf-8")
 
 
-def test_a_port_in_use_is_told_before_anything_starts(films: Films) -> None:
-    """A port that somebody listens on is named with what to do, and nothing is started."""
+def test_a_port_in_use_is_an_error_before_anything_starts(films: Films) -> None:
+    """A port that another program listens on is named with the next step, and nothing is started."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         refused = films.run("up", "--port", str(port), "--json", check=False)
@@ -206,8 +217,8 @@ def test_a_port_in_use_is_told_before_anything_starts(films: Films) -> None:
     assert "--port" in error["next_step"]
 
 
-def _ask(url: str, text: str = "Fine.", key: str = "") -> Any:
+def _predict(url: str, text: str = "Fine.", key: str = "") -> Any:
     headers = {"Content-Type": "application/json"} | ({"X-API-Key": key} if key else {})
     request = Request(f"{url}/predict", json.dumps({"text": text}).encode(), headers)
-    with urlopen(request, timeout=30) as answer:
-        return json.loads(answer.read())
+    with urlopen(request, timeout=30) as response:
+        return json.loads(response.read())

@@ -17,13 +17,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.films import Films, environment, make_films, serving
+from tiltyard.serving.process.worker_handle import STOP_SECONDS
 
 pytestmark = pytest.mark.journey
 
 
 @pytest.fixture(scope="module")
 def two(films: Films) -> Iterator[tuple[str, psutil.Process]]:
-    """A server with two workers: its address and the process that keeps them."""
+    """A server with two workers: its address and their supervisor."""
     with serving(films, "--workers", "2") as (address, process):
         yield address, psutil.Process(process.pid)
 
@@ -35,22 +36,22 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-def ask(address: str, text: str = "a good film") -> dict[str, Any]:
-    """Ask on a connection of its own, so that either worker may take it."""
+def predict(address: str, text: str = "a good film") -> dict[str, Any]:
+    """Predict on a new connection, so that either worker may take it."""
     answer = httpx.post(f"{address}/predict", json={"text": text}, timeout=60)
     assert answer.status_code == 200, answer.text
     content: dict[str, Any] = answer.json()
     return content
 
 
-def spread(address: str, seen: Callable[[], bool]) -> None:
-    until(lambda: (ask(address), seen())[1])
+def predict_until(address: str, seen: Callable[[], bool]) -> None:
+    until(lambda: (predict(address), seen())[1])
 
 
-def test_both_workers_answer_and_their_spools_are_shipped(films: Films, two: tuple[str, psutil.Process]) -> None:
-    """Both workers answer on one port; what they record reaches the ledger, and /health says when it has."""
+def test_both_workers_respond_and_their_spools_are_shipped(films: Films, two: tuple[str, psutil.Process]) -> None:
+    """Both workers respond on one port; what they record reaches the ledger, and /health shows when it has."""
     address, _ = two
-    answered = {ask(address)["prediction_id"] for _ in range(30)}
+    answered = {predict(address)["prediction_id"] for _ in range(30)}
     until(lambda: httpx.get(f"{address}/health").json()["ledger"]["lag_rows"] == 0)
     exported = films.root / "both.jsonl"
     films.call("predictions", "export", "--to", str(exported))
@@ -59,7 +60,7 @@ def test_both_workers_answer_and_their_spools_are_shipped(films: Films, two: tup
 
 
 def test_metrics_are_those_of_all_workers(two: tuple[str, psutil.Process]) -> None:
-    """Whichever worker is asked, /metrics counts the requests of all."""
+    """/metrics of either worker counts the requests of all."""
     address, _ = two
 
     def answered() -> dict[str, float]:
@@ -71,57 +72,57 @@ def test_metrics_are_those_of_all_workers(two: tuple[str, psutil.Process]) -> No
             if sample.name == "tiltyard_requests_total" and sample.labels["route"] == "/predict"
         }
 
-    spread(address, lambda: set(answered()) == {"0", "1"})
+    predict_until(address, lambda: set(answered()) == {"0", "1"})
     before = sum(answered().values())
     for _ in range(20):
-        ask(address)
+        predict(address)
     until(lambda: sum(answered().values()) >= before + 20)
 
 
 def test_a_worker_that_dies_is_started_again(two: tuple[str, psutil.Process]) -> None:
-    """A killed worker is replaced, and the other answers meanwhile."""
-    address, keeper = two
-    before = {child.pid for child in keeper.children()}
+    """A killed worker is replaced, and the other responds meanwhile."""
+    address, supervisor = two
+    before = {child.pid for child in supervisor.children()}
     os.kill(min(before), signal.SIGKILL)
-    until(lambda: len({child.pid for child in keeper.children()} - before) == 1)
+    until(lambda: len({child.pid for child in supervisor.children()} - before) == 1)
     for _ in range(5):
-        ask(address)
+        predict(address)
 
 
 def test_a_worker_that_hangs_is_replaced(films: Films) -> None:
-    """A stopped worker answers nobody and cannot end by itself: it is killed and replaced, and that is an event."""
+    """A stopped worker responds to nobody and cannot end by itself: it is killed and replaced, and that is an event."""
     settings = films.root / "tiltyard.toml"
     before = settings.read_text(encoding="utf-8")
     settings.write_text(before + "hang_seconds = 6\n", encoding="utf-8")
     try:
         with serving(films, "--workers", "2") as (address, process):
-            keeper = psutil.Process(process.pid)
-            first = {child.pid for child in keeper.children()}
+            supervisor = psutil.Process(process.pid)
+            first = {child.pid for child in supervisor.children()}
             os.kill(min(first), signal.SIGSTOP)
-            until(lambda: min(first) not in {child.pid for child in keeper.children()})
-            until(lambda: len(keeper.children()) == 2)
-            assert max(first) in {child.pid for child in keeper.children()}
+            until(lambda: min(first) not in {child.pid for child in supervisor.children()})
+            until(lambda: len(supervisor.children()) == 2)
+            assert max(first) in {child.pid for child in supervisor.children()}
             for _ in range(5):
-                ask(address)
+                predict(address)
             until(lambda: "worker-hung" in films.call("history", "--json").stdout)
     finally:
         settings.write_text(before, encoding="utf-8")
 
 
 def test_all_workers_take_over(films: Films, two: tuple[str, psutil.Process]) -> None:
-    """A new champion that one worker finds answers in all of them; /admin/reload returns when it does."""
+    """A new champion that one worker finds is served by all of them; /admin/reload returns when it is."""
     address, _ = two
     films.call("train", "--candidate", "tfidf-naive-bayes")
     films.call("set-alias", "--version", "2", "--alias", "champion", "--reason", "a trial")
     httpx.post(f"{address}/admin/reload", timeout=60)
-    assert {ask(address)["model_version"] for _ in range(20)} == {"2"}
+    assert {predict(address)["model_version"] for _ in range(20)} == {"2"}
 
 
-def test_workers_end_with_the_one_that_keeps_them(films: Films) -> None:
-    """When the keeper is killed its workers end too, and what they had not shipped is seen by the next command."""
+def test_workers_end_with_their_supervisor(films: Films) -> None:
+    """When the supervisor is killed its workers end too, and the next command sees what they had not shipped."""
     with serving(films, "--workers", "2") as (address, process):
         workers = psutil.Process(process.pid).children()
-        answered = ask(address, "the last words")["prediction_id"]
+        answered = predict(address, "the last words")["prediction_id"]
         process.send_signal(signal.SIGKILL)
         _, alive = psutil.wait_procs(workers, timeout=30)
         assert alive == []
@@ -150,7 +151,7 @@ def make():
 
 
 def test_a_server_that_is_still_starting_ends_at_once(tmp_path: Path, fresh_store: Path) -> None:
-    """A worker that is held up while it loads its version has accepted nothing, and nobody waits for it."""
+    """A worker that is held up while it loads its version has accepted nothing, and the server does not wait for it."""
     films = make_films(tmp_path / "slow", store=fresh_store)
     (films.root / "slow_films.py").write_text(SLOW, encoding="utf-8")
     (films.root / ".env").write_text("TILTYARD_TRUSTED_TYPES='[\"slow_films.Slow\"]'\n", encoding="utf-8")
@@ -161,12 +162,12 @@ def test_a_server_that_is_still_starting_ends_at_once(tmp_path: Path, fresh_stor
         until((films.root / "waits").exists)
         (worker,) = psutil.Process(process.pid).children()
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        process.wait(timeout=STOP_SECONDS - 5)  # it would wait so long for a worker that took requests
         assert not worker.is_running()
 
 
 def test_a_worker_that_cannot_work_says_why(films: Films, tmp_path: Path) -> None:
-    """What keeps workers from working is the error of the command, with a next step."""
+    """The reason why a worker cannot work is the error of the command, with a next step."""
     (films.root / ".env").write_text(f"TILTYARD_API_KEYS={tmp_path}\n", encoding="utf-8")
     try:
         done = films.run("serve", check=False)

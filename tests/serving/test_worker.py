@@ -27,6 +27,7 @@ from tiltyard.project import ServingSection
 from tiltyard.serving.process.liveness import LivenessProbe
 from tiltyard.serving.process.remote_registry import VERSION_INFO
 from tiltyard.serving.process.worker_config import WorkerConfig
+from tiltyard.serving.process.worker_handle import STARTING_STOP_SECONDS, STOP_SECONDS, WorkerHandle
 
 # What only training, MLflow, pages and orchestration need.
 NOT_FOR_SERVING = ("mlflow", "dash", "plotly", "matplotlib", "optuna", "prefect", "river", "alembic")
@@ -175,3 +176,24 @@ def test_the_supervisor_starts_workers_before_it_imports_anything_heavy() -> Non
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_worker_is_given_time_to_end_once_it_listens(tmp_path: Path) -> None:
+    """A worker that takes requests may finish them; one that still starts has accepted none and is soon killed."""
+    config = WorkerConfig(
+        root=tmp_path,
+        model_name=MODEL,
+        alias="champion",
+        task=None,
+        options=ServingSection(),
+        number=1,
+        workers=2,
+        listener=None,
+        ledger="spool",
+    )
+    handle = WorkerHandle(config, lambda _worker: {})
+    managed = handle.as_managed()
+    assert managed.stop_seconds() == STARTING_STOP_SECONDS
+    handle.listening = True
+    assert managed.stop_seconds() == STOP_SECONDS
+    assert not managed.leads_group

@@ -14,7 +14,7 @@ class HealthCheck:
     """One sign by which a process shows that it works.
 
     Attributes:
-        failure: what the process fails to do, as the end of a sentence: "it did not answer for 30 seconds".
+        failure: what the process fails to do, as the end of a sentence: "it did not respond for 30 seconds".
         probe: checks once whether it does; returns within seconds.
         every_seconds: the pause between two probes.
         misses: after so many failed probes in a row the process hangs. Misses are counted and not timed, because a

@@ -40,7 +40,7 @@ class ServerDependencies:
         ledger: where predictions are recorded; it stays open.
         champion_check: checks that a decision made the alias' version champion; None for no check.
         identity: which of the workers that share a port this process is.
-        on_change: called when another version has taken over here, or an admin asked for a reload.
+        on_change: called when another version has taken over here, or an admin requested a reload.
     """
 
     loader: VersionLoader

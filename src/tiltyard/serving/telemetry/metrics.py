@@ -117,12 +117,12 @@ class Metrics:
     def _collect_counts(self) -> Iterator[Metric]:
         yield _make_counters(
             "tiltyard_requests",
-            "Requests by route, method and status of the answer.",
+            "Requests by route, method and status of the response.",
             ("method", "route", "status"),
             self._requests.items(),
         )
         yield _make_histograms(
-            "tiltyard_request_seconds", "Time from request to answer, by route.", "route", self._seconds.items()
+            "tiltyard_request_seconds", "Time from request to response, by route.", "route", self._seconds.items()
         )
         yield _make_counters(
             "tiltyard_predictions",
@@ -154,14 +154,14 @@ def _make_gauges(now: Gauges) -> Iterator[Metric]:
     yield GaugeMetricFamily("tiltyard_queue_limit", "Most inputs that may wait.", now.limit)
     yield GaugeMetricFamily("tiltyard_ledger_up", "1 if the latest batch could be recorded.", float(now.ledger_ok))
     yield GaugeMetricFamily(
-        "tiltyard_unrecorded_inputs", "Answered, and waiting in memory for the ledger to come back.", now.unrecorded
+        "tiltyard_unrecorded_inputs", "Predictions sent, and waiting in memory for the ledger.", now.unrecorded
     )
     yield GaugeMetricFamily(
         "tiltyard_ledger_lag_rows", "Recorded on this host and not yet in the central ledger.", now.lag_rows
     )
     yield GaugeMetricFamily("tiltyard_ledger_lag_seconds", "Age of the oldest prediction of it.", now.lag_seconds)
     names = ("model", "version", "alias", "scorer")
-    info = GaugeMetricFamily("tiltyard_model_info", "1 for the version that answers.", labels=names)
+    info = GaugeMetricFamily("tiltyard_model_info", "1 for the version that is served.", labels=names)
     if now.model is not None:
         info.add_metric([now.model.get(name, "") for name in names], 1.0)
     yield info

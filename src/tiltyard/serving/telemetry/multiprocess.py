@@ -1,7 +1,7 @@
 """Metrics of all workers from each of them: a worker writes its counts to a file, and reads the files of the others.
 
 The workers share a port, so a scrape reaches any of them. Each sample carries the label ``worker``: a worker that
-starts again begins at 0 in series of its own, as Prometheus' ``rate`` expects it. prometheus-client's own multiprocess
+starts again begins at 0 in a new series, as Prometheus' ``rate`` expects. prometheus-client's own multiprocess
 mode is not used: it is set up by an environment variable before its import, maps a file for each kind of metric into
 memory, and cannot hold collectors, as those of users and of the process are.
 """
