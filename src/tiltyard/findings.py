@@ -1,7 +1,7 @@
-"""Findings: what a check or a monitor saw, as values that can be stored, compared and shown.
+"""Findings: what a check or a monitor found, as values that can be stored, compared and shown.
 
 There is one type for all of them: checks of data, drift, performance, service, registry. "Nothing is wrong" and "could
-not be judged" are findings too.
+not be evaluated" are findings too.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)+")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was seen, or that could not be judged.
+    """One thing that was found, or that could not be evaluated.
 
     Attributes:
         code: stable dotted name for programs and documentation (``text.garbage``, ``drift.verdict``).
-        severity: ``info`` (worth knowing), ``warning`` (look at it), ``error`` (a limit is broken: act on it).
+        severity: ``info`` (worth knowing), ``warning`` (check it), ``error`` (a limit is broken: act on it).
         subject: what it is about: a column, a feature, a metric, a slice, or the name of the whole.
         title: a few words, the same for every finding of the code; empty where the code says enough.
         message: one or two sentences with the figures.
@@ -40,7 +40,7 @@ class Finding:
         evidence: what lets a reader check it: counts, rows, examples.
         next_step: what to do about it, as one imperative sentence.
         status: ``found``; ``clear`` where the check ran and nothing is wrong; ``could_not_judge``.
-        since: begin of the time that was judged, UTC; None where the finding is not about a time.
+        since: begin of the time that was evaluated, UTC; None where the finding is not about a time.
         until: its end.
     """
 
@@ -96,7 +96,7 @@ def could_not_judge(  # noqa: PLR0913 - the fields of a finding
 ) -> Finding:
     """The result of a check that had too little to work on: an ``info`` finding that says why.
 
-    ``window`` is the begin and end of what was to be judged.
+    ``window`` is the begin and end of what was to be evaluated.
     """
     return Finding(
         code,
@@ -113,7 +113,7 @@ def could_not_judge(  # noqa: PLR0913 - the fields of a finding
 
 
 def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Errors first, then warnings, then the rest, what could not be judged last; otherwise in the given order."""
+    """Errors first, then warnings, then the rest, what could not be evaluated last; otherwise in their order."""
     return tuple(sorted(findings, key=lambda found: (-SEVERITIES.index(found.severity), not found.is_found)))
 
 

@@ -43,13 +43,13 @@ def first_rows(mask: NDArray[np.bool_], keep: int = ROWS_KEPT) -> list[int]:
 
 def join_rows(rows: Sequence[int], total: int) -> str:
     """``row 489``, ``rows 489, 754, 937, …``: the first few of ``total`` rows."""
-    shown = ", ".join(str(row) for row in rows[:ROWS_SHOWN])
+    places = ", ".join(str(row) for row in rows[:ROWS_SHOWN])
     more = ", …" if total > min(len(rows), ROWS_SHOWN) else ""
-    return f"{'row' if total == 1 else 'rows'} {shown}{more}"
+    return f"{'row' if total == 1 else 'rows'} {places}{more}"
 
 
 def quote_excerpt(value: Any, length: int = EXCERPT) -> str:
-    """A value as it can be shown on one line: cut short, with control characters escaped, in quotation marks."""
+    """A value on one line: cut short, with control characters escaped, in quotation marks."""
     text = str(value)
     short = text if len(text) <= length else text[: length - 1] + "…"
     return "'" + "".join(_escape_unprintable(character) for character in short) + "'"

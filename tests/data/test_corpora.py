@@ -170,7 +170,7 @@ def test_a_later_call_goes_on_where_an_earlier_one_gave_up(web: Web, tmp_path: P
     with pytest.raises(DataError, match="1,000 of") as caught:
         fetch(web, tmp_path)
     assert caught.value.code == "data.unreachable"
-    assert "goes on from there" in caught.value.next_step
+    assert "resumes there" in caught.value.next_step
     assert not (tmp_path / "aclImdb").exists()
     web.cuts.clear()
     web.asked.clear()

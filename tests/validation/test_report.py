@@ -92,7 +92,7 @@ def test_other_limits_judge_the_same_measures() -> None:
     assert report.passed()
     strict = ValidationSection(max_missing=0.05)
     assert not report.passed(strict)
-    assert report.judged_by(strict).findings == DataValidator(limits=strict).validate_dataset(frame()).findings
+    assert report.with_limits(strict).findings == DataValidator(limits=strict).validate_dataset(frame()).findings
     assert not report.passed(ValidationSection(fail_on="warning"))
     assert report.passed(ValidationSection(max_missing=0.05, fail_on="never"))
 

@@ -1,4 +1,4 @@
-"""A data frame as the checks see it: columns by kind and role, each distinct value looked at once."""
+"""A data frame as the checks see it: columns by kind and role, each distinct value read once."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Column:
 
     @cached_property
     def identifier(self) -> bool:
-        """Whether it merely tells rows apart, such as a number given to each."""
+        """Whether it only identifies rows, such as a number of each."""
         present = int(np.count_nonzero(~self.gaps))
         if present < _LEAST_ROWS or self.kind in ("text", "time", "boolean", "empty"):
             return False

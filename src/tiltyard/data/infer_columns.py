@@ -28,7 +28,7 @@ class InferredColumns:
         text: the prose column, or None.
         time: a column of times, or None.
         classes: the labels found, sorted.
-        identifiers: columns that merely tell rows apart, such as a number given to each.
+        identifiers: columns that only identify rows, such as a number of each.
     """
 
     task: Task
@@ -43,7 +43,7 @@ def infer_columns(frame: pd.DataFrame, *, label: str | None = None, text: str | 
     """Infer the meaning of columns from their names and values; what the caller names is not inferred.
 
     Raises:
-        DataError: no column looks like a label, or a given column does not exist.
+        DataError: no column looks like a label, or a named column does not exist.
     """
     names = [str(name) for name in frame.columns]
     for name in (label, text):

@@ -124,7 +124,7 @@ def _read_features(frame: pd.DataFrame, section: DataSection) -> pd.DataFrame:
     names = [name for name in frame.columns if name not in left_out]
     if not names:
         raise DataError(
-            "No feature column is left beside the label.",
+            "There is no feature column besides the label.",
             next_step="Name feature columns in data.features.",
             code="data.no-features",
         )
@@ -139,9 +139,9 @@ def _conform_features(features: pd.DataFrame) -> pd.DataFrame:
 def _refuse_gaps(gaps: pd.Series, column: str, meaning: str) -> None:
     if gaps.any():
         rows = np.flatnonzero(gaps.to_numpy(dtype=bool))
-        shown = ", ".join(str(row + 1) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
+        places = ", ".join(str(row + 1) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
         raise DataError(
-            f"Column '{column}' has {len(rows)} rows without a {meaning} (row {shown}).",
+            f"Column '{column}' has {len(rows)} rows without a {meaning} (row {places}).",
             next_step=f"Write a {meaning} into these rows or remove them.",
             code=f"data.{meaning}-missing",
             column=column,

@@ -1,4 +1,4 @@
-"""Which rows judge (test) and which rows teach (train)."""
+"""Which rows a model learns from (train), and which it is tested on (test)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def split_dataset(dataset: Dataset, rule: SplitSection, time: str | None = None)
     """Divide a dataset by the project's rule.
 
     By content, a row's side follows from what it says: it never changes sides between trainings, and copies of a
-    row are always together. By time, the newest share judges. By column, the column's words ``train`` and ``test``
-    decide.
+    row are always together. By time, the newest share is the test side. By column, the column's words ``train`` and
+    ``test`` decide.
 
     Args:
         dataset: the rows.
@@ -39,12 +39,12 @@ def split_dataset(dataset: Dataset, rule: SplitSection, time: str | None = None)
             that the rule names is missing or unreadable.
     """
     if rule.by == "content":
-        judged = uniform_hash(content_keys(dataset.inputs), rule.salt) < rule.test
+        is_test = uniform_hash(content_keys(dataset.inputs), rule.salt) < rule.test
     elif rule.by == "time":
-        judged = _find_newest(dataset.frame, time or "", rule.test)
+        is_test = _find_newest(dataset.frame, time or "", rule.test)
     else:
-        judged = _read_sides(dataset.frame, rule.by.removeprefix("column:"))
-    split = Split(train=dataset.take(~judged), test=dataset.take(judged))
+        is_test = _read_sides(dataset.frame, rule.by.removeprefix("column:"))
+    split = Split(train=dataset.take(~is_test), test=dataset.take(is_test))
     _require_both_sides(split, len(dataset))
     return split
 

@@ -65,7 +65,7 @@ class TableSchema:
     def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The same n rows with the columns, order and dtypes of this schema; other columns are left out.
 
-        Gaps are let through in every column (a boolean column with a gap is ``boolean`` even where the schema knows no
+        Gaps pass in every column (a boolean column with a gap is ``boolean`` even where the schema knows no
         gaps), and so are unknown categories: a model has to cope with both. Whatever stands in a column that was empty
         when the schema was inferred becomes missing, for nothing could be learned from it.
 

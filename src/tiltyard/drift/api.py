@@ -39,7 +39,7 @@ def detect_drift(
         reference: what is normal: a version's reference profile, or earlier lines; default: the older half of the
             predictions, to which the newer half is compared.
         drift_threshold: least effect that is called drift.
-        min_rows: fewest predictions on either side to judge by.
+        min_rows: fewest predictions on either side.
         false_alarm_rate: accepted probability of an alarm where nothing drifted.
 
     Returns:
@@ -64,13 +64,13 @@ def detect_drift(
     else:
         known = Reference.empty()
     rows = _read_lines(lines, known.layout.columns)
-    judged = evaluate_drift(known, profile_rows(known.layout, rows), options)
-    return {**describe_drift(judged), "predictions": len(lines), "compared_with": compared_with}
+    evaluation = evaluate_drift(known, profile_rows(known.layout, rows), options)
+    return {**describe_drift(evaluation), "predictions": len(lines), "compared_with": compared_with}
 
 
 @dataclass(frozen=True)
 class DriftRequest:
-    """How drift is asked for.
+    """What a search for drift needs to know.
 
     Attributes:
         threshold: least effect that is called drift.
@@ -97,27 +97,27 @@ class DriftRequest:
 def detect_data_drift(
     reference_data: Inputs | Sequence[str],
     current: Inputs | Sequence[Mapping[str, Any]],
-    asked: DriftRequest = DriftRequest(),
+    request: DriftRequest = DriftRequest(),
 ) -> dict[str, Any]:
     """Whether rows drifted from a reference, feature by feature.
 
     Args:
         reference_data: what is normal: a frame, or a series or list of texts.
-        current: the rows to judge: the same, or inputs as callers sent them.
-        asked: how to judge.
+        current: the rows to compare: the same, or inputs as callers sent them.
+        request: the limits, and whether to train a classifier.
 
     Returns:
         As ``detect_drift``; ``features`` has every column that both sides have. Columns of the reference that no
-        current row has are in ``not_sent``. Columns that differ by design (times, and numbers or names given to each
+        current row has are in ``not_sent``. Columns that differ by design (times, and numbers or names of each
         row) are in ``not_compared``.
 
     Raises:
         UsageError: the threshold is not above 0 and below 1.
     """
     before, after = _read_both(reference_data, current)
-    found = compare_tables(before, after, asked.options, domain_classifier=asked.domain_classifier)
+    found = compare_tables(before, after, request.options, domain_classifier=request.domain_classifier)
     return {
-        **describe_drift(found.judgement),
+        **describe_drift(found.evaluation),
         "predictions": after.rows,
         "compared_with": "the reference given",
         "not_sent": list(found.lost),
@@ -125,23 +125,23 @@ def detect_data_drift(
     }
 
 
-def describe_drift(judged: DriftEvaluation) -> dict[str, Any]:
+def describe_drift(evaluation: DriftEvaluation) -> dict[str, Any]:
     """A judgement as the requirements' calls return it."""
-    verdict = judged.verdict
+    verdict = evaluation.verdict
     features: dict[str, dict[str, Any]] = {}
-    for test in judged.tests:
-        held = features.get(test.subject)
-        if held is None or (test.drifted, -test.adjusted) > (held["drift_detected"], -held["p_value"]):
+    for test in evaluation.tests:
+        chosen = features.get(test.subject)
+        if chosen is None or (test.drifted, -test.adjusted) > (chosen["drift_detected"], -chosen["p_value"]):
             features[test.subject] = _describe_test(test)
     found: dict[str, Any] = to_jsonable(
         {
-            "drift_detected": judged.drifted,
+            "drift_detected": evaluation.drifted,
             "status": verdict.status,
             "message": verdict.message,
             "next_step": verdict.next_step,
             "drift_score": verdict.score,
             "features": features,
-            "findings": [finding.to_dict() for finding in judged.findings],
+            "findings": [finding.to_dict() for finding in evaluation.findings],
         }
     )
     return found
@@ -188,14 +188,14 @@ def _sort_lines(lines: Sequence[PredictionLine]) -> list[PredictionLine]:
 
 def _read_lines(lines: Sequence[PredictionLine], columns: Sequence[str] | None = None) -> Rows:
     inputs: Inputs
-    said = np.array([line.get("prediction") for line in lines], object)
-    sure = np.array([line.get("confidence", np.nan) for line in lines], np.float64)
+    labels = np.array([line.get("prediction") for line in lines], object)
+    confidences = np.array([line.get("confidence", np.nan) for line in lines], np.float64)
     features = [line.get("features") or {"text": line.get("text")} for line in lines]
     if all("text" in line for line in lines) and lines:
-        return Rows(pd.Series([line["text"] for line in lines], dtype=object), said, sure)
+        return Rows(pd.Series([line["text"] for line in lines], dtype=object), labels, confidences)
     inputs = rows_frame(
         features, columns if columns is not None else list(dict.fromkeys(n for f in features for n in f))
     )
     if columns is None:
         inputs = inputs.infer_objects()
-    return Rows(inputs, said, sure)
+    return Rows(inputs, labels, confidences)

@@ -37,7 +37,7 @@ _WHAT = {
 
 @dataclass(frozen=True)
 class DriftEvaluation:
-    """What a look at drift brings.
+    """What a comparison with the reference finds.
 
     Attributes:
         findings: the verdict first, then what was found, the surest first, then what could not be judged.
@@ -61,18 +61,18 @@ class DriftEvaluation:
         return iter(self.findings)
 
     def between(self, since: datetime | None, until: datetime | None) -> DriftEvaluation:
-        """The same, said of a time."""
+        """The same findings with the time that they are about."""
         return replace(self, findings=tuple(replace(found, since=since, until=until) for found in self.findings))
 
 
 def evaluate_drift(
     reference: Reference, window: Profile, options: DriftOptions | None = None, further: Sequence[DriftTest] = ()
 ) -> DriftEvaluation:
-    """Judge a window's profile against the reference.
+    """Compare a window's profile against the reference.
 
-    A test finds drift when it is significant after the correction for all tests of the look, so that at most
-    ``false_alarm_rate`` of looks at undrifted rows find any; and when its effect is at least the limit, so that a
-    window of millions does not find trifles. ``further`` tests of the same rows, which profiles cannot make, are
+    A test finds drift when it is significant after the correction for all tests of the comparison, so that
+    at most ``false_alarm_rate`` of comparisons of undrifted rows find any; and when its effect is at least the limit,
+    so that a window of millions does not find trifles. ``further`` tests of the same rows, beyond profiles, are
     corrected and decided with the others.
 
     Raises:
@@ -96,7 +96,7 @@ def evaluate_drift(
 
 
 def evaluate_without_reference(version: str | None) -> DriftEvaluation:
-    """The answer where a version has no reference profile."""
+    """The evaluation of a version that has no reference profile."""
     of = f"Version {version}" if version else "The model"
     return DriftEvaluation(
         (
@@ -122,7 +122,7 @@ def _verdict_finding(
     }
     if not tests:
         return could_not_judge(
-            VERDICT, WHOLE, "Nothing in these rows could be judged.", "Look at what was sent.", evidence=evidence
+            VERDICT, WHOLE, "Nothing in these rows could be compared.", "Check what was sent.", evidence=evidence
         )
     share = len(drifted) / len(tests)
     if not drifted:
@@ -158,7 +158,7 @@ def _test_finding(test: DriftTest) -> Finding:
 
 def _unjudged_finding(left: UnjudgedTest, options: DriftOptions) -> Finding:
     why = (
-        f"Too few values of {left.subject} to judge: {left.rows:,} in the window and {left.reference_rows:,} in the "
+        f"Too few values of {left.subject} to compare: {left.rows:,} in the window and {left.reference_rows:,} in the "
         f"reference, {options.min_rows:,} are needed in each."
     )
     evidence = {"rows": left.rows, "reference_rows": left.reference_rows}
@@ -168,7 +168,7 @@ def _unjudged_finding(left: UnjudgedTest, options: DriftOptions) -> Finding:
 
 def _too_few_rows(reference: Reference, window: Profile, options: DriftOptions) -> Finding:
     why = (
-        f"Too few rows to judge drift: {window.rows:,} in the window and {reference.profile.rows:,} in the reference, "
+        f"Too few rows to detect drift: {window.rows:,} in the window and {reference.profile.rows:,} in the reference, "
         f"{options.min_rows:,} are needed in each."
     )
     evidence = {"rows": window.rows, "reference_rows": reference.profile.rows, "min_rows": options.min_rows}

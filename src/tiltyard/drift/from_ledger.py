@@ -1,4 +1,4 @@
-"""Drift of what a version was asked lately, from the ledger: an hour's profile is computed once and kept."""
+"""Drift of the inputs that a version received lately, from the ledger: an hour's profile is computed once and kept."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class PredictionSource:
     """Whose predictions are meant.
 
     Attributes:
-        project: name of the registered model.
-        version: registry version that answered.
-        route: who answered.
+        model_name: name of the registered model.
+        version: registry version that predicted.
+        route: as which it predicted: champion, challenger or shadow.
     """
 
-    project: str
+    model_name: str
     version: str
     route: str = "champion"
 
@@ -45,60 +45,60 @@ class PredictionSource:
 def find_drift(
     ledger: Ledger,
     profile: bytes | None,
-    answering: PredictionSource,
+    source: PredictionSource,
     window: tuple[datetime, datetime],
     options: DriftOptions | None = None,
 ) -> DriftEvaluation:
-    """Judge whether what a version was asked in a window still looks like its training.
+    """Compare the inputs that a version received in a window with those of its training.
 
     Args:
         ledger: where the predictions are; profiles of past hours are kept there.
         profile: the version's ``profile.json``; None where it has none.
-        answering: the version.
-        window: begin and end, with time zones; the begin is taken back to the full hour.
-        options: how drift is judged.
+        source: whose predictions.
+        window: begin and end, with time zones; the begin is moved back to the full hour.
+        options: how drift is decided.
 
     Raises:
         UnavailableError: the ledger cannot be reached.
     """
     since, until = _floor_to_hour(window[0]), window[1]
     if profile is None:
-        return evaluate_without_reference(answering.version).between(since, until)
+        return evaluate_without_reference(source.version).between(since, until)
     try:
         reference = Reference.from_bytes(profile)
     except ArtifactError as error:
-        # Of another format: the look at everything else goes on.
+        # Of another format: everything else is monitored all the same.
         unread = could_not_judge(VERDICT, WHOLE, error.message, error.next_step)
         return DriftEvaluation((unread,)).between(since, until)
-    seen = window_profile(ledger, reference.layout, answering, (since, until))
+    seen = window_profile(ledger, reference.layout, source, (since, until))
     return evaluate_drift(reference, seen, options).between(since, until)
 
 
 def window_profile(
-    ledger: Ledger, layout: Layout, answering: PredictionSource, window: tuple[datetime, datetime]
+    ledger: Ledger, layout: Layout, source: PredictionSource, window: tuple[datetime, datetime]
 ) -> Profile:
     """The profile of a version's predictions in a window, and of the labels that are known of them.
 
-    Past hours come from the ledger's shelf, where their number of rows and newest id still hold; others (late rows,
-    another layout, the hour that is under way) are profiled now. Costs a count of the window's rows, and the reading
-    of those that are new.
+    Past hours come from the profiles in the ledger, where their number of rows and newest id still hold; others (late
+    rows, another layout, the current hour) are profiled now. Costs a count of the window's rows, and the reading of
+    those that are new.
     """
     since, until = _floor_to_hour(window[0]), window[1]
-    named = {"project": answering.project, "version": answering.version, "route": answering.route}
+    named = {"project": source.model_name, "version": source.version, "route": source.route}
     counts = ledger.profiles.counts(**named, since=since, until=until)
-    kept = {one.hour: one for one in ledger.profiles.load(**named, since=since, until=until)}
+    known = {one.hour: one for one in ledger.profiles.load(**named, since=since, until=until)}
     total = Profile.empty(layout)
     fresh: list[HourProfile] = []
     for count in counts:
-        held = kept.get(count.hour)
-        if held is not None and _is_current(held, count, layout):
-            total = total + Profile.from_bytes(held.body)
+        stored = known.get(count.hour)
+        if stored is not None and _is_current(stored, count, layout):
+            total = total + Profile.from_bytes(stored.body)
             continue
         end = min(count.hour + HOUR, until)
         rows = ledger.predictions(
-            project=answering.project,
-            version=answering.version,
-            route=answering.route,
+            project=source.model_name,
+            version=source.version,
+            route=source.route,
             since=count.hour,
             until=end,
         )
@@ -107,9 +107,9 @@ def window_profile(
         total = total + made
         # An hour that is cut, or that grew while it was read, is not kept.
         if end == count.hour + HOUR and read.count == count.rows:
-            fresh.append(_make_hour_profile(answering, count, made))
+            fresh.append(_make_hour_profile(source, count, made))
     ledger.profiles.store(fresh)
-    return _add_labels(ledger, layout, answering, (since, until), total)
+    return _add_labels(ledger, layout, source, (since, until), total)
 
 
 def profile_predictions(layout: Layout, predictions: Iterable[Prediction]) -> Profile:
@@ -126,14 +126,14 @@ def profile_predictions(layout: Layout, predictions: Iterable[Prediction]) -> Pr
 
 
 def _add_labels(
-    ledger: Ledger, layout: Layout, answering: PredictionSource, window: tuple[datetime, datetime], total: Profile
+    ledger: Ledger, layout: Layout, source: PredictionSource, window: tuple[datetime, datetime], total: Profile
 ) -> Profile:
     if LABEL not in layout.categories:
         return total
     known = ledger.labelled_predictions(
-        project=answering.project,
-        version=answering.version,
-        route=answering.route,
+        project=source.model_name,
+        version=source.version,
+        route=source.route,
         since=window[0],
         until=window[1],
     )
@@ -158,15 +158,15 @@ class _CountedPredictions:
             yield one
 
 
-def _is_current(held: HourProfile, count: HourCount, layout: Layout) -> bool:
-    return (held.layout, held.rows, held.newest) == (layout.digest, count.rows, count.newest)
+def _is_current(stored: HourProfile, count: HourCount, layout: Layout) -> bool:
+    return (stored.layout, stored.rows, stored.newest) == (layout.digest, count.rows, count.newest)
 
 
-def _make_hour_profile(answering: PredictionSource, count: HourCount, made: Profile) -> HourProfile:
+def _make_hour_profile(source: PredictionSource, count: HourCount, made: Profile) -> HourProfile:
     return HourProfile(
-        answering.project,
-        answering.version,
-        answering.route,
+        source.model_name,
+        source.version,
+        source.route,
         count.hour,
         made.layout,
         count.rows,

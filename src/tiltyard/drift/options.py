@@ -1,4 +1,4 @@
-"""How drift is judged."""
+"""How drift is decided."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SHARE_PART = 5
 
 @dataclass(frozen=True)
 class DriftOptions:
-    """How drift is judged.
+    """How drift is decided.
 
     Attributes:
-        false_alarm_rate: accepted probability that a look at undrifted rows finds drift, all tests together.
+        false_alarm_rate: accepted probability that a comparison of undrifted rows finds drift, all tests together.
         threshold: least effect that is called drift, however sure it is.
         limits: thresholds of single subjects, by their names.
-        ignore: subjects that are not judged.
-        min_rows: fewest rows, on either side, to judge by.
+        ignore: subjects that are not compared.
+        min_rows: fewest rows, on either side.
         numbers: the detector for numbers.
         categories: the detector for categories.
         correction: for many tests.

@@ -25,14 +25,14 @@ class TableDrift:
     """How one table differs from another.
 
     Attributes:
-        judgement: the verdict of the engine, with every test.
+        evaluation: the verdict of the engine, with every test.
         lost: columns that only the reference has.
         new: columns that only the current rows have.
         kinds: kind before and now, of columns whose kind changed.
-        not_compared: columns that differ by design: times, and numbers or names given to each row.
+        not_compared: columns that differ by design: times, and numbers or names current to each row.
     """
 
-    judgement: DriftEvaluation
+    evaluation: DriftEvaluation
     lost: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
     kinds: Mapping[str, tuple[ColumnKind, ColumnKind]] = field(default_factory=dict)
@@ -47,30 +47,32 @@ def compare_tables(
     The reference decides what a column holds. A column that holds another kind of values now is drift by itself.
     """
     known = {column.name: column for column in before.columns if column.role != "other"}
-    given = {column.name: column for column in after.columns if column.role != "other"}
-    shared = [name for name in known if name in given]
+    current = {column.name: column for column in after.columns if column.role != "other"}
+    shared = [name for name in known if name in current]
     left_out = [name for name in shared if is_incomparable(known[name])]
     kinds = {
-        name: (known[name].kind, given[name].kind)
+        name: (known[name].kind, current[name].kind)
         for name in shared
-        if (name not in left_out or known[name].kind == "time") and _has_changed_kind(known[name], given[name])
+        if (name not in left_out or known[name].kind == "time") and _has_changed_kind(known[name], current[name])
     }
     compared = [name for name in shared if name not in kinds and name not in left_out]
     rows = after.rows, before.rows
-    judgement = _compare(
+    evaluation = _compare(
         pd.DataFrame(
             {name: _read_values(known[name], known[name].kind) for name in compared}, index=range(before.rows)
         ),
-        pd.DataFrame({name: _read_values(given[name], known[name].kind) for name in compared}, index=range(after.rows)),
+        pd.DataFrame(
+            {name: _read_values(current[name], known[name].kind) for name in compared}, index=range(after.rows)
+        ),
         [name for name in compared if known[name].kind == "text"],
         options,
         [_test_kind(name, kinds[name], options, rows) for name in kinds],
         domain_classifier=domain_classifier,
     )
     return TableDrift(
-        judgement,
+        evaluation,
         tuple(name for name in known if name not in {column.name for column in after.columns}),
-        tuple(name for name in given if name not in {column.name for column in before.columns}),
+        tuple(name for name in current if name not in {column.name for column in before.columns}),
         kinds,
         tuple(name for name in left_out if name not in kinds),
     )
@@ -83,18 +85,18 @@ def compare_rows(table: Table, later: Mask, options: DriftOptions, *, domain_cla
     frame = pd.DataFrame(
         {column.name: _read_values(column, column.kind) for column in compared}, index=range(table.rows)
     )
-    judgement = _compare(
+    evaluation = _compare(
         frame[~later].reset_index(drop=True),
         frame[later].reset_index(drop=True),
         [column.name for column in compared if column.kind == "text"],
         options,
         domain_classifier=domain_classifier,
     )
-    return TableDrift(judgement, not_compared=tuple(c.name for c in columns if is_incomparable(c)))
+    return TableDrift(evaluation, not_compared=tuple(c.name for c in columns if is_incomparable(c)))
 
 
 def is_incomparable(column: Column) -> bool:
-    """Whether a column differs by design: it holds times, or merely tells rows apart."""
+    """Whether a column differs by design: it holds times, or only identifies rows."""
     return column.role != "label" and (column.kind == "time" or column.identifier)
 
 
@@ -162,7 +164,7 @@ def _read_values(column: Column, kind: ColumnKind) -> pd.Series:
         unreadable = ~column.gaps & ~np.isfinite(numbers) if column.coded else np.zeros(len(numbers), dtype=bool)
         if not unreadable.any():
             return pd.Series(np.where(column.gaps, np.nan, numbers))
-        # What is no number stays as it is: its share is a test of its own.
+        # What is no number stays as it is: its share has a test.
         cells = numbers.astype(object)
         cells[unreadable] = np.array([*map(str, column.distinct), None], dtype=object)[column.codes[unreadable]]
     elif column.coded:

@@ -53,20 +53,20 @@ def measure_drift(
     """
     before, after = (read_table(frame, name, roles) for name, frame in (reference, current))
     found = compare_tables(before, after, options, domain_classifier=adversarial)
-    given = {column.name: column for column in after.columns}
+    current_columns = {column.name: column for column in after.columns}
     pairs = [
-        (column, given[column.name])
+        (column, current_columns[column.name])
         for column in (*before.features, before.label)
-        if column is not None and column.name in given and column.name not in found.kinds
+        if column is not None and column.name in current_columns and column.name not in found.kinds
     ]
-    tests = found.judgement.tests
-    label = before.label.name if before.label is not None and before.label.name in given else None
+    tests = found.evaluation.tests
+    label = before.label.name if before.label is not None and before.label.name in current_columns else None
     return {
         "reference": {"name": reference[0], "rows": before.rows},
         "current": {"name": current[0], "rows": after.rows},
         "judged": min(before.rows, after.rows) >= options.min_rows,
         "least_rows": options.min_rows,
-        "drift_detected": found.judgement.drifted,
+        "drift_detected": found.evaluation.drifted,
         "columns": {"lost": list(found.lost), "new": list(found.new)},
         "kinds": {name: list(kinds) for name, kinds in found.kinds.items()},
         "missing": describe_missing_shift(tests, label),
@@ -132,7 +132,7 @@ def describe_missing_shift(tests: tuple[DriftTest, ...], label: str | None) -> d
 
 def describe_separation(found: TableDrift) -> dict[str, Any]:
     """How well a model tells the two apart, where it was tried."""
-    for test in found.judgement.tests:
+    for test in found.evaluation.tests:
         if test.code == "drift.domain":
             details = dict(test.details)
             return {

@@ -34,7 +34,7 @@ class DriftReport(Mapping[str, Any]):
 
     Attributes:
         comparisons: the measures of each comparison, in order.
-        limits: what they are judged by.
+        limits: what they are compared with.
     """
 
     comparisons: tuple[dict[str, Any], ...]

@@ -1,4 +1,4 @@
-"""From measures to findings: cheap, so that measures once taken can be judged by any limits."""
+"""From measures to findings: cheap, so that measures can be compared with any limits."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _evaluate_size(rows: int, least: int) -> list[Finding]:
             "error",
             "rows",
             "Too few rows",
-            f"The data has {format_count(rows, 'row')}; at least {max(1, least):,} are asked for.",
+            f"The data has {format_count(rows, 'row')}; at least {max(1, least):,} are needed.",
             score=float(rows),
             limit=float(max(1, least)),
             next_step="Collect more rows, or lower validation.min_rows.",

@@ -44,7 +44,7 @@ def render_html(report: ValidationReport, split: SplitReport | None = None, drif
     Args:
         report: of a dataset.
         split: of its two sides; its findings are then on the page too.
-        drift: of the dataset held against another one or over time; its findings and the columns that differ too.
+        drift: of the dataset compared with another one or over time; its findings and the columns that differ too.
     """
     columns = report["distributions"]
     environment = Environment(

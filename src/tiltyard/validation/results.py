@@ -1,4 +1,4 @@
-"""What validation answers: findings, and the measures behind them, readable as a dictionary."""
+"""What validation returns: findings, and the measures behind them, readable as a dictionary."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tiltyard.validation.split.findings import evaluate_split
 
 @dataclass(frozen=True, eq=False)
 class ValidationReport(Mapping[str, Any]):
-    """What was measured in a dataset and what is to be said about it.
+    """The measures of a dataset and the findings about it.
 
     As a dictionary it holds the measures: ``missing_data``, ``data_types``, ``duplicates``, ``outliers``,
     ``class_balance``, ``distributions``, ``leakage``, ``schema``, ``text``, and ``quality_score``.
@@ -26,7 +26,7 @@ class ValidationReport(Mapping[str, Any]):
         name: what the dataset was called.
         rows: how many rows it has.
         sections: the measures.
-        limits: what they are judged by.
+        limits: what they are compared with.
     """
 
     name: str
@@ -53,10 +53,10 @@ class ValidationReport(Mapping[str, Any]):
         """Whether the data may be used, by its own limits or by others."""
         if limits is None:
             return is_acceptable(self.findings, self.limits)
-        return self.judged_by(limits).passed()
+        return self.with_limits(limits).passed()
 
-    def judged_by(self, limits: ValidationSection) -> ValidationReport:
-        """The same measures, judged by other limits; nothing is measured again."""
+    def with_limits(self, limits: ValidationSection) -> ValidationReport:
+        """The same measures with other limits; nothing is measured again."""
         return ValidationReport(self.name, self.rows, self.sections, limits)
 
     def to_dict(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class ValidationReport(Mapping[str, Any]):
 
 @dataclass(frozen=True, eq=False)
 class SplitReport(Mapping[str, Any]):
-    """What was measured between the two sides of a split, and what is to be said about it.
+    """The measures of the two sides of a split, and the findings about it.
 
     As a dictionary it holds the measures: ``sizes``, ``columns``, ``duplicates``, ``near_duplicates``,
     ``label_shift``, ``feature_shift``, ``adversarial``.

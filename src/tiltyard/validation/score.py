@@ -22,7 +22,7 @@ PARTS = {
 def score_parts(sections: Mapping[str, Any], rows: int) -> dict[str, float]:
     """The parts of the score, each the share (0 to 1) of the data that is good in one respect; see `PARTS`.
 
-    A part that cannot be judged (no label, no numbers, repeats that must be expected) is left out.
+    A part that cannot be measured (no label, no numbers, repeats that must be expected) is left out.
     """
     if not rows:
         return dict.fromkeys(PARTS, 0.0)
@@ -107,11 +107,11 @@ def _uniqueness(duplicates: Mapping[str, Any], rows: int) -> float | None:
 
 
 def _plausibility(sections: Mapping[str, Any]) -> float | None:
-    judged = [float(facts["share"]) for facts in sections["outliers"]["columns"].values() if facts["judged"]]
+    outliers = [float(facts["share"]) for facts in sections["outliers"]["columns"].values() if facts["judged"]]
     texts = [1.0 - float(facts["garbage"]["share"]) for facts in _texts(sections)]
-    if not judged and not texts:
+    if not outliers and not texts:
         return None
-    return (1 - sum(judged) / len(judged) if judged else 1.0) * math.prod(texts)
+    return (1 - sum(outliers) / len(outliers) if outliers else 1.0) * math.prod(texts)
 
 
 def _labels(sections: Mapping[str, Any]) -> float | None:

@@ -1,4 +1,4 @@
-"""`DataValidator`: what is wrong with a dataset, with a split, and how good it is as a whole."""
+"""`DataValidator`: checks of a dataset and of a split, and one score of quality."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class DataValidator:
         text: str | None = None,
         schema: Mapping[str, Any] | None = None,
     ) -> ValidationReport:
-        """Measure and judge a dataset.
+        """Measure and evaluate a dataset.
 
         Args:
             df: n rows; nothing in it is changed.
@@ -63,7 +63,7 @@ class DataValidator:
         """
         if not isinstance(df, pd.DataFrame):
             raise UsageError(
-                f"validate_dataset was given a {type(df).__name__}, not a DataFrame.",
+                f"validate_dataset received a {type(df).__name__}, not a DataFrame.",
                 next_step='Pass a pandas DataFrame; for texts: pd.DataFrame({"text": texts, "label": labels}).',
             )
         roles = self._roles(df, label, text)
@@ -107,7 +107,7 @@ class DataValidator:
     def validate_train_test_split(
         self, X_train: Any, X_test: Any, y_train: Any, y_test: Any, *, adversarial: bool = False
     ) -> SplitReport:
-        """Measure and judge a split: rows on both sides, near copies, shifts of labels and of columns, sizes.
+        """Measure and evaluate a split: rows on both sides, near copies, shifts of labels and of columns, sizes.
 
         Args:
             X_train: inputs of the train side: a DataFrame, texts, or a matrix.
@@ -136,11 +136,11 @@ class DataValidator:
         names: tuple[str, str] = ("reference", "current"),
         adversarial: bool = True,
     ) -> DriftReport:
-        """Measure and judge how a dataset differs from another one: columns, kinds, gaps, labels, distributions.
+        """Measure and evaluate how a dataset differs from another one: columns, kinds, gaps, labels, distributions.
 
         Args:
-            reference: the rows that are taken as they should be.
-            current: the rows that are held against them; nothing in either is changed.
+            reference: the rows that count as normal.
+            current: the rows that are compared with them; nothing in either is changed.
             names: what messages call the two.
             adversarial: also try whether a model can tell the two apart (takes seconds); for texts it is what sees
                 that they speak of other things.
@@ -153,7 +153,7 @@ class DataValidator:
             if not isinstance(frame, pd.DataFrame) or frame.empty:
                 is_frame = isinstance(frame, pd.DataFrame)
                 raise UsageError(
-                    f"validate_drift was given {'no rows' if is_frame else f'a {type(frame).__name__}'} as {name}.",
+                    f"validate_drift received {'no rows' if is_frame else f'a {type(frame).__name__}'} as {name}.",
                     next_step="Pass two pandas DataFrames with rows.",
                 )
             pair.append(frame.rename(columns=str))
@@ -165,7 +165,7 @@ class DataValidator:
     def validate_drift_over_time(
         self, df: pd.DataFrame, time: str | None = None, *, periods: int = 4, adversarial: bool = False
     ) -> DriftReport:
-        """Cut a dataset into periods of about as many rows and hold each later one against the first.
+        """Cut a dataset into periods of about as many rows and compare each later one with the first.
 
         Args:
             df: n rows.

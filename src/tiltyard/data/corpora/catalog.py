@@ -18,7 +18,7 @@ class Corpus:
         digests: what each digest of the archive must be, by the name that hashlib knows.
         folder: the folder in the archive that becomes the data's source.
         unpacked: bytes of disk that the unpacked files take, roughly.
-        project_file: the project file that is written beside the folder.
+        project_file: the project file that is written next to the folder.
     """
 
     name: str

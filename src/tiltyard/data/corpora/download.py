@@ -1,4 +1,4 @@
-"""Downloading one large file: it goes on where it broke off, and counts only when its digests are right."""
+"""Downloading one large file: it resumes where it stopped, and counts only when its digests are right."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def download(
 ) -> None:
     """Bring a file of known size and digests.
 
-    What arrives is kept in ``TARGET.part``; after a break, in this call or in a later one, the rest is asked for with a
-    Range request. A server that does not do ranges is asked for all of it again. ``target`` appears only when size and
+    What arrives is kept in ``TARGET.part``; after a break, in this call or in a later one, the rest is requested with a
+    Range request. A server that does not do ranges sends all of it again. ``target`` appears only when size and
     digests are right; a wrong file is put aside as ``TARGET.refused``.
 
     Raises:
@@ -91,12 +91,12 @@ def _fetch_rest(url: str, part: Path, size: int, watch: Watcher) -> None:
 
 
 def _find_start(response: httpx.Response, have: int, size: int) -> int:
-    """The position that the answer's first byte has in the file; -1 to throw away what is there and ask again."""
+    """The position of the response's first byte in the file; -1 to discard the file and start again."""
     url = _hide_query(str(response.request.url))
     if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have:
         return -1
     if response.status_code in (429, 500, 502, 503, 504):
-        raise httpx.ReadError(f"the server answers with status {response.status_code}")
+        raise httpx.ReadError(f"the server responds with status {response.status_code}")
     if response.status_code not in (200, 206):
         raise _status_error(response)
     start, declared = 0, response.headers.get("Content-Length", "")
@@ -153,7 +153,7 @@ def _hide_query(url: str) -> str:
 def _status_error(response: httpx.Response) -> DataError:
     status = f"{response.status_code} {response.reason_phrase}".strip()
     return DataError(
-        f"{_hide_query(str(response.request.url))} cannot be fetched: the server answers with status {status}.",
+        f"{_hide_query(str(response.request.url))} cannot be fetched: the server responds with status {status}.",
         next_step="Check the address, or name another with --url.",
         code="data.fetch-refused",
         status=response.status_code,
@@ -176,7 +176,7 @@ def _interruption_error(url: str, part: Path, size: int, error: httpx.RequestErr
     kept = f" {have:,} of {size:,} bytes are kept in {part}." if have else ""
     return DataError(
         f"{_hide_query(url)} cannot be fetched: {reason}.{kept}",
-        next_step="Check the network and run the same command again" + ("; it goes on from there." if have else "."),
+        next_step="Check the network and run the same command again" + ("; it resumes there." if have else "."),
         code="data.unreachable",
         bytes=have,
     )

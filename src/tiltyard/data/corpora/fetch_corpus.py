@@ -46,7 +46,7 @@ def fetch_corpus(
     Args:
         corpus: what to bring.
         to: folder to bring it into.
-        watch: told of progress, by the activities download, verify and unpack.
+        watch: receives the progress of the activities download, verify and unpack.
         url: another address of the same archive, such as a mirror; its size and digests must be the published ones.
         pauses: seconds to wait before each further attempt in a row that brought nothing.
 

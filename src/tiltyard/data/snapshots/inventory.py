@@ -46,16 +46,16 @@ def list_snapshots(store: str | Path, project: str) -> list[StoredSnapshot]:
         DataError: the store cannot be reached.
         MissingExtraError: an optional part of the installation is needed to reach it.
     """
-    shelf = open_snapshot_store(store)
+    snapshots = open_snapshot_store(store)
     found = []
-    for entry in shelf.entries(project):
+    for entry in snapshots.entries(project):
         name = f"{project}/{entry.name}"
-        about = shelf.about(name)
+        about = snapshots.about(name)
         stem = entry.name.removesuffix(".parquet")
         found.append(
             StoredSnapshot(
                 name,
-                shelf.uri(name),
+                snapshots.uri(name),
                 str((about or {}).get("fingerprint", stem.partition("-")[0])),
                 (about or {}).get("rows"),
                 entry.bytes,

@@ -50,8 +50,8 @@ def take_snapshot(dataset: Dataset, store: str | Path, *, ordered: bool = False)
     """Keep all rows and columns of a dataset as ``STORE/NAME/FINGERPRINT.parquet``.
 
     A file appears whole or not at all. Rows that are there already are not written again. A dataset with the same
-    inputs and labels but other values in the columns beside them (a time, a split) has the same fingerprint: it is
-    kept beside the first, with a digest of all columns added to its name.
+    inputs and labels but other values in other columns (a time, a split) has the same fingerprint: it is
+    kept next to the first, with a digest of all columns added to its name.
 
     What is written is read back before it is kept: a project whose ``data.source`` names the file has a dataset of
     the same fingerprint. Cells that Parquet has no type for (nested JSON, a mixture of types) are kept as text.
@@ -60,13 +60,13 @@ def take_snapshot(dataset: Dataset, store: str | Path, *, ordered: bool = False)
         dataset: the rows.
         store: a folder, or the URL of one that fsspec knows (``s3://BUCKET/PREFIX``).
         ordered: whether the order of the rows matters, as it does for training again to the last bit: the same rows
-            in another order are then kept beside the first too.
+            in another order are then kept next to the first too.
 
     Raises:
         DataError: the rows cannot be kept exactly, or the store cannot be reached or written.
         MissingExtraError: an optional part of the installation is needed to reach the store.
     """
-    shelf = open_snapshot_store(store)
+    snapshot_store = open_snapshot_store(store)
     table = _to_arrow(dataset)
     keys = content_keys(table.to_pandas())
     about = {
@@ -76,16 +76,16 @@ def take_snapshot(dataset: Dataset, store: str | Path, *, ordered: bool = False)
         "columns": fingerprint(keys),
         "order": order_digest(keys),
     }
-    name, there = _name_folder(shelf, about, ordered=ordered)
-    snapshot = Snapshot(dataset.fingerprint, shelf.uri(name), len(dataset), created=not there)
+    name, there = _name_folder(snapshot_store, about, ordered=ordered)
+    snapshot = Snapshot(dataset.fingerprint, snapshot_store.uri(name), len(dataset), created=not there)
     # One that is used now is not to be pruned as one that was not used for long.
-    if there and shelf.renew(name):
+    if there and snapshot_store.renew(name):
         return snapshot
     noted = table.replace_schema_metadata({METADATA_KEY: json.dumps(about).encode()})
-    with stage_file(shelf) as file:
+    with stage_file(snapshot_store) as file:
         parquet.write_table(noted, file, compression="zstd", write_page_checksum=True)
         _verify_rows(pd.read_parquet(file, page_checksum_verification=True), dataset)
-        shelf.put(file, name)
+        snapshot_store.put(file, name)
     return snapshot
 
 
@@ -100,15 +100,15 @@ def find_snapshot(store: str | Path, name: str, fingerprint: str) -> str:
     Raises:
         DataError: there is none.
     """
-    shelf = open_snapshot_store(store)
+    snapshot_store = open_snapshot_store(store)
     file = f"{name}/{fingerprint}.parquet"
-    if shelf.about(file) is None:
+    if snapshot_store.about(file) is None:
         raise DataError(
             f"There is no snapshot {fingerprint} of {name} in {store}.",
             next_step="Check the fingerprint (parameter snapshot_fingerprint of a run), or name a file.",
             code="data.no-snapshot",
         )
-    return shelf.uri(file)
+    return snapshot_store.uri(file)
 
 
 def read_snapshot(uri: str | Path) -> pd.DataFrame:
@@ -120,13 +120,13 @@ def read_snapshot(uri: str | Path) -> pd.DataFrame:
     return read_source(DataSection(source=str(uri), format="parquet"), Path())
 
 
-def _name_folder(shelf: SnapshotStore, about: Mapping[str, Any], *, ordered: bool) -> tuple[str, bool]:
+def _name_folder(snapshot_store: SnapshotStore, about: Mapping[str, Any], *, ordered: bool) -> tuple[str, bool]:
     """The name to keep rows under, and whether they are there."""
     stem = f"{about['project']}/{about['fingerprint']}"
     told_by = ("columns", "order") if ordered else ("columns",)
     names = [f"{stem}.parquet", *(f"{stem}-{about[digest][:12]}.parquet" for digest in told_by)]
     for name in names:
-        there = shelf.about(name)
+        there = snapshot_store.about(name)
         if there is None or all(there.get(digest) == about[digest] for digest in told_by):
             return name, there is not None
     return names[-1], False
@@ -139,7 +139,7 @@ def _to_arrow(dataset: Dataset) -> pa.Table:
 
 
 def _to_storable(column: pd.Series, *, is_label: bool) -> pa.Array:
-    """A column as Parquet can hold it, saying the same: cells without a type of their own become text."""
+    """A column as Parquet can hold it, saying the same: cells without a common type become text."""
     typed = column.dtype != object or pd.api.types.infer_dtype(column, skipna=True) in _HAS_TYPE
     try:
         if typed:
@@ -147,7 +147,7 @@ def _to_storable(column: pd.Series, *, is_label: bool) -> pa.Array:
                 return pa.Array.from_pandas(column)
             except (pa.ArrowException, OverflowError):
                 pass  # whole numbers beyond 64 bits, complex numbers and the like
-        # A label is told apart as it is written everywhere else: 1.0 and 1 are one.
+        # Labels are compared as they are written everywhere else: 1.0 and 1 are one.
         text = column.map(write_label if is_label else str, na_action="ignore")
         return pa.array(text, type=pa.large_string(), from_pandas=True)
     except UnicodeEncodeError as error:

@@ -24,7 +24,7 @@ from tiltyard.files import sync
 
 METADATA_KEY = b"tiltyard"
 
-# Stores where an upload that breaks off leaves nothing behind; elsewhere a file is written beside and moved.
+# Stores where an upload that breaks off leaves nothing behind; elsewhere a file is written next to its place and moved.
 _WHOLE_OR_NOTHING = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "memory"})
 
 
@@ -34,7 +34,7 @@ RENEW = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of a shelf.
+    """A file of a snapshot store.
 
     Attributes:
         name: its name in its folder.
@@ -73,7 +73,7 @@ class SnapshotStore(Protocol):
 
 
 def open_snapshot_store(store: str | Path) -> SnapshotStore:
-    """The shelf of a folder, or of the URL of one.
+    """The snapshot store of a folder, or of the URL of one.
 
     Raises:
         DataError: the URL is of a kind that is not known.
@@ -255,9 +255,9 @@ class RemoteStore:
 
 
 @contextmanager
-def stage_file(shelf: SnapshotStore) -> Iterator[Path]:
+def stage_file(snapshot_store: SnapshotStore) -> Iterator[Path]:
     """A path to prepare a file at; whatever is left there afterwards is removed."""
-    with tempfile.TemporaryDirectory(prefix=".tiltyard-", dir=shelf.staging()) as folder:
+    with tempfile.TemporaryDirectory(prefix=".tiltyard-", dir=snapshot_store.staging()) as folder:
         yield Path(folder) / "rows.parquet"
 
 

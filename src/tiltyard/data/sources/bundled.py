@@ -30,7 +30,7 @@ def read_bundled(name: str, label: str) -> pd.DataFrame:
     if label in frame.columns:
         raise DataError(
             f"data.label = {label!r} is a feature of {PREFIX}{name}.",
-            next_step="Give the label a name of its own; the classes are written into that column.",
+            next_step="Give the label another name; the classes are written into that column.",
             code="data.column-twice",
             column=label,
         )

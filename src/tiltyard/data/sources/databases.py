@@ -57,9 +57,9 @@ def read_database(location: Location, section: DataSection, root: Path, budget: 
 
 def _require_one_question(section: DataSection) -> None:
     if (section.query is None) == (section.table is None):
-        said = "neither data.query nor data.table" if section.query is None else "both data.query and data.table"
+        named = "neither data.query nor data.table" if section.query is None else "both data.query and data.table"
         raise DataError(
-            f"data.source is a database, and {said} is given.",
+            f"data.source is a database, and {named} is set.",
             next_step='Say which rows: table = "reviews", or query = "SELECT … FROM …".',
             code="data.query-missing",
         )
@@ -149,7 +149,7 @@ def _read_rows(connection: Connection, section: DataSection, location: Location,
 
 
 def _build_columns(result: CursorResult[Any], names: list[str], budget: MemoryBudget) -> dict[str, list[object]]:
-    """All rows, a column at a time; given up as soon as they are more than memory holds."""
+    """All rows, a column at a time; refused as soon as they need more memory than there is."""
     columns: dict[str, list[object]] = {name: [] for name in names}
     row_bytes = 0.0
     count = 0

@@ -11,9 +11,9 @@ from tiltyard.data.sources.memory import PEAK, MemoryBudget
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
 
-# aclImdb keeps its unlabelled reviews beside the folders of the classes.
+# aclImdb keeps its unlabelled reviews next to the folders of the classes.
 UNLABELLED_FOLDER = "unsup"
-CHECKED_EVERY = 1000  # files between two looks at the memory
+CHECKED_EVERY = 1000  # files between two checks of the memory
 
 
 def read_folder(path: Path, section: DataSection, budget: MemoryBudget) -> pd.DataFrame:
@@ -54,10 +54,10 @@ def _read_texts(group: Path) -> list[Path]:
 
 def _read_text(found: list[tuple[str, str, Path]], encoding: str, budget: MemoryBudget) -> list[str]:
     texts: list[str] = []
-    held = 0
+    memory = 0
     for _, _, file in found:
         texts.append(file.read_text(encoding=encoding))
-        held += sys.getsizeof(texts[-1])
+        memory += sys.getsizeof(texts[-1])
         if len(texts) % CHECKED_EVERY == 0:
-            budget.require(held / len(texts) * len(found), PEAK, f"{len(found):,} files")
+            budget.require(memory / len(texts) * len(found), PEAK, f"{len(found):,} files")
     return texts

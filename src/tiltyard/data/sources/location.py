@@ -25,7 +25,7 @@ class Location:
 
     Attributes:
         written: as the project file writes it; this is what people see.
-        meant: with the values of its variables; never shown.
+        meant: with the values of its variables; never printed.
         secrets: what to hide, and what to show in its place.
     """
 
@@ -48,14 +48,14 @@ class Location:
 
     def reason(self, error: BaseException) -> str:
         """The first line of what an error says, without the secrets of this source and without a full stop."""
-        said = str(error).strip() or type(error).__name__
-        return self.hide(said.splitlines()[0]).strip().rstrip(".:")
+        message = str(error).strip() or type(error).__name__
+        return self.hide(message.splitlines()[0]).strip().rstrip(".:")
 
 
 def resolve_location(source: str, root: Path) -> Location:
     """Put the values of variables such as ``${PASSWORD}`` into a source.
 
-    Values come from the environment, else from ``.env`` in ``root``, and are taken as they are: a variable in the
+    Values come from the environment, else from ``.env`` in ``root``, and are used as they are: a variable in the
     user part of a URL (before the ``@``) may hold any character.
 
     Raises:
@@ -93,7 +93,7 @@ def _find_value(name: str, root: Path) -> str:
     if value is None:
         raise DataError(
             f"data.source names ${{{name}}}, which is not set.",
-            next_step=f"Set {name} in the environment, or in a file .env beside the project file.",
+            next_step=f"Set {name} in the environment, or in a file .env next to the project file.",
             code="data.variable-missing",
             variable=name,
         )

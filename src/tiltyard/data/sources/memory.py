@@ -30,7 +30,7 @@ class MemoryBudget:
     Attributes:
         source: the source, as people see it.
         free: bytes of memory that are free.
-        share: the part of them that may be taken.
+        share: the part of them that may be used.
     """
 
     source: str
@@ -39,7 +39,7 @@ class MemoryBudget:
 
     @property
     def limit(self) -> float:
-        """Bytes that may be taken."""
+        """Bytes that may be used."""
         return self.free * self.share
 
     def require(self, frame_bytes: float, peak: float, told_by: str) -> None:
@@ -86,7 +86,7 @@ def _machine_memory(root: Path) -> int:
     for line in _lines(root / "proc/meminfo"):
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
-    # Elsewhere than on Linux the size of the machine is the best that can be asked for.
+    # Elsewhere than on Linux the size of the machine is the best estimate.
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 

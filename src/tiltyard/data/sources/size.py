@@ -1,4 +1,4 @@
-"""How large files will be as a data frame, told before they are read."""
+"""How large files will be as a data frame, estimated before they are read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WIDEST_CELL = 1000  # bytes; below it even the widest usual column of words fits
 def require_room_for(files: Sequence[SourceFile], kind: str, section: DataSection, budget: MemoryBudget) -> None:
     """Refuse files that would not fit into memory, before they are read.
 
-    Only the largest file is looked into; the others are taken to be like it. Its first rows tell how much memory a row
+    Only the largest file is sampled; the others count as like it. Its first rows show how much memory a row
     takes. The number of rows is known from the metadata of Parquet, and follows from the size of text. Files that are
     surely small enough, whose size is unknown, or that cannot be read (which reading them says better) pass.
 
@@ -72,11 +72,11 @@ def _estimate_text(file: SourceFile, kind: str, section: DataSection, budget: Me
     sample = read_sample(file, kind, section, SAMPLE_ROWS)
     if sample.empty:
         return 0.0
-    held = float(sample.memory_usage(deep=True).sum())
+    memory = float(sample.memory_usage(deep=True).sum())
     written = _write_out(sample, kind)
     if file.compressed:
         written = zlib.compress(written)
-    return held / len(written) * float(file.size or 0)
+    return memory / len(written) * float(file.size or 0)
 
 
 def _write_out(sample: pd.DataFrame, kind: str) -> bytes:

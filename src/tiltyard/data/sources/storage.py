@@ -1,4 +1,4 @@
-"""Files behind URLs: S3, HTTPS and whatever else fsspec reaches, with its failures in words that help."""
+"""Files behind URLs: S3, HTTPS and all that fsspec reaches, with its failures in words that help."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def open_storage(location: Location) -> tuple[Any, str]:
     try:
         import fsspec  # noqa: PLC0415
 
-        # A file system of its own each time: a kept one would go on with yesterday's credentials and listings.
+        # A new file system each time: a kept one would use yesterday's credentials and listings.
         filesystem, path = fsspec.core.url_to_fs(
             location.meant, skip_instance_cache=True, use_listings_cache=False, **_storage_options(scheme)
         )
@@ -111,7 +111,7 @@ def _match_files(filesystem: Any, path: str, location: Location) -> list[dict[st
     if not files:
         bucket = path.split("/", 1)[0]
         if location.scheme in ("s3", "s3a") and not any(character in bucket for character in "*?["):
-            filesystem.ls(bucket)  # a missing bucket says so only when it is asked for itself
+            filesystem.ls(bucket)  # only a listing of the bucket itself says that it is missing
         raise DataError(
             f"No file fits data.source = {location.written!r}.",
             next_step="Check the pattern and the folder.",
@@ -129,7 +129,7 @@ def _remote_file(filesystem: Any, entry: dict[str, Any], location: Location) -> 
 
 def _name_bucket(location: Location, error: BaseException) -> DataError:
     if isinstance(error, FileNotFoundError) and _error_causes(error.__cause__) & {"aiohttp"}:
-        error = error.__cause__ or error  # whatever the web answers, fsspec calls it a missing file
+        error = error.__cause__ or error  # fsspec calls every HTTP error a missing file
     status = getattr(error, "status", None)
     if isinstance(error, FileNotFoundError) or status in (404, 410):
         return DataError(
@@ -155,7 +155,7 @@ def _forbidden_error(location: Location, reason: str) -> DataError:
 
 
 def _is_storage_failure(error: BaseException) -> bool:
-    """Whether an error comes from a network or file system, told without importing every library that may raise one."""
+    """Whether an error comes from a network or file system, without importing every library that may raise one."""
     return isinstance(error, OSError) or bool(_error_causes(error) & {"botocore", "aiohttp", "fsspec"})
 
 

@@ -44,8 +44,8 @@ class JensenShannon:
     """The square root of the Jensen–Shannon divergence in bits: a distance from 0 to 1.
 
     JS = (KL(p ‖ m) + KL(q ‖ m)) / 2 with m = (p + q) / 2. Lin (1991); Endres and Schindelin (2003). To second order
-    8 JS nm / (n + m), in nats, is Pearson's X², whose tail is taken: it is nearer to its limit where counts are small.
-    The effect is the distance, with what chance is expected to add taken off the divergence.
+    8 JS nm / (n + m), in nats, is Pearson's X², whose tail is used: it is nearer to its limit where counts are small.
+    The effect is the distance, with the divergence reduced by what chance is expected to add.
 
     Example:
         >>> import numpy as np
@@ -71,5 +71,5 @@ class JensenShannon:
 
 
 def _kl_divergence(p: np.ndarray, m: np.ndarray) -> float:
-    held = p > 0
-    return float(np.sum(p[held] * np.log(p[held] / m[held])))
+    occurs = p > 0
+    return float(np.sum(p[occurs] * np.log(p[occurs] / m[occurs])))

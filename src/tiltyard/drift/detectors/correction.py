@@ -1,4 +1,4 @@
-"""Correction for many tests: with a hundred tests at 0.05, five alarms a look would be chance."""
+"""Correction for many tests: with a hundred tests at 0.05, five alarms a comparison would be chance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tiltyard.drift.options import Correction
 
 
 def adjust_p_values(p_values: Sequence[float], correction: Correction) -> Floats:
-    """The p-values of m tests, so corrected that each may be held against the rate for all of them together.
+    """The p-values of m tests, so corrected that each may be compared with the rate for all of them together.
 
     ``holm``: the probability of one false alarm or more among all tests is at most the rate, however the tests
     depend on each other (Holm, 1979). ``benjamini-hochberg``: the expected share of false ones among the alarms is
@@ -19,9 +19,9 @@ def adjust_p_values(p_values: Sequence[float], correction: Correction) -> Floats
     is the probability of any alarm. It finds more where several things drift.
 
     Example:
-        >>> [float(p) for p in adjust([0.01, 0.04, 0.03], "holm")]
+        >>> [float(p) for p in adjust_p_values([0.01, 0.04, 0.03], "holm")]
         [0.03, 0.06, 0.06]
-        >>> [round(float(p), 3) for p in adjust([0.01, 0.04, 0.03], "benjamini-hochberg")]
+        >>> [round(float(p), 3) for p in adjust_p_values([0.01, 0.04, 0.03], "benjamini-hochberg")]
         [0.03, 0.04, 0.04]
     """
     values = np.asarray(p_values, np.float64)

@@ -1,4 +1,4 @@
-"""The domain classifier: the strong, slow test of drift. If a model can tell old rows from new ones, they differ."""
+"""The domain classifier: a strong, slow test. If a model can separate old rows from new ones, they differ."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DomainSeparation:
     """How well a classifier tells the window's rows from the reference's.
 
     Attributes:
-        auc: mean area under the ROC curve over the folds; 1/2 where it cannot tell them apart.
+        auc: mean area under the ROC curve over the folds; 1/2 where it cannot separate them.
         interval: 95% interval of the area (Hanley and McNeil, Radiology 143, 1982).
         p_value: probability of at least such an area between two samples of one distribution.
         rows: rows of both sides that were used.
@@ -41,8 +41,8 @@ class DomainSeparation:
 
     @property
     def result(self) -> TestResult:
-        """The separation as a test: the effect is 2 AUC - 1, 0 when the sides cannot be told apart, 1 when every row
-        can.
+        """The separation as a test: the effect is 2 AUC - 1, 0 when the classifier cannot separate the sides, 1
+        when it separates every row.
         """
         return TestResult(max(2 * self.auc - 1, 0.0), self.p_value)
 
@@ -91,7 +91,7 @@ class DomainClassifier:
         return self.separate(reference, window).result
 
     def separate(self, reference: Inputs, window: Inputs, texts: Collection[str] = ()) -> DomainSeparation:
-        """How well the sides can be told apart; ``texts`` names the columns of frames that hold free text.
+        """How well a classifier separates the sides; ``texts`` names the columns of frames that hold free text.
 
         Raises:
             DataError: a side has fewer than ten rows for each fold, or they share no column.
@@ -197,7 +197,7 @@ def _encode_columns(both: pd.DataFrame) -> pd.DataFrame:
 def _levels(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Numbers by which of 64 equal parts of both sides they lie in; few values, and NaN, as they are.
 
-    Trees need no more. Scikit-learn would look for 255 parts in each fold, each by sorting with the rows' weights:
+    Trees need no more. Scikit-learn would cut 255 parts in each fold, each by sorting with the rows' weights:
     nine tenths of the time. Both sides together say nothing about their difference, so no fold learns of another.
     """
     present = values[~np.isnan(values)]

@@ -26,8 +26,8 @@ class KolmogorovSmirnov:
     """The greatest distance between two distribution functions.
 
     D = max |F(x) - G(x)| over the edges x; between edges it could only be greater, so a histogram errs on the quiet
-    side. Kolmogorov (1933), Smirnov (1939); the tail is Kolmogorov's at N = nm / (n + m) rows, as Stephens (1970) mends
-    it for small N. With ``greater``, only a window of greater values counts: D = max (F - G), whose tail is
+    side. Kolmogorov (1933), Smirnov (1939); the tail is Kolmogorov's at N = nm / (n + m) rows, as Stephens (1970)
+    corrects it for small N. With ``greater``, only a window of greater values counts: D = max (F - G), whose tail is
     exp(-2 N D²) (Smirnov). The effect is D: the greatest share of rows that moved across one point.
 
     Example:
@@ -149,13 +149,13 @@ class Wasserstein:
 def _draw_divisions(both: Counts, m: int) -> Counts:
     """Histograms of m rows drawn at random, without replacement, from those of a histogram; alike at every call."""
     rng = np.random.default_rng(20050)
-    held = np.flatnonzero(both)
+    occupied = np.flatnonzero(both)
     drawn = np.zeros((DIVISIONS, len(both)), np.int64)
     total = int(both.sum())
     if total < _MANY:
-        drawn[:, held] = rng.multivariate_hypergeometric(both[held], m, size=DIVISIONS)
+        drawn[:, occupied] = rng.multivariate_hypergeometric(both[occupied], m, size=DIVISIONS)
     else:  # where NumPy gives up, drawing with replacement makes no difference
-        drawn[:, held] = rng.multinomial(m, both[held] / total, size=DIVISIONS)
+        drawn[:, occupied] = rng.multinomial(m, both[occupied] / total, size=DIVISIONS)
     return drawn
 
 

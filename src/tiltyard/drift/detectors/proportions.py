@@ -1,4 +1,4 @@
-"""Detectors for shares of rows: what is missing, what is no number, and categories that nobody has seen."""
+"""Detectors for shares of rows: what is missing, what is no number, and categories that are new."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class ShareOfRows:
         self.greater = greater
 
     def compare(self, reference: tuple[int, int], window: tuple[int, int]) -> TestResult:
-        """The comparison of two samples, each given as (rows of the kind, all rows)."""
+        """The comparison of two samples, each as (rows of the kind, all rows)."""
         (a, n), (b, m) = reference, window
         difference = b / m - a / n
         if a + b == 0 or a + b == n + m:
             return TestResult(0.0, 1.0)
         p_value = self._normal(a, n, b, m)
-        # The exact one takes a thousand times as long: it is asked where it matters.
+        # The exact one takes a thousand times as long: it is computed where it matters.
         if p_value < _WORTH_IT and min(a + b, n + m - a - b) <= _SMALL:
             p_value = self._exact(a, n, b, m)
         return TestResult(difference if self.greater else abs(difference), p_value)

@@ -17,7 +17,7 @@ class TestResult:
     """One comparison.
 
     Attributes:
-        effect: how far apart the two are, in the detector's own measure; what chance alone explains is taken off
+        effect: how far apart the two are, in the detector's own measure; what chance alone explains is subtracted
             where the measure would grow with it.
         p_value: probability of at least such a difference between two samples of one distribution.
     """
@@ -56,7 +56,7 @@ def effective_rows(reference: Counts, window: Counts) -> float:
 def pool_rare_cells(reference: Counts, window: Counts, least: float = 5.0) -> tuple[Floats, Floats]:
     """Counts with the rare cells thrown together, so that each expects ``least`` at least in both samples.
 
-    Rarity is judged by both samples together, which says nothing about their difference.
+    Rarity is measured on both samples together, which says nothing about their difference.
     """
     n, m = float(reference.sum()), float(window.sum())
     together = (reference + window) * (min(n, m) / (n + m))

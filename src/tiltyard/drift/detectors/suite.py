@@ -39,17 +39,17 @@ _CODES = {
 
 @dataclass(frozen=True)
 class DriftTest:
-    """One test of a look.
+    """One test of a comparison.
 
     Attributes:
         code: what kind of drift it looks for (``drift.number``).
-        subject: the column, measure or answer that it is about.
+        subject: the column, measure or prediction that it is about.
         method: the detector's name.
         effect: how far the window is from the reference, in the detector's measure.
         limit: the least effect that is called drift.
         p_value: of this test alone.
         rows: rows of the window, and of the reference.
-        adjusted: the p-value corrected for all tests of the look.
+        adjusted: the p-value corrected for all tests of the comparison.
         drifted: whether the corrected p-value is at most the accepted rate and the effect at least the limit.
         details: what helps to understand it: means, new categories.
     """
@@ -78,7 +78,7 @@ class DriftTest:
 
 @dataclass(frozen=True)
 class UnjudgedTest:
-    """A subject that could not be judged, and why."""
+    """A subject with too few rows for its test."""
 
     code: str
     subject: str
@@ -140,7 +140,7 @@ def _test_number(
         )
     rows = now.present, before.present
     if min(rows) < options.min_rows:
-        # A column that is nearly all missing now is told by its missing rate.
+        # A column that is nearly all missing now shows in its missing rate.
         if now.rows and min(before.present, now.rows) >= options.min_rows:
             return
         yield UnjudgedTest(code, subject, *rows)

@@ -26,7 +26,7 @@ class BinIndex:
 
     Attributes:
         centre: an edge in the middle.
-        first: first bits of the least distance that is told from none; last: of the greatest; shift: bits left out.
+        first: first bits of the least distance that differs from none; last: of the greatest; shift: bits left out.
         begins: uint64 (2 (last - first + 1),): edges in the cells before each. No cell at all where some would hold
             more edges than two: then they must be searched.
     """

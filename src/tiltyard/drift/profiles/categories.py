@@ -20,7 +20,7 @@ FREQUENT = 5
 """Values of a category at least for it to be named."""
 
 REMEMBERED = 50_000
-"""Further categories of the reference that are told from new ones; beyond that, nothing is called new."""
+"""Further categories of the reference that are known from new ones; beyond that, nothing is called new."""
 
 SAMPLED = 32
 """New categories that a profile names."""
@@ -141,7 +141,7 @@ class CategoryCounts:
     def cells(self, layout: CategoryLayout) -> NDArray[np.int64]:
         """What two samples are compared by: the named categories, and all the rest where they are not the whole.
 
-        New categories beside a whole set are left out: the reference cannot have any, so they have a test of their own.
+        New categories are left out where the set is whole: the reference cannot have any, so another test counts them.
         """
         if layout.whole:
             return self.counts[:-1]
@@ -208,12 +208,12 @@ def _count_values(values: pd.Series | NDArray[Any]) -> Iterator[tuple[object, in
 
 def _count_arrow_values(column: pa.ChunkedArray) -> Iterator[tuple[object, int]]:
     for chunk in column.chunks:
-        given = chunk.drop_null() if chunk.null_count else chunk
-        if not len(given):
+        present = chunk.drop_null() if chunk.null_count else chunk
+        if not len(present):
             continue
-        counted = _count_few_strings(given) if given.type in _BOUNDS else None
+        counted = _count_few_strings(present) if present.type in _BOUNDS else None
         if counted is None:
-            some = given.value_counts()
+            some = present.value_counts()
             counted = list(zip(some.field("values").to_pylist(), some.field("counts").to_pylist(), strict=True))
         yield from counted
 

@@ -22,7 +22,7 @@ _WORD = 8
 def count_distinct(data: Any, bounds: Any, owners: Any, keys: Any, counts: Any) -> Any:
     """Count how often each of n byte strings occurs, by open addressing.
 
-    Strings are told apart by themselves. Up to seven bytes are their own key, with their number in the eighth; longer
+    Strings are compared by their bytes. Up to seven bytes are their own key, with their number in the eighth; longer
     ones have a hash for a key, with the top bit set, and are compared where keys are equal.
 
     Args:

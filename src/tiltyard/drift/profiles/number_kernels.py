@@ -3,8 +3,8 @@
 This module imports numba and is imported only where rows are about to be profiled. The loops are cut so that the
 compiler can work on several values at once: what is done to each value by itself stands apart from what adds up, and a
 block of values stays in the innermost cache between the two. Whatever adds up is whole numbers below 2^53, exact in
-any order, and a row's own sums keep theirs: so every row gets the same answer whatever stands beside it, and a profile
-of parts is the profile of the whole.
+any order, and a row's own sums keep theirs: so every row gets the same measures, whichever rows come with it, and a
+profile of parts is the profile of the whole.
 """
 
 from __future__ import annotations

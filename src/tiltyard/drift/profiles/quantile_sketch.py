@@ -1,4 +1,4 @@
-"""Quantiles of numbers whose range nobody knows yet, in bounded memory."""
+"""Quantiles of numbers whose range is not known yet, in bounded memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference profile: made at training, it travels with the version; drift is judged against it."""
+"""The reference profile: made at training, it travels with the version, and drift is measured against it."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Reference:
 
     Attributes:
         layout: how rows are profiled.
-        profile: what the reference's rows look like. What a model knows too well of the rows that taught it (its
-            own answers, words it has seen, the joint of the numbers) is taken from rows that were held out.
+        profile: what the reference's rows look like. What a model knows too well of the rows that it learnt from
+            (its own predictions, words it has seen, the joint of the numbers) comes from rows that were held out.
     """
 
     layout: Layout
@@ -45,7 +45,7 @@ class Reference:
 
     @classmethod
     def empty(cls) -> Reference:
-        """The reference of no rows, against which nothing can be judged."""
+        """The reference of no rows, against which nothing can be compared."""
         return cls(Layout(), Profile.empty(Layout()))
 
     def to_bytes(self) -> bytes:
@@ -79,10 +79,10 @@ def build_reference(
     """The reference profile of rows.
 
     Args:
-        train: the rows that taught the model, or whatever is to be taken for normal.
+        train: the rows that the model learnt from, or any that count as normal.
         held_out: rows like them that did not teach it, with its predictions; default: the words of texts are learnt
             from four fifths of the rows and looked for in the rest, so is the plane of the numbers where the rows are
-            few, and all else is taken from ``train``.
+            few, and all else comes from ``train``.
         texts: columns that hold free text; a series of texts is one in any case.
 
     Raises:
@@ -124,9 +124,9 @@ def _fit(rows: Rows, teaching: Inputs, predicted: Rows, fresh: Inputs, texts: fr
             read[name] = TextLayout.fit(encode_texts(_find_column(teaching, name)))
             measured, _ = read_texts(read[name], encode_texts(_thin_out(column, _FIT_TEXTS)))
             unseen, _ = read_texts(read[name], encode_texts(_thin_out(_find_column(fresh, name), _FIT_TEXTS)))
-            for measure, all_of_it, held in zip(MEASURES, measured, unseen, strict=True):
+            for measure, all_of_it, fresh_values in zip(MEASURES, measured, unseen, strict=True):
                 if measure == MEASURES[-1]:
-                    numbers[f"{name}.{measure}"] = NumberLayout.fit(held)
+                    numbers[f"{name}.{measure}"] = NumberLayout.fit(fresh_values)
                 else:
                     values[f"{name}.{measure}"] = all_of_it
                     numbers[f"{name}.{measure}"] = NumberLayout.fit(all_of_it)
@@ -147,7 +147,7 @@ def _fit(rows: Rows, teaching: Inputs, predicted: Rows, fresh: Inputs, texts: fr
 def _fit_joint(
     values: Mapping[str, NDArray[np.float64]], learnt: NDArray[np.bool_] | None
 ) -> tuple[JointLayout | None, dict[str, NumberLayout]]:
-    """The plane of the numbers and the distances from it; of the rows that are not ``learnt``, where that is given."""
+    """The plane of the numbers and the distances from it; of the rows that are not ``learnt``, where that is known."""
     rows = {len(found) for found in values.values()}
     if len(rows) != 1:
         return None, {}

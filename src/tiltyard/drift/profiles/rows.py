@@ -27,7 +27,7 @@ CATEGORIES_AT_ONCE = 1 << 18
 
 @dataclass(frozen=True)
 class Rows:
-    """n rows and what was said about them.
+    """n rows with their predictions and labels.
 
     Attributes:
         inputs: a frame of n rows, or a series of n texts, which then are its column ``text``.
@@ -55,21 +55,23 @@ def rows_frame(inputs: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> p
 def profile_rows(layout: Layout, rows: Rows | Inputs) -> Profile:
     """The profile of rows. Columns that the layout does not know are passed over; absent ones are missing.
 
-    Memory: a few megabytes beside the rows themselves, however many they are.
+    Memory: a few megabytes more than the rows themselves, however many they are.
     """
-    given = rows if isinstance(rows, Rows) else Rows(rows)
-    columns = {name: _find_column(given.inputs, name) for name in layout.columns}
+    rows_and_labels = rows if isinstance(rows, Rows) else Rows(rows)
+    columns = {name: _find_column(rows_and_labels.inputs, name) for name in layout.columns}
     numbers = {name: NumberCounts.empty(known) for name, known in layout.numbers.items()}
     terms = {name: TermCounts.empty() for name in layout.texts}
-    for part in _slice_rows(len(given), CHUNK):
-        values, invalid = _read_numbers(layout, columns, given, part)
+    for part in _slice_rows(len(rows_and_labels), CHUNK):
+        values, invalid = _read_numbers(layout, columns, rows_and_labels, part)
         values |= _measure_texts(layout, columns, part, terms)
         values |= _measure_joint(layout, values)
         for name, known in layout.numbers.items():
             if name in values:
                 numbers[name] += NumberCounts.of(known, values[name], invalid.get(name, 0))
-    categories = {name: _count_category(known, columns, given, name) for name, known in layout.categories.items()}
-    return Profile(layout.digest, len(given), numbers, categories, terms)
+    categories = {
+        name: _count_category(known, columns, rows_and_labels, name) for name, known in layout.categories.items()
+    }
+    return Profile(layout.digest, len(rows_and_labels), numbers, categories, terms)
 
 
 def read_floats(values: pd.Series, part: slice = slice(None)) -> tuple[NDArray[np.float64], int]:
@@ -107,8 +109,8 @@ def _measure_texts(
     """The measures of some texts by name; their terms are added up."""
     values: dict[str, NDArray[np.float64]] = {}
     for name, text in layout.texts.items():
-        measured, held = read_texts(text, encode_texts(columns[name].iloc[part]))
-        terms[name] += held
+        measured, counted = read_texts(text, encode_texts(columns[name].iloc[part]))
+        terms[name] += counted
         values |= {f"{name}.{measure}": found for measure, found in zip(MEASURES, measured, strict=True)}
     return values
 
@@ -124,8 +126,8 @@ def _measure_joint(layout: Layout, values: Mapping[str, NDArray[np.float64]]) ->
 def _count_category(layout: CategoryLayout, columns: Mapping[str, pd.Series], rows: Rows, name: str) -> CategoryCounts:
     column = columns.get(name)
     if column is None:
-        said = rows.predictions if name == PREDICTION else rows.labels
-        column = pd.Series(() if said is None else np.asarray(said, object), dtype=object)
+        labels = rows.predictions if name == PREDICTION else rows.labels
+        column = pd.Series(() if labels is None else np.asarray(labels, object), dtype=object)
     total = CategoryCounts.empty(layout)
     for part in _slice_rows(len(column), CATEGORIES_AT_ONCE):
         total += CategoryCounts.of(layout, column.iloc[part])

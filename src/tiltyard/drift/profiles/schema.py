@@ -20,7 +20,7 @@ PREDICTION = "@prediction"
 LABEL = "@label"
 RESIDUAL = "@joint.residual"
 SPREAD = "@joint.spread"
-"""Names of what is no column: they begin with @, and are shown without it."""
+"""Names of subjects other than columns: they begin with @, and reports leave it out."""
 
 FORMAT = 2
 """Counted up when the same rows would give another profile."""

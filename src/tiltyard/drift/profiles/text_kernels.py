@@ -27,7 +27,7 @@ _OTHER, _LETTER, _DIGIT, _SPACE = 0, 1, 2, 3
 def scan_texts(data: Any, bounds: Any, kinds: Any, filters: Any, out: Any, seen: Any) -> Any:
     """Measure n texts: length, words, letters, words that are not in the vocabulary, and which terms occur.
 
-    A word is a run of letters and digits, of two at least; ASCII capitals are lowered. Whether it is known is asked
+    A word is a run of letters and digits, of two at least; ASCII capitals are lowered. Whether it is known is looked up
     of a Bloom filter of two probes (Bloom, 1970). Terms are counted once a text, by the hash of the word.
 
     Texts of ASCII alone are read 64 bytes at a time, as bits that say what each byte is: a step for a word, and none
@@ -255,21 +255,21 @@ def count_texts(hashes: Any, texts: Any, table: Any) -> Any:
     Args:
         hashes, texts: as ``hash_words`` wrote them, text after text.
         table: (words uint64 (size,), last text int64 (size,), texts int64 (size,)), size a power of two, all zero. When
-            three quarters are taken, no further words are let in.
+            three quarters are used, no further words are added.
     """
     words, last, counts = table
     mask = np.uint64(words.size - 1)
     room = words.size // 4 * 3
-    taken = 0
+    used = 0
     for i in range(hashes.size):
         code = hashes[i]
         place = np.int64((_stir(code) >> _LOW) & mask)
         while counts[place] and words[place] != code:
             place = (place + 1) & np.int64(mask)
         if not counts[place]:
-            if taken >= room:
+            if used >= room:
                 continue
-            taken += 1
+            used += 1
             words[place] = code
             last[place] = texts[i]
             counts[place] = 1

@@ -19,12 +19,12 @@ MEASURES = ("characters", "words", "word_length", "letters", "unknown_words")
 TERMS = 1024
 """Buckets of the hashed terms."""
 
-_FILTER_WORDS = 1 << 13  # 64 KB: half a million bits, good for 50,000 words at three false answers in a hundred
+_FILTER_WORDS = 1 << 13  # 64 KB: half a million bits, good for 50,000 words at three false positives in a hundred
 _MOST_WORDS = 60_000
 _LEAST_TEXTS = 2  # texts that a word must stand in to be known
 _SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 _PAIRS_OF = 1000
-_TABLE_BITS = 21  # a million and a half words, in 50 MB that are given back
+_TABLE_BITS = 21  # a million and a half words, in 50 MB that are freed again
 
 
 @dataclass(frozen=True)
@@ -123,12 +123,12 @@ class EncodedTexts:
     """Texts as one buffer of UTF-8: text i is ``data[bounds[i]:bounds[i + 1]]``; missing ones are left out.
 
     Attributes:
-        given: which of all rows have a text; None where all have.
+        present: which of all rows have a text; None where all have.
     """
 
     data: NDArray[np.uint8]
     bounds: NDArray[np.int64]
-    given: NDArray[np.bool_] | None = None
+    present: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
@@ -137,16 +137,16 @@ class EncodedTexts:
 def encode_texts(values: pd.Series | Sequence[object] | NDArray[Any]) -> EncodedTexts:
     """Texts in UTF-8; without copying where they lie so in memory. Whatever is no text counts as missing."""
     array = _as_arrow(values)
-    given = None
+    present = None
     if array.null_count:
-        given = array.is_valid().to_numpy(zero_copy_only=False)
+        present = array.is_valid().to_numpy(zero_copy_only=False)
         array = array.drop_null()
     if not len(array):
-        return EncodedTexts(np.zeros(1, np.uint8), np.zeros(1, np.int64), given)
+        return EncodedTexts(np.zeros(1, np.uint8), np.zeros(1, np.int64), present)
     buffers = array.buffers()
     bounds = np.frombuffer(buffers[1], np.int64)[array.offset : array.offset + len(array) + 1]
     data = np.frombuffer(buffers[2], np.uint8) if buffers[2] is not None and buffers[2].size else np.zeros(1, np.uint8)
-    return EncodedTexts(data, bounds, given)
+    return EncodedTexts(data, bounds, present)
 
 
 def read_texts(layout: TextLayout, texts: EncodedTexts) -> tuple[NDArray[np.float64], TermCounts]:
@@ -156,11 +156,11 @@ def read_texts(layout: TextLayout, texts: EncodedTexts) -> tuple[NDArray[np.floa
     out = np.empty((len(MEASURES), len(texts)))
     terms, stamps = np.zeros(TERMS, np.int64), np.zeros(TERMS, np.int64)
     text_kernels.scan_texts(texts.data, texts.bounds, character_kinds(), layout.words, out, (terms, stamps))
-    if texts.given is None:
+    if texts.present is None:
         return out, TermCounts(terms, len(texts))
-    rows = np.full((len(MEASURES), len(texts.given)), np.nan)
-    rows[:, texts.given] = out
-    return rows, TermCounts(terms, len(texts), len(texts.given) - len(texts))
+    rows = np.full((len(MEASURES), len(texts.present)), np.nan)
+    rows[:, texts.present] = out
+    return rows, TermCounts(terms, len(texts), len(texts.present) - len(texts))
 
 
 @lru_cache(maxsize=1)
@@ -211,15 +211,15 @@ def _measure_overlap(hashes: NDArray[np.uint64], owners: NDArray[np.int64], text
     place = np.full(texts, -1, np.int64)
     place[chosen] = np.arange(len(chosen))
     rows = place[owners] if len(owners) else owners
-    held = np.zeros((len(chosen), TERMS), np.float32)
-    held[rows[rows >= 0], bucket_of_terms(hashes[rows >= 0])] = 1
-    shares = held.mean(axis=0)
+    occurs = np.zeros((len(chosen), TERMS), np.float32)
+    occurs[rows[rows >= 0], bucket_of_terms(hashes[rows >= 0])] = 1
+    shares = occurs.mean(axis=0)
     found = {}
     for at in _SHARES:
         common = (shares >= at) & (shares <= 1 - at)
         if common.sum() < 2 or len(chosen) < 50:
             continue
-        standard = (held[:, common] - shares[common]) / np.sqrt(shares[common] * (1 - shares[common]))
+        standard = (occurs[:, common] - shares[common]) / np.sqrt(shares[common] * (1 - shares[common]))
         products = (standard @ standard.T).astype(np.float64) ** 2
         between = (products.sum() - np.trace(products)) / (len(chosen) * (len(chosen) - 1))
         found[at] = float(max(between / common.sum(), 1.0))

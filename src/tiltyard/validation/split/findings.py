@@ -40,7 +40,7 @@ def _evaluate_sizes(sizes: dict[str, Any], least: int) -> list[Finding]:
                     side,
                     "Side with too few rows",
                     f"The {side} side has {format_count(rows, 'row')}; below {wanted} nothing can be "
-                    f"{'learnt' if side == 'train' else 'told about a model'} from it.",
+                    f"{'learnt' if side == 'train' else 'said about a model'} from it.",
                     score=float(rows),
                     limit=float(wanted),
                     next_step="Collect more rows, or change the share of the test side.",

@@ -27,19 +27,19 @@ def measure_split(
     """Measures between two sides, each of inputs and labels; see `as_frame` and `as_labels`."""
     names = [[str(name) for name in side[0].columns] for side in (train, test)]
     shared = [name for name in names[0] if name in names[1]]
-    table, judged = _join_sides(train, test, shared)
+    table, is_test = _join_sides(train, test, shared)
     label = table.columns[-1]
-    shifts = compare_rows(table, judged, SHIFT, domain_classifier=adversarial)
+    shifts = compare_rows(table, is_test, SHIFT, domain_classifier=adversarial)
     return {
-        "sizes": _measure_sizes(label, judged),
+        "sizes": _measure_sizes(label, is_test),
         "columns": {
             "only_train": [name for name in names[0] if name not in names[1]],
             "only_test": [name for name in names[1] if name not in names[0]],
         },
-        "duplicates": _measure_duplicates(table, judged),
-        "near_duplicates": _measure_near_duplicates(table, judged),
-        "label_shift": describe_label_shift(shifts.judgement.tests, (label.take(~judged), label.take(judged))),
-        "feature_shift": describe_feature_shift(shifts.judgement.tests, table.features),
+        "duplicates": _measure_duplicates(table, is_test),
+        "near_duplicates": _measure_near_duplicates(table, is_test),
+        "label_shift": describe_label_shift(shifts.evaluation.tests, (label.take(~is_test), label.take(is_test))),
+        "feature_shift": describe_feature_shift(shifts.evaluation.tests, table.features),
         "adversarial": describe_separation(shifts),
     }
 
@@ -84,24 +84,24 @@ def as_labels(labels: Any, rows: int, side: str) -> pd.Series:
 def _join_sides(
     train: tuple[pd.DataFrame, pd.Series], test: tuple[pd.DataFrame, pd.Series], shared: list[str]
 ) -> tuple[Table, Mask]:
-    """Both sides as one table, so that equal values have equal codes; and which rows judge."""
+    """Both sides as one table, so that equal values have equal codes; and which rows are the test side."""
     label = LABEL
     while label in shared:
         label += "_"
     columns = {name: pd.concat([train[0][name], test[0][name]], ignore_index=True) for name in shared}
     columns[label] = pd.concat([train[1], test[1]], ignore_index=True)
     frame = pd.DataFrame(columns)
-    judged = np.arange(len(frame)) >= len(train[1])
-    return read_table(frame, "split", Roles(label=label)), judged
+    is_test = np.arange(len(frame)) >= len(train[1])
+    return read_table(frame, "split", Roles(label=label)), is_test
 
 
-def _measure_sizes(label: Column, judged: Mask) -> dict[str, Any]:
-    counts = {side: _count_values(label, mask) for side, mask in (("train", ~judged), ("test", judged))}
+def _measure_sizes(label: Column, is_test: Mask) -> dict[str, Any]:
+    counts = {side: _count_values(label, mask) for side, mask in (("train", ~is_test), ("test", is_test))}
     names = [str(value) for value in label.distinct]
     return {
-        "train": int(np.count_nonzero(~judged)),
-        "test": int(np.count_nonzero(judged)),
-        "test_share": float(judged.mean()) if len(judged) else 0.0,
+        "train": int(np.count_nonzero(~is_test)),
+        "test": int(np.count_nonzero(is_test)),
+        "test_share": float(is_test.mean()) if len(is_test) else 0.0,
         "train_labels": dict(zip(names, counts["train"].tolist(), strict=True)),
         "test_labels": dict(zip(names, counts["test"].tolist(), strict=True)),
     }
@@ -112,7 +112,7 @@ def _count_values(column: Column, mask: Mask) -> Any:
     return np.bincount(codes[codes >= 0], minlength=len(column.distinct))
 
 
-def _measure_duplicates(table: Table, judged: Mask) -> dict[str, Any]:
+def _measure_duplicates(table: Table, is_test: Mask) -> dict[str, Any]:
     """Test rows whose inputs stand among the training rows, and those of them with another label there."""
     compared = [column for column in table.features if not column.identifier]
     whole = measure_duplicates(table)
@@ -121,9 +121,9 @@ def _measure_duplicates(table: Table, judged: Mask) -> dict[str, Any]:
     same = known.copy()
     if compared and table.label is not None:
         with_label = with_column(keys, table.label)
-        known[judged] = np.isin(keys[judged], keys[~judged])
-        same[judged] = np.isin(with_label[judged], with_label[~judged])
-    size = max(1, int(judged.sum()))
+        known[is_test] = np.isin(keys[is_test], keys[~is_test])
+        same[is_test] = np.isin(with_label[is_test], with_label[~is_test])
+    size = max(1, int(is_test.sum()))
     return {
         "judged": whole["judged"],
         "expected_share": whole["expected_share"],
@@ -131,34 +131,34 @@ def _measure_duplicates(table: Table, judged: Mask) -> dict[str, Any]:
         "count": int(known.sum()),
         "share": float(known.sum() / size),
         "other_label": int((known & ~same).sum()),
-        "rows": first_rows(known[judged]),
+        "rows": first_rows(known[is_test]),
     }
 
 
-def _measure_near_duplicates(table: Table, judged: Mask) -> dict[str, Any]:
+def _measure_near_duplicates(table: Table, is_test: Mask) -> dict[str, Any]:
     """Test texts that are near copies of a training text without being equal to one."""
     result: dict[str, Any] = {"judged": False, "count": 0, "share": 0.0, "rows": [], "examples": []}
     cells = np.zeros(table.rows, dtype=bool)
     for column in table.features:
         if column.kind != "text":
             continue
-        taught = _count_values(column, ~judged) > 0
+        learnt = _count_values(column, ~is_test) > 0
         # Training texts first: a kind that occurs there is then represented by one of them.
-        order = np.argsort(~taught, kind="stable")
+        order = np.argsort(~learnt, kind="stable")
         pairs = [
             (order[place], order[first])
             for place, first, _ in near_copies([str(column.distinct[place]) for place in order])
-            if taught[order[first]] and not taught[order[place]]
+            if learnt[order[first]] and not learnt[order[place]]
         ]
         near = np.zeros(len(column.distinct) + 1, dtype=bool)
         near[[place for place, _ in pairs]] = True
-        cells |= near[column.codes] & judged
+        cells |= near[column.codes] & is_test
         result["judged"] = True
         result["examples"] += [
             [quote_excerpt(column.distinct[first], 80), quote_excerpt(column.distinct[place], 80)]
             for place, first in pairs[:3]
         ]
     result.update(
-        count=int(cells.sum()), share=float(cells.sum() / max(1, judged.sum())), rows=first_rows(cells[judged])
+        count=int(cells.sum()), share=float(cells.sum() / max(1, is_test.sum())), rows=first_rows(cells[is_test])
     )
     return result

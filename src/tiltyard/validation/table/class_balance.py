@@ -141,7 +141,7 @@ def _imbalance_finding(name: str, measured: dict[str, Any]) -> list[Finding]:
             "rows).",
             score=ratio,
             evidence={"counts": counts, "evenness": measured["evenness"]},
-            next_step=f"Judge by a metric that minds rare labels (f1, balanced_accuracy); always answering "
+            next_step=f"Choose a metric that counts rare labels (f1, balanced_accuracy); always predicting "
             f"{quote_excerpt(most)} has an accuracy of {format_percent(measured['shares'][most])}.",
         )
     ]

@@ -26,8 +26,7 @@ Bins = NDArray[np.intp]
 def measure_leakage(table: Table) -> dict[str, Any]:
     """How well each column alone tells the labels apart, 0 (chance) to 1 (perfectly); see `measure_power`."""
     label = table.label
-    judged = label is not None and _is_measurable(label)
-    if label is None or not judged:
+    if label is None or not _is_measurable(label):
         unclear = label is not None and label.different >= 2
         return {"judged": False, "unclear": unclear, "columns": {}, "text": {}}
     rows = np.flatnonzero(~label.gaps)
@@ -47,7 +46,7 @@ def measure_power(bins: Bins, labels: Bins) -> float:
     """How well one column tells labels apart, on rows it has not seen.
 
     Half of the rows teach which label is the likeliest in each bin, every label weighing the same; the other half
-    is judged, then the other way round. The mean share of right answers over the labels, b, is rescaled to
+    is predicted, then the other way round. The mean share of right predictions over the labels, b, is rescaled to
     (b − 1/k) / (1 − 1/k), which for two labels is Youden's J (Cancer 3, 1950). A column whose values are all
     different scores 0: learning by heart does not help on unseen rows.
 
@@ -61,7 +60,7 @@ def measure_power(bins: Bins, labels: Bins) -> float:
         np.bincount(bins[side] * classes + labels[side], minlength=size * classes).reshape(size, classes)
         for side in (half, ~half)
     ]
-    right = [_recall(taught, judged) for taught, judged in (tables, tables[::-1])]
+    right = [_recall(learnt, tested) for learnt, tested in (tables, tables[::-1])]
     mean = sum(right) / len(right)
     return max(0.0, (mean - 1 / classes) / (1 - 1 / classes))
 
@@ -107,7 +106,7 @@ def _power(column: Column, rows: Bins, labels: Bins) -> float:
     if column.kind in ("number", "time") and labels.max() == 1:
         numbers = column.numbers[rows]
         known = np.isfinite(numbers)
-        # Rows without a number cannot be told by a threshold; they are right by chance, which adds nothing to J.
+        # Rows without a number cannot be classified by a threshold; they are right by chance, which adds nothing to J.
         powers.append(float(known.mean()) * measure_threshold_power(numbers[known], labels[known]))
     return max(powers)
 
@@ -139,16 +138,16 @@ def _is_measurable(label: Column) -> bool:
     return 2 <= label.different <= _MOST_CLASSES and labelled >= _LEAST_ROWS
 
 
-def _recall(taught: NDArray[np.int64], judged: NDArray[np.int64]) -> float:
-    """Mean over labels of the share of right answers; a bin never seen is right by chance."""
-    totals = np.maximum(taught.sum(axis=0), 1)
-    answers = (taught / totals).argmax(axis=1)
-    seen = taught.sum(axis=1) > 0
-    classes = taught.shape[1]
+def _recall(learnt: NDArray[np.int64], tested: NDArray[np.int64]) -> float:
+    """Mean over labels of the share of right predictions; a bin never seen is right by chance."""
+    totals = np.maximum(learnt.sum(axis=0), 1)
+    predictions = (learnt / totals).argmax(axis=1)
+    seen = learnt.sum(axis=1) > 0
+    classes = learnt.shape[1]
     right = np.zeros(classes)
-    np.add.at(right, answers[seen], judged[seen, answers[seen]])
-    right += judged[~seen].sum(axis=0) / classes
-    counts = judged.sum(axis=0)
+    np.add.at(right, predictions[seen], tested[seen, predictions[seen]])
+    right += tested[~seen].sum(axis=0) / classes
+    counts = tested.sum(axis=0)
     present = counts > 0
     return float((right[present] / counts[present]).mean())
 
@@ -204,7 +203,7 @@ def _column(name: str, power: float, limit: float) -> Finding:
         score=power,
         limit=limit,
         evidence={"power": power},
-        next_step=f"If '{name}' is not known when a prediction is asked for, leave it out: data.ignore = [\"{name}\"]. "
+        next_step=f"If '{name}' is not known when a prediction is made, leave it out: data.ignore = [\"{name}\"]. "
         f'If it is, accept it: validation.ignore = ["leakage.column:{name}"].',
     )
 

@@ -1,4 +1,4 @@
-"""Numbers far from the others, told by measures that the outliers themselves cannot move."""
+"""Numbers far from the others, found by measures that the outliers themselves cannot move."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def find_outer_fences(ordered: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def find_bounds(ordered: NDArray[np.float64]) -> tuple[float, float, str] | None:
-    """Between which values numbers are no outliers, and on which scale that was judged; outliers break both rules.
+    """Between which values numbers are no outliers, and on which scale that holds; outliers break both rules.
 
     The quantities of life (incomes, counts, durations) are skewed, and on their own scale a tail is no outlier:
     where no value is negative and Bowley's skewness (Q1 + Q3 − 2 median) / (Q3 − Q1) is above 0.2, numbers are
-    judged as log(1 + x). None where the rules have no width: half of the values are one number.
+    measured as log(1 + x). None where the rules have no width: half of the values are one number.
     """
     low, middle, high = (_quantile(ordered, share) for share in (0.25, 0.5, 0.75))
     skewed = high > low and ordered[0] >= 0 and (low + high - 2 * middle) / (high - low) > _SKEWED

@@ -39,7 +39,7 @@ def infer_required_schema(
     """The schema that a frame keeps: types, known categories (up to 100), and no negative numbers where there are none.
 
     The label's categories are always written down; ``missing`` is allowed where cells are missing, and in
-    columns with few rows nothing else is taken for a law.
+    columns with few rows nothing else counts as a rule.
     """
     table = read_table(frame, "schema", Roles(label=label, text=text, features=tuple(map(str, frame.columns))))
     return {column.name: _infer_column(column) for column in table.columns}

@@ -25,7 +25,7 @@ def evaluate_types(measured: dict[str, Any]) -> list[Finding]:
     """Findings about types, spellings, stand-ins, and columns that cannot be learnt from."""
     found = [_repeated_name_finding(name) for name in measured["repeated_names"]]
     for name, facts in measured["columns"].items():
-        found += [finding for judge in _JUDGES if (finding := judge(name, facts)) is not None]
+        found += [finding for evaluate in _EVALUATIONS if (finding := evaluate(name, facts)) is not None]
     found += [_redundant(first, second) for first, second in measured["redundant"]]
     padded = {name: facts["outer_space"] for name, facts in measured["columns"].items() if facts.get("outer_space")}
     return found + ([_padded_finding(padded)] if padded else [])
@@ -89,7 +89,7 @@ def _numbers_as_text(name: str, facts: dict[str, Any]) -> Finding | None:
         f"'{name}' is text, yet {readable:,} of {format_count(readable + words + blank, 'cell')} are numbers{tail}.",
         score=measured["share"],
         evidence=measured,
-        next_step=f"Read '{name}' as a number, and the rest as missing; as text every number is a category of its own."
+        next_step=f"Read '{name}' as a number, and the rest as missing; as text every number is another category."
         if clear
         else f"Decide whether '{name}' is a number or a name, and write it so.",
     )
@@ -183,7 +183,7 @@ def _spellings(name: str, facts: dict[str, Any]) -> Finding | None:
     groups = facts.get("spellings")
     if groups is None or facts["role"] not in ("feature", "label"):
         return None
-    shown = "; ".join(" = ".join(quote_excerpt(word, 30) for word in group) for group in groups[:3])
+    spellings = "; ".join(" = ".join(quote_excerpt(word, 30) for word in group) for group in groups[:3])
     rows = sum(sum(group.values()) - max(group.values()) for group in groups)
     label = facts["role"] == "label"
     return Finding(
@@ -191,7 +191,8 @@ def _spellings(name: str, facts: dict[str, Any]) -> Finding | None:
         "warning",
         name,
         "One value in several spellings",
-        f"'{name}' writes {format_count(len(groups), 'value')} in several ways: {shown}; {format_count(rows, 'row')} "
+        f"'{name}' writes {format_count(len(groups), 'value')} in several ways: {spellings}; "
+        f"{format_count(rows, 'row')} "
         f"{choose_form(rows, 'differs', 'differ')} from the usual one.",
         score=rows / facts["present"],
         evidence={"groups": groups},
@@ -231,11 +232,11 @@ def _repeated_name_finding(name: str) -> Finding:
         name,
         "Columns of the same name",
         f"More than one column is called '{name}'.",
-        next_step="Give every column a name of its own.",
+        next_step="Give every column another name.",
     )
 
 
-_JUDGES: tuple[Callable[[str, dict[str, Any]], Finding | None], ...] = (
+_EVALUATIONS: tuple[Callable[[str, dict[str, Any]], Finding | None], ...] = (
     _mixed_finding,
     _numbers_as_text,
     _infinite,

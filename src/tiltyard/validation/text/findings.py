@@ -14,7 +14,7 @@ _NOTICED = 0.001
 
 @dataclass(frozen=True)
 class _Flaw:
-    """How a measured flaw is told; it is a warning from the share ``warn`` on."""
+    """How a measured flaw is reported; it is a warning from the share ``warn`` on."""
 
     key: str
     code: str

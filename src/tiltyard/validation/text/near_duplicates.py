@@ -33,7 +33,7 @@ def near_copies(texts: Sequence[str]) -> list[tuple[int, int, float]]:
     """Pairs of texts that are near copies: (place, place of an earlier one, likeness from 0.8 to 1).
 
     Texts of the same plain form are near copies (likeness 1). So are longer ones that begin or end with the same
-    64 letters and share four fifths of their words (Jaccard's index; a text is held against the first of its kind
+    64 letters and share four fifths of their words (Jaccard's index; a text is compared with the first of its kind
     only, so the cost grows with the number of texts). Equal texts must have been taken out.
     """
     forms = [plain_form(text) for text in texts]
