@@ -68,13 +68,13 @@ def test_codes_are_dotted_lower_case_names(code: str) -> None:
 
 
 def test_severities_are_a_closed_list() -> None:
-    """A severity that nobody would look for is refused."""
+    """A severity outside the three is refused."""
     with pytest.raises(ValueError, match="severity 'fatal'"):
         Finding("a.b", "fatal", "x", "t", "m")  # type: ignore[arg-type]
 
 
 def test_the_gravest_come_first() -> None:
-    """Findings are ordered error, warning, info, not judged; equals keep their order."""
+    """Findings are ordered error, warning, info, not evaluated; equals keep their order."""
     given_order = [
         could_not_judge("a.c", "x", "why", title="t"),
         Finding("a.i", "info", "x", "t", "m"),
@@ -86,7 +86,7 @@ def test_the_gravest_come_first() -> None:
 
 
 def test_what_could_not_be_judged_says_so() -> None:
-    """A check without anything to work on answers with its status and never with a score."""
+    """A check without anything to work on returns its status and never with a score."""
     finding = could_not_judge("a.b", "x", "No rows.", title="Title")
     assert (finding.status, finding.severity, finding.score, finding.message) == (
         "could_not_judge",

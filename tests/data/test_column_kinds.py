@@ -69,7 +69,7 @@ def test_csv_and_json_lines_of_the_same_rows_have_the_same_kinds_dtypes_and_valu
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tables())
 def test_parquet_and_csv_of_the_same_columns_have_the_same_kinds(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
-    """A Parquet file, whose columns have types of their own, gives the kinds that its CSV form gives."""
+    """A Parquet file, whose columns have types, gives the kinds that its CSV form gives."""
     frame = pd.DataFrame(rows)
     for name in frame.columns:
         if pd.api.types.infer_dtype(frame[name], skipna=True).startswith("mixed"):
@@ -255,7 +255,7 @@ def test_a_missing_column_is_named_with_the_nearest_name() -> None:
 
 
 def test_two_columns_of_one_name_are_refused() -> None:
-    """Which of two columns was meant cannot be told."""
+    """Two columns of one name are refused."""
     frame = pd.DataFrame([[1, 2]], columns=["x", "x"])
     with pytest.raises(DataError, match="two columns 'x'") as caught:
         infer_schema(frame)

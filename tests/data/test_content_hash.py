@@ -35,7 +35,7 @@ def test_keys_are_the_same_on_every_machine() -> None:
 
 
 def test_a_table_row_is_told_by_its_values_not_by_column_order_or_integer_type() -> None:
-    """Column order and the float form of an integer change nothing; a missing value is a value of its own."""
+    """Column order and the float form of an integer change nothing; a missing value is another value."""
     table = pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", None]})
     same = pd.DataFrame({"b": ["x", "y", np.nan], "a": [1.0, 2.0, 3.0]})
     assert content_keys(table).tolist() == content_keys(same).tolist()

@@ -56,7 +56,7 @@ SMALL = replace(
 
 @dataclass
 class Web:
-    """What the server does, and what it was asked.
+    """What the server does, and which requests it received.
 
     Attributes:
         address: of the archive.
@@ -112,7 +112,7 @@ def web() -> Iterator[Web]:
 
 
 class Progress:
-    """Remembers what it was told."""
+    """Remembers its progress."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, int, int]] = []
@@ -126,7 +126,7 @@ def fetch(web: Web, to: Path, corpus: Corpus = SMALL, watch: Progress | None = N
 
 
 def test_a_fetched_corpus_is_a_project_with_the_official_split(web: Web, tmp_path: Path) -> None:
-    """The folder, and a project file that trains on its train half and judges on its test half; nothing else stays."""
+    """The folder, and a project file that trains on its train half and tests on its test half; nothing else stays."""
     fetched = fetch_corpus(SMALL, tmp_path / "imdb", Progress(), url=web.address)
     assert (fetched.downloaded, fetched.described) == (True, True)
     project = load_project(fetched.project_file)
@@ -157,7 +157,7 @@ def test_what_is_there_is_not_fetched_again(web: Web, tmp_path: Path) -> None:
 
 
 def test_a_cut_connection_is_taken_up_where_it_broke_off(web: Web, tmp_path: Path) -> None:
-    """After each break only the rest is asked for, as often as it takes as long as bytes arrive."""
+    """After each break only the rest is requested, as often as it takes as long as bytes arrive."""
     web.cuts = [1000, 500, 300, 200, 100, 50, 25]
     assert fetch(web, tmp_path).is_dir()
     starts = [0, 1000, 1500, 1800, 2000, 2100, 2150, 2175]
@@ -187,7 +187,7 @@ def test_a_server_without_ranges_is_asked_for_all_of_it_again(web: Web, tmp_path
 
 
 def test_a_server_that_is_busy_is_asked_again(web: Web, tmp_path: Path) -> None:
-    """Status 503 is tried as often as pauses were given, then named."""
+    """Status 503 is tried as often as there are pauses, then reported."""
     web.status = 503
     with pytest.raises(DataError, match="503") as caught:
         fetch(web, tmp_path)
@@ -211,7 +211,7 @@ def test_another_file_of_the_same_size_is_put_aside(web: Web, tmp_path: Path, di
 
 
 def test_a_file_of_another_size_is_not_even_downloaded(web: Web, tmp_path: Path) -> None:
-    """The size that the server declares is enough to refuse; a longer answer without one is cut off."""
+    """The size that the server declares is enough to refuse; a longer response without one is cut off."""
     web.content = ARCHIVE + b"more"
     with pytest.raises(DataError, match=f"has {len(ARCHIVE):,}") as caught:
         fetch(web, tmp_path)
@@ -220,7 +220,7 @@ def test_a_file_of_another_size_is_not_even_downloaded(web: Web, tmp_path: Path)
 
 
 def test_an_archive_that_was_put_there_by_hand_is_verified(web: Web, tmp_path: Path) -> None:
-    """A machine without a network can be given the archive; it is checked like any other."""
+    """A machine without a network can use an archive put there by hand; it is checked like any other."""
     (tmp_path / IMDB.archive).write_bytes(ARCHIVE)
     assert fetch(web, tmp_path).is_dir()
     assert web.asked == []
@@ -280,7 +280,7 @@ def test_a_disk_that_fills_up_on_the_way_is_named(web: Web, tmp_path: Path) -> N
 
 
 def test_an_address_that_gives_nothing_is_named(web: Web, tmp_path: Path) -> None:
-    """A missing file, a host that does not answer and a word that is no address are told apart."""
+    """A missing file, a host that does not respond and a word that is no address are different errors."""
     web.status = 404
     with pytest.raises(DataError, match="404 Not Found") as caught:
         fetch(web, tmp_path)
@@ -305,7 +305,7 @@ def test_the_command_fetches_nothing_but_the_published_archive(web: Web, tmp_pat
 
 
 def test_the_command_says_what_is_there(tmp_path: Path) -> None:
-    """With --json the answer is JSON alone on standard output; without it, it names the next command."""
+    """With --json the output is JSON alone on standard output; without it, it names the next command."""
     (tmp_path / "aclImdb").mkdir()
     words = ["fetch", "imdb", "--to", str(tmp_path)]
     done = CliRunner().invoke(command, [*words, "--json"], catch_exceptions=False)
@@ -318,7 +318,7 @@ def test_the_command_says_what_is_there(tmp_path: Path) -> None:
 
 
 def test_progress_is_shown_beside_the_answer(web: Web, tmp_path: Path) -> None:
-    """What a person watches goes to the console that is given, a bar an activity."""
+    """What a person watches goes to the console of the caller, a bar an activity."""
     shown = io.StringIO()
     with show_progress(Console(file=shown)) as watch:
         fetch_corpus(SMALL, tmp_path, watch, url=web.address)

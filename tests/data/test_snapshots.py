@@ -78,7 +78,7 @@ def test_a_table_with_gaps_comes_back(tmp_path: Path) -> None:
     assert after.labels.tolist() == before.labels.tolist()
 
 
-def test_json_lines_come_back(tmp_path: Path) -> None:
+def test_nested_and_mixed_values_survive_as_text(tmp_path: Path) -> None:
     """Nested values, mixtures of types and huge numbers are kept as their text."""
     lines = "\n".join(json.dumps(line, ensure_ascii=False) for line in LINES)
     before, after = kept(tmp_path, "rows.jsonl", lines)
@@ -88,7 +88,7 @@ def test_json_lines_come_back(tmp_path: Path) -> None:
 
 
 def test_labels_of_mixed_types_come_back(tmp_path: Path) -> None:
-    """1 and 1.0 are one label beside words too, before and after."""
+    """1 and 1.0 are one label among words too, before and after."""
     lines = [{"text": str(number), "label": label} for number, label in enumerate([1, 1.0, "no", True])]
     before, after = kept(tmp_path, "rows.jsonl", "\n".join(map(json.dumps, lines)))
     assert before.labels.tolist() == after.labels.tolist() == ["1", "1", "no", "True"]
@@ -230,7 +230,7 @@ def test_snapshots_in_s3_are_listed_renewed_and_taken_away(
 
 
 def test_snapshots_in_a_folder_are_listed_and_renewed(tmp_path: Path) -> None:
-    """A folder's snapshots are told with rows, size and time; rows that are kept again count as used now."""
+    """A folder's snapshots are listed with rows, size and time; rows that are kept again count as used now."""
     (tmp_path / "rows.csv").write_text(TEXTS)
     dataset = load_dataset(project(tmp_path, "rows.csv"))
     store = tmp_path / "store"
@@ -252,7 +252,7 @@ def test_snapshots_in_a_folder_are_listed_and_renewed(tmp_path: Path) -> None:
 def test_a_store_in_s3_that_cannot_be_used_is_named(
     s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A missing bucket and wrong credentials are told apart."""
+    """A missing bucket and wrong credentials are different errors."""
     (tmp_path / "rows.csv").write_text(TEXTS)
     dataset = load_dataset(project(tmp_path, "rows.csv"))
     with pytest.raises(DataError, match="bucket") as caught:
@@ -265,7 +265,7 @@ def test_a_store_in_s3_that_cannot_be_used_is_named(
 
 
 def test_the_command_keeps_rows_in_the_state_folder(tmp_path: Path) -> None:
-    """`tiltyard data snapshot` answers with the file that data.source can name."""
+    """`tiltyard data snapshot` prints the file that data.source can name."""
     (tmp_path / "rows.csv").write_text(TEXTS)
     file = tmp_path / "tiltyard.toml"
     file.write_text(

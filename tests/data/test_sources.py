@@ -88,7 +88,7 @@ def test_a_glob_reads_all_files_in_name_order(tmp_path: Path) -> None:
         ("rows.dat", b"x", "data.format-unknown", ".dat"),
     ],
 )
-def test_unusable_data_is_named(tmp_path: Path, name: str, content: bytes, code: str, words: str) -> None:
+def test_each_unusable_file_has_its_own_error(tmp_path: Path, name: str, content: bytes, code: str, words: str) -> None:
     """Each kind of unusable file gives its own error, with what is wrong and a next step."""
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError) as caught:

@@ -44,7 +44,7 @@ def test_the_breast_cancer_example_reads_its_rows() -> None:
 
 
 def test_an_unknown_name_and_a_label_that_is_a_feature_are_named() -> None:
-    """A misspelt data set is told apart from a clash of column names."""
+    """A misspelt data set is another error than a clash of column names."""
     with pytest.raises(DataError, match="Did you mean 'iris'") as caught:
         load_dataset(project("sklearn:irsi", "kind"))
     assert caught.value.code == "data.missing"

@@ -77,7 +77,7 @@ def test_a_glob_in_s3_reads_all_files_that_fit(s3: S3Server) -> None:
     ],
 )
 def test_what_is_missing_in_s3_is_named(s3: S3Server, source: str, code: str, words: str) -> None:
-    """A missing bucket, a missing object and a damaged object are told apart."""
+    """A missing bucket, a missing object and a damaged object are different errors."""
     (s3.folder / BUCKET / "folder").mkdir()
     for name in ("rows.parquet", "rows.csv.gz"):
         (s3.folder / BUCKET / "folder" / name).write_bytes(b"neither parquet nor gzip")
@@ -153,7 +153,7 @@ def test_files_are_read_from_the_web(web: str, tmp_path: Path, name: str) -> Non
 
 
 def test_what_the_web_does_not_give_is_named(web: str, tmp_path: Path) -> None:
-    """Missing, forbidden and unreachable are told apart."""
+    """Missing, forbidden and unreachable are different errors."""
     pytest.importorskip("s3fs")
     for source, code in (
         (f"{web}/nothing.csv", "data.missing"),

@@ -72,7 +72,7 @@ def test_the_rows_of_a_parquet_file_count_not_its_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet", "t.csv.gz", "part-*.csv"])
 def test_the_estimate_is_near_the_size_of_the_frame(tmp_path: Path, name: str) -> None:
-    """What is told from the first rows is, within a quarter, what all rows take, whatever the format."""
+    """The estimate from the first rows is, within a quarter, what all rows take, whatever the format."""
     frame = table(20_000)
     if name == "t.parquet":
         frame.to_parquet(tmp_path / name)
@@ -107,14 +107,14 @@ def test_a_folder_is_given_up_while_it_is_read(tmp_path: Path) -> None:
 
 
 def test_a_share_above_one_overrules_the_estimate(tmp_path: Path) -> None:
-    """An estimate may be wrong; whoever knows better has the last word."""
+    """An estimate may be wrong; a setting of the user has the last word."""
     table(2000).to_csv(tmp_path / "t.csv", index=False)
     refusal(tmp_path, "t.csv", max_memory_share=1e-9)
     load(tmp_path, "t.csv", max_memory_share=2.0)
 
 
 def test_memory_that_runs_out_all_the_same_is_an_error_with_a_next_step(tmp_path: Path) -> None:
-    """However a library says that memory ran out, it is told apart from a damaged file."""
+    """However a library reports that memory ran out, it is another error than a damaged file."""
     (tmp_path / "t.csv").write_text("x,label\n")
     file = local_files(resolve_location("t.csv", tmp_path), tmp_path)[0]
     for said in (pd.errors.ParserError("C error: out of memory"), pa.ArrowMemoryError("malloc failed"), MemoryError()):

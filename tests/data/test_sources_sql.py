@@ -173,7 +173,7 @@ def test_a_whole_address_may_come_from_the_environment(film_file: Path, monkeypa
 
 
 def test_a_secret_may_stand_in_dotenv(film_file: Path) -> None:
-    """A file .env beside the project file does as well as the environment."""
+    """A file .env next to the project file does as well as the environment."""
     (film_file / ".env").write_text("FILMS_NAME=films\n", encoding="utf-8")
     assert len(load(film_file, "sqlite:///${FILMS_NAME}.db", table="reviews")) == 4
 

@@ -1,4 +1,4 @@
-"""Which rows judge and which teach."""
+"""Which rows are the test side and which the train side."""
 
 from __future__ import annotations
 

@@ -68,21 +68,21 @@ def test_detect_drift_against_a_reference() -> None:
 
 
 @pytest.mark.parametrize("given", [[], lines(20)])
-def test_too_few_predictions(given: list[dict[str, Any]]) -> None:
-    """Too few predictions are an answer, not an error and not an alarm."""
+def test_too_few_predictions_are_no_alarm(given: list[dict[str, Any]]) -> None:
+    """Too few predictions are no error and no alarm."""
     found = detect_drift(given)
     assert (found["drift_detected"], found["status"]) == (False, "could_not_judge")
     assert found["next_step"]
 
 
-def test_what_is_no_prediction() -> None:
-    """A line that is no prediction is refused by its place."""
+def test_a_line_without_inputs_is_refused_by_its_place() -> None:
+    """A line that is no prediction is refused, and the message says which it is."""
     with pytest.raises(InputError, match="Line 1"):
         detect_drift([lines(1)[0], {"x": 1}])
 
 
-def test_collector() -> None:
-    """The collector judges what its ledger holds."""
+def test_the_collector_detects_drift_of_recorded_predictions() -> None:
+    """The collector compares the predictions that its ledger has."""
     ledger = MemoryLedger()
     ledger.record([make_prediction(at=NOON + timedelta(seconds=row), input=line) for row, line in enumerate(
         {"text": line["text"]} for line in lines(250) + lines(250, words=50)
@@ -93,7 +93,7 @@ def test_collector() -> None:
 
 
 def test_detect_data_drift_feature_by_feature() -> None:
-    """Each feature of the reference is told by itself; columns that nobody sends are named and not judged."""
+    """Each feature of the reference is compared by itself; columns that no row has are named and not compared."""
     reference = frame(800, 0).assign(label="yes")
     found = detect_data_drift(reference, [dict(row) for _, row in frame(300, 5, moved=8).iterrows()])
     assert found["drift_detected"] is True
@@ -108,7 +108,7 @@ def test_detect_data_drift_feature_by_feature() -> None:
 
 
 def test_the_classifier_sees_what_columns_hide() -> None:
-    """Columns that are each alike and no longer go together are told apart by the domain classifier alone."""
+    """Columns that are each alike and no longer go together are found by the domain classifier alone."""
     rng = np.random.default_rng(3)
     x, y = rng.normal(size=600), rng.normal(size=600)
     reference = pd.DataFrame({"x": x, "y": y})
@@ -133,8 +133,8 @@ def test_domain_classifier_keeps_its_rate() -> None:
         classifier.compare(frame(60, 0), pd.DataFrame({"z": range(60)}))
 
 
-def test_monitor() -> None:
-    """The monitor judges what its ledger holds of the last hours, against a frame or the champion's own training."""
+def test_the_monitor_compares_recent_inputs_with_a_frame() -> None:
+    """The monitor compares the inputs of the last hours with a frame, or with the training of the champion."""
     ledger = MemoryLedger()
     monitor = ModelMonitor("people", ledger=ledger)
     for row in frame(150, 5, moved=8).to_dict("records"):

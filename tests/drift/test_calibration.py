@@ -34,8 +34,8 @@ def _hold_to_the_rate(report: dict[str, Any]) -> None:
             assert rate <= report["chance_allows"], (draw, way)
 
 
-def test_calibration_runs(calibration: ModuleType) -> None:
-    """Over a few windows the verdict stays quiet, and every detector that a look uses is counted."""
+def test_a_short_calibration_counts_every_detector(calibration: ModuleType) -> None:
+    """Over a few windows the verdict stays quiet, and every detector of a comparison is counted."""
     report = calibration.calibrate(6, 150, ("own rows",), ("tables",))
     found = report["draws"]["own rows"]
     assert {"ks", "psi", "wasserstein", "chi-square", "jensen-shannon"} <= found["detectors"].keys()
@@ -43,7 +43,7 @@ def test_calibration_runs(calibration: ModuleType) -> None:
 
 
 @pytest.mark.proof
-def test_a_thousand_windows(calibration: ModuleType) -> None:
+def test_a_thousand_windows_alarm_as_often_as_stated(calibration: ModuleType) -> None:
     """Over 1,000 windows without drift, detectors and verdicts alarm no more often than stated and chance allows."""
     report = calibration.calibrate(1000, 300)
     calibration.show(report)

@@ -27,7 +27,7 @@ def histogram(values: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 @pytest.mark.parametrize("module", [numbers, categories, proportions, vocabulary, correction])
-def test_examples(module: ModuleType) -> None:
+def test_docstring_examples_hold(module: ModuleType) -> None:
     """The examples in the docstrings say what they say."""
     found = doctest.testmod(module)
     assert found.attempted > 0
@@ -51,14 +51,14 @@ def test_wasserstein_is_scipys_from_a_histogram() -> None:
     assert found.effect == pytest.approx(exact, abs=0.05)
 
 
-def test_chi_square_is_scipys() -> None:
+def test_chi_square_has_the_p_value_of_scipy() -> None:
     """Where no category is rare, the p-value is that of scipy's contingency table."""
     a, b = np.array([400, 250, 90]), np.array([60, 55, 20])
     exact = stats.chi2_contingency(np.array([a, b]), correction=False)
     assert ChiSquare().compare(a, b).p_value == pytest.approx(exact.pvalue)
 
 
-def test_shares_are_scipys() -> None:
+def test_shares_have_the_p_value_of_fishers_exact_test() -> None:
     """Exact for small counts; for large ones the score test, which says the same."""
     exact = stats.fisher_exact(np.array([[20, 80], [50, 950]]))
     assert ShareOfRows().compare((50, 1000), (20, 100)).p_value == pytest.approx(exact.pvalue)
@@ -66,7 +66,7 @@ def test_shares_are_scipys() -> None:
     assert ShareOfRows().compare(*large).p_value < 1e-4 < ShareOfRows().compare(*small).p_value
 
 
-def test_holm_is_statsmodels() -> None:
+def test_corrections_are_those_of_statsmodels() -> None:
     """Both corrections are those of statsmodels."""
     multitest = pytest.importorskip("statsmodels.stats.multitest")
     values = RNG.random(30) ** 3
@@ -103,8 +103,8 @@ def test_false_alarms_of_category_detectors(detector: ChiSquare | JensenShannon)
     assert alarms <= stats.binom.ppf(0.999, 200, 0.05)
 
 
-def test_degenerate_counts() -> None:
-    """A constant column, a single category and a billion rows are judged without complaint."""
+def test_constant_and_huge_counts_are_compared() -> None:
+    """A constant column, a single category and a billion rows are compared without complaint."""
     one, many = np.array([0, 50, 0]), np.array([0, 2_000_000_000, 0])
     for detector in (KolmogorovSmirnov(), PopulationStability(), Wasserstein()):
         assert detector.compare(many, one, np.array([0.0, 1.0, 2.0]), 1.0).p_value == 1.0

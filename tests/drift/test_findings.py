@@ -1,4 +1,4 @@
-"""One look at drift: quiet on the reference's own rows, loud on others, honest where it cannot tell."""
+"""One comparison with a reference: quiet on its own rows, loud on others, and open about what it cannot compare."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ LETTERS = texts(np.random.default_rng(1), 3000)
 TEXT = build_reference(LETTERS)
 
 
-def test_few_false_alarms() -> None:
-    """Over 200 windows drawn from the reference, looks find drift no more often than stated, chance allowed for."""
+def test_undrifted_tables_alarm_as_often_as_stated() -> None:
+    """Over 200 windows drawn from the reference, comparisons find drift no more often than stated and chance allows."""
     rng = np.random.default_rng(2)
     ways = (
         DriftOptions(threshold=1e-6),
@@ -71,8 +71,8 @@ def test_a_plane_of_few_rows_does_not_alarm(columns: int, rows: int) -> None:
     assert alarms <= stats.binom.ppf(0.999, 40, 0.05)
 
 
-def test_few_false_alarms_on_texts() -> None:
-    """The same for texts."""
+def test_undrifted_texts_alarm_as_often_as_stated() -> None:
+    """Over 60 windows of texts drawn from the reference, the same holds."""
     rng = np.random.default_rng(2)
     options = DriftOptions(threshold=1e-6)
     alarms = 0
@@ -118,7 +118,7 @@ def test_drift_is_found_and_named(change, code: str, subject: str) -> None:  # t
         (lambda t: t.str.replace("word", "1234"), "text.letters"),
     ],
 )
-def test_drift_of_texts(change, subject: str) -> None:  # type: ignore[no-untyped-def]
+def test_changed_texts_are_found_by_their_measures(change, subject: str) -> None:  # type: ignore[no-untyped-def]
     """Other lengths, unknown words and what is hardly language are found in texts."""
     judged = evaluate_drift(TEXT, profile_rows(TEXT.layout, change(texts(np.random.default_rng(4), 500))))
     assert ("drift.text", subject) in {(found.code, found.subject) for found in judged if found.is_found}
@@ -132,14 +132,14 @@ def test_rows_of_the_training_itself_are_no_drift() -> None:
     assert "text.unknown_words" not in {found.subject for found in judged if found.is_found}
 
 
-def test_other_terms_are_found() -> None:
+def test_missing_terms_of_equal_texts_are_found() -> None:
     """Texts of the same length and of known words alone, of which some are no longer used."""
     judged = evaluate_drift(TEXT, profile_rows(TEXT.layout, texts(np.random.default_rng(4), 500, words=250)))
     assert "drift.terms" in {found.code for found in judged if found.is_found}
 
 
-def test_answers_and_labels_drift() -> None:
-    """Predicted labels, confidence and true labels are judged against those at training."""
+def test_predictions_and_labels_are_compared_with_training() -> None:
+    """Predicted labels, confidence and true labels are compared with those at training."""
     rng = np.random.default_rng(6)
 
     def rows(count: int, share: float, low: float) -> Rows:
@@ -155,7 +155,7 @@ def test_answers_and_labels_drift() -> None:
 
 
 def test_a_trifle_in_a_large_window_is_no_drift() -> None:
-    """A difference that is sure and small is told, and is no drift; a smaller limit makes it one."""
+    """A difference that is sure and small is reported as no drift; a smaller limit makes it one."""
     rng = np.random.default_rng(7)
     base = build_reference(pd.DataFrame({"x": rng.normal(size=100_000)}))
     window = profile_rows(base.layout, pd.DataFrame({"x": rng.normal(0.05, 1, 200_000)}))
@@ -168,8 +168,8 @@ def test_a_trifle_in_a_large_window_is_no_drift() -> None:
     assert not evaluate_drift(base, window, DriftOptions(limits={"x": 0.01}, ignore=frozenset({"x"}))).drifted
 
 
-def test_too_few_rows() -> None:
-    """Too few rows, in all or of one column, are an answer with a next step, and no alarm."""
+def test_too_few_rows_have_a_next_step_and_no_alarm() -> None:
+    """Too few rows, in all or of one column, give a next step, and no alarm."""
     few = evaluate_drift(TABLE, profile_rows(TABLE.layout, frame(np.random.default_rng(1), 99)))
     assert few.verdict.status == "could_not_judge"
     assert "99" in few.verdict.message
@@ -182,7 +182,7 @@ def test_too_few_rows() -> None:
     assert [(f.subject, f.status) for f in judged.findings[1:]] == [("rare", "could_not_judge")]
 
 
-def test_another_layout_is_refused() -> None:
-    """A profile that was laid out by another reference is not judged."""
+def test_a_profile_of_another_layout_is_refused() -> None:
+    """A profile that follows the layout of another reference is refused."""
     with pytest.raises(UsageError, match="layout"):
         evaluate_drift(TABLE, TEXT.profile)

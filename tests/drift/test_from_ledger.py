@@ -65,8 +65,8 @@ def answered(hour: int, count: int, minute: int = 0) -> list[Prediction]:
     ]
 
 
-def test_hours_are_profiled_once(ledger: ReadingLedger) -> None:
-    """A second look reads only the hour that is under way; both say what profiling everything says."""
+def test_a_past_hour_is_profiled_once(ledger: ReadingLedger) -> None:
+    """A second run reads only the current hour; both find what profiling everything finds."""
     rows = [answered(hour, 60) for hour in range(4)]
     for some in rows:
         ledger.record(some)
@@ -78,7 +78,7 @@ def test_hours_are_profiled_once(ledger: ReadingLedger) -> None:
     assert ledger.read == 240 + 60
 
 
-def test_late_rows_are_seen(ledger: ReadingLedger) -> None:
+def test_a_late_row_makes_its_hour_profiled_again(ledger: ReadingLedger) -> None:
     """A row that arrives late in a past hour, or one that is gone, makes that hour, and no other, be profiled again."""
     rows = answered(0, 50) + answered(1, 50)
     ledger.record(rows)
@@ -102,8 +102,8 @@ def test_another_layout_is_profiled_anew(ledger: ReadingLedger) -> None:
     assert ledger.read == 100
 
 
-def test_only_the_version_meant(ledger: ReadingLedger) -> None:
-    """Other projects, versions and routes are left out."""
+def test_other_models_versions_and_routes_are_left_out(ledger: ReadingLedger) -> None:
+    """Predictions of other models, versions and routes are left out."""
     ledger.record(answered(0, 30))
     some = answered(0, 10)
     ledger.record([replace(row, id=f"p{row.id}", project="other") for row in some])
@@ -126,8 +126,8 @@ def test_redacted_inputs_are_left_out(ledger: ReadingLedger) -> None:
     assert ledger.read - before == 30
 
 
-def test_find_drift(ledger: ReadingLedger) -> None:
-    """Undrifted traffic is clear, drifted traffic is found, with the window that was judged; labels count."""
+def test_drifted_traffic_is_found_with_its_window(ledger: ReadingLedger) -> None:
+    """Undrifted traffic is clear, drifted traffic is found, with the window that was compared; labels count."""
     window = NOON + timedelta(minutes=20), NOON + 2 * HOUR
     same = answered(0, 200) + answered(1, 200)
     ledger.record(same)
@@ -141,15 +141,15 @@ def test_find_drift(ledger: ReadingLedger) -> None:
     assert {"amount", "shop"} <= found
 
 
-def test_no_reference_profile(ledger: ReadingLedger) -> None:
-    """A version without a reference profile cannot be judged, and the answer says what to do."""
+def test_a_version_without_a_profile_has_a_next_step(ledger: ReadingLedger) -> None:
+    """A version without a reference profile cannot be compared, and the finding says what to do."""
     (found,) = find_drift(ledger, None, FILMS, (NOON, NOON + HOUR))
     assert (found.code, found.status) == ("drift.verdict", "could_not_judge")
     assert "tiltyard train" in found.next_step
 
 
 def test_a_profile_of_another_format(ledger: ReadingLedger) -> None:
-    """A reference profile that this Tiltyard cannot read is not judged by, and stops nothing else."""
+    """A reference profile that this Tiltyard cannot read is not used, and stops nothing else."""
     (found,) = find_drift(ledger, b'{"format": 99}', FILMS, (NOON, NOON + HOUR))
     assert found.status == "could_not_judge"
     assert "99" in found.message

@@ -88,13 +88,13 @@ def test_merge_is_the_profile_of_the_union(a: list[dict[str, Any]], b: list[dict
 
 @_law
 @given(st.lists(_row, max_size=8))
-def test_kept_and_read(rows: list[dict[str, Any]]) -> None:
+def test_a_profile_survives_storage(rows: list[dict[str, Any]]) -> None:
     """A profile comes back from its bytes as it was."""
     made = _profile(rows)
     assert Profile.from_bytes(made.to_bytes()) == made
 
 
-def test_reference_kept_and_read() -> None:
+def test_a_reference_survives_storage() -> None:
     """A reference comes back from its bytes with the same layout, profile and digest, and profiles rows alike."""
     read = Reference.from_bytes(REFERENCE.to_bytes())
     assert read.layout.digest == REFERENCE.layout.digest
@@ -177,7 +177,7 @@ def test_moments_do_not_depend_on_the_order(values: list[float], cut: int) -> No
 
 
 def test_the_joint_of_a_row_is_its_own() -> None:
-    """A row's distance from the plane is the formula's, and the same to the last bit whatever rows stand beside it."""
+    """A row's distance from the plane is the formula's, and the same to the last bit whichever rows come with it."""
     rng = np.random.default_rng(4)
     for width in (3, 4, 6, 9, 16):
         columns = [rng.normal(size=5000) for _ in range(width)]
@@ -193,7 +193,7 @@ def test_the_joint_of_a_row_is_its_own() -> None:
         assert np.allclose(whole[1], (scores**2) @ joint.weights)
 
 
-def test_moments() -> None:
+def test_moments_are_those_of_the_values() -> None:
     """Mean, standard deviation, least and greatest are the values', the first two to a hundredth of the deviation."""
     frame = _frame(5000, 4)
     counted = profile_rows(REFERENCE.layout, frame).numbers["amount"]
@@ -211,7 +211,7 @@ def test_what_is_no_number_is_invalid() -> None:
     assert (counted.present, counted.invalid, counted.missing) == (1, 1, 2)
 
 
-def test_categories() -> None:
+def test_known_categories_are_counted_and_new_ones_named() -> None:
     """Known categories are counted, new ones counted and named, and what means the same is the same."""
     frame = pd.DataFrame({"shop": ["a", " a", "b", None, "new", "new", "newer"]})
     counted = profile_rows(REFERENCE.layout, frame).categories["shop"]
@@ -228,7 +228,7 @@ _name = st.text(max_size=4) | st.sampled_from(
 @_law
 @given(st.lists(st.none() | _name, max_size=40), st.integers(0, 5))
 def test_strings_are_counted_one_by_one(values: list[str | None], skipped: int) -> None:
-    """Strings of any length are told apart and counted as Python does it, however they lie in memory."""
+    """Strings of any length are distinguished and counted as Python does it, however they lie in memory."""
     expected = Counter(category_name(value) for value in values[skipped:] if value is not None)
     for kind in ("str", "object", "category"):
         series = pd.Series(values, dtype="str").astype(kind)
@@ -259,7 +259,7 @@ def test_many_new_categories_stay_bounded() -> None:
     assert len(merged.to_bytes()) < 20_000
 
 
-def test_texts_are_measured() -> None:
+def test_measures_of_texts_are_those_counted_by_hand() -> None:
     """Lengths, words, letters and unknown words are what counting by hand gives."""
     frame = pd.DataFrame({"note": ["Good FILM, zzz!", "日本 plot", "", None]})
     made = profile_rows(REFERENCE.layout, frame)
@@ -313,7 +313,7 @@ def test_texts_are_measured_as_python_does(texts: list[str]) -> None:
 
 
 def test_a_word_is_the_same_in_any_text() -> None:
-    """A word is known wherever it stands: in capitals, beside other scripts, across 64 bytes, at the very end."""
+    """A word is known wherever it stands: in capitals, next to other scripts, across 64 bytes, at the very end."""
     words = ["ab", "film", "plotting", "wonderful", "unforgettable", "antidisestablishmentarianism"]
     known = TextLayout.fit(encode_texts([" ".join(words)] * 2))
     for word in words:
@@ -325,7 +325,7 @@ def test_a_word_is_the_same_in_any_text() -> None:
     assert measured[4].tolist() == [1.0] * 4
 
 
-def test_the_joint_is_profiled() -> None:
+def test_broken_correlations_lie_off_the_plane() -> None:
     """Numbers that no longer hang together lie off the plane of the reference."""
     frame = _frame(2000, 5)
     apart = frame.assign(double=np.random.default_rng(0).permutation(frame.double))
@@ -336,7 +336,7 @@ def test_the_joint_is_profiled() -> None:
 
 
 def test_answers_come_from_rows_held_out() -> None:
-    """The reference of answers and of unknown words counts the rows that did not teach the model."""
+    """The reference of predictions and of unknown words counts the rows that the model did not learn from."""
     profile = REFERENCE.profile
     assert profile.rows == 500
     assert profile.numbers["amount"].rows == 500
@@ -345,7 +345,7 @@ def test_answers_come_from_rows_held_out() -> None:
     assert profile.categories[LABEL].rows == 500
 
 
-def test_layouts_are_not_mixed() -> None:
+def test_profiles_of_different_layouts_are_not_added() -> None:
     """Profiles of different layouts are not added."""
     other = build_reference(pd.DataFrame({"x": [1.0, 2.0]}))
     with pytest.raises(UsageError, match="layouts"):
@@ -354,7 +354,7 @@ def test_layouts_are_not_mixed() -> None:
         build_reference(pd.DataFrame({"x": []}))
 
 
-def test_size_is_bounded() -> None:
+def test_a_profile_takes_kilobytes_for_any_number_of_rows() -> None:
     """A profile takes kilobytes, whatever the number of rows."""
     few, many = (len(profile_rows(REFERENCE.layout, _frame(rows, 9)).to_bytes()) for rows in (100, 20_000))
     assert many < 2 * few + 4000 < 30_000
@@ -362,7 +362,7 @@ def test_size_is_bounded() -> None:
 
 @_law
 @given(st.lists(st.floats(), max_size=40), st.lists(st.floats(), max_size=40))
-def test_sketches_add_up(a: list[float], b: list[float]) -> None:
+def test_sketches_of_parts_add_up_to_the_whole(a: list[float], b: list[float]) -> None:
     """Sketches of parts add up to the sketch of the whole, and come back from storage."""
     whole = QuantileSketch.of([*a, *b])
     assert QuantileSketch.of(a) + QuantileSketch.of(b) == whole
@@ -371,13 +371,13 @@ def test_sketches_add_up(a: list[float], b: list[float]) -> None:
 
 @_law
 @given(st.lists(st.floats(-1e300, 1e300).filter(lambda x: x == 0 or abs(x) > 1e-300), min_size=1), st.floats(0, 1))
-def test_sketch_is_near(values: list[float], share: float) -> None:
+def test_a_quantile_of_a_sketch_is_near_the_exact_one(values: list[float], share: float) -> None:
     """A sketch's quantile is within a hundredth of a value that has that rank."""
     found = QuantileSketch.of(values).quantile(share)
     exact = np.quantile(values, share, method="inverted_cdf")
     assert found == pytest.approx(exact, rel=0.01, abs=1e-290)
 
 
-def test_examples() -> None:
+def test_docstring_examples_hold() -> None:
     """The example in the docstring says what it says."""
     assert doctest.testmod(quantile_sketch).failed == 0

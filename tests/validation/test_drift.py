@@ -61,7 +61,7 @@ def test_a_dataset_has_not_drifted_from_itself() -> None:
 
 
 def test_each_kind_of_drift_is_a_finding_with_score_and_limit() -> None:
-    """Shifted numbers and labels, new categories, gaps, lost, renamed and retyped columns are told apart."""
+    """Shifted numbers and labels, new categories, gaps, lost, renamed and retyped columns are different findings."""
     later = people(seed=1).rename(columns={"member": "is_member"})
     later["age"] += 15
     later.loc[:199, "city"] = "Bonn"
@@ -91,7 +91,7 @@ def test_each_kind_of_drift_is_a_finding_with_score_and_limit() -> None:
     assert json.loads(json.dumps(report.to_dict()))["passed"] is False
 
 
-def test_texts_that_speak_of_other_things_are_told_apart() -> None:
+def test_texts_about_another_topic_are_found() -> None:
     """Texts of the same length about something else are found by a model that tells them apart."""
     random = np.random.default_rng(0)
     words = {
@@ -109,8 +109,8 @@ def test_texts_that_speak_of_other_things_are_told_apart() -> None:
     assert "drift.told-apart" in {code for code, _ in found(validator.validate_drift(first, texts("food")))}
 
 
-def test_too_few_rows_cannot_be_judged() -> None:
-    """A handful of rows is an answer of its own, and lost columns are told all the same."""
+def test_too_few_rows_are_no_drift() -> None:
+    """A handful of rows is reported as too few, and lost columns are reported all the same."""
     report = DataValidator().validate_drift(people(), people(20).drop(columns="age"))
     assert [(finding.code, finding.status) for finding in report.findings] == [
         ("drift.columns-lost", "found"),
@@ -118,14 +118,14 @@ def test_too_few_rows_cannot_be_judged() -> None:
     ]
 
 
-def test_what_is_no_dataset_is_refused() -> None:
+def test_anything_but_a_dataset_is_refused() -> None:
     """An empty frame and a list are named."""
     for wrong, says in ((pd.DataFrame({"a": []}), "no rows"), ([1, 2], "a list")):
         with pytest.raises(UsageError, match=says):
             DataValidator().validate_drift(people(), wrong)  # type: ignore[arg-type]
 
 
-def test_later_periods_are_held_against_the_first() -> None:
+def test_later_periods_are_compared_with_the_first() -> None:
     """A change in the middle of the data is found in the periods after it, which are named by their times."""
     frame = people(800)
     frame.loc[400:, "age"] += 20
@@ -147,7 +147,7 @@ def test_later_periods_are_held_against_the_first() -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project over people, with a later file beside it."""
+    """A project over people, with a later file next to it."""
     people().to_csv(tmp_path / "people.csv", index=False)
     people(seed=1).assign(age=lambda rows: rows["age"] + 15).to_csv(tmp_path / "later.csv", index=False)
     file = tmp_path / "tiltyard.toml"
@@ -163,8 +163,8 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(command, list(words), standalone_mode=False)
 
 
-def test_the_command_holds_data_against_a_file_or_a_snapshot(project: Path) -> None:
-    """`validate --against` answers no (3) with a page of pictures where data has drifted, and yes where it has not."""
+def test_the_command_compares_data_with_a_file_or_a_snapshot(project: Path) -> None:
+    """`validate --against` exits with no (3) with a page of pictures where data has drifted, and yes where it has not."""
     page = project.parent / "page.html"
     done = run(
         "--project", str(project), "--against", str(project.parent / "later.csv"), "--report", str(page), "--json"

@@ -1,4 +1,4 @@
-"""What is found in data that nobody here wrote."""
+"""What is found in published data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def warned(report: ValidationReport) -> set[tuple[str, str]]:
     return {(finding.code, finding.subject) for finding in report.findings if finding.severity != "info"}
 
 
-def test_personality() -> None:
+def test_personality_has_gaps_repeats_and_contradictions() -> None:
     """458 empty cells, 388 repeated rows and 59 contradictory groups, and no other warning."""
     report = DataValidator().validate_dataset(
         pd.read_csv(file("personality/personality_dataset.csv")), label="Personality"
@@ -37,7 +37,7 @@ def test_personality() -> None:
     assert report.passed()
 
 
-def test_telco() -> None:
+def test_telco_has_eleven_blank_charges() -> None:
     """Eleven blank charges are named with their rows, the customer's number is called one, and nothing else."""
     report = DataValidator().validate_dataset(pd.read_csv(file("telco/Telco-Customer-Churn.csv")), label="Churn")
     assert warned(report) == {("data.identifier", "customerID"), ("data.numbers-as-text", "TotalCharges")}
@@ -46,7 +46,7 @@ def test_telco() -> None:
     assert charges["blank_rows"][:3] == [489, 754, 937]
 
 
-def test_adult() -> None:
+def test_adult_has_stand_ins_and_padding() -> None:
     """Question marks and the cut-off 99999 are stand-ins; padding and the doubled education are worth a note."""
     report = DataValidator().validate_dataset(
         pd.read_csv(file("adult/adult.data"), header=None, names=ADULT), label="income"
@@ -56,8 +56,8 @@ def test_adult() -> None:
     assert {finding.code for finding in report.findings} >= {"data.redundant-columns", "data.outer-space"}
 
 
-def test_imdb() -> None:
-    """96 repeated reviews, tags in 59%, C1 controls in 3%, and no label given away by rating or number."""
+def test_imdb_has_repeats_tags_and_control_characters() -> None:
+    """96 repeated reviews, tags in 59%, C1 controls in 3%, and no label that a rating or number reveals."""
     report = DataValidator().validate_dataset(pd.read_parquet(file("imdb/train.parquet")), label="label", text="text")
     assert warned(report) == {("text.encoding", "text")}
     assert report["duplicates"]["count"] == 96
@@ -65,7 +65,7 @@ def test_imdb() -> None:
     assert report["text"]["text"]["garbage"]["share"] < 0.0005
 
 
-def test_rt_polarity() -> None:
+def test_a_clean_corpus_has_no_warning() -> None:
     """A clean corpus has no warning at all."""
     lines = {
         label: file(f"rt_polarity/rt-polarity.{label}").read_text(encoding="utf-8").splitlines()

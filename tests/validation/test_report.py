@@ -1,4 +1,4 @@
-"""What validation answers, and how it is shown."""
+"""What validation returns, and how it is rendered."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_test_rows_that_training_has_seen_are_counted() -> None:
 
 
 def test_an_identifier_does_not_hide_a_leak() -> None:
-    """Rows that are equal but for a number given to each are found on both sides."""
+    """Rows that are equal but for a number of each are found on both sides."""
     train = side(300)
     test = pd.concat([side(60), train[:30]], ignore_index=True)
     train.insert(0, "row", range(300))
@@ -85,7 +85,7 @@ def test_near_copies_of_texts_are_counted_apart() -> None:
 
 
 def test_near_copies_within_the_test_side_are_no_leak() -> None:
-    """Copies that stand on one side only are nobody's business here."""
+    """Copies that stand on one side only are no finding."""
     test = [*TEXTS[300:], TEXTS[310].upper()]
     assert validate(TEXTS[:300], test, LABELS[:300], [*LABELS[300:], "pos"])["near_duplicates"]["count"] == 0
 
@@ -118,7 +118,7 @@ def test_many_columns_do_not_make_a_false_alarm() -> None:
 
 
 def test_small_and_strange_sides_are_told() -> None:
-    """Too few rows, labels only the test side has, and other columns are errors or warnings of their own."""
+    """Too few rows, labels only the test side has, and other columns are separate errors or warnings."""
     small = validate(side(10), side(5), labels(10), labels(5))
     assert {(one.subject, one.severity) for one in small.findings if one.code == "split.too-small"} == {
         ("train", "error"),
@@ -135,7 +135,7 @@ def test_small_and_strange_sides_are_told() -> None:
     assert not validate(pd.DataFrame(), pd.DataFrame(), [], []).passed()
 
 
-def test_overlap_has_a_limit() -> None:
+def test_overlap_beyond_its_limit_is_an_error() -> None:
     """More overlap than the limit is an error, less is a warning, none of it when ignored."""
     train = side(300)
     test = pd.concat([side(80), train[:20]], ignore_index=True)
@@ -146,7 +146,7 @@ def test_overlap_has_a_limit() -> None:
 
 
 def test_a_model_tells_different_sides_apart() -> None:
-    """The adversarial check answers near 0.5 for equal sides and finds an interaction that no column shows alone."""
+    """The adversarial check is near 0.5 for equal sides and finds an interaction that no column shows alone."""
     same = validate(side(400), side(400), labels(400), labels(400), adversarial=True)
     assert same["adversarial"]["interval"][0] < 0.55
     assert same.findings == ()
@@ -166,7 +166,7 @@ def test_a_model_tells_different_sides_apart() -> None:
 
 
 def test_inputs_of_any_usual_kind_are_taken() -> None:
-    """Frames, series, lists, arrays of texts and matrices give the same answers; what is no input is refused."""
+    """Frames, series, lists, arrays of texts and matrices give the same report; anything else is refused."""
     series = [pd.Series(TEXTS[:300], name="text"), pd.Series(TEXTS[300:], name="text", index=range(7, 107))]
     expected = validate(TEXTS[:300], TEXTS[300:], LABELS[:300], LABELS[300:]).to_dict()
     assert validate(series[0], series[1], pd.Series(LABELS[:300]), np.array(LABELS[300:])).to_dict() == expected

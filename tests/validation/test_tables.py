@@ -22,7 +22,7 @@ RANDOM = np.random.default_rng(7)
 
 
 def table(**columns: Any) -> pd.DataFrame:
-    """A table in which nothing is to be found, but for the columns given."""
+    """A table in which nothing is to be found, but for the columns that are added."""
     generator = np.random.default_rng(5)
     return pd.DataFrame(
         {
@@ -64,7 +64,7 @@ def test_good_data_has_no_findings() -> None:
     assert report.quality_score > 99
 
 
-def test_nothing_is_changed() -> None:
+def test_validation_does_not_change_the_frame() -> None:
     """Validation leaves the frame as it was."""
     frame = table(mixed=with_values(["1"] * ROWS, at3="x", at4=None))
     before = frame.copy(deep=True)
@@ -85,7 +85,7 @@ def test_missing_cells_are_counted_and_weighed(gaps: int, severity: str) -> None
 
 
 def test_a_column_without_any_value_is_named() -> None:
-    """A column of gaps only is an error of its own."""
+    """A column of gaps only is a separate error."""
     assert found(validate(table(lost=[None] * ROWS)), "data.empty-column").subject == "lost"
 
 
@@ -133,7 +133,7 @@ def test_values_of_different_types_are_named() -> None:
 
 @pytest.mark.parametrize("word", ["00123", "red", "2020-01-02"])
 def test_codes_words_and_dates_are_no_numbers_as_text(word: str) -> None:
-    """Postal codes with leading zeros, words and dates are not taken for numbers."""
+    """Postal codes with leading zeros, words and dates do not count as numbers."""
     assert "data.numbers-as-text" not in codes(validate(table(column=[word, word + "1"] * 200)))
 
 
@@ -188,8 +188,8 @@ def test_columns_that_name_the_rows_are_told(name: str, values: list[Any]) -> No
     assert found(validate(table(**{name: values})), "data.identifier").subject == name
 
 
-def test_measurements_name_no_rows() -> None:
-    """Numbers are not taken for names because they happen to be all different."""
+def test_different_measurements_are_no_identifiers() -> None:
+    """Numbers do not count as identifiers because they happen to be all different."""
     assert "data.identifier" not in codes(validate(table(weight=RANDOM.permutation(100_000)[:ROWS])))
 
 
@@ -229,7 +229,7 @@ def test_distinct_values_are_counted_exactly(values: list[float]) -> None:
 
 
 def test_repeats_in_a_coarse_table_say_nothing() -> None:
-    """Where a few values make rows repeat by chance, repeats are not judged; in a fine table they are."""
+    """Where a few values make rows repeat by chance, repeats are not evaluated; in a fine table they are."""
     coarse = pd.DataFrame({"sex": ["m", "f"] * 200, "class": ["1", "2", "3", "3"] * 100, "label": ["a", "b"] * 200})
     assert found(validate(coarse), "data.duplicate-rows").status == "could_not_judge"
     copied = pd.concat([table(), table()[:100]], ignore_index=True)
@@ -292,12 +292,12 @@ def test_a_tail_is_no_error_and_a_typing_mistake_is_a_warning() -> None:
 
 
 def test_no_spread_is_not_judged() -> None:
-    """A column of which more than half is one number is said to be not judged, not silently fine."""
+    """A column of which more than half is one number is reported as not evaluated, and not silently fine."""
     gains = np.where(np.arange(ROWS) % 3 == 0, RANDOM.integers(1, 9000, ROWS), 0)
     assert found(validate(table(gain=gains)), "data.outliers").status == "could_not_judge"
 
 
-def test_labels_are_weighed() -> None:
+def test_unsuitable_labels_are_four_different_findings() -> None:
     """One label, a rare one, an uneven pair and a label for each row are four different findings."""
     assert found(validate(table(label="a")), "label.one-class").severity == "error"
     rare = validate(table(label=with_values(["a", "b"] * 200, at0="c")))
@@ -331,7 +331,7 @@ def test_a_column_that_gives_the_label_away_is_an_error(kind: str) -> None:
     assert finding.score == pytest.approx(1.0)
 
 
-def test_chance_is_no_leak() -> None:
+def test_columns_of_chance_have_little_power() -> None:
     """Columns without a bearing on the label, many categories among them, have little power."""
     labels = RANDOM.integers(0, 2, 4000)
     assert measure_power(RANDOM.integers(0, 500, 4000), labels) < 0.15

@@ -98,7 +98,7 @@ def test_a_flawed_text_is_found(code: str, flawed: str | None) -> None:
     ],
 )
 def test_language_of_any_kind_is_no_flaw(text: str) -> None:
-    """Other scripts, accents, emoji, long words, rules of dashes and ratings are not taken for damage."""
+    """Other scripts, accents, emoji, long words, rules of dashes and ratings do not count as damage."""
     report = validate([*GOOD, text])
     assert not [finding for finding in report.findings if finding.severity != "info"]
     assert not {finding.code for finding in report.findings} & {"text.garbage", "text.encoding", "text.markup"}
@@ -146,13 +146,13 @@ def test_texts_that_carry_their_label_are_a_leak() -> None:
 
 
 def test_other_columns_of_a_text_project_are_not_inputs() -> None:
-    """A rating beside the text, which the model never sees, is no leak."""
+    """A rating next to the text, which the model never sees, is no leak."""
     labels = ["pos" if place * 104729 % 7 < 3 else "neg" for place in range(300)]
     assert validate(GOOD, rating=[9 if label == "pos" else 2 for label in labels]).findings == ()
 
 
 def test_long_columns_of_words_are_checked_as_texts() -> None:
-    """A column of sentences is checked although nobody named it, a column of categories is not."""
+    """A column of sentences is checked although no setting names it, a column of categories is not."""
     frame = pd.DataFrame({"review": [*GOOD[:-1], ""], "colour": ["red", "blue"] * 150, "label": ["a", "b", "b"] * 100})
     report = DataValidator().validate_dataset(frame)
     assert set(report["text"]) == {"review"}
@@ -213,7 +213,7 @@ def test_only_double_decoding_is_called_misread(text: str) -> None:
 
 
 def test_reasons_for_garbage_are_named() -> None:
-    """Each reason is told by its own name."""
+    """Each reason has its own name."""
     texts = ["12345", "aaaaaaaaaaaaaaaaaaaaaa", "kjhgf dsqwr tzpsd fghjk lmnbv", "ordinary words here"]
     reasons = garbage_texts(count_characters(texts))
     assert [name for name, mask in reasons.items() if mask[0]] == ["no letters"]
@@ -241,8 +241,8 @@ def test_the_plain_form_is_blind_to_case_space_and_marks(text: str) -> None:
     assert plain_form(f"  {spread} !! ") == plain_form(spread.casefold())
 
 
-def test_lengths_are_profiled() -> None:
-    """The report tells mean, median and extremes of characters and words."""
+def test_a_report_has_the_lengths_of_texts() -> None:
+    """The report has mean, median and extremes of characters and words."""
     lengths = validate(GOOD)["text"]["text"]["length"]
     assert lengths["characters"]["max"] == max(map(len, GOOD))
     assert lengths["words"]["mean"] == pytest.approx(np.mean([len(text.split()) for text in GOOD]))
