@@ -164,7 +164,7 @@ def run(*words: str) -> Result:
 
 
 def test_the_command_compares_data_with_a_file_or_a_snapshot(project: Path) -> None:
-    """`validate --against` exits with no (3) with a page of pictures where data has drifted, and yes where it has not."""
+    """`validate --against` exits with 3 and a page of pictures where data has drifted, with 0 where not."""
     page = project.parent / "page.html"
     done = run(
         "--project", str(project), "--against", str(project.parent / "later.csv"), "--report", str(page), "--json"
