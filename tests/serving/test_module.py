@@ -58,16 +58,21 @@ def test_the_module_serves_the_version_of_a_stage_in_any_case(
     assert f'"prediction_id": "{answer["prediction_id"]}"' in errors
 
 
-def test_wrong_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_start_is_an_error_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Without a model's name, or open to others without a key, it does not start, and says why without a traceback."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TILTYARD_HOME", str(tmp_path))
-    for words, said in (([], "--model-name"), (["--model-name", "x", "--host", "0.0.0.0"], "tiltyard keys api new")):
-        monkeypatch.setattr(sys, "argv", ["serving", *words, "--port", "0"])
-        with pytest.raises(SystemExit) as left:
+    for options, expected in (
+        ([], "--model-name"),
+        (["--model-name", "x", "--host", "0.0.0.0"], "tiltyard keys api new"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["serving", *options, "--port", "0"])
+        with pytest.raises(SystemExit) as exited:
             main()
-        assert left.value.code == 2
-        assert said in capsys.readouterr().err
+        assert exited.value.code == 2
+        assert expected in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_probes_and_pages_need_no_key(file: KeyFile) -> None:
 
 
 def test_expired_and_revoked_keys_are_refused(file: KeyFile) -> None:
-    """Expired and revoked keys are told from unknown ones; with nothing but spent keys a server stays closed."""
+    """Expired, revoked and unknown keys get different codes; a server whose keys are all spent stays closed."""
     expired = make(file, ["admin"], expires_at=datetime.now(UTC) - timedelta(seconds=1))
     revoked = make(file, ["admin"])
     file.revoke(revoked.key.id)
@@ -142,7 +142,7 @@ def test_keys_count_without_a_restart(file: KeyFile, every_look: None) -> None:
 
 
 def test_a_server_is_open_to_others_only_with_insecure_open(file: KeyFile) -> None:
-    """Beyond loopback a server needs a key or the word of whoever starts it; a damaged file is never taken for none."""
+    """Beyond loopback a server needs a key or --insecure-open; a damaged key file is an error."""
     for host in ("0.0.0.0", "::", "192.168.1.5", "example.com"):
         with pytest.raises(UsageError, match="no API keys") as caught:
             guard_for(ServingSection(), file.path, host=host)
@@ -174,12 +174,12 @@ def test_other_sites_cannot_use_an_open_server(file: KeyFile) -> None:
     ):
         assert refusal(guard, request("/admin/reload", **headers)) == (403, "site.other")
         assert guard.check(request("/docs", method="GET", **headers))
-    told = guard_for(ServingSection(), file.path, host="0.0.0.0", insecure_open=True)
-    assert told.check(request("/predict", host="example.com"))
+    open_guard = guard_for(ServingSection(), file.path, host="0.0.0.0", insecure_open=True)
+    assert open_guard.check(request("/predict", host="example.com"))
 
 
 def test_too_many_requests_wait(file: KeyFile) -> None:
-    """Each caller has a rate of its own, a key's own limit goes first, and probes are not counted."""
+    """Each caller has its own rate, the limit of a key goes before it, and probes are not counted."""
     one, two = make(file, ["predict"]), make(file, ["predict"], rate_limit=0.001)
     guard = guard_for(ServingSection(rate_limit=0.01, rate_burst=3), file.path, host="127.0.0.1")
     for _ in range(3):

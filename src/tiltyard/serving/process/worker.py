@@ -30,7 +30,7 @@ REPORT_SECONDS = 30.0
 PING_SECONDS = 30.0
 
 
-def main(descriptor: int) -> int:
+def run_worker(descriptor: int) -> int:
     """Serve until a signal ends the worker, or until the supervisor is gone; returns the exit code.
 
     Args:
@@ -161,4 +161,4 @@ def _read_first_line(connection: socket.socket) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(run_worker(int(sys.argv[1])))
