@@ -1,9 +1,9 @@
-"""The training of CI: train, let the version challenge the champion, tell what came of it.
+"""The training of CI: train a version, run the gates, report the result.
 
     python deploy/train.py --project examples/sentiment
 
-"Not promoted" (exit code 3 of ``tiltyard train --champion``) is an answer and no failure: the pipeline worked, and the
-champion stays. It is told in the summary of the run and as the output ``promoted=false``, so that nothing is deployed.
+"Not promoted" (exit code 3 of ``tiltyard train --champion``) is not a failure: the pipeline worked, and the champion
+stays. The summary of the run reports it, and the output ``promoted=false`` prevents a deployment.
 Exit codes: 0 trained (promoted or not), else that of the training.
 """
 
@@ -22,7 +22,7 @@ HEADLINE = ("accuracy", "f1", "precision", "recall", "roc_auc", "log_loss")
 
 
 def train(project: str) -> int:
-    """Run the training, and leave summary and outputs where GitHub looks for them."""
+    """Run the training, and write summary and outputs for GitHub."""
     command = [sys.executable, "-m", "tiltyard", "train", "--project", project, "--champion", "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own words
     print(done.stdout, end="")

@@ -21,7 +21,14 @@ import yaml
 ROOT = Path(__file__).parents[1]
 STYLE = ROOT / "docs" / "vale" / "Tiltyard"
 PAGES = ("*.md", "docs/**/*.md", "examples/**/*.md")
-STRINGS = ("src/tiltyard/cli/**/*.py", "src/tiltyard/console/**/*.py")
+STRINGS = (
+    "src/tiltyard/cli/**/*.py",
+    "src/tiltyard/console/**/*.py",
+    "examples/demo.py",
+    "examples/story.py",
+    "examples/*/*.py",
+    "deploy/**/*.py",
+)
 
 # Code is not prose: fenced blocks, inline code, link targets, HTML comments.
 _CODE = re.compile(r"```.*?```|``[^`]*``|`[^`]*`|\]\([^)]*\)|<!--.*?-->|https?://\S+", re.DOTALL)

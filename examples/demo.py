@@ -1,6 +1,6 @@
-"""The main job on shipped data: train, promote, serve, ask (``make demo``).
+"""The main job on included data: train, promote, serve, predict (``make demo``).
 
-DEMO_EXIT=1 stops after the answers; otherwise the server stays up until Ctrl-C.
+DEMO_EXIT=1 stops after the predictions; otherwise the server runs until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ NOT_PROMOTED = 3
 
 
 def main() -> int:
-    """Run the demo; the exit code is 0 when two predictions were answered by a served champion."""
+    """Run the demo; the exit code is 0 when a served champion made two predictions."""
     trained = subprocess.run([*TILTYARD, "train", "--champion", "--project", str(PROJECT)], check=False)
     if trained.returncode not in (0, NOT_PROMOTED):
         return trained.returncode
     server = subprocess.Popen(
-        [*TILTYARD, "serve", "--json", "--project", str(PROJECT), "--port", str(_port())],
+        [*TILTYARD, "serve", "--json", "--project", str(PROJECT), "--port", str(_free_port())],
         stdout=subprocess.PIPE,
         text=True,
     )
     try:
-        return _ask(server)
+        return _send_requests(server)
     except KeyboardInterrupt:
         return 0
     finally:
@@ -41,19 +41,19 @@ def main() -> int:
         server.wait(timeout=30)
 
 
-def _ask(server: subprocess.Popen[str]) -> int:
+def _send_requests(server: subprocess.Popen[str]) -> int:
     assert server.stdout is not None
     line = server.stdout.readline()
     if not line:
         return server.wait() or 1
     address = json.loads(line)["url"]
-    print("\nThe champion is served. Two questions and their answers:\n")
+    print("\nThe champion is served. Two requests and their responses:\n")
     for review in REVIEWS:
         request = Request(
             f"{address}/predict", json.dumps({"text": review}).encode(), {"Content-Type": "application/json"}
         )
-        with urlopen(request, timeout=30) as answer:
-            print(f"  POST /predict  {json.dumps({'text': review})}\n  {answer.read().decode()}\n")
+        with urlopen(request, timeout=30) as response:
+            print(f"  POST /predict  {json.dumps({'text': review})}\n  {response.read().decode()}\n")
     print(f"Console:   {address}/\nAPI docs:  {address}/docs\nHealth:    {address}/health\n")
     if os.environ.get("DEMO_EXIT"):
         return 0
@@ -61,8 +61,8 @@ def _ask(server: subprocess.Popen[str]) -> int:
     return server.wait()
 
 
-def _port() -> int:
-    """The usual port if it is free, else 0: any free one."""
+def _free_port() -> int:
+    """The usual port if it is free, otherwise 0, which chooses a free one."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

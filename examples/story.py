@@ -1,11 +1,11 @@
-"""The whole loop as a story (``make story``): a model meets a world it was not trained for, and copes.
+"""The whole loop as a story (``make story``): a model receives data it was not trained for, and adapts.
 
-A classifier learns from film reviews and serves. Film reviews come in, and nothing happens. Then reviews of another
-domain come in: the drift is found, labels are asked for, they arrive, a challenger is trained, meets the champion, wins
-and serves. Then somebody forces a bad version in, and it is rolled back. Every step is a command that you can type, and
-every figure is measured.
+A classifier is trained on film reviews and served. Film reviews arrive, and nothing happens. Then reviews of another
+domain arrive: the drift is found, labels are requested and arrive, a challenger is trained, wins against the champion,
+and serves. Then someone sets a bad version by hand, and it is rolled back. Every step is a command that you can run,
+and every figure is measured.
 
-    python examples/story.py                     the shipped film reviews, then made-up product reviews
+    python examples/story.py                     the included film reviews, then synthetic product reviews
     python examples/story.py --data FOLDER       IMDB, then sentences of Rotten Tomatoes (--then amazon: of books, DVDs)
     python examples/story.py --json              the facts as one JSON document at the end, and no story
 """
@@ -73,15 +73,15 @@ Rows = list[tuple[str, str]]
 
 @dataclass
 class World:
-    """What the story is told with.
+    """The data of the story.
 
     Attributes:
         train: labelled rows of the home domain to train on.
         home: more of them, as traffic.
         foreign: labelled rows of another domain.
-        fresh: more of these, whose labels nobody tells.
-        home_name: what the home domain is called.
-        foreign_name: what the other one is.
+        fresh: more of these, whose labels never arrive.
+        home_name: name of the home domain.
+        foreign_name: name of the other one.
     """
 
     train: Rows
@@ -93,8 +93,8 @@ class World:
 
 
 @dataclass
-class Teller:
-    """Tells the story as it happens, unless only the facts are wanted."""
+class Narrator:
+    """Prints the story as it happens, unless only the facts are wanted."""
 
     quiet: bool
     console: Console = field(default_factory=lambda: Console(highlight=False))
@@ -102,44 +102,44 @@ class Teller:
     _started: float = field(default_factory=time.monotonic)
 
     def chapter(self, number: int, title: str, text: str) -> None:
-        """A new chapter begins."""
+        """Print the heading of a chapter."""
         if not self.quiet:
             self.console.print()
             self.console.rule(f"[bold cyan]{number}. {title}", align="left", style="cyan")
             self.console.print(f"[dim]{text}[/dim]")
 
     def say(self, text: str) -> None:
-        """Something happened."""
+        """Print a line."""
         if not self.quiet:
             self.console.print(f"  {text}")
 
     def command(self, words: Sequence[str]) -> None:
-        """A command is typed."""
+        """Print a command."""
         self.say(f"[green]$[/green] tiltyard {' '.join(words)}")
 
 
 @dataclass
-class House:
+class ExampleProject:
     """A project in a folder, the command line on it, and a server."""
 
     root: Path
-    teller: Teller
+    narrator: Narrator
     url: str = ""
 
     def run(self, *words: str, project: Path | None = None) -> Any:
-        """Type a command and read its JSON; in this process, which saves starting Python a dozen times."""
-        self.teller.command(words)
+        """Run a command in this process and read its JSON; this saves starting Python a dozen times."""
+        self.narrator.command(words)
         arguments = [*words, "--project", str(project or self.root), "--json"]
-        told = io.StringIO()
-        hush = contextlib.redirect_stderr(io.StringIO()) if self.teller.quiet else contextlib.nullcontext()
-        with contextlib.redirect_stdout(told), hush, contextlib.suppress(SystemExit):
+        output = io.StringIO()
+        hush = contextlib.redirect_stderr(io.StringIO()) if self.narrator.quiet else contextlib.nullcontext()
+        with contextlib.redirect_stdout(output), hush, contextlib.suppress(SystemExit):
             cli.main(args=arguments, prog_name="tiltyard", standalone_mode=False)
-        return json.loads(told.getvalue().splitlines()[-1])
+        return json.loads(output.getvalue().splitlines()[-1])
 
     @contextmanager
     def serving(self) -> Iterator[None]:
         """Serve while the block lasts."""
-        self.teller.command(["serve"])
+        self.narrator.command(["serve"])
         command = [sys.executable, "-m", "tiltyard", "serve", "--json"]
         with subprocess.Popen(command, cwd=self.root, stdout=subprocess.PIPE, text=True) as server:
             try:
@@ -152,218 +152,227 @@ class House:
                 server.wait(30)
 
     def post(self, path: str, content: Any) -> Any:
-        """Ask the server."""
+        """Send a request to the server."""
         request = Request(f"{self.url}{path}", json.dumps(content).encode(), {"Content-Type": "application/json"})
         try:
-            with urlopen(request, timeout=60) as answer:
-                return json.loads(answer.read())
+            with urlopen(request, timeout=60) as response:
+                return json.loads(response.read())
         except HTTPError as refused:
             raise SystemExit(f"POST {path}: {refused.read().decode()}") from None
 
-    def ask(self, rows: Rows) -> list[dict[str, Any]]:
-        """Send texts as users do, and get their answers."""
-        answers: list[dict[str, Any]] = []
+    def predict(self, rows: Rows) -> list[dict[str, Any]]:
+        """Send texts as users do, and return the predictions."""
+        predictions: list[dict[str, Any]] = []
         for start in range(0, len(rows), AT_ONCE):
             texts = [text for text, _ in rows[start : start + AT_ONCE]]
-            answers += self.post("/predict/batch", {"texts": texts})["predictions"]
-        return answers
+            predictions += self.post("/predict/batch", {"texts": texts})["predictions"]
+        return predictions
 
-    def label(self, rows: Rows, answers: Sequence[dict[str, Any]]) -> int:
-        """Tell the truth about answers."""
+    def send_labels(self, rows: Rows, predictions: Sequence[dict[str, Any]]) -> int:
+        """Send the true labels of predictions."""
         labels = [
-            {"prediction_id": answer["prediction_id"], "label": truth, "source": "the story"}
-            for (_, truth), answer in zip(rows, answers, strict=True)
+            {"prediction_id": prediction["prediction_id"], "label": truth, "source": "the story"}
+            for (_, truth), prediction in zip(rows, predictions, strict=True)
         ]
         parts = [labels[start : start + LABELS_AT_ONCE] for start in range(0, len(labels), LABELS_AT_ONCE)]
         return sum(int(self.post("/feedback", {"labels": part})["accepted"]) for part in parts)
 
     def wait_for_version(self, version: str) -> None:
-        """Wait until the server answers with a version."""
+        """Wait until the server serves a version."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
-                with urlopen(f"{self.url}/health", timeout=5) as answer:
-                    if json.loads(answer.read())["version"] == version:
+                with urlopen(f"{self.url}/health", timeout=5) as response:
+                    if json.loads(response.read())["version"] == version:
                         return
             except OSError:
-                pass  # nobody answers yet, or nobody can
+                pass  # the server does not respond yet
             time.sleep(0.1)
-        raise SystemExit(f"The server did not take version {version} over within a minute.")
+        raise SystemExit(f"The server did not load version {version} within a minute.")
 
 
-def tell(world: World, teller: Teller, root: Path) -> dict[str, Any]:
-    """The story; returns its facts."""
-    house = House(root, teller)
+def run_story(world: World, narrator: Narrator, root: Path) -> dict[str, Any]:
+    """Run the story and return its facts."""
+    example = ExampleProject(root, narrator)
     _write(root / "train.csv", world.train)
     (root / "tiltyard.toml").write_text(PROJECT, encoding="utf-8")
-    _prologue(world, house)
-    with house.serving():
-        _quiet_days(world, house)
-        answers, rows = _another_world(world, house)
-        _labels_arrive(world, house, rows, answers)
-        _a_bad_idea(world, house)
-    _what_the_history_tells(house)
-    return teller.facts
+    _train_champion(world, example)
+    with example.serving():
+        _serve_known_domain(world, example)
+        predictions, rows = _serve_other_domain(world, example)
+        _send_labels(world, example, rows, predictions)
+        _set_bad_version(world, example)
+    _show_history(example)
+    return narrator.facts
 
 
-def _prologue(world: World, house: House) -> None:
-    house.teller.chapter(1, "A champion", f"{len(world.train):,} {world.home_name} teach a classifier.")
-    trained = house.run("train", "--champion")
+def _train_champion(world: World, example: ExampleProject) -> None:
+    example.narrator.chapter(1, "A champion", f"{len(world.train):,} {world.home_name} train a classifier.")
+    trained = example.run("train", "--champion")
     accuracy = trained["metrics"]["accuracy"]
-    house.teller.facts["trained"] = {"version": trained["model_version"], "accuracy": accuracy}
-    house.teller.say(
-        f"Version {trained['model_version']} is right on {accuracy:.1%} of the held-out {world.home_name}."
+    example.narrator.facts["trained"] = {"version": trained["model_version"], "accuracy": accuracy}
+    example.narrator.say(
+        f"Version {trained['model_version']} predicts {accuracy:.1%} correctly of the held-out {world.home_name}."
     )
 
 
-def _quiet_days(world: World, house: House) -> None:
-    house.teller.chapter(
-        2, "Quiet days", f"{len(world.home):,} {world.home_name} are asked; then the loop takes a look."
+def _serve_known_domain(world: World, example: ExampleProject) -> None:
+    example.narrator.chapter(
+        2, "Quiet days", f"{len(world.home):,} {world.home_name} arrive; then the loop monitors the champion."
     )
-    answers = house.ask(world.home)
-    house.teller.say(f"Answered; right on {_accuracy(world.home, answers):.1%} (which nobody but the story knows).")
-    seen = house.run("loop", "--once")
-    estimate = _estimate(house)
-    house.teller.facts["quiet"] = {
-        "accuracy": _accuracy(world.home, answers),
-        "found": _codes(seen),
+    predictions = example.predict(world.home)
+    example.narrator.say(
+        f"{_accuracy(world.home, predictions):.1%} are predicted correctly (which only this story knows)."
+    )
+    iteration = example.run("loop", "--once")
+    estimate = _estimate(example)
+    example.narrator.facts["quiet"] = {
+        "accuracy": _accuracy(world.home, predictions),
+        "found": _codes(iteration),
         "estimate": estimate,
     }
-    house.teller.say(
-        f"{_outcome(seen)} Without a single label it estimates that {estimate:.1%} of the answers are right."
+    example.narrator.say(
+        f"{_outcome(iteration)} Without any label it estimates that {estimate:.1%} of the predictions are correct."
     )
 
 
-def _another_world(world: World, house: House) -> tuple[list[dict[str, Any]], Rows]:
-    house.teller.chapter(
-        3, "Another world", f"Now {world.foreign_name} come in, of which the champion has never read any."
+def _serve_other_domain(world: World, example: ExampleProject) -> tuple[list[dict[str, Any]], Rows]:
+    example.narrator.chapter(
+        3, "Another domain", f"Now {world.foreign_name} arrive. The champion has never iteration any."
     )
-    windows, answers, rows = 0, list[dict[str, Any]](), Rows()
-    seen: Any = {}
+    windows, predictions, rows = 0, list[dict[str, Any]](), Rows()
+    iteration: Any = {}
     for start in range(0, len(world.foreign), AT_ONCE):
         some = world.foreign[start : start + AT_ONCE]
-        answers += house.ask(some)
+        predictions += example.predict(some)
         rows += some
         windows += 1
-        seen = house.run("loop", "--once")
-        if "drift.verdict" in _codes(seen):
+        iteration = example.run("loop", "--once")
+        if "drift.verdict" in _codes(iteration):
             break
-    truth = _accuracy(rows, answers)
-    house.teller.say(f"The champion is right on {truth:.1%} of them. It does not know; but the loop sees:")
-    for found in seen["found"][:4]:
-        house.teller.say(f"[yellow]•[/yellow] {found['message']}")
-    house.teller.say(_outcome(seen))
-    asked, rest = _actions(seen), world.foreign[len(rows) :]
+    truth = _accuracy(rows, predictions)
+    example.narrator.say(f"The champion predicts {truth:.1%} of them correctly. Without labels, the loop finds:")
+    for found in iteration["found"][:4]:
+        example.narrator.say(f"[yellow]•[/yellow] {found['message']}")
+    example.narrator.say(_outcome(iteration))
+    actions, rest = _actions(iteration), world.foreign[len(rows) :]
     if rest:
-        house.teller.say(f"{len(rest):,} more come in.")
-        answers, rows = answers + house.ask(rest), rows + rest
-        seen = house.run("loop", "--once")
-    estimate, before = _estimate(house), house.teller.facts["quiet"]["estimate"]
-    house.teller.say(f"The estimate fell from {before:.1%} to {estimate:.1%}; what words mean here, it cannot know.")
-    house.teller.facts["foreign"] = {
+        example.narrator.say(f"{len(rest):,} more arrive.")
+        predictions, rows = predictions + example.predict(rest), rows + rest
+        iteration = example.run("loop", "--once")
+    estimate, before = _estimate(example), example.narrator.facts["quiet"]["estimate"]
+    example.narrator.say(f"The estimate fell from {before:.1%} to {estimate:.1%}; it cannot see a change of meaning.")
+    example.narrator.facts["foreign"] = {
         "accuracy": truth,
         "windows": windows,
-        "found": _codes(seen),
+        "found": _codes(iteration),
         "estimate": estimate,
-        "actions": asked,
+        "actions": actions,
     }
-    return answers, rows
+    return predictions, rows
 
 
-def _labels_arrive(world: World, house: House, rows: Rows, answers: list[dict[str, Any]]) -> None:
-    house.teller.chapter(4, "Labels arrive", "People have read them, and say what they mean.")
-    accepted = house.label(rows, answers)
-    house.teller.say(f"POST /feedback: {accepted:,} labels.")
-    seen = house.run("loop", "--once")
-    house.teller.say(_outcome(seen))
-    (action,) = seen["response"]["actions"] or ({"outcomes": {}, "summary": seen["response"]["decision"]["reason"]},)
+def _send_labels(world: World, example: ExampleProject, rows: Rows, predictions: list[dict[str, Any]]) -> None:
+    example.narrator.chapter(4, "Labels arrive", "People have read the reviews and label them.")
+    accepted = example.send_labels(rows, predictions)
+    example.narrator.say(f"POST /feedback: {accepted:,} labels.")
+    iteration = example.run("loop", "--once")
+    example.narrator.say(_outcome(iteration))
+    (action,) = iteration["response"]["actions"] or (
+        {"outcomes": {}, "summary": iteration["response"]["decision"]["reason"]},
+    )
     outcomes = action["outcomes"]
-    # Where the other world is no worse for the champion, nothing is trained; where labels teach little, nothing wins.
+    # If the champion is not worse on the other domain, nothing is trained; if the labels add little, nothing wins.
     version = str(outcomes["train-version"]["version"]) if "train-version" in outcomes else None
     promoted = bool(version and outcomes["meet-champion"]["promoted"])
-    champion = version if promoted else house.teller.facts["trained"]["version"]
-    house.wait_for_version(champion)
-    again = house.ask(world.fresh)
+    champion = version if promoted else example.narrator.facts["trained"]["version"]
+    example.wait_for_version(champion)
+    again = example.predict(world.fresh)
     after = _accuracy(world.fresh, again)
-    house.teller.facts["retrained"] = {
+    example.narrator.facts["retrained"] = {
         "version": version, "promoted": promoted, "champion": champion, "summary": action["summary"],
         "accuracy_after": after,
     }  # fmt: skip
-    took = f"The server took version {version} over without a pause." if promoted else f"Version {champion} goes on."
-    house.teller.say(f"{took} New {world.foreign_name}: right on [bold]{after:.1%}[/bold].")
+    took = f"The server loaded version {version} without a pause." if promoted else f"Version {champion} stays."
+    example.narrator.say(f"{took} New {world.foreign_name}: [bold]{after:.1%}[/bold] correct.")
 
 
-def _a_bad_idea(world: World, house: House) -> None:
-    house.teller.chapter(
-        5, "A bad idea", "Somebody trains on a file whose labels were mixed up, and forces the version past the gates."
+def _set_bad_version(world: World, example: ExampleProject) -> None:
+    example.narrator.chapter(
+        5,
+        "A bad version",
+        "Someone trains on a file with swapped labels, and makes the version champion without gates.",
     )
-    other = house.root / "hurry"
+    other = example.root / "hurry"
     other.mkdir()
     swap = {"positive": "negative", "negative": "positive"}
     _write(other / "train.csv", [(text, swap[label]) for text, label in world.train])
     (other / "tiltyard.toml").write_text(PROJECT, encoding="utf-8")
-    os.environ["TILTYARD_HOME"] = str(house.root / ".tiltyard")  # the same registry
-    made = house.run("train", project=other)
+    os.environ["TILTYARD_HOME"] = str(example.root / ".tiltyard")  # the same registry
+    made = example.run("train", project=other)
     del os.environ["TILTYARD_HOME"]
-    bad, good = made["model_version"], house.teller.facts["retrained"]["champion"]
-    house.run("set-alias", "--version", bad, "--alias", "champion", "--reason", "it is urgent")
-    house.wait_for_version(bad)
+    bad, good = made["model_version"], example.narrator.facts["retrained"]["champion"]
+    example.run("set-alias", "--version", bad, "--alias", "champion", "--reason", "it is urgent")
+    example.wait_for_version(bad)
     some = world.home[:120]
-    answers = house.ask(some)
-    house.label(some, answers)
-    house.teller.say(
-        f"Version {bad} answers, and is right on {_accuracy(some, answers):.1%}. Its first labels come in."
+    predictions = example.predict(some)
+    example.send_labels(some, predictions)
+    example.narrator.say(
+        f"Version {bad} predicts {_accuracy(some, predictions):.1%} correctly. Its first labels arrive."
     )
-    seen = house.run("loop", "--once")
-    house.teller.say(_outcome(seen))
-    house.wait_for_version(good)
-    healed = _accuracy(some, house.ask(some))
-    house.teller.facts["bad"] = {
-        "version": bad, "accuracy": _accuracy(some, answers), "actions": _actions(seen), "accuracy_after": healed,
+    iteration = example.run("loop", "--once")
+    example.narrator.say(_outcome(iteration))
+    example.wait_for_version(good)
+    healed = _accuracy(some, example.predict(some))
+    example.narrator.facts["bad"] = {
+        "version": bad, "accuracy": _accuracy(some, predictions), "actions": _actions(iteration),
+        "accuracy_after": healed,
     }  # fmt: skip
-    house.teller.say(f"Version {good} answers again: right on {healed:.1%}.")
+    example.narrator.say(f"Version {good} serves again: {healed:.1%} correct.")
 
 
-def _what_the_history_tells(house: House) -> None:
-    house.teller.chapter(6, "What the history tells", "Every decision is an event, chained by hash.")
-    events = house.run("history")
-    whole = house.run("history", "--verify")
-    told = ("registered", "promoted", "refused", "alias-set", "rolled-back", "response-planned", "response-finished",
+def _show_history(example: ExampleProject) -> None:
+    example.narrator.chapter(6, "The history", "Every decision is an event, chained by hash.")
+    events = example.run("history")
+    whole = example.run("history", "--verify")
+    listed = ("registered", "promoted", "refused", "alias-set", "rolled-back", "response-planned", "response-finished",
             "alert-raised", "alert-changed", "alert-cleared")  # fmt: skip
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("when", "decision", "about", "why"):
         table.add_column(column, overflow="fold")
     for event in events:
-        if event["kind"] in told:
+        if event["kind"] in listed:
             table.add_row(event["at"][11:19], event["kind"], event["subject"].rpartition("/")[2], event["reason"][:110])
-    if not house.teller.quiet:
-        house.teller.console.print(table)
-    house.teller.facts["history"] = {"kinds": [event["kind"] for event in events], "whole": whole["whole"]}
-    house.teller.facts["outbox"] = [one["topic"] for one in house.run("outbox", "list")]
-    house.teller.say("The chain is whole." if whole["whole"] else "The chain is broken!")
+    if not example.narrator.quiet:
+        example.narrator.console.print(table)
+    example.narrator.facts["history"] = {"kinds": [event["kind"] for event in events], "whole": whole["whole"]}
+    example.narrator.facts["outbox"] = [one["topic"] for one in example.run("outbox", "list")]
+    example.narrator.say("The chain is whole." if whole["whole"] else "The chain is broken!")
 
 
-def _accuracy(rows: Rows, answers: Sequence[dict[str, Any]]) -> float:
-    return sum(answer["prediction"] == truth for (_, truth), answer in zip(rows, answers, strict=True)) / len(rows)
+def _accuracy(rows: Rows, predictions: Sequence[dict[str, Any]]) -> float:
+    return sum(
+        prediction["prediction"] == truth for (_, truth), prediction in zip(rows, predictions, strict=True)
+    ) / len(rows)
 
 
-def _estimate(house: House) -> float:
-    """The champion's accuracy on the window as its confidence tells it, without labels."""
-    return float(house.run("monitor", "--no-record")["estimate"]["metrics"]["accuracy"]["value"])
+def _estimate(example: ExampleProject) -> float:
+    """The champion's accuracy on the window, estimated from its confidence, without labels."""
+    return float(example.run("monitor", "--no-record")["estimate"]["metrics"]["accuracy"]["value"])
 
 
-def _codes(seen: Any) -> list[str]:
-    return [found["code"] for found in seen["found"]]
+def _codes(iteration: Any) -> list[str]:
+    return [found["code"] for found in iteration["found"]]
 
 
-def _actions(seen: Any) -> list[str]:
-    return [action["kind"] for action in seen["response"]["actions"]]
+def _actions(iteration: Any) -> list[str]:
+    return [action["kind"] for action in iteration["response"]["actions"]]
 
 
-def _outcome(seen: Any) -> str:
-    actions = seen["response"]["actions"]
-    told = " ".join(action["summary"] for action in actions) or seen["response"]["decision"]["reason"]
-    return f"[bold]Loop:[/bold] {told}"
+def _outcome(iteration: Any) -> str:
+    actions = iteration["response"]["actions"]
+    summary = " ".join(action["summary"] for action in actions) or iteration["response"]["decision"]["reason"]
+    return f"[bold]Loop:[/bold] {summary}"
 
 
 def _write(path: Path, rows: Rows) -> None:
@@ -373,7 +382,7 @@ def _write(path: Path, rows: Rows) -> None:
         writer.writerows(rows)
 
 
-def shipped_world() -> World:
+def load_included_world() -> World:
     """Films from the repository, and products from the generator."""
     with FILMS.open(encoding="utf-8", newline="") as file:
         films = [(row["text"], row["label"]) for row in csv.DictReader(file)]
@@ -382,8 +391,8 @@ def shipped_world() -> World:
     return World(films[:1150], films[1150:1450], products, fresh, "film reviews", "product reviews")
 
 
-def real_world(folder: Path, then: str) -> World:
-    """IMDB, and then Rotten Tomatoes' sentences or Amazon's reviews of books and DVDs, as they lie in a folder."""
+def load_real_world(folder: Path, then: str) -> World:
+    """IMDB, and then Rotten Tomatoes' sentences or Amazon's reviews of books and DVDs, from a folder."""
     films = pd.read_parquet(folder / "imdb" / "train.parquet").sample(frac=1.0, random_state=7)
     label = {"pos": "positive", "neg": "negative"}
     home = [(text, label.get(str(said), str(said))) for text, said in zip(films["text"], films["label"], strict=True)]
@@ -400,43 +409,43 @@ def real_world(folder: Path, then: str) -> World:
             (text, label.get(str(said), str(said))) for text, said in zip(frame["text"], frame["label"], strict=True)
         ]
         name = "Amazon reviews"
-    home, foreign = ([(_without_controls(text), said) for text, said in rows] for rows in (home, foreign))
+    home, foreign = ([(_replace_controls(text), said) for text, said in rows] for rows in (home, foreign))
     order = pd.Series(range(len(foreign))).sample(frac=1.0, random_state=7)
     rows = [foreign[place] for place in order]
     return World(home[:20000], home[20000:22000], rows[:-1000], rows[-1000:], "IMDB reviews", name)
 
 
-def _without_controls(text: str) -> str:
-    """A text that the server takes: some reviews hold control characters."""
+def _replace_controls(text: str) -> str:
+    """A text that the server accepts: some reviews hold control characters."""
     return "".join(letter if letter.isprintable() or letter.isspace() else " " for letter in text)
 
 
 def main() -> int:
-    """Tell the story."""
+    """Run the story."""
     for name in [name for name in os.environ if name.startswith(("TILTYARD_", "MLFLOW_", "PREFECT_"))]:
-        del os.environ[name]  # the story lives in a folder of its own
+        del os.environ[name]  # the story uses a separate folder
     parser = argparse.ArgumentParser(description="The whole loop as a story.")
     parser.add_argument("--data", type=Path, default=None, help="folder with imdb, rt_polarity and amazon")
     parser.add_argument("--then", choices=("rt_polarity", "amazon"), default="rt_polarity", help="the other domain")
     parser.add_argument("--json", action="store_true", help="the facts as JSON, and no story")
-    asked = parser.parse_args()
-    teller = Teller(quiet=asked.json)
-    logging.getLogger("tiltyard.notices").addHandler(logging.NullHandler())  # alerts are told from the outbox
+    arguments = parser.parse_args()
+    narrator = Narrator(quiet=arguments.json)
+    logging.getLogger("tiltyard.notices").addHandler(logging.NullHandler())  # alerts are read from the outbox
     logging.getLogger("tiltyard.notices").propagate = False
     started = time.monotonic()
-    world = shipped_world() if asked.data is None else real_world(asked.data, asked.then)
+    world = load_included_world() if arguments.data is None else load_real_world(arguments.data, arguments.then)
     with tempfile.TemporaryDirectory(prefix="tiltyard-story-") as folder:
-        facts = tell(world, teller, Path(folder))
+        facts = run_story(world, narrator, Path(folder))
     facts["seconds"] = round(time.monotonic() - started, 1)
-    if asked.json:
+    if arguments.json:
         print(json.dumps(facts, indent=2))
     else:
-        teller.console.print()
-        teller.console.print(
+        narrator.console.print()
+        narrator.console.print(
             Panel(
                 f"{facts['foreign']['accuracy']:.1%} → [bold]{facts['retrained']['accuracy_after']:.1%}[/bold] on "
-                f"{world.foreign_name}, without a hand. Told in {facts['seconds']:.0f} seconds.",
-                title="The loop closed by itself", border_style="green",
+                f"{world.foreign_name}, automatically, in {facts['seconds']:.0f} seconds.",
+                title="The loop is closed", border_style="green",
             )
         )  # fmt: skip
     return 0

@@ -1,7 +1,7 @@
-"""Whether what runs in this container is well: exit code 0 or 1, by one question over HTTP.
+"""Check the health of this container's service by one HTTP request: exit code 0 or 1.
 
-Run as ``python healthcheck.py [URL]``; without a URL, the server of ``tiltyard serve`` on its usual port is asked. A
-server without a champion is well: it answers this question, and 503 to those who ask it for predictions.
+Run as ``python healthcheck.py [URL]``; without a URL it checks the server of ``tiltyard serve`` on its usual port. A
+server without a champion is healthy: it responds to this request, and with 503 to requests for predictions.
 """
 
 import json
@@ -13,20 +13,20 @@ SERVER = "http://127.0.0.1:8000/health"
 
 
 def problem(url: str) -> str:
-    """What is wrong there, in a line; empty for nothing."""
-    # Past any proxy of the environment: what is asked runs in this container.
-    ask = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+    """The problem in a line; empty without one."""
+    # Without a proxy from the environment: the service runs in this container.
+    open_url = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
     try:
-        with ask(url, timeout=4):
+        with open_url(url, timeout=4):
             return ""
     except urllib.error.HTTPError as error:
-        return "" if waits_for_a_champion(error) else f"{url} answers {error.code}"
+        return "" if waits_for_a_champion(error) else f"{url} responds with {error.code}"
     except OSError as error:
-        return f"{url} does not answer: {error}"
+        return f"{url} does not respond: {error}"
 
 
 def waits_for_a_champion(error: urllib.error.HTTPError) -> bool:
-    """Whether a Tiltyard server says itself how it is, which is more than a proxy's 503."""
+    """Whether the response is from a Tiltyard server without a champion, and not a proxy's 503."""
     try:
         return error.code == 503 and json.load(error)["model_loaded"] is False
     except (ValueError, LookupError, TypeError):

@@ -1,7 +1,7 @@
-"""Makes data/personality.csv: an invented survey of behaviour, from a probabilistic model and a seed.
+"""Make data/personality.csv: a synthetic survey of behaviour, from a probabilistic model and a seed.
 
 The model has the columns of a public survey table (2,900 rows; "extrovert or introvert", on Kaggle) and its statistics:
-ranges, frequencies, gaps, copies, and how well the answers tell the label. No row is taken from it. It goes like this:
+ranges, frequencies, gaps, duplicates, and how well the values predict the label. No row is copied from it. The model:
 
 1. A person is *outgoing* or *withdrawn*, about as often one as the other. This is not in the data.
 2. The five counts are drawn independently of each other, given that; the ranges of the two hardly overlap (``COUNTS``).
@@ -9,8 +9,8 @@ ranges, frequencies, gaps, copies, and how well the answers tell the label. No r
 4. The label is the word that people choose for themselves. Some choose the other one than their behaviour suggests:
    the outgoing more often the more friends they count, the withdrawn more often the more time they spend alone
    (``OTHER_WORD``). It is never the likelier choice, so no model can be right about the people who make it.
-5. Any answer may be left out (``LEFT_OUT``), whoever the person is; the label never is.
-6. Some people send their answers twice (``SENT_TWICE``).
+5. Any value may be missing (``LEFT_OUT``), for any person; the label never is.
+6. Some people send their questionnaire twice (``SENT_TWICE``).
 
 Run ``python make_data.py`` to write the file again, byte by byte the same; ``--rows``, ``--seed`` and ``--out`` make
 others. It needs nothing but Python, whose `random.Random.random` gives the same numbers on every machine and version.

@@ -131,7 +131,7 @@ def test_another_version_than_the_expected_fails_the_checks(staged: Staged) -> N
     """A rollout that left the old version in service is found."""
     done = run("check.py", staged.url, "--wait", "60", "--expect-version", "3")
     assert done.returncode == 1
-    assert "version 2 answers, not 3" in done.stdout
+    assert "version 2 is served, not 3" in done.stdout
 
 
 def test_what_is_packed_is_only_what_serving_needs(staged: Staged) -> None:
@@ -192,5 +192,5 @@ def test_nobody_there_fails_the_checks() -> None:
     """With a sentence, not with a traceback; an address that is none is a matter of usage."""
     done = run("check.py", "http://127.0.0.1:9", "--wait", "0.1")
     assert (done.returncode, done.stderr) == (1, "")
-    assert "no answer" in done.stdout
+    assert "no response" in done.stdout
     assert run("check.py", "staging.example.org").returncode == 2
