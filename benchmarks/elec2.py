@@ -29,12 +29,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from river.drift import ADWIN
 from scipy import stats
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from tiltyard.drift import DriftOptions, evaluate_drift
 from tiltyard.drift.profiles import Reference, Rows, build_reference, profile_rows
-from tiltyard.monitoring.streams import Adwin
 
 FEATURES = ["period", "nswprice", "nswdemand", "vicprice", "vicdemand", "transfer"]
 DAY, WEEK = 48, 336
@@ -98,7 +98,7 @@ def run(frame: pd.DataFrame, name: str, threshold: float) -> Way:
     way = Way(name, np.zeros(len(frame), bool))
     model = fit(inputs.iloc[:TAUGHT], truth[:TAUGHT])
     reference = reference_of(model, inputs, 0, TAUGHT)
-    errors = Adwin()
+    detector = ADWIN()
     begin, alarmed = TAUGHT + HELD, False
     for start in range(begin, len(frame), DAY):
         stop = min(start + DAY, len(frame))
@@ -107,8 +107,9 @@ def run(frame: pd.DataFrame, name: str, threshold: float) -> Way:
             continue
         # The labels of yesterday are in; today's are not.
         known = start
-        for place in range(known - DAY, known):
-            if place >= begin and errors.update(float(not way.right[place])):
+        for place in range(max(begin, known - DAY), known):
+            detector.update(float(not way.right[place]))
+            if detector.drift_detected:
                 way.changes.append(place)
                 alarmed = True
         if (start - begin) % WEEK or start == begin:

@@ -23,7 +23,7 @@ SLICE = "performance.slice"
 LATENCY = "operations.latency"
 SILENCE = "operations.silence"
 
-_GET_LABELS = (
+GET_LABELS = (
     "Get labels: tiltyard label queue selects the predictions most worth labelling, and tiltyard feedback import reads "
     "their labels."
 )
@@ -42,7 +42,7 @@ def _degradation_finding(one: Degradation, performance: Performance) -> Finding:
     if performance.caveat:
         evidence["caveat"] = performance.caveat
     if one.verdict == "could_not_judge":
-        return could_not_judge(DEGRADATION, one.metric, one.reason, _GET_LABELS, evidence=evidence, window=window)
+        return could_not_judge(DEGRADATION, one.metric, one.reason, GET_LABELS, evidence=evidence, window=window)
     degraded = one.verdict == "degraded"
     return Finding(
         code=DEGRADATION,
@@ -70,7 +70,7 @@ def estimate_findings(
     baseline = monitored.metrics.get(name)
     if estimate.reason or baseline is None or name not in estimate.figures:
         why = estimate.reason or f"The version has no {METRICS[name].title.lower()} from its training."
-        return [could_not_judge(ESTIMATE, name, why, _GET_LABELS, window=window)]
+        return [could_not_judge(ESTIMATE, name, why, GET_LABELS, window=window)]
     return [_estimate_finding(estimate, name, baseline, limits), *_contradiction_findings(estimate)]
 
 
@@ -96,7 +96,7 @@ def _estimate_finding(estimate: Estimate, name: str, baseline: float, limits: Mo
         since=estimate.since,
         until=estimate.until,
         status="found" if fell else "clear",
-        next_step=_GET_LABELS if fell else "",
+        next_step=GET_LABELS if fell else "",
     )
 
 

@@ -16,6 +16,9 @@ from tiltyard.ledger import Label, Ledger, Prediction
 MOST_ROWS = 100_000
 """Predictions of a window that are read one by one: the newest. Counts cover all of them."""
 
+MOST_LABELLED = 20_000
+"""Labelled predictions of a version that are read: the newest."""
+
 
 @dataclass(frozen=True)
 class PredictionWindow:
@@ -153,6 +156,58 @@ def read_prediction_window(
     if len(rows) == most and version is None:
         left_out = max(0, ledger.prediction_stats(model_name, since, until).total - len(rows))
     return PredictionWindow(model_name, since, until, rows, truth, left_out)
+
+
+def read_labelled_predictions(
+    ledger: Ledger, model_name: str, version: str, until: datetime
+) -> list[tuple[Prediction, Label]]:
+    """A version's newest predictions that have a label from before ``until``, oldest first, at most 20,000.
+
+    Raises:
+        UnavailableError: the ledger cannot be reached.
+    """
+    newest = ledger.labelled_predictions(
+        project=model_name, version=version, shadow=False, until=until, newest_first=True, limit=MOST_LABELLED
+    )
+    return [(row, label) for row, label in newest if label.at < until][::-1]
+
+
+def read_labelled_window(
+    ledger: Ledger,
+    model_name: str,
+    version: str,
+    labelled: Sequence[tuple[Prediction, Label]],
+    window: tuple[datetime, datetime],
+    min_rows: int,
+) -> PredictionWindow:
+    """A version's predictions with the newest labels.
+
+    These are the predictions whose label was reported in the window, however old they are: labels come late. Where they
+    are fewer than ``min_rows``, the predictions with the latest labels take their place. The other predictions of the
+    same period are included without label, so that coverage can be computed.
+
+    Args:
+        ledger: where the predictions are.
+        model_name: name of the registered model.
+        version: the version.
+        labelled: its labelled predictions, as ``read_labelled_predictions`` gives them.
+        window: begin and end of the window.
+        min_rows: fewest labelled predictions.
+    """
+    since, until = window
+    latest = sorted(labelled, key=lambda pair: (pair[1].at, pair[0].id), reverse=True)
+    reported = [pair for pair in latest if pair[1].at >= since]
+    chosen = reported if len(reported) >= min_rows else latest[:min_rows]
+    if not chosen:
+        return PredictionWindow(model_name, since, until, (), {})
+    begin = min(row.at for row, _ in chosen)
+    recent = read_prediction_window(ledger, model_name, since=begin, until=until, version=version)
+    ids = {row.id for row in recent.predictions}
+    # Of a long period only the newest predictions are read: labelled ones among the older ones are added.
+    older = tuple(row for row, _ in chosen if row.id not in ids)
+    rows = tuple(sorted((*recent.predictions, *older), key=lambda row: (row.at, row.id)))
+    truth = {row.id: label for row, label in chosen}
+    return PredictionWindow(model_name, begin, until, rows, truth, recent.left_out)
 
 
 def _restrict_truth(truth: Mapping[str, Label], rows: Sequence[Prediction]) -> dict[str, Label]:

@@ -22,6 +22,7 @@ from tiltyard.findings import SEVERITIES, Finding
 from tiltyard.ledger import FindingRecord, Ledger
 from tiltyard.ledger.finding_records import finding_record
 from tiltyard.monitoring import findings_from_run
+from tiltyard.monitoring.change_detection import change_findings
 from tiltyard.monitoring.degradation import Degradation, evaluate_degradation
 from tiltyard.monitoring.estimates.cbpe import CbpeBasis, Estimate, estimate_performance
 from tiltyard.monitoring.monitored_version import MonitoredVersion
@@ -32,11 +33,13 @@ from tiltyard.monitoring.performance import (
     performance_by_slice,
     performance_by_version,
 )
-from tiltyard.monitoring.prediction_window import PredictionWindow, read_prediction_window
+from tiltyard.monitoring.prediction_window import (
+    PredictionWindow,
+    read_labelled_predictions,
+    read_labelled_window,
+    read_prediction_window,
+)
 from tiltyard.project import Project
-
-MOST_LABELLED = 20_000
-"""Labelled predictions that are considered: the newest."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,10 @@ def evaluate_period(
         findings += _find_drift(ledger, monitored, (since, until), DriftOptions.of(project.monitoring))
         metric, positive = project.training.metric, monitored.positive or project.data.positive
         min_rows = project.monitoring.min_rows
-        labelled = read_labelled_window(ledger, monitored, since, until, min_rows)
+        pairs = read_labelled_predictions(ledger, monitored.model_name, monitored.version, until)
+        labelled = read_labelled_window(
+            ledger, monitored.model_name, monitored.version, pairs, (since, until), min_rows
+        )
         performance = measure_performance(labelled, metric, positive)
         degradations = _evaluate_degradation(labelled, monitored, project, positive)
         basis = CbpeBasis(monitored.version, monitored.classes, monitored.held_out, positive, min_rows)
@@ -158,6 +164,8 @@ def evaluate_period(
         findings += findings_from_run.degradation_findings(degradations, performance)
         findings += findings_from_run.estimate_findings(estimate, monitored, metric, project.monitoring)
         findings += findings_from_run.slice_findings(slices, performance)
+        if project.monitoring.detect_changes:
+            findings += change_findings(pairs, project.monitoring)
     return MonitoringResult(
         model_name=project.model_name,
         at=until,
@@ -196,39 +204,6 @@ def _find_drift(
 ) -> DriftEvaluation:
     source = PredictionSource(monitored.model_name, monitored.version)
     return find_drift(ledger, monitored.attachment(PROFILE), source, window, options)
-
-
-def read_labelled_window(
-    ledger: Ledger, monitored: MonitoredVersion, since: datetime, until: datetime, min_rows: int
-) -> PredictionWindow:
-    """A version's predictions with the newest labels.
-
-    These are the predictions whose label was reported in the window, however old they are: labels come late. Where they
-    are fewer than ``min_rows``, the predictions with the latest labels take their place. The other predictions of the
-    same period are included without label, so that coverage can be computed.
-    """
-    newest = ledger.labelled_predictions(
-        project=monitored.model_name,
-        version=monitored.version,
-        shadow=False,
-        until=until,
-        newest_first=True,
-        limit=MOST_LABELLED,
-    )
-    pairs = [(row, label) for row, label in newest if label.at < until]
-    pairs.sort(key=lambda pair: (pair[1].at, pair[0].id), reverse=True)
-    reported = [pair for pair in pairs if pair[1].at >= since]
-    chosen = reported if len(reported) >= min_rows else pairs[:min_rows]
-    if not chosen:
-        return PredictionWindow(monitored.model_name, since, until, (), {})
-    begin = min(row.at for row, _ in chosen)
-    recent = read_prediction_window(ledger, monitored.model_name, since=begin, until=until, version=monitored.version)
-    truth = {row.id: label for row, label in chosen}
-    ids = {row.id for row in recent.predictions}
-    # Of a long period only the newest predictions are read: labelled ones among the older ones are added.
-    older = tuple(row for row, _ in chosen if row.id not in ids)
-    rows = tuple(sorted((*recent.predictions, *older), key=lambda row: (row.at, row.id)))
-    return PredictionWindow(monitored.model_name, begin, until, rows, truth, recent.left_out)
 
 
 def _evaluate_degradation(

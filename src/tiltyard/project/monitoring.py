@@ -25,6 +25,10 @@ class MonitoringSection(Section):
     max_loss: Share = Field(
         default=0.05, description="Accepted loss of the metric, as a share of its value at training."
     )
+    detect_changes: bool = Field(
+        default=True,
+        description="Whether a run searches the champion's labelled predictions for a rise of the error rate (ADWIN).",
+    )
     max_latency_ms: float | None = Field(
         default=None, gt=0, description="Longest time that 95 % of the predictions may take; default: not checked."
     )

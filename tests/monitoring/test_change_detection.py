@@ -1,0 +1,182 @@
+"""A rise of a version's error rate is found and dated, and unchanged errors raise no alarm."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from river.drift import ADWIN
+
+from tests.monitoring.sample_predictions import make_labelled_predictions, make_monitored_version
+from tiltyard.findings import Finding
+from tiltyard.ledger import Label, Prediction
+from tiltyard.monitoring.change_detection import (
+    CLOCK,
+    DELTA_SHARE,
+    GRACE_PERIOD,
+    MIN_PART,
+    change_findings,
+    detect_error_rise,
+    locate_changes,
+)
+from tiltyard.monitoring.run import evaluate_period
+from tiltyard.project import Project
+from tiltyard.testing import NOON, MemoryLedger
+
+RATE = 0.05
+
+
+def make_errors(*parts: tuple[int, float], seed: int = 0) -> NDArray[np.bool_]:
+    """Independent errors, part by part: (rows, rate)."""
+    random = np.random.default_rng(seed)
+    return np.concatenate([random.random(rows) < rate for rows, rate in parts])
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.15, 0.4])
+def test_unchanged_errors_raise_no_alarm(rate: float) -> None:
+    """Of 1,000 streams with a constant error rate, at most the accepted share of 5 % ever show a rise."""
+    alarms = 0
+    for seed in range(1000):
+        errors = make_errors((1000, rate), seed=seed)
+        edges = [0, *locate_changes(errors, RATE * DELTA_SHARE), len(errors)]
+        means = [errors[start:end].mean() for start, end in pairwise(edges)]
+        alarms += any(later > earlier for earlier, later in pairwise(means))
+    assert alarms <= 1000 * RATE
+
+
+def test_a_rise_is_found_where_it_took_place() -> None:
+    """A rise from 10 % to 25 % after 1,500 rows is found in every stream, within 300 rows, with both rates."""
+    for seed in range(20):
+        rise = detect_error_rise(make_errors((1500, 0.1), (1500, 0.25), seed=seed), RATE)
+        assert rise is not None
+        assert abs(rise.position - 1500) < 300
+        assert rise.rate_before == pytest.approx(0.1, abs=0.04)
+        assert rise.rate == pytest.approx(0.25, abs=0.06)
+        assert rise.loss == pytest.approx((rise.rate - rise.rate_before) / (1 - rise.rate_before))
+
+
+def test_a_fall_is_no_rise_and_ends_one() -> None:
+    """A version that makes fewer errors, or that recovered after a rise, has no rise."""
+    assert detect_error_rise(make_errors((1500, 0.4), (1500, 0.1)), RATE) is None
+    assert detect_error_rise(make_errors((1000, 0.1), (1000, 0.4), (1500, 0.1)), RATE) is None
+
+
+def test_a_slow_decay_is_one_rise_from_its_beginning() -> None:
+    """Rises that follow one another count from the rate before the first of them."""
+    rise = detect_error_rise(make_errors((2000, 0.05), (1500, 0.2), (1500, 0.4)), RATE)
+    assert rise is not None
+    assert rise.rate_before == pytest.approx(0.05, abs=0.02)
+    assert rise.rate == pytest.approx(0.4, abs=0.06)
+    assert abs(rise.position - 2000) < 300
+
+
+@settings(max_examples=15, deadline=None, database=None)
+@given(
+    seed=st.integers(0, 2**31), rate=st.sampled_from([0.0, 0.05, 0.3, 0.8, 1.0]), delta=st.sampled_from([0.002, 0.2])
+)
+def test_a_change_is_found_exactly_where_river_detects_a_drift(seed: int, rate: float, delta: float) -> None:
+    """A stream has a change where river's ADWIN detects a drift, before the row of the detection; otherwise none."""
+    errors = make_errors((600, 0.2), (600, rate), seed=seed)
+    detector = ADWIN(delta=delta, clock=CLOCK, min_window_length=MIN_PART, grace_period=GRACE_PERIOD)
+    detected = None
+    for row, value in enumerate(errors.tolist()):
+        detector.update(float(value))
+        if detector.drift_detected:
+            detected = row
+            break
+    changes = locate_changes(errors, delta)
+    assert bool(changes) == (detected is not None)
+    if detected is not None:
+        assert MIN_PART <= changes[0] < detected
+        assert changes == sorted(set(changes))
+
+
+def test_a_clean_change_is_located_to_the_row() -> None:
+    """Where all rows before are right and all rows after are wrong, the change is the first wrong row."""
+    assert locate_changes(make_errors((777, 0.0), (300, 1.0)), 0.01) == [777]
+
+
+def test_few_rows_show_no_change() -> None:
+    """No rows, one row, and rows that are all right or all wrong have no change."""
+    for errors in (make_errors((0, 0.5)), make_errors((1, 0.5)), make_errors((500, 0.0)), make_errors((500, 1.0))):
+        assert locate_changes(errors, 0.2) == []
+        assert detect_error_rise(errors, 1.0) is None
+
+
+def make_project(**monitoring: object) -> Project:
+    return Project.model_validate(
+        {
+            "project": {"name": "films", "task": "text-classification", "model": "films"},
+            "data": {"source": "reviews.csv", "text": "text", "positive": "positive"},
+            "monitoring": monitoring,
+        }
+    )
+
+
+def make_decaying(rows: int = 1000) -> tuple[list[Prediction], list[Label]]:
+    """Labelled predictions that are as good as at training, and as many that are hardly better than chance."""
+    good, their_labels = make_labelled_predictions(rows, 1)
+    bad, other_labels = make_labelled_predictions(rows, 2, at=NOON + timedelta(hours=6), truthful=0.1)
+    return good + bad, their_labels + other_labels
+
+
+def monitor(ledger: MemoryLedger, project: Project) -> list[Finding]:
+    result = evaluate_period(project, ledger, make_monitored_version(), until=NOON + timedelta(hours=12))
+    return [finding for finding in result.findings if finding.code == "performance.change"]
+
+
+def test_a_monitoring_run_finds_and_dates_the_change() -> None:
+    """The finding is a warning that names the time, both accuracies, the loss and the limit."""
+    ledger = MemoryLedger()
+    rows, labels = make_decaying()
+    ledger.record(rows)
+    ledger.record_labels(labels)
+    (finding,) = monitor(ledger, make_project())
+    assert (finding.status, finding.severity, finding.subject) == ("found", "warning", "accuracy")
+    assert finding.score is not None
+    assert finding.score > (finding.limit or 1)
+    assert "rose on 2026-03-01 1" in finding.message
+    assert finding.evidence["rows_before"] == pytest.approx(1000, abs=200)
+    assert finding.evidence["changed_at"].startswith("2026-03-01T1")
+    assert finding.next_step
+
+
+def test_a_loss_that_is_allowed_is_clear() -> None:
+    """A rise within ``max_loss`` is reported, and is not a problem."""
+    ledger = MemoryLedger()
+    rows, labels = make_decaying()
+    ledger.record(rows)
+    ledger.record_labels(labels)
+    (finding,) = monitor(ledger, make_project(max_loss=0.9))
+    assert (finding.status, finding.severity) == ("clear", "info")
+    assert "rose on" in finding.message
+
+
+def test_without_a_change_it_is_clear_and_with_few_labels_it_cannot_be_judged() -> None:
+    """Unchanged errors are clear; fewer labels than ``min_rows`` cannot be judged; switched off there is no finding."""
+    rows, labels = make_labelled_predictions(800)
+    few = list(zip(rows, labels, strict=True))[:50]
+    (unjudged,) = change_findings(few, make_project().monitoring)
+    assert unjudged.status == "could_not_judge"
+    assert "100 are needed" in unjudged.message
+    ledger = MemoryLedger()
+    ledger.record(rows)
+    ledger.record_labels(labels)
+    assert [finding.status for finding in monitor(ledger, make_project())] == ["clear"]
+    assert monitor(ledger, make_project(detect_changes=False)) == []
+
+
+def test_late_labels_take_the_place_of_their_predictions() -> None:
+    """The order is that of the predictions, whenever their labels came."""
+    rows, labels = make_decaying()
+    late = [Label(label.prediction_id, label.label, NOON + timedelta(hours=11), "late") for label in labels[:300]]
+    ledger = MemoryLedger()
+    ledger.record(rows)
+    ledger.record_labels(labels[300:] + late)
+    (finding,) = monitor(ledger, make_project())
+    assert finding.evidence["rows_before"] == pytest.approx(1000, abs=200)
