@@ -79,7 +79,8 @@ class Films:
 
     def call_json(self, *words: str) -> object:
         """Run a command in this process with ``--json`` and read its answer."""
-        return json.loads(self.call(*words, "--json").stdout)
+        end = words.index("--") if "--" in words else len(words)
+        return json.loads(self.call(*words[:end], "--json", *words[end:]).stdout)
 
     def json(self, *words: str) -> object:
         """Run a command with ``--json`` and read its answer."""
@@ -107,12 +108,12 @@ def make_films(root: Path, rows: int = 600, project: str = PROJECT, store: Path 
 
 
 @contextlib.contextmanager
-def serving(films: Films, *words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A server of the project in a process of its own, with options: its address and the process."""
+def serving(films: Films, *words: str, **variables: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server of the project in a new process, with options and variables of its environment: address and process."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tiltyard", "serve", "--json", *words],
         cwd=films.root,
-        env=environment(),
+        env={**environment(), **variables},
         stdout=subprocess.PIPE,
         text=True,
     )
