@@ -476,8 +476,8 @@ def test_a_server_over_http(project_env: ProjectEnv, tmp_path: Path) -> None:
     """The server as a whole judges by the keys that it stands on: an unsigned champion is 409, the old one answers."""
     folder = Path(shutil.copytree(project_env.sound, tmp_path / "model"))
     project_env.propose(project_env.sound)
-    backing = ServerBackends(project_env.registry, MemoryLedger(), tmp_path / "cache", trusted_keys=RING)
-    running = Running(ModelServer("films", options=ServingSection(port=0), backing=backing))
+    backends = ServerBackends(project_env.registry, MemoryLedger(), tmp_path / "cache", trusted_keys=RING)
+    running = Running(ModelServer("films", options=ServingSection(port=0), backends=backends))
     try:
         with httpx.Client(base_url=running.url, timeout=60) as client:
             assert client.post("/admin/reload").status_code == 200

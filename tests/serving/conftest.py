@@ -99,9 +99,9 @@ def start(tmp_path: Path, registry: FakeRegistry, ledger: TestLedger) -> Iterato
     def begin(
         *, ledger: Ledger = ledger, api_keys: Path | None = None, policy: str = "durable", **options: object
     ) -> Running:
-        backing = ServerBackends(registry, ledger, tmp_path / "cache", TRUSTED, api_keys=api_keys)
+        backends = ServerBackends(registry, ledger, tmp_path / "cache", TRUSTED, api_keys=api_keys)
         serving = ServingSection.model_validate({"port": 0, "reload_seconds": 0.05, "ledger": policy, **options})
-        running.append(Running(ModelServer(MODEL, options=serving, backing=backing)))
+        running.append(Running(ModelServer(MODEL, options=serving, backends=backends)))
         return running[-1]
 
     yield begin

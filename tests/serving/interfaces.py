@@ -34,8 +34,8 @@ def site(folder: Path, package: Path | None, api_keys: Path | None = None, **opt
     if package is not None:
         registry.point_alias("champion", registry.add(package))
     serving = ServingSection.model_validate({"port": 0, "reload_seconds": 3600, **options})
-    backing = ServerBackends(registry, ledger, folder / "cache", TRUSTED, api_keys=api_keys)
-    running = Running(ModelServer(MODEL, options=serving, backing=backing))
+    backends = ServerBackends(registry, ledger, folder / "cache", TRUSTED, api_keys=api_keys)
+    running = Running(ModelServer(MODEL, options=serving, backends=backends))
     try:
         with httpx.Client(base_url=running.url, timeout=30) as client:
             yield Site(client, ledger, running.port)

@@ -84,7 +84,7 @@ def test_batch_gathers_while_another_is_scored() -> None:
     run(story)
 
 
-def test_on_one_core_what_answers_bring_back_is_one_batch(one_core: bool) -> None:
+def test_on_one_core_requests_that_follow_responses_are_one_batch(one_core: bool) -> None:
     """Callers who ask again as soon as they are answered are answered together; no commit goes to a part of them."""
 
     async def story() -> None:
@@ -171,7 +171,7 @@ def test_position_counts_within_the_request() -> None:
     run(story)
 
 
-def test_full_queue_refuses_and_keeps_what_it_took() -> None:
+def test_a_full_queue_refuses_and_keeps_what_it_accepted() -> None:
     """Beyond max_queue waiting inputs a request is refused at once; those accepted before are answered."""
 
     async def story() -> None:
@@ -213,7 +213,7 @@ def test_cancelled_request_costs_nothing_further() -> None:
     run(story)
 
 
-def test_no_answer_before_it_is_recorded() -> None:
+def test_no_prediction_is_returned_before_it_is_recorded() -> None:
     """An answer is given only after the ledger has returned, and it is in the ledger then."""
 
     async def story() -> None:
@@ -233,7 +233,7 @@ def test_no_answer_before_it_is_recorded() -> None:
     run(story)
 
 
-def test_unrecorded_answer_is_not_given() -> None:
+def test_an_unrecorded_prediction_is_not_returned() -> None:
     """While the ledger is away requests fail and nothing is answered; when it is back, they are again."""
 
     async def story() -> None:
@@ -270,7 +270,7 @@ def test_input_that_cannot_be_stored_fails_its_own_request() -> None:
     run(story)
 
 
-def test_every_batch_is_answered_by_one_version() -> None:
+def test_every_batch_is_predicted_by_one_version() -> None:
     """A version that takes over answers from the next batch on, and every answer names its version."""
 
     async def story() -> None:
@@ -286,7 +286,7 @@ def test_every_batch_is_answered_by_one_version() -> None:
     run(story)
 
 
-def test_closing_answers_what_was_accepted() -> None:
+def test_closing_finishes_what_was_accepted() -> None:
     """Closing takes no more and answers all that was accepted; closing again does nothing."""
 
     async def story() -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.serving.interfaces import ROW, site
 
 
-def test_texts_are_explained(tmp_path: Path, text_package: Path) -> None:
+def test_weights_of_a_text_add_up_to_its_score(tmp_path: Path, text_package: Path) -> None:
     """The terms of a text have signed weights that add up to the answer; nothing is recorded."""
     with site(tmp_path, text_package) as films:
         told = films.client.post("/explain", json={"text": "a warm and funny film, not dull"}).json()

@@ -99,7 +99,7 @@ def answers(stream: Stream, count: int) -> list[tuple[HTTPResponse, Any]]:
     return found
 
 
-def test_an_ordinary_request(running: Site, usual: list[str]) -> None:
+def test_an_ordinary_request_never_becomes_an_asgi_task(running: Site, usual: list[str]) -> None:
     """It never becomes a task of ASGI, its answer is recorded, and carries every header that all answers carry."""
     with connected(running.port) as (connection, stream):
         connection.sendall(request("a good film"))
@@ -114,7 +114,7 @@ def test_an_ordinary_request(running: Site, usual: list[str]) -> None:
     assert {name.decode(): value.decode() for name, value in HEADERS}.items() <= given.items()
 
 
-def test_metrics_count_it(running: Site) -> None:
+def test_metrics_count_requests_of_the_fast_path(running: Site) -> None:
     """It is counted and timed like any other."""
 
     def counted() -> float:
@@ -135,7 +135,7 @@ def test_metrics_count_it(running: Site) -> None:
         (request("good").replace(b'"text"', b'"word"'), "it is wrong"),
     ],
 )
-def test_what_is_not_ordinary_goes_the_usual_way(running: Site, usual: list[str], sent: bytes, why: str) -> None:
+def test_unordinary_requests_go_through_asgi(running: Site, usual: list[str], sent: bytes, why: str) -> None:
     """What needs more than an answer at once is left to ASGI, and answered all the same."""
     with connected(running.port) as (connection, stream):
         connection.sendall(sent)
@@ -147,7 +147,7 @@ def test_what_is_not_ordinary_goes_the_usual_way(running: Site, usual: list[str]
 
 
 @pytest.mark.parametrize(("version", "headers"), [("1.0", ()), ("1.1", ("Connection: close",))])
-def test_a_connection_that_is_to_end_ends(running: Site, version: str, headers: tuple[str, ...]) -> None:
+def test_a_connection_ends_when_its_client_wants_that(running: Site, version: str, headers: tuple[str, ...]) -> None:
     """After the one answer that it was opened for."""
     with connected(running.port) as (connection, stream):
         connection.sendall(request("good", *headers, version=version))
@@ -163,7 +163,9 @@ def test_a_connection_that_is_to_end_ends(running: Site, version: str, headers: 
     size=st.integers(1, 50),
     chunked=st.booleans(),
 )
-def test_any_pieces(running: Site, texts: list[str], cuts: list[int], size: int, chunked: bool) -> None:
+def test_requests_cut_anywhere_get_their_own_predictions(
+    running: Site, texts: list[str], cuts: list[int], size: int, chunked: bool
+) -> None:
     """Requests sent at once and cut anywhere are answered one after the other, each by its own answer."""
     rest = b"".join(in_chunks(text, size) if chunked else request(text) for text in texts)
     with connected(running.port) as (connection, stream):
@@ -176,7 +178,7 @@ def test_any_pieces(running: Site, texts: list[str], cuts: list[int], size: int,
     assert [item and item.input["text"] for item in stored] == texts
 
 
-def test_mixed_with_others(running: Site) -> None:
+def test_requests_of_every_kind_get_their_responses_in_order(running: Site) -> None:
     """Requests of every kind on one connection are answered in their order."""
     other = b"GET /model-info HTTP/1.1\r\nHost: localhost\r\n\r\n"
     wrong = request("good").replace(b'"text"', b'"word"')
@@ -198,7 +200,7 @@ def waiting(running: Site) -> int:
     return int(running.client.get("/health").json()["queue"]["waiting"])
 
 
-def test_a_client_that_goes_away_is_not_waited_for(running: Site) -> None:
+def test_inputs_of_a_client_that_left_are_withdrawn(running: Site) -> None:
     """What still waits for its batch is taken out, and never recorded."""
     running.ledger.gate.clear()
     try:
@@ -217,14 +219,14 @@ def test_a_client_that_goes_away_is_not_waited_for(running: Site) -> None:
     assert "nobody waits for this" not in texts
 
 
-def test_a_client_that_goes_away_in_its_body(running: Site) -> None:
+def test_half_a_request_leaves_nothing_behind(running: Site) -> None:
     """Half a request leaves nothing behind."""
     with connected(running.port) as (connection, _):
         connection.sendall(request("half of it")[:-4])
     assert running.client.post("/predict", json={"text": "good"}).status_code == 200
 
 
-def test_a_client_that_does_not_read(running: Site) -> None:
+def test_responses_to_a_client_that_does_not_read_do_not_pile_up(running: Site) -> None:
     """Answers to one who only writes do not pile up: the server stops to read, and goes on when it does."""
     sent = request("good")
     with connected(running.port) as (connection, stream):

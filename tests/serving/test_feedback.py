@@ -27,7 +27,7 @@ def known(films: Site, prediction_id: str) -> str | None:
     return next((label.label for label in films.ledger.labels() if label.prediction_id == prediction_id), None)
 
 
-def test_one_label(films: Site) -> None:
+def test_a_label_is_recorded(films: Site) -> None:
     """A label is stored with who reported it; repeated it stays one; corrected, the later counts."""
     prediction = ask(films)
     for label in ("good", "good", "bad"):
@@ -42,7 +42,7 @@ def test_one_label(films: Site) -> None:
     assert known(films, prediction) == "bad"
 
 
-def test_many_labels_and_unknown_ones(films: Site) -> None:
+def test_unknown_predictions_are_named_among_many_labels(films: Site) -> None:
     """Each label of many has its own result, in order; unknown ones keep no other from being stored."""
     first, second = ask(films), ask(films)
     unknown = "01890000-0000-7000-8000-000000000000"
@@ -78,7 +78,7 @@ def test_many_labels_and_unknown_ones(films: Site) -> None:
         ([], 422, [""]),
     ],
 )
-def test_wrong_feedback(films: Site, body: Any, status: int, fields: list[str]) -> None:
+def test_wrong_fields_of_feedback_are_named(films: Site, body: Any, status: int, fields: list[str]) -> None:
     """What is wrong with a body is named field by field, and nothing of it is stored."""
     before = len(list(films.ledger.labels(superseded=True)))
     answer = films.client.post("/feedback", json=body)
@@ -87,7 +87,7 @@ def test_wrong_feedback(films: Site, body: Any, status: int, fields: list[str]) 
     assert len(list(films.ledger.labels(superseded=True))) == before
 
 
-def test_feedback_that_is_no_json(films: Site) -> None:
+def test_unreadable_feedback_is_refused(films: Site) -> None:
     """A body that is not JSON is 400, of another type 415, too large 413."""
     json = {"Content-Type": "application/json"}
     assert films.client.post("/feedback", content=b"{", headers=json).status_code == 400
@@ -97,7 +97,7 @@ def test_feedback_that_is_no_json(films: Site) -> None:
     assert films.client.post("/feedback", content=b"{}", headers={**json, "Content-Encoding": "br"}).status_code == 415
 
 
-def test_labels_by_the_callers_own_key(films: Site) -> None:
+def test_labels_are_recorded_by_the_callers_key(films: Site) -> None:
     """A key that came with a prediction names it later; of several predictions with it the latest is meant."""
     first, second = ask(films, "order 7"), ask(films, "order 7")
     many = films.client.post("/predict/batch", json={"texts": ["a", "b"]}, headers={"X-Prediction-Key": "night"})

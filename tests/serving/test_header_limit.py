@@ -50,7 +50,7 @@ def test_the_head_of_a_request_is_bounded(running: Site, filler: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [10, 100_000, 200_000, 1_000_000])
-def test_bodies_are_no_heads(running: Site, size: int) -> None:
+def test_bodies_do_not_count_as_heads(running: Site, size: int) -> None:
     """A body of any size that its route takes is read, however it arrives, and so is the request behind it."""
     request = POST % size + b" " * size
     last = START + b"Connection: close\r\n\r\n"

@@ -48,7 +48,7 @@ def row(**changes: Any) -> dict[str, Any]:
     return {"age": 40, "income": 38.5, "town": "York", "member": True, **changes}
 
 
-def test_text_is_answered(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
+def test_a_text_gets_a_recorded_prediction(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
     """A text gets its label under the project's name for it, with confidence, probabilities, version and id."""
     with films(answer="sentiment") as client:
         answer = client.post("/predict", json={"text": "I loved this warm film"}).json()
@@ -63,7 +63,7 @@ def test_text_is_answered(films: Callable[..., httpx.Client], ledger: TestLedger
     assert (recorded.label, recorded.confidence, recorded.project) == ("good", answer["confidence"], MODEL)
 
 
-def test_texts_are_answered_in_order(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
+def test_texts_get_predictions_in_their_order(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
     """A batch of texts is answered in its order, each as it would be alone."""
     texts = ["a warm film", "dull and slow", "a warm film", ""]
     with films() as client:
@@ -76,7 +76,9 @@ def test_texts_are_answered_in_order(films: Callable[..., httpx.Client], ledger:
     assert ledger.transactions[0] == 4
 
 
-def test_rows_are_answered(registry: FakeRegistry, table_package: Path, start: Start, ledger: TestLedger) -> None:
+def test_rows_get_predictions_or_named_errors(
+    registry: FakeRegistry, table_package: Path, start: Start, ledger: TestLedger
+) -> None:
     """A row of features is answered, and so is a batch of them, gaps as null."""
     registry.point_alias("champion", registry.add(table_package))
     with httpx.Client(base_url=start().url, timeout=30) as client:
@@ -155,7 +157,7 @@ def test_body_without_length_is_limited(films: Callable[..., httpx.Client]) -> N
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
-def test_only_json_is_taken(films: Callable[..., httpx.Client], kind: str | None) -> None:
+def test_only_json_is_accepted(films: Callable[..., httpx.Client], kind: str | None) -> None:
     """What a web page elsewhere could send without asking is not taken for a request."""
     with films() as client:
         headers = {"Content-Type": kind} if kind else {}
@@ -178,7 +180,7 @@ def test_no_such_route_is_a_problem_too(
     assert answer.json()["next_step"]
 
 
-def test_nothing_is_answered_before_a_champion_exists(registry: FakeRegistry, text_package: Path, start: Start) -> None:
+def test_no_prediction_before_a_champion_exists(registry: FakeRegistry, text_package: Path, start: Start) -> None:
     """Until a champion exists the answer is 503 with what to do; when there is one, the server finds it."""
     with httpx.Client(base_url=start().url, timeout=30) as client:
         for answer in (
@@ -202,7 +204,7 @@ def test_nothing_is_answered_before_a_champion_exists(registry: FakeRegistry, te
         assert client.post("/predict", json={"text": "a"}).json()["model_version"] == "1"
 
 
-def test_health_tells_what_is_going_on(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
+def test_health_shows_queue_ledger_and_totals(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
     """A healthy server says which version answers, how ledger and registry are, and what was answered."""
     with films() as client:
         client.post("/predict/batch", json={"texts": ["I loved this warm film", "dull and slow", "a waste of time"]})
@@ -224,7 +226,7 @@ def test_health_tells_what_is_going_on(films: Callable[..., httpx.Client], ledge
     assert state["statistics"]["mean_confidence"] == pytest.approx(sum(confidences) / 3)
 
 
-def test_statistics_go_on_after_a_restart(
+def test_statistics_continue_after_a_restart(
     registry: FakeRegistry, text_package: Path, start: Start, ledger: TestLedger
 ) -> None:
     """What was answered before the server started is counted with what it answers, each once."""
@@ -247,7 +249,7 @@ def test_statistics_go_on_after_a_restart(
     assert statistics()["by_label"] == dict(expected.by_label)
 
 
-def test_model_info_tells_which_version_answers(films: Callable[..., httpx.Client]) -> None:
+def test_model_info_describes_the_version_in_service(films: Callable[..., httpx.Client]) -> None:
     """Model info names the version, its task, labels, metrics, data and scorer."""
     with films(answer="sentiment") as client:
         info = client.get("/model-info").json()
@@ -283,7 +285,7 @@ def test_full_queue_is_503_with_retry_after(films: Callable[..., httpx.Client], 
     assert sorted(ledger.inputs) == [f"text {number}" for number in range(4)]
 
 
-def test_ledger_away_is_503_and_nothing_is_answered(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
+def test_ledger_away_is_503_and_no_prediction_is_sent(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
     """An answer that cannot be recorded is not given; health says so, and recovers."""
     with films() as client:
         ledger.away = True
@@ -301,7 +303,7 @@ def test_ledger_away_is_503_and_nothing_is_answered(films: Callable[..., httpx.C
     assert ledger.inputs == ["b"]
 
 
-def test_available_answers_unrecorded_and_records_later(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
+def test_available_sends_unrecorded_and_records_later(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
     """Under 'available' an answer that cannot be recorded is given and says so; it is recorded once that works."""
     with films(policy="available") as client:
         ledger.away = True
@@ -351,7 +353,7 @@ def test_locked_ledger_is_503_and_recovers(
         max_size=6,
     )
 )
-def test_requests_together_are_answered_as_alone(gathering: Gathering, requests: list[Any]) -> None:
+def test_requests_together_get_the_predictions_of_each_alone(gathering: Gathering, requests: list[Any]) -> None:
     """Over HTTP, whatever gathers in a batch, each request gets the very answer that it gets alone, good or bad."""
     together = gathering.ask(requests, at_once=True)
     alone = gathering.ask(requests, at_once=False)
@@ -406,7 +408,7 @@ def gathering(films: Callable[..., httpx.Client], ledger: TestLedger) -> Iterato
         gathers.close()
 
 
-def test_client_that_went_away_costs_nothing_further(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
+def test_a_client_that_left_costs_nothing_further(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
     """A request whose client closes the connection while it waits is taken out of the queue."""
     with films() as client, ThreadPoolExecutor(2) as clients:
         ledger.gate.clear()
@@ -426,7 +428,7 @@ def test_client_that_went_away_costs_nothing_further(films: Callable[..., httpx.
     assert ledger.inputs == ["first", "last"]
 
 
-def test_every_answered_id_is_in_the_ledger_when_the_answer_is_out(
+def test_every_sent_id_is_in_the_ledger_already(
     registry: FakeRegistry, text_package: Path, tmp_path: Path, start: Start, ledger: TestLedger
 ) -> None:
     """Whoever has an answer finds its prediction in the ledger, at once, from another connection."""
@@ -480,7 +482,7 @@ def test_take_over_loses_no_request(
     assert len(set().union(*answers)) > 1
 
 
-def test_reload_takes_the_new_champion_at_once(
+def test_reload_puts_the_new_champion_into_service_at_once(
     films: Callable[..., httpx.Client], registry: FakeRegistry, other_text_package: Path
 ) -> None:
     """POST /admin/reload looks the alias up now, without waiting for the poll."""
@@ -493,7 +495,7 @@ def test_reload_takes_the_new_champion_at_once(
         assert client.post("/predict", json={"text": "a"}).json()["model_version"] == "2"
 
 
-def test_bad_champion_is_refused_and_the_old_one_answers(
+def test_a_bad_champion_is_refused_and_the_old_one_stays(
     films: Callable[..., httpx.Client], registry: FakeRegistry, other_text_package: Path
 ) -> None:
     """A damaged version is refused with the reason, in /admin/reload and in /health; the old one goes on."""
@@ -547,7 +549,7 @@ def test_port_in_use_says_so(registry: FakeRegistry, ledger: TestLedger, tmp_pat
     """A port that is taken is an error with a way out, before anything is loaded."""
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        server = ModelServer(MODEL, port=port, backing=ServerBackends(registry, ledger, tmp_path))
+        server = ModelServer(MODEL, port=port, backends=ServerBackends(registry, ledger, tmp_path))
         with pytest.raises(UnavailableError, match=f"Port {port} on 127.0.0.1 is in use") as caught:
             server.run()
     assert "--port" in caught.value.next_step

@@ -1,4 +1,4 @@
-"""The header Idempotency-Key: asked twice, answered once."""
+"""The header Idempotency-Key: a repeated request gets the prediction of the first one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.serving.conftest import Running, Start
-from tests.serving.fake_registry import FakeRegistry
+from tests.serving.fake_registry import MODEL, FakeRegistry
 from tests.serving.fakes import TestLedger
 
 Post = Callable[..., httpx.Response]
@@ -30,7 +30,7 @@ def post(running: Running) -> Iterator[Post]:
         )
 
 
-def test_same_key_same_answer_one_row(post: Post, ledger: TestLedger) -> None:
+def test_the_same_key_gets_the_same_prediction_in_one_row(post: Post, ledger: TestLedger) -> None:
     """The same request with the same key gets the same answer, one or many inputs, and is recorded once."""
     first, again = post("one"), post("one")
     assert first.status_code == again.status_code == 200
@@ -43,7 +43,30 @@ def test_same_key_same_answer_one_row(post: Post, ledger: TestLedger) -> None:
     assert post("two").json()["prediction_id"] != first.json()["prediction_id"]
 
 
-def test_same_key_at_the_same_time(post: Post, ledger: TestLedger) -> None:
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/invocations", {"inputs": ["a warm film", "dull"]}),
+        (
+            f"/v2/models/{MODEL}/infer",
+            {"inputs": [{"name": "text", "shape": [2], "datatype": "BYTES", "data": ["a warm film", "dull"]}]},
+        ),
+        (
+            f"/v2/models/{MODEL}/versions/1/infer",
+            {"inputs": [{"name": "text", "shape": [2], "datatype": "BYTES", "data": ["a warm film", "dull"]}]},
+        ),
+    ],
+)
+def test_keys_work_by_every_protocol(post: Post, ledger: TestLedger, path: str, body: dict[str, object]) -> None:
+    """A repeated request gets the first one's response by whatever protocol, and is recorded once."""
+    first, again = post("key", path=path, **body), post("key", path=path, **body)
+    assert first.status_code == again.status_code == 200
+    assert first.json() == again.json()
+    assert sorted(ledger.inputs) == ["a warm film", "dull"]
+    assert post("key", "another text").json()["code"] == "idempotency.reused"
+
+
+def test_requests_with_one_key_at_the_same_time_are_predicted_once(post: Post, ledger: TestLedger) -> None:
     """Requests with the same key that come together are answered alike and recorded once."""
     with ThreadPoolExecutor(8) as clients:
         answers = [done.result().json() for done in [clients.submit(post, "together") for _ in range(8)]]
@@ -61,7 +84,7 @@ def test_another_request_with_the_same_key_is_refused(post: Post, ledger: TestLe
     assert post("x" * 256).json()["code"] == "idempotency.key"
 
 
-def test_a_key_that_was_not_answered_is_free(post: Post, ledger: TestLedger) -> None:
+def test_the_key_of_a_failed_request_is_free(post: Post, ledger: TestLedger) -> None:
     """A request that failed leaves its key to the next one."""
     ledger.away = True
     assert post("late", "first try").status_code == 503

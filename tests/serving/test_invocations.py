@@ -43,7 +43,7 @@ def expected(running: Site, **body: Any) -> list[str]:
     return [item["prediction"] for item in answers]
 
 
-def test_mlflows_client(films: Site, towns: Site) -> None:
+def test_mlflows_client_gets_predictions(films: Site, towns: Site) -> None:
     """MLflow's client gets the answers of /predict/batch for frames and arrays, and pings and asks the version."""
     client = client_of(films)
     client.wait_server_ready(timeout=20)
@@ -103,14 +103,14 @@ def test_every_form_means_the_same(towns: Site, body: Any) -> None:
         ({"frame": []}, "frame"),
     ],
 )
-def test_wrong_bodies(films: Site, body: Any, field: str) -> None:
+def test_wrong_fields_of_invocations_are_named(films: Site, body: Any, field: str) -> None:
     """What is wrong is named where it stands."""
     answer = films.client.post("/invocations", json=body)
     assert answer.status_code == 422, answer.text
     assert answer.json()["errors"][0]["field"] == field
 
 
-def test_wrong_cells(towns: Site) -> None:
+def test_wrong_cells_are_named_by_row(towns: Site) -> None:
     """A cell of another kind than its column's, a short row and broken CSV are named; an empty cell is a gap."""
 
     def ask(body: bytes) -> Any:

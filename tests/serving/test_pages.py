@@ -65,7 +65,7 @@ def test_page_needs_only_this_server(start: Start, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_page_is_well_named(start: Start, path: str) -> None:
+def test_ids_and_labels_of_a_page_fit(start: Start, path: str) -> None:
     """A page has a language, ids that are there once, and labels that belong to something."""
     parts = Parts(httpx.get(f"{start().url}{path}").text)
     assert parts.language == "en"

@@ -67,7 +67,7 @@ def ask(url: str, folder: Path, examples: int, phases: str, token: str = "") -> 
     return cases
 
 
-def test_answers_are_as_documented(tmp_path: Path, text_package: Path) -> None:
+def test_responses_are_as_documented(tmp_path: Path, text_package: Path) -> None:
     """A hundred requests, right ones and wrong ones, meet no server error and no answer that is not documented."""
     with site(tmp_path, text_package) as films:
         cases = ask(str(films.client.base_url), tmp_path / "st", 8, "examples,fuzzing")
@@ -77,7 +77,7 @@ def test_answers_are_as_documented(tmp_path: Path, text_package: Path) -> None:
 @pytest.mark.proof
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("kind", ["text", "table", "keys"])
-def test_thousands_of_answers_are_as_documented(
+def test_thousands_of_responses_are_as_documented(
     kind: str, tmp_path: Path, text_package: Path, table_package: Path
 ) -> None:
     """Thousands of requests meet no server error and no answer that is not documented; with keys, none without one."""

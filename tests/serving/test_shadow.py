@@ -37,7 +37,7 @@ def by_route(ledger: TestLedger, route: str) -> list[Prediction]:
     return list(ledger.predictions(route=route))
 
 
-def test_shadow_answers_the_same_inputs_and_nobody_sees_it(
+def test_the_shadow_predicts_the_same_inputs_and_no_client_sees_it(
     pair: FakeRegistry, start: Start, ledger: TestLedger
 ) -> None:
     """In the shadow the challenger answers the inputs that the champion answered; callers get only the latter's."""
@@ -78,7 +78,7 @@ def test_a_label_by_key_never_reaches_the_shadow(pair: FakeRegistry, start: Star
     assert httpx.post(f"{url}/feedback", json={"key": prediction, "label": "good"}).status_code == 404
 
 
-def test_split_divides_callers_for_good(pair: FakeRegistry, start: Start, ledger: TestLedger) -> None:
+def test_a_split_keeps_each_caller_at_one_version(pair: FakeRegistry, start: Start, ledger: TestLedger) -> None:
     """Each caller is answered by one version, about as many by the challenger as the share says."""
     url = start(challenger={"mode": "split", "share": 0.5}).url
     callers = [f"caller {number}" for number in range(40)]

@@ -83,7 +83,7 @@ def test_server_and_model_are_described(films: Site, towns: Site) -> None:
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_texts_are_answered(films: Site, *, binary: bool) -> None:
+def test_texts_get_predictions(films: Site, *, binary: bool) -> None:
     """A BYTES tensor is answered as /predict/batch answers its texts, as bytes or as JSON, and recorded."""
     expected = films.client.post("/predict/batch", json={"texts": TEXTS}).json()["predictions"]
     outputs = [InferRequestedOutput(name, binary_data=binary) for name in ("probabilities", "label", "prediction_id")]
@@ -104,7 +104,7 @@ def test_texts_are_answered(films: Site, *, binary: bool) -> None:
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_tables_are_answered(towns: Site, *, binary: bool) -> None:
+def test_tables_get_predictions(towns: Site, *, binary: bool) -> None:
     """A tensor a feature is answered as /predict/batch answers the rows."""
     rows = [{**ROW, "age": age, "town": town} for age, town in ((20, "York"), (70, "Bath"), (41, "Nowhere"))]
     expected = towns.client.post("/predict/batch", json={"instances": rows}).json()["predictions"]
@@ -114,7 +114,7 @@ def test_tables_are_answered(towns: Site, *, binary: bool) -> None:
     assert result.get_response()["model_version"] == "1"
 
 
-def test_gaps_and_bytes_in_json(towns: Site, films: Site) -> None:
+def test_gaps_and_base64_are_read_in_json(towns: Site, films: Site) -> None:
     """null is a value that is not known, in any tensor; BYTES may be base64."""
     inputs = [
         {"name": "age", "shape": [2], "datatype": "FP64", "data": [40, None]},
@@ -160,7 +160,7 @@ def tensor(**changes: Any) -> dict[str, Any]:
         ({"inputs": [tensor()], "outputs": [{"name": "embedding"}]}, "outputs[0].name"),
     ],
 )
-def test_wrong_tensors(films: Site, body: Any, field: str) -> None:
+def test_wrong_tensors_are_named(films: Site, body: Any, field: str) -> None:
     """What is wrong with a request is named where it stands, in the protocol's own field as well."""
     answer = infer(films, **body)
     assert answer.status_code == 422, answer.text
@@ -168,7 +168,7 @@ def test_wrong_tensors(films: Site, body: Any, field: str) -> None:
     assert answer.json()["error"] == answer.json()["detail"]
 
 
-def test_wrong_rows(towns: Site) -> None:
+def test_wrong_rows_are_named_by_tensor(towns: Site) -> None:
     """A wrong value, an unknown, a missing and a doubled feature, and tensors of different lengths are all named."""
     good = [{"name": name, "shape": [1], "datatype": "BYTES", "data": [value]} for name, value in ROW.items()]
     for item, datatype in zip(good, ("INT64", "FP64", "BYTES", "BOOL"), strict=True):
@@ -202,7 +202,7 @@ def test_errors_reach_the_client(films: Site) -> None:
         assert films.client.post(f"/v2/models/{MODEL}/infer", content=b"{}", headers=headers).status_code in (400, 422)
 
 
-def test_nothing_to_answer_yet(tmp_path: Path) -> None:
+def test_no_version_is_503(tmp_path: Path) -> None:
     """Without a champion the server is live and not ready, and says why it cannot answer."""
     with site(tmp_path, None) as running, triton(running) as client:
         assert client.is_server_live()

@@ -1,4 +1,4 @@
-"""Scoring several callers' inputs in one model call, so that what is wrong with one is not felt by the others."""
+"""Scores several callers' inputs in one model call, so that a wrong input fails its own caller alone."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def score_groups(scorer: Scorer, groups: Sequence[Inputs]) -> list[Scores | Exce
         groups: g groups of at least one input each.
 
     Returns:
-        For each group its scores, or the error that it met.
+        For each group its scores, or its error.
     """
     try:
-        return _cut(scorer.score([item for group in groups for item in group]), groups)
+        return _split_scores(scorer.score([item for group in groups for item in group]), groups)
     except InputError as error:
-        bad = _by_group(error, groups)
-    except Exception:  # noqa: BLE001 - a model may raise anything; each group is to meet its own error alone
+        bad = _errors_by_group(error, groups)
+    except Exception:  # noqa: BLE001 - a model may raise anything; each group gets its own error
         bad = {}
     if not bad or len(groups) == 1:
-        return [_alone(scorer, group) for group in groups]
+        return [_score_group(scorer, group) for group in groups]
     good = [position for position in range(len(groups)) if position not in bad]
     outcomes: list[Scores | Exception] = [bad.get(position, _NOT_SCORED) for position in range(len(groups))]
     if good:
@@ -46,14 +46,14 @@ def score_groups(scorer: Scorer, groups: Sequence[Inputs]) -> list[Scores | Exce
 _NOT_SCORED = InputError("The input was not scored.")
 
 
-def _alone(scorer: Scorer, group: Inputs) -> Scores | Exception:
+def _score_group(scorer: Scorer, group: Inputs) -> Scores | Exception:
     try:
-        return _cut(scorer.score(group), [group])[0]
+        return _split_scores(scorer.score(group), [group])[0]
     except Exception as error:  # noqa: BLE001 - see above
         return error
 
 
-def _cut(scores: Scores, groups: Sequence[Inputs]) -> list[Scores | Exception]:
+def _split_scores(scores: Scores, groups: Sequence[Inputs]) -> list[Scores | Exception]:
     expected = sum(len(group) for group in groups)
     if scores.probabilities.shape[0] != expected or not np.isfinite(scores.probabilities).all():
         raise ArithmeticError("The model gave no finite probability for some input.")
@@ -66,7 +66,7 @@ def _cut(scores: Scores, groups: Sequence[Inputs]) -> list[Scores | Exception]:
     return cut
 
 
-def _by_group(error: InputError, groups: Sequence[Inputs]) -> dict[int, Exception]:
+def _errors_by_group(error: InputError, groups: Sequence[Inputs]) -> dict[int, Exception]:
     """The error of each group that has problems, with positions moved to start at the group's first input."""
     problems = problems_of(error)
     found: dict[int, Exception] = {}

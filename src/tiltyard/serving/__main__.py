@@ -7,9 +7,9 @@ import sys
 import click
 
 from tiltyard.aliases import STAGES
-from tiltyard.errors import ProjectError, TiltyardError, UsageError
-from tiltyard.project import Project, ServingSection, find_project_file, load_project
-from tiltyard.serving.server import ModelServer
+from tiltyard.errors import TiltyardError, UsageError
+from tiltyard.project import ServingSection
+from tiltyard.serving.server import ModelServer, find_project_of
 from tiltyard.serving.telemetry.logs import set_up_logs
 from tiltyard.settings import Settings
 
@@ -20,21 +20,23 @@ from tiltyard.settings import Settings
     "--model-stage",
     default="Production",
     show_default=True,
-    help=f"{' or '.join(STAGES)}, or any alias.",
+    help=f"{' or '.join(STAGES)} in any case, or any alias.",
 )
 @click.option("--host", default=None, help="Address to listen on.  [default: the project's, or 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port; 0 for any.  [default: 8000]")
-@click.option("--insecure-open", is_flag=True, help="Let everybody in who reaches the address, without API keys.")
+@click.option(
+    "--insecure-open", is_flag=True, help="Accept requests from everybody who reaches the address, without API keys."
+)
 def serve(model_name: str, model_stage: str, host: str | None, port: int | None, insecure_open: bool) -> None:
-    """Serve a registered model over HTTP and record every answer, in one process.
+    """Serve a registered model over HTTP and record every prediction, in one process.
 
-    A project file here or above is used if it is about this model. Where registry and ledger are, the environment
-    says, as for every command of tiltyard.
+    A project file here or above is used if it is about this model. The environment says where registry and ledger
+    are, as for every command of tiltyard.
     """
-    project = _project_of(model_name)
+    project = find_project_of(model_name)
     options = project.serving if project else ServingSection()
-    given = {"host": host, "port": port}
-    options = options.model_copy(update={name: value for name, value in given.items() if value is not None})
+    overrides = {"host": host, "port": port}
+    options = options.model_copy(update={name: value for name, value in overrides.items() if value is not None})
     set_up_logs(Settings.load(project.root if project else None).log or options.log)
     server = ModelServer(model_name, model_stage, options=options, project=project, insecure_open=insecure_open)
     server.run(lambda address: click.echo(f"Serving {model_name} at {address.url}"))
@@ -52,16 +54,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.exceptions.Abort:
         sys.exit(130)
-
-
-def _project_of(model_name: str) -> Project | None:
-    try:
-        project = load_project(find_project_file())
-    except ProjectError as error:
-        if error.code == "project.missing":
-            return None
-        raise
-    return project if project.model_name == model_name else None
 
 
 if __name__ == "__main__":

@@ -81,12 +81,12 @@ class FieldProblem:
 
 
 class RequestError(TiltyardError):
-    """A request that cannot be read as what the route takes.
+    """A request that the route does not accept.
 
     Args:
-        status: the HTTP status to answer with.
+        status: the HTTP status of the response.
         errors: the fields that are wrong, where it is about fields.
-        headers: more headers of the answer.
+        headers: more headers of the response.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ def problem(
 ) -> Response:
     """A problem document: type, title, status, detail, code, next_step, and errors where fields are wrong."""
     content: dict[str, Any] = {
-        "type": _type(code),
+        "type": _problem_type(code),
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
@@ -144,7 +144,7 @@ def problem(
 
 
 def from_error(error: TiltyardError) -> Response:
-    """The problem document of an error of ours."""
+    """The problem document of an error of Tiltyard's."""
     errors: Sequence[FieldProblem] = ()
     if isinstance(error, RequestError):
         status, errors = error.status, error.errors
@@ -156,59 +156,59 @@ def from_error(error: TiltyardError) -> Response:
     return problem(status, error.message, code=error.code, next_step=error.next_step, errors=errors, headers=headers)
 
 
-def from_unknown(scope: Mapping[str, Any], error: Exception) -> Response:
-    """The problem document of an error that nobody foresaw; what it was stands in the log."""
+def from_unknown_error(scope: Mapping[str, Any], error: Exception) -> Response:
+    """The problem document of an unforeseen error, which is logged."""
     log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
     return problem(
         500,
-        "The server met an error that it does not know; nothing is known to be wrong with the request.",
+        "The server met an unforeseen error; the request may well be right.",
         code="internal",
-        next_step="Look into the server's log, and report what it says.",
+        next_step="Read the server's log, and report the error.",
     )
 
 
 def add_handlers(app: FastAPI) -> None:
     """Make every error of the app a problem document; no traceback leaves it."""
-    app.add_exception_handler(TiltyardError, _on_known)
-    app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(Exception, _on_unknown)
+    app.add_exception_handler(TiltyardError, _on_tiltyard_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_url)
+    app.add_exception_handler(Exception, _on_unknown_error)
 
 
-def _type(code: str) -> str:
+def _problem_type(code: str) -> str:
     anchor = "artifact.refused" if code.startswith("artifact.") else code
     return f"/docs#{anchor}" if anchor in EXPLAINED else "about:blank"
 
 
-async def _on_known(_request: Request, error: Exception) -> Response:
-    return from_error(error) if isinstance(error, TiltyardError) else await _on_unknown(_request, error)
+async def _on_tiltyard_error(_request: Request, error: Exception) -> Response:
+    return from_error(error) if isinstance(error, TiltyardError) else await _on_unknown_error(_request, error)
 
 
-async def _on_invalid(_request: Request, error: Exception) -> Response:
-    """What FastAPI finds wrong with the parts of a URL."""
+async def _on_invalid_url(_request: Request, error: Exception) -> Response:
+    """FastAPI's errors about the parts of a URL."""
     found = error.errors() if isinstance(error, RequestValidationError) else ()
     errors = [FieldProblem(str(item["loc"][-1]), f"{item['msg'][:1].lower()}{item['msg'][1:]}") for item in found]
     return problem(
         422,
         "; ".join(f"'{item.field}' {item.message}" for item in errors) + ".",
         code=InputError.code,
-        next_step="Correct what 'errors' lists; GET /docs shows what the route takes.",
+        next_step="Correct what 'errors' lists; GET /docs shows what the route accepts.",
         errors=errors,
     )
 
 
-async def _on_http(request: Request, error: Exception) -> Response:
-    """What the router itself answers: no such path, or not by that method."""
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    """The router's own errors: no such path, or another method."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = f"{request.method} {request.url.path}: {HTTPStatus(status).phrase.lower()}."
     return problem(
         status,
         detail,
         code=f"http.{HTTPStatus(status).phrase.lower().replace(' ', '-')}",
-        next_step="GET /docs shows every route and what it takes.",
+        next_step="GET /docs shows every route and what it accepts.",
         headers=getattr(error, "headers", None),
     )
 
 
-async def _on_unknown(request: Request, error: Exception) -> Response:
-    return from_unknown(request.scope, error)
+async def _on_unknown_error(request: Request, error: Exception) -> Response:
+    return from_unknown_error(request.scope, error)

@@ -28,15 +28,15 @@ from tiltyard.wiring.registry import open_registry
 
 @dataclass(frozen=True, slots=True)
 class ServerBackends:
-    """What a server stands on.
+    """The registry, ledger and files of a server.
 
     Attributes:
         registry: where versions come from.
-        ledger: where answers are recorded; closed when the server ends.
+        ledger: where predictions are recorded; closed when the server ends.
         cache: folder of this host's verified copies of versions.
         trusted_types: Python types that this host allows in a stored model, beyond scikit-learn's own.
-        trusted_keys: the keys by which this host judges signatures.
-        api_keys: file of the API keys that are let in; None for none.
+        trusted_keys: the keys by which this host checks signatures.
+        api_keys: file of the API keys that the server accepts; None for none.
     """
 
     registry: Registry
@@ -48,20 +48,20 @@ class ServerBackends:
 
 
 class ModelServer:
-    """Serves a registered model over HTTP, records every answer, and follows the alias.
+    """Serves a registered model over HTTP, records every prediction, and follows the alias.
 
     Args:
         model_name: name of the registered model.
-        model_stage: ``Production`` (the champion) or ``Staging`` (the challenger), or any alias.
+        model_stage: ``Production`` (the champion) or ``Staging`` (the challenger) in any case, or any alias.
         port: port to listen on, 0 for any free one; default: the options'.
         options: host, port, limits and the rest; default: the project's, or the defaults.
-        project: what is served; default: the project found from the working folder upwards, if it is about
+        project: the model's project; default: the project found from the working folder upwards, if it is about
             this model.
-        backing: what it stands on; default: the registry and ledger that the host's settings name.
+        backends: registry, ledger and files; default: those that the host's settings name.
         insecure_open: whether it may listen beyond loopback without API keys.
     """
 
-    def __init__(  # noqa: PLR0913 - what the requirements pass, and what stands beside it
+    def __init__(  # noqa: PLR0913 - the requirements' arguments, and more by name
         self,
         model_name: str,
         model_stage: str = "Production",
@@ -69,23 +69,23 @@ class ModelServer:
         *,
         options: ServingSection | None = None,
         project: Project | None = None,
-        backing: ServerBackends | None = None,
+        backends: ServerBackends | None = None,
         insecure_open: bool = False,
     ) -> None:
-        self._project = project or _project_of(model_name)
+        self._project = project or find_project_of(model_name)
         alias = alias_of(model_stage)
         self._served = ServedAlias(model_name, alias, self._project.task if self._project else None)
-        chosen = options or (self._project.serving if self._project else ServingSection())
-        self._options = chosen if port is None else chosen.model_copy(update={"port": port})
-        self._backing = backing
+        serving = options or (self._project.serving if self._project else ServingSection())
+        self._options = serving if port is None else serving.model_copy(update={"port": port})
+        self._backends = backends
         self._insecure_open = insecure_open
-        self._engine: HttpServer | None = None
+        self._http_server: HttpServer | None = None
 
     def run(self, on_listening: Callable[[Address], None] | None = None) -> None:
-        """Serve until SIGTERM, SIGINT or ``stop``; then answer what was accepted and close the ledger.
+        """Serve until SIGTERM, SIGINT or ``stop``; then finish what was accepted and close the ledger.
 
         Args:
-            on_listening: told the address once requests are answered there.
+            on_listening: called with the address once the server responds there.
 
         Raises:
             UnavailableError: the port is in use.
@@ -93,27 +93,27 @@ class ModelServer:
         """
         listener = bind(self._options.host, self._options.port)
         with contextlib.closing(listener), contextlib.ExitStack() as stack:
-            backing = self._backing or _default_backing(self._project, stack)
-            with contextlib.closing(backing.ledger):
+            backends = self._backends or _open_backends(self._project, stack)
+            with contextlib.closing(backends.ledger):
                 guard = guard_for(
-                    self._options, backing.api_keys, host=self._options.host, insecure_open=self._insecure_open
+                    self._options, backends.api_keys, host=self._options.host, insecure_open=self._insecure_open
                 )
                 dependencies = ServerDependencies(
-                    VersionLoader(backing.registry, backing.cache, backing.trusted_types, backing.trusted_keys),
-                    backing.ledger,
-                    champion_check(backing.registry, backing.ledger) if backing.trusted_keys.trusted else None,
+                    VersionLoader(backends.registry, backends.cache, backends.trusted_types, backends.trusted_keys),
+                    backends.ledger,
+                    champion_check(backends.registry, backends.ledger) if backends.trusted_keys.trusted else None,
                     WorkerIdentity(self._project.root if self._project else None),
                 )
-                self._engine = HttpServer(self._served, self._options, dependencies, guard)
-                self._engine.run(listener, on_listening)
+                self._http_server = HttpServer(self._served, self._options, dependencies, guard)
+                self._http_server.run(listener, on_listening)
 
     def stop(self) -> None:
         """End a running server as a signal would; from any thread."""
-        if self._engine is not None:
-            self._engine.stop()
+        if self._http_server is not None:
+            self._http_server.stop()
 
 
-def _project_of(model_name: str) -> Project | None:
+def find_project_of(model_name: str) -> Project | None:
     """The project around the working folder, if there is one and it is about this model."""
     try:
         project = load_project(find_project_file())
@@ -124,8 +124,8 @@ def _project_of(model_name: str) -> Project | None:
     return project if project.model_name == model_name else None
 
 
-def _default_backing(project: Project | None, stack: contextlib.ExitStack) -> ServerBackends:
-    """Registry and ledger as the host's settings name them; answers for a ledger elsewhere go through a spool."""
+def _open_backends(project: Project | None, stack: contextlib.ExitStack) -> ServerBackends:
+    """Registry and ledger as the host's settings name them; predictions for a ledger elsewhere go through a spool."""
     settings = Settings.load(project.root if project else None)
     keys = host_keys(settings)  # before the ledger is opened: it would stay open if a key cannot be used
     registry = open_registry(settings)

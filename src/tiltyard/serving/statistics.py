@@ -1,4 +1,4 @@
-"""What was answered so far, counted as it happens, so that a health check costs nothing."""
+"""Totals of the predictions, counted as they happen, so that a health check costs nothing."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Statistics:
         self._labels: Counter[str] = Counter()
         self._versions: Counter[str] = Counter()
         self._total = 0
-        self._sum = 0.0
-        self._low: float | None = None
-        self._high: float | None = None
-        self._latency = 0.0
+        self._confidence_sum = 0.0
+        self._lowest: float | None = None
+        self._highest: float | None = None
+        self._latency_sum = 0.0
         self._complete = False
 
     def add(self, rows: Sequence[PredictionRow]) -> None:
-        """Count predictions that were answered just now; at least one."""
+        """Count predictions that were recorded just now; at least one."""
         labels = Counter([row.label for row in rows])
         versions = Counter([row.version for row in rows])
         confidences = [row.confidence for row in rows]
@@ -37,8 +37,8 @@ class Statistics:
         with self._lock:
             self._labels.update(labels)
             self._versions.update(versions)
-            self._latency += latency
-            self._widen(sum(confidences), min(confidences), max(confidences), len(rows))
+            self._latency_sum += latency
+            self._add_confidences(sum(confidences), min(confidences), max(confidences), len(rows))
 
     def add_history(self, history: PredictionStats) -> None:
         """Count what the ledger held before this process began."""
@@ -48,8 +48,8 @@ class Statistics:
                 return
             self._labels.update(history.by_label)
             self._versions.update(history.by_version)
-            self._latency += (history.mean_latency_ms or 0.0) * history.total
-            self._widen(
+            self._latency_sum += (history.mean_latency_ms or 0.0) * history.total
+            self._add_confidences(
                 (history.mean_confidence or 0.0) * history.total,
                 history.min_confidence if history.min_confidence is not None else 1.0,
                 history.max_confidence if history.max_confidence is not None else 0.0,
@@ -57,22 +57,22 @@ class Statistics:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """The totals as JSON-ready data; ``complete`` tells whether the ledger's history is in them."""
+        """The totals as JSON-ready data; ``complete`` says whether the ledger's history is in them."""
         with self._lock:
             count = self._total
             return {
                 "total_predictions": count,
                 "by_label": dict(self._labels.most_common()),
                 "by_version": dict(self._versions.most_common()),
-                "mean_confidence": self._sum / count if count else None,
-                "min_confidence": self._low,
-                "max_confidence": self._high,
-                "mean_latency_ms": self._latency / count if count else None,
+                "mean_confidence": self._confidence_sum / count if count else None,
+                "min_confidence": self._lowest,
+                "max_confidence": self._highest,
+                "mean_latency_ms": self._latency_sum / count if count else None,
                 "complete": self._complete,
             }
 
-    def _widen(self, total: float, low: float, high: float, count: int) -> None:
+    def _add_confidences(self, total: float, lowest: float, highest: float, count: int) -> None:
         self._total += count
-        self._sum += total
-        self._low = low if self._low is None else min(self._low, low)
-        self._high = high if self._high is None else max(self._high, high)
+        self._confidence_sum += total
+        self._lowest = lowest if self._lowest is None else min(self._lowest, lowest)
+        self._highest = highest if self._highest is None else max(self._highest, highest)

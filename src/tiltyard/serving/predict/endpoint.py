@@ -22,7 +22,7 @@ from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.inputs import name_fields
 from tiltyard.serving.predict.prediction_rows import prediction_json, predictions_json
 from tiltyard.serving.predict.requests import RequestHead
-from tiltyard.serving.problem_details import from_error, from_unknown
+from tiltyard.serving.problem_details import from_error, from_unknown_error
 
 PATHS = {"/predict": False, "/predict/batch": True}
 """The paths of the endpoint, and whether they take many inputs."""
@@ -85,7 +85,7 @@ class PredictEndpoint:
 
     async def send_error(self, error: Exception, began: float, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the problem document of an error."""
-        response = from_error(error) if isinstance(error, TiltyardError) else from_unknown(scope, error)
+        response = from_error(error) if isinstance(error, TiltyardError) else from_unknown_error(scope, error)
         response.raw_headers.extend(self._headers)
         await response(scope, receive, send)
         self._instrumentation.report_request(scope, scope["path"], response.status_code, began)

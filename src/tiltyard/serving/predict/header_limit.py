@@ -6,9 +6,9 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# Ten times what browsers send; a proxy that adds more has lost its way.
+# Ten times what browsers send; a proxy that adds more has an error.
 LARGEST_HEAD = 64 * 1024
-_REFUSAL = (
+_RESPONSE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-type: application/problem+json\r\n"
     b"content-length: %d\r\n"
@@ -22,24 +22,24 @@ _PROBLEM = (
 
 
 class HeaderLimitProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP over httptools, which by itself keeps a head of any size in memory, whoever sends it."""
+    """uvicorn's HTTP over httptools, with a bound: by itself it keeps a head of any size in memory, from any client."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._in_head = False
         self._head_bytes = 0
-        self._begun = 0
+        self._heads_begun = 0
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes of the client; a head that is not over after so many ends the connection."""
+        """Take bytes of the client; a head that is longer than the limit ends the connection."""
         # What comes before a head in the same bytes is another request, and is not counted.
-        before, begun = self._in_head, self._begun
+        was_in_head, heads_begun = self._in_head, self._heads_begun
         super().data_received(data)
-        if not (before and self._in_head and begun == self._begun):
+        if not (was_in_head and self._in_head and heads_begun == self._heads_begun):
             return
         self._head_bytes += len(data)
         if self._head_bytes > LARGEST_HEAD and not self.transport.is_closing():
-            self.transport.write(_REFUSAL % (len(_PROBLEM), _PROBLEM))
+            self.transport.write(_RESPONSE % (len(_PROBLEM), _PROBLEM))
             self.transport.close()
 
     def on_message_begin(self) -> None:
@@ -47,7 +47,7 @@ class HeaderLimitProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head = True
         self._head_bytes = 0
-        self._begun += 1
+        self._heads_begun += 1
 
     def on_headers_complete(self) -> None:
         """The head is over; what follows is the body."""

@@ -10,13 +10,13 @@ function element(tag, text, className) {
   return made;
 }
 
-function resolved(schema) {
+function resolve(schema) {
   if (!schema || !schema.$ref) return schema || {};
   return api.components.schemas[schema.$ref.split("/").pop()] || {};
 }
 
 function typeOf(given) {
-  const schema = resolved(given);
+  const schema = resolve(given);
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
   const options = schema.anyOf || schema.oneOf;
@@ -31,16 +31,16 @@ function typeOf(given) {
 
 /** Rows of [path, type, required, description], objects and lists of objects opened up. */
 function rows(given, prefix = "", depth = 0) {
-  const schema = resolved(given);
+  const schema = resolve(given);
   if (schema.oneOf) return schema.oneOf.flatMap((option) => rows(option, prefix, depth));
   const required = new Set(schema.required || []);
   return Object.entries(schema.properties || {}).flatMap(([name, property]) => {
     const path = `${prefix}${name}`;
-    const inner = resolved(property);
+    const inner = resolve(property);
     const row = [path, typeOf(property), required.has(name), property.description || inner.description || ""];
     if (depth >= 3) return [row];
     if (inner.properties) return [row, ...rows(property, `${path}.`, depth + 1)];
-    if (inner.type === "array" && resolved(inner.items).properties) {
+    if (inner.type === "array" && resolve(inner.items).properties) {
       return [row, ...rows(inner.items, `${path}[].`, depth + 1)];
     }
     return [row];
@@ -83,7 +83,7 @@ function responses(operation) {
   for (const [status, response] of Object.entries(operation.responses)) {
     const content = jsonContent(response);
     if (status.startsWith("2") && content && content.schema) {
-      block.append(element("h3", `Answer ${status}`), fieldTable(content.schema));
+      block.append(element("h3", `Response ${status}`), fieldTable(content.schema));
     }
   }
   const problems = Object.keys(operation.responses).filter((status) => !status.startsWith("2"));
@@ -140,7 +140,7 @@ function tryIt(method, path, operation) {
     try {
       const options = { method: method.toUpperCase(), cache: "no-store" };
       if (body) Object.assign(options, { body: body.value, headers: { "Content-Type": "application/json" } });
-      const response = await ask(path, options);
+      const response = await fetchWithKey(path, options);
       const text = await response.text();
       outcome.textContent = `${response.status} in ${(performance.now() - began).toFixed(1)} ms`;
       output.hidden = false;
@@ -150,7 +150,7 @@ function tryIt(method, path, operation) {
         output.textContent = text;
       }
     } catch {
-      outcome.textContent = "The server does not answer.";
+      outcome.textContent = "The server does not respond.";
     } finally {
       button.disabled = false;
     }
@@ -159,10 +159,10 @@ function tryIt(method, path, operation) {
 }
 
 /** A path with its parameters filled in, as far as the document names their values. */
-function filled(path, operation) {
-  return (operation.parameters || []).reduce((sofar, parameter) => {
-    const values = parameter.in === "path" && resolved(parameter.schema).enum;
-    return values ? sofar.replace(`{${parameter.name}}`, encodeURIComponent(values[0])) : sofar;
+function fillPath(path, operation) {
+  return (operation.parameters || []).reduce((url, parameter) => {
+    const values = parameter.in === "path" && resolve(parameter.schema).enum;
+    return values ? url.replace(`{${parameter.name}}`, encodeURIComponent(values[0])) : url;
   }, path);
 }
 
@@ -178,16 +178,16 @@ function route(method, path, operation) {
   if (operation.description) inside.append(element("p", operation.description));
   const content = jsonContent(operation.requestBody);
   if (content) inside.append(element("h3", "Request"), fieldTable(content.schema));
-  inside.append(responses(operation), tryIt(method, filled(path, operation), operation));
+  inside.append(responses(operation), tryIt(method, fillPath(path, operation), operation));
   details.append(summary, inside);
   return details;
 }
 
 async function load() {
   try {
-    api = await (await ask("/openapi.json", { cache: "no-store" })).json();
+    api = await (await fetchWithKey("/openapi.json", { cache: "no-store" })).json();
   } catch {
-    get("failure").textContent = "The server does not answer.";
+    get("failure").textContent = "The server does not respond.";
     return;
   }
   if (!api.paths) return; // Without a key; the form for it is there now.

@@ -23,19 +23,19 @@ function fill(bar, share) {
 async function refresh() {
   let health;
   try {
-    const response = await ask("/health", { cache: "no-store" });
+    const response = await fetchWithKey("/health", { cache: "no-store" });
     health = await response.json();
   } catch {
     health = {
       status: "unhealthy", model_loaded: false, version: null, model: "",
-      reason: "The server does not answer.", next_step: "Check that it runs.",
+      reason: "The server does not respond.", next_step: "Check that it runs.",
     };
   }
   const status = get("status");
   status.dataset.status = health.status;
   status.textContent = health.version ? `version ${health.version}, ${health.status}` : health.status;
   if (health.model) {
-    get("model").textContent = `Ask ${health.model}`;
+    get("model").textContent = `Predict with ${health.model}`;
     document.title = `${health.model} · Tiltyard`;
   }
   get("absent").hidden = health.model_loaded;
@@ -48,19 +48,19 @@ async function refresh() {
   degraded.textContent = `${health.reason} ${health.next_step}`;
   if (health.model_loaded && (!model || model.version !== health.version)) await loadModel();
   // Without a key nothing is known of the model, and there is no form to fill.
-  get("ask").hidden = !health.model_loaded || !model;
+  get("try-it").hidden = !health.model_loaded || !model;
 }
 
 async function loadModel() {
   try {
-    const response = await ask("/model-info", { cache: "no-store" });
+    const response = await fetchWithKey("/model-info", { cache: "no-store" });
     if (!response.ok) return;
     const before = model;
     model = await response.json();
     const sameForm = before && JSON.stringify(before.features) === JSON.stringify(model.features);
     if (!sameForm) buildForm();
   } catch {
-    // The next look at /health tells what is wrong.
+    // The next check of /health shows what is wrong.
   }
 }
 
@@ -77,12 +77,12 @@ function buildForm() {
     const label = element("label", feature.name);
     label.htmlFor = id;
     label.append(element("small", feature.type === "any" ? "" : feature.type));
-    block.append(label, input(feature, id));
+    block.append(label, createField(feature, id));
     fields.append(block);
   });
 }
 
-function input(feature, id) {
+function createField(feature, id) {
   let made;
   if (feature.type === "boolean") {
     made = element("select");
@@ -129,45 +129,45 @@ async function send(event) {
   event.preventDefault();
   const button = get("send");
   get("error").textContent = "";
-  let asked;
+  let input;
   try {
-    asked = request();
+    input = request();
   } catch (error) {
     get("error").textContent = error.message;
     return;
   }
   button.disabled = true;
   try {
-    const response = await ask("/predict", {
+    const response = await fetchWithKey("/predict", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(asked),
+      body: JSON.stringify(input),
     });
-    const answer = await response.json();
+    const prediction = await response.json();
     if (!response.ok) {
-      get("error").textContent = [answer.detail, answer.next_step].filter(Boolean).join(" ");
+      get("error").textContent = [prediction.detail, prediction.next_step].filter(Boolean).join(" ");
       if (response.status === 503) await refresh();
       return;
     }
-    show(answer);
-    remember(asked, answer);
+    show(prediction);
+    remember(input, prediction);
   } catch {
-    get("error").textContent = "The server does not answer.";
+    get("error").textContent = "The server does not respond.";
   } finally {
     button.disabled = false;
   }
 }
 
-function show(answer) {
+function show(prediction) {
   get("no-result").hidden = true;
   get("result").hidden = false;
-  get("label").textContent = answer[model.answer_field];
-  get("confidence").textContent = percent(answer.confidence);
+  get("label").textContent = prediction[model.answer_field];
+  get("confidence").textContent = percent(prediction.confidence);
   const bar = get("confidence-bar");
-  bar.setAttribute("aria-valuenow", (100 * answer.confidence).toFixed(1));
-  bar.setAttribute("aria-valuetext", percent(answer.confidence));
-  fill(bar, answer.confidence);
-  const rows = Object.entries(answer.probabilities).sort((one, other) => other[1] - one[1]);
+  bar.setAttribute("aria-valuenow", (100 * prediction.confidence).toFixed(1));
+  bar.setAttribute("aria-valuetext", percent(prediction.confidence));
+  fill(bar, prediction.confidence);
+  const rows = Object.entries(prediction.probabilities).sort((one, other) => other[1] - one[1]);
   get("probabilities").replaceChildren(...rows.map(([name, share]) => {
     const row = element("li");
     const track = element("span", undefined, "bar");
@@ -176,8 +176,8 @@ function show(answer) {
     row.append(element("span", name, "name"), track, element("span", percent(share), "number"));
     return row;
   }));
-  get("version").textContent = answer.model_version;
-  get("prediction-id").textContent = answer.prediction_id;
+  get("version").textContent = prediction.model_version;
+  get("prediction-id").textContent = prediction.prediction_id;
 }
 
 function recent() {
@@ -188,14 +188,14 @@ function recent() {
   }
 }
 
-function remember(asked, answer) {
-  const text = asked.text ?? Object.entries(asked.features).map(([name, value]) => `${name} = ${value ?? "?"}`).join(", ");
+function remember(input, prediction) {
+  const text = input.text ?? Object.entries(input.features).map(([name, value]) => `${name} = ${value ?? "?"}`).join(", ");
   const row = {
     at: new Date().toISOString(),
     input: text.length > 160 ? `${text.slice(0, 160)} …` : text,
-    label: answer[model.answer_field],
-    confidence: answer.confidence,
-    version: answer.model_version,
+    label: prediction[model.answer_field],
+    confidence: prediction.confidence,
+    version: prediction.model_version,
   };
   const rows = [row, ...recent()].slice(0, KEPT);
   try {

@@ -1,11 +1,11 @@
 "use strict";
 
-/** Asks the server, with the API key that the visitor gave; where one is wanted, the page's form for it appears. */
-const ask = (() => {
+/** Fetches from the server with the visitor's API key; where a key is required, the page's form for it appears. */
+const fetchWithKey = (() => {
   const STORE = "tiltyard-key";
   const form = document.getElementById("key-form");
   const field = document.getElementById("key");
-  const told = document.getElementById("key-told");
+  const message = document.getElementById("key-message");
   let key = "";
   try {
     key = sessionStorage.getItem(STORE) || "";
@@ -31,9 +31,9 @@ const ask = (() => {
     const response = await fetch(path, { ...options, headers });
     if (response.status === 401) {
       form.hidden = false;
-      told.textContent = (await response.clone().json()).detail;
+      message.textContent = (await response.clone().json()).detail;
       if (key) {
-        // What the server does not know is not sent again, or even /health would be refused.
+        // A key that the server does not know is not sent again, or even /health would be refused.
         key = "";
         try {
           sessionStorage.removeItem(STORE);
