@@ -44,19 +44,19 @@ console = Console(stderr=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = _options(arguments)
-    effort = Effort(tuple(options.connections or CONNECTIONS), options.seconds, _cores())
+    options = _parse_options(arguments)
+    effort = Effort(tuple(options.connections or CONNECTIONS), options.seconds, _choose_cores())
     chosen = [SYSTEMS[name] for name in options.systems]
-    installed, unavailable = _install(chosen, options.cache)
+    installed, unavailable = _install_systems(chosen, options.cache)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="tiltyard-bench-") as scratch:
-        subjects = _subjects(options, Path(scratch))
+        subjects = _prepare_subjects(options, Path(scratch))
         for number, subject in enumerate(subjects):
             for system in chosen:
                 if system.requirements and system.name not in installed:
                     continue
                 place = Path(scratch) / f"{system.name}-{number}"
-                problem = _measure(system, subject, installed.get(system.name), place, effort, rows)
+                problem = _measure_systems(system, subject, installed.get(system.name), place, effort, rows)
                 if problem:
                     unavailable[system.name] = problem
         about = [subject.about for subject in subjects]
@@ -66,11 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report.plot(rows, plot, "One worker on one core, load from another")
         console.print(f"The plot is in {plot}.", highlight=False)
     if options.json:
-        figures = _figures(rows, unavailable, installed, about, options)
+        figures = _collect_figures(rows, unavailable, installed, about, options)
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument(
@@ -79,7 +79,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--texts", type=Path, default=REVIEWS, help="CSV or Parquet with the columns text and label")
     parser.add_argument("--tables", action="store_true", help="serve the table models instead of texts")
     parser.add_argument(
-        "--systems", type=_names, default=list(SYSTEMS), help=f"some of {','.join(SYSTEMS)} (default: all)"
+        "--systems", type=_split_names, default=list(SYSTEMS), help=f"some of {','.join(SYSTEMS)} (default: all)"
     )
     parser.add_argument("--connections", type=int, action="append", help="one concurrency; default: 1, 8, 32 and 128")
     parser.add_argument("--seconds", type=float, default=8.0, help="of load for each figure (default: 8)")
@@ -96,7 +96,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _names(given: str) -> list[str]:
+def _split_names(given: str) -> list[str]:
     names = [name.strip() for name in given.split(",") if name.strip()]
     unknown = [name for name in names if name not in SYSTEMS]
     if unknown or not names:
@@ -104,7 +104,7 @@ def _names(given: str) -> list[str]:
     return names
 
 
-def _cores() -> tuple[int | None, int | None]:
+def _choose_cores() -> tuple[int | None, int | None]:
     """The core of the server and that of the load: the first and the last that this process may use."""
     usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     if len(usable) < 2:
@@ -113,7 +113,7 @@ def _cores() -> tuple[int | None, int | None]:
     return usable[0], usable[-1]
 
 
-def _install(systems: Sequence[System], cache: Path) -> tuple[dict[str, Environment], dict[str, str]]:
+def _install_systems(systems: Sequence[System], cache: Path) -> tuple[dict[str, Environment], dict[str, str]]:
     installed: dict[str, Environment] = {}
     unavailable: dict[str, str] = {}
     cache.mkdir(parents=True, exist_ok=True)
@@ -128,14 +128,14 @@ def _install(systems: Sequence[System], cache: Path) -> tuple[dict[str, Environm
     return installed, unavailable
 
 
-def _subjects(options: argparse.Namespace, scratch: Path) -> list[Subject]:
+def _prepare_subjects(options: argparse.Namespace, scratch: Path) -> list[Subject]:
     with console.status("Tiltyard trains"):
         if options.tables:
             return [table_subject(scratch, candidate) for candidate in TABLE_MODELS]
         return [text_subject(scratch, options.texts)]
 
 
-def _measure(
+def _measure_systems(
     system: System, subject: Subject, where: Environment | None, place: Path, effort: Effort, rows: list[Row]
 ) -> str:
     """Add a system's figures to the rows; what kept it from being measured, if anything did.
@@ -150,7 +150,7 @@ def _measure(
         try:
             for row in measure(system, Stand(where, subject, folder, free_port()), effort):
                 rows.append(row)
-                _tell(row)
+                _print_row(row)
         except (NotServedError, RuntimeError) as error:
             problem = str(error)
             console.print(f"{system.name}: {problem}", highlight=False)
@@ -161,7 +161,7 @@ def _measure(
     return problem
 
 
-def _tell(row: Row) -> None:
+def _print_row(row: Row) -> None:
     console.print(
         f"{row.system:<14} {row.texts:<18} {row.connections:>4} connections {row.rps:>9,.0f}/s   "
         f"p50 {row.p50_ms:>7.2f} ms   p99 {row.p99_ms:>7.2f} ms   {row.errors} errors   {row.rss_mb:,.0f} MB",
@@ -170,7 +170,7 @@ def _tell(row: Row) -> None:
     )
 
 
-def _figures(
+def _collect_figures(
     rows: Sequence[Row],
     unavailable: dict[str, str],
     installed: dict[str, Environment],

@@ -30,7 +30,7 @@ async def main(url: str, bodies: Path, connections: int, seconds: float) -> None
     )
     figures = Figures()
     begun = perf_counter()
-    senders = [_send(host, port, requests, begun + seconds, figures) for _ in range(connections)]
+    senders = [_send_requests(host, port, requests, begun + seconds, figures) for _ in range(connections)]
     await asyncio.gather(*senders)
     taken = perf_counter() - begun
     ordered = sorted(figures.seconds) or [0.0]
@@ -40,7 +40,7 @@ async def main(url: str, bodies: Path, connections: int, seconds: float) -> None
     )
 
 
-async def _send(host: str, port: int, requests: cycle[bytes], until: float, figures: Figures) -> None:
+async def _send_requests(host: str, port: int, requests: cycle[bytes], until: float, figures: Figures) -> None:
     while perf_counter() < until:
         try:
             reader, writer = await asyncio.open_connection(host, port)
@@ -52,7 +52,7 @@ async def _send(host: str, port: int, requests: cycle[bytes], until: float, figu
             while (started := perf_counter()) < until:
                 writer.write(next(requests))
                 head = await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(_length(head))
+                await reader.readexactly(_response_length(head))
                 if int(head.split(None, 2)[1]) < FINE:
                     figures.seconds.append(perf_counter() - started)
                 else:
@@ -63,7 +63,7 @@ async def _send(host: str, port: int, requests: cycle[bytes], until: float, figu
             writer.close()
 
 
-def _length(head: bytes) -> int:
+def _response_length(head: bytes) -> int:
     for line in head.lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):
             return int(line.partition(b":")[2])

@@ -52,35 +52,35 @@ def environment(cache: Path, name: str, requirements: tuple[str, ...]) -> Enviro
     python = folder / "bin" / "python"
     ready = folder / "ready.json"
     if not ready.exists():
-        uv = _uv(cache)
+        uv = _find_uv(cache)
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-        _run([uv, "venv", "--quiet", "--clear", "--python", _base_python() or version, str(folder)])
-        _run([uv, "pip", "install", "--quiet", "--python", str(python), *requirements])
-        listed = _run([uv, "pip", "list", "--quiet", "--format", "json", "--python", str(python)])
+        _run_command([uv, "venv", "--quiet", "--clear", "--python", _find_python() or version, str(folder)])
+        _run_command([uv, "pip", "install", "--quiet", "--python", str(python), *requirements])
+        listed = _run_command([uv, "pip", "list", "--quiet", "--format", "json", "--python", str(python)])
         versions = {str(item["name"]): str(item["version"]) for item in json.loads(listed)}
         ready.write_text(json.dumps(versions, indent=1), encoding="utf-8")
     return Environment(python, json.loads(ready.read_text(encoding="utf-8")))
 
 
-def _base_python() -> str | None:
+def _find_python() -> str | None:
     """The interpreter that this one's environment was made from."""
     base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
     return str(base) if base.exists() else None
 
 
-def _uv(cache: Path) -> str:
+def _find_uv(cache: Path) -> str:
     beside = Path(sys.executable).with_name("uv")
     found = str(beside) if beside.exists() else shutil.which("uv")
     if found:
         return found
     folder = cache / "uv"
     if not (folder / "bin" / "uv").exists():
-        _run([sys.executable, "-m", "venv", str(folder)])
-        _run([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "uv"])
+        _run_command([sys.executable, "-m", "venv", str(folder)])
+        _run_command([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "uv"])
     return str(folder / "bin" / "uv")
 
 
-def _run(command: list[str]) -> str:
+def _run_command(command: list[str]) -> str:
     # The environment that this program runs in is not to be taken for the one that is asked for.
     outside = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
     try:

@@ -82,10 +82,10 @@ def measure(system: System, stand: Stand, effort: Effort) -> Iterator[Row]:
         NotServedError: it does not start, or its answers are not the model's.
     """
     subject = stand.subject
-    with _server(system, stand, effort.cores[0]) as process:
+    with _run_server(system, stand, effort.cores[0]) as process:
         for kind, items in subject.inputs.items():
             bodies = [json.dumps(system.body(subject.task, item)).encode() for item in items]
-            _check(system, stand, kind, bodies)
+            _check_predictions(system, stand, kind, bodies)
             load = Load(f"http://{HOST}:{stand.port}{system.path}", bodies, effort.cores[1], stand.folder)
             for connections in effort.connections:
                 load.run(connections, min(2.0, effort.seconds / 4))
@@ -98,7 +98,7 @@ def measure(system: System, stand: Stand, effort: Effort) -> Iterator[Row]:
                     kind,
                     connections,
                     **figures,
-                    rss_mb=_resident(process),
+                    rss_mb=_resident_megabytes(process),
                     cpu_us=round(spent / answers * 1e6, 1),
                 )
 
@@ -120,30 +120,30 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def _server(system: System, stand: Stand, core: int | None) -> Iterator[psutil.Process]:
+def _run_server(system: System, stand: Stand, core: int | None) -> Iterator[psutil.Process]:
     try:
         command = system.command(stand)
     except subprocess.CalledProcessError as error:
-        raise NotServedError(_tail(error.stderr)) from None
+        raise NotServedError(_last_lines(error.stderr)) from None
     log = stand.folder / "server.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             command,
             cwd=stand.folder,
-            env=_environment(system, stand),
+            env=_server_environment(system, stand),
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=pinned(core),  # noqa: PLW1509 - sets one number of the new process
         )
     try:
-        _wait(system, stand, process, log)
+        _wait_until_ready(system, stand, process, log)
         yield psutil.Process(process.pid)
     finally:
-        _stop(process)
+        _stop_process(process)
 
 
-def _environment(system: System, stand: Stand) -> dict[str, str]:
+def _server_environment(system: System, stand: Stand) -> dict[str, str]:
     environment = {
         **clean_environment(),
         "BENCH_TASK": stand.subject.task,
@@ -161,25 +161,25 @@ def _environment(system: System, stand: Stand) -> dict[str, str]:
     return environment
 
 
-def _wait(system: System, stand: Stand, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_ready(system: System, stand: Stand, process: subprocess.Popen[bytes], log: Path) -> None:
     kind, items = next(iter(stand.subject.inputs.items()))
     body = json.dumps(system.body(stand.subject.task, items[0])).encode()
     until = time.monotonic() + START_SECONDS
     last = f"no answer about {kind}"
     while time.monotonic() < until:
         if process.poll() is not None:
-            raise NotServedError(f"it ended with {process.returncode}: {_tail(log.read_bytes())}")
+            raise NotServedError(f"it ended with {process.returncode}: {_last_lines(log.read_bytes())}")
         try:
-            _ask(system, stand, body)
+            _post_body(system, stand, body)
         except (OSError, urllib.error.URLError, ValueError) as error:
             last = str(error)
             time.sleep(0.2)
         else:
             return
-    raise NotServedError(f"it did not answer within {START_SECONDS} s ({last}): {_tail(log.read_bytes())}")
+    raise NotServedError(f"it did not answer within {START_SECONDS} s ({last}): {_last_lines(log.read_bytes())}")
 
 
-def _ask(system: System, stand: Stand, body: bytes) -> Any:
+def _post_body(system: System, stand: Stand, body: bytes) -> Any:
     request = urllib.request.Request(
         f"http://{HOST}:{stand.port}{system.path}", body, {"Content-Type": "application/json"}
     )
@@ -187,17 +187,17 @@ def _ask(system: System, stand: Stand, body: bytes) -> Any:
         return json.loads(answer.read())
 
 
-def _check(system: System, stand: Stand, kind: str, bodies: list[bytes]) -> None:
+def _check_predictions(system: System, stand: Stand, kind: str, bodies: list[bytes]) -> None:
     """The same model answers everywhere, or the figures mean nothing."""
     if system.confidence is None:
         return
     for body, expected in list(zip(bodies, stand.subject.confidence[kind], strict=True))[:CHECKED]:
-        given = system.confidence(_ask(system, stand, body))
+        given = system.confidence(_post_body(system, stand, body))
         if not abs(given - expected) <= SAME:
             raise NotServedError(f"it answers with {given:.6f} where scikit-learn gives {expected:.6f} ({kind})")
 
 
-def _resident(process: psutil.Process) -> float:
+def _resident_megabytes(process: psutil.Process) -> float:
     total = 0
     for part in [process, *process.children(recursive=True)]:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -214,7 +214,7 @@ def _processor_seconds(process: psutil.Process) -> float:
     return total
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop_process(process: subprocess.Popen[bytes]) -> None:
     """End the server and whatever it started; they are one session of their own."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
@@ -226,7 +226,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _tail(said: bytes | str) -> str:
+def _last_lines(said: bytes | str) -> str:
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     telling = [line for line in lines if "error" in line.lower()]

@@ -72,7 +72,7 @@ def plot(rows: Sequence[Row], file: Path, title: str) -> None:
     )
     for panel, kind in zip(panels[0], kinds, strict=True):
         shown = [row for row in rows if row.texts == kind]
-        _bars(panel, shown) if len(open_at) == 1 else _lines(panel, shown, systems)
+        _draw_bars(panel, shown) if len(open_at) == 1 else _draw_lines(panel, shown, systems)
         panel.set(title=kind, yscale="log")
         panel.grid(alpha=0.3, axis="y")
     panels[0][0].set_ylabel("answers a second" + (f", {open_at[0]} connections" if len(open_at) == 1 else ""))
@@ -87,14 +87,14 @@ def plot(rows: Sequence[Row], file: Path, title: str) -> None:
     pyplot.close(figure)
 
 
-def _bars(panel: Any, rows: Sequence[Row]) -> None:
+def _draw_bars(panel: Any, rows: Sequence[Row]) -> None:
     colours = ["black" if row.system == OURS else "tab:blue" for row in rows]
     bars = panel.bar([row.system for row in rows], [row.rps for row in rows], color=colours)
     panel.bar_label(bars, [f"{row.rps:,.0f}" for row in rows], fontsize="small")
     panel.tick_params(axis="x", rotation=35)
 
 
-def _lines(panel: Any, rows: Sequence[Row], systems: Sequence[str]) -> None:
+def _draw_lines(panel: Any, rows: Sequence[Row], systems: Sequence[str]) -> None:
     for number, system in enumerate(systems):
         points = sorted((row.connections, row.rps) for row in rows if row.system == system)
         if points:

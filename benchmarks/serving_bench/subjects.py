@@ -58,10 +58,10 @@ def text_subject(folder: Path, file: Path) -> Subject:
         sys.exit(f"{file} needs the columns text and label; it has {', '.join(map(str, frame.columns))}.")
     frame = frame[["text", "label"]].dropna().astype(str)
     project = folder / "text"
-    _train(project, frame, "text-classification", "text", "tfidf-logreg")
-    pipeline, path = _plain(project)
+    _train_project(project, frame, "text-classification", "text", "tfidf-logreg")
+    pipeline, path = _load_pipeline(project)
     inputs = {"short": short_texts(frame["text"].tolist()), "long": long_texts(frame["text"].tolist())}
-    confidence = {name: _confidence(pipeline, texts) for name, texts in inputs.items()}
+    confidence = {name: _confidences(pipeline, texts) for name, texts in inputs.items()}
     about = (
         f"TF-IDF of 1-2-grams ({len(pipeline[0].vocabulary_):,} features) and logistic regression, "
         f"{len(frame):,} texts of {file.name}"
@@ -73,11 +73,11 @@ def table_subject(folder: Path, candidate: str, file: Path = PERSONALITY, label:
     """One of the table models over the personality data."""
     frame = pd.read_csv(file)
     project = folder / candidate
-    _train(project, frame, "tabular-classification", "", candidate, label)
-    pipeline, path = _plain(project)
+    _train_project(project, frame, "tabular-classification", "", candidate, label)
+    pipeline, path = _load_pipeline(project)
     whole = frame.drop(columns=[label]).dropna().head(SENT)
     rows = json.loads(whole.to_json(orient="records"))
-    confidence = {candidate: _confidence(pipeline, pd.DataFrame(rows))}
+    confidence = {candidate: _confidences(pipeline, pd.DataFrame(rows))}
     return Subject(
         "table", project, path, {candidate: rows}, confidence, f"{candidate}, {len(frame):,} rows of {file.name}"
     )
@@ -108,7 +108,9 @@ def clean_environment() -> dict[str, str]:
     return {**kept, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")}
 
 
-def _train(project: Path, frame: pd.DataFrame, task: str, text: str, candidate: str, label: str = "label") -> None:
+def _train_project(
+    project: Path, frame: pd.DataFrame, task: str, text: str, candidate: str, label: str = "label"
+) -> None:
     project.mkdir(parents=True)
     frame.to_parquet(project / "data.parquet", index=False)
     column = f'text = "{text}"\n' if text else ""
@@ -129,7 +131,7 @@ def _train(project: Path, frame: pd.DataFrame, task: str, text: str, candidate: 
         sys.exit(f"Tiltyard could not train {candidate}: {done.stderr or done.stdout}")
 
 
-def _plain(folder: Path) -> tuple[Any, Path]:
+def _load_pipeline(folder: Path) -> tuple[Any, Path]:
     """The champion's pipeline without code of ours, and where it is stored."""
     project = load_project(folder / "tiltyard.toml")
     settings = wiring.load_settings(project)
@@ -148,5 +150,5 @@ def _plain(folder: Path) -> tuple[Any, Path]:
     return pipeline, path
 
 
-def _confidence(pipeline: Any, batch: Any) -> list[float]:
+def _confidences(pipeline: Any, batch: Any) -> list[float]:
     return np.asarray(pipeline.predict_proba(batch)).max(axis=1).tolist()  # type: ignore[no-any-return]

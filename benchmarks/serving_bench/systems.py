@@ -95,12 +95,12 @@ def _inference_body(task: str, item: Any) -> Any:
     }
 
 
-def _tiltyard(stand: Stand) -> list[str]:
+def _tiltyard_command(stand: Stand) -> list[str]:
     project = str(stand.subject.project)
     return [stand.python, "-m", "tiltyard", "serve", "--project", project, "--port", str(stand.port)]
 
 
-def _uvicorn(app: str) -> Callable[[Stand], list[str]]:
+def _uvicorn_command(app: str) -> Callable[[Stand], list[str]]:
     def command(stand: Stand) -> list[str]:
         quiet = ["--no-access-log", "--log-level", "warning", "--workers", "1"]
         where = ["--host", HOST, "--port", str(stand.port), "--app-dir", str(APPS)]
@@ -109,7 +109,7 @@ def _uvicorn(app: str) -> Callable[[Stand], list[str]]:
     return command
 
 
-def _mlflow(stand: Stand) -> list[str]:
+def _mlflow_command(stand: Stand) -> list[str]:
     model = stand.folder / "model"
     subprocess.run(
         [stand.python, str(APPS / "save_mlflow.py"), str(stand.subject.model), str(model)],
@@ -122,12 +122,12 @@ def _mlflow(stand: Stand) -> list[str]:
     return [stand.program("mlflow"), "models", "serve", "-m", str(model), "--env-manager", "local", *where]
 
 
-def _bentoml(stand: Stand) -> list[str]:
+def _bentoml_command(stand: Stand) -> list[str]:
     where = ["--host", HOST, "--port", str(stand.port)]
     return [stand.program("bentoml"), "serve", "bento_app:Model", "--working-dir", str(APPS), *where]
 
 
-def _mlserver(stand: Stand) -> list[str]:
+def _mlserver_command(stand: Stand) -> list[str]:
     settings = {
         "host": HOST,
         "http_port": stand.port,
@@ -158,34 +158,34 @@ SYSTEMS: dict[str, System] = {
     system.name: system
     for system in (
         System(
-            "tiltyard", "Tiltyard: validation, durable ledger, metrics", (), _tiltyard, "/predict", _plain_body,
+            "tiltyard", "Tiltyard: validation, durable ledger, metrics", (), _tiltyard_command, "/predict", _plain_body,
             lambda answer: float(answer["confidence"]), "tiltyard",
         ),
         System(
-            "uvicorn-echo", "uvicorn, raw ASGI, echoes the body", ("uvicorn[standard]",), _uvicorn("echo_asgi"),
+            "uvicorn-echo", "uvicorn, raw ASGI, echoes the body", ("uvicorn[standard]",), _uvicorn_command("echo_asgi"),
             "/predict", _plain_body, None, "uvicorn",
         ),
         System(
             "fastapi-echo", "FastAPI, pydantic in and out, no model", ("fastapi", "uvicorn[standard]"),
-            _uvicorn("fastapi_echo"), "/predict", _plain_body, None, "fastapi",
+            _uvicorn_command("fastapi_echo"), "/predict", _plain_body, None, "fastapi",
         ),
         System(
             "fastapi-jsonl", "FastAPI, scikit-learn pipeline, JSON Lines log",
-            ("fastapi", "uvicorn[standard]", SKLEARN, "pandas", "joblib"), _uvicorn("fastapi_jsonl"), "/predict",
-            _plain_body, lambda answer: float(answer["confidence"]), "fastapi",
+            ("fastapi", "uvicorn[standard]", SKLEARN, "pandas", "joblib"), _uvicorn_command("fastapi_jsonl"),
+            "/predict", _plain_body, lambda answer: float(answer["confidence"]), "fastapi",
         ),
         System(
-            "mlflow", "mlflow models serve", ("mlflow==3.17.2", SKLEARN, "pandas", "joblib"), _mlflow, "/invocations",
-            _mlflow_body, lambda answer: max(answer["predictions"][0]), "mlflow",
+            "mlflow", "mlflow models serve", ("mlflow==3.17.2", SKLEARN, "pandas", "joblib"), _mlflow_command,
+            "/invocations", _mlflow_body, lambda answer: max(answer["predictions"][0]), "mlflow",
         ),
         System(
-            "bentoml", "BentoML, adaptive batching", ("bentoml==1.4.39", SKLEARN, "pandas<3", "joblib"), _bentoml,
-            "/predict", lambda _task, item: {"inputs": [item]}, lambda answer: float(answer[0]["confidence"]),
+            "bentoml", "BentoML, adaptive batching", ("bentoml==1.4.39", SKLEARN, "pandas<3", "joblib"),
+            _bentoml_command, "/predict", lambda _task, item: {"inputs": [item]}, lambda answer: float(answer[0]["confidence"]),
             "bentoml",
         ),
         System(
             "mlserver", "MLServer, adaptive batching",
-            ("mlserver==1.7.1", SKLEARN, "numpy<2", "pandas<3", "joblib"), _mlserver, "/v2/models/bench/infer",
+            ("mlserver==1.7.1", SKLEARN, "numpy<2", "pandas<3", "joblib"), _mlserver_command, "/v2/models/bench/infer",
             _inference_body, _of_inference, "mlserver",
         ),
     )

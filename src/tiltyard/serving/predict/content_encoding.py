@@ -72,7 +72,7 @@ class BodyDecoder:
 
 
 def body_decoder(content_encoding: bytes | None) -> BodyDecoder | None:
-    """The decoder that a ``Content-Encoding`` header asks for; None for a plain body.
+    """The decoder that a ``Content-Encoding`` header names; None for a plain body.
 
     Raises:
         RequestError: the server cannot unpack this encoding.

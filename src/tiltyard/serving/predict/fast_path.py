@@ -32,7 +32,7 @@ class FastPathProtocol(HeaderLimitProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        # uvicorn asks its logger, which another library may have connected again.
+        # uvicorn's logger decides, and another library may have connected it again.
         self.access_log = self.access_log and self.config.access_log
         app = self.app
         ordinary = not self.access_log and self.limit_concurrency is None and isinstance(app, FastPathApp)
@@ -97,7 +97,7 @@ class FastPathProtocol(HeaderLimitProtocol):
     ) -> None:
         self._ticket = None
         if cycle.disconnected or done.cancelled():
-            # A cancelled ticket means that its client left. Should the client be there after all, the end tells it.
+            # A cancelled ticket means that its client left; should it be there after all, it sees the connection end.
             self.transport.close()
             return
         scope = cast("Scope", cycle.scope)

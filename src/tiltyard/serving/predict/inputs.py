@@ -61,7 +61,7 @@ class InputShape:
 
     @classmethod
     def of(cls, task: Task, options: ServingSection, *, many: bool) -> InputShape:
-        """The shape that a project's options ask for."""
+        """The shape that a project's options set."""
         return cls(task, many, options.max_text, min(options.max_request, options.max_queue))
 
     @property

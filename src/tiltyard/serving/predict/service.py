@@ -60,7 +60,7 @@ class PredictionService:
         traffic_split: submits inputs for champion or challenger.
         idempotency: finds the predictions of a request that was repeated.
         options: the project's ``[serving]``.
-        instrumentation: asks for the ids of a request's predictions.
+        instrumentation: decides whether a request's predictions are named in its scope.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class PredictionService:
         return self._traffic_split.submit(head, inputs, head.prediction_keys(1, many=False))
 
     def finish(self, scope: Scope, rows: Sequence[PredictionRow]) -> None:
-        """Note the predictions of a request in its scope, where traces or the access log ask for them."""
+        """Note the predictions of a request in its scope, where traces or the access log need them."""
         if self._instrumentation.wants_predictions:
             scope[PREDICTIONS] = [row.id for row in rows]
 

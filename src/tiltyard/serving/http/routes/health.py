@@ -131,7 +131,7 @@ def _probe_lag(ledger: Ledger) -> Lag:
 
 
 def _registry_state(latest: Refresh | None) -> ComponentState:
-    """Whether the registry could be asked when the alias was looked up last."""
+    """Whether the registry could be reached when the alias was looked up last."""
     if latest is None:
         return ComponentState(ok=False, reason="It was not contacted yet.")
     reason = latest.error.message if latest.error and not latest.registry_ok else ""
