@@ -180,7 +180,8 @@ SYSTEMS: dict[str, System] = {
         ),
         System(
             "bentoml", "BentoML, adaptive batching", ("bentoml==1.4.39", SKLEARN, "pandas<3", "joblib"),
-            _bentoml_command, "/predict", lambda _task, item: {"inputs": [item]}, lambda answer: float(answer[0]["confidence"]),
+            _bentoml_command, "/predict", lambda _task, item: {"inputs": [item]},
+            lambda answer: float(answer[0]["confidence"]),
             "bentoml",
         ),
         System(

@@ -80,14 +80,14 @@ def test_ratios_compare_the_same_load() -> None:
     assert [(item["connections"], item["ratio"]) for item in report.ratios(rows)] == [(8, 10.0)]
 
 
-def test_a_system_that_cannot_be_installed_is_told(
+def test_a_system_that_cannot_be_installed_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without a way to install it a system is reported by name with the reason, in the table and in the figures."""
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_CACHE_DIR", os.fspath(tmp_path / "empty"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    installed, unavailable = script._install([SYSTEMS["bentoml"]], tmp_path / "cache")
+    installed, unavailable = script._install_systems([SYSTEMS["bentoml"]], tmp_path / "cache")
     assert installed == {}
     assert unavailable["bentoml"].startswith("not installed: ")
     report.show(Console(), [], unavailable)
