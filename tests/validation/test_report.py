@@ -18,7 +18,7 @@ from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.findings import SEVERITIES
 from tiltyard.formatting import format_number, format_percent, quote_excerpt
 from tiltyard.project import Project
-from tiltyard.validation import DataValidator, ValidationSection, render_html, rows_for_table
+from tiltyard.validation import DataValidator, ValidationSection, render_validation_html, rows_for_table
 from tiltyard.validation.score import PARTS
 
 RANDOM = np.random.default_rng(3)
@@ -181,7 +181,7 @@ def read(html: str) -> Page:
 
 def test_the_page_stands_alone_and_is_accessible() -> None:
     """The page loads nothing, runs nothing, names its language, and every plot has a name."""
-    html = render_html(DataValidator().validate_dataset(frame(), "train_data"))
+    html = render_validation_html(DataValidator().validate_dataset(frame(), "train_data"))
     page = read(html)
     assert not re.search(r"https?://|url\(|@import", html)
     assert not {tag for tag, _ in page.tags} & {"script", "link", "img", "iframe", "object"}
@@ -197,14 +197,14 @@ def test_the_page_says_what_the_report_says() -> None:
     validator = DataValidator()
     report = validator.validate_dataset(frame(), "train_data")
     split = validator.validate_train_test_split(TEXTS, TEXTS[:40], ["a", "b"] * 60, ["a", "b"] * 20)
-    words = read(render_html(report, split)).words
+    words = read(render_validation_html(report, split)).words
     assert f"{report.quality_score:.1f}" in words
     for finding in (*report.findings, *split.findings):
         assert finding.message in words
     for name in (*report.score_parts, *frame().columns):
         assert name in words
     assert "breaks a limit" in words
-    assert "within its limits" in read(render_html(report)).words
+    assert "within its limits" in read(render_validation_html(report)).words
 
 
 NASTY = st.text(st.characters(), max_size=12) | st.sampled_from(
@@ -221,10 +221,10 @@ def test_nothing_in_the_data_becomes_markup(name: str, value: str, label: str) -
     )
     data.columns = pd.Index([name, "label"], dtype=object)
     report = DataValidator().validate_dataset(data, name or "data")
-    html = render_html(report)
+    html = render_validation_html(report)
     html.encode("utf-8")
     json.dumps(report.to_dict(), allow_nan=False)
-    allowed = set(re.findall(r"<([a-z0-9]+)", render_html(DataValidator().validate_dataset(frame()))))
+    allowed = set(re.findall(r"<([a-z0-9]+)", render_validation_html(DataValidator().validate_dataset(frame()))))
     assert {tag for tag, _ in read(html).tags} <= allowed
     assert not any(key.startswith("on") for _, attributes in read(html).tags for key in attributes)
 
@@ -232,7 +232,7 @@ def test_nothing_in_the_data_becomes_markup(name: str, value: str, label: str) -
 def test_an_empty_report_can_be_shown() -> None:
     """A frame without rows or columns has a page too."""
     for empty in (pd.DataFrame(), pd.DataFrame({"a": []})):
-        assert "0 rows" in read(render_html(DataValidator().validate_dataset(empty))).words
+        assert "0 rows" in read(render_validation_html(DataValidator().validate_dataset(empty))).words
 
 
 @given(st.floats(0, 1))

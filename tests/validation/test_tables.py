@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiltyard.data.columns import Roles, read_column, read_table
+from tiltyard.data.columns import Roles
+from tiltyard.data.read_table import read_column, read_table
 from tiltyard.findings import Finding
 from tiltyard.validation import DataValidator, ValidationReport, ValidationSection
 from tiltyard.validation.table.duplicates import expected_repeats, row_keys

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tiltyard.data.columns import Column, read_column
+from tiltyard.data.columns import Column
+from tiltyard.data.read_table import read_column
 from tiltyard.errors import DataError
 from tiltyard.project import Task
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tiltyard.data.columns import Roles, Table, read_table
+from tiltyard.data.columns import Roles, Table
+from tiltyard.data.read_table import read_table
 from tiltyard.drift.detectors.suite import DriftTest
 from tiltyard.drift.findings import DriftEvaluation, evaluate_drift
 from tiltyard.drift.options import DriftOptions

@@ -2,7 +2,7 @@
 
 from tiltyard.project import ColumnSchema, ValidationSection
 from tiltyard.validation.drift_findings import DriftReport
-from tiltyard.validation.report import render_html, rows_for_table
+from tiltyard.validation.report import render_validation_html, rows_for_table
 from tiltyard.validation.results import SplitReport, ValidationReport
 from tiltyard.validation.table.schema import infer_required_schema
 from tiltyard.validation.validator import DataValidator
@@ -15,6 +15,6 @@ __all__ = [
     "ValidationReport",
     "ValidationSection",
     "infer_required_schema",
-    "render_html",
+    "render_validation_html",
     "rows_for_table",
 ]

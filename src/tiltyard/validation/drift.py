@@ -14,7 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.charts.svg_bars import name_bin
-from tiltyard.data.columns import Column, Roles, read_table
+from tiltyard.data.columns import Column, Roles
+from tiltyard.data.read_table import read_table
 from tiltyard.drift import DriftOptions
 from tiltyard.drift.detectors.suite import DriftTest
 from tiltyard.drift.profiles.categories import category_name

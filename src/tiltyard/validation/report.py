@@ -38,7 +38,9 @@ def rows_for_table(report: ValidationReport | SplitReport | DriftReport) -> list
     return [_row(finding) for finding in report.findings]
 
 
-def render_html(report: ValidationReport, split: SplitReport | None = None, drift: DriftReport | None = None) -> str:
+def render_validation_html(
+    report: ValidationReport, split: SplitReport | None = None, drift: DriftReport | None = None
+) -> str:
     """The report as one HTML page that needs no network: score, findings, labels, texts, and every column.
 
     Args:

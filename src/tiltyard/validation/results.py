@@ -12,7 +12,7 @@ from tiltyard.jsonable import to_jsonable
 from tiltyard.project import ValidationSection
 from tiltyard.validation.findings import evaluate_measures, is_acceptable
 from tiltyard.validation.score import quality_score, score_parts
-from tiltyard.validation.split.findings import evaluate_split
+from tiltyard.validation.split.findings import evaluate_sides
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ class SplitReport(Mapping[str, Any]):
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """The findings, the gravest first."""
-        found = evaluate_split(self.sections, self.limits)
+        found = evaluate_sides(self.sections, self.limits)
         return by_severity(finding for finding in found if not finding.named_by(self.limits.ignore))
 
     def passed(self, limits: ValidationSection | None = None) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tiltyard.data.columns import Roles, Table, read_table
+from tiltyard.data.columns import Roles, Table
+from tiltyard.data.read_table import read_table
 from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.project import Project, ValidationSection
 from tiltyard.suggest import nearest

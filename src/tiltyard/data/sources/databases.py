@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy import table as named_table
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from tiltyard.data.sources.columns import build_frame
+from tiltyard.data.sources.formats import build_frame
 from tiltyard.data.sources.location import Location
 from tiltyard.data.sources.memory import PEAK_OF_OBJECTS, MemoryBudget
 from tiltyard.errors import DataError, MissingExtraError

@@ -6,7 +6,7 @@ import io
 import json
 import lzma
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import IO
@@ -15,9 +15,8 @@ import pandas as pd
 from pyarrow.lib import ArrowException
 
 from tiltyard.data.column_kinds import GAP_WORDS
-from tiltyard.data.sources.columns import build_frame
 from tiltyard.data.sources.files import SourceFile
-from tiltyard.data.sources.memory import too_large
+from tiltyard.data.sources.memory import memory_error
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
 
@@ -95,10 +94,10 @@ def parse_problem(file: SourceFile, kind: str, section: DataSection) -> Iterator
             f"{file.name} holds no columns.", next_step="Check data.source in the project file.", code="data.empty"
         ) from None
     except MemoryError:
-        raise too_large(file.name) from None
+        raise memory_error(file.name) from None
     except UNREADABLE as error:
         if "out of memory" in str(error):
-            raise too_large(file.name) from None
+            raise memory_error(file.name) from None
         if _is_connection_error(file, error):
             raise
         raise DataError(
@@ -115,6 +114,11 @@ def read_sample(file: SourceFile, kind: str, section: DataSection, rows: int) ->
             with _read_lines(stream, section.encoding) as lines:
                 return _parse_lines(islice(lines, rows))
         return pd.read_csv(stream, sep=_SEPARATORS[kind], encoding=section.encoding, nrows=rows)
+
+
+def build_frame(columns: Mapping[str, list[object]]) -> pd.DataFrame:
+    """A frame of columns of the same length, None where there is no value."""
+    return pd.DataFrame({name: _build_column(values) for name, values in columns.items()})
 
 
 def _read_delimited(separator: str) -> Callable[[SourceFile, DataSection, tuple[str, ...]], pd.DataFrame]:
@@ -212,3 +216,14 @@ _READERS: dict[str, Callable[[SourceFile, DataSection, tuple[str, ...]], pd.Data
     "jsonl": _read_jsonl,
     "parquet": _read_parquet,
 }
+
+
+def _build_column(values: list[object]) -> pd.Series:
+    try:
+        column = pd.Series(values)
+    except UnicodeEncodeError:
+        # Half a surrogate pair, which a JSON escape can write but no UTF-8 text can hold.
+        return pd.Series(values, dtype=object)
+    # Databases give exact decimals, which nothing here computes with.
+    decimal = column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "decimal"
+    return column.astype("float64") if decimal else column

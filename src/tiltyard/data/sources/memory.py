@@ -62,7 +62,7 @@ class MemoryBudget:
         )
 
 
-def too_large(source: str) -> DataError:
+def memory_error(source: str) -> DataError:
     """The error for memory that ran out in spite of the estimate."""
     return DataError(
         f"{source} does not fit into the memory that is free.",

@@ -12,7 +12,7 @@ from tiltyard.data.sources.files import SourceFile, local_files
 from tiltyard.data.sources.folders import read_folder
 from tiltyard.data.sources.formats import find_format, parse_problem, read_file
 from tiltyard.data.sources.location import Location, resolve_location
-from tiltyard.data.sources.memory import MemoryBudget, free_memory, too_large
+from tiltyard.data.sources.memory import MemoryBudget, free_memory, memory_error
 from tiltyard.data.sources.size import require_room_for
 from tiltyard.data.sources.storage import SCHEMES, remote_files, storage_error
 from tiltyard.errors import DataError
@@ -40,7 +40,7 @@ def read_source(section: DataSection, root: Path, *, verbatim: tuple[str, ...] =
     try:
         frame = _read_location(location, section, root, verbatim, budget)
     except MemoryError:
-        raise too_large(location.written) from None
+        raise memory_error(location.written) from None
     if frame.empty:
         raise DataError(
             f"{section.source} holds no rows.",

@@ -42,7 +42,7 @@ class TextLayout:
     overlap: Mapping[float, float]
 
     @classmethod
-    def fit(cls, texts: EncodedTexts) -> TextLayout:
+    def fit(cls, texts: Utf8Texts) -> TextLayout:
         """The layout for a reference of n texts."""
         from tiltyard.drift.profiles import text_kernels  # noqa: PLC0415
 
@@ -119,7 +119,7 @@ class TermCounts:
 
 
 @dataclass(frozen=True)
-class EncodedTexts:
+class Utf8Texts:
     """Texts as one buffer of UTF-8: text i is ``data[bounds[i]:bounds[i + 1]]``; missing ones are left out.
 
     Attributes:
@@ -134,7 +134,7 @@ class EncodedTexts:
         return len(self.bounds) - 1
 
 
-def encode_texts(values: pd.Series | Sequence[object] | NDArray[Any]) -> EncodedTexts:
+def encode_texts(values: pd.Series | Sequence[object] | NDArray[Any]) -> Utf8Texts:
     """Texts in UTF-8; without copying where they lie so in memory. Whatever is no text counts as missing."""
     array = _as_arrow(values)
     present = None
@@ -142,14 +142,14 @@ def encode_texts(values: pd.Series | Sequence[object] | NDArray[Any]) -> Encoded
         present = array.is_valid().to_numpy(zero_copy_only=False)
         array = array.drop_null()
     if not len(array):
-        return EncodedTexts(np.zeros(1, np.uint8), np.zeros(1, np.int64), present)
+        return Utf8Texts(np.zeros(1, np.uint8), np.zeros(1, np.int64), present)
     buffers = array.buffers()
     bounds = np.frombuffer(buffers[1], np.int64)[array.offset : array.offset + len(array) + 1]
     data = np.frombuffer(buffers[2], np.uint8) if buffers[2] is not None and buffers[2].size else np.zeros(1, np.uint8)
-    return EncodedTexts(data, bounds, present)
+    return Utf8Texts(data, bounds, present)
 
 
-def read_texts(layout: TextLayout, texts: EncodedTexts) -> tuple[NDArray[np.float64], TermCounts]:
+def read_texts(layout: TextLayout, texts: Utf8Texts) -> tuple[NDArray[np.float64], TermCounts]:
     """The measures of n rows, float64 (5, n) in the order of ``MEASURES``, NaN without a text; and their terms."""
     from tiltyard.drift.profiles import text_kernels  # noqa: PLC0415
 

@@ -10,7 +10,7 @@ from tiltyard.data import Dataset, Split
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding
 from tiltyard.project import Project
-from tiltyard.validation import DataValidator, DriftReport, SplitReport, ValidationReport, render_html
+from tiltyard.validation import DataValidator, DriftReport, SplitReport, ValidationReport, render_validation_html
 
 SHOWN = 3
 
@@ -51,7 +51,7 @@ class DataCheck:
 
     def html(self) -> str:
         """A page with plots."""
-        return render_html(self.data, self.split, self.drift)
+        return render_validation_html(self.data, self.split, self.drift)
 
     def refuse(self) -> None:
         """Stop, if the data may not teach.

@@ -14,7 +14,7 @@ _LEAST_TEST = 30
 _LEAST_PER_LABEL = 5
 
 
-def evaluate_split(sections: Mapping[str, Any], limits: ValidationSection) -> list[Finding]:
+def evaluate_sides(sections: Mapping[str, Any], limits: ValidationSection) -> list[Finding]:
     """All findings about a split."""
     return [
         *_evaluate_sizes(sections["sizes"], limits.min_rows),

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tiltyard.data.columns import Column, Mask, Roles, Table, read_table
+from tiltyard.data.columns import Column, Mask, Roles, Table
+from tiltyard.data.read_table import read_table
 from tiltyard.drift import DriftOptions
 from tiltyard.drift.tables import compare_rows
 from tiltyard.errors import UsageError

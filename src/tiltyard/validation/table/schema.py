@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from tiltyard.data.columns import Column, Roles, Table, read_table
+from tiltyard.data.columns import Column, Roles, Table
+from tiltyard.data.read_table import read_table
 from tiltyard.errors import UsageError
 from tiltyard.findings import Finding
 from tiltyard.formatting import (

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.data.columns import Column, Mask, Table, name_value_type
+from tiltyard.data.columns import Column, Mask, Table
+from tiltyard.data.read_table import name_value_type
 from tiltyard.formatting import first_rows
 
 STAND_INS = frozenset({"?", "??", "-", "--", ".", "n/a", "na", "n.a.", "#n/a", "nan", "null", "(null)", "missing"})

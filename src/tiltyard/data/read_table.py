@@ -1,0 +1,180 @@
+"""Read a data frame into columns of the checks: each by its kind and role, each distinct value read once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tiltyard.data.column_kinds import (
+    BOOLEAN_WORDS,
+    READABLE_FROM,
+    ColumnKind,
+    kind_of_dtype,
+    kind_of_words,
+    numbers_of_words,
+)
+from tiltyard.data.columns import Column, Mask, Role, Roles, Table
+from tiltyard.data.load_dataset import write_label
+
+_GAP_DIGEST = np.uint64(0x9E3779B97F4A7C15)
+
+
+def read_table(frame: pd.DataFrame, name: str, roles: Roles) -> Table:
+    """Look at every column of a frame once."""
+    columns = []
+    for position, label in enumerate(frame.columns):
+        columns.append(read_column(frame.iloc[:, position], str(label), roles.of(str(label))))
+    return Table(name, len(frame), tuple(columns))
+
+
+def read_column(values: pd.Series, name: str, role: Role = "feature") -> Column:
+    """Look at one column: n cells of any pandas type."""
+    missing = values.isna().to_numpy(dtype=bool)
+    if role not in ("label", "text") and not missing.all():
+        kind = kind_of_dtype(values.dtype)
+        if kind == "boolean":
+            return _read_booleans(values, name, role, missing)
+        if kind == "number":
+            return _read_numbers(values, name, role, missing)
+        if kind == "time":
+            return _read_times(values, name, role, missing)
+    return _read_objects(values, name, role, missing)
+
+
+def name_value_type(value: Any) -> str:
+    """``text``, ``number``, ``boolean``, ``time`` or ``other``."""
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, bool | np.bool_):
+        return "boolean"
+    if hasattr(value, "isoformat"):
+        return "time"
+    return "number" if hasattr(value, "__float__") else "other"
+
+
+def _read_booleans(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
+    codes = np.where(missing, -1, values.to_numpy(dtype=np.float64, na_value=np.nan) == 1.0).astype(np.intp)
+    return _make_coded_column(name, role, "boolean", str(values.dtype), codes, [False, True])
+
+
+def _read_numbers(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    exact = numbers
+    if pd.api.types.is_integer_dtype(values.dtype) and not missing.any():
+        exact = values.to_numpy(dtype=np.int64 if not str(values.dtype).lower().startswith("u") else np.uint64)
+    digests = (exact + 0 if exact is not numbers else exact + 0.0).view(np.uint64)  # -0.0 becomes 0.0
+    digests = np.where(missing, _GAP_DIGEST, digests)
+    return Column(name, role, "number", str(values.dtype), missing, np.zeros_like(missing), digests, numbers=numbers)
+
+
+def _read_times(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
+    if pd.api.types.is_timedelta64_dtype(values.dtype):
+        numbers = values.dt.total_seconds().to_numpy(dtype=np.float64)
+    else:
+        numbers = _to_seconds(values)
+    digests = np.where(missing, _GAP_DIGEST, (numbers + 0.0).view(np.uint64))
+    return Column(name, role, "time", str(values.dtype), missing, np.zeros_like(missing), digests, numbers=numbers)
+
+
+def _to_seconds(times: pd.Series) -> NDArray[np.float64]:
+    """Seconds since 1970, NaN where there is no time."""
+    utc = times if times.dt.tz is None else times.dt.tz_convert("UTC").dt.tz_localize(None)
+    micros = utc.to_numpy(dtype="datetime64[us]").astype(np.int64).astype(np.float64) / 1e6
+    return np.where(times.isna().to_numpy(dtype=bool), np.nan, micros)
+
+
+def _read_objects(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
+    codes, distinct = _factorise(values)
+    dtype = str(values.dtype)
+    words_only = isinstance(values.dtype, pd.StringDtype)
+    types = {"text": len(codes) - int(missing.sum())} if words_only and distinct else _count_types(distinct, codes)
+    if role == "label":
+        codes, distinct = _write_labels(codes, distinct)
+        return _make_coded_column(name, role, "category", dtype, codes, distinct, types=types)
+    if role == "text":
+        return _make_coded_column(name, role, "text", dtype, codes, distinct, types=types)
+    if set(types) == {"boolean"}:
+        return _make_coded_column(name, role, "boolean", dtype, codes, distinct)
+    if set(types) == {"time"}:
+        return _read_times(pd.to_datetime(values, utc=True, errors="coerce"), name, role, missing)
+    if set(types) == {"number"} and not isinstance(values.dtype, pd.CategoricalDtype):
+        return _read_numbers(pd.to_numeric(values, errors="coerce"), name, role, missing)
+    return _read_words(name, role, dtype, codes, distinct, types)
+
+
+def _read_words(
+    name: str, role: Role, dtype: str, codes: NDArray[np.intp], distinct: list[Any], types: dict[str, int]
+) -> Column:
+    """A column of words: booleans, numbers and times in disguise, or categories, or texts."""
+    counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
+    written = [str(value).strip() for value in distinct]
+    kind = "category" if dtype == "category" else kind_of_words(written, counts, readable_from=READABLE_FROM)
+    if kind == "empty":  # nothing but words for gaps, which other checks report
+        kind = "category"
+    numbers = np.zeros(0)
+    # The last entry, which -1 picks, stands for missing cells.
+    if kind == "boolean":
+        numbers = np.append([BOOLEAN_WORDS.get(word, np.nan) for word in written], np.nan)[codes]
+    elif kind == "time":
+        moments = pd.to_datetime(pd.Series(written), utc=True, errors="coerce")
+        numbers = np.append(_to_seconds(moments), np.nan)[codes]
+    elif kind != "text" and (read := numbers_of_words(written)) is not None:
+        numbers = np.append(np.where(np.isfinite(read), read, np.nan), np.nan)[codes]
+    return _make_coded_column(name, role, kind, dtype, codes, distinct, numbers=numbers, types=types)
+
+
+def _make_coded_column(
+    name: str, role: Role, kind: ColumnKind, dtype: str, codes: NDArray[np.intp], distinct: Sequence[Any], **more: Any
+) -> Column:
+    blanks = np.append(_find_blanks(distinct), False)
+    counts = np.bincount(codes[codes >= 0], minlength=len(distinct)).astype(np.int64)
+    missing = codes < 0
+    blank = blanks[codes]
+    if kind == "boolean" and not len(more.get("numbers", ())):
+        more["numbers"] = np.append(np.array([float(value) for value in distinct]), np.nan)[codes]
+    if bool((missing | blank).all()):
+        kind = "empty"
+    # Codes are numbered by first appearance, so equal cells share one; that is all a digest of this frame needs.
+    return Column(
+        name, role, kind, dtype, missing, blank, codes.astype(np.uint64), codes, tuple(distinct), counts, **more
+    )
+
+
+def _find_blanks(distinct: Sequence[Any]) -> Mask:
+    """Which distinct values are text of white space only."""
+    blank = (isinstance(value, str) and (not value or value.isspace()) for value in distinct)
+    return np.fromiter(blank, dtype=bool, count=len(distinct))
+
+
+def _factorise(values: pd.Series) -> tuple[NDArray[np.intp], list[Any]]:
+    """Positions in a list of distinct values, -1 where missing."""
+    try:
+        codes, distinct = pd.factorize(values, use_na_sentinel=True)
+    except TypeError:  # lists, dictionaries and the like cannot be hashed
+        return _factorise(values.map(repr, na_action="ignore"))
+    found = np.asarray(distinct, dtype=object).tolist()
+    return np.asarray(codes, dtype=np.intp), found
+
+
+def _write_labels(codes: NDArray[np.intp], distinct: list[Any]) -> tuple[NDArray[np.intp], list[Any]]:
+    """Labels as they are written everywhere, so that ``1`` and ``1.0`` are one."""
+    written = [write_label(value) for value in distinct]
+    known = {value: place for place, value in enumerate(dict.fromkeys(written))}
+    places = np.array([known[value] for value in written] + [-1], dtype=np.intp)
+    return places[codes], list(known)
+
+
+def _count_types(distinct: list[Any], codes: NDArray[np.intp]) -> dict[str, int]:
+    """Rows by type of value, most frequent first."""
+    names = [name_value_type(value) for value in distinct]
+    if len(set(names)) <= 1:
+        return {names[0]: int(np.count_nonzero(codes >= 0))} if names else {}
+    counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
+    totals = dict.fromkeys(names, 0)
+    for name, count in zip(names, counts, strict=True):
+        totals[name] += int(count)
+    return dict(sorted(totals.items(), key=lambda item: -item[1]))
