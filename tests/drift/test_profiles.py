@@ -171,9 +171,11 @@ def test_moments_do_not_depend_on_the_order(values: list[float], cut: int) -> No
     """Numbers profiled in two parts, or backwards, have the same profile down to the sign of zero."""
     layout = REFERENCE.layout.numbers["amount"]
     given_ = np.array(values, np.float64)
-    whole = NumberCounts.of(layout, given_).to_dict()
-    assert str(NumberCounts.of(layout, given_[::-1].copy()).to_dict()) == str(whole)
-    assert str((NumberCounts.of(layout, given_[:cut]) + NumberCounts.of(layout, given_[cut:])).to_dict()) == str(whole)
+    whole = NumberCounts.of(layout, given_).to_stored()
+    assert str(NumberCounts.of(layout, given_[::-1].copy()).to_stored()) == str(whole)
+    assert str((NumberCounts.of(layout, given_[:cut]) + NumberCounts.of(layout, given_[cut:])).to_stored()) == str(
+        whole
+    )
 
 
 def test_the_joint_of_a_row_is_its_own() -> None:

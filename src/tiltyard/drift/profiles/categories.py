@@ -13,6 +13,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tiltyard.drift.profiles.stored import to_stored
+
 NAMED = 200
 """Categories of the reference that are counted one by one, the most frequent."""
 
@@ -75,23 +77,6 @@ class CategoryLayout:
     def remembered(self) -> frozenset[int]:
         """The hashes of the others."""
         return frozenset(self.others.tolist())
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "named": list(self.named),
-            "others": self.others.tolist(),
-            "complete": self.complete,
-            "whole": self.whole,
-            "rows": self.rows,
-            "singles": self.singles,
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> CategoryLayout:
-        """The layout that ``to_dict`` wrote down."""
-        others = np.array(data["others"], np.uint64)
-        return cls(tuple(data["named"]), others, data["complete"], data["whole"], data["rows"], data["singles"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,24 +147,10 @@ class CategoryCounts:
         )
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, CategoryCounts) and self.to_dict() == other.to_dict()
+        return isinstance(other, CategoryCounts) and to_stored(self) == to_stored(other)
 
     def __hash__(self) -> int:
         return hash((self.present, self.missing, self.new))
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "counts": self.counts.tolist(),
-            "new": self.new,
-            "missing": self.missing,
-            "sample": dict(sorted(self.sample.items())),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> CategoryCounts:
-        """The profile that ``to_dict`` wrote down."""
-        return cls(np.array(data["counts"], np.int64), data["new"], data["missing"], dict(data["sample"]))
 
 
 def count_categories(values: pd.Series | NDArray[Any]) -> dict[str, int]:
@@ -254,7 +225,7 @@ def _rank_by_count(counts: Mapping[str, int]) -> list[str]:
 
 
 def _sample_categories(counts: Mapping[str, int]) -> dict[str, int]:
-    if len(counts) <= SAMPLED:
-        return dict(counts)
-    kept = sorted(counts, key=lambda name: (category_hash(name), name))[:SAMPLED]
-    return {name: counts[name] for name in kept}
+    chosen = list(counts)
+    if len(counts) > SAMPLED:
+        chosen = sorted(counts, key=lambda name: (category_hash(name), name))[:SAMPLED]
+    return {name: counts[name] for name in sorted(chosen)}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,16 +85,3 @@ class JointLayout:
                 number_kernels.standardise(column[part], mean, factor, MOST, into)
             number_kernels.project(standard, rows_of_components, self.weights, out[0, part], out[1, part])
         return out
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        arrays = {name: getattr(self, name).tolist() for name in ("means", "factors", "components", "weights")}
-        return {"names": list(self.names), **arrays}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> JointLayout:
-        """The plane that ``to_dict`` wrote down."""
-        arrays = {
-            name: np.ascontiguousarray(data[name], np.float64) for name in ("means", "factors", "components", "weights")
-        }
-        return cls(tuple(data["names"]), **arrays)

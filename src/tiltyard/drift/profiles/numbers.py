@@ -88,15 +88,6 @@ class NumberLayout:
             middles = self.edges[:-1]
         return np.concatenate([self.edges[:1], middles, self.edges[-1:]])
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {"edges": self.edges.tolist(), "centre": self.centre, "scale": self.scale}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> NumberLayout:
-        """The layout that ``to_dict`` wrote down."""
-        return cls(np.array(data["edges"], np.float64), float(data["centre"]), float(data["scale"]))
-
 
 @dataclass(frozen=True, eq=False)
 class NumberCounts:
@@ -165,7 +156,7 @@ class NumberCounts:
         )
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, NumberCounts) and self.to_dict() == other.to_dict()
+        return isinstance(other, NumberCounts) and self.to_stored() == other.to_stored()
 
     def __hash__(self) -> int:
         return hash((self.present, self.missing, self.total))
@@ -181,21 +172,21 @@ class NumberCounts:
         mean = self.total / self.present
         return float(np.sqrt(max(self.squares / self.present - mean * mean, 0.0)) / layout.steps)
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
+    def to_stored(self) -> dict[str, Any]:
+        """Its form in JSON, where the extremes are one range: none without values, and infinities as text."""
+        extremes = [value if np.isfinite(value) else str(value) for value in (self.low, self.high)]
         return {
             "bins": self.bins.tolist(),
             "missing": self.missing,
             "invalid": self.invalid,
             "total": self.total,
             "squares": self.squares,
-            # JSON knows no infinity.
-            "range": [x if np.isfinite(x) else str(x) for x in (self.low, self.high)] if self.present else None,
+            "range": extremes if self.present else None,
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> NumberCounts:
-        """The profile that ``to_dict`` wrote down."""
+    def from_stored(cls, data: Mapping[str, Any]) -> NumberCounts:
+        """The profile that ``to_stored`` wrote down."""
         low, high = data["range"] or (float("inf"), float("-inf"))
         bins = np.array(data["bins"], np.int64)
         return cls(bins, data["missing"], data["invalid"], data["total"], data["squares"], float(low), float(high))

@@ -12,6 +12,7 @@ import msgspec
 from tiltyard.drift.profiles.categories import CategoryCounts
 from tiltyard.drift.profiles.numbers import NumberCounts
 from tiltyard.drift.profiles.schema import Layout
+from tiltyard.drift.profiles.stored import from_stored, to_stored
 from tiltyard.drift.profiles.texts import TermCounts
 from tiltyard.errors import UsageError
 
@@ -77,32 +78,32 @@ class Profile:
             self.terms,
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
+    def to_stored(self) -> dict[str, Any]:
+        """Its form in JSON."""
         return {
             "layout": self.layout,
             "rows": self.rows,
-            "numbers": {name: part.to_dict() for name, part in self.numbers.items()},
-            "categories": {name: part.to_dict() for name, part in self.categories.items()},
-            "terms": {name: part.to_dict() for name, part in self.terms.items()},
+            "numbers": {name: part.to_stored() for name, part in self.numbers.items()},
+            "categories": to_stored(self.categories),
+            "terms": to_stored(self.terms),
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Profile:
-        """The profile that ``to_dict`` wrote down."""
+    def from_stored(cls, data: Mapping[str, Any]) -> Profile:
+        """The profile that ``to_stored`` wrote down."""
         return cls(
             data["layout"],
             data["rows"],
-            {name: NumberCounts.from_dict(part) for name, part in data["numbers"].items()},
-            {name: CategoryCounts.from_dict(part) for name, part in data["categories"].items()},
-            {name: TermCounts.from_dict(part) for name, part in data["terms"].items()},
+            {name: NumberCounts.from_stored(part) for name, part in data["numbers"].items()},
+            from_stored(dict[str, CategoryCounts], data["categories"]),
+            from_stored(dict[str, TermCounts], data["terms"]),
         )
 
     def to_bytes(self) -> bytes:
         """Compressed JSON, for keeping."""
-        return zlib.compress(msgspec.json.encode(self.to_dict()), 6)
+        return zlib.compress(msgspec.json.encode(self.to_stored()), 6)
 
     @classmethod
     def from_bytes(cls, body: bytes) -> Profile:
         """The profile that ``to_bytes`` wrote down."""
-        return cls.from_dict(msgspec.json.decode(zlib.decompress(body)))
+        return cls.from_stored(msgspec.json.decode(zlib.decompress(body)))

@@ -50,7 +50,7 @@ class Reference:
 
     def to_bytes(self) -> bytes:
         """JSON, for keeping."""
-        data = {"format": FORMAT, "layout": self.layout.to_dict(), "profile": self.profile.to_dict()}
+        data = {"format": FORMAT, "layout": self.layout.to_stored(), "profile": self.profile.to_stored()}
         return msgspec.json.encode(data)
 
     @classmethod
@@ -64,7 +64,7 @@ class Reference:
             data = msgspec.json.decode(content)
             if data["format"] != FORMAT:
                 raise ValueError(f"its format is {data['format']!r}, and this Tiltyard knows {FORMAT}")
-            return cls(Layout.from_dict(data["layout"]), Profile.from_dict(data["profile"]))
+            return cls(Layout.from_stored(data["layout"]), Profile.from_stored(data["profile"]))
         except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
             raise ArtifactError(
                 f"The reference profile of the version cannot be read: {error}.",

@@ -13,6 +13,7 @@ import msgspec
 from tiltyard.drift.profiles.categories import CategoryLayout
 from tiltyard.drift.profiles.multivariate import JointLayout
 from tiltyard.drift.profiles.numbers import NumberLayout
+from tiltyard.drift.profiles.stored import from_stored, to_stored
 from tiltyard.drift.profiles.texts import MEASURES, TextLayout
 
 CONFIDENCE = "@confidence"
@@ -45,7 +46,7 @@ class Layout:
     @cached_property
     def digest(self) -> str:
         """Tells layouts apart; profiles of one digest can be added."""
-        content = msgspec.json.encode([FORMAT, self.to_dict()])
+        content = msgspec.json.encode([FORMAT, self.to_stored()])
         return hashlib.blake2b(content, digest_size=12).hexdigest()
 
     @property
@@ -59,21 +60,21 @@ class Layout:
         """The numbers that are measured of texts."""
         return frozenset(f"{text}.{measure}" for text in self.texts for measure in MEASURES)
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
+    def to_stored(self) -> dict[str, Any]:
+        """Its form in JSON."""
         return {
-            "numbers": {name: part.to_dict() for name, part in self.numbers.items()},
-            "categories": {name: part.to_dict() for name, part in self.categories.items()},
-            "texts": {name: part.to_dict() for name, part in self.texts.items()},
-            "joint": self.joint and self.joint.to_dict(),
+            "numbers": to_stored(self.numbers),
+            "categories": to_stored(self.categories),
+            "texts": {name: part.to_stored() for name, part in self.texts.items()},
+            "joint": to_stored(self.joint),
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Layout:
-        """The layout that ``to_dict`` wrote down."""
+    def from_stored(cls, data: Mapping[str, Any]) -> Layout:
+        """The layout that ``to_stored`` wrote down."""
         return cls(
-            {name: NumberLayout.from_dict(part) for name, part in data["numbers"].items()},
-            {name: CategoryLayout.from_dict(part) for name, part in data["categories"].items()},
-            {name: TextLayout.from_dict(part) for name, part in data["texts"].items()},
-            data["joint"] and JointLayout.from_dict(data["joint"]),
+            from_stored(dict[str, NumberLayout], data["numbers"]),
+            from_stored(dict[str, CategoryLayout], data["categories"]),
+            {name: TextLayout.from_stored(part) for name, part in data["texts"].items()},
+            None if data["joint"] is None else from_stored(JointLayout, data["joint"]),
         )

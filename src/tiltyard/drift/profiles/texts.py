@@ -60,16 +60,16 @@ class TextLayout:
         known = [value for at, value in sorted(self.overlap.items()) if at <= share]
         return known[-1] if known else max(self.overlap.values(), default=1.0)
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
+    def to_stored(self) -> dict[str, Any]:
+        """Its form in JSON: the filter in base64, the overlap in pairs by share."""
         return {
             "words": base64.b64encode(self.words.astype("<u8").tobytes()).decode(),
             "overlap": [[at, value] for at, value in sorted(self.overlap.items())],
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> TextLayout:
-        """The layout that ``to_dict`` wrote down."""
+    def from_stored(cls, data: Mapping[str, Any]) -> TextLayout:
+        """The layout that ``to_stored`` wrote down."""
         words = np.frombuffer(base64.b64decode(data["words"]), "<u8").astype(np.uint64)
         return cls(words, {float(at): float(value) for at, value in data["overlap"]})
 
@@ -103,19 +103,14 @@ class TermCounts:
         return TermCounts(self.counts + other.counts, self.texts + other.texts, self.missing + other.missing)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, TermCounts) and self.to_dict() == other.to_dict()
+        return (
+            isinstance(other, TermCounts)
+            and (self.texts, self.missing) == (other.texts, other.missing)
+            and np.array_equal(self.counts, other.counts)
+        )
 
     def __hash__(self) -> int:
         return hash((self.texts, self.missing))
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {"counts": self.counts.tolist(), "texts": self.texts, "missing": self.missing}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> TermCounts:
-        """The profile that ``to_dict`` wrote down."""
-        return cls(np.array(data["counts"], np.int64), data["texts"], data["missing"])
 
 
 @dataclass(frozen=True)
