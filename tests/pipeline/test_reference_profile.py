@@ -8,7 +8,7 @@ import pandas as pd
 from tiltyard.data import Dataset, Split
 from tiltyard.drift import evaluate_drift
 from tiltyard.drift.profiles import Rows, profile_rows
-from tiltyard.pipeline.training.profiling import reference_profile
+from tiltyard.pipeline.training.run_logging import build_reference_profile
 from tiltyard.promotion.offline_predictions import PredictedRows
 
 
@@ -27,7 +27,7 @@ def test_reference_of_a_training() -> None:
     yes = rng.random(300)
     probabilities = np.stack([1 - yes, yes], axis=1)
     answers = PredictedRows(np.where(yes > 0.5, "yes", "no"), probabilities, ("no", "yes"))
-    made = reference_profile(Split(train, test), answers)
+    made = build_reference_profile(Split(train, test), answers)
     assert made.profile.numbers["amount"].rows == made.profile.categories["@label"].rows == 600
     assert made.profile.numbers["@confidence"].rows == made.profile.categories["@prediction"].rows == 300
     window = profile_rows(made.layout, Rows(test.inputs, answers.labels, probabilities.max(axis=1)))

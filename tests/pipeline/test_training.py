@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from tests.project_env import ProjectEnv
 from tiltyard.data.content_hash import content_keys
 from tiltyard.errors import DataError, TiltyardError, UsageError
 from tiltyard.pipeline import TrainingOutcome
+from tiltyard.pipeline.training.run_logging import describe_version
 from tiltyard.project import SearchSection
 from tiltyard.registry import read_package
 
@@ -220,3 +223,19 @@ def test_a_misspelt_metric_is_told_before_the_work(project_env: ProjectEnv) -> N
     blocked = project_env.project.model_copy(update={"promotion": promotion, "data": source})
     with pytest.raises(UsageError, match="There is no metric 'acuracy'"):
         project_env.train(blocked, promote=True)
+
+
+def test_a_training_describes_its_version_once(project_env: ProjectEnv) -> None:
+    """The description, whose parity check scores rows, is made once and handed down to the registration."""
+    calls = 0
+
+    def count(frame: FrameType, event: str, _: Any) -> None:
+        nonlocal calls
+        calls += event == "call" and frame.f_code is describe_version.__code__
+
+    sys.setprofile(count)
+    try:
+        project_env.train()
+    finally:
+        sys.setprofile(None)
+    assert calls == 1

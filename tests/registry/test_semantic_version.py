@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tiltyard.ledger import Event
-from tiltyard.pipeline.training.origin import code_state
+from tiltyard.pipeline.training.registration import code_state
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.lineage import LINEAGE_TAG, Lineage, deployments, lineage_of
 from tiltyard.registry.semantic_version import (

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from tiltyard.errors import TiltyardError, UnavailableError
@@ -13,6 +14,7 @@ from tiltyard.ledger.process_identity import current_holder, is_gone
 
 HOLD = timedelta(minutes=2)
 """How long a lease lasts without a sign of life: longer than a ledger's hiccup."""
+_PAUSE_SECONDS = 0.1
 
 
 class LeaseLostError(TiltyardError):
@@ -22,18 +24,24 @@ class LeaseLostError(TiltyardError):
 
 
 class LeaseGuard:
-    """A lease that is kept alive in the background."""
+    """A lease that a thread keeps alive.
 
-    def __init__(self, leases: Leases, lease: Lease) -> None:
-        self._leases, self._lease = leases, lease
+    Args:
+        leases: the ledger's.
+        lease: the lease, just acquired.
+        hold: how long it lasts without being renewed.
+    """
+
+    def __init__(self, leases: Leases, lease: Lease, hold: timedelta = HOLD) -> None:
+        self._leases, self._lease, self._hold = leases, lease, hold
         self._ended = threading.Event()
-        self._until = datetime.now(UTC) + HOLD
+        self._until = datetime.now(UTC) + hold
         self._lost = False
-        self._thread = threading.Thread(target=self._keep_alive, name="response-lease", daemon=True)
+        self._thread = threading.Thread(target=self._keep_alive, name="lease-guard", daemon=True)
         self._thread.start()
 
     def check(self) -> None:
-        """Make sure that the lease is still ours.
+        """Make sure that the lease is still ours, as far as is known here.
 
         Raises:
             LeaseLostError: it is not, or the ledger was unreachable for longer than the lease lasts.
@@ -44,34 +52,63 @@ class LeaseGuard:
                 next_step="Nothing: the other process continues the work.",
             )
 
+    def renew(self) -> None:
+        """Ask the ledger whether the lease is still ours, and extend it; just before an effect that only one may have.
+
+        Raises:
+            LeaseLostError: it is not.
+            UnavailableError: the ledger is away.
+        """
+        now = datetime.now(UTC)
+        if self._leases.renew(self._lease, now, self._hold):
+            self._until = now + self._hold
+        else:
+            self._lost = True
+        self.check()
+
     def end(self) -> None:
-        """Stop renewing it, and release it."""
+        """Stop renewing it, and release it; where the ledger is away, it runs out."""
         self._ended.set()
         self._thread.join()
         if not self._lost:
-            self._leases.release(self._lease)
+            with suppress(UnavailableError):
+                self._leases.release(self._lease)
 
     def _keep_alive(self) -> None:
-        while not self._ended.wait(HOLD.total_seconds() / 4):
-            now = datetime.now(UTC)
+        while not self._ended.wait(self._hold.total_seconds() / 4):
             try:
-                if not self._leases.renew(self._lease, now, HOLD):
-                    self._lost = True
-                    return
+                self.renew()
+            except LeaseLostError:
+                return
             except UnavailableError:
                 continue  # the lease lasts a while without us; check() knows until when
-            self._until = now + HOLD
 
 
 @contextmanager
-def hold_lease(leases: Leases, name: str) -> Iterator[LeaseGuard | None]:
-    """Hold a lease while the block lasts; None where another process has it."""
-    lease = leases.acquire(name, current_holder(), datetime.now(UTC), HOLD, is_gone)
+def hold_lease(
+    leases: Leases, name: str, *, hold: timedelta = HOLD, patience_seconds: float = 0.0
+) -> Iterator[LeaseGuard | None]:
+    """Hold a lease while the block lasts; None where another process has it.
+
+    Args:
+        leases: the ledger's.
+        name: of the lease.
+        hold: how long it lasts without being renewed.
+        patience_seconds: how long to wait for another process to release it.
+
+    Raises:
+        UnavailableError: the ledger is away.
+    """
+    deadline = time.monotonic() + patience_seconds
+    while (lease := leases.acquire(name, current_holder(), datetime.now(UTC), hold, is_gone)) is None:
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(_PAUSE_SECONDS)
     if lease is None:
         yield None
         return
-    holding = LeaseGuard(leases, lease)
+    guard = LeaseGuard(leases, lease, hold)
     try:
-        yield holding
+        yield guard
     finally:
-        holding.end()
+        guard.end()

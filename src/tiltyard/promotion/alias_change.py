@@ -1,33 +1,31 @@
-"""Moving an alias so that whatever happens in the middle, the state is one that can be explained.
+"""Changing an alias so that the state can be explained whatever happens in between.
 
-A registry and a ledger are two stores, and no transaction spans them. So a change is done by one at a time (a lease in
-the ledger), is written down before it begins, goes ahead only if the champion still is who it was when the decision was
-taken, and is settled by whoever comes next if it was cut short: forward, if the alias had moved; else back.
+A registry and a ledger are two stores, and no transaction spans them. So one process at a time changes aliases (a lease
+in the ledger); it records the change before it begins, and goes ahead only if the alias still names the version that
+the decision expected. A change that was cut short is recovered by the next one: completed if the alias had moved, else
+withdrawn.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tiltyard.aliases import CHAMPION, PREVIOUS
 from tiltyard.errors import TiltyardError, UnavailableError
-from tiltyard.ledger import Event, Lease, Notice
-from tiltyard.ledger.process_identity import current_holder, is_gone
+from tiltyard.ledger import Event, LeaseGuard, LeaseLostError, Notice, hold_lease
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.notifications import decision_notices
 from tiltyard.registry.alias_history import BEGUN, ENDED, alias_change_subject, unfinished_changes
 from tiltyard.registry.chain_anchors import write_anchor
 
 HOLD = timedelta(seconds=90)
-# Longer than a hold: where a decider lost the ledger and could not give its lease back, whoever waits outlasts it.
+# Longer than a hold: a lease that could not be released, because the ledger was away, ends while others wait.
 PATIENCE_SECONDS = HOLD.total_seconds() + 10.0
 LOST = "promotion.lost-turn"
-_PAUSE_SECONDS = 0.1
 
 
 class ChampionChangedError(TiltyardError):
@@ -38,13 +36,13 @@ class ChampionChangedError(TiltyardError):
 
 @dataclass(frozen=True)
 class AliasChange:
-    """An alias that is to name a version, by a decision.
+    """A decision that an alias is to name a version.
 
     Attributes:
         name: the model.
         alias: the alias.
-        version: what it shall name; None to take the alias away.
-        before: what it must name until now; None for nothing.
+        version: the version that it is to name; None to remove the alias.
+        before: the version that it must name until now; None for nothing.
         kind: kind of the decision's event.
         reason: why.
         evidence: what the decision rests on.
@@ -61,13 +59,13 @@ class AliasChange:
 
 @dataclass(frozen=True)
 class Recovered:
-    """How a change that was cut short was settled.
+    """How a change that was cut short was recovered.
 
     Attributes:
         event: the event with which it had begun.
-        outcome: ``completed`` (the alias had moved: the decision was written down), ``noted`` (it was written down
-            already), ``withdrawn`` (the alias had not moved: nothing was decided) or ``overtaken`` (the alias names
-            something else by now).
+        outcome: ``completed`` (the alias had moved: the decision was recorded), ``noted`` (it had been recorded),
+            ``withdrawn`` (the alias had not moved: nothing was decided) or ``overtaken`` (the alias names another
+            version now).
     """
 
     event: Event
@@ -76,18 +74,18 @@ class Recovered:
     @property
     def message(self) -> str:
         """One line for people."""
-        aim = f"{self.event.evidence.get('alias')} to {_named(self.event.evidence.get('version'))}"
-        told = {
-            "completed": "the alias had moved; the decision was written down",
-            "noted": "it was complete but for a note of its end",
+        aim = f"{self.event.evidence.get('alias')} to {_describe_version(self.event.evidence.get('version'))}"
+        result = {
+            "completed": "the alias had moved; the decision was recorded",
+            "noted": "everything was recorded but its end",
             "withdrawn": "the alias had not moved; nothing was changed. Decide again if it is still wanted",
-            "overtaken": "the alias names another version by now; nothing was changed",
+            "overtaken": "the alias names another version now; nothing was changed",
         }
-        return f"The move of {aim}, cut short at {self.event.at:%Y-%m-%d %H:%M:%S UTC}: {told[self.outcome]}."
+        return f"The move of {aim}, cut short at {self.event.at:%Y-%m-%d %H:%M:%S UTC}: {result[self.outcome]}."
 
 
-def move_alias(workspace: Workspace, move: AliasChange) -> Event:
-    """Move an alias, and write the decision down; a champion that is replaced becomes ``previous``.
+def move_alias(workspace: Workspace, change: AliasChange) -> Event:
+    """Move an alias and record the decision; a champion that is replaced becomes ``previous``.
 
     Returns:
         The decision, as it was appended.
@@ -97,110 +95,105 @@ def move_alias(workspace: Workspace, move: AliasChange) -> Event:
         UnavailableError: the registry or the ledger is away, or another change takes too long. What was begun is
             settled by the next decision, or by ``tiltyard doctor --repair``.
     """
-    with _alone(workspace, move.name) as lease:
-        recover_unfinished_change(workspace, move.name)
-        aliases = _aliases(workspace, move.name)
-        _expect(move, aliases.get(move.alias))
-        begun = workspace.ledger.append(_begin(workspace, move, aliases))
+    with _hold_alias_lease(workspace, change.name) as guard:
+        recover_unfinished_change(workspace, change.name)
+        aliases = _read_aliases(workspace, change.name)
+        _check_expected(change, aliases.get(change.alias))
+        begun = workspace.ledger.append(_begin_event(workspace, change, aliases))
         try:
-            _renew(workspace, lease)
-            if _makes_previous(move):
-                workspace.registry.set_alias(move.name, PREVIOUS, str(move.before))
-                _renew(workspace, lease)
-            if move.version is None:
-                workspace.registry.delete_alias(move.name, move.alias)
+            _renew(guard)
+            if _replaces_champion(change):
+                workspace.registry.set_alias(change.name, PREVIOUS, str(change.before))
+                _renew(guard)
+            if change.version is None:
+                workspace.registry.delete_alias(change.name, change.alias)
             else:
-                workspace.registry.set_alias(move.name, move.alias, move.version)
-            decision = workspace.ledger.append(_decision(begun, workspace.actor), _notices(workspace, begun))
-            _end(workspace, begun, "completed")
-            _note(workspace, begun, decision)
+                workspace.registry.set_alias(change.name, change.alias, change.version)
+            decision = workspace.ledger.append(_decision_event(begun, workspace.actor), _make_notices(workspace, begun))
+            _append_end(workspace, begun, "completed")
+            _anchor_decision(workspace, begun, decision)
         except TiltyardError as error:
-            # Whoever has the lease by now settles it.
+            # The process that holds the lease now recovers it.
             if error.code != LOST:
-                _try_to_settle(workspace, begun)
-            raise _in_the_middle(error) from error
+                _try_to_recover(workspace, begun)
+            raise _explain_interruption(error) from error
     return decision
 
 
 def recover_unfinished_change(workspace: Workspace, name: str) -> list[Recovered]:
-    """Settle what others began and did not end; to be called by who holds the lease.
+    """Recover what others began and did not end; only the holder of the lease may call it.
 
     Raises:
         UnavailableError: the registry or the ledger is away.
     """
-    return [_settle(workspace, begun) for begun in unfinished_changes(workspace.ledger, name)]
+    return [_recover_change(workspace, begun) for begun in unfinished_changes(workspace.ledger, name)]
 
 
 def recover_alias_changes(workspace: Workspace, name: str) -> list[Recovered]:
-    """Settle what was cut short.
+    """Recover the changes that were cut short.
 
     Raises:
         UnavailableError: the registry or the ledger is away, or a change is under way and takes too long.
     """
     if not unfinished_changes(workspace.ledger, name):
         return []
-    with _alone(workspace, name):
+    with _hold_alias_lease(workspace, name):
         return recover_unfinished_change(workspace, name)
 
 
 @contextmanager
-def _alone(workspace: Workspace, name: str) -> Iterator[Lease]:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        lease = workspace.ledger.leases.acquire(alias_change_subject(name), current_holder(), _now(), HOLD, is_gone)
-        if lease is not None:
-            break
-        if time.monotonic() > deadline:
+def _hold_alias_lease(workspace: Workspace, name: str) -> Iterator[LeaseGuard]:
+    with hold_lease(
+        workspace.ledger.leases, alias_change_subject(name), hold=HOLD, patience_seconds=PATIENCE_SECONDS
+    ) as guard:
+        if guard is None:
             raise UnavailableError(
                 f"Another decision about {name} is under way and does not end.",
-                next_step="Try again in two minutes: a decision whose process is gone gives way by then.",
+                next_step="Try again in two minutes: the lease of a dead process has ended by then.",
                 code="promotion.busy",
             )
-        time.sleep(_PAUSE_SECONDS)
+        yield guard
+
+
+def _renew(guard: LeaseGuard) -> None:
     try:
-        yield lease
-    finally:
-        # Where the ledger is away, the lease runs out by itself.
-        with suppress(UnavailableError):
-            workspace.ledger.leases.release(lease)
-
-
-def _renew(workspace: Workspace, lease: Lease) -> None:
-    if not workspace.ledger.leases.renew(lease, _now(), HOLD):
+        guard.renew()
+    except LeaseLostError:
         raise UnavailableError(
-            "The decision took so long that it gave way to another.", next_step="Decide again.", code=LOST
-        )
+            "The decision took so long that another process has taken over.", next_step="Decide again.", code=LOST
+        ) from None
 
 
-def _expect(move: AliasChange, found: str | None) -> None:
-    if found != move.before:
+def _check_expected(change: AliasChange, found: str | None) -> None:
+    if found != change.before:
         raise ChampionChangedError(
-            f"The alias '{move.alias}' of {move.name} names {_named(found)} by now, and named {_named(move.before)} "
+            f"The alias '{change.alias}' of {change.name} names {_describe_version(found)} now, and named "
+            f"{_describe_version(change.before)} "
             "when this was decided.",
             next_step="Look at what happened (tiltyard history), and decide again.",
             found=found,
-            expected=move.before,
+            expected=change.before,
         )
 
 
-def _begin(workspace: Workspace, move: AliasChange, aliases: Mapping[str, str]) -> Event:
+def _begin_event(workspace: Workspace, change: AliasChange, aliases: Mapping[str, str]) -> Event:
     evidence = {
-        "alias": move.alias,
-        "version": move.version,
-        "before": move.before,
+        "alias": change.alias,
+        "version": change.version,
+        "before": change.before,
         "previous": aliases.get(PREVIOUS),
-        "decision": {"kind": move.kind, "reason": move.reason, "evidence": dict(move.evidence)},
+        "decision": {"kind": change.kind, "reason": change.reason, "evidence": dict(change.evidence)},
     }
-    return Event(BEGUN, alias_change_subject(move.name), _now(), workspace.actor, "", evidence)
+    return Event(BEGUN, alias_change_subject(change.name), _now(), workspace.actor, "", evidence)
 
 
-def _decision(begun: Event, settled_by: str, *, late: bool = False) -> Event:
-    """The decision's event, from the note with which the change began."""
+def _decision_event(begun: Event, settled_by: str, *, late: bool = False) -> Event:
+    """The decision's event, from the event with which the change began."""
     decided = begun.evidence["decision"]
     evidence = {**decided["evidence"], "succession": begun.sequence, **({"settled_by": settled_by} if late else {})}
     return Event(
         kind=decided["kind"],
-        subject=_subject(begun),
+        subject=_decision_subject(begun),
         at=_now(),
         actor=begun.actor,
         reason=decided["reason"],
@@ -208,27 +201,29 @@ def _decision(begun: Event, settled_by: str, *, late: bool = False) -> Event:
     )
 
 
-def _settle(workspace: Workspace, begun: Event) -> Recovered:
-    name, wanted = _name(begun), begun.evidence
-    aliases = _aliases(workspace, name)
+def _recover_change(workspace: Workspace, begun: Event) -> Recovered:
+    name, wanted = _model_name(begun), begun.evidence
+    aliases = _read_aliases(workspace, name)
     found = aliases.get(wanted["alias"])
-    if _was_decided(workspace, begun):
+    if _was_recorded(workspace, begun):
         outcome = "noted"
     elif found == wanted["version"]:
-        decision = workspace.ledger.append(_decision(begun, workspace.actor, late=True), _notices(workspace, begun))
-        _note(workspace, begun, decision)
+        decision = workspace.ledger.append(
+            _decision_event(begun, workspace.actor, late=True), _make_notices(workspace, begun)
+        )
+        _anchor_decision(workspace, begun, decision)
         outcome = "completed"
     elif found == wanted["before"]:
         _restore_previous(workspace, begun, aliases)
         outcome = "withdrawn"
     else:
         outcome = "overtaken"
-    _end(workspace, begun, outcome)
+    _append_end(workspace, begun, outcome)
     return Recovered(begun, outcome)
 
 
 def _restore_previous(workspace: Workspace, begun: Event, aliases: Mapping[str, str]) -> None:
-    wanted, name = begun.evidence, _name(begun)
+    wanted, name = begun.evidence, _model_name(begun)
     if wanted["alias"] != CHAMPION or aliases.get(PREVIOUS) == wanted["previous"]:
         return
     if aliases.get(PREVIOUS) != wanted["before"]:
@@ -239,37 +234,39 @@ def _restore_previous(workspace: Workspace, begun: Event, aliases: Mapping[str, 
         workspace.registry.set_alias(name, PREVIOUS, wanted["previous"])
 
 
-def _was_decided(workspace: Workspace, begun: Event) -> bool:
-    events = workspace.ledger.events(subject=_subject(begun))
+def _was_recorded(workspace: Workspace, begun: Event) -> bool:
+    events = workspace.ledger.events(subject=_decision_subject(begun))
     return any(event.evidence.get("succession") == begun.sequence for event in events)
 
 
-def _try_to_settle(workspace: Workspace, begun: Event) -> None:
-    """Settle at once where that is possible; where not, whoever comes next does."""
+def _try_to_recover(workspace: Workspace, begun: Event) -> None:
+    """Recover at once where that is possible; where not, the next decision does."""
     try:
-        _settle(workspace, begun)
+        _recover_change(workspace, begun)
     except TiltyardError:
         return
 
 
-def _end(workspace: Workspace, begun: Event, outcome: str) -> None:
+def _append_end(workspace: Workspace, begun: Event, outcome: str) -> None:
     evidence = {"begun": begun.sequence, "outcome": outcome}
     workspace.ledger.append(Event(ENDED, begun.subject, _now(), workspace.actor, "", evidence))
 
 
-def _note(workspace: Workspace, begun: Event, decision: Event) -> None:
-    """Let the registry know of the decision, with the version that it is about."""
+def _anchor_decision(workspace: Workspace, begun: Event, decision: Event) -> None:
+    """Anchor the decision in the registry, with the version that it is about."""
     version = begun.evidence["version"] or begun.evidence["before"]
     if version is not None:
-        write_anchor(workspace.registry, workspace.ledger, _name(begun), str(version), decision)
+        write_anchor(workspace.registry, workspace.ledger, _model_name(begun), str(version), decision)
 
 
-def _notices(workspace: Workspace, begun: Event) -> Sequence[Notice]:
-    # 64 bits of the chain's hash: enough to be one among a ledger's decisions, and still to be typed.
-    return decision_notices(workspace.alerts, _decision(begun, workspace.actor), key=f"decision-{begun.digest[:16]}")
+def _make_notices(workspace: Workspace, begun: Event) -> Sequence[Notice]:
+    # 64 bits of the chain's hash: unique among a ledger's decisions, and short enough to be typed.
+    return decision_notices(
+        workspace.alerts, _decision_event(begun, workspace.actor), key=f"decision-{begun.digest[:16]}"
+    )
 
 
-def _in_the_middle(error: TiltyardError) -> TiltyardError:
+def _explain_interruption(error: TiltyardError) -> TiltyardError:
     if not isinstance(error, UnavailableError) or error.code == LOST:
         return error
     return UnavailableError(
@@ -279,26 +276,26 @@ def _in_the_middle(error: TiltyardError) -> TiltyardError:
     )
 
 
-def _aliases(workspace: Workspace, name: str) -> dict[str, str]:
+def _read_aliases(workspace: Workspace, name: str) -> dict[str, str]:
     return {alias: info.version for info in workspace.registry.list_versions(name) for alias in info.aliases}
 
 
-def _makes_previous(move: AliasChange) -> bool:
-    """Whether somebody else becomes champion, and who was it becomes ``previous``."""
-    return move.alias == CHAMPION and move.version is not None and move.before not in (None, move.version)
+def _replaces_champion(change: AliasChange) -> bool:
+    """Whether another version becomes champion, and the present one ``previous``."""
+    return change.alias == CHAMPION and change.version is not None and change.before not in (None, change.version)
 
 
-def _subject(begun: Event) -> str:
-    """What the decision is about: the version, or the model where an alias is taken away."""
+def _decision_subject(begun: Event) -> str:
+    """What the decision is about: the version, or the model where an alias is removed."""
     version = begun.evidence["version"]
-    return f"{_name(begun)}/{version}" if version else _name(begun)
+    return f"{_model_name(begun)}/{version}" if version else _model_name(begun)
 
 
-def _name(begun: Event) -> str:
+def _model_name(begun: Event) -> str:
     return begun.subject.removeprefix(alias_change_subject(""))
 
 
-def _named(version: str | None) -> str:
+def _describe_version(version: str | None) -> str:
     return f"version {version}" if version else "nothing"
 
 

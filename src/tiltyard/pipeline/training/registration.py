@@ -1,23 +1,39 @@
-"""Registering what a training recorded: the version, and what explains it."""
+"""Registering what a training logged: the version, where it comes from, and the decision in the ledger."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import platform
+import shutil
+import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from tiltyard.aliases import CHAMPION
 from tiltyard.ledger import Event
+from tiltyard.models.custom_candidates import custom_source
 from tiltyard.pipeline.training.data_checks import DataCheck
-from tiltyard.pipeline.training.origin import version_kind, version_origin
-from tiltyard.pipeline.training.run_logging import LoggedRun
+from tiltyard.pipeline.training.run_logging import LoggedRun, run_params
 from tiltyard.pipeline.training.steps import EvaluatedModel
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.gates import DataFindings
-from tiltyard.registry import VersionInfo
-from tiltyard.registry.semantic_version import LABEL_TAG, ChangeKind, duplicate_labels, next_label
+from tiltyard.registry import VersionCard, VersionInfo
+from tiltyard.registry.lineage import Lineage
+from tiltyard.registry.package.packaging import LIBRARIES
+from tiltyard.registry.semantic_version import (
+    LABEL_TAG,
+    ChangeKind,
+    duplicate_labels,
+    next_label,
+    recipe_digest,
+    schema_digest,
+)
 from tiltyard.registry.tags import FINDINGS_TAG
+
+GIT_SECONDS = 10
 
 
 def register_version(
@@ -28,12 +44,12 @@ def register_version(
     validation: DataCheck,
     tags: Mapping[str, str],
 ) -> VersionInfo:
-    """Make the recorded model the next version, with ``tags`` beside its own, and write the decision down."""
+    """Make the recorded model the next version, with ``tags`` in addition to its own, and record the decision."""
     candidate = trial.model.candidate
-    train = trial.split.train
+    train, scorer = trial.split.train, recorded.card.scorer
     earlier = workspace.registry.list_versions(project.model_name)
     parent = next((one for one in earlier if CHAMPION in one.aliases), earlier[0] if earlier else None)
-    kind = version_kind(project, trial)
+    kind = version_kind(project, trial, recorded.card)
     info = workspace.registry.register_model(
         recorded.model_uri,
         project.model_name,
@@ -42,7 +58,7 @@ def register_version(
             "tiltyard.candidate": candidate.name,
             "tiltyard.data_fingerprint": train.fingerprint,
             "tiltyard.project": project.name,
-            **({"tiltyard.scorer": recorded.scorer.name} if recorded.scorer else {}),
+            **({"tiltyard.scorer": scorer.name} if scorer else {}),
             **version_origin(project, trial, parent).tags,
             **kind.tags,
             LABEL_TAG: next_label(earlier, kind),
@@ -52,7 +68,7 @@ def register_version(
         metrics=trial.evaluation.metrics,
         run_id=recorded.run_id,
     )
-    info = _labelled_once(workspace, info, kind)
+    info = _resolve_label(workspace, info, kind)
     workspace.ledger.append(
         Event(
             kind="registered",
@@ -71,10 +87,62 @@ def register_version(
     return info
 
 
-def _labelled_once(workspace: Workspace, info: VersionInfo, kind: ChangeKind) -> VersionInfo:
+def _resolve_label(workspace: Workspace, info: VersionInfo, kind: ChangeKind) -> VersionInfo:
     """Another label where a training that registered at the same time took this one: the lower number keeps it."""
     while duplicate_labels(versions := workspace.registry.list_versions(info.name), info):
         others = [one for one in versions if one.version != info.version]
         workspace.registry.set_tag(info.name, info.version, LABEL_TAG, next_label(others, kind))
         info = workspace.registry.get_version(info.name, version=info.version)
     return info
+
+
+def version_kind(project: Project, trial: EvaluatedModel, card: VersionCard) -> ChangeKind:
+    """What decides which number of the version's semantic label rises."""
+    parameters = {name: value for name, value in run_params(project, trial.split, trial.model).items() if "__" in name}
+    source = custom_source(trial.model.candidate.name, project.root)
+    return ChangeKind(
+        schema_digest(card.task, card.columns, card.classes),
+        recipe_digest(card.candidate, parameters, source.read_bytes() if source else b""),
+    )
+
+
+def version_origin(project: Project, trial: EvaluatedModel, parent: VersionInfo | None) -> Lineage:
+    """Where a trained version comes from."""
+    train = trial.split.train
+    commit, dirty = code_state(project.root)
+    return Lineage(
+        data={"fingerprint": train.fingerprint, "source": train.source, "rows": len(train)},
+        code={"commit": commit, "dirty": dirty},
+        parameters={name: str(value) for name, value in run_params(project, trial.split, trial.model).items()},
+        environment={
+            "python": platform.python_version(),
+            "platform": f"{platform.system()} {platform.machine()}",
+            **{name: importlib.metadata.version(name) for name in LIBRARIES},
+        },
+        parent=parent.version if parent else None,
+    )
+
+
+def code_state(folder: Path) -> tuple[str | None, bool | None]:
+    """The commit of a folder's repository, and whether tracked files were changed since.
+
+    Both are None where there is no git, no repository, or no commit yet.
+    """
+    git = shutil.which("git")
+    if git is None:
+        return None, None
+    commit = _run_git(git, folder, "rev-parse", "HEAD")
+    changes = _run_git(git, folder, "status", "--porcelain", "--untracked-files=no") if commit else None
+    return commit, None if changes is None else bool(changes)
+
+
+def _run_git(git: str, folder: Path, *arguments: str) -> str | None:
+    try:
+        # Nothing of the project's own configuration may run: neither hooks nor a monitor of its files.
+        command = [git, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-C", str(folder), *arguments]
+        done = subprocess.run(  # noqa: S603 - git itself, with fixed arguments
+            command, capture_output=True, text=True, timeout=GIT_SECONDS, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

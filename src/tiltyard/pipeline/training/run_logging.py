@@ -1,4 +1,4 @@
-"""Writing a training down: one MLflow run with everything that explains the version."""
+"""Logging a training: one MLflow run with everything that explains the version."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pandas as pd
 from tiltyard.data import Dataset, Split
 from tiltyard.data.content_hash import content_keys
 from tiltyard.drift.profiles import FILE as PROFILE
+from tiltyard.drift.profiles import Reference, Rows, build_reference
 from tiltyard.evaluation import Evaluation, plot_confusion_matrix, plot_per_class, plot_reliability
 from tiltyard.pipeline.training.data_checks import DataCheck
-from tiltyard.pipeline.training.profiling import reference_profile
 from tiltyard.pipeline.training.reproduce import RECIPE, KeptRows, recipe_of
 from tiltyard.pipeline.training.steps import EvaluatedModel, TrainedModel
 from tiltyard.project import Project
@@ -27,7 +27,6 @@ from tiltyard.registry import (
     ExperimentTracker,
     HoldoutPredictions,
     Samples,
-    ScorerChoice,
     VersionCard,
     write_package,
 )
@@ -40,20 +39,20 @@ MODEL_ARTIFACT = "model"
 
 @dataclass(frozen=True)
 class LoggedRun:
-    """Where a training was written down.
+    """Where a training was logged.
 
     Attributes:
         run_id: the MLflow run.
         model_uri: the logged model, ready to be registered.
-        scorer: who is to answer for it.
+        card: the description that is stored with the version.
     """
 
     run_id: str
     model_uri: str
-    scorer: ScorerChoice | None = None
+    card: VersionCard
 
 
-def log_run(  # noqa: PLR0913  one argument a thing that is written down
+def log_run(  # noqa: PLR0913  one argument for each thing that is logged
     tracker: ExperimentTracker,
     project: Project,
     trial: EvaluatedModel,
@@ -100,14 +99,14 @@ def log_run(  # noqa: PLR0913  one argument a thing that is written down
                 training_keys=content_keys(split.train.inputs),
                 attachments={
                     HOLDOUT: HoldoutPredictions(truth, answers.labels, answers.probabilities).to_bytes(),
-                    PROFILE: reference_profile(split, answers).to_bytes(),
+                    PROFILE: build_reference_profile(split, answers).to_bytes(),
                 },
                 trusted_types=trusted_types,
                 signer=signer,
             )
             model_uri = tracker.log_package(package, MODEL_ARTIFACT)
         _record_trials(tracker, run.run_id, model)
-        return LoggedRun(run.run_id, model_uri, card.scorer)
+        return LoggedRun(run.run_id, model_uri, card)
 
 
 def _record_trials(tracker: ExperimentTracker, parent: str, model: TrainedModel) -> None:
@@ -158,7 +157,7 @@ def _hyperparameters(model: TrainedModel) -> Mapping[str, Any]:
 
 
 def describe_version(project: Project, trial: EvaluatedModel) -> VersionCard:
-    """What is stored with a version, beside the model: labels, columns, metrics, fingerprint, rows to try it on."""
+    """What is stored with a version besides the model: labels, columns, metrics, fingerprint, sample rows."""
     train = trial.split.train
     columns, samples = _columns(train.inputs), _samples(trial.split.test, trial.answers)
     return VersionCard(
@@ -184,7 +183,7 @@ def _columns(inputs: pd.Series | pd.DataFrame) -> dict[str, str]:
 
 
 def _samples(test: Dataset, answers: PredictedRows) -> Samples:
-    """The first rows of the test side, with the answers given at training."""
+    """The first rows of the test side, with the predictions of the training."""
     rows = test.inputs.head(SAMPLE_ROWS)
     if isinstance(rows, pd.Series):
         inputs: list[dict[str, Any]] = [{"text": text} for text in rows]
@@ -196,3 +195,17 @@ def _samples(test: Dataset, answers: PredictedRows) -> Samples:
         inputs=tuple(inputs),
         probabilities=tuple(tuple(map(float, row)) for row in answers.probabilities[: len(rows)]),
     )
+
+
+def build_reference_profile(split: Split, answers: PredictedRows) -> Reference:
+    """The profile with which later traffic is compared.
+
+    Columns are profiled on the training rows; predictions, and words that the model has not seen, on the test rows.
+
+    Args:
+        split: both sides.
+        answers: the predictions for the test side.
+    """
+    training = Rows(split.train.inputs, labels=split.train.labels.to_numpy(dtype=object))
+    test = Rows(split.test.inputs, answers.labels, answers.probabilities.max(axis=1))
+    return build_reference(training, test)
