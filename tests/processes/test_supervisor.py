@@ -49,7 +49,7 @@ class Supervised:
 
     def __init__(self, *processes: ManagedProcess, stop_together: bool = False) -> None:
         self.exits: list[ProcessExit] = []
-        policy = RestartPolicy(first_seconds=0.05)
+        policy = RestartPolicy(first_seconds=0.05, longest_seconds=0.2)
         self.supervisor = Supervisor(processes, self.exits.append, policy, stop_together=stop_together)
 
     def pid(self, name: str = "it", other_than: int | None = None) -> int:
@@ -220,3 +220,36 @@ def test_deaths_in_a_row_lengthen_the_pause_and_a_long_life_forgets_them() -> No
     assert [policy.pause_seconds(deaths) for deaths in (1, 2, 3, 4, 5000)] == [0.5, 1, 2, 3, 3]
     assert policy.count_deaths(4, lived_seconds=1) == 5
     assert policy.count_deaths(4, lived_seconds=61) == 1
+
+
+def test_a_restart_that_fails_is_tried_again() -> None:
+    """A host that cannot start a process for a while (no memory, too many processes) does not end the supervision."""
+    lines: list[str] = []
+    launches: list[int] = []
+
+    def launch() -> subprocess.Popen[str]:
+        launches.append(len(launches))
+        if len(launches) in (2, 3):
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return python(ENDING)()
+
+    with supervise(ManagedProcess("it", launch, on_line=lines.append, leads_group=True)) as supervised:
+        first = supervised.pid()
+        os.kill(first, signal.SIGKILL)
+        second = supervised.pid(other_than=first)
+        until(lambda: psutil.pid_exists(second))
+    assert len(launches) == 4
+    assert [exit_.deaths for exit_ in supervised.exits] == [1]
+
+
+def test_a_first_start_that_fails_is_an_error() -> None:
+    """A program that cannot be started at all is an error at once, and what was started before is ended."""
+
+    def launch() -> subprocess.Popen[str]:
+        raise FileNotFoundError(2, "No such file or directory", "absent")
+
+    running = ManagedProcess("one", python(ENDING), leads_group=True)
+    supervisor = Supervisor([running, ManagedProcess("absent", launch)], lambda _exit: None)
+    with pytest.raises(FileNotFoundError):
+        supervisor.run(threading.Event())
+    assert supervisor.pids() == {}

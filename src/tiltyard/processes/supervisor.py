@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import subprocess
 import threading
 import time
@@ -18,6 +19,8 @@ HUNG_SECONDS = 5.0
 """How long a process that hangs is given to end after SIGTERM before it is killed."""
 ORPHAN_SECONDS = 40.0
 """How long the children of a process that died are given to finish the requests that they had accepted."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -113,10 +116,14 @@ class Supervisor:
         self._orphans: dict[int, float] = {}
 
     def start(self) -> None:
-        """Start those that do not run yet; ``run`` does it too."""
+        """Start those that do not run yet; ``run`` does it too.
+
+        Raises:
+            OSError: a process cannot be started for the first time. A restart that fails is tried again.
+        """
         for running in self._running:
             if running.process is None and time.monotonic() >= running.start_at:
-                running.start()
+                self._start(running)
 
     def run(self, stop: threading.Event, on_tick: Callable[[], object] = lambda: None) -> None:
         """Keep all processes running until ``stop`` is set, then end them.
@@ -149,6 +156,21 @@ class Supervisor:
         """The process id of each process that was started and has not been seen to end."""
         alive = [(running.managed.name, running.process) for running in self._running]
         return {name: process.pid for name, process in alive if process is not None}
+
+    def _start(self, running: _Running) -> None:
+        try:
+            running.start()
+        except OSError as error:
+            if not running.ever_started:
+                raise
+            # The host has no memory or no process to spare; that may pass.
+            running.start_at = time.monotonic() + self._policy.longest_seconds
+            log.error(
+                "The %s could not be started (%s); the next attempt follows in %g seconds.",
+                running.managed.name,
+                error,
+                self._policy.longest_seconds,
+            )
 
     def _supervise(self, running: _Running) -> None:
         process = running.process
@@ -184,6 +206,7 @@ class _Running:
         self.managed = managed
         self.process: subprocess.Popen[Any] | None = None
         self.started_at = self.start_at = 0.0
+        self.ever_started = False
         self.deaths = 0
         self.hung = ""
         self._kill_at: float | None = None
@@ -193,6 +216,7 @@ class _Running:
     def start(self) -> None:
         self.started_at, self.hung, self._kill_at = time.monotonic(), "", None
         process = self.process = self.managed.launch()
+        self.ever_started = True
         if process.stdout is not None:
             self._reader = threading.Thread(target=self._read_lines, args=(process,), daemon=True)
             self._reader.start()

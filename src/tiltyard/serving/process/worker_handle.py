@@ -66,7 +66,11 @@ class WorkerHandle:
         passed = [theirs.fileno(), *([listener] if listener is not None else [])]
         command = [sys.executable, "-m", "tiltyard.serving.process.worker", str(theirs.fileno())]
         with theirs:
-            process = subprocess.Popen(command, pass_fds=passed, stdin=subprocess.DEVNULL)  # noqa: S603
+            try:
+                process = subprocess.Popen(command, pass_fds=passed, stdin=subprocess.DEVNULL)  # noqa: S603
+            except OSError:
+                ours.close()
+                raise
         self.listening = False
         self._channel = IpcChannel(ours, self._handlers(self), peer=self.name)
         ours.sendall(self._config.model_dump_json().encode() + b"\n")
