@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import tiltyard
 from tiltyard.cli.main import COMMANDS
@@ -58,6 +61,17 @@ def test_the_page_of_the_public_api_names_all_public_names() -> None:
         re.findall(r"`(\w+)`", (ROOT / "docs" / "public-api.md").read_text("utf-8").split("## Command line")[0])
     )
     assert set(tiltyard.__all__) <= named
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "import" in page.read_text("utf-8")], ids=lambda page: page.stem
+)
+def test_every_import_on_a_page_works(page: Path) -> None:
+    """A reader can copy an import of the package from a page."""
+    for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+        for module, names in re.findall(r"^from (tiltyard[\w.]*) import (.+)$", block, re.MULTILINE):
+            for name in re.split(r",\s*", names):
+                assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
 
 
 def test_every_test_that_the_requirements_name_exists() -> None:

@@ -40,7 +40,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return films.root
 
 
-def test_a_key_from_making_to_revoking(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_key_is_listed_used_and_revoked(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A key is shown once, listed without its secret, revoked by its id, and both acts are events with who did them."""
     made = told(capsys, "keys", "api", "new", "--scope", "predict", "--scope", "read", "--name", "shop", *ENDS)
     file = KeyFile(root / ".tiltyard" / "api-keys.json")
@@ -66,7 +66,7 @@ def test_a_key_from_making_to_revoking(root: Path, capsys: pytest.CaptureFixture
     assert "not shown again" in said
 
 
-def test_an_open_server_is_not_put_on_the_network(root: Path) -> None:
+def test_a_server_without_keys_does_not_listen_beyond_loopback(root: Path) -> None:
     """`serve --host 0.0.0.0` without a key does not start, and says what to do."""
     done = Films(root).run("serve", "--host", "0.0.0.0", "--port", "0", check=False)
     assert done.returncode == 2
@@ -74,7 +74,7 @@ def test_an_open_server_is_not_put_on_the_network(root: Path) -> None:
     assert "--insecure-open" in done.stderr
 
 
-def test_keys_are_taken_in_from_the_environment(
+def test_keys_are_imported_from_the_environment(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A key that was made elsewhere opens what it may; taking it in again changes nothing; a revoked one stays so."""
@@ -95,7 +95,7 @@ def test_keys_are_taken_in_from_the_environment(
 
 
 @pytest.mark.parametrize("token", ["", "secret", "ty_0123456789ab_short", f"ty_0123456789AB_{'x' * 43}"])
-def test_a_key_that_could_be_guessed_is_not_taken_in(
+def test_a_weak_key_is_not_imported(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, token: str
 ) -> None:
     """Whatever is not written as keys are is refused, and nothing is kept."""

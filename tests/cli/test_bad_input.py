@@ -58,7 +58,7 @@ def put(root: Path, name: str, frame: pd.DataFrame) -> str:
 
 
 def answer(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any]:
-    """Exit code and JSON answer of a command."""
+    """Exit code and JSON output of a command."""
     with pytest.raises(SystemExit) as ended:
         main([*words, "--json"])
     return int(ended.value.code or 0), json.loads(capsys.readouterr().out)
@@ -95,7 +95,7 @@ def test_an_all_missing_column_stops_a_training(root: Path, capsys: pytest.Captu
     assert refused["error"]["next_step"]
 
 
-def test_a_renamed_column_is_told_by_both_names(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_renamed_column_is_reported_by_both_names(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The column that is missing and the one that came are named."""
     renamed = table().rename(columns={"city": "town"})
     code, found = answer(capsys, "validate", "--project", put(root, "renamed", renamed))
@@ -119,7 +119,7 @@ def trained(root: Path) -> str:
     return str(root / "good.toml")
 
 
-def test_a_slice_of_one_label_is_judged_as_far_as_it_goes(trained: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_slice_with_one_label_gets_the_metrics_that_exist(trained: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Accuracy is given, and what needs both labels says why it is not."""
     _, found = answer(capsys, "evaluate", "--project", trained)
     slices = {item["title"]: item for item in found["slices"]["slices"] if item["column"] == "region"}
@@ -127,9 +127,7 @@ def test_a_slice_of_one_label_is_judged_as_far_as_it_goes(trained: str, capsys: 
     assert "no row has the label 'no'" in slices["b"]["not_computed"]["roc_auc"]
 
 
-def test_a_row_that_does_not_fit_is_answered_or_refused_by_name(
-    trained: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_odd_row_is_predicted_or_refused_by_name(trained: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A new category counts as unknown; a renamed column and a word for a number are refused."""
     code, new = answer(capsys, "predict", "--project", trained, '{"age": 41, "city": "Paris"}')
     assert (code, new[0]["model_version"]) == (0, "1")
@@ -141,8 +139,8 @@ def test_a_row_that_does_not_fit_is_answered_or_refused_by_name(
     assert (code, "'age'" in word["error"]["message"], "forty" in word["error"]["message"]) == (1, True, True)
 
 
-def test_a_text_of_ten_megabytes_and_control_characters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Both are findings by row, neither stops a training, and both are answered, in a table that stays one."""
+def test_huge_texts_and_control_characters_are_handled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both are findings by row, neither stops a training, both get predictions, and the table stays intact."""
     random = np.random.default_rng(0)
     words = random.choice(["good", "bad"], 120)
     frame = pd.DataFrame({"text": [f"a {word} film, number {place}" for place, word in enumerate(words)]})

@@ -13,8 +13,8 @@ from tiltyard.cli.main import COMMANDS
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_help_line_of_a_command_is_its_own(name: str) -> None:
-    """The table that lets the help answer without imports says what the commands themselves say."""
+def test_the_help_table_matches_the_commands(name: str) -> None:
+    """The table of the help holds the first line of each command's docstring."""
     place, line = COMMANDS[name]
     module, attribute = place.split(":")
     command = getattr(importlib.import_module(module), attribute)
@@ -30,7 +30,7 @@ def _leaves(command: click.Command) -> list[click.Command]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_can_answer_in_json(name: str) -> None:
+def test_every_command_takes_json(name: str) -> None:
     """A program can use any command: each takes --json."""
     module, attribute = COMMANDS[name][0].split(":")
     for leaf in _leaves(getattr(importlib.import_module(module), attribute)):
@@ -38,7 +38,7 @@ def test_every_command_can_answer_in_json(name: str) -> None:
 
 
 def test_the_help_imports_nothing_heavy() -> None:
-    """`tiltyard --help` answers at once because it loads no library of the loop."""
+    """`tiltyard --help` appears at once, because it imports no heavy library."""
     probe = (
         "import sys\nfrom tiltyard.cli.main import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit as left:\n    assert left.code == 0\n"

@@ -20,7 +20,7 @@ from tiltyard.registry.alias_history import BEGUN, alias_change_subject
 APPROVED = PROJECT.replace('rule = "better"', 'rule = "better"\napproval = "required"')
 
 
-def test_a_day_of_decisions(tmp_path: Path, fresh_store: Path) -> None:
+def test_promotion_rollback_and_history_agree(tmp_path: Path, fresh_store: Path) -> None:
     """A version is promoted, rolled back with a reason, and the history tells it; tampering with it is found."""
     films = make_films(tmp_path / "films", rows=400, store=fresh_store)
     films.call("train", "--champion")
@@ -52,7 +52,7 @@ def test_a_day_of_decisions(tmp_path: Path, fresh_store: Path) -> None:
     assert json.loads(tampered.stdout)["broken"]
 
 
-def test_approval_and_what_happens_behind_our_back(
+def test_a_version_waits_for_approval_and_outside_changes_are_found(
     tmp_path: Path, fresh_store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A version waits for approval; a move in MLflow itself is noticed by doctor and history, and tells what to do."""
@@ -113,8 +113,10 @@ def test_approval_and_what_happens_behind_our_back(
     assert about["lineage"]["data"]["fingerprint"] == about["tags"]["tiltyard.data_fingerprint"]
 
 
-def test_what_a_person_may_type(tmp_path: Path, fresh_store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One version has one name, blank reasons are none, odd times are told, and no text steers the terminal."""
+def test_typed_names_times_and_reasons_are_checked(
+    tmp_path: Path, fresh_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A version has one name, a blank reason is refused, odd times are errors, and no text controls the terminal."""
     films = make_films(tmp_path / "films", rows=300, store=fresh_store)
 
     def typed(*words: str) -> tuple[object, str, str]:
@@ -162,10 +164,10 @@ def test_what_a_person_may_type(tmp_path: Path, fresh_store: Path, capsys: pytes
     assert (code, "All checks pass." in said) == (0, True)
 
 
-def test_another_registry_is_no_change_behind_our_back(
+def test_another_registry_is_not_an_outside_change(
     tmp_path: Path, fresh_store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who asks beside a registry that does not hold the model is told so, and writes no change into the ledger."""
+    """With a registry that does not hold the model, doctor says so and records no change."""
     films = make_films(tmp_path / "films", rows=300, store=fresh_store)
     films.call("train", "--champion")
     before: Any = films.call_json("history")

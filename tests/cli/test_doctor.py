@@ -31,7 +31,7 @@ def checks(found: Any) -> dict[str, tuple[str, str]]:
     return {check["name"]: (check["state"], check["found"]) for check in found["checks"]}
 
 
-def test_a_healthy_project(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_healthy_project_passes_all_checks(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Everything is named with its place and found right."""
     code, found = answer(capsys, "doctor", "--project", str(root))
     seen = checks(found)
@@ -43,7 +43,7 @@ def test_a_healthy_project(root: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert seen["champion"] == ("ok", "version 1 of films-classifier, verified")
 
 
-def test_what_is_wrong_is_found(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_finds_each_problem(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Data that is gone is wrong, a missing champion is worth knowing, and each names the next step."""
     films = make_films(tmp_path / "films", rows=10)
     (films.root / "reviews.csv").unlink()
@@ -66,7 +66,7 @@ def test_a_password_is_never_shown(root: Path, capsys: pytest.CaptureFixture[str
     assert "s3cret" not in json.dumps(found)
 
 
-def test_versions_are_listed_shown_and_given_aliases(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_versions_are_listed_shown_and_aliased(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """list-versions, model-info and set-alias as the requirements call them."""
     name = ("--model-name", "films-classifier", "--project", str(root))
     _, versions = answer(capsys, "list-versions", *name)
@@ -80,8 +80,10 @@ def test_versions_are_listed_shown_and_given_aliases(root: Path, capsys: pytest.
     assert "7" in refused["error"]["message"]
 
 
-def test_validation_is_a_command(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`validate` answers yes with a page, and no (3) when a limit is broken."""
+def test_validate_passes_good_data_and_fails_bad_data(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`validate` ends with 0 and a report, or with 3 when a limit is broken."""
     page = tmp_path / "page.html"
     code, found = answer(capsys, "validate", "--project", str(root), "--report", str(page))
     assert (code, found["passed"]) == (0, True)

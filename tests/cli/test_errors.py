@@ -59,7 +59,7 @@ def write(root: Path, project: str = PLAIN, data: bytes = GOOD.encode()) -> str:
         "unknown metric",
     ],
 )
-def test_training_on_what_cannot_be_used(
+def test_unusable_data_is_an_error_with_a_next_step(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], project: str, data: bytes, code: int, words: str
 ) -> None:
     """The message names what is wrong and says what to do next."""
@@ -69,14 +69,14 @@ def test_training_on_what_cannot_be_used(
     assert "next:" in message
 
 
-def test_no_champion_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_champion_commands_name_the_next_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Asking for a champion before there is one says how to get one."""
     left, _, message = run(capsys, "model-info", "--project", write(tmp_path))
     assert left == 1
     assert "tiltyard train --champion" in message
 
 
-def test_a_port_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The server says that the port is taken and how to take another."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -88,15 +88,15 @@ def test_a_port_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "--port" in message
 
 
-def test_errors_are_json_when_json_was_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A program that asked for JSON gets its error as JSON too."""
+def test_errors_are_json_with_the_json_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json an error is JSON, too."""
     left, answer, message = run(capsys, "model-info", "--json", "--project", str(tmp_path / "nowhere.toml"))
     assert left == 2
     assert json.loads(answer)["error"]["code"] == "project.invalid"
     assert not message
 
 
-def test_a_misspelt_command_and_option(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_misspelt_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     """The nearest command is suggested; an unknown option points at the help."""
     assert run(capsys, "trian")[2].count("Did you mean 'train'?") == 1
     left, _, message = run(capsys, "train", "--champoin")

@@ -31,8 +31,8 @@ kind = "webhook"
 """
 
 
-def test_a_notice_is_listed_sent_and_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A notice whose receiver this host does not know waits and says what to set; then it is sent, signed."""
+def test_a_notification_is_listed_sent_and_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notification without an address waits and names the variable to set; then it is sent, signed."""
     (tmp_path / "tiltyard.toml").write_text(PROJECT)
     with SqlLedger.open(f"sqlite:///{tmp_path}/.tiltyard/ledger.db") as ledger:
         ledger.outbox.enqueue([make_notice(destination="on-call", at=datetime.now(UTC))])

@@ -14,7 +14,7 @@ CRAFTED = "[/nope] [bold]x[/bold] :smile: \x1b[31mred\x1b[0m \u202egnp\\"
 SHOWN = "[/nope] [bold]x[/bold] :smile: \\x1b[31mred\\x1b[0m \\u202egnp\\"
 
 
-def test_neither_styles_nor_steering_come_from_values(capsys: pytest.CaptureFixture[str]) -> None:
+def test_values_cannot_style_or_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Brackets, colons and a last backslash stay as they are, control and format characters become escapes."""
     print_line("[bold]{}[/bold] of {:,}", CRAFTED, 1234)
     print_pairs([(CRAFTED, CRAFTED)])
@@ -26,18 +26,18 @@ def test_neither_styles_nor_steering_come_from_values(capsys: pytest.CaptureFixt
     assert lines[-1].split() == ["y", "fine"]
 
 
-def test_an_error_message_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """What was typed, or came from a file, is told with its escapes visible."""
+def test_an_error_message_cannot_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters in typed or stored text are printed as escapes."""
     with pytest.raises(SystemExit) as ended:
         main(["\x1b[2Jtrain"])
     assert ended.value.code == 2
     assert "There is no command '\\x1b[2Jtrain'." in capsys.readouterr().err
 
 
-def test_short_words_are_whole_where_there_is_room(
+def test_short_words_are_not_broken_where_the_table_has_room(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beside long texts short words stand in one line; in a crowded table no column is left with a few letters."""
+    """Short words stay whole next to long texts; in a crowded table every column keeps some width."""
     monkeypatch.setattr(console, "width", 80)
     at = datetime(2026, 1, 31, 12, tzinfo=UTC)
     print_table("", ("Topic", "Why"), [("approval-requested", "a reason " * 20)])

@@ -31,7 +31,7 @@ class Reader:
     client: httpx.Client
 
     def get(self, path: str) -> httpx.Response:
-        """An answer, which must be a good one."""
+        """A response, which must be a success."""
         return self.client.get(path).raise_for_status()
 
     def look(self, page: str, seen: str | None = None, **inputs: object) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def now_prediction(**changes: object):  # type: ignore[no-untyped-def]
     return make_prediction(at=datetime.now(UTC), **changes)
 
 
-def test_every_page_answers_under_its_address(serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger) -> None:
+def test_every_page_loads_at_its_address(serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger) -> None:
     """The document comes under each page's address, the address decides the page, and an unknown one is not found."""
     reader = serve(registry, ledger)
     for name, path in PAGES.items():
@@ -48,7 +48,7 @@ def test_every_page_answers_under_its_address(serve: Serve, registry: MemoryRegi
     assert len(reader.get("/_dash-dependencies").json()) >= len(PAGES)
 
 
-def test_an_empty_project_says_the_next_command(serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger) -> None:
+def test_an_empty_project_names_the_next_command(serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger) -> None:
     """Where there is nothing to show, every page names the command that changes that, and hides its frame."""
     reader = serve(registry, ledger)
     for page in PAGES:
@@ -58,10 +58,10 @@ def test_an_empty_project_says_the_next_command(serve: Serve, registry: MemoryRe
     assert "tiltyard serve" in json.dumps(reader.look("predictions"))
 
 
-def test_versions_without_a_champion_say_how_to_choose_one(
+def test_versions_without_a_champion_name_the_command(
     serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger, add_version: AddVersion
 ) -> None:
-    """Where no version answers users, the page names the command that makes the newest champion."""
+    """Without a champion the page names the command that makes the newest version champion."""
     add_version(accuracy=0.8)
     shown = serve(registry, ledger).look("versions")
     assert shown["versions-frame"] == {"hidden": False}
@@ -86,7 +86,7 @@ def test_versions_are_shown_with_their_metrics(
 def test_a_refresh_brings_new_predictions_and_only_those(
     serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger
 ) -> None:
-    """A tick redraws after an answer was recorded, and does nothing while nothing happens."""
+    """A tick refreshes the page after a new prediction, and otherwise changes nothing."""
     ledger.record([now_prediction(input={"text": "A warm film"})])
     reader = serve(registry, ledger)
     first = reader.look("predictions", **{"predictions-window": "day", "predictions-search": ""})
@@ -104,7 +104,7 @@ def test_a_refresh_brings_new_predictions_and_only_those(
 def test_a_search_narrows_the_list_and_nothing_else(
     serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger
 ) -> None:
-    """A search lists the answers that match; the counts above stay those of all answers."""
+    """A search lists the matching predictions; the counts above cover all predictions."""
     ledger.record([now_prediction(input={"text": "warm"}), now_prediction(input={"text": "cold"})])
     shown = serve(registry, ledger).look("predictions", **{"predictions-window": "hour", "predictions-search": "WARM"})
     recent = json.dumps(shown["predictions-recent"])
@@ -115,10 +115,10 @@ def test_a_search_narrows_the_list_and_nothing_else(
 
 
 @pytest.mark.parametrize("inputs", [{}, {"predictions-window": "century"}, {"predictions-search": 7}])
-def test_inputs_that_no_page_sends_do_no_harm(
+def test_invalid_inputs_do_no_harm(
     serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger, inputs: dict[str, Any]
 ) -> None:
-    """A request without a window, or with one that does not exist, is answered for the usual window."""
+    """A request without a window, or with an unknown one, gets the default window."""
     ledger.record([now_prediction()])
     assert serve(registry, ledger).look("predictions", **inputs)["predictions-frame"] == {"hidden": False}
 
@@ -140,7 +140,7 @@ class TamperedLedger(MemoryLedger):
         return ["Event 1 was changed."]
 
 
-def test_a_broken_chain_is_told(serve: Serve, registry: MemoryRegistry) -> None:
+def test_a_broken_chain_is_reported(serve: Serve, registry: MemoryRegistry) -> None:
     """A broken chain is said aloud, link by link, and never called whole."""
     ledger = TamperedLedger()
     ledger.append(Event("promoted", "films/1", datetime.now(UTC), "ada"))
@@ -149,7 +149,7 @@ def test_a_broken_chain_is_told(serve: Serve, registry: MemoryRegistry) -> None:
     assert "Chain whole" not in shown
 
 
-def test_a_registry_that_is_away_is_told_and_comes_back(
+def test_an_unavailable_registry_is_reported_until_it_returns(
     serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger, add_version: AddVersion
 ) -> None:
     """While the registry is away the page says so and what to do; the next tick after its return draws the page."""
@@ -173,10 +173,10 @@ class FailingLedger(MemoryLedger):
         raise ZeroDivisionError("secret detail")
 
 
-def test_a_mistake_of_ours_shows_no_traceback(
+def test_an_internal_error_shows_no_traceback(
     serve: Serve, registry: MemoryRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An unexpected failure is told without its details, which are in the log."""
+    """An unexpected failure is reported without its details, which are in the log."""
     ledger = FailingLedger()
     ledger.record([now_prediction()])
     shown = json.dumps(serve(registry, ledger).look("predictions"))
@@ -186,10 +186,10 @@ def test_a_mistake_of_ours_shows_no_traceback(
     assert "secret detail" in caplog.text
 
 
-def test_no_answer_names_another_host(
+def test_no_response_names_another_host(
     serve: Serve, registry: MemoryRegistry, ledger: MemoryLedger, add_version: AddVersion
 ) -> None:
-    """Documents, styles and data name no other host, and the browser is told to refuse any."""
+    """Documents, styles and data name no other host, and the headers forbid any."""
     add_version("champion", accuracy=0.9)
     ledger.record([now_prediction()])
     ledger.append(make_event())

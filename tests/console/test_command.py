@@ -20,8 +20,8 @@ WITHOUT_DASH = "import sys; sys.modules['dash'] = None; from tiltyard.cli.main i
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_the_address_is_told_once_it_answers(tmp_path: Path, ending: signal.Signals) -> None:
-    """The command prints its address as JSON, answers there, and ends with 0 and without a word when it is asked to."""
+def test_the_address_is_printed_once_it_serves(tmp_path: Path, ending: signal.Signals) -> None:
+    """The command prints its address as JSON, serves there, and ends silently with 0 on SIGTERM."""
     pytest.importorskip("dash")
     films = make_films(tmp_path / "films", rows=10)
     process = subprocess.Popen(
@@ -43,7 +43,7 @@ def test_the_address_is_told_once_it_answers(tmp_path: Path, ending: signal.Sign
     assert (process.returncode, out, err) == (0, "", "")
 
 
-def test_a_port_in_use_is_told(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(tmp_path: Path) -> None:
     """A port in use is one clear message and exit code 1, before anything is opened."""
     films = make_films(tmp_path / "films", rows=10)
     with closing(bind("127.0.0.1", 0)) as taken:
@@ -55,7 +55,7 @@ def test_a_port_in_use_is_told(tmp_path: Path) -> None:
     assert not (films.root / ".tiltyard").exists()
 
 
-def test_a_missing_extra_is_told(tmp_path: Path) -> None:
+def test_a_missing_extra_is_reported(tmp_path: Path) -> None:
     """Without Dash the command says what to install, with exit code 1."""
     films = make_films(tmp_path / "films", rows=10)
     done = subprocess.run(

@@ -50,7 +50,7 @@ def test_versions_come_newest_first_with_their_champion(registry: MemoryRegistry
 
 
 def test_a_model_without_versions_is_an_empty_view(registry: MemoryRegistry) -> None:
-    """A model that nobody has trained yet has no versions, no metrics and no champion."""
+    """A model without a training has no versions, no metrics and no champion."""
     view = versions_view(registry, "films", "accuracy")
     assert (view.versions, view.metrics, view.champion) == ((), (), None)
 
@@ -63,7 +63,7 @@ def test_the_projects_metric_leads_and_details_stay_out(registry: MemoryRegistry
 
 
 @pytest.mark.parametrize(("metric", "better", "worse"), [("accuracy", 0.95, 0.85), ("log_loss", 0.2, 0.5)])
-def test_ahead_is_positive_for_the_better_version(
+def test_the_lead_is_positive_for_the_better_version(
     registry: MemoryRegistry, add_version: AddVersion, metric: str, better: float, worse: float
 ) -> None:
     """The difference to the champion is above 0 for a better version, whichever way its metric points."""
@@ -93,7 +93,7 @@ def test_the_history_runs_from_old_to_new_with_gaps(registry: MemoryRegistry, ad
     window=st.sampled_from(sorted(WINDOWS)),
     now=st.integers(0, 10**7),
 )
-def test_the_timeline_counts_every_answer_of_its_window_once(ages: list[int], window: str, now: int) -> None:
+def test_the_timeline_counts_every_prediction_of_its_window_once(ages: list[int], window: str, now: int) -> None:
     """The bins of any window join without gap or overlap, hold now, and together count what the ledger counts."""
     ledger, asked = MemoryLedger(), query(window, seconds=now)
     labels = ("good", "bad", "mixed")
@@ -121,7 +121,7 @@ def test_the_timeline_counts_every_answer_of_its_window_once(ages: list[int], wi
         assert (view.stats.min_confidence, view.stats.max_confidence) == (whole.min_confidence, whole.max_confidence)
 
 
-def test_answers_of_other_models_do_not_count(ledger: MemoryLedger) -> None:
+def test_predictions_of_other_models_do_not_count(ledger: MemoryLedger) -> None:
     """A page is about one model, in a ledger that several share."""
     ledger.record([make_prediction(project="books"), make_prediction(label="good")])
     view = predictions_view(ledger, query())
@@ -129,8 +129,8 @@ def test_answers_of_other_models_do_not_count(ledger: MemoryLedger) -> None:
     assert [prediction.label for prediction in view.recent] == ["good"]
 
 
-def test_the_latest_answers_come_first(ledger: MemoryLedger) -> None:
-    """Answers are listed newest first, the rest is counted only."""
+def test_the_latest_predictions_come_first(ledger: MemoryLedger) -> None:
+    """Predictions are listed newest first; the rest is only counted."""
     ledger.record([make_prediction(at=NOON - timedelta(seconds=age), label=str(age)) for age in range(40)])
     view = predictions_view(ledger, query())
     assert [prediction.label for prediction in view.recent] == [str(age) for age in range(30)]
@@ -150,8 +150,8 @@ def test_the_latest_answers_come_first(ledger: MemoryLedger) -> None:
         ("nothing like it", set()),
     ],
 )
-def test_search_wants_every_word_somewhere(ledger: MemoryLedger, search: str, found: set[str]) -> None:
-    """An answer is found when its input, label, version and id together hold every word, in whatever case."""
+def test_a_search_needs_every_word(ledger: MemoryLedger, search: str, found: set[str]) -> None:
+    """A search finds a prediction whose input, label, version and id together hold every word, in any case."""
     ledger.record(
         [
             make_prediction(key="a", input={"text": "A warm Comedy"}),
@@ -165,8 +165,8 @@ def test_search_wants_every_word_somewhere(ledger: MemoryLedger, search: str, fo
     assert view.read == view.stats.total == 3
 
 
-def test_the_histogram_counts_every_answer_it_read(ledger: MemoryLedger) -> None:
-    """Each answer read is in one bin of its label; certainty is in the last bin, and empty low bins are left out."""
+def test_the_histogram_counts_every_prediction_it_read(ledger: MemoryLedger) -> None:
+    """Each prediction is in one bin of its label; confidence 1 is in the last bin, and empty low bins are left out."""
     confidences = {"good": (0.5, 0.549, 0.55, 1.0), "bad": (0.95, 0.9999)}
     ledger.record(
         [make_prediction(label=label, confidence=value) for label, values in confidences.items() for value in values]
@@ -179,15 +179,15 @@ def test_the_histogram_counts_every_answer_it_read(ledger: MemoryLedger) -> None
 
 
 def test_an_empty_ledger_has_nothing_in_any_window(ledger: MemoryLedger) -> None:
-    """Where nobody has asked, every window is empty and says so; what was asked before a window is remembered."""
+    """Without predictions every window is empty and says so; earlier predictions are remembered."""
     assert not any(predictions_view(ledger, query(window)).any_ever for window in WINDOWS)
     ledger.record([make_prediction(at=NOON - timedelta(days=300))])
     view = predictions_view(ledger, query())
     assert (view.stats.total, view.any_ever, view.recent) == (0, True, ())
 
 
-def test_the_stamp_changes_exactly_when_there_is_something_to_draw(ledger: MemoryLedger) -> None:
-    """The stamp stays while nothing happens; an answer, another question and the window's next bin change it."""
+def test_the_stamp_changes_exactly_with_new_data(ledger: MemoryLedger) -> None:
+    """The stamp changes with a new prediction, another query and the window's next bin, and otherwise stays."""
     ledger.record([make_prediction()])
     before = predictions_stamp(ledger, query())
     assert predictions_stamp(ledger, query(seconds=9)) == before
@@ -197,8 +197,8 @@ def test_the_stamp_changes_exactly_when_there_is_something_to_draw(ledger: Memor
 
 
 @pytest.mark.parametrize("window", ["week", "all"])
-def test_long_windows_are_drawn_once_a_minute(ledger: MemoryLedger, window: str) -> None:
-    """A window that costs much to count is drawn for the first answer, and then at most once a minute."""
+def test_long_windows_are_refreshed_once_a_minute(ledger: MemoryLedger, window: str) -> None:
+    """A window that is slow to count refreshes at the first prediction, and then at most once a minute."""
     stamps = [predictions_stamp(ledger, query(window))]
     for seconds in (1, 59, 60):
         ledger.record([make_prediction()])
@@ -225,7 +225,7 @@ def test_decisions_come_newest_first(ledger: MemoryLedger) -> None:
     assert (view.total, view.broken) == (5, ())
 
 
-def test_a_changed_decision_is_noticed(tmp_path: Path) -> None:
+def test_a_changed_decision_is_detected(tmp_path: Path) -> None:
     """A decision that somebody rewrites in the database breaks the chain, and the view says where."""
     with SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
         ledger.append(make_event(reason="worse"))
@@ -263,5 +263,5 @@ def test_gates_are_read_back_from_evidence(ledger: MemoryLedger) -> None:
     ],
 )
 def test_every_decision_has_a_title(kind: str, evidence: dict[str, object], words: str) -> None:
-    """A decision is told in a few words, one of an unknown kind by its name."""
+    """A decision has a short title; one of an unknown kind is titled by its name."""
     assert decision_title(make_event(kind=kind, evidence=evidence)) == words

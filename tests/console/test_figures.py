@@ -18,9 +18,7 @@ figures = pytest.importorskip("tiltyard.console.figures")
 COLORS = {"good": "#111111", "bad": "#222222"}
 
 
-def test_the_champion_stands_at_its_own_value(
-    registry: MemoryRegistry, add_version: Callable[..., VersionInfo]
-) -> None:
+def test_the_champion_is_drawn_at_its_value(registry: MemoryRegistry, add_version: Callable[..., VersionInfo]) -> None:
     """Metrics are lines over versions, with a gap where one is missing, and the star is on the champion's value."""
     add_version(accuracy=0.8, f1=0.7)
     add_version("champion", accuracy=0.9)
@@ -67,7 +65,7 @@ def test_the_histogram_is_drawn_in_the_middle_of_its_bins() -> None:
     assert list(figure.layout.xaxis.range) == [0.5, 1.0]
 
 
-def test_labels_keep_their_colours_apart() -> None:
+def test_labels_have_different_colours() -> None:
     """Labels have different colours, and the same label the same colour in whatever order they come."""
     assert figures.label_colors(["bad", "good"]) == figures.label_colors(["good", "bad"])
     assert len(set(figures.label_colors("abcdefg").values())) == 7

@@ -1,1 +1,1 @@
-"""cli"""
+"""The command line: each command parses its options, calls one use case, and prints the result."""

@@ -1,1 +1,1 @@
-"""Commands about data: init, data, validate."""
+"""Commands on data: data, init, validate."""

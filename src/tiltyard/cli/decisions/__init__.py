@@ -1,1 +1,1 @@
-"""Commands that decide: promote, approve, challenge, rollback, history."""
+"""Commands on promotion: promote, approve, challenge, rollback, history."""

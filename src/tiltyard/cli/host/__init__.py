@@ -1,1 +1,1 @@
-"""Commands about this host: keys, doctor."""
+"""Commands on this host: keys, doctor."""

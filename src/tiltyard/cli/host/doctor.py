@@ -65,7 +65,7 @@ def doctor_command(project_path: Path | None, repair: bool, as_json: bool) -> in
 def _check_installation() -> Iterator[Check]:
     yield Check("tiltyard", "ok", f"{__version__} on Python {platform.python_version()}, {platform.system()}")
     yield Check("libraries", "ok", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES))
-    missing = [extra for extra, library in EXTRAS.items() if not _installed(library)]
+    missing = [extra for extra, library in EXTRAS.items() if not _is_installed(library)]
     if missing:
         yield Check(
             "optional parts",
@@ -194,7 +194,7 @@ def _disk(settings: Settings) -> Check:
     return Check("disk", "ok", f"state in {settings.state}, {free / 1e9:,.1f} GB free")
 
 
-def _installed(library: str) -> bool:
+def _is_installed(library: str) -> bool:
     try:
         importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:

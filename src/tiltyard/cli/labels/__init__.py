@@ -1,1 +1,1 @@
-"""Commands about labels: feedback, label."""
+"""Commands on labels: feedback, label."""

@@ -1,1 +1,1 @@
-"""Commands of the loop: up, loop, outbox, prefect."""
+"""Commands of the control loop: up, loop, outbox, prefect."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from pathlib import Path
 
 import click
@@ -17,6 +15,7 @@ from tiltyard.cli.progress import ConsoleRunner
 from tiltyard.errors import TiltyardError
 from tiltyard.pipeline.loop import LoopIteration
 from tiltyard.processes.heartbeat import Heartbeat
+from tiltyard.processes.stop_signal import stop_on_signal
 from tiltyard.project import load_project
 
 # Retraining may use every core; the server that predicts comes first.
@@ -58,12 +57,4 @@ def loop_command(project_path: Path | None, once: bool, server: str | None, as_j
             app_wiring.build_dispatcher(project, settings, ledger).run()
             return
         os.nice(NICENESS)
-        work.run(_stop_on_signal(), report_iteration, report_problem, heart.beat)
-
-
-def _stop_on_signal() -> threading.Event:
-    """An event that SIGTERM or Ctrl-C sets."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+        work.run(stop_on_signal(), report_iteration, report_problem, heart.beat)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import socket
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from tiltyard.ledger import Event, Ledger
 from tiltyard.processes.health_checks import HealthCheck, heartbeat_check, http_check
 from tiltyard.processes.heartbeat import HEARTBEAT
 from tiltyard.processes.process_group import launch_group
+from tiltyard.processes.stop_signal import stop_on_signal
 from tiltyard.processes.supervisor import ManagedProcess, ProcessExit, Supervisor
 from tiltyard.project import Project, load_project
 from tiltyard.serving.auth import NewKey
@@ -84,7 +84,7 @@ def up_command(
         managed.append(programs.loop(*project_options))
         supervisor = Supervisor(managed, lambda exit_: output.report_exit(exit_, ledger))
         output.begin(supervisor.pids)
-        supervisor.run(_stop_on_signal())
+        supervisor.run(stop_on_signal())
     output.end()
 
 
@@ -262,10 +262,3 @@ def _has_console(*, as_json: bool) -> bool:
             terminal.print(f"Without the console: {error.message} {error.next_step}")
         return False
     return True
-
-
-def _stop_on_signal() -> threading.Event:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop

@@ -1,1 +1,1 @@
-"""Commands that watch: monitor, report, console, alerts."""
+"""Commands on monitoring: monitor, report, console, alerts."""

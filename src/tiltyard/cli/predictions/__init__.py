@@ -1,1 +1,1 @@
-"""Commands that predict: predict, serve, predictions."""
+"""Commands on predictions: predict, serve, predictions."""

@@ -1,1 +1,1 @@
-"""Commands that train: train, retrain, evaluate, runs."""
+"""Commands on training: train, retrain, evaluate, runs."""

@@ -1,1 +1,1 @@
-"""Commands about versions: model-info, list-versions, set-alias, export."""
+"""Commands on versions: model-info, list-versions, set-alias, export."""

@@ -38,11 +38,11 @@ def decisions_page(data: PageData) -> Page:
         frame=(components.slot(LIST),),
         slots=((LIST, "children"),),
         stamp=stamp,
-        draw=lambda: draw(view(), data.project.model_name),
+        draw=lambda: draw_decisions(view(), data.project.model_name),
     )
 
 
-def draw(view: DecisionsView, model: str) -> Slots | Placeholder:
+def draw_decisions(view: DecisionsView, model: str) -> Slots | Placeholder:
     """The content of the page's slots."""
     if not view.decisions and not view.broken:
         sentence = f"There is no decision about {model}. Train a version:"

@@ -44,11 +44,11 @@ def experiments_page(data: PageData) -> Page:
         ),
         slots=((FACTS, "children"), *components.plot_slots(OVER_TIME), (RUNS, "children"), (PARAMETERS, "children")),
         stamp=lambda: sha256(view().runs.to_json(date_format="iso").encode()).hexdigest(),
-        draw=lambda: draw(view(), data.project.name),
+        draw=lambda: draw_experiments(view(), data.project.name),
     )
 
 
-def draw(view: ExperimentsView, name: str) -> Slots | Placeholder:
+def draw_experiments(view: ExperimentsView, name: str) -> Slots | Placeholder:
     """The content of the page's slots."""
     if not len(view.runs):
         sentence = f"The experiment {name} has no run. Train a version:"

@@ -26,6 +26,7 @@ VERSIONS = "monitoring-versions"
 
 _BADGES = {"ok": "good", "act": "bad", "attention": "bad", "unknown": ""}
 _TITLES = {"ok": "Healthy", "act": "Act", "attention": "Attention", "unknown": "Unknown"}
+_STATUSES = {"could_not_judge": "could not check"}
 _STYLES = {"error": "bad", "warning": "bad", "clear": "good"}
 
 
@@ -37,7 +38,7 @@ def monitoring_page(data: PageData) -> Page:
 
     def fill(period: str | None) -> Slots | Placeholder:
         monitored = data.sources.monitored()
-        return draw(monitoring_view(data.ledger, data.project, monitored, known_period(period), data.now()))
+        return draw_monitoring(monitoring_view(data.ledger, data.project, monitored, known_period(period), data.now()))
 
     model = data.project.model_name
     return Page(
@@ -78,7 +79,7 @@ def monitoring_page(data: PageData) -> Page:
     )
 
 
-def draw(summary: Summary) -> Slots | Placeholder:
+def draw_monitoring(summary: Summary) -> Slots | Placeholder:
     """The content of the page's slots."""
     if not summary.stats.total and not summary.latest_findings:
         return Placeholder(
@@ -205,7 +206,7 @@ def _severity_order(record: FindingRecord) -> tuple[bool, int]:
 
 
 def _row(record: FindingRecord) -> tuple[Any, ...]:
-    word = record.severity if record.status == "found" else record.status.replace("_", " ")
+    word = record.severity if record.status == "found" else _STATUSES.get(record.status, record.status)
     return (
         components.badge(word, _STYLES.get(word, "")),
         html.Code(record.code),

@@ -35,7 +35,7 @@ def predictions_page(data: PageData) -> Page:
 
     def fill(window: str | None, search: str | None) -> Slots | Placeholder:
         selection = query(window, search)
-        return draw(predictions_view(data.ledger, selection), selection)
+        return draw_predictions(predictions_view(data.ledger, selection), selection)
 
     return Page(
         name="predictions",
@@ -59,7 +59,7 @@ def predictions_page(data: PageData) -> Page:
     )
 
 
-def draw(view: PredictionsView, query: PredictionQuery) -> Slots | Placeholder:
+def draw_predictions(view: PredictionsView, query: PredictionQuery) -> Slots | Placeholder:
     """The content of the page's slots."""
     if not view.any_ever:
         return Placeholder(

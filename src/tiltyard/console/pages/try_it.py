@@ -54,7 +54,7 @@ def trial_page(data: PageData) -> Page:
             else:
                 inputs = inputs_from_form(project, columns, values)
             champion = data.sources.champion()
-            return draw(predict_inputs(champion, inputs), champion.version if champion else "")
+            return draw_try_it(predict_inputs(champion, inputs), champion.version if champion else "")
         except TiltyardError as error:
             return Placeholder(components.notice(error))
 
@@ -84,7 +84,7 @@ def trial_page(data: PageData) -> Page:
     )
 
 
-def draw(predictions: Sequence[TrialPrediction], version: str) -> Slots:
+def draw_try_it(predictions: Sequence[TrialPrediction], version: str) -> Slots:
     """The content of the page's slots."""
     first, total = predictions[0], len(predictions)
     names = dict.fromkeys(name for prediction in predictions for name in prediction.probabilities)

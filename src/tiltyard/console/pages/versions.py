@@ -38,11 +38,11 @@ def versions_page(data: PageData) -> Page:
         ),
         slots=((MISSING, "children"), (FACTS, "children"), *components.plot_slots(METRICS), (ALL, "children")),
         stamp=lambda: sha256(repr(view()).encode()).hexdigest(),
-        draw=lambda: draw(view()),
+        draw=lambda: draw_versions(view()),
     )
 
 
-def draw(view: VersionsView) -> Slots | Placeholder:
+def draw_versions(view: VersionsView) -> Slots | Placeholder:
     """The content of the page's slots."""
     if not view.versions:
         sentence = f"Train the first version of {view.model} and make it champion:"
