@@ -14,7 +14,7 @@ FINE = 400
 
 
 class Figures:
-    """What was seen: seconds of each answer, and how many failed."""
+    """The measurements: seconds of each response, and how many failed."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []

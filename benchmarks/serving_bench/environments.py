@@ -81,7 +81,7 @@ def _find_uv(cache: Path) -> str:
 
 
 def _run_command(command: list[str]) -> str:
-    # The environment that this program runs in is not to be taken for the one that is asked for.
+    # This program's own environment must not be used instead of the new one.
     outside = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60 * MINUTES, check=False, env=outside)

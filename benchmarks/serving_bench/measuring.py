@@ -23,12 +23,12 @@ from benchmarks.serving_bench.systems import HOST, Stand, System
 
 START_SECONDS = 120
 STOP_SECONDS = 15
-CHECKED = 5  # answers that are held against scikit-learn's before anything is measured
+CHECKED = 5  # predictions that are compared with scikit-learn's before anything is measured
 SAME = 1e-6
 
 
 class NotServedError(Exception):
-    """A server did not start, or answers something else; the text says which."""
+    """A server did not start, or predicts something else; the text says which."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Effort:
 
 
 def measure(system: System, stand: Stand, effort: Effort) -> Iterator[Row]:
-    """Start a system, hold some answers against scikit-learn's, and measure it under each load.
+    """Start a system, compare some predictions with scikit-learn's, and measure it under each load.
 
     Raises:
         NotServedError: it does not start, or its answers are not the model's.
@@ -104,7 +104,7 @@ def measure(system: System, stand: Stand, effort: Effort) -> Iterator[Row]:
 
 
 def free_port() -> int:
-    """A port on the loopback that is free, and so are the two above it, as far as can be told."""
+    """A port on the loopback that is free, and so are the two above it, as far as can be seen."""
     for _ in range(50):
         with contextlib.ExitStack() as stack:
             first = stack.enter_context(socket.socket())
@@ -188,7 +188,7 @@ def _post_body(system: System, stand: Stand, body: bytes) -> Any:
 
 
 def _check_predictions(system: System, stand: Stand, kind: str, bodies: list[bytes]) -> None:
-    """The same model answers everywhere, or the figures mean nothing."""
+    """Check that the same model predicts everywhere; otherwise the figures mean nothing."""
     if system.confidence is None:
         return
     for body, expected in list(zip(bodies, stand.subject.confidence[kind], strict=True))[:CHECKED]:

@@ -14,7 +14,7 @@ OURS = "tiltyard"
 
 
 def ratios(rows: Sequence[Row]) -> list[dict[str, object]]:
-    """Tiltyard's answers a second over each other system's, under the same load."""
+    """Tiltyard's predictions a second over each other system's, under the same load."""
     ours = {(row.texts, row.connections): row.rps for row in rows if row.system == OURS}
     return [
         {

@@ -1,4 +1,4 @@
-"""What is served: a model trained by Tiltyard, the inputs that are sent, and the answers that are right."""
+"""What is served: a model trained by Tiltyard, the inputs that are sent, and the right predictions."""
 
 from __future__ import annotations
 

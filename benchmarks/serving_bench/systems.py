@@ -1,4 +1,4 @@
-"""The systems that are compared: how each is installed, started and asked."""
+"""The systems that are compared: how each is installed, started and requested."""
 
 from __future__ import annotations
 

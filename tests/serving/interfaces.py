@@ -19,7 +19,7 @@ ROW = {"age": 40, "income": 38.5, "town": "York", "member": True}
 
 
 @dataclass(frozen=True)
-class Site:
+class ServerUnderTest:
     """A server whose champion is version 1, with its ledger and a client."""
 
     client: httpx.Client
@@ -28,7 +28,9 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, package: Path | None, api_keys: Path | None = None, **options: object) -> Iterator[Site]:
+def run_server(
+    folder: Path, package: Path | None, api_keys: Path | None = None, **options: object
+) -> Iterator[ServerUnderTest]:
     """Serve a package, or nothing."""
     registry, ledger = FakeRegistry(folder / "registry"), TestLedger()
     if package is not None:
@@ -38,6 +40,6 @@ def site(folder: Path, package: Path | None, api_keys: Path | None = None, **opt
     running = Running(ModelServer(MODEL, options=serving, backends=backends))
     try:
         with httpx.Client(base_url=running.url, timeout=30) as client:
-            yield Site(client, ledger, running.port)
+            yield ServerUnderTest(client, ledger, running.port)
     finally:
         running.stop()

@@ -65,7 +65,7 @@ async def settled(*tasks: Awaitable[Any]) -> list[Any]:
 
 
 def test_batch_gathers_while_another_is_scored() -> None:
-    """An idle batcher answers at once; what gathers while it is busy is the next batch, one transaction each."""
+    """An idle batcher predicts at once; what gathers while it is busy is the next batch, one transaction each."""
 
     async def story() -> None:
         stand = Stand()
@@ -85,7 +85,7 @@ def test_batch_gathers_while_another_is_scored() -> None:
 
 
 def test_on_one_core_requests_that_follow_responses_are_one_batch(one_core: bool) -> None:
-    """Callers who ask again as soon as they are answered are answered together; no commit goes to a part of them."""
+    """Callers who send again as soon as they get their predictions are one batch; no commit goes to a part of them."""
 
     async def story() -> None:
         stand = Stand()
@@ -104,7 +104,7 @@ def test_on_one_core_requests_that_follow_responses_are_one_batch(one_core: bool
 
 
 def test_batch_is_no_larger_than_its_limit() -> None:
-    """No model call gets more than max_batch inputs, and a request's answers keep its order."""
+    """No model call gets more than max_batch inputs, and a request's predictions keep its order."""
 
     async def story() -> None:
         stand = Stand(max_batch=4)
@@ -121,7 +121,7 @@ def test_batch_is_no_larger_than_its_limit() -> None:
 @settings(deadline=None, max_examples=25)
 @given(requests=st.lists(st.lists(st.text(max_size=20), min_size=1, max_size=6), min_size=1, max_size=8))
 def test_batched_equals_unbatched(text_pipeline: Pipeline, requests: list[list[str]]) -> None:
-    """However requests are gathered, each input is answered as if it had come alone."""
+    """However requests are gathered, each input gets the prediction that it gets alone."""
     scorer = SklearnScorer(text_pipeline, "text-classification", {})
     alone = {item: scorer.score(texts(item)) for request in requests for item in request}
 
@@ -140,7 +140,7 @@ def test_batched_equals_unbatched(text_pipeline: Pipeline, requests: list[list[s
 
 
 def test_bad_input_fails_its_own_request() -> None:
-    """A bad input fails the request that it came with, and nobody else's in the same batch."""
+    """A bad input fails its own request, and no other one of the same batch."""
 
     async def story() -> None:
         stand = Stand(max_batch=8)
@@ -172,7 +172,7 @@ def test_position_counts_within_the_request() -> None:
 
 
 def test_a_full_queue_refuses_and_keeps_what_it_accepted() -> None:
-    """Beyond max_queue waiting inputs a request is refused at once; those accepted before are answered."""
+    """Beyond max_queue waiting inputs a request is refused at once; those accepted before get their predictions."""
 
     async def story() -> None:
         stand = Stand(max_queue=3)
@@ -214,7 +214,7 @@ def test_cancelled_request_costs_nothing_further() -> None:
 
 
 def test_no_prediction_is_returned_before_it_is_recorded() -> None:
-    """An answer is given only after the ledger has returned, and it is in the ledger then."""
+    """A prediction is returned only after the ledger has recorded it."""
 
     async def story() -> None:
         stand = Stand()
@@ -234,7 +234,7 @@ def test_no_prediction_is_returned_before_it_is_recorded() -> None:
 
 
 def test_an_unrecorded_prediction_is_not_returned() -> None:
-    """While the ledger is away requests fail and nothing is answered; when it is back, they are again."""
+    """While the ledger is away requests fail and get no prediction; when it is back, they succeed again."""
 
     async def story() -> None:
         stand = Stand()
@@ -271,7 +271,7 @@ def test_input_that_cannot_be_stored_fails_its_own_request() -> None:
 
 
 def test_every_batch_is_predicted_by_one_version() -> None:
-    """A version that takes over answers from the next batch on, and every answer names its version."""
+    """A version that takes over predicts from the next batch on, and every prediction names its version."""
 
     async def story() -> None:
         stand = Stand()
@@ -287,7 +287,7 @@ def test_every_batch_is_predicted_by_one_version() -> None:
 
 
 def test_closing_finishes_what_was_accepted() -> None:
-    """Closing takes no more and answers all that was accepted; closing again does nothing."""
+    """Closing accepts no more and finishes all that was accepted; closing again does nothing."""
 
     async def story() -> None:
         stand = Stand(max_batch=2)
@@ -308,5 +308,5 @@ def test_closing_finishes_what_was_accepted() -> None:
 
 
 def test_closing_an_idle_batcher_does_nothing() -> None:
-    """A batcher that was never asked closes at once."""
+    """A batcher without any request closes at once."""
     run(Stand().batcher.close)

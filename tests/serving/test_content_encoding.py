@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.serving.fake_registry import MODEL
-from tests.serving.interfaces import Site, site
+from tests.serving.interfaces import ServerUnderTest, run_server
 from tiltyard.serving.predict.content_encoding import BodyDecoder, body_decoder
 from tiltyard.serving.problem_details import RequestError
 
@@ -38,12 +38,12 @@ PATHS = [*BODIES, "/feedback"]
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("films"), text_package, max_text=1000, max_request=10) as running:
+def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[ServerUnderTest]:
+    with run_server(tmp_path_factory.mktemp("films"), text_package, max_text=1000, max_request=10) as running:
         yield running
 
 
-def body_of(films: Site, path: str) -> bytes:
+def body_of(films: ServerUnderTest, path: str) -> bytes:
     """A body that a route takes."""
     if path == "/feedback":
         prediction = films.client.post("/predict", json={"text": "good"}).json()["prediction_id"]
@@ -51,14 +51,14 @@ def body_of(films: Site, path: str) -> bytes:
     return json.dumps(BODIES[path]).encode()
 
 
-def post(films: Site, path: str, body: bytes, encoding: str) -> httpx.Response:
+def post(films: ServerUnderTest, path: str, body: bytes, encoding: str) -> httpx.Response:
     headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
     return films.client.post(path, content=body, headers=headers)
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "identity", "GZip"])
-def test_every_route_reads_compressed_bodies(films: Site, path: str, encoding: str) -> None:
+def test_every_route_reads_compressed_bodies(films: ServerUnderTest, path: str, encoding: str) -> None:
     """A compressed body gets the response of the plain one."""
     encode = ENCODERS.get(encoding.lower(), bytes)
     assert post(films, path, encode(body_of(films, path)), encoding).status_code == 200
@@ -66,7 +66,7 @@ def test_every_route_reads_compressed_bodies(films: Site, path: str, encoding: s
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "nonsense"])
-def test_unknown_encodings_are_refused_with_the_accepted_ones(films: Site, path: str, encoding: str) -> None:
+def test_unknown_encodings_are_refused_with_the_accepted_ones(films: ServerUnderTest, path: str, encoding: str) -> None:
     """An encoding that the server cannot unpack is 415, and the response names those that it can."""
     response = post(films, path, body_of(films, path), encoding)
     assert (response.status_code, response.json()["code"]) == (415, "request.media-type")
@@ -74,7 +74,7 @@ def test_unknown_encodings_are_refused_with_the_accepted_ones(films: Site, path:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_unpacked_bodies_have_the_limit_of_plain_ones(films: Site, path: str) -> None:
+def test_unpacked_bodies_have_the_limit_of_plain_ones(films: ServerUnderTest, path: str) -> None:
     """A small body that unpacks to more than the route takes is 413."""
     response = post(films, path, gzip.compress(b" " * 40_000_000), "gzip")
     assert (response.status_code, response.json()["code"]) == (413, "request.too-large")
@@ -84,13 +84,13 @@ def test_unpacked_bodies_have_the_limit_of_plain_ones(films: Site, path: str) ->
 @pytest.mark.parametrize(
     "spoil", [lambda body: body[:-4], lambda body: b"{}", lambda body: body + b"more", lambda body: b""]
 )
-def test_broken_bodies_are_malformed(films: Site, path: str, spoil: Callable[[bytes], bytes]) -> None:
+def test_broken_bodies_are_malformed(films: ServerUnderTest, path: str, spoil: Callable[[bytes], bytes]) -> None:
     """A body that is cut short, followed by other bytes, or not compressed at all is 400."""
     response = post(films, path, spoil(gzip.compress(body_of(films, path))), "gzip")
     assert (response.status_code, response.json()["code"]) == (400, "request.malformed")
 
 
-def test_texts_beyond_the_limit_are_named_in_compressed_bodies_too(films: Site) -> None:
+def test_texts_beyond_the_limit_are_named_in_compressed_bodies_too(films: ServerUnderTest) -> None:
     """A compressed body is checked like a plain one once it is unpacked."""
     body = json.dumps({"text": "x" * 1001}).encode()
     plain = films.client.post("/predict", content=body, headers={"Content-Type": "application/json"})

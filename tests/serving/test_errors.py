@@ -17,7 +17,7 @@ from tiltyard.serving.model.manager import ModelManager, ServedAlias
 def test_unknown_error_shows_no_traceback(
     registry: FakeRegistry, ledger: TestLedger, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An error that nobody foresaw is a problem document with no word of the code, and goes to the log."""
+    """An unforeseen error is a problem document without a word of the code, and is logged."""
     app = create_app(ModelManager(ServedAlias(MODEL), VersionLoader(registry, tmp_path)), ledger)
 
     @app.get("/broken")

@@ -4,20 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.interfaces import ROW, site
+from tests.serving.interfaces import ROW, run_server
 
 
 def test_weights_of_a_text_add_up_to_its_score(tmp_path: Path, text_package: Path) -> None:
-    """The terms of a text have signed weights that add up to the answer; nothing is recorded."""
-    with site(tmp_path, text_package) as films:
-        told = films.client.post("/explain", json={"text": "a warm and funny film, not dull"}).json()
+    """The terms of a text have signed weights that add up to the prediction; nothing is recorded."""
+    with run_server(tmp_path, text_package) as films:
+        explanation = films.client.post("/explain", json={"text": "a warm and funny film, not dull"}).json()
         answer = films.client.post("/predict", json={"text": "a warm and funny film, not dull"}).json()
-        assert (told["label"], told["model_version"]) == (answer["prediction"], "1")
-        assert told["probability"] == pytest.approx(answer["confidence"], abs=1e-12)
-        if told["exact"]:
-            weights = sum(part["weight"] for part in told["contributions"])
-            assert told["baseline"] + weights + told["rest"] == pytest.approx(told["total"], abs=1e-9)
-        assert {"warm", "dull"} <= {part["name"] for part in told["contributions"]}
+        assert (explanation["label"], explanation["model_version"]) == (answer["prediction"], "1")
+        assert explanation["probability"] == pytest.approx(answer["confidence"], abs=1e-12)
+        if explanation["exact"]:
+            weights = sum(part["weight"] for part in explanation["contributions"])
+            assert explanation["baseline"] + weights + explanation["rest"] == pytest.approx(
+                explanation["total"], abs=1e-9
+            )
+        assert {"warm", "dull"} <= {part["name"] for part in explanation["contributions"]}
         one = films.client.post("/explain", params={"top": 1, "label": "bad"}, json={"text": "a dull film"}).json()
         assert (one["label"], len(one["contributions"])) == ("bad", 1)
         assert len(list(films.ledger.predictions())) == 1
@@ -34,9 +36,9 @@ def test_weights_of_a_text_add_up_to_its_score(tmp_path: Path, text_package: Pat
 
 
 def test_rows_are_explained(tmp_path: Path, table_package: Path) -> None:
-    """Each feature of a row has its part in the answer; a wrong one is named."""
-    with site(tmp_path, table_package) as towns:
-        told = towns.client.post("/explain", json={"features": ROW}).json()
-        assert {part["name"] for part in told["contributions"]} | set(told["not_judged"]) == set(ROW)
+    """Each feature of a row has its weight in the prediction; a wrong one is named."""
+    with run_server(tmp_path, table_package) as towns:
+        explanation = towns.client.post("/explain", json={"features": ROW}).json()
+        assert {part["name"] for part in explanation["contributions"]} | set(explanation["not_judged"]) == set(ROW)
         wrong = towns.client.post("/explain", json={"features": {**ROW, "age": "old"}})
     assert wrong.json()["errors"][0]["field"] == "features.age"

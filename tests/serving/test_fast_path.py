@@ -1,4 +1,4 @@
-"""POST /predict is answered from the connection; however a request comes, it is told what the usual way tells."""
+"""POST /predict is served from the connection; however a request comes, it gets the response that ASGI sends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tests.serving.conftest import Start
 from tests.serving.fake_registry import MODEL, FakeRegistry
 from tests.serving.fakes import TestLedger
-from tests.serving.interfaces import Site, site
+from tests.serving.interfaces import ServerUnderTest, run_server
 from tests.serving.scraping import value
 from tiltyard.serving.auth import HEADERS
 from tiltyard.serving.predict.fast_path import FastPathProtocol
@@ -30,14 +30,14 @@ PATIENCE = 20.0
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("direct"), text_package) as found:
+def running(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[ServerUnderTest]:
+    with run_server(tmp_path_factory.mktemp("direct"), text_package) as found:
         yield found
 
 
 @pytest.fixture
-def usual(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The paths of requests that were answered the usual way."""
+def asgi_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths of requests that uvicorn gave to the ASGI application."""
     paths: list[str] = []
     before = HeaderLimitProtocol._start_asgi_task
 
@@ -73,13 +73,13 @@ def in_chunks(text: str, size: int) -> bytes:
 
 
 class Stream(io.BufferedReader):
-    """What comes over a connection; an answer that is read to its end does not end it."""
+    """What comes over a connection; a response that is read to its end does not end it."""
 
     def close(self) -> None:
         """Stay open."""
 
     def makefile(self, _mode: str) -> Self:
-        """What ``HTTPResponse`` asks a socket for."""
+        """What ``HTTPResponse`` needs of a socket."""
         return self
 
 
@@ -89,8 +89,8 @@ def connected(port: int) -> Iterator[tuple[socket.socket, Stream]]:
         yield connection, Stream(connection.makefile("rb", buffering=0))
 
 
-def answers(stream: Stream, count: int) -> list[tuple[HTTPResponse, Any]]:
-    """The next answers of a connection."""
+def read_responses(stream: Stream, count: int) -> list[tuple[HTTPResponse, Any]]:
+    """The next responses of a connection."""
     found = []
     for _ in range(count):
         response = HTTPResponse(stream, method="POST")  # type: ignore[arg-type]
@@ -99,22 +99,22 @@ def answers(stream: Stream, count: int) -> list[tuple[HTTPResponse, Any]]:
     return found
 
 
-def test_an_ordinary_request_never_becomes_an_asgi_task(running: Site, usual: list[str]) -> None:
-    """It never becomes a task of ASGI, its answer is recorded, and carries every header that all answers carry."""
+def test_an_ordinary_request_never_becomes_an_asgi_task(running: ServerUnderTest, asgi_paths: list[str]) -> None:
+    """It is served without ASGI, its prediction is recorded, and its response has every common header."""
     with connected(running.port) as (connection, stream):
         connection.sendall(request("a good film"))
-        ((response, told),) = answers(stream, 1)
-    assert (response.status, usual) == (200, [])
-    recorded = running.ledger.prediction(told["prediction_id"])
+        ((response, content),) = read_responses(stream, 1)
+    assert (response.status, asgi_paths) == (200, [])
+    recorded = running.ledger.prediction(content["prediction_id"])
     assert recorded is not None
-    assert recorded.label == told["prediction"]
+    assert recorded.label == content["prediction"]
     given = {name.lower(): value for name, value in response.getheaders()}
     assert given["content-type"] == "application/json"
     assert {"date", "content-length"} <= set(given)
     assert {name.decode(): value.decode() for name, value in HEADERS}.items() <= given.items()
 
 
-def test_metrics_count_requests_of_the_fast_path(running: Site) -> None:
+def test_metrics_count_requests_of_the_fast_path(running: ServerUnderTest) -> None:
     """It is counted and timed like any other."""
 
     def counted() -> float:
@@ -135,23 +135,27 @@ def test_metrics_count_requests_of_the_fast_path(running: Site) -> None:
         (request("good").replace(b'"text"', b'"word"'), "it is wrong"),
     ],
 )
-def test_unordinary_requests_go_through_asgi(running: Site, usual: list[str], sent: bytes, why: str) -> None:
-    """What needs more than an answer at once is left to ASGI, and answered all the same."""
+def test_unordinary_requests_go_through_asgi(
+    running: ServerUnderTest, asgi_paths: list[str], sent: bytes, why: str
+) -> None:
+    """What needs more than a prediction at once is left to ASGI, and gets its response there."""
     with connected(running.port) as (connection, stream):
         connection.sendall(sent)
         if b"100-continue" in sent:
             assert stream.read(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        ((response, told),) = answers(stream, 1)
-    assert usual == ["/predict"], why
-    assert response.status == (422 if b'"word"' in sent else 200), told
+        ((response, content),) = read_responses(stream, 1)
+    assert asgi_paths == ["/predict"], why
+    assert response.status == (422 if b'"word"' in sent else 200), content
 
 
 @pytest.mark.parametrize(("version", "headers"), [("1.0", ()), ("1.1", ("Connection: close",))])
-def test_a_connection_ends_when_its_client_wants_that(running: Site, version: str, headers: tuple[str, ...]) -> None:
-    """After the one answer that it was opened for."""
+def test_a_connection_ends_when_its_client_wants_that(
+    running: ServerUnderTest, version: str, headers: tuple[str, ...]
+) -> None:
+    """A connection that is to be closed ends after its response."""
     with connected(running.port) as (connection, stream):
         connection.sendall(request("good", *headers, version=version))
-        ((response, _),) = answers(stream, 1)
+        ((response, _),) = read_responses(stream, 1)
         assert response.getheader("connection") == "close"
         assert stream.read(1) == b""
 
@@ -164,28 +168,28 @@ def test_a_connection_ends_when_its_client_wants_that(running: Site, version: st
     chunked=st.booleans(),
 )
 def test_requests_cut_anywhere_get_their_own_predictions(
-    running: Site, texts: list[str], cuts: list[int], size: int, chunked: bool
+    running: ServerUnderTest, texts: list[str], cuts: list[int], size: int, chunked: bool
 ) -> None:
-    """Requests sent at once and cut anywhere are answered one after the other, each by its own answer."""
+    """Requests sent at once and cut anywhere get their predictions one after the other, each its own."""
     rest = b"".join(in_chunks(text, size) if chunked else request(text) for text in texts)
     with connected(running.port) as (connection, stream):
         for cut in cuts:
             connection.sendall(rest[:cut])
             rest = rest[cut:]
         connection.sendall(rest)
-        found = answers(stream, len(texts))
-    stored = [running.ledger.prediction(told["prediction_id"]) for _, told in found]
+        found = read_responses(stream, len(texts))
+    stored = [running.ledger.prediction(content["prediction_id"]) for _, content in found]
     assert [item and item.input["text"] for item in stored] == texts
 
 
-def test_requests_of_every_kind_get_their_responses_in_order(running: Site) -> None:
-    """Requests of every kind on one connection are answered in their order."""
+def test_requests_of_every_kind_get_their_responses_in_order(running: ServerUnderTest) -> None:
+    """Requests of every kind on one connection get their responses in their order."""
     other = b"GET /model-info HTTP/1.1\r\nHost: localhost\r\n\r\n"
     wrong = request("good").replace(b'"text"', b'"word"')
     sent = [request("good"), other, wrong, request("bad"), request("x" * 70_000), request("good", "Idempotency-Key: k")]
     with connected(running.port) as (connection, stream):
         connection.sendall(b"".join(sent))
-        statuses = [response.status for response, _ in answers(stream, len(sent))]
+        statuses = [response.status for response, _ in read_responses(stream, len(sent))]
     assert statuses == [200, 200, 422, 200, 200, 200]
 
 
@@ -196,11 +200,11 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def waiting(running: Site) -> int:
+def waiting(running: ServerUnderTest) -> int:
     return int(running.client.get("/health").json()["queue"]["waiting"])
 
 
-def test_inputs_of_a_client_that_left_are_withdrawn(running: Site) -> None:
+def test_inputs_of_a_client_that_left_are_withdrawn(running: ServerUnderTest) -> None:
     """What still waits for its batch is taken out, and never recorded."""
     running.ledger.gate.clear()
     try:
@@ -212,22 +216,22 @@ def test_inputs_of_a_client_that_left_are_withdrawn(running: Site) -> None:
             second.shutdown(socket.SHUT_RDWR)
             until(lambda: waiting(running) == 0)
             running.ledger.gate.set()
-            assert answers(stream, 1)[0][0].status == 200
+            assert read_responses(stream, 1)[0][0].status == 200
     finally:
         running.ledger.gate.set()
     texts = [item.input["text"] for item in running.ledger.predictions(project=MODEL, limit=5)]
     assert "nobody waits for this" not in texts
 
 
-def test_half_a_request_leaves_nothing_behind(running: Site) -> None:
+def test_half_a_request_leaves_nothing_behind(running: ServerUnderTest) -> None:
     """Half a request leaves nothing behind."""
     with connected(running.port) as (connection, _):
         connection.sendall(request("half of it")[:-4])
     assert running.client.post("/predict", json={"text": "good"}).status_code == 200
 
 
-def test_responses_to_a_client_that_does_not_read_do_not_pile_up(running: Site) -> None:
-    """Answers to one who only writes do not pile up: the server stops to read, and goes on when it does."""
+def test_responses_to_a_client_that_does_not_read_do_not_pile_up(running: ServerUnderTest) -> None:
+    """The server stops reading from a client that reads no response, and continues when the client reads."""
     sent = request("good")
     with connected(running.port) as (connection, stream):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -243,7 +247,7 @@ def test_responses_to_a_client_that_does_not_read_do_not_pile_up(running: Site) 
             pytest.fail("a hundred thousand requests were taken from one who reads no answer")
         assert waiting(running) <= 1
         connection.settimeout(PATIENCE)
-        assert all(response.status == 200 for response, _ in answers(stream, 50))
+        assert all(response.status == 200 for response, _ in read_responses(stream, 50))
 
 
 def test_shutdown_responds_to_what_was_accepted(
@@ -258,7 +262,7 @@ def test_shutdown_responds_to_what_was_accepted(
         until(lambda: httpx.get(f"{running.url}/health").json()["queue"]["batches"] == 1)
         running.begin_to_stop(caplog)
         ledger.gate.set()
-        ((response, _),) = answers(stream, 1)
+        ((response, _),) = read_responses(stream, 1)
         assert (response.status, response.getheader("connection")) == (200, "close")
         assert stream.read(1) == b""
     running.stop()

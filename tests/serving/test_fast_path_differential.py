@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.serving.interfaces import ROW, Site, site
+from tests.serving.interfaces import ROW, ServerUnderTest, run_server
 from tiltyard.serving.auth import KeyFile, NewKey
 from tiltyard.serving.predict.header_limit import HeaderLimitProtocol
 
@@ -39,12 +39,12 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def sites(
     tmp_path_factory: pytest.TempPathFactory, text_package: Path, table_package: Path, keys: dict[str, str]
-) -> Iterator[dict[str, Site]]:
+) -> Iterator[dict[str, ServerUnderTest]]:
     """Servers of each kind: of texts, of tables, without a version, and with API keys."""
     with ExitStack() as stack:
 
-        def start(name: str, package: Path | None, api_keys: Path | None = None) -> Site:
-            return stack.enter_context(site(tmp_path_factory.mktemp(name), package, api_keys, max_text=500))
+        def start(name: str, package: Path | None, api_keys: Path | None = None) -> ServerUnderTest:
+            return stack.enter_context(run_server(tmp_path_factory.mktemp(name), package, api_keys, max_text=500))
 
         yield {
             "text": start("text", text_package),
@@ -68,7 +68,7 @@ def asgi_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
-def send(running: Site, body: bytes, headers: dict[str, str]) -> Response:
+def send(running: ServerUnderTest, body: bytes, headers: dict[str, str]) -> Response:
     """The response to a request: status, headers that should not vary, and body without the prediction's id."""
     connection = HTTPConnection("127.0.0.1", running.port, timeout=30)
     try:
@@ -81,7 +81,7 @@ def send(running: Site, body: bytes, headers: dict[str, str]) -> Response:
         connection.close()
 
 
-def both_ways(running: Site, body: bytes, headers: dict[str, str]) -> tuple[Response, Response]:
+def both_ways(running: ServerUnderTest, body: bytes, headers: dict[str, str]) -> tuple[Response, Response]:
     """The responses by the fast path and by ASGI: a client that awaits a 100 is never on the fast path."""
     return send(running, body, headers), send(running, body, {**headers, "Expect": "100-continue"})
 
@@ -123,7 +123,7 @@ REQUESTS: dict[str, tuple[str, bytes, dict[str, str], int]] = {
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_the_fast_path_responds_as_asgi_does(sites: dict[str, Site], name: str) -> None:
+def test_the_fast_path_responds_as_asgi_does(sites: dict[str, ServerUnderTest], name: str) -> None:
     """Status, headers and body of a response are those that ASGI sends."""
     kind, body, headers, status = REQUESTS[name]
     fast, asgi = both_ways(sites[kind], body, headers)
@@ -133,7 +133,7 @@ def test_the_fast_path_responds_as_asgi_does(sites: dict[str, Site], name: str) 
 
 @pytest.mark.parametrize(("scope", "status"), [("predict", 200), ("read", 403)])
 def test_scopes_of_api_keys_count_on_both_paths(
-    sites: dict[str, Site], keys: dict[str, str], scope: str, status: int
+    sites: dict[str, ServerUnderTest], keys: dict[str, str], scope: str, status: int
 ) -> None:
     """A key opens the fast path if, and only if, it opens the ASGI application."""
     body, headers = request({"text": "good"}, X_API_Key=keys[scope])
@@ -142,7 +142,7 @@ def test_scopes_of_api_keys_count_on_both_paths(
     assert fast[0] == status
 
 
-def test_a_ledger_that_is_away_is_the_same_503_on_both_paths(sites: dict[str, Site]) -> None:
+def test_a_ledger_that_is_away_is_the_same_503_on_both_paths(sites: dict[str, ServerUnderTest]) -> None:
     """A prediction that cannot be recorded is sent by neither path."""
     sites["text"].ledger.away = True
     try:
@@ -153,7 +153,7 @@ def test_a_ledger_that_is_away_is_the_same_503_on_both_paths(sites: dict[str, Si
     assert (fast[0], json.loads(fast[2])["code"]) == (503, "ledger.unavailable")
 
 
-def test_the_two_ways_are_two(sites: dict[str, Site], asgi_paths: list[str]) -> None:
+def test_the_two_ways_are_two(sites: dict[str, ServerUnderTest], asgi_paths: list[str]) -> None:
     """A request goes the fast path, and the same one with ``Expect`` does not: the tests here compare two things."""
     body, headers = request({"text": "good"})
     send(sites["text"], body, headers)
@@ -185,7 +185,7 @@ HEADERS = st.fixed_dictionaries(
 @settings(deadline=None, max_examples=150)
 @given(kind=st.sampled_from(["text", "table", "empty"]), body=BODIES, headers=HEADERS)
 def test_any_request_gets_the_same_response_on_both_paths(
-    sites: dict[str, Site], kind: str, body: bytes, headers: dict[str, str]
+    sites: dict[str, ServerUnderTest], kind: str, body: bytes, headers: dict[str, str]
 ) -> None:
     """Whatever comes, the two paths send one response."""
     fast, asgi = both_ways(sites[kind], body, headers)

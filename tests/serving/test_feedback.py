@@ -7,27 +7,27 @@ from typing import Any
 
 import pytest
 
-from tests.serving.interfaces import Site, site
+from tests.serving.interfaces import ServerUnderTest, run_server
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("films"), text_package) as running:
+def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[ServerUnderTest]:
+    with run_server(tmp_path_factory.mktemp("films"), text_package) as running:
         yield running
 
 
-def ask(films: Site, key: str | None = None) -> str:
+def ask(films: ServerUnderTest, key: str | None = None) -> str:
     headers = {} if key is None else {"X-Prediction-Key": key}
     answer = films.client.post("/predict", json={"text": "a warm film"}, headers=headers)
     return str(answer.json()["prediction_id"])
 
 
-def known(films: Site, prediction_id: str) -> str | None:
+def known(films: ServerUnderTest, prediction_id: str) -> str | None:
     """The label that counts."""
     return next((label.label for label in films.ledger.labels() if label.prediction_id == prediction_id), None)
 
 
-def test_a_label_is_recorded(films: Site) -> None:
+def test_a_label_is_recorded(films: ServerUnderTest) -> None:
     """A label is stored with who reported it; repeated it stays one; corrected, the later counts."""
     prediction = ask(films)
     for label in ("good", "good", "bad"):
@@ -42,7 +42,7 @@ def test_a_label_is_recorded(films: Site) -> None:
     assert known(films, prediction) == "bad"
 
 
-def test_unknown_predictions_are_named_among_many_labels(films: Site) -> None:
+def test_unknown_predictions_are_named_among_many_labels(films: ServerUnderTest) -> None:
     """Each label of many has its own result, in order; unknown ones keep no other from being stored."""
     first, second = ask(films), ask(films)
     unknown = "01890000-0000-7000-8000-000000000000"
@@ -78,7 +78,7 @@ def test_unknown_predictions_are_named_among_many_labels(films: Site) -> None:
         ([], 422, [""]),
     ],
 )
-def test_wrong_fields_of_feedback_are_named(films: Site, body: Any, status: int, fields: list[str]) -> None:
+def test_wrong_fields_of_feedback_are_named(films: ServerUnderTest, body: Any, status: int, fields: list[str]) -> None:
     """What is wrong with a body is named field by field, and nothing of it is stored."""
     before = len(list(films.ledger.labels(superseded=True)))
     answer = films.client.post("/feedback", json=body)
@@ -87,7 +87,7 @@ def test_wrong_fields_of_feedback_are_named(films: Site, body: Any, status: int,
     assert len(list(films.ledger.labels(superseded=True))) == before
 
 
-def test_unreadable_feedback_is_refused(films: Site) -> None:
+def test_unreadable_feedback_is_refused(films: ServerUnderTest) -> None:
     """A body that is not JSON is 400, of another type 415, too large 413."""
     json = {"Content-Type": "application/json"}
     assert films.client.post("/feedback", content=b"{", headers=json).status_code == 400
@@ -97,7 +97,7 @@ def test_unreadable_feedback_is_refused(films: Site) -> None:
     assert films.client.post("/feedback", content=b"{}", headers={**json, "Content-Encoding": "br"}).status_code == 415
 
 
-def test_labels_are_recorded_by_the_callers_key(films: Site) -> None:
+def test_labels_are_recorded_by_the_callers_key(films: ServerUnderTest) -> None:
     """A key that came with a prediction names it later; of several predictions with it the latest is meant."""
     first, second = ask(films, "order 7"), ask(films, "order 7")
     many = films.client.post("/predict/batch", json={"texts": ["a", "b"]}, headers={"X-Prediction-Key": "night"})

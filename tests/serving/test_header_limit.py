@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.serving.interfaces import Site, site
+from tests.serving.interfaces import ServerUnderTest, run_server
 
 
-def send(running: Site, *pieces: bytes) -> bytes:
+def send(running: ServerUnderTest, *pieces: bytes) -> bytes:
     """What comes back for raw bytes until the server ends the connection."""
     found = b""
     with socket.create_connection(("127.0.0.1", running.port), timeout=20) as connection:
@@ -26,14 +26,14 @@ POST = b"POST /feedback HTTP/1.1\r\nHost: localhost\r\nContent-Type: application
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("bounded"), None) as found:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUnderTest]:
+    with run_server(tmp_path_factory.mktemp("bounded"), None) as found:
         yield found
 
 
 @pytest.mark.parametrize("filler", [b"X-Filler: " + b"a" * 16_000, b"X-Filler: abcdef\r\n" * 900])
-def test_the_head_of_a_request_is_bounded(running: Site, filler: bytes) -> None:
-    """A head without an end is answered with 431 and cut off, whether it is one header or many."""
+def test_the_head_of_a_request_is_bounded(running: ServerUnderTest, filler: bytes) -> None:
+    """A head without an end gets 431 and is cut off, whether it is one header or many."""
     found = b""
     with socket.create_connection(("127.0.0.1", running.port), timeout=20) as connection:
         connection.sendall(START)
@@ -50,7 +50,7 @@ def test_the_head_of_a_request_is_bounded(running: Site, filler: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [10, 100_000, 200_000, 1_000_000])
-def test_bodies_do_not_count_as_heads(running: Site, size: int) -> None:
+def test_bodies_do_not_count_as_heads(running: ServerUnderTest, size: int) -> None:
     """A body of any size that its route takes is read, however it arrives, and so is the request behind it."""
     request = POST % size + b" " * size
     last = START + b"Connection: close\r\n\r\n"

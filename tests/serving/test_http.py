@@ -64,7 +64,7 @@ def test_a_text_gets_a_recorded_prediction(films: Callable[..., httpx.Client], l
 
 
 def test_texts_get_predictions_in_their_order(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
-    """A batch of texts is answered in its order, each as it would be alone."""
+    """A batch of texts gets predictions in its order, each as it would be alone."""
     texts = ["a warm film", "dull and slow", "a warm film", ""]
     with films() as client:
         answers = client.post("/predict/batch", json={"texts": texts}).json()["predictions"]
@@ -79,7 +79,7 @@ def test_texts_get_predictions_in_their_order(films: Callable[..., httpx.Client]
 def test_rows_get_predictions_or_named_errors(
     registry: FakeRegistry, table_package: Path, start: Start, ledger: TestLedger
 ) -> None:
-    """A row of features is answered, and so is a batch of them, gaps as null."""
+    """A row of features gets a prediction, and so does each of a batch, gaps as null."""
     registry.point_alias("champion", registry.add(table_package))
     with httpx.Client(base_url=start().url, timeout=30) as client:
         answer = client.post("/predict", json={"features": row(town=None)}).json()
@@ -158,7 +158,7 @@ def test_body_without_length_is_limited(films: Callable[..., httpx.Client]) -> N
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
 def test_only_json_is_accepted(films: Callable[..., httpx.Client], kind: str | None) -> None:
-    """What a web page elsewhere could send without asking is not taken for a request."""
+    """What a web page elsewhere could send without a preflight is refused."""
     with films() as client:
         headers = {"Content-Type": kind} if kind else {}
         answer = client.post("/predict", content=b'{"text": "a"}', headers=headers)
@@ -173,7 +173,7 @@ def test_only_json_is_accepted(films: Callable[..., httpx.Client], kind: str | N
 def test_no_such_route_is_a_problem_too(
     films: Callable[..., httpx.Client], method: str, path: str, status: int
 ) -> None:
-    """What the router answers is a problem document as well."""
+    """The router's own errors are problem documents as well."""
     with films() as client:
         answer = client.request(method, path)
     assert (answer.status_code, answer.headers["content-type"]) == (status, PROBLEM)
@@ -181,7 +181,7 @@ def test_no_such_route_is_a_problem_too(
 
 
 def test_no_prediction_before_a_champion_exists(registry: FakeRegistry, text_package: Path, start: Start) -> None:
-    """Until a champion exists the answer is 503 with what to do; when there is one, the server finds it."""
+    """Until a champion exists the response is 503 with what to do; when there is one, the server finds it."""
     with httpx.Client(base_url=start().url, timeout=30) as client:
         for answer in (
             client.post("/predict", json={"text": "a"}),
@@ -205,7 +205,7 @@ def test_no_prediction_before_a_champion_exists(registry: FakeRegistry, text_pac
 
 
 def test_health_shows_queue_ledger_and_totals(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
-    """A healthy server says which version answers, how ledger and registry are, and what was answered."""
+    """A healthy server shows its version, the state of ledger and registry, and the totals."""
     with films() as client:
         client.post("/predict/batch", json={"texts": ["I loved this warm film", "dull and slow", "a waste of time"]})
         state = client.get("/health").json()
@@ -229,7 +229,7 @@ def test_health_shows_queue_ledger_and_totals(films: Callable[..., httpx.Client]
 def test_statistics_continue_after_a_restart(
     registry: FakeRegistry, text_package: Path, start: Start, ledger: TestLedger
 ) -> None:
-    """What was answered before the server started is counted with what it answers, each once."""
+    """Predictions from before the start are counted with those after it, each once."""
     registry.point_alias("champion", registry.add(text_package))
     first = start()
     httpx.post(f"{first.url}/predict/batch", json={"texts": ["a warm film", "dull"]})
@@ -271,7 +271,7 @@ def test_model_info_describes_the_version_in_service(films: Callable[..., httpx.
 
 
 def test_full_queue_is_503_with_retry_after(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
-    """When as many inputs wait as may, the next request is told when to come again; those before are answered."""
+    """When the queue is full, the next request gets 503 with Retry-After; those before get their predictions."""
     with films(max_queue=3, max_batch=1) as client, ThreadPoolExecutor(8) as clients:
         ledger.gate.clear()
         asked = [clients.submit(client.post, "/predict", json={"text": f"text {number}"}) for number in range(4)]
@@ -286,7 +286,7 @@ def test_full_queue_is_503_with_retry_after(films: Callable[..., httpx.Client], 
 
 
 def test_ledger_away_is_503_and_no_prediction_is_sent(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
-    """An answer that cannot be recorded is not given; health says so, and recovers."""
+    """A prediction that cannot be recorded is not sent; health says so, and recovers."""
     with films() as client:
         ledger.away = True
         answer = client.post("/predict", json={"text": "a"})
@@ -304,7 +304,7 @@ def test_ledger_away_is_503_and_no_prediction_is_sent(films: Callable[..., httpx
 
 
 def test_available_sends_unrecorded_and_records_later(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
-    """Under 'available' an answer that cannot be recorded is given and says so; it is recorded once that works."""
+    """Under 'available' a prediction that cannot be recorded is sent and says so; it is recorded once that works."""
     with films(policy="available") as client:
         ledger.away = True
         answers = [client.post("/predict", json={"text": f"text {number}"}) for number in range(3)]
@@ -325,7 +325,7 @@ def test_available_sends_unrecorded_and_records_later(films: Callable[..., httpx
 def test_locked_ledger_is_503_and_recovers(
     registry: FakeRegistry, text_package: Path, tmp_path: Path, start: Start
 ) -> None:
-    """While another process holds the ledger, answers are refused, not given unrecorded; then they go on."""
+    """While another process holds the ledger, requests fail, none is sent unrecorded; then they succeed again."""
     registry.point_alias("champion", registry.add(text_package))
     file = tmp_path / "ledger.db"
     running = start(ledger=SqlLedger.open(f"sqlite:///{file}?timeout=0.1"))
@@ -354,7 +354,7 @@ def test_locked_ledger_is_503_and_recovers(
     )
 )
 def test_requests_together_get_the_predictions_of_each_alone(gathering: Gathering, requests: list[Any]) -> None:
-    """Over HTTP, whatever gathers in a batch, each request gets the very answer that it gets alone, good or bad."""
+    """Over HTTP, whatever gathers in a batch, each request gets the very response that it gets alone, good or bad."""
     together = gathering.ask(requests, at_once=True)
     alone = gathering.ask(requests, at_once=False)
     assert together == alone
@@ -369,7 +369,7 @@ class Gathering:
         self._ledger = ledger
 
     def ask(self, requests: list[Any], *, at_once: bool) -> list[Any]:
-        """The answers without what differs from prediction to prediction; at once, behind one that waits."""
+        """The responses without what differs from prediction to prediction; at once, behind one that waits."""
         if not at_once:
             return [self._post(request) for request in requests]
         batches = self._batches()
@@ -431,7 +431,7 @@ def test_a_client_that_left_costs_nothing_further(films: Callable[..., httpx.Cli
 def test_every_sent_id_is_in_the_ledger_already(
     registry: FakeRegistry, text_package: Path, tmp_path: Path, start: Start, ledger: TestLedger
 ) -> None:
-    """Whoever has an answer finds its prediction in the ledger, at once, from another connection."""
+    """A prediction that a client has is in the ledger, at once, for another connection."""
     registry.point_alias("champion", registry.add(text_package))
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     running = start(ledger=SqlLedger.open(url))
@@ -452,7 +452,7 @@ def test_every_sent_id_is_in_the_ledger_already(
 def test_take_over_loses_no_request(
     registry: FakeRegistry, text_package: Path, other_text_package: Path, start: Start
 ) -> None:
-    """While clients ask in a tight loop the champion changes again and again; every request is answered."""
+    """While clients send in a tight loop the champion changes again and again; every request gets its prediction."""
     versions = [registry.add(text_package if number % 2 else other_text_package) for number in range(6)]
     registry.point_alias("champion", versions[0])
     url = start(reload_seconds=0.02).url
@@ -498,7 +498,7 @@ def test_reload_puts_the_new_champion_into_service_at_once(
 def test_a_bad_champion_is_refused_and_the_old_one_stays(
     films: Callable[..., httpx.Client], registry: FakeRegistry, other_text_package: Path
 ) -> None:
-    """A damaged version is refused with the reason, in /admin/reload and in /health; the old one goes on."""
+    """A damaged version is refused with the reason, in /admin/reload and in /health; the old one stays."""
     with films(reload_seconds=3600) as client:
         registry.point_alias("champion", registry.add(other_text_package, changed_file))
         answer = client.post("/admin/reload")
@@ -511,7 +511,7 @@ def test_a_bad_champion_is_refused_and_the_old_one_stays(
 
 
 def test_registry_away_at_start_uses_the_cache(registry: FakeRegistry, text_package: Path, start: Start) -> None:
-    """A server that starts without its registry answers from its cache, and says what is away."""
+    """A server that starts without its registry predicts from its cache, and says what is away."""
     registry.point_alias("champion", registry.add(text_package))
     start().stop()
     registry.away = True

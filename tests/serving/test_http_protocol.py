@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 import uvicorn.protocols.http.httptools_impl as installed
 
-from tests.serving.interfaces import site
+from tests.serving.interfaces import run_server
 from tiltyard.serving.predict.fast_path import FastPathProtocol
 from tiltyard.serving.predict.http_protocol import PLAIN_PROTOCOL, choose_http_protocol
 
@@ -63,7 +63,7 @@ def test_predictions_come_without_the_fast_path(
 ) -> None:
     """A server on a uvicorn that does not fit predicts and records all the same."""
     install_other_uvicorn(monkeypatch, "_start_asgi_task", "_run_application")
-    with site(tmp_path, text_package) as films:
+    with run_server(tmp_path, text_package) as films:
         response = films.client.post("/predict", json={"text": "good"})
         assert response.status_code == 200
         assert films.ledger.prediction(response.json()["prediction_id"])

@@ -31,7 +31,7 @@ def post(running: Running) -> Iterator[Post]:
 
 
 def test_the_same_key_gets_the_same_prediction_in_one_row(post: Post, ledger: TestLedger) -> None:
-    """The same request with the same key gets the same answer, one or many inputs, and is recorded once."""
+    """The same request with the same key gets the same prediction, one or many inputs, and is recorded once."""
     first, again = post("one"), post("one")
     assert first.status_code == again.status_code == 200
     assert first.json() == again.json()
@@ -67,7 +67,7 @@ def test_keys_work_by_every_protocol(post: Post, ledger: TestLedger, path: str, 
 
 
 def test_requests_with_one_key_at_the_same_time_are_predicted_once(post: Post, ledger: TestLedger) -> None:
-    """Requests with the same key that come together are answered alike and recorded once."""
+    """Requests with the same key that come together get the same response and are recorded once."""
     with ThreadPoolExecutor(8) as clients:
         answers = [done.result().json() for done in [clients.submit(post, "together") for _ in range(8)]]
     assert all(answer == answers[0] for answer in answers)
@@ -96,7 +96,7 @@ def test_the_key_of_a_failed_request_is_free(post: Post, ledger: TestLedger) -> 
 def test_keys_survive_a_restart_and_a_new_version(
     running: Running, post: Post, registry: FakeRegistry, other_text_package: Path, start: Start, ledger: TestLedger
 ) -> None:
-    """A repeated request gets its first answer from another process, and after another version took over."""
+    """A repeated request gets its first prediction from another process, and after another version took over."""
     first = post("kept").json()
     running.stop()
     registry.point_alias("champion", registry.add(other_text_package))

@@ -1,4 +1,4 @@
-"""MLflow's scoring protocol, asked by MLflow's own client."""
+"""MLflow's scoring protocol, by MLflow's own client."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.serving.interfaces import ROW, Site, site
+from tests.serving.interfaces import ROW, ServerUnderTest, run_server
 
 TEXTS = ["a warm and funny film", "dull, slow and far too long"]
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("films"), text_package) as running:
+def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[ServerUnderTest]:
+    with run_server(tmp_path_factory.mktemp("films"), text_package) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def towns(tmp_path_factory: pytest.TempPathFactory, table_package: Path) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("towns"), table_package) as running:
+def towns(tmp_path_factory: pytest.TempPathFactory, table_package: Path) -> Iterator[ServerUnderTest]:
+    with run_server(tmp_path_factory.mktemp("towns"), table_package) as running:
         yield running
 
 
-def client_of(running: Site) -> Any:
+def client_of(running: ServerUnderTest) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from mlflow.pyfunc.scoring_server.client import ScoringServerClient
@@ -38,13 +38,13 @@ def client_of(running: Site) -> Any:
     return ScoringServerClient("127.0.0.1", running.port)
 
 
-def expected(running: Site, **body: Any) -> list[str]:
+def expected(running: ServerUnderTest, **body: Any) -> list[str]:
     answers = running.client.post("/predict/batch", json=body).json()["predictions"]
     return [item["prediction"] for item in answers]
 
 
-def test_mlflows_client_gets_predictions(films: Site, towns: Site) -> None:
-    """MLflow's client gets the answers of /predict/batch for frames and arrays, and pings and asks the version."""
+def test_mlflows_client_gets_predictions(films: ServerUnderTest, towns: ServerUnderTest) -> None:
+    """MLflow's client gets the predictions of /predict/batch for frames and arrays, and reads /ping and /version."""
     client = client_of(films)
     client.wait_server_ready(timeout=20)
     assert client.get_version() == version("mlflow")
@@ -74,7 +74,7 @@ def test_mlflows_client_gets_predictions(films: Site, towns: Site) -> None:
         "age,income,town,member\r\n40,38.5,York,true\r\n",
     ],
 )
-def test_every_form_means_the_same(towns: Site, body: Any) -> None:
+def test_every_form_means_the_same(towns: ServerUnderTest, body: Any) -> None:
     """One row is the same input in each of MLflow's forms."""
     if isinstance(body, str):
         answer = towns.client.post("/invocations", content=body, headers={"Content-Type": "text/csv; charset=utf-8"})
@@ -103,14 +103,14 @@ def test_every_form_means_the_same(towns: Site, body: Any) -> None:
         ({"frame": []}, "frame"),
     ],
 )
-def test_wrong_fields_of_invocations_are_named(films: Site, body: Any, field: str) -> None:
+def test_wrong_fields_of_invocations_are_named(films: ServerUnderTest, body: Any, field: str) -> None:
     """What is wrong is named where it stands."""
     answer = films.client.post("/invocations", json=body)
     assert answer.status_code == 422, answer.text
     assert answer.json()["errors"][0]["field"] == field
 
 
-def test_wrong_cells_are_named_by_row(towns: Site) -> None:
+def test_wrong_cells_are_named_by_row(towns: ServerUnderTest) -> None:
     """A cell of another kind than its column's, a short row and broken CSV are named; an empty cell is a gap."""
 
     def ask(body: bytes) -> Any:

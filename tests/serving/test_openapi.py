@@ -86,7 +86,7 @@ def test_document_is_openapi(url: str) -> None:
 def test_the_examples_are_accepted(
     registry: FakeRegistry, text_package: Path, table_package: Path, start: Start
 ) -> None:
-    """The document's examples are requests that the version in service answers, and it follows that version."""
+    """The document's examples are requests that the version in service accepts, and it follows that version."""
     versions = [registry.add(text_package), registry.add(table_package)]
     url = start(reload_seconds=3600).url
     for version in versions:
@@ -121,7 +121,7 @@ def test_features_of_the_champion_are_shown(registry: FakeRegistry, table_packag
 
 
 def test_responses_are_as_documented(registry: FakeRegistry, text_package: Path, start: Start) -> None:
-    """Every kind of answer has exactly the fields that the document gives it."""
+    """Every kind of response has exactly the fields that the document gives it."""
     registry.point_alias("champion", registry.add(text_package))
     url = start(answer="sentiment").url
     prediction = prediction_schema("sentiment")

@@ -16,7 +16,7 @@ PAGES = ("/", "/docs")
 
 
 class Parts(HTMLParser):
-    """What a page asks for, names, and refers to."""
+    """What a page loads, names, and refers to."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ def test_page_names_no_outside_host(file: Path) -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_page_needs_only_this_server(start: Start, path: str) -> None:
-    """A page and all that it asks for come from this server, and the browser is told to take nothing else."""
+    """A page and all that it loads come from this server, and its policy forbids anything else."""
     with httpx.Client(base_url=start().url) as client:
         page = client.get(path)
         assert page.status_code == 200

@@ -1,4 +1,4 @@
-"""Every answer is as the OpenAPI document says, whatever is sent: schemathesis against a live server."""
+"""Every response is as the OpenAPI document says, whatever is sent: schemathesis against a live server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.serving.interfaces import site
+from tests.serving.interfaces import run_server
 from tiltyard.serving.auth import KeyFile, NewKey
 
 CHECKS = (
@@ -25,7 +25,7 @@ CHECKS = (
     "allow_header_conformance",
     "ignored_auth",
 )
-# A profile takes as long as it was asked to, up to a minute: those that would be taken are short.
+# A profile takes as long as the request says, up to a minute: the valid ones here are short.
 HOOKS = """
 import schemathesis
 
@@ -68,8 +68,8 @@ def ask(url: str, folder: Path, examples: int, phases: str, token: str = "") -> 
 
 
 def test_responses_are_as_documented(tmp_path: Path, text_package: Path) -> None:
-    """A hundred requests, right ones and wrong ones, meet no server error and no answer that is not documented."""
-    with site(tmp_path, text_package) as films:
+    """A hundred requests, right ones and wrong ones, meet no server error and no undocumented response."""
+    with run_server(tmp_path, text_package) as films:
         cases = ask(str(films.client.base_url), tmp_path / "st", 8, "examples,fuzzing")
     assert cases["generated"] >= 90
 
@@ -80,13 +80,13 @@ def test_responses_are_as_documented(tmp_path: Path, text_package: Path) -> None
 def test_thousands_of_responses_are_as_documented(
     kind: str, tmp_path: Path, text_package: Path, table_package: Path
 ) -> None:
-    """Thousands of requests meet no server error and no answer that is not documented; with keys, none without one."""
+    """Thousands of requests meet no server error and no undocumented response; with keys, none without one."""
     file, token = None, ""
     if kind == "keys":
         file, made = tmp_path / "api-keys.json", NewKey.generate(["admin"])
         KeyFile(file).add(made.key)
         token = made.token
-    with site(tmp_path, table_package if kind == "table" else text_package, api_keys=file) as served:
+    with run_server(tmp_path, table_package if kind == "table" else text_package, api_keys=file) as served:
         cases = ask(str(served.client.base_url), tmp_path / "st", 100, "examples,coverage,fuzzing", token)
     print(kind, cases)  # noqa: T201 - what a proof says
     assert cases["generated"] >= 2000

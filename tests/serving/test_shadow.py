@@ -40,7 +40,7 @@ def by_route(ledger: TestLedger, route: str) -> list[Prediction]:
 def test_the_shadow_predicts_the_same_inputs_and_no_client_sees_it(
     pair: FakeRegistry, start: Start, ledger: TestLedger
 ) -> None:
-    """In the shadow the challenger answers the inputs that the champion answered; callers get only the latter's."""
+    """In the shadow the challenger predicts the champion's inputs; callers get only the champion's predictions."""
     url = start(challenger={"mode": "shadow"}).url
     with httpx.Client(base_url=url, timeout=30) as client:
         one = client.post("/predict", json={"text": "a warm film"}).json()
@@ -71,7 +71,7 @@ def test_health_leaves_the_shadow_out_after_a_restart(pair: FakeRegistry, start:
 
 
 def test_a_label_by_key_never_reaches_the_shadow(pair: FakeRegistry, start: Start, ledger: TestLedger) -> None:
-    """Feedback by a key labels what a client got: a shadow's key, the champion's prediction id, is nobody's own."""
+    """Feedback by a key labels what a client got: a shadow's key, the champion's prediction id, is no caller's key."""
     url = start(challenger={"mode": "shadow"}).url
     prediction = httpx.post(f"{url}/predict", json={"text": "a warm film"}, timeout=30).json()["prediction_id"]
     until(lambda: len(by_route(ledger, "shadow")) == 1)
@@ -79,7 +79,7 @@ def test_a_label_by_key_never_reaches_the_shadow(pair: FakeRegistry, start: Star
 
 
 def test_a_split_keeps_each_caller_at_one_version(pair: FakeRegistry, start: Start, ledger: TestLedger) -> None:
-    """Each caller is answered by one version, about as many by the challenger as the share says."""
+    """Each caller gets one version, and about the share of them the challenger's."""
     url = start(challenger={"mode": "split", "share": 0.5}).url
     callers = [f"caller {number}" for number in range(40)]
     with httpx.Client(base_url=url, timeout=30) as client:
@@ -111,7 +111,7 @@ def test_a_split_keeps_each_caller_at_one_version(pair: FakeRegistry, start: Sta
 
 @given(st.text(max_size=30), st.floats(0, 1), st.floats(0, 1))
 def test_a_larger_share_keeps_its_callers(key: str, one: float, other: float) -> None:
-    """Who falls to the challenger at some share does at any larger one; nobody does at 0, all do at 1."""
+    """A caller of the challenger's share is in any larger one; none is at 0, all are at 1."""
     small, large = sorted((one, other))
     assert not assigned_to_challenger(MODEL, key, small) or assigned_to_challenger(MODEL, key, large)
     assert not assigned_to_challenger(MODEL, key, 0)

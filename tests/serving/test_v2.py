@@ -1,4 +1,4 @@
-"""The Open Inference Protocol V2, asked by NVIDIA's own client."""
+"""The Open Inference Protocol V2, by NVIDIA's own client."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 from tritonclient.utils import InferenceServerException
 
 from tests.serving.fake_registry import MODEL
-from tests.serving.interfaces import ROW, Site, site
+from tests.serving.interfaces import ROW, ServerUnderTest, run_server
 
 TEXTS = ["a warm and funny film", "dull, slow and far too long", ""]
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("films"), text_package) as running:
+def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Iterator[ServerUnderTest]:
+    with run_server(tmp_path_factory.mktemp("films"), text_package) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def towns(tmp_path_factory: pytest.TempPathFactory, table_package: Path) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("towns"), table_package) as running:
+def towns(tmp_path_factory: pytest.TempPathFactory, table_package: Path) -> Iterator[ServerUnderTest]:
+    with run_server(tmp_path_factory.mktemp("towns"), table_package) as running:
         yield running
 
 
-def triton(running: Site) -> InferenceServerClient:
+def triton(running: ServerUnderTest) -> InferenceServerClient:
     return InferenceServerClient(f"127.0.0.1:{running.port}")
 
 
@@ -54,11 +54,11 @@ def features(rows: list[dict[str, Any]], *, binary: bool) -> list[InferInput]:
     return tensors
 
 
-def infer(running: Site, **body: Any) -> Any:
+def infer(running: ServerUnderTest, **body: Any) -> Any:
     return running.client.post(f"/v2/models/{MODEL}/infer", json=body)
 
 
-def test_server_and_model_are_described(films: Site, towns: Site) -> None:
+def test_server_and_model_are_described(films: ServerUnderTest, towns: ServerUnderTest) -> None:
     """The client finds the server live and ready, and the model's tensors by name and datatype."""
     with triton(films) as client:
         assert client.is_server_live()
@@ -83,8 +83,8 @@ def test_server_and_model_are_described(films: Site, towns: Site) -> None:
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_texts_get_predictions(films: Site, *, binary: bool) -> None:
-    """A BYTES tensor is answered as /predict/batch answers its texts, as bytes or as JSON, and recorded."""
+def test_texts_get_predictions(films: ServerUnderTest, *, binary: bool) -> None:
+    """A BYTES tensor gets the predictions of /predict/batch, as bytes or as JSON, and they are recorded."""
     expected = films.client.post("/predict/batch", json={"texts": TEXTS}).json()["predictions"]
     outputs = [InferRequestedOutput(name, binary_data=binary) for name in ("probabilities", "label", "prediction_id")]
     with triton(films) as client:
@@ -104,8 +104,8 @@ def test_texts_get_predictions(films: Site, *, binary: bool) -> None:
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_tables_get_predictions(towns: Site, *, binary: bool) -> None:
-    """A tensor a feature is answered as /predict/batch answers the rows."""
+def test_tables_get_predictions(towns: ServerUnderTest, *, binary: bool) -> None:
+    """A tensor for each feature gets the predictions of /predict/batch."""
     rows = [{**ROW, "age": age, "town": town} for age, town in ((20, "York"), (70, "Bath"), (41, "Nowhere"))]
     expected = towns.client.post("/predict/batch", json={"instances": rows}).json()["predictions"]
     with triton(towns) as client:
@@ -114,7 +114,7 @@ def test_tables_get_predictions(towns: Site, *, binary: bool) -> None:
     assert result.get_response()["model_version"] == "1"
 
 
-def test_gaps_and_base64_are_read_in_json(towns: Site, films: Site) -> None:
+def test_gaps_and_base64_are_read_in_json(towns: ServerUnderTest, films: ServerUnderTest) -> None:
     """null is a value that is not known, in any tensor; BYTES may be base64."""
     inputs = [
         {"name": "age", "shape": [2], "datatype": "FP64", "data": [40, None]},
@@ -160,7 +160,7 @@ def tensor(**changes: Any) -> dict[str, Any]:
         ({"inputs": [tensor()], "outputs": [{"name": "embedding"}]}, "outputs[0].name"),
     ],
 )
-def test_wrong_tensors_are_named(films: Site, body: Any, field: str) -> None:
+def test_wrong_tensors_are_named(films: ServerUnderTest, body: Any, field: str) -> None:
     """What is wrong with a request is named where it stands, in the protocol's own field as well."""
     answer = infer(films, **body)
     assert answer.status_code == 422, answer.text
@@ -168,7 +168,7 @@ def test_wrong_tensors_are_named(films: Site, body: Any, field: str) -> None:
     assert answer.json()["error"] == answer.json()["detail"]
 
 
-def test_wrong_rows_are_named_by_tensor(towns: Site) -> None:
+def test_wrong_rows_are_named_by_tensor(towns: ServerUnderTest) -> None:
     """A wrong value, an unknown, a missing and a doubled feature, and tensors of different lengths are all named."""
     good = [{"name": name, "shape": [1], "datatype": "BYTES", "data": [value]} for name, value in ROW.items()]
     for item, datatype in zip(good, ("INT64", "FP64", "BYTES", "BOOL"), strict=True):
@@ -183,7 +183,7 @@ def test_wrong_rows_are_named_by_tensor(towns: Site) -> None:
     assert infer(towns, inputs=[*good[:3], longer]).json()["errors"][0]["field"] == "inputs[3].shape"
 
 
-def test_errors_reach_the_client(films: Site) -> None:
+def test_errors_reach_the_client(films: ServerUnderTest) -> None:
     """The client raises what the server says: another model, another version, bytes that are cut short."""
     with triton(films) as client:
         for model, version in (("another", ""), (MODEL, "7")):
@@ -203,8 +203,8 @@ def test_errors_reach_the_client(films: Site) -> None:
 
 
 def test_no_version_is_503(tmp_path: Path) -> None:
-    """Without a champion the server is live and not ready, and says why it cannot answer."""
-    with site(tmp_path, None) as running, triton(running) as client:
+    """Without a champion the server is live and not ready, and says why it cannot predict."""
+    with run_server(tmp_path, None) as running, triton(running) as client:
         assert client.is_server_live()
         assert not client.is_server_ready()
         assert not client.is_model_ready(MODEL)

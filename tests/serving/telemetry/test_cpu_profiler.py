@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from tests.serving.fake_registry import MODEL
-from tests.serving.interfaces import site
+from tests.serving.interfaces import run_server
 from tiltyard.serving.telemetry.cpu_profiler import STYLE_DIGEST, sample_threads
 
 
@@ -40,7 +40,7 @@ def test_every_sample_finds_a_waiting_thread() -> None:
 
 def test_a_running_server_is_profiled(tmp_path: Path, text_package: Path) -> None:
     """An admin gets the profile of the running server in each format, and the action is an event."""
-    with site(tmp_path, text_package) as films:
+    with run_server(tmp_path, text_package) as films:
         for form, media in (("html", "text/html"), ("collapsed", "text/plain"), ("speedscope", "application/json")):
             answer = films.client.post("/admin/profile", params={"seconds": 0.05, "format": form})
             assert answer.status_code == 200

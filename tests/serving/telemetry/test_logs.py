@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.interfaces import site
+from tests.serving.interfaces import run_server
 from tiltyard.serving.telemetry.logs import JsonFormatter, access_log
 
 
@@ -29,7 +29,7 @@ def test_requests_are_logged_with_their_predictions(
     tmp_path: Path, text_package: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An access line names route, status, duration, caller, and the ids of its predictions."""
-    with caplog.at_level(logging.INFO, access_log.name), site(tmp_path, text_package) as films:
+    with caplog.at_level(logging.INFO, access_log.name), run_server(tmp_path, text_package) as films:
         one = films.client.post("/predict", json={"text": "a warm film"}).json()["prediction_id"]
         many = films.client.post("/invocations", json={"inputs": ["a", "b"]}).json()["prediction_ids"]
     lines = [json.loads(JsonFormatter().format(record)) for record in caplog.records if record.name == access_log.name]

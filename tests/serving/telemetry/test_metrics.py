@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter
 
-from tests.serving.interfaces import site
+from tests.serving.interfaces import run_server
 from tests.serving.scraping import value
 from tiltyard.errors import UsageError
 from tiltyard.ledger.codec import PredictionRow
@@ -114,7 +114,7 @@ def test_metrics_count_requests_batches_labels_and_the_users_own(
         encoding="utf-8",
     )
     monkeypatch.chdir(tmp_path)
-    with site(tmp_path, text_package, metrics=["films_metrics:register"]) as films:
+    with run_server(tmp_path, text_package, metrics=["films_metrics:register"]) as films:
         films.client.post("/predict/batch", json={"texts": ["a warm film", "dull", "a warm film"]})
         films.client.post("/predict", json={"text": "explode"})
         films.client.post("/predict", json={"txt": "a"})

@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.serving.fake_registry import MODEL
-from tests.serving.interfaces import site
+from tests.serving.interfaces import run_server
 from tiltyard.serving.telemetry.traces import ENDPOINTS, Traces
 
 
@@ -65,7 +65,7 @@ def test_spans_reach_a_collector(
     """A request and its batch are spans with the prediction's id, linked, below the trace of the caller."""
     monkeypatch.setenv(ENDPOINTS[1], f"http://127.0.0.1:{collector.server.server_port}")
     trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-    with site(tmp_path, text_package) as films:
+    with run_server(tmp_path, text_package) as films:
         headers = {"traceparent": f"00-{trace}-{parent}-01"}
         answer = films.client.post("/predict", json={"text": "a warm film"}, headers=headers).json()
         films.client.post(f"/v2/models/{MODEL}/infer", json={})
