@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import math
+import sys
 from collections import Counter
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tiltyard.drift.profiles import (
@@ -116,6 +118,7 @@ def test_a_reference_that_cannot_be_read(content: bytes) -> None:
     st.lists(st.floats(allow_nan=False), min_size=1, max_size=50),
     st.lists(st.floats(), max_size=50),
 )
+@example([sys.float_info.max], [sys.float_info.max, -sys.float_info.max, math.inf, 0.0])
 def test_bins_are_those_of_searchsorted(reference: list[float], values: list[float]) -> None:
     """Each number falls into the bin that numpy's searchsorted names, whatever the edges are."""
     layout = build_reference(pd.DataFrame({"x": np.array(reference)})).layout

@@ -40,7 +40,9 @@ class BinIndex:
     @classmethod
     def fit(cls, edges: NDArray[np.float64]) -> BinIndex:
         """The coarsest grid whose cells hold two of b ascending edges at most."""
-        centre = float(edges[len(edges) // 2])
+        # Above the greatest double lies infinity, from which nothing has a distance.
+        finite = edges[np.isfinite(edges)]
+        centre = float(finite[len(finite) // 2])
         for bits in _FINENESS:
             grid = cls._of(edges, centre, _FRACTION - bits, _OCTAVES << bits)
             if len(edges) < _MOST_EDGES and np.bincount(grid.cells(edges)).max() <= _DEEPEST:
