@@ -1,4 +1,4 @@
-"""Real receivers on loopback: an HTTP server and a mail server that remember what they were sent."""
+"""A real HTTP receiver on loopback that keeps the requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Receiver:
-    """An HTTP server that answers with the given statuses in turn, and then 200."""
+    """An HTTP server that responds with the given statuses in turn, and then with 200."""
 
     url: str
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
@@ -25,7 +25,7 @@ def receiver(statuses: Sequence[int] = (), headers: dict[str, str] | None = None
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            told.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            received.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
             status = left.pop(0) if left else 200
             self.send_response(status)
             for name, value in (headers or {}).items():
@@ -37,11 +37,11 @@ def receiver(statuses: Sequence[int] = (), headers: dict[str, str] | None = None
             """Quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told = Receiver(f"http://127.0.0.1:{server.server_port}/hook")
+    received = Receiver(f"http://127.0.0.1:{server.server_port}/hook")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield told
+        yield received
     finally:
         server.shutdown()
         thread.join()

@@ -1,4 +1,4 @@
-"""One alert a matter while it lasts, and a word when it is over."""
+"""One alert for each incident while it lasts, and a notice when it is over."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def finding(**changes: Any) -> FindingRecord:
     return FindingRecord(id=new_id(), at=NOON, project="films", **(fields | changes))
 
 
-def sighting(
-    *found: FindingRecord, judged: bool = True, done: str = "Nothing: cooldown of 5 minutes."
+def incident_update(
+    *found: FindingRecord, evaluated: bool = True, done: str = "Nothing: cooldown of 5 minutes."
 ) -> IncidentUpdate:
-    return IncidentUpdate("drift", "The data drifted", judged, found, done)
+    return IncidentUpdate("drift", "The data drifted", evaluated, found, done)
 
 
 def update(ledger: Ledger, seen: IncidentUpdate, hours: float = 0) -> list[Alert]:
@@ -48,37 +48,37 @@ def update(ledger: Ledger, seen: IncidentUpdate, hours: float = 0) -> list[Alert
 
 
 def topics(ledger: Ledger) -> list[str]:
-    return [parcel.notice.topic for parcel in reversed(ledger.outbox.items())]
+    return [item.notice.topic for item in reversed(ledger.outbox.items())]
 
 
-def test_an_alert_is_told_once_while_it_lasts_and_when_it_is_over(ledger: Ledger) -> None:
-    """Looks that see the same tell it once; one that cannot judge tells nothing; one that sees it gone clears it."""
-    assert len(update(ledger, sighting(finding()))) == 1
-    assert update(ledger, sighting(finding(score=0.5)), 1) == []
-    assert update(ledger, sighting(finding(), done="Nothing: cooldown of 4 minutes."), 1) == []
-    assert update(ledger, sighting(judged=False), 2) == []
-    (over,) = update(ledger, sighting(), 3)
+def test_an_incident_has_one_notice_while_it_lasts_and_one_when_it_is_over(ledger: Ledger) -> None:
+    """The same findings give one notice, a run that could not judge none, and a run without findings clears it."""
+    assert len(update(ledger, incident_update(finding()))) == 1
+    assert update(ledger, incident_update(finding(score=0.5)), 1) == []
+    assert update(ledger, incident_update(finding(), done="Nothing: cooldown of 4 minutes."), 1) == []
+    assert update(ledger, incident_update(evaluated=False), 2) == []
+    (over,) = update(ledger, incident_update(), 3)
     assert (over.state, over.cleared_at) == ("cleared", NOON + 3 * HOUR)
-    assert update(ledger, sighting(), 4) == []
+    assert update(ledger, incident_update(), 4) == []
     assert topics(ledger) == ["alert.raised", "alert.cleared"]
     assert [alert.state for alert in read_alerts(ledger.events(subject="films"))] == ["cleared"]
-    (again,) = update(ledger, sighting(finding()), 5)
+    (again,) = update(ledger, incident_update(finding()), 5)
     assert again.id != over.id
 
 
-def test_an_alert_that_gets_graver_or_is_acted_on_is_told_again(ledger: Ledger) -> None:
-    """What is graver, and what is done about it, is news; both stay the same alert."""
-    (raised,) = update(ledger, sighting(finding()))
-    (graver,) = update(ledger, sighting(finding(severity="error")), 1)
-    (acted,) = update(ledger, sighting(finding(severity="error"), done="Version 3 was trained."), 2)
+def test_a_graver_finding_and_an_action_each_give_another_notice(ledger: Ledger) -> None:
+    """A graver finding and an action change the alert, which keeps its id."""
+    (raised,) = update(ledger, incident_update(finding()))
+    (graver,) = update(ledger, incident_update(finding(severity="error")), 1)
+    (acted,) = update(ledger, incident_update(finding(severity="error"), done="Version 3 was trained."), 2)
     assert raised.id == graver.id == acted.id
     assert (graver.severity, graver.raised_at) == ("error", NOON)
     assert topics(ledger) == ["alert.raised", "alert.changed", "alert.changed"]
 
 
-def test_what_a_person_reads(ledger: Ledger) -> None:
-    """An alert says what happened, how sure that is, what was done, what to do, and where to look."""
-    update(ledger, sighting(*(finding(subject=f"column {n}") for n in range(7))))
+def test_the_text_of_an_alert_names_findings_action_and_next_step(ledger: Ledger) -> None:
+    """The text has the findings with their evidence, what was done, what to do, and a link."""
+    update(ledger, incident_update(*(finding(subject=f"column {n}") for n in range(7))))
     payload = ledger.outbox.items()[0].notice.payload
     assert payload["title"] == "films: The data drifted"
     assert payload["link"] == "http://127.0.0.1:8050"
@@ -93,8 +93,8 @@ def test_what_a_person_reads(ledger: Ledger) -> None:
     ]
 
 
-def test_nobody_is_told_twice_by_a_look_that_was_cut_off(ledger: Ledger) -> None:
-    """The same look handled again, as after a crash, raises nothing again."""
-    look = sighting(finding())
-    assert update(ledger, look)
-    assert update(ledger, look) == []
+def test_a_run_that_is_handled_twice_raises_no_second_alert(ledger: Ledger) -> None:
+    """The same run handled again, as after a crash, raises no second alert."""
+    repeated = incident_update(finding())
+    assert update(ledger, repeated)
+    assert update(ledger, repeated) == []

@@ -89,7 +89,7 @@ def server(mailbox: Mailbox, certificate: Path) -> Iterator[MailServer]:
 
 
 def test_a_notice_arrives_as_mail(server: MailServer, mailbox: Mailbox) -> None:
-    """A notice goes over STARTTLS and a login to all recipients, in one message that knows its notice."""
+    """A notice goes over STARTTLS and a login to all recipients, in one message whose id derives from the notice."""
     payload = {"title": "Drift in films\nBcc: eve@example.org", "text": "PSI of »length« is 0.4.", "link": "http://x/"}
     notice = make_notice(id="n1", payload=payload)
     MailSender(server, ("ada@example.org", "grace@example.org")).send(OutboxItem(notice))
@@ -101,8 +101,8 @@ def test_a_notice_arrives_as_mail(server: MailServer, mailbox: Mailbox) -> None:
     assert message.get_content().split() == ["PSI", "of", "»length«", "is", "0.4.", "http://x/"]
 
 
-def test_a_server_that_is_not_to_be_trusted_gets_nothing(server: MailServer, mailbox: Mailbox) -> None:
-    """An unknown certificate, a wrong password and a server that is away are failures that say so."""
+def test_a_server_that_cannot_be_trusted_gets_nothing(server: MailServer, mailbox: Mailbox) -> None:
+    """An unknown certificate, a wrong password and an unreachable server are failures with that reason."""
     unknown = MailServer("localhost", server.port, server.sender, user="loop", password="pass word")
     wrong = MailServer(
         "localhost", server.port, server.sender, user="loop", password="x", authorities=server.authorities

@@ -1,10 +1,10 @@
-"""How notices leave the house: senders, and the courier who empties the outbox."""
+"""Delivery of notices: senders, and the dispatcher that empties the outbox."""
 
 from tiltyard.notifications.destinations import address_notices, build_senders
 from tiltyard.notifications.dispatcher import Backoff, Dispatcher, DispatchResult
-from tiltyard.notifications.log_sender import LogSender
 from tiltyard.notifications.mail import MailSender, MailServer
 from tiltyard.notifications.mlflow_webhook import MLflowWebhookSender
+from tiltyard.notifications.notice_text import LogSender
 from tiltyard.notifications.ports import DeliveryError, Sender
 from tiltyard.notifications.signature import SIGNATURE_HEADER, sign, verify_signature
 from tiltyard.notifications.slack import SlackSender

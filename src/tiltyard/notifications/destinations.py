@@ -1,4 +1,4 @@
-"""From the destinations that a project names, and the secrets of this host, to senders; and who is told what."""
+"""Senders for the destinations of a project, with the secrets of this host, and notices for these destinations."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from tiltyard.ledger import Notice
-from tiltyard.notifications.log_sender import LogSender
 from tiltyard.notifications.mail import MailSender, MailServer
 from tiltyard.notifications.mlflow_webhook import MLflowWebhookSender
+from tiltyard.notifications.notice_text import LogSender
 from tiltyard.notifications.ports import DeliveryError, Sender
 from tiltyard.notifications.slack import SlackSender
 from tiltyard.notifications.webhook import WebhookSender
@@ -26,8 +26,8 @@ def address_notices(
         destinations: their names.
         topic: what it is about, such as ``model.promoted``.
         payload: ``title``, ``text``, ``link`` and ``data``.
-        at: when it came about.
-        key: makes the ids follow from it, so that the same notice enqueued twice is sent once; default: new ids.
+        at: when the event took place.
+        key: the ids derive from it, so that a notice that is enqueued twice is sent once; default: new ids.
     """
     return [
         Notice(topic, name, payload, at, id=f"{key}/{name}") if key else Notice(topic, name, payload, at)
@@ -36,27 +36,29 @@ def address_notices(
 
 
 def build_senders(alerts: AlertsSection, settings: Settings) -> dict[str, Sender]:
-    """A sender for each destination of the project, and ``log``, which always is there.
+    """A sender for each destination of the project, and always one for ``log``.
 
-    One whose URL or mail server this host does not know is there too: it says so when it is to send.
+    The sender of a destination whose URL or mail server is not set on this host fails with that reason.
     """
     senders: dict[str, Sender] = {"log": LogSender()}
     for name, destination in alerts.destinations.items():
-        senders[name] = _sender(name, destination, settings)
+        senders[name] = _build_sender(name, destination, settings)
     return senders
 
 
-def _sender(name: str, destination: DestinationSection, settings: Settings) -> Sender:
+def _build_sender(name: str, destination: DestinationSection, settings: Settings) -> Sender:
     if destination.kind == "log":
         return LogSender()
     if destination.kind == "email":
         server = build_mail_server(settings)
         return (
-            MailSender(server, destination.to) if server else _Unfinished("TILTYARD_SMTP_HOST and TILTYARD_SMTP_FROM")
+            MailSender(server, destination.to)
+            if server
+            else _UnconfiguredSender("TILTYARD_SMTP_HOST and TILTYARD_SMTP_FROM")
         )
     secrets = settings.destination(name)
     if secrets is None or secrets.url is None:
-        return _Unfinished(f"TILTYARD_DESTINATIONS__{name.upper().replace('-', '_')}__URL")
+        return _UnconfiguredSender(f"TILTYARD_DESTINATIONS__{name.upper().replace('-', '_')}__URL")
     url = secrets.url.get_secret_value()
     if destination.kind == "slack":
         return SlackSender(url)
@@ -80,13 +82,13 @@ def build_mail_server(settings: Settings) -> MailServer | None:
     )
 
 
-class _Unfinished:
-    """Stands for a destination of which this host does not know enough."""
+class _UnconfiguredSender:
+    """The sender of a destination that is not configured on this host."""
 
     def __init__(self, variable: str) -> None:
         self._variable = variable
 
-    def send(self, parcel: object) -> None:
-        """Say what is missing."""
-        del parcel
-        raise DeliveryError(f"This host does not know where to: {self._variable} is not set.")
+    def send(self, item: object) -> None:
+        """Raise an error that names the missing setting."""
+        del item
+        raise DeliveryError(f"The destination is not configured on this host: {self._variable} is not set.")

@@ -19,15 +19,15 @@ Encryption = Literal["starttls", "tls", "none"]
 
 @dataclass(frozen=True)
 class MailServer:
-    """A server that takes e-mail on.
+    """A server that accepts e-mail.
 
     Attributes:
         host: its name; with encryption, its certificate must be for it.
         port: 587 for STARTTLS, 465 for TLS from the start, as a rule.
         sender: the address that mail comes from.
         encryption: ``none`` is for servers on this machine.
-        user: logs in as this user; None where it lets us in without.
-        password: with this password; never sent in the clear unless encryption is ``none``.
+        user: user to log in as; None for no login.
+        password: its password; never sent unencrypted unless encryption is ``none``.
         authorities: PEM file of certificate authorities; default: the system's.
     """
 
@@ -41,34 +41,36 @@ class MailServer:
 
 
 class MailSender:
-    """Hands a notice to a mail server, in one message to all recipients."""
+    """Sends a notice through a mail server, in one message to all recipients."""
 
     def __init__(self, server: MailServer, recipients: Sequence[str]) -> None:
         self._server, self._recipients = server, tuple(recipients)
 
-    def send(self, parcel: OutboxItem) -> None:
-        """Hand the message over; see ``Sender.send``."""
-        message = build_mail_message(parcel.notice, self._server.sender, self._recipients)
+    def send(self, item: OutboxItem) -> None:
+        """Send the message; see ``Sender.send``."""
+        message = build_mail_message(item.notice, self._server.sender, self._recipients)
         try:
             with self._connect() as connection:
                 if self._server.user is not None:
                     connection.login(self._server.user, self._server.password or "")
                 refused = connection.send_message(message)
         except (smtplib.SMTPException, OSError, ssl.SSLError) as error:
-            raise DeliveryError(f"The mail server did not take the message: {type(error).__name__}: {error}") from None
+            raise DeliveryError(
+                f"The mail server did not accept the message: {type(error).__name__}: {error}"
+            ) from None
         if refused:
             raise DeliveryError(f"The mail server refused {', '.join(sorted(refused))}.")
 
     def _connect(self) -> smtplib.SMTP:
-        server, patience = self._server, DELIVERY_TIMEOUT_SECONDS / 2
+        server, timeout = self._server, DELIVERY_TIMEOUT_SECONDS / 2
         if server.encryption == "none":
-            return smtplib.SMTP(server.host, server.port, timeout=patience)
-        trust = ssl.create_default_context(cafile=server.authorities)
+            return smtplib.SMTP(server.host, server.port, timeout=timeout)
+        context = ssl.create_default_context(cafile=server.authorities)
         if server.encryption == "tls":
-            return smtplib.SMTP_SSL(server.host, server.port, timeout=patience, context=trust)
-        connection = smtplib.SMTP(server.host, server.port, timeout=patience)
+            return smtplib.SMTP_SSL(server.host, server.port, timeout=timeout, context=context)
+        connection = smtplib.SMTP(server.host, server.port, timeout=timeout)
         try:
-            connection.starttls(context=trust)
+            connection.starttls(context=context)
         except BaseException:
             connection.close()
             raise
@@ -76,14 +78,14 @@ class MailSender:
 
 
 def build_mail_message(notice: Notice, sender: str, recipients: Sequence[str]) -> EmailMessage:
-    """The message; its Message-ID follows from the notice, so that a repeated delivery shows."""
-    words = NoticeText.of(notice)
+    """The message; its Message-ID follows from the notice, so that a repeated delivery can be recognised."""
+    text = NoticeText.of(notice)
     message = EmailMessage()
     message["From"], message["To"] = sender, ", ".join(recipients)
     # A header is one line, whatever was in the data.
-    message["Subject"] = " ".join(words.title.split())[:200]
+    message["Subject"] = " ".join(text.title.split())[:200]
     message["Date"] = format_datetime(notice.at)
     message["Message-ID"] = f"<{notice.id}@{sender.rpartition('@')[2] or 'tiltyard'}>"
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(words.whole or words.title)
+    message.set_content(text.body or text.title)
     return message

@@ -25,11 +25,11 @@ from tiltyard.registry.tags import VERDICT_TAG
 
 _ID, _TIME, _SIGNATURE = "X-MLflow-Delivery-Id", "X-MLflow-Timestamp", "X-MLflow-Signature"
 _ALIAS_SET = frozenset({"model.promoted", "model.rolled-back"})
-_JUDGED = frozenset({"model.refused", "model.approval-requested"})
+_REFUSED_OR_WAITING = frozenset({"model.refused", "model.approval-requested"})
 
 
 class MLflowWebhookSender:
-    """Posts a decision as the event that MLflow has for it; any 2xx answer means that it arrived.
+    """Posts a decision as the event that MLflow has for it; any 2xx response means that it arrived.
 
     A new champion is ``model_version_alias.created``; a verdict after which the champion stays is
     ``model_version_tag.set`` for the tag that holds the verdict.
@@ -43,9 +43,9 @@ class MLflowWebhookSender:
     def __init__(self, url: str, secret: str | None = None, clock: Callable[[], float] = time.time) -> None:
         self._url, self._secret, self._clock = url, secret, clock
 
-    def send(self, parcel: OutboxItem) -> None:
+    def send(self, item: OutboxItem) -> None:
         """Post the event; see ``Sender.send``."""
-        notice = parcel.notice
+        notice = item.notice
         body, sent = encode_json(_event(notice)).encode(), str(int(self._clock()))
         headers = {_ID: notice.id, _TIME: sent}
         if self._secret:
@@ -60,13 +60,13 @@ def sign_like_mlflow(secret: str, delivery: str, timestamp: str, body: bytes) ->
 
 
 def _event(notice: Notice) -> dict[str, Any]:
-    decided: Mapping[str, Any] = notice.payload.get("data") or {}
-    version = {"name": decided.get("model"), "version": decided.get("version")}
+    decision: Mapping[str, Any] = notice.payload.get("data") or {}
+    version = {"name": decision.get("model"), "version": decision.get("version")}
     if notice.topic in _ALIAS_SET:
         return _envelope(notice, "model_version_alias", "created", {**version, "alias": CHAMPION})
-    if notice.topic in _JUDGED:
-        told = {"key": VERDICT_TAG, "value": _verdict(notice.topic, decided)}
-        return _envelope(notice, "model_version_tag", "set", {**version, **told})
+    if notice.topic in _REFUSED_OR_WAITING:
+        tag = {"key": VERDICT_TAG, "value": _verdict_tag(notice.topic, decision)}
+        return _envelope(notice, "model_version_tag", "set", {**version, **tag})
     raise DeliveryError(f"MLflow's webhooks have no event for '{notice.topic}'.", final=True)
 
 
@@ -74,8 +74,8 @@ def _envelope(notice: Notice, entity: str, action: str, data: Mapping[str, Any])
     return {"entity": entity, "action": action, "timestamp": notice.at.isoformat(), "data": data}
 
 
-def _verdict(topic: str, decided: Mapping[str, Any]) -> str:
-    """What the tag says, short: of its gates only those that refused."""
-    failed = [{"code": code, "passed": False} for code in decided.get("failed_gates") or ()]
+def _verdict_tag(topic: str, decision: Mapping[str, Any]) -> str:
+    """The value of the tag, shortened: of the gates only those that failed."""
+    failed = [{"code": code, "passed": False} for code in decision.get("failed_gates") or ()]
     passed = topic == "model.approval-requested"
-    return json.dumps({"promoted": passed, "reason": decided.get("reason"), "gates": failed}, ensure_ascii=False)
+    return json.dumps({"promoted": passed, "reason": decision.get("reason"), "gates": failed}, ensure_ascii=False)

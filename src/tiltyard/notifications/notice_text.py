@@ -1,15 +1,18 @@
-"""A notice in words, for receivers who are people."""
+"""A notice as text for people, and as a line of the log."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
-from tiltyard.ledger import Notice
+from tiltyard.ledger import Notice, OutboxItem
+
+LOGGER = logging.getLogger("tiltyard.notices")
 
 
 @dataclass(frozen=True)
 class NoticeText:
-    """Title, text and link of a notice; a notice without a title is called by its topic."""
+    """Title, text and link of a notice; its topic replaces a missing title."""
 
     title: str
     text: str
@@ -17,11 +20,20 @@ class NoticeText:
 
     @classmethod
     def of(cls, notice: Notice) -> NoticeText:
-        """The words of a notice."""
-        said = {name: str(notice.payload.get(name) or "") for name in ("title", "text", "link")}
-        return cls(said["title"] or notice.topic, said["text"], said["link"])
+        """The text of a notice."""
+        parts = {name: str(notice.payload.get(name) or "") for name in ("title", "text", "link")}
+        return cls(parts["title"] or notice.topic, parts["text"], parts["link"])
 
     @property
-    def whole(self) -> str:
+    def body(self) -> str:
         """Text and link, for a body."""
         return "\n\n".join(part for part in (self.text, self.link) if part)
+
+
+class LogSender:
+    """Writes a notice to the log ``tiltyard.notices``, as a warning."""
+
+    def send(self, item: OutboxItem) -> None:
+        """Write the line; it never fails."""
+        notice = NoticeText.of(item.notice)
+        LOGGER.warning("%s: %s %s", item.notice.topic, notice.title, notice.body.replace("\n", " "))

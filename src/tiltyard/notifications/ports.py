@@ -1,4 +1,4 @@
-"""What a courier needs of a sender."""
+"""What a dispatcher needs of a sender."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class DeliveryError(TiltyardError):
     """A notice did not arrive.
 
     Attributes:
-        final: whether trying again is of no use.
-        wait: how long the receiver asked to be left alone; None when it did not.
+        final: whether another attempt is useless.
+        wait: least wait before the next attempt, by request of the receiver; None for none.
     """
 
     code = "delivery.failed"
 
     def __init__(self, message: str, *, final: bool = False, wait: timedelta | None = None) -> None:
-        super().__init__(message, next_step="See what waits with: tiltyard outbox list")
+        super().__init__(message, next_step="List the pending notifications: tiltyard outbox list")
         self.final = final
         self.wait = wait
 
@@ -31,11 +31,11 @@ class Sender(Protocol):
     It must give up within ``DELIVERY_TIMEOUT_SECONDS`` and keep no state of deliveries.
     """
 
-    def send(self, parcel: OutboxItem) -> None:
-        """Deliver; the receiver has taken the notice on when this returns.
+    def send(self, item: OutboxItem) -> None:
+        """Deliver; the receiver has accepted the notice when this returns.
 
         Raises:
-            DeliveryError: it has not, or nobody knows.
+            DeliveryError: it has not, or that is not known.
         """
 
 

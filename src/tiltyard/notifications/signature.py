@@ -1,9 +1,9 @@
-"""Signatures by which a receiver knows that a webhook is ours and fresh.
+"""Signatures that show a receiver that a webhook is authentic and recent.
 
 The header ``Tiltyard-Signature`` reads ``t=1767225600,v1=5257a8…``: the Unix time of sending, and the HMAC-SHA256
 (RFC 2104), in hex, of that time, a full stop and the body, under the secret that both sides know. The time is signed
-with the body, so that a request that was overheard cannot be sent again later: a receiver refuses signatures older
-than five minutes, and within these knows a repeated notice by its ``Tiltyard-Id``.
+with the body, so that a recorded request cannot be replayed later: a receiver refuses signatures older than
+five minutes, and recognises a repeated notice within these by its ``Tiltyard-Id``.
 """
 
 from __future__ import annotations

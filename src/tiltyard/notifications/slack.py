@@ -19,24 +19,24 @@ class SlackSender:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def send(self, parcel: OutboxItem) -> None:
+    def send(self, item: OutboxItem) -> None:
         """Post the message; see ``Sender.send``."""
-        post(self._url, encode_json(build_slack_message(parcel.notice)).encode(), {})
+        post(self._url, encode_json(build_slack_message(item.notice)).encode(), {})
 
 
 def build_slack_message(notice: Notice) -> dict[str, Any]:
     """The message: a plain fall-back for notifications, then a header, the text, and a link."""
-    words = NoticeText.of(notice)
+    text = NoticeText.of(notice)
     blocks: list[dict[str, Any]] = [
-        {"type": "header", "text": {"type": "plain_text", "text": words.title[:_TITLE]}},
+        {"type": "header", "text": {"type": "plain_text", "text": text.title[:_TITLE]}},
     ]
-    if words.text:
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": _escape(words.text)[:_TEXT]}})
-    if words.link:
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": f"<{_escape(words.link)}|Look at it>"}})
-    return {"text": _escape(words.title), "blocks": blocks}
+    if text.text:
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": _escape(text.text)[:_TEXT]}})
+    if text.link:
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": f"<{_escape(text.link)}|Open>"}})
+    return {"text": _escape(text.title), "blocks": blocks}
 
 
 def _escape(text: str) -> str:
-    """Slack's control characters: whatever was in the data mentions nobody and links nowhere."""
+    """Slack's control characters: no data can mention a user or make a link."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -15,13 +15,13 @@ from tiltyard.notifications.signature import SIGNATURE_HEADER, sign
 
 ID_HEADER = "Tiltyard-Id"
 TOPIC_HEADER = "Tiltyard-Topic"
-# A receiver that says one of these will say it again, whatever is mended here.
+# A receiver repeats these however often the request is sent.
 _FINAL = frozenset({410, 413, 415, 422})
 _LONGEST_WAIT = 24 * 3600.0
 
 
 class WebhookSender:
-    """Posts a notice as JSON, signed when there is a secret; any 2xx answer means that it arrived.
+    """Posts a notice as JSON, signed when there is a secret; any 2xx response means that it arrived.
 
     Args:
         url: where to; redirects are not followed.
@@ -32,9 +32,9 @@ class WebhookSender:
     def __init__(self, url: str, secret: str | None = None, clock: Callable[[], float] = time.time) -> None:
         self._url, self._secret, self._clock = url, secret, clock
 
-    def send(self, parcel: OutboxItem) -> None:
+    def send(self, item: OutboxItem) -> None:
         """Post the notice; see ``Sender.send``."""
-        notice = parcel.notice
+        notice = item.notice
         content = {"id": notice.id, "topic": notice.topic, "at": notice.at.isoformat(), **notice.payload}
         body = encode_json(content).encode()
         headers = {ID_HEADER: notice.id, TOPIC_HEADER: notice.topic.encode("ascii", "replace").decode()}
@@ -47,11 +47,11 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
     """Post JSON once.
 
     Raises:
-        DeliveryError: the receiver cannot be reached, or did not answer with 2xx. The URL, which may be a secret, is
-            not told.
+        DeliveryError: the receiver cannot be reached, or did not respond with 2xx. The message leaves out the URL,
+            which may be a secret.
     """
     try:
-        answer = httpx.post(
+        response = httpx.post(
             url,
             content=body,
             headers={"Content-Type": "application/json", **headers},
@@ -59,16 +59,16 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise DeliveryError(f"The receiver cannot be reached: {type(error).__name__}: {error}") from None
-    if not answer.is_success:
+    if not response.is_success:
         raise DeliveryError(
-            f"The receiver answered {answer.status_code}: {answer.text[:200]}",
-            final=answer.status_code in _FINAL,
-            wait=_asked_wait(answer),
+            f"The receiver responded {response.status_code}: {response.text[:200]}",
+            final=response.status_code in _FINAL,
+            wait=_requested_wait(response),
         )
 
 
-def _asked_wait(answer: httpx.Response) -> timedelta | None:
-    asked = answer.headers.get("Retry-After", "")
-    if not (asked.isascii() and asked.isdigit()):
+def _requested_wait(response: httpx.Response) -> timedelta | None:
+    seconds = response.headers.get("Retry-After", "")
+    if not (seconds.isascii() and seconds.isdigit()):
         return None
-    return timedelta(seconds=min(float(asked), _LONGEST_WAIT))
+    return timedelta(seconds=min(float(seconds), _LONGEST_WAIT))

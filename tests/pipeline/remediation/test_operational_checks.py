@@ -128,4 +128,4 @@ def test_a_pass_of_the_loop_finds_who_waits(house: House) -> None:
     loop = Loop(project, workspace, responder, Dispatcher(workspace.ledger.outbox, {}), LocalFlows(QuietRunner()))
     seen: LoopIteration = loop.once()
     assert "approval.awaited" in {finding.code for finding in seen.findings}
-    assert any(alert.matter == "approval" for alert in seen.response.alerts)
+    assert any(alert.incident == "approval" for alert in seen.response.alerts)
