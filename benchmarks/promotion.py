@@ -5,7 +5,7 @@
 Simulated loops: champion and challenger answer the same test rows, drawn anew for each loop; which of them gets a row
 right is drawn with a chosen share of rows on which just one of them is right (the disagreement). In truth both are
 exactly equal, or differ by exactly the gain that is named. All answers go through the package's own ``compare_paired``
-and ``judge_gates``; nothing is approximated. Ten retrainings in a row share their test rows, as a split by content
+and ``run_gates``; nothing is approximated. Ten retrainings in a row share their test rows, as a split by content
 has it: each row has a chance of its own of being got right, drawn from a beta distribution whose spread gives the same
 disagreement, and every version gets it right or wrong by that chance.
 
@@ -38,7 +38,7 @@ from benchmarks.machine import machine
 
 from tiltyard.evaluation import Comparison, compare_paired, evaluate
 from tiltyard.project import PromotionRule, PromotionSection
-from tiltyard.promotion.gates import judge_gates
+from tiltyard.promotion.gates import run_gates
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,7 +79,7 @@ class Setting:
 
     def promotes(self, rule: PromotionRule, comparison: Comparison) -> bool:
         """What the gates say to a challenger."""
-        return judge_gates(self.sections[rule], ANY_EVALUATION, ANY_EVALUATION, comparison, metric="accuracy").promoted
+        return run_gates(self.sections[rule], ANY_EVALUATION, ANY_EVALUATION, comparison, metric="accuracy").promoted
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -14,7 +14,7 @@ from benchmarks import promotion as script
 from benchmarks import promotion_metrics
 from tiltyard.evaluation import compare_paired, evaluate
 from tiltyard.project import PromotionRule, PromotionSection
-from tiltyard.promotion.gates import judge_gates
+from tiltyard.promotion.gates import run_gates
 
 PAGE = Path(__file__).parents[2] / "docs" / "promotion.md"
 SECTIONS: dict[PromotionRule, PromotionSection] = {rule: PromotionSection(rule=rule) for rule in script.RULES}
@@ -157,9 +157,7 @@ def refused(rule: PromotionRule, won: int, lost: int, floors: dict[str, float] |
     challenger[-1] = champion[-1] = other[-1]  # both wrong on one row, so that no accuracy is 1
     evaluation = evaluate(truth, challenger, None, ["0", "1"])
     section = PromotionSection(rule=rule, floors=floors or {})
-    verdict = judge_gates(
-        section, evaluation, evaluation, compare_paired(truth, champion, challenger), metric="accuracy"
-    )
+    verdict = run_gates(section, evaluation, evaluation, compare_paired(truth, champion, challenger), metric="accuracy")
     assert not verdict.promoted
     return verdict.reason
 

@@ -20,7 +20,7 @@ from sklearn.svm import LinearSVC
 
 from tiltyard.errors import ArtifactError, DataError, NotFoundError, UsageError
 from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
-from tiltyard.pipeline.training.dataframes import inputs_of, plain_name, prepared_pipeline
+from tiltyard.pipeline.training.dataframes import plain_name, prepare_pipeline, read_inputs
 from tiltyard.settings import Settings
 from tiltyard.testing.registry import write_example_package
 
@@ -142,18 +142,18 @@ def test_sides_that_do_not_fit_are_refused(mlops: MLOpsPipeline, data: Any) -> N
 def test_inputs_and_estimators_of_any_usual_form_are_taken() -> None:
     """Texts in a list, a Series or a column are texts; matrices are tables; a model without probabilities gets some."""
     for texts in (["a", "b"], pd.Series(["a", "b"]), pd.DataFrame({"review": ["a", "b"]}), np.array(["a", "b"])):
-        found = inputs_of(texts)
+        found = read_inputs(texts)
         assert isinstance(found, pd.Series)
         assert found.to_list() == ["a", "b"]
-    table = inputs_of(np.eye(3))
+    table = read_inputs(np.eye(3))
     assert isinstance(table, pd.DataFrame)
     assert list(table.columns) == ["feature_0", "feature_1", "feature_2"]
     with pytest.raises(UsageError, match="neither texts nor a table"):
-        inputs_of([1, 2])
-    pipeline, name = prepared_pipeline(LinearSVC(), {})
+        read_inputs([1, 2])
+    pipeline, name = prepare_pipeline(LinearSVC(), {})
     assert name == "LinearSVC"
     assert hasattr(pipeline.fit([[0.0], [1.0]] * 9, ["n", "y"] * 9), "predict_proba")
     with pytest.raises(UsageError, match="no scikit-learn estimator"):
-        prepared_pipeline("model", {})
+        prepare_pipeline("model", {})
     assert plain_name("My project: 2026!") == "My-project--2026-"
-    assert prepared_pipeline(StandardScaler(), {})[1] == "StandardScaler"
+    assert prepare_pipeline(StandardScaler(), {})[1] == "StandardScaler"

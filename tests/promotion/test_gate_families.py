@@ -35,10 +35,10 @@ from tiltyard.promotion.gates import (
     DataFindings,
     GateInputs,
     Verdict,
-    incomparable,
-    judge_gates,
+    incomparable_gate,
+    make_verdict,
+    run_gates,
     verdict_markdown,
-    verdict_of,
     verdict_rows,
     verdict_tag,
 )
@@ -52,7 +52,7 @@ FAIR = np.array(["a", "b"] * (ROWS // 2))
 def meet(inspection: GateInputs, **promotion: Any) -> Verdict:
     """A challenger that beats the champion meets the other gates."""
     champion, challenger = answers(range(40)), answers(range(100, 110))
-    return judge_gates(
+    return run_gates(
         PromotionSection(**(BETTER | promotion)),
         evaluate_predictions(challenger),
         evaluate_predictions(champion),
@@ -223,7 +223,7 @@ def test_live_challenge() -> None:
 def test_the_ways_in_which_a_promotion_can_be_refused() -> None:
     """Eight families of gates refuse, each with a message of its own, and what passed is told beside it."""
     lost = sliced(answers(range(40)), answers(range(100, 110)), ["film"] * 100 + ["book"] * 100)
-    ahead_by_one = judge_gates(
+    ahead_by_one = run_gates(
         PromotionSection(),
         evaluate_predictions(answers(range(100, 109))),
         evaluate_predictions(answers(range(10))),
@@ -251,7 +251,7 @@ def test_the_ways_in_which_a_promotion_can_be_refused() -> None:
 
 def test_a_champion_that_cannot_answer() -> None:
     """A champion that cannot read today's rows is a refusal that says what it lacks and what to do."""
-    verdict = verdict_of([incomparable("3", "it was trained on the column 'age', which the data does not have")])
+    verdict = make_verdict([incomparable_gate("3", "it was trained on the column 'age', which the data does not have")])
     assert verdict.reason == "the champion cannot answer these rows"
     assert "version 3" in verdict.summary
     assert "set-alias" in verdict.summary
@@ -274,7 +274,7 @@ def test_a_verdict_fits_into_a_tag() -> None:
     """However long the messages are, the tag is JSON of at most 4,800 characters with the outcome."""
     gate = meet(GateInputs()).gates[0]
     for count, length in ((1, 10), (3, 5_000), (30, 5_000), (2_000, 10)):
-        long = verdict_of([replace(gate, message="x" * length)] * count)
+        long = make_verdict([replace(gate, message="x" * length)] * count)
         text = verdict_tag(long, at="now")
         assert len(text) <= 4_800
         assert json.loads(text)["promoted"] is True

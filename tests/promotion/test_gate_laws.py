@@ -30,7 +30,7 @@ from tiltyard.evaluation import (
 from tiltyard.evaluation.groups import Group, Grouping
 from tiltyard.project import PromotionSection
 from tiltyard.promotion import gates
-from tiltyard.promotion.gates import GateInputs, GateResult, Verdict, judge_gates, verdict_markdown, verdict_of
+from tiltyard.promotion.gates import GateInputs, GateResult, Verdict, make_verdict, run_gates, verdict_markdown
 
 RULES = ("better", "significant", "non-inferior")
 law = settings(max_examples=80, deadline=None, database=None)
@@ -52,7 +52,7 @@ def met(lost: int, won: int, both: int, **promotion: Any) -> Verdict:
     challenger = facts(truth, ["b"] * lost + ["a"] * won + ["a"] * both + ["b"])
     comparison = compare(get_metric("accuracy"), champion, challenger)
     one, other = evaluate_predictions(challenger), evaluate_predictions(champion)
-    return judge_gates(PromotionSection(**promotion), one, other, comparison, metric="accuracy")
+    return run_gates(PromotionSection(**promotion), one, other, comparison, metric="accuracy")
 
 
 @law
@@ -99,7 +99,7 @@ def test_a_verdict_is_a_value(rows: list[tuple[str, str, str]], rule: str, name:
     section = PromotionSection(rule=rule, floors={"roc_auc": 0.5, "accuracy": 0.1}, calibration_error=0.5)
 
     def verdict() -> Verdict:
-        return judge_gates(
+        return run_gates(
             section,
             evaluate_predictions(challenger),
             evaluate_predictions(champion),
@@ -144,7 +144,7 @@ def test_slices_are_corrected_as_statsmodels_does(p_values: list[int]) -> None:
 @given(value=st.text(max_size=60), reason=st.text(max_size=60))
 def test_markdown_holds_whatever_is_in_it(value: str, reason: str) -> None:
     """No slice's value or reason leaves its cell, opens a tag or a link, or steers a terminal."""
-    verdict = verdict_of([GateResult("gate.slices", "Slices", False, f"worse on {value}", f"worse on {value}")])
+    verdict = make_verdict([GateResult("gate.slices", "Slices", False, f"worse on {value}", f"worse on {value}")])
     page = verdict_markdown(verdict, value, reason)
     lines = page.rstrip("\n").split("\n")
     assert len(lines) == 7
@@ -158,7 +158,7 @@ def test_markdown_holds_whatever_is_in_it(value: str, reason: str) -> None:
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_one_class_alone(name: str) -> None:
     """On rows of one class each floor is judged or says why not, and never passes for want of knowledge."""
-    found = judge_gates(
+    found = run_gates(
         PromotionSection(floors={name: 0.99 if get_metric(name).bigger_is_better else 0.01}),
         evaluate_predictions(facts(["a"] * 9, ["a"] * 5 + ["b"] * 4)),
         None,

@@ -18,7 +18,7 @@ from tiltyard.ledger import SqlLedger
 from tiltyard.pipeline import Workspace
 from tiltyard.project import Project
 from tiltyard.registry import MlflowRegistry
-from tiltyard.registry.lineage import lineage_of
+from tiltyard.registry.lineage import read_lineage
 
 PROJECT = """
 [project]
@@ -105,7 +105,7 @@ def test_labels_and_lineage(loans: ProjectEnv) -> None:
     """Another schema is a new first number, the same recipe again a new last one; each version names its parent."""
     versions = {info.version: info for info in loans.workspace.registry.list_versions("loans-classifier")}
     assert [versions[number].label for number in ("1", "2", "3")] == ["1.0.0", "2.0.0", "2.0.1"]
-    lineage = lineage_of(versions["2"])
+    lineage = read_lineage(versions["2"])
     assert lineage is not None
     assert lineage.parent == "1"
     assert lineage.data["fingerprint"] == versions["2"].tags["tiltyard.data_fingerprint"]

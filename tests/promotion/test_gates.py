@@ -11,7 +11,7 @@ import pytest
 from tiltyard.errors import UsageError
 from tiltyard.evaluation import Comparison, Evaluation, compare, evaluate_predictions, get_metric, label_predictions
 from tiltyard.project import PromotionSection
-from tiltyard.promotion.gates import Verdict, judge_gates
+from tiltyard.promotion.gates import Verdict, run_gates
 
 ROWS = 200
 TRUTH = np.array(["no", "yes"] * (ROWS // 2))
@@ -29,7 +29,7 @@ def answers(wrong: range) -> Any:
 def meet(champion: range, challenger: range, metric: str = "accuracy", **promotion: Any) -> Verdict:
     """Let a challenger meet a champion that is wrong on other rows."""
     first, second = answers(champion), answers(challenger)
-    return judge_gates(
+    return run_gates(
         PromotionSection(**promotion),
         evaluate_predictions(second),
         evaluate_predictions(first),
@@ -40,7 +40,7 @@ def meet(champion: range, challenger: range, metric: str = "accuracy", **promoti
 
 def test_first_champion() -> None:
     """The first version needs nobody to beat."""
-    verdict = judge_gates(PromotionSection(), evaluate_predictions(answers(range(90))), None, None, metric="accuracy")
+    verdict = run_gates(PromotionSection(), evaluate_predictions(answers(range(90))), None, None, metric="accuracy")
     assert verdict.promoted
     assert verdict.reason == ""
 
@@ -48,7 +48,7 @@ def test_first_champion() -> None:
 def test_first_champion_meets_the_floors() -> None:
     """But it has to reach the floors."""
     low = evaluate_predictions(answers(range(90)))
-    verdict = judge_gates(PromotionSection(floors={"accuracy": 0.8}), low, None, None, metric="accuracy")
+    verdict = run_gates(PromotionSection(floors={"accuracy": 0.8}), low, None, None, metric="accuracy")
     assert not verdict.promoted
     assert verdict.reason == "accuracy misses its floor"
     assert verdict.summary == "accuracy 0.5500, at least 0.8000 is asked for"
@@ -74,7 +74,7 @@ def test_a_floor_that_cannot_be_judged() -> None:
     truth = np.array(["yes"] * 20)
     sure = np.tile([0.1, 0.9], (20, 1))
     one_class = evaluate_predictions(label_predictions(truth, truth, sure, ("no", "yes")))
-    verdict = judge_gates(PromotionSection(floors={"roc_auc": 0.5}), one_class, None, None, metric="accuracy")
+    verdict = run_gates(PromotionSection(floors={"roc_auc": 0.5}), one_class, None, None, metric="accuracy")
     assert not verdict.promoted
     assert verdict.reason == "roc_auc could not be judged"
     assert "no row has the label 'no'" in verdict.summary
@@ -83,7 +83,7 @@ def test_a_floor_that_cannot_be_judged() -> None:
 def test_an_unknown_floor() -> None:
     """A floor of an unknown metric is a mistake of the project file, with the nearest name."""
     with pytest.raises(UsageError, match="Did you mean 'accuracy'"):
-        judge_gates(
+        run_gates(
             PromotionSection(floors={"acuracy": 0.5}),
             evaluate_predictions(answers(range(3))),
             None,
@@ -165,7 +165,7 @@ def test_without_a_comparison() -> None:
     evaluation: Evaluation = evaluate_predictions(answers(range(3)))
     nothing: Comparison | None = None
     with pytest.raises(UsageError):
-        judge_gates(PromotionSection(), evaluation, evaluation, nothing, metric="accuracy")
+        run_gates(PromotionSection(), evaluation, evaluation, nothing, metric="accuracy")
 
 
 def test_json() -> None:

@@ -18,7 +18,7 @@ from tiltyard.ledger.chain import link
 from tiltyard.pipeline import Workspace
 from tiltyard.promotion.alias_change import move_alias
 from tiltyard.promotion.manual_change import point_alias
-from tiltyard.registry.chain_anchors import DECISION_TAG, anchor_of, check_chain, read_anchors
+from tiltyard.registry.chain_anchors import DECISION_TAG, check_chain, parse_anchor, read_anchors
 from tiltyard.testing import make_event
 from tiltyard.testing.registry import MemoryRegistry, write_example_package
 
@@ -67,7 +67,7 @@ def test_decisions_leave_notes(workspace: Workspace) -> None:
     assert (found.broken, found.events, found.noted, found.foreign) == ((), 7, 2, 0)
     last = list(workspace.ledger.events())[-1]
     assert found.end == f"{last.sequence}:{last.digest}"
-    assert checked(workspace, anchor_of("--anchor", found.end)).noted == 3
+    assert checked(workspace, parse_anchor("--anchor", found.end)).noted == 3
     point_alias(workspace, NAME, version="3", alias="shadow", reason="")
     assert checked(workspace).noted == 3
 
@@ -96,7 +96,7 @@ def test_a_chain_that_was_written_anew(workspace: Workspace) -> None:
     rewrite(workspace, forge(0))
     (problem,) = checked(workspace).broken
     assert "it was written anew, or this is another ledger" in problem
-    assert any("Event 7" in problem for problem in checked(workspace, anchor_of("--anchor", end)).broken)
+    assert any("Event 7" in problem for problem in checked(workspace, parse_anchor("--anchor", end)).broken)
 
 
 def test_a_ledger_that_was_begun_anew(workspace: Workspace, tmp_path: Path) -> None:
@@ -110,4 +110,4 @@ def test_a_ledger_that_was_begun_anew(workspace: Workspace, tmp_path: Path) -> N
     workspace.registry.set_tag(NAME, "1", DECISION_TAG, json.dumps("nonsense"))
     assert len(read_anchors(workspace.registry.list_versions(NAME))) == 2
     with pytest.raises(UsageError, match="--anchor '12' is no note of the chain"):
-        anchor_of("--anchor", "12")
+        parse_anchor("--anchor", "12")

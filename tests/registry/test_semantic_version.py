@@ -11,7 +11,7 @@ import pytest
 from tiltyard.ledger import Event
 from tiltyard.pipeline.training.registration import code_state
 from tiltyard.registry import VersionInfo
-from tiltyard.registry.lineage import LINEAGE_TAG, Lineage, deployments, lineage_of
+from tiltyard.registry.lineage import LINEAGE_TAG, Lineage, deployments, read_lineage
 from tiltyard.registry.semantic_version import (
     LABEL_TAG,
     ChangeKind,
@@ -73,12 +73,12 @@ def test_lineage_fits_into_its_tag() -> None:
     lineage = Lineage({"rows": 3}, {"commit": "abc", "dirty": True}, parameters, {"python": "3"}, "7")
     tags = lineage.tags
     assert all(len(value) <= 4_800 for value in tags.values())
-    read = lineage_of(VersionInfo("films", "8", (), None, NOW, tags=tags))
+    read = read_lineage(VersionInfo("films", "8", (), None, NOW, tags=tags))
     assert read is not None
     assert (read.data, read.code, read.parent) == (lineage.data, lineage.code, "7")
     assert 0 < len(read.parameters) < 60
     assert (tags["tiltyard.code_commit"], tags["tiltyard.parent_version"]) == ("abc-dirty", "7")
-    assert lineage_of(VersionInfo("films", "8", (), None, NOW, tags={"tiltyard.lineage": "[3"})) is None
+    assert read_lineage(VersionInfo("films", "8", (), None, NOW, tags={"tiltyard.lineage": "[3"})) is None
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_lineage_fits_into_its_tag() -> None:
 )
 def test_lineage_that_somebody_set_to_something_else(content: str) -> None:
     """A tag that is no lineage is none, and no error."""
-    assert lineage_of(VersionInfo("films", "1", (), None, NOW, tags={LINEAGE_TAG: content})) is None
+    assert read_lineage(VersionInfo("films", "1", (), None, NOW, tags={LINEAGE_TAG: content})) is None
 
 
 def test_a_label_of_thousands_of_digits() -> None:

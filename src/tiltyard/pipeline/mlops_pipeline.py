@@ -20,11 +20,11 @@ from tiltyard.pipeline.mlops_results import DataValidationResult, ProductionRepo
 from tiltyard.pipeline.training.data_checks import validate_data
 from tiltyard.pipeline.training.dataframes import (
     LABEL,
-    dataset_of,
-    inputs_of,
     join_sides,
+    make_dataset,
     plain_name,
-    prepared_pipeline,
+    prepare_pipeline,
+    read_inputs,
 )
 from tiltyard.pipeline.training.registration import register_version
 from tiltyard.pipeline.training.run_logging import log_run
@@ -161,7 +161,7 @@ class MLOpsPipeline:
             UsageError: the model is no classifier, or inputs and labels differ in number.
         """
         project, split = self._split(X_train, y_train, X_test, y_test)
-        estimator, name = prepared_pipeline(model, model_params or {})
+        estimator, name = prepare_pipeline(model, model_params or {})
         candidate = Candidate(name, name, project.task, lambda _seed: clone(estimator))
         started = time.perf_counter()
         fitted = clone(estimator).fit(split.train.inputs, split.train.labels)
@@ -313,15 +313,15 @@ class MLOpsPipeline:
         )
 
     def _split(self, X_train: Any, y_train: Any, X_test: Any, y_test: Any) -> tuple[Project, Split]:
-        train, test = inputs_of(X_train), inputs_of(X_test)
+        train, test = read_inputs(X_train), read_inputs(X_test)
         task: Task = "text-classification" if isinstance(train, pd.Series) else "tabular-classification"
         project = self._project(task)
-        return project, Split(dataset_of(project, train, y_train), dataset_of(project, test, y_test))
+        return project, Split(make_dataset(project, train, y_train), make_dataset(project, test, y_test))
 
     def _test_rows(self, X_test: Any, y_test: Any) -> tuple[Project, Dataset]:
-        inputs = inputs_of(X_test)
+        inputs = read_inputs(X_test)
         project = self._project("text-classification" if isinstance(inputs, pd.Series) else "tabular-classification")
-        return project, dataset_of(project, inputs, y_test)
+        return project, make_dataset(project, inputs, y_test)
 
 
 def _first(frame: pd.DataFrame, names: tuple[str, ...]) -> str | None:

@@ -57,10 +57,10 @@ def evaluate_ab_test(project: Project, registry: Registry, ledger: Ledger, actor
     name = project.model_name
     champion = registry.get_version(name, alias="champion")
     challenger = registry.get_version(name, alias="challenger")
-    verdict = _judge(project, options, ledger, champion.version, challenger.version)
+    verdict = _evaluate_labels(project, options, ledger, champion.version, challenger.version)
     challenge = AbTestResult(champion.version, challenger.version, verdict)
     if verdict.decision != "go on":
-        _write_down(challenge, name, ledger, actor)
+        _record_verdict(challenge, name, ledger, actor)
     return challenge
 
 
@@ -84,11 +84,13 @@ def live_comparison(project: Project, ledger: Ledger, champion: str, challenger:
             return LiveVerdict(**{name: value for name, value in event.evidence.items() if name in known})
     if project.serving.challenger is None:
         return None
-    verdict = _judge(project, project.serving.challenger, ledger, champion, challenger)
+    verdict = _evaluate_labels(project, project.serving.challenger, ledger, champion, challenger)
     return verdict if verdict.challenger_rows else None
 
 
-def _judge(project: Project, options: ChallengerOptions, ledger: Ledger, champion: str, challenger: str) -> LiveVerdict:
+def _evaluate_labels(
+    project: Project, options: ChallengerOptions, ledger: Ledger, champion: str, challenger: str
+) -> LiveVerdict:
     name, alpha = project.model_name, project.promotion.alpha
     since = _champion_since(ledger, name, champion)
     if options.mode == "shadow":
@@ -115,7 +117,7 @@ def _champion_since(ledger: Ledger, name: str, champion: str) -> datetime | None
     return period.since if period is not None and period.version == champion else None
 
 
-def _write_down(challenge: AbTestResult, name: str, ledger: Ledger, actor: str) -> None:
+def _record_verdict(challenge: AbTestResult, name: str, ledger: Ledger, actor: str) -> None:
     subject = f"{name}/{challenge.challenger}"
     decided = (challenge.champion, challenge.verdict.decision)
     for event in ledger.events(subject=subject, kind=CHALLENGED):

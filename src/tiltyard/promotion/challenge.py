@@ -110,7 +110,7 @@ def challenge_champion(
             info, champion, verdict, pending=verdict.promoted and project.promotion.approval == "required"
         )
         if not outcome.promoted:
-            _write_down(workspace, outcome)
+            _record_outcome(workspace, outcome)
             return outcome
         try:
             move_alias(workspace, promotion_change(outcome, champion))
@@ -149,7 +149,7 @@ def promotion_change(outcome: PromotionResult, champion: VersionInfo | None, **e
     )
 
 
-def _write_down(workspace: Workspace, outcome: PromotionResult) -> None:
+def _record_outcome(workspace: Workspace, outcome: PromotionResult) -> None:
     info = outcome.version
     event = Event(
         kind=APPROVAL_REQUESTED if outcome.pending else REFUSED,

@@ -30,10 +30,10 @@ from tiltyard.promotion.gates import (
     DataFindings,
     GateInputs,
     Verdict,
-    incomparable,
-    judge_gates,
+    incomparable_gate,
+    make_verdict,
+    run_gates,
     standalone_gates,
-    verdict_of,
 )
 from tiltyard.promotion.model_analysis import sensitive_groups, slice_groups
 from tiltyard.promotion.offline_predictions import PredictedRows, compare_with_labels, predict_with_version
@@ -68,7 +68,7 @@ def evaluate_gates(
     inspection = GateInputs(cost=_cost(workspace, project, info), findings=_findings(info))
     if champion is None:
         facts = compare_with_labels(answers, test, project)
-        return judge_gates(
+        return run_gates(
             project.promotion,
             evaluate_predictions(facts),
             None,
@@ -80,10 +80,10 @@ def evaluate_gates(
         inspection = replace(
             inspection, live=live_comparison(project, workspace.ledger, champion.version, info.version)
         )
-    return _against(workspace, project, champion, answers, test, inspection)
+    return _evaluate_against_champion(workspace, project, champion, answers, test, inspection)
 
 
-def _against(
+def _evaluate_against_champion(
     workspace: Workspace,
     project: Project,
     champion: VersionInfo,
@@ -109,13 +109,13 @@ def _against(
         theirs = predict_with_version(package, champion, rows)
     except DataError as error:
         gates = standalone_gates(project.promotion, evaluate_predictions(facts), inspection)
-        return verdict_of([*gates, incomparable(champion.version, error.message.rstrip("."))])
-    first, second = _side_by_side(theirs, mine, rows, project)
+        return make_verdict([*gates, incomparable_gate(champion.version, error.message.rstrip("."))])
+    first, second = _pair_predictions(theirs, mine, rows, project)
     slices, small = None, 0
     if project.promotion.slices == "not-worse":
         groups = slice_groups(rows, project)
         slices, small = compare_slices(first, second, groups) if groups else (None, 0)
-    return judge_gates(
+    return run_gates(
         project.promotion,
         evaluate_predictions(facts),
         evaluate_predictions(compare_with_labels(theirs, rows, project)),
@@ -127,7 +127,7 @@ def _against(
     )
 
 
-def _side_by_side(
+def _pair_predictions(
     theirs: PredictedRows, mine: PredictedRows, rows: Dataset, project: Project
 ) -> tuple[LabelledPredictions, LabelledPredictions]:
     """The two beside the truth, with the labels that either knows."""

@@ -42,7 +42,7 @@ class PredictedRows:
         return widened
 
 
-def predict_rows(pipeline: Any, inputs: pd.Series | pd.DataFrame) -> PredictedRows:
+def predict_dataset(pipeline: Any, inputs: pd.Series | pd.DataFrame) -> PredictedRows:
     """Let a fitted pipeline answer n rows."""
     probabilities = np.asarray(pipeline.predict_proba(inputs), dtype=np.float64)
     classes = np.asarray(pipeline.classes_, dtype=str)
@@ -63,7 +63,7 @@ def predict_with_version(package: Package, info: VersionInfo, rows: Dataset) -> 
     """
     fitting = align_columns(rows, package.manifest, info)
     try:
-        return predict_rows(package.pipeline, fitting.inputs)
+        return predict_dataset(package.pipeline, fitting.inputs)
     except (ValueError, TypeError) as error:
         raise DataError(
             f"Version {info.version} cannot read the test rows: {(str(error).strip() or 'no reason').splitlines()[0]}",

@@ -68,7 +68,7 @@ def read_anchors(versions: Iterable[VersionInfo]) -> list[ChainAnchor]:
     return [ChainAnchor(int(one[1]), one[2], one[3]) for one in found if one is not None and one[3]]
 
 
-def anchor_of(option: str, text: str) -> ChainAnchor:
+def parse_anchor(option: str, text: str) -> ChainAnchor:
     """The note that a person kept.
 
     Raises:
@@ -104,7 +104,7 @@ def check_chain(ledger: Ledger, name: str, notes: Sequence[ChainAnchor]) -> Chai
     mine = _first(events.values(), name)
     meant = [note for note in notes if note.origin in (None, mine)]
     foreign = len(notes) - len(meant)
-    broken = [problem for note in meant if (problem := _against(events, note))]
+    broken = [problem for note in meant if (problem := _compare_with_event(events, note))]
     if foreign and foreign == sum(note.origin is not None for note in notes):
         broken.append(
             f"None of the {foreign} decisions that the registry knows of is of this record of {name}: it was written "
@@ -115,7 +115,7 @@ def check_chain(ledger: Ledger, name: str, notes: Sequence[ChainAnchor]) -> Chai
     return ChainCheck(tuple(broken), len(events), 0 if broken else len(meant), foreign, end)
 
 
-def _against(events: dict[int, Event], note: ChainAnchor) -> str:
+def _compare_with_event(events: dict[int, Event], note: ChainAnchor) -> str:
     event = events.get(note.sequence)
     if event is None:
         return f"Event {note.sequence} was noted elsewhere and is missing: the end of the chain was cut off."

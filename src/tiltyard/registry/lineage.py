@@ -64,7 +64,7 @@ class Lineage:
 _CARRIED = TypeAdapter(Lineage)
 
 
-def lineage_of(info: VersionInfo) -> Lineage | None:
+def read_lineage(info: VersionInfo) -> Lineage | None:
     """The lineage that a version carries; None where it carries none, or somebody set the tag to something else."""
     try:
         return _CARRIED.validate_json(info.tags[LINEAGE_TAG], strict=True)

@@ -37,13 +37,13 @@ def fetch_version(info: VersionInfo, cache: Path, keys: KeyRing, download: Calla
         TiltyardError: the version is not here, and ``download`` failed.
         UnavailableError: the copy cannot be written (``cache.unwritable``).
     """
-    target = _place(info, cache)
-    if _whole(target, keys):
+    target = _copy_folder(info, cache)
+    if _is_whole(target, keys):
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(target.parent / LOCK):
-            if not _whole(target, keys):
+        with _lock_file(target.parent / LOCK):
+            if not _is_whole(target, keys):
                 _renew(target, download)
     except TiltyardError:
         # Damaged here or stored so: only a fresh copy could tell. Without the registry the damaged one stays, and
@@ -59,13 +59,13 @@ def fetch_version(info: VersionInfo, cache: Path, keys: KeyRing, download: Calla
     return target
 
 
-def _place(info: VersionInfo, cache: Path) -> Path:
+def _copy_folder(info: VersionInfo, cache: Path) -> Path:
     # A registry that was made anew counts its versions from one again.
     told_apart = hashlib.sha256(f"{info.run_id}|{info.source}|{info.created_at}".encode()).hexdigest()[:12]
     return cache / info.name / f"{info.version}-{told_apart}"
 
 
-def _whole(target: Path, keys: KeyRing) -> bool:
+def _is_whole(target: Path, keys: KeyRing) -> bool:
     if not target.is_dir():
         return False
     try:
@@ -87,7 +87,7 @@ def _renew(target: Path, download: Callable[[Path], Path]) -> None:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _lock_file(path: Path) -> Iterator[None]:
     """Hold the lock of a file, against other processes and other threads of this one."""
     with path.open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

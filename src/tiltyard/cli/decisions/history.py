@@ -18,7 +18,7 @@ from tiltyard.ledger import Event, Ledger
 from tiltyard.pipeline import champion_at
 from tiltyard.project import load_project
 from tiltyard.registry.alias_history import record_outside_changes
-from tiltyard.registry.chain_anchors import ChainCheck, anchor_of, check_chain, read_anchors
+from tiltyard.registry.chain_anchors import ChainCheck, check_chain, parse_anchor, read_anchors
 from tiltyard.settings import Settings
 
 
@@ -88,7 +88,7 @@ def _record_outside_changes(settings: Settings, ledger: Ledger, name: str) -> No
 
 def _verify_chain(settings: Settings, ledger: Ledger, name: str, anchor: str | None) -> ChainCheck:
     """Compare the chain with the anchors outside the ledger; the chain is checked even without the registry."""
-    anchors = [anchor_of("--anchor", anchor)] if anchor else []
+    anchors = [parse_anchor("--anchor", anchor)] if anchor else []
     try:
         anchors += read_anchors(wiring.open_registry(settings).list_versions(name))
     except UnavailableError as error:

@@ -14,7 +14,7 @@ from tiltyard.cli.output import format_time, print_json, print_pairs
 from tiltyard.errors import UnavailableError
 from tiltyard.project import load_project
 from tiltyard.registry import VersionInfo
-from tiltyard.registry.lineage import Deployment, Lineage, deployments, lineage_of
+from tiltyard.registry.lineage import Deployment, Lineage, deployments, read_lineage
 from tiltyard.registry.tags import VERDICT_TAG
 from tiltyard.settings import Settings
 
@@ -48,7 +48,7 @@ def model_info_command(
             ("Registered", format_time(info.created_at)),
             ("Description", info.description or None),
             ("Scorer", info.tags.get("tiltyard.scorer")),
-            *_lineage_rows(lineage_of(info)),
+            *_lineage_rows(read_lineage(info)),
             *(("Served", f"on {one.host} as {one.alias} since {format_time(one.since)}") for one in served),
             *sorted((f"  {name}", value) for name, value in info.metrics.items()),
         ]
@@ -61,7 +61,7 @@ def version_to_dict(info: VersionInfo) -> dict[str, Any]:
         "model_name": info.name,
         "version": info.version,
         "label": info.label,
-        "lineage": lineage.to_dict() if (lineage := lineage_of(info)) else None,
+        "lineage": lineage.to_dict() if (lineage := read_lineage(info)) else None,
         "aliases": list(info.aliases),
         "run_id": info.run_id,
         "created_at": info.created_at,

@@ -70,8 +70,8 @@ class ActionContext:
             return self._retraining()
         if action.kind == "roll-back":
             steps = (Step("verify-target", self._verify), Step("roll-back", self._roll_back))
-            return StepPlan(steps, _rolled_back)
-        return StepPlan((), lambda done: asked(done.reason))
+            return StepPlan(steps, _summarise_rollback)
+        return StepPlan((), lambda done: summarise_label_request(done.reason))
 
     def _retraining(self) -> StepPlan:
         watching = (Step("watch-challenger", self._watch, waits=True),) if self.live else ()
@@ -82,7 +82,7 @@ class ActionContext:
             Step("meet-champion", self._meet),
             Step("unset-challenger", self._unset_challenger),
         )
-        return StepPlan(steps, _retrained, undo=self._take_back)
+        return StepPlan(steps, _summarise_retraining, undo=self._take_back)
 
     def _train(self, action: Action) -> dict[str, Any]:
         """Train a version, unless one that carries this action's tag was registered before it was cut off."""
@@ -180,7 +180,7 @@ class ActionContext:
         self.workspace.ledger.append(Event(kind, subject, datetime.now(UTC), self.workspace.actor, reason, evidence))
 
 
-def _retrained(action: Action) -> str:
+def _summarise_retraining(action: Action) -> str:
     version, met = action.outcomes["train-version"]["version"], action.outcomes["meet-champion"]
     if met["promoted"]:
         return f"Version {version} was trained with the labels of production and is champion now: {met['status']}"
@@ -189,11 +189,11 @@ def _retrained(action: Action) -> str:
     return f"Version {version} was trained with the labels of production and does not take over: {met['status']}"
 
 
-def _rolled_back(action: Action) -> str:
+def _summarise_rollback(action: Action) -> str:
     done = action.outcomes["roll-back"]
     return f"Version {done['champion']} is champion again, in place of version {done['before']}."
 
 
-def asked(reason: str) -> str:
+def summarise_label_request(reason: str) -> str:
     """What is told where labels are wanted, and why."""
     return f"Labels are asked for: {reason} tiltyard label queue chooses the answers most worth labelling."

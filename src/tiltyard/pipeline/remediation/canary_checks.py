@@ -68,13 +68,16 @@ def check_new_champion(
     since = period.since
     if now - since > timedelta(hours=project.response.watch_hours):
         return []
-    findings = [_slow(project, workspace, history, since, now), _worse(project, workspace, history, since, now)]
+    findings = [
+        _check_latency(project, workspace, history, since, now),
+        _check_accuracy(project, workspace, history, since, now),
+    ]
     if counts is not None and counts.version == history.champion:
-        findings.append(_errors(project, counts, since, now))
+        findings.append(_check_errors(project, counts, since, now))
     return findings
 
 
-def _errors(project: Project, counts: ServiceCounts, since: datetime, now: datetime) -> Finding:
+def _check_errors(project: Project, counts: ServiceCounts, since: datetime, now: datetime) -> Finding:
     limit, alpha = project.response.max_error_rate, project.promotion.alpha
     # How likely so many failures are if the rate were just the limit.
     chance = float(binom.sf(counts.failures - 1, counts.requests, limit)) if counts.failures else 1.0
@@ -94,9 +97,9 @@ def _errors(project: Project, counts: ServiceCounts, since: datetime, now: datet
     )
 
 
-def _slow(project: Project, workspace: Workspace, history: History, since: datetime, now: datetime) -> Finding:
-    mine = _latencies(project, workspace, str(history.champion), since)
-    theirs = _latencies(project, workspace, str(history.aliases.previous_champion), None)
+def _check_latency(project: Project, workspace: Workspace, history: History, since: datetime, now: datetime) -> Finding:
+    mine = _read_latencies(project, workspace, str(history.champion), since)
+    theirs = _read_latencies(project, workspace, str(history.aliases.previous_champion), None)
     if min(len(mine), len(theirs)) < FEWEST_ANSWERS:
         why = f"There are {len(mine)} answers of the new champion and {len(theirs)} of the previous one; it takes "
         return could_not_judge(
@@ -121,14 +124,16 @@ def _slow(project: Project, workspace: Workspace, history: History, since: datet
     )
 
 
-def _latencies(project: Project, workspace: Workspace, version: str, since: datetime | None) -> list[float]:
+def _read_latencies(project: Project, workspace: Workspace, version: str, since: datetime | None) -> list[float]:
     newest = workspace.ledger.predictions(
         project=project.model_name, version=version, since=since, newest_first=True, limit=MOST_ANSWERS
     )
     return [row.latency_ms for row in newest if row.route != "shadow"]
 
 
-def _worse(project: Project, workspace: Workspace, history: History, since: datetime, now: datetime) -> Finding:
+def _check_accuracy(
+    project: Project, workspace: Workspace, history: History, since: datetime, now: datetime
+) -> Finding:
     """The previous champion answers what the new one was asked, where the truth is known by now."""
     labelled = workspace.ledger.labelled_predictions(project=project.model_name, version=history.champion, since=since)
     pairs = [(row, label) for row, label in islice(labelled, MOST_ANSWERS) if row.route != "shadow"]
@@ -138,7 +143,7 @@ def _worse(project: Project, workspace: Workspace, history: History, since: date
             WORSE, "accuracy", "There are no labels of its answers yet.", "Bring labels.", window=window
         )
     try:
-        answers = _previous_answers(project, workspace, str(history.aliases.previous_champion), pairs)
+        answers = _predict_with_previous(project, workspace, str(history.aliases.previous_champion), pairs)
     except TiltyardError as error:
         why = f"Version {history.aliases.previous_champion} cannot be asked: {error.message}"
         return could_not_judge(WORSE, "accuracy", why, error.next_step, window=window)
@@ -169,7 +174,7 @@ def _worse(project: Project, workspace: Workspace, history: History, since: date
     )
 
 
-def _previous_answers(
+def _predict_with_previous(
     project: Project, workspace: Workspace, version: str, pairs: Sequence[tuple[Prediction, Label]]
 ) -> list[str | None]:
     """What a version says to the inputs of answers; None where it cannot read one."""
@@ -180,10 +185,10 @@ def _previous_answers(
     try:
         return list(scorer.score(inputs).labels)
     except InputError:
-        return [_one_answer(scorer, one) for one in inputs]
+        return [_predict_one(scorer, one) for one in inputs]
 
 
-def _one_answer(scorer: Any, one: Any) -> str | None:
+def _predict_one(scorer: Any, one: Any) -> str | None:
     try:
         return str(scorer.score([one]).labels[0])
     except InputError:

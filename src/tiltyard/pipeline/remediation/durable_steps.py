@@ -49,7 +49,7 @@ class Step:
     waits: bool = False
 
 
-def _nothing(action: Action) -> None:
+def _undo_nothing(action: Action) -> None:
     """Nothing is left half done."""
     del action
 
@@ -66,7 +66,7 @@ class StepPlan:
 
     steps: tuple[Step, ...]
     summary: Callable[[Action], str]
-    undo: Callable[[Action], None] = _nothing
+    undo: Callable[[Action], None] = _undo_nothing
 
 
 def _now() -> datetime:

@@ -12,7 +12,15 @@ from tiltyard.ledger import FindingRecord
 IncidentKind = Literal["champion", "performance", "estimate", "drift", "service", "parts", "approval"]
 
 # In the order of weight: what is known comes before what is presumed.
-MATTERS: tuple[IncidentKind, ...] = ("champion", "performance", "estimate", "drift", "service", "parts", "approval")
+INCIDENT_KINDS: tuple[IncidentKind, ...] = (
+    "champion",
+    "performance",
+    "estimate",
+    "drift",
+    "service",
+    "parts",
+    "approval",
+)
 
 TITLES: Mapping[IncidentKind, str] = {
     "champion": "The new champion does badly",
@@ -25,7 +33,7 @@ TITLES: Mapping[IncidentKind, str] = {
 }
 
 # By code, or by the first word of the code.
-_MATTER_OF: Mapping[str, IncidentKind] = {
+_KIND_OF_CODE: Mapping[str, IncidentKind] = {
     "champion": "champion",
     "performance": "performance",
     "performance.estimate": "estimate",
@@ -36,7 +44,7 @@ _MATTER_OF: Mapping[str, IncidentKind] = {
     "approval": "approval",
 }
 # A monitor that judges as a whole has weighed its parts: of these codes the whole decides.
-_WHOLES = frozenset({"drift.verdict"})
+_OVERALL_CODES = frozenset({"drift.verdict"})
 _WEIGHT: Mapping[Severity, int] = {"info": 0, "warning": 1, "error": 2}
 
 
@@ -62,25 +70,25 @@ class Incident:
 
 def incident_kind(finding: FindingRecord) -> IncidentKind | None:
     """What a finding is about; None where no response is meant for it."""
-    return _MATTER_OF.get(finding.code) or _MATTER_OF.get(finding.code.partition(".")[0])
+    return _KIND_OF_CODE.get(finding.code) or _KIND_OF_CODE.get(finding.code.partition(".")[0])
 
 
-def incidents_of(findings: Iterable[FindingRecord]) -> dict[IncidentKind, Incident]:
+def group_incidents(findings: Iterable[FindingRecord]) -> dict[IncidentKind, Incident]:
     """What the findings of one look say about each matter that it judged or tried to judge."""
     by_matter: dict[IncidentKind, list[FindingRecord]] = {}
     for finding in findings:
         matter = incident_kind(finding)
         if matter is not None:
             by_matter.setdefault(matter, []).append(finding)
-    return {matter: _concern(matter, by_matter[matter]) for matter in MATTERS if matter in by_matter}
+    return {matter: _make_incident(matter, by_matter[matter]) for matter in INCIDENT_KINDS if matter in by_matter}
 
 
-def _concern(matter: IncidentKind, findings: Sequence[FindingRecord]) -> Incident:
-    wholes = [finding for finding in findings if finding.code in _WHOLES]
+def _make_incident(matter: IncidentKind, findings: Sequence[FindingRecord]) -> Incident:
+    wholes = [finding for finding in findings if finding.code in _OVERALL_CODES]
     deciding = wholes or findings
     wrong = any(finding.status == "found" and finding.severity != "info" for finding in deciding)
     found = [finding for finding in findings if finding.status == "found" and finding.severity != "info"]
-    found.sort(key=lambda finding: (-_WEIGHT[finding.severity], finding.code not in _WHOLES))
+    found.sort(key=lambda finding: (-_WEIGHT[finding.severity], finding.code not in _OVERALL_CODES))
     return Incident(
         matter,
         judged=any(finding.status != "could_not_judge" for finding in deciding),

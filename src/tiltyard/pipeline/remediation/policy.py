@@ -9,7 +9,7 @@ from typing import Any
 
 from tiltyard.ledger import FindingRecord
 from tiltyard.pipeline.remediation.history import ActionKind, History
-from tiltyard.pipeline.remediation.incidents import TITLES, Incident, IncidentKind, incidents_of
+from tiltyard.pipeline.remediation.incidents import TITLES, Incident, IncidentKind, group_incidents
 from tiltyard.project import ResponseSection
 
 DAY = timedelta(hours=24)
@@ -76,22 +76,22 @@ def decide(
         history: what was done so far.
         policy: the project's ``[response]``.
     """
-    found = [concern for concern in incidents_of(findings).values() if concern.found]
+    found = [concern for concern in group_incidents(findings).values() if concern.found]
     if not found:
         return Decision(None, "Nothing was found that asks for a response.")
     if history.open is not None:
         return Decision(None, f"A response is under way ({history.open.kind}).", found[0].matter)
     refusals: list[Decision] = []
     for concern in found:
-        wanted = _wanted(concern.matter, policy)
-        decision = _about(concern, wanted, situation, history, policy)
+        wanted = _policy_action(concern.matter, policy)
+        decision = _decide_incident(concern, wanted, situation, history, policy)
         if decision.kind is not None:
             return decision
         refusals.append(decision)
     return refusals[0]
 
 
-def _wanted(matter: IncidentKind, policy: ResponseSection) -> str:
+def _policy_action(matter: IncidentKind, policy: ResponseSection) -> str:
     answers: dict[IncidentKind, str] = {
         "champion": policy.on_bad_champion,
         "performance": policy.on_decay,
@@ -104,14 +104,16 @@ def _wanted(matter: IncidentKind, policy: ResponseSection) -> str:
     return answers[matter]
 
 
-def _about(concern: Incident, wanted: str, situation: Situation, history: History, policy: ResponseSection) -> Decision:
-    matter, why = concern.matter, f"{TITLES[concern.matter]}: {_told(concern)}"
+def _decide_incident(
+    concern: Incident, wanted: str, situation: Situation, history: History, policy: ResponseSection
+) -> Decision:
+    matter, why = concern.matter, f"{TITLES[concern.matter]}: {_first_message(concern)}"
     if wanted not in ("retrain", "rollback"):
         return Decision(None, f"The project asks for no action here ([response]: {wanted}).", matter)
     if situation.champion is None:
         return Decision(None, "There is no champion to act on.", matter)
     if wanted == "rollback":
-        refusal = _no_way_back(situation, history) or _held_back(
+        refusal = _rollback_refusal(situation, history) or _limit_refusal(
             situation, history, policy, urgent=matter == "champion"
         )
         if refusal:
@@ -119,17 +121,17 @@ def _about(concern: Incident, wanted: str, situation: Situation, history: Histor
         return Decision("roll-back", why, matter, target=situation.previous, causes=concern.found)
     if situation.new_labels < policy.min_new_labels:
         return _ask_for_labels(concern, situation, history, policy)
-    refusal = _held_back(situation, history, policy)
+    refusal = _limit_refusal(situation, history, policy)
     if refusal:
         return Decision(None, refusal, matter)
     return Decision("retrain", why, matter, causes=concern.found)
 
 
-def _told(concern: Incident) -> str:
+def _first_message(concern: Incident) -> str:
     return concern.found[0].message or f"{concern.found[0].code} ({concern.found[0].subject})"
 
 
-def _held_back(situation: Situation, history: History, policy: ResponseSection, *, urgent: bool = False) -> str:
+def _limit_refusal(situation: Situation, history: History, policy: ResponseSection, *, urgent: bool = False) -> str:
     """Why the limits forbid an action now; empty where they do not.
 
     A new champion that does badly does not wait for the cooldown: it was the last action that brought it.
@@ -147,7 +149,7 @@ def _held_back(situation: Situation, history: History, policy: ResponseSection, 
     return ""
 
 
-def _no_way_back(situation: Situation, history: History) -> str:
+def _rollback_refusal(situation: Situation, history: History) -> str:
     """Why there is no going back; empty where there is a way."""
     if situation.previous is None or situation.previous == situation.champion:
         return "There is no previous version to go back to."

@@ -13,10 +13,10 @@ from tiltyard.ledger import FindingRecord
 from tiltyard.ledger.lease_guard import LeaseGuard, LeaseLostError, hold_lease
 from tiltyard.ledger.model_events import ModelEvents
 from tiltyard.notifications.alerts import Alert, IncidentUpdate, note_action, update_alerts
-from tiltyard.pipeline.remediation.actions import ActionContext, asked
+from tiltyard.pipeline.remediation.actions import ActionContext, summarise_label_request
 from tiltyard.pipeline.remediation.durable_steps import StepJournal
 from tiltyard.pipeline.remediation.history import Action, ActionKind, History, read_history
-from tiltyard.pipeline.remediation.incidents import MATTERS, TITLES, Incident, IncidentKind, incidents_of
+from tiltyard.pipeline.remediation.incidents import INCIDENT_KINDS, TITLES, Incident, IncidentKind, group_incidents
 from tiltyard.pipeline.remediation.policy import DAY, Decision, Situation, decide
 from tiltyard.pipeline.training.production_data import count_new_labels
 from tiltyard.registry.alias_history import record_outside_changes
@@ -180,21 +180,27 @@ class Responder:
         now = self._clock()
         sightings = [
             IncidentUpdate(
-                matter, TITLES[matter], concern.judged, concern.found, _about(concern, history, decision, now)
+                matter,
+                TITLES[matter],
+                concern.judged,
+                concern.found,
+                _describe_response(concern, history, decision, now),
             )
-            for matter, concern in incidents_of(findings).items()
+            for matter, concern in group_incidents(findings).items()
         ]
         alerts = self._project.alerts
         return update_alerts(events, sightings, now, alerts, actor=self._workspace.actor)
 
     def _report_results(self, history: History, events: ModelEvents) -> list[Alert]:
         now = self._clock()
-        endings: dict[str, str] = {matter: told for matter in MATTERS if (told := _latest(matter, history, now))}
+        endings: dict[str, str] = {
+            matter: told for matter in INCIDENT_KINDS if (told := _describe_latest(matter, history, now))
+        }
         alerts = self._project.alerts
         return note_action(events, endings, now, alerts, actor=self._workspace.actor)
 
 
-def _about(concern: Incident, history: History, decision: Decision, now: datetime) -> str:
+def _describe_response(concern: Incident, history: History, decision: Decision, now: datetime) -> str:
     """What is done about a matter, in a sentence: decided just now, done of late, or why nothing is."""
     matter = concern.matter
     if matter == "parts":
@@ -203,8 +209,12 @@ def _about(concern: Incident, history: History, decision: Decision, now: datetim
         waiting = ", ".join(finding.subject for finding in concern.found)
         return f"Nothing: a person decides about {waiting}." if waiting else "Somebody decided."
     if decision.matter == matter and decision.kind is not None:
-        return asked(decision.reason) if decision.kind == "ask-labels" else f"Under way: {_WORDS[decision.kind]}."
-    told = _latest(matter, history, now)
+        return (
+            summarise_label_request(decision.reason)
+            if decision.kind == "ask-labels"
+            else f"Under way: {_WORDS[decision.kind]}."
+        )
+    told = _describe_latest(matter, history, now)
     if told:
         return told
     if decision.matter == matter:
@@ -212,7 +222,7 @@ def _about(concern: Incident, history: History, decision: Decision, now: datetim
     return "Nothing; the project asks for no action here, or something else comes first."
 
 
-def _latest(matter: IncidentKind, history: History, now: datetime) -> str:
+def _describe_latest(matter: IncidentKind, history: History, now: datetime) -> str:
     """What came of the latest response to a matter; empty where there was none of late."""
     for action in reversed(history.actions):
         if action.plan.get("matter") == matter and now - action.planned_at < DAY:

@@ -25,7 +25,7 @@ def plain_name(name: str) -> str:
     return kept.lstrip("-_.") or "project"
 
 
-def inputs_of(given: Any) -> pd.Series | pd.DataFrame:
+def read_inputs(given: Any) -> pd.Series | pd.DataFrame:
     """Texts as a Series of str, anything else as a table."""
     if isinstance(given, pd.DataFrame):
         only = given.iloc[:, 0] if given.shape[1] == 1 else None
@@ -45,7 +45,7 @@ def inputs_of(given: Any) -> pd.Series | pd.DataFrame:
     return pd.DataFrame(matrix, columns=[f"feature_{number}" for number in range(matrix.shape[1])])
 
 
-def dataset_of(project: Project, inputs: pd.Series | pd.DataFrame, y: Any) -> Dataset:
+def make_dataset(project: Project, inputs: pd.Series | pd.DataFrame, y: Any) -> Dataset:
     """Labelled rows of a project.
 
     Raises:
@@ -72,7 +72,7 @@ def join_sides(split: Split) -> Dataset:
     return Dataset(train.name, train.task, inputs, labels, frame, train.source, digests)
 
 
-def prepared_pipeline(model: Any, params: Mapping[str, Any]) -> tuple[Pipeline, str]:
+def prepare_pipeline(model: Any, params: Mapping[str, Any]) -> tuple[Pipeline, str]:
     """An unfitted pipeline of the user's estimator, with the parameters that it has set; and its name."""
     if not hasattr(model, "fit") or not hasattr(model, "get_params"):
         raise UsageError(

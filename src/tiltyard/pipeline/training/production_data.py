@@ -105,7 +105,7 @@ def gather_production_data(
     if corrections is not None and corrections.any():
         base = base.take(~corrections)
     return ProductionData(
-        dataset=_joined(base, taken, project) if taken.pairs else base,
+        dataset=_join_rows(base, taken, project) if taken.pairs else base,
         added=len(taken.pairs),
         corrected=0 if corrections is None else int(corrections.sum()),
         repeated=taken.repeated,
@@ -170,7 +170,7 @@ def _as_table(base: pd.DataFrame, pairs: Sequence[tuple[Prediction, Label]]) -> 
     once = sorted(newest.values(), key=lambda pair: (pair[0].at, pair[0].id))
     schema = infer_schema(base)
     frame = _feature_frame((row for row, _ in once), list(base.columns))
-    fits = _fitting(frame, schema)
+    fits = _select_conforming(frame, schema)
     readable = [pair for pair, fit in zip(once, fits, strict=True) if fit]
     inputs = schema.conform(frame[fits].reset_index(drop=True)) if readable else base.iloc[:0]
     return _Taken(readable, inputs, len(pairs) - len(once), len(once) - len(readable))
@@ -181,7 +181,7 @@ def _feature_frame(rows: Iterable[Prediction], columns: list[Any]) -> pd.DataFra
     return pd.DataFrame(cells, columns=columns, dtype=object)
 
 
-def _fitting(frame: pd.DataFrame, schema: TableSchema) -> np.ndarray:
+def _select_conforming(frame: pd.DataFrame, schema: TableSchema) -> np.ndarray:
     """Which rows have values of the kinds that the base data has."""
 
     def conforms(rows: pd.DataFrame) -> bool:
@@ -196,7 +196,7 @@ def _fitting(frame: pd.DataFrame, schema: TableSchema) -> np.ndarray:
     return np.asarray([conforms(frame.iloc[[place]]) for place in range(len(frame))], dtype=np.bool_)
 
 
-def _joined(base: Dataset, taken: _Taken, project: Project) -> Dataset:
+def _join_rows(base: Dataset, taken: _Taken, project: Project) -> Dataset:
     labels = pd.Series([write_label(label.label) for _, label in taken.pairs], dtype=str, name=base.labels.name)
     new = taken.inputs.copy() if isinstance(taken.inputs, pd.DataFrame) else taken.inputs.to_frame()
     new[project.data.label] = labels.to_numpy()
@@ -212,7 +212,7 @@ def _joined(base: Dataset, taken: _Taken, project: Project) -> Dataset:
         task=base.task,
         inputs=inputs,
         labels=pd.concat([base.labels, labels], ignore_index=True),
-        frame=_stacked(base.frame, new),
+        frame=_stack_rows(base.frame, new),
         source=f"{base.source} and {len(taken.pairs):,} labelled answers",
         row_digests=np.concatenate([base.row_digests, row_digests(taken.inputs, labels)]),
     )
@@ -232,7 +232,7 @@ def _place_on_a_side(new: pd.DataFrame, base: Dataset, taken: _Taken, project: P
         new[rule.by.removeprefix("column:")] = np.where(judges, "test", "train")
 
 
-def _stacked(base: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+def _stack_rows(base: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """The rows of both, with the columns of the first in their dtypes as far as these can hold the new values."""
     new = new.reindex(columns=base.columns).astype(object)
     together = pd.concat([base.astype(object), new], ignore_index=True)

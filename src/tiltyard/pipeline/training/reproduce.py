@@ -91,7 +91,7 @@ def keep_rows(dataset: Dataset, section: DataSection, store: str | None) -> Kept
             why_not=f"the rows take {size / _GIGABYTE:.1f} GB, more than data.max_snapshot_gb = "
             f"{section.max_snapshot_gb:g}",
         )
-    free = _free(store)
+    free = _free_bytes(store)
     if free is not None and free < size:
         return KeptRows(
             fingerprint, why_not=f"the rows may take {size / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free"
@@ -103,7 +103,7 @@ def keep_rows(dataset: Dataset, section: DataSection, store: str | None) -> Kept
     return KeptRows(fingerprint, taken.uri, created=taken.created)
 
 
-def recipe_of(project: Project, candidate: Candidate, kept: KeptRows | None) -> dict[str, Any]:
+def describe_recipe(project: Project, candidate: Candidate, kept: KeptRows | None) -> dict[str, Any]:
     """What it takes to train a version again, JSON-ready.
 
     The sections of the project file that decide about data and training, the candidate with the parameters that a
@@ -115,7 +115,7 @@ def recipe_of(project: Project, candidate: Candidate, kept: KeptRows | None) -> 
     return {
         "project": told,
         "candidate": candidate.name,
-        "params": {name: _written(value) for name, value in candidate.params.items()},
+        "params": {name: _round_trip_json(value) for name, value in candidate.params.items()},
         "code": hashlib.sha256(source.read_bytes()).hexdigest() if source is not None else None,
         "snapshot": kept.to_dict() if kept else None,
         "libraries": {
@@ -203,11 +203,11 @@ def load_recipe(
             next_step="Set data.snapshots = true for the trainings to come.",
             code="data.no-snapshot",
         )
-    then = _project_of(project, recipe, _where(kept, project, workspace), info)
+    then = _project_of(project, recipe, _locate_snapshot(kept, project, workspace), info)
     return LoadedRecipe(info, then, _candidate_of(recipe, then, info), str(kept["fingerprint"]))
 
 
-def _where(kept: Mapping[str, Any], project: Project, workspace: Workspace) -> str:
+def _locate_snapshot(kept: Mapping[str, Any], project: Project, workspace: Workspace) -> str:
     """The snapshot where it was put, or of the same name in this host's store."""
     uri = str(kept["uri"])
     if "://" in uri or Path(uri).is_file():
@@ -250,7 +250,7 @@ def _candidate_of(recipe: Mapping[str, Any], project: Project, info: VersionInfo
             next_step="Bring it back as it was (from git), or train anew.",
             code="version.code-changed",
         )
-    params = {name: _meant(candidate, name, value) for name, value in recipe["params"].items()}
+    params = {name: _restore_parameter(candidate, name, value) for name, value in recipe["params"].items()}
     try:
         candidate.with_params(params).build(0)
     except (ValueError, TiltyardError) as error:
@@ -262,24 +262,24 @@ def _candidate_of(recipe: Mapping[str, Any], project: Project, info: VersionInfo
     return candidate.with_params(params) if params else candidate
 
 
-def _written(value: Any) -> Any:
+def _round_trip_json(value: Any) -> Any:
     try:
         return json.loads(json.dumps(value))
     except TypeError:
         return repr(value)
 
 
-def _meant(candidate: Candidate, name: str, value: Any) -> Any:
+def _restore_parameter(candidate: Candidate, name: str, value: Any) -> Any:
     """A parameter from JSON: of a choice the very value, else lists as tuples."""
     allowed = candidate.space.get(name)
     if isinstance(allowed, Choice):
         for choice in allowed.values:
-            if _written(choice) == value:
+            if _round_trip_json(choice) == value:
                 return choice
     return tuple(value) if isinstance(value, list) else value
 
 
-def _free(store: str) -> int | None:
+def _free_bytes(store: str) -> int | None:
     """Bytes that are free where a folder stands or will stand; None for a URL."""
     if "://" in store:
         return None

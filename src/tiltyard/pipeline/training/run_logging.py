@@ -17,7 +17,7 @@ from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.drift.profiles import Reference, Rows, build_reference
 from tiltyard.evaluation import Evaluation, plot_confusion_matrix, plot_per_class, plot_reliability
 from tiltyard.pipeline.training.data_checks import DataCheck
-from tiltyard.pipeline.training.reproduce import RECIPE, KeptRows, recipe_of
+from tiltyard.pipeline.training.reproduce import RECIPE, KeptRows, describe_recipe
 from tiltyard.pipeline.training.steps import EvaluatedModel, TrainedModel
 from tiltyard.project import Project
 from tiltyard.promotion.model_analysis import log_analysis
@@ -70,7 +70,7 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
     split, model, answers, evaluation = trial.split, trial.model, trial.answers, trial.evaluation
     with tracker.start_run(run_name=model.candidate.name) as run:
         tracker.log_params({**run_params(project, split, model), **(kept.to_params() if kept else {})})
-        tracker.log_dict(recipe_of(project, model.candidate, kept), RECIPE)
+        tracker.log_dict(describe_recipe(project, model.candidate, kept), RECIPE)
         tracker.log_dataset(split.train, "training")
         tracker.log_dataset(split.test, "evaluation")
         tracker.log_metrics({**run_metrics(evaluation, model), "data_quality_score": validation.data.quality_score})

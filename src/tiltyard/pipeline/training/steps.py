@@ -25,7 +25,7 @@ from tiltyard.models import (
 from tiltyard.pipeline.training.bias_mitigation import fit_params
 from tiltyard.project import Project
 from tiltyard.promotion.model_analysis import ModelAnalysis, analyse_model
-from tiltyard.promotion.offline_predictions import PredictedRows, compare_with_labels, predict_rows
+from tiltyard.promotion.offline_predictions import PredictedRows, compare_with_labels, predict_dataset
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def evaluate_model(
 ) -> EvaluatedModel:
     """Judge a fitted candidate on the test side; ``champion`` is what the champion goes by, where there is one."""
     with threadpool_limits(1 if len(split.test) < FEW_ROWS else None, user_api="openmp"):
-        answers = predict_rows(model.pipeline, split.test.inputs)
+        answers = predict_dataset(model.pipeline, split.test.inputs)
     facts = compare_with_labels(answers, split.test, project)
     examination = analyse_model(model.pipeline, facts, split.test, project, champion)
     return EvaluatedModel(split, model, answers, evaluate_predictions(facts), examination)

@@ -1,10 +1,10 @@
 """Gates: what a challenger must show before it answers users, one family a module."""
 
-from tiltyard.promotion.gates.champion import incomparable
-from tiltyard.promotion.gates.evaluate import judge_gates, standalone_gates
+from tiltyard.promotion.gates.champion import incomparable_gate
+from tiltyard.promotion.gates.evaluate import run_gates, standalone_gates
 from tiltyard.promotion.gates.inspection import Cost, DataFindings, GateInputs
 from tiltyard.promotion.gates.rendering import COLUMNS, verdict_markdown, verdict_rows, verdict_tag
-from tiltyard.promotion.gates.verdict import GateResult, Verdict, verdict_of
+from tiltyard.promotion.gates.verdict import GateResult, Verdict, make_verdict
 
 __all__ = [
     "COLUMNS",
@@ -13,11 +13,11 @@ __all__ = [
     "GateInputs",
     "GateResult",
     "Verdict",
-    "incomparable",
-    "judge_gates",
+    "incomparable_gate",
+    "make_verdict",
+    "run_gates",
     "standalone_gates",
     "verdict_markdown",
-    "verdict_of",
     "verdict_rows",
     "verdict_tag",
 ]

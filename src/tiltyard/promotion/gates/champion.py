@@ -12,7 +12,7 @@ def first_champion() -> GateResult:
     return GateResult("gate.first", "First champion", True, "there is no champion to beat")
 
 
-def incomparable(version: str, why: str) -> GateResult:
+def incomparable_gate(version: str, why: str) -> GateResult:
     """The champion cannot answer these rows, so nothing can be said of which is better.
 
     Args:

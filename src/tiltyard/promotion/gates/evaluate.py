@@ -16,10 +16,10 @@ from tiltyard.promotion.gates.floors import floor_gate
 from tiltyard.promotion.gates.inspection import NOT_INSPECTED, GateInputs
 from tiltyard.promotion.gates.live import live_gate
 from tiltyard.promotion.gates.slices import slice_gate
-from tiltyard.promotion.gates.verdict import GateResult, Verdict, verdict_of
+from tiltyard.promotion.gates.verdict import GateResult, Verdict, make_verdict
 
 
-def judge_gates(
+def run_gates(
     promotion: PromotionSection,
     challenger: Evaluation,
     champion: Evaluation | None,
@@ -45,14 +45,14 @@ def judge_gates(
     """
     gates = standalone_gates(promotion, challenger, inspection)
     if champion is None:
-        return verdict_of([*gates, first_champion()])
+        return make_verdict([*gates, first_champion()])
     if comparison is None:
         raise UsageError("A champion was given without a comparison.", next_step="Compare the two on the same rows.")
-    return verdict_of(
+    return make_verdict(
         [
             *gates,
             champion_gate(promotion, comparison, get_metric(metric).title.lower()),
-            *_beside(promotion, inspection),
+            *_comparative_inspections(promotion, inspection),
         ]
     )
 
@@ -63,10 +63,10 @@ def standalone_gates(promotion: PromotionSection, challenger: Evaluation, inspec
     Raises:
         UsageError: a floor names an unknown metric.
     """
-    return [*_asked_of_itself(promotion, challenger, inspection)]
+    return [*_standalone_inspections(promotion, challenger, inspection)]
 
 
-def _asked_of_itself(
+def _standalone_inspections(
     promotion: PromotionSection, challenger: Evaluation, inspection: GateInputs
 ) -> Iterator[GateResult]:
     for name, least in sorted(promotion.floors.items()):
@@ -83,7 +83,7 @@ def _asked_of_itself(
         yield data_limit(promotion.data_findings, inspection.findings)
 
 
-def _beside(promotion: PromotionSection, inspection: GateInputs) -> Iterator[GateResult]:
+def _comparative_inspections(promotion: PromotionSection, inspection: GateInputs) -> Iterator[GateResult]:
     if promotion.slices == "not-worse" and inspection.slices is not None:
         yield slice_gate(promotion, inspection)
     if promotion.calibration == "not-worse":

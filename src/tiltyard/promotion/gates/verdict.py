@@ -88,6 +88,6 @@ class Verdict:
 COMPARING = ("gate.first", "gate.better", "gate.significant", "gate.non-inferior", "gate.comparable")
 
 
-def verdict_of(gates: list[GateResult]) -> Verdict:
+def make_verdict(gates: list[GateResult]) -> Verdict:
     """What these gates together say."""
     return Verdict(all(gate.passed for gate in gates), tuple(gates))

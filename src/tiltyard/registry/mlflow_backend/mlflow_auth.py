@@ -42,7 +42,7 @@ def auth_error(error: Exception, where: str) -> UnavailableError | None:
         return None
     status = _status(error)
     if status == 401:
-        shown, mend = _shown(where)
+        shown, mend = _describe_credentials(where)
         return UnavailableError(
             f"MLflow at {without_password(where)} asks who we are (401): {shown}.",
             next_step=mend,
@@ -50,7 +50,7 @@ def auth_error(error: Exception, where: str) -> UnavailableError | None:
         )
     if status == 403:
         return UnavailableError(
-            f"MLflow at {without_password(where)} does not allow this (403), {_who(where)}: {_said(error)}",
+            f"MLflow at {without_password(where)} does not allow this (403), {_describe_user(where)}: {_first_line_of_error(error)}",
             next_step=f"Let whoever keeps the server give that user the permission, or name another one in {USERNAME}.",
             code="registry.forbidden",
         )
@@ -77,7 +77,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _shown(where: str) -> tuple[str, str]:
+def _describe_credentials(where: str) -> tuple[str, str]:
     """What was shown to a server that did not take it, and the next step."""
     user, password = os.environ.get(USERNAME), os.environ.get(PASSWORD)
     if "@" in urlsplit(where).netloc:
@@ -97,12 +97,12 @@ def _shown(where: str) -> tuple[str, str]:
     return nothing, f"Set {USERNAME} and {PASSWORD}, or {TOKEN}, in the environment or in .env beside the project file."
 
 
-def _who(where: str) -> str:
+def _describe_user(where: str) -> str:
     user = urlsplit(where).username or os.environ.get(USERNAME)
     if user:
         return f"not for the user {user!r}"
     return f"not with the token of {TOKEN}" if os.environ.get(TOKEN) else "not without credentials"
 
 
-def _said(error: Exception) -> str:
+def _first_line_of_error(error: Exception) -> str:
     return without_passwords((str(error).strip() or type(error).__name__).splitlines()[0])

@@ -30,7 +30,7 @@ def open_client(tracking_uri: str, registry_uri: str | None = None) -> Any:
     with mlflow_errors(tracking_uri):
         from mlflow.tracking import MlflowClient  # noqa: PLC0415
 
-        with _first_alone(tracking_uri):
+        with _lock_first_use(tracking_uri):
             client = MlflowClient(tracking_uri=tracking_uri, registry_uri=registry_uri or tracking_uri)
             if tracking_uri.startswith(SQLITE):
                 client.search_experiments(max_results=1)
@@ -45,10 +45,10 @@ def mlflow_errors(where: str) -> Iterator[None]:
     except TiltyardError:
         raise
     except Exception as error:
-        raise _translated(error, where) from error
+        raise _translate_error(error, where) from error
 
 
-def _translated(error: Exception, where: str) -> Exception:
+def _translate_error(error: Exception, where: str) -> Exception:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
     known = auth_error(error, where) or store_error(error)
@@ -60,18 +60,18 @@ def _translated(error: Exception, where: str) -> Exception:
         if code == "RESOURCE_DOES_NOT_EXIST":
             return NotFoundError(text, next_step="See what there is: tiltyard list-versions")
         if code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "BAD_REQUEST") or "API request" in text:
-            return _away(where, text)
+            return _unavailable_error(where, text)
         if code == "INVALID_PARAMETER_VALUE" and "not found" in text.lower():
             return NotFoundError(text, next_step="See what there is: tiltyard list-versions")
         return TiltyardError(f"MLflow refused: {text}", next_step="Check the name, version and alias.", code="mlflow")
     if isinstance(error, OSError) or type(error).__module__.startswith(
         ("requests", "urllib3", "sqlalchemy", "sqlite3")
     ):
-        return _away(where, _first_line(error))
+        return _unavailable_error(where, _first_line(error))
     return error
 
 
-def _away(where: str, why: str) -> UnavailableError:
+def _unavailable_error(where: str, why: str) -> UnavailableError:
     return UnavailableError(
         f"MLflow at {without_password(where)} cannot be used: {why}",
         next_step="Check MLFLOW_TRACKING_URI, and that the server or database is up.",
@@ -88,7 +88,7 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _first_alone(uri: str) -> Iterator[None]:
+def _lock_first_use(uri: str) -> Iterator[None]:
     if not uri.startswith(SQLITE):
         yield
         return

@@ -127,7 +127,7 @@ class MlflowRegistry:
         """All versions of a model, newest first; none if the model does not exist."""
         with self._errors():
             aliases = self._aliases(name)
-            found = _all(self._client.search_model_versions, filter_string=f"name = '{_quoted(name)}'")
+            found = _all(self._client.search_model_versions, filter_string=f"name = '{_quote_name(name)}'")
         infos = [_info(version, aliases.get(str(version.version), ())) for version in found]
         return sorted(infos, key=lambda info: -int(info.version))
 
@@ -154,7 +154,7 @@ class MlflowRegistry:
             try:
                 found = self._client.get_model_version(name, str(version))
             except Exception as error:
-                if _missing(error):
+                if _is_missing(error):
                     raise _no_version(name, str(version)) from None
                 raise
         return _info(found, aliases.get(str(version), ()))
@@ -228,7 +228,7 @@ class MlflowRegistry:
         try:
             named = self._client.get_registered_model(name).aliases
         except Exception as error:
-            if _missing(error):
+            if _is_missing(error):
                 return {}
             raise
         by_version: dict[str, tuple[str, ...]] = {}
@@ -274,7 +274,7 @@ class MlflowRegistry:
             except OSError:
                 return None
             except Exception as error:
-                if _missing(error) or "404" in str(error) or "No such" in str(error):
+                if _is_missing(error) or "404" in str(error) or "No such" in str(error):
                     return None
                 raise
 
@@ -343,9 +343,9 @@ def _no_version(name: str, version: str) -> NotFoundError:
     )
 
 
-def _missing(error: Exception) -> bool:
+def _is_missing(error: Exception) -> bool:
     return getattr(error, "error_code", None) == "RESOURCE_DOES_NOT_EXIST"
 
 
-def _quoted(name: str) -> str:
+def _quote_name(name: str) -> str:
     return name.replace("'", "\\'")

@@ -162,8 +162,8 @@ def verify(folder: Path, keys: KeyRing = NO_KEYS) -> Verified:
             code="artifact.no-manifest",
         )
     signed_by = keys.signed_by(content, _read(folder / SIGNATURE), f"the version in {folder}")
-    manifest = _parsed(content, file)
-    _hold_against(manifest, folder)
+    manifest = _parse_manifest(content, file)
+    _compare_digests(manifest, folder)
     return Verified(manifest, signed_by, hashlib.sha256(content).hexdigest())
 
 
@@ -178,7 +178,7 @@ def read_verified(folder: Path, manifest: Manifest, name: str) -> bytes:
     content = _read(folder / name)
     seen = None if content is None else hashlib.sha256(content).hexdigest()
     if content is None or seen != manifest.files.get(name):
-        raise _differs(manifest, name, seen)
+        raise _changed_error(manifest, name, seen)
     return content
 
 
@@ -195,7 +195,7 @@ def _read(file: Path) -> bytes | None:
         ) from None
 
 
-def _parsed(content: bytes, file: Path) -> Manifest:
+def _parse_manifest(content: bytes, file: Path) -> Manifest:
     try:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
@@ -215,14 +215,14 @@ def _parsed(content: bytes, file: Path) -> Manifest:
     return manifest
 
 
-def _hold_against(manifest: Manifest, folder: Path) -> None:
+def _compare_digests(manifest: Manifest, folder: Path) -> None:
     found = digests(folder)
     for name in sorted(manifest.files.keys() | found.keys()):
         if manifest.files.get(name) != found.get(name):
-            raise _differs(manifest, name, found.get(name))
+            raise _changed_error(manifest, name, found.get(name))
 
 
-def _differs(manifest: Manifest, name: str, seen: str | None) -> ArtifactError:
+def _changed_error(manifest: Manifest, name: str, seen: str | None) -> ArtifactError:
     named = name in manifest.files
     wrong = "is missing" if seen is None else "was changed" if named else "is not in the manifest"
     return ArtifactError(

@@ -21,10 +21,10 @@ def walk_objects(model: Any) -> Iterator[Any]:
             continue
         seen.add(id(part))
         yield part
-        waiting.extend(_held_by(part))
+        waiting.extend(_children(part))
 
 
-def _held_by(part: Any) -> list[Any]:
+def _children(part: Any) -> list[Any]:
     if isinstance(part, dict):
         return list(part.values())
     if isinstance(part, (list, tuple, set, frozenset)):

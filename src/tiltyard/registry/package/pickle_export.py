@@ -72,7 +72,7 @@ def export_pickles(package: Package, folder: Path, stem: str, metrics: Mapping[s
         ) from None
     contents["metrics.json"] = json.dumps(metrics, indent=1, ensure_ascii=False).encode()
     _write(folder, contents)
-    needs = sorted({needed for part in parts.values() for needed in _needs(part)})
+    needs = sorted({needed for part in parts.values() for needed in _find_packages(part)})
     return ExportResult({folder / name: digest(folder / name) for name in contents}, tuple(needs), rows, difference)
 
 
@@ -124,7 +124,7 @@ def _rows_of(package: Package) -> Any:
     return inputs
 
 
-def _needs(part: Any) -> set[str]:
+def _find_packages(part: Any) -> set[str]:
     """Top-level packages of the types that a fitted part is made of, beyond those that come with scikit-learn."""
     known = {"sklearn", "numpy", "scipy", "pandas", "builtins", "collections", "functools", "re"}
     return {type(held).__module__.split(".")[0] for held in parts_of(part)} - known

@@ -142,14 +142,14 @@ class KeyRing:
         """
         if stored is None:
             if self.trusted:
-                raise _unsigned(version, self.trusted)
+                raise _unsigned_error(version, self.trusted)
             return None
-        signature, raw = _parsed(stored, version)
+        signature, raw = _parse_signature(stored, version)
         judges = self.trusted or ((self.own,) if self.own else ())
         named = [key for key in judges if key.id == signature.key_id]
         if not named:
             if self.trusted:
-                raise _foreign(version, signature.key_id, self.trusted)
+                raise _foreign_key_error(version, signature.key_id, self.trusted)
             return None
         if signature.algorithm != ALGORITHM or not any(key.verifies(content, raw) for key in named):
             raise ArtifactError(
@@ -177,7 +177,7 @@ def host_signer(settings: Settings) -> Signer | None:
         UsageError: TILTYARD_SIGNING_KEY is not a private key, or its file cannot be read.
     """
     given = settings.signing_key.get_secret_value().strip() if settings.signing_key else ""
-    return Signer(_loaded(given, SIGNING_KEY, settings.root, _private)) if given else None
+    return Signer(_load_key_file(given, SIGNING_KEY, settings.root, _private)) if given else None
 
 
 def host_keys(settings: Settings) -> KeyRing:
@@ -187,7 +187,7 @@ def host_keys(settings: Settings) -> KeyRing:
         UsageError: a key cannot be used; or the signing key is one of the trusted, and so public, ones.
     """
     trusted = tuple(
-        PublicKey(_loaded(given, f"{TRUSTED_KEYS}[{number}]", settings.root, _public))
+        PublicKey(_load_key_file(given, f"{TRUSTED_KEYS}[{number}]", settings.root, _public))
         for number, given in enumerate(settings.trusted_keys)
     )
     signer = host_signer(settings)
@@ -206,7 +206,7 @@ def key_file(given: str, root: Path) -> Path | None:
     return root / Path(given.strip()[1:].strip()).expanduser() if given.strip().startswith("@") else None
 
 
-def _loaded(given: str, name: str, root: Path, load: Callable[[str], bytes]) -> bytes:
+def _load_key_file(given: str, name: str, root: Path, load: Callable[[str], bytes]) -> bytes:
     file = key_file(given, root)
     try:
         # Environment files often hold a PEM on one line, with its line ends written out.
@@ -252,7 +252,7 @@ def _raw(text: str) -> bytes:
     return raw
 
 
-def _parsed(stored: bytes, version: str) -> tuple[Signature, bytes]:
+def _parse_signature(stored: bytes, version: str) -> tuple[Signature, bytes]:
     try:
         signature = Signature.model_validate_json(stored)
         return signature, base64.b64decode(signature.signature, validate=True)
@@ -264,7 +264,7 @@ def _parsed(stored: bytes, version: str) -> tuple[Signature, bytes]:
         ) from None
 
 
-def _unsigned(version: str, trusted: tuple[PublicKey, ...]) -> ArtifactError:
+def _unsigned_error(version: str, trusted: tuple[PublicKey, ...]) -> ArtifactError:
     ids = [key.id for key in trusted]
     return ArtifactError(
         f"There is no signature of {version}, and this host takes only versions signed by {_either(ids)}; "
@@ -275,7 +275,7 @@ def _unsigned(version: str, trusted: tuple[PublicKey, ...]) -> ArtifactError:
     )
 
 
-def _foreign(version: str, key_id: str, trusted: tuple[PublicKey, ...]) -> ArtifactError:
+def _foreign_key_error(version: str, key_id: str, trusted: tuple[PublicKey, ...]) -> ArtifactError:
     ids = [key.id for key in trusted]
     return ArtifactError(
         f"The signature of {version} is by the key {key_id}, and this host takes only versions signed by "

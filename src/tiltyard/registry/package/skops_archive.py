@@ -61,9 +61,11 @@ def check_archive(file: Path) -> set[str]:
     nodes = _Nodes({entry.filename: entry.file_size for entry in entries})
     nodes.read(schema)
     if nodes.named_bytes > limit:
-        raise _too_large(file, f"names its arrays so often that they would take {nodes.named_bytes / 1e6:,.0f} MB")
+        raise _too_large_error(
+            file, f"names its arrays so often that they would take {nodes.named_bytes / 1e6:,.0f} MB"
+        )
     if nodes.visits() > MAX_SHARING * nodes.count:
-        raise _too_large(file, "shares its parts so that an inspection would not end")
+        raise _too_large_error(file, "shares its parts so that an inspection would not end")
     return nodes.called
 
 
@@ -71,16 +73,16 @@ def _check_claims(file: Path, entries: list[zipfile.ZipInfo]) -> int:
     """Hold what an archive says of itself against the limits; the bytes that it may take."""
     name, times = Counter(entry.filename for entry in entries).most_common(1)[0] if entries else ("", 0)
     if times > 1:
-        raise _odd(file, f"has {times} members named {name!r}")
+        raise _malformed_error(file, f"has {times} members named {name!r}")
     packed = next((entry.filename for entry in entries if entry.compress_type not in _PACKINGS), None)
     if packed is not None:
-        raise _odd(file, f"has {packed!r} packed in a way that skops does not use here")
+        raise _malformed_error(file, f"has {packed!r} packed in a way that skops does not use here")
     unpacked = sum(entry.file_size for entry in entries)
     schema = sum(entry.file_size for entry in entries if entry.filename == SCHEMA)
     limit = min(MAX_UNPACKED, MAX_RATIO * max(file.stat().st_size, _CHUNK))
     if unpacked > limit or schema > MAX_SCHEMA:
         size = file.stat().st_size / 1e6
-        raise _too_large(file, f"has {size:.1f} MB and would unpack to {unpacked / 1e6:,.0f} MB")
+        raise _too_large_error(file, f"has {size:.1f} MB and would unpack to {unpacked / 1e6:,.0f} MB")
     return limit
 
 
@@ -89,7 +91,7 @@ def _check_size(file: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) ->
     claimed = entry.file_size
     if entry.compress_type == zipfile.ZIP_STORED:
         if entry.compress_size != claimed:
-            raise _odd(file, f"has another size of {entry.filename!r} than it claims")
+            raise _malformed_error(file, f"has another size of {entry.filename!r} than it claims")
         return
     seen = 0
     entry.file_size = claimed + 1  # zipfile stops at the claimed size: one byte more tells whether there is more
@@ -98,21 +100,21 @@ def _check_size(file: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) ->
             while chunk := stream.read(_CHUNK):
                 seen += len(chunk)
     except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
-        raise _odd(file, f"has a damaged {entry.filename!r} ({error})") from error
+        raise _malformed_error(file, f"has a damaged {entry.filename!r} ({error})") from error
     finally:
         entry.file_size = claimed
     if seen != claimed:
-        raise _odd(file, f"has another size of {entry.filename!r} than it claims")
+        raise _malformed_error(file, f"has another size of {entry.filename!r} than it claims")
 
 
 def _schema(file: Path, archive: zipfile.ZipFile) -> Any:
     try:
         content = archive.read(SCHEMA)
         if content.count(b"{") + content.count(b"[") > MAX_OBJECTS:
-            raise _too_large(file, f"describes more than {MAX_OBJECTS:,} objects")
+            raise _too_large_error(file, f"describes more than {MAX_OBJECTS:,} objects")
         return json.loads(content)
     except (KeyError, ValueError, RecursionError, RuntimeError) as error:
-        raise _odd(file, f"cannot be read: {type(error).__name__}: {str(error).splitlines()[0]}") from error
+        raise _malformed_error(file, f"cannot be read: {type(error).__name__}: {str(error).splitlines()[0]}") from error
 
 
 @dataclass
@@ -198,7 +200,7 @@ class _Nodes:
         cost.update(dict.fromkeys(same, most))
 
 
-def _too_large(file: Path, why: str) -> ArtifactError:
+def _too_large_error(file: Path, why: str) -> ArtifactError:
     return ArtifactError(
         f"The stored model {file.name} {why}; nothing of it was loaded.",
         next_step="Find out who made it, or train a smaller version.",
@@ -206,7 +208,7 @@ def _too_large(file: Path, why: str) -> ArtifactError:
     )
 
 
-def _odd(file: Path, why: str) -> ArtifactError:
+def _malformed_error(file: Path, why: str) -> ArtifactError:
     return ArtifactError(
         f"The stored model {file.name} {why}; nothing of it was loaded.",
         next_step="Find out who made it; fetch the version again, or train a new one.",

@@ -64,7 +64,7 @@ def foreign_types(file: Path, allowed: Collection[str] = ()) -> list[str]:
     try:
         found: list[str] = skops.io.get_untrusted_types(file=file)
     except Exception as error:
-        raise _unreadable(file, error) from error
+        raise _unreadable_error(file, error) from error
     return sorted(called.union(name for name in found if name not in allowed))
 
 
@@ -95,7 +95,7 @@ def read_model(file: Path, allowed: Collection[str] = ()) -> Any:
     try:
         model = skops.io.load(file, trusted=sorted(allowed))
     except Exception as error:
-        raise _unreadable(file, error) from error
+        raise _unreadable_error(file, error) from error
     check_trees(model)
     check_arrays(model)
     return model
@@ -129,7 +129,7 @@ def _with_vocabularies(node: Any, written: Mapping[str, str]) -> Any:
     return {key: _with_vocabularies(value, written) for key, value in node.items()}
 
 
-def _unreadable(file: Path, error: Exception) -> ArtifactError:
+def _unreadable_error(file: Path, error: Exception) -> ArtifactError:
     why = str(error).strip().splitlines()
     return ArtifactError(
         f"The stored model {file.name} cannot be read: {type(error).__name__}{': ' + why[0] if why else ''}.",

@@ -27,7 +27,7 @@ def seal(signer: Signer, name: str, version: str, manifest: bytes) -> str:
         version: the registry's number.
         manifest: the bytes of the manifest.
     """
-    return signer.sign(_sealed(name, version, hashlib.sha256(manifest).hexdigest())).decode()
+    return signer.sign(_seal_content(name, version, hashlib.sha256(manifest).hexdigest())).decode()
 
 
 def check_identity(verified: Verified, info: VersionInfo, keys: KeyRing = NO_KEYS) -> None:
@@ -60,7 +60,7 @@ def check_identity(verified: Verified, info: VersionInfo, keys: KeyRing = NO_KEY
             next_step=f"If it is meant, seal it where the signing key is: tiltyard keys seal {info.version}",
             code="artifact.unsealed",
         )
-    content = _sealed(info.name, info.version, verified.digest)
+    content = _seal_content(info.name, info.version, verified.digest)
     try:
         keys.signed_by(content, stored.encode(), f"version {info.version} of {info.name}")
     except ArtifactError:
@@ -72,6 +72,6 @@ def check_identity(verified: Verified, info: VersionInfo, keys: KeyRing = NO_KEY
         ) from None
 
 
-def _sealed(name: str, version: str, digest: str) -> bytes:
+def _seal_content(name: str, version: str, digest: str) -> bytes:
     # A first line of its own, and no line breaks in names: a seal can never be read as a signature of a manifest.
     return f"tiltyard seal 1\n{name!r}\n{version}\n{digest}\n".encode()
