@@ -50,7 +50,8 @@ def auth_error(error: Exception, where: str) -> UnavailableError | None:
         )
     if status == 403:
         return UnavailableError(
-            f"MLflow at {without_password(where)} does not allow this (403), {_describe_user(where)}: {_first_line_of_error(error)}",
+            f"MLflow at {without_password(where)} does not allow this (403), {_describe_user(where)}: "
+            f"{_first_line_of_error(error)}",
             next_step=f"Let whoever keeps the server give that user the permission, or name another one in {USERNAME}.",
             code="registry.forbidden",
         )
