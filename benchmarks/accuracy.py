@@ -32,7 +32,7 @@ from benchmarks.machine import machine, peak_mb
 
 from tiltyard.data import Dataset
 from tiltyard.errors import TiltyardError
-from tiltyard.models import Candidate, candidates_of, limit_fitting_threads, rank_candidates
+from tiltyard.models import Candidate, limit_fitting_threads, rank_candidates, select_candidates
 from tiltyard.models.text import TEXT
 from tiltyard.models.tfidf.vectoriser import warm_up
 
@@ -133,7 +133,7 @@ def _fit(train: Dataset, options: argparse.Namespace) -> tuple[Pipeline, str, di
     if options.one == PLAIN:
         return _plain().fit(train.inputs, train.labels), PLAIN, {}
     names = options.candidates if options.one == CHOSEN else [options.one]
-    candidates = candidates_of(tuple(names), "text-classification", Path())
+    candidates = select_candidates(tuple(names), "text-classification", Path())
     ranking: dict[str, float] = {}
     candidate: Candidate = candidates[0]
     with limit_fitting_threads(candidates, len(train)):

@@ -224,12 +224,12 @@ def _sequences(rule: PromotionRule, tallies: Sequence[Counter[str]]) -> Figures:
 def _retrainings(setting: Setting, file: Path, splits: int) -> Figures:
     """Real versions of one recipe, fitted to bootstrap resamples: in disjoint pairs, and in a row."""
     from tiltyard.data import load_dataset, split_dataset  # noqa: PLC0415
-    from tiltyard.models import candidates_of  # noqa: PLC0415
+    from tiltyard.models import select_candidates  # noqa: PLC0415
     from tiltyard.project import load_project  # noqa: PLC0415
 
     project = load_project(file)
     dataset = load_dataset(project)
-    recipe = candidates_of(project.training.candidates, project.task)[0]
+    recipe = select_candidates(project.training.candidates, project.task)[0]
     pairs: list[Comparison] = []
     tallies: list[Counter[str]] = []
     for number in range(splits):

@@ -16,13 +16,13 @@ from tests.evaluation.test_plots import drawn
 from tiltyard.evaluation import (
     FairnessReport,
     LabelledPredictions,
+    compute_reweighing,
+    cross_groups,
     evaluate_fairness,
     group_rows,
-    joint_groups,
     label_predictions,
     newcombe,
     plot_fairness,
-    reweighing,
 )
 
 fairlearn = pytest.importorskip("fairlearn.metrics", reason="the extra 'fairness' is not installed")
@@ -183,7 +183,7 @@ except MissingExtraError as error:
 def test_weights_make_label_and_group_independent(pairs: list[tuple[int, int]]) -> None:
     """By weight, every group has the same labels, and groups and labels keep their sizes."""
     groups, labels = np.array(pairs).T
-    weights = reweighing(groups, labels)
+    weights = compute_reweighing(groups, labels)
     assert (weights > 0).all()
     overall = np.bincount(labels, minlength=3) / len(labels)
     assert np.bincount(labels, weights) == pytest.approx(np.bincount(labels))
@@ -196,14 +196,14 @@ def test_weights_make_label_and_group_independent(pairs: list[tuple[int, int]]) 
 def test_independent_data_is_left_as_it_is() -> None:
     """Where label and group are independent already, every weight is 1."""
     groups, labels = np.divmod(np.arange(12), 3)
-    assert reweighing(groups, labels).tolist() == pytest.approx([1.0] * 12)
+    assert compute_reweighing(groups, labels).tolist() == pytest.approx([1.0] * 12)
 
 
 def test_several_columns_make_joint_groups() -> None:
     """Every combination of 30 rows is a group; rarer ones are one together."""
     sex = pd.Series(["f"] * 60 + ["m"] * 60, name="sex")
     race = pd.Series(["x"] * 30 + ["y"] * 30 + ["x"] * 50 + ["y"] * 6 + ["z"] * 4, name="race")
-    codes, names = joint_groups([group_rows(sex), group_rows(race)])
+    codes, names = cross_groups([group_rows(sex), group_rows(race)])
     assert names == ("f and x", "f and y", "m and x", "(other)")
     assert np.bincount(codes).tolist() == [30, 30, 50, 10]
 

@@ -17,7 +17,6 @@ from tiltyard.evaluation import (
     METRICS,
     LabelledPredictions,
     SliceReport,
-    columns_of,
     evaluate_predictions,
     evaluate_slices,
     get_metric,
@@ -25,6 +24,7 @@ from tiltyard.evaluation import (
     group_rows,
     label_predictions,
     plot_slices,
+    select_columns,
 )
 
 
@@ -168,7 +168,7 @@ def test_the_metric_of_the_project_has_an_interval() -> None:
 def test_a_column_that_is_not_there() -> None:
     """An unknown column is named with the nearest known one and the key of the project file."""
     with pytest.raises(DataError, match=r"no column 'sourc' \(data.slices\).*Did you mean 'source'") as caught:
-        columns_of(pd.DataFrame({"source": [1], "text": [2]}), ["sourc"], "data.slices")
+        select_columns(pd.DataFrame({"source": [1], "text": [2]}), ["sourc"], "data.slices")
     assert caught.value.code == "data.column-missing"
 
 

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 
 from tests.models.corpus import reviews, texts
 from tiltyard.errors import UsageError
-from tiltyard.models import CANDIDATES, Candidate, Choice, FloatRange, IntegerRange, candidates_of, get_candidate
+from tiltyard.models import CANDIDATES, Candidate, Choice, FloatRange, IntegerRange, get_candidate, select_candidates
 from tiltyard.models.text import TEXT
 from tiltyard.registry.package.trusted_types import trusted_type_names
 
@@ -97,10 +97,13 @@ def test_a_declared_space_names_parameters_of_the_pipeline(name: str) -> None:
 
 def test_no_candidates_means_the_default_of_the_task_and_repeats_count_once() -> None:
     """A project without candidates gets one; a name given twice is tried once."""
-    assert [candidate.name for candidate in candidates_of((), "text-classification")] == ["tfidf-logreg"]
-    assert [candidate.name for candidate in candidates_of((), "tabular-classification")] == ["gradient-boosting"]
+    assert [candidate.name for candidate in select_candidates((), "text-classification")] == ["tfidf-logreg"]
+    assert [candidate.name for candidate in select_candidates((), "tabular-classification")] == ["gradient-boosting"]
     names = ("nbsvm", "tfidf-logreg", "nbsvm")
-    assert [candidate.name for candidate in candidates_of(names, "text-classification")] == ["nbsvm", "tfidf-logreg"]
+    assert [candidate.name for candidate in select_candidates(names, "text-classification")] == [
+        "nbsvm",
+        "tfidf-logreg",
+    ]
 
 
 def test_an_unknown_or_unfitting_candidate_is_refused_with_the_fitting_ones() -> None:
@@ -281,7 +284,7 @@ def test_an_own_candidate_may_declare_what_a_search_varies(project: Path) -> Non
     [
         ("7", "make_space is a int"),
         ("{'alfa': FloatRange(0, 1)}", "'alfa', which the recipe has no parameter of"),
-        ("{'alpha': 3}", "says 3 of 'alpha'"),
+        ("{'alpha': 3}", "declares 3 for 'alpha'"),
         ("{'alpha': []}", "nothing to choose from"),
         ("{'alpha': FloatRange(1, 0)}", "in order"),
         ("{'alpha': FloatRange(0, 1, log=True)}", "above 0"),

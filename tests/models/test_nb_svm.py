@@ -15,7 +15,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from tiltyard.models.calibration import platt, with_probabilities
+from tiltyard.models.calibration import ensure_probabilities, fit_platt
 from tiltyard.models.linear import CalibratedLinearSVM, LinearOneVsRest
 from tiltyard.models.nb_svm import NaiveBayesLogistic, NaiveBayesSVM, log_count_ratios
 
@@ -120,7 +120,7 @@ def test_platt_finds_the_sigmoid_that_made_the_labels(slope: float, offset: floa
     random = np.random.default_rng(seed)
     scores = random.normal(size=4000)
     positive = random.random(4000) < expit(slope * scores + offset)
-    found_slope, found_offset = platt(scores, positive)
+    found_slope, found_offset = fit_platt(scores, positive)
     apart = np.abs(expit(found_slope * scores + found_offset) - expit(slope * scores + offset))
     assert apart.mean() < 0.05
 
@@ -134,14 +134,14 @@ def test_platt_is_that_of_scikit_learn_at_every_scale(scale: float) -> None:
     from sklearn.calibration import _SigmoidCalibration
 
     theirs = _SigmoidCalibration().fit(scores, positive.astype(float)).predict(scores)
-    slope, offset = platt(scale * scores, positive)
+    slope, offset = fit_platt(scale * scores, positive)
     np.testing.assert_allclose(expit(slope * scale * scores + offset), theirs, atol=2e-4)
 
 
 @pytest.mark.parametrize("positive", [[True] * 5, [False] * 5, [True, False, True, False, True]])
 def test_platt_survives_what_holds_no_answer(positive: list[bool]) -> None:
     """Equal scores, or rows of one kind, give the smoothed share of the positive rows."""
-    slope, offset = platt(np.zeros(5), np.array(positive))
+    slope, offset = fit_platt(np.zeros(5), np.array(positive))
     assert np.isfinite([slope, offset]).all()
     share = (sum(positive) + 1) / 7
     assert abs(expit(offset) - share) < 0.1
@@ -150,8 +150,8 @@ def test_platt_survives_what_holds_no_answer(positive: list[bool]) -> None:
 def test_only_what_lacks_probabilities_is_calibrated() -> None:
     """A classifier with probabilities is left as it is."""
     regression = LogisticRegression()
-    assert with_probabilities(regression) is regression
-    assert isinstance(with_probabilities(LinearSVC()), CalibratedClassifierCV)
+    assert ensure_probabilities(regression) is regression
+    assert isinstance(ensure_probabilities(LinearSVC()), CalibratedClassifierCV)
 
 
 @EVERY
@@ -190,7 +190,7 @@ def test_weighted_ratios_and_sigmoids_are_those_of_repeated_rows() -> None:
     np.testing.assert_allclose(found, log_count_ratios(features[rows], (truth == 1)[rows], 1.0), atol=1e-12)
     scores = random.normal(size=120) + truth
     np.testing.assert_allclose(
-        platt(scores, truth == 1, times.astype(float)), platt(scores[rows], (truth == 1)[rows]), rtol=1e-4
+        fit_platt(scores, truth == 1, times.astype(float)), fit_platt(scores[rows], (truth == 1)[rows]), rtol=1e-4
     )
 
 

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from tests.models.corpus import dataset, texts
 from tiltyard.errors import UsageError
-from tiltyard.models import CANDIDATES, Candidate, SelectionPlan, candidates_of, rank_candidates
+from tiltyard.models import CANDIDATES, Candidate, SelectionPlan, rank_candidates, select_candidates
 from tiltyard.models.search_space import Choice, FloatRange, IntegerRange
 from tiltyard.models.selection.search import SearchBudget, SearchTrial, search
 
@@ -22,7 +22,7 @@ NAMES = ("tfidf-naive-bayes", "tfidf-logreg")
 
 def searched(*names: str, trials: int = 8, seed: int = 7) -> tuple[SearchTrial, ...]:
     """The trials of a search on the invented texts."""
-    candidates = candidates_of(names or NAMES, "text-classification")
+    candidates = select_candidates(names or NAMES, "text-classification")
     return search(candidates, dataset(*texts(60)), SelectionPlan("log_loss", 3, seed), SearchBudget(trials)).trials
 
 
@@ -43,7 +43,7 @@ def test_every_candidate_is_tried_as_it_stands_first() -> None:
     assert [trial.candidate.name for trial in trials[:3]] == [*NAMES, "nbsvm"]
     assert [dict(trial.params) for trial in trials[:3]] == [{}, {}, {}]
     ranking = rank_candidates(
-        candidates_of((*NAMES, "nbsvm"), "text-classification"),
+        select_candidates((*NAMES, "nbsvm"), "text-classification"),
         dataset(*texts(60)),
         metric="log_loss",
         folds=3,
@@ -71,7 +71,7 @@ def test_trials_stay_within_the_declared_space() -> None:
 
 def test_the_best_trial_is_found_again_by_its_candidate() -> None:
     """The best has the greatest mean, and its candidate builds the pipeline that had that score."""
-    candidates = candidates_of(NAMES, "text-classification")
+    candidates = select_candidates(NAMES, "text-classification")
     rows = dataset(*texts(60))
     best = search(candidates, rows, PLAN, SearchBudget(trials=10)).best
     (again,) = rank_candidates([best.candidate], rows, metric="log_loss", folds=3, random_state=7)
@@ -118,7 +118,7 @@ def test_what_fails_as_it_stands_is_not_hidden() -> None:
 
 def test_no_new_trial_begins_after_the_seconds() -> None:
     """With no time at all each candidate is still tried once, and nothing else."""
-    candidates = candidates_of(NAMES, "text-classification")
+    candidates = select_candidates(NAMES, "text-classification")
     assert len(search(candidates, dataset(*texts(60)), PLAN, SearchBudget(seconds=0)).trials) == 2
 
 
@@ -131,7 +131,7 @@ def test_a_candidate_without_a_space_is_tried_once() -> None:
 def test_a_search_without_a_limit_is_refused() -> None:
     """A budget of neither trials nor seconds is an error, not an endless search."""
     with pytest.raises(UsageError, match="never end"):
-        search(candidates_of((), "text-classification"), dataset(*texts(60)), PLAN, SearchBudget())
+        search(select_candidates((), "text-classification"), dataset(*texts(60)), PLAN, SearchBudget())
 
 
 def test_what_the_recipes_ship_with_lies_in_their_spaces() -> None:

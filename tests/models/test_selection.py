@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from tests.models.corpus import dataset, texts
 from tiltyard.errors import DataError, UsageError
 from tiltyard.evaluation import METRICS, evaluate
-from tiltyard.models import Candidate, CandidateScore, candidates_of, rank_candidates
+from tiltyard.models import Candidate, CandidateScore, rank_candidates, select_candidates
 from tiltyard.models.selection.ranking import best_within_noise
 
 NAMES = ("tfidf-naive-bayes", "nbsvm", "tfidf-logreg", "linear-svm")
@@ -22,7 +22,7 @@ NAMES = ("tfidf-naive-bayes", "nbsvm", "tfidf-logreg", "linear-svm")
 def rank(names: tuple[str, ...] = NAMES, metric: str = "log_loss", seed: int = 5) -> list[CandidateScore]:
     """Candidates judged on the invented texts."""
     rows = dataset(*texts(90))
-    candidates = candidates_of(names, "text-classification")
+    candidates = select_candidates(names, "text-classification")
     return rank_candidates(candidates, rows, metric=metric, folds=3, random_state=seed)
 
 
@@ -41,7 +41,7 @@ def test_the_best_mean_stands_first_and_the_first_named_wins_a_tie() -> None:
     ranking = rank()
     assert [score.mean for score in ranking] == sorted((score.mean for score in ranking), reverse=True)
     for names in (("tfidf-logreg", "twin"), ("twin", "tfidf-logreg")):
-        (known,) = candidates_of(("tfidf-logreg",), "text-classification")
+        (known,) = select_candidates(("tfidf-logreg",), "text-classification")
         twin = Candidate("twin", "The same", "text-classification", known.build)
         pair = [twin if name == "twin" else known for name in names]
         ranking = rank_candidates(pair, dataset(*texts(60)), metric="accuracy", folds=3, random_state=0)
@@ -49,7 +49,7 @@ def test_the_best_mean_stands_first_and_the_first_named_wins_a_tie() -> None:
 
 
 def scored(name: str, scores: tuple[float, ...], log_loss: float) -> CandidateScore:
-    (known,) = candidates_of(("tfidf-logreg",), "text-classification")
+    (known,) = select_candidates(("tfidf-logreg",), "text-classification")
     return CandidateScore(Candidate(name, name, known.task, known.build), scores, log_loss)
 
 
@@ -69,7 +69,7 @@ def test_each_candidate_is_told_once_when_it_is_judged() -> None:
     told: list[CandidateScore] = []
     rows = dataset(*texts(60))
     ranking = rank_candidates(
-        candidates_of(NAMES, "text-classification"),
+        select_candidates(NAMES, "text-classification"),
         rows,
         metric="accuracy",
         folds=3,
@@ -90,7 +90,7 @@ def test_tables_are_judged_whole() -> None:
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"size": random.normal(size=80), "kind": random.choice(["a", "b"], 80)})
     labels = pd.Series(np.where(frame["size"] > 0, "big", "small"))
-    candidates = candidates_of(("logreg", "gradient-boosting"), "tabular-classification")
+    candidates = select_candidates(("logreg", "gradient-boosting"), "tabular-classification")
     rows = dataset(frame, labels, "tabular-classification")
     ranking = rank_candidates(candidates, rows, metric="accuracy", folds=4, random_state=0)
     assert min(score.mean for score in ranking) > 0.9
@@ -100,7 +100,7 @@ def test_a_label_with_fewer_rows_than_folds_is_named() -> None:
     """Folds that cannot be made are refused with the label and its rows."""
     inputs, labels = texts(60)
     labels[:2] = "rare"
-    candidates = candidates_of(NAMES, "text-classification")
+    candidates = select_candidates(NAMES, "text-classification")
     with pytest.raises(DataError, match="'rare' has 2 rows"):
         rank_candidates(candidates, dataset(inputs, labels), metric="accuracy", folds=3, random_state=0)
 
@@ -138,7 +138,7 @@ def test_folds_in_order_hold_out_what_stands_together() -> None:
     made = [f"w{random.integers(10**6)} x{random.integers(10**6)}" for _ in range(15)]
     inputs = pd.Series([text for text in made for _ in range(8)])
     labels = pd.Series([label for label in random.permutation(["a"] * 8 + ["b"] * 7) for _ in range(8)])
-    candidates = candidates_of(("tfidf-logreg",), "text-classification")
+    candidates = select_candidates(("tfidf-logreg",), "text-classification")
     by_any, in_order = (
         rank_candidates(
             candidates, dataset(inputs, labels), metric="accuracy", folds=3, random_state=0, in_order=ordered

@@ -16,7 +16,7 @@ from sklearn.base import clone
 
 from tests.models.corpus import texts
 from tiltyard.models.ensemble import NaiveBayesConvolution
-from tiltyard.models.tfidf.token_ids import compiled_words, learn_tokens, read_tokens
+from tiltyard.models.tfidf.token_ids import compile_words, learn_tokens, read_tokens
 from tiltyard.models.word_cnn import convolution_kernels, word_convolution
 from tiltyard.models.word_cnn.network import LANES
 from tiltyard.models.word_cnn.word_convolution import WordConvolution
@@ -89,7 +89,7 @@ def test_the_loops_find_the_best_place_of_each_neuron(region: int) -> None:
         np.testing.assert_array_equal(places[number], begins[sums.argmax(axis=1)])
     top = random.standard_normal((2 * LANES, 3), dtype=np.float32)
     out = np.ones((4, 3))
-    convolution_kernels.predict_rows(filters, biases, top, (words, starts), out)
+    convolution_kernels.predict_token_rows(filters, biases, top, (words, starts), out)
     np.testing.assert_allclose(out[rows], 1 + values.astype(float) @ top, rtol=1e-5)
 
 
@@ -122,7 +122,7 @@ def test_tokens_are_the_words_and_marks_in_their_order() -> None:
         [*margin, *margin],
         [*margin, "?", "plot", "!", "?", *margin],
     ]
-    again = read_tokens(corpus, terms, compiled_words(terms), 2)
+    again = read_tokens(corpus, terms, compile_words(terms), 2)
     np.testing.assert_array_equal(again.words, tokens.words)
     np.testing.assert_array_equal(again.starts, tokens.starts)
 

@@ -25,7 +25,7 @@ from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 from tiltyard.models.word_cnn.word_convolution import WordConvolution
 from tiltyard.registry.package.skops_file import read_model, write_model
 from tiltyard.registry.package.trusted_types import trusted_type_names
-from tiltyard.scoring.factory import exact_scorer
+from tiltyard.scoring.factory import compile_scorer
 from tiltyard.scoring.scorer import NotCompilableError
 
 NUMBERS = FRAME[["age", "visits"]].fillna(0.0).astype(float)
@@ -141,10 +141,10 @@ def fewer_sigmoids(classifier: Any) -> None:
 def test_linear_weights(classifier: Any, craft: Callable[[Any], None], tmp_path: Path) -> None:
     """A linear classifier with weights for other labels than its own is not answered by a compiled loop."""
     model = texts_model(classifier, OF_THREE)
-    exact_scorer(model, "text-classification", {"text": "str"})
+    compile_scorer(model, "text-classification", {"text": "str"})
     craft(model[-1])
     with pytest.raises(NotCompilableError):
-        exact_scorer(stored(model, tmp_path), "text-classification", {"text": "str"})
+        compile_scorer(stored(model, tmp_path), "text-classification", {"text": "str"})
 
 
 COLUMNS = {"age": "float64", "visits": "float64"}
@@ -153,10 +153,10 @@ COLUMNS = {"age": "float64", "visits": "float64"}
 def test_weights_of_a_table(tmp_path: Path) -> None:
     """Nor is one of a table with weights for fewer columns."""
     model = make_pipeline("passthrough", LogisticRegression()).fit(NUMBERS, THREE)
-    exact_scorer(model, "tabular-classification", COLUMNS)
+    compile_scorer(model, "tabular-classification", COLUMNS)
     model[-1].coef_ = model[-1].coef_[:, :1]
     with pytest.raises(NotCompilableError):
-        exact_scorer(stored(model, tmp_path), "tabular-classification", COLUMNS)
+        compile_scorer(stored(model, tmp_path), "tabular-classification", COLUMNS)
 
 
 def more_turns(boosting: Any) -> None:
@@ -175,10 +175,10 @@ def fewer_classes(boosting: Any) -> None:
 def test_turns_of_boosting(craft: Callable[[Any], None], tmp_path: Path) -> None:
     """Nor is boosting whose trees are for more sums than it has."""
     model = make_pipeline("passthrough", HistGradientBoostingClassifier(max_iter=3)).fit(NUMBERS, THREE)
-    exact_scorer(model, "tabular-classification", COLUMNS)
+    compile_scorer(model, "tabular-classification", COLUMNS)
     craft(model[-1])
     with pytest.raises(NotCompilableError):
-        exact_scorer(stored(model, tmp_path), "tabular-classification", COLUMNS)
+        compile_scorer(stored(model, tmp_path), "tabular-classification", COLUMNS)
 
 
 def test_sets_of_categories(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.scoring.conftest import COLUMNS
 from tiltyard.errors import InputError, UsageError
 from tiltyard.models.nb_svm import NaiveBayesSVM
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
-from tiltyard.scoring import SklearnScorer, exact_scorer, explain, problems_of
+from tiltyard.scoring import SklearnScorer, compile_scorer, explain, list_problems
 
 TEXTS = ["a warm and funny film", "dull, slow and far too long", "I loved every minute", "what a waste of time"] * 3
 ASKED = [{"text": "funny, funny and warm"}, {"text": "a waste"}, {"text": ""}, {"text": "Ünbekannt"}]
@@ -26,7 +26,7 @@ def test_terms_add_up_to_the_answer(classifier: Any, labels: list[str]) -> None:
     """Baseline, terms and rest of a linear text model add up to what the model computed for the label."""
     truth = [labels[number % len(labels)] for number in range(len(TEXTS))]
     pipeline = make_pipeline(FastTfidfVectorizer(ngram_range=(1, 2)), classifier).fit(TEXTS, truth)
-    scorer = exact_scorer(pipeline, "text-classification", {})
+    scorer = compile_scorer(pipeline, "text-classification", {})
     chances = pipeline.predict_proba([item["text"] for item in ASKED])
     for position, found in enumerate(explain(scorer, ASKED, most=2)):
         place = scorer.classes.index(found.label)
@@ -46,7 +46,7 @@ def test_terms_carry_their_counts_and_signs() -> None:
     """Terms are named with how often the text has them, and speak for the label that training gave them."""
     truth = ["good", "bad"] * 6
     pipeline = make_pipeline(FastTfidfVectorizer(), LogisticRegression()).fit(TEXTS, truth)
-    scorer = exact_scorer(pipeline, "text-classification", {})
+    scorer = compile_scorer(pipeline, "text-classification", {})
     asked = [{"text": "Funny funny waste"}]
     found = explain(scorer, asked)[0]
     parts = {part.name: part for part in found.contributions}
@@ -89,11 +89,11 @@ def test_bad_requests_for_explanations_are_refused(text_pipeline: Pipeline) -> N
     """A bad input is named by its position, an unknown label by the nearest known one."""
     for scorer in (
         SklearnScorer(text_pipeline, "text-classification", {}),
-        exact_scorer(text_pipeline, "text-classification", {}),
+        compile_scorer(text_pipeline, "text-classification", {}),
     ):
         with pytest.raises(InputError) as caught:
             explain(scorer, [{"text": "fine"}, {"text": 3}])
-        assert [problem.position for problem in problems_of(caught.value)] == [1]
+        assert [problem.position for problem in list_problems(caught.value)] == [1]
         with pytest.raises(UsageError, match="Did you mean 'good'"):
             explain(scorer, [{"text": "fine"}], label="goood")
         with pytest.raises(UsageError, match="most=-1"):

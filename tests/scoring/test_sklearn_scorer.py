@@ -15,7 +15,7 @@ from sklearn.svm import LinearSVC
 
 from tests.scoring.conftest import COLUMNS, table
 from tiltyard.errors import ArtifactError, InputError
-from tiltyard.scoring import Scores, SklearnScorer, problems_of, score_groups
+from tiltyard.scoring import Scores, SklearnScorer, list_problems, score_groups
 
 Row = Mapping[str, Any]
 
@@ -113,7 +113,7 @@ def test_bad_feature_is_named(table_scorer: SklearnScorer, bad: Row, field: str,
     """A feature of the wrong type or an unknown one is refused by position and name, with what is right."""
     with pytest.raises(InputError) as caught:
         table_scorer.score([row(), row(**bad), row()])
-    problem = problems_of(caught.value)[0]
+    problem = list_problems(caught.value)[0]
     assert (problem.position, problem.field) == (1, field)
     assert says in problem.message
     assert "1" in caught.value.message
@@ -141,7 +141,7 @@ def test_missing_column_is_named(table_scorer: SklearnScorer) -> None:
     """A feature that is left out is an error, not a gap; every one of them is named."""
     with pytest.raises(InputError) as caught:
         table_scorer.score([{"age": 40, "member": False}])
-    assert [(item.field, item.message.split()[1]) for item in problems_of(caught.value)] == [
+    assert [(item.field, item.message.split()[1]) for item in list_problems(caught.value)] == [
         ("income", "missing"),
         ("town", "missing"),
     ]
@@ -152,7 +152,7 @@ def test_bad_text_is_named(text_scorer: SklearnScorer, bad: Row) -> None:
     """An input that is not one text is refused by its position."""
     with pytest.raises(InputError) as caught:
         text_scorer.score([{"text": "fine"}, bad])
-    assert [item.position for item in problems_of(caught.value)] == [1]
+    assert [item.position for item in list_problems(caught.value)] == [1]
 
 
 def test_refusal_by_the_model_names_the_row(gapless_pipeline: Pipeline) -> None:
@@ -160,7 +160,7 @@ def test_refusal_by_the_model_names_the_row(gapless_pipeline: Pipeline) -> None:
     scorer = SklearnScorer(gapless_pipeline, "tabular-classification", {"age": "float64"})
     with pytest.raises(InputError, match="NaN") as caught:
         scorer.score([{"age": 30}, {"age": None}, {"age": 31}])
-    assert [item.position for item in problems_of(caught.value)] == [1]
+    assert [item.position for item in list_problems(caught.value)] == [1]
 
 
 def test_no_probabilities_no_scorer() -> None:
@@ -187,7 +187,7 @@ def test_group_meets_its_own_fate(table_scorer: SklearnScorer, groups: list[list
             assert isinstance(outcome, InputError)
             with pytest.raises(InputError) as caught:
                 table_scorer.score(group)
-            assert problems_of(outcome) == problems_of(caught.value)
+            assert list_problems(outcome) == list_problems(caught.value)
 
 
 class Counting:

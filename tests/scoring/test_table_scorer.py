@@ -24,7 +24,7 @@ from tests.scoring.conftest import COLUMNS
 from tests.scoring.conftest import table as plain_table
 from tiltyard.errors import InputError
 from tiltyard.models.tabular import TABULAR
-from tiltyard.scoring import InputProblem, Scorer, SklearnScorer, TableScorer, exact_scorer, explain, problems_of
+from tiltyard.scoring import InputProblem, Scorer, SklearnScorer, TableScorer, compile_scorer, explain, list_problems
 from tiltyard.scoring.scorer import NotCompilableError
 
 Row = Mapping[str, Any]
@@ -88,7 +88,7 @@ def scorers(request: pytest.FixtureRequest) -> tuple[TableScorer, SklearnScorer]
 
 def both(pipeline: Pipeline, frame: pd.DataFrame) -> tuple[TableScorer, SklearnScorer]:
     columns = {str(name): str(dtype) for name, dtype in frame.dtypes.items()}
-    scorer = exact_scorer(pipeline, "tabular-classification", columns)
+    scorer = compile_scorer(pipeline, "tabular-classification", columns)
     assert isinstance(scorer, TableScorer)
     return scorer, SklearnScorer(pipeline, "tabular-classification", columns)
 
@@ -98,7 +98,7 @@ def outcome(scorer: Scorer, inputs: list[Row]) -> tuple[Any, tuple[InputProblem,
     try:
         return scorer.score(inputs).probabilities, ()
     except InputError as error:
-        return np.zeros((0, 0)), problems_of(error)
+        return np.zeros((0, 0)), list_problems(error)
 
 
 def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -185,7 +185,7 @@ def test_bad_rows_are_refused_as_ever(scorers: tuple[TableScorer, SklearnScorer]
     for scorer in scorers:
         with pytest.raises(InputError) as caught:
             scorer.score([good, {**good, **bad}, missing])
-        refusals.append(problems_of(caught.value))
+        refusals.append(list_problems(caught.value))
     assert refusals[0] == refusals[1]
 
 
@@ -206,10 +206,10 @@ def test_a_value_too_large_is_refused_in_scikit_learns_words() -> None:
     inputs = [{"age": 40, "income": 1e300}, {"age": 40, "income": 3.0}]
     with pytest.raises(InputError) as caught:
         scorer.score(inputs)
-    assert [problem.position for problem in problems_of(caught.value)] == [0]
+    assert [problem.position for problem in list_problems(caught.value)] == [0]
     with pytest.warns(RuntimeWarning, match="overflow"), pytest.raises(InputError) as expected:
         yardstick.score(inputs)
-    assert problems_of(caught.value) == problems_of(expected.value)
+    assert list_problems(caught.value) == list_problems(expected.value)
 
 
 def words(encoder: Any) -> ColumnTransformer:
@@ -246,7 +246,7 @@ def test_pipelines_of_others_are_exact_too(pipeline: Pipeline) -> None:
         for answering in (scorer, yardstick):
             with pytest.raises(InputError) as caught:
                 answering.score(inputs)
-            refusals.append(problems_of(caught.value))
+            refusals.append(list_problems(caught.value))
     assert refusals[0] == refusals[1]
 
 
@@ -315,12 +315,12 @@ def test_what_is_not_exact_is_not_compiled(pipeline: Pipeline, says: str) -> Non
     frame, truth = table()
     frame = frame[["age"]].astype("float64")
     with pytest.raises(NotCompilableError, match=says):
-        exact_scorer(pipeline.fit(frame, truth), "tabular-classification", {"age": "float64"})
+        compile_scorer(pipeline.fit(frame, truth), "tabular-classification", {"age": "float64"})
 
 
 def test_words_of_a_hand_made_pipeline_are_exact(table_pipeline: Pipeline) -> None:
     """A pipeline that somebody else wrote over the same columns is answered exactly."""
-    scorer = exact_scorer(table_pipeline, "tabular-classification", COLUMNS)
+    scorer = compile_scorer(table_pipeline, "tabular-classification", COLUMNS)
     yardstick = SklearnScorer(table_pipeline, "tabular-classification", COLUMNS)
     inputs = [*plain(plain_table(40)[0]), {"age": None, "income": None, "town": "Oz", "member": None}]
     np.testing.assert_allclose(

@@ -19,7 +19,7 @@ from tiltyard.errors import InputError
 from tiltyard.models.linear import CalibratedLinearSVM
 from tiltyard.models.nb_svm import NaiveBayesLogistic, NaiveBayesSVM
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
-from tiltyard.scoring import SklearnScorer, TextScorer, exact_scorer, problems_of
+from tiltyard.scoring import SklearnScorer, TextScorer, compile_scorer, list_problems
 from tiltyard.scoring.scorer import NotCompilableError
 
 WORDS = ["warm", "funny", "dull", "slow", "loved", "waste", "ünïcode", "straße", "ΣΊΣΥΦΟΣ", "film", "time", "no", "x"]
@@ -61,7 +61,7 @@ def fitted(request: pytest.FixtureRequest) -> tuple[Pipeline, TextScorer]:
     name, kind = request.param
     vectoriser, classifier = CLASSIFIERS[name]
     pipeline = make_pipeline(vectoriser, classifier).fit(*corpus(LABELS[kind]))
-    scorer = exact_scorer(pipeline, "text-classification", {})
+    scorer = compile_scorer(pipeline, "text-classification", {})
     assert isinstance(scorer, TextScorer)
     return pipeline, scorer
 
@@ -109,7 +109,7 @@ def test_extreme_decisions_stay_probabilities() -> None:
     texts, truth = corpus(LABELS["two"])
     pipeline = make_pipeline(FastTfidfVectorizer(norm=None), LogisticRegression()).fit(texts, truth)
     pipeline[-1].coef_ *= 1e6
-    scorer = exact_scorer(pipeline, "text-classification", {})
+    scorer = compile_scorer(pipeline, "text-classification", {})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         given_ = scorer.score([{"text": text} for text in texts]).probabilities
@@ -131,7 +131,7 @@ def test_what_is_not_exact_is_not_compiled(pipeline: Pipeline, says: str) -> Non
     """A pipeline without a compiled form is told with its reason."""
     pipeline.fit(*corpus(LABELS["two"]))
     with pytest.raises(NotCompilableError, match=says):
-        exact_scorer(pipeline, "text-classification", {})
+        compile_scorer(pipeline, "text-classification", {})
 
 
 @pytest.mark.parametrize("bad", [{}, {"text": None}, {"text": 5}, {"text": "fine", "lang": "en"}])
@@ -142,6 +142,6 @@ def test_bad_text_is_refused_as_ever(fitted: tuple[Pipeline, TextScorer], bad: d
     for answering in (scorer, SklearnScorer(pipeline, "text-classification", {})):
         with pytest.raises(InputError) as caught:
             answering.score([{"text": "fine"}, bad])
-        refusals.append(problems_of(caught.value))
+        refusals.append(list_problems(caught.value))
     assert refusals[0] == refusals[1]
     assert [problem.position for problem in refusals[0]] == [1]

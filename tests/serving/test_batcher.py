@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from tests.serving.fakes import TestLedger, WordScorer
 from tiltyard.errors import InputError, UnavailableError
 from tiltyard.ledger.records import Prediction
-from tiltyard.scoring import Scorer, SklearnScorer, problems_of
+from tiltyard.scoring import Scorer, SklearnScorer, list_problems
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict import batcher
 from tiltyard.serving.predict.batcher import Batcher, BatchLimits
@@ -151,7 +151,7 @@ def test_bad_input_fails_its_own_request() -> None:
         first, good, mixed, poor = await settled(*asked)
         assert [rows[0].label for rows in (first, good, poor)] == ["bad", "good", "bad"]
         assert isinstance(mixed, InputError)
-        assert [problem.position for problem in problems_of(mixed)] == [1]
+        assert [problem.position for problem in list_problems(mixed)] == [1]
         assert sorted(stand.ledger.inputs) == ["first", "good", "poor"]
         await stand.batcher.close()
 
@@ -165,7 +165,7 @@ def test_position_counts_within_the_request() -> None:
         stand = Stand(max_batch=2)
         [error] = await settled(stand.ask("a", "b", "c", "bad input", "e"))
         assert isinstance(error, InputError)
-        assert [problem.position for problem in problems_of(error)] == [3]
+        assert [problem.position for problem in list_problems(error)] == [3]
         await stand.batcher.close()
 
     run(story)

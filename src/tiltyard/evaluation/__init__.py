@@ -4,7 +4,7 @@ from tiltyard.evaluation.calibration import CalibrationReport, Reliability, eval
 from tiltyard.evaluation.compare import Comparison, compare, compare_bootstrap, compare_paired
 from tiltyard.evaluation.evaluate import Evaluation, evaluate, evaluate_predictions
 from tiltyard.evaluation.fairness import FairnessReport, check_fairlearn, evaluate_fairness
-from tiltyard.evaluation.groups import Grouping, columns_of, group_by_length, group_rows
+from tiltyard.evaluation.groups import Grouping, group_by_length, group_rows, select_columns
 from tiltyard.evaluation.importance import (
     Importance,
     ImportanceChange,
@@ -24,7 +24,7 @@ from tiltyard.evaluation.plots import (
     plot_reliability,
     plot_slices,
 )
-from tiltyard.evaluation.reweighing import joint_groups, reweighing
+from tiltyard.evaluation.reweighing import compute_reweighing, cross_groups
 from tiltyard.evaluation.slice_comparison import SliceComparison, compare_slices
 from tiltyard.evaluation.slices import Slice, SliceReport, evaluate_slices
 
@@ -46,12 +46,13 @@ __all__ = [
     "SliceReport",
     "bootstrap",
     "check_fairlearn",
-    "columns_of",
     "compare",
     "compare_bootstrap",
     "compare_importance",
     "compare_paired",
     "compare_slices",
+    "compute_reweighing",
+    "cross_groups",
     "evaluate",
     "evaluate_calibration",
     "evaluate_fairness",
@@ -60,7 +61,6 @@ __all__ = [
     "get_metric",
     "group_by_length",
     "group_rows",
-    "joint_groups",
     "label_predictions",
     "newcombe",
     "permutation_importance",
@@ -71,7 +71,7 @@ __all__ = [
     "plot_per_class",
     "plot_reliability",
     "plot_slices",
-    "reweighing",
+    "select_columns",
     "term_importance",
     "wilson",
 ]

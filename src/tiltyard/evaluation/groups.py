@@ -89,7 +89,7 @@ def group_by_length(texts: pd.Series) -> Grouping:
     )
 
 
-def columns_of(frame: pd.DataFrame, names: Sequence[str], key: str) -> list[pd.Series]:
+def select_columns(frame: pd.DataFrame, names: Sequence[str], key: str) -> list[pd.Series]:
     """The columns of that name.
 
     Args:

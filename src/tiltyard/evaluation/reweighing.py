@@ -11,7 +11,7 @@ from tiltyard.evaluation.groups import OTHER, Grouping
 from tiltyard.evaluation.slices import FEWEST_ROWS
 
 
-def reweighing(groups: NDArray[np.intp], labels: NDArray[np.intp]) -> NDArray[np.float64]:
+def compute_reweighing(groups: NDArray[np.intp], labels: NDArray[np.intp]) -> NDArray[np.float64]:
     """Weights of rows that make label and group independent (Kamiran and Calders, 2012, section 5.2).
 
     ``w(g, y) = P(g) P(y) / P(g, y)``; they add up to the number of rows, each group's to its size and each label's to
@@ -32,7 +32,7 @@ def reweighing(groups: NDArray[np.intp], labels: NDArray[np.intp]) -> NDArray[np
     return found
 
 
-def joint_groups(groupings: Sequence[Grouping]) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+def cross_groups(groupings: Sequence[Grouping]) -> tuple[NDArray[np.intp], tuple[str, ...]]:
     """The groups that several columns make together, such as women of one race.
 
     Those of fewer than 30 rows are one group together: a weight from a few rows would be noise.

@@ -1,6 +1,6 @@
-"""How the text loops are compiled: numba with a cache on disk, and two instructions that numba does not offer.
+"""Numba set-up for all kernels: a cache on disk, and instructions that numba does not offer.
 
-This module imports numba, and so do the modules of loops: they are imported only where a text is about to be read.
+This module imports numba, and so do the modules of kernels: they are imported only where they are used.
 """
 
 from __future__ import annotations
@@ -65,16 +65,16 @@ def ascii_kinds(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
         wide = ir.VectorType(byte, 64)
         base = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0]).data
         pointer = builder.bitcast(builder.gep(base, [arguments[1]]), wide.as_pointer())
-        held = builder.load(pointer, align=1)
+        loaded = builder.load(pointer, align=1)
 
         def within(values: Any, first: int, count: int) -> Any:
             moved = builder.sub(values, ir.Constant(wide, [first] * 64))
             return builder.icmp_unsigned("<", moved, ir.Constant(wide, [count] * 64))
 
         # The bit of 32 makes small letters of capitals; what it makes of others is no letter.
-        letters = within(builder.or_(held, ir.Constant(wide, [32] * 64)), ord("a"), 26)
-        spaces = builder.or_(within(held, 9, 5), within(held, 28, 5))
-        found = (letters, within(held, ord("0"), 10), spaces, within(held, 128, 128))
+        letters = within(builder.or_(loaded, ir.Constant(wide, [32] * 64)), ord("a"), 26)
+        spaces = builder.or_(within(loaded, 9, 5), within(loaded, 28, 5))
+        found = (letters, within(loaded, ord("0"), 10), spaces, within(loaded, 128, 128))
         return context.make_tuple(builder, signature.return_type, [builder.bitcast(one, masks) for one in found])
 
     return kinds(array, index), generate
@@ -82,7 +82,7 @@ def ascii_kinds(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
 
 @intrinsic  # type: ignore[untyped-decorator]
 def prefetch(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
-    """Ask for ``array[index]`` to be brought into the cache; ``index`` is not negative."""
+    """Prefetch ``array[index]`` into the cache; ``index`` is not negative."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         base = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0]).data

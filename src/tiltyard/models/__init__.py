@@ -5,9 +5,9 @@ from tiltyard.models.candidates import (
     DEFAULTS,
     FEW_ROWS,
     Candidate,
-    candidates_of,
     get_candidate,
     limit_fitting_threads,
+    select_candidates,
 )
 from tiltyard.models.custom_candidates import custom_source
 from tiltyard.models.search_space import Choice, FloatRange, IntegerRange
@@ -29,12 +29,12 @@ __all__ = [
     "SearchResult",
     "SearchTrial",
     "SelectionPlan",
-    "candidates_of",
     "custom_source",
     "get_candidate",
     "limit_fitting_threads",
     "rank_candidates",
     "search",
+    "select_candidates",
 ]
 
 register_moved_modules()

@@ -14,7 +14,7 @@ _STEPS = 100
 _SMALLEST_STEP = 1e-10
 
 
-def platt(
+def fit_platt(
     scores: NDArray[np.float64], positive: NDArray[np.bool_], rows_weights: NDArray[np.float64] | None = None
 ) -> tuple[float, float]:
     """Slope and offset with which ``expit(slope * score + offset)`` is a probability.
@@ -35,9 +35,9 @@ def platt(
     parameters = np.array([0.0, np.log((hits + 1) / (misses + 1))])
     loss = _loss(design @ parameters, targets, counts)
     for _ in range(_STEPS):
-        chances = expit(design @ parameters)
-        gradient = design.T @ (counts * (chances - targets))
-        curvature = (design * (counts * chances * (1 - chances))[:, None]).T @ design + 1e-12 * np.eye(2)
+        probabilities = expit(design @ parameters)
+        gradient = design.T @ (counts * (probabilities - targets))
+        curvature = (design * (counts * probabilities * (1 - probabilities))[:, None]).T @ design + 1e-12 * np.eye(2)
         direction = np.linalg.solve(curvature, gradient)
         stride = 1.0
         while stride > _SMALLEST_STEP and _loss(design @ (parameters - stride * direction), targets, counts) > loss:
@@ -49,8 +49,8 @@ def platt(
     return float(parameters[0] / scale), float(parameters[1])
 
 
-def with_probabilities(estimator: Any) -> Any:
-    """The estimator itself where it gives probabilities; else calibrated by Platt's sigmoid on held-out scores.
+def ensure_probabilities(estimator: Any) -> Any:
+    """The estimator itself where it predicts probabilities; else calibrated by Platt's sigmoid on held-out scores.
 
     Of a pipeline only the last step is calibrated, so that what comes before is fitted once.
 

@@ -119,7 +119,7 @@ def get_candidate(name: str, task: Task, root: Path | None = None) -> Candidate:
     return candidate
 
 
-def candidates_of(names: tuple[str, ...], task: Task, root: Path | None = None) -> list[Candidate]:
+def select_candidates(names: tuple[str, ...], task: Task, root: Path | None = None) -> list[Candidate]:
     """The candidates that a project names, each once; where it names none, the default of its task.
 
     Raises:
@@ -135,7 +135,7 @@ def limit_fitting_threads(candidates: Sequence[Candidate], rows: int) -> threadp
     if rows < FEW_ROWS:
         limits["openmp"] = 1
     # Our text recipes leave vectors to BLAS, too short to share: fitting IMDB took 3.6 s of processor time on two
-    # threads and 0.8 s on one, with the same weights. Somebody else's recipe may multiply large matrices.
+    # threads and 0.8 s on one, with the same weights. A custom recipe may multiply large matrices.
     if all(candidate.name in CANDIDATES and candidate.task == "text-classification" for candidate in candidates):
         limits["blas"] = 1
     return threadpool_limits(limits)

@@ -14,7 +14,7 @@ from typing import Any
 from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import UsageError
-from tiltyard.models.calibration import with_probabilities
+from tiltyard.models.calibration import ensure_probabilities
 from tiltyard.models.search_space import Space, declared_space
 from tiltyard.suggest import nearest
 
@@ -41,18 +41,18 @@ def custom_builder(name: str, root: Path | None) -> Callable[[int], Pipeline]:
         UsageError: the module or the maker is missing or fails, or what it returns is no classifier.
     """
     folder = (root or Path()).resolve()
-    maker = _maker(name, folder)
+    maker = _find_maker(name, folder)
 
     def build(random_state: int) -> Pipeline:
-        with _importable(folder):
-            return _as_pipeline(name, _make(name, maker, random_state))
+        with _on_import_path(folder):
+            return _wrap_in_pipeline(name, _call_maker(name, maker, random_state))
 
     build(0)
     return build
 
 
 def custom_space(name: str, root: Path | None, build: Callable[[int], Pipeline]) -> Space:
-    """What a search may vary in a recipe of the user's own: ``MAKER_space`` beside the maker; empty without one.
+    """What a search may vary in a custom recipe: ``MAKER_space`` next to the maker; empty without one.
 
     It is a mapping, or a function without arguments that returns one: from a parameter of what the maker returns to a
     `FloatRange`, `IntegerRange` or `Choice`. A list or tuple of values is a choice.
@@ -66,10 +66,10 @@ def custom_space(name: str, root: Path | None, build: Callable[[int], Pipeline])
         The space by parameters of the pipeline that ``build`` makes.
 
     Raises:
-        UsageError: the space cannot be meant.
+        UsageError: the space cannot be used.
     """
     module_name, _, attribute = name.partition(":")
-    declared = getattr(_module(name, module_name, (root or Path()).resolve()), f"{attribute}_space", None)
+    declared = getattr(_import_module(name, module_name, (root or Path()).resolve()), f"{attribute}_space", None)
     if declared is None:
         return {}
     return declared_space(f"{attribute}_space", declared, build(0))
@@ -80,11 +80,11 @@ def custom_source(name: str, root: Path | None) -> Path | None:
     if not is_custom(name):
         return None
     module_name = name.partition(":")[0]
-    found = getattr(_module(name, module_name, (root or Path()).resolve()), "__file__", None)
+    found = getattr(_import_module(name, module_name, (root or Path()).resolve()), "__file__", None)
     return Path(found) if found else None
 
 
-def _maker(name: str, root: Path) -> Callable[..., Any]:
+def _find_maker(name: str, root: Path) -> Callable[..., Any]:
     module_name, _, attribute = name.partition(":")
     if not attribute.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
         raise UsageError(
@@ -92,29 +92,30 @@ def _maker(name: str, root: Path) -> Callable[..., Any]:
             next_step="Write it as my_module:make_estimator, for def make_estimator() in my_module.py.",
             code="candidate.name",
         )
-    module = _module(name, module_name, root)
+    module = _import_module(name, module_name, root)
     maker = getattr(module, attribute, None)
     if maker is None:
         known = [known for known, value in vars(module).items() if callable(value) and not known.startswith("_")]
         raise UsageError(
-            f"There is no '{attribute}' in {_place(module)}, which the candidate '{name}' names."
+            f"There is no '{attribute}' in {_locate_module(module)}, which the candidate '{name}' names."
             f"{nearest(attribute, known)}",
             next_step=f"Define {attribute} there: a function that returns a scikit-learn classifier.",
             code="candidate.maker-missing",
         )
     if not callable(maker):
         raise UsageError(
-            f"'{attribute}' in {_place(module)} is a {type(maker).__name__}, not a function that makes an estimator.",
+            f"'{attribute}' in {_locate_module(module)} is a {type(maker).__name__}, not a function that makes an "
+            "estimator.",
             next_step=f"Make it a function: def {attribute}(): return ...",
             code="candidate.maker-not-callable",
         )
     return maker  # type: ignore[no-any-return]
 
 
-def _module(name: str, module_name: str, root: Path) -> ModuleType:
+def _import_module(name: str, module_name: str, root: Path) -> ModuleType:
     _forget_other_project(module_name, root)
     try:
-        with _importable(root):
+        with _on_import_path(root):
             module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and (module_name == error.name or module_name.startswith(error.name + ".")):
@@ -123,15 +124,15 @@ def _module(name: str, module_name: str, root: Path) -> ModuleType:
                 next_step=f"Put {module_name.replace('.', '/')}.py into the project's folder, or install the package.",
                 code="candidate.module-missing",
             ) from None
-        raise _failing(name, module_name, error) from error
+        raise _import_error(name, module_name, error) from error
     except Exception as error:
-        raise _failing(name, module_name, error) from error
+        raise _import_error(name, module_name, error) from error
     _refuse_clash(name, module, root)
     return module
 
 
 @contextmanager
-def _importable(root: Path) -> Iterator[None]:
+def _on_import_path(root: Path) -> Iterator[None]:
     sys.path.insert(0, str(root))
     importlib.invalidate_caches()
     try:
@@ -155,7 +156,7 @@ def _refuse_clash(name: str, module: ModuleType, root: Path) -> None:
     found = getattr(module, "__file__", None)
     if files and (found is None or Path(found).resolve() not in [file.resolve() for file in files]):
         raise UsageError(
-            f"The module of the candidate '{name}' has the name of another one, {_place(module)}.",
+            f"The module of the candidate '{name}' has the name of another one, {_locate_module(module)}.",
             next_step=f"Rename {files[0]}.",
             code="candidate.module-clash",
         )
@@ -163,7 +164,7 @@ def _refuse_clash(name: str, module: ModuleType, root: Path) -> None:
         setattr(module, _MARK, str(root))
 
 
-def _make(name: str, maker: Callable[..., Any], random_state: int) -> Any:
+def _call_maker(name: str, maker: Callable[..., Any], random_state: int) -> Any:
     try:
         takes_seed = "random_state" in inspect.signature(maker).parameters
     except (TypeError, ValueError):
@@ -172,47 +173,47 @@ def _make(name: str, maker: Callable[..., Any], random_state: int) -> Any:
         return maker(random_state=random_state) if takes_seed else maker()
     except Exception as error:
         raise UsageError(
-            f"The maker of the candidate '{name}' failed: {_said(error)}.",
+            f"The maker of the candidate '{name}' failed: {_describe_error(error)}.",
             next_step="Correct it; it is called with random_state if it takes that, else without arguments.",
             code="candidate.maker-failed",
         ) from error
 
 
-def _as_pipeline(name: str, made: Any) -> Pipeline:
+def _wrap_in_pipeline(name: str, made: Any) -> Pipeline:
     if isinstance(made, type) or not all(hasattr(made, method) for method in ("fit", "get_params", "predict")):
         raise UsageError(
-            f"The maker of the candidate '{name}' returned {_kind(made)}, which is no scikit-learn classifier "
+            f"The maker of the candidate '{name}' returned {_describe_type(made)}, which is no scikit-learn classifier "
             "(fit, predict, get_params).",
             next_step="Return an unfitted classifier, or a Pipeline that ends in one.",
             code="candidate.not-an-estimator",
         )
     if not hasattr(made, "predict_proba") and not hasattr(made, "decision_function"):
         raise UsageError(
-            f"The maker of the candidate '{name}' returned {_kind(made)}, which has neither predict_proba nor "
+            f"The maker of the candidate '{name}' returned {_describe_type(made)}, which has neither predict_proba nor "
             "decision_function, so that no probability can be had from it.",
             next_step="Return a classifier that has one of them.",
             code="candidate.no-probabilities",
         )
-    made = with_probabilities(made)
+    made = ensure_probabilities(made)
     return made if isinstance(made, Pipeline) else Pipeline([("classifier", made)])
 
 
-def _failing(name: str, module_name: str, error: Exception) -> UsageError:
+def _import_error(name: str, module_name: str, error: Exception) -> UsageError:
     return UsageError(
-        f"The module '{module_name}' of the candidate '{name}' cannot be imported: {_said(error)}.",
+        f"The module '{module_name}' of the candidate '{name}' cannot be imported: {_describe_error(error)}.",
         next_step="Correct it, or install what it needs.",
         code="candidate.module-broken",
     )
 
 
-def _said(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}{': ' + lines[0].rstrip('.') if lines else ''}"
 
 
-def _kind(made: Any) -> str:
+def _describe_type(made: Any) -> str:
     return f"the class {made.__name__}" if isinstance(made, type) else f"a {type(made).__name__}"
 
 
-def _place(module: ModuleType) -> str:
+def _locate_module(module: ModuleType) -> str:
     return str(getattr(module, "__file__", None) or f"the module '{module.__name__}'")

@@ -18,7 +18,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from tiltyard.models.calibration import platt
+from tiltyard.models.calibration import fit_platt
 
 Floats = NDArray[np.float64]
 Weights = tuple[Floats, float]
@@ -32,7 +32,7 @@ _TOLERANCE = 0.01
 class LinearOneVsRest(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A linear model for each class against the rest; a single one where there are two classes.
 
-    Whatever a subclass does to features, weights and scores ends up in ``coef_`` and ``intercept_``: answering is one
+    What a subclass does to features, weights and scores ends up in ``coef_`` and ``intercept_``: prediction is one
     product and a sigmoid, which is exact for a compiled scorer too.
 
     Attributes:
@@ -66,10 +66,10 @@ class LinearOneVsRest(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise ValueError("All sample weights are 0: there is nothing to learn from.")
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
-            raise ValueError(f"Two labels are needed to learn to tell them apart; there is one: '{self.classes_[0]}'.")
+            raise ValueError(f"At least two labels are needed; there is one: '{self.classes_[0]}'.")
         features = sp.csr_matrix(X)
-        asked = self.classes_[1:] if len(self.classes_) == 2 else self.classes_
-        fitted = [self._fit_class(features, y == label, sample_weight) for label in asked]
+        positives = self.classes_[1:] if len(self.classes_) == 2 else self.classes_
+        fitted = [self._fit_class(features, y == label, sample_weight) for label in positives]
         self.coef_ = np.vstack([weights for weights, _ in fitted])
         self.intercept_ = np.array([intercept for _, intercept in fitted])
         return self
@@ -88,13 +88,13 @@ class LinearOneVsRest(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         scores = self.decision_function(X)
         if scores.ndim == 1:
-            chance = expit(scores)
-            return np.column_stack([1 - chance, chance])
+            probability = expit(scores)
+            return np.column_stack([1 - probability, probability])
         # Sigmoids that all vanish keep their ratios in logarithms.
         logs = -np.logaddexp(0, -scores)
-        chances: Floats = np.exp(logs - logs.max(axis=1, keepdims=True))
-        chances /= chances.sum(axis=1, keepdims=True)
-        return chances
+        probabilities: Floats = np.exp(logs - logs.max(axis=1, keepdims=True))
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
+        return probabilities
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable label of each row, the first of them on a tie."""
@@ -116,7 +116,7 @@ class CalibratedLinearSVM(LinearOneVsRest):
 
     Args:
         C: weight of the rows' losses against the size of the weights.
-        folds: folds that give the held-out scores for the sigmoid.
+        folds: folds for the held-out scores for the sigmoid.
         random_state: seed of the solver and the folds.
     """
 
@@ -127,25 +127,25 @@ class CalibratedLinearSVM(LinearOneVsRest):
 
     def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_], rows_weights: Floats | None) -> Weights:
         def fit(rows: NDArray[np.intp]) -> Weights:
-            counts = take_columns(rows_weights, rows)
-            return svm_weights(features[rows], positive[rows], self.C, self.random_state, counts)
+            counts = take_row_weights(rows_weights, rows)
+            return fit_svm(features[rows], positive[rows], self.C, self.random_state, counts)
 
-        return fold_calibration(fit, features, positive, rows_weights, folds=self.folds, random_state=self.random_state)
+        return fit_calibrated(fit, features, positive, rows_weights, folds=self.folds, random_state=self.random_state)
 
 
-def svm_weights(
+def fit_svm(
     features: Any, positive: NDArray[np.bool_], C: float, random_state: int | None, rows_weights: Floats | None = None
 ) -> Weights:
     """Weights and intercept of a linear support vector machine (LIBLINEAR, dual)."""
     machine = LinearSVC(C=C, dual=True, random_state=random_state, max_iter=_PASSES)
     with warnings.catch_warnings():
-        # Rows that can be parted without error let the solver polish for minutes what no answer depends on.
+        # Rows that can be parted without error let the solver refine for minutes what no prediction depends on.
         warnings.simplefilter("ignore", ConvergenceWarning)
         machine.fit(features, positive, sample_weight=rows_weights)
     return machine.coef_[0], float(machine.intercept_[0])
 
 
-def logistic_weights(
+def fit_logistic(
     features: Any, positive: NDArray[np.bool_], C: float, random_state: int | None, rows_weights: Floats | None = None
 ) -> Weights:
     """Weights and intercept of a logistic regression (LIBLINEAR, dual: quick on more columns than rows)."""
@@ -158,7 +158,7 @@ def logistic_weights(
     return regression.coef_[0], float(regression.intercept_[0])
 
 
-def take_columns(rows_weights: Floats | None, rows: Any) -> Floats | None:
+def take_row_weights(rows_weights: Floats | None, rows: Any) -> Floats | None:
     """The weights of some of the rows; None where all rows count alike."""
     return None if rows_weights is None else rows_weights[rows]
 
@@ -168,7 +168,7 @@ def scale_weights(features: sp.csr_matrix, factors: Floats) -> sp.csr_matrix:
     return sp.csr_matrix((features.data * factors[features.indices], features.indices, features.indptr), features.shape)
 
 
-def fold_calibration(
+def fit_calibrated(
     fit: Any,
     features: sp.csr_matrix,
     positive: NDArray[np.bool_],
@@ -196,5 +196,5 @@ def fold_calibration(
         for rows, held_out in parts.split(scores, positive):
             part_weights, part_intercept = fit(rows)
             scores[held_out] = np.asarray(features[held_out] @ part_weights) + part_intercept
-    slope, offset = platt(scores, positive, rows_weights)
+    slope, offset = fit_platt(scores, positive, rows_weights)
     return slope * weights, slope * intercept + offset

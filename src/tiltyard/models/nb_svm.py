@@ -12,11 +12,11 @@ from tiltyard.models.linear import (
     Floats,
     LinearOneVsRest,
     Weights,
-    fold_calibration,
-    logistic_weights,
+    fit_calibrated,
+    fit_logistic,
+    fit_svm,
     scale_weights,
-    svm_weights,
-    take_columns,
+    take_row_weights,
 )
 
 
@@ -36,12 +36,12 @@ def log_count_ratios(
     Returns:
         Shape (columns,).
     """
-    p = alpha + _sums(features[positive], take_columns(rows_weights, positive))
-    q = alpha + _sums(features[~positive], take_columns(rows_weights, ~positive))
+    p = alpha + _sum_columns(features[positive], take_row_weights(rows_weights, positive))
+    q = alpha + _sum_columns(features[~positive], take_row_weights(rows_weights, ~positive))
     return np.asarray(np.log(p / p.sum()) - np.log(q / q.sum()))
 
 
-def _sums(features: sp.csr_matrix, rows_weights: Floats | None) -> Floats:
+def _sum_columns(features: sp.csr_matrix, rows_weights: Floats | None) -> Floats:
     counts = np.ones(features.shape[0]) if rows_weights is None else rows_weights
     sums: Floats = np.asarray(features.T @ counts)
     return sums
@@ -56,7 +56,7 @@ class NaiveBayesSVM(LinearOneVsRest):
         C: weight of the rows' losses in the SVM.
         alpha: smoothing of the log-count ratios.
         beta: 0 is naive Bayes, 1 is the SVM alone.
-        folds: folds that give the held-out scores for the sigmoid.
+        folds: folds for the held-out scores for the sigmoid.
         random_state: seed of the solver and the folds.
     """
 
@@ -82,13 +82,13 @@ class NaiveBayesSVM(LinearOneVsRest):
 
     def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_], rows_weights: Floats | None) -> Weights:
         def fit(rows: NDArray[np.intp]) -> Weights:
-            part, truth, counts = features[rows], positive[rows], take_columns(rows_weights, rows)
+            part, truth, counts = features[rows], positive[rows], take_row_weights(rows_weights, rows)
             ratios = log_count_ratios(part, truth, self.alpha, counts)
-            weights, intercept = svm_weights(scale_weights(part, ratios), truth, self.C, self.random_state, counts)
+            weights, intercept = fit_svm(scale_weights(part, ratios), truth, self.C, self.random_state, counts)
             drawn = (1 - self.beta) * np.abs(weights).mean() + self.beta * weights
             return drawn * ratios, intercept
 
-        return fold_calibration(fit, features, positive, rows_weights, folds=self.folds, random_state=self.random_state)
+        return fit_calibrated(fit, features, positive, rows_weights, folds=self.folds, random_state=self.random_state)
 
 
 class NaiveBayesLogistic(LinearOneVsRest):
@@ -115,7 +115,7 @@ class NaiveBayesLogistic(LinearOneVsRest):
     def _fit_class(self, features: sp.csr_matrix, positive: NDArray[np.bool_], rows_weights: Floats | None) -> Weights:
         presence = sp.csr_matrix((np.ones_like(features.data), features.indices, features.indptr), features.shape)
         ratios = log_count_ratios(presence, positive, self.alpha, rows_weights)
-        weights, intercept = logistic_weights(
+        weights, intercept = fit_logistic(
             scale_weights(features, ratios), positive, self.C, self.random_state, rows_weights
         )
         return weights * ratios, intercept

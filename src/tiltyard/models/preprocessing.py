@@ -1,6 +1,6 @@
 """Preparing the columns of a table for a model, each by what it holds.
 
-A recipe is made before the data is seen, so columns are told apart when a pipeline is fitted, by their dtype: numbers
+A recipe is made before the data is seen, so columns are classified when a pipeline is fitted, by their dtype: numbers
 on one side; words, categories and booleans on the other. Only scikit-learn's own parts are used: what is fitted can be
 stored and loaded again without code of ours.
 
@@ -26,7 +26,7 @@ UNKNOWN_CODE = -1
 def linear_preprocessor() -> ColumnTransformer:
     """For models that weigh and add columns.
 
-    Numbers: gaps become the median, with a column beside that says so where training had gaps; then zero mean and
+    Numbers: gaps become the median, with an indicator column where training had gaps; then zero mean and
     unit variance. Words and booleans: one column a category, missing being one of them; an unseen category counts as
     a rare one where there are any, else as none.
     """

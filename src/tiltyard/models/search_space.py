@@ -61,40 +61,50 @@ def declared_space(title: str, declared: Any, pipeline: Pipeline) -> Space:
     if callable(declared):
         declared = declared()
     if not isinstance(declared, Mapping):
-        raise _unusable(f"{title} is a {type(declared).__name__}, not a mapping from parameters to ranges.")
+        raise _space_error(f"{title} is a {type(declared).__name__}, not a mapping from parameters to ranges.")
     known = pipeline.get_params()
-    return {_parameter(title, str(name), known): _range(title, str(name), given) for name, given in declared.items()}
+    return {
+        _find_parameter(title, str(name), known): _check_range(title, str(name), limits)
+        for name, limits in declared.items()
+    }
 
 
-def _parameter(title: str, name: str, known: Mapping[str, Any]) -> str:
+def _find_parameter(title: str, name: str, known: Mapping[str, Any]) -> str:
     step, separator, rest = name.partition("__")
-    meant = (name, f"classifier__{name}", f"classifier__estimator__{name}", f"{step}__estimator{separator}{rest}")
-    for candidate in meant:
+    possible_names = (
+        name,
+        f"classifier__{name}",
+        f"classifier__estimator__{name}",
+        f"{step}__estimator{separator}{rest}",
+    )
+    for candidate in possible_names:
         if candidate in known:
             return candidate
-    raise _unusable(f"{title} names '{name}', which the recipe has no parameter of.{nearest(name, known)}")
+    raise _space_error(f"{title} names '{name}', which the recipe has no parameter of.{nearest(name, known)}")
 
 
-def _range(title: str, name: str, given: Any) -> Range:
-    if isinstance(given, list | tuple):
-        given = Choice(tuple(given))
-    if isinstance(given, Choice):
-        if not given.values:
-            raise _unusable(f"{title} leaves '{name}' nothing to choose from.")
-        return given
-    if not isinstance(given, FloatRange | IntegerRange):
-        raise _unusable(f"{title} says {given!r} of '{name}', which is no FloatRange, IntegerRange, Choice or list.")
-    low, high = given.low, given.high
-    whole = all(isinstance(end, int) for end in (low, high)) or not isinstance(given, IntegerRange)
-    if not (whole and all(map(math.isfinite, (low, high))) and low <= high and (low > 0 or not given.log)):
-        raise _unusable(
-            f"{title} says {given!r} of '{name}': its ends must be finite{'' if whole else ' whole'} numbers in order, "
-            "and above 0 where log is true."
+def _check_range(title: str, name: str, limits: Any) -> Range:
+    if isinstance(limits, list | tuple):
+        limits = Choice(tuple(limits))
+    if isinstance(limits, Choice):
+        if not limits.values:
+            raise _space_error(f"{title} leaves '{name}' nothing to choose from.")
+        return limits
+    if not isinstance(limits, FloatRange | IntegerRange):
+        raise _space_error(
+            f"{title} declares {limits!r} for '{name}', which is not a FloatRange, IntegerRange, Choice or list."
         )
-    return given
+    low, high = limits.low, limits.high
+    whole = all(isinstance(end, int) for end in (low, high)) or not isinstance(limits, IntegerRange)
+    if not (whole and all(map(math.isfinite, (low, high))) and low <= high and (low > 0 or not limits.log)):
+        raise _space_error(
+            f"{title} declares {limits!r} for '{name}': its ends must be finite{'' if whole else ' whole'} numbers in "
+            "order, and above 0 where log is true."
+        )
+    return limits
 
 
-def _unusable(message: str) -> UsageError:
+def _space_error(message: str) -> UsageError:
     return UsageError(
         message,
         next_step='Write it like {"C": FloatRange(0.01, 100, log=True)}; see tiltyard.models.search_space.',

@@ -1,8 +1,8 @@
-"""Where stored versions look for our estimators under the module names of earlier builds.
+"""Stored versions refer to our estimators by the module names of earlier builds.
 
 A stored model (skops, pickle) names the module of each of its types. These modules have moved; a version that was
 trained before must load all the same, by Tiltyard, by MLflow and by plain skops. Importing ``tiltyard.models`` puts a
-module under each old name, which hands out what the new one holds and imports it only when it is asked for.
+module under each old name, which hands out what the new one holds and imports it at its first use.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Table recipes: scikit-learn pipelines over the columns of a data frame.
 
 All of them take missing values and unseen categories, give class probabilities, and are the same for the same seed.
-They run on one core, for a server answers few rows at a time and has other work for its cores.
+They run on one core, since a server predicts few rows at a time and has other work for its cores.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A fitted text model of ours as one of scikit-learn alone, with equal answers: for files that need no code of ours."""
+"""Conversion of our fitted text models to scikit-learn alone, with equal predictions: for files without our code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def to_sklearn_step(step: Any) -> Any:
     if isinstance(step, FastTfidfVectorizer):
         return step.to_sklearn()
     if isinstance(step, LinearOneVsRest):
-        return _plain_linear(step)
+        return _to_sklearn_linear(step)
     if isinstance(step, Pipeline):
         return to_sklearn_pipeline(step)
     return step
@@ -30,7 +30,7 @@ def to_sklearn_pipeline(pipeline: Pipeline) -> Pipeline:
     return Pipeline([(name, to_sklearn_step(step)) for name, step in pipeline.steps])
 
 
-def _plain_linear(ours: LinearOneVsRest) -> Any:
+def _to_sklearn_linear(ours: LinearOneVsRest) -> Any:
     """Naive Bayes weights and calibration are in the coefficients, so a sigmoid of a product is all there is to it."""
     if len(ours.classes_) == 2:
         return _logistic(ours.coef_, ours.intercept_, ours.classes_)

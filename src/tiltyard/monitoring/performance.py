@@ -18,11 +18,11 @@ from tiltyard.evaluation import (
     Metric,
     SliceReport,
     bootstrap,
-    columns_of,
     evaluate_slices,
     group_by_length,
     group_rows,
     newcombe,
+    select_columns,
     wilson,
 )
 from tiltyard.jsonable import to_jsonable
@@ -181,7 +181,9 @@ def performance_by_slice(
         return None
     known = window.take(window.known)
     frame = pd.DataFrame([dict(row.input) for row in known.predictions])
-    groupings = [group_rows(column) for column in columns_of(frame, [c for c in columns if c in frame], "data.slices")]
+    groupings = [
+        group_rows(column) for column in select_columns(frame, [c for c in columns if c in frame], "data.slices")
+    ]
     if list(frame.columns) == ["text"]:
         groupings.append(group_by_length(frame["text"].astype(str)))
     return evaluate_slices(known.labelled_predictions(positive), groupings, METRICS[metric])

@@ -21,7 +21,6 @@ from tiltyard.evaluation import (
     LabelledPredictions,
     SliceReport,
     check_fairlearn,
-    columns_of,
     compare_importance,
     evaluate_calibration,
     evaluate_fairness,
@@ -34,6 +33,7 @@ from tiltyard.evaluation import (
     plot_fairness,
     plot_importance,
     plot_slices,
+    select_columns,
     term_importance,
 )
 from tiltyard.project import Project
@@ -105,8 +105,8 @@ def check_analysis(dataset: Dataset, project: Project) -> None:
         DataError: a column that it names is not there.
         MissingExtraError: it names sensitive columns, and fairlearn is not installed.
     """
-    columns_of(dataset.frame, project.data.slices, "data.slices")
-    columns_of(dataset.frame, project.data.sensitive, "data.sensitive")
+    select_columns(dataset.frame, project.data.slices, "data.slices")
+    select_columns(dataset.frame, project.data.sensitive, "data.sensitive")
     if project.data.sensitive:
         check_fairlearn()
 
@@ -143,13 +143,13 @@ def analyse_model(
 
 def slice_groups(dataset: Dataset, project: Project) -> list[Grouping]:
     """The ways in which the project slices rows: its columns and, for texts, their length."""
-    found = [group_rows(column) for column in columns_of(dataset.frame, project.data.slices, "data.slices")]
+    found = [group_rows(column) for column in select_columns(dataset.frame, project.data.slices, "data.slices")]
     return [*found, group_by_length(dataset.inputs)] if isinstance(dataset.inputs, pd.Series) else found
 
 
 def sensitive_groups(dataset: Dataset, project: Project) -> list[Grouping]:
     """The groups of people that the project names."""
-    return [group_rows(column) for column in columns_of(dataset.frame, project.data.sensitive, "data.sensitive")]
+    return [group_rows(column) for column in select_columns(dataset.frame, project.data.sensitive, "data.sensitive")]
 
 
 def log_analysis(tracker: ExperimentTracker, examination: ModelAnalysis) -> None:

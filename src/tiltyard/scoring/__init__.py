@@ -1,9 +1,9 @@
-"""How a loaded version answers a batch."""
+"""How a loaded version scores a batch."""
 
 from tiltyard.scoring.batch_isolation import score_groups
 from tiltyard.scoring.explanations import Contribution, Explanation, explain
-from tiltyard.scoring.factory import choose_scorer, exact_scorer, make_scorer
-from tiltyard.scoring.input_errors import InputProblem, problems_of, refuse_inputs, shift_positions
+from tiltyard.scoring.factory import choose_scorer, compile_scorer, make_scorer
+from tiltyard.scoring.input_errors import InputProblem, list_problems, refuse_inputs, shift_positions
 from tiltyard.scoring.scorer import NotCompilableError, Scorer, Scores
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
 from tiltyard.scoring.table.table_scorer import TableScorer
@@ -20,10 +20,10 @@ __all__ = [
     "TableScorer",
     "TextScorer",
     "choose_scorer",
-    "exact_scorer",
+    "compile_scorer",
     "explain",
+    "list_problems",
     "make_scorer",
-    "problems_of",
     "refuse_inputs",
     "score_groups",
     "shift_positions",

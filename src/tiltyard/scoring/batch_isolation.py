@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tiltyard.errors import InputError
-from tiltyard.scoring.input_errors import problems_of, refuse_inputs, shift_positions
+from tiltyard.scoring.input_errors import list_problems, refuse_inputs, shift_positions
 from tiltyard.scoring.scorer import Scorer, Scores
 
 Inputs = Sequence[Mapping[str, Any]]
@@ -68,7 +68,7 @@ def _split_scores(scores: Scores, groups: Sequence[Inputs]) -> list[Scores | Exc
 
 def _errors_by_group(error: InputError, groups: Sequence[Inputs]) -> dict[int, Exception]:
     """The error of each group that has problems, with positions moved to start at the group's first input."""
-    problems = problems_of(error)
+    problems = list_problems(error)
     found: dict[int, Exception] = {}
     start = 0
     for number, group in enumerate(groups):

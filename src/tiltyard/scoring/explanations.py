@@ -1,4 +1,4 @@
-"""Why an input is answered as it is: what each term or feature adds to the answer."""
+"""Explanations of predictions: what each term or feature adds to the prediction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from tiltyard.errors import InputError, UsageError
-from tiltyard.scoring.input_errors import InputProblem, problems_of, refuse_inputs, shift_positions
+from tiltyard.scoring.input_errors import InputProblem, list_problems, refuse_inputs, shift_positions
 from tiltyard.scoring.scorer import Scorer
 from tiltyard.suggest import nearest
 
@@ -26,7 +26,7 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one term or feature adds to the answer.
+    """What one term or feature adds to the prediction.
 
     Attributes:
         name: the term, or the feature.
@@ -41,7 +41,7 @@ class Contribution:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why one input is answered as it is.
+    """The explanation of one prediction.
 
     Where ``exact`` holds, ``baseline + rest + the sum of the weights`` is ``total``.
 
@@ -58,7 +58,7 @@ class Explanation:
         total: the value that the model gave this input.
         contributions: the greatest ones, by size.
         rest: the sum of the others.
-        not_judged: features whose part could not be told, as the model refuses a gap in them.
+        not_judged: features whose part is unknown, as the model refuses a gap in them.
     """
 
     label: str
@@ -83,23 +83,24 @@ class Explains(Protocol):
     """A scorer that knows its own model well enough to explain it exactly."""
 
     def explain(self, inputs: Sequence[Input], label: str | None) -> list[Explanation]:
-        """All contributions of n inputs to a label, or to the answer of each; see ``explain``."""
+        """All contributions of n inputs to a label, or to the predicted label of each; see ``explain``."""
 
 
 def explain(
     scorer: Scorer, inputs: Sequence[Input], *, most: int = MOST_CONTRIBUTIONS, label: str | None = None
 ) -> list[Explanation]:
-    """Explain the answers to n inputs.
+    """Explain the predictions for n inputs.
 
     A compiled linear model is explained exactly (weight times value, on the log-odds), and so are compiled forests and
     boosted trees (what each step of a path changes in the mean of the rows that come so far: Saabas, "Interpreting
-    random forests", 2014). Any other model is explained by occlusion, which asks it again without each term or feature.
+    random forests", 2014). Any other model is explained by occlusion, which scores the input again without each term or
+    feature.
 
     Args:
-        scorer: what answers; safe to use from several threads.
+        scorer: safe to use from several threads.
         inputs: each ``{"text": …}`` or the features by name; n is at least 1.
         most: how many contributions are named for each input; the others are summed up in ``rest``.
-        label: the label to explain; default: the answer to each input.
+        label: the label to explain; default: the predicted label of each input.
 
     Returns:
         One explanation for each input, its contributions in the order of their size.
@@ -117,17 +118,17 @@ def explain(
             code="explain.label-unknown",
         )
     if isinstance(scorer, Explains):
-        return [_trimmed(found, most) for found in scorer.explain(inputs, label)]
-    return [_trimmed(_occluded(scorer, item, position, label), most) for position, item in enumerate(inputs)]
+        return [_keep_largest(found, most) for found in scorer.explain(inputs, label)]
+    return [_keep_largest(_occlude(scorer, item, position, label), most) for position, item in enumerate(inputs)]
 
 
-def _trimmed(explanation: Explanation, most: int) -> Explanation:
+def _keep_largest(explanation: Explanation, most: int) -> Explanation:
     ordered = sorted(explanation.contributions, key=lambda part: -abs(part.weight))
     rest = float(sum(part.weight for part in ordered[most:]))
     return replace(explanation, contributions=tuple(ordered[:most]), rest=rest)
 
 
-def _occluded(scorer: Scorer, item: Input, position: int, label: str | None) -> Explanation:
+def _occlude(scorer: Scorer, item: Input, position: int, label: str | None) -> Explanation:
     try:
         whole = scorer.score([item]).probabilities[0]
     except InputError as error:
@@ -135,7 +136,7 @@ def _occluded(scorer: Scorer, item: Input, position: int, label: str | None) -> 
     place = int(np.argmax(whole)) if label is None else scorer.classes.index(label)
     text = item.get("text") if len(item) == 1 else None
     names, values, without = _without_terms(text) if isinstance(text, str) else _without_features(item)
-    chances, refused = _chances(scorer, without, place)
+    probabilities, refused = _predict_label(scorer, without, place)
     return Explanation(
         label=scorer.classes[place],
         probability=float(whole[place]),
@@ -146,9 +147,9 @@ def _occluded(scorer: Scorer, item: Input, position: int, label: str | None) -> 
         baseline=0.0,
         total=float(whole[place]),
         contributions=tuple(
-            Contribution(name, value, float(whole[place] - chance))
-            for name, value, chance in zip(names, values, chances, strict=True)
-            if chance is not None
+            Contribution(name, value, float(whole[place] - probability))
+            for name, value, probability in zip(names, values, probabilities, strict=True)
+            if probability is not None
         ),
         not_judged=tuple(names[number] for number in refused),
     )
@@ -168,16 +169,16 @@ def _without_features(item: Input) -> tuple[list[str], list[Any], list[Input]]:
     return names, [item[name] for name in names], [{**item, name: None} for name in names]
 
 
-def _chances(scorer: Scorer, inputs: list[Input], place: int) -> tuple[list[float | None], list[int]]:
+def _predict_label(scorer: Scorer, inputs: list[Input], place: int) -> tuple[list[float | None], list[int]]:
     """The probability of a label for each input, None where the model refuses it; and which were refused."""
     refused: set[int] = set()
     if not inputs:
         return [], []
     try:
-        chances = scorer.score(inputs).probabilities[:, place].tolist()
-        return list(chances), []
+        probabilities = scorer.score(inputs).probabilities[:, place].tolist()
+        return list(probabilities), []
     except InputError as error:
-        refused = {problem.position for problem in problems_of(error)}
+        refused = {problem.position for problem in list_problems(error)}
         if not refused:
             raise refuse_inputs(
                 [InputProblem(0, "", "cannot be explained: the model refuses all changes of it")]

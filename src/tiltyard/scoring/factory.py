@@ -1,4 +1,4 @@
-"""Which scorer answers for a version: a compiled one where it answers exactly, else scikit-learn itself."""
+"""The choice of the scorer of a version: a compiled one where it is exact, else scikit-learn itself."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.scorer import NotCompilableError, Scorer
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
 from tiltyard.scoring.table.columns import InputColumns
-from tiltyard.scoring.table.table_scorer import table_scorer
-from tiltyard.scoring.text.ensemble_scorer import ensemble_scorer
-from tiltyard.scoring.text.text_scorer import text_scorer
+from tiltyard.scoring.table.table_scorer import compile_table_scorer
+from tiltyard.scoring.text.ensemble_scorer import compile_ensemble_scorer
+from tiltyard.scoring.text.text_scorer import compile_text_scorer
 
 if TYPE_CHECKING:
     from tiltyard.registry.package.packaging import Package
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PARITY = 1e-9
 
 
-def exact_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str]) -> Scorer:
+def compile_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str]) -> Scorer:
     """The compiled scorer of a fitted pipeline.
 
     Args:
@@ -38,23 +38,23 @@ def exact_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str]) -> 
         NotCompilableError: there is none, with the reason.
     """
     if task == "text-classification":
-        return ensemble_scorer(pipeline) or text_scorer(pipeline)
-    return table_scorer(pipeline, columns)
+        return compile_ensemble_scorer(pipeline) or compile_text_scorer(pipeline)
+    return compile_table_scorer(pipeline, columns)
 
 
 def choose_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str], samples: Samples) -> ScorerChoice:
-    """Decide at packaging who is to answer for a version.
+    """Choose at packaging how a version is scored.
 
-    A compiled scorer is chosen where there is one and it gives the answers of the sample rows, to ``PARITY``.
+    A compiled scorer is chosen where there is one and it reproduces the predictions of the sample rows, to ``PARITY``.
     """
     return _choose(pipeline, task, columns, samples)[1]
 
 
 def make_scorer(package: Package) -> Scorer:
-    """The scorer that answers for a verified version.
+    """The scorer of a verified version.
 
-    The compiled one where the model has one and it gives the version's sample answers on this host too; it holds no
-    part of the pipeline that it does not need, and everything in it is compiled when this returns. Otherwise
+    The compiled one where the model has one and it reproduces the version's sample predictions on this host too; it
+    holds no part of the pipeline that it does not need, and everything in it is compiled when this returns. Otherwise
     scikit-learn itself. ``Scorer.kind`` says which.
 
     Raises:
@@ -69,7 +69,7 @@ def make_scorer(package: Package) -> Scorer:
 
 
 def _warm_up(scorer: Scorer, task: Task, columns: Mapping[str, str]) -> None:
-    """Compile whatever answers and explains, so that no request waits for it."""
+    """Compile what scores and explains, so that no request waits for it."""
     usual: dict[str, Any] = {"number": 0, "boolean": False}
     row = {column.name: usual.get(column.kind) for column in InputColumns(columns)}
     explain(scorer, [{"text": "Wärm up"} if task == "text-classification" else row])
@@ -79,7 +79,7 @@ def _choose(
     pipeline: Pipeline, task: Task, columns: Mapping[str, str], samples: Samples
 ) -> tuple[Scorer | None, ScorerChoice]:
     try:
-        scorer = exact_scorer(pipeline, task, columns)
+        scorer = compile_scorer(pipeline, task, columns)
         difference = _difference(scorer, samples)
     except NotCompilableError as none:
         return None, ScorerChoice(name=SklearnScorer.kind, reason=none.reason)
@@ -92,9 +92,9 @@ def _choose(
 
 
 def _difference(scorer: Scorer, samples: Samples) -> float | None:
-    """The largest difference of a probability from the answers given at training; None without rows."""
+    """The largest difference of a probability from the predictions at training; None without rows."""
     if not samples.inputs:
         return None
-    given = scorer.score(samples.inputs).probabilities
+    scored = scorer.score(samples.inputs).probabilities
     expected = np.asarray(samples.probabilities, dtype=np.float64)
-    return float(np.max(np.abs(given - expected))) if given.shape == expected.shape else float("inf")
+    return float(np.max(np.abs(scored - expected))) if scored.shape == expected.shape else float("inf")

@@ -17,7 +17,7 @@ class InputProblem:
 
     Attributes:
         position: index of the input in its batch, from 0.
-        field: the feature, or ``text``; empty if the input as a whole is meant.
+        field: the feature, or ``text``; empty for the input as a whole.
         message: what is wrong, to be read after the field's name.
     """
 
@@ -31,18 +31,18 @@ class InputProblem:
 
 
 def refuse_inputs(problems: Sequence[InputProblem]) -> InputError:
-    """The error that tells of these problems (at least one); its field ``problems`` holds all of them."""
-    shown = "; ".join(str(problem) for problem in problems[:SHOWN])
+    """The error with these problems (at least one); its field ``problems`` holds all of them."""
+    listed = "; ".join(str(problem) for problem in problems[:SHOWN])
     more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
     return InputError(
-        f"{shown[0].upper()}{shown[1:]}{more}.".replace("?.", "?"),
+        f"{listed[0].upper()}{listed[1:]}{more}.".replace("?.", "?"),
         next_step="Correct the input; GET /model-info names the fields that the model knows and their types.",
         problems=tuple(problems),
     )
 
 
-def problems_of(error: InputError) -> tuple[InputProblem, ...]:
-    """The problems that an error tells of; none if another part raised it."""
+def list_problems(error: InputError) -> tuple[InputProblem, ...]:
+    """The problems in an error; none if another part raised it."""
     problems = error.fields.get("problems", ())
     if not isinstance(problems, tuple):
         return ()
@@ -51,7 +51,7 @@ def problems_of(error: InputError) -> tuple[InputProblem, ...]:
 
 def shift_positions(error: Exception, by: int) -> Exception:
     """The error with the positions of its problems raised by ``by``; any other error as it is."""
-    problems = problems_of(error) if isinstance(error, InputError) else ()
+    problems = list_problems(error) if isinstance(error, InputError) else ()
     if not problems or not by:
         return error
     return refuse_inputs([replace(problem, position=problem.position + by) for problem in problems])

@@ -72,7 +72,7 @@ class LinearHead:
 
     @property
     def members(self) -> int:
-        """How many models answer together; their probabilities are averaged."""
+        """How many models are averaged; their probabilities are averaged."""
         return self.weights.shape[1] // (1 if self.classes == 2 else self.classes) if self.link == "calibrated" else 1
 
     def towards(self, label: int, columns: NDArray[np.integer] | slice = _ALL) -> tuple[Floats, float]:
@@ -111,7 +111,7 @@ class LinearHead:
         return "decision" if self.link == "softmax" and self.classes > 2 else "log-odds"
 
 
-def linear_head(classifier: Any) -> LinearHead:
+def build_linear_head(classifier: Any) -> LinearHead:
     """The arrays of a fitted classifier that is linear.
 
     Raises:

@@ -76,9 +76,9 @@ def apply_link(decisions: Any, link: Any, sigmoids: Any, out: Any) -> Any:
     for number in range(out.shape[0]):
         row = decisions[number]
         if link == SIGMOID:
-            chance = _expit(row[0])
-            out[number, 0] = 1.0 - chance
-            out[number, 1] = chance
+            probability = _expit(row[0])
+            out[number, 0] = 1.0 - probability
+            out[number, 1] = probability
         elif link == SOFTMAX:
             _softmax(row, out[number])
         elif link == SHARES:

@@ -1,4 +1,4 @@
-"""How a loaded version answers a batch."""
+"""How a loaded version scores a batch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Scores:
-    """Answers to a batch of n inputs.
+    """Predictions for a batch of n inputs.
 
     Attributes:
         labels: n predicted labels.
@@ -24,7 +24,7 @@ class Scores:
 
 
 class NotCompilableError(Exception):
-    """There is no compiled scorer that answers exactly as this model does.
+    """There is no compiled scorer that predicts exactly as this model does.
 
     Args:
         reason: why, to be read after "because".
@@ -36,12 +36,12 @@ class NotCompilableError(Exception):
 
 
 class Scorer(Protocol):
-    """Answers batches with one model.
+    """Scores batches with one model.
 
-    Must be safe to call from several threads, and must answer each input independently of the others
-    in its batch: a batch answers as its rows one by one would.
+    Must be safe to call from several threads, and must score each input independently of the others
+    in its batch: a batch gets the predictions of its rows one by one.
 
-    A scorer may offer more: ``explain`` (see ``explanations.Explains``), and ``reason``, why no compiled scorer answers
+    A scorer may offer more: ``explain`` (see ``explanations.Explains``), and ``reason``, why no compiled scorer is used
     (``SklearnScorer``).
     """
 
@@ -54,7 +54,7 @@ class Scorer(Protocol):
         """Name of the implementation, such as ``scikit-learn``."""
 
     def score(self, inputs: Sequence[Mapping[str, Any]]) -> Scores:
-        """Answer n inputs, each ``{"text": …}`` or the features by name; n is at least 1.
+        """Score n inputs, each ``{"text": …}`` or the features by name; n is at least 1.
 
         Raises:
             InputError: an input cannot be scored; it names the position and the field.

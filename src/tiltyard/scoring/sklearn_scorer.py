@@ -15,20 +15,20 @@ from tiltyard.project import Task
 from tiltyard.scoring.input_errors import InputProblem, refuse_inputs
 from tiltyard.scoring.scorer import Scores
 from tiltyard.scoring.table.columns import InputColumns
-from tiltyard.scoring.text.text_inputs import texts_of
+from tiltyard.scoring.text.text_inputs import read_texts
 
 
 class SklearnScorer:
-    """Answers batches by calling a fitted pipeline's ``predict_proba``.
+    """Scores batches by calling a fitted pipeline's ``predict_proba``.
 
     Args:
         pipeline: a fitted classifier; for text it takes a list of str, for tables a data frame.
         task: what is predicted from what.
         columns: for tables, the features in training order, with the pandas dtype of each; ignored for text.
-        reason: why no compiled scorer answers; empty where none was looked for.
+        reason: why no compiled scorer is used; empty where none was looked for.
 
     Attributes:
-        reason: as given.
+        reason: see above.
 
     Raises:
         ArtifactError: the pipeline gives no probabilities.
@@ -54,7 +54,7 @@ class SklearnScorer:
         return self._classes
 
     def score(self, inputs: Sequence[Mapping[str, Any]]) -> Scores:
-        """Answer n inputs, each ``{"text": …}`` or the features by name.
+        """Score n inputs, each ``{"text": …}`` or the features by name.
 
         The predicted label is the most probable one, the first of them on a tie.
 
@@ -66,7 +66,7 @@ class SklearnScorer:
         return Scores([self._classes[index] for index in chosen], probabilities)
 
     def _score_texts(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-        return self._probabilities(texts_of(inputs))
+        return self._probabilities(read_texts(inputs))
 
     def _score_rows(self, inputs: Sequence[Mapping[str, Any]], columns: InputColumns) -> NDArray[np.float64]:
         problems = columns.problems(inputs)

@@ -17,7 +17,7 @@ from tiltyard.errors import DataError
 from tiltyard.evaluation import LabelledPredictions, Metric, get_metric, label_predictions
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 
-# With so many rows one fold held out tells candidates apart as well as all folds do with fewer.
+# With so many rows one held-out fold separates candidates as well as all folds do with fewer.
 LARGE = 200_000
 
 # A search that changes only the classifier finds its texts vectorised, as long as they take no more than this.
@@ -28,7 +28,7 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class SelectionPlan:
-    """How candidates are judged.
+    """How candidates are evaluated.
 
     Attributes:
         metric: metric name of the project file.
@@ -36,7 +36,7 @@ class SelectionPlan:
         random_state: seed of the folds and of the candidates.
         positive: the label that counts as positive where there are two; default: the last in sorted order.
         in_order: folds are rows that stand together, within each label, rather than any: where neighbours belong
-            together (reviews of one film), the others then say nothing of the rows held out.
+            together (reviews of one film), the others then reveal nothing about the held-out rows.
     """
 
     metric: str
@@ -51,7 +51,7 @@ class FoldScores(NamedTuple):
 
     Attributes:
         metric: by the plan's metric; with the sign turned where less is better.
-        log_loss: the mean log of the probability that was given to the true label.
+        log_loss: the mean log of the probability of the true label.
     """
 
     metric: tuple[float, ...]
@@ -68,7 +68,7 @@ class CrossValidation:
 
     Args:
         train: the rows to divide into folds.
-        plan: how recipes are judged.
+        plan: how recipes are evaluated.
         keep: whether vectorised texts are kept from one call of ``scores`` to the next.
 
     Raises:
@@ -92,8 +92,8 @@ class CrossValidation:
         self._labels = train.labels.to_numpy(dtype=object)
         self._inputs = train.inputs
         self._parts = list(parts.split(self._labels, self._labels))[: 1 if len(train) > LARGE else None]
-        self._kept_key = ""
-        self._kept: dict[int, tuple[Any, Any]] = {}
+        self._vectorised_key = ""
+        self._vectorised: dict[int, tuple[Any, Any]] = {}
         self._keep = keep
 
     def scores(
@@ -108,9 +108,9 @@ class CrossValidation:
             on_scored: called with a pipeline's place and its scores when they are known.
         """
         result: list[list[tuple[float, float]]] = [[] for _ in pipelines]
-        for group in _alike(pipelines):
+        for group in _group_by_vectoriser(pipelines):
             for number, part in enumerate(self._parts):
-                read = self._read(pipelines[group[0]], number)
+                read = self._vectorise_fold(pipelines[group[0]], number)
                 for place in group:
                     result[place].append(self._score(pipelines[place], part, read))
             for place in group:
@@ -121,33 +121,33 @@ class CrossValidation:
         rows, held_out = part
         if read is None:
             model = clone(pipeline)
-            taught, asked = self._inputs.iloc[rows], self._inputs.iloc[held_out]
+            train_rows, test_rows = self._inputs.iloc[rows], self._inputs.iloc[held_out]
         else:
             model = clone(Pipeline(pipeline.steps[1:]))
-            taught, asked = read
-        model.fit(taught, self._labels[rows])
-        probabilities = np.asarray(model.predict_proba(asked), dtype=np.float64)
+            train_rows, test_rows = read
+        model.fit(train_rows, self._labels[rows])
+        probabilities = np.asarray(model.predict_proba(test_rows), dtype=np.float64)
         classes = np.asarray(model.classes_)
         predicted = classes[probabilities.argmax(axis=1)]
         fold = label_predictions(self._labels[held_out], predicted, probabilities, classes.tolist(), self._positive)
         by_metric, by_log_loss = (_signed_value(metric, fold) for metric in self._metrics)
         return by_metric, by_log_loss
 
-    def _read(self, pipeline: Pipeline, number: int) -> tuple[Any, Any] | None:
+    def _vectorise_fold(self, pipeline: Pipeline, number: int) -> tuple[Any, Any] | None:
         """The texts of a fold as the pipeline's vectoriser reads them; None if it begins with none of ours."""
-        key = _reading(pipeline)
+        key = _describe_vectoriser(pipeline)
         if key is None:
             return None
-        if key != self._kept_key:
-            self._kept, self._kept_key = {}, key
-        if number in self._kept:
-            return self._kept[number]
+        if key != self._vectorised_key:
+            self._vectorised, self._vectorised_key = {}, key
+        if number in self._vectorised:
+            return self._vectorised[number]
         rows, held_out = self._parts[number]
         vectoriser = clone(pipeline.steps[0][1])
-        taught = vectoriser.fit_transform(self._inputs.iloc[rows])
-        read = (taught, vectoriser.transform(self._inputs.iloc[held_out]))
-        if self._keep and len(self._parts) * sum(_bytes(matrix) for matrix in read) <= KEPT_BYTES:
-            self._kept[number] = read
+        train_rows = vectoriser.fit_transform(self._inputs.iloc[rows])
+        read = (train_rows, vectoriser.transform(self._inputs.iloc[held_out]))
+        if self._keep and len(self._parts) * sum(_count_bytes(matrix) for matrix in read) <= KEPT_BYTES:
+            self._vectorised[number] = read
         return read
 
 
@@ -164,21 +164,21 @@ def _signed_value(metric: Metric, fold: LabelledPredictions) -> float:
     return value if metric.bigger_is_better else -value
 
 
-def _alike(pipelines: Sequence[Pipeline]) -> list[list[int]]:
+def _group_by_vectoriser(pipelines: Sequence[Pipeline]) -> list[list[int]]:
     """The places of the pipelines that read texts alike, group by group; others are groups of their own."""
     groups: dict[str, list[int]] = {}
     for place, pipeline in enumerate(pipelines):
-        key = _reading(pipeline)
+        key = _describe_vectoriser(pipeline)
         groups.setdefault(f"alone {place}" if key is None else key, []).append(place)
     return list(groups.values())
 
 
-def _reading(pipeline: Pipeline) -> str | None:
+def _describe_vectoriser(pipeline: Pipeline) -> str | None:
     first = pipeline.steps[0][1]
     if len(pipeline.steps) < 2 or type(first) is not FastTfidfVectorizer:
         return None
     return repr(sorted(first.get_params().items()))
 
 
-def _bytes(matrix: Any) -> int:
+def _count_bytes(matrix: Any) -> int:
     return int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)

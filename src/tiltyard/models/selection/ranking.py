@@ -54,13 +54,13 @@ def rank_candidates(  # noqa: PLR0913  the names of the project file's section
 ) -> list[CandidateScore]:
     """Cross-validate candidates on the same stratified folds of the train side; the best first.
 
-    Recipes that read texts alike are judged together, on texts that are vectorised once for each fold; the vocabulary
-    is learned from the fold's own training rows. Above 200,000 rows only one fold is held out.
+    Recipes that read texts alike are evaluated together, on texts that are vectorised once for each fold; the
+    vocabulary is learned from the fold's own training rows. Above 200,000 rows only one fold is held out.
 
     Of those that are even with the best by the metric (within one standard error; Breiman, Friedman, Olshen and Stone,
-    1984), the one with the least log loss comes first: it looks at how sure each answer was, and so tells candidates
-    apart where counting right answers cannot (a strictly proper score; Gneiting and Raftery, 2007). The rest follow by
-    the metric.
+    1984), the one with the least log loss comes first: it measures how sure each prediction was, and so separates
+    candidates where counting right predictions cannot (a strictly proper score; Gneiting and Raftery, 2007). The rest
+    follow by the metric.
 
     Args:
         candidates: at least one; of equals the one named first wins.

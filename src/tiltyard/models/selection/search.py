@@ -96,7 +96,7 @@ def search(
     Args:
         candidates: at least one, with different names; one without a space is only tried as it stands.
         train: the rows to divide into folds.
-        plan: how candidates are judged; its seed is also that of the search.
+        plan: how candidates are evaluated; its seed is also that of the search.
         budget: when to stop; at least one limit.
         on_trial: called after each trial, for progress and recording.
 
@@ -105,7 +105,7 @@ def search(
         UsageError: the budget has no limit, or there is no such metric.
         DataError: a label has fewer rows than there are folds.
     """
-    optuna = _optuna()
+    optuna = _import_optuna()
     if budget.trials is None and budget.seconds is None:
         raise UsageError(
             "A search without a limit would never end.",
@@ -115,13 +115,13 @@ def search(
     until = _Limit(budget)
     validation = CrossValidation(train, plan, keep=True)
     trials: list[SearchTrial] = []
-    with _quiet(optuna):
+    with _silence(optuna):
         proposals = _Proposals(optuna, candidates, plan.random_state)
-        for ask in proposals.all():
+        for proposal in proposals.all():
             if len(trials) >= len(candidates) and until.reached(len(trials)):
                 break
-            trials.append(_tried(validation, plan, len(trials), ask.candidate))
-            ask.tell(trials[-1])
+            trials.append(_run_trial(validation, plan, len(trials), proposal.candidate))
+            proposal.report(trials[-1])
             on_trial(trials[-1])
     return SearchResult(tuple(trials))
 
@@ -138,9 +138,9 @@ class _Limit:
 
 
 @dataclass(frozen=True)
-class _Ask:
+class _Proposal:
     candidate: Candidate
-    tell: Callable[[SearchTrial], None]
+    report: Callable[[SearchTrial], None]
 
 
 class _Proposals:
@@ -153,36 +153,36 @@ class _Proposals:
         self._study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
         self._seed = seed
 
-    def all(self) -> Iterator[_Ask]:
+    def all(self) -> Iterator[_Proposal]:
         """Each candidate as it stands, then what the study proposes, without end if there is anything to vary."""
         for place, candidate in enumerate(self._candidates):
-            yield _Ask(candidate, self._teller_of_own(place))
+            yield _Proposal(candidate, self._report_default(place))
         while self._searched:
             trial = self._study.ask()
             place = trial.suggest_categorical(_WHICH, self._searched)
             candidate = self._candidates[place]
             params = {name: _suggest(trial, f"{place}.{name}", allowed) for name, allowed in candidate.space.items()}
-            yield _Ask(candidate.with_params(params), self._teller(trial))
+            yield _Proposal(candidate.with_params(params), self._report_proposed(trial))
 
-    def _teller(self, trial: Any) -> Callable[[SearchTrial], None]:
+    def _report_proposed(self, trial: Any) -> Callable[[SearchTrial], None]:
         failed = self._optuna.trial.TrialState.FAIL
 
-        def tell(done: SearchTrial) -> None:
+        def report(done: SearchTrial) -> None:
             if done.problem is None:
                 self._study.tell(trial, done.mean)
             else:
                 self._study.tell(trial, state=failed)
 
-        return tell
+        return report
 
-    def _teller_of_own(self, place: int) -> Callable[[SearchTrial], None]:
+    def _report_default(self, place: int) -> Callable[[SearchTrial], None]:
         """Let the study know how a candidate does as it stands, if that lies in its space."""
 
-        def tell(done: SearchTrial) -> None:
+        def report(done: SearchTrial) -> None:
             if done.problem is not None:
                 return
             space = self._candidates[place].space
-            own = _own_params(self._candidates[place].build(self._seed).get_params(), space)
+            own = _default_params(self._candidates[place].build(self._seed).get_params(), space)
             if space and own is not None:
                 known = {_WHICH: place, **{f"{place}.{name}": value for name, value in own.items()}}
                 self._study.enqueue_trial(known)
@@ -192,7 +192,7 @@ class _Proposals:
                     _suggest(trial, f"{place}.{name}", allowed)
                 self._study.tell(trial, done.mean)
 
-        return tell
+        return report
 
 
 def _suggest(trial: Any, name: str, allowed: FloatRange | IntegerRange | Choice) -> Any:
@@ -204,7 +204,7 @@ def _suggest(trial: Any, name: str, allowed: FloatRange | IntegerRange | Choice)
     return trial.suggest_float(name, allowed.low, allowed.high, log=allowed.log)
 
 
-def _own_params(params: Mapping[str, Any], space: Space) -> dict[str, Any] | None:
+def _default_params(params: Mapping[str, Any], space: Space) -> dict[str, Any] | None:
     """A recipe's own values in the study's terms; None where one lies outside the space."""
     own: dict[str, Any] = {}
     for name, allowed in space.items():
@@ -220,7 +220,7 @@ def _own_params(params: Mapping[str, Any], space: Space) -> dict[str, Any] | Non
     return own
 
 
-def _tried(validation: CrossValidation, plan: SelectionPlan, number: int, candidate: Candidate) -> SearchTrial:
+def _run_trial(validation: CrossValidation, plan: SelectionPlan, number: int, candidate: Candidate) -> SearchTrial:
     begun = time.perf_counter()
     scores: tuple[float, ...] = ()
     problem = None
@@ -237,7 +237,7 @@ def _tried(validation: CrossValidation, plan: SelectionPlan, number: int, candid
     return SearchTrial(number, candidate, scores, time.perf_counter() - begun, problem)
 
 
-def _optuna() -> ModuleType:
+def _import_optuna() -> ModuleType:
     try:
         import optuna  # noqa: PLC0415
     except ImportError as error:
@@ -246,7 +246,7 @@ def _optuna() -> ModuleType:
 
 
 @contextmanager
-def _quiet(optuna: ModuleType) -> Iterator[None]:
+def _silence(optuna: ModuleType) -> Iterator[None]:
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

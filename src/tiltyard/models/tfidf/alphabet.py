@@ -22,7 +22,7 @@ WORDS_OF_TWO = r"(?u)\b\w\w+\b"
 WORDS = r"(?u)\b\w+\b"
 WORDS_AND_MARKS = r"(?u)\w+|[^\w\s]"
 
-SKIP, MARK, WIDE = 0, 1, 2  # anything greater in the byte table is a word character, lowered when asked
+SKIP, MARK, WIDE = 0, 1, 2  # anything greater in the byte table is a word character, lowered where set
 
 
 class UnsupportedSettingError(UsageError, ValueError):
@@ -42,7 +42,7 @@ class Alphabet:
     """How bytes and code points are read.
 
     Attributes:
-        table: shape (256,), what a byte means: SKIP, MARK (a token of its own), WIDE (part of a character
+        table: shape (256,), what a byte means: SKIP, MARK (its own token), WIDE (part of a character
             beyond ASCII) or the byte to hash for a word character.
         kinds: shape (0x110000,), 1 where a code point is a word character, 2 where it is white space, else 0.
         shortest: the fewest code points of a word.

@@ -1,9 +1,9 @@
 """A vocabulary compiled for reading: texts to TF-IDF rows, or straight to a linear model's decision values.
 
-How a text is answered: its bytes are cut into words by a table of character classes; a word of up to seven bytes is
+How a text is read: its bytes are cut into words by a table of character classes; a word of up to seven bytes is
 its own 64-bit key, a longer one is found by a 64-bit hash and then compared byte by byte; an n-gram is the pair of
 its first n - 1 words' id and its last word's id, again 64 bits. Each is found by open addressing. Nothing here is
-probabilistic: a term that is not in the vocabulary is never taken for one that is.
+probabilistic: a term that is not in the vocabulary is never confused with one that is.
 """
 
 from __future__ import annotations
@@ -103,12 +103,12 @@ def compile_vocabulary(terms: Terms, reading: ReadTexts, weighting: Weighting) -
     letters = alphabet(reading.token_pattern, reading.lowercase)
     possible, places = _possible(terms, reading.ngram_range, letters.marks)
     count = len(possible.starts) - 1
-    words = hash_tables.word_table(count)
+    words = hash_tables.build_word_table(count)
     words.starts[: count + 1] = possible.starts
     scan_kernels.name(possible.letters, possible.starts, words.keys[:count])
     scan_kernels.seat(words.slots, words.keys, count, 0)
     keys, ends = _pairs(possible.chains, count)
-    pairs = hash_tables.pair_table(len(keys))
+    pairs = hash_tables.build_pair_table(len(keys))
     pairs.keys[: len(keys)] = keys
     scan_kernels.seat(pairs.slots, pairs.keys, len(keys), count)
     columns = np.full(count + len(keys), -1, np.int32)

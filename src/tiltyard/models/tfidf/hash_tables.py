@@ -45,7 +45,7 @@ class PairTable:
         return self.slots, self.keys
 
 
-def word_table(capacity: int) -> WordTable:
+def build_word_table(capacity: int) -> WordTable:
     """An empty table for ``capacity`` words at least."""
     size = _power_of_two(capacity)
     return WordTable(
@@ -59,7 +59,7 @@ def word_table(capacity: int) -> WordTable:
 def grow_table(words: WordTable, state: NDArray[np.int64], longest: int) -> WordTable:
     """The same words in a table with room for more: twice as many, or ``longest`` more letters."""
     count, used = int(state[1]), int(state[2])
-    larger = word_table(2 * len(words.keys) if count == len(words.keys) else len(words.keys))
+    larger = build_word_table(2 * len(words.keys) if count == len(words.keys) else len(words.keys))
     letters = np.empty(max(len(larger.letters), 2 * used, used + longest), np.uint8)
     letters[:used] = words.letters[:used]
     larger.keys[:count] = words.keys[:count]
@@ -68,7 +68,7 @@ def grow_table(words: WordTable, state: NDArray[np.int64], longest: int) -> Word
     return replace(larger, letters=letters)
 
 
-def pair_table(capacity: int) -> PairTable:
+def build_pair_table(capacity: int) -> PairTable:
     """An empty table for ``capacity`` pairs at least."""
     size = _power_of_two(capacity)
     return PairTable(np.zeros(4 * size, np.uint64), np.empty(size, np.uint64))
@@ -76,7 +76,7 @@ def pair_table(capacity: int) -> PairTable:
 
 def widen_table(pairs: PairTable, count: int) -> PairTable:
     """The same pairs in a table with room for twice as many."""
-    larger = pair_table(2 * len(pairs.keys))
+    larger = build_pair_table(2 * len(pairs.keys))
     larger.keys[:count] = pairs.keys[:count]
     seat(larger.slots, larger.keys, count, 0)
     return larger

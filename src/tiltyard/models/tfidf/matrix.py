@@ -17,7 +17,7 @@ from tiltyard.models.tfidf.vocabulary_learning import Batch, LearnedVocabulary
 _MOST = 2**31 - 1
 
 
-def matrix_of_learned(learned: LearnedVocabulary, weighting: Weighting) -> Any:
+def build_learned_matrix(learned: LearnedVocabulary, weighting: Weighting) -> Any:
     """The TF-IDF rows of the texts that the vocabulary was learned from; frees their numbers as it goes.
 
     Returns:
@@ -33,22 +33,22 @@ def matrix_of_learned(learned: LearnedVocabulary, weighting: Weighting) -> Any:
         ends = rows[first + 1 : first + len(tokens)]
         gathering.into((ids, tokens), ends, indices, amounts)
         first += len(ends)
-    return _weighed((rows, indices, amounts), len(learned.terms), weighting)
+    return _weigh_terms((rows, indices, amounts), len(learned.terms), weighting)
 
 
-def matrix_of_texts(texts: Iterable[EncodedTexts], compiled: CompiledVocabulary) -> Any:
+def build_matrix(texts: Iterable[EncodedTexts], compiled: CompiledVocabulary) -> Any:
     """The TF-IDF rows of texts under a compiled vocabulary; shape and container as above."""
     least, most = compiled.ngram_range
     offsets = np.where(np.arange(most) < least - 1, -1, 0)
     gathering = _Gathering(compiled.width, compiled.columns, offsets)
-    pieces = [_counted(words_of(batch, compiled), gathering) for batch in texts]
+    pieces = [_count_terms(words_of(batch, compiled), gathering) for batch in texts]
     ends = [ends for ends, _, _ in pieces]
     befores = np.cumsum([0, *(len(indices) for _, indices, _ in pieces)])
     rows = np.concatenate([np.zeros(1, np.int64), *(end + before for end, before in zip(ends, befores, strict=False))])
     indices = np.concatenate([np.zeros(0, np.int32), *(indices for _, indices, _ in pieces)])
     amounts = np.concatenate([np.zeros(0, np.int32), *(amounts for _, _, amounts in pieces)])
     del pieces
-    return _weighed((rows, indices, amounts), compiled.width, compiled.weighting)
+    return _weigh_terms((rows, indices, amounts), compiled.width, compiled.weighting)
 
 
 _Counts = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]
@@ -76,7 +76,7 @@ class _Gathering:
         self._cursor[0] = 0
 
 
-def _counted(batch: Batch, gathering: _Gathering) -> _Counts:
+def _count_terms(batch: Batch, gathering: _Gathering) -> _Counts:
     ids, tokens = batch
     ends = np.empty(len(tokens) - 1, np.int64)
     indices, amounts = np.empty(ids.size, np.int32), np.empty(ids.size, np.int32)
@@ -101,7 +101,7 @@ def words_of(batch: EncodedTexts, compiled: CompiledVocabulary) -> Batch:
     return ids, tokens
 
 
-def _weighed(counts: _Counts, width: int, weighting: Weighting) -> Any:
+def _weigh_terms(counts: _Counts, width: int, weighting: Weighting) -> Any:
     from tiltyard.models.tfidf import row_kernels  # noqa: PLC0415 - imported when first used
 
     rows, indices, amounts = counts

@@ -2,9 +2,9 @@
 
 A word of up to seven bytes is its own 64-bit key; a longer one has a 64-bit hash for a key and is then compared byte
 by byte. An n-gram is a chain: the pair (id of the n-gram without its last word, id of that word), which is 64 bits
-again and therefore exact. Nothing is ever taken for something else.
+again and therefore exact. No two different things are ever confused.
 
-Every loop releases the GIL and keeps no state of its own. A text that is not valid UTF-8 would yield other tokens,
+Every loop releases the GIL and keeps no state. A text that is not valid UTF-8 would yield other tokens,
 never a read out of bounds. The loops that call each other are in this one file, because numba's cache notices a
 change of the file that a loop is in, not of others. They take arrays in plain tuples, the ``arrays`` of the classes
 named, because numba's cache would stumble over a class that has since moved.
@@ -29,8 +29,8 @@ _BYTE = np.uint64(8)
 _PACKED = 7  # a word of so many bytes is its own key; a longer one has a hash with the top bit set
 _TOP = np.uint64(1 << 63)
 _SPACE, _WORD, _OTHER = 2, 1, 0  # the kinds of characters in Alphabet.kinds
-_AHEAD = 16  # n-grams whose column is asked for before it is wanted
-_BLOCK = 32  # n-grams whose table rows are asked for at once, so that memory answers them side by side
+_AHEAD = 16  # n-grams whose column is prefetched
+_BLOCK = 32  # n-grams whose table rows are prefetched at once, so that memory loads them in parallel
 
 
 @inlined
@@ -96,7 +96,7 @@ def _cut_wide(text: Any, pos: Any, end: Any, letters: Any, out: Any) -> Any:
         code = _BASIS
         while kind == _WORD or (kind == _OTHER and marks and length == 0):
             for k in range(pos, pos + size):
-                letter = np.uint64(_lowered(table, text[k]))
+                letter = np.uint64(_lower_character(table, text[k]))
                 packed = (packed << _BYTE) | letter
                 code = (code ^ letter) * _PRIME
             pos += size
@@ -116,7 +116,7 @@ def _cut_wide(text: Any, pos: Any, end: Any, letters: Any, out: Any) -> Any:
 
 
 @inlined
-def _lowered(table: Any, byte: Any) -> Any:
+def _lower_character(table: Any, byte: Any) -> Any:
     meaning = table[byte]
     return meaning if meaning > WIDE else byte
 
@@ -136,7 +136,7 @@ def _find_word(text: Any, span: Any, key: Any, slot: Any, letters: Any, words: A
             same = starts[number + 1] - first == span[1] - span[0]
             k = span[0]
             while same and k < span[1]:
-                same = known[first + k - span[0]] == _lowered(letters[0], text[k])
+                same = known[first + k - span[0]] == _lower_character(letters[0], text[k])
                 k += 1
             if same:
                 return number, slot
@@ -183,7 +183,7 @@ def scan(texts: Any, letters: Any, words: Any, ids: Any, tokens: Any, state: Any
                         state[0] = text_number
                         return False
                     for place in range(span[0], span[1]):
-                        known[state[2]] = _lowered(letters[0], text[place])
+                        known[state[2]] = _lower_character(letters[0], text[place])
                         state[2] += 1
                     slots[2 * slot] = keys[k]
                     slots[2 * slot + 1] = np.uint64(number + 1)

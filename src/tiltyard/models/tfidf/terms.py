@@ -57,7 +57,7 @@ class Terms:
         return [data[first:last] for first, last in pairwise(ends)]
 
     def strings_of(self, columns: NDArray[np.integer]) -> list[str]:
-        """The terms of some columns, in the order asked; only their own words are looked at."""
+        """The terms of some columns, in the given order; only their own words are read."""
         chains = self.chains[columns]
         used = np.unique(chains[chains >= 0])
         spans = zip(used.tolist(), self.starts[used].tolist(), self.starts[used + 1].tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""Texts as runs of word numbers, in their order: what a model reads that looks at neighbours."""
+"""Texts as runs of word numbers, in their order: the input of a model that reads neighbouring words."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def learn_tokens(texts: Iterable[object], min_df: int, max_words: int, margin: i
     return learned.terms, _joined([(columns[ids[0]], starts) for ids, starts in learned.batches], learned.terms, margin)
 
 
-def compiled_words(terms: Terms) -> CompiledVocabulary:
+def compile_words(terms: Terms) -> CompiledVocabulary:
     """The tables that ``read_tokens`` looks words up in."""
     return compile_vocabulary(terms, ReadTexts(WORDS_AND_MARKS), Weighting(None))
 

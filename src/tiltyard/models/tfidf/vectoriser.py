@@ -22,7 +22,7 @@ from tiltyard.models.tfidf.compiled_vocabulary import (
     Weighting,
     compile_vocabulary,
 )
-from tiltyard.models.tfidf.matrix import matrix_of_learned, matrix_of_texts
+from tiltyard.models.tfidf.matrix import build_learned_matrix, build_matrix
 from tiltyard.models.tfidf.terms import Terms
 from tiltyard.models.tfidf.vocabulary_learning import LearnedVocabulary, Selection, learn_vocabulary
 
@@ -51,7 +51,7 @@ class FastTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         dtype: ``numpy.float64`` or ``numpy.float32``.
 
     Attributes:
-        vocabulary_: dict of term to column, built when it is first asked for.
+        vocabulary_: dict of term to column, built at its first use.
         idf_: shape (columns,); there is none without ``use_idf``.
     """
 
@@ -101,7 +101,7 @@ class FastTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
 
     def fit_transform(self, raw_documents: Iterable[object], y: object = None) -> Any:  # noqa: ARG002
         """Learn vocabulary and idf, and return the texts' rows: sparse, shape (texts, columns)."""
-        return matrix_of_learned(self._learn(raw_documents), self._weighting())
+        return build_learned_matrix(self._learn(raw_documents), self._weighting())
 
     def transform(self, raw_documents: Iterable[object]) -> Any:
         """The texts' rows under the learned vocabulary: sparse, shape (texts, columns), columns ascending.
@@ -110,7 +110,7 @@ class FastTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
             UnusableTextError: an item is not a string.
         """
         compiled = self.compiled()
-        return matrix_of_texts(batches(_iterable(raw_documents), compiled.lowercase), compiled)
+        return build_matrix(batches(_iterable(raw_documents), compiled.lowercase), compiled)
 
     def compiled(self) -> CompiledVocabulary:
         """The vocabulary as tables, for ``text_kernel.decision``; built once for a fit."""
@@ -126,7 +126,7 @@ class FastTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         return names
 
     def terms_of(self, columns: NDArray[np.integer]) -> list[str]:
-        """The terms of some columns, in the order asked; quick where they are few of many."""
+        """The terms of some columns, in the given order; quick where they are few of many."""
         return self._fitted().strings_of(columns)
 
     @property
@@ -246,7 +246,7 @@ class FastTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         return self._terms
 
     def _reading(self) -> ReadTexts:
-        # Longer runs of words than any term has are found nowhere: to look for them would only cost memory.
+        # Longer runs of words than any term has are found nowhere: a search for them would only cost memory.
         beyond = self._terms.chains.shape[1] + 1
         least, most = (min(int(words), beyond) for words in self.ngram_range)
         return ReadTexts(self.token_pattern, self.lowercase, (least, most))

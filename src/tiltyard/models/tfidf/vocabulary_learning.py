@@ -1,6 +1,6 @@
 """Learn a vocabulary from texts: which n-grams there are, which are kept, and in what order.
 
-Words first, then n-grams level by level. Each level only looks at n-grams whose two shorter parts are frequent
+Words first, then n-grams level by level. Each level only reads n-grams whose two shorter parts are frequent
 enough to be kept (no longer n-gram is in more texts than its parts; Agrawal and Srikant, 1994), so the tables stay
 small. What is kept, and its order, follow scikit-learn's rules to the letter, ties included.
 """
@@ -128,7 +128,7 @@ def _limits(selection: Selection, texts: int) -> tuple[float, float]:
 def _read(texts: Iterable[EncodedTexts], letters: Alphabet, levels: int) -> tuple[list[Batch], list[bytes]]:
     from tiltyard.models.tfidf import hash_tables, scan_kernels  # noqa: PLC0415 - imported when first used
 
-    table = hash_tables.word_table(1 << 13)
+    table = hash_tables.build_word_table(1 << 13)
     state = np.zeros(3, np.int64)
     batches: list[Batch] = []
     total = 0
@@ -179,7 +179,7 @@ def _prune(batches: list[Batch], levels: list[_Level], fewest: float) -> NDArray
 def _extend(batches: list[Batch], level: int) -> NDArray[np.uint64]:
     from tiltyard.models.tfidf import hash_tables, scan_kernels  # noqa: PLC0415 - imported when first used
 
-    table = hash_tables.pair_table(sum(ids.shape[1] for ids, _ in batches) // 4)
+    table = hash_tables.build_pair_table(sum(ids.shape[1] for ids, _ in batches) // 4)
     state = np.zeros(2, np.int64)
     for ids, tokens in batches:
         state[0] = 0

@@ -70,7 +70,7 @@ def forward(filters: Any, biases: Any, texts: Any, rows: Any, out: Any) -> Any:
         filters: float32 (blocks, words + 1, region, LANES), with a region of 2, 3 or 4.
         biases: float32 (blocks, LANES).
         texts: (words int32, starts int64): text ``i`` is ``words[starts[i]:starts[i + 1]]``, at least a region long.
-        rows: int64 (n,), the texts that are asked for.
+        rows: int64 (n,), the texts to compute.
         out: (float32 (n, neurons), int32 (n, neurons)): what they say, and where their best place begins.
     """
     words, starts = texts
@@ -89,13 +89,13 @@ def forward(filters: Any, biases: Any, texts: Any, rows: Any, out: Any) -> Any:
 def backward(state: Any, words: Any, places: Any, slopes: Any, rate: Any) -> Any:
     """Move filters and biases against the gradient, each weight at its own rate (Adagrad).
 
-    Only the words of a neuron's best place took part in what it said, so only their filters move.
+    Only the words of a neuron's best place contributed to its value, so only their filters move.
 
     Args:
         state: (filters, squares, biases, bias squares), float32; squares add up those of the gradients, from above 0.
         words: int32, the word numbers of all texts.
         places: int32 (n, neurons), as ``forward`` gave them.
-        slopes: float32 (n, neurons), the gradient of the loss in what the neurons said.
+        slopes: float32 (n, neurons), the gradient of the loss in the values of the neurons.
         rate: the learning rate.
     """
     filters, squares, biases, bias_squares = state
@@ -118,7 +118,7 @@ def backward(state: Any, words: Any, places: Any, slopes: Any, rate: Any) -> Any
 
 
 @compiled
-def predict_rows(filters: Any, biases: Any, top: Any, texts: Any, out: Any) -> Any:
+def predict_token_rows(filters: Any, biases: Any, top: Any, texts: Any, out: Any) -> Any:
     """Add what all neurons say of each text to its decision values, in float64 and text by text.
 
     Args:

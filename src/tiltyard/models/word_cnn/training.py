@@ -21,9 +21,9 @@ class TrainingPlan:
     """How it is trained.
 
     Attributes:
-        rows: so many rows are shown in all, each as often as any other within one.
+        rows: so many rows are used in all, each as often as any other within one.
         learning_rate: of Adagrad.
-        decay: the share of the filters that is taken away after each pass over the rows.
+        decay: the share of the filters that is removed after each pass over the rows.
         dropout: the share of the neurons that a row does not see.
     """
 
@@ -52,14 +52,14 @@ def train_network(
         random: the order of the rows, and what is dropped.
     """
     training = _Training(network, tokens, course)
-    shown = 0
-    while shown < course.rows:
-        order = random.permutation(len(tokens))[: course.rows - shown]
+    trained = 0
+    while trained < course.rows:
+        order = random.permutation(len(tokens))[: course.rows - trained]
         for first in range(0, len(order), _BATCH):
             rows = order[first : first + _BATCH]
             kept = random.random((len(rows), len(network.top)), dtype=np.float32) >= course.dropout
             training.step(rows, truth[rows], rows_weights[rows], kept)
-        shown += len(order)
+        trained += len(order)
         np.multiply(network.filters, np.float32(1 - course.decay), out=network.filters)
 
 

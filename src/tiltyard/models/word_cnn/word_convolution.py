@@ -16,17 +16,17 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 
 from tiltyard.models.tfidf.compiled_vocabulary import CompiledVocabulary
 from tiltyard.models.tfidf.terms import Terms
-from tiltyard.models.tfidf.token_ids import Tokens, compiled_words, learn_tokens, read_tokens
+from tiltyard.models.tfidf.token_ids import Tokens, compile_words, learn_tokens, read_tokens
 from tiltyard.models.word_cnn.network import LANES, Network, new_network
 
 Floats = NDArray[np.float64]
 
-# A small corpus is shown more often, so that the steps suffice to learn anything.
+# A small corpus is passed more often, so that the steps suffice to learn anything.
 _LEAST_ROWS = 40_000
 
 
 class WordConvolution(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Neurons that look for a few words in a row, wherever in a text they stand.
+    """Neurons that detect a few words in a row, anywhere in a text.
 
     A neuron has a weight for each word at each place of its region. What it says of a text is the largest sum of
     these weights over all places, plus a bias, or 0 where that is less; the classes' decision values are linear in
@@ -37,13 +37,13 @@ class WordConvolution(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         neurons: how many for each region, a multiple of 64.
-        regions: how many words a neuron looks at together, each 2, 3 or 4; there is a network of its own for each, and
+        regions: how many words a neuron reads together, each 2, 3 or 4; each has its own network, and
             their decision values are averaged.
         min_df: in how many texts a word must be to have weights.
-        max_words: how many words have weights at most; the most frequent are taken.
-        passes: how often each text is shown; more often where there are few.
+        max_words: how many words have weights at most; the most frequent are kept.
+        passes: how often each text is used; more often where there are few.
         learning_rate: of Adagrad.
-        decay: the share of the neurons' weights that is taken away after each pass.
+        decay: the share of the neurons' weights that is removed after each pass.
         dropout: the share of the neurons that a text is learned without, drawn anew each time.
         random_state: seed of the first weights, the order of the texts and what is dropped.
 
@@ -96,11 +96,11 @@ class WordConvolution(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 as if it were not there.
 
         Raises:
-            ValueError: a parameter is out of range, there is one label only, or the weights cannot be meant.
+            ValueError: a parameter is out of range, there is one label only, or the weights cannot be used.
             UnusableTextError: an item is not a string, or no word is in enough texts.
         """
         self._check_settings()
-        texts, labels, weights = counted_rows(X, y, sample_weight)
+        texts, labels, weights = select_counted_rows(X, y, sample_weight)
         self.classes_, truth = np.unique(labels, return_inverse=True)
         terms, tokens = learn_tokens(texts, self.min_df, self.max_words, _margin(self.regions))
         shares = (weights / weights.mean()).astype(np.float32)
@@ -109,11 +109,11 @@ class WordConvolution(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         jobs = sorted(zip(self.regions, range(len(seeds)), strict=True), reverse=True)  # the longest first
         with ThreadPoolExecutor(min(len(seeds), joblib.cpu_count()), "tiltyard-convolution") as pool:
             begun = {
-                place: pool.submit(self._trained, region, seeds[place], terms, tokens, truth, shares)
+                place: pool.submit(self._train, region, seeds[place], terms, tokens, truth, shares)
                 for region, place in jobs
             }
             networks = [begun[place].result() for place in range(len(seeds))]
-        # Half the size, and no answer that anyone could tell from the other.
+        # Half the size, and no visible difference in any prediction.
         self.filters_ = [network.filters.astype(np.float16) for network in networks]
         self.biases_ = [network.biases for network in networks]
         self.top_ = [network.top for network in networks]
@@ -124,19 +124,19 @@ class WordConvolution(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def decision_function(self, X: Iterable[object]) -> Floats:
         """Decision values of n texts, shape (n, k), for two labels too: log-probabilities but for a constant a row.
 
-        Computed text by text, so that a text's values do not depend on the others that are asked about.
+        Computed text by text, so that a text's values do not depend on the others of the call.
         """
         from tiltyard.models.word_cnn import convolution_kernels  # noqa: PLC0415 - imported when first used
 
         check_is_fitted(self)
         if self._compiled is None:
-            self._compiled = compiled_words(self._terms), [filters.astype(np.float32) for filters in self.filters_]
+            self._compiled = compile_words(self._terms), [filters.astype(np.float32) for filters in self.filters_]
         vocabulary, networks = self._compiled
         tokens = read_tokens(X, self._terms, vocabulary, _margin(self.regions))
         out = np.zeros((len(tokens), len(self.classes_)))
         for filters, biases, top, intercept in zip(networks, self.biases_, self.top_, self.intercept_, strict=True):
             out += intercept
-            convolution_kernels.predict_rows(filters, biases, top, tokens.arrays, out)
+            convolution_kernels.predict_token_rows(filters, biases, top, tokens.arrays, out)
         return out / len(networks)
 
     def predict_proba(self, X: Iterable[object]) -> Floats:
@@ -157,7 +157,7 @@ class WordConvolution(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         return text_tags(super().__sklearn_tags__())
 
-    def _trained(
+    def _train(
         self,
         region: int,
         seed: np.random.SeedSequence,
@@ -186,15 +186,15 @@ class WordConvolution(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ("dropout", 0 <= self.dropout < 1, "from 0 to below 1"),
         ):
             if not holds:
-                raise ValueError(f"{name}={getattr(self, name)!r} cannot be meant: it must be {wanted}.")
+                raise ValueError(f"{name}={getattr(self, name)!r} cannot be used: it must be {wanted}.")
 
 
 def _margin(regions: tuple[int, ...]) -> int:
-    """So many unknown words beside a text let each neuron see its ends at every place of the region."""
+    """So many unknown words around a text let each neuron see its ends at every place of the region."""
     return max(regions) - 1
 
 
-def counted_rows(X: Iterable[object], y: Any, sample_weight: Any) -> tuple[list[object], NDArray[Any], Floats]:
+def select_counted_rows(X: Iterable[object], y: Any, sample_weight: Any) -> tuple[list[object], NDArray[Any], Floats]:
     """The texts, labels and weights of the rows whose weight is not 0.
 
     Raises:
@@ -210,7 +210,7 @@ def counted_rows(X: Iterable[object], y: Any, sample_weight: Any) -> tuple[list[
     kept = np.flatnonzero(weights > 0)
     labels = labels[kept]
     if len(np.unique(labels)) < 2:
-        raise ValueError(f"Two labels are needed to learn to tell them apart; there is one: '{labels[0]}'.")
+        raise ValueError(f"At least two labels are needed; there is one: '{labels[0]}'.")
     return [texts[row] for row in kept.tolist()], labels, weights[kept]
 
 

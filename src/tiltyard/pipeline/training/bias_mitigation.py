@@ -11,7 +11,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from tiltyard.data import Dataset
 from tiltyard.errors import UsageError
-from tiltyard.evaluation import joint_groups, reweighing
+from tiltyard.evaluation import compute_reweighing, cross_groups
 from tiltyard.models import CANDIDATES, Candidate
 from tiltyard.project import Project
 from tiltyard.promotion.model_analysis import sensitive_groups
@@ -44,9 +44,9 @@ def fit_params(pipeline: Pipeline, train: Dataset, project: Project) -> dict[str
     """
     if project.training.mitigation == "none":
         return {}
-    groups, _ = joint_groups(sensitive_groups(train, project))
+    groups, _ = cross_groups(sensitive_groups(train, project))
     labels = np.unique(train.labels.to_numpy(dtype=str), return_inverse=True)[1]
-    return {f"{pipeline.steps[-1][0]}__sample_weight": reweighing(groups, labels)}
+    return {f"{pipeline.steps[-1][0]}__sample_weight": compute_reweighing(groups, labels)}
 
 
 def _is_able(candidate: Candidate, project: Project) -> bool:

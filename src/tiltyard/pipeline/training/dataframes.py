@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from tiltyard.data import Dataset, Split, write_label
 from tiltyard.data.content_hash import row_digests
 from tiltyard.errors import UsageError
-from tiltyard.models.calibration import with_probabilities
+from tiltyard.models.calibration import ensure_probabilities
 from tiltyard.project import Project
 
 LABEL = "label"
@@ -83,4 +83,4 @@ def prepare_pipeline(model: Any, params: Mapping[str, Any]) -> tuple[Pipeline, s
     has = ours.get_params(deep=True)
     ours.set_params(**{name: value for name, value in params.items() if name in has})
     pipeline = ours if isinstance(ours, Pipeline) else Pipeline([("classifier", ours)])
-    return with_probabilities(pipeline), type(pipeline.steps[-1][1]).__name__
+    return ensure_probabilities(pipeline), type(pipeline.steps[-1][1]).__name__

@@ -8,7 +8,7 @@ from typing import Any
 
 from tiltyard.data import Dataset, Split, load_dataset, split_dataset
 from tiltyard.evaluation import get_metric
-from tiltyard.models import candidates_of
+from tiltyard.models import select_candidates
 from tiltyard.pipeline.orchestration.runner import Runner
 from tiltyard.pipeline.training.bias_mitigation import check_mitigation
 from tiltyard.pipeline.training.data_checks import validate_data
@@ -114,7 +114,7 @@ def train(
         project = again.project
     # A misspelt metric is told before the work, not after.
     metric, *_ = map(get_metric, (project.training.metric, *project.promotion.floors))
-    recipes = candidates_of(request.candidates or project.training.candidates, project.task, project.root)
+    recipes = select_candidates(request.candidates or project.training.candidates, project.task, project.root)
     if again is not None:
         recipes = [again.candidate]
     check_mitigation(recipes, project)

@@ -80,7 +80,7 @@ class InputColumns:
         return found
 
     def fits_training(self, row: Mapping[str, Any]) -> bool:
-        """Whether a checked row can be held in the very dtypes of the training data.
+        """Whether a checked row fits the exact dtypes of the training data.
 
         A gap or a fraction in a column that held whole numbers cannot.
         """
@@ -161,8 +161,8 @@ _EXPECTED: dict[InputKind, str] = {
 
 
 def _mismatch(kind: InputKind, value: Any) -> str:
-    shown = repr(value)
-    return f"has to be {_EXPECTED[kind]} or null, and is {shown if len(shown) <= 40 else shown[:40] + '…'}"
+    written = repr(value)
+    return f"has to be {_EXPECTED[kind]} or null, and is {written if len(written) <= 40 else written[:40] + '…'}"
 
 
 def _fits(column: InputColumn, value: Any) -> bool:

@@ -1,7 +1,7 @@
 """A fitted preprocessing as arrays: impute, indicate gaps, scale, encode words and booleans.
 
 Numbers are prepared by scikit-learn's own operations in its own order. What becomes of words and booleans is not
-worked out again but asked of the fitted encoder, once for each value it knows, one that it cannot know and a gap: the
+reimplemented but read from the fitted encoder, once for each value it knows, one that it cannot know and a gap: the
 compiled form cannot mean anything else.
 """
 
@@ -28,8 +28,8 @@ Floats = NDArray[np.float64]
 
 NUMBER, INDICATOR, TABLE = 0, 1, 2  # as in table_loops
 
-# Values of one column that are asked of an encoder at a time.
-_ASKED = 2000
+# Values of one column that an encoder transforms at a time.
+_PROBED_AT_ONCE = 2000
 _UNSEEN = "\0unseen"
 
 
@@ -64,7 +64,7 @@ class Preparation:
         return self.source, self.kind, self.fill, self.mean, self.scale, self.offset, self.values
 
 
-def preparation(steps: Sequence[Any], columns: InputColumns) -> Preparation:
+def compile_preparation(steps: Sequence[Any], columns: InputColumns) -> Preparation:
     """The compiled form of all fitted steps of a pipeline before its classifier.
 
     Raises:
@@ -78,7 +78,7 @@ def preparation(steps: Sequence[Any], columns: InputColumns) -> Preparation:
     return plan.finished(sparse=False)
 
 
-def with_categories(prepared: Preparation, boosting: HistGradientBoostingClassifier) -> Preparation:
+def merge_categories(prepared: Preparation, boosting: HistGradientBoostingClassifier) -> Preparation:
     """The features as a boosting with categorical features sees them: those first, each category by its number.
 
     Raises:
@@ -95,9 +95,9 @@ def with_categories(prepared: Preparation, boosting: HistGradientBoostingClassif
     usual = [next(value for value in known if value == value) for known in encoder.categories_]  # noqa: PLR0124
     for place, feature in enumerate(chosen.tolist()):
         table = slice(prepared.offset[feature], ends[feature])
-        asked = np.tile(np.asarray(usual, np.float64), (len(values[table]), 1))
-        asked[:, place] = values[table]
-        values[table] = encoder.transform(asked)[:, place]
+        probe_rows = np.tile(np.asarray(usual, np.float64), (len(values[table]), 1))
+        probe_rows[:, place] = values[table]
+        values[table] = encoder.transform(probe_rows)[:, place]
     order = np.concatenate([chosen, np.flatnonzero(~boosting.is_categorical_)])
     arrays = {name: getattr(prepared, name)[order] for name in ("source", "kind", "fill", "mean", "scale", "offset")}
     return replace(prepared, values=values, **arrays)
@@ -148,9 +148,9 @@ class _Plan:
         features = [_Feature(self._places[name], NUMBER) for name in names]
         steps = [step for step in steps if step not in ("passthrough", None)]
         if steps and type(steps[0]) is SimpleImputer:
-            features = _imputed(steps.pop(0), features)
+            features = _fold_imputer(steps.pop(0), features)
         if steps and type(steps[0]) is StandardScaler:
-            _scaled(steps.pop(0), features)
+            _fold_scaler(steps.pop(0), features)
         if steps:
             raise NotCompilableError(f"there is no compiled form of a {type(steps[0]).__name__} of numbers")
         self._features += features
@@ -164,12 +164,12 @@ class _Plan:
         for name in names:
             if self.columns[name].kind not in ("text", "boolean"):
                 raise NotCompilableError(f"its column '{name}' ({self.columns[name].dtype}) is prepared as words")
-        asked = _Asked(steps, {name: self.columns[name] for name in names})
-        base = asked.answers([{}])[0]
+        encoder_probe = _ProbedEncoder(steps, {name: self.columns[name] for name in names})
+        base = encoder_probe.encode([{}])[0]
         features = [_Feature(0, TABLE, values=np.array([value])) for value in base]
         constant = np.ones(len(base), np.bool_)
         for name, known in zip(names, encoder.categories_, strict=True):
-            values, codes = asked.of_column(name, known)
+            values, codes = encoder_probe.encode_column(name, known)
             same = (values == values[0]) | (np.isnan(values) & np.isnan(values[0]))
             moved = np.flatnonzero(~same.all(axis=0))
             for place in moved:
@@ -185,45 +185,46 @@ class _Plan:
         self._features += features
 
 
-class _Asked:
-    """An encoder that is asked what it makes of the values of one column, all others staying as they are."""
+class _ProbedEncoder:
+    """An encoder whose output is read for the values of one column, all others staying as they are."""
 
     def __init__(self, steps: list[Any], columns: Mapping[str, InputColumn]) -> None:
         self._steps = steps
         self._columns = InputColumns({name: column.dtype for name, column in columns.items()})
         self._kinds = {name: column.kind for name, column in columns.items()}
         self._base = {
-            name: _first(known, self._kinds[name]) for name, known in zip(columns, steps[-1].categories_, strict=True)
+            name: _first_step(known, self._kinds[name])
+            for name, known in zip(columns, steps[-1].categories_, strict=True)
         }
 
-    def answers(self, changes: list[dict[str, Any]]) -> Floats:
+    def encode(self, changes: list[dict[str, Any]]) -> Floats:
         """What comes of rows that differ from the usual one in these values: shape (rows, features)."""
         rows = [{**self._base, **change} for change in changes]
         try:
             frames: list[pd.DataFrame] = [self._columns.frame(rows)]
             if not all(self._columns.fits_training(row) for row in rows):
                 frames = [self._columns.frame([row]) for row in rows]
-            return np.concatenate([_dense(self._through(frame)) for frame in frames])
+            return np.concatenate([_to_dense(self._compile_steps(frame)) for frame in frames])
         except (ValueError, TypeError) as error:
             raise NotCompilableError(f"its encoder refuses values: {str(error).splitlines()[0]}") from None
 
-    def of_column(self, name: str, categories: Sequence[Any]) -> tuple[Floats, Codes]:
-        """The distinct answers to a column's values, shape (codes, features), and the code of each value."""
+    def encode_column(self, name: str, categories: Sequence[Any]) -> tuple[Floats, Codes]:
+        """The distinct outputs for a column's values, shape (codes, features), and the code of each value."""
         if self._kinds[name] == "boolean":
             known: list[Any] = [False, True]
         else:
             known = [value for value in categories if isinstance(value, str)]
         unseen = _UNSEEN if self._kinds[name] == "text" else False
         pieces = [
-            self.answers([{name: value} for value in known[first : first + _ASKED]])
-            for first in range(0, len(known), _ASKED)
+            self.encode([{name: value} for value in known[first : first + _PROBED_AT_ONCE]])
+            for first in range(0, len(known), _PROBED_AT_ONCE)
         ]
-        pieces += [self.answers([{name: unseen}]), self.answers([{name: None}])]
+        pieces += [self.encode([{name: unseen}]), self.encode([{name: None}])]
         distinct, numbers = np.unique(np.concatenate(pieces), axis=0, return_inverse=True)
         codes = numbers.ravel().astype(float).tolist()
         return distinct, Codes(dict(zip(known, codes, strict=False)), codes[-2], codes[-1])
 
-    def _through(self, frame: pd.DataFrame) -> Any:
+    def _compile_steps(self, frame: pd.DataFrame) -> Any:
         made: Any = frame
         for step in self._steps:
             made = step.transform(made)
@@ -252,7 +253,7 @@ def _is_identity(step: Any) -> bool:
     return type(step).__name__ == "FunctionTransformer" and step.func is None
 
 
-def _imputed(imputer: SimpleImputer, features: list[_Feature]) -> list[_Feature]:
+def _fold_imputer(imputer: SimpleImputer, features: list[_Feature]) -> list[_Feature]:
     missing = imputer.missing_values
     if not (isinstance(missing, float) and np.isnan(missing)):
         raise NotCompilableError(f"its imputer takes {missing!r} for a gap")
@@ -263,11 +264,11 @@ def _imputed(imputer: SimpleImputer, features: list[_Feature]) -> list[_Feature]
         feature.fill = fill
     if not imputer.add_indicator:
         return features
-    told = [features[place].source for place in imputer.indicator_.features_]
-    return features + [_Feature(source, INDICATOR) for source in told]
+    flagged = [features[place].source for place in imputer.indicator_.features_]
+    return features + [_Feature(source, INDICATOR) for source in flagged]
 
 
-def _scaled(scaler: StandardScaler, features: list[_Feature]) -> None:
+def _fold_scaler(scaler: StandardScaler, features: list[_Feature]) -> None:
     for place, feature in enumerate(features):
         if scaler.mean_ is not None and scaler.with_mean:
             feature.mean = float(scaler.mean_[place])
@@ -275,7 +276,7 @@ def _scaled(scaler: StandardScaler, features: list[_Feature]) -> None:
             feature.scale = float(scaler.scale_[place])
 
 
-def _first(known: Sequence[Any], kind: str) -> Any:
+def _first_step(known: Sequence[Any], kind: str) -> Any:
     if kind == "boolean":
         return True
     return next((value for value in known if isinstance(value, str)), None)
@@ -285,5 +286,5 @@ def _all(codes: Codes) -> list[float]:
     return [*codes.known.values(), codes.unknown, codes.missing]
 
 
-def _dense(made: Any) -> Floats:
+def _to_dense(made: Any) -> Floats:
     return np.asarray(made.toarray() if hasattr(made, "toarray") else made, np.float64)

@@ -35,7 +35,7 @@ class Encoding:
     """Encodes inputs as an array, one column a feature.
 
     A number stands for itself and a gap is NaN; words and booleans are coded. What is refused, and in which words, is
-    decided by ``InputColumns``; values that are plainly right are not shown to it.
+    decided by ``InputColumns``; values of the expected type skip it.
 
     Args:
         columns: the features in training order.
@@ -57,7 +57,7 @@ class Encoding:
         names, plain = self._names, self._plain
         try:
             rows = [[read(row[name]) for name, read in plain] for row in inputs if row.keys() == names]
-        except _Odd:
+        except _OddValue:
             rows = []
         if len(rows) != len(inputs):
             problems = self._columns.problems(inputs)
@@ -67,7 +67,7 @@ class Encoding:
         return np.array(rows, np.float64).reshape(len(inputs), len(plain))
 
 
-class _Odd(Exception):  # noqa: N818 - not a failure
+class _OddValue(Exception):  # noqa: N818 - not a failure
     """A value that has to be looked at more closely."""
 
 
@@ -79,7 +79,7 @@ def _plain_reader(column: InputColumn, codes: Codes | None) -> Reader:
     if codes is None:
         return _number
     if column.kind not in _TYPES:
-        return _odd
+        return _read_odd_value
     known, unknown, missing = codes.known, codes.unknown, codes.missing
     kind = _TYPES[column.kind]
 
@@ -88,13 +88,13 @@ def _plain_reader(column: InputColumn, codes: Codes | None) -> Reader:
             return known.get(value, unknown)
         if value is None:
             return missing
-        raise _Odd
+        raise _OddValue
 
     return read
 
 
-def _odd(_value: Any) -> float:
-    raise _Odd
+def _read_odd_value(_value: Any) -> float:
+    raise _OddValue
 
 
 def _number(value: Any) -> float:
@@ -107,7 +107,7 @@ def _number(value: Any) -> float:
             return float(value)
     elif value is None:
         return math.nan
-    raise _Odd
+    raise _OddValue
 
 
 def _reader(codes: Codes | None) -> Reader:

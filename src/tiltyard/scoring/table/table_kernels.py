@@ -17,12 +17,12 @@ FINE, NOT_A_NUMBER, TOO_LARGE = 0, 1, 2
 
 @compiled
 def prepare_features(raw: Any, preparation: Any, limits: Any, out: Any, state: Any) -> Any:
-    """Make the features of encoded rows, and look whether the model takes them.
+    """Make the features of encoded rows, and check that the model accepts them.
 
     Args:
         raw: float64 (rows, columns), as Encoding makes it.
         preparation: the Preparation.
-        limits: (whether NaN is taken, whether infinity is, whether single precision has to hold the value).
+        limits: (whether NaN is accepted, whether infinity is, whether single precision has to hold the value).
         out: float64 (rows, features).
         state: int64 (rows,), out: FINE, NOT_A_NUMBER or TOO_LARGE.
     """

@@ -1,4 +1,4 @@
-"""Table models answered by compiled kernels: from a row's values to probabilities without pandas or scikit-learn."""
+"""Table models scored by compiled kernels: from a row's values to probabilities without pandas or scikit-learn."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from sklearn.utils import get_tags
 
 from tiltyard.scoring.explanations import Contribution, Explanation, Scale
 from tiltyard.scoring.input_errors import InputProblem, refuse_inputs
-from tiltyard.scoring.linear_head import LinearHead, linear_head
+from tiltyard.scoring.linear_head import LinearHead, build_linear_head
 from tiltyard.scoring.scorer import NotCompilableError, Scores
 from tiltyard.scoring.table.columns import InputColumns
-from tiltyard.scoring.table.preprocessing_arrays import Preparation, preparation, with_categories
+from tiltyard.scoring.table.preprocessing_arrays import Preparation, compile_preparation, merge_categories
 from tiltyard.scoring.table.row_encoding import Encoding
-from tiltyard.scoring.trees.tree_arrays import TreeHead, tree_head
+from tiltyard.scoring.trees.tree_arrays import TreeHead, build_tree_head
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class ModelSteps:
-    """What the features add to an answer.
+    """What the features add to a prediction.
 
     Attributes:
         added: shape (rows, features or columns), towards one label.
@@ -76,11 +76,11 @@ class TableModel(ABC):
 
 
 class TableScorer:
-    """Answers rows of a table.
+    """Scores rows of a table.
 
     A row's values are checked as ``InputColumns`` does, encoded, prepared as the fitted steps do and predicted
     from the model's own arrays in its own arithmetic: probabilities equal scikit-learn's to the last few bits, and a
-    batch answers as its rows one by one, to the bit.
+    batch gets the predictions of its rows one by one, to the bit.
 
     Args:
         columns: the features in training order.
@@ -103,7 +103,7 @@ class TableScorer:
         return self._classes
 
     def score(self, inputs: Sequence[Mapping[str, Any]]) -> Scores:
-        """Answer n inputs, each the features by name.
+        """Score n inputs, each the features by name.
 
         Raises:
             InputError: inputs cannot be scored; its ``problems`` name every position and field.
@@ -113,19 +113,19 @@ class TableScorer:
         return Scores([labels[place] for place in probabilities.argmax(axis=1).tolist()], probabilities)
 
     def explain(self, inputs: Sequence[Mapping[str, Any]], label: str | None) -> list[Explanation]:
-        """What each feature of n rows adds to the answer, exactly; see ``explanations.explain``."""
+        """What each feature of n rows adds to the prediction, exactly; see ``explanations.explain``."""
         model = self._model
         features = self._features(inputs)
         found = []
-        for number, chances in enumerate(model.probabilities(features)):
-            place = int(chances.argmax()) if label is None else self._classes.index(label)
+        for number, probabilities in enumerate(model.probabilities(features)):
+            place = int(probabilities.argmax()) if label is None else self._classes.index(label)
             row = features[number : number + 1]
             parts = model.parts(row, place, self._prepared.source, len(self._names))
             added = parts.added[0].tolist()
             found.append(
                 Explanation(
                     label=self._classes[place],
-                    probability=float(chances[place]),
+                    probability=float(probabilities[place]),
                     method=model.method,
                     scale=model.scale(),
                     exact=model.exact,
@@ -168,7 +168,7 @@ class TableScorer:
         return f"Input X contains infinity or a value too large for dtype('{precision}')"
 
 
-def table_scorer(pipeline: Pipeline, columns: Mapping[str, str]) -> TableScorer:
+def compile_table_scorer(pipeline: Pipeline, columns: Mapping[str, str]) -> TableScorer:
     """The compiled scorer of a fitted pipeline of a preprocessing and a linear model, a forest or boosting.
 
     Args:
@@ -183,25 +183,25 @@ def table_scorer(pipeline: Pipeline, columns: Mapping[str, str]) -> TableScorer:
     checked = InputColumns(columns)
     model: TableModel
     try:
-        head = tree_head(classifier)
+        head = build_tree_head(classifier)
     except NotCompilableError as none:
         if not hasattr(classifier, "coef_") and not hasattr(classifier, "calibrated_classifiers_"):
             raise none from None
-        linear = linear_head(classifier)
-        prepared = preparation(steps[:-1], checked)
-        model, features = _Linear(linear), len(linear.weights)
+        linear = build_linear_head(classifier)
+        prepared = compile_preparation(steps[:-1], checked)
+        model, features = _LinearModel(linear), len(linear.weights)
     else:
-        prepared = preparation(steps[:-1], checked)
+        prepared = compile_preparation(steps[:-1], checked)
         if isinstance(classifier, HistGradientBoostingClassifier):
-            prepared = with_categories(prepared, classifier)
+            prepared = merge_categories(prepared, classifier)
         takes_nan = bool(get_tags(classifier).input_tags.allow_nan) and not prepared.sparse
-        model, features = _OfTrees(head, takes_nan), classifier.n_features_in_
+        model, features = _TreeModel(head, takes_nan), classifier.n_features_in_
     if len({features, len(prepared.source), getattr(classifier, "n_features_in_", features)}) != 1:
         raise NotCompilableError("its classifier was fitted on other features than its preprocessing gives")
     return TableScorer(checked, prepared, model, [str(label) for label in classifier.classes_])
 
 
-class _Linear(TableModel):
+class _LinearModel(TableModel):
     name = "linear"
     method = "linear"
     baseline_name = "intercept"
@@ -229,7 +229,7 @@ class _Linear(TableModel):
         return self._head.scale
 
 
-class _OfTrees(TableModel):
+class _TreeModel(TableModel):
     method = "tree paths"
     baseline_name = "mean of the training rows"
     exact = True

@@ -1,4 +1,4 @@
-"""A linear text model pooled with a convolution over words, answered by compiled kernels."""
+"""A linear text model pooled with a convolution over words, scored by compiled kernels."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sklearn.pipeline import Pipeline
 
 from tiltyard.models.ensemble import NaiveBayesConvolution
 from tiltyard.scoring.text.text_inputs import ScorerOfTexts
-from tiltyard.scoring.text.text_scorer import text_scorer
+from tiltyard.scoring.text.text_scorer import compile_text_scorer
 
 
 class EnsembleTextScorer(ScorerOfTexts):
-    """Answers texts as ``NaiveBayesConvolution`` does, its linear part by ``TextScorer``.
+    """Scores texts as ``NaiveBayesConvolution`` does, its linear part by ``TextScorer``.
 
-    The convolution is compiled as it is, so that answers differ from the model's own by no more than those of the
-    linear part do. A batch answers as its texts one by one, to the bit.
+    The convolution is compiled as it is, so that predictions differ from the model's own by no more than those of the
+    linear part do. A batch gets the predictions of its texts one by one, to the bit.
 
     Args:
         pool: the fitted model.
@@ -31,14 +31,14 @@ class EnsembleTextScorer(ScorerOfTexts):
     def __init__(self, pool: NaiveBayesConvolution) -> None:
         super().__init__([str(label) for label in pool.classes_])
         self._pool = pool
-        self._linear = text_scorer(pool.linear_)
+        self._linear = compile_text_scorer(pool.linear_)
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of n texts that are known to be strings, shape (n, classes)."""
         return self._pool.pooled(self._linear.probabilities(texts), texts)
 
 
-def ensemble_scorer(pipeline: Pipeline) -> EnsembleTextScorer | None:
+def compile_ensemble_scorer(pipeline: Pipeline) -> EnsembleTextScorer | None:
     """The compiled scorer of a fitted pipeline that is a pool and nothing else; None for any other.
 
     Raises:

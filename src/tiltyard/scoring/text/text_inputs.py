@@ -1,4 +1,4 @@
-"""Inputs that are texts: checking them, taking the texts out, and answering them."""
+"""Inputs that are texts: checks, extraction and scoring."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class ScorerOfTexts(ABC):
         """Probabilities of n texts that are known to be strings, shape (n, classes)."""
 
     def score(self, inputs: Sequence[Mapping[str, Any]]) -> Scores:
-        """Answer n inputs, each ``{"text": …}``.
+        """Score n inputs, each ``{"text": …}``.
 
         Raises:
             InputError: inputs cannot be scored; its ``problems`` name every position and field.
         """
-        probabilities = self.probabilities(texts_of(inputs))
+        probabilities = self.probabilities(read_texts(inputs))
         labels = self._classes
         return Scores([labels[place] for place in probabilities.argmax(axis=1).tolist()], probabilities)
 
 
-def texts_of(inputs: Sequence[Mapping[str, Any]]) -> list[str]:
+def read_texts(inputs: Sequence[Mapping[str, Any]]) -> list[str]:
     """The texts of n inputs ``{"text": …}``.
 
     Raises:

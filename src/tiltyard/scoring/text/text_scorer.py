@@ -1,4 +1,4 @@
-"""Linear text models answered by a compiled kernel: no matrix, no scikit-learn, and the same answers."""
+"""Linear text models scored by a compiled kernel: no matrix, no scikit-learn, and the same predictions."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from sklearn.pipeline import Pipeline
 from tiltyard.models.tfidf import compiled_vocabulary
 from tiltyard.models.tfidf.alphabet import batches
 from tiltyard.models.tfidf.compiled_vocabulary import Weighting
-from tiltyard.models.tfidf.matrix import matrix_of_texts
+from tiltyard.models.tfidf.matrix import build_matrix
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer, UnsupportedSettingError
 from tiltyard.scoring.explanations import Contribution, Explanation
-from tiltyard.scoring.linear_head import LinearHead, linear_head
+from tiltyard.scoring.linear_head import LinearHead, build_linear_head
 from tiltyard.scoring.scorer import NotCompilableError
-from tiltyard.scoring.text.text_inputs import ScorerOfTexts, texts_of
+from tiltyard.scoring.text.text_inputs import ScorerOfTexts, read_texts
 
 
 class TextScorer(ScorerOfTexts):
-    """Answers texts with TF-IDF and a linear classifier.
+    """Scores texts with TF-IDF and a linear classifier.
 
     Words are cut, looked up and weighed as the vectoriser does, and each term's weight is added to the decision value
     at once. Probabilities equal scikit-learn's but for the order of the sums (1e-12 where the vectoriser normalises
-    its rows). Computed in float64 and row by row: a batch answers as its texts one by one, to the bit.
+    its rows). Computed in float64 and row by row: a batch gets the predictions of its texts one by one, to the bit.
 
     Args:
         vectoriser: the fitted vectoriser.
@@ -36,8 +36,8 @@ class TextScorer(ScorerOfTexts):
         classes: the labels, in the order of the probabilities.
 
     Attributes:
-        vectoriser: as given; names the terms of columns.
-        head: as given.
+        vectoriser: the fitted one; names the terms of columns.
+        head: the linear head.
     """
 
     kind = "compiled text"
@@ -55,13 +55,13 @@ class TextScorer(ScorerOfTexts):
 
     def explain(self, inputs: Sequence[Mapping[str, Any]], label: str | None) -> list[Explanation]:
         """What each term of n texts adds to the log-odds of a label, exactly; see ``explanations.explain``."""
-        texts = texts_of(inputs)
+        texts = read_texts(inputs)
         rows = self.vectoriser.transform(texts)
         counted = replace(self._compiled, weighting=Weighting(None, norm=None))
-        counts = matrix_of_texts(batches(texts, counted.lowercase), counted)
+        counts = build_matrix(batches(texts, counted.lowercase), counted)
         found = []
-        for number, chances in enumerate(self.probabilities(texts)):
-            place = int(chances.argmax()) if label is None else self.classes.index(label)
+        for number, probabilities in enumerate(self.probabilities(texts)):
+            place = int(probabilities.argmax()) if label is None else self.classes.index(label)
             cells = slice(rows.indptr[number], rows.indptr[number + 1])
             columns = rows.indices[cells]
             weights, intercept = self.head.towards(place, columns)
@@ -70,7 +70,7 @@ class TextScorer(ScorerOfTexts):
             found.append(
                 Explanation(
                     label=self.classes[place],
-                    probability=float(chances[place]),
+                    probability=float(probabilities[place]),
                     method="linear",
                     scale=self.head.scale,
                     exact=self.head.members == 1,
@@ -83,7 +83,7 @@ class TextScorer(ScorerOfTexts):
         return found
 
 
-def text_scorer(pipeline: Pipeline) -> TextScorer:
+def compile_text_scorer(pipeline: Pipeline) -> TextScorer:
     """The compiled scorer of a fitted pipeline of a TF-IDF vectoriser and a linear classifier.
 
     Raises:
@@ -93,14 +93,14 @@ def text_scorer(pipeline: Pipeline) -> TextScorer:
     if len(steps) != 2:
         raise NotCompilableError("its pipeline is not a vectoriser and a classifier")
     vectoriser, classifier = steps
-    head = linear_head(classifier)
-    ours = _fast(vectoriser)
+    head = build_linear_head(classifier)
+    ours = _is_fast_tfidf(vectoriser)
     if ours.compiled().width != len(head.weights):
         raise NotCompilableError("its classifier was fitted on other columns than its vectoriser gives")
     return TextScorer(ours, head, [str(label) for label in classifier.classes_])
 
 
-def _fast(vectoriser: Any) -> FastTfidfVectorizer:
+def _is_fast_tfidf(vectoriser: Any) -> FastTfidfVectorizer:
     try:
         fast = vectoriser if type(vectoriser) is FastTfidfVectorizer else None
         if type(vectoriser) is TfidfVectorizer:

@@ -100,7 +100,7 @@ class TreeHead:
             raise NotCompilableError("its trees are not as its labels and categories ask for")
 
 
-def tree_head(classifier: Any) -> TreeHead:
+def build_tree_head(classifier: Any) -> TreeHead:
     """The arrays of a fitted forest, tree or histogram gradient boosting.
 
     Raises:

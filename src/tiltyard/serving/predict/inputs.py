@@ -10,7 +10,7 @@ import msgspec
 
 from tiltyard.errors import InputError
 from tiltyard.project import ServingSection, Task
-from tiltyard.scoring import InputProblem, problems_of
+from tiltyard.scoring import InputProblem, list_problems
 from tiltyard.serving.predict.requests import malformed_json
 from tiltyard.serving.problem_details import MOST_FIELDS, FieldProblem, RequestError, invalid_fields
 from tiltyard.suggest import nearest
@@ -157,7 +157,7 @@ def check_inputs(request: PredictionRequest, shape: InputShape) -> None:
 
 def name_fields(error: InputError, name_field: FieldNaming) -> RequestError | InputError:
     """A scorer's error with the fields named as the request has them."""
-    problems = [FieldProblem(name_field(item), item.message) for item in problems_of(error)]
+    problems = [FieldProblem(name_field(item), item.message) for item in list_problems(error)]
     return invalid_fields(problems, code=error.code) if problems else error
 
 
