@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tiltyard.data.column_kinds import decide_kind, read_booleans, read_numbers, write_down
 from tiltyard.errors import DataError
+from tiltyard.jsonable import from_jsonable, to_json_object
 from tiltyard.suggest import nearest
 
 SchemaKind = Literal["number", "boolean", "category", "empty"]
@@ -82,10 +83,7 @@ class TableSchema:
 
     def to_dict(self) -> dict[str, Any]:
         """The schema as JSON-ready data."""
-        columns = [asdict(column) for column in self.columns]
-        for column in columns:
-            column["categories"] = None if column["categories"] is None else list(column["categories"])
-        return {"columns": columns}
+        return to_json_object(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TableSchema:
@@ -95,10 +93,10 @@ class TableSchema:
             DataError: the data is not a schema (``data.schema-unreadable``).
         """
         try:
-            return cls(tuple(_read_column(entry) for entry in data["columns"]))
-        except (KeyError, TypeError, ValueError) as error:
+            return from_jsonable(cls, data)
+        except ValueError as error:
             raise DataError(
-                f"The column schema cannot be read: {type(error).__name__}: {error}.",
+                f"The column schema cannot be read: {error}.",
                 next_step="Infer it anew from the data.",
                 code="data.schema-unreadable",
             ) from None
@@ -188,12 +186,3 @@ def _find_column(named: Mapping[str, pd.Series], name: str, schema: TableSchema)
         code="data.column-missing",
         column=name,
     )
-
-
-def _read_column(entry: Mapping[str, Any]) -> TypedColumn:
-    fields = {name: entry[name] for name in TypedColumn.__dataclass_fields__ if name in entry}
-    if fields.get("kind") not in get_args(SchemaKind):
-        raise ValueError(f"kind {fields.get('kind')!r} is none of {', '.join(get_args(SchemaKind))}")
-    if fields.get("categories") is not None:
-        fields["categories"] = tuple(str(word) for word in fields["categories"])
-    return TypedColumn(**fields)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tiltyard.data.snapshots.snapshot_store import open_snapshot_store
+from tiltyard.jsonable import to_json_object
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class StoredSnapshot:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return {**asdict(self), "used_at": self.used_at.isoformat()}
+        return to_json_object(self)
 
 
 def list_snapshots(store: str | Path, project: str) -> list[StoredSnapshot]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from tiltyard.data.snapshots.snapshot_store import METADATA_KEY, SnapshotStore, 
 from tiltyard.data.sources import read_source
 from tiltyard.data.table_schema import infer_schema
 from tiltyard.errors import DataError
+from tiltyard.jsonable import to_json_object
 from tiltyard.project import DataSection
 
 # What pandas says of columns of objects that Parquet has a type for.
@@ -41,9 +42,9 @@ class Snapshot:
     rows: int
     created: bool
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         """The snapshot as JSON-ready data."""
-        return asdict(self)
+        return to_json_object(self)
 
 
 def take_snapshot(dataset: Dataset, store: str | Path, *, ordered: bool = False) -> Snapshot:
