@@ -109,6 +109,25 @@ def test_texts_about_another_topic_are_found() -> None:
     assert "drift.told-apart" in {code for code, _ in found(validator.validate_drift(first, texts("food")))}
 
 
+def test_a_report_keeps_its_keys() -> None:
+    """Programs that read the report in JSON find the same keys, whatever drifted."""
+    later = people(seed=1).assign(age=lambda rows: rows["age"] + 15)
+    report = DataValidator().validate_drift(people(), later).to_dict()
+    assert set(report) == {"passed", "findings", "limits", "comparisons"}
+    part = report["comparisons"][0]
+    assert set(part) == {
+        "reference", "current", "judged", "least_rows", "drift_detected", "columns", "kinds", "missing", "label_shift",
+        "feature_shift", "new_values", "told_apart", "pictures",
+    }  # fmt: skip
+    test = {"test", "distance", "p_value", "adjusted_p_value", "limit", "drifted"}
+    assert set(part["feature_shift"]["age"]) == test | {"subject"}
+    assert set(part["label_shift"]) == test | {"judged", "train_shares", "test_shares"}
+    assert set(part["missing"]["income"]) == test - {"test"} | {"reference", "current"}
+    assert set(part["told_apart"]) >= {"judged", "rows", "auc", "interval"}
+    assert set(part["pictures"]["age"]) == {"bins", "reference", "current", "says"}
+    assert set(part["columns"]) == {"lost", "new"}
+
+
 def test_too_few_rows_are_no_drift() -> None:
     """A handful of rows is reported as too few, and lost columns are reported all the same."""
     report = DataValidator().validate_drift(people(), people(20).drop(columns="age"))
