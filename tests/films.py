@@ -41,7 +41,7 @@ reload_seconds = 0.2
 
 @dataclass(frozen=True)
 class Films:
-    """A project in a folder of its own, and the command line on it."""
+    """A project folder, and the command line on it."""
 
     root: Path
 
@@ -53,7 +53,7 @@ class Films:
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
         if check:
@@ -61,7 +61,7 @@ class Films:
         return done
 
     def call(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run ``tiltyard`` in this process: the same answer as ``run``, without the seconds that imports take.
+        """Run ``tiltyard`` in this process: the same output as ``run``, without the seconds that imports take.
 
         For what a test needs and does not show; what is about processes, signals or the environment needs ``run``.
         """
@@ -78,12 +78,12 @@ class Films:
         return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
     def call_json(self, *words: str) -> object:
-        """Run a command in this process with ``--json`` and read its answer."""
+        """Run a command in this process with ``--json`` and read its output."""
         end = words.index("--") if "--" in words else len(words)
         return json.loads(self.call(*words[:end], "--json", *words[end:]).stdout)
 
     def json(self, *words: str) -> object:
-        """Run a command with ``--json`` and read its answer."""
+        """Run a command with ``--json`` and read its output."""
         return json.loads(self.run(*words, "--json").stdout)
 
 

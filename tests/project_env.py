@@ -1,4 +1,4 @@
-"""A project, an MLflow store and a ledger of its own for each module."""
+"""A project, an MLflow store and a ledger for each module."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tiltyard.registry import ExperimentTracker, MlflowRegistry
 
 @dataclass(frozen=True)
 class ProjectEnv:
-    """Everything a training needs, on files of its own."""
+    """Everything that a training needs, in files."""
 
     films: Films
     workspace: Workspace

@@ -31,7 +31,7 @@ def test_promotion_rollback_and_history_agree(tmp_path: Path, fresh_store: Path)
     films.call("set-alias", "--version", "2", "--alias", "champion", "--reason", "a trial")
     again = films.call("promote", "2", check=False)
     assert again.returncode == 2
-    back: Any = films.json("rollback", "--reason", "complaints from support")
+    back: Any = films.call_json("rollback", "--reason", "complaints from support")
     assert (back["champion"], back["before"]) == ("1", "2")
     told: Any = films.call_json("history")
     assert [event["kind"] for event in told] == ["registered", "promoted", "registered", "alias-set", "rolled-back"]

@@ -48,7 +48,7 @@ def test_a_port_in_use_is_reported(tmp_path: Path) -> None:
     films = make_films(tmp_path / "films", rows=10)
     with closing(bind("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = films.run("console", "--port", port, check=False)
+        done = films.call("console", "--port", port, check=False)
     assert done.returncode == 1
     assert f"Port {port} on 127.0.0.1 is in use." in done.stderr
     assert "Traceback" not in done.stderr

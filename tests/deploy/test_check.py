@@ -26,21 +26,21 @@ pytestmark = pytest.mark.journey
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a training told GitHub: the summary, the outputs, and what it printed."""
+class TrainingOutput:
+    """What a training leaves for GitHub: the summary, the outputs, and what it printed."""
 
     summary: str
     output: str
     printed: str
 
 
-def train(root: Path, films: Films, name: str) -> Told:
-    """The training of CI, which has to leave the run green."""
+def train(root: Path, films: Films, name: str) -> TrainingOutput:
+    """Run the training of CI, which has to leave the run green."""
     summary, output = root / f"{name}-summary", root / f"{name}-output"
-    told = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(output)}
-    done = run("train.py", "--project", str(films.root), env=told)
+    files = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(output)}
+    done = run("train.py", "--project", str(films.root), env=files)
     assert done.returncode == 0, done.stderr
-    return Told(summary.read_text(), output.read_text(), done.stdout)
+    return TrainingOutput(summary.read_text(), output.read_text(), done.stdout)
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Staged:
     films: Films
     folder: Path
     url: str
-    second: Told
-    third: Told
+    second: TrainingOutput
+    third: TrainingOutput
 
 
 @pytest.fixture(scope="module")
@@ -85,21 +85,21 @@ def staged(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Itera
         assert server.wait(60) == 0
 
 
-def test_a_promotion_is_told(staged: Staged) -> None:
+def test_a_promotion_is_in_the_summary_and_the_outputs(staged: Staged) -> None:
     """In the summary with metrics and gates, and in the outputs that decide whether to deploy."""
-    told = staged.second
-    assert "films-classifier version 2: promoted" in told.summary
-    assert "| accuracy | 0." in told.summary
-    assert "| First champion | yes |" in told.summary
-    assert told.output == "promoted=true\nversion=2\n"
+    output = staged.second
+    assert "films-classifier version 2: promoted" in output.summary
+    assert "| accuracy | 0." in output.summary
+    assert "| First champion | yes |" in output.summary
+    assert output.output == "promoted=true\nversion=2\n"
 
 
-def test_a_version_that_is_not_promoted_is_told_and_no_failure(staged: Staged) -> None:
+def test_a_version_that_is_not_promoted_leaves_the_run_green(staged: Staged) -> None:
     """The run stays green, says why the champion stays, and has nothing to deploy."""
-    told = staged.third
-    assert "version 3: not promoted" in told.summary
-    assert told.output == "promoted=false\nversion=3\n"
-    assert "::notice title=Not promoted::Not promoted (current champion is better or equal)" in told.printed
+    output = staged.third
+    assert "version 3: not promoted" in output.summary
+    assert output.output == "promoted=false\nversion=3\n"
+    assert "::notice title=Not promoted::Not promoted (current champion is better or equal)" in output.printed
 
 
 def test_a_training_that_fails_fails_the_run(tmp_path: Path) -> None:
@@ -150,8 +150,8 @@ def test_a_folder_that_holds_something_else_is_left_alone(staged: Staged, tmp_pa
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
-class Liar(BaseHTTPRequestHandler):
-    """A server that says that it is well and answers nonsense."""
+class NonsenseServer(BaseHTTPRequestHandler):
+    """A server that reports good health and predicts nonsense."""
 
     answers: ClassVar[dict[str, Any]] = {
         "/health": {"model_loaded": True, "ready": True, "status": "healthy", "version": "1", "model": "m"}
@@ -178,9 +178,9 @@ class Liar(BaseHTTPRequestHandler):
         """Tests are quiet."""
 
 
-def test_a_server_that_answers_nonsense_fails_the_checks() -> None:
-    """A good status is not enough: answers are looked at."""
-    with HTTPServer(("127.0.0.1", 0), Liar) as server:
+def test_a_server_that_predicts_nonsense_fails_the_checks() -> None:
+    """A good status is not enough: the checks read the predictions."""
+    with HTTPServer(("127.0.0.1", 0), NonsenseServer) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         done = run("check.py", f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
@@ -188,8 +188,8 @@ def test_a_server_that_answers_nonsense_fails_the_checks() -> None:
     assert "probabilities do not add up to 1" in done.stdout
 
 
-def test_nobody_there_fails_the_checks() -> None:
-    """With a sentence, not with a traceback; an address that is none is a matter of usage."""
+def test_an_address_without_a_server_fails_the_checks() -> None:
+    """The message is a sentence, not a traceback; an address that cannot be one is an error of usage."""
     done = run("check.py", "http://127.0.0.1:9", "--wait", "0.1")
     assert (done.returncode, done.stderr) == (1, "")
     assert "no response" in done.stdout

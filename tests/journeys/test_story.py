@@ -1,4 +1,4 @@
-"""The whole loop, told once: a model meets a world that it was not trained for, and copes."""
+"""The whole loop as one story: data drifts, labels arrive, a challenger wins, a bad version is rolled back."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def facts() -> dict[str, Any]:
     command = [sys.executable, str(STORY), "--json"]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def test_quiet_days_raise_no_alarm(facts: dict[str, Any]) -> None:
@@ -50,14 +50,14 @@ def test_the_challenger_wins_with_evidence_and_serves(facts: dict[str, Any]) -> 
     assert retrained["accuracy_after"] > facts["foreign"]["accuracy"] + 0.2
 
 
-def test_a_version_forced_in_is_rolled_back(facts: dict[str, Any]) -> None:
-    """A version that is worse on labels goes back by itself, and the one before serves again."""
+def test_a_worse_version_set_by_hand_is_rolled_back(facts: dict[str, Any]) -> None:
+    """A version that is worse on labels is rolled back automatically, and the one before serves again."""
     bad = facts["bad"]
     assert (bad["version"], bad["actions"]) == ("3", ["roll-back"])
     assert bad["accuracy_after"] > bad["accuracy"] + 0.4
 
 
-def test_the_history_tells_it_all(facts: dict[str, Any]) -> None:
+def test_every_decision_is_in_the_history(facts: dict[str, Any]) -> None:
     """Every decision is in the history, in order, and the chain is whole; alerts left through the outbox."""
     decisions = ("registered", "promoted", "alias-set", "rolled-back")
     # The version by force is the alias that a person set; the other is the challenger's.

@@ -1,4 +1,4 @@
-"""Tables go the same way: from a file of rows to a champion that answers over HTTP."""
+"""Tables: from a file of rows to a champion that predicts over HTTP."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ QUIET = {
 }
 
 
-def copied(name: str, tmp_path: Path, store: Path) -> Films:
-    """The example in a folder of its own, on any free port."""
+def copy_example(name: str, tmp_path: Path, store: Path) -> Films:
+    """Copy an example; its server takes any free port."""
     project = Films(Path(shutil.copytree(EXAMPLES / name, tmp_path / name, ignore=shutil.ignore_patterns(".tiltyard"))))
     (project.root / ".tiltyard").mkdir()
     shutil.copyfile(store, project.root / ".tiltyard" / "mlflow.db")
@@ -36,8 +36,8 @@ def copied(name: str, tmp_path: Path, store: Path) -> Films:
 
 
 def test_personality_from_data_to_a_served_prediction(tmp_path: Path, fresh_store: Path) -> None:
-    """Numbers, words, gaps and a category that nobody has seen are answered; a wrong row is told what is wrong."""
-    project = copied("personality", tmp_path, fresh_store)
+    """Numbers, words, gaps and an unseen category are predicted; the error for a wrong row names the column."""
+    project = copy_example("personality", tmp_path, fresh_store)
     trained: Any = project.call_json("train", "--champion")
     assert trained["metrics"]["accuracy"] > 0.85
     assert trained["status"] == "Set as champion"
@@ -61,7 +61,7 @@ def test_personality_from_data_to_a_served_prediction(tmp_path: Path, fresh_stor
 
 def test_bundled_data_needs_no_file(tmp_path: Path, fresh_store: Path) -> None:
     """Breast cancer, from scikit-learn's own data to a prediction on the command line."""
-    project = copied("breast-cancer", tmp_path, fresh_store)
+    project = copy_example("breast-cancer", tmp_path, fresh_store)
     trained: Any = project.call_json("train", "--champion")
     assert trained["metrics"]["roc_auc"] > 0.97
     versions: Any = project.call_json("list-versions")

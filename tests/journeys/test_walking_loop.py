@@ -16,11 +16,11 @@ from tests.films import make_films, serving
 pytestmark = pytest.mark.journey
 
 
-def test_the_main_job(tmp_path: Path) -> None:
-    """Init, train, promote, ask on the command line and over HTTP, and read the record."""
+def test_a_model_is_trained_promoted_served_and_recorded(tmp_path: Path) -> None:
+    """Init, train, promote, predict on the command line and over HTTP, and read the ledger."""
     films = make_films(tmp_path / "films", rows=1560)
     (films.root / "tiltyard.toml").unlink()
-    films.run("init", "reviews.csv")
+    films.call("init", "reviews.csv")
     first = films.run("train")
     for words in ("load-data", "split-data", "train-model", "evaluate-model", "log-mlflow", "register-model"):
         assert words in first.stdout
@@ -34,13 +34,13 @@ def test_the_main_job(tmp_path: Path) -> None:
     info: Any = films.call_json("model-info")
     assert (info["version"], info["aliases"]) == ("2", ["champion"])
     assert info["metrics"]["accuracy"] >= 0.80
-    answers: Any = films.json("predict", "I loved every minute of it", "A dull, boring waste of time")
+    answers: Any = films.call_json("predict", "I loved every minute of it", "A dull, boring waste of time")
     assert [answer["prediction"] for answer in answers] == ["positive", "negative"]
     with serving(films, "--port", "0") as (address, _):
         answer = httpx.post(f"{address}/predict", json={"text": "I loved every minute of it"}, timeout=30).json()
     assert answer["prediction"] == "positive"
     assert answer["model_version"] == "2"
-    films.run("predictions", "export", "--to", "predictions.jsonl")
+    films.call("predictions", "export", "--to", "predictions.jsonl")
     (row,) = [json.loads(line) for line in (films.root / "predictions.jsonl").read_text("utf-8").splitlines()]
     assert row["prediction_id"] == answer["prediction_id"]
     assert row["text"] == "I loved every minute of it"
@@ -50,7 +50,7 @@ def test_the_main_job(tmp_path: Path) -> None:
 
 
 def test_a_promotion_under_load_fails_no_request(tmp_path: Path, fresh_store: Path) -> None:
-    """While requests come in a tight loop the champion changes: every answer is given, and the version changes."""
+    """While requests come in a tight loop the champion changes: every request is answered, and the version changes."""
     films = make_films(tmp_path / "films", store=fresh_store)
     films.call("train", "--champion")
     films.call("train", "--candidate", "tfidf-naive-bayes")
@@ -58,7 +58,7 @@ def test_a_promotion_under_load_fails_no_request(tmp_path: Path, fresh_store: Pa
     versions: list[str] = []
     with serving(films) as (address, _), httpx.Client(timeout=30) as client:
         promoted = threading.Thread(
-            target=films.run, args=("set-alias", "--version", "2", "--alias", "champion", "--reason", "why")
+            target=films.call, args=("set-alias", "--version", "2", "--alias", "champion", "--reason", "why")
         )
         promoted.start()
         deadline = time.monotonic() + 60

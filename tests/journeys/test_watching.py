@@ -1,4 +1,4 @@
-"""Watching a champion: traffic, labels, a look, a report."""
+"""Monitoring a champion: traffic, labels, monitoring runs, a report."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tiltyard.testing import make_prediction
 pytestmark = pytest.mark.journey
 
 
-def answered(films: Films) -> list[tuple[str, str]]:
-    """The champion's answers to the test rows are in the ledger, an hour old; their ids and true labels."""
+def record_predictions(films: Films) -> list[tuple[str, str]]:
+    """Record the champion's predictions of the test rows, an hour old: their ids and true labels."""
     project = load_project(films.root)
     settings = wiring.load_settings(project)
     test = split_dataset(load_dataset(project), project.split, project.data.time).test
@@ -51,7 +51,7 @@ def answered(films: Films) -> list[tuple[str, str]]:
     return [(row.id, label) for row, label in zip(rows, test.labels, strict=True)]
 
 
-def labels_file(file: Path, labels: list[tuple[str, str]]) -> str:
+def write_labels(file: Path, labels: list[tuple[str, str]]) -> str:
     """A CSV file of labels."""
     with file.open("w", newline="", encoding="utf-8") as target:
         csv.writer(target).writerows([("prediction_id", "label"), *labels])
@@ -59,7 +59,7 @@ def labels_file(file: Path, labels: list[tuple[str, str]]) -> str:
 
 
 def run(films: Films, *words: str) -> tuple[int, dict[str, Any]]:
-    """The exit code and the answer of a command with ``--json``, in this process: each of its own costs seconds."""
+    """The exit code and the output of a command with ``--json``, in this process: a new one costs seconds."""
     done = CliRunner().invoke(cli, [*words, "--project", str(films.root), "--json"], catch_exceptions=False)
     answer: dict[str, Any] = json.loads(done.stdout)
     return done.exit_code, answer
@@ -69,14 +69,14 @@ def status(seen: dict[str, Any], code: str) -> str:
     return str(next(found["status"] for found in seen["findings"] if found["code"] == code))
 
 
-def test_a_champion_under_watch(films: Films) -> None:
+def test_labels_that_contradict_the_champion_raise_the_alarm(films: Films) -> None:
     """Healthy traffic is no alarm; labels bring performance; labels that turn against the champion are exit code 3."""
-    labels = answered(films)
+    labels = record_predictions(films)
     code, seen = run(films, "monitor")
     assert code == 0, seen["findings"]
     assert status(seen, "performance.degradation") == "could_not_judge"
     assert status(seen, "performance.estimate") == "clear"
-    right = labels_file(films.root / "right.csv", labels)
+    right = write_labels(films.root / "right.csv", labels)
     _, imported = run(films, "feedback", "import", right)
     assert imported["stored"] == len(labels)
     code, seen = run(films, "monitor")
@@ -84,7 +84,7 @@ def test_a_champion_under_watch(films: Films) -> None:
     accuracy = seen["performance"]["metrics"]["accuracy"]
     assert accuracy["interval"][0] <= accuracy["value"] <= accuracy["interval"][1]
     turned = [(id_, "negative" if label == "positive" else "positive") for id_, label in labels]
-    _, corrected = run(films, "feedback", "import", labels_file(films.root / "turned.csv", turned))
+    _, corrected = run(films, "feedback", "import", write_labels(films.root / "turned.csv", turned))
     assert corrected["corrected"] == len(labels)
     code, seen = run(films, "monitor")
     assert (code, seen["decayed"]) == (3, True)

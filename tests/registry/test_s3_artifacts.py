@@ -58,9 +58,9 @@ def test_a_version_on_s3_is_trained_here_and_served_there(
         )
 
 
-def test_artifacts_of_a_server_come_through_it(s3: S3Server, tmp_path: Path) -> None:
+def test_artifacts_of_a_server_come_through_it(s3: S3Server, tmp_path: Path, fresh_store: Path) -> None:
     """MLflow would send clients to the object store behind its server, which a host that serves need not reach."""
-    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    store = f"sqlite:///{shutil.copyfile(fresh_store, tmp_path / 'mlflow.db')}"
     with mlflow_server.serving(tmp_path, store, files=f"s3://{BUCKET}/files") as address:
         tracker = ExperimentTracker("films", tracking_uri=address)
         with tracker.start_run("training") as run:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import secrets
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
@@ -48,7 +50,7 @@ class Secured:
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+def secured(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[Secured]:
     """One server for this module, and a champion that a command trained there with credentials from a file .env."""
     if importlib.util.find_spec("flask_wtf") is None:
         pytest.skip("MLflow's server asks for no credentials without Flask-WTF: pip install 'mlflow[auth]'")
@@ -59,7 +61,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         "MLFLOW_AUTH_ADMIN_PASSWORD": SECRET,
         "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(16),
     }
-    store = f"sqlite:///{root / 'mlflow.db'}"
+    store = f"sqlite:///{shutil.copyfile(fresh_store, root / 'mlflow.db')}"
     with serving(root, store, ["--app-name", "basic-auth"], environment) as address:
         films = make_films(root / "films", rows=300)
         (films.root / ".env").write_text(f'{URI}={address}\n{USERNAME}={KEEPER}\n{PASSWORD}="{SECRET}"\n')
