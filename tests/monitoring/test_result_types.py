@@ -6,9 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.monitoring.sample_predictions import make_labelled_predictions, make_monitored_version
+from tiltyard.drift import detect_data_drift
+from tiltyard.drift.result_types import DriftDetection
 from tiltyard.ledger import Event, FindingRecord, new_id
 from tiltyard.monitoring import ModelMonitor, PredictionCollector
 from tiltyard.monitoring.result_types import (
@@ -64,6 +68,23 @@ def test_the_monitor_returns_what_its_types_name(monitor: ModelMonitor) -> None:
     check(monitor.calculate_performance_metrics(), PerformanceMetrics)
     check(monitor.detect_performance_degradation({"accuracy": 0.9, "f1_score": 0.8}), DegradationReport)
     check(monitor.get_monitoring_dashboard_data(), DashboardData)
+
+
+@pytest.mark.parametrize("shift", [0, 1], ids=["alike", "drifted"])
+def test_drift_has_the_keys_and_types_that_are_named(ledger: MemoryLedger, monitor: ModelMonitor, shift: int) -> None:
+    """Drift of texts and tables, found, clear or not judged, has exactly the keys and types of its typed dictionary."""
+    check(monitor.detect_data_drift(), DriftDetection)
+    check(monitor.detect_data_drift(["a text of five words"] * 200), DriftDetection)
+    check(PredictionCollector("films", ledger).detect_drift(), DriftDetection)
+    random = np.random.default_rng(shift)
+    before = pd.DataFrame({"x": random.normal(size=300), "c": random.choice(["a", "b"], 300)})
+    after = pd.DataFrame(
+        {"x": random.normal(3 * shift, size=300), "c": random.choice(["a", "b", "n"][: 2 + shift], 300)}
+    )
+    after.loc[: 100 * shift, "x"] = np.nan
+    found = detect_data_drift(before, after)
+    check(found, DriftDetection)
+    assert found["drift_detected"] == bool(shift)
 
 
 def test_the_collector_returns_what_its_types_name(ledger: MemoryLedger) -> None:

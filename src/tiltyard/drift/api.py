@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,14 @@ from tiltyard.drift.findings import DriftEvaluation, evaluate_drift
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Reference, Rows, build_reference, profile_rows, rows_frame
 from tiltyard.drift.profiles.rows import Inputs
+from tiltyard.drift.result_types import DriftDetection
 from tiltyard.drift.tables import compare_tables
 from tiltyard.errors import InputError, UsageError
 from tiltyard.jsonable import to_jsonable
 from tiltyard.project.monitoring import MonitoringSection
 
 PredictionLine = Mapping[str, Any]
-"""A prediction as ``get_recent_predictions`` tells it: ``text`` or ``features``, ``prediction``, ``confidence``."""
+"""A prediction as ``get_recent_predictions`` returns it: ``text`` or ``features``, ``prediction``, ``confidence``."""
 
 
 def detect_drift(
@@ -32,7 +33,7 @@ def detect_drift(
     drift_threshold: float = DriftOptions.threshold,
     min_rows: int = DriftOptions.min_rows,
     false_alarm_rate: float = DriftOptions.false_alarm_rate,
-) -> dict[str, Any]:
+) -> DriftDetection:
     """Whether predictions drifted: their inputs, labels and confidence.
 
     Args:
@@ -42,11 +43,6 @@ def detect_drift(
         drift_threshold: least effect that is called drift.
         min_rows: fewest predictions on either side.
         false_alarm_rate: accepted probability of an alarm where nothing drifted.
-
-    Returns:
-        JSON-ready: ``drift_detected``, ``status`` (``found``, ``clear`` or ``could_not_judge``), ``message``,
-        ``next_step``, ``predictions``, ``compared_with``, ``features`` (by subject: ``drift_detected``, ``score``,
-        ``limit``, ``p_value``, ``method``), ``findings``.
 
     Raises:
         InputError: a line is no prediction.
@@ -66,7 +62,7 @@ def detect_drift(
         known = Reference.empty()
     rows = _read_lines(lines, known.layout.columns)
     evaluation = evaluate_drift(known, profile_rows(known.layout, rows), options)
-    return {**describe_drift(evaluation), "predictions": len(lines), "compared_with": compared_with}
+    return {**describe_drift(evaluation, compared_with), "predictions": len(lines)}
 
 
 @dataclass(frozen=True)
@@ -99,7 +95,7 @@ def detect_data_drift(
     reference_data: Inputs | Sequence[str],
     current: Inputs | Sequence[Mapping[str, Any]],
     request: DriftRequest = DriftRequest(),
-) -> dict[str, Any]:
+) -> DriftDetection:
     """Whether rows drifted from a reference, feature by feature.
 
     Args:
@@ -118,34 +114,32 @@ def detect_data_drift(
     before, after = _read_both(reference_data, current)
     found = compare_tables(before, after, request.options, domain_classifier=request.domain_classifier)
     return {
-        **describe_drift(found.evaluation),
+        **describe_drift(found.evaluation, "the reference given"),
         "predictions": after.rows,
-        "compared_with": "the reference given",
         "not_sent": list(found.lost),
         "not_compared": list(found.not_compared),
     }
 
 
-def describe_drift(evaluation: DriftEvaluation) -> dict[str, Any]:
-    """A judgement as the requirements' calls return it."""
+def describe_drift(evaluation: DriftEvaluation, compared_with: str) -> DriftDetection:
+    """An evaluation as the requirements' calls return it; ``compared_with`` names the reference."""
     verdict = evaluation.verdict
     features: dict[str, dict[str, Any]] = {}
     for test in evaluation.tests:
         chosen = features.get(test.subject)
         if chosen is None or (test.drifted, -test.adjusted) > (chosen["drift_detected"], -chosen["p_value"]):
             features[test.subject] = _describe_test(test)
-    found: dict[str, Any] = to_jsonable(
-        {
-            "drift_detected": evaluation.drifted,
-            "status": verdict.status,
-            "message": verdict.message,
-            "next_step": verdict.next_step,
-            "drift_score": verdict.score,
-            "features": features,
-            "findings": [finding.to_dict() for finding in evaluation.findings],
-        }
-    )
-    return found
+    content = {
+        "drift_detected": evaluation.drifted,
+        "status": verdict.status,
+        "message": verdict.message,
+        "next_step": verdict.next_step,
+        "drift_score": verdict.score,
+        "features": features,
+        "findings": evaluation.findings,
+        "compared_with": compared_with,
+    }
+    return cast(DriftDetection, to_jsonable(content))
 
 
 def _describe_test(test: DriftTest) -> dict[str, Any]:

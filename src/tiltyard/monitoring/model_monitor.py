@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from tiltyard.data import write_label
 from tiltyard.drift import DriftRequest, detect_data_drift
+from tiltyard.drift.result_types import DriftDetection
 from tiltyard.errors import InputError, NotFoundError, ProjectError, TiltyardError, UsageError
 from tiltyard.jsonable import to_jsonable
 from tiltyard.ledger import Label, Ledger, Prediction, new_id
@@ -203,7 +204,7 @@ class ModelMonitor(LedgerClient):
         *,
         window_hours: float = 24,
         domain_classifier: bool = False,
-    ) -> dict[str, Any]:
+    ) -> DriftDetection:
         """Whether the inputs of the last hours drifted, feature by feature.
 
         Args:
@@ -212,11 +213,6 @@ class ModelMonitor(LedgerClient):
             drift_threshold: least effect that is called drift, such as 0.1: a tenth of the rows moved.
             window_hours: hours whose inputs are compared.
             domain_classifier: also train a classifier to tell the two apart; slower, needs ``reference_data``.
-
-        Returns:
-            Keys ``drift_detected``, ``status`` (``found``, ``clear``, ``could_not_judge``), ``message``, ``next_step``,
-            ``drift_score`` (share of the tests that found drift), ``features`` (by name: ``drift_detected``, ``score``,
-            ``limit``, ``p_value``, ``method``), ``findings``, ``compared_with``.
 
         Raises:
             UsageError: the threshold or the window cannot be used.

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from tiltyard.drift import detect_drift
+from tiltyard.drift.result_types import DriftDetection
 from tiltyard.errors import ProjectError
 from tiltyard.ledger import Ledger, Prediction, new_id, to_log_line
 from tiltyard.monitoring.ledger_client import LedgerClient
@@ -60,7 +61,7 @@ class PredictionCollector(LedgerClient):
         latest = self.ledger.predictions(project=self.model_name, shadow=False, limit=limit, newest_first=True)
         return [cast(PredictionLogLine, to_log_line(prediction)) for prediction in latest]
 
-    def detect_drift(self, limit: int = 1000, *, drift_threshold: float = 0.1) -> dict[str, Any]:
+    def detect_drift(self, limit: int = 1000, *, drift_threshold: float = 0.1) -> DriftDetection:
         """Whether the latest predictions drifted, older half against newer half; see ``tiltyard.detect_drift``.
 
         To compare them with the training of a version instead: ``tiltyard monitor``.

@@ -17,6 +17,7 @@ from tiltyard.drift import (
     find_drift,
 )
 from tiltyard.drift.profiles import FILE as PROFILE
+from tiltyard.drift.result_types import DriftDetection
 from tiltyard.evaluation import SliceReport
 from tiltyard.findings import SEVERITIES, Finding
 from tiltyard.ledger import FindingRecord, Ledger
@@ -188,15 +189,15 @@ def detect_champion_drift(
     monitored: MonitoredVersion | None,
     window: tuple[datetime, datetime],
     request: DriftRequest,
-) -> dict[str, Any]:
+) -> DriftDetection:
     """Drift of a champion's inputs and predictions from the profile of its training, as a dictionary."""
-    judgement = (
+    evaluation = (
         evaluate_without_reference(None)
         if monitored is None
         else _find_drift(ledger, monitored, window, request.options)
     )
     reference = f"the training of {model_name}" + (f" version {monitored.version}" if monitored else "")
-    return {**describe_drift(judgement), "compared_with": reference}
+    return describe_drift(evaluation, reference)
 
 
 def _find_drift(
