@@ -50,7 +50,7 @@ project = load_project(Path.cwd())
 settings = wiring.load_settings(project)
 with wiring.open_ledger(settings) as ledger:
     made = app_wiring.responder(project, settings, ledger, QuietRunner())
-    responder = Responder(made.workshop, on_step=on_step)
+    responder = Responder(made.context, on_step=on_step)
     found = FindingRecord(at=datetime.now(UTC), **finding)
     print(responder.respond([found]).outcome, flush=True)
 """

@@ -36,4 +36,4 @@ def test_a_recipe_survives_its_storage(candidate: Candidate, tmp_path: Path) -> 
     card = describe_version(project, trial)
     write_package(tmp_path / "version", model.pipeline, card, training_keys=np.zeros(1, dtype=np.uint64))
     package = read_package(tmp_path / "version")
-    assert np.array_equal(package.pipeline.predict_proba(split.test.inputs), trial.answers.probabilities)
+    assert np.array_equal(package.pipeline.predict_proba(split.test.inputs), trial.predictions.probabilities)

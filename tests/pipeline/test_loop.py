@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.remediation.conftest import MODEL, House
+from tests.pipeline.remediation.conftest import MODEL, ModelEnv
 from tiltyard.ledger import Event
 from tiltyard.notifications import Dispatcher
 from tiltyard.pipeline import QuietRunner
@@ -32,42 +32,42 @@ class CountingLedger(MemoryLedger):
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
+def model_env(tmp_path: Path) -> ModelEnv:
     """A model whose champion, version 1, always is wrong, on a ledger that counts."""
-    made = House(tmp_path, ledger=CountingLedger())
-    made.crown(made.register(right=False).version)
+    made = ModelEnv(tmp_path, ledger=CountingLedger())
+    made.make_champion(made.register(right=False).version)
     made.label(5)
     return made
 
 
-def loop_over(house: House) -> Loop:
-    responder = house.responder()
+def loop_over(model_env: ModelEnv) -> Loop:
+    responder = model_env.responder()
     return Loop(
-        house.project(),
-        responder.workshop.workspace,
+        model_env.project(),
+        responder.context.workspace,
         responder,
-        Dispatcher(house.ledger.outbox, {}),
+        Dispatcher(model_env.ledger.outbox, {}),
         LocalFlows(QuietRunner()),
     )
 
 
-def test_one_pass_reads_the_history_once(house: House) -> None:
+def test_one_pass_reads_the_history_once(model_env: ModelEnv) -> None:
     """Monitoring, the checks of the champion, the response and its alerts share one reading of the model's events."""
-    loop = loop_over(house)
-    assert isinstance(house.ledger, CountingLedger)
-    house.ledger.whole_reads = 0
+    loop = loop_over(model_env)
+    assert isinstance(model_env.ledger, CountingLedger)
+    model_env.ledger.whole_reads = 0
     loop.once()
-    assert house.ledger.whole_reads == 1
+    assert model_env.ledger.whole_reads == 1
 
 
-def test_a_pass_notices_a_champion_that_was_moved_outside_tiltyard(house: House) -> None:
+def test_a_pass_notices_a_champion_that_was_moved_outside_tiltyard(model_env: ModelEnv) -> None:
     """The pass records the change as an event, and goes by the champion that the registry names."""
-    house.register(right=True)
-    house.registry.set_alias(MODEL, "champion", "2")
-    loop_over(house).once()
-    assert house.kinds().count("alias-changed-outside") == 1
-    history = house.responder().history()
+    model_env.register(right=True)
+    model_env.registry.set_alias(MODEL, "champion", "2")
+    loop_over(model_env).once()
+    assert model_env.kinds().count("alias-changed-outside") == 1
+    history = model_env.responder().history()
     assert history.champion == "2"
     assert history.aliases.previous_champion == "1"
-    loop_over(house).once()
-    assert house.kinds().count("alias-changed-outside") == 1
+    loop_over(model_env).once()
+    assert model_env.kinds().count("alias-changed-outside") == 1

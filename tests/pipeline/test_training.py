@@ -103,7 +103,7 @@ def test_a_version_answers_as_it_did_at_training(project_env: ProjectEnv, outcom
     """What is fetched from the registry gives the very probabilities that were judged, and knows its training rows."""
     package = read_package(project_env.workspace.registry.fetch(outcome.version, project_env.workspace.cache))
     test = outcome.trial.split.test
-    assert np.array_equal(package.pipeline.predict_proba(test.inputs), outcome.trial.answers.probabilities)
+    assert np.array_equal(package.pipeline.predict_proba(test.inputs), outcome.trial.predictions.probabilities)
     assert set(package.training_keys) == set(content_keys(outcome.trial.split.train.inputs))
     assert len(package.manifest.samples.inputs) == 50
 
@@ -112,7 +112,7 @@ def test_the_same_data_and_seed_give_the_same_version(project_env: ProjectEnv, o
     """A training can be repeated: the same rows in another order give the same split and the same answers."""
     again = project_env.train()
     assert again.trial.split.test.fingerprint == outcome.trial.split.test.fingerprint
-    assert np.allclose(again.trial.answers.probabilities, outcome.trial.answers.probabilities, atol=1e-12)
+    assert np.allclose(again.trial.predictions.probabilities, outcome.trial.predictions.probabilities, atol=1e-12)
 
 
 def test_several_candidates_compete_on_the_train_side(project_env: ProjectEnv) -> None:
@@ -142,7 +142,7 @@ def test_a_recipe_of_ones_own_is_trained_like_any_other(project_env: ProjectEnv)
     assert made.version.tags["tiltyard.candidate"] == "recipes_of_films:make"
     package = read_package(project_env.workspace.registry.fetch(made.version, project_env.workspace.cache))
     assert np.array_equal(
-        package.pipeline.predict_proba(made.trial.split.test.inputs), made.trial.answers.probabilities
+        package.pipeline.predict_proba(made.trial.split.test.inputs), made.trial.predictions.probabilities
     )
 
 

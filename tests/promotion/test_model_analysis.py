@@ -104,12 +104,12 @@ def test_a_run_holds_slices_fairness_calibration_and_importance(loans: ProjectEn
     """Each is there as metrics, as a file and as a picture, and all agree with the answers that were judged."""
     metrics = run_of(loans, outcome).data.metrics
     trial = outcome.trial
-    facts = compare_with_labels(trial.answers, trial.split.test, loans.project)
+    facts = compare_with_labels(trial.predictions, trial.split.test, loans.project)
     inside = (trial.split.test.frame["town"] == "Aa").to_numpy()
     assert metrics["slice.town.Aa.accuracy"] == np.mean(facts.truth[inside] == facts.predicted_codes[inside])
     assert metrics["slice.town.Aa.rows"] == inside.sum()
     assert "slice.income.q4.accuracy" in metrics
-    selected = trial.answers.labels == "yes"
+    selected = trial.predictions.labels == "yes"
     women = (trial.split.test.frame["sex"] == "f").to_numpy()
     parity = selected[~women].mean() - selected[women].mean()
     assert metrics["fairness.sex.demographic_parity_difference"] == pytest.approx(parity)
@@ -223,7 +223,7 @@ def test_slices_follow_the_projects_metric(loans: ProjectEnv, outcome: TrainingO
     """A project that compares by another metric sees that of every slice."""
     trial = outcome.trial
     project = with_training(loans.project, metric="roc_auc")
-    facts = compare_with_labels(trial.answers, trial.split.test, project)
+    facts = compare_with_labels(trial.predictions, trial.split.test, project)
     report = evaluate_slices(facts, slice_groups(trial.split.test, project), get_metric("roc_auc"))
     assert "slice.town.Aa.roc_auc" in report.metrics
 

@@ -24,8 +24,8 @@ class AbTestResult:
     """What the labels say of the present challenger.
 
     Attributes:
-        champion: version that answers.
-        challenger: version that answers beside it.
+        champion: version that serves.
+        challenger: version that predicts next to it.
         verdict: what may be decided, with the evidence.
     """
 
@@ -39,13 +39,13 @@ class AbTestResult:
 
 
 def evaluate_ab_test(project: Project, registry: Registry, ledger: Ledger, actor: str) -> AbTestResult:
-    """Judge the challenger by an anytime-valid test, and write a decision down once it is one.
+    """Evaluate the challenger by an anytime-valid test, and record a decision once there is one.
 
     A verdict other than ``go on`` becomes the event ``challenged`` of the challenger's version, with its evidence: it
-    is there for whoever promotes. The same verdict on the same champion is written once.
+    is there for the promotion. The same verdict on the same champion is written once.
 
     Raises:
-        UsageError: the project lets no challenger answer.
+        UsageError: the project has no live test.
         NotFoundError: there is no champion or no challenger.
     """
     options = project.serving.challenger
@@ -65,13 +65,13 @@ def evaluate_ab_test(project: Project, registry: Registry, ledger: Ledger, actor
 
 
 def live_comparison(project: Project, ledger: Ledger, champion: str, challenger: str) -> LiveVerdict | None:
-    """What the live challenge of these very two says: what was decided last, or else what the labels say by now.
+    """What the live challenge of these very two says: what was decided last, or else what the labels say so far.
 
-    Nothing is written down. None where the two did not answer side by side, or no label came of it.
+    Nothing is recorded. None where the two did not predict side by side, or no label came.
 
     Args:
-        project: says how a challenger answers.
-        ledger: the decisions, and the labelled answers.
+        project: says how a challenger takes part.
+        ledger: the decisions, and the labelled predictions.
         champion: the champion's version.
         challenger: the challenger's version.
 
@@ -112,7 +112,7 @@ def _evaluate_labels(
 
 
 def _champion_since(ledger: Ledger, name: str, champion: str) -> datetime | None:
-    """Since when this champion is champion: what an earlier one was asked says nothing about it."""
+    """Since when this version is champion: earlier requests say nothing about it."""
     period = read_alias_history(ledger.events(subject=name), name).champion
     return period.since if period is not None and period.version == champion else None
 

@@ -157,7 +157,7 @@ def _lapse(
     """Close a request whose verdict no longer holds, and say so."""
     now = f"version {champion.version}" if champion else "nobody"
     then = f"version {request.champion}" if request.champion else "nobody"
-    reason = f"it was judged against {then}, and {CHAMPION} is {now} by now"
+    reason = f"it was evaluated against {then}, and {CHAMPION} is {now} now"
     _write(workspace, LAPSED, info, reason, {"request": request.event.sequence})
     return UsageError(
         f"The verdict on version {info.version} of {info.name} no longer holds: {reason}.",

@@ -1,4 +1,4 @@
-"""A challenger meets the champion on the same rows, and what follows."""
+"""A challenger is compared with the champion on the same rows, and promoted, refused or left for approval."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tiltyard.registry.tags import VERDICT_TAG
 
 APPROVAL_REQUESTED = "approval-requested"
 REFUSED = "refused"
-# How often a version is judged anew because the champion changed while it was being judged.
+# How often a version is evaluated because the champion changed meanwhile.
 ATTEMPTS = 3
 
 
@@ -78,18 +78,18 @@ def awaiting_approval(version: str) -> str:
 
 
 def challenge_champion(
-    workspace: Workspace, project: Project, info: VersionInfo, answers: PredictedRows, test: Dataset
+    workspace: Workspace, project: Project, info: VersionInfo, predictions: PredictedRows, test: Dataset
 ) -> PromotionResult:
-    """Judge a version against the champion on rows that neither was trained on, and promote it if it wins.
+    """Evaluate a version against the champion on rows that neither was trained on, and promote it if it wins.
 
-    Where the champion changes while it is judged, it is judged anew, against the new one. Where the project asks for
-    approval, a version that passed is left waiting for it.
+    Where the champion changes meanwhile, the version is evaluated again, against the new one. Where the project
+    requires approval, a version that passed waits for it.
 
     Args:
         workspace: registry, ledger and host.
         project: the project.
         info: the challenger.
-        answers: what the challenger said about the test rows.
+        predictions: the predictions of the challenger for the test rows.
         test: the test rows.
 
     Returns:
@@ -104,7 +104,7 @@ def challenge_champion(
     for attempt in range(ATTEMPTS):
         champion = workspace.registry.champion(info.name)
         check_not_champion(info, champion)
-        verdict = evaluate_gates(workspace, project, info, champion, answers, test)
+        verdict = evaluate_gates(workspace, project, info, champion, predictions, test)
         workspace.registry.set_tag(info.name, info.version, VERDICT_TAG, verdict_tag(verdict, at=_now().isoformat()))
         outcome = PromotionResult(
             info, champion, verdict, pending=verdict.promoted and project.promotion.approval == "required"
@@ -123,7 +123,7 @@ def challenge_champion(
 
 
 def check_not_champion(info: VersionInfo, champion: VersionInfo | None) -> None:
-    """Refuse to judge the champion as a challenger: it would meet itself.
+    """Refuse to compare the champion with itself.
 
     Raises:
         UsageError: it is the champion.

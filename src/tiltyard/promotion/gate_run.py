@@ -47,17 +47,17 @@ def evaluate_gates(
     project: Project,
     info: VersionInfo,
     champion: VersionInfo | None,
-    answers: PredictedRows,
+    predictions: PredictedRows,
     test: Dataset,
 ) -> Verdict:
-    """Judge a challenger by all gates of the project.
+    """Evaluate a challenger by all gates of the project.
 
     Args:
         workspace: where versions are fetched from.
         project: the project.
         info: the challenger.
         champion: whom it meets; None where there is nobody.
-        answers: what the challenger said about the test rows.
+        predictions: the predictions of the challenger for the test rows.
         test: the test rows, none of which the challenger was trained on.
 
     Raises:
@@ -67,7 +67,7 @@ def evaluate_gates(
     """
     inspection = GateInputs(cost=_cost(workspace, project, info), findings=_findings(info))
     if champion is None:
-        facts = compare_with_labels(answers, test, project)
+        facts = compare_with_labels(predictions, test, project)
         return run_gates(
             project.promotion,
             evaluate_predictions(facts),
@@ -80,14 +80,14 @@ def evaluate_gates(
         inspection = replace(
             inspection, live=live_comparison(project, workspace.ledger, champion.version, info.version)
         )
-    return _evaluate_against_champion(workspace, project, champion, answers, test, inspection)
+    return _evaluate_against_champion(workspace, project, champion, predictions, test, inspection)
 
 
 def _evaluate_against_champion(
     workspace: Workspace,
     project: Project,
     champion: VersionInfo,
-    answers: PredictedRows,
+    predictions: PredictedRows,
     test: Dataset,
     inspection: GateInputs,
 ) -> Verdict:
@@ -102,7 +102,7 @@ def _evaluate_against_champion(
             code="promotion.no-common-rows",
         )
     rows = test.take(common)
-    mine = answers.take(common)
+    mine = predictions.take(common)
     facts = compare_with_labels(mine, rows, project)
     inspection = replace(inspection, fairness=_fairness(project, facts, rows))
     try:
@@ -130,12 +130,12 @@ def _evaluate_against_champion(
 def _pair_predictions(
     theirs: PredictedRows, mine: PredictedRows, rows: Dataset, project: Project
 ) -> tuple[LabelledPredictions, LabelledPredictions]:
-    """The two beside the truth, with the labels that either knows."""
+    """The predictions of both with the truth, over the labels that either knows."""
     truth = rows.labels.to_numpy(dtype=str)
     classes = tuple(sorted({*theirs.classes, *mine.classes}))
     first, second = (
-        label_predictions(truth, answers.labels, answers.widened(classes), classes, project.data.positive)
-        for answers in (theirs, mine)
+        label_predictions(truth, predictions.labels, predictions.widened(classes), classes, project.data.positive)
+        for predictions in (theirs, mine)
     )
     return first, second
 
@@ -158,8 +158,8 @@ def _fairness(project: Project, facts: LabelledPredictions, rows: Dataset) -> Fa
 
 
 def _cost(workspace: Workspace, project: Project, info: VersionInfo) -> Cost | None:
-    asked = project.promotion
-    if asked.latency_ms is None and asked.size_mb is None:
+    limits = project.promotion
+    if limits.latency_ms is None and limits.size_mb is None:
         return None
     return measure_cost(workspace.load(info))
 

@@ -49,10 +49,12 @@ def predict_dataset(pipeline: Any, inputs: pd.Series | pd.DataFrame) -> Predicte
     return PredictedRows(classes[np.argmax(probabilities, axis=1)], probabilities, tuple(classes.tolist()))
 
 
-def compare_with_labels(answers: PredictedRows, test: Dataset, project: Project) -> LabelledPredictions:
+def compare_with_labels(predictions: PredictedRows, test: Dataset, project: Project) -> LabelledPredictions:
     """Put answers to the test side beside the truth."""
     truth = test.labels.to_numpy(dtype=str)
-    return label_predictions(truth, answers.labels, answers.probabilities, answers.classes, project.data.positive)
+    return label_predictions(
+        truth, predictions.labels, predictions.probabilities, predictions.classes, project.data.positive
+    )
 
 
 def predict_with_version(package: Package, info: VersionInfo, rows: Dataset) -> PredictedRows:

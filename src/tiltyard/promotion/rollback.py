@@ -25,7 +25,7 @@ def promote_version(workspace: Workspace, project: Project, version: str, test: 
         NotFoundError: there is no such version.
         ArtifactError: its files are damaged or unsafe.
         UsageError: it is champion already.
-        DataError: no test rows are left to judge by, or it cannot read them.
+        DataError: no test rows are left for the gates, or it cannot read them.
     """
     info = workspace.registry.get_version(project.model_name, version=version)
     check_not_champion(info, info if CHAMPION in info.aliases else None)

@@ -20,11 +20,11 @@ from tiltyard.registry import VersionInfo
 
 @dataclass(frozen=True)
 class VersionEvaluation:
-    """A version, judged anew.
+    """A version, evaluated again.
 
     Attributes:
         version: the version.
-        evaluation: how its answers compare with the truth.
+        evaluation: how its predictions compare with the truth.
         examination: a closer look at them.
         left_out: test rows that it was trained on, which therefore say nothing about it.
     """
@@ -48,7 +48,7 @@ class VersionEvaluation:
 
 
 def evaluate_version(workspace: Workspace, project: Project, info: VersionInfo, test: Dataset) -> VersionEvaluation:
-    """Let a version answer the test rows that it was not trained on, and judge the answers. Nothing is written down.
+    """Evaluate a version on the test rows that it was not trained on. Nothing is recorded.
 
     Args:
         workspace: where versions are fetched from.
@@ -69,7 +69,7 @@ def evaluate_version(workspace: Workspace, project: Project, info: VersionInfo, 
             code="evaluation.no-unseen-rows",
         )
     rows = align_columns(test.take(unseen), package.manifest, info)
-    answers = predict_with_version(package, info, rows)
-    facts = compare_with_labels(answers, rows, project)
+    predictions = predict_with_version(package, info, rows)
+    facts = compare_with_labels(predictions, rows, project)
     examination = analyse_model(package.pipeline, facts, rows, project)
     return VersionEvaluation(info, evaluate_predictions(facts), examination, int(len(test) - len(rows)))

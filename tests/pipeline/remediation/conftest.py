@@ -35,7 +35,7 @@ class Killed(BaseException):
     """The process is gone."""
 
 
-class Perilous:
+class CrashingProxy:
     """Another object whose effects are counted, and in front of the n-th of which the process dies."""
 
     def __init__(self, inner: Any, effects: frozenset[str], count: Callable[[str], None]) -> None:
@@ -54,7 +54,7 @@ class Perilous:
 
 
 @dataclass
-class House:
+class ModelEnv:
     """Registry and ledger that outlive the processes that work with them."""
 
     folder: Path
@@ -85,16 +85,16 @@ class House:
                 raise Killed
 
         names = frozenset({"register_model", "set_alias", "delete_alias", "set_tag", "append"})
-        registry: Any = Perilous(self.registry, names, count)
-        ledger: Any = Perilous(self.ledger, names, count)
+        registry: Any = CrashingProxy(self.registry, names, count)
+        ledger: Any = CrashingProxy(self.ledger, names, count)
         workspace = Workspace(registry, ledger, self.folder / "cache", (), "the loop")
         project = self.project(**response)
         more: dict[str, Any] = {"serving": {"challenger": {"mode": "shadow"}}} if live else {}
         more |= {"promotion": {"approval": "required"}} if approval else {}
         if more:
             project = Project.model_validate({**project.model_dump(by_alias=True, exclude_unset=True), **more})
-        workshop = ActionContext(project, workspace, QuickTrainer(self, workspace), ab_test_judge(project, workspace))
-        return Responder(workshop, on_step=self.steps.append)
+        context = ActionContext(project, workspace, QuickTrainer(self, workspace), ab_test_judge(project, workspace))
+        return Responder(context, on_step=self.steps.append)
 
     def register(
         self, workspace: Workspace | None = None, *, right: bool, tags: Mapping[str, str] | None = None
@@ -110,7 +110,7 @@ class House:
         ledger.append(Event("registered", f"{MODEL}/{info.version}", datetime.now(UTC), "ada"))
         return info
 
-    def crown(self, version: str, before: str | None = None) -> None:
+    def make_champion(self, version: str, before: str | None = None) -> None:
         if before:
             self.registry.set_alias(MODEL, "previous", before)
         self.registry.set_alias(MODEL, "champion", version)
@@ -149,8 +149,8 @@ class House:
 class QuickTrainer:
     """A ``Trainer`` whose versions always are right."""
 
-    def __init__(self, house: House, workspace: Workspace) -> None:
-        self._house, self._workspace = house, workspace
+    def __init__(self, model_env: ModelEnv, workspace: Workspace) -> None:
+        self._house, self._workspace = model_env, workspace
 
     def train(self, tags: Mapping[str, str]) -> VersionInfo:
         return self._house.register(self._workspace, right=True, tags=tags)
@@ -172,9 +172,9 @@ def _pipeline(*, right: bool) -> Pipeline:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    """A house whose champion, version 1, always is wrong."""
-    made = House(tmp_path)
-    made.crown(made.register(right=False).version)
+def model_env(tmp_path: Path) -> ModelEnv:
+    """A model whose champion, version 1, always is wrong."""
+    made = ModelEnv(tmp_path)
+    made.make_champion(made.register(right=False).version)
     made.label(5)
     return made

@@ -6,29 +6,29 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.pipeline.remediation.conftest import MODEL, House
+from tests.pipeline.remediation.conftest import MODEL, ModelEnv
 from tiltyard.errors import NotFoundError
 from tiltyard.findings import Finding
 from tiltyard.pipeline.remediation.canary_checks import ServiceCounts, check_new_champion
 from tiltyard.testing import make_prediction
 
 
-def watch(house: House, counts: ServiceCounts | None = None, *, hours: float = 0) -> dict[str, Finding]:
-    responder = house.responder()
+def watch(model_env: ModelEnv, counts: ServiceCounts | None = None, *, hours: float = 0) -> dict[str, Finding]:
+    responder = model_env.responder()
     now = datetime.now(UTC) + timedelta(hours=hours)
-    found = check_new_champion(house.project(), responder._workspace, responder.history(), now, counts)
+    found = check_new_champion(model_env.project(), responder._workspace, responder.history(), now, counts)
     return {finding.code: finding for finding in found}
 
 
 @pytest.fixture
-def replaced(house: House) -> House:
+def replaced(model_env: ModelEnv) -> ModelEnv:
     """Version 2, always right, is followed by version 3, always wrong."""
-    house.crown(house.register(right=True).version, before="1")
-    house.crown(house.register(right=False).version, before="2")
-    return house
+    model_env.make_champion(model_env.register(right=True).version, before="1")
+    model_env.make_champion(model_env.register(right=False).version, before="2")
+    return model_env
 
 
-def test_worse_on_labels(replaced: House) -> None:
+def test_worse_on_labels(replaced: ModelEnv) -> None:
     """Labels on which the previous version would have been right and the new one was not are evidence against it."""
     assert watch(replaced)["champion.worse"].status == "could_not_judge"
     replaced.label(5, version="3")
@@ -39,14 +39,14 @@ def test_worse_on_labels(replaced: House) -> None:
     assert (worse.evidence["only_previous"], worse.evidence["only_champion"]) == (12, 0)
 
 
-def test_better_on_labels_is_clear(house: House) -> None:
+def test_better_on_labels_is_clear(model_env: ModelEnv) -> None:
     """A champion that is right where the previous one would not have been is left in peace."""
-    house.crown(house.register(right=True).version, before="1")
-    house.label(40, version="2", says="good")
-    assert watch(house)["champion.worse"].status == "clear"
+    model_env.make_champion(model_env.register(right=True).version, before="1")
+    model_env.label(40, version="2", says="good")
+    assert watch(model_env)["champion.worse"].status == "clear"
 
 
-def test_slow_and_failing(replaced: House) -> None:
+def test_slow_and_failing(replaced: ModelEnv) -> None:
     """A 95th percentile of three times the previous one's, or more failures than chance allows, are found."""
     now = datetime.now(UTC)
     for version, milliseconds in (("2", 2.0), ("3", 9.0)):
@@ -59,16 +59,16 @@ def test_slow_and_failing(replaced: House) -> None:
     assert "champion.errors" not in watch(replaced, ServiceCounts("2", requests=100, failures=9))
 
 
-def test_only_a_new_champion_is_watched(house: House, replaced: House) -> None:
+def test_only_a_new_champion_is_watched(model_env: ModelEnv, replaced: ModelEnv) -> None:
     """A champion without a predecessor, one that has been for a while, and one by rollback are not watched."""
     assert watch(replaced)
     assert watch(replaced, hours=25) == {}
-    alone = House(house.folder / "alone")
-    alone.crown(alone.register(right=True).version)
+    alone = ModelEnv(model_env.folder / "alone")
+    alone.make_champion(alone.register(right=True).version)
     assert watch(alone) == {}
 
 
-def test_a_previous_version_that_is_gone(replaced: House) -> None:
+def test_a_previous_version_that_is_gone(replaced: ModelEnv) -> None:
     """Where the previous version cannot be asked, the watch says that it could not judge, and why."""
     replaced.label(5, version="3")
     del replaced.registry._models[MODEL].versions["2"]

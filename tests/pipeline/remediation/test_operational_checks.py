@@ -6,7 +6,7 @@ import contextlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.pipeline.remediation.conftest import MODEL, House, Killed, found
+from tests.pipeline.remediation.conftest import MODEL, Killed, ModelEnv, found
 from tiltyard.ledger import Event, FindingRecord
 from tiltyard.ledger.finding_records import finding_record
 from tiltyard.notifications import Dispatcher
@@ -42,89 +42,89 @@ def test_programs_that_were_started_again_are_found() -> None:
     assert (clear.severity, clear.status) == ("info", "clear")
 
 
-def test_a_program_that_hung_is_an_alert_until_it_was_well_for_long(house: House) -> None:
+def test_a_program_that_hung_is_an_alert_until_it_was_well_for_long(model_env: ModelEnv) -> None:
     """The alert says what fell and that it was started again; it is over when nothing fell for the window."""
     found = finding_record(
         check_processes([fallen("part-hung", "server", -2)], NOON - HOUR, NOON), project=MODEL, at=NOON
     )
-    (alert,) = house.responder().respond([found]).alerts
+    (alert,) = model_env.responder().respond([found]).alerts
     assert alert.title.endswith("A program had to be started again")
     assert "The server fell." in alert.happened[0]
     assert alert.done == "It was started again."
     assert "tiltyard history" in alert.to_do
     clear = finding_record(check_processes([], NOON, NOON + HOUR), project=MODEL, at=NOON + HOUR)
-    (over,) = house.responder().respond([clear]).alerts
+    (over,) = model_env.responder().respond([clear]).alerts
     assert over.state == "cleared"
 
 
-def approvals(house: House) -> list[FindingRecord]:
+def approvals(model_env: ModelEnv) -> list[FindingRecord]:
     now = datetime.now(UTC)
-    seen = check_approvals(list(house.ledger.events(subject=MODEL)), MODEL, house.named("champion"), now)
+    seen = check_approvals(list(model_env.ledger.events(subject=MODEL)), MODEL, model_env.named("champion"), now)
     return [finding_record(finding, project=MODEL, at=now) for finding in seen]
 
 
-def test_a_retrained_version_waits_for_approval_and_then_takes_over(house: House) -> None:
+def test_a_retrained_version_waits_for_approval_and_then_takes_over(model_env: ModelEnv) -> None:
     """Where approval is asked for the loop promotes nothing: it alerts with the next command, and approve promotes."""
-    told = house.responder(approval=True).respond([found("drift.verdict")])
-    assert (house.named("champion"), house.named("challenger")) == ("1", None)
-    assert house.kinds(f"{MODEL}/2").count("approval-requested") == 1
+    told = model_env.responder(approval=True).respond([found("drift.verdict")])
+    assert (model_env.named("champion"), model_env.named("challenger")) == ("1", None)
+    assert model_env.kinds(f"{MODEL}/2").count("approval-requested") == 1
     assert told.actions[0].ending == "done"
     assert "waits for approval: tiltyard approve 2" in told.actions[0].summary
-    responder = house.responder(approval=True)
-    (alert,) = responder.respond(approvals(house)).alerts
+    responder = model_env.responder(approval=True)
+    (alert,) = responder.respond(approvals(model_env)).alerts
     assert alert.title.endswith("A version waits for approval")
     assert "Version 2 passed the gates" in alert.happened[0]
     assert "tiltyard approve 2 --reason" in alert.to_do
-    assert responder.respond(approvals(house)).alerts == ()
-    assert house.named("champion") == "1"
-    approve_version(responder._workspace, responder.workshop.project, "2", reason="it reads well")
-    assert (house.named("champion"), house.named("previous")) == ("2", "1")
-    (over,) = house.responder(approval=True).respond(approvals(house)).alerts
+    assert responder.respond(approvals(model_env)).alerts == ()
+    assert model_env.named("champion") == "1"
+    approve_version(responder._workspace, responder.context.project, "2", reason="it reads well")
+    assert (model_env.named("champion"), model_env.named("previous")) == ("2", "1")
+    (over,) = model_env.responder(approval=True).respond(approvals(model_env)).alerts
     assert over.state == "cleared"
 
 
-def test_another_version_that_waits_is_told_anew(house: House) -> None:
+def test_another_version_that_waits_is_told_anew(model_env: ModelEnv) -> None:
     """An alert names who waits: when another version does, it is told again; one that was declined is no alert."""
     for _ in range(2):
-        house.responder(approval=True, cooldown_minutes=0, min_new_labels=0).respond([found("drift.verdict")])
-    responder = house.responder(approval=True)
-    waiting = approvals(house)
+        model_env.responder(approval=True, cooldown_minutes=0, min_new_labels=0).respond([found("drift.verdict")])
+    responder = model_env.responder(approval=True)
+    waiting = approvals(model_env)
     assert [finding.subject for finding in waiting] == ["version 2", "version 3"]
     responder.respond(waiting[:1])
     (alert,) = responder.respond(waiting).alerts
     assert "tiltyard approve 3" in alert.to_do
     for version in ("2", "3"):
-        decline_version(responder._workspace, responder.workshop.project, version, reason="too slow")
-    (over,) = responder.respond(approvals(house)).alerts
+        decline_version(responder._workspace, responder.context.project, version, reason="too slow")
+    (over,) = responder.respond(approvals(model_env)).alerts
     assert over.state == "cleared"
 
 
-def test_a_request_about_a_former_champion_does_not_wait(house: House) -> None:
+def test_a_request_about_a_former_champion_does_not_wait(model_env: ModelEnv) -> None:
     """A verdict on a champion that has changed since is nothing to approve."""
-    house.responder(approval=True).respond([found("drift.verdict")])
-    house.crown(house.register(right=False).version, before="1")
-    assert [finding.status for finding in approvals(house)] == ["clear"]
+    model_env.responder(approval=True).respond([found("drift.verdict")])
+    model_env.make_champion(model_env.register(right=False).version, before="1")
+    assert [finding.status for finding in approvals(model_env)] == ["clear"]
 
 
 def test_a_loop_that_is_killed_asks_once(tmp_path: Path) -> None:
     """Before whichever effect the loop dies: the next one asks for approval once, promotes nothing, and says so."""
     for effect in range(1, 14):
-        house = House(tmp_path / str(effect))
-        house.crown(house.register(right=False).version)
-        house.label(5)
+        model_env = ModelEnv(tmp_path / str(effect))
+        model_env.make_champion(model_env.register(right=False).version)
+        model_env.label(5)
         with contextlib.suppress(Killed):
-            house.responder(die_before=effect, approval=True).respond([found("drift.verdict")])
-        told = house.responder(approval=True).respond([found("drift.verdict")])
-        assert house.kinds(f"{MODEL}/2").count("approval-requested") == 1
-        assert house.named("champion") == "1"
+            model_env.responder(die_before=effect, approval=True).respond([found("drift.verdict")])
+        told = model_env.responder(approval=True).respond([found("drift.verdict")])
+        assert model_env.kinds(f"{MODEL}/2").count("approval-requested") == 1
+        assert model_env.named("champion") == "1"
         assert "waits for approval" in " ".join(action.summary for action in told.actions)
 
 
-def test_a_pass_of_the_loop_finds_who_waits(house: House) -> None:
+def test_a_pass_of_the_loop_finds_who_waits(model_env: ModelEnv) -> None:
     """What waits is among the findings of a pass, recorded and an alert."""
-    responder = house.responder(approval=True)
+    responder = model_env.responder(approval=True)
     responder.respond([found("drift.verdict")])
-    workspace, project = responder._workspace, responder.workshop.project
+    workspace, project = responder._workspace, responder.context.project
     loop = Loop(project, workspace, responder, Dispatcher(workspace.ledger.outbox, {}), LocalFlows(QuietRunner()))
     seen: LoopIteration = loop.once()
     assert "approval.awaited" in {finding.code for finding in seen.findings}

@@ -37,11 +37,11 @@ def action(kind: str, hours: float, *, finished: float | None = None) -> list[Ev
     return told
 
 
-CROWNED = [event("promoted", "films/1", -99), event("promoted", "films/2", -50)]
+CHAMPIONS = [event("promoted", "films/1", -99), event("promoted", "films/2", -50)]
 
 
 def decided(*findings: FindingRecord, events: Sequence[Event] = (), labels: int = 500, **policy: Any) -> Decision:
-    history = read_history([*CROWNED, *events], "films")
+    history = read_history([*CHAMPIONS, *events], "films")
     situation = Situation(
         NOON, champion=history.champion, previous=history.aliases.previous_champion, new_labels=labels
     )
@@ -195,7 +195,7 @@ def test_laws(
     told = decided(*findings, events=events, labels=labels, **policy)
     assert told.reason
     assert told == decided(*findings, events=events, labels=labels, **policy)
-    history = read_history([*CROWNED, *events], "films")
+    history = read_history([*CHAMPIONS, *events], "films")
     if told.kind == "roll-back":
         assert told.target not in history.aliases.rolled_back
         assert told.target not in (None, history.champion)

@@ -1,4 +1,4 @@
-"""Letting a challenger answer beside the champion until the labels have decided, or time is up."""
+"""Letting a challenger predict next to the champion until the labels have decided, or time is up."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class AbTestWait:
     """A ``AbTestJudge`` over the project's own live test (``[serving] challenger``).
 
     Args:
-        project: says how the challenger answers, and for how long at most.
+        project: says how the challenger takes part, and for how long at most.
         workspace: registry and ledger.
         clock: the present, UTC.
     """
@@ -28,7 +28,7 @@ class AbTestWait:
         self._project, self._workspace, self._clock = project, workspace, clock
 
     def verdict(self, champion: str, challenger: str, since: datetime) -> Mapping[str, Any] | None:
-        """What the labels say by now; see ``AbTestJudge.verdict``.
+        """What the labels say so far; see ``AbTestJudge.verdict``.
 
         Where they have not decided within ``[response] challenge_hours``, nobody has won and the gates decide.
         """
@@ -38,15 +38,15 @@ class AbTestWait:
         if found.challenger != challenger:
             reason = f"version {found.challenger} was made challenger in place of version {challenger}"
             return {"winner": "champion", "reason": reason}
-        told = {"reason": found.verdict.summary, "verdict": found.to_dict()}
+        result = {"reason": found.verdict.summary, "verdict": found.to_dict()}
         if found.verdict.decision == "challenger wins":
-            return {"winner": "challenger", **told}
+            return {"winner": "challenger", **result}
         if found.verdict.decision == "champion holds":
-            return {"winner": "champion", **told}
+            return {"winner": "champion", **result}
         patience = timedelta(hours=self._project.response.challenge_hours)
-        return {"winner": "nobody", **told} if self._clock() - since >= patience else None
+        return {"winner": "nobody", **result} if self._clock() - since >= patience else None
 
 
 def ab_test_judge(project: Project, workspace: Workspace) -> AbTestWait | None:
-    """Who judges challengers live; None where the project lets none answer."""
+    """The live evaluation of challengers; None where the project has no live test."""
     return AbTestWait(project, workspace) if project.serving.challenger is not None else None

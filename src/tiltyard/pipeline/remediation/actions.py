@@ -26,17 +26,17 @@ ACTION_TAG = "tiltyard.action"
 
 
 class Trainer(Protocol):
-    """Trains versions of a project from its base data and the labelled answers of production."""
+    """Trains versions of a project from its base data and the labelled predictions of production."""
 
     def train(self, tags: Mapping[str, str]) -> VersionInfo:
         """Train and register a version that carries the tags."""
 
     def test_rows(self) -> Dataset:
-        """The rows that judge: the test side of the same data."""
+        """The test side of the same data."""
 
 
 class AbTestJudge(Protocol):
-    """Judges a challenger by how it answers beside the champion."""
+    """Evaluates a challenger by its predictions next to the champion's."""
 
     def verdict(self, champion: str, challenger: str, since: datetime) -> Mapping[str, Any] | None:
         """``{"winner": "challenger" | "champion" | "nobody", "reason": …}``, with evidence; None while it is open.
@@ -44,7 +44,7 @@ class AbTestJudge(Protocol):
         Args:
             champion: the champion's version.
             challenger: the challenger's version.
-            since: when the challenger began to answer.
+            since: when the challenger began to predict.
         """
 
 
@@ -56,7 +56,7 @@ class ActionContext:
         project: the project.
         workspace: registry, ledger and host.
         trainer: trains versions.
-        live: judges a challenger by live answers; None where it goes to the gates at once.
+        live: evaluates a challenger by live predictions; None where it goes to the gates at once.
     """
 
     project: Project
@@ -107,7 +107,7 @@ class ActionContext:
         return {"version": version}
 
     def _watch(self, action: Action) -> Mapping[str, Any] | None:
-        """Let the challenger answer beside the champion until the live test has decided."""
+        """Let the challenger predict next to the champion until the live test has decided."""
         champion = self.workspace.registry.champion(self.project.model_name)
         version = str(action.outcomes["train-version"]["version"])
         if champion is None or champion.version == version or self.live is None:
@@ -120,13 +120,13 @@ class ActionContext:
         live = action.outcomes.get("watch-challenger", {})
         if live.get("winner") == "champion":
             return {"promoted": False, "status": f"the champion held live: {live.get('reason', '')}"}
-        # What was cut off between an alias and its event is settled by whoever comes next: now that is us.
+        # A change that was cut short between alias and event is recovered first.
         recover_alias_changes(self.workspace, name)
-        told = self._decision(action, f"{name}/{version}", PROMOTED, REFUSED, APPROVAL_REQUESTED)
-        if told is not None:
-            pending = told.kind == APPROVAL_REQUESTED
-            status = awaiting_approval(version) if pending else told.reason
-            return {"promoted": told.kind == PROMOTED, "status": status, "pending": pending}
+        decision = self._decision(action, f"{name}/{version}", PROMOTED, REFUSED, APPROVAL_REQUESTED)
+        if decision is not None:
+            pending = decision.kind == APPROVAL_REQUESTED
+            status = awaiting_approval(version) if pending else decision.reason
+            return {"promoted": decision.kind == PROMOTED, "status": status, "pending": pending}
         outcome = promote_version(self.workspace, self.project, version, self.trainer.test_rows())
         return {
             "promoted": outcome.promoted,
@@ -195,5 +195,5 @@ def _summarise_rollback(action: Action) -> str:
 
 
 def summarise_label_request(reason: str) -> str:
-    """What is told where labels are wanted, and why."""
+    """The request for labels, and why."""
     return f"Labels are asked for: {reason} tiltyard label queue chooses the answers most worth labelling."

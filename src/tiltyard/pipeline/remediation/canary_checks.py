@@ -34,7 +34,7 @@ _BACK = "Go back with: tiltyard rollback --reason REASON"
 
 @dataclass(frozen=True)
 class ServiceCounts:
-    """What a server answered since it began to answer with a version.
+    """The requests that a server answered since it serves a version.
 
     Attributes:
         version: the version.
@@ -50,7 +50,7 @@ class ServiceCounts:
 def check_new_champion(
     project: Project, workspace: Workspace, history: History, now: datetime, counts: ServiceCounts | None = None
 ) -> list[Finding]:
-    """Findings about a champion that is new: found, clear, or not judged. None about one that is not new.
+    """Findings about a champion that is new: found, clear, or not evaluated. None about one that is not new.
 
     Args:
         project: names the limits.
@@ -134,7 +134,7 @@ def _read_latencies(project: Project, workspace: Workspace, version: str, since:
 def _check_accuracy(
     project: Project, workspace: Workspace, history: History, since: datetime, now: datetime
 ) -> Finding:
-    """The previous champion answers what the new one was asked, where the truth is known by now."""
+    """Whether the previous champion would have predicted better on the labelled inputs of the new one."""
     labelled = workspace.ledger.labelled_predictions(project=project.model_name, version=history.champion, since=since)
     pairs = [(row, label) for row, label in islice(labelled, MOST_ANSWERS) if row.route != "shadow"]
     window = (since, now)
@@ -177,7 +177,7 @@ def _check_accuracy(
 def _predict_with_previous(
     project: Project, workspace: Workspace, version: str, pairs: Sequence[tuple[Prediction, Label]]
 ) -> list[str | None]:
-    """What a version says to the inputs of answers; None where it cannot read one."""
+    """The predictions of a version for recorded inputs; None where it cannot read one."""
     package = workspace.load(workspace.registry.get_version(project.model_name, version=version))
     # scikit-learn itself: for some hundred rows it is not worth compiling anything.
     scorer = SklearnScorer(package.pipeline, package.manifest.task, package.manifest.columns)

@@ -1,6 +1,6 @@
-"""Carrying a response out, step by step, so that it can be taken up again wherever it was cut off.
+"""Carrying a response out, step by step, so that it can be resumed wherever it was cut short.
 
-The ledger is told that a step begins before it happens, and that it is done after. A step must be idempotent: one that
+Events record that a step begins, before it runs, and that it is done, afterwards. A step must be idempotent: one that
 was cut off between its effect and that word is run again, and finds its effect there. A step that is done is not run
 again.
 """
@@ -39,9 +39,9 @@ class Step:
 
     Attributes:
         name: stable name.
-        run: does it, and returns what came of it as JSON values; None where it has to be asked again later. Must be
+        run: does it, and returns what came of it as JSON values; None where it has to be run again later. Must be
             idempotent.
-        waits: whether it may answer None; such a step has no effect of its own.
+        waits: whether it may return None; such a step has no effect.
     """
 
     name: str
@@ -81,7 +81,7 @@ class StepJournal:
         model: the registered model.
         actor: who acts.
         clock: the present, UTC.
-        on_step: told after each word that was written: ``retrain/planned``, ``retrain/train-version/begun`` …
+        on_step: called after each event that was appended: ``retrain/planned``, ``retrain/train-version/begun`` …
         guard: called before each word; raises if this process no longer may go on.
     """
 
@@ -164,7 +164,7 @@ class StepJournal:
         if self._guard is not None:
             self._guard()
         content = {"action": action.id, **evidence}
-        told = self._ledger.append(Event(kind, self._model, self.clock(), self._actor, reason, content))
+        appended = self._ledger.append(Event(kind, self._model, self.clock(), self._actor, reason, content))
         if self._on_step is not None:
             self._on_step(f"{action.kind}/{word}")
-        return told.sequence
+        return appended.sequence

@@ -43,18 +43,18 @@ _KIND_OF_CODE: Mapping[str, IncidentKind] = {
     "parts": "parts",
     "approval": "approval",
 }
-# A monitor that judges as a whole has weighed its parts: of these codes the whole decides.
+# An overall verdict has weighed its parts: where there is one of these codes, it decides.
 _OVERALL_CODES = frozenset({"drift.verdict"})
 _WEIGHT: Mapping[Severity, int] = {"info": 0, "warning": 1, "error": 2}
 
 
 @dataclass(frozen=True)
 class Incident:
-    """What a look found about one matter.
+    """The findings of a monitoring run about one kind of incident.
 
     Attributes:
-        matter: the matter.
-        judged: whether it could be judged at all.
+        matter: the kind of incident.
+        judged: whether it could be evaluated at all.
         found: what speaks for it, gravest first; empty where nothing is wrong.
     """
 
@@ -74,7 +74,7 @@ def incident_kind(finding: FindingRecord) -> IncidentKind | None:
 
 
 def group_incidents(findings: Iterable[FindingRecord]) -> dict[IncidentKind, Incident]:
-    """What the findings of one look say about each matter that it judged or tried to judge."""
+    """The findings of one monitoring run, by the kind of incident that it evaluated or tried to evaluate."""
     by_matter: dict[IncidentKind, list[FindingRecord]] = {}
     for finding in findings:
         matter = incident_kind(finding)

@@ -17,11 +17,11 @@ DAY = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Situation:
-    """What a decision goes by, beside the findings and the history.
+    """What a decision rests on, besides the findings and the history.
 
     Attributes:
         now: the present.
-        champion: the version that answers; None where none does.
+        champion: the version that serves; None where none does.
         previous: the version that a rollback would go to; None where there is none.
         new_labels: labels reported since the last retraining that brought a version began, or ever.
     """
@@ -64,14 +64,14 @@ class Decision:
 def decide(
     findings: Iterable[FindingRecord], situation: Situation, history: History, policy: ResponseSection
 ) -> Decision:
-    """What follows from what a look found.
+    """Decide on the findings of a monitoring run.
 
-    One thing at a time: while a response is open nothing else begins. The gravest matter that the policy answers with
-    an action decides. An action that the limits forbid (cooldown, actions a day, going back and forth, too few labels)
-    does not happen, and the reason says which. The same arguments always give the same answer.
+    One thing at a time: while a response is open nothing else begins. The gravest incident for which the policy
+    has an action decides. An action that the limits forbid (cooldown, actions a day, going back and forth, too few
+    labels) does not happen, and the reason says which. The same arguments always give the same decision.
 
     Args:
-        findings: of one look.
+        findings: of one monitoring run.
         situation: the present.
         history: what was done so far.
         policy: the project's ``[response]``.
@@ -92,7 +92,7 @@ def decide(
 
 
 def _policy_action(matter: IncidentKind, policy: ResponseSection) -> str:
-    answers: dict[IncidentKind, str] = {
+    actions: dict[IncidentKind, str] = {
         "champion": policy.on_bad_champion,
         "performance": policy.on_decay,
         "estimate": policy.on_estimate,
@@ -101,7 +101,7 @@ def _policy_action(matter: IncidentKind, policy: ResponseSection) -> str:
         "parts": "alert",
         "approval": "alert",
     }
-    return answers[matter]
+    return actions[matter]
 
 
 def _decide_incident(

@@ -1,4 +1,4 @@
-"""One pass of the loop: take up what was cut off, decide on what was found, do it, and tell."""
+"""One response of the loop: resume what was cut short, decide on the findings, act, and notify."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Remediation:
         outcome: ``nothing`` was asked for; something was ``acted`` on to its end; a response is ``waiting`` for
             something (labels of a live test, a service that is away); another process is ``busy`` with this model.
         decision: what was decided on the findings; None where a pass was for something else.
-        actions: the responses that this pass worked on, those taken up again first.
+        actions: the responses that this pass worked on, resumed ones first.
         alerts: the alerts that it raised, changed or cleared.
     """
 
@@ -58,26 +58,26 @@ def _now() -> datetime:
 
 
 class Responder:
-    """Answers what looks find. Any number of processes may: one at a time works on a model.
+    """Responds to the findings of monitoring runs. Any number of processes may; one at a time works on a model.
 
     Args:
-        workshop: what responses work with.
+        context: what responses work with.
         clock: the present, UTC.
-        on_step: told after each step's word was written; for those who watch.
+        on_step: called after each step's event was appended.
 
     Attributes:
-        workshop: as given.
+        context: as given.
     """
 
     def __init__(
         self,
-        workshop: ActionContext,
+        context: ActionContext,
         clock: Callable[[], datetime] = _now,
         on_step: Callable[[str], None] | None = None,
     ) -> None:
-        self.workshop, self._clock, self._on_step = workshop, clock, on_step
-        self._project, self._workspace = workshop.project, workshop.workspace
-        self._model = workshop.project.model_name
+        self.context, self._clock, self._on_step = context, clock, on_step
+        self._project, self._workspace = context.project, context.workspace
+        self._model = context.project.model_name
 
     def respond(self, findings: Sequence[FindingRecord], events: ModelEvents | None = None) -> Remediation:
         """Resume what was cut short, then decide on the findings of a monitoring run, act, and raise or clear alerts.
@@ -87,7 +87,7 @@ class Responder:
             events: the model's events, as far as the caller has read them and compared them with the registry.
 
         Raises:
-            UnavailableError: the ledger or the registry is away; what was begun is taken up by the next pass.
+            UnavailableError: the ledger or the registry is away; the next pass resumes what was begun.
         """
         with hold_lease(self._workspace.ledger.leases, f"response/{self._model}") as holding:
             if holding is None:
@@ -98,9 +98,9 @@ class Responder:
                 return Remediation("busy")
 
     def retrain(self, reason: str) -> Remediation:
-        """Retrain because somebody asks for it: without the limits of the policy, and never beside another response.
+        """Retrain on request: without the limits of the policy, and never while another response runs.
 
-        A response that was cut off is taken up and finished first; if it was a retraining, that is the one.
+        A response that was cut short is resumed and finished first; if it was a retraining, no other one begins.
         """
         with hold_lease(self._workspace.ledger.leases, f"response/{self._model}") as holding:
             if holding is None:
@@ -127,10 +127,10 @@ class Responder:
         resumed = self._resume(journal, events)
         history = self.history(events)
         situation = self._situation(history)
-        # What was found about a version that is champion no more asks for nothing: it was answered, or is history.
+        # A finding about a version that is no longer champion needs no response.
         findings = [finding for finding in findings if finding.version in (None, situation.champion)]
         decision = decide(findings, situation, history, self._project.response)
-        # People are told before anything is done, and again when it is: neither is lost with the process.
+        # People are notified before anything is done, and again afterwards: neither is lost with the process.
         alerts = self._raise_alerts(findings, history, decision, events)
         actions = list(resumed)
         if decision.kind is not None:
@@ -155,7 +155,7 @@ class Responder:
         return () if open_ is None else (self._carry_out(journal, open_),)
 
     def _carry_out(self, journal: StepJournal, action: Action) -> Action:
-        return journal.carry_out(action, self.workshop.recipe(action))
+        return journal.carry_out(action, self.context.recipe(action))
 
     def _situation(self, history: History) -> Situation:
         champion = self._workspace.registry.champion(self._model)
@@ -194,7 +194,7 @@ class Responder:
     def _report_results(self, history: History, events: ModelEvents) -> list[Alert]:
         now = self._clock()
         endings: dict[str, str] = {
-            matter: told for matter in INCIDENT_KINDS if (told := _describe_latest(matter, history, now))
+            matter: text for matter in INCIDENT_KINDS if (text := _describe_latest(matter, history, now))
         }
         alerts = self._project.alerts
         return note_action(events, endings, now, alerts, actor=self._workspace.actor)
@@ -214,9 +214,9 @@ def _describe_response(concern: Incident, history: History, decision: Decision, 
             if decision.kind == "ask-labels"
             else f"Under way: {_WORDS[decision.kind]}."
         )
-    told = _describe_latest(matter, history, now)
-    if told:
-        return told
+    text = _describe_latest(matter, history, now)
+    if text:
+        return text
     if decision.matter == matter:
         return f"Nothing. {decision.reason}"
     return "Nothing; the project asks for no action here, or something else comes first."

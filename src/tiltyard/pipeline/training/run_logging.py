@@ -67,7 +67,7 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
     With the snapshot of the rows that was kept, what is logged is enough to train the version again. The package is
     signed if there is a signer.
     """
-    split, model, answers, evaluation = trial.split, trial.model, trial.answers, trial.evaluation
+    split, model, predictions, evaluation = trial.split, trial.model, trial.predictions, trial.evaluation
     with tracker.start_run(run_name=model.candidate.name) as run:
         tracker.log_params({**run_params(project, split, model), **(kept.to_params() if kept else {})})
         tracker.log_dict(describe_recipe(project, model.candidate, kept), RECIPE)
@@ -87,7 +87,9 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
         truth = split.test.labels.to_numpy(dtype=str)
         tracker.log_figure(plot_confusion_matrix(evaluation), "plots/confusion_matrix.png")
         tracker.log_figure(plot_per_class(evaluation), "plots/per_class.png")
-        tracker.log_figure(plot_reliability(truth, answers.probabilities, answers.classes), "plots/reliability.png")
+        tracker.log_figure(
+            plot_reliability(truth, predictions.probabilities, predictions.classes), "plots/reliability.png"
+        )
         log_analysis(tracker, trial.examination)
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
             package = Path(folder) / MODEL_ARTIFACT
@@ -98,8 +100,8 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
                 card,
                 training_keys=content_keys(split.train.inputs),
                 attachments={
-                    HOLDOUT: HoldoutPredictions(truth, answers.labels, answers.probabilities).to_bytes(),
-                    PROFILE: build_reference_profile(split, answers).to_bytes(),
+                    HOLDOUT: HoldoutPredictions(truth, predictions.labels, predictions.probabilities).to_bytes(),
+                    PROFILE: build_reference_profile(split, predictions).to_bytes(),
                 },
                 trusted_types=trusted_types,
                 signer=signer,
@@ -159,7 +161,7 @@ def _hyperparameters(model: TrainedModel) -> Mapping[str, Any]:
 def describe_version(project: Project, trial: EvaluatedModel) -> VersionCard:
     """What is stored with a version besides the model: labels, columns, metrics, fingerprint, sample rows."""
     train = trial.split.train
-    columns, samples = _columns(train.inputs), _samples(trial.split.test, trial.answers)
+    columns, samples = _columns(train.inputs), _samples(trial.split.test, trial.predictions)
     return VersionCard(
         model_name=project.model_name,
         task=project.task,
@@ -182,7 +184,7 @@ def _columns(inputs: pd.Series | pd.DataFrame) -> dict[str, str]:
     return {str(name): str(dtype) for name, dtype in inputs.dtypes.items()}
 
 
-def _samples(test: Dataset, answers: PredictedRows) -> Samples:
+def _samples(test: Dataset, predictions: PredictedRows) -> Samples:
     """The first rows of the test side, with the predictions of the training."""
     rows = test.inputs.head(SAMPLE_ROWS)
     if isinstance(rows, pd.Series):
@@ -193,19 +195,19 @@ def _samples(test: Dataset, answers: PredictedRows) -> Samples:
         inputs = [{str(name): value for name, value in row.items()} for row in plain]
     return Samples(
         inputs=tuple(inputs),
-        probabilities=tuple(tuple(map(float, row)) for row in answers.probabilities[: len(rows)]),
+        probabilities=tuple(tuple(map(float, row)) for row in predictions.probabilities[: len(rows)]),
     )
 
 
-def build_reference_profile(split: Split, answers: PredictedRows) -> Reference:
+def build_reference_profile(split: Split, predictions: PredictedRows) -> Reference:
     """The profile with which later traffic is compared.
 
     Columns are profiled on the training rows; predictions, and words that the model has not seen, on the test rows.
 
     Args:
         split: both sides.
-        answers: the predictions for the test side.
+        predictions: the predictions for the test side.
     """
     training = Rows(split.train.inputs, labels=split.train.labels.to_numpy(dtype=object))
-    test = Rows(split.test.inputs, answers.labels, answers.probabilities.max(axis=1))
+    test = Rows(split.test.inputs, predictions.labels, predictions.probabilities.max(axis=1))
     return build_reference(training, test)

@@ -59,19 +59,19 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class EvaluatedModel:
-    """A fitted candidate, judged.
+    """A fitted candidate, evaluated.
 
     Attributes:
-        split: the rows that taught and the rows that judged.
+        split: the training rows and the test rows.
         model: the fitted candidate.
-        answers: what it said about the test rows.
-        evaluation: how that compares with the truth.
-        examination: a closer look: slices, fairness, calibration and what the model goes by.
+        predictions: its predictions for the test rows.
+        evaluation: how these compare with the truth.
+        examination: a closer look: slices, fairness, calibration and what its predictions depend on.
     """
 
     split: Split
     model: TrainedModel
-    answers: PredictedRows
+    predictions: PredictedRows
     evaluation: Evaluation
     examination: ModelAnalysis
 
@@ -101,11 +101,11 @@ def _choose(
     candidates: Sequence[Candidate], train: Dataset, project: Project, say: Callable[[str], None]
 ) -> tuple[Candidate, tuple[CandidateScore, ...], tuple[SearchTrial, ...]]:
     """The candidate to train: found by search, by cross-validation, or the only one."""
-    asked = project.training
-    plan = SelectionPlan(asked.metric, asked.folds, asked.random_state, project.data.positive)
-    budget = SearchBudget(asked.search.trials, asked.search.seconds)
+    options = project.training
+    plan = SelectionPlan(options.metric, options.folds, options.random_state, project.data.positive)
+    budget = SearchBudget(options.search.trials, options.search.seconds)
     if budget.trials is not None or budget.seconds is not None:
-        found = search(candidates, train, plan, budget, lambda trial: say(_describe(trial, asked.metric)))
+        found = search(candidates, train, plan, budget, lambda trial: say(_describe(trial, options.metric)))
         return found.best.candidate, (), found.trials
     if len(candidates) == 1:
         return candidates[0], (), ()
@@ -116,7 +116,7 @@ def _choose(
         folds=plan.folds,
         random_state=plan.random_state,
         positive=plan.positive,
-        on_scored=lambda score: say(f"{score.candidate.name}: {asked.metric} {score.mean:.4f}"),
+        on_scored=lambda score: say(f"{score.candidate.name}: {options.metric} {score.mean:.4f}"),
     )
     return ranking[0].candidate, tuple(ranking), ()
 
@@ -135,7 +135,7 @@ def evaluate_model(
 ) -> EvaluatedModel:
     """Judge a fitted candidate on the test side; ``champion`` is what the champion goes by, where there is one."""
     with threadpool_limits(1 if len(split.test) < FEW_ROWS else None, user_api="openmp"):
-        answers = predict_dataset(model.pipeline, split.test.inputs)
-    facts = compare_with_labels(answers, split.test, project)
+        predictions = predict_dataset(model.pipeline, split.test.inputs)
+    facts = compare_with_labels(predictions, split.test, project)
     examination = analyse_model(model.pipeline, facts, split.test, project, champion)
-    return EvaluatedModel(split, model, answers, evaluate_predictions(facts), examination)
+    return EvaluatedModel(split, model, predictions, evaluate_predictions(facts), examination)

@@ -165,7 +165,7 @@ def train(
     if request.promote:
         promotion = runner.run(
             "promote-model",
-            lambda: challenge_champion(workspace, project, info, trial.answers, split.test),
+            lambda: challenge_champion(workspace, project, info, trial.predictions, split.test),
             lambda result: (
                 "now champion" if result.promoted else "waits for approval" if result.pending else "not promoted"
             ),
