@@ -117,11 +117,11 @@ def test_nobody_approves_their_own(workspace: Workspace) -> None:
     assert approve_version(workspace, project(), "2", reason="mine").promoted
 
 
-def test_a_verdict_that_no_longer_holds(workspace: Workspace) -> None:
-    """When the champion has changed since, an approval is refused, and the version has to be judged anew."""
+def test_an_approval_is_refused_after_the_champion_changed(workspace: Workspace) -> None:
+    """When the champion has changed since, an approval is refused, and the version has to pass the gates again."""
     send(workspace, "2", project())
     assert send(workspace, "3", project(approval="none")).promoted
-    with pytest.raises(UsageError, match="judged against version 1, and champion is version 3") as caught:
+    with pytest.raises(UsageError, match="evaluated against version 1, and champion is version 3") as caught:
         approve_version(workspace, project(), "2", reason="good")
     assert caught.value.code == "approval.stale"
     assert (champion(workspace).version, waiting(workspace)) == ("3", [])
