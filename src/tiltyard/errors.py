@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class TiltyardError(Exception):
-    """Base of all errors that are shown to people.
+    """Base of all errors that people see.
 
     Args:
         message: one sentence that names the thing and the value that is wrong.
@@ -31,18 +31,18 @@ class TiltyardError(Exception):
 
 
 def _as_text(text: str) -> str:
-    """A name of a file may hold bytes that are no text; who tells of it can only write text."""
+    """A file name may hold bytes that are not text; messages can only hold text."""
     return text.encode(errors="backslashreplace").decode()
 
 
 class UsageError(TiltyardError):
-    """What was asked for cannot be meant: a bad option, name or combination."""
+    """The call cannot be carried out as written: a bad option, name or combination."""
 
     code = "usage"
 
 
 class ProjectError(UsageError):
-    """The project file is missing or says something that cannot be used."""
+    """The project file is missing or has content that cannot be used."""
 
     code = "project.invalid"
 
@@ -60,7 +60,7 @@ class InputError(TiltyardError):
 
 
 class NotFoundError(TiltyardError):
-    """A version, alias, run or record that was asked for does not exist."""
+    """A version, alias, run or record does not exist."""
 
     code = "not-found"
 
@@ -78,7 +78,7 @@ class UnavailableError(TiltyardError):
 
 
 class MissingExtraError(TiltyardError):
-    """An optional part of the installation is needed for what was asked."""
+    """An optional part of the installation is needed for this call."""
 
     code = "extra.missing"
 

@@ -13,13 +13,13 @@ from pathlib import Path
 def write_atomically(path: Path, content: bytes | str, *, owner_only: bool = False) -> None:
     """Replace a file: readers see the old content or the new, never a part, and a power cut keeps one of them.
 
-    The content is written beside the file, synced, renamed over it, and the folder is synced. Folders are made as
+    The content is written to a file next to it, synced, renamed over it, and the folder is synced. Folders are made as
     needed.
 
     Args:
         path: the file.
         content: its new content; text is written as UTF-8.
-        owner_only: whether nobody but the owner may read it (mode 0600); otherwise the process's usual mode.
+        owner_only: whether only the owner may read it (mode 0600); otherwise the process's usual mode.
 
     Raises:
         OSError: it cannot be written; the old content stays.

@@ -1,4 +1,4 @@
-"""Secrets taken out of what people read."""
+"""Secrets removed from what people read."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def without_password(url: str) -> str:
     if not separator or not at:
         return url
     user, colon, _ = credentials.partition(":")
-    shown = f"{user}:***" if colon else "***"
-    return f"{scheme}://{shown}@{tail}{rest[end:]}"
+    redacted_user = f"{user}:***" if colon else "***"
+    return f"{scheme}://{redacted_user}@{tail}{rest[end:]}"
 
 
 def without_passwords(text: str) -> str:

@@ -37,7 +37,7 @@ class DestinationSecrets(BaseModel):
 
 
 class Settings(BaseSettings):
-    """Host settings. Every location defaults to a folder ``.tiltyard`` beside the project file."""
+    """Host settings. Every location defaults to a folder ``.tiltyard`` next to the project file."""
 
     model_config = SettingsConfigDict(
         env_prefix="TILTYARD_",
@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     )
 
     root: Path = Field(default=Path(), description="Folder of the project file; relative locations start here.")
-    home: Path | None = Field(default=None, description="State folder; default: .tiltyard beside the project file.")
+    home: Path | None = Field(default=None, description="State folder; default: .tiltyard next to the project file.")
     ledger: str | None = Field(
         default=None,
         description="SQLAlchemy URL of the ledger; default: SQLite file ledger.db in the state folder.",
@@ -85,11 +85,11 @@ class Settings(BaseSettings):
     server_key: SecretStr | None = Field(
         default=None,
         description="API key with the scope read that `tiltyard loop --server` shows to a server that asks for one; "
-        "`tiltyard up` makes one of its own.",
+        "`tiltyard up` makes its own.",
     )
     own_key: str | None = Field(
         default=None,
-        description="Digest of a key that opens a server beside those of the file; `tiltyard up` hands it to its own.",
+        description="Digest of a key that opens a server, besides those of the file; `tiltyard up` passes it on.",
     )
     log: Literal["text", "json", "quiet"] | None = Field(
         default=None, description="What the server logs to standard error; default: the project's [serving] log."
@@ -105,11 +105,15 @@ class Settings(BaseSettings):
     )
     smtp_host: str | None = Field(default=None, description="Mail server; without it no e-mail is sent.")
     smtp_port: int = Field(default=587, ge=1, le=65535, description="Its port.")
-    smtp_encryption: Literal["starttls", "tls", "none"] = Field(default="starttls", description="How it is spoken to.")
+    smtp_encryption: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="How the connection is encrypted."
+    )
     smtp_user: str | None = Field(default=None, description="User to log in as; default: without logging in.")
     smtp_password: SecretStr | None = Field(default=None, description="That user's password.")
     smtp_from: str | None = Field(default=None, description="Address that e-mail comes from.")
-    smtp_ca: str | None = Field(default=None, description="PEM file of the authorities that its certificate may be of.")
+    smtp_ca: str | None = Field(
+        default=None, description="PEM file of the authorities that may have issued its certificate."
+    )
 
     @classmethod
     def load(cls, root: Path | None = None) -> Settings:
@@ -143,7 +147,7 @@ class Settings(BaseSettings):
 
     @property
     def state(self) -> Path:
-        """The state folder, absolute; created by whoever writes there first."""
+        """The state folder, absolute; created at the first write."""
         return (self.root / (self.home or STATE_FOLDER)).resolve()
 
     @property

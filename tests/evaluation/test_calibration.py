@@ -71,10 +71,10 @@ def test_calibration_can_be_drawn(k: int, panels: int) -> None:
     """Of two labels the positive one is drawn, of many the nine that are farthest off."""
     random = np.random.default_rng(k)
     names = [f"label ${number}" for number in range(k)]
-    chances = random.dirichlet(np.ones(k), 200)
+    probabilities = random.dirichlet(np.ones(k), 200)
     truth = [names[place] for place in random.integers(0, k, 200)]
-    predicted = [names[place] for place in chances.argmax(axis=1)]
-    report = evaluate_calibration(label_predictions(truth, predicted, chances, names, names[0]))
+    predicted = [names[place] for place in probabilities.argmax(axis=1)]
+    report = evaluate_calibration(label_predictions(truth, predicted, probabilities, names, names[0]))
     assert report is not None
     figure = plot_calibration(report)
     shown = [axes.get_title() for axes in figure.axes if axes.get_visible()]

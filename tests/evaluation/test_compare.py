@@ -38,7 +38,7 @@ counts = st.integers(0, 40)
 
 @settings(max_examples=150, deadline=None, database=None)
 @given(both=counts, lost=counts, won=counts, neither=st.integers(1, 40))
-def test_mcnemar(both: int, lost: int, won: int, neither: int) -> None:
+def test_mcnemar_p_values_equal_statsmodels_and_scipy(both: int, lost: int, won: int, neither: int) -> None:
     """The p-values are those of statsmodels and scipy."""
     found = met(both, lost, won, neither)
     if won + lost:
@@ -51,7 +51,7 @@ def test_mcnemar(both: int, lost: int, won: int, neither: int) -> None:
 
 @settings(max_examples=100, deadline=None, database=None)
 @given(both=counts, lost=counts, won=counts, neither=st.integers(1, 40))
-def test_two_sides(both: int, lost: int, won: int, neither: int) -> None:
+def test_changing_the_roles_turns_the_signs(both: int, lost: int, won: int, neither: int) -> None:
     """To change the roles turns the signs, and an interval holds its difference."""
     found, turned = met(both, lost, won, neither), met(both, won, lost, neither)
     assert found.difference == pytest.approx(found.challenger - found.champion)
@@ -61,7 +61,7 @@ def test_two_sides(both: int, lost: int, won: int, neither: int) -> None:
     assert -1 <= found.low <= found.difference <= found.high <= 1
 
 
-def test_interval_formula() -> None:
+def test_the_interval_is_that_of_agresti_and_min() -> None:
     """The interval is Wald's with half a row added to each cell (Agresti and Min, 2005), written out by hand."""
     found = met(1, 1, 7, 12)
     more, less, rows = 7.5, 1.5, 23.0
@@ -70,7 +70,7 @@ def test_interval_formula() -> None:
     assert (found.low, found.high) == pytest.approx((middle - spread, middle + spread))
 
 
-def test_interval_covers() -> None:
+def test_the_interval_covers_the_true_difference() -> None:
     """The 95 % interval holds the true difference in about 95 % of all samples, summed over every one of them."""
     rows, more, less = 30, 0.20, 0.10
     covered = total = 0.0
@@ -85,7 +85,7 @@ def test_interval_covers() -> None:
     assert 0.94 < covered < 0.975
 
 
-def test_false_promotions() -> None:
+def test_false_promotions_stay_below_alpha() -> None:
     """Of all challengers that are no better, at most alpha get a p-value below alpha, summed over every sample."""
     rows, discordant = 40, 0.3
     wrong = 0.0
@@ -96,8 +96,8 @@ def test_false_promotions() -> None:
     assert 0.005 < wrong <= 0.05
 
 
-def test_rows_needed() -> None:
-    """On the number of rows that is asked for, the lead that was seen is found with the power that was asked for."""
+def test_the_rows_needed_give_the_stated_power() -> None:
+    """On the stated number of rows, a lead as large as the one seen is found with the stated power."""
     found = met(80, 6, 14, 0)
     needed = found.rows_needed(alpha=0.05, power=0.8)
     assert needed is not None
@@ -115,8 +115,8 @@ def test_no_lead_no_rows(lost: int, won: int) -> None:
     assert met(10, lost, won, 3).rows_needed() is None
 
 
-def test_unequal_lengths() -> None:
-    """Answers to different numbers of rows are refused."""
+def test_predictions_for_different_numbers_of_rows_are_refused() -> None:
+    """Predictions for different numbers of rows are refused."""
     with pytest.raises(DataError):
         compare_paired(["a", "b"], ["a"], ["a", "b"])
     with pytest.raises(DataError):
@@ -168,7 +168,7 @@ def test_bootstrap_of_several_classes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_against_itself(name: str) -> None:
+def test_a_version_has_no_lead_over_itself(name: str) -> None:
     """A version against itself has no lead, by any metric."""
     champion, _ = pair()
     found = compare(get_metric(name), champion, champion)
@@ -177,7 +177,7 @@ def test_against_itself(name: str) -> None:
     assert found.low <= 0 <= found.high
 
 
-def test_direction() -> None:
+def test_a_positive_difference_favours_the_challenger_where_less_is_better() -> None:
     """Where less is better, a positive difference still favours the challenger."""
     champion, challenger = pair()
     found = compare(get_metric("log_loss"), champion, challenger)
@@ -186,7 +186,7 @@ def test_direction() -> None:
     assert found.p_value < 0.05
 
 
-def test_seed() -> None:
+def test_the_same_seed_gives_the_same_numbers() -> None:
     """The same seed gives the same numbers, another one others."""
     champion, challenger = pair()
     one, same, other = (compare_bootstrap(get_metric("f1"), champion, challenger, seed=seed) for seed in (1, 1, 2))
@@ -211,7 +211,7 @@ def test_test_that_suits_the_metric() -> None:
     assert compare(get_metric("f1"), champion, challenger).method == "paired bootstrap and permutation"
 
 
-def test_new_label() -> None:
+def test_versions_are_compared_over_the_labels_that_either_knows() -> None:
     """A challenger that knows one label more is compared over all labels that either knows."""
     truth = np.array(["a", "b", "c"] * 20)
     old = label_predictions(truth, np.where(truth == "c", "a", truth), None, ("a", "b"))
@@ -228,8 +228,8 @@ def test_metric_that_is_not_defined() -> None:
         compare_bootstrap(get_metric("roc_auc"), one_class, one_class)
 
 
-def test_different_rows() -> None:
-    """Versions that were judged on different rows are not compared."""
+def test_versions_evaluated_on_different_rows_are_not_compared() -> None:
+    """Versions that were evaluated on different rows are not compared."""
     champion, challenger = pair()
     with pytest.raises(DataError, match="different rows"):
         compare(get_metric("f1"), champion, challenger.take(np.arange(len(challenger))[::-1]))

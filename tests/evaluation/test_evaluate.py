@@ -13,7 +13,7 @@ from sklearn.metrics import classification_report, confusion_matrix
 from tiltyard.evaluation import METRICS, Evaluation, evaluate
 
 
-def test_known_numbers() -> None:
+def test_a_small_example_equals_the_figures_by_hand() -> None:
     """Counts, shares and the matrix of a small example, worked out by hand."""
     truth = ["cat", "cat", "cat", "dog", "dog", "bird"]
     guess = ["cat", "cat", "dog", "dog", "cat", "dog"]
@@ -32,7 +32,7 @@ def test_known_numbers() -> None:
 
 @settings(max_examples=50, deadline=None, database=None)
 @given(seed=st.integers(0, 2**32 - 1), k=st.integers(2, 5), n=st.integers(1, 60))
-def test_like_scikit_learn(seed: int, k: int, n: int) -> None:
+def test_report_and_matrix_equal_scikit_learn(seed: int, k: int, n: int) -> None:
     """Report and matrix are scikit-learn's, number for number."""
     random = np.random.default_rng(seed)
     names = np.array(["a", "a longer label", "c", "dé", "e"])[:k]
@@ -56,7 +56,7 @@ def test_every_metric_is_there_or_excused() -> None:
     assert without.not_computed["roc_auc"] == "needs probabilities"
 
 
-def test_absent_class() -> None:
+def test_metrics_of_an_absent_class_are_left_out_with_the_reason() -> None:
     """What asks for a class that no row has is left out, and the reason names it; the rest is computed."""
     found = evaluate(["a", "a"], ["a", "b"], np.array([[0.9, 0.1], [0.4, 0.6]]), ("a", "b"))
     assert set(found.not_computed) == {"precision", "recall", "f1", "roc_auc", "pr_auc"}
@@ -65,7 +65,7 @@ def test_absent_class() -> None:
     assert not any(np.isnan(value) for value in found.metrics.values())
 
 
-def test_json() -> None:
+def test_an_evaluation_survives_json() -> None:
     """An evaluation survives JSON."""
     found = evaluate(["a", "b", "b"], ["a", "b", "a"], np.array([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]]), ("a", "b"))
     assert Evaluation.from_dict(json.loads(json.dumps(found.to_dict()))) == found

@@ -29,7 +29,7 @@ fairlearn = pytest.importorskip("fairlearn.metrics", reason="the extra 'fairness
 
 
 def people(rows: int, groups: int, labels: tuple[str, ...], seed: int) -> tuple[LabelledPredictions, pd.Series]:
-    """Answers that are right more or less often by group."""
+    """Predictions that are right more or less often by group."""
     random = np.random.default_rng(seed)
     group = random.integers(0, groups, rows)
     truth = random.integers(0, len(labels), rows)
@@ -122,7 +122,7 @@ def test_a_rate_without_rows_is_no_zero() -> None:
     assert "demographic_parity_difference" in found.measures
 
 
-def test_nobody_is_selected() -> None:
+def test_a_label_that_is_never_predicted_has_no_ratio() -> None:
     """Where the label is predicted for no row, the difference is 0 and there is no ratio."""
     labelled = label_predictions(["no", "yes"] * 100, ["no"] * 200, None, ("no", "yes"))
     (found,) = report_on(labelled, pd.Series(["a", "b"] * 100, name="g")).columns[0].labels
@@ -144,7 +144,7 @@ def test_one_group_cannot_be_compared() -> None:
 
 
 def test_many_labels_are_each_held_against_the_rest() -> None:
-    """With three labels there are three one-against-the-rest reports, and a run is told the worst."""
+    """With three labels there are three one-against-the-rest reports, and the run logs the worst."""
     labelled, column = people(900, 2, ("a", "b", "c"), 4)
     report = report_on(labelled, column)
     assert [part.label for part in report.columns[0].labels] == ["a", "b", "c"]

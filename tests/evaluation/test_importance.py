@@ -1,4 +1,4 @@
-"""What counts is found, what does not count is not, and changes are told."""
+"""Features that count are found, others are not, and changes are reported."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tiltyard.models import CANDIDATES, get_candidate
 
 
 def table(rows: int = 800) -> tuple[pd.DataFrame, pd.Series]:
-    """A label that follows from a number and a word; noise, a constant and gaps beside them."""
+    """A label that follows from a number and a word; noise, a constant and gaps."""
     random = np.random.default_rng(0)
     inputs = pd.DataFrame(
         {
@@ -52,13 +52,13 @@ def table(rows: int = 800) -> tuple[pd.DataFrame, pd.Series]:
 def fitted() -> tuple[Pipeline, pd.DataFrame, LabelledPredictions]:
     inputs, labels = table()
     pipeline = get_candidate("logreg", "tabular-classification").build(0).fit(inputs, labels)
-    return pipeline, inputs, answers(pipeline, inputs, labels)
+    return pipeline, inputs, make_predictions(pipeline, inputs, labels)
 
 
-def answers(pipeline: Pipeline, inputs: pd.DataFrame, labels: pd.Series) -> LabelledPredictions:
-    chances = pipeline.predict_proba(inputs)
+def make_predictions(pipeline: Pipeline, inputs: pd.DataFrame, labels: pd.Series) -> LabelledPredictions:
+    probabilities = pipeline.predict_proba(inputs)
     classes = [str(label) for label in pipeline.classes_]
-    return label_predictions(labels.to_numpy(dtype=str), pipeline.predict(inputs), chances, classes)
+    return label_predictions(labels.to_numpy(dtype=str), pipeline.predict(inputs), probabilities, classes)
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
@@ -97,7 +97,7 @@ def test_only_changed_rows_are_asked_and_all_else_is_as_if_they_were() -> None:
         return np.asarray(pipeline.predict_proba(rows))
 
     found = permutation_importance(predict, inputs, labelled, get_metric("accuracy"), seed=3)
-    assert len(asked) == 4  # the constant is never asked
+    assert len(asked) == 4  # the constant is never shuffled
     assert asked[2] < 0.6 * 3 * len(inputs)  # a word of two changes in half of the rows
     random = np.random.default_rng(3)
     random.choice(len(inputs), len(inputs), replace=False)
@@ -115,12 +115,12 @@ def test_only_changed_rows_are_asked_and_all_else_is_as_if_they_were() -> None:
 
 
 def test_work_is_bounded_and_repeats() -> None:
-    """Wide tables are asked with fewer rows; the same seed finds the same."""
+    """Wide tables are computed on fewer rows; the same seed finds the same."""
     random = np.random.default_rng(0)
     inputs = pd.DataFrame(random.normal(size=(3_000, 50))).rename(columns=str)
     labels = pd.Series(np.where(inputs["0"] > 0, "yes", "no"))
     pipeline = Pipeline([("classifier", LogisticRegression())]).fit(inputs, labels)
-    labelled = answers(pipeline, inputs, labels)
+    labelled = make_predictions(pipeline, inputs, labels)
     total = 0
 
     def predict(rows: pd.DataFrame) -> NDArray[np.float64]:
@@ -180,7 +180,7 @@ def test_terms_are_those_of_the_plain_vectoriser() -> None:
 
 
 def test_terms_of_other_linear_models() -> None:
-    """Plain scikit-learn parts, other kinds of naive Bayes and calibrated machines tell their terms too."""
+    """Plain scikit-learn parts, other kinds of naive Bayes and calibrated machines name their terms too."""
     for model in (
         text_model(ComplementNB(), CountVectorizer()),
         text_model(CalibratedClassifierCV(LinearSVC(), ensemble=False)),
@@ -227,7 +227,7 @@ def importance(**values: float) -> Importance:
     return Importance("permutation", "loss of accuracy", 100, features)
 
 
-def test_no_change() -> None:
+def test_equal_importances_have_no_change() -> None:
     """What is the same has the same order, and nothing rose or fell, whatever the unit."""
     one = importance(age=0.3, sex=0.2, race=0.1)
     change = compare_importance(one, importance(age=0.6, sex=0.4, race=0.2))

@@ -46,7 +46,7 @@ def test_without_rows_anything_is_possible() -> None:
 
 
 def sample(rows: int, seed: int = 0) -> LabelledPredictions:
-    """Answers whose score tells two labels apart well, not perfectly."""
+    """Predictions whose score separates two labels well, not perfectly."""
     random = np.random.default_rng(seed)
     truth = random.integers(0, 2, rows)
     score = 1 / (1 + np.exp(-random.normal(truth * 1.5 - 0.75, 1.0)))

@@ -69,7 +69,7 @@ def rows(draw: st.DrawFn, classes: int | None = None) -> LabelledPredictions:
 
 @settings(max_examples=60, deadline=None, database=None)
 @given(rows=rows())
-def test_equal_to_scikit_learn(rows: LabelledPredictions) -> None:
+def test_metrics_equal_scikit_learn(rows: LabelledPredictions) -> None:
     """Every metric is equal to scikit-learn's wherever it is defined."""
     for metric in METRICS.values():
         if metric.undefined(rows) or metric.name == "calibration_error":
@@ -82,7 +82,7 @@ def test_equal_to_scikit_learn(rows: LabelledPredictions) -> None:
 
 @settings(max_examples=60, deadline=None, database=None)
 @given(rows=rows(), seed=st.integers(0, 2**32 - 1))
-def test_weighted_is_repeated(rows: LabelledPredictions, seed: int) -> None:
+def test_a_row_of_weight_w_counts_as_w_rows(rows: LabelledPredictions, seed: int) -> None:
     """A row of weight w counts as w equal rows do; several sets of weights give what each gives alone."""
     weights = np.random.default_rng(seed).integers(0, 4, (3, len(rows))).astype(float)
     weights[:, 0] += 1
@@ -100,8 +100,8 @@ def test_weighted_is_repeated(rows: LabelledPredictions, seed: int) -> None:
 
 @settings(max_examples=40, deadline=None, database=None)
 @given(rows=rows())
-def test_direction(rows: LabelledPredictions) -> None:
-    """Right answers given with certainty have the best value that a metric can have."""
+def test_certain_right_predictions_have_the_best_value(rows: LabelledPredictions) -> None:
+    """Right predictions with certainty have the best value that a metric can have."""
     perfect = np.asarray(rows.labels[:, None] == np.asarray(rows.classes), dtype=float)
     best = label_predictions(rows.labels, rows.labels, perfect, rows.classes)
     for metric in METRICS.values():
@@ -115,7 +115,7 @@ def test_direction(rows: LabelledPredictions) -> None:
 @settings(max_examples=40, deadline=None, database=None)
 @given(rows=rows(), seed=st.integers(0, 2**32 - 1))
 @example(rows=label_predictions(["a", "b"], ["a", "b"], np.eye(2), ("a", "b")), seed=0)
-def test_order_of_rows(rows: LabelledPredictions, seed: int) -> None:
+def test_the_order_of_rows_does_not_matter(rows: LabelledPredictions, seed: int) -> None:
     """The order of the rows does not matter."""
     shuffled = rows.take(np.random.default_rng(seed).permutation(len(rows)))
     for metric in METRICS.values():
@@ -126,7 +126,7 @@ def test_order_of_rows(rows: LabelledPredictions, seed: int) -> None:
 
 @settings(max_examples=40, deadline=None, database=None)
 @given(rows=rows(classes=2))
-def test_positive_label(rows: LabelledPredictions) -> None:
+def test_binary_metrics_are_those_of_the_positive_label(rows: LabelledPredictions) -> None:
     """With two labels, precision, recall and F1 are those of the positive one, whichever it is."""
     assume(len(set(rows.labels.tolist())) == 2)
     for positive in rows.classes:
@@ -138,8 +138,8 @@ def test_positive_label(rows: LabelledPredictions) -> None:
         assert found == pytest.approx([float(column[0]) for column in expected[:3]])
 
 
-def test_calibration_error() -> None:
-    """Answers that are 80 % sure and right in 60 of 100 rows are off by 0.2; certain and right ones by nothing."""
+def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
+    """Predictions that are 80 % sure and right in 60 of 100 rows are off by 0.2; certain and right ones by nothing."""
     truth = np.array(["a"] * 60 + ["b"] * 40)
     sure = np.tile([0.8, 0.2], (100, 1))
     error = get_metric("calibration_error")
@@ -148,14 +148,14 @@ def test_calibration_error() -> None:
     assert error.compute(label_predictions(truth, truth, perfect, ("a", "b"))) == pytest.approx(0.0)
 
 
-def test_nearest_name() -> None:
+def test_an_unknown_metric_is_refused_with_the_nearest_name() -> None:
     """An unknown metric is refused with the nearest known one."""
     with pytest.raises(UsageError, match="Did you mean 'accuracy'"):
         get_metric("acuracy")
 
 
-def test_label_that_the_model_does_not_know() -> None:
-    """A true label that the model has never seen counts as wrong, and keeps probabilities from being judged."""
+def test_a_label_that_the_model_does_not_know_counts_as_wrong() -> None:
+    """A true label that the model has never seen counts as wrong, and metrics of probabilities are not computed."""
     labelled = label_predictions(
         ["a", "b", "c"], ["a", "b", "a"], np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), ("a", "b")
     )
@@ -164,7 +164,7 @@ def test_label_that_the_model_does_not_know() -> None:
     assert get_metric("log_loss").undefined(labelled) == "the model gives no probability to 'c'"
 
 
-def test_columns_in_any_order() -> None:
+def test_probabilities_may_have_columns_in_any_order() -> None:
     """Probabilities are understood by the labels of their columns, not by their order."""
     probabilities = np.array([[0.7, 0.3], [0.1, 0.9]])
     one = label_predictions(["a", "b"], ["a", "b"], probabilities, ("a", "b"))
@@ -185,9 +185,9 @@ def test_columns_in_any_order() -> None:
         (["a"], ["a"], None, "c", "positive label 'c'"),
     ],
 )
-def test_what_does_not_fit(
+def test_predictions_that_do_not_fit_the_rows_are_refused(
     labels: list[str], predicted: list[str], probabilities: Any, positive: str | None, message: str
 ) -> None:
-    """Answers that do not fit the rows are refused with the numbers."""
+    """Predictions that do not fit the rows are refused with the numbers."""
     with pytest.raises(DataError, match=message):
         label_predictions(labels, predicted, probabilities, ("a", "b"), positive)

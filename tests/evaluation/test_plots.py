@@ -24,7 +24,7 @@ def texts(figure: Figure) -> set[str]:
     return {text.get_text() for axes in figure.axes for text in axes.texts}
 
 
-def test_confusion_matrix() -> None:
+def test_every_count_is_written_into_its_cell() -> None:
     """Every count is written into its cell, and the labels stand at the axes."""
     found = evaluate(["a"] * 1200 + ["b"] * 3, ["a"] * 1200 + ["a", "b", "b"], None, ("a", "b"))
     figure = plot_confusion_matrix(found)
@@ -34,7 +34,7 @@ def test_confusion_matrix() -> None:
 
 
 @pytest.mark.parametrize("k", [2, 12, 40])
-def test_many_classes(k: int) -> None:
+def test_many_classes_are_drawn_without_counts(k: int) -> None:
     """Pictures of many classes can be drawn too; from some number on the counts are left out."""
     names = [f"a rather long label {i}" for i in range(k)]
     found = evaluate(names * 2, names * 2, None, tuple(names))
@@ -44,8 +44,8 @@ def test_many_classes(k: int) -> None:
     assert drawn(figure).startswith(b"\x89PNG")
 
 
-def test_reliability() -> None:
-    """A bin of answers stands where its mean confidence meets the share that was right."""
+def test_a_reliability_bin_lies_at_its_confidence_and_accuracy() -> None:
+    """A bin of predictions lies where its mean confidence meets the share that was right."""
     truth = np.array(["a"] * 3 + ["b"])
     figure = plot_reliability(truth, np.tile([0.8, 0.2], (4, 1)), ("a", "b"))
     curve = figure.axes[0].get_lines()[1].get_xydata()
@@ -53,7 +53,7 @@ def test_reliability() -> None:
     assert drawn(figure).startswith(b"\x89PNG")
 
 
-def test_no_screen() -> None:
+def test_plots_never_open_pyplot() -> None:
     """Plots never open pyplot, which belongs to the process and to a screen."""
     code = (
         "import sys; from tiltyard.evaluation import *;"

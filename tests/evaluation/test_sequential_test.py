@@ -41,14 +41,14 @@ def test_split_evidence_is_fair() -> None:
 
 @pytest.mark.parametrize(("edge", "said"), [(60, "challenger wins"), (0, "go on"), (-60, "champion holds")])
 def test_a_decision_falls_to_the_better_one(edge: int, said: str) -> None:
-    """The better of two that answered the same inputs is told; equals go on."""
+    """The better of two versions on the same inputs wins; between equals the test continues."""
     verdict = evaluate_shadow(800, 80 - edge, 80 + edge, 40)
     assert verdict.decision == said
     assert verdict.low < (verdict.difference or 0.0) < verdict.high
 
 
 def test_looking_often_costs_nothing() -> None:
-    """Looked at after every tenth of 1,000 labels, equals are told apart in at most alpha of the courses."""
+    """Evaluated after every tenth of 1,000 labels, equals get a winner in at most alpha of the courses."""
     random = np.random.default_rng(7)
     wins, courses = 0, 200
     for _course in range(courses):

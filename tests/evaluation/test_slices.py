@@ -28,8 +28,8 @@ from tiltyard.evaluation import (
 )
 
 
-def answers(right: np.ndarray[Any, Any], seed: int = 0) -> LabelledPredictions:
-    """Answers to rows of two labels that are right where it is said."""
+def make_predictions(right: np.ndarray[Any, Any], seed: int = 0) -> LabelledPredictions:
+    """Predictions for rows of two labels, right where stated."""
     truth = np.random.default_rng(seed).integers(0, 2, len(right))
     guess = np.where(right, truth, 1 - truth)
     names = np.array(["no", "yes"])
@@ -38,7 +38,7 @@ def answers(right: np.ndarray[Any, Any], seed: int = 0) -> LabelledPredictions:
 
 def sliced(column: pd.Series, right: np.ndarray[Any, Any] | None = None, metric: str = "accuracy") -> SliceReport:
     right = np.arange(len(column)) % 4 > 0 if right is None else right
-    return evaluate_slices(answers(right), [group_rows(column)], get_metric(metric))
+    return evaluate_slices(make_predictions(right), [group_rows(column)], get_metric(metric))
 
 
 def titles(report: SliceReport) -> dict[str, int]:
@@ -66,7 +66,7 @@ def test_every_row_is_in_one_slice(values: list[Any]) -> None:
 @given(values=st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=60), seed=st.integers(0, 99))
 def test_a_slice_is_judged_as_its_rows_are(values: list[str], seed: int) -> None:
     """The metrics of a slice are those of its rows alone; what is not defined on them is named with the reason."""
-    labelled = answers(np.random.default_rng(seed).random(len(values)) < 0.7, seed)
+    labelled = make_predictions(np.random.default_rng(seed).random(len(values)) < 0.7, seed)
     for part in evaluate_slices(labelled, [group_rows(pd.Series(values, name="x"))], get_metric("f1")).slices:
         alone = evaluate_predictions(labelled.take(np.array(values) == part.title))
         assert part.metrics == pytest.approx(dict(alone.metrics))
@@ -108,7 +108,7 @@ def test_many_values_become_twenty_and_the_rest() -> None:
 
 
 def test_gaps_are_a_slice() -> None:
-    """Missing and blank cells are one slice, beside words as beside numbers."""
+    """Missing and blank cells are one slice, among words as among numbers."""
     words = pd.Series(["a", None, float("nan"), "  ", "", "a "], dtype=object, name="x")
     assert titles(sliced(words)) == {"a": 2, "(missing)": 4}
     numbers = pd.Series([*range(20), None, None], dtype="Float64", name="x")
@@ -143,7 +143,7 @@ def test_texts_are_divided_by_length() -> None:
 
 
 def test_a_worse_slice_is_told_and_chance_is_not() -> None:
-    """A slice that is right 20 points less often is told; of twenty that are alike none is."""
+    """A slice that is right 20 points less often is reported; of twenty that are alike none is."""
     random = np.random.default_rng(5)
     values = pd.Series(random.integers(0, 20, 4_000).astype(str), name="x").map("v{}".format)
     alike = random.random(4_000) < 0.85

@@ -204,16 +204,16 @@ def test_forgeries_inside_are_found(url: str) -> None:
 
 
 def test_an_event_that_cannot_be_read_any_more(url: str) -> None:
-    """Evidence that is no JSON, and a time out of reach, are found, and who reads the event is told which and what."""
+    """Evidence that is no JSON, and a time out of reach, are found, and the error names the event and the fault."""
     with SqlLedger.open(url) as ledger:
         _append_five(ledger)
         for change in ("evidence = '{'", "at_us = 9000000000000000000"):
             before = _row(ledger, 3)
             _execute(ledger, f"UPDATE events SET {change} WHERE sequence = 3")
             assert [problem[:8] for problem in ledger.verify_events()] == ["Event 3 "]
-            with pytest.raises(UnavailableError, match="Event 3 of the ledger cannot be read") as told:
+            with pytest.raises(UnavailableError, match="Event 3 of the ledger cannot be read") as refused:
                 list(ledger.events())
-            assert told.value.code == "ledger.tampered"
+            assert refused.value.code == "ledger.tampered"
             _put_back(ledger, [before])
 
 

@@ -47,7 +47,7 @@ def test_a_table_has_its_features(ledger: Ledger, tmp_path: Path) -> None:
     assert "text" not in line
 
 
-def test_filters_and_order(ledger: Ledger, tmp_path: Path) -> None:
+def test_an_export_holds_the_selected_predictions_by_time(ledger: Ledger, tmp_path: Path) -> None:
     """An export holds the selected predictions, by time."""
     many = [make_prediction(at=NOON + timedelta(minutes=n), version=str(n % 2)) for n in range(10)]
     ledger.record(many)
@@ -81,14 +81,14 @@ def test_parquet_keeps_everything(ledger: Ledger, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format_", ["jsonl", "parquet"])
-def test_nothing_to_export(ledger: Ledger, tmp_path: Path, format_: ExportFormat) -> None:
+def test_an_export_without_predictions_is_an_empty_file(ledger: Ledger, tmp_path: Path, format_: ExportFormat) -> None:
     """An export of no predictions is a file without any."""
     assert export_predictions(ledger, tmp_path / "out", format_) == 0
     assert (tmp_path / "out").exists()
 
 
 class LedgerThatGoesAway(MemoryLedger):
-    """Answers with one prediction, and then no more."""
+    """Returns one prediction, and then fails."""
 
     def predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[Prediction]:
         yield next(super().predictions(**filters))
@@ -97,7 +97,7 @@ class LedgerThatGoesAway(MemoryLedger):
 
 @pytest.mark.parametrize("format_", ["jsonl", "parquet"])
 def test_a_failed_export_leaves_the_old_file(tmp_path: Path, format_: ExportFormat) -> None:
-    """When the ledger goes away halfway, the last export's file is as it was and nothing is left beside it."""
+    """When the ledger goes away halfway, the last export's file is as it was and no partial file is left."""
     ledger = LedgerThatGoesAway()
     ledger.record([make_prediction()])
     destination = tmp_path / "out"

@@ -34,7 +34,7 @@ def test_evidence_with_numpy_values_is_json() -> None:
 
 
 def test_could_not_judge_is_not_found() -> None:
-    """What could not be judged is an answer, and no reason to act."""
+    """A finding that could not be evaluated is recorded, and is not a reason to act."""
     unknown = could_not_judge("drift.verdict", "all", "Too few rows.", "Wait.")
     assert not unknown.is_found
     assert worst_severity([unknown, Finding("a.b", "warning", "c", status="clear")]) is None

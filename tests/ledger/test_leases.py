@@ -30,7 +30,7 @@ def leases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Leases]:
 
 
 def test_one_holder_at_a_time(leases: Leases) -> None:
-    """A lease is nobody else's until it runs out, is released, or its holder is known to be dead."""
+    """A lease belongs to one holder until it runs out, is released, or its holder is known to be dead."""
     first = leases.acquire("loop", "ada", NOON, MINUTE)
     assert first is not None
     assert leases.acquire("loop", "grace", NOON + MINUTE / 2, MINUTE) is None

@@ -109,7 +109,7 @@ def test_a_url_that_cannot_be_used(url: str, named: str) -> None:
 
 
 def test_a_server_that_is_away() -> None:
-    """A PostgreSQL server that does not answer is named, and the password in its URL is not."""
+    """A PostgreSQL server that does not respond is named, and the password in its URL is not."""
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1/ledger") as refused:
         SqlLedger.open("postgresql://me:secret@127.0.0.1:1/ledger")
     assert refused.value.code == "ledger.away"
@@ -117,7 +117,7 @@ def test_a_server_that_is_away() -> None:
 
 
 def test_a_database_that_does_not_exist(postgres: PostgresServer) -> None:
-    """A missing PostgreSQL database is said to be missing."""
+    """A missing PostgreSQL database is reported as missing."""
     with pytest.raises(UnavailableError, match="does not exist"):
         SqlLedger.open(postgres.database().replace("/postgres?", "/nowhere?"))
 
@@ -146,7 +146,7 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     assert file.read_bytes() == b"not a database" * 100
 
 
-def test_a_damaged_file(tmp_path: Path) -> None:
+def test_a_damaged_ledger_is_refused_when_it_is_read(tmp_path: Path) -> None:
     """A ledger whose pages were overwritten is refused as damaged when they are read."""
     file = tmp_path / "ledger.db"
     with SqlLedger.open(f"sqlite:///{file}") as ledger:
@@ -160,7 +160,7 @@ def test_a_damaged_file(tmp_path: Path) -> None:
 
 
 def test_a_ledger_that_is_locked(tmp_path: Path) -> None:
-    """A ledger that another process keeps locked is said to be in use, and works again afterwards."""
+    """A ledger that another process keeps locked is reported as in use, and works again afterwards."""
     file = tmp_path / "ledger.db"
     with SqlLedger.open(f"sqlite:///{file}?timeout=0.05") as ledger:
         other = sqlite3.connect(file, isolation_level=None)
@@ -174,7 +174,7 @@ def test_a_ledger_that_is_locked(tmp_path: Path) -> None:
         assert ledger.prediction_stats().total == 1
 
 
-def test_a_full_disk(tmp_path: Path) -> None:
+def test_a_full_disk_stores_nothing_of_the_call(tmp_path: Path) -> None:
     """A ledger that finds no room says so and stores nothing of that call."""
     with SqlLedger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
         ledger.record([make_prediction()])

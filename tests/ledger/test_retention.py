@@ -41,7 +41,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
 
 
 def test_erased_means_gone_with_labels_and_shadows(ledger: Ledger) -> None:
-    """What is erased is in no listing and no export, nor are its labels, nor what a shadow answered to it."""
+    """What is erased is in no listing and no export, nor are its labels, nor is its shadow prediction."""
     mine, other = make_prediction(key="customer-7"), make_prediction(key="customer-8")
     shadow = make_prediction(key=mine.id, route="shadow")
     ledger.record([mine, other, shadow])
@@ -59,7 +59,7 @@ def test_erased_means_gone_with_labels_and_shadows(ledger: Ledger) -> None:
 
 
 def test_redacted_means_that_only_the_answer_is_left(ledger: Ledger) -> None:
-    """The input and the key of a redacted prediction, and the shadow's input, are gone; answer and label stay."""
+    """The input and the key of a redacted prediction, and the shadow's input, are gone; prediction and label stay."""
     mine = make_prediction(key="customer-7", input={"text": "I am Ada."})
     shadow = make_prediction(key=mine.id, route="shadow", input={"text": "I am Ada."})
     ledger.record([mine, shadow])
@@ -110,8 +110,8 @@ def test_erased_words_are_in_no_file_of_sqlite(tmp_path: Path) -> None:
     assert secret not in (tmp_path / "out.jsonl").read_text()
 
 
-def test_the_commands(tmp_path: Path) -> None:
-    """``predictions prune`` and ``predictions erase`` do it from the command line, and tell how many."""
+def test_prune_and_erase_work_from_the_command_line(tmp_path: Path) -> None:
+    """``predictions prune`` and ``predictions erase`` do it from the command line, and report how many."""
     (tmp_path / "tiltyard.toml").write_text(
         '[project]\nname = "films"\ntask = "text-classification"\nmodel = "films"\n'
         '[data]\nsource = "r.csv"\ntext = "text"\n[monitoring]\nkeep_days = 30\n'

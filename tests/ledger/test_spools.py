@@ -160,7 +160,7 @@ def test_shipping_goes_on_while_rows_come(tmp_path: Path, spool: SpooledLedger, 
     assert spool.lag().rows == 0
 
 
-def test_only_one_ships(tmp_path: Path, spool: SpooledLedger) -> None:
+def test_only_one_process_ships_from_a_folder(tmp_path: Path, spool: SpooledLedger) -> None:
     """While one process ships from a folder, another returns at once."""
     inside, leave = threading.Event(), threading.Event()
 

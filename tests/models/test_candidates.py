@@ -31,11 +31,11 @@ def test_a_text_recipe_tells_topics_apart(name: str, labels: int) -> None:
     """Held-out texts get their topic nearly always, with probabilities that sum to one and belong to the label."""
     taught, asked = texts(200, labels), texts(100, labels, seed=1)
     pipeline = get_candidate(name, "text-classification").build(0).fit(*taught)
-    chances = pipeline.predict_proba(asked[0])
-    assert chances.shape == (100, labels)
-    np.testing.assert_allclose(chances.sum(axis=1), 1)
-    assert (chances >= 0).all()
-    np.testing.assert_array_equal(pipeline.classes_[chances.argmax(axis=1)], pipeline.predict(asked[0]))
+    probabilities = pipeline.predict_proba(asked[0])
+    assert probabilities.shape == (100, labels)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert (probabilities >= 0).all()
+    np.testing.assert_array_equal(pipeline.classes_[probabilities.argmax(axis=1)], pipeline.predict(asked[0]))
     assert pipeline.score(*asked) > 0.9
 
 
@@ -44,11 +44,11 @@ def test_probabilities_of_reviews_are_worth_their_name(name: str) -> None:
     """On held-out reviews the log loss is far below that of knowing nothing, and no answer is staked on certainty."""
     inputs, labels = reviews()
     pipeline = get_candidate(name, "text-classification").build(0).fit(inputs[:1200], labels[:1200])
-    chances = pipeline.predict_proba(inputs[1200:])
+    probabilities = pipeline.predict_proba(inputs[1200:])
     truth = (labels[1200:].to_numpy()[:, None] == pipeline.classes_).argmax(axis=1)
-    loss = -np.log(chances[np.arange(len(truth)), truth]).mean()
+    loss = -np.log(probabilities[np.arange(len(truth)), truth]).mean()
     assert loss < 0.55
-    assert chances.max() < 1
+    assert probabilities.max() < 1
 
 
 @EVERY
@@ -62,7 +62,7 @@ def test_the_same_seed_gives_the_same_text_model(name: str) -> None:
 
 @EVERY
 def test_a_stored_text_model_needs_known_types_and_answers_as_before(name: str) -> None:
-    """skops stores a fitted recipe with types of the trusted list alone, and what is loaded answers alike."""
+    """skops stores a fitted recipe with types of the trusted list alone, and the loaded model predicts alike."""
     taught = texts(90)
     pipeline = get_candidate(name, "text-classification").build(0).fit(*taught)
     stored = skops.io.dumps(pipeline)
@@ -171,8 +171,8 @@ def test_scores_without_probabilities_are_calibrated(project: Path) -> None:
     )
     pipeline = own(project).build(0)
     assert isinstance(pipeline[-1], CalibratedClassifierCV)
-    chances = pipeline.fit(*texts()).predict_proba(texts(seed=1)[0])
-    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    probabilities = pipeline.fit(*texts()).predict_proba(texts(seed=1)[0])
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert pipeline.score(*texts(seed=1)) > 0.9
     alone = own(project, "make_part").build(0)
     assert isinstance(alone, Pipeline)

@@ -83,8 +83,12 @@ def test_probabilities_are_the_sigmoids_of_the_decision_values(model: LinearOneV
     features, truth = counts(labels=labels)
     model.fit(features, truth)
     scores = features @ model.coef_.T + model.intercept_
-    chances = expit(scores)
-    expected = np.column_stack([1 - chances, chances]) if labels == 2 else chances / chances.sum(axis=1, keepdims=True)
+    probabilities = expit(scores)
+    expected = (
+        np.column_stack([1 - probabilities, probabilities])
+        if labels == 2
+        else probabilities / probabilities.sum(axis=1, keepdims=True)
+    )
     np.testing.assert_allclose(model.predict_proba(features), expected, rtol=1e-9)
     assert model.coef_.shape == (1 if labels == 2 else labels, 30)
 

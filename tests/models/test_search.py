@@ -26,15 +26,15 @@ def searched(*names: str, trials: int = 8, seed: int = 7) -> tuple[SearchTrial, 
     return search(candidates, dataset(*texts(60)), SelectionPlan("log_loss", 3, seed), SearchBudget(trials)).trials
 
 
-def told(trials: tuple[SearchTrial, ...]) -> list[Any]:
+def describe_trials(trials: tuple[SearchTrial, ...]) -> list[Any]:
     """What must be equal where two searches are."""
     return [(trial.candidate.name, dict(trial.params), trial.scores) for trial in trials]
 
 
 def test_a_search_is_repeated_by_its_seed() -> None:
     """One seed gives one list of trials and scores; another seed tries something else."""
-    assert told(searched()) == told(searched())
-    assert told(searched()) != told(searched(seed=8))
+    assert describe_trials(searched()) == describe_trials(searched())
+    assert describe_trials(searched()) != describe_trials(searched(seed=8))
 
 
 def test_every_candidate_is_tried_as_it_stands_first() -> None:
@@ -56,7 +56,7 @@ def test_every_candidate_is_tried_as_it_stands_first() -> None:
 
 
 def test_trials_stay_within_the_declared_space() -> None:
-    """Every parameter that is tried lies in its candidate's range and is set in the pipeline that is judged."""
+    """Every parameter that is tried lies in its candidate's range and is set in the pipeline that is evaluated."""
     for trial in searched(trials=12)[2:]:
         assert set(trial.params) == set(trial.candidate.space)
         pipeline = trial.candidate.build(0).get_params()
@@ -93,7 +93,7 @@ def test_a_search_improves_a_recipe_that_is_badly_set() -> None:
 
 
 def test_parameters_that_fit_no_data_fail_their_trial_alone() -> None:
-    """A trial whose vocabulary is empty is told as failed, and the search goes on to others."""
+    """A trial whose vocabulary is empty is reported as failed, and the search continues."""
     space = {"tfidf__min_df": Choice((10_000, 1))}
     recipe = Candidate("picky", "Picky", "text-classification", CANDIDATES["tfidf-naive-bayes"].build, space)
     seen: list[SearchTrial] = []

@@ -69,7 +69,7 @@ def table(rows: int = 300, seed: int = 0) -> tuple[pd.DataFrame, pd.Series]:
 
 @EVERY
 def test_a_recipe_learns_from_every_kind_of_column(name: str) -> None:
-    """Probabilities of all labels sum to one, and the labels are told far better than by the most frequent one."""
+    """Probabilities of all labels sum to one, and the labels are predicted far better than by the most frequent one."""
     frame, labels = table()
     later, truth = table(seed=1)
     pipeline = TABULAR[name][1](0).fit(frame, labels)
@@ -81,7 +81,7 @@ def test_a_recipe_learns_from_every_kind_of_column(name: str) -> None:
 
 @EVERY
 def test_the_same_seed_gives_the_same_model(name: str) -> None:
-    """Two fits by one seed answer alike, to the last bit."""
+    """Two fits by one seed predict alike, to the last bit."""
     frame, labels = table()
     first, second = (TABULAR[name][1](7).fit(frame, labels).predict_proba(frame) for _ in range(2))
     np.testing.assert_array_equal(first, second)
@@ -133,7 +133,7 @@ def test_json_rows_are_answered_like_the_frame_they_came_from(name: str) -> None
 
 @EVERY
 def test_a_stored_model_needs_few_types_and_answers_as_before(name: str) -> None:
-    """skops stores the recipe with nothing of ours in it, and what is loaded answers alike."""
+    """skops stores the recipe with nothing of ours in it, and the loaded model predicts alike."""
     frame, labels = table()
     pipeline = TABULAR[name][1](0).fit(frame, labels)
     stored = skops.io.dumps(pipeline)

@@ -94,7 +94,9 @@ def _assert_close(expected: Any, got: Any) -> None:
 
 @settings(deadline=None, max_examples=150)
 @given(_texts, _texts, _settings())
-def test_equals_scikit_learn(texts: list[str], others: list[str], parameters: dict[str, Any]) -> None:
+def test_vocabulary_and_matrices_equal_scikit_learn(
+    texts: list[str], others: list[str], parameters: dict[str, Any]
+) -> None:
     """On any texts and settings, vocabulary, idf and matrices are scikit-learn's, and what it refuses is refused."""
     ours = FastTfidfVectorizer(**parameters)
     fitted = _fitted(texts, parameters)
@@ -115,8 +117,10 @@ def test_equals_scikit_learn(texts: list[str], others: list[str], parameters: di
 
 @settings(deadline=None, max_examples=60)
 @given(_texts, _texts, _settings())
-def test_converts_both_ways(texts: list[str], others: list[str], parameters: dict[str, Any]) -> None:
-    """A vectoriser turned into scikit-learn's, or made from it, answers as the one it was made from."""
+def test_a_converted_vectoriser_gives_the_same_rows(
+    texts: list[str], others: list[str], parameters: dict[str, Any]
+) -> None:
+    """A vectoriser turned into scikit-learn's, or made from it, transforms like the one it was made from."""
     fitted = _fitted(texts, parameters)
     if fitted is None:
         return
@@ -194,7 +198,7 @@ def test_character_classes_are_those_of_re() -> None:
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_every_code_point(pattern: str) -> None:
+def test_every_code_point_is_read_as_scikit_learn_reads_it(pattern: str) -> None:
     """A corpus of all code points, singly and in runs, gives scikit-learn's vocabulary and rows."""
     characters = [chr(code) for code in range(sys.maxunicode + 1) if code < 0x3000 or code % 97 == 0]
     texts = [" ".join(characters[k : k + 500]) + " " + "".join(characters[k : k + 500]) for k in range(0, 13000, 500)]
@@ -215,7 +219,7 @@ def test_ties_of_max_features_fall_as_in_scikit_learn() -> None:
         assert FastTfidfVectorizer(**parameters).fit(texts).vocabulary_ == plain.vocabulary_
 
 
-def test_tables_grow() -> None:
+def test_growing_tables_lose_no_term() -> None:
     """A corpus with more words, letters and pairs than the tables begin with loses none of them."""
     texts = [" ".join(f"word{row}x{k}" for k in range(300)) for row in range(60)]
     texts += ["y" * 300_000, "z" * 7 + " " + "z" * 8, "y" * 299_999 + " é" + "y" * 100_000]
@@ -323,7 +327,7 @@ def test_one_string_is_refused() -> None:
     ],
 )
 def test_settings_out_of_range_are_refused(name: str, value: object) -> None:
-    """A setting that cannot be meant is an error that names it and what to set."""
+    """A setting that cannot be used is an error that names it and what to set."""
     with pytest.raises(UnsupportedSettingError, match=name) as caught:
         FastTfidfVectorizer(**{name: value}).fit(CORPUS)  # type: ignore[arg-type]
     assert isinstance(caught.value, UsageError)
@@ -372,8 +376,8 @@ def test_from_sklearn_refuses_a_subclass() -> None:
         FastTfidfVectorizer.from_sklearn(Own().fit(CORPUS))
 
 
-def test_not_fitted() -> None:
-    """Nothing is answered before fit."""
+def test_nothing_is_transformed_before_fit() -> None:
+    """Nothing is transformed before fit."""
     for ask in (
         lambda: FastTfidfVectorizer().transform(CORPUS),
         lambda: FastTfidfVectorizer().vocabulary_,
@@ -393,8 +397,8 @@ def test_no_idf_without_use_idf() -> None:
     assert not hasattr(ours.to_sklearn()._tfidf, "idf_")
 
 
-def test_clones_and_pickles() -> None:
-    """A clone has the parameters and no vocabulary; a pickle has both, and answers the same."""
+def test_a_clone_has_no_vocabulary_and_a_pickle_has() -> None:
+    """A clone has the parameters and no vocabulary; a pickle has both, and transforms alike."""
     ours = FastTfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True).fit(CORPUS)
     expected = ours.transform(CORPUS)
     copy = clone(ours)
@@ -406,7 +410,7 @@ def test_clones_and_pickles() -> None:
     _assert_identical(expected, loaded.transform(CORPUS))
 
 
-def test_refitting_forgets() -> None:
+def test_a_second_fit_replaces_the_vocabulary() -> None:
     """A second fit replaces vocabulary, idf and tables."""
     ours = FastTfidfVectorizer().fit(["one two"])
     ours.transform(["one"])
@@ -433,7 +437,7 @@ def test_follows_the_configured_sparse_container() -> None:
         _assert_identical(TfidfVectorizer().fit(CORPUS).transform(CORPUS), ours.transform(CORPUS))
 
 
-def test_warms_up() -> None:
+def test_warming_up_compiles_everything() -> None:
     """Warming up compiles everything, so that nothing is left to compile when a text comes."""
     assert warm_up() > 0
     assert compiled_vocabulary.warm_up_vocabulary() > 0
@@ -454,7 +458,7 @@ def test_warms_up() -> None:
 
 @pytest.mark.parametrize("home", ["writable", "unwritable"])
 def test_compiles_where_the_package_cannot_be_written(tmp_path: Path, home: str) -> None:
-    """With no room for a cache beside the package, or anywhere, the loops still compile and nothing is warned of."""
+    """With no room for a cache next to the package, or anywhere, the loops still compile and no warning is raised."""
     package = Path(scan_kernels.__file__).parents[2]
     copy = tmp_path / "site" / "tiltyard"
     (copy / "models" / "tfidf").mkdir(parents=True)
@@ -517,7 +521,7 @@ def _reviews() -> list[str]:
 
 
 def test_terms_of_some_columns_are_those_of_all() -> None:
-    """Terms asked by column are the feature names of these columns, in the order asked and as often."""
+    """Terms by column are the feature names of these columns, in the given order and as often."""
     texts = ["a warm and fünny film", "dull \u4e2d\u6587 and \U0001d4b3y slow", "and"]
     vectoriser = FastTfidfVectorizer(ngram_range=(1, 3), token_pattern=alphabet.WORDS).fit(texts)
     names = vectoriser.get_feature_names_out()

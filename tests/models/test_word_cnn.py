@@ -48,7 +48,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def fitted() -> NaiveBayesConvolution:
-    """A pool that tells three topics apart."""
+    """A pool that separates three topics."""
     return NaiveBayesConvolution(neurons=64, random_state=0).fit(*texts(120))
 
 
@@ -66,7 +66,7 @@ def ordered(rows: int, seed: int) -> tuple[list[str], NDArray[Any]]:
 
 
 def test_a_convolution_learns_the_order_of_words() -> None:
-    """Texts of the same words in another order are told apart, which no bag of words can do."""
+    """Texts of the same words in another order are separated, which no bag of words can do."""
     model = WordConvolution(64, regions=(2,), random_state=0).fit(*ordered(300, 0))
     assert model.score(*ordered(200, 1)) > 0.98
 
@@ -133,7 +133,7 @@ def _spans(starts: NDArray[np.int64]) -> list[tuple[int, int]]:
 
 @EITHER
 def test_the_number_of_processors_changes_nothing(kind: type[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """One seed gives one model to the bit, whatever runs beside it; another seed gives another."""
+    """One seed gives one model to the bit, whatever runs at the same time; another seed gives another."""
     taught = texts(60)
     given = []
     for processors in (1, 2, 8):
@@ -145,7 +145,7 @@ def test_the_number_of_processors_changes_nothing(kind: type[Any], monkeypatch: 
 
 
 def test_a_text_is_answered_alike_in_any_company(fitted: NaiveBayesConvolution) -> None:
-    """A batch answers as its texts one by one, to the bit, however odd they are."""
+    """A batch gets the predictions of its texts one by one, to the bit, however odd they are."""
     together = fitted.predict_proba(ODD)
     assert np.isfinite(together).all()
     np.testing.assert_allclose(together.sum(axis=1), 1)
@@ -156,9 +156,9 @@ def test_a_text_is_answered_alike_in_any_company(fitted: NaiveBayesConvolution) 
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=5))
 def test_any_text_has_probabilities(fitted: NaiveBayesConvolution, asked: list[str]) -> None:
     """Whatever a text holds, its probabilities are finite and sum to one."""
-    chances = fitted.predict_proba(asked)
-    assert chances.shape == (len(asked), 3)
-    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    probabilities = fitted.predict_proba(asked)
+    assert probabilities.shape == (len(asked), 3)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
 
 
 def test_a_stored_pool_answers_as_before(fitted: NaiveBayesConvolution, tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_the_pool_multiplies_what_its_two_models_say(fitted: NaiveBayesConvoluti
 
 
 @EITHER
-def test_weights_count_rows(kind: type[Any]) -> None:
+def test_row_weights_count_rows(kind: type[Any]) -> None:
     """A row of weight 0 is not there, equal weights change nothing, and heavy rows win over light ones."""
     inputs, labels = texts(90)
     half = np.arange(90) % 2

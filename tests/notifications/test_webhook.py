@@ -125,7 +125,7 @@ def test_slack_and_log_show_the_notice_and_no_markup_of_the_data(caplog: pytest.
 def test_a_notice_without_an_mlflow_event_is_given_up() -> None:
     """An alert has no event among MLflow's webhooks: no project can send one there; one that waits is given up."""
     destinations = {"ci": {"kind": "mlflow"}}
-    with pytest.raises(ValidationError, match="'ci' is of the kind mlflow, which can tell of decisions only"):
+    with pytest.raises(ValidationError, match="'ci' is of the kind mlflow, which can receive decisions only"):
         AlertsSection.model_validate({"to": ["ci"], "destinations": destinations})
     assert AlertsSection.model_validate({"decisions": ["ci"], "destinations": destinations}).decisions == ("ci",)
     with receiver() as received, pytest.raises(DeliveryError, match=r"no event for 'alert\.raised'") as refused:

@@ -27,18 +27,18 @@ def test_terms_add_up_to_the_answer(classifier: Any, labels: list[str]) -> None:
     truth = [labels[number % len(labels)] for number in range(len(TEXTS))]
     pipeline = make_pipeline(FastTfidfVectorizer(ngram_range=(1, 2)), classifier).fit(TEXTS, truth)
     scorer = compile_scorer(pipeline, "text-classification", {})
-    chances = pipeline.predict_proba([item["text"] for item in ASKED])
+    probabilities = pipeline.predict_proba([item["text"] for item in ASKED])
     for position, found in enumerate(explain(scorer, ASKED, most=2)):
         place = scorer.classes.index(found.label)
-        assert place == chances[position].argmax()
+        assert place == probabilities[position].argmax()
         assert (found.method, found.exact, found.baseline_name) == ("linear", True, "intercept")
         added = found.baseline + found.rest + sum(part.weight for part in found.contributions)
         assert added == pytest.approx(found.total, abs=1e-12)
         if len(labels) == 2:
             assert found.scale == "log-odds"
-            assert expit(found.total) == pytest.approx(chances[position, place], abs=1e-12)
+            assert expit(found.total) == pytest.approx(probabilities[position, place], abs=1e-12)
         elif found.scale == "decision":
-            logs = np.log(chances[position])
+            logs = np.log(probabilities[position])
             assert found.total == pytest.approx(logs[place] - logs.mean(), abs=1e-9)
 
 

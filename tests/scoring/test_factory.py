@@ -38,8 +38,10 @@ def package(pipeline: Pipeline, task: Task, columns: dict[str, str], samples: Sa
 
 
 def samples_of(pipeline: Pipeline, shift: float = 0.0) -> Samples:
-    chances = pipeline.predict_proba(TEXTS) + shift
-    return Samples(inputs=tuple({"text": text} for text in TEXTS), probabilities=tuple(map(tuple, chances.tolist())))
+    probabilities = pipeline.predict_proba(TEXTS) + shift
+    return Samples(
+        inputs=tuple({"text": text} for text in TEXTS), probabilities=tuple(map(tuple, probabilities.tolist()))
+    )
 
 
 def test_an_exact_scorer_is_chosen_with_its_evidence(text_pipeline: Pipeline) -> None:

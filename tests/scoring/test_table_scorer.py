@@ -332,18 +332,18 @@ def test_features_add_up_to_the_answer(scorers: tuple[TableScorer, SklearnScorer
     """Baseline, features and rest add up to what the model computed for the label, and every feature is named."""
     scorer, _ = scorers
     inputs: list[Row] = [*plain(table(20)[0]), dict.fromkeys(map(str, table(1)[0]))]
-    chances = scorer.score(inputs).probabilities
+    probabilities = scorer.score(inputs).probabilities
     for position, found in enumerate(explain(scorer, inputs, most=3)):
         place = scorer.classes.index(found.label)
-        assert place == chances[position].argmax()
+        assert place == probabilities[position].argmax()
         added = found.baseline + found.rest + sum(part.weight for part in found.contributions)
         assert added == pytest.approx(found.total, abs=1e-9)
         assert found.exact
         if found.scale == "probability":
-            assert found.total == pytest.approx(chances[position, place], abs=1e-12)
+            assert found.total == pytest.approx(probabilities[position, place], abs=1e-12)
         elif found.scale == "log-odds":
-            assert found.total == pytest.approx(logit(chances[position, place]), abs=1e-9)
+            assert found.total == pytest.approx(logit(probabilities[position, place]), abs=1e-9)
         else:
-            logs = np.log(chances[position])
+            logs = np.log(probabilities[position])
             assert found.total == pytest.approx(logs[place] - logs.mean(), abs=1e-9)
     assert {part.name for part in explain(scorer, inputs[:1])[0].contributions} == set(inputs[0])

@@ -96,7 +96,7 @@ def test_answers_are_scikit_learns_for_thousands_of_texts(
 @settings(UNHURRIED, max_examples=12)
 @given(texts=st.lists(anything, min_size=1, max_size=12))
 def test_batched_is_unbatched_to_the_bit(fitted: tuple[Pipeline, TextScorer], texts: list[str]) -> None:
-    """A batch answers as its texts one by one, bit for bit."""
+    """A batch gets the predictions of its texts one by one, bit for bit."""
     _, scorer = fitted
     inputs = [{"text": text} for text in texts]
     together, apart = scorer.score(inputs), [scorer.score([one]) for one in inputs]

@@ -55,6 +55,6 @@ class AlertsSection(Section):
         for name in self.to:
             if name in self.destinations and self.destinations[name].kind == "mlflow":
                 raise ValueError(
-                    f"to: '{name}' is of the kind mlflow, which can tell of decisions only; name it in decisions"
+                    f"to: '{name}' is of the kind mlflow, which can receive decisions only; name it in decisions"
                 )
         return self

@@ -38,7 +38,7 @@ class EventContract:
         assert (forged.sequence, len(forged.digest)) == (1, 64)
         assert ledger.verify_events() == []
 
-    def test_event_filters(self, ledger: Ledger) -> None:
+    def test_events_of_a_model_include_those_of_its_versions(self, ledger: Ledger) -> None:
         """A model's events include those of its versions, and not those of models that begin alike."""
         subjects = ["films", "films/2", "films/10", "films2", "Films/2", "films-old/1"]
         for hours, subject in enumerate(subjects):

@@ -14,7 +14,7 @@ from tiltyard.ledger.sql.profiles import HOUR_US, decode_profile, encode_profile
 
 
 class MemoryFindings:
-    """A ``FindingLog`` for tests: it refuses and answers like the one in SQL."""
+    """A ``FindingLog`` for tests: it behaves like the one in SQL."""
 
     def __init__(self) -> None:
         self._lock = RLock()
@@ -29,22 +29,22 @@ class MemoryFindings:
 
     def select(self, **filters: Unpack[FindingFilter]) -> Iterator[FindingRecord]:
         """The selected findings; see ``FindingLog.select``."""
-        meant = check_finding_filters(**filters)
-        found = sorted(self._matching(meant), key=_order, reverse=bool(meant.get("newest_first")))
-        return iter(found[: meant.get("limit")])
+        checked = check_finding_filters(**filters)
+        found = sorted(self._matching(checked), key=_order, reverse=bool(checked.get("newest_first")))
+        return iter(found[: checked.get("limit")])
 
     def latest(self, **filters: Unpack[FindingFilter]) -> list[FindingRecord]:
         """The newest finding of each project, code and subject; see ``FindingLog.latest``."""
-        meant = check_finding_filters(**filters)
+        checked = check_finding_filters(**filters)
         newest = {
-            (found.project, found.code, found.subject): found for found in sorted(self._matching(meant), key=_order)
+            (found.project, found.code, found.subject): found for found in sorted(self._matching(checked), key=_order)
         }
-        return sorted(newest.values(), key=_order, reverse=True)[: meant.get("limit")]
+        return sorted(newest.values(), key=_order, reverse=True)[: checked.get("limit")]
 
-    def _matching(self, meant: FindingFilter) -> list[FindingRecord]:
-        named = {name: meant.get(name) for name in ("project", "version", "code", "subject", "severity", "status")}
+    def _matching(self, checked: FindingFilter) -> list[FindingRecord]:
+        named = {name: checked.get(name) for name in ("project", "version", "code", "subject", "severity", "status")}
         wanted = {name: check_text(name, str(value)) for name, value in named.items() if value is not None}
-        since, until = meant.get("since"), meant.get("until")
+        since, until = checked.get("since"), checked.get("until")
         with self._lock:
             held = [decode_finding(row) for row in self._rows.values()]
         return [

@@ -20,7 +20,7 @@ _FILMS: dict[str, Any] = {"project": "films", "version": "1", "route": "champion
 class FindingContract:
     """Recording findings and reading them again."""
 
-    def test_finding_round_trip(self, ledger: Ledger) -> None:
+    def test_a_finding_is_read_as_it_was_recorded(self, ledger: Ledger) -> None:
         """What was found is what is read, what is absent stays absent, and twice is once."""
         full = make_finding(since=NOON - _HOUR, until=NOON, status="clear", next_step="Nothing.", evidence={"x": [1.5]})
         bare = make_finding(version=None, score=None, limit=None, message="", evidence={}, at=NOON + _HOUR)
@@ -34,7 +34,7 @@ class FindingContract:
         (found,) = ledger.findings.select()
         assert (found.score, found.limit) == (None, None)
 
-    def test_finding_filters(self, ledger: Ledger) -> None:
+    def test_finding_filters_narrow_alone_and_together(self, ledger: Ledger) -> None:
         """Each filter narrows to what it names; all of them work together; a dot at the end means a beginning."""
         first = make_finding(code="drift.number", subject="a")
         second = make_finding(code="drift.verdict", subject="all", status="could_not_judge", at=NOON + _HOUR)
@@ -57,7 +57,7 @@ class FindingContract:
         assert select(limit=0) == []
 
     def test_latest_of_each_subject(self, ledger: Ledger) -> None:
-        """Of each project, code and subject the newest finding is told, newest first."""
+        """Of each project, code and subject the newest finding is listed, newest first."""
         old, new = make_finding(), make_finding(at=NOON + _HOUR, status="clear")
         b = make_finding(subject="b", at=NOON + 2 * _HOUR)
         other = make_finding(project="songs", at=NOON + 3 * _HOUR)
@@ -76,7 +76,9 @@ class FindingContract:
             ({"evidence": {"x": object()}}, "evidence"),
         ],
     )
-    def test_finding_refusal(self, ledger: Ledger, changes: dict[str, Any], named: str) -> None:
+    def test_an_unstorable_finding_refuses_the_whole_call(
+        self, ledger: Ledger, changes: dict[str, Any], named: str
+    ) -> None:
         """A finding that cannot be stored is refused by field, and its neighbours are not stored either."""
         with pytest.raises(InputError, match=named) as refused:
             ledger.findings.record([make_finding(), make_finding(**changes)])
@@ -94,7 +96,7 @@ class FindingContract:
 class ProfileContract:
     """Counting hours and keeping their profiles."""
 
-    def test_hours_are_counted(self, ledger: Ledger) -> None:
+    def test_predictions_are_counted_by_hour(self, ledger: Ledger) -> None:
         """Each hour's predictions are counted, of that project, version and route alone; empty hours are absent."""
         first, second = make_prediction(at=NOON), make_prediction(at=NOON + _HOUR - timedelta(microseconds=1))
         third = make_prediction(at=NOON + 2 * _HOUR)
@@ -106,7 +108,7 @@ class ProfileContract:
             (NOON + 2 * _HOUR, 1, third.id),
         ]
 
-    def test_profiles_are_kept(self, ledger: Ledger) -> None:
+    def test_a_later_profile_of_an_hour_replaces_the_earlier_one(self, ledger: Ledger) -> None:
         """A profile comes back byte for byte, by hour; a later one of the same hour takes its place."""
         kept = HourProfile(**_FILMS, hour=NOON, layout="a", rows=2, newest="x", body=b"\0\xff")
         later, other = replace(kept, hour=NOON + _HOUR), replace(kept, route="shadow")

@@ -12,7 +12,7 @@ from tiltyard.ledger.leases import assume_alive
 
 
 class MemoryLeases:
-    """``Leases`` for tests: they answer like those in SQL, among the threads of one process."""
+    """``Leases`` for tests: they behave like those in SQL, among the threads of one process."""
 
     def __init__(self) -> None:
         self._lock = RLock()

@@ -46,7 +46,7 @@ _ALWAYS = range(-(2**62), 2**62)
 
 
 class MemoryLedger:
-    """A ``Ledger`` for tests: it refuses and answers like the one in SQL, and is durable in nothing."""
+    """A ``Ledger`` for tests: it behaves like the one in SQL, and keeps nothing on disk."""
 
     def __init__(self) -> None:
         self._lock = RLock()
@@ -92,14 +92,14 @@ class MemoryLedger:
 
     def predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[Prediction]:
         """The selected predictions; see ``Ledger.predictions``."""
-        meant = check_filters(**filters)
-        return iter(self._select(meant)[: meant.get("limit")])
+        checked = check_filters(**filters)
+        return iter(self._select(checked)[: checked.get("limit")])
 
     def labelled_predictions(self, **filters: Unpack[PredictionFilter]) -> Iterator[tuple[Prediction, Label]]:
         """The selected predictions and whose truth is known; see ``Ledger.labelled_predictions``."""
-        meant = check_filters(**filters)
+        checked = check_filters(**filters)
         truth = {row[0]: row for row in self._counting()}
-        known = [found for found in self._select(meant) if found.id in truth][: meant.get("limit")]
+        known = [found for found in self._select(checked) if found.id in truth][: checked.get("limit")]
         return ((found, decode_label(truth[found.id])) for found in known)
 
     def prediction_stats(
@@ -129,8 +129,8 @@ class MemoryLedger:
     def ids_by_key(self, keys: Sequence[str], *, project: str | None = None) -> Mapping[str, str]:
         """The id of the latest prediction with each of the callers' own keys; unknown keys are absent."""
         wanted = {check_text("key", key) for key in keys}
-        meant = self._select(check_filters(project=project, shadow=False))
-        return {found.key: found.id for found in meant if found.key is not None and found.key in wanted}
+        selected = self._select(check_filters(project=project, shadow=False))
+        return {found.key: found.id for found in selected if found.key is not None and found.key in wanted}
 
     def record_labels(self, labels: Sequence[Label]) -> LabelReceipt:
         """Store what was reported; see ``Ledger.record_labels``."""
@@ -173,7 +173,7 @@ class MemoryLedger:
         about = None if subject is None else check_text("subject", subject)
         of_kind = None if kind is None else check_text("kind", kind)
         window = _window(since, None)
-        meant = [
+        checked = [
             row
             for row in self._events
             if (about is None or row["subject"] == about or row["subject"].startswith(f"{about}/"))
@@ -181,7 +181,7 @@ class MemoryLedger:
             and row["at_us"] in window
             and row["sequence"] > after
         ]
-        return map(decode_event, meant)
+        return map(decode_event, checked)
 
     def verify_events(self) -> list[str]:
         """What is wrong with the chain; see ``Ledger.verify_events``."""
@@ -201,24 +201,24 @@ class MemoryLedger:
     ) -> None:
         self.close()
 
-    def _select(self, meant: PredictionFilter) -> list[Prediction]:
-        """All predictions that are meant, in order; the limit is left to the caller."""
-        named = {name: meant.get(name) for name in ("project", "version", "route", "key")}
+    def _select(self, checked: PredictionFilter) -> list[Prediction]:
+        """The selected predictions, in order; the limit is left to the caller."""
+        named = {name: checked.get(name) for name in ("project", "version", "route", "key")}
         wanted = {name: check_text(name, str(value)) for name, value in named.items() if value is not None}
-        window = _window(meant.get("since"), meant.get("until"))
+        window = _window(checked.get("since"), checked.get("until"))
         with self._lock:
             held = [decode_prediction(row) for row in self._predictions.values()]
         found = [
             prediction
             for prediction in held
             if all(getattr(prediction, name) == value for name, value in wanted.items())
-            and (prediction.route != SHADOW or meant.get("shadow", True))
+            and (prediction.route != SHADOW or checked.get("shadow", True))
             and to_micros(prediction.at) in window
         ]
         return sorted(
             found,
             key=lambda prediction: (prediction.at, prediction.id),
-            reverse=bool(meant.get("newest_first")),
+            reverse=bool(checked.get("newest_first")),
         )
 
     def _all_labels(self) -> list[LabelRow]:

@@ -36,7 +36,7 @@ from tiltyard.testing.records import NOON, make_prediction
 class PredictionContract:
     """Recording predictions and reading them again."""
 
-    def test_round_trip(self, ledger: Ledger) -> None:
+    def test_a_prediction_is_read_as_it_was_recorded(self, ledger: Ledger) -> None:
         """What was recorded is what is read."""
         given_ = make_prediction(key="customer-7", at=NOON + timedelta(microseconds=1))
         ledger.record([given_])
@@ -44,27 +44,27 @@ class PredictionContract:
         assert list(ledger.predictions()) == [given_]
 
     @law
-    @given(asked=inputs, at=instants, confidence=st.floats(0, 1), latency=st.floats(0, 1e9))
-    @example(asked={"x": math.nan, "y": [math.inf, {"z": -math.inf}], "null": None}, at=NOON, confidence=1, latency=0)
-    @example(asked={"text": "NUL \0, emoji \N{GRINNING FACE}, -0.0", "n": -0.0}, at=NOON, confidence=0.1, latency=0)
-    @example(asked={"text": "half of \ud83d a pair"}, at=NOON, confidence=0, latency=0)
+    @given(content=inputs, at=instants, confidence=st.floats(0, 1), latency=st.floats(0, 1e9))
+    @example(content={"x": math.nan, "y": [math.inf, {"z": -math.inf}], "null": None}, at=NOON, confidence=1, latency=0)
+    @example(content={"text": "NUL \0, emoji \N{GRINNING FACE}, -0.0", "n": -0.0}, at=NOON, confidence=0.1, latency=0)
+    @example(content={"text": "half of \ud83d a pair"}, at=NOON, confidence=0, latency=0)
     def test_any_input_is_kept_or_refused(
-        self, ledger: Ledger, asked: dict[str, Any], at: datetime, confidence: float, latency: float
+        self, ledger: Ledger, content: dict[str, Any], at: datetime, confidence: float, latency: float
     ) -> None:
         """Any input, instant and number comes back exactly; only half a surrogate pair is refused."""
         given_ = make_prediction(
-            input=asked,
+            input=content,
             at=at,
             confidence=confidence,
             latency_ms=latency,
             probabilities={"no": confidence, "yes": 1 - confidence},
         )
-        if is_unicode(asked):
+        if is_unicode(content):
             ledger.record([given_])
             found = ledger.prediction(given_.id)
             assert found is not None
-            # repr tells 1, 1.0 and True apart, and finds NaN equal to itself.
-            assert repr(found.input) == repr(asked)
+            # repr separates 1, 1.0 and True, and finds NaN equal to itself.
+            assert repr(found.input) == repr(content)
             assert (found.at, found.at.tzinfo) == (at, UTC)
             assert found == replace(given_, at=at, input=found.input)
         else:
@@ -74,9 +74,9 @@ class PredictionContract:
 
     def test_values_of_numpy_are_plain_numbers(self, ledger: Ledger) -> None:
         """Numpy's numbers and texts come back as the plain values they stand for."""
-        asked = {"n": np.int64(3), "x": np.float64(0.1), "nan": np.float32("nan"), "v": np.array([1.0, 2.0])}
+        content = {"n": np.int64(3), "x": np.float64(0.1), "nan": np.float32("nan"), "v": np.array([1.0, 2.0])}
         given_ = make_prediction(
-            input=asked,
+            input=content,
             label=np.str_("positive"),
             confidence=np.float64(0.5),
             probabilities={"a": np.float64(0.5), "b": np.float64(0.5)},
@@ -149,7 +149,7 @@ class PredictionContract:
         for limit in (0, 1, 1000, 1001, 3000):
             assert [found.id for found in ledger.predictions(limit=limit)] == ids[:limit]
 
-    def test_filters(self, ledger: Ledger) -> None:
+    def test_each_filter_narrows_by_its_own_field(self, ledger: Ledger) -> None:
         """Each filter narrows by its own field: from ``since`` on, until before ``until``."""
         second = timedelta(seconds=1)
         kept = make_prediction(project="p", version="7", route="shadow", key="k")
@@ -184,8 +184,8 @@ class PredictionContract:
             with pytest.raises(InputError, match="id holds"):
                 ledger.prediction(impossible)
 
-    def test_ids_by_key(self, ledger: Ledger) -> None:
-        """A caller's key leads to the latest prediction with it, in the project that is meant."""
+    def test_a_key_leads_to_the_latest_prediction_with_it(self, ledger: Ledger) -> None:
+        """A caller's key leads to the latest prediction with it, in the named project."""
         early, late = make_prediction(key="k"), make_prediction(key="k", at=NOON + timedelta(hours=1))
         elsewhere = make_prediction(key="k", project="other", at=NOON + timedelta(hours=2))
         ledger.record([late, early, elsewhere, make_prediction()])
@@ -193,7 +193,7 @@ class PredictionContract:
         assert ledger.ids_by_key(["k"], project="films") == {"k": late.id}
         assert ledger.ids_by_key([]) == {}
 
-    def test_statistics(self, ledger: Ledger) -> None:
+    def test_statistics_cover_the_predictions_in_the_window(self, ledger: Ledger) -> None:
         """Statistics are those of the predictions in the window, and say nothing of none."""
         empty = ledger.prediction_stats()
         assert (empty.total, empty.by_label, empty.mean_confidence, empty.first_at) == (0, {}, None, None)
@@ -296,7 +296,7 @@ class LabelContract:
         assert ledger.record_labels([*reports, *reports]).accepted == 4
         assert list(ledger.labels(superseded=True)) == reports
 
-    def test_label_filters(self, ledger: Ledger) -> None:
+    def test_labels_are_narrowed_by_project_and_time(self, ledger: Ledger) -> None:
         """Labels are narrowed by project and by the time of the report."""
         one, other = make_prediction(), make_prediction(project="other")
         ledger.record([one, other])
@@ -318,7 +318,7 @@ class LabelContract:
         assert list(ledger.labels()) == labels
         assert list(ledger.labelled_predictions()) == list(zip(many, labels, strict=True))
 
-    def test_label_refusal(self, ledger: Ledger) -> None:
+    def test_an_unstorable_label_refuses_the_whole_call(self, ledger: Ledger) -> None:
         """A label that cannot be stored refuses the call, naming its position and field."""
         known = make_prediction()
         ledger.record([known])

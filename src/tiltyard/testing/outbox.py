@@ -13,7 +13,7 @@ from tiltyard.ledger.sql.outbox import decode_item, encode_notices, storable_err
 
 
 class MemoryOutbox:
-    """An ``Outbox`` for tests: it refuses and answers like the one in SQL, and is durable in nothing."""
+    """An ``Outbox`` for tests: it behaves like the one in SQL, and keeps nothing on disk."""
 
     def __init__(self, lock: RLock | None = None) -> None:
         self._lock = lock or RLock()

@@ -65,7 +65,7 @@ class OutboxContract:
         assert not ledger.outbox.mark_sent(second, NOON + MINUTE)
         assert [item.state for item in ledger.outbox.items()] == ["sent"]
 
-    def test_due_order(self, ledger: Ledger) -> None:
+    def test_items_come_when_they_are_due_longest_due_first(self, ledger: Ledger) -> None:
         """Items come when they are due, the longest due first, and not before."""
         late = make_notice(due=NOON + MINUTE)
         ledger.outbox.enqueue([late, make_notice(id="b"), make_notice(id="a")])
@@ -89,8 +89,8 @@ class OutboxContract:
         assert ledger.outbox.retry(NOON) == 1, "what was sent is not sent again"
         assert [item.notice.id for item in ledger.outbox.lease(NOON, MINUTE, limit=2)] == ["x"]
 
-    def test_many_couriers(self, ledger: Ledger) -> None:
-        """Couriers that lease at once never hold the same item, and together they get all."""
+    def test_concurrent_dispatchers_never_hold_the_same_item(self, ledger: Ledger) -> None:
+        """Dispatchers that lease at once never hold the same item, and together they get all."""
         ledger.outbox.enqueue([make_notice() for _ in range(40)])
 
         def empty(_: int) -> list[str]:

@@ -28,7 +28,7 @@ _SCORN = ("dull, slow and far too long", "what a waste of an evening", "a lazy p
 
 
 class MemoryRegistry:
-    """A ``Registry`` for tests: it refuses and answers like the one over MLflow.
+    """A ``Registry`` for tests: it behaves like the one over MLflow.
 
     A version is registered from a folder or its ``file:`` address, of which it keeps a copy.
 
@@ -102,7 +102,7 @@ class MemoryRegistry:
             return model.named(version)
 
     def champion(self, name: str) -> VersionInfo | None:
-        """The version that answers users, or None."""
+        """The version that serves users, or None."""
         try:
             return self.get_version(name, alias="champion")
         except NotFoundError:

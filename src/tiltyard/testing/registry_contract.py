@@ -39,13 +39,13 @@ class RegistryContract:
         """Version 1 of the model films."""
         return registry.register_model(package, "films", "the first")
 
-    def test_empty(self, registry: Registry) -> None:
+    def test_an_empty_registry_lists_nothing_without_an_error(self, registry: Registry) -> None:
         """An empty registry has no models, no versions and no champion, and says so without an error."""
         assert list(registry.list_models()) == []
         assert list(registry.list_versions("films")) == []
         assert registry.champion("films") is None
 
-    def test_registered(self, registry: Registry, package: str) -> None:
+    def test_a_version_is_read_as_it_was_registered(self, registry: Registry, package: str) -> None:
         """What was registered is what is read: description, tags and metrics to the last bit."""
         metrics = {"accuracy": 0.1 + 0.2, "log_loss": 1e-300, "good.f1": 1 / 3}
         made = registry.register_model(package, "films", "the first", tags={"candidate": "x"}, metrics=metrics)
@@ -56,7 +56,9 @@ class RegistryContract:
         assert dict(read.tags) == {"candidate": "x"}
         assert read.created_at.tzinfo is UTC
 
-    def test_numbers(self, registry: Registry, package: str, first: VersionInfo) -> None:
+    def test_versions_are_numbered_within_a_model_and_listed_newest_first(
+        self, registry: Registry, package: str, first: VersionInfo
+    ) -> None:
         """Versions are numbered from 1 within a model, and listed newest first, also past the ninth."""
         for _ in range(10):
             registry.register_model(package, "films")
@@ -65,13 +67,13 @@ class RegistryContract:
         assert [info.version for info in registry.list_versions("songs")] == ["1"]
         assert [model.name for model in registry.list_models()] == ["films", "songs"]
 
-    def test_nothing_to_register(self, registry: Registry, tmp_path: Path) -> None:
+    def test_a_missing_model_file_is_not_registered(self, registry: Registry, tmp_path: Path) -> None:
         """A model that does not exist is not registered, and leaves no model behind."""
         with pytest.raises(NotFoundError):
             registry.register_model(str(tmp_path / "nothing"), "films")
         assert list(registry.list_models()) == []
 
-    def test_alias(self, registry: Registry, package: str, first: VersionInfo) -> None:
+    def test_an_alias_names_one_version_at_a_time(self, registry: Registry, package: str, first: VersionInfo) -> None:
         """An alias names one version at a time, and a version may have several."""
         registry.register_model(package, "films")
         registry.set_alias("films", "champion", "1")
@@ -83,7 +85,7 @@ class RegistryContract:
         assert (champion.version, champion.aliases) == ("2", ("champion",))
         assert [info.aliases for info in registry.list_versions("films")] == [("champion",), ("best",)]
 
-    def test_alias_of_nothing(self, registry: Registry, first: VersionInfo) -> None:
+    def test_an_alias_cannot_name_a_missing_version(self, registry: Registry, first: VersionInfo) -> None:
         """An alias cannot name a version that does not exist, and stays where it was."""
         registry.set_alias("films", "champion", "1")
         with pytest.raises(NotFoundError):
@@ -92,7 +94,7 @@ class RegistryContract:
             registry.set_alias("songs", "champion", "1")
         assert registry.get_version("films", alias="champion").version == "1"
 
-    def test_alias_taken_away(self, registry: Registry, first: VersionInfo) -> None:
+    def test_a_deleted_alias_names_nothing(self, registry: Registry, first: VersionInfo) -> None:
         """An alias that was taken away names nothing; to take a missing one away does nothing."""
         registry.set_alias("films", "champion", "1")
         registry.delete_alias("films", "champion")
@@ -102,12 +104,14 @@ class RegistryContract:
         assert registry.get_version("films", version="1").aliases == ()
 
     @pytest.mark.parametrize("alias", ["latest", "v2"])
-    def test_reserved_alias(self, registry: Registry, first: VersionInfo, alias: str) -> None:
+    def test_an_alias_that_looks_like_a_version_is_refused(
+        self, registry: Registry, first: VersionInfo, alias: str
+    ) -> None:
         """An alias that could be taken for a version is refused."""
         with pytest.raises(TiltyardError, match=alias):
             registry.set_alias("films", alias, "1")
 
-    def test_missing(self, registry: Registry, first: VersionInfo) -> None:
+    def test_what_does_not_exist_is_not_found_with_a_next_step(self, registry: Registry, first: VersionInfo) -> None:
         """A version, alias or model that does not exist is not found, and the error says what to do."""
         for name, version, alias in (
             ("films", "2", None),
@@ -127,14 +131,14 @@ class RegistryContract:
                 registry.get_version(name, version=version, alias=alias)
             assert refusal.value.next_step
 
-    def test_one_of_both(self, registry: Registry, first: VersionInfo) -> None:
-        """A version is asked for by number or by alias: not by both, and not by neither."""
+    def test_a_version_is_named_by_number_or_by_alias(self, registry: Registry, first: VersionInfo) -> None:
+        """A version is requested by number or by alias: exactly one of them."""
         with pytest.raises(UsageError):
             registry.get_version("films")
         with pytest.raises(UsageError):
             registry.get_version("films", version="1", alias="champion")
 
-    def test_tags(self, registry: Registry, first: VersionInfo) -> None:
+    def test_a_tag_can_be_set_again(self, registry: Registry, first: VersionInfo) -> None:
         """A tag can be set later, and set again; nothing else changes."""
         registry.set_alias("films", "champion", "1")
         registry.set_tag("films", "1", "approved", "no")
@@ -143,8 +147,10 @@ class RegistryContract:
         assert dict(read.tags) == {"approved": "yes"}
         assert (read.description, read.aliases) == ("the first", ("champion",))
 
-    def test_label(self, registry: Registry, package: str, first: VersionInfo) -> None:
-        """A version is found by its semantic label too; one that nobody has is not found."""
+    def test_a_version_is_found_by_its_semantic_label(
+        self, registry: Registry, package: str, first: VersionInfo
+    ) -> None:
+        """A version is found by its semantic label too; an unknown label is not found."""
         second = registry.register_model(package, "films", tags={"tiltyard.label": "1.1.0"})
         found = registry.get_version("films", version="1.1.0")
         assert (found.version, found.label) == (second.version, "1.1.0")
@@ -152,7 +158,7 @@ class RegistryContract:
         with pytest.raises(NotFoundError):
             registry.get_version("films", version="2.0.0")
 
-    def test_fetch(self, registry: Registry, first: VersionInfo, tmp_path: Path) -> None:
+    def test_a_version_is_fetched_once_and_whole(self, registry: Registry, first: VersionInfo, tmp_path: Path) -> None:
         """A fetched version is whole, stands in the cache, and is fetched once."""
         folder = registry.fetch(first, tmp_path / "cache")
         assert folder.is_relative_to(tmp_path / "cache")
@@ -162,14 +168,18 @@ class RegistryContract:
         assert folder.stat().st_ino == inode
         assert list((tmp_path / "cache").rglob(".fetch-*")) == []
 
-    def test_fetch_together(self, registry: Registry, first: VersionInfo, tmp_path: Path) -> None:
+    def test_concurrent_fetches_all_get_a_whole_version(
+        self, registry: Registry, first: VersionInfo, tmp_path: Path
+    ) -> None:
         """Several threads that fetch a version at once all get a whole one."""
         with ThreadPoolExecutor(4) as pool:
             folders = list(pool.map(lambda _: registry.fetch(first, tmp_path), range(4)))
         assert len(set(folders)) == 1
         assert read_package(folders[0]).manifest.model_name == "films"
 
-    def test_versions_apart(self, registry: Registry, first: VersionInfo, package: str, tmp_path: Path) -> None:
+    def test_two_versions_never_share_a_copy(
+        self, registry: Registry, first: VersionInfo, package: str, tmp_path: Path
+    ) -> None:
         """Two versions never share a copy."""
         second = registry.register_model(package, "films")
         assert registry.fetch(first, tmp_path) != registry.fetch(second, tmp_path)
