@@ -58,7 +58,7 @@ def _find_newest(frame: pd.DataFrame, column: str, share: float) -> NDArray[np.b
         if unreadable.any():
             row = int(np.flatnonzero(unreadable.to_numpy())[0])
             raise DataError(
-                f"Column '{column}' has {int(unreadable.sum())} values that are no ISO 8601 time; the first is "
+                f"Column '{column}' has {int(unreadable.sum())} values that are not ISO 8601 times; the first is "
                 f"{values.iloc[row]!r} in row {row + 1}.",
                 next_step="Write times like 2026-01-31T12:00:00Z, or as numbers.",
                 column=column,

@@ -77,8 +77,8 @@ def parse_anchor(option: str, text: str) -> ChainAnchor:
     found = _NOTE.fullmatch(text.strip())
     if found is None:
         raise UsageError(
-            f"{option} {text!r} is no note of the chain.",
-            next_step="Give what tiltyard history --verify told once: the number, a colon, and 64 digits and letters.",
+            f"{option} {text!r} is not an anchor of the chain.",
+            next_step="Give the end that tiltyard history --verify printed: NUMBER:DIGEST, with 64 digits and letters.",
         )
     return ChainAnchor(int(found[1]), found[2])
 

@@ -50,7 +50,7 @@ IMDB = Corpus(
     unpacked=500_000_000,
     project_file="""\
 # The Large Movie Review Dataset (Maas et al., 2011), with its official halves.
-# Where things live and the secrets are in the environment, never here. See: tiltyard doctor
+# Addresses and secrets belong in the environment, never in this file. See: tiltyard doctor
 [project]
 name = "imdb"
 task = "text-classification"

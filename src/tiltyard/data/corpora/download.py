@@ -86,7 +86,7 @@ def _fetch_rest(url: str, part: Path, size: int, watch: Watcher) -> None:
             raise httpx.ReadError(f"it ended after {done:,} bytes")
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise UsageError(
-            f"{_hide_query(url)} is no address of the web.", next_step="Give one like https://host/file."
+            f"{_hide_query(url)} is not a web address.", next_step="Give one like https://host/file."
         ) from None
 
 

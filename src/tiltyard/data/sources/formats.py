@@ -85,7 +85,7 @@ def parse_problem(file: SourceFile, kind: str, section: DataSection) -> Iterator
         ) from None
     except LookupError:
         raise DataError(
-            f"data.encoding = {section.encoding!r} is no encoding that Python knows.",
+            f"data.encoding = {section.encoding!r} is not an encoding that Python knows.",
             next_step='Use a name such as "utf-8", "latin-1" or "cp1252".',
             code="data.encoding",
         ) from None

@@ -126,8 +126,7 @@ def read_labels(path: Path, columns: LabelColumns = LabelColumns()) -> pd.DataFr
     if columns.id not in known and columns.key not in known:
         raise DataError(
             f"{path} has neither a column '{columns.id}' nor '{columns.key}'; it has {', '.join(known)}.",
-            next_step="Name the column of the prediction ids with --id-column, or that of your own keys with "
-            "--key-column.",
+            next_step="Name the column of the prediction ids with --id-column, or that of your keys with --key-column.",
             code="feedback.no-id-column",
         )
     return frame
@@ -242,7 +241,7 @@ def _rows(frame: pd.DataFrame, columns: LabelColumns, report: ImportReport) -> I
         try:
             moment = _moment(at)
         except ValueError:
-            report.note("invalid", f"row {place}: '{at}' is no ISO 8601 time")
+            report.note("invalid", f"row {place}: '{at}' is not an ISO 8601 time")
             continue
         yield _Told(place, id_, key, label, moment)
 

@@ -144,7 +144,7 @@ def check_prefect(api_url: str) -> None:
         healthy = False
     if not healthy:
         raise UnavailableError(
-            f"The Prefect server at {api_url} does not answer.",
+            f"The Prefect server at {api_url} does not respond.",
             next_step="Start it (prefect server start), correct PREFECT_API_URL, or unset it to run without Prefect.",
             code="prefect.away",
         )

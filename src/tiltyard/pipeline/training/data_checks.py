@@ -67,7 +67,7 @@ class DataCheck:
             "The data breaks the limits of the project: "
             + " ".join(finding.message for finding in gravest[:SHOWN])
             + more,
-            next_step="See all of it with: tiltyard validate. Mend the data, change [validation], or train with "
+            next_step="See all of it with: tiltyard validate. Fix the data, change [validation], or train with "
             "--accept-data.",
             code="data.refused",
             findings=[finding.to_dict() for finding in gravest],

@@ -76,7 +76,7 @@ def prepare_pipeline(model: Any, params: Mapping[str, Any]) -> tuple[Pipeline, s
     """An unfitted pipeline of the user's estimator, with the parameters that it has set; and its name."""
     if not hasattr(model, "fit") or not hasattr(model, "get_params"):
         raise UsageError(
-            f"The model ({type(model).__name__}) is no scikit-learn estimator.",
+            f"The model ({type(model).__name__}) is not a scikit-learn estimator.",
             next_step="Give a classifier or a pipeline that ends in one.",
         )
     ours = clone(model)

@@ -106,7 +106,7 @@ class Manifest(VersionCard):
     def _samples_fit(self) -> Self:
         inputs = self.samples.inputs
         if len(self.samples.probabilities) != len(inputs):
-            raise ValueError("the samples have another number of answers than of rows")
+            raise ValueError("the samples have another number of predictions than of rows")
         if self.task == "text-classification" and any(not isinstance(row.get("text"), str) for row in inputs):
             raise ValueError("a row of the samples has no text")
         return self

@@ -22,8 +22,8 @@ from tiltyard.registry.package.packaging import Package
 PROTOCOL = 4
 TOLERANCE = 1e-9
 WARNING = (
-    "A pickle is a program: whoever opens one runs what its author put there. Give these files only to people who "
-    "trust you, and open only those whose digest you know. Tiltyard itself never opens them."
+    "Loading a pickle runs the code in it. Give these files only to people who trust you, and load only those whose "
+    "digest you know. Tiltyard never loads them."
 )
 
 
@@ -97,13 +97,13 @@ def _compare(package: Package, before: Any, model: Any) -> tuple[int, float | No
         difference = float(np.max(np.abs(given - package.pipeline.predict_proba(inputs))))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArtifactError(
-            f"The version cannot answer its own sample rows: {(str(error) or type(error).__name__).splitlines()[0]}.",
+            f"The version cannot predict its sample rows: {(str(error) or type(error).__name__).splitlines()[0]}.",
             next_step="Find out who made it, or train a new one.",
             code="export.other-answers",
         ) from None
     if not difference <= TOLERANCE:
         raise ArtifactError(
-            f"The exported model does not answer as the version does: probabilities differ by up to {difference:.3g}.",
+            f"The exported model does not predict as the version does: probabilities differ by up to {difference:.3g}.",
             next_step="Report it, and use the version itself: it is an MLflow model.",
             code="export.other-answers",
         )
