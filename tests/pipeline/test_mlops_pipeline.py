@@ -153,7 +153,7 @@ def test_inputs_and_estimators_of_any_usual_form_are_taken() -> None:
     pipeline, name = prepare_pipeline(LinearSVC(), {})
     assert name == "LinearSVC"
     assert hasattr(pipeline.fit([[0.0], [1.0]] * 9, ["n", "y"] * 9), "predict_proba")
-    with pytest.raises(UsageError, match="no scikit-learn estimator"):
+    with pytest.raises(UsageError, match="not a scikit-learn estimator"):
         prepare_pipeline("model", {})
     assert plain_name("My project: 2026!") == "My-project--2026-"
     assert prepare_pipeline(StandardScaler(), {})[1] == "StandardScaler"

@@ -109,5 +109,5 @@ def test_a_ledger_that_was_begun_anew(workspace: Workspace, tmp_path: Path) -> N
         assert (found.broken, found.noted, found.foreign) == ((), 1, 2)
     workspace.registry.set_tag(NAME, "1", DECISION_TAG, json.dumps("nonsense"))
     assert len(read_anchors(workspace.registry.list_versions(NAME))) == 2
-    with pytest.raises(UsageError, match="--anchor '12' is no note of the chain"):
+    with pytest.raises(UsageError, match="--anchor '12' is not an anchor of the chain"):
         parse_anchor("--anchor", "12")
