@@ -38,7 +38,7 @@ def estimated(rows: list[Prediction], truth: dict | None = None, holdout: Holdou
     )
 
 
-def test_it_expects_what_labels_would_show() -> None:
+def test_the_interval_holds_the_accuracy_that_labels_show() -> None:
     """Of answers like the held-out rows, the estimate's interval mostly holds the accuracy that their labels show."""
     held: int = 0
     for seed in range(8):
@@ -84,7 +84,7 @@ def test_overconfident_probabilities_are_calibrated_first() -> None:
     assert figure.interval.low < accuracy < figure.interval.high
 
 
-def test_what_cannot_be_estimated_says_why() -> None:
+def test_an_estimate_that_is_not_possible_has_a_reason() -> None:
     """Without held-out rows, with few of them, few answers, or half-told probabilities there is a reason, no figure."""
     rows, _ = make_labelled_predictions(200)
     nothing = estimate_performance(

@@ -41,7 +41,7 @@ def written(file: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 @pytest.mark.parametrize("name", ["labels.csv", "labels.jsonl", "labels.parquet"])
-def test_every_kind_of_row_is_told_apart(tmp_path: Path, name: str) -> None:
+def test_every_kind_of_row_is_counted_by_kind(tmp_path: Path, name: str) -> None:
     """New, corrected, repeated, late, unknown, unexpected, empty and broken rows are counted, with examples."""
     ledger = MemoryLedger()
     first, second, third = (make_prediction(at=NOON, key=key) for key in (None, "order-7", None))

@@ -35,7 +35,7 @@ def monitor_of(rows: int, *, truthful: float = 1.0, labelled: int | None = None)
     return ModelMonitor("films", ledger=ledger)
 
 
-def test_the_calls_of_the_requirements(folder: Path) -> None:
+def test_a_model_name_is_enough_for_the_calls_of_the_requirements(folder: Path) -> None:
     """A bare model name is enough: what is logged with its truth is counted, judged and reported."""
     monitor = ModelMonitor("personality_model")
     for number in range(40):
@@ -105,15 +105,15 @@ def test_degradation_needs_more_than_chance() -> None:
     assert {one["verdict"] for one in better["metrics"].values()} == {"holds"}
 
 
-def test_labels_of_some_say_that_they_may_not_stand_for_all() -> None:
-    """Where a part has labels, coverage and caveat are told."""
+def test_partial_labels_have_a_caveat() -> None:
+    """Where only a part has labels, the coverage is below 1 and a caveat says so."""
     found = monitor_of(400, labelled=100).calculate_performance_metrics()
     assert found["label_coverage"] == 0.25
     assert "may not represent the rest" in found["caveat"]
     assert monitor_of(100).calculate_performance_metrics()["caveat"] == ""
 
 
-def test_what_cannot_be_meant_is_refused() -> None:
+def test_an_argument_that_cannot_be_used_is_refused() -> None:
     """A metric that there is not, a threshold that is no share and hours that are none are named."""
     monitor = ModelMonitor("films", ledger=MemoryLedger())
     with pytest.raises(UsageError, match=r"acuracy.*accuracy"):
@@ -126,7 +126,7 @@ def test_what_cannot_be_meant_is_refused() -> None:
         monitor.get_monitoring_dashboard_data(hours=0)
 
 
-def test_reports_are_written(tmp_path: Path) -> None:
+def test_a_report_in_html_has_its_plots_and_the_figures_of_the_markdown(tmp_path: Path) -> None:
     """An HTML report stands alone with its pictures; every figure of the Markdown one is in it too."""
     monitor = monitor_of(300, labelled=200)
     page = monitor.generate_monitoring_report(tmp_path / "new" / "report.html")

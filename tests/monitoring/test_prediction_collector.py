@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_what_is_logged_is_found() -> None:
+def test_a_logged_prediction_is_among_the_recent_ones() -> None:
     """A logged prediction is among the recent ones, in the shape of the prediction log."""
     collector = PredictionCollector("films", MemoryLedger())
     before = datetime.now(UTC)
@@ -69,7 +69,7 @@ def test_recent_means_latest_first_and_of_the_project() -> None:
     assert len(PredictionCollector(ledger=ledger).get_recent_predictions()) == 6
 
 
-def test_statistics() -> None:
+def test_statistics_count_by_label_and_version() -> None:
     """Statistics count predictions by label and version and sum up their confidence; of none they are None."""
     ledger = MemoryLedger()
     collector = PredictionCollector("films", ledger)

@@ -1,4 +1,4 @@
-"""One look at a model that answers."""
+"""One monitoring run of a served model."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def status_of(seen: MonitoringResult, code: str) -> str:
     return next(found.status for found in seen.findings if found.code == code)
 
 
-def test_healthy_answers_raise_no_alarm(films: Project) -> None:
-    """Answers like those at training, labelled, leave every judgement clear."""
+def test_healthy_predictions_raise_no_alarm(films: Project) -> None:
+    """Labelled predictions like those at training leave every finding clear."""
     ledger = MemoryLedger()
     rows, labels = make_labelled_predictions(600)
     ledger.record(rows)
@@ -61,7 +61,7 @@ def test_decay_is_found_on_labels(films: Project) -> None:
 
 
 def test_concept_drift_shows_only_where_labels_are(films: Project) -> None:
-    """Without labels the estimate stays as sure as the model is; labels of some answers contradict it."""
+    """Without labels the estimate stays as confident as the model; labels of some predictions contradict it."""
     rows, labels = make_labelled_predictions(600, truthful=0.2)
     blind, told = MemoryLedger(), MemoryLedger()
     blind.record(rows)
@@ -76,8 +76,8 @@ def test_concept_drift_shows_only_where_labels_are(films: Project) -> None:
     )
 
 
-def test_less_sure_answers_make_the_estimate_fall(films: Project) -> None:
-    """Inputs that the model is unsure of are found without a single label."""
+def test_less_confident_predictions_lower_the_estimate(films: Project) -> None:
+    """Inputs with low confidence are found without a single label."""
     ledger = MemoryLedger()
     rows, _ = make_labelled_predictions(600, sure=0.4)
     ledger.record(rows)
@@ -86,7 +86,7 @@ def test_less_sure_answers_make_the_estimate_fall(films: Project) -> None:
 
 
 def test_late_labels_count_when_they_come(films: Project) -> None:
-    """Labels that are reported in the window are judged, however long ago the answers were given."""
+    """Labels that are reported in the window are evaluated, however old their predictions are."""
     ledger = MemoryLedger()
     rows, labels = make_labelled_predictions(300, at=NOON - timedelta(days=40), label_lag=timedelta(days=40))
     ledger.record(rows)
@@ -98,7 +98,7 @@ def test_late_labels_count_when_they_come(films: Project) -> None:
     assert seen.operations.predictions == 0
 
 
-def test_slow_or_missing_answers_are_found(films: Project) -> None:
+def test_slow_or_missing_predictions_are_found(films: Project) -> None:
     """A latency above its limit and a traffic that stopped are findings; so is nothing else without a champion."""
     ledger = MemoryLedger()
     rows, _ = make_labelled_predictions(50)
@@ -109,8 +109,8 @@ def test_slow_or_missing_answers_are_found(films: Project) -> None:
     assert [found.code for found in later.alarms] == ["operations.silence"]
 
 
-def test_findings_are_kept_as_they_were_seen(films: Project) -> None:
-    """What a look saw comes back from the ledger: code, status, figures and window."""
+def test_findings_in_the_ledger_are_those_of_the_run(films: Project) -> None:
+    """The ledger returns the findings of a run with code, status, figures and window."""
     ledger = MemoryLedger()
     rows, labels = make_labelled_predictions(300, truthful=0.2)
     ledger.record(rows)

@@ -76,7 +76,7 @@ def import_labels_command(
             project.model_name,
             frame,
             columns=columns,
-            terms=ImportOptions(source or file.name, timedelta(hours=project.monitoring.window_hours)),
+            options=ImportOptions(source or file.name, timedelta(hours=project.monitoring.window_hours)),
             advance=lambda rows: progress.advance(task, rows),
         )
     if as_json:

@@ -1,4 +1,4 @@
-"""Labels from a file: which answers they speak of, and what is new in them."""
+"""Labels from a file: which predictions they belong to, and which of them are new."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ ID_COLUMN, KEY_COLUMN, LABEL_COLUMN, AT_COLUMN = "prediction_id", "key", "label"
 
 @dataclass(frozen=True)
 class LabelColumns:
-    """Which column of a file means what.
+    """The columns of a file of labels.
 
     Attributes:
-        id: ids of predictions; where it is missing, or a cell of it is empty, the key tells.
+        id: ids of predictions; where it is missing, or a cell of it is empty, the key is used.
         key: the callers' own keys.
-        label: the truth; rows without one are passed over.
-        at: when it was found out (ISO 8601); default: now.
+        label: the label; rows without one are skipped.
+        at: when it was determined (ISO 8601); default: now.
     """
 
     id: str = ID_COLUMN
@@ -43,11 +43,11 @@ class LabelColumns:
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """How the labels of a file are taken.
+    """How the labels of a file are imported.
 
     Attributes:
-        source: who says so, for the record.
-        late_after: a label that comes later than this after its answer is counted as late.
+        source: where the labels come from, for the record.
+        late_after: a label that comes later than this after its prediction counts as late.
     """
 
     source: str = "import"
@@ -56,20 +56,20 @@ class ImportOptions:
 
 @dataclass
 class ImportReport:
-    """What became of the rows of a file.
+    """The result of an import.
 
     Attributes:
         rows: rows read.
         stored: labels stored: new ones and corrections.
         corrected: of those, labels that differ from the one that counted before.
-        repeated: labels that say what was known already; not stored again.
-        superseded: labels older than the one that counts; stored, and they change nothing.
-        late: labels that came more than the window of a look after their answer.
+        repeated: labels that were known already; not stored again.
+        superseded: labels older than the one that counts; stored, without effect.
+        late: labels that came more than the monitoring window after their prediction.
         unknown: rows whose id or key the ledger does not hold.
         unlabelled: rows without a label.
-        unexpected: labels that the answering version gives no probability to; stored all the same, for they may be
-            right, but a slip of the pen looks like that.
-        invalid: rows with a time that is none, or with neither id nor key.
+        unexpected: labels that the version does not predict; stored, since they may be right, but they may be typing
+            errors.
+        invalid: rows with an invalid time, or with neither id nor key.
         examples: some rows of each kind, by its name.
     """
 
@@ -98,8 +98,8 @@ class ImportReport:
 
 
 @dataclass(frozen=True)
-class _Told:
-    """One row of a file: of which answer, what, when."""
+class _LabelRow:
+    """One row of a file: the prediction, the label and the time."""
 
     place: int
     id: str
@@ -134,64 +134,64 @@ def read_labels(path: Path, columns: LabelColumns = LabelColumns()) -> pd.DataFr
 
 def import_labels(
     ledger: Ledger,
-    model: str,
+    model_name: str,
     frame: pd.DataFrame,
     *,
     columns: LabelColumns = LabelColumns(),
-    terms: ImportOptions = ImportOptions(),
+    options: ImportOptions = ImportOptions(),
     advance: Callable[[int], None] = lambda _rows: None,
 ) -> ImportReport:
     """Store the labels of a file's rows.
 
     A label that is known already is not stored again, so that importing a file twice is importing it once. Of several
-    rows about one answer the last one counts, unless their times say otherwise.
+    rows about one prediction the last one counts, unless their times say otherwise.
 
     Args:
-        ledger: where the answers are.
-        model: name of the registered model.
+        ledger: where the predictions are.
+        model_name: name of the registered model.
         frame: the rows, as ``read_labels`` gives them.
-        columns: which column means what.
-        terms: who says so, and what is late.
-        advance: told how many rows were worked through, now and then.
+        columns: the columns of the file.
+        options: the source, and which labels are late.
+        advance: called with the number of rows processed, now and then.
 
     Raises:
         InputError: a label cannot be stored; the rows before it are.
         UnavailableError: the ledger cannot be reached.
     """
     report = ImportReport(rows=len(frame))
-    counting = {label.prediction_id: label for label in ledger.labels(project=model)}
+    counting = {label.prediction_id: label for label in ledger.labels(project=model_name)}
     rows = _rows(frame, columns, report)
     now = datetime.now(UTC)
     while some := list(islice(rows, ROWS_AT_ONCE)):
-        keyed = ledger.ids_by_key([row.key for row in some if not row.id and row.key], project=model)
+        keyed = ledger.ids_by_key([row.key for row in some if not row.id and row.key], project=model_name)
         labels = []
         for row in some:
-            asked = ledger.prediction(row.id or keyed.get(row.key, ""))
-            if asked is None or asked.project != model:
+            prediction = ledger.prediction(row.id or keyed.get(row.key, ""))
+            if prediction is None or prediction.project != model_name:
                 report.note("unknown", f"row {row.place}: {row.id or row.key}")
                 continue
-            label = Label(asked.id, row.label, row.at or now, terms.source)
-            if _counts(asked, label, row, counting.get(asked.id), report, terms.late_after):
+            label = Label(prediction.id, row.label, row.at or now, options.source)
+            if _counts(prediction, label, row, counting.get(prediction.id), report, options.late_after):
                 labels.append(label)
-                before = counting.get(asked.id)
+                before = counting.get(prediction.id)
                 if before is None or label.at >= before.at:
-                    counting[asked.id] = label
+                    counting[prediction.id] = label
         ledger.record_labels(labels)
         report.stored += len(labels)
         advance(len(some))
     return report
 
 
-def count_labels(ledger: Ledger, model: str) -> dict[str, Any]:
-    """How many labels count, by label and by who said so, and what share of the answers has one."""
+def count_labels(ledger: Ledger, model_name: str) -> dict[str, Any]:
+    """How many labels count, by label and by source, and the share of the predictions that have one."""
     by_label: Counter[str] = Counter()
     by_source: Counter[str] = Counter()
     latest: datetime | None = None
-    for label in ledger.labels(project=model):
+    for label in ledger.labels(project=model_name):
         by_label[label.label] += 1
         by_source[label.source] += 1
         latest = label.at if latest is None else max(latest, label.at)
-    total = ledger.prediction_stats(model).total
+    total = ledger.prediction_stats(model_name).total
     labelled = by_label.total()
     return {
         "labels": labelled,
@@ -204,29 +204,29 @@ def count_labels(ledger: Ledger, model: str) -> dict[str, Any]:
 
 
 def _counts(
-    asked: Prediction,
+    prediction: Prediction,
     label: Label,
-    row: _Told,
+    row: _LabelRow,
     before: Label | None,
     report: ImportReport,
     late_after: timedelta,
 ) -> bool:
     """Whether a label says anything new; what it is goes into the report."""
-    example = f"row {row.place}: {asked.id} '{label.label}'"
+    example = f"row {row.place}: {prediction.id} '{label.label}'"
     if before is not None and before.label == label.label:
         report.note("repeated", example)
         return False
-    if len(asked.probabilities) > 1 and label.label not in asked.probabilities:
-        report.note("unexpected", f"{example}, the version knows {', '.join(sorted(asked.probabilities))}")
-    if label.at - asked.at > late_after:
-        report.note("late", f"{example}, answered {asked.at:%Y-%m-%d}")
+    if len(prediction.probabilities) > 1 and label.label not in prediction.probabilities:
+        report.note("unexpected", f"{example}, the version knows {', '.join(sorted(prediction.probabilities))}")
+    if label.at - prediction.at > late_after:
+        report.note("late", f"{example}, predicted {prediction.at:%Y-%m-%d}")
     if before is not None:
         corrects = label.at >= before.at
         report.note("corrected" if corrects else "superseded", f"{example}, was '{before.label}'")
     return True
 
 
-def _rows(frame: pd.DataFrame, columns: LabelColumns, report: ImportReport) -> Iterator[_Told]:
+def _rows(frame: pd.DataFrame, columns: LabelColumns, report: ImportReport) -> Iterator[_LabelRow]:
     count = len(frame)
     ids, keys, labels, times = (
         _cells(frame, name, count) for name in (columns.id, columns.key, columns.label, columns.at)
@@ -243,7 +243,7 @@ def _rows(frame: pd.DataFrame, columns: LabelColumns, report: ImportReport) -> I
         except ValueError:
             report.note("invalid", f"row {place}: '{at}' is not an ISO 8601 time")
             continue
-        yield _Told(place, id_, key, label, moment)
+        yield _LabelRow(place, id_, key, label, moment)
 
 
 def _cells(frame: pd.DataFrame, name: str, count: int) -> Sequence[str]:

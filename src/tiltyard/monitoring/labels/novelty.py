@@ -1,4 +1,4 @@
-"""How unfamiliar an input is to who learnt from the training data, one input at a time."""
+"""How much an input differs from the training data, one input at a time."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from numpy.typing import NDArray
 from tiltyard.data.column_kinds import kind_of_dtype
 
 MOST_REFERENCE = 50_000
-"""Rows of the training data that are learnt from; of more, every so-manieth."""
+"""Rows of the training data that are used; of more, every k-th."""
 
 _WORD = re.compile(r"\w\w+")
 _BINS = 20
 
 
 class NoveltyModel(Protocol):
-    """Knows what the training data looks like."""
+    """Knows the distribution of the training data."""
 
-    def strangeness(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-        """n numbers, from 0 (as usual) to 1 (nothing like it was seen)."""
+    def novelty_scores(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+        """n scores, from 0 (usual) to 1 (nothing like it in the training data)."""
 
 
 def learn_novelty(reference: pd.Series | pd.DataFrame) -> NoveltyModel:
-    """What is usual in texts (Series) or rows (DataFrame)."""
+    """Learn the distribution of texts (Series) or rows (DataFrame)."""
     rows = reference.iloc[:: max(1, -(-len(reference) // MOST_REFERENCE))]
     return _Texts.learn(rows) if isinstance(rows, pd.Series) else _Rows.learn(rows)
 
 
 @dataclass(frozen=True)
 class _Texts:
-    """Strange is a text many of whose different words the reference does not hold; the mean surprise of its words.
+    """The novelty of a text is the mean surprise of its distinct words.
 
     The surprise of a word is -log2 of the share of reference texts that hold it (Laplace's rule for none), as a share
     of the surprise of a word that none holds.
@@ -52,20 +52,20 @@ class _Texts:
             holding.update(set(_WORD.findall(str(text).lower())))
         return cls(len(reference), holding)
 
-    def strangeness(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-        """Mean surprise of each text's different words; a text without words is as strange as can be."""
+    def novelty_scores(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+        """Mean surprise of each text's distinct words; a text without words has the score 1."""
         most = np.log2(self.texts + 2)
-        found = []
-        for asked in inputs:
-            words = set(_WORD.findall(str(asked.get("text", "")).lower()))
+        scores = []
+        for features in inputs:
+            words = set(_WORD.findall(str(features.get("text", "")).lower()))
             surprises = [most - np.log2(self.holding.get(word, 0) + 1) for word in words]
-            found.append(float(np.mean(surprises)) / most if surprises else 1.0)
-        return np.asarray(found)
+            scores.append(float(np.mean(surprises)) / most if surprises else 1.0)
+        return np.asarray(scores)
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Strange is a row whose values are rare: the mean surprise of its cells, as a share of that of an unseen value.
+    """The novelty of a row is the mean surprise of its cells, as a share of that of an unseen value.
 
     Numbers are put into 20 bins of equal frequency with open ends beyond the reference's own.
     """
@@ -88,17 +88,17 @@ class _Rows:
             holding[name] = Counter(_bin(value, edges.get(name)) for value in column.tolist())
         return cls(len(reference), edges, holding)
 
-    def strangeness(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+    def novelty_scores(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
         """Mean surprise of each row's cells."""
         most = np.log2(self.rows + 2)
-        found = []
-        for asked in inputs:
+        scores = []
+        for features in inputs:
             surprises = [
-                most - np.log2(counts.get(_bin(asked.get(name), self.edges.get(name)), 0) + 1)
+                most - np.log2(counts.get(_bin(features.get(name), self.edges.get(name)), 0) + 1)
                 for name, counts in self.holding.items()
             ]
-            found.append(float(np.mean(surprises)) / most if surprises else 0.0)
-        return np.asarray(found)
+            scores.append(float(np.mean(surprises)) / most if surprises else 0.0)
+        return np.asarray(scores)
 
 
 def _bin(value: Any, edges: NDArray[np.float64] | None) -> str:
