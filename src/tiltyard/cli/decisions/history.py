@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tiltyard import wiring
+from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, format_time, print_json, print_line, print_table
@@ -52,7 +53,7 @@ def history_command(
     name = model_name or project.model_name
     settings = wiring.load_settings(project)
     at = _parse_past_time(moment)
-    with wiring.open_ledger(settings) as ledger:
+    with open_current_ledger(settings) as ledger:
         # The check comes first: nothing may be appended to a broken chain, and the check names what cannot be read.
         chain = _verify_chain(settings, ledger, name, anchor) if verify or anchor else None
         if chain is not None and (at is None or chain.broken):
