@@ -120,7 +120,10 @@ def test_wrong_cells_are_named_by_row(towns: ServerUnderTest) -> None:
     assert ask(head + b",,,\n").status_code == 200
     assert ask(head + b"40,38.5,York,maybe\n").json()["errors"][0]["field"] == "row 1.member"
     assert ask(head + b"40,38.5,York,true\n\nold,1,York,true\n").json()["errors"][0]["field"] == "row 2.age"
-    assert ask(head + b"40,38.5\n").json()["errors"][0]["field"] == "row 1"
+    short = ask(head + b"40,38.5,York,true\n40,38.5\n").json()["errors"][0]
+    assert (short["field"], "2 cells" in str(short), "line 3" in str(short)) == ("row 2", True, True)
+    assert ask(head + b"40,38.5,York,true,\n41,38.5,York,true,\n").status_code == 200
+    assert ask(head + b"40,38.5,York,true,\n41,38.5,York,true,1\n").json()["errors"][0]["field"] == "row 1"
     assert ask(b"").status_code == 422
     assert ask(b"\xff\xfe").status_code == 400
     assert ask(head + b'40,38.5,"York,true').status_code == 400

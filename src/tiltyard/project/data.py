@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from tiltyard.project.base import Portion, Section, Share
 
@@ -38,7 +38,28 @@ class DataSection(Section):
     sensitive: tuple[str, ...] = Field(
         default=(), description="Columns whose groups fairness compares; they stay features unless ignored."
     )
-    encoding: str = Field(default="utf-8", description="Encoding of text files.")
+    encoding: str = Field(
+        default="utf-8", description='Encoding of text files, such as "utf-8", "utf-16" or "windows-1252".'
+    )
+    separator: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1,
+        description="Character between the cells of delimited text; default: a comma, for .tsv a tab.",
+    )
+    quoting: Literal["standard", "none"] = Field(
+        default="standard",
+        description='"standard": a cell may stand in double quotes; "none": a quote is a character like any other.',
+    )
+    decimal: Literal[".", ","] = Field(default=".", description="Decimal separator of numbers in delimited text.")
+    thousands: Literal[",", ".", "'", " "] | None = Field(
+        default=None, description="Separator between the thousands of numbers in delimited text."
+    )
+    columns: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Names of the columns of delimited text without a header; a first line of these names only is one.",
+    )
     query: str | None = Field(default=None, description="SQL query for the rows (source is a database).")
     table: str | None = Field(default=None, description="Table of the rows, or SCHEMA.TABLE (source is a database).")
     max_memory_share: float = Field(
@@ -54,6 +75,14 @@ class DataSection(Section):
     max_snapshot_gb: float = Field(
         default=2.0, gt=0, description="Size of the rows in memory, in GB, above which a training does not store them."
     )
+
+    @model_validator(mode="after")
+    def _distinct_separators(self) -> DataSection:
+        if self.thousands is not None and self.thousands == self.decimal:
+            raise ValueError("decimal and thousands must be different characters")
+        if self.columns is not None and len(set(self.columns)) < len(self.columns):
+            raise ValueError("columns names a column twice")
+        return self
 
 
 ColumnType = Literal["number", "integer", "boolean", "category", "text", "time"]

@@ -8,13 +8,14 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import IO
 
 import pandas as pd
 from pyarrow.lib import ArrowException
 
-from tiltyard.data.column_kinds import GAP_WORDS
+from tiltyard.data.sources.delimited import SEPARATORS, read_delimited, read_delimited_sample
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.data.sources.memory import memory_error
 from tiltyard.errors import DataError
@@ -109,11 +110,10 @@ def parse_problem(file: SourceFile, kind: str, section: DataSection) -> Iterator
 
 def read_sample(file: SourceFile, kind: str, section: DataSection, rows: int) -> pd.DataFrame:
     """The first rows of a file of text, read roughly: for measuring, not for learning."""
-    with file.open() as stream:
-        if kind == "jsonl":
-            with _read_lines(stream, section.encoding) as lines:
-                return _parse_lines(islice(lines, rows))
-        return pd.read_csv(stream, sep=_SEPARATORS[kind], encoding=section.encoding, nrows=rows)
+    if kind in SEPARATORS:
+        return read_delimited_sample(file, kind, section, rows)
+    with file.open() as stream, _read_lines(stream, section.encoding) as lines:
+        return _parse_lines(islice(lines, rows))
 
 
 def build_frame(columns: Mapping[str, list[object]]) -> pd.DataFrame:
@@ -121,24 +121,8 @@ def build_frame(columns: Mapping[str, list[object]]) -> pd.DataFrame:
     return pd.DataFrame({name: _build_column(values) for name, values in columns.items()})
 
 
-def _read_delimited(separator: str) -> Callable[[SourceFile, DataSection, tuple[str, ...]], pd.DataFrame]:
-    def read(file: SourceFile, section: DataSection, verbatim: tuple[str, ...]) -> pd.DataFrame:
-        """Read delimited text, with pandas' words for gaps (NA, null, …) kept as words in the verbatim columns."""
-        with file.open() as stream:
-            header = pd.read_csv(stream, sep=separator, encoding=section.encoding, nrows=0)
-        gaps = {name: [""] if name in verbatim else sorted(GAP_WORDS) for name in header.columns}
-        with file.open() as stream:
-            return pd.read_csv(
-                stream,
-                sep=separator,
-                encoding=section.encoding,
-                dtype={name: str for name in verbatim if name in header.columns},
-                keep_default_na=False,
-                na_values=gaps,
-                low_memory=False,
-            )
-
-    return read
+def _read_delimited(kind: str, file: SourceFile, section: DataSection, verbatim: tuple[str, ...]) -> pd.DataFrame:
+    return read_delimited(file, kind, section, verbatim)
 
 
 def _read_jsonl(file: SourceFile, section: DataSection, _verbatim: tuple[str, ...]) -> pd.DataFrame:
@@ -208,11 +192,9 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
-_SEPARATORS = {"csv": ",", "tsv": "\t"}
-
 _READERS: dict[str, Callable[[SourceFile, DataSection, tuple[str, ...]], pd.DataFrame]] = {
-    "csv": _read_delimited(","),
-    "tsv": _read_delimited("\t"),
+    "csv": partial(_read_delimited, "csv"),
+    "tsv": partial(_read_delimited, "tsv"),
     "jsonl": _read_jsonl,
     "parquet": _read_parquet,
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, has_trailing_cell, read_records
 from tiltyard.scoring import InputProblem
 from tiltyard.scoring.table.columns import InputColumn, InputColumns
 from tiltyard.serving.predict.inputs import PredictionRequest
@@ -83,26 +84,29 @@ def parse_invocation_csv(body: bytes, columns: InputColumns | None) -> Predictio
     """The inputs of a CSV body with a line of names; an empty cell is a value that is not known.
 
     Raises:
-        RequestError: it is not CSV in UTF-8, or a cell is not of its column's kind.
+        RequestError: it is not CSV in UTF-8, or a row has more or fewer cells than there are names.
     """
     try:
-        lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
+        records = list(read_records(io.StringIO(body.decode("utf-8-sig"), newline=""), Dialect()))
+    except (UnicodeDecodeError, csv.Error, LoneQuoteError) as error:
         raise RequestError(
             f"The body is not CSV that can be read: {error}.",
             status=400,
             code="request.malformed",
             next_step="Send CSV in UTF-8 whose first line names the columns.",
         ) from None
-    names = lines[0] if lines else []
+    names = records[0].cells if records else []
+    surplus = has_trailing_cell(records[1:], len(names), sample=len(records))
     kinds: dict[str, InputColumn] = {column.name: column for column in columns or ()}
     rows: Rows = []
     problems: list[FieldProblem] = []
-    for number, line in enumerate((line for line in lines[1:] if line), start=1):
-        if len(line) != len(names):
-            problems.append(FieldProblem(f"row {number}", f"has {len(line)} cells, and {len(names)} are named"))
+    for number, record in enumerate(records[1:], start=1):
+        cells = record.cells[:-1] if surplus else record.cells
+        if len(cells) != len(names):
+            message = f"has {len(cells)} cells, and {len(names)} are named (line {record.line} of the body)"
+            problems.append(FieldProblem(f"row {number}", message))
             continue
-        rows.append({name: _parse_cell(cell, kinds.get(name)) for name, cell in zip(names, line, strict=True)})
+        rows.append({name: _parse_cell(cell, kinds.get(name)) for name, cell in zip(names, cells, strict=True)})
     if problems:
         raise invalid_fields(problems)
     return PredictionRequest(

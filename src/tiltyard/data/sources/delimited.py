@@ -1,0 +1,290 @@
+"""Read delimited text into a data frame, without a shifted, lost or swallowed row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+
+import pandas as pd
+import pyarrow as pa
+from pyarrow import compute
+from pyarrow import csv as arrow_csv
+
+from tiltyard.data.column_kinds import GAP_WORDS
+from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, Record, has_trailing_cell, read_records
+from tiltyard.data.sources.files import SourceFile
+from tiltyard.errors import DataError
+from tiltyard.project import DataSection
+
+SEPARATORS = {"csv": ",", "tsv": "\t"}
+SAMPLE_RECORDS = 50
+SURPLUS = "\x00surplus"
+"""Name of the empty cell that ends each row of some files; it is no column."""
+
+_CONVERTED_FROM = 0.9  # share of a column's cells that have to be numbers before any is rewritten
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the first records of a file say.
+
+    Attributes:
+        names: of the columns, and ``SURPLUS`` where each row ends with one empty cell more.
+        header: whether the first record holds the names.
+    """
+
+    names: list[str]
+    header: bool
+
+    @property
+    def surplus(self) -> bool:
+        """Whether each row ends with one empty cell that is no column."""
+        return self.names[-1] == SURPLUS
+
+
+def read_delimited(file: SourceFile, kind: str, section: DataSection, verbatim: tuple[str, ...]) -> pd.DataFrame:
+    """All rows of delimited text, with pandas' words for gaps (NA, null, …) kept as words in the verbatim columns.
+
+    Raises:
+        DataError: a row has more or fewer cells than there are columns (``data.uneven-rows``), or a lone quote
+            would swallow rows (``data.quoting``).
+    """
+    dialect = find_dialect(kind, section)
+    layout = _read_layout(file, section, dialect)
+    try:
+        frame = _read_frame(file, section, dialect, layout, verbatim)
+    except pd.errors.ParserError:
+        _refuse_uneven(file, section, dialect, layout)
+        raise
+    _refuse_if_lost(frame, file, section, dialect, layout)
+    if layout.surplus:
+        frame = frame.drop(columns=SURPLUS)
+    if section.thousands is not None:
+        frame = _rewrite_numbers(frame, section, verbatim)
+    return frame
+
+
+def read_delimited_sample(file: SourceFile, kind: str, section: DataSection, rows: int) -> pd.DataFrame:
+    """The first rows of delimited text, read roughly: for measuring, not for learning."""
+    dialect = find_dialect(kind, section)
+    return _read_frame(file, section, dialect, _read_layout(file, section, dialect), (), rows=rows)
+
+
+def find_dialect(kind: str, section: DataSection) -> Dialect:
+    """The dialect that the project file states, else that of the format."""
+    return Dialect(section.separator or SEPARATORS[kind], section.quoting == "standard")
+
+
+@contextmanager
+def open_text(file: SourceFile, encoding: str) -> Iterator[io.TextIOWrapper]:
+    """The characters of a file, without a byte order mark, with its line ends as they are."""
+    with file.open() as stream:
+        plain = encoding.lower().replace("_", "-") in ("utf-8", "utf8")
+        yield io.TextIOWrapper(stream, encoding="utf-8-sig" if plain else encoding, newline="")
+
+
+def _read_layout(file: SourceFile, section: DataSection, dialect: Dialect) -> Layout:
+    """Find the names, and whether each row ends with one empty cell more.
+
+    A stated list of columns is for files without a header: a first record of these names only is a header.
+    """
+    with open_text(file, section.encoding) as text:
+        try:
+            first = list(islice(read_records(text, dialect), SAMPLE_RECORDS + 1))
+        except LoneQuoteError as error:
+            raise _quote_error(file, error) from None
+    if not first:
+        raise pd.errors.EmptyDataError
+    header = section.columns is None or set(first[0].cells) <= set(section.columns)
+    names = _name_columns(first[0].cells) if header else list(section.columns or ())
+    if has_trailing_cell(first[1:] if header else first, len(names)):
+        names.append(SURPLUS)
+    return Layout(names, header)
+
+
+def _name_columns(cells: Sequence[str]) -> list[str]:
+    """The names of a header as pandas writes them: nameless columns by their place, a second ``fee`` as ``fee.1``."""
+    header = io.StringIO()
+    csv.writer(header).writerow(cells)
+    header.seek(0)
+    return [str(name) for name in pd.read_csv(header, nrows=0, index_col=False).columns]
+
+
+def _read_frame(
+    file: SourceFile,
+    section: DataSection,
+    dialect: Dialect,
+    layout: Layout,
+    verbatim: tuple[str, ...],
+    *,
+    rows: int | None = None,
+) -> pd.DataFrame:
+    gaps = {name: [""] if name in verbatim else sorted(GAP_WORDS) for name in layout.names}
+    with file.open() as stream, warnings.catch_warnings():
+        # pandas only warns of rows that are longer than the names, and cuts them.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            return pd.read_csv(
+                stream,
+                sep=dialect.separator,
+                quoting=0 if dialect.quotes else 3,
+                decimal=section.decimal,
+                encoding=section.encoding,
+                names=layout.names,
+                header=0 if layout.header else None,
+                index_col=False,
+                dtype={name: str for name in verbatim if name in layout.names},
+                keep_default_na=False,
+                na_values=gaps,
+                low_memory=False,
+                nrows=rows,
+            )
+        except pd.errors.ParserWarning as warning:
+            raise pd.errors.ParserError(str(warning)) from None
+
+
+def _refuse_if_lost(
+    frame: pd.DataFrame, file: SourceFile, section: DataSection, dialect: Dialect, layout: Layout
+) -> None:
+    """Look for rows that pandas filled up or swallowed, where the frame shows a sign of either.
+
+    A row with fewer cells leaves a gap in the last column; swallowed rows leave a line end in a cell.
+    """
+    short = bool(frame.iloc[:, -1].isna().any()) and _count_uneven(file, section, dialect, layout) > 0
+    surplus = layout.surplus and bool(frame.iloc[:, -1].notna().any())
+    if short or surplus or (dialect.quotes and _has_line_ends(frame)):
+        _refuse_uneven(file, section, dialect, layout)
+
+
+def _has_line_ends(frame: pd.DataFrame) -> bool:
+    for place in range(frame.shape[1]):
+        column = frame.iloc[:, place]
+        if not pd.api.types.is_string_dtype(column.dtype):
+            continue
+        cells = pa.array(column, type=pa.large_string(), from_pandas=True)
+        if compute.any(compute.match_substring(cells, "\n")).as_py():
+            return True
+    return False
+
+
+def _count_uneven(file: SourceFile, section: DataSection, dialect: Dialect, layout: Layout) -> int:
+    """How many rows do not have a cell for each column, counted by a reader that converts nothing."""
+    found = 0
+    first = layout.header and layout.surplus  # the header itself has a cell less
+
+    def count(row: arrow_csv.InvalidRow) -> str:
+        nonlocal found
+        found += bool(row.text.strip())
+        return "skip"
+
+    names = [str(place) for place in range(len(layout.names))]
+    encoding = section.encoding if section.encoding.lower().startswith("utf-16") else "utf8"
+    try:
+        with (
+            file.open() as stream,
+            arrow_csv.open_csv(
+                stream,
+                read_options=arrow_csv.ReadOptions(column_names=names, encoding=encoding),
+                parse_options=arrow_csv.ParseOptions(
+                    delimiter=dialect.separator,
+                    quote_char='"' if dialect.quotes else False,
+                    newlines_in_values=dialect.quotes,
+                    invalid_row_handler=count,
+                ),
+                convert_options=arrow_csv.ConvertOptions(
+                    check_utf8=False, include_columns=["0"], column_types={"0": pa.binary()}
+                ),
+            ) as batches,
+        ):
+            for _ in batches:
+                pass
+    except pa.ArrowInvalid:
+        return 1  # not sure: the slow reader decides
+    return found - first
+
+
+def _refuse_uneven(file: SourceFile, section: DataSection, dialect: Dialect, layout: Layout) -> None:
+    """Name the first row that does not have a cell for each column, if there is one."""
+    expected = len(layout.names)
+    with open_text(file, section.encoding) as text:
+        records = read_records(text, dialect)
+        if layout.header:
+            next(records)
+        try:
+            for record in records:
+                if len(record.cells) != expected or (layout.surplus and record.cells[-1]):
+                    raise _uneven_error(file, record, layout)
+        except LoneQuoteError as error:
+            raise _quote_error(file, error) from None
+
+
+def _uneven_error(file: SourceFile, record: Record, layout: Layout) -> DataError:
+    """The error that names the first row with more or fewer cells than there are columns."""
+    expected = len(layout.names) - layout.surplus
+    named = f"the header has {expected}" if layout.header else f"data.columns names {expected} columns"
+    if layout.surplus and len(record.cells) == expected:
+        named = f"the rows before it have {expected + 1}"
+    more = len(record.cells) > expected
+    step = (
+        "Put cells that hold the separator into double quotes, or state data.separator and data.decimal."
+        if more
+        else "Complete the row, or state data.separator."
+    )
+    cells = f"{len(record.cells)} cell{'s' * (len(record.cells) != 1)}"
+    return DataError(
+        f"{file.name}: line {record.line} has {cells}, and {named}.",
+        next_step=step,
+        code="data.uneven-rows",
+        line=record.line,
+        cells=len(record.cells),
+        expected=expected,
+    )
+
+
+def _quote_error(file: SourceFile, error: LoneQuoteError) -> DataError:
+    return DataError(
+        f"{file.name}: {error}; the rows after it would be lost.",
+        next_step='If quotes are characters like any other in this file, set data.quoting = "none". Else write a '
+        "quote inside of a cell twice.",
+        code="data.quoting",
+        line=error.line,
+    )
+
+
+def number_pattern(decimal: str, thousands: str | None) -> re.Pattern[str]:
+    """What a number looks like: ``1,163.74`` with groups of three digits, or ``1163.74``."""
+    point = rf"(?:{re.escape(decimal)}\d+)?"
+    grouped = rf"\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+{point}|" if thousands else ""
+    return re.compile(rf"[+-]?(?:{grouped}\d+{point})(?:[eE][+-]?\d+)?", re.ASCII)
+
+
+def _rewrite_numbers(frame: pd.DataFrame, section: DataSection, verbatim: tuple[str, ...]) -> pd.DataFrame:
+    """The columns of numbers with thousands separators as numbers.
+
+    Only cells whose groups have three digits are numbers: pandas' own option would read 01.02.2026 as one, too.
+    """
+    pattern = number_pattern(section.decimal, section.thousands)
+    separator, decimal = section.thousands or "", section.decimal
+    columns = {}
+    for name in frame.columns:
+        column = frame[name]
+        columns[name] = column
+        if name in verbatim or not pd.api.types.is_string_dtype(column.dtype):
+            continue
+        cells = column.dropna().str.strip()
+        numbers = cells.map(lambda cell: pattern.fullmatch(cell) is not None).astype(bool)
+        if not len(cells) or numbers.mean() < _CONVERTED_FROM:
+            continue
+        plain = cells.where(
+            ~numbers, cells.str.replace(separator, "", regex=False).str.replace(decimal, ".", regex=False)
+        )
+        written = column.copy()
+        written[plain.index] = plain
+        columns[name] = pd.to_numeric(written) if numbers.all() else written
+    return pd.DataFrame(columns, index=frame.index)

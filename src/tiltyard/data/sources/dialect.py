@@ -1,0 +1,73 @@
+"""Delimited text: its separator and quotes, its records with their line numbers, and records of unequal length."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+# Python's limit of 131,072 characters a cell would refuse long texts, which every other reader here takes.
+csv.field_size_limit(2**31 - 1)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How delimited text is written.
+
+    Attributes:
+        separator: the character between two cells.
+        quotes: whether a cell may stand in double quotes; without, a quote is a character like any other.
+    """
+
+    separator: str = ","
+    quotes: bool = True
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record: its first line in the text (from 1), and its cells."""
+
+    line: int
+    cells: list[str]
+
+
+class LoneQuoteError(ValueError):
+    """A quote opens a cell, and no quote before a separator or a line's end closes it."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(f"the quote that opens a cell of line {line} is not closed at the end of a cell")
+        self.line = line
+
+
+def read_records(lines: Iterable[str], dialect: Dialect) -> Iterator[Record]:
+    """The records of delimited text; lines of white space only between records are none.
+
+    Raises:
+        LoneQuoteError: a quoted cell does not end where its quote is closed.
+    """
+    reader = csv.reader(
+        lines,
+        delimiter=dialect.separator,
+        quoting=csv.QUOTE_MINIMAL if dialect.quotes else csv.QUOTE_NONE,
+        strict=dialect.quotes,
+    )
+    line = 1
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if "expected after" in str(error) or "end of data" in str(error):
+                raise LoneQuoteError(line) from None
+            raise
+        if len(cells) > 1 or (cells and (cells[0] == "" or cells[0].strip())):
+            yield Record(line, cells)
+        line = reader.line_num + 1
+
+
+def has_trailing_cell(records: Iterable[Record], names: int, sample: int = 50) -> bool:
+    """Whether every record of a sample after the header ends with one empty cell more than the header has names."""
+    found = list(islice(records, sample))
+    return bool(found) and all(len(record.cells) == names + 1 and not record.cells[-1] for record in found)
