@@ -13,6 +13,7 @@ from tests.films import Films, make_films
 from tiltyard.ledger import SqlLedger
 from tiltyard.pipeline import QuietRunner, TrainingOutcome, TrainingRequest, Workspace, train
 from tiltyard.project import Project, load_project
+from tiltyard.promotion.manual_change import point_alias, remove_alias
 from tiltyard.registry import ExperimentTracker, MlflowRegistry
 
 
@@ -35,6 +36,14 @@ class ProjectEnv:
         artifacts = (self.films.root / "artifacts").as_uri()
         tracker = ExperimentTracker(project.name, tracking_uri=self.tracking_uri, artifact_location=artifacts)
         return train(project, tracker, self.workspace, QuietRunner(), TrainingRequest(**request))  # type: ignore[arg-type]
+
+    def reset_champion(self, version: str) -> None:
+        """Make a version the champion, with no previous one, whatever an earlier test has left."""
+        name = self.project.model_name
+        found = self.workspace.registry.champion(name)
+        if found is None or found.version != version:
+            point_alias(self.workspace, name, version=version, alias="champion", reason="for the test")
+        remove_alias(self.workspace, name, alias="previous", reason="for the test")
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,9 @@ def data() -> tuple[pd.DataFrame, pd.DataFrame, pd.Series, pd.Series]:
     return tuple(part.reset_index(drop=True) for part in parts)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def mlops(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[MLOpsPipeline]:
+    """A model with no version yet."""
     settings = Settings.load(tmp_path_factory.mktemp("mlops"))
     settings.state.mkdir()
     shutil.copy(fresh_store, settings.state / "mlflow.db")

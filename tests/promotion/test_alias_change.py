@@ -18,7 +18,6 @@ from tests.postgres import PostgresServer
 from tests.promotion.dying import MOMENTS, NAME, approving, promotion, workspace_in
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger import Event, SqlLedger
-from tiltyard.ledger.process_identity import current_holder, is_gone
 from tiltyard.pipeline import Workspace, approve_version, champion_at, pending_approvals, recover_alias_changes
 from tiltyard.promotion.alias_change import ChampionChangedError, move_alias
 from tiltyard.promotion.manual_change import point_alias, remove_alias
@@ -361,20 +360,3 @@ def test_a_ledger_that_keeps_no_decisions_cannot_tell(memory: tuple[Workspace, B
     assert unexplained_champion([], champion) is None
     assert record_outside_changes(registry, apart, NAME, "server") == []
     assert list(apart.events()) == []
-
-
-def test_who_holds_a_lease_is_seen_to_be_gone() -> None:
-    """A process that ended is known to be gone; this one, another host's, and nonsense are not."""
-    done = subprocess.run(
-        [sys.executable, "-c", "from tiltyard.ledger.process_identity import current_holder; print(current_holder())"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert is_gone(done.stdout.strip())
-    assert not is_gone(current_holder())
-    assert not is_gone(f"elsewhere|{os.getpid()}|1")
-    assert not is_gone("somebody")
-    host, process, _ = current_holder().rsplit("|", 2)
-    assert is_gone(f"{host}|{process}|1")

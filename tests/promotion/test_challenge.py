@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from tests.project_env import ProjectEnv
 from tiltyard.errors import DataError, NotFoundError
 from tiltyard.pipeline import TrainingOutcome
 from tiltyard.project import Project
+from tiltyard.promotion.challenge import PromotionResult
 from tiltyard.promotion.manual_change import point_alias
 
 NAME = "films-classifier"
@@ -26,25 +29,47 @@ def with_split(project: Project, **changes: object) -> Project:
 def first(project_env: ProjectEnv) -> TrainingOutcome:
     """The first champion: half as good as it could be, so that there is something to beat."""
     weak = with_split(project_env.project, test=0.9)
-    return project_env.train(weak, promote=True)
+    outcome = project_env.train(weak, promote=True)
+    assert aliases(project_env) == {"1": ("champion",)}
+    return outcome
 
 
-def test_the_first_version_becomes_champion(project_env: ProjectEnv, first: TrainingOutcome) -> None:
+@dataclass(frozen=True)
+class Challenge:
+    """The decision about a challenger, and the aliases right after it."""
+
+    promotion: PromotionResult
+    aliases: dict[str, tuple[str, ...]]
+
+
+@pytest.fixture(scope="module")
+def better(project_env: ProjectEnv, first: TrainingOutcome) -> Challenge:
+    """A version trained on more rows than the first champion, which it meets."""
+    project_env.reset_champion("1")
+    promotion = project_env.train(promote=True).promotion
+    assert promotion is not None
+    return Challenge(promotion, aliases(project_env))
+
+
+@pytest.fixture(autouse=True)
+def first_is_champion(project_env: ProjectEnv, first: TrainingOutcome) -> None:
+    """Each test begins with version 1 as the champion, whichever tests ran before it."""
+    project_env.reset_champion("1")
+
+
+def test_the_first_version_becomes_champion(first: TrainingOutcome) -> None:
     """Where there is no champion, only the floors count."""
     assert first.promotion is not None
     assert first.promotion.status == "Set as champion"
-    assert aliases(project_env) == {"1": ("champion",)}
 
 
 def test_a_better_version_takes_over_and_the_old_one_stays_as_previous(
-    project_env: ProjectEnv, first: TrainingOutcome
+    project_env: ProjectEnv, first: TrainingOutcome, better: Challenge
 ) -> None:
-    """Judged on the rows that neither was trained on, the one trained on more rows wins."""
-    better = project_env.train(promote=True).promotion
-    assert better is not None
-    assert better.verdict.promoted, better.status
-    assert aliases(project_env) == {"1": ("previous",), better.version.version: ("champion",)}
-    gate = better.verdict.comparison
+    """Evaluated on the rows that neither was trained on, the one trained on more rows wins."""
+    assert better.promotion.verdict.promoted, better.promotion.status
+    assert better.aliases == {"1": ("previous",), better.promotion.version.version: ("champion",)}
+    gate = better.promotion.verdict.comparison
     assert gate is not None
     assert gate.evidence["difference"] > 0
     assert gate.evidence["rows"] == len(first.trial.split.test.take(_in_both(project_env, first)))
@@ -58,8 +83,9 @@ def _in_both(project_env: ProjectEnv, first: TrainingOutcome) -> np.ndarray[tupl
     return np.asarray([text in present for text in first.trial.split.test.inputs])
 
 
-def test_an_equal_version_never_wins(project_env: ProjectEnv, first: TrainingOutcome) -> None:
+def test_an_equal_version_never_wins(project_env: ProjectEnv, better: Challenge) -> None:
     """The same recipe on the same data is not promoted, says so with the numbers, and the refusal is an event."""
+    project_env.reset_champion(better.promotion.version.version)
     before = aliases(project_env)
     again = project_env.train(promote=True).promotion
     assert again is not None
@@ -73,8 +99,9 @@ def test_an_equal_version_never_wins(project_env: ProjectEnv, first: TrainingOut
     assert project_env.workspace.ledger.verify_events() == []
 
 
-def test_rows_that_the_champion_has_learnt_do_not_judge(project_env: ProjectEnv, first: TrainingOutcome) -> None:
+def test_rows_that_the_champion_was_trained_on_are_not_compared(project_env: ProjectEnv, better: Challenge) -> None:
     """When the split has changed, only rows that neither was trained on are compared."""
+    project_env.reset_champion(better.promotion.version.version)
     salted = with_split(project_env.project, salt="another", test=0.5)
     result = project_env.train(salted, promote=True)
     assert result.promotion is not None
@@ -84,7 +111,7 @@ def test_rows_that_the_champion_has_learnt_do_not_judge(project_env: ProjectEnv,
 
 
 def test_a_champion_that_has_learnt_every_row_cannot_be_compared(
-    project_env: ProjectEnv, first: TrainingOutcome
+    project_env: ProjectEnv,
 ) -> None:
     """With no common unseen rows there is no verdict, only an explanation."""
     learnt = project_env.train(with_split(project_env.project, test=0.01, salt="x"))
@@ -94,12 +121,11 @@ def test_a_champion_that_has_learnt_every_row_cannot_be_compared(
         project_env.train(project, promote=True)
 
 
-def test_other_metrics_are_compared_by_bootstrap(project_env: ProjectEnv, first: TrainingOutcome) -> None:
+def test_other_metrics_are_compared_by_bootstrap(project_env: ProjectEnv) -> None:
     """The project's metric decides, whatever it is, and knows its direction."""
     by_loss = project_env.project.model_copy(
         update={"training": project_env.project.training.model_copy(update={"metric": "log_loss"})}
     )
-    point_alias(project_env.workspace, NAME, version="1", alias="champion", reason="for the test")
     result = project_env.train(by_loss, promote=True).promotion
     assert result is not None
     assert result.verdict.promoted, result.status
@@ -109,12 +135,12 @@ def test_other_metrics_are_compared_by_bootstrap(project_env: ProjectEnv, first:
     assert evidence["difference"] > 0
 
 
-def test_an_alias_set_by_hand_is_a_decision_with_a_reason(project_env: ProjectEnv, first: TrainingOutcome) -> None:
+def test_an_alias_set_by_hand_is_a_decision_with_a_reason(project_env: ProjectEnv, better: Challenge) -> None:
     """The champion before stays as previous, the event says who and why, and an unknown version is refused."""
-    before = project_env.workspace.registry.champion(NAME)
-    assert before is not None
-    assert point_alias(project_env.workspace, NAME, version="1", alias="champion", reason="roll back") == before.version
-    assert aliases(project_env)[before.version] == ("previous",)
+    before = better.promotion.version.version
+    project_env.reset_champion(before)
+    assert point_alias(project_env.workspace, NAME, version="1", alias="champion", reason="roll back") == before
+    assert aliases(project_env)[before] == ("previous",)
     event = list(project_env.workspace.ledger.events(kind="alias-set"))[-1]
     assert (event.subject, event.reason, event.actor) == (f"{NAME}/1", "roll back", "tester")
     with pytest.raises(NotFoundError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.project_env import ProjectEnv
 from tiltyard.ledger import SqlLedger
 from tiltyard.pipeline import Workspace
 from tiltyard.project import Project
+from tiltyard.promotion.challenge import PromotionResult
 from tiltyard.registry import MlflowRegistry
 from tiltyard.registry.lineage import read_lineage
 
@@ -41,9 +43,28 @@ def write(folder: Path, **columns: Any) -> None:
     frame.assign(**columns).to_csv(folder / "rows.csv", index=False)
 
 
+@dataclass(frozen=True)
+class Loans:
+    """A project of tables whose champion, version 1, was trained on a column 'town' that is gone since.
+
+    Attributes:
+        env: the project and its stores.
+        incomparable: the decision about version 2, trained without the column.
+        measured: the decision about version 3, the same recipe, with gates for latency, size and findings in the data.
+    """
+
+    env: ProjectEnv
+    incomparable: PromotionResult
+    measured: PromotionResult
+
+    @property
+    def workspace(self) -> Workspace:
+        """The stores."""
+        return self.env.workspace
+
+
 @pytest.fixture(scope="module")
-def loans(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[ProjectEnv]:
-    """A project of tables whose champion was trained on a column 'town' that is gone since."""
+def loans(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[Loans]:
     root = tmp_path_factory.mktemp("loans")
     (root / "tiltyard.toml").write_text(PROJECT)
     uri = f"sqlite:///{shutil.copyfile(fresh_store, root / 'mlflow.db')}"
@@ -54,54 +75,53 @@ def loans(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterat
         write(root, town=np.where(np.arange(400) % 3, "York", "Hull"))
         assert project_env.train(promote=True).promotion is not None
         write(root)
-        yield project_env
+        incomparable = project_env.train(promote=True).promotion
+        gates = {"latency_ms": 60_000.0, "size_mb": 0.000001, "data_findings": "info"}
+        measured = project_env.train(with_promotion(project_env.project, **gates), promote=True).promotion
+        assert incomparable is not None
+        assert measured is not None
+        yield Loans(project_env, incomparable, measured)
 
 
-def asking(project: Project, **changes: object) -> Project:
+def with_promotion(project: Project, **changes: object) -> Project:
     return project.model_copy(update={"promotion": project.promotion.model_copy(update=changes)})
 
 
-def test_a_champion_whose_columns_are_gone(loans: ProjectEnv) -> None:
-    """It is a refusal that names the column, is written down, and leaves the champion where it was."""
-    refused = loans.train(promote=True).promotion
-    assert refused is not None
+def test_a_champion_that_lacks_columns_refuses_the_challenger(loans: Loans) -> None:
+    """The refusal names the column, is recorded, and leaves the champion where it was."""
+    refused = loans.incomparable
     assert not refused.verdict.promoted
     assert refused.verdict.reason == "the champion cannot answer these rows"
     assert "'town'" in refused.status
     champion = loans.workspace.registry.champion("loans-classifier")
     assert champion is not None
     assert champion.version == "1"
-    assert list(loans.workspace.ledger.events(kind="refused"))[-1].evidence["verdict"]["gates"][-1]["code"] == (
-        "gate.comparable"
-    )
+    subject = f"loans-classifier/{refused.version.version}"
+    (event,) = [event for event in loans.workspace.ledger.events(kind="refused") if event.subject == subject]
+    assert event.evidence["verdict"]["gates"][-1]["code"] == "gate.comparable"
 
 
-def test_the_cost_is_that_of_the_version_as_served(loans: ProjectEnv) -> None:
-    """Time and size are measured on the stored version, and the verdict is kept with it."""
-    project = asking(loans.project, latency_ms=60_000.0, size_mb=0.000001, data_findings="error")
-    judged = loans.train(project, promote=True).promotion
-    assert judged is not None
-    found = {gate.code: gate for gate in judged.verdict.gates}
+def test_latency_and_size_are_those_of_the_stored_version(loans: Loans) -> None:
+    """Latency and size are measured on the stored version, and the verdict is stored with it."""
+    found = {gate.code: gate for gate in loans.measured.verdict.gates}
     assert found["gate.latency"].passed
     assert 0 < found["gate.latency"].evidence["median_ms"] <= found["gate.latency"].evidence["latency_ms"]
     assert not found["gate.size"].passed
-    stored = loans.workspace.registry.get_version("loans-classifier", version=judged.version.version)
+    stored = loans.workspace.registry.get_version("loans-classifier", version=loans.measured.version.version)
     folder = loans.workspace.registry.fetch(stored, loans.workspace.cache)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     assert found["gate.size"].evidence["size_mb"] == pytest.approx(size / 1e6)
-    kept = json.loads(stored.tags["tiltyard.verdict"])
-    assert (kept["promoted"], [gate["code"] for gate in kept["gates"]]) == (False, list(found))
+    verdict = json.loads(stored.tags["tiltyard.verdict"])
+    assert (verdict["promoted"], [gate["code"] for gate in verdict["gates"]]) == (False, list(found))
 
 
-def test_findings_in_the_data_stay_with_the_version(loans: ProjectEnv) -> None:
-    """A version knows what was found in the data that it was trained on, and the gate asks for it."""
-    judged = loans.train(asking(loans.project, data_findings="info"), promote=True).promotion
-    assert judged is not None
-    (gate,) = [gate for gate in judged.verdict.gates if gate.code == "gate.data"]
+def test_the_data_gate_counts_the_findings_stored_with_the_version(loans: Loans) -> None:
+    """A version keeps the findings of the data that it was trained on, and the gate counts them."""
+    (gate,) = [gate for gate in loans.measured.verdict.gates if gate.code == "gate.data"]
     assert gate.passed == (gate.evidence["counts"]["warning"] + gate.evidence["counts"]["error"] == 0)
 
 
-def test_labels_and_lineage(loans: ProjectEnv) -> None:
+def test_labels_follow_schema_and_recipe_and_lineage_names_the_parent(loans: Loans) -> None:
     """Another schema is a new first number, the same recipe again a new last one; each version names its parent."""
     versions = {info.version: info for info in loans.workspace.registry.list_versions("loans-classifier")}
     assert [versions[number].label for number in ("1", "2", "3")] == ["1.0.0", "2.0.0", "2.0.1"]

@@ -173,8 +173,10 @@ def test_reweighing_brings_groups_together(loans: ProjectEnv, outcome: TrainingO
     assert after < 0.75 * before
 
 
-def test_what_cannot_be_done_is_told_before_any_work(loans: ProjectEnv, project_env: ProjectEnv) -> None:
+def test_an_impossible_training_is_refused_before_its_run(loans: ProjectEnv, project_env: ProjectEnv) -> None:
     """A recipe without weights, and a column that is not there, stop a training before it makes a run."""
+    client = MlflowClient(tracking_uri=project_env.tracking_uri)
+    before = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
     (project_env.films.root / "own_knn.py").write_text(
         "from sklearn.neighbors import KNeighborsClassifier as make\n", encoding="utf-8"
     )
@@ -189,8 +191,8 @@ def test_what_cannot_be_done_is_told_before_any_work(loans: ProjectEnv, project_
     for key in ("slices", "sensitive"):
         with pytest.raises(DataError, match=rf"no column 'twon' \(data.{key}\).*Did you mean 'town'"):
             loans.train(with_data(loans.project, **{key: ("twon",)}))
-    runs = MlflowClient(tracking_uri=project_env.tracking_uri).search_experiments()
-    assert "films" not in [experiment.name for experiment in runs]
+    after = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+    assert [run.info.run_id for run in after] == [run.info.run_id for run in before]
 
 
 def test_reweighing_needs_groups(tmp_path: Path) -> None:
@@ -264,6 +266,7 @@ def replaced(dataset: Dataset, inputs: pd.DataFrame) -> Dataset:
     return dataclasses.replace(dataset, inputs=inputs)
 
 
+@pytest.mark.usefixtures("outcome")
 def test_the_command_shows_metrics_slices_and_fairness(loans: ProjectEnv, tmp_path: Path) -> None:
     """``tiltyard evaluate`` judges the champion, or the version asked for, and prints JSON when asked."""
     for name in ("loans.csv", "tiltyard.toml"):

@@ -25,12 +25,19 @@ def champion(project_env: ProjectEnv) -> str:
 
 
 @pytest.fixture(scope="module")
-def two(project_env: ProjectEnv) -> ProjectEnv:
-    """Version 1, trained on a tenth of the rows, is champion; version 2 is better and waits."""
+def trained(project_env: ProjectEnv) -> ProjectEnv:
+    """Version 1, trained on a tenth of the rows, and version 2, which is better."""
     weak = project_env.project.model_copy(update={"split": project_env.project.split.model_copy(update={"test": 0.9})})
     project_env.train(weak, promote=True)
     project_env.train()
     return project_env
+
+
+@pytest.fixture
+def two(trained: ProjectEnv) -> ProjectEnv:
+    """Version 1 is champion, and version 2 waits, whichever tests ran before."""
+    trained.reset_champion("1")
+    return trained
 
 
 def test_a_story_of_decisions_can_be_looked_up(two: ProjectEnv) -> None:
@@ -58,15 +65,14 @@ def test_a_story_of_decisions_can_be_looked_up(two: ProjectEnv) -> None:
 
 def test_a_worse_version_is_refused_by_the_gates(two: ProjectEnv) -> None:
     """promote decides by evidence, not by wish; the refusal is written down."""
-    if champion(two) != "2":
-        roll_back(two.workspace, NAME, to="2", reason="for the test")
+    two.reset_champion("2")
     refused = promote_version(two.workspace, two.project, "1", judging_rows(two))
     assert not refused.verdict.promoted
     assert champion(two) == "2"
     assert list(two.workspace.ledger.events(subject=f"{NAME}/1"))[-1].kind == "refused"
 
 
-def test_what_cannot_be_done_is_told(two: ProjectEnv) -> None:
+def test_the_champion_and_unknown_versions_are_no_targets(two: ProjectEnv) -> None:
     """The champion cannot be promoted or rolled back to, an unknown version is not there."""
     present = champion(two)
     with pytest.raises(UsageError, match="champion already"):
@@ -81,8 +87,7 @@ def test_what_cannot_be_done_is_told(two: ProjectEnv) -> None:
 
 def test_a_damaged_version_is_not_rolled_back_to(two: ProjectEnv) -> None:
     """The target is verified before the alias moves: the champion stays."""
-    if champion(two) != "2":
-        roll_back(two.workspace, NAME, to="2", reason="for the test")
+    two.reset_champion("2")
     stored = list((two.films.root / "artifacts").rglob("model.skops"))
     originals = {file: file.read_bytes() for file in stored}
     cached = list(two.workspace.cache.rglob("model.skops"))

@@ -22,6 +22,8 @@ def is_gone(holder: str) -> bool:
         os.kill(int(process), 0)
     except ProcessLookupError:
         return True
+    except PermissionError:
+        pass  # it runs, as another user
     except OSError:
         return False
     # Numbers of processes are used again: then it was started at another time.
