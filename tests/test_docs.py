@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 import tiltyard
@@ -75,12 +76,73 @@ def test_every_import_on_a_page_works(page: Path) -> None:
 
 
 def test_every_test_that_the_requirements_name_exists() -> None:
-    """A reader of a ticked row can run its proof."""
-    named = set(re.findall(r"`(tests/[^`:]+)(?:::(\w+))?`", (ROOT / "docs" / "requirements.md").read_text("utf-8")))
-    assert named
-    for file, test in named:
-        assert (ROOT / file).exists(), file
-        assert not test or f"def {test}(" in (ROOT / file).read_text("utf-8"), test
+    """A reader of a row can run the test that it names: the file, and the function where it names one."""
+    for row, cells in read_requirements().items():
+        files = [ROOT / name for name in re.findall(r"`((?:tests|benchmarks|\.ci|\.github)/[^`]*)`", cells[-1])]
+        functions = re.findall(r"`(test_\w+)`", cells[-1])
+        assert all(file.exists() for file in files), row
+        texts = [file.read_text("utf-8") for file in files if file.is_file()]
+        assert all(any(f"def {name}(" in text for text in texts) for name in functions), row
+
+
+def test_every_ticked_requirement_names_a_test() -> None:
+    """A row is ticked only with a proof: a test file that holds tests, CI's script, or one of its jobs."""
+    ticked = {row: cells for row, cells in read_requirements().items() if "[x]" in cells[3]}
+    assert ticked
+    for row, cells in ticked.items():
+        named = re.findall(r"`((?:tests|\.ci|\.github)/[^`]*)`", cells[-1])
+        assert named, row
+        for name in named:
+            files = sorted((ROOT / name).glob("**/test_*.py")) if name.endswith("/") else [ROOT / name]
+            assert files, row
+            for file in files:
+                assert not name.startswith("tests/") or "def test_" in file.read_text("utf-8"), f"{row}: {file}"
+
+
+def read_requirements() -> dict[str, list[str]]:
+    """The rows of the requirements by their ids, each split into its cells."""
+    lines = (ROOT / "docs" / "requirements.md").read_text("utf-8").splitlines()
+    rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines if line.startswith("| R-")]
+    found = {row[0]: row for row in rows}
+    assert len(found) == len(rows) > 100
+    return found
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "tiltyard " in page.read_text("utf-8")], ids=lambda page: page.stem
+)
+def test_every_command_line_on_a_page_is_accepted(page: Path) -> None:
+    """A reader can type every command that a page shows: commands, their groups and their options exist."""
+    text = page.read_text("utf-8")
+    blocks = re.findall(r"```(?:sh|bash|yaml)\n(.*?)```", text, re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    spans = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    for line in [*lines, *(span.replace("\n", " ") for span in spans)]:
+        for words in re.findall(r"(?:^|\s)tiltyard ((?:[a-z][\w-]*)(?:\s[^#;&|<]*)?)", line):
+            wrong = find_unknown_words(words.split())
+            assert not wrong, f"{page.relative_to(ROOT)}: tiltyard {words}: {wrong}"
+
+
+def find_unknown_words(words: list[str]) -> list[str]:
+    """Those of a command's words that are no command, no command of its group, or no option of it."""
+    if words[0] not in COMMANDS:
+        return words[:1]
+    module, name = COMMANDS[words[0]][0].split(":")
+    command = getattr(importlib.import_module(module), name)
+    if isinstance(command, click.Group):
+        if len(words) == 1:
+            return []
+        if words[1] not in command.commands:
+            return words[1:2]
+        command = command.commands[words[1]]
+        if isinstance(command, click.Group):
+            if len(words) > 2 and words[2] not in command.commands:
+                return words[2:3]
+            command = command.commands[words[2]] if len(words) > 2 else command
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    known.add("--help")
+    given = [re.sub(r"[=\]).,].*", "", word.lstrip("[")) for word in words if word.lstrip("[").startswith("--")]
+    return [option for option in given if option not in known]
 
 
 def headings(page: Path) -> set[str]:
