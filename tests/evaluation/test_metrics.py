@@ -72,7 +72,7 @@ def rows(draw: st.DrawFn, classes: int | None = None) -> LabelledPredictions:
 def test_metrics_equal_scikit_learn(rows: LabelledPredictions) -> None:
     """Every metric is equal to scikit-learn's wherever it is defined."""
     for metric in METRICS.values():
-        if metric.undefined(rows) or metric.name == "calibration_error":
+        if metric.explain_undefined(rows) or metric.name == "calibration_error":
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -87,12 +87,12 @@ def test_a_row_of_weight_w_counts_as_w_rows(rows: LabelledPredictions, seed: int
     weights = np.random.default_rng(seed).integers(0, 4, (3, len(rows))).astype(float)
     weights[:, 0] += 1
     for metric in METRICS.values():
-        if metric.undefined(rows):
+        if metric.explain_undefined(rows):
             continue
         together = metric.weighted(rows, weights)
         for line, value in zip(weights, together, strict=True):
             repeated = rows.take(np.repeat(np.arange(len(rows)), line.astype(int)))
-            if metric.undefined(repeated):
+            if metric.explain_undefined(repeated):
                 assert np.isnan(value), metric.name
             else:
                 assert value == pytest.approx(metric.compute(repeated), abs=1e-12), metric.name
@@ -105,7 +105,7 @@ def test_certain_right_predictions_have_the_best_value(rows: LabelledPredictions
     perfect = np.asarray(rows.labels[:, None] == np.asarray(rows.classes), dtype=float)
     best = label_predictions(rows.labels, rows.labels, perfect, rows.classes)
     for metric in METRICS.values():
-        if metric.undefined(best) or metric.undefined(rows) or metric.name == "matthews":
+        if metric.explain_undefined(best) or metric.explain_undefined(rows) or metric.name == "matthews":
             continue
         sign = 1 if metric.bigger_is_better else -1
         assert sign * metric.compute(best) >= sign * metric.compute(rows) - 1e-12, metric.name
@@ -119,8 +119,8 @@ def test_the_order_of_rows_does_not_matter(rows: LabelledPredictions, seed: int)
     """The order of the rows does not matter."""
     shuffled = rows.take(np.random.default_rng(seed).permutation(len(rows)))
     for metric in METRICS.values():
-        assert metric.undefined(rows) == metric.undefined(shuffled)
-        if not metric.undefined(rows):
+        assert metric.explain_undefined(rows) == metric.explain_undefined(shuffled)
+        if not metric.explain_undefined(rows):
             assert metric.compute(rows) == pytest.approx(metric.compute(shuffled), abs=1e-12), metric.name
 
 
@@ -161,7 +161,7 @@ def test_a_label_that_the_model_does_not_know_counts_as_wrong() -> None:
     )
     assert labelled.classes == ("a", "b", "c")
     assert get_metric("accuracy").compute(labelled) == pytest.approx(2 / 3)
-    assert get_metric("log_loss").undefined(labelled) == "the model gives no probability to 'c'"
+    assert get_metric("log_loss").explain_undefined(labelled) == "the model gives no probability to 'c'"
 
 
 def test_probabilities_may_have_columns_in_any_order() -> None:

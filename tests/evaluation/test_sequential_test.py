@@ -8,7 +8,7 @@ from scipy.integrate import quad
 from scipy.stats import beta, binom
 
 from tiltyard.errors import UsageError
-from tiltyard.evaluation.sequential_test import evaluate_shadow, evaluate_split, paired_evidence, split_evidence
+from tiltyard.evaluation.sequential_test import compute_paired_evidence, evaluate_shadow, evaluate_split, split_evidence
 
 
 def test_evidence_is_the_mixture_of_likelihood_ratios() -> None:
@@ -60,8 +60,8 @@ def test_looking_often_costs_nothing() -> None:
 
 def test_evidence_never_overflows() -> None:
     """Extremes stay finite, and speak for one side alone."""
-    assert np.isfinite(paired_evidence(100_000, 0))
-    assert paired_evidence(0, 100_000) == pytest.approx(0.0)
+    assert np.isfinite(compute_paired_evidence(100_000, 0))
+    assert compute_paired_evidence(0, 100_000) == pytest.approx(0.0)
 
 
 def test_a_split_finds_the_better_one() -> None:

@@ -146,7 +146,7 @@ def test_decision_equals_the_product(
     generator = np.random.default_rng(seed)
     weights = generator.normal(size=(len(plain.vocabulary_), classes))
     intercept = generator.normal(size=classes)
-    compiled = FastTfidfVectorizer.from_sklearn(plain).compiled()
+    compiled = FastTfidfVectorizer.from_sklearn(plain).compile()
     got = compiled_vocabulary.decision(others, compiled, weights, intercept)
     np.testing.assert_allclose(got, plain.transform(others) @ weights + intercept, rtol=1e-12, atol=1e-12)
 
@@ -158,7 +158,7 @@ def test_decision_equals_a_fitted_pipeline(classes: int) -> None:
     pipeline = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression())
     pipeline.fit(texts, [row % classes for row in range(len(texts))])
     vectoriser, model = pipeline[0], pipeline[1]
-    compiled = FastTfidfVectorizer.from_sklearn(vectoriser).compiled()
+    compiled = FastTfidfVectorizer.from_sklearn(vectoriser).compile()
     asked = [*texts, "", "nothing known", "red " * 50, "RED sky, red SKY"]
     got = compiled_vocabulary.decision(asked, compiled, model.coef_.T, model.intercept_)
     expected = pipeline.decision_function(asked).reshape(len(asked), -1)
@@ -175,14 +175,14 @@ def test_decision_with_many_occurrences(sublinear: bool, norm: Any) -> None:
     plain = TfidfVectorizer(sublinear_tf=sublinear, norm=norm).fit(texts)
     long = ["one " * 5000 + "two " * 257 + "three " * 256]
     weights = np.array([[1.0], [2.0], [-3.0]])
-    compiled = FastTfidfVectorizer.from_sklearn(plain).compiled()
+    compiled = FastTfidfVectorizer.from_sklearn(plain).compile()
     got = compiled_vocabulary.decision(long, compiled, weights, np.zeros(1))
     np.testing.assert_allclose(got, plain.transform(long) @ weights, rtol=1e-12)
 
 
 def test_decision_refuses_weights_of_another_vocabulary() -> None:
     """Weights that do not fit the vocabulary are an error, not a read out of bounds."""
-    compiled = FastTfidfVectorizer().fit(CORPUS).compiled()
+    compiled = FastTfidfVectorizer().fit(CORPUS).compile()
     with pytest.raises(InputError, match="do not fit a vocabulary of"):
         compiled_vocabulary.decision(CORPUS, compiled, np.zeros((3, 1)), np.zeros(1))
 
@@ -280,7 +280,7 @@ def test_no_texts_give_no_rows() -> None:
     ours = FastTfidfVectorizer().fit(CORPUS)
     width = len(ours.vocabulary_)
     assert ours.transform([]).shape == (0, width)
-    assert compiled_vocabulary.decision([], ours.compiled(), np.zeros((width, 2)), np.zeros(2)).shape == (0, 2)
+    assert compiled_vocabulary.decision([], ours.compile(), np.zeros((width, 2)), np.zeros(2)).shape == (0, 2)
 
 
 @pytest.mark.parametrize("text", [None, float("nan"), 3, b"\xff\xfe", ["nested"], pd.NA])
@@ -291,7 +291,7 @@ def test_what_is_not_text_is_refused(text: object) -> None:
     for read in (
         ours.transform,
         FastTfidfVectorizer().fit,
-        lambda texts: compiled_vocabulary.decision(texts, ours.compiled(), weights, intercept),
+        lambda texts: compiled_vocabulary.decision(texts, ours.compile(), weights, intercept),
     ):
         with pytest.raises(UnusableTextError, match="Text 1 is") as caught:
             read(["fine", text])
@@ -451,7 +451,7 @@ def test_warming_up_compiles_everything() -> None:
     before = [len(loop.signatures) for loop in loops]
     ours = FastTfidfVectorizer(ngram_range=(1, 2), binary=True, norm=None).fit(CORPUS)
     width = len(ours.vocabulary_)
-    compiled_vocabulary.decision(CORPUS, ours.compiled(), np.zeros((width, 2)), np.zeros(2))
+    compiled_vocabulary.decision(CORPUS, ours.compile(), np.zeros((width, 2)), np.zeros(2))
     ours.transform(CORPUS)
     assert [len(loop.signatures) for loop in loops] == before
 
@@ -532,7 +532,7 @@ def test_terms_of_some_columns_are_those_of_all() -> None:
 
 def _table(terms: Terms) -> hash_tables.WordTable:
     plain = TfidfVectorizer(vocabulary=terms.strings(), token_pattern=alphabet.WORDS).fit(["ab"])
-    words = FastTfidfVectorizer.from_sklearn(plain).compiled().words
+    words = FastTfidfVectorizer.from_sklearn(plain).compile().words
     return hash_tables.WordTable(words.slots, words.keys, words.starts, terms.letters)
 
 

@@ -16,7 +16,7 @@ from tests.monitoring.sample_predictions import make_labelled_predictions
 from tiltyard.cli.main import cli
 from tiltyard.errors import DataError, UsageError
 from tiltyard.ledger import Label, SqlLedger
-from tiltyard.ledger.sql.retention import redacted_input
+from tiltyard.ledger.sql.retention import redact_input
 from tiltyard.monitoring.labels.label_import import LabelColumns, count_labels, import_labels, read_labels
 from tiltyard.monitoring.labels.labeling_queue import (
     DRIFTED,
@@ -107,7 +107,7 @@ def test_the_queue_holds_the_uncertain_the_unfamiliar_and_some_at_random() -> No
         at=NOON, input={"text": "zygote quark xylophone"}, probabilities={"negative": 0.01, "positive": 0.99}
     )
     copy = make_prediction(at=NOON, input=odd.input, probabilities=odd.probabilities)
-    gone = make_prediction(at=NOON, input=redacted_input("asked"), probabilities={"negative": 0.5, "positive": 0.5})
+    gone = make_prediction(at=NOON, input=redact_input("asked"), probabilities={"negative": 0.5, "positive": 0.5})
     ledger.record([*rows, odd, copy, gone])
     ledger.record_labels(labels[:50])
     reference = pd.Series([row.input["text"] for row in rows])

@@ -12,7 +12,7 @@ import pytest
 from tiltyard.data import load_dataset, split_dataset
 from tiltyard.data.content_hash import content_keys
 from tiltyard.ledger import Label, Prediction
-from tiltyard.ledger.sql.retention import redacted_input
+from tiltyard.ledger.sql.retention import redact_input
 from tiltyard.pipeline.training.production_data import (
     count_new_labels,
     gather_production_data,
@@ -109,7 +109,7 @@ def test_the_newest_label_of_a_text_counts(films: Project, ledger: MemoryLedger)
 
 def test_what_cannot_teach_is_left_out_and_counted(films: Project, ledger: MemoryLedger) -> None:
     """Redacted inputs, labels that the base data does not know and inputs without a text are no rows."""
-    answer(ledger, "positive", input=redacted_input("asked by the customer"))
+    answer(ledger, "positive", input=redact_input("asked by the customer"))
     answer(ledger, "postive", input={"text": "A slip of the pen"})
     answer(ledger, "positive", input={"words": "No text here"})
     found = gather_production_data(films, ledger)

@@ -120,28 +120,28 @@ class BinChart:
     bins: int
     values: ValueAxis
 
-    def x(self, place: float) -> float:
+    def x(self, position: float) -> float:
         """Where a bin begins, counted from 0."""
-        return LEFT + place * (WIDTH - LEFT - RIGHT) / self.bins
+        return LEFT + position * (WIDTH - LEFT - RIGHT) / self.bins
 
     def draw_axes(self, words: Sequence[str]) -> list[str]:
         """The grid with its values, and words below the left edge of every second bin."""
         names = [
-            draw_text(self.x(place), HEIGHT - 12, name, anchor="middle", kind="tt")
-            for place, name in enumerate(words)
-            if place % 2 == 0
+            draw_text(self.x(position), HEIGHT - 12, name, anchor="middle", kind="tt")
+            for position, name in enumerate(words)
+            if position % 2 == 0
         ]
         return [*self.values.draw(), *names]
 
-    def draw_bar(self, place: int, value: float, colour: str) -> str:
+    def draw_bar(self, position: int, value: float, colour: str) -> str:
         """The bar of a bin."""
-        left, right, top = self.x(place) + 1, self.x(place + 1) - 1, self.values.y(value)
+        left, right, top = self.x(position) + 1, self.x(position + 1) - 1, self.values.y(value)
         return draw_rect(left, top, right - left, HEIGHT - BOTTOM - top, colour=colour)
 
-    def draw_mark(self, place: int, value: float, colour: str) -> str:
+    def draw_mark(self, position: int, value: float, colour: str) -> str:
         """A line across a bin at a value."""
         y = self.values.y(value)
-        return draw_line((self.x(place), y), (self.x(place + 1), y), colour=colour, width=2.5)
+        return draw_line((self.x(position), y), (self.x(position + 1), y), colour=colour, width=2.5)
 
 
 def round_ticks(low: float, high: float) -> list[float]:
@@ -150,4 +150,4 @@ def round_ticks(low: float, high: float) -> list[float]:
     scale = 10.0 ** math.floor(math.log10(raw))
     step = next(scale * factor for factor in (1, 2, 2.5, 5, 10) if scale * factor >= raw * 0.999)
     first = math.ceil(low / step - 1e-9)
-    return [round(place * step, 10) for place in range(first, math.floor(high / step + 1e-9) + 1)]
+    return [round(position * step, 10) for position in range(first, math.floor(high / step + 1e-9) + 1)]

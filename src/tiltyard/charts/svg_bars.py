@@ -19,9 +19,9 @@ def draw_histogram(edges: Sequence[float], counts: Sequence[int], title: str, no
     highest = max([*counts, 1])
     width = _CARD_WIDTH / max(1, len(counts))
     bars = [
-        _draw_upright(place * width, max(0.5, width - 1), count / highest, f"{name}: {format_count(count, noun)}")
-        for place, count in enumerate(counts)
-        for name in (name_bin(edges[place], edges[place + 1]),)
+        _draw_upright(position * width, max(0.5, width - 1), count / highest, f"{name}: {format_count(count, noun)}")
+        for position, count in enumerate(counts)
+        for name in (name_bin(edges[position], edges[position + 1]),)
     ]
     return draw_svg(bars, title, (_CARD_WIDTH, _CARD_HEIGHT))
 
@@ -29,15 +29,15 @@ def draw_histogram(edges: Sequence[float], counts: Sequence[int], title: str, no
 def draw_shares(counts: Mapping[str, int], title: str, total: int | None = None, most: int = 12) -> str:
     """Lying bars with names and shares; everything after the first ``most`` is one bar."""
     total = sum(counts.values()) if total is None else total
-    shown = dict(list(counts.items())[:most])
-    others = total - sum(shown.values())
-    rows = [*((quote_excerpt(name, 24).strip("'") or "''", count) for name, count in shown.items())]
+    listed = dict(list(counts.items())[:most])
+    others = total - sum(listed.values())
+    rows = [*((quote_excerpt(name, 24).strip("'") or "''", count) for name, count in listed.items())]
     if others > 0:
         rows.append(("all others", others))
     highest = max([count for _, count in rows] + [1])
     parts = []
-    for place, (name, count) in enumerate(rows):
-        top = place * _ROW
+    for position, (name, count) in enumerate(rows):
+        top = position * _ROW
         length = max(1.0, count / highest * _BAR_WIDTH)
         share = format_percent(count / total) if total else "0%"
         parts += [
@@ -54,14 +54,14 @@ def draw_pairs(bins: Sequence[str], first: Sequence[float], second: Sequence[flo
     width = _CARD_WIDTH / max(1, len(bins))
     bars = [
         _draw_upright(
-            place * width + side * width * 0.45,
+            position * width + side * width * 0.45,
             max(0.5, width * 0.42),
             share / highest,
             f"{name}: {format_percent(share)}",
             "other" if side else "",
         )
-        for place, name in enumerate(bins)
-        for side, share in enumerate((first[place], second[place]))
+        for position, name in enumerate(bins)
+        for side, share in enumerate((first[position], second[position]))
     ]
     return draw_svg(bars, title, (_CARD_WIDTH, _CARD_HEIGHT))
 

@@ -98,19 +98,19 @@ def evaluate_calibration(labelled: LabelledPredictions) -> CalibrationReport | N
 
 
 def _reliability(probabilities: NDArray[np.float64], came_true: NDArray[np.bool_]) -> Reliability:
-    places = np.minimum((probabilities * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
-    counts = np.bincount(places, minlength=CALIBRATION_BINS)
-    predicted = np.bincount(places, weights=probabilities, minlength=CALIBRATION_BINS)
-    observed = np.bincount(places, weights=came_true, minlength=CALIBRATION_BINS)
+    positions = np.minimum((probabilities * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
+    counts = np.bincount(positions, minlength=CALIBRATION_BINS)
+    predicted = np.bincount(positions, weights=probabilities, minlength=CALIBRATION_BINS)
+    observed = np.bincount(positions, weights=came_true, minlength=CALIBRATION_BINS)
     bins = tuple(
         ReliabilityBin(
-            low=place / CALIBRATION_BINS,
-            high=(place + 1) / CALIBRATION_BINS,
-            rows=int(counts[place]),
-            predicted=float(predicted[place] / counts[place]),
-            observed=float(observed[place] / counts[place]),
-            interval=wilson(observed[place], counts[place]),
+            low=position / CALIBRATION_BINS,
+            high=(position + 1) / CALIBRATION_BINS,
+            rows=int(counts[position]),
+            predicted=float(predicted[position] / counts[position]),
+            observed=float(observed[position] / counts[position]),
+            interval=wilson(observed[position], counts[position]),
         )
-        for place in np.flatnonzero(counts)
+        for position in np.flatnonzero(counts)
     )
     return Reliability(float(np.abs(predicted - observed).sum() / len(probabilities)), bins)

@@ -216,12 +216,13 @@ def _groups(truth: NDArray[np.bool_], predicted: NDArray[np.bool_], grouping: Gr
         GroupRates(
             title=group.title,
             key=group.key,
-            rows=int(sizes[place]),
+            rows=int(sizes[position]),
             rates={
-                name: _rate(float(values[place]), int(of.get(name, sizes)[place])) for name, values in rates.items()
+                name: _rate(float(values[position]), int(of.get(name, sizes)[position]))
+                for name, values in rates.items()
             },
         )
-        for place, group in enumerate(grouping.groups)
+        for position, group in enumerate(grouping.groups)
     )
 
 

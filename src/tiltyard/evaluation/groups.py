@@ -150,11 +150,11 @@ def _read_times(column: pd.Series) -> NDArray[np.float64] | None:
     return np.where(moments.isna(), np.nan, moments.astype("int64").to_numpy(dtype=np.float64))
 
 
-def _group_by_quartile(name: str, values: NDArray[np.float64], shown: _FormatRanges) -> Grouping:
+def _group_by_quartile(name: str, values: NDArray[np.float64], format_ranges: _FormatRanges) -> Grouping:
     missing = np.isnan(values)
     edges = np.unique(np.quantile(values[~missing], [0.25, 0.5, 0.75], method="inverted_cdf"))
     codes = np.where(missing, len(edges) + 1, np.searchsorted(edges, values, side="left"))
-    titles = [*shown(edges), MISSING]
+    titles = [*format_ranges(edges), MISSING]
     keys = [*(f"q{number + 1}" for number in range(len(edges) + 1)), "missing"]
     return _drop_empty_groups(name, [Group(key, title) for key, title in zip(keys, titles, strict=True)], codes)
 
@@ -166,9 +166,9 @@ def _group_by_value(name: str, column: pd.Series) -> Grouping:
     # Of equally frequent values those first in the alphabet are kept: the order of the rows must not matter.
     ranked = sorted(counts.index.tolist(), key=lambda value: (-counts[value], value))
     kept = sorted(ranked[:MOST_VALUES])
-    places = {value: place for place, value in enumerate(kept)}
+    positions = {value: position for position, value in enumerate(kept)}
     other, missing = len(kept), len(kept) + 1
-    codes = np.array([missing if word is None else places.get(word, other) for word in words], dtype=np.intp)
+    codes = np.array([missing if word is None else positions.get(word, other) for word in words], dtype=np.intp)
     titles = [*kept, OTHER, MISSING]
     groups = [Group(key, title) for key, title in zip(make_keys(titles), titles, strict=True)]
     return _drop_empty_groups(name, groups, codes)

@@ -154,16 +154,16 @@ def permutation_importance(
     rows = min(len(inputs), MOST_ROWS, max(1, MOST_PREDICTED // (REPEATS * max(1, inputs.shape[1]))))
     chosen = np.sort(random.choice(len(inputs), rows, replace=False))
     inputs, labelled = inputs.iloc[chosen].reset_index(drop=True), labelled.take(chosen)
-    if labelled.probabilities is None or metric.undefined(labelled):
+    if labelled.probabilities is None or metric.explain_undefined(labelled):
         return None
     sign = 1.0 if metric.bigger_is_better else -1.0
     whole = metric.compute(labelled)
     found = []
-    for place in range(inputs.shape[1]):
+    for position in range(inputs.shape[1]):
         order = np.stack([random.permutation(rows) for _ in range(REPEATS)])
-        shuffled = _predict_shuffled(predict, inputs, place, order, labelled.probabilities)
+        shuffled = _predict_shuffled(predict, inputs, position, order, labelled.probabilities)
         losses = [sign * (whole - metric.compute(_relabel(labelled, probabilities))) for probabilities in shuffled]
-        found.append(FeatureWeight(str(inputs.columns[place]), float(np.mean(losses)), float(np.std(losses))))
+        found.append(FeatureWeight(str(inputs.columns[position]), float(np.mean(losses)), float(np.std(losses))))
     found.sort(key=lambda feature: (-feature.value, feature.name))
     return Importance("permutation", f"loss of {metric.title.lower()}", rows, tuple(found))
 
@@ -229,19 +229,19 @@ def compare_importance(before: Importance, after: Importance) -> ImportanceChang
 def _predict_shuffled(
     predict: Predict,
     inputs: pd.DataFrame,
-    place: int,
+    position: int,
     order: NDArray[np.intp],
     known: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Probabilities, (repeats, n, k), with one column in another order; all changed rows are predicted at once."""
-    column = inputs.iloc[:, place]
+    column = inputs.iloc[:, position]
     codes = pd.factorize(column)[0]
     changed = codes[order] != codes
     shuffled = np.repeat(known[None], len(order), axis=0)
     if changed.any():
         repeat, row = np.nonzero(changed)
         changed_rows = inputs.take(row).reset_index(drop=True)
-        changed_rows.isetitem(place, column.take(order[repeat, row]).array)
+        changed_rows.isetitem(position, column.take(order[repeat, row]).array)
         shuffled[repeat, row] = predict(changed_rows)
     return shuffled
 

@@ -44,11 +44,11 @@ def cross_groups(groupings: Sequence[Grouping]) -> tuple[NDArray[np.intp], tuple
     cells = np.ravel_multi_index(tuple(grouping.codes for grouping in groupings), shape)
     used, codes, counts = np.unique(cells, return_inverse=True, return_counts=True)
     titles = [
-        " and ".join(grouping.groups[place].title for grouping, place in zip(groupings, places, strict=True))
-        for places in zip(*np.unravel_index(used, shape), strict=True)
+        " and ".join(grouping.groups[position].title for grouping, position in zip(groupings, positions, strict=True))
+        for positions in zip(*np.unravel_index(used, shape), strict=True)
     ]
     kept = np.flatnonzero(counts >= FEWEST_ROWS)
     renamed = np.full(len(used), len(kept))
     renamed[kept] = np.arange(len(kept))
-    names = [titles[place] for place in kept]
+    names = [titles[position] for position in kept]
     return renamed[codes], tuple(names if len(kept) == len(used) else [*names, OTHER])

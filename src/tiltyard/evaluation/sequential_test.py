@@ -103,8 +103,8 @@ def evaluate_shadow(
     counts = (both_right, only_champion_right, only_challenger_right, both_wrong)
     _check(counts, alpha, min_gain)
     rows = sum(counts)
-    e_value = paired_evidence(only_challenger_right, only_champion_right)
-    against = paired_evidence(only_champion_right, only_challenger_right)
+    e_value = compute_paired_evidence(only_challenger_right, only_champion_right)
+    against = compute_paired_evidence(only_champion_right, only_challenger_right)
     high = _difference_bound(only_challenger_right, only_champion_right, rows, alpha)
     low = -_difference_bound(only_champion_right, only_challenger_right, rows, alpha)
     return LiveVerdict(
@@ -179,7 +179,7 @@ def evaluate_split(
     )
 
 
-def paired_evidence(only_first: int, only_second: int) -> float:
+def compute_paired_evidence(only_first: int, only_second: int) -> float:
     """Evidence that the first of two models is right more often, of rows that tell them apart: see ``evaluate_shadow``.
 
     The mixture of likelihood ratios of McNemar's test, over all shares above a half, by Jeffreys' weights.

@@ -80,9 +80,9 @@ def compare_slices(
             found.append((grouping.column, group.title, pair))
     order = np.argsort([pair.p_value for _, _, pair in found], kind="stable")
     comparisons, floor = [], 0.0
-    for place, position in enumerate(order):
+    for rank, position in enumerate(order):
         column, title, pair = found[position]
-        floor = max(floor, min(1.0, (len(found) - place) * pair.p_value))
+        floor = max(floor, min(1.0, (len(found) - rank) * pair.p_value))
         comparisons.append(
             SliceComparison(
                 column=column,

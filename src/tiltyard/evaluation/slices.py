@@ -111,7 +111,7 @@ def evaluate_slices(
     overall = {
         wanted.name: wanted.compute(labelled)
         for wanted in (METRICS["accuracy"], metric)
-        if not wanted.undefined(labelled)
+        if not wanted.explain_undefined(labelled)
     }
     return SliceReport(metric.name, overall, tuple(slices))
 
@@ -123,7 +123,7 @@ def _evaluate_slice(
     rows = labelled.take(inside)
     right = labelled.truth == labelled.predicted_codes
     could_judge = len(rows) >= FEWEST_ROWS
-    reasons = {known.name: known.undefined(rows) for known in METRICS.values()}
+    reasons = {known.name: known.explain_undefined(rows) for known in METRICS.values()}
     intervals = {"accuracy": wilson(int(right[inside].sum()), len(rows))}
     if metric.name != "accuracy" and could_judge and not reasons[metric.name]:
         interval = bootstrap(metric, rows, seed=seed)

@@ -14,7 +14,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compile_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile at the first call, for each type of arguments; kept in numba's cache on disk where one can be written."""
     try:
         return njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
@@ -22,19 +22,19 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return njit(nogil=True)(function)  # type: ignore[no-any-return]
 
 
-def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+def compile_inline(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile as a part of its callers: arrays are passed by value, which costs more than a short loop does."""
     return njit(forceinline=True, nogil=True)(function)  # type: ignore[no-any-return]
 
 
-def reordered(function: Callable[..., Any]) -> Callable[..., Any]:
+def compile_reordered(function: Callable[..., Any]) -> Callable[..., Any]:
     """Inlined, with sums in any order, several at a time: for numbers whose sums are exact, none of them NaN."""
     return njit(forceinline=True, nogil=True, fastmath={"nnan", "nsz", "reassoc"})(function)  # type: ignore[no-any-return]
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def lowest_bit(context: Any, word: Any) -> Any:  # noqa: ARG001
-    """The place of the lowest bit that is set in a uint64 other than zero."""
+    """The index of the lowest bit that is set in a uint64 other than zero."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))

@@ -61,11 +61,11 @@ def ensure_probabilities(estimator: Any) -> Any:
         return estimator
     if isinstance(estimator, Pipeline):
         name, last = estimator.steps[-1]
-        return Pipeline([*estimator.steps[:-1], (name, _calibrated(last))])
-    return _calibrated(estimator)
+        return Pipeline([*estimator.steps[:-1], (name, _wrap_sigmoid(last))])
+    return _wrap_sigmoid(estimator)
 
 
-def _calibrated(classifier: Any) -> CalibratedClassifierCV:
+def _wrap_sigmoid(classifier: Any) -> CalibratedClassifierCV:
     return CalibratedClassifierCV(classifier, method="sigmoid", ensemble=False)
 
 

@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import UsageError
 from tiltyard.models.calibration import ensure_probabilities
-from tiltyard.models.search_space import Space, declared_space
+from tiltyard.models.search_space import Space, parse_space
 from tiltyard.suggest import nearest
 
 _MARK = "__tiltyard_project__"
@@ -72,7 +72,7 @@ def custom_space(name: str, root: Path | None, build: Callable[[int], Pipeline])
     declared = getattr(_import_module(name, module_name, (root or Path()).resolve()), f"{attribute}_space", None)
     if declared is None:
         return {}
-    return declared_space(f"{attribute}_space", declared, build(0))
+    return parse_space(f"{attribute}_space", declared, build(0))
 
 
 def custom_source(name: str, root: Path | None) -> Path | None:

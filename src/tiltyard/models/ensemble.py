@@ -97,9 +97,9 @@ class NaiveBayesConvolution(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         """Probabilities, shape (n, k), in the order of ``classes_``; a text's do not depend on the others."""
         check_is_fitted(self)
         texts = list(X)
-        return self.pooled(self.linear_.predict_proba(texts), texts)
+        return self.pool_probabilities(self.linear_.predict_proba(texts), texts)
 
-    def pooled(self, probabilities: Floats, texts: Iterable[object]) -> Floats:
+    def pool_probabilities(self, probabilities: Floats, texts: Iterable[object]) -> Floats:
         """Probabilities of n texts, shape (n, k), from the ``probabilities`` of the linear model, however computed."""
         logs = np.log(np.maximum(probabilities, _LEAST)) + self.network_.decision_function(texts)
         return np.asarray(softmax(_POWER * logs, axis=1))

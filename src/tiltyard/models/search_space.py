@@ -44,7 +44,7 @@ Range = FloatRange | IntegerRange | Choice
 Space = Mapping[str, Range]
 
 
-def declared_space(title: str, declared: Any, pipeline: Pipeline) -> Space:
+def parse_space(title: str, declared: Any, pipeline: Pipeline) -> Space:
     """A space as users declare one, checked against the pipeline whose parameters it names.
 
     A parameter may be named as the pipeline has it (``classifier__C``), or as the classifier has it that became the

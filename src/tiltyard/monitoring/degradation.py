@@ -101,7 +101,7 @@ def evaluate_degradation(
 def _compare(
     metric: Metric, labelled: LabelledPredictions, baseline: float, allowed: float, baseline_rows: int | None
 ) -> Degradation:
-    undefined = metric.undefined(labelled)
+    undefined = metric.explain_undefined(labelled)
     if undefined:
         why = f"{metric.title} could not be computed: {undefined}."
         return Degradation(metric.name, "could_not_judge", baseline, None, None, None, allowed, None, why)

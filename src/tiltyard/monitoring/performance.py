@@ -124,7 +124,7 @@ def measure_performance(window: PredictionWindow, metric: str = "accuracy", posi
     if not rows:
         return Performance(window.since, window.until, len(window), 0, {})
     labelled = window.labelled_predictions(positive)
-    reasons = {known.name: known.undefined(labelled) for known in METRICS.values()}
+    reasons = {known.name: known.explain_undefined(labelled) for known in METRICS.values()}
     figures = {
         name: measure_metric(METRICS[name], labelled, with_interval=name in (*HEADLINE, metric))
         for name, reason in reasons.items()

@@ -63,11 +63,11 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
         raise DeliveryError(
             f"The receiver responded {response.status_code}: {response.text[:200]}",
             final=response.status_code in _FINAL,
-            wait=_requested_wait(response),
+            wait=_read_retry_after(response),
         )
 
 
-def _requested_wait(response: httpx.Response) -> timedelta | None:
+def _read_retry_after(response: httpx.Response) -> timedelta | None:
     seconds = response.headers.get("Retry-After", "")
     if not (seconds.isascii() and seconds.isdigit()):
         return None

@@ -144,7 +144,7 @@ class SplitSection(Section):
 
     @field_validator("by")
     @classmethod
-    def _known_rule(cls, value: str) -> str:
+    def _check_rule(cls, value: str) -> str:
         if value in ("content", "time") or (value.startswith("column:") and len(value) > len("column:")):
             return value
         raise ValueError('must be "content", "time" or "column:NAME"')

@@ -80,7 +80,7 @@ def _describe(item: Any) -> str:
     location = [str(part) for part in item["loc"]]
     key = ".".join(location)
     if item["type"] == "extra_forbidden":
-        return f"unknown key '{key}'.{nearest(location[-1], _known_keys(location[:-1]))}".rstrip(".")
+        return f"unknown key '{key}'.{nearest(location[-1], _list_known_keys(location[:-1]))}".rstrip(".")
     if item["type"] == "missing":
         return f"'{key}' is missing"
     message = item["msg"].removeprefix("Value error, ")
@@ -89,7 +89,7 @@ def _describe(item: Any) -> str:
     return f"'{key}' = {item['input']!r}: {message}"
 
 
-def _known_keys(path: list[str]) -> list[str]:
+def _list_known_keys(path: list[str]) -> list[str]:
     model: type[BaseModel] = Project
     for part in path:
         field = model.model_fields.get(part)

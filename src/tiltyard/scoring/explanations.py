@@ -133,21 +133,21 @@ def _occlude(scorer: Scorer, item: Input, position: int, label: str | None) -> E
         whole = scorer.score([item]).probabilities[0]
     except InputError as error:
         raise shift_positions(error, position) from None
-    place = int(np.argmax(whole)) if label is None else scorer.classes.index(label)
+    column = int(np.argmax(whole)) if label is None else scorer.classes.index(label)
     text = item.get("text") if len(item) == 1 else None
     names, values, without = _without_terms(text) if isinstance(text, str) else _without_features(item)
-    probabilities, refused = _predict_label(scorer, without, place)
+    probabilities, refused = _predict_label(scorer, without, column)
     return Explanation(
-        label=scorer.classes[place],
-        probability=float(whole[place]),
+        label=scorer.classes[column],
+        probability=float(whole[column]),
         method="occlusion",
         scale="probability",
         exact=False,
         baseline_name="none",
         baseline=0.0,
-        total=float(whole[place]),
+        total=float(whole[column]),
         contributions=tuple(
-            Contribution(name, value, float(whole[place] - probability))
+            Contribution(name, value, float(whole[column] - probability))
             for name, value, probability in zip(names, values, probabilities, strict=True)
             if probability is not None
         ),
@@ -169,13 +169,13 @@ def _without_features(item: Input) -> tuple[list[str], list[Any], list[Input]]:
     return names, [item[name] for name in names], [{**item, name: None} for name in names]
 
 
-def _predict_label(scorer: Scorer, inputs: list[Input], place: int) -> tuple[list[float | None], list[int]]:
+def _predict_label(scorer: Scorer, inputs: list[Input], column: int) -> tuple[list[float | None], list[int]]:
     """The probability of a label for each input, None where the model refuses it; and which were refused."""
     refused: set[int] = set()
     if not inputs:
         return [], []
     try:
-        probabilities = scorer.score(inputs).probabilities[:, place].tolist()
+        probabilities = scorer.score(inputs).probabilities[:, column].tolist()
         return list(probabilities), []
     except InputError as error:
         refused = {problem.position for problem in list_problems(error)}
@@ -185,6 +185,6 @@ def _predict_label(scorer: Scorer, inputs: list[Input], place: int) -> tuple[lis
             ) from error
     kept = [number for number in range(len(inputs)) if number not in refused]
     again = (
-        iter(scorer.score([inputs[number] for number in kept]).probabilities[:, place].tolist()) if kept else iter(())
+        iter(scorer.score([inputs[number] for number in kept]).probabilities[:, column].tolist()) if kept else iter(())
     )
     return [None if number in refused else next(again) for number in range(len(inputs))], sorted(refused)

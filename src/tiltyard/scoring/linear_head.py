@@ -119,7 +119,7 @@ def build_linear_head(classifier: Any) -> LinearHead:
     """
     build = _BUILDERS.get(type(classifier))
     if build is None and isinstance(classifier, LinearOneVsRest):
-        build = _one_vs_rest
+        build = _read_one_vs_rest
     if build is None:
         raise NotCompilableError(f"there is no compiled form of a {type(classifier).__name__}")
     return build(classifier)
@@ -135,7 +135,7 @@ def _head(coefficients: Any, intercept: Any, link: Link, classes: int, sigmoids:
     return LinearHead(weights, intercepts, link, classes, sigmoids)
 
 
-def _logistic(classifier: LogisticRegression) -> LinearHead:
+def _read_logistic(classifier: LogisticRegression) -> LinearHead:
     classes = len(classifier.classes_)
     link: Link = "sigmoid" if classes == 2 else "softmax"
     if len(classifier.coef_) != (1 if classes == 2 else classes):
@@ -143,22 +143,22 @@ def _logistic(classifier: LogisticRegression) -> LinearHead:
     return _head(classifier.coef_, classifier.intercept_, link, classes)
 
 
-def _one_vs_rest(classifier: LinearOneVsRest) -> LinearHead:
+def _read_one_vs_rest(classifier: LinearOneVsRest) -> LinearHead:
     classes = len(classifier.classes_)
     return _head(classifier.coef_, classifier.intercept_, "sigmoid" if classes == 2 else "shares", classes)
 
 
-def _multinomial(classifier: MultinomialNB) -> LinearHead:
+def _read_multinomial(classifier: MultinomialNB) -> LinearHead:
     return _head(classifier.feature_log_prob_, classifier.class_log_prior_, "softmax", len(classifier.classes_))
 
 
-def _complement(classifier: ComplementNB) -> LinearHead:
+def _read_complement(classifier: ComplementNB) -> LinearHead:
     if len(classifier.classes_) < 2:
         raise NotCompilableError("it knows one label only")
     return _head(classifier.feature_log_prob_, 0.0, "softmax", len(classifier.classes_))
 
 
-def _calibrated(classifier: CalibratedClassifierCV) -> LinearHead:
+def _read_calibrated(classifier: CalibratedClassifierCV) -> LinearHead:
     classes = len(classifier.classes_)
     coefficients, intercepts, sigmoids = [], [], []
     for member in classifier.calibrated_classifiers_:
@@ -176,8 +176,8 @@ def _calibrated(classifier: CalibratedClassifierCV) -> LinearHead:
 
 
 _BUILDERS: dict[type, Callable[[Any], LinearHead]] = {
-    LogisticRegression: _logistic,
-    MultinomialNB: _multinomial,
-    ComplementNB: _complement,
-    CalibratedClassifierCV: _calibrated,
+    LogisticRegression: _read_logistic,
+    MultinomialNB: _read_multinomial,
+    ComplementNB: _read_complement,
+    CalibratedClassifierCV: _read_calibrated,
 }

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from tiltyard.kernels.jit import compiled, inlined
+from tiltyard.kernels.jit import compile_inline, compile_kernel
 
 SIGMOID, SOFTMAX, SHARES, CALIBRATED = 0, 1, 2, 3
 
 
-@inlined
+@compile_inline
 def _expit(value: Any) -> Any:
     # The exponential of a positive number overflows for large ones; this way it vanishes.
     if value >= 0:
@@ -20,12 +20,12 @@ def _expit(value: Any) -> Any:
     return power / (1.0 + power)
 
 
-@inlined
+@compile_inline
 def _log_expit(value: Any) -> Any:
     return min(value, 0.0) - np.log1p(np.exp(-abs(value)))
 
 
-@inlined
+@compile_inline
 def _softmax(row: Any, out: Any) -> Any:
     highest = row[0]
     for k in range(1, row.size):
@@ -38,8 +38,8 @@ def _softmax(row: Any, out: Any) -> Any:
         out[k] /= total
 
 
-@inlined
-def _calibrated(row: Any, sigmoids: Any, out: Any) -> Any:
+@compile_inline
+def _calibrate(row: Any, sigmoids: Any, out: Any) -> Any:
     """The mean over the members of an ensemble of their sigmoids, divided by their sum where they are several."""
     classes = out.size
     each = 1 if classes == 2 else classes
@@ -49,8 +49,8 @@ def _calibrated(row: Any, sigmoids: Any, out: Any) -> Any:
     for member in range(members):
         total = 0.0
         for k in range(each):
-            place = member * each + k
-            part[k] = _expit(-(sigmoids[place, 0] * row[place] + sigmoids[place, 1]))
+            position = member * each + k
+            part[k] = _expit(-(sigmoids[position, 0] * row[position] + sigmoids[position, 1]))
             total += part[k]
         if classes == 2:
             out[0] += 1.0 - part[0]
@@ -62,7 +62,7 @@ def _calibrated(row: Any, sigmoids: Any, out: Any) -> Any:
         out[k] /= members
 
 
-@compiled
+@compile_kernel
 def apply_link(decisions: Any, link: Any, sigmoids: Any, out: Any) -> Any:
     """Turn decision values into probabilities.
 
@@ -87,4 +87,4 @@ def apply_link(decisions: Any, link: Any, sigmoids: Any, out: Any) -> Any:
                 logs[k] = _log_expit(row[k])
             _softmax(logs, out[number])
         else:
-            _calibrated(row, sigmoids, out[number])
+            _calibrate(row, sigmoids, out[number])

@@ -15,7 +15,7 @@ from tiltyard.project import Task
 from tiltyard.scoring.input_errors import InputProblem, refuse_inputs
 from tiltyard.scoring.scorer import Scores
 from tiltyard.scoring.table.columns import InputColumns
-from tiltyard.scoring.text.text_inputs import read_texts
+from tiltyard.scoring.text.text_inputs import extract_texts
 
 
 class SklearnScorer:
@@ -66,7 +66,7 @@ class SklearnScorer:
         return Scores([self._classes[index] for index in chosen], probabilities)
 
     def _score_texts(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-        return self._probabilities(read_texts(inputs))
+        return self._probabilities(extract_texts(inputs))
 
     def _score_rows(self, inputs: Sequence[Mapping[str, Any]], columns: InputColumns) -> NDArray[np.float64]:
         problems = columns.problems(inputs)

@@ -23,7 +23,7 @@ class EventContract:
     """The chain of decisions."""
 
     def test_events_are_chained(self, ledger: Ledger) -> None:
-        """Events take rising sequences and digests of their own, come back in order, and the chain is whole."""
+        """Each event gets the next number and its digest; events come back in order, in a whole chain."""
         assert ledger.verify_events() == []
         appended = [ledger.append(make_event()) for _ in range(3)]
         assert [event.sequence for event in appended] == [1, 2, 3]
@@ -32,8 +32,8 @@ class EventContract:
         assert replace(appended[0], sequence=0, digest="") == make_event()
         assert ledger.verify_events() == []
 
-    def test_digest_covers_what_was_decided(self, ledger: Ledger) -> None:
-        """What was written as sequence or digest by the caller does not matter; the ledger assigns both."""
+    def test_the_ledger_assigns_sequence_and_digest(self, ledger: Ledger) -> None:
+        """The ledger assigns the sequence and the digest, whatever the caller wrote there."""
         forged = ledger.append(make_event(sequence=99, digest="made up"))
         assert (forged.sequence, len(forged.digest)) == (1, 64)
         assert ledger.verify_events() == []
@@ -53,7 +53,7 @@ class EventContract:
     @given(evidence=inputs, reason=any_text)
     @example(evidence={"p": math.nan, "text": "\0"}, reason="")
     @example(evidence={}, reason="\ud800")
-    def test_any_evidence_is_kept_or_refused(self, ledger: Ledger, evidence: dict[str, Any], reason: str) -> None:
+    def test_any_evidence_is_stored_or_refused(self, ledger: Ledger, evidence: dict[str, Any], reason: str) -> None:
         """Any evidence comes back exactly and is covered by the chain; what cannot be stored is refused."""
         event = make_event(subject=new_id(), evidence=evidence, reason=reason)
         if is_unicode(evidence) and is_unicode(reason) and "\0" not in reason:

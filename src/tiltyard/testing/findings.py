@@ -46,10 +46,10 @@ class MemoryFindings:
         wanted = {name: check_text(name, str(value)) for name, value in named.items() if value is not None}
         since, until = checked.get("since"), checked.get("until")
         with self._lock:
-            held = [decode_finding(row) for row in self._rows.values()]
+            records = [decode_finding(row) for row in self._rows.values()]
         return [
             found
-            for found in held
+            for found in records
             if all(_is_named(name, getattr(found, name), value) for name, value in wanted.items())
             and (since is None or to_micros(found.at) >= to_micros(since, "since"))
             and (until is None or to_micros(found.at) < to_micros(until, "until"))
@@ -67,9 +67,9 @@ class MemoryProfiles:
     def counts(self, *, project: str, version: str, route: str, since: datetime, until: datetime) -> list[HourCount]:
         """How many predictions each hour holds; see ``HourProfiles.counts``."""
         ids: dict[int, list[str]] = {}
-        for held in self._predictions(project=project, version=version, route=route, since=since, until=until):
-            at = to_micros(held.at)
-            ids.setdefault(at - at % HOUR_US, []).append(held.id)
+        for prediction in self._predictions(project=project, version=version, route=route, since=since, until=until):
+            at = to_micros(prediction.at)
+            ids.setdefault(at - at % HOUR_US, []).append(prediction.id)
         return [HourCount(from_micros(at), len(some), max(some)) for at, some in sorted(ids.items())]
 
     def load(self, *, project: str, version: str, route: str, since: datetime, until: datetime) -> list[HourProfile]:

@@ -129,5 +129,5 @@ class ProfileContract:
         ]
         ledger.profiles.store(kept)
         ledger.retention.erase([rows[0].id])
-        ledger.retention.redact([rows[1].id], "asked")
+        ledger.retention.redact([rows[1].id], "requested")
         assert ledger.profiles.load(**_FILMS, since=NOON, until=NOON + 3 * _HOUR) == [kept[2]]

@@ -207,10 +207,10 @@ class MemoryLedger:
         wanted = {name: check_text(name, str(value)) for name, value in named.items() if value is not None}
         window = _window(checked.get("since"), checked.get("until"))
         with self._lock:
-            held = [decode_prediction(row) for row in self._predictions.values()]
+            predictions = [decode_prediction(row) for row in self._predictions.values()]
         found = [
             prediction
-            for prediction in held
+            for prediction in predictions
             if all(getattr(prediction, name) == value for name, value in wanted.items())
             and (prediction.route != SHADOW or checked.get("shadow", True))
             and to_micros(prediction.at) in window

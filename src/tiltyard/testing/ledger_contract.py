@@ -38,21 +38,21 @@ class PredictionContract:
 
     def test_a_prediction_is_read_as_it_was_recorded(self, ledger: Ledger) -> None:
         """What was recorded is what is read."""
-        given_ = make_prediction(key="customer-7", at=NOON + timedelta(microseconds=1))
-        ledger.record([given_])
-        assert ledger.prediction(given_.id) == given_
-        assert list(ledger.predictions()) == [given_]
+        recorded = make_prediction(key="customer-7", at=NOON + timedelta(microseconds=1))
+        ledger.record([recorded])
+        assert ledger.prediction(recorded.id) == recorded
+        assert list(ledger.predictions()) == [recorded]
 
     @law
     @given(content=inputs, at=instants, confidence=st.floats(0, 1), latency=st.floats(0, 1e9))
     @example(content={"x": math.nan, "y": [math.inf, {"z": -math.inf}], "null": None}, at=NOON, confidence=1, latency=0)
     @example(content={"text": "NUL \0, emoji \N{GRINNING FACE}, -0.0", "n": -0.0}, at=NOON, confidence=0.1, latency=0)
     @example(content={"text": "half of \ud83d a pair"}, at=NOON, confidence=0, latency=0)
-    def test_any_input_is_kept_or_refused(
+    def test_any_input_is_stored_or_refused(
         self, ledger: Ledger, content: dict[str, Any], at: datetime, confidence: float, latency: float
     ) -> None:
         """Any input, instant and number comes back exactly; only half a surrogate pair is refused."""
-        given_ = make_prediction(
+        recorded = make_prediction(
             input=content,
             at=at,
             confidence=confidence,
@@ -60,29 +60,29 @@ class PredictionContract:
             probabilities={"no": confidence, "yes": 1 - confidence},
         )
         if is_unicode(content):
-            ledger.record([given_])
-            found = ledger.prediction(given_.id)
+            ledger.record([recorded])
+            found = ledger.prediction(recorded.id)
             assert found is not None
             # repr separates 1, 1.0 and True, and finds NaN equal to itself.
             assert repr(found.input) == repr(content)
             assert (found.at, found.at.tzinfo) == (at, UTC)
-            assert found == replace(given_, at=at, input=found.input)
+            assert found == replace(recorded, at=at, input=found.input)
         else:
             with pytest.raises(InputError, match="surrogate"):
-                ledger.record([given_])
-            assert ledger.prediction(given_.id) is None
+                ledger.record([recorded])
+            assert ledger.prediction(recorded.id) is None
 
     def test_values_of_numpy_are_plain_numbers(self, ledger: Ledger) -> None:
         """Numpy's numbers and texts come back as the plain values they stand for."""
         content = {"n": np.int64(3), "x": np.float64(0.1), "nan": np.float32("nan"), "v": np.array([1.0, 2.0])}
-        given_ = make_prediction(
+        recorded = make_prediction(
             input=content,
             label=np.str_("positive"),
             confidence=np.float64(0.5),
             probabilities={"a": np.float64(0.5), "b": np.float64(0.5)},
         )
-        ledger.record([given_])
-        found = ledger.prediction(given_.id)
+        ledger.record([recorded])
+        found = ledger.prediction(recorded.id)
         assert found is not None
         assert repr(found.input) == "{'n': 3, 'x': 0.1, 'nan': nan, 'v': [1.0, 2.0]}"
         assert (found.label, found.confidence) == ("positive", 0.5)
@@ -287,7 +287,7 @@ class LabelContract:
         assert list(ledger.labelled_predictions()) == [(known, correction)]
         assert [label.label for label in ledger.labels(superseded=True)] == ["wrong", "right", "corrected"]
 
-    def test_the_same_report_twice_is_one(self, ledger: Ledger) -> None:
+    def test_a_repeated_report_counts_once(self, ledger: Ledger) -> None:
         """Importing the same labels again changes nothing and is accepted."""
         known = make_prediction()
         ledger.record([known])

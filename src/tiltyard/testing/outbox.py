@@ -65,8 +65,8 @@ class MemoryOutbox:
     def items(self, state: DeliveryState | None = None, *, limit: int | None = None) -> list[OutboxItem]:
         """The items in the outbox, newest first; see ``Outbox.items``."""
         with self._lock:
-            held = sorted(self._rows.values(), key=lambda row: (row["at_us"], row["id"]), reverse=True)
-            found = [decode_item(row) for row in held]
+            rows = sorted(self._rows.values(), key=lambda row: (row["at_us"], row["id"]), reverse=True)
+            found = [decode_item(row) for row in rows]
         return [item for item in found if state in (None, item.state)][:limit]
 
     def _end_attempt(self, item: OutboxItem, **values: Any) -> bool:

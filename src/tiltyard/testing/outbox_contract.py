@@ -33,7 +33,7 @@ def make_notice(**changes: Any) -> Notice:
 class OutboxContract:
     """Notices go in with decisions, and come out until they are delivered or given up."""
 
-    def test_a_notice_is_kept_as_it_is(self, ledger: Ledger) -> None:
+    def test_a_notice_is_stored_unchanged_and_once(self, ledger: Ledger) -> None:
         """What was enqueued is what a dispatcher leases, once only however often it was enqueued."""
         notice = make_notice(id="n1")
         ledger.outbox.enqueue([notice, make_notice(id="n1", topic="another")])
@@ -42,7 +42,7 @@ class OutboxContract:
         assert (item.notice.id, item.notice.payload, item.notice.at) == ("n1", notice.payload, NOON)
         assert (item.state, item.attempts, item.leased_until) == ("waiting", 1, NOON + MINUTE)
 
-    def test_a_decision_and_its_notices_are_one(self, ledger: Ledger) -> None:
+    def test_a_decision_is_stored_with_its_notices_or_not_at_all(self, ledger: Ledger) -> None:
         """An event is appended with its notices, or neither is stored."""
         ledger.append(make_event(), [make_notice(), make_notice(destination="audit")])
         with pytest.raises(InputError, match="payload"):
@@ -72,7 +72,7 @@ class OutboxContract:
         assert [item.notice.id for item in ledger.outbox.lease(NOON, MINUTE, limit=9)] == ["a", "b"]
         assert [item.notice.id for item in ledger.outbox.lease(NOON + MINUTE, MINUTE)] == ["a"]
 
-    def test_postponed_given_up_and_retried(self, ledger: Ledger) -> None:
+    def test_an_item_given_up_waits_for_a_retry(self, ledger: Ledger) -> None:
         """A failed attempt leaves its error; an item that was given up is not leased until it is retried."""
         ledger.outbox.enqueue([make_notice(id="x"), make_notice(id="y", destination="audit")])
         x, y = ledger.outbox.lease(NOON, MINUTE, limit=2)
@@ -101,5 +101,5 @@ class OutboxContract:
             return mine
 
         with ThreadPoolExecutor(4) as pool:
-            taken = [id_ for mine in pool.map(empty, range(4)) for id_ in mine]
-        assert len(taken) == len(set(taken)) == 40
+            leased = [id_ for mine in pool.map(empty, range(4)) for id_ in mine]
+        assert len(leased) == len(set(leased)) == 40

@@ -40,7 +40,7 @@ class MemoryOutcomes:
             return []
         rows = dict(self._by_id(**theirs))
         rows |= dict(self._by_id(project=project, route="champion", since=first.at))
-        order = {label.prediction_id: place for place, label in enumerate(self._labels(project=project))}
+        order = {label.prediction_id: position for position, label in enumerate(self._labels(project=project))}
         return [
             SplitOutcome(row.route == "challenger", row.label == label.label)
             for row, label in sorted(rows.values(), key=lambda pair: order[pair[0].id])

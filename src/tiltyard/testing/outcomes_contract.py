@@ -14,24 +14,24 @@ _MINUTE = timedelta(minutes=1)
 class OutcomesContract:
     """Outcomes of a champion and a challenger."""
 
-    def test_shadows_are_judged_by_the_champions_labels(self, ledger: Ledger) -> None:
+    def test_shadows_are_evaluated_by_the_champions_labels(self, ledger: Ledger) -> None:
         """Each pair counts once, by the newest label; pairs without a label, or of other versions, do not."""
         truths = ["a", "a", "b", "c", None]
-        answers = [("a", "a"), ("a", "b"), ("a", "b"), ("a", "b"), ("a", "a")]
-        rows = [make_prediction(label=mine) for mine, _ in answers]
+        predicted_labels = [("a", "a"), ("a", "b"), ("a", "b"), ("a", "b"), ("a", "a")]
+        rows = [make_prediction(label=mine) for mine, _ in predicted_labels]
         shadows = [
             make_prediction(route="shadow", version="2", label=theirs, key=row.id)
-            for row, (_, theirs) in zip(rows, answers, strict=True)
+            for row, (_, theirs) in zip(rows, predicted_labels, strict=True)
         ]
         other = make_prediction(route="shadow", version="3", label="a", key=rows[0].id)
         ledger.record([*rows, *shadows, other])
-        given = [Label(row.id, truth, NOON, "test") for row, truth in zip(rows, truths, strict=True) if truth]
-        ledger.record_labels([Label(rows[0].id, "z", NOON - _MINUTE, "test"), *given])
+        labels = [Label(row.id, truth, NOON, "test") for row, truth in zip(rows, truths, strict=True) if truth]
+        ledger.record_labels([Label(rows[0].id, "z", NOON - _MINUTE, "test"), *labels])
         assert ledger.outcomes.count_shadow("films", "2") == ShadowOutcomes(1, 1, 1, 1)
         assert ledger.outcomes.count_shadow("films", "2", since=NOON + _MINUTE) == ShadowOutcomes()
         assert ledger.outcomes.count_shadow("plays", "2") == ShadowOutcomes()
 
-    def test_a_split_is_told_in_the_order_of_labels(self, ledger: Ledger) -> None:
+    def test_a_split_lists_rows_in_the_order_of_labels(self, ledger: Ledger) -> None:
         """Rows of both come in the order of their labels, the champion's only from the challenger's first one on."""
         before = make_prediction(at=NOON - _MINUTE)
         champion = make_prediction(at=NOON + _MINUTE, label="a")
@@ -39,6 +39,6 @@ class OutcomesContract:
         foreign = make_prediction(route="challenger", version="1", label="a")
         ledger.record([before, champion, challenger, foreign])
         came = [(before, 0), (challenger, 3), (champion, 2), (foreign, 1)]
-        ledger.record_labels([Label(row.id, "a", NOON + place * _MINUTE, "test") for row, place in came])
+        ledger.record_labels([Label(row.id, "a", NOON + position * _MINUTE, "test") for row, position in came])
         assert list(ledger.outcomes.list_split("films", "2")) == [SplitOutcome(False, True), SplitOutcome(True, True)]
         assert list(ledger.outcomes.list_split("films", "9")) == []

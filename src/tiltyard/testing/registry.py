@@ -84,7 +84,7 @@ class MemoryRegistry:
         """All versions of a model, newest first; none if the model does not exist."""
         with self._model():
             model = self._models.get(name, _Model())
-            return [model.named(version) for version in reversed(model.versions)]
+            return [model.describe_version(version) for version in reversed(model.versions)]
 
     def get_version(self, name: str, *, version: str | None = None, alias: str | None = None) -> VersionInfo:
         """The version of that number, or the one that an alias names; see ``Registry.get_version``."""
@@ -99,7 +99,7 @@ class MemoryRegistry:
             if version is None or version not in model.versions:
                 missing = f"no version {version}" if alias is None else f"no alias '{alias}'"
                 raise NotFoundError(f"{name} has {missing}.", next_step="See what there is: tiltyard list-versions")
-            return model.named(version)
+            return model.describe_version(version)
 
     def champion(self, name: str) -> VersionInfo | None:
         """The version that serves users, or None."""
@@ -159,7 +159,7 @@ class _Model:
     aliases: dict[str, str] = field(default_factory=dict)
     files: dict[str, dict[Path, bytes]] = field(default_factory=dict)
 
-    def named(self, version: str) -> VersionInfo:
+    def describe_version(self, version: str) -> VersionInfo:
         aliases = tuple(sorted(alias for alias, named in self.aliases.items() if named == version))
         return replace(self.versions[version], aliases=aliases)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from threading import RLock
 
 from tiltyard.ledger.codec import LabelRow, PredictionRow, check_text, encode_json
-from tiltyard.ledger.sql.retention import redacted_input
+from tiltyard.ledger.sql.retention import redact_input
 
 _ID, _ROUTE, _KEY, _INPUT = 0, 4, 8, 10
 
@@ -39,7 +39,7 @@ class MemoryRetention:
 
     def redact(self, ids: Sequence[str], reason: str) -> int:
         """Remove inputs and keys; see ``Retention.redact``."""
-        marker = encode_json(redacted_input(check_text("reason", reason)))
+        marker = encode_json(redact_input(check_text("reason", reason)))
         with self._lock:
             meant = self._matching(ids)
             self._forget({at for _, at, *_ in map(self._predictions.__getitem__, meant)})

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tiltyard.kernels.jit import compiled, eight_bytes, inlined
+from tiltyard.kernels.jit import compile_inline, compile_kernel, eight_bytes
 
 _STIR = np.uint64(0x9E3779B97F4A7C15)  # an odd multiplier of splitmix64 (Steele, Lea and Flood, 2014)
 _HALF = np.uint64(32)
@@ -18,7 +18,7 @@ _TOP = np.uint64(1 << 63)
 _WORD = 8
 
 
-@compiled
+@compile_kernel
 def count_distinct(data: Any, bounds: Any, owners: Any, keys: Any, counts: Any) -> Any:
     """Count how often each of n byte strings occurs, by open addressing.
 
@@ -67,7 +67,7 @@ def count_distinct(data: Any, bounds: Any, owners: Any, keys: Any, counts: Any) 
     return True
 
 
-@inlined
+@compile_inline
 def _by_byte(data: Any, start: Any, size: Any) -> Any:
     word = np.uint64(0)
     for k in range(size):
@@ -75,7 +75,7 @@ def _by_byte(data: Any, start: Any, size: Any) -> Any:
     return word
 
 
-@inlined
+@compile_inline
 def _hash_string(data: Any, start: Any, end: Any) -> Any:
     """A hash of eight bytes at least; the last eight may be read twice."""
     code = np.uint64(end - start)
@@ -85,7 +85,7 @@ def _hash_string(data: Any, start: Any, end: Any) -> Any:
     return (code ^ eight_bytes(data, end - _WORD)) * _STIR
 
 
-@inlined
+@compile_inline
 def _are_equal(data: Any, bounds: Any, one: Any, other: Any) -> Any:
     """Whether two strings of eight bytes at least are the same."""
     start, begin = np.int64(bounds[one]), np.int64(bounds[other])

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tiltyard.kernels.jit import compiled, inlined, reordered
+from tiltyard.kernels.jit import compile_inline, compile_kernel, compile_reordered
 
 _BLOCK = 1024
 _ROWS = 256  # whose standardised numbers stay in the innermost cache
@@ -21,7 +21,7 @@ _WITHOUT_SIGN = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 _SIGN = np.int64(63)
 
 
-@compiled
+@compile_kernel
 def count_numbers(values: Any, layout: Any, bins: Any, sums: Any, extremes: Any) -> Any:
     """Add n values to a histogram and to exact moments.
 
@@ -60,7 +60,7 @@ def count_numbers(values: Any, layout: Any, bins: Any, sums: Any, extremes: Any)
         extremes[1] = max(extremes[1], highs[i])
 
 
-@inlined
+@compile_inline
 def _find_cells(values: Any, grid: Any, half: Any, cells: Any) -> Any:
     """The cell of each value: by exponent and first bits of the distance from the centre, as ``Grid.cells``."""
     centre, first, last, shift = grid
@@ -71,7 +71,7 @@ def _find_cells(values: Any, grid: Any, half: Any, cells: Any) -> Any:
         cells[i] = half + (place ^ (bits >> _SIGN))
 
 
-@inlined
+@compile_inline
 def _count_by_cells(values: Any, cells: Any, begins: Any, edges: Any, missing: Any, bins: Any) -> Any:
     """Count values whose cells hold two edges at most."""
     for i in range(values.size):
@@ -81,7 +81,7 @@ def _count_by_cells(values: Any, cells: Any, begins: Any, edges: Any, missing: A
         bins[i & 3, place if x == x else missing] += 1  # noqa: PLR0124 - not NaN
 
 
-@inlined
+@compile_inline
 def _count_by_search(values: Any, edges: Any, missing: Any, bins: Any) -> Any:
     """Count values by bisection of all edges, without a branch to guess at."""
     for i in range(values.size):
@@ -94,7 +94,7 @@ def _count_by_search(values: Any, edges: Any, missing: Any, bins: Any) -> Any:
         bins[i & 3, place if x == x else missing] += 1  # noqa: PLR0124 - not NaN
 
 
-@inlined
+@compile_inline
 def _measure(values: Any, scaling: Any, steps: Any, lows: Any, highs: Any) -> Any:
     """Each value in steps from the centre, NaN in none; and the least and the greatest at its place so far."""
     centre, pace, most = scaling
@@ -106,7 +106,7 @@ def _measure(values: Any, scaling: Any, steps: Any, lows: Any, highs: Any) -> An
         highs[i] = x if x > highs[i] else highs[i]
 
 
-@reordered
+@compile_reordered
 def _add_up(steps: Any, rows: Any) -> Any:
     """Sum and sum of squares. Steps are whole and below 2^18: the sums are exact."""
     total = squares = 0.0
@@ -116,7 +116,7 @@ def _add_up(steps: Any, rows: Any) -> Any:
     return total, squares
 
 
-@compiled
+@compile_kernel
 def standardise(values: Any, mean: Any, factor: Any, most: Any, out: Any) -> Any:
     """Write n values as (x - mean) * factor, cut at ± most; NaN counts as the mean."""
     for i in range(values.size):
@@ -125,7 +125,7 @@ def standardise(values: Any, mean: Any, factor: Any, most: Any, out: Any) -> Any
         out[i] = z if x == x else 0.0  # noqa: PLR0124 - not NaN
 
 
-@compiled
+@compile_kernel
 def project(standard: Any, components: Any, weights: Any, residual: Any, spread: Any) -> Any:
     """How far each row is from the plane of the principal components, and how far out on it.
 
@@ -154,7 +154,7 @@ def project(standard: Any, components: Any, weights: Any, residual: Any, spread:
             off[i] = max(off[i] - on_plane[i], 0.0)
 
 
-@inlined
+@compile_inline
 def _score_two(standard: Any, start: Any, first: Any, second: Any, one: Any, other: Any) -> Any:
     """The rows' scalar products with two components, four features at a time so that sums stay in registers."""
     d, end = first.size, start + one.size
@@ -176,13 +176,13 @@ def _score_two(standard: Any, start: Any, first: Any, second: Any, one: Any, oth
             other[i] += z0[i] * s0
 
 
-@inlined
+@compile_inline
 def _add_squares(values: Any, sums: Any) -> Any:
     for i in range(sums.size):
         sums[i] += values[i] * values[i]
 
 
-@inlined
+@compile_inline
 def _add_scores(scores: Any, weight: Any, on_plane: Any, spread: Any) -> Any:
     for i in range(on_plane.size):
         square = scores[i] * scores[i]

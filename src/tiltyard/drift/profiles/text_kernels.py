@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tiltyard.kernels.jit import ascii_kinds, bits_set, compiled, eight_bytes, inlined, lowest_bit
+from tiltyard.kernels.jit import ascii_kinds, bits_set, compile_inline, compile_kernel, eight_bytes, lowest_bit
 
 _STIR = np.uint64(0x9E3779B97F4A7C15)  # an odd multiplier of splitmix64 (Steele, Lea and Flood, 2014)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)  # another one
@@ -23,7 +23,7 @@ _WINDOW = 64
 _OTHER, _LETTER, _DIGIT, _SPACE = 0, 1, 2, 3
 
 
-@compiled
+@compile_kernel
 def scan_texts(data: Any, bounds: Any, kinds: Any, filters: Any, out: Any, seen: Any) -> Any:
     """Measure n texts: length, words, letters, words that are not in the vocabulary, and which terms occur.
 
@@ -69,7 +69,7 @@ def scan_texts(data: Any, bounds: Any, kinds: Any, filters: Any, out: Any, seen:
         out[4, number] = unknown / words if words else np.nan
 
 
-@compiled
+@compile_kernel
 def hash_words(data: Any, bounds: Any, kinds: Any, hashes: Any, texts: Any) -> Any:
     """Write the hash of every word of n texts and the text it stands in, as ``scan_texts`` finds them.
 
@@ -92,7 +92,7 @@ def hash_words(data: Any, bounds: Any, kinds: Any, hashes: Any, texts: Any) -> A
     return count
 
 
-@inlined
+@compile_inline
 def _most_words(bounds: Any) -> Any:
     """Words of two bytes at least that one of the texts can have."""
     longest = 0
@@ -101,7 +101,7 @@ def _most_words(bounds: Any) -> Any:
     return longest // 3 + 2
 
 
-@inlined
+@compile_inline
 def _split_ascii(data: Any, start: Any, end: Any, found: Any) -> Any:
     """Find the words of a text that is all ASCII: whether it is; words, letters, and characters that are no space.
 
@@ -143,7 +143,7 @@ def _split_ascii(data: Any, start: Any, end: Any, found: Any) -> Any:
     return True, words, letters, end - start - spaces
 
 
-@inlined
+@compile_inline
 def _split(data: Any, start: Any, end: Any, kinds: Any, found: Any) -> Any:
     """Find the words of any text: characters, words, letters, and characters that are no space."""
     pos = begin = start
@@ -168,7 +168,7 @@ def _split(data: Any, start: Any, end: Any, kinds: Any, found: Any) -> Any:
     return characters, words, letters, inked
 
 
-@inlined
+@compile_inline
 def _character(data: Any, pos: Any, end: Any, kinds: Any) -> Any:
     """What stands at ``pos``, and its bytes; past the end there is white space."""
     if pos >= end:
@@ -184,7 +184,7 @@ def _character(data: Any, pos: Any, end: Any, kinds: Any) -> Any:
     return (np.int64(kinds[point]) if point < kinds.size else _OTHER), size
 
 
-@inlined
+@compile_inline
 def _characters_of(data: Any, found: Any, words: Any) -> Any:
     """Characters of the words that were found: bytes that go on with one are not counted."""
     count = 0
@@ -194,7 +194,7 @@ def _characters_of(data: Any, found: Any, words: Any) -> Any:
     return count
 
 
-@inlined
+@compile_inline
 def _hash_of_word(data: Any, begin: Any, end: Any) -> Any:
     """64 bits of a word of two bytes at least, ASCII capitals lowered."""
     size = end - begin
@@ -214,18 +214,18 @@ def _hash_of_word(data: Any, begin: Any, end: Any) -> Any:
     return (code ^ (code >> _LOW)) * _MIX
 
 
-@inlined
+@compile_inline
 def _lower(word: Any) -> Any:
     """Eight bytes with the bit of 32 set in those that are ASCII: of letters and digits, capitals alone lack it."""
     return word | ((~word & _HIGH_BITS) >> np.uint64(2))
 
 
-@inlined
+@compile_inline
 def _stir(code: Any) -> Any:
     return (code ^ (code >> _HALF)) * _STIR
 
 
-@inlined
+@compile_inline
 def _is_known(code: Any, stirred: Any, bits: Any) -> Any:
     room = np.uint64(bits.size * 64 - 1)
     first = (stirred >> _HALF) & room
@@ -235,7 +235,7 @@ def _is_known(code: Any, stirred: Any, bits: Any) -> Any:
     return np.int64(one & other & np.uint64(1))
 
 
-@compiled
+@compile_kernel
 def add_words(hashes: Any, bits: Any) -> Any:
     """Set the bits of words, by their hashes, in the Bloom filter that ``scan_texts`` asks."""
     room = np.uint64(bits.size * 64 - 1)
@@ -248,7 +248,7 @@ def add_words(hashes: Any, bits: Any) -> Any:
         bits[second >> np.uint64(6)] |= np.uint64(1) << (second & np.uint64(63))
 
 
-@compiled
+@compile_kernel
 def count_texts(hashes: Any, texts: Any, table: Any) -> Any:
     """Count in how many texts each word occurs, by open addressing.
 

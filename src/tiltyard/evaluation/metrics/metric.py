@@ -47,10 +47,10 @@ class Metric:
         reason = self._missing_probabilities(labelled)
         value = np.nan if reason else float(self.weighted(labelled, None)[0])
         if np.isnan(value):
-            raise ValueError(reason or _undefined_reason(labelled))
+            raise ValueError(reason or _explain_undefined(labelled))
         return value
 
-    def undefined(self, labelled: LabelledPredictions) -> str:
+    def explain_undefined(self, labelled: LabelledPredictions) -> str:
         """Why the metric is not defined on these rows; empty if it is."""
         try:
             self.compute(labelled)
@@ -81,7 +81,7 @@ def get_metric(name: str) -> Metric:
     return METRICS[name]
 
 
-def _undefined_reason(labelled: LabelledPredictions) -> str:
+def _explain_undefined(labelled: LabelledPredictions) -> str:
     present = set(np.unique(labelled.truth).tolist())
     absent = [label for code, label in enumerate(labelled.classes) if code not in present]
     return f"no row has the label {_quote_all(absent)}" if absent else "it divides nothing by nothing"

@@ -45,12 +45,12 @@ def plot_per_class(evaluation: Evaluation) -> Figure:
     """Precision, recall and F1 of each class as bars."""
     figure = new_figure(min(3.0 + 0.9 * len(evaluation.classes), MAX_INCHES), 4.0)
     axes = figure.add_subplot()
-    places = np.arange(len(evaluation.classes))
+    positions = np.arange(len(evaluation.classes))
     for offset, name in enumerate(("precision", "recall", "f1")):
         heights = [evaluation.per_class[label][name] for label in evaluation.classes]
-        axes.bar(places + (offset - 1) * 0.27, heights, width=0.25, label=name)
+        axes.bar(positions + (offset - 1) * 0.27, heights, width=0.25, label=name)
     names = [format_label(label) for label in evaluation.classes]
-    axes.set_xticks(places, names, rotation=45 if len(places) > 4 else 0)
+    axes.set_xticks(positions, names, rotation=45 if len(positions) > 4 else 0)
     axes.set_ylim(0, 1)
     axes.legend(loc="lower right")
     return figure

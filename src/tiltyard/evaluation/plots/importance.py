@@ -30,8 +30,8 @@ def plot_importance(importance: Importance) -> Figure:
 
 
 def _draw(axes: Any, features: Sequence[FeatureWeight]) -> None:
-    places = range(len(features))
+    positions = range(len(features))
     deviations = [feature.deviation or 0.0 for feature in features]
-    axes.barh(places, [feature.value for feature in features], xerr=deviations if any(deviations) else None)
-    axes.set_yticks(places, [format_label(feature.name) for feature in features])
+    axes.barh(positions, [feature.value for feature in features], xerr=deviations if any(deviations) else None)
+    axes.set_yticks(positions, [format_label(feature.name) for feature in features])
     axes.invert_yaxis()

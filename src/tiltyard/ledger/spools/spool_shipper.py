@@ -121,7 +121,7 @@ def _ship_predictions(spool: sqlite3.Connection, central: Ledger, folder: Path) 
         try:
             central.record_rows(rows)
         except InputError:
-            _record_one_by_one(rows, central, folder)
+            _record_each(rows, central, folder)
         # Rows that came meanwhile have higher numbers: they follow those that are still here.
         spool.execute("DELETE FROM predictions WHERE rowid <= ?", (stored[-1][0],))
         moved += len(rows)
@@ -130,7 +130,7 @@ def _ship_predictions(spool: sqlite3.Connection, central: Ledger, folder: Path) 
     return moved
 
 
-def _record_one_by_one(rows: Sequence[PredictionRow], central: Ledger, folder: Path) -> None:
+def _record_each(rows: Sequence[PredictionRow], central: Ledger, folder: Path) -> None:
     """A row that can never be stored is put aside, and the others are recorded."""
     for row in rows:
         try:

@@ -25,7 +25,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.shown_url = engine.url.render_as_string(hide_password=True)
+        self.redacted_url = engine.url.render_as_string(hide_password=True)
         self._write_engine = engine.execution_options(tiltyard_writes=True)
         # SQLite's transactions always see one moment.
         self._snapshot_engine = (
@@ -85,7 +85,7 @@ class Database:
             try:
                 yield
             except sqlite3.Error as error:
-                raise _describe_trouble(error, self.shown_url) from error
+                raise _describe_trouble(error, self.redacted_url) from error
 
     def raw_sqlite(self) -> sqlite3.Connection:
         """A new connection to the SQLite file, outside of the pool, in autocommit; the caller closes it.
@@ -100,7 +100,7 @@ class Database:
             connection: sqlite3.Connection = sqlite3.connect(arguments[0], **options)
             _set_up_sqlite(connection, None)
         except sqlite3.Error as error:
-            raise _describe_trouble(error, self.shown_url) from error
+            raise _describe_trouble(error, self.redacted_url) from error
         return connection
 
     def close(self) -> None:
@@ -113,12 +113,12 @@ class Database:
             yield
         except PoolTimeoutError as error:
             raise UnavailableError(
-                f"The ledger {self.shown_url} has no connection free.",
+                f"The ledger {self.redacted_url} has no connection free.",
                 next_step="Try again later, or use it from fewer threads.",
                 code="ledger.busy",
             ) from error
         except DBAPIError as error:
-            raise _describe_trouble(error, self.shown_url) from error
+            raise _describe_trouble(error, self.redacted_url) from error
 
 
 def _parse_url(url: str) -> URL:
@@ -210,18 +210,20 @@ _TROUBLES = (
 )  # fmt: skip
 
 
-def _describe_trouble(error: Exception, shown_url: str) -> TiltyardError:
+def _describe_trouble(error: Exception, redacted_url: str) -> TiltyardError:
     text = str(error.orig if isinstance(error, DBAPIError) else error).strip()
     first_line = text.partition("\n")[0]
     for signs, code, trouble, next_step in _TROUBLES:
         if any(sign in text.lower() for sign in signs):
-            return UnavailableError(f"The ledger {shown_url} {trouble}: {first_line}.", next_step=next_step, code=code)
+            return UnavailableError(
+                f"The ledger {redacted_url} {trouble}: {first_line}.", next_step=next_step, code=code
+            )
     if type(error).__name__ == "DataError":
         return InputError(
             f"The ledger refused a value: {first_line}.", next_step="Correct the value; nothing was stored."
         )
     return UnavailableError(
-        f"The ledger {shown_url} cannot be reached or used: {first_line}.",
+        f"The ledger {redacted_url} cannot be reached or used: {first_line}.",
         next_step="Check that the database runs and that TILTYARD_LEDGER names it.",
         code="ledger.away",
     )

@@ -55,11 +55,11 @@ class SqlFindings:
         """The newest finding of each project, code and subject; see ``FindingLog.latest``."""
         matching = check_finding_filters(**filters)
         column = findings.c
-        place = func.row_number().over(
+        rank = func.row_number().over(
             partition_by=(column.project, column.code, column.subject), order_by=(column.at_us.desc(), column.id.desc())
         )
-        ranked = select(findings, place.label("place")).where(*_conditions(matching)).subquery()
-        newest = select(ranked).where(ranked.c.place == 1).order_by(ranked.c.at_us.desc(), ranked.c.id.desc())
+        ranked = select(findings, rank.label("rank")).where(*_conditions(matching)).subquery()
+        newest = select(ranked).where(ranked.c.rank == 1).order_by(ranked.c.at_us.desc(), ranked.c.id.desc())
         return [decode_finding(row._asdict()) for row in self._fetch(newest.limit(matching.get("limit")))]
 
     def _fetch(self, query: Select[Any]) -> Sequence[Row[Any]]:

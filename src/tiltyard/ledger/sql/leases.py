@@ -41,8 +41,8 @@ class SqlLeases:
             if found.until_us > moment and not is_dead(found.holder):
                 return None
             mine = and_(column.name == name, column.turn == found.turn)
-            taken = {"holder": holder, "turn": found.turn + 1, "until_us": until}
-            connection.execute(update(leases).where(mine).values(taken))
+            changes = {"holder": holder, "turn": found.turn + 1, "until_us": until}
+            connection.execute(update(leases).where(mine).values(changes))
             return Lease(name, holder, found.turn + 1)
 
     def renew(self, lease: Lease, now: datetime, hold: timedelta) -> bool:

@@ -34,7 +34,7 @@ def migrate_to_newest(database: Database) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
         found = _revision(connection)
         if found != REVISION:
-            _migrate(connection, found, database.shown_url)
+            _migrate(connection, found, database.redacted_url)
 
 
 def _revision(connection: Connection) -> str | None:
@@ -44,7 +44,7 @@ def _revision(connection: Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _migrate(connection: Connection, found: str | None, shown_url: str) -> None:
+def _migrate(connection: Connection, found: str | None, redacted_url: str) -> None:
     # Imported here because it is slow, and an up-to-date ledger does without.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -55,7 +55,7 @@ def _migrate(connection: Connection, found: str | None, shown_url: str) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
         raise UnavailableError(
-            f"The ledger {shown_url} is of revision {found}, which this Tiltyard does not know (it knows up to "
+            f"The ledger {redacted_url} is of revision {found}, which this Tiltyard does not know (it knows up to "
             f"{REVISION}): a newer one wrote it.",
             next_step="Install the newer Tiltyard here too: pip install --upgrade tiltyard",
             code="ledger.newer",

@@ -52,8 +52,8 @@ class SqlOutbox:
             for row in found:
                 row["attempts"] += 1
                 row["leased_until_us"] = until
-                taken = {"attempts": row["attempts"], "leased_until_us": until}
-                connection.execute(update(outbox).where(_COLUMN.id == row["id"]).values(taken))
+                changes = {"attempts": row["attempts"], "leased_until_us": until}
+                connection.execute(update(outbox).where(_COLUMN.id == row["id"]).values(changes))
         return [decode_item(row) for row in found]
 
     def mark_sent(self, item: OutboxItem, now: datetime) -> bool:

@@ -17,7 +17,7 @@ REDACTED = "tiltyard:redacted"
 _AT_ONCE = 500
 
 
-def redacted_input(reason: str) -> dict[str, Any]:
+def redact_input(reason: str) -> dict[str, Any]:
     """The marker in the place of an input."""
     return {REDACTED: reason}
 
@@ -36,16 +36,16 @@ class SqlRetention:
     def erase(self, ids: Sequence[str]) -> int:
         """Remove predictions and their labels; see ``Retention.erase``."""
         gone = 0
-        for some in _split_into_batches(ids):
+        for batch in _split_into_batches(ids):
             with self._database.write() as connection:
                 if self._database.is_sqlite:
                     # Overwrites what is deleted, which SQLite would else leave in the file until the room is needed.
                     connection.exec_driver_sql("PRAGMA secure_delete=ON")
                 shadow_ids = select(predictions.c.id).where(
-                    predictions.c.key.in_(some), predictions.c.route == "shadow"
+                    predictions.c.key.in_(batch), predictions.c.route == "shadow"
                 )
                 shadows = connection.scalars(shadow_ids).all()
-                both = [*some, *shadows]
+                both = [*batch, *shadows]
                 _forget_profiles(connection, both)
                 connection.execute(delete(labels).where(labels.c.prediction_id.in_(both)))
                 gone += connection.execute(delete(predictions).where(predictions.c.id.in_(both))).rowcount
@@ -54,19 +54,19 @@ class SqlRetention:
 
     def redact(self, ids: Sequence[str], reason: str) -> int:
         """Remove inputs and keys; see ``Retention.redact``."""
-        marker = encode_json(redacted_input(check_text("reason", reason)))
+        marker = encode_json(redact_input(check_text("reason", reason)))
         changed = 0
-        for some in _split_into_batches(ids):
+        for batch in _split_into_batches(ids):
             with self._database.write() as connection:
                 if self._database.is_sqlite:
                     connection.exec_driver_sql("PRAGMA secure_delete=ON")
                 shadow_ids = select(predictions.c.id).where(
-                    predictions.c.key.in_(some), predictions.c.route == "shadow"
+                    predictions.c.key.in_(batch), predictions.c.route == "shadow"
                 )
-                _forget_profiles(connection, [*some, *connection.scalars(shadow_ids)])
-                shadowed = update(predictions).where(predictions.c.key.in_(some), predictions.c.route == "shadow")
+                _forget_profiles(connection, [*batch, *connection.scalars(shadow_ids)])
+                shadowed = update(predictions).where(predictions.c.key.in_(batch), predictions.c.route == "shadow")
                 changed += connection.execute(shadowed.values(input=marker)).rowcount
-                matching = update(predictions).where(predictions.c.id.in_(some))
+                matching = update(predictions).where(predictions.c.id.in_(batch))
                 changed += connection.execute(matching.values(input=marker, key=None)).rowcount
         self._truncate_log()
         return changed

@@ -165,8 +165,8 @@ class SqlLedger:
         """The id of the latest prediction with each of the callers' own keys; unknown keys are absent."""
         matching = prediction_conditions(check_filters(project=project, shadow=False))
         found: dict[str, str] = {}
-        for some in _split_into_batches([check_text("key", key) for key in keys]):
-            query = select(predictions.c.key, predictions.c.id).where(predictions.c.key.in_(some), *matching)
+        for batch in _split_into_batches([check_text("key", key) for key in keys]):
+            query = select(predictions.c.key, predictions.c.id).where(predictions.c.key.in_(batch), *matching)
             latest_last = query.order_by(predictions.c.at_us, predictions.c.id)
             found.update((row.key, row.id) for row in self._fetch(latest_last))
         return found
@@ -178,8 +178,8 @@ class SqlLedger:
             return LabelReceipt(accepted=0)
         with self._database.write() as connection:
             known: set[str] = set()
-            for some in _split_into_batches(list({row[0] for row in rows})):
-                known.update(connection.scalars(select(predictions.c.id).where(predictions.c.id.in_(some))))
+            for batch in _split_into_batches(list({row[0] for row in rows})):
+                known.update(connection.scalars(select(predictions.c.id).where(predictions.c.id.in_(batch))))
             accepted = [row for row in rows if row[0] in known]
             if accepted:
                 connection.exec_driver_sql(self._insert_labels, accepted)

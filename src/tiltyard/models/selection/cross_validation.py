@@ -99,22 +99,22 @@ class CrossValidation:
     def scores(
         self,
         pipelines: Sequence[Pipeline],
-        on_scored: Callable[[int, FoldScores], None] = lambda _place, _scores: None,
+        on_scored: Callable[[int, FoldScores], None] = lambda _position, _scores: None,
     ) -> list[FoldScores]:
         """How each pipeline did in each fold, bigger being better; the pipelines themselves are not fitted.
 
         Args:
             pipelines: with class probabilities.
-            on_scored: called with a pipeline's place and its scores when they are known.
+            on_scored: called with a pipeline's position and its scores when they are known.
         """
         result: list[list[tuple[float, float]]] = [[] for _ in pipelines]
         for group in _group_by_vectoriser(pipelines):
             for number, part in enumerate(self._parts):
                 read = self._vectorise_fold(pipelines[group[0]], number)
-                for place in group:
-                    result[place].append(self._score(pipelines[place], part, read))
-            for place in group:
-                on_scored(place, FoldScores.of(result[place]))
+                for position in group:
+                    result[position].append(self._score(pipelines[position], part, read))
+            for position in group:
+                on_scored(position, FoldScores.of(result[position]))
         return [FoldScores.of(scores) for scores in result]
 
     def _score(self, pipeline: Pipeline, part: tuple[Rows, Rows], read: tuple[Any, Any] | None) -> tuple[float, float]:
@@ -130,7 +130,7 @@ class CrossValidation:
         classes = np.asarray(model.classes_)
         predicted = classes[probabilities.argmax(axis=1)]
         fold = label_predictions(self._labels[held_out], predicted, probabilities, classes.tolist(), self._positive)
-        by_metric, by_log_loss = (_signed_value(metric, fold) for metric in self._metrics)
+        by_metric, by_log_loss = (_sign_value(metric, fold) for metric in self._metrics)
         return by_metric, by_log_loss
 
     def _vectorise_fold(self, pipeline: Pipeline, number: int) -> tuple[Any, Any] | None:
@@ -151,7 +151,7 @@ class CrossValidation:
         return read
 
 
-def _signed_value(metric: Metric, fold: LabelledPredictions) -> float:
+def _sign_value(metric: Metric, fold: LabelledPredictions) -> float:
     """Evaluation's value of the metric, with the sign turned where less is better."""
     try:
         value = metric.compute(fold)
@@ -165,11 +165,11 @@ def _signed_value(metric: Metric, fold: LabelledPredictions) -> float:
 
 
 def _group_by_vectoriser(pipelines: Sequence[Pipeline]) -> list[list[int]]:
-    """The places of the pipelines that read texts alike, group by group; others are groups of their own."""
+    """Positions of the pipelines, grouped by equal vectorisers; each other pipeline is a group."""
     groups: dict[str, list[int]] = {}
-    for place, pipeline in enumerate(pipelines):
+    for position, pipeline in enumerate(pipelines):
         key = _describe_vectoriser(pipeline)
-        groups.setdefault(f"alone {place}" if key is None else key, []).append(place)
+        groups.setdefault(f"alone {position}" if key is None else key, []).append(position)
     return list(groups.values())
 
 

@@ -79,12 +79,12 @@ def rank_candidates(  # noqa: PLR0913  the names of the project file's section
     validation = CrossValidation(train, SelectionPlan(metric, folds, random_state, positive, in_order))
     ranking: dict[int, CandidateScore] = {}
 
-    def scored(place: int, scores: FoldScores) -> None:
-        ranking[place] = CandidateScore(candidates[place], scores.metric, -float(np.mean(scores.log_loss)))
-        on_scored(ranking[place])
+    def add_score(position: int, scores: FoldScores) -> None:
+        ranking[position] = CandidateScore(candidates[position], scores.metric, -float(np.mean(scores.log_loss)))
+        on_scored(ranking[position])
 
-    validation.scores([candidate.build(random_state) for candidate in candidates], scored)
-    return best_within_noise([ranking[place] for place in range(len(candidates))])
+    validation.scores([candidate.build(random_state) for candidate in candidates], add_score)
+    return best_within_noise([ranking[position] for position in range(len(candidates))])
 
 
 def best_within_noise(found: Sequence[CandidateScore]) -> list[CandidateScore]:

@@ -118,7 +118,7 @@ def search(
     with _silence(optuna):
         proposals = _Proposals(optuna, candidates, plan.random_state)
         for proposal in proposals.all():
-            if len(trials) >= len(candidates) and until.reached(len(trials)):
+            if len(trials) >= len(candidates) and until.is_reached(len(trials)):
                 break
             trials.append(_run_trial(validation, plan, len(trials), proposal.candidate))
             proposal.report(trials[-1])
@@ -131,7 +131,7 @@ class _Limit:
         self._budget = budget
         self._begun = time.perf_counter()
 
-    def reached(self, trials: int) -> bool:
+    def is_reached(self, trials: int) -> bool:
         most, seconds = self._budget.trials, self._budget.seconds
         over = seconds is not None and time.perf_counter() - self._begun >= seconds
         return over or (most is not None and trials >= most)
@@ -149,19 +149,19 @@ class _Proposals:
     def __init__(self, optuna: ModuleType, candidates: Sequence[Candidate], seed: int) -> None:
         self._optuna = optuna
         self._candidates = candidates
-        self._searched = [place for place, candidate in enumerate(candidates) if candidate.space]
+        self._searched = [position for position, candidate in enumerate(candidates) if candidate.space]
         self._study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
         self._seed = seed
 
     def all(self) -> Iterator[_Proposal]:
         """Each candidate as it stands, then what the study proposes, without end if there is anything to vary."""
-        for place, candidate in enumerate(self._candidates):
-            yield _Proposal(candidate, self._report_default(place))
+        for position, candidate in enumerate(self._candidates):
+            yield _Proposal(candidate, self._report_default(position))
         while self._searched:
             trial = self._study.ask()
-            place = trial.suggest_categorical(_WHICH, self._searched)
-            candidate = self._candidates[place]
-            params = {name: _suggest(trial, f"{place}.{name}", allowed) for name, allowed in candidate.space.items()}
+            position = trial.suggest_categorical(_WHICH, self._searched)
+            candidate = self._candidates[position]
+            params = {name: _suggest(trial, f"{position}.{name}", allowed) for name, allowed in candidate.space.items()}
             yield _Proposal(candidate.with_params(params), self._report_proposed(trial))
 
     def _report_proposed(self, trial: Any) -> Callable[[SearchTrial], None]:
@@ -175,21 +175,21 @@ class _Proposals:
 
         return report
 
-    def _report_default(self, place: int) -> Callable[[SearchTrial], None]:
+    def _report_default(self, position: int) -> Callable[[SearchTrial], None]:
         """Let the study know how a candidate does as it stands, if that lies in its space."""
 
         def report(done: SearchTrial) -> None:
             if done.problem is not None:
                 return
-            space = self._candidates[place].space
-            own = _default_params(self._candidates[place].build(self._seed).get_params(), space)
+            space = self._candidates[position].space
+            own = _default_params(self._candidates[position].build(self._seed).get_params(), space)
             if space and own is not None:
-                known = {_WHICH: place, **{f"{place}.{name}": value for name, value in own.items()}}
+                known = {_WHICH: position, **{f"{position}.{name}": value for name, value in own.items()}}
                 self._study.enqueue_trial(known)
                 trial = self._study.ask()
                 trial.suggest_categorical(_WHICH, self._searched)
                 for name, allowed in space.items():
-                    _suggest(trial, f"{place}.{name}", allowed)
+                    _suggest(trial, f"{position}.{name}", allowed)
                 self._study.tell(trial, done.mean)
 
         return report
@@ -197,7 +197,7 @@ class _Proposals:
 
 def _suggest(trial: Any, name: str, allowed: FloatRange | IntegerRange | Choice) -> Any:
     if isinstance(allowed, Choice):
-        # By place: Optuna only takes plain values, and a choice may be of any type.
+        # By position: Optuna only takes plain values, and a choice may be of any type.
         return allowed.values[trial.suggest_categorical(name, list(range(len(allowed.values))))]
     if isinstance(allowed, IntegerRange):
         return trial.suggest_int(name, allowed.low, allowed.high, log=allowed.log)

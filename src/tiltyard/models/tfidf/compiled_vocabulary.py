@@ -101,7 +101,7 @@ def compile_vocabulary(terms: Terms, reading: ReadTexts, weighting: Weighting) -
     from tiltyard.models.tfidf import hash_tables, scan_kernels  # noqa: PLC0415 - imported when first used
 
     letters = alphabet(reading.token_pattern, reading.lowercase)
-    possible, places = _possible(terms, reading.ngram_range, letters.marks)
+    possible, positions = _possible(terms, reading.ngram_range, letters.marks)
     count = len(possible.starts) - 1
     words = hash_tables.build_word_table(count)
     words.starts[: count + 1] = possible.starts
@@ -112,7 +112,7 @@ def compile_vocabulary(terms: Terms, reading: ReadTexts, weighting: Weighting) -
     pairs.keys[: len(keys)] = keys
     scan_kernels.seat(pairs.slots, pairs.keys, len(keys), count)
     columns = np.full(count + len(keys), -1, np.int32)
-    columns[ends] = places
+    columns[ends] = positions
     idf = np.zeros(0) if weighting.idf is None else weighting.idf.astype(np.float64)
     return CompiledVocabulary(
         letters=letters,
@@ -201,9 +201,9 @@ def _possible(terms: Terms, ngram_range: tuple[int, int], marks: bool) -> tuple[
 def _pairs(chains: NDArray[np.int32], first: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     ends = chains[:, 0].astype(np.int64)
     keys = [np.zeros(0, np.uint64)]
-    for place in range(1, chains.shape[1]):
-        rows = np.flatnonzero(chains[:, place] >= 0)
-        key = (ends[rows] << 32) | chains[rows, place]
+    for position in range(1, chains.shape[1]):
+        rows = np.flatnonzero(chains[:, position] >= 0)
+        key = (ends[rows] << 32) | chains[rows, position]
         distinct, number = np.unique(key, return_inverse=True)
         ends[rows] = first + number
         first += len(distinct)

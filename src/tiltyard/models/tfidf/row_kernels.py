@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from tiltyard.kernels.jit import compiled, lowest_bit
+from tiltyard.kernels.jit import compile_kernel, lowest_bit
 
 
-@compiled
+@compile_kernel
 def count(ids: Any, level: Any, tokens: Any, first_text: Any, tally: Any) -> Any:
     """Add to the tally, int32 (n-grams, 3): the last text seen in (from 1), texts, occurrences."""
     for text_number in range(tokens.size - 1):
@@ -23,7 +23,7 @@ def count(ids: Any, level: Any, tokens: Any, first_text: Any, tally: Any) -> Any
                 tally[number, 2] += 1
 
 
-@compiled
+@compile_kernel
 def gather(ids: Any, tokens: Any, columns: Any, offsets: Any, room: Any, out: Any) -> Any:
     """Write each text's distinct columns in ascending order with their counts: the rows of a CSR matrix.
 
@@ -70,7 +70,7 @@ def gather(ids: Any, tokens: Any, columns: Any, offsets: Any, room: Any, out: An
     cursor[0] = at
 
 
-@compiled
+@compile_kernel
 def weigh_row(rows: Any, indices: Any, amounts: Any, factors: Any, norm: Any, out: Any) -> Any:
     """Fill ``out`` with tf times idf, each row divided by its norm, in scikit-learn's order of operations.
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tiltyard.kernels.jit import compiled, inlined, prefetch
+from tiltyard.kernels.jit import compile_inline, compile_kernel, prefetch
 from tiltyard.models.tfidf.alphabet import MARK, WIDE
 
 _PRIME = np.uint64(0x100000001B3)  # FNV-1a, Fowler, Noll and Vo
@@ -33,14 +33,14 @@ _AHEAD = 16  # n-grams whose column is prefetched
 _BLOCK = 32  # n-grams whose table rows are prefetched at once, so that memory loads them in parallel
 
 
-@inlined
+@compile_inline
 def _stir(key: Any) -> Any:
     key = (key ^ (key >> _HALF)) * _STIR_1
     key = (key ^ (key >> _HALF)) * _STIR_2
     return key ^ (key >> _HALF)
 
 
-@compiled
+@compile_kernel
 def _cut_plain(text: Any, pos: Any, end: Any, table: Any, shortest: Any, out: Any) -> Any:
     keys, spans = out
     count = 0
@@ -69,7 +69,7 @@ def _cut_plain(text: Any, pos: Any, end: Any, table: Any, shortest: Any, out: An
     return count, pos
 
 
-@inlined
+@compile_inline
 def _character(text: Any, pos: Any, end: Any, table: Any, kinds: Any) -> Any:
     meaning = table[text[pos]]
     if meaning != WIDE:
@@ -84,7 +84,7 @@ def _character(text: Any, pos: Any, end: Any, table: Any, kinds: Any) -> Any:
     return (np.int64(kinds[code]) if code < kinds.size else _SPACE), size
 
 
-@compiled
+@compile_kernel
 def _cut_wide(text: Any, pos: Any, end: Any, letters: Any, out: Any) -> Any:
     keys, spans = out
     table, kinds, shortest, marks = letters
@@ -115,13 +115,13 @@ def _cut_wide(text: Any, pos: Any, end: Any, letters: Any, out: Any) -> Any:
     return count, pos
 
 
-@inlined
+@compile_inline
 def _lower_character(table: Any, byte: Any) -> Any:
     meaning = table[byte]
     return meaning if meaning > WIDE else byte
 
 
-@inlined
+@compile_inline
 def _find_word(text: Any, span: Any, key: Any, slot: Any, letters: Any, words: Any) -> Any:
     slots, _, starts, known = words
     mask = np.int64(slots.size // 2 - 1)
@@ -143,7 +143,7 @@ def _find_word(text: Any, span: Any, key: Any, slot: Any, letters: Any, words: A
         slot = (slot + 1) & mask
 
 
-@compiled
+@compile_kernel
 def scan(texts: Any, letters: Any, words: Any, ids: Any, tokens: Any, state: Any) -> Any:
     """Cut texts into words and write each word's id, -1 for one that is not in the table.
 
@@ -182,8 +182,8 @@ def scan(texts: Any, letters: Any, words: Any, ids: Any, tokens: Any, state: Any
                     if number >= word_keys.size or state[2] + span[1] - span[0] > known.size:
                         state[0] = text_number
                         return False
-                    for place in range(span[0], span[1]):
-                        known[state[2]] = _lower_character(letters[0], text[place])
+                    for position in range(span[0], span[1]):
+                        known[state[2]] = _lower_character(letters[0], text[position])
                         state[2] += 1
                     slots[2 * slot] = keys[k]
                     slots[2 * slot + 1] = np.uint64(number + 1)
@@ -196,7 +196,7 @@ def scan(texts: Any, letters: Any, words: Any, ids: Any, tokens: Any, state: Any
     return True
 
 
-@compiled
+@compile_kernel
 def seat(slots: Any, keys: Any, count: Any, first: Any) -> Any:
     """Put the first ``count`` keys into free slots, with the ids ``first``, ``first + 1`` and so on."""
     mask = np.int64(slots.size // 2 - 1)
@@ -208,7 +208,7 @@ def seat(slots: Any, keys: Any, count: Any, first: Any) -> Any:
         slots[2 * slot + 1] = np.uint64(first + number + 1)
 
 
-@compiled
+@compile_kernel
 def name(letters: Any, starts: Any, keys: Any) -> Any:
     """Write the key of each word ``letters[starts[i]:starts[i + 1]]``, as scan makes it."""
     for number in range(keys.size):
@@ -220,13 +220,13 @@ def name(letters: Any, starts: Any, keys: Any) -> Any:
         keys[number] = packed if starts[number + 1] - starts[number] <= _PACKED else code | _TOP
 
 
-@inlined
-def _seek(ids: Any, level: Any, places: Any, known: Any, slots: Any, out: Any) -> Any:
+@compile_inline
+def _seek(ids: Any, level: Any, positions: Any, known: Any, slots: Any, out: Any) -> Any:
     keys, seats = out
     mask = np.int64(slots.size // 2 - 1)
-    for k, place in enumerate(places):
-        prefix, word = ids[level - 1, place], ids[0, place + level]
-        if prefix < 0 or word < 0 or (not known and ids[level - 1, place + 1] < 0):
+    for k, position in enumerate(positions):
+        prefix, word = ids[level - 1, position], ids[0, position + level]
+        if prefix < 0 or word < 0 or (not known and ids[level - 1, position + 1] < 0):
             seats[k] = -1
         else:
             keys[k] = (np.uint64(prefix) << _HALF) | np.uint64(word)
@@ -234,7 +234,7 @@ def _seek(ids: Any, level: Any, places: Any, known: Any, slots: Any, out: Any) -
             prefetch(slots, 2 * seats[k])
 
 
-@compiled
+@compile_kernel
 def extend(ids: Any, level: Any, tokens: Any, pairs: Any, known: Any, state: Any) -> Any:
     """Find the n-grams of ``level + 1`` words from those of ``level``, -1 where there is none.
 
@@ -283,7 +283,7 @@ def extend(ids: Any, level: Any, tokens: Any, pairs: Any, known: Any, state: Any
     return True
 
 
-@inlined
+@compile_inline
 def _distinct(ids: Any, last: Any, columns: Any, cells: Any, idf: Any, weights: Any) -> Any:
     found, counts, used = cells
     mask = found.size - 1
@@ -315,14 +315,14 @@ def _distinct(ids: Any, last: Any, columns: Any, cells: Any, idf: Any, weights: 
     return distinct
 
 
-@inlined
+@compile_inline
 def _add_up(cells: Any, distinct: Any, factors: Any, weights: Any, settings: Any, row: Any) -> Any:
     found, counts, used = cells
     by_count, idf = factors
     norm, binary, sublinear = settings
     total = 0.0
-    for place in range(distinct):
-        slot = used[place]
+    for position in range(distinct):
+        slot = used[position]
         column = found[slot]
         found[slot] = -1
         amount = 1 if binary else counts[slot]
@@ -339,7 +339,7 @@ def _add_up(cells: Any, distinct: Any, factors: Any, weights: Any, settings: Any
         row /= total if norm == 1 else np.sqrt(total)
 
 
-@compiled
+@compile_kernel
 def score(texts: Any, vocabulary: Any, factors: Any, model: Any, settings: Any, out: Any) -> Any:
     """Decision values of a linear model over TF-IDF, without a matrix in between.
 

@@ -53,7 +53,9 @@ def learn_tokens(texts: Iterable[object], min_df: int, max_words: int, margin: i
     selection = Selection((1, 1), min_df, 1.0, max_words, binary=False, dtype=np.float64)
     learned = learn_vocabulary(batches(texts, lowercase=True), alphabet(WORDS_AND_MARKS, lowercase=True), selection)
     columns = np.append(learned.columns, np.int32(-1))  # so that -1, a word that was pruned, finds -1
-    return learned.terms, _joined([(columns[ids[0]], starts) for ids, starts in learned.batches], learned.terms, margin)
+    return learned.terms, _join_runs(
+        [(columns[ids[0]], starts) for ids, starts in learned.batches], learned.terms, margin
+    )
 
 
 def compile_words(terms: Terms) -> CompiledVocabulary:
@@ -69,14 +71,14 @@ def read_tokens(texts: Iterable[object], terms: Terms, compiled: CompiledVocabul
     """
     columns = np.append(compiled.columns, np.int32(-1))
     read = [words_of(batch, compiled) for batch in batches(texts, lowercase=True)]
-    return _joined([(columns[ids[0]], starts) for ids, starts in read], terms, margin)
+    return _join_runs([(columns[ids[0]], starts) for ids, starts in read], terms, margin)
 
 
-def _joined(runs: Runs, terms: Terms, margin: int) -> Tokens:
+def _join_runs(runs: Runs, terms: Terms, margin: int) -> Tokens:
     lengths = np.concatenate([np.zeros(0, np.int64), *(np.diff(starts) for _, starts in runs)])
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths + 2 * margin)])
     words = np.full(starts[-1], len(terms), np.int32)
     found = np.concatenate([np.zeros(0, np.int32), *(numbers for numbers, _ in runs)])
-    places = np.arange(len(found)) + margin * (2 * np.repeat(np.arange(len(lengths)), lengths) + 1)
-    words[places] = np.where(found < 0, len(terms), found)
+    positions = np.arange(len(found)) + margin * (2 * np.repeat(np.arange(len(lengths)), lengths) + 1)
+    words[positions] = np.where(found < 0, len(terms), found)
     return Tokens(words, starts)

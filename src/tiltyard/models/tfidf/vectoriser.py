@@ -109,30 +109,30 @@ class FastTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         Raises:
             UnusableTextError: an item is not a string.
         """
-        compiled = self.compiled()
+        compiled = self.compile()
         return build_matrix(batches(_iterable(raw_documents), compiled.lowercase), compiled)
 
-    def compiled(self) -> CompiledVocabulary:
+    def compile(self) -> CompiledVocabulary:
         """The vocabulary as tables, for ``text_kernel.decision``; built once for a fit."""
-        fitted = self._fitted()
+        fitted = self._require_terms()
         if self._compiled is None:
             self._compiled = compile_vocabulary(fitted, self._reading(), self._weighting())
         return self._compiled
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:  # noqa: ARG002
         """The terms by column."""
-        names = np.empty(len(self._fitted()), object)
-        names[:] = self._fitted().strings()
+        names = np.empty(len(self._require_terms()), object)
+        names[:] = self._require_terms().strings()
         return names
 
     def terms_of(self, columns: NDArray[np.integer]) -> list[str]:
         """The terms of some columns, in the given order; quick where they are few of many."""
-        return self._fitted().strings_of(columns)
+        return self._require_terms().strings_of(columns)
 
     @property
     def vocabulary_(self) -> dict[str, int]:
         """Each term's column."""
-        fitted = self._fitted()
+        fitted = self._require_terms()
         if self._vocabulary is None:
             self._vocabulary = {term: column for column, term in enumerate(fitted.strings())}
         return self._vocabulary
@@ -140,7 +140,7 @@ class FastTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     @property
     def idf_(self) -> Floats:
         """The inverse document frequency by column."""
-        self._fitted()
+        self._require_terms()
         if self._idf is None:
             raise AttributeError("There is no idf_ without use_idf.")
         return self._idf
@@ -153,7 +153,7 @@ class FastTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         inner = TfidfTransformer(
             norm=self.norm, use_idf=self.use_idf, smooth_idf=self.smooth_idf, sublinear_tf=self.sublinear_tf
         )
-        inner.n_features_in_ = len(self._fitted())
+        inner.n_features_in_ = len(self._require_terms())
         if self._idf is not None:
             inner.idf_ = self._idf.copy()
         plain._tfidf = inner  # noqa: SLF001  scikit-learn has no public way to set it where use_idf is off
@@ -240,7 +240,7 @@ class FastTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         self._compiled = None
         self._vocabulary = None
 
-    def _fitted(self) -> Terms:
+    def _require_terms(self) -> Terms:
         if not self.__sklearn_is_fitted__():
             raise NotFittedError("This FastTfidfVectorizer is not fitted: call fit first.")
         return self._terms

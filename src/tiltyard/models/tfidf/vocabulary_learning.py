@@ -67,7 +67,7 @@ def learn_vocabulary(texts: Iterable[EncodedTexts], letters: Alphabet, selection
         UnsupportedSettingError: max_df means fewer texts than min_df.
     """
     least_words, most_words = selection.ngram_range
-    batches, words = _read(texts, letters, most_words)
+    batches, words = _scan_batches(texts, letters, most_words)
     total = sum(len(tokens) - 1 for _, tokens in batches)
     if not any((np.diff(tokens) >= least_words).any() for _, tokens in batches):
         raise UnusableTextError(
@@ -125,7 +125,7 @@ def _limits(selection: Selection, texts: int) -> tuple[float, float]:
     return fewest, most
 
 
-def _read(texts: Iterable[EncodedTexts], letters: Alphabet, levels: int) -> tuple[list[Batch], list[bytes]]:
+def _scan_batches(texts: Iterable[EncodedTexts], letters: Alphabet, levels: int) -> tuple[list[Batch], list[bytes]]:
     from tiltyard.models.tfidf import hash_tables, scan_kernels  # noqa: PLC0415 - imported when first used
 
     table = hash_tables.build_word_table(1 << 13)
@@ -212,17 +212,17 @@ def _columns(
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     sizes = [len(level.tally) for level in levels]
     offsets = np.cumsum([0, *sizes[:-1]])
-    places = np.concatenate([ids + offset for ids, offset in zip(numbers, offsets, strict=True)])
+    positions = np.concatenate([ids + offset for ids, offset in zip(numbers, offsets, strict=True)])
     columns = np.full(sum(sizes), -1, np.int32)
-    columns[places[order]] = np.arange(len(order), dtype=np.int32)
+    columns[positions[order]] = np.arange(len(order), dtype=np.int32)
     return columns, offsets
 
 
 def _chains(levels: list[_Level], row: int, ids: NDArray[np.int64]) -> NDArray[np.int32]:
     chains = np.full((len(ids), len(levels)), -1, np.int32)
-    for place in range(row, 0, -1):
-        keys = levels[place].keys[ids]
-        chains[:, place] = (keys & np.uint64(0xFFFFFFFF)).astype(np.int32)
+    for position in range(row, 0, -1):
+        keys = levels[position].keys[ids]
+        chains[:, position] = (keys & np.uint64(0xFFFFFFFF)).astype(np.int32)
         ids = (keys >> np.uint64(32)).astype(np.int64)
     chains[:, 0] = ids
     return chains
@@ -233,9 +233,9 @@ def _alphabetical(words: list[bytes], chains: NDArray[np.int32]) -> NDArray[np.i
     # spaces are in the order of their words' ranks, the shorter chain first.
     ranks = np.zeros(len(words) + 1, np.int64)
     ranks[sorted(range(len(words)), key=words.__getitem__)] = np.arange(1, len(words) + 1)
-    place = ranks[chains[:, 0]]
+    rank = ranks[chains[:, 0]]
     for column in range(1, chains.shape[1]):
         if column > 1:
-            place = np.unique(place, return_inverse=True)[1]
-        place = (place << 32) | ranks[chains[:, column]]
-    return np.argsort(place)
+            rank = np.unique(rank, return_inverse=True)[1]
+        rank = (rank << 32) | ranks[chains[:, column]]
+    return np.argsort(rank)

@@ -75,8 +75,8 @@ class _Training:
     def step(self, rows: NDArray[np.intp], truth: NDArray[np.intp], weights: Singles, kept: NDArray[np.bool_]) -> None:
         """Show some rows once; ``kept`` says which neurons each of them sees."""
         network, texts = self._network, self._texts
-        values, places = np.empty(kept.shape, np.float32), np.empty(kept.shape, np.int32)
-        convolution_kernels.forward(network.filters, network.biases, texts, rows, (values, places))
+        values, positions = np.empty(kept.shape, np.float32), np.empty(kept.shape, np.int32)
+        convolution_kernels.forward(network.filters, network.biases, texts, rows, (values, positions))
         factors = kept * self._scale
         seen = values * factors
         errors = np.asarray(softmax(seen @ network.top + network.intercept, axis=1), np.float32)
@@ -85,7 +85,7 @@ class _Training:
         slopes = np.asarray((errors @ network.top.T) * factors * (values > 0), np.float32)
         self._move(network.top, self._top_squares, np.asarray(seen.T @ errors, np.float32))
         self._move(network.intercept, self._intercept_squares, errors.sum(axis=0))
-        convolution_kernels.backward(self._state, texts[0], places, slopes, self._rate)
+        convolution_kernels.backward(self._state, texts[0], positions, slopes, self._rate)
 
     def _move(self, weights: Singles, squares: Singles, slopes: Singles) -> None:
         squares += slopes * slopes

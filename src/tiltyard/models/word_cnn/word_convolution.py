@@ -109,10 +109,10 @@ class WordConvolution(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         jobs = sorted(zip(self.regions, range(len(seeds)), strict=True), reverse=True)  # the longest first
         with ThreadPoolExecutor(min(len(seeds), joblib.cpu_count()), "tiltyard-convolution") as pool:
             begun = {
-                place: pool.submit(self._train, region, seeds[place], terms, tokens, truth, shares)
-                for region, place in jobs
+                position: pool.submit(self._train, region, seeds[position], terms, tokens, truth, shares)
+                for region, position in jobs
             }
-            networks = [begun[place].result() for place in range(len(seeds))]
+            networks = [begun[position].result() for position in range(len(seeds))]
         # Half the size, and no visible difference in any prediction.
         self.filters_ = [network.filters.astype(np.float16) for network in networks]
         self.biases_ = [network.biases for network in networks]

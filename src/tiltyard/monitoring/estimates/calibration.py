@@ -113,9 +113,9 @@ def _pool_violators(groups: Iterable[tuple[float, float, float]]) -> list[tuple[
     for group in groups:
         block = group
         while blocks and blocks[-1][0] >= block[0]:
-            (share, centre, size), (before, place, weight) = block, blocks.pop()
+            (share, centre, size), (before, position, weight) = block, blocks.pop()
             total = weight + size
-            block = (before * weight + share * size) / total, (place * weight + centre * size) / total, total
+            block = (before * weight + share * size) / total, (position * weight + centre * size) / total, total
         blocks.append(block)
     return blocks
 

@@ -203,7 +203,7 @@ class _Estimation:
     def figures(self, metrics: Sequence[Metric]) -> dict[str, Figure]:
         """The metrics with their intervals; those that are not defined are left out."""
         expected = self._weights(self._calibration.calibrate_all())
-        defined = [metric for metric in metrics if not self._undefined(metric)]
+        defined = [metric for metric in metrics if not self._is_undefined(metric)]
         values = {metric.name: float(metric.weighted(self._repeated, expected[None, :])[0]) for metric in defined}
         drawn: dict[str, list[NDArray[np.float64]]] = {metric.name: [] for metric in defined}
         at_once = max(1, _AT_ONCE // max(1, expected.size))
@@ -217,7 +217,7 @@ class _Estimation:
             if not np.isnan(value)
         }
 
-    def _undefined(self, metric: Metric) -> bool:
+    def _is_undefined(self, metric: Metric) -> bool:
         unknown = len(self._classes) > self._raw.shape[1]
         return metric.needs_probabilities and unknown
 

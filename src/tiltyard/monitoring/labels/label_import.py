@@ -101,7 +101,7 @@ class ImportReport:
 class _LabelRow:
     """One row of a file: the prediction, the label and the time."""
 
-    place: int
+    position: int
     id: str
     key: str
     label: str
@@ -168,7 +168,7 @@ def import_labels(
         for row in some:
             prediction = ledger.prediction(row.id or keyed.get(row.key, ""))
             if prediction is None or prediction.project != model_name:
-                report.note("unknown", f"row {row.place}: {row.id or row.key}")
+                report.note("unknown", f"row {row.position}: {row.id or row.key}")
                 continue
             label = Label(prediction.id, row.label, row.at or now, options.source)
             if _counts(prediction, label, row, counting.get(prediction.id), report, options.late_after):
@@ -212,7 +212,7 @@ def _counts(
     late_after: timedelta,
 ) -> bool:
     """Whether a label says anything new; what it is goes into the report."""
-    example = f"row {row.place}: {prediction.id} '{label.label}'"
+    example = f"row {row.position}: {prediction.id} '{label.label}'"
     if before is not None and before.label == label.label:
         report.note("repeated", example)
         return False
@@ -231,19 +231,19 @@ def _rows(frame: pd.DataFrame, columns: LabelColumns, report: ImportReport) -> I
     ids, keys, labels, times = (
         _cells(frame, name, count) for name in (columns.id, columns.key, columns.label, columns.at)
     )
-    for place, (id_, key, label, at) in enumerate(zip(ids, keys, labels, times, strict=True), start=1):
+    for position, (id_, key, label, at) in enumerate(zip(ids, keys, labels, times, strict=True), start=1):
         if not label:
-            report.note("unlabelled", f"row {place}")
+            report.note("unlabelled", f"row {position}")
             continue
         if not id_ and not key:
-            report.note("invalid", f"row {place}: neither id nor key")
+            report.note("invalid", f"row {position}: neither id nor key")
             continue
         try:
             moment = _moment(at)
         except ValueError:
-            report.note("invalid", f"row {place}: '{at}' is not an ISO 8601 time")
+            report.note("invalid", f"row {position}: '{at}' is not an ISO 8601 time")
             continue
-        yield _LabelRow(place, id_, key, label, moment)
+        yield _LabelRow(position, id_, key, label, moment)
 
 
 def _cells(frame: pd.DataFrame, name: str, count: int) -> Sequence[str]:

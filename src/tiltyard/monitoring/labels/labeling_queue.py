@@ -160,8 +160,8 @@ def _rank_novel(rows: Sequence[Prediction], reference: pd.Series | pd.DataFrame)
 def _shuffle_by_strata(rows: Sequence[Prediction], random: np.random.Generator) -> list[LabelCandidate]:
     """All rows in random order, versions and predicted labels by turns."""
     strata: dict[tuple[str, str], list[Prediction]] = defaultdict(list)
-    for place in random.permutation(len(rows)):
-        strata[rows[place].version, rows[place].label].append(rows[place])
+    for position in random.permutation(len(rows)):
+        strata[rows[position].version, rows[position].label].append(rows[position])
     turns: Counter[tuple[str, str]] = Counter()
     ordered = []
     for stratum, members in sorted(strata.items()):
@@ -175,17 +175,17 @@ def _merge_reasons(
     ranked: Mapping[str, list[LabelCandidate]], weights: Mapping[str, float], size: int
 ) -> list[LabelCandidate]:
     """The best of each reason in proportion to its weight, no prediction twice."""
-    taken: set[str] = set()
+    chosen_ids: set[str] = set()
     chosen: list[LabelCandidate] = []
     selected: Counter[str] = Counter()
     waiting = {reason: iter(ranked[reason]) for reason in weights}
     while len(chosen) < size and waiting:
         reason = min(waiting, key=lambda name: (selected[name] + 1) / weights[name])
-        candidate = next((one for one in waiting[reason] if one.prediction.id not in taken), None)
+        candidate = next((one for one in waiting[reason] if one.prediction.id not in chosen_ids), None)
         if candidate is None:
             del waiting[reason]
             continue
-        taken.add(candidate.prediction.id)
+        chosen_ids.add(candidate.prediction.id)
         chosen.append(candidate)
         selected[reason] += 1
     return chosen

@@ -86,13 +86,13 @@ def _plot_confidence(summary: Summary) -> Plot | None:
     now = _to_shares(summary.confidence)
     then = _to_shares(summary.confidence_at_training) if summary.confidence_at_training else None
     most: float = max([*now, *(then or [])]) * 1.08
-    first = next(place for place, share in enumerate(map(sum, zip(now, then or now, strict=True))) if share)
+    first = next(position for position, share in enumerate(map(sum, zip(now, then or now, strict=True))) if share)
     span = CONFIDENCE_BINS - first
     chart = BinChart(span, ValueAxis(0, most, percent=True))
-    parts = chart.draw_axes([f"{place / CONFIDENCE_BINS:.0%}" for place in range(first, CONFIDENCE_BINS)])
-    parts += [chart.draw_bar(place, now[first + place], BLUE) for place in range(span)]
+    parts = chart.draw_axes([f"{position / CONFIDENCE_BINS:.0%}" for position in range(first, CONFIDENCE_BINS)])
+    parts += [chart.draw_bar(position, now[first + position], BLUE) for position in range(span)]
     if then:
-        parts += [chart.draw_mark(place, then[first + place], BASELINE) for place in range(span)]
+        parts += [chart.draw_mark(position, then[first + position], BASELINE) for position in range(span)]
     title = "Confidence of the predictions"
     keys = [("in this time", BLUE), *([("held-out rows at training", BASELINE)] if then else [])]
     mean = f"On average {summary.stats.mean_confidence:.1%}." if summary.stats.mean_confidence is not None else ""
@@ -134,13 +134,13 @@ def _plot_performance(summary: Summary) -> Plot | None:
 
 def _plot_drift(summary: Summary) -> Plot | None:
     """The latest score of each feature as a bar against its limit, the worst first."""
-    shown = rank_drift_by_feature(summary.latest_findings)
-    if not shown:
+    ranked = rank_drift_by_feature(summary.latest_findings)
+    if not ranked:
         return None
     title = "Drift by feature"
-    over = sum(record.status == "found" for record, _ in shown)
-    bars = [(record.subject, ratio, f"{record.score:.3g}", record.status == "found") for record, ratio in shown]
-    return Plot("drift", title, draw_limits(bars, title), "", f"{over} of {len(shown)} shown are over their limit.")
+    over = sum(record.status == "found" for record, _ in ranked)
+    bars = [(record.subject, ratio, f"{record.score:.3g}", record.status == "found") for record, ratio in ranked]
+    return Plot("drift", title, draw_limits(bars, title), "", f"{over} of {len(ranked)} shown are over their limit.")
 
 
 def rank_drift_by_feature(findings: Sequence[FindingRecord], most: int = 20) -> list[tuple[FindingRecord, float]]:

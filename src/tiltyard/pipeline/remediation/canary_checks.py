@@ -13,7 +13,7 @@ from scipy.stats import binom
 
 from tiltyard.data import write_label
 from tiltyard.errors import InputError, TiltyardError
-from tiltyard.evaluation.sequential_test import paired_evidence
+from tiltyard.evaluation.sequential_test import compute_paired_evidence
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.ledger import Label, Prediction
 from tiltyard.pipeline.remediation.history import History
@@ -155,7 +155,7 @@ def _check_accuracy(
         right_new, right_before = (write_label(one) == write_label(label.label) for one in (row.label, theirs))
         only_new += right_new and not right_before
         only_before += right_before and not right_new
-    evidence = paired_evidence(only_before, only_new)
+    evidence = compute_paired_evidence(only_before, only_new)
     limit = 1.0 / project.promotion.alpha
     worse = evidence >= limit
     return Finding(

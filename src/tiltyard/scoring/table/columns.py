@@ -72,7 +72,7 @@ class InputColumns:
         found: list[InputProblem] = []
         for position, row in enumerate(inputs):
             if row.keys() != self._names:
-                found += self._misnamed(position, row)
+                found += self._find_misnamed(position, row)
             for column in self._columns:
                 value = row.get(column.name)
                 if value is not None and not _ACCEPTS[column.kind](value):
@@ -96,7 +96,7 @@ class InputColumns:
             {column.name: _series(column, [row[column.name] for row in rows]) for column in self._columns}
         )
 
-    def _misnamed(self, position: int, row: Mapping[str, Any]) -> list[InputProblem]:
+    def _find_misnamed(self, position: int, row: Mapping[str, Any]) -> list[InputProblem]:
         missing = [column.name for column in self._columns if column.name not in row]
         unknown = [str(name) for name in row if name not in self._names]
         return [

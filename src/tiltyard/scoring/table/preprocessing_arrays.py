@@ -73,9 +73,9 @@ def compile_preparation(steps: Sequence[Any], columns: InputColumns) -> Preparat
     plan = _Plan(columns)
     if len(steps) == 1 and type(steps[0]) is ColumnTransformer:
         _column_transformer(plan, steps[0])
-        return plan.finished(sparse=steps[0].sparse_output_)
+        return plan.finish(sparse=steps[0].sparse_output_)
     plan.numbers(list(steps), list(plan.columns))
-    return plan.finished(sparse=False)
+    return plan.finish(sparse=False)
 
 
 def merge_categories(prepared: Preparation, boosting: HistGradientBoostingClassifier) -> Preparation:
@@ -93,11 +93,11 @@ def merge_categories(prepared: Preparation, boosting: HistGradientBoostingClassi
     values = prepared.values.copy()
     ends = [*prepared.offset[1:].tolist(), len(values)]
     usual = [next(value for value in known if value == value) for known in encoder.categories_]  # noqa: PLR0124
-    for place, feature in enumerate(chosen.tolist()):
+    for position, feature in enumerate(chosen.tolist()):
         table = slice(prepared.offset[feature], ends[feature])
         probe_rows = np.tile(np.asarray(usual, np.float64), (len(values[table]), 1))
-        probe_rows[:, place] = values[table]
-        values[table] = encoder.transform(probe_rows)[:, place]
+        probe_rows[:, position] = values[table]
+        values[table] = encoder.transform(probe_rows)[:, position]
     order = np.concatenate([chosen, np.flatnonzero(~boosting.is_categorical_)])
     arrays = {name: getattr(prepared, name)[order] for name in ("source", "kind", "fill", "mean", "scale", "offset")}
     return replace(prepared, values=values, **arrays)
@@ -117,11 +117,11 @@ class _Plan:
     def __init__(self, columns: InputColumns) -> None:
         self._checked = columns
         self.columns: dict[str, InputColumn] = {column.name: column for column in columns}
-        self._places = {name: place for place, name in enumerate(self.columns)}
+        self._positions = {name: position for position, name in enumerate(self.columns)}
         self._features: list[_Feature] = []
         self._codes: dict[str, Codes] = {}
 
-    def finished(self, *, sparse: bool) -> Preparation:
+    def finish(self, *, sparse: bool) -> Preparation:
         made = self._features
         sizes = [len(feature.values) for feature in made]
         if not made:
@@ -145,7 +145,7 @@ class _Plan:
             column = self.columns[name]
             if column.kind != "number" or not (column.whole or column.dtype == "float64"):
                 raise NotCompilableError(f"its column '{name}' ({column.dtype}) is prepared as a number")
-        features = [_Feature(self._places[name], NUMBER) for name in names]
+        features = [_Feature(self._positions[name], NUMBER) for name in names]
         steps = [step for step in steps if step not in ("passthrough", None)]
         if steps and type(steps[0]) is SimpleImputer:
             features = _fold_imputer(steps.pop(0), features)
@@ -172,16 +172,18 @@ class _Plan:
             values, codes = encoder_probe.encode_column(name, known)
             same = (values == values[0]) | (np.isnan(values) & np.isnan(values[0]))
             moved = np.flatnonzero(~same.all(axis=0))
-            for place in moved:
-                features[place] = _Feature(self._places[name], TABLE, values=np.ascontiguousarray(values[:, place]))
+            for position in moved:
+                features[position] = _Feature(
+                    self._positions[name], TABLE, values=np.ascontiguousarray(values[:, position])
+                )
             if not constant[moved].all():
                 raise NotCompilableError("its encoder makes one feature of several columns")
             constant[moved] = False
             self._codes[name] = codes
-        for place in np.flatnonzero(constant):
+        for position in np.flatnonzero(constant):
             # Any code finds the only value there is.
             rows = 1 + max(int(code) for codes in self._codes.values() for code in _all(codes))
-            features[place] = _Feature(self._places[names[0]], TABLE, values=np.full(rows, base[place]))
+            features[position] = _Feature(self._positions[names[0]], TABLE, values=np.full(rows, base[position]))
         self._features += features
 
 
@@ -264,16 +266,16 @@ def _fold_imputer(imputer: SimpleImputer, features: list[_Feature]) -> list[_Fea
         feature.fill = fill
     if not imputer.add_indicator:
         return features
-    flagged = [features[place].source for place in imputer.indicator_.features_]
+    flagged = [features[position].source for position in imputer.indicator_.features_]
     return features + [_Feature(source, INDICATOR) for source in flagged]
 
 
 def _fold_scaler(scaler: StandardScaler, features: list[_Feature]) -> None:
-    for place, feature in enumerate(features):
+    for position, feature in enumerate(features):
         if scaler.mean_ is not None and scaler.with_mean:
-            feature.mean = float(scaler.mean_[place])
+            feature.mean = float(scaler.mean_[position])
         if scaler.scale_ is not None:
-            feature.scale = float(scaler.scale_[place])
+            feature.scale = float(scaler.scale_[position])
 
 
 def _first_step(known: Sequence[Any], kind: str) -> Any:

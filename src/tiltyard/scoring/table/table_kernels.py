@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from tiltyard.kernels.jit import compiled, inlined
+from tiltyard.kernels.jit import compile_inline, compile_kernel
 
 NUMBER, INDICATOR, TABLE = 0, 1, 2
 FINE, NOT_A_NUMBER, TOO_LARGE = 0, 1, 2
 
 
-@compiled
+@compile_kernel
 def prepare_features(raw: Any, preparation: Any, limits: Any, out: Any, state: Any) -> Any:
     """Make the features of encoded rows, and check that the model accepts them.
 
@@ -49,7 +49,7 @@ def prepare_features(raw: Any, preparation: Any, limits: Any, out: Any, state: A
             out[row, k] = value
 
 
-@compiled
+@compile_kernel
 def linear_decision(features: Any, weights: Any, intercept: Any, out: Any) -> Any:
     """Decision values of a linear model, float64 (rows, outputs); weights (features, outputs)."""
     for row in range(features.shape[0]):
@@ -60,13 +60,13 @@ def linear_decision(features: Any, weights: Any, intercept: Any, out: Any) -> An
             out[row, output] = total + intercept[output]
 
 
-@inlined
+@compile_inline
 def _holds(bits: Any, category: Any) -> Any:
-    place = category & 0xFF
-    return (bits[place >> 5] >> np.uint32(place & 31)) & np.uint32(1)
+    position = category & 0xFF
+    return (bits[position >> 5] >> np.uint32(position & 31)) & np.uint32(1)
 
 
-@inlined
+@compile_inline
 def _step(node: Any, value: Any, trees: Any) -> Any:
     tested, thresholds, children, missing_left, _, _, choice, chosen, known = trees
     missing = np.isnan(value)
@@ -82,7 +82,7 @@ def _step(node: Any, value: Any, trees: Any) -> Any:
     return children[node, 0] if value <= thresholds[node] else children[node, 1]
 
 
-@compiled
+@compile_kernel
 def walk(features: Any, trees: Any, turns: Any, out: Any) -> Any:
     """Add up what the trees say of each row.
 
@@ -118,7 +118,7 @@ def walk(features: Any, trees: Any, turns: Any, out: Any) -> Any:
                     out[row, output] += values[node, output]
 
 
-@compiled
+@compile_kernel
 def follow(features: Any, trees: Any, turns: Any, source: Any, out: Any) -> Any:
     """Add up what each step of each path changes, by the column that was tested; arguments as of ``walk``.
 

@@ -110,7 +110,7 @@ class TableScorer:
         """
         probabilities = self._model.probabilities(self._features(inputs))
         labels = self._classes
-        return Scores([labels[place] for place in probabilities.argmax(axis=1).tolist()], probabilities)
+        return Scores([labels[column] for column in probabilities.argmax(axis=1).tolist()], probabilities)
 
     def explain(self, inputs: Sequence[Mapping[str, Any]], label: str | None) -> list[Explanation]:
         """What each feature of n rows adds to the prediction, exactly; see ``explanations.explain``."""
@@ -118,14 +118,14 @@ class TableScorer:
         features = self._features(inputs)
         found = []
         for number, probabilities in enumerate(model.probabilities(features)):
-            place = int(probabilities.argmax()) if label is None else self._classes.index(label)
+            column = int(probabilities.argmax()) if label is None else self._classes.index(label)
             row = features[number : number + 1]
-            parts = model.parts(row, place, self._prepared.source, len(self._names))
+            parts = model.parts(row, column, self._prepared.source, len(self._names))
             added = parts.added[0].tolist()
             found.append(
                 Explanation(
-                    label=self._classes[place],
-                    probability=float(probabilities[place]),
+                    label=self._classes[column],
+                    probability=float(probabilities[column]),
                     method=model.method,
                     scale=model.scale(),
                     exact=model.exact,

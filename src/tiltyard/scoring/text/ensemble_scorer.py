@@ -35,7 +35,7 @@ class EnsembleTextScorer(ScorerOfTexts):
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of n texts that are known to be strings, shape (n, classes)."""
-        return self._pool.pooled(self._linear.probabilities(texts), texts)
+        return self._pool.pool_probabilities(self._linear.probabilities(texts), texts)
 
 
 def compile_ensemble_scorer(pipeline: Pipeline) -> EnsembleTextScorer | None:

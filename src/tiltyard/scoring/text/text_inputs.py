@@ -38,12 +38,12 @@ class ScorerOfTexts(ABC):
         Raises:
             InputError: inputs cannot be scored; its ``problems`` name every position and field.
         """
-        probabilities = self.probabilities(read_texts(inputs))
+        probabilities = self.probabilities(extract_texts(inputs))
         labels = self._classes
-        return Scores([labels[place] for place in probabilities.argmax(axis=1).tolist()], probabilities)
+        return Scores([labels[column] for column in probabilities.argmax(axis=1).tolist()], probabilities)
 
 
-def read_texts(inputs: Sequence[Mapping[str, Any]]) -> list[str]:
+def extract_texts(inputs: Sequence[Mapping[str, Any]]) -> list[str]:
     """The texts of n inputs ``{"text": …}``.
 
     Raises:

@@ -20,7 +20,7 @@ from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer, UnsupportedSet
 from tiltyard.scoring.explanations import Contribution, Explanation
 from tiltyard.scoring.linear_head import LinearHead, build_linear_head
 from tiltyard.scoring.scorer import NotCompilableError
-from tiltyard.scoring.text.text_inputs import ScorerOfTexts, read_texts
+from tiltyard.scoring.text.text_inputs import ScorerOfTexts, extract_texts
 
 
 class TextScorer(ScorerOfTexts):
@@ -46,7 +46,7 @@ class TextScorer(ScorerOfTexts):
         super().__init__(classes)
         self.vectoriser = vectoriser
         self.head = head
-        self._compiled = vectoriser.compiled()
+        self._compiled = vectoriser.compile()
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of n texts that are known to be strings, shape (n, classes)."""
@@ -55,22 +55,22 @@ class TextScorer(ScorerOfTexts):
 
     def explain(self, inputs: Sequence[Mapping[str, Any]], label: str | None) -> list[Explanation]:
         """What each term of n texts adds to the log-odds of a label, exactly; see ``explanations.explain``."""
-        texts = read_texts(inputs)
+        texts = extract_texts(inputs)
         rows = self.vectoriser.transform(texts)
         counted = replace(self._compiled, weighting=Weighting(None, norm=None))
         counts = build_matrix(batches(texts, counted.lowercase), counted)
         found = []
         for number, probabilities in enumerate(self.probabilities(texts)):
-            place = int(probabilities.argmax()) if label is None else self.classes.index(label)
+            position = int(probabilities.argmax()) if label is None else self.classes.index(label)
             cells = slice(rows.indptr[number], rows.indptr[number + 1])
             columns = rows.indices[cells]
-            weights, intercept = self.head.towards(place, columns)
+            weights, intercept = self.head.towards(position, columns)
             parts = rows.data[cells] * weights
             cases = zip(self.vectoriser.terms_of(columns), counts.data[cells].tolist(), parts.tolist(), strict=True)
             found.append(
                 Explanation(
-                    label=self.classes[place],
-                    probability=float(probabilities[place]),
+                    label=self.classes[position],
+                    probability=float(probabilities[position]),
                     method="linear",
                     scale=self.head.scale,
                     exact=self.head.members == 1,
@@ -95,7 +95,7 @@ def compile_text_scorer(pipeline: Pipeline) -> TextScorer:
     vectoriser, classifier = steps
     head = build_linear_head(classifier)
     ours = _is_fast_tfidf(vectoriser)
-    if ours.compiled().width != len(head.weights):
+    if ours.compile().width != len(head.weights):
         raise NotCompilableError("its classifier was fitted on other columns than its vectoriser gives")
     return TextScorer(ours, head, [str(label) for label in classifier.classes_])
 

@@ -127,7 +127,7 @@ def _forest(members: Sequence[Any], classes: int) -> TreeHead:
         parts.append(
             _Nodes(np.where(leaf, -1, nodes["feature"]), nodes["threshold"], children, _missing(nodes), values)
         )
-    trees = _joined(parts)
+    trees = _join_trees(parts)
     return TreeHead(trees, 0, np.zeros(classes), float(len(members)), "none", classes, single=True)
 
 
@@ -147,7 +147,7 @@ def _boosting(classifier: HistGradientBoostingClassifier) -> TreeHead:
     outputs = classifier.n_trees_per_iteration_
     baseline = np.asarray(classifier._baseline_prediction, np.float64).ravel()  # noqa: SLF001
     link = "sigmoid" if outputs == 1 else "softmax"
-    trees = replace(_joined(parts), known=_known(classifier))
+    trees = replace(_join_trees(parts), known=_map_known(classifier))
     return TreeHead(trees, outputs, baseline, 1.0, link, len(classifier.classes_), single=False)
 
 
@@ -162,7 +162,7 @@ class _Nodes:
     chosen: NDArray[np.uint32] = field(default_factory=lambda: np.zeros((0, _WORDS), np.uint32))
 
 
-def _joined(parts: list[_Nodes]) -> Trees:
+def _join_trees(parts: list[_Nodes]) -> Trees:
     sizes = [len(part.tested) for part in parts]
     roots = np.cumsum([0, *sizes[:-1]])
     return Trees(
@@ -182,11 +182,11 @@ def _joined(parts: list[_Nodes]) -> Trees:
     )
 
 
-def _known(classifier: HistGradientBoostingClassifier) -> NDArray[np.uint32]:
+def _map_known(classifier: HistGradientBoostingClassifier) -> NDArray[np.uint32]:
     if classifier.is_categorical_ is None:
         return np.zeros((0, _WORDS), np.uint32)
-    sets, places = classifier._bin_mapper.make_known_categories_bitsets()  # noqa: SLF001
-    return np.ascontiguousarray(np.asarray(sets)[places], np.uint32)
+    sets, positions = classifier._bin_mapper.make_known_categories_bitsets()  # noqa: SLF001
+    return np.ascontiguousarray(np.asarray(sets)[positions], np.uint32)
 
 
 def _missing(nodes: Any) -> NDArray[np.bool_]:
