@@ -35,7 +35,7 @@ def test_the_file_is_found_from_folders_below(tmp_path: Path, monkeypatch: pytes
 
 
 def test_pyproject_may_hold_the_project(tmp_path: Path) -> None:
-    """[tool.tiltyard] means the same as a file of its own."""
+    """[tool.tiltyard] means the same as a separate file."""
     lines = GOOD.replace("[project]", "[tool.tiltyard.project]").replace("[data]", "[tool.tiltyard.data]")
     write(tmp_path, lines, "pyproject.toml")
     assert load_project(tmp_path).name == "films"
@@ -65,7 +65,7 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, change: str, words: str) -
 
 
 def test_all_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
-    """Nobody has to correct a file one error at a time."""
+    """All errors of a file are reported at once."""
     with pytest.raises(ProjectError) as caught:
         load_project(write(tmp_path, GOOD + "[split]\ntest = 2\n[serving]\nport = 99999\n"))
     assert "split.test" in caught.value.message

@@ -69,14 +69,14 @@ def test_detect_drift_against_a_reference() -> None:
 
 @pytest.mark.parametrize("given", [[], lines(20)])
 def test_too_few_predictions_are_no_alarm(given: list[dict[str, Any]]) -> None:
-    """Too few predictions are no error and no alarm."""
+    """Too few predictions raise no error and no alarm."""
     found = detect_drift(given)
     assert (found["drift_detected"], found["status"]) == (False, "could_not_judge")
     assert found["next_step"]
 
 
 def test_a_line_without_inputs_is_refused_by_its_place() -> None:
-    """A line that is no prediction is refused, and the message says which it is."""
+    """A line that is not a prediction is refused, and the message says which it is."""
     with pytest.raises(InputError, match="Line 1"):
         detect_drift([lines(1)[0], {"x": 1}])
 

@@ -125,7 +125,7 @@ def test_changed_texts_are_found_by_their_measures(change, subject: str) -> None
 
 
 def test_rows_of_the_training_itself_are_no_drift() -> None:
-    """Texts that taught the model have no unknown word, which is no trouble."""
+    """Texts that taught the model have no unknown word, which raises no finding."""
     rare = pd.Series([f"{text} once{place}" for place, text in enumerate(LETTERS)], dtype=object)
     reference = build_reference(rare)
     judged = evaluate_drift(reference, profile_rows(reference.layout, LETTERS.iloc[:500]))

@@ -107,7 +107,7 @@ def test_a_reference_survives_storage() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"format": 99}', b'{"format": 1, "layout": {}}'])
 def test_a_reference_that_cannot_be_read(content: bytes) -> None:
-    """What is no reference profile is refused, and the error says what to do."""
+    """Anything but a reference profile is refused, and the error says what to do."""
     with pytest.raises(ArtifactError, match="reference profile") as refused:
         Reference.from_bytes(content)
     assert "train" in refused.value.next_step

@@ -86,7 +86,7 @@ def test_the_interval_covers_the_true_difference() -> None:
 
 
 def test_false_promotions_stay_below_alpha() -> None:
-    """Of all challengers that are no better, at most alpha get a p-value below alpha, summed over every sample."""
+    """Of all challengers that are not better, at most alpha get a p-value below alpha, summed over every sample."""
     rows, discordant = 40, 0.3
     wrong = 0.0
     for decided in range(rows + 1):
@@ -252,7 +252,7 @@ def test_exchanged_answers_are_mcnemar_for_accuracy(lost: int, won: int, both: i
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.parametrize("classes", [2, 3])
 def test_a_lead_convinces_both_tests(name: str, classes: int) -> None:
-    """Of any metric but accuracy the p-value is the larger of bootstrap's and permutation's; twins are no lead."""
+    """Of any metric but accuracy the p-value is the larger of bootstrap's and permutation's; equal models have no lead."""
     champion, challenger = pair(rows=120, classes=classes)
     metric = get_metric(name)
     found = compare(metric, champion, challenger)

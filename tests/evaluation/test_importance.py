@@ -206,7 +206,7 @@ def test_a_term_counts_by_weight_and_spread() -> None:
 
 
 def test_terms_of_many_labels() -> None:
-    """With three labels each has terms of its own."""
+    """With three labels each label has its terms."""
     texts = pd.Series([f"{word} {number} rest" for number in range(20) for word in ("red", "green", "blue")])
     labels = pd.Series(["r", "g", "b"] * 20)
     model = Pipeline([("terms", TfidfVectorizer()), ("classifier", LogisticRegression())]).fit(texts, labels)

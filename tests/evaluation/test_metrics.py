@@ -55,7 +55,7 @@ def reference(name: str, rows: LabelledPredictions) -> float:
 
 @st.composite
 def rows(draw: st.DrawFn, classes: int | None = None) -> LabelledPredictions:
-    """Judged rows: two to four labels, not all of which need occur, and probabilities with ties."""
+    """Evaluated rows: two to four labels, not all of which need occur, and probabilities with ties."""
     k = classes or draw(st.integers(2, 4))
     n = draw(st.integers(1, 40))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -116,7 +116,7 @@ def test_certain_right_predictions_have_the_best_value(rows: LabelledPredictions
 @given(rows=rows(), seed=st.integers(0, 2**32 - 1))
 @example(rows=label_predictions(["a", "b"], ["a", "b"], np.eye(2), ("a", "b")), seed=0)
 def test_the_order_of_rows_does_not_matter(rows: LabelledPredictions, seed: int) -> None:
-    """The order of the rows does not matter."""
+    """A metric does not depend on the order of the rows."""
     shuffled = rows.take(np.random.default_rng(seed).permutation(len(rows)))
     for metric in METRICS.values():
         assert metric.explain_undefined(rows) == metric.explain_undefined(shuffled)

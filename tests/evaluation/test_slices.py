@@ -100,7 +100,7 @@ def test_a_small_slice_is_given_but_not_judged() -> None:
 
 
 def test_many_values_become_twenty_and_the_rest() -> None:
-    """The 20 most frequent values are slices of their own, all others one together."""
+    """The 20 most frequent values each form a slice, and all others form one."""
     values = [f"v{number:02}" for number in range(40) for _ in range(41 - number)]
     report = sliced(pd.Series(values, name="x"))
     assert list(titles(report)) == [*(f"v{number:02}" for number in range(20)), "(other)"]

@@ -184,7 +184,7 @@ def test_a_forged_end_is_found(url: str) -> None:
 
 
 def test_forgeries_inside_are_found(url: str) -> None:
-    """Another subject or kind, two events that changed places, and one with a digest of its own are each named."""
+    """Another subject or kind, two events that changed places, and one with a forged digest are each named."""
     with SqlLedger.open(url) as ledger:
         _append_five(ledger)
         kept = [_row(ledger, sequence) for sequence in range(1, 6)]
@@ -204,7 +204,7 @@ def test_forgeries_inside_are_found(url: str) -> None:
 
 
 def test_an_event_that_cannot_be_read_any_more(url: str) -> None:
-    """Evidence that is no JSON, and a time out of reach, are found, and the error names the event and the fault."""
+    """Evidence that is not JSON, and a time out of reach, are found, and the error names the event and the fault."""
     with SqlLedger.open(url) as ledger:
         _append_five(ledger)
         for change in ("evidence = '{'", "at_us = 9000000000000000000"):

@@ -26,7 +26,7 @@ def test_a_recorded_finding_is_the_finding() -> None:
 
 
 def test_evidence_with_numpy_values_is_json() -> None:
-    """Evidence with numpy's numbers is JSON in the end, and what is no number is null."""
+    """Evidence with numpy's numbers is stored as JSON, and NaN is null."""
     found = Finding("drift.number", "warning", "x", score=np.float64(2), evidence={"n": np.int64(3), "bad": np.nan})
     assert json.loads(json.dumps(found.to_dict()))["evidence"] == {"n": 3, "bad": None}
     record = finding_record(found, project="p", at=NOON)

@@ -74,7 +74,7 @@ def test_redacted_means_that_only_the_answer_is_left(ledger: Ledger) -> None:
 
 
 def test_old_predictions_are_pruned(ledger: Ledger) -> None:
-    """Of predictions only the kept days are left; pruning again erases nothing and is no event."""
+    """Of predictions only the kept days are left; pruning again erases nothing and appends no event."""
     rows = [make_prediction(at=NOON - timedelta(days=days)) for days in range(5)]
     other = make_prediction(at=NOON - timedelta(days=90), project="songs")
     ledger.record([*rows, other])

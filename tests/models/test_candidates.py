@@ -41,7 +41,7 @@ def test_a_text_recipe_tells_topics_apart(name: str, labels: int) -> None:
 
 @EVERY
 def test_probabilities_of_reviews_are_worth_their_name(name: str) -> None:
-    """On held-out reviews the log loss is far below that of knowing nothing, and no answer is staked on certainty."""
+    """On held-out reviews the log loss is far below that of a constant prediction, and no probability is 0 or 1."""
     inputs, labels = reviews()
     pipeline = get_candidate(name, "text-classification").build(0).fit(inputs[:1200], labels[:1200])
     probabilities = pipeline.predict_proba(inputs[1200:])
@@ -53,7 +53,7 @@ def test_probabilities_of_reviews_are_worth_their_name(name: str) -> None:
 
 @EVERY
 def test_the_same_seed_gives_the_same_text_model(name: str) -> None:
-    """Two fits of clones by one seed answer alike, to the last bit."""
+    """Two fits of clones by one seed predict the same, to the last bit."""
     taught = texts(90)
     pipeline = get_candidate(name, "text-classification").build(3)
     first, second = (clone(pipeline).fit(*taught).predict_proba(taught[0]) for _ in range(2))

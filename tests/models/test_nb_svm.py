@@ -49,7 +49,7 @@ def test_ratios_turn_their_sign_with_the_classes() -> None:
 
 
 def test_the_logistic_model_is_a_regression_on_weighted_features() -> None:
-    """Its folded weights answer as a regression that was fitted to, and asked with, features times ratio."""
+    """Its folded weights predict as a regression that is fitted and evaluated on features times ratio."""
     features, truth = counts()
     ratios = log_count_ratios(features, truth == 1, 1.0)
     plain = LogisticRegression(C=2.0, solver="liblinear", dual=True, tol=0.01, random_state=0)
@@ -79,7 +79,7 @@ def test_interpolation_runs_from_naive_bayes_to_the_machine() -> None:
 @EVERY
 @pytest.mark.parametrize("labels", [2, 4])
 def test_probabilities_are_the_sigmoids_of_the_decision_values(model: LinearOneVsRest, labels: int) -> None:
-    """Answers follow from coef_ and intercept_ alone: one sigmoid for two labels, normalised ones for more."""
+    """Predictions follow from coef_ and intercept_ alone: one sigmoid for two labels, normalised ones for more."""
     features, truth = counts(labels=labels)
     model.fit(features, truth)
     scores = features @ model.coef_.T + model.intercept_

@@ -43,7 +43,7 @@ def test_numbers_are_scaled_for_linear_models_and_left_alone_for_trees() -> None
 
 
 def test_a_gap_becomes_the_median_and_is_marked_where_training_had_gaps() -> None:
-    """The median stands in; a column beside says so, if there was anything to learn about gaps."""
+    """The median stands in; an indicator column says so, if there was anything to learn about gaps."""
     fitted = tree_preprocessor().fit(pd.DataFrame({"a": [1.0, 2.0, 9.0, np.nan], "whole": [1.0, 2.0, 9.0, 2.0]}))
     seen = output(fitted, pd.DataFrame({"a": [np.nan, 5.0], "whole": [np.nan, 5.0]}))
     assert seen.to_dict("list") == {
@@ -112,7 +112,7 @@ def test_a_column_of_identifiers_stays_small(build: Callable[[], ColumnTransform
     ids=lambda column: f"{column.dtype}-{column.isna().sum()}",
 )
 def test_every_kind_of_column_becomes_finite_numbers(build: Callable[[], ColumnTransformer], column: pd.Series) -> None:
-    """Whatever pandas makes of a column, alone or without rows of numbers beside it, the result is finite."""
+    """Whatever pandas makes of a column, alone or without rows of numbers next to it, the result is finite."""
     frame = pd.DataFrame({"x": column})
     fitted = build().fit(frame)
     prepared = dense(fitted.transform(frame))
@@ -125,7 +125,7 @@ def test_every_kind_of_column_becomes_finite_numbers(build: Callable[[], ColumnT
 
 @BOTH
 def test_booleans_mean_the_same_as_one_and_zero(build: Callable[[], ColumnTransformer]) -> None:
-    """A boolean that a gap beside it turned into a number is prepared as before."""
+    """A boolean that a gap in its column turned into a number is prepared as before."""
     fitted = build().fit(pd.DataFrame({"b": [True, False] * 10, "n": range(20)}))
     booleans = dense(fitted.transform(pd.DataFrame({"b": [True, False], "n": [1, 2]})))
     numbers = dense(fitted.transform(pd.DataFrame({"b": [1.0, 0.0], "n": [1, 2]})))

@@ -20,7 +20,7 @@ NAMES = ("tfidf-naive-bayes", "nbsvm", "tfidf-logreg", "linear-svm")
 
 
 def rank(names: tuple[str, ...] = NAMES, metric: str = "log_loss", seed: int = 5) -> list[CandidateScore]:
-    """Candidates judged on the invented texts."""
+    """Candidates evaluated on the invented texts."""
     rows = dataset(*texts(90))
     candidates = select_candidates(names, "text-classification")
     return rank_candidates(candidates, rows, metric=metric, folds=3, random_state=seed)

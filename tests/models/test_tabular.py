@@ -154,7 +154,7 @@ def test_a_column_that_is_empty_in_one_fold_is_no_error(name: str) -> None:
 
 
 def test_boosting_takes_a_label_with_one_row_among_many() -> None:
-    """A rare label in a large table is no error, whatever rows the library would like to hold out."""
+    """A rare label in a large table raises no error, whatever rows the library would like to hold out."""
     frame = pd.DataFrame({"x": np.arange(10_100) % 7})
     labels = pd.Series(np.where(frame["x"] > 3, "a", "b")).where(frame.index > 0, "rare")
     pipeline = TABULAR["gradient-boosting"][1](0).fit(frame, labels)

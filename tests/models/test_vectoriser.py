@@ -367,7 +367,7 @@ def test_from_sklearn_refuses_what_it_cannot_equal(parameters: dict[str, Any]) -
 
 
 def test_from_sklearn_refuses_a_subclass() -> None:
-    """A subclass may override anything, so it is not taken for the plain class."""
+    """A subclass may override anything, so it is not treated as the plain class."""
 
     class Own(TfidfVectorizer):  # type: ignore[misc]
         pass

@@ -1,4 +1,4 @@
-"""Answers whose truth is drawn from their probabilities, for tests of figures."""
+"""Predictions whose truth is drawn from their probabilities, for tests of figures."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def make_labelled_predictions(
     sure: float = 1.5,
     truthful: float = 1.0,
 ) -> tuple[list[Prediction], list[Label]]:
-    """Answers, one a second from a time on, and all their labels."""
+    """Predictions, one a second from a time on, and all their labels."""
     positive, truth = draw_probabilities(rows, seed, sure=sure, truthful=truthful)
     made = [
         make_prediction(
@@ -60,14 +60,14 @@ def make_labelled_predictions(
 
 
 def make_holdout(rows: int = 1000, seed: int = 99) -> HoldoutPredictions:
-    """Rows that judged the version of these answers."""
+    """Held-out rows that evaluated the version of these predictions."""
     positive, truth = draw_probabilities(rows, seed)
     predicted = np.where(positive >= 0.5, "positive", "negative")
     return HoldoutPredictions(truth, predicted, np.column_stack([1 - positive, positive]))
 
 
 def make_monitored_version(version: str = "1", rows: int = 1000) -> MonitoredVersion:
-    """A champion that was judged on such rows."""
+    """A champion that was evaluated on such rows."""
     facts = make_holdout(rows)
     accuracy = float(np.mean(facts.truth == facts.predicted))
     return MonitoredVersion("films", version, CLASSES, {"accuracy": accuracy}, facts, "positive")

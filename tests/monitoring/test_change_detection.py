@@ -158,7 +158,7 @@ def test_a_loss_that_is_allowed_is_clear() -> None:
 
 
 def test_without_a_change_it_is_clear_and_with_few_labels_it_cannot_be_judged() -> None:
-    """Unchanged errors are clear; fewer labels than ``min_rows`` cannot be judged; switched off there is no finding."""
+    """Unchanged errors are clear; fewer labels than ``min_rows`` are undecided; switched off there is no finding."""
     rows, labels = make_labelled_predictions(800)
     few = list(zip(rows, labels, strict=True))[:50]
     (unjudged,) = change_findings(few, make_project().monitoring)

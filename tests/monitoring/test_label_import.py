@@ -1,4 +1,4 @@
-"""Labels from files, and the answers most worth labelling."""
+"""Labels from files, and the predictions most worth labelling."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_an_older_label_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_without_the_columns_says_which_option_names_them(tmp_path: Path) -> None:
-    """Missing columns are told with the option that names another one."""
+    """Missing columns are reported with the option that names another one."""
     with pytest.raises(DataError, match="truth") as caught:
         read_labels(written(tmp_path / "a.csv", [{"prediction_id": "x", "truth": "positive"}]))
     assert "--label-column" in caught.value.next_step

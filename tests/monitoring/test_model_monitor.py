@@ -27,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def monitor_of(rows: int, *, truthful: float = 1.0, labelled: int | None = None) -> ModelMonitor:
-    """A monitor over answers of the last hour."""
+    """A monitor over predictions of the last hour."""
     ledger = MemoryLedger()
     made, labels = make_labelled_predictions(rows, at=datetime.now(UTC) - timedelta(hours=1), truthful=truthful)
     ledger.record(made)
@@ -36,7 +36,7 @@ def monitor_of(rows: int, *, truthful: float = 1.0, labelled: int | None = None)
 
 
 def test_a_model_name_is_enough_for_the_calls_of_the_requirements(folder: Path) -> None:
-    """A bare model name is enough: what is logged with its truth is counted, judged and reported."""
+    """A bare model name is enough: what is logged with its truth is counted, evaluated and reported."""
     monitor = ModelMonitor("personality_model")
     for number in range(40):
         monitor.log_prediction(
@@ -88,7 +88,7 @@ def test_rows_of_any_shape_are_logged(folder: Path) -> None:
 
 
 def test_degradation_needs_more_than_chance() -> None:
-    """A loss that chance may explain is none; nor is one within what is allowed; too few labels judge nothing."""
+    """A loss that chance may explain is none; nor is one within what is allowed; too few labels give no verdict."""
     few = monitor_of(20).detect_performance_degradation({"accuracy": 0.99})
     assert few["could_not_judge"] == ["accuracy"]
     assert few["degradation_detected"] is False
@@ -114,7 +114,7 @@ def test_partial_labels_have_a_caveat() -> None:
 
 
 def test_an_argument_that_cannot_be_used_is_refused() -> None:
-    """A metric that there is not, a threshold that is no share and hours that are none are named."""
+    """An unknown metric, a threshold that is not a share and invalid hours are named."""
     monitor = ModelMonitor("films", ledger=MemoryLedger())
     with pytest.raises(UsageError, match=r"acuracy.*accuracy"):
         monitor.detect_performance_degradation({"acuracy": 0.9})

@@ -110,6 +110,6 @@ def test_logging_without_any_project_is_refused(folder: Path) -> None:
 
 
 def test_a_value_that_cannot_be_logged_is_named() -> None:
-    """A confidence that is no number is refused by its name."""
+    """A confidence that is not a number is refused by its name."""
     with pytest.raises(InputError, match="confidence"):
         PredictionCollector("films", MemoryLedger()).log_prediction("Fine.", "positive", float("nan"))

@@ -72,7 +72,7 @@ def test_the_monitor_returns_what_its_types_name(monitor: ModelMonitor) -> None:
 
 @pytest.mark.parametrize("shift", [0, 1], ids=["alike", "drifted"])
 def test_drift_has_the_keys_and_types_that_are_named(ledger: MemoryLedger, monitor: ModelMonitor, shift: int) -> None:
-    """Drift of texts and tables, found, clear or not judged, has exactly the keys and types of its typed dictionary."""
+    """Drift of texts and tables, found, clear or undecided, has exactly the keys and types of its typed dictionary."""
     check(monitor.detect_data_drift(), DriftDetection)
     check(monitor.detect_data_drift(["a text of five words"] * 200), DriftDetection)
     check(PredictionCollector("films", ledger).detect_drift(), DriftDetection)

@@ -1,4 +1,4 @@
-"""The challenger's unseen predictions (route ``shadow``) are no part of what is monitored."""
+"""The challenger's unseen predictions (route ``shadow``) are not monitored."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def topics(ledger: Ledger) -> list[str]:
 
 
 def test_an_incident_has_one_notice_while_it_lasts_and_one_when_it_is_over(ledger: Ledger) -> None:
-    """The same findings give one notice, a run that could not judge none, and a run without findings clears it."""
+    """The same findings give one notice, an undecided run gives none, and a run without findings clears it."""
     assert len(update(ledger, incident_update(finding()))) == 1
     assert update(ledger, incident_update(finding(score=0.5)), 1) == []
     assert update(ledger, incident_update(finding(), done="Nothing: cooldown of 4 minutes."), 1) == []

@@ -1,4 +1,4 @@
-"""A linear text model pooled with a convolution: compiled answers are those of the model itself."""
+"""A linear text model pooled with a convolution: compiled predictions are those of the model itself."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_answers_are_those_of_the_model(fitted: Pipeline) -> None:
 
 
 def test_a_batch_answers_as_its_texts_one_by_one(fitted: Pipeline) -> None:
-    """To the bit, whatever else is asked about."""
+    """To the bit, whatever else is in the batch."""
     scorer = compile_scorer(fitted, "text-classification", {})
     together = scorer.score([{"text": text} for text in ODD]).probabilities
     alone = [scorer.score([{"text": text}]).probabilities[0] for text in ODD]

@@ -79,7 +79,7 @@ def test_any_model_is_explained_by_occlusion(text_pipeline: Pipeline, table_pipe
 
 
 def test_features_that_may_not_be_missing_are_told(gapless_pipeline: Pipeline) -> None:
-    """A feature in which the model refuses a gap cannot be judged by leaving it out, and is named."""
+    """A feature in which the model refuses a gap cannot be explained by leaving it out, and is named."""
     scorer = SklearnScorer(gapless_pipeline, "tabular-classification", {"age": "float64"})
     found = explain(scorer, [{"age": 30.0}])[0]
     assert (found.contributions, found.not_judged) == ((), ("age",))

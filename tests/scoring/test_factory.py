@@ -58,7 +58,7 @@ def test_an_exact_scorer_is_chosen_with_its_evidence(text_pipeline: Pipeline) ->
     [(1e-6, "differs from scikit-learn by 1e-06"), (float("nan"), "differs from scikit-learn by nan")],
 )
 def test_a_scorer_that_differs_does_not_answer(text_pipeline: Pipeline, shift: float, says: str) -> None:
-    """Where a compiled scorer does not give the sample answers, scikit-learn itself answers, and the reason is told."""
+    """Where a compiled scorer does not give the sample predictions, scikit-learn itself predicts, and the reason is reported."""
     samples = samples_of(text_pipeline, shift)
     choice = choose_scorer(text_pipeline, "text-classification", {}, samples)
     assert choice.name == "scikit-learn"
@@ -78,7 +78,7 @@ def test_a_model_without_a_compiled_form_is_answered_by_scikit_learn() -> None:
 def test_a_version_without_sample_rows_is_warm_all_the_same(
     table_pipeline: Pipeline, gapless_pipeline: Pipeline
 ) -> None:
-    """Everything that answers and explains is compiled before a scorer is handed out, without any sample row."""
+    """Everything that predicts and explains is compiled before a scorer is handed out, without any sample row."""
     for pipeline, columns in ((table_pipeline, COLUMNS), (gapless_pipeline, {"age": "float64"})):
         scorer: Any = make_scorer(package(pipeline, "tabular-classification", columns, Samples()))
         assert isinstance(scorer, TableScorer)

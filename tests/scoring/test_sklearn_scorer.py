@@ -54,19 +54,19 @@ def assert_equal(together: Scores, apart: list[Scores]) -> None:
 @settings(deadline=None)
 @given(inputs=st.lists(texts, min_size=1, max_size=12))
 def test_texts_batched_equal_unbatched(text_scorer: SklearnScorer, inputs: list[Row]) -> None:
-    """A batch of texts answers as its texts one by one would."""
+    """A batch of texts gives the same predictions as its texts one by one would."""
     assert_equal(text_scorer.score(inputs), [text_scorer.score([item]) for item in inputs])
 
 
 @settings(max_examples=30, deadline=None)
 @given(inputs=st.lists(rows, min_size=1, max_size=8))
 def test_rows_batched_equal_unbatched(table_scorer: SklearnScorer, inputs: list[Row]) -> None:
-    """A batch of rows answers as its rows one by one would, gaps and fractions in whole columns included."""
+    """A batch of rows gives the same predictions as its rows one by one, gaps and fractions in whole columns included."""
     assert_equal(table_scorer.score(inputs), [table_scorer.score([item]) for item in inputs])
 
 
 def test_text_answers_are_the_pipelines_own(text_scorer: SklearnScorer, text_pipeline: Pipeline) -> None:
-    """The scorer answers a text as the pipeline does."""
+    """The scorer predicts a text as the pipeline does."""
     asked = ["funny and warm", "slow waste", ""]
     scores = text_scorer.score([{"text": text} for text in asked])
     assert list(scores.labels) == list(text_pipeline.predict(asked))
@@ -76,7 +76,7 @@ def test_text_answers_are_the_pipelines_own(text_scorer: SklearnScorer, text_pip
 
 
 def test_table_answers_are_the_pipelines_own(table_scorer: SklearnScorer, table_pipeline: Pipeline) -> None:
-    """Rows sent as JSON values, in any order of keys and with null for a gap, answer as the training frame's do."""
+    """Rows sent as JSON values, in any order of keys and with null for a gap, are predicted as the training frame's are."""
     frame, _ = table(60)
     inputs = [
         {str(name): None if pd.isna(value) else value for name, value in reversed(item.items())}
@@ -164,7 +164,7 @@ def test_refusal_by_the_model_names_the_row(gapless_pipeline: Pipeline) -> None:
 
 
 def test_no_probabilities_no_scorer() -> None:
-    """A model without probabilities is refused when it is loaded, not when it is asked."""
+    """A model without probabilities is refused when it is loaded, not when it predicts."""
     pipeline = make_pipeline(LinearSVC()).fit([[0.0], [1.0]], ["a", "b"])
     with pytest.raises(ArtifactError, match="no probabilities"):
         SklearnScorer(pipeline, "tabular-classification", {"x": "float64"})
@@ -216,6 +216,6 @@ def test_good_groups_cost_one_call() -> None:
 
 @pytest.mark.parametrize(("bad", "kind"), [("boom", KeyError), ("nan", ArithmeticError)])
 def test_failure_of_the_model_stays_in_its_group(bad: str, kind: type[Exception]) -> None:
-    """A model that fails, or answers with no number, fails the group that made it do so."""
+    """A model that fails, or returns no number, fails the group that made it do so."""
     outcomes = score_groups(Counting(), [[{"text": "x"}], [{"text": bad}], [{"text": "y"}]])
     assert [type(outcome) for outcome in outcomes] == [Scores, kind, Scores]

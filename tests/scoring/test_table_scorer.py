@@ -139,7 +139,7 @@ def test_answers_are_scikit_learns_for_thousands_of_rows(
 
 
 def test_training_rows_are_answered_to_the_last_bits(scorers: tuple[TableScorer, SklearnScorer]) -> None:
-    """Rows of the training data answer as in scikit-learn to 1e-13, with the same labels."""
+    """Rows of the training data are predicted as in scikit-learn to 1e-13, with the same labels."""
     scorer, yardstick = scorers
     inputs = plain(table(60)[0])
     with threadpool_limits(limits=1):
@@ -152,7 +152,7 @@ def test_training_rows_are_answered_to_the_last_bits(scorers: tuple[TableScorer,
 @settings(UNHURRIED, max_examples=12)
 @given(inputs=st.lists(rows, min_size=1, max_size=8))
 def test_batched_is_unbatched_to_the_bit(scorers: tuple[TableScorer, SklearnScorer], inputs: list[Row]) -> None:
-    """A batch answers as its rows one by one, bit for bit."""
+    """A batch is predicted as its rows one by one, bit for bit."""
     scorer, _ = scorers
     together = scorer.score(inputs)
     apart = [scorer.score([row]) for row in inputs]
@@ -190,7 +190,7 @@ def test_bad_rows_are_refused_as_ever(scorers: tuple[TableScorer, SklearnScorer]
 
 
 def test_values_of_numpy_are_values(scorers: tuple[TableScorer, SklearnScorer]) -> None:
-    """Numbers and booleans of numpy, as a data frame's rows have them, answer as Python's own."""
+    """Numbers and booleans of numpy, as a data frame's rows have them, are predicted as Python's."""
     scorer, _ = scorers
     row = plain(table(1)[0])[0]
     odd = {**row, "age": np.int64(row["age"]), "income": np.float32(38.5), "member": np.bool_(row["member"])}
@@ -231,7 +231,7 @@ def words(encoder: Any) -> ColumnTransformer:
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_pipelines_of_others_are_exact_too(pipeline: Pipeline) -> None:
-    """Plain pipelines over numbers, gaps included where the model takes them, answer or refuse as scikit-learn does."""
+    """Plain pipelines over numbers, gaps included where the model takes them, predict or refuse as scikit-learn does."""
     frame, truth = table()
     frame = frame[["age", "income"]]
     refuses = pipeline.steps[0][0] == "standardscaler"
@@ -284,7 +284,7 @@ def test_other_encoders_mean_what_they_mean(encoder: Any) -> None:
 
 @pytest.mark.parametrize("labels", [2, 3])
 def test_splits_by_sets_of_categories_are_exact(labels: int) -> None:
-    """Boosting that splits by sets of categories answers known, rare, unseen and missing words as scikit-learn does."""
+    """Boosting that splits by sets of categories predicts for known, rare, unseen and missing words as scikit-learn does."""
     frame, truth = table(500, labels)
     frame = frame[["age", "income", "town", "fear"]]
     encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1)
@@ -311,7 +311,7 @@ def test_splits_by_sets_of_categories_are_exact(labels: int) -> None:
     ids=["scaler", "classifier", "gap", "categories"],
 )
 def test_what_is_not_exact_is_not_compiled(pipeline: Pipeline, says: str) -> None:
-    """A pipeline without a compiled form is told with its reason."""
+    """A pipeline without a compiled form is refused with its reason."""
     frame, truth = table()
     frame = frame[["age"]].astype("float64")
     with pytest.raises(NotCompilableError, match=says):
@@ -319,7 +319,7 @@ def test_what_is_not_exact_is_not_compiled(pipeline: Pipeline, says: str) -> Non
 
 
 def test_words_of_a_hand_made_pipeline_are_exact(table_pipeline: Pipeline) -> None:
-    """A pipeline that somebody else wrote over the same columns is answered exactly."""
+    """A pipeline from elsewhere over the same columns is predicted exactly."""
     scorer = compile_scorer(table_pipeline, "tabular-classification", COLUMNS)
     yardstick = SklearnScorer(table_pipeline, "tabular-classification", COLUMNS)
     inputs = [*plain(plain_table(40)[0]), {"age": None, "income": None, "town": "Oz", "member": None}]

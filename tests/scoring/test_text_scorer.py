@@ -128,7 +128,7 @@ def test_extreme_decisions_stay_probabilities() -> None:
     ids=["stop-words", "counts", "forest", "isotonic", "float32"],
 )
 def test_what_is_not_exact_is_not_compiled(pipeline: Pipeline, says: str) -> None:
-    """A pipeline without a compiled form is told with its reason."""
+    """A pipeline without a compiled form is refused with its reason."""
     pipeline.fit(*corpus(LABELS["two"]))
     with pytest.raises(NotCompilableError, match=says):
         compile_scorer(pipeline, "text-classification", {})

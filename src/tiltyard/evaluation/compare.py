@@ -37,7 +37,7 @@ class Comparison:
         difference: by how much the challenger is better, in the metric's own unit.
         low: lower end of the 95 % interval of the difference.
         high: upper end.
-        p_value: one-sided: how likely is a lead like this, or a larger one, if the challenger were no better.
+        p_value: one-sided: how likely is a lead like this, or a larger one, if the challenger were not better.
         p_value_two_sided: the same for a difference either way.
         only_champion_right: rows that only the champion got right.
         only_challenger_right: rows that only the challenger got right.

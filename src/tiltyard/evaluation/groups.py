@@ -16,10 +16,10 @@ from tiltyard.data.column_kinds import numeric_if_written_as_text
 from tiltyard.errors import DataError
 from tiltyard.suggest import nearest
 
-# Values of a column that are groups of their own; the others are one together.
+# Values of a column that each form a group; all others form one group.
 MOST_VALUES = 20
 
-# Numbers of a column that are groups of their own; of more, quartiles are made.
+# Distinct numbers of a column that each form a group; more than these are split into quartiles.
 MOST_NUMBERS = 10
 
 MISSING = "(missing)"
@@ -113,7 +113,7 @@ def select_columns(frame: pd.DataFrame, names: Sequence[str], key: str) -> list[
 
 
 def make_keys(titles: Sequence[str]) -> list[str]:
-    """Titles as metrics may spell them, each once: what is no letter, digit, ``-`` or space becomes ``_``."""
+    """Titles as metrics may spell them, each once: all but letters, digits, ``-`` and spaces becomes ``_``."""
     keys: list[str] = []
     for title in titles:
         bare = title.strip("() ")[:_LONGEST_KEY].strip()
@@ -140,7 +140,7 @@ def _read_numbers(column: pd.Series) -> NDArray[np.float64] | None:
 def _read_times(column: pd.Series) -> NDArray[np.float64] | None:
     """The cells as nanoseconds since 1970, NaN where there is none; None unless all that is there are many times."""
     present = column[column.notna()]
-    # Told by the first cell, so that a column of words is not parsed for nothing.
+    # Decided by the first cell, so that a column of words is not parsed for nothing.
     dated = len(present) > 0 and isinstance(present.iloc[0], str) and _DATE.match(present.iloc[0])
     if not dated and not pd.api.types.is_datetime64_any_dtype(column.dtype):
         return None
@@ -163,7 +163,7 @@ def _group_by_value(name: str, column: pd.Series) -> Grouping:
     words = column.map(write_label, na_action="ignore").astype(object)
     words = words.where(words.notna() & (words != ""), None)
     counts = words.value_counts()
-    # Of equally frequent values those first in the alphabet are kept: the order of the rows must not matter.
+    # Of equally frequent values those first in the alphabet are kept: the result must not depend on the order of the rows.
     ranked = sorted(counts.index.tolist(), key=lambda value: (-counts[value], value))
     kept = sorted(ranked[:MOST_VALUES])
     positions = {value: position for position, value in enumerate(kept)}

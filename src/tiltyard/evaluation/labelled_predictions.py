@@ -106,7 +106,7 @@ def label_predictions(
         positive: the label that counts as positive; default: the last in sorted order.
 
     Raises:
-        DataError: there are no rows, or the shapes do not fit, or ``positive`` is no label at all.
+        DataError: there are no rows, or the shapes do not fit, or ``positive`` is not a label.
     """
     labels, predicted = np.asarray(labels, dtype=str), np.asarray(predicted, dtype=str)
     _check_shapes(labels, predicted, probabilities, classes)

@@ -61,8 +61,8 @@ def distinct_rows(
 ) -> tuple[LabelledPredictions, LabelledPredictions, NDArray[np.int64]]:
     """One row of each kind, and how many there are: to draw or exchange rows is to draw or exchange their counts.
 
-    Rows with the same three labels are the same to a metric that sees no probabilities; to one that does, each is a
-    kind of its own.
+    Rows with the same three labels are the same to a metric without probabilities; to a metric of probabilities,
+    each row is one kind.
     """
     if metric.needs_probabilities:
         return champion, challenger, np.ones(len(champion), dtype=np.int64)

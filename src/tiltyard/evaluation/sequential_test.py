@@ -2,8 +2,8 @@
 
 A fixed-size test that is looked at after every label finds a winner sooner or later, also among equals. The
 tests here are anytime-valid: the chance that the challenger is *ever* declared the winner, however often the test is
-evaluated, is at most alpha if it is no better. They follow from the labelled rows alone, so nothing has to be kept
-between two looks.
+evaluated, is at most alpha if it is not better. They follow from the labelled rows alone, so nothing has to be kept
+between two evaluations.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class LiveVerdict:
     Attributes:
         decision: ``challenger wins``, ``champion holds`` or ``go on``.
         mode: ``shadow`` (both predicted the same inputs) or ``split`` (each its own).
-        alpha: most that the chance may be of ever saying ``challenger wins`` of one that is no better.
+        alpha: most that the chance may be of ever reporting ``challenger wins`` for one that is not better.
         min_gain: a gain of accuracy smaller than this is not worth waiting for.
         champion: the champion's accuracy on its labelled rows; None without any.
         challenger: the challenger's.
@@ -91,7 +91,7 @@ def evaluate_shadow(
 ) -> LiveVerdict:
     """Evaluate two versions that predicted the same n labelled inputs.
 
-    Only rows count on which one alone is right. If the challenger is no better, each of them falls to it with a
+    Only rows count on which one alone is right. If the challenger is not better, each of them falls to it with a
     probability of at most a half; a mixture of likelihood ratios against a half, with Jeffreys' weights on what is
     more than a half, is then a non-negative supermartingale: ever passing 1 / alpha has a probability of at most alpha
     (Ville, 1939; Robbins, Annals of Mathematical Statistics 41, 1970; Ramdas et al., Statistical Science 38, 2023).
@@ -180,7 +180,7 @@ def evaluate_split(
 
 
 def compute_paired_evidence(only_first: int, only_second: int) -> float:
-    """Evidence that the first of two models is right more often, of rows that tell them apart: see ``evaluate_shadow``.
+    """Evidence that the first of two models is right more often, among rows where one alone is right: see ``evaluate_shadow``.
 
     The mixture of likelihood ratios of McNemar's test, over all shares above a half, by Jeffreys' weights.
 

@@ -28,7 +28,7 @@ class SliceComparison:
         difference: challenger less champion.
         low: lower end of the 95 % interval of the difference.
         high: upper end.
-        p_value: how likely is a loss like this, or a larger one, if the challenger were no worse (McNemar's exact
+        p_value: how likely is a loss like this, or a larger one, if the challenger were not worse (McNemar's exact
             test, one-sided).
         adjusted: the same, corrected for the number of slices (Holm, Scandinavian Journal of Statistics 6, 1979).
     """

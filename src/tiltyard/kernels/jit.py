@@ -56,7 +56,7 @@ def bits_set(context: Any, word: Any) -> Any:  # noqa: ARG001
 def ascii_kinds(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
     """Which of ``array[index:index + 64]``, bytes that must be there, are of some kinds: four uint64, bit k for byte k.
 
-    In order: letters of ASCII; its digits; its white space, as Python has it; and bytes that are no ASCII.
+    In order: letters of ASCII; its digits; its white space, as Python has it; and bytes that are not ASCII.
     """
     kinds = types.UniTuple(types.uint64, 4)
 
@@ -71,7 +71,7 @@ def ascii_kinds(context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
             moved = builder.sub(values, ir.Constant(wide, [first] * 64))
             return builder.icmp_unsigned("<", moved, ir.Constant(wide, [count] * 64))
 
-        # The bit of 32 makes small letters of capitals; what it makes of others is no letter.
+        # The bit of 32 makes small letters of capitals; what it makes of others is not a letter.
         letters = within(builder.or_(loaded, ir.Constant(wide, [32] * 64)), ord("a"), 26)
         spaces = builder.or_(within(loaded, 9, 5), within(loaded, 28, 5))
         found = (letters, within(loaded, ord("0"), 10), spaces, within(loaded, 128, 128))

@@ -38,7 +38,7 @@ def custom_builder(name: str, root: Path | None) -> Callable[[int], Pipeline]:
         root: the project's folder; default: the working folder.
 
     Raises:
-        UsageError: the module or the maker is missing or fails, or what it returns is no classifier.
+        UsageError: the module or the maker is missing or fails, or what it returns is not a classifier.
     """
     folder = (root or Path()).resolve()
     maker = _find_maker(name, folder)
@@ -76,7 +76,7 @@ def custom_space(name: str, root: Path | None, build: Callable[[int], Pipeline])
 
 
 def custom_source(name: str, root: Path | None) -> Path | None:
-    """The file that a recipe of the user's own stands in; None for a built-in recipe, or where there is no file."""
+    """The file that a user's recipe is defined in; None for a built-in recipe, or where there is no file."""
     if not is_custom(name):
         return None
     module_name = name.partition(":")[0]

@@ -15,7 +15,7 @@ from tiltyard.suggest import nearest
 
 @dataclass(frozen=True)
 class FloatRange:
-    """A number from ``low`` to ``high``, both included; ``log`` where ratios matter rather than differences."""
+    """A number from ``low`` to ``high``, both included; ``log`` samples it on a logarithmic scale."""
 
     low: float
     high: float
@@ -56,7 +56,7 @@ def parse_space(title: str, declared: Any, pipeline: Pipeline) -> Space:
         pipeline: what the space is for.
 
     Raises:
-        UsageError: it is no such mapping, names an unknown parameter, or has a range that holds nothing.
+        UsageError: it is not such a mapping, names an unknown parameter, or has a range that holds nothing.
     """
     if callable(declared):
         declared = declared()

@@ -60,7 +60,7 @@ class MonitoringResult:
         estimate: the champion's performance in the window, estimated from confidence; None without a champion.
         by_version: performance in the window by (version, route).
         slices: performance with labels slice by slice; None without labels.
-        findings: all findings: found, clear, or could not judge; the gravest first.
+        findings: all findings: found, clear or undecided, by severity, errors first.
     """
 
     model_name: str

@@ -1,4 +1,4 @@
-"""What every log of findings and every shelf of hours' profiles must do. Needs pytest; part of ``LedgerContract``."""
+"""What every log of findings and every store of hourly profiles must do. Needs pytest; part of ``LedgerContract``."""
 
 # ruff: noqa: S101 - pytest reads assertions
 from __future__ import annotations

@@ -107,7 +107,7 @@ class RegistryContract:
     def test_an_alias_that_looks_like_a_version_is_refused(
         self, registry: Registry, first: VersionInfo, alias: str
     ) -> None:
-        """An alias that could be taken for a version is refused."""
+        """An alias that could be read as a version is refused."""
         with pytest.raises(TiltyardError, match=alias):
             registry.set_alias("films", alias, "1")
 

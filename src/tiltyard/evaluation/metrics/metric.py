@@ -27,7 +27,7 @@ class Metric:
     Attributes:
         name: as the project file calls it.
         title: for people.
-        bigger_is_better: its direction; nobody has to predicted it.
+        bigger_is_better: its direction: whether larger values are better.
         needs_probabilities: whether labels alone are not enough.
         weighted: from n labelled rows and (m, n) weights to m values, NaN where it is not defined.
     """

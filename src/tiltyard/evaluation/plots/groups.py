@@ -122,7 +122,7 @@ def _draw(axes: Any, dots: Sequence[_Dot]) -> None:
     drawn = dict.fromkeys(names, 0)
     lines: list[float] = []
     for dot in dots:
-        # Dots of one line stand a little below each other, so that their intervals can be told apart.
+        # Dots of one line stand a little below each other, so that their intervals do not overlap.
         lines.append(names.index(dot.title) + 0.22 * (drawn[dot.title] - (together - 1) / 2))
         drawn[dot.title] += 1
     colours = [to_rgba(dot.colour, 1.0 if dot.sure else 0.35) for dot in dots]

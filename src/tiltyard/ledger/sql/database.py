@@ -163,7 +163,7 @@ def _sqlite_engine(url: URL) -> Engine:
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    # WAL lets readers and the writer go on side by side; FULL syncs every commit before it returns.
+    # WAL lets readers and the writer work at the same time; FULL syncs every commit before it returns.
     connection.execute("PRAGMA synchronous=FULL")
     # The file remembers WAL. Turning it on takes the whole file, and SQLite does not wait for that itself.
     deadline = time.monotonic() + BUSY_SECONDS

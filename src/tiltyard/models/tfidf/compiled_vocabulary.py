@@ -57,8 +57,8 @@ class CompiledVocabulary:
     Attributes:
         letters: the character tables and the token rule.
         words: open-addressing table of the words that occur in a term; ids from 0.
-        pairs: open-addressing table of n-grams of two words and more, by (prefix id << 32 | word id); ids go on
-            where those of the words end. Prefixes that are no terms themselves are in it too.
+        pairs: open-addressing table of n-grams of two words and more, by (prefix id << 32 | word id); ids continue
+            where those of the words end. Prefixes that are not terms themselves are in it too.
         columns: int32, the column of each id, -1 for an id that is only part of longer terms.
         ngram_range: the lengths that count, in words.
         lowercase: whether texts are lowered.

@@ -11,7 +11,7 @@ Singles = NDArray[np.float32]
 
 LANES = 64  # neurons that the compiled loops handle together
 
-_SPREAD = 0.01  # of the weights at the start: enough to tell neurons apart, too little for a rare word to matter
+_SPREAD = 0.01  # of the weights at the start: enough that neurons differ, too little for a rare word to have an effect
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from tiltyard.suggest import nearest
 InputKind = Literal["number", "boolean", "text", "time", "any"]
 """What a value in a request may be: the words of the HTTP interface, for a column's dtype at training."""
 
-# A number that is no finite float has no meaning for a model.
+# A number that is not a finite float has no meaning for a model.
 LARGEST = float(np.finfo(np.float64).max)
 _INT64 = np.iinfo(np.int64)
 

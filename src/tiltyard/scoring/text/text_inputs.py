@@ -47,7 +47,7 @@ def extract_texts(inputs: Sequence[Mapping[str, Any]]) -> list[str]:
     """The texts of n inputs ``{"text": …}``.
 
     Raises:
-        InputError: an input has no text, one that is no string, or another field; all of them are named.
+        InputError: an input has no text, one that is not a string, or another field; all of them are named.
     """
     try:
         texts = [item["text"] for item in inputs]

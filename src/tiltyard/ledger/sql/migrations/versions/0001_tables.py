@@ -1,6 +1,6 @@
 """Predictions, labels, findings, events with their chain, and the outbox.
 
-Frozen: what a ledger of this revision holds. Later changes are migrations of their own.
+Frozen: what a ledger of this revision holds. Each later change is a separate migration.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Findings say whether they were found, are clear or could not be judged; profiles of an hour's predictions.
+"""Findings say whether they were found, are clear or undecided; profiles of an hour's predictions.
 
-Frozen: what a ledger of this revision holds beside the earlier ones. Later changes are migrations of their own.
+Frozen: what a ledger of this revision adds. Each later change is a separate migration.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Leases: who does what only one may do at a time.
 
-Frozen: what a ledger of this revision holds beside the earlier ones. Later changes are migrations of their own.
+Frozen: what a ledger of this revision adds. Each later change is a separate migration.
 """
 
 from __future__ import annotations
