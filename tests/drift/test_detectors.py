@@ -81,7 +81,7 @@ def test_corrections_are_those_of_statsmodels() -> None:
 def test_false_alarms_of_number_detectors(
     detector: KolmogorovSmirnov | PopulationStability | Wasserstein, rows: int
 ) -> None:
-    """Over 200 windows of one distribution with the reference, the share of alarms at 0.05 is at most 0.05 plus chance."""
+    """Over 200 windows of the reference's distribution, the share of alarms at 0.05 is at most 0.05 plus chance."""
     count = 200 if detector.name != "wasserstein" else 60
     rng = np.random.default_rng(8)
     shares = histogram(RNG.normal(size=100_000)) / 100_000

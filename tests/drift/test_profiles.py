@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 import sys
 from collections import Counter
@@ -17,12 +16,10 @@ from hypothesis import strategies as st
 
 from tiltyard.drift.profiles import (
     Profile,
-    QuantileSketch,
     Reference,
     Rows,
     build_reference,
     profile_rows,
-    quantile_sketch,
     rows_frame,
 )
 from tiltyard.drift.profiles.bin_index import BinIndex
@@ -363,26 +360,3 @@ def test_a_profile_takes_kilobytes_for_any_number_of_rows() -> None:
     """A profile takes kilobytes, whatever the number of rows."""
     few, many = (len(profile_rows(REFERENCE.layout, _frame(rows, 9)).to_bytes()) for rows in (100, 20_000))
     assert many < 2 * few + 4000 < 30_000
-
-
-@_law
-@given(st.lists(st.floats(), max_size=40), st.lists(st.floats(), max_size=40))
-def test_sketches_of_parts_add_up_to_the_whole(a: list[float], b: list[float]) -> None:
-    """Sketches of parts add up to the sketch of the whole, and come back from storage."""
-    whole = QuantileSketch.of([*a, *b])
-    assert QuantileSketch.of(a) + QuantileSketch.of(b) == whole
-    assert QuantileSketch.from_dict(whole.to_dict()) == whole
-
-
-@_law
-@given(st.lists(st.floats(-1e300, 1e300).filter(lambda x: x == 0 or abs(x) > 1e-300), min_size=1), st.floats(0, 1))
-def test_a_quantile_of_a_sketch_is_near_the_exact_one(values: list[float], share: float) -> None:
-    """A sketch's quantile is within a hundredth of a value that has that rank."""
-    found = QuantileSketch.of(values).quantile(share)
-    exact = np.quantile(values, share, method="inverted_cdf")
-    assert found == pytest.approx(exact, rel=0.01, abs=1e-290)
-
-
-def test_docstring_examples_hold() -> None:
-    """The example in the docstring says what it says."""
-    assert doctest.testmod(quantile_sketch).failed == 0

@@ -252,7 +252,7 @@ def test_exchanged_answers_are_mcnemar_for_accuracy(lost: int, won: int, both: i
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.parametrize("classes", [2, 3])
 def test_a_lead_convinces_both_tests(name: str, classes: int) -> None:
-    """Of any metric but accuracy the p-value is the larger of bootstrap's and permutation's; equal models have no lead."""
+    """Except for accuracy, the p-value is the larger of bootstrap's and permutation's; equal models have no lead."""
     champion, challenger = pair(rows=120, classes=classes)
     metric = get_metric(name)
     found = compare(metric, champion, challenger)

@@ -39,7 +39,7 @@ def estimated(rows: list[Prediction], truth: dict | None = None, holdout: Holdou
 
 
 def test_the_interval_holds_the_accuracy_that_labels_show() -> None:
-    """For predictions like the held-out rows, the estimate's interval mostly holds the accuracy that their labels show."""
+    """For predictions like the held-out rows, the estimate's interval mostly covers the measured accuracy."""
     held: int = 0
     for seed in range(8):
         rows, labels = make_labelled_predictions(1000, seed)
@@ -85,7 +85,7 @@ def test_overconfident_probabilities_are_calibrated_first() -> None:
 
 
 def test_an_estimate_that_is_not_possible_has_a_reason() -> None:
-    """Without held-out rows, with few of them, few predictions, or incomplete probabilities there is a reason, no figure."""
+    """Without held-out rows, or with too few, few predictions or incomplete probabilities, it gives a reason."""
     rows, _ = make_labelled_predictions(200)
     nothing = estimate_performance(
         PredictionWindow("films", None, None, tuple(rows), {}), CbpeBasis("1", CLASSES, None)

@@ -58,7 +58,7 @@ def test_an_exact_scorer_is_chosen_with_its_evidence(text_pipeline: Pipeline) ->
     [(1e-6, "differs from scikit-learn by 1e-06"), (float("nan"), "differs from scikit-learn by nan")],
 )
 def test_a_scorer_that_differs_does_not_answer(text_pipeline: Pipeline, shift: float, says: str) -> None:
-    """Where a compiled scorer does not give the sample predictions, scikit-learn itself predicts, and the reason is reported."""
+    """Where a compiled scorer misses the sample predictions, scikit-learn predicts, and the reason is reported."""
     samples = samples_of(text_pipeline, shift)
     choice = choose_scorer(text_pipeline, "text-classification", {}, samples)
     assert choice.name == "scikit-learn"

@@ -61,7 +61,7 @@ def test_texts_batched_equal_unbatched(text_scorer: SklearnScorer, inputs: list[
 @settings(max_examples=30, deadline=None)
 @given(inputs=st.lists(rows, min_size=1, max_size=8))
 def test_rows_batched_equal_unbatched(table_scorer: SklearnScorer, inputs: list[Row]) -> None:
-    """A batch of rows gives the same predictions as its rows one by one, gaps and fractions in whole columns included."""
+    """A batch of rows is predicted as its rows one by one, gaps and fractions in whole columns included."""
     assert_equal(table_scorer.score(inputs), [table_scorer.score([item]) for item in inputs])
 
 
@@ -76,7 +76,7 @@ def test_text_answers_are_the_pipelines_own(text_scorer: SklearnScorer, text_pip
 
 
 def test_table_answers_are_the_pipelines_own(table_scorer: SklearnScorer, table_pipeline: Pipeline) -> None:
-    """Rows sent as JSON values, in any order of keys and with null for a gap, are predicted as the training frame's are."""
+    """Rows of JSON values, in any order of keys and with null for a gap, are predicted as the frame's."""
     frame, _ = table(60)
     inputs = [
         {str(name): None if pd.isna(value) else value for name, value in reversed(item.items())}

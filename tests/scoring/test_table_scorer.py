@@ -231,7 +231,7 @@ def words(encoder: Any) -> ColumnTransformer:
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_pipelines_of_others_are_exact_too(pipeline: Pipeline) -> None:
-    """Plain pipelines over numbers, gaps included where the model takes them, predict or refuse as scikit-learn does."""
+    """Plain pipelines over numbers, gaps included where the model has them, predict or refuse as scikit-learn does."""
     frame, truth = table()
     frame = frame[["age", "income"]]
     refuses = pipeline.steps[0][0] == "standardscaler"
@@ -284,7 +284,7 @@ def test_other_encoders_mean_what_they_mean(encoder: Any) -> None:
 
 @pytest.mark.parametrize("labels", [2, 3])
 def test_splits_by_sets_of_categories_are_exact(labels: int) -> None:
-    """Boosting that splits by sets of categories predicts for known, rare, unseen and missing words as scikit-learn does."""
+    """Boosting by sets of categories predicts known, rare, unseen and missing words as scikit-learn does."""
     frame, truth = table(500, labels)
     frame = frame[["age", "income", "town", "fear"]]
     encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1)

@@ -163,7 +163,7 @@ def _group_by_value(name: str, column: pd.Series) -> Grouping:
     words = column.map(write_label, na_action="ignore").astype(object)
     words = words.where(words.notna() & (words != ""), None)
     counts = words.value_counts()
-    # Of equally frequent values those first in the alphabet are kept: the result must not depend on the order of the rows.
+    # Of equally frequent values the first in the alphabet are kept, so that the order of the rows has no effect.
     ranked = sorted(counts.index.tolist(), key=lambda value: (-counts[value], value))
     kept = sorted(ranked[:MOST_VALUES])
     positions = {value: position for position, value in enumerate(kept)}

@@ -180,7 +180,7 @@ def evaluate_split(
 
 
 def compute_paired_evidence(only_first: int, only_second: int) -> float:
-    """Evidence that the first of two models is right more often, among rows where one alone is right: see ``evaluate_shadow``.
+    """Evidence that the first of two models is right more often, if one alone is right: see ``evaluate_shadow``.
 
     The mixture of likelihood ratios of McNemar's test, over all shares above a half, by Jeffreys' weights.
 

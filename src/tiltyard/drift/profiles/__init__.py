@@ -1,7 +1,6 @@
 """Profiles: what rows look like, in a few kilobytes, so that those of parts add up to that of the whole."""
 
 from tiltyard.drift.profiles.profile import Profile
-from tiltyard.drift.profiles.quantile_sketch import QuantileSketch
 from tiltyard.drift.profiles.reference import FILE, Reference, build_reference
 from tiltyard.drift.profiles.rows import Rows, profile_rows, rows_frame
 from tiltyard.drift.profiles.schema import Layout
@@ -10,7 +9,6 @@ __all__ = [
     "FILE",
     "Layout",
     "Profile",
-    "QuantileSketch",
     "Reference",
     "Rows",
     "build_reference",
