@@ -60,7 +60,7 @@ types: $(READY) ## check the types, strictly
 layers: $(READY) ## check which package imports which
 	$(BIN)/lint-imports
 
-words: $(READY) ## check the words of pages, command line and console
+words: $(READY) ## check the words of pages and messages
 	$(BIN)/python docs/check_words.py
 
 lock: $(READY) ## resolve the dependencies into requirements/

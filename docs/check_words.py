@@ -1,4 +1,4 @@
-"""Check the words that people read: pages, and the strings of the command line and the console.
+"""Check the words that people read: pages, the strings of command line and console, and messages everywhere.
 
 The rules are in ``docs/vale``, in the format of Vale (https://vale.sh), so that editors with Vale show the same errors.
 This script reads the part of that format that the rules use: ``existence`` and ``substitution``. It needs no binary,
@@ -20,7 +20,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 STYLE = ROOT / "docs" / "vale" / "Tiltyard"
-PAGES = ("*.md", "docs/**/*.md", "examples/**/*.md")
+PAGES = ("*.md", "docs/**/*.md", "examples/**/*.md", "src/tiltyard/**/*.html", "src/tiltyard/**/*.j2")
 STRINGS = (
     "src/tiltyard/cli/**/*.py",
     "src/tiltyard/console/**/*.py",
@@ -29,9 +29,16 @@ STRINGS = (
     "examples/*/*.py",
     "deploy/**/*.py",
 )
+"""Modules whose strings and docstrings are all read."""
+MESSAGES = ("src/tiltyard/**/*.py",)
+"""Modules of which the messages are read: strings with blanks that are not docstrings."""
+NOT_YET = ("src/tiltyard/pipeline", "src/tiltyard/promotion", "src/tiltyard/registry")
+"""Packages of ``MESSAGES`` whose messages still have to be reworded."""
+STORED = frozenset({"go on"})
+"""Values with a blank that are stored: the result of a sequential test in the ledger."""
 
-# Code is not prose: fenced blocks, inline code, link targets, HTML comments.
-_CODE = re.compile(r"```.*?```|``[^`]*``|`[^`]*`|\]\([^)]*\)|<!--.*?-->|https?://\S+", re.DOTALL)
+# Code is not prose: fenced blocks, inline code, link targets, HTML comments, the expressions of templates.
+_CODE = re.compile(r"```.*?```|\{\{.*?\}\}|\{%.*?%\}|``[^`]*``|`[^`]*`|\]\([^)]*\)|<!--.*?-->|https?://\S+", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,11 @@ def load_rules(folder: Path = STYLE) -> list[Rule]:
     return rules
 
 
-def read_prose(file: Path) -> Iterator[tuple[int, str]]:
+def read_prose(file: Path, *, docstrings: bool = True) -> Iterator[tuple[int, str]]:
     """The prose of a page, or the strings of a module: line numbers from 1, and texts."""
     text = file.read_text("utf-8")
     if file.suffix == ".py":
-        yield from _read_strings(ast.parse(text))
+        yield from _read_strings(ast.parse(text), docstrings=docstrings)
         return
     # Line breaks stay, so that the numbers of lines stay.
     prose = _CODE.sub(lambda found: "\n" * found[0].count("\n") or " ", text)
@@ -80,21 +87,27 @@ def read_prose(file: Path) -> Iterator[tuple[int, str]]:
         start += paragraph.count("\n") + 2
 
 
-def _read_strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+def _read_strings(tree: ast.Module, *, docstrings: bool) -> Iterator[tuple[int, str]]:
+    left_out = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    if not docstrings:
+        left_out |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
-            yield node.lineno, "".join(str(part) for part in parts)
-        elif isinstance(node, ast.Constant) and id(node) not in inside and " " in str(node.value).strip():
-            # A single word in quotes is a key or a code, which files and programs depend on.
+            yield node.lineno, _CODE.sub(" ", "".join(str(part) for part in parts))
+        elif isinstance(node, ast.Constant) and id(node) not in left_out and _is_prose(node.value):
             yield node.lineno, _CODE.sub(" ", str(node.value))
 
 
-def check_file(file: Path, rules: list[Rule]) -> list[str]:
+def _is_prose(value: object) -> bool:
+    """Whether a literal is read by people: a single word is a key or a code, on which files and programs depend."""
+    return isinstance(value, str) and " " in value.strip() and value not in STORED
+
+
+def check_file(file: Path, rules: list[Rule], *, docstrings: bool = True) -> list[str]:
     """What breaks the rules in one file, as lines for people."""
     problems = []
-    for start, text in read_prose(file):
+    for start, text in read_prose(file, docstrings=docstrings):
         for rule in rules:
             for found in rule.pattern.finditer(re.sub(r"\s", " ", text)):
                 line = start + text.count("\n", 0, found.start())
@@ -102,13 +115,20 @@ def check_file(file: Path, rules: list[Rule]) -> list[str]:
     return problems
 
 
+def _find_files(patterns: tuple[str, ...]) -> list[Path]:
+    return [file for pattern in patterns for file in sorted(ROOT.glob(pattern))]
+
+
 def main(files: list[str]) -> int:
     """Check the files; 1 when a rule is broken."""
-    chosen = [Path(file) for file in files] or [
-        found.relative_to(ROOT) for pattern in (*PAGES, *STRINGS) for found in sorted(ROOT.glob(pattern))
-    ]
     rules = load_rules()
-    problems = [line for file in chosen for line in check_file(ROOT / file if not files else file, rules)]
+    if files:
+        chosen = dict.fromkeys(map(Path, files), True)
+    else:
+        later = tuple(f"{ROOT / package}/" for package in NOT_YET)
+        messages = [file for file in _find_files(MESSAGES) if not str(file).startswith(later)]
+        chosen = {**dict.fromkeys(messages, False), **dict.fromkeys(_find_files((*PAGES, *STRINGS)), True)}
+    problems = [line for file, docstrings in chosen.items() for line in check_file(file, rules, docstrings=docstrings)]
     print("\n".join(line.replace(f"{ROOT}/", "") for line in problems) or f"{len(chosen)} files: no rule is broken.")
     return 1 if problems else 0
 

@@ -72,7 +72,7 @@ def check(*files: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_pages_command_line_and_console_keep_the_rules() -> None:
+def test_pages_and_messages_keep_the_rules() -> None:
     """No rule is broken anywhere."""
     done = check()
     assert done.returncode == 0, done.stdout
@@ -119,3 +119,29 @@ def test_strings_of_a_module_are_read_and_keys_are_not(tmp_path: Path) -> None:
     done = check(module)
     assert done.returncode == 1
     assert [int(found) for found in re.findall(r"command\.py:(\d+):", done.stdout)] == [1, 4, 5]
+
+
+def test_messages_are_read_without_docstrings_and_stored_values(tmp_path: Path) -> None:
+    """Outside command line and console, messages are prose; docstrings, keys and stored values are not read."""
+    module = tmp_path / "module.py"
+    module.write_text(
+        '"""A module that answers."""\n'
+        'RESULT = "go on"\n'
+        'KEY = "answer"\n'
+        '"""What was asked."""\n'
+        'message = f"{KEY} is judged"\n'
+        "raise ValueError(\n"
+        '    "The column was asked for."\n'
+        ")\n"
+    )
+    words = runpy.run_path(str(ROOT / "docs" / "check_words.py"))
+    problems = words["check_file"](module, words["load_rules"](), docstrings=False)
+    assert [int(found) for line in problems for found in re.findall(r"module\.py:(\d+):", line)] == [5, 7]
+
+
+def test_the_pages_in_templates_are_read(tmp_path: Path) -> None:
+    """The text of a template is prose; its expressions are not."""
+    template = tmp_path / "report.html.j2"
+    template.write_text("<p>{{ answer }}</p>\n\n<p>The {{ answer }} is judged.</p>\n")
+    done = check(template)
+    assert [int(found) for found in re.findall(r"j2:(\d+):", done.stdout)] == [3]

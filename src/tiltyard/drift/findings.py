@@ -22,7 +22,7 @@ _WHAT = {
     "drift.number": "The distribution of {} moved",
     "drift.category": "The shares of the categories of {} moved",
     "drift.missing": "The share of rows without {} moved",
-    "drift.invalid": "The share of rows whose {} is no number moved",
+    "drift.invalid": "The share of rows whose {} is not a number moved",
     "drift.new-category": "Categories of {} that the reference does not have came in",
     "drift.text": "The texts changed in {}",
     "drift.terms": "The words of {} changed",

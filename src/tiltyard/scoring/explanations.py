@@ -110,7 +110,7 @@ def explain(
         UsageError: there is no such label, or ``most`` is negative.
     """
     if most < 0:
-        raise UsageError(f"most={most} is no number of contributions.", next_step="Ask for 0 or more of them.")
+        raise UsageError(f"most={most} is not a number of contributions.", next_step="Ask for 0 or more of them.")
     if label is not None and label not in scorer.classes:
         raise UsageError(
             f"There is no label '{label}'.{nearest(label, scorer.classes)}",

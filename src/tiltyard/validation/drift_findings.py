@@ -209,7 +209,7 @@ def _evaluate_features(measured: Mapping[str, Any], limit: float, where: str) ->
                 score=facts["distance"],
                 limit=limit,
                 evidence=facts,
-                next_step="Look at its picture in the report, and find out what changed.",
+                next_step="Open its picture in the report, and find out what changed.",
             )
         )
     return sorted(found, key=lambda finding: -(finding.score or 0.0))

@@ -71,7 +71,7 @@ def render_validation_html(
 
 
 def _row(finding: Finding) -> tuple[str, str, str, str, str]:
-    severity = "not judged" if finding.status == "could_not_judge" else finding.severity
+    severity = "not checked" if finding.status == "could_not_judge" else finding.severity
     return severity, finding.code, finding.subject, finding.message, finding.next_step
 
 

@@ -12,7 +12,7 @@ PARTS = {
     "completeness": "cells of the inputs that hold a value (gaps and stand-ins such as '?' do not count)",
     "consistency": "cells that are of their column's type, in its usual spelling, undamaged, and fit the schema",
     "uniqueness": "rows that do not repeat an earlier row",
-    "plausibility": "numbers that are no outliers; texts that are language",
+    "plausibility": "numbers without outliers; texts that are language",
     "labels": "rows that have a label which no equal row contradicts",
     "balance": "evenness of the labels, for a quarter: 1 if all are equally frequent, ¾ if there is only one",
     "usefulness": "input columns that vary, do not merely name the rows, and do not give the label away",

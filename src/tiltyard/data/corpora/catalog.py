@@ -63,7 +63,7 @@ label = "label"      # neg, pos
 positive = "pos"
 
 [split]
-by = "column:split"      # the official halves: 25,000 reviews teach, 25,000 judge
+by = "column:split"      # the official halves: 25,000 reviews to train on, 25,000 to test
 
 [training]
 candidates = ["nb-cnn"]   # a minute or two; "tfidf-logreg" takes seconds, and is about two points less right

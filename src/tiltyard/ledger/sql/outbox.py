@@ -139,7 +139,7 @@ def _row(notice: Notice) -> dict[str, Any]:
         payload = encode_json(dict(notice.payload))
     except ValueError as error:
         raise InputError(
-            f"The notice {notice.topic!r} to {notice.destination!r} cannot be stored: payload {error}.",
+            f"The notification {notice.topic!r} to {notice.destination!r} cannot be stored: payload {error}.",
             next_step="Give the payload as plain JSON values; nothing was stored.",
             field="payload",
         ) from None

@@ -23,8 +23,8 @@ from tiltyard.monitoring.summary import Summary
 
 MOST_ROWS = 30
 _REPORTED_METRICS = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc")
-_VERDICTS = {"clear": "clear", "could_not_judge": "could not judge"}
-_RANK = {"error": 0, "warning": 1, "info": 2, "could not judge": 3, "clear": 4}
+_VERDICTS = {"clear": "clear", "could_not_judge": "could not check"}
+_RANK = {"error": 0, "warning": 1, "info": 2, "could not check": 3, "clear": 4}
 
 
 def write_report(summary: Summary, path: Path) -> list[Path]:

@@ -62,7 +62,7 @@ def as_frame(inputs: Any, side: str) -> pd.DataFrame:
     if isinstance(inputs, np.ndarray) and inputs.ndim == 2:
         return pd.DataFrame(inputs, columns=[f"x{place}" for place in range(inputs.shape[1])])
     raise UsageError(
-        f"The inputs of the {side} side are a {type(inputs).__name__}, which is no table and no texts.",
+        f"The inputs of the {side} side are a {type(inputs).__name__}, which is neither a table nor texts.",
         next_step="Pass a DataFrame, a Series or list of texts, or a two-dimensional array.",
     )
 

@@ -114,8 +114,7 @@ def _rare_class_finding(name: str, measured: dict[str, Any], limit: float) -> li
             name,
             "Labels with very few rows",
             f"{format_count(len(rare), 'label')} of '{name}' {choose_form(len(rare), 'has', 'have')} too few rows "
-            "to be learnt or "
-            f"judged ({format_count(rows, 'row')} together): {join_values(rare)}.",
+            f"to be learnt or evaluated ({format_count(rows, 'row')} together): {join_values(rare)}.",
             score=smallest,
             limit=limit,
             evidence={"counts": rare},

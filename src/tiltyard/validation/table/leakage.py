@@ -221,5 +221,5 @@ def _text(name: str, power: float, limit: float) -> Finding:
         score=power,
         limit=limit,
         evidence={"power": power},
-        next_step="Look at a few texts of each label, and remove what was added to them.",
+        next_step="Read a few texts of each label, and remove what was added to them.",
     )

@@ -179,7 +179,7 @@ def _many_outliers_finding(tails: dict[str, float], limit: float) -> Finding:
         score=tails[names[0]],
         limit=limit,
         evidence={"columns": tails},
-        next_step="Look at their histograms; long tails are natural for money, counts and durations.",
+        next_step="See their histograms; long tails are natural for money, counts and durations.",
     )
 
 

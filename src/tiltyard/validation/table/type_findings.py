@@ -57,8 +57,8 @@ def _not_text(name: str, facts: dict[str, Any]) -> Finding:
         "text.not-text",
         "error",
         name,
-        "Values that are no text",
-        f"{format_count(count, 'cell')} of '{name}' {choose_form(count, 'is', 'are')} no text: "
+        "Values that are not text",
+        f"{format_count(count, 'cell')} of '{name}' {choose_form(count, 'is', 'are')} not text: "
         f"{join_values(odd['values'])} "
         f"({join_rows(odd['rows'], count)}).",
         score=count / facts["present"],

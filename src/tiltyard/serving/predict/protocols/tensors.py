@@ -77,7 +77,7 @@ def tensor_to_binary(datatype: str, values: Sequence[Any]) -> bytes:
 
 def _flat(data: Any) -> list[Any]:
     if not isinstance(data, list):
-        raise TensorError("has data that is no list")
+        raise TensorError("has data that is not a list")
     if not any(isinstance(value, list) for value in data):
         return data
     values: list[Any] = []
@@ -95,7 +95,7 @@ def _text_of(value: Any, *, base64_coded: bool) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise TensorError(f"holds {value!r:.40}, which is no text")
+        raise TensorError(f"holds {value!r:.40}, which is not text")
     if not base64_coded:
         return value
     try:
@@ -112,11 +112,11 @@ def _number(value: Any, datatype: str) -> Any:
             raise TensorError(f"holds {value!r:.40}, which is neither true nor false")
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TensorError(f"holds {value!r:.40}, which is no number")
+        raise TensorError(f"holds {value!r:.40}, which is not a number")
     if math.isnan(value):
         return None
     if not datatype.startswith("FP") and not (math.isfinite(value) and value == int(value)):
-        raise TensorError(f"holds {value!r:.40}, which is no whole number")
+        raise TensorError(f"holds {value!r:.40}, which is not a whole number")
     return value
 
 
