@@ -182,8 +182,8 @@ def _call_maker(name: str, maker: Callable[..., Any], random_state: int) -> Any:
 def _wrap_in_pipeline(name: str, made: Any) -> Pipeline:
     if isinstance(made, type) or not all(hasattr(made, method) for method in ("fit", "get_params", "predict")):
         raise UsageError(
-            f"The maker of the candidate '{name}' returned {_describe_type(made)}, which is not a scikit-learn classifier "
-            "(fit, predict, get_params).",
+            f"The maker of the candidate '{name}' returned {_describe_type(made)}, which is not a scikit-learn "
+            "classifier (fit, predict, get_params).",
             next_step="Return an unfitted classifier, or a Pipeline that ends in one.",
             code="candidate.not-an-estimator",
         )
