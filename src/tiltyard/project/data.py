@@ -17,7 +17,7 @@ class DataSection(Section):
         "(`s3://…`, `https://…`), the URL of a database, or `sklearn:NAME`. `${NAME}` in it is taken from the "
         "environment or `.env`."
     )
-    format: Literal["csv", "tsv", "jsonl", "parquet", "folder"] | None = Field(
+    format: Literal["csv", "tsv", "json", "jsonl", "parquet", "excel", "folder"] | None = Field(
         default=None, description="Format of the source; default: by its name."
     )
     label: str = Field(default="label", description="Column of the label.")

@@ -33,11 +33,17 @@ class Record:
 
 
 class LoneQuoteError(ValueError):
-    """A quote opens a cell, and no quote before a separator or a line's end closes it."""
+    """A quote opens a cell, and no quote before a separator or a line's end closes it.
 
-    def __init__(self, line: int) -> None:
+    Attributes:
+        line: where the record begins.
+        unfinished: whether the text ended before any other quote.
+    """
+
+    def __init__(self, line: int, *, unfinished: bool) -> None:
         super().__init__(f"the quote that opens a cell of line {line} is not closed at the end of a cell")
         self.line = line
+        self.unfinished = unfinished
 
 
 def read_records(lines: Iterable[str], dialect: Dialect) -> Iterator[Record]:
@@ -60,7 +66,7 @@ def read_records(lines: Iterable[str], dialect: Dialect) -> Iterator[Record]:
             return
         except csv.Error as error:
             if "expected after" in str(error) or "end of data" in str(error):
-                raise LoneQuoteError(line) from None
+                raise LoneQuoteError(line, unfinished="end of data" in str(error)) from None
             raise
         if len(cells) > 1 or (cells and (cells[0] == "" or cells[0].strip())):
             yield Record(line, cells)

@@ -5,16 +5,53 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+import pyarrow as pa
+
 from tiltyard.data.sources.location import Location
 from tiltyard.errors import DataError
 
-_DECOMPRESSORS: dict[str, Callable[[Any], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+def _open_zstandard(stream: IO[bytes]) -> Any:
+    return pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd")
+
+
+@contextmanager
+def _open_zip(stream: IO[bytes]) -> Iterator[IO[bytes]]:
+    with zipfile.ZipFile(stream) as archive, archive.open(_find_member(archive)) as member:
+        yield member
+
+
+def _find_member(archive: zipfile.ZipFile) -> str:
+    """The one file in an archive.
+
+    Raises:
+        DataError: there is none, or there are several (``data.archive``).
+    """
+    names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
+    if len(names) != 1:
+        listed = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+        raise DataError(
+            f"The ZIP archive holds {len(names)} files{': ' * bool(names)}{listed}.",
+            next_step="Unpack it, and name the file of rows in data.source.",
+            code="data.archive",
+        )
+    return names[0]
+
+
+_DECOMPRESSORS: dict[str, Callable[[Any], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".zst": _open_zstandard,
+    ".zip": _open_zip,
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +79,9 @@ class SourceFile:
     def ending(self) -> str:
         """The ending that tells the format, in small letters: ``.csv`` of ``rows.CSV.gz``."""
         endings = self._endings[:-1] if self.compressed else self._endings
+        if not endings and self._endings == [".zip"]:
+            with self.opener() as stream, zipfile.ZipFile(stream) as archive:
+                return PurePosixPath(_find_member(archive)).suffix.lower()
         return endings[-1] if endings else ""
 
     @contextmanager

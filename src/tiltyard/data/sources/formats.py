@@ -1,36 +1,51 @@
-"""What the bytes of a file mean: CSV, TSV, JSON Lines and Parquet as data frames."""
+"""What the bytes of a file mean: delimited text, JSON, Parquet and Excel as data frames."""
 
 from __future__ import annotations
 
 import io
 import json
 import lzma
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
-from typing import IO
+from itertools import chain, dropwhile, islice
+from typing import IO, Any
 
 import pandas as pd
 from pyarrow.lib import ArrowException
 
+from tiltyard.data.column_kinds import GAP_WORDS
 from tiltyard.data.sources.delimited import SEPARATORS, read_delimited, read_delimited_sample
 from tiltyard.data.sources.files import SourceFile
+from tiltyard.data.sources.foreign_content import find_signature, refuse_foreign_content
 from tiltyard.data.sources.memory import memory_error
-from tiltyard.errors import DataError
+from tiltyard.errors import DataError, MissingExtraError
 from tiltyard.project import DataSection
 
 FORMATS = {
     ".csv": "csv",
     ".tsv": "tsv",
+    ".tab": "tsv",
+    ".data": "csv",
+    ".txt": "csv",
+    ".json": "json",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".xlsx": "excel",
+    ".xlsm": "excel",
+    ".xlsb": "excel",
+    ".xls": "excel",
+    ".ods": "excel",
 }
 
-UNREADABLE = (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError, ArrowException)
+_VAGUE_ENDINGS = (".data", ".txt")
+_START_BYTES = 256
+
+UNREADABLE = (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, ArrowException)
 """What libraries raise for bytes that are not what they should be."""
 
 
@@ -41,11 +56,12 @@ def find_format(file: SourceFile, section: DataSection) -> str:
         DataError: neither says it.
     """
     folder = file.path is not None and file.path.is_dir()
-    kind = section.format or ("folder" if folder else FORMATS.get(file.ending))
+    with parse_problem(file, "zip", section):
+        kind = section.format or ("folder" if folder else FORMATS.get(file.ending))
     if kind is None:
         raise DataError(
             f"The format of {file.name.rsplit('/', 1)[-1]} is not known from its ending {file.ending!r}.",
-            next_step='Set data.format to "csv", "tsv", "jsonl", "parquet" or "folder".',
+            next_step='Set data.format to "csv", "tsv", "json", "jsonl", "parquet", "excel" or "folder".',
             code="data.format-unknown",
         )
     return kind
@@ -70,7 +86,21 @@ def read_file(file: SourceFile, kind: str, section: DataSection, verbatim: tuple
             code="data.empty",
         )
     with parse_problem(file, kind, section):
+        refuse_foreign_content(file, kind)
         return _READERS[kind](file, section, verbatim)
+
+
+def detect_format(file: SourceFile) -> str:
+    """The format of a file by its name, else by its content: delimited text where it is nothing else."""
+    kind = FORMATS.get(file.ending)
+    if kind is not None and file.ending not in _VAGUE_ENDINGS:
+        return kind
+    found = find_signature(file)
+    if found is not None and found.formats:
+        return found.formats[0]
+    with file.open() as stream:
+        start = stream.read(_START_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
+    return "json" if start.startswith((b'{"', b"{ ", b"[{", b"[ ", b"[\n", b"[\r", b"{\n", b"{\r", b"{}")) else "csv"
 
 
 @contextmanager
@@ -81,7 +111,8 @@ def parse_problem(file: SourceFile, kind: str, section: DataSection) -> Iterator
     except UnicodeDecodeError as error:
         raise DataError(
             f"{file.name} is not {section.encoding} (byte {error.start} is 0x{error.object[error.start]:02x}).",
-            next_step='Save it as UTF-8, or name its encoding, such as data.encoding = "latin-1".',
+            next_step='Name its encoding, such as data.encoding = "windows-1252" (tiltyard init --encoding finds or '
+            "takes it), or save it as UTF-8.",
             code="data.encoding",
         ) from None
     except LookupError:
@@ -125,9 +156,25 @@ def _read_delimited(kind: str, file: SourceFile, section: DataSection, verbatim:
     return read_delimited(file, kind, section, verbatim)
 
 
-def _read_jsonl(file: SourceFile, section: DataSection, _verbatim: tuple[str, ...]) -> pd.DataFrame:
+def _read_json(file: SourceFile, section: DataSection, _verbatim: tuple[str, ...]) -> pd.DataFrame:
+    """JSON Lines, or one array of objects: the first character says which."""
     with file.open() as stream, _read_lines(stream, section.encoding) as lines:
-        return _parse_lines(lines)
+        filled = dropwhile(str.isspace, lines)
+        first = next(filled, "")
+        if first.lstrip().startswith("["):
+            return _parse_array("".join([first, *filled]))
+        return _parse_lines(chain([first], filled))
+
+
+def _parse_array(text: str) -> pd.DataFrame:
+    try:
+        rows = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {error.lineno}: {error.msg} at character {error.colno}") from None
+    wrong = next((place for place, row in enumerate(rows, start=1) if not isinstance(row, dict)), None)
+    if wrong is not None:
+        raise ValueError(f"element {wrong} of the array is not a JSON object")
+    return _build_rows(rows)
 
 
 def _read_lines(stream: IO[bytes], encoding: str) -> io.TextIOWrapper:
@@ -140,17 +187,16 @@ def _parse_lines(lines: Iterable[str]) -> pd.DataFrame:
 
     pandas' own reader rounds some numbers by a bit, and needs three to six times the memory.
     """
+    return _build_rows(_parse_object(line, number) for number, line in enumerate(lines, start=1) if line.strip())
+
+
+def _build_rows(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
     columns: dict[str, list[object]] = {}
-    count = 0
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        row = _parse_object(line, number)
+    for count, row in enumerate(rows, start=1):
         for name, value in row.items():
             if name not in columns:
-                columns[name] = [None] * count
+                columns[name] = [None] * (count - 1)
             columns[name].append(value)
-        count += 1
         if len(row) < len(columns):
             for values in columns.values():
                 if len(values) < count:
@@ -175,6 +221,23 @@ def _read_parquet(file: SourceFile, _section: DataSection, _verbatim: tuple[str,
         return pd.read_parquet(stream, page_checksum_verification=True)
 
 
+def _read_excel(file: SourceFile, _section: DataSection, verbatim: tuple[str, ...]) -> pd.DataFrame:
+    """The first sheet of a workbook."""
+    try:
+        from python_calamine import CalamineError  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtraError("Reading Excel files", "excel") from None
+    with file.open() as stream:
+        content = io.BytesIO(stream.read())
+    try:
+        header = pd.read_excel(content, engine="calamine", nrows=0)
+        gaps: Any = {name: [""] if name in verbatim else sorted(GAP_WORDS) for name in header.columns}
+        frame = pd.read_excel(content, engine="calamine", keep_default_na=False, na_values=gaps)
+    except CalamineError as error:
+        raise ValueError(str(error)) from None
+    return frame.rename(columns=str)
+
+
 def _is_connection_error(file: SourceFile, error: BaseException) -> bool:
     """Whether the network failed rather than the bytes: only for files behind a URL."""
     if file.path is not None:
@@ -185,6 +248,7 @@ def _is_connection_error(file: SourceFile, error: BaseException) -> bool:
         "pyarrow",
         "gzip",
         "json",
+        "zipfile",
     )
 
 
@@ -195,8 +259,10 @@ def _first_line(error: BaseException) -> str:
 _READERS: dict[str, Callable[[SourceFile, DataSection, tuple[str, ...]], pd.DataFrame]] = {
     "csv": partial(_read_delimited, "csv"),
     "tsv": partial(_read_delimited, "tsv"),
-    "jsonl": _read_jsonl,
+    "json": _read_json,
+    "jsonl": _read_json,
     "parquet": _read_parquet,
+    "excel": _read_excel,
 }
 
 

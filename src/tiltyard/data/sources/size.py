@@ -38,6 +38,8 @@ def require_room_for(files: Sequence[SourceFile], kind: str, section: DataSectio
     largest = max(files, key=lambda file: file.size or 0)
     scale = sum(sizes) / max(sizes)
     try:
+        if kind in ("json", "excel"):
+            return  # no sample without reading all of it
         if kind == "parquet":
             row_bytes, rows = _estimate_parquet(largest, budget, scale)
             frame_bytes = row_bytes * rows

@@ -1,0 +1,257 @@
+"""Detect how an unknown file is written, for a first project file that a person then checks.
+
+Reading never guesses: it follows what detection wrote into the project file.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from tiltyard.data.column_kinds import GAP_WORDS
+from tiltyard.data.sources.delimited import SEPARATORS, number_pattern
+from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, Record, has_trailing_cell, read_records
+from tiltyard.data.sources.files import SourceFile
+from tiltyard.data.sources.foreign_content import refuse_foreign_content
+from tiltyard.data.sources.formats import FORMATS, detect_format, parse_problem
+from tiltyard.project import DataSection
+
+SAMPLE_BYTES = 1 << 20
+SAMPLE_RECORDS = 1000
+CANDIDATES = {"csv": ",;\t|", "tsv": "\t,;|"}
+"""Separators by format, the usual one first."""
+
+ENCODINGS = [
+    "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "shift_jis", "gb18030", "big5", "euc_kr", "utf_16_le",
+    "utf_16_be",
+]  # fmt: skip
+_CHAOS_TIE = 0.01  # of charset-normalizer's measure
+_DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([T ].*)?", re.ASCII)
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class FileLayout:
+    """How a file is written.
+
+    Attributes:
+        options: keys of ``[data]`` that differ from their defaults, such as ``separator``.
+        notices: what was detected, each with how to say it otherwise.
+    """
+
+    options: dict[str, Any] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+
+def detect_layout(path: Path, stated: Mapping[str, Any], *, header: bool = True) -> FileLayout:
+    """Detect format, encoding and dialect of a file; what the caller states is not detected.
+
+    Args:
+        path: the file; a folder has no layout.
+        stated: keys of ``[data]`` that the caller knows (``format``, ``encoding``, ``separator``, ``decimal``),
+            None for the others.
+        header: False where the caller knows that the first row holds no names.
+
+    Raises:
+        DataError: the file is something else than rows, or cannot be decompressed or decoded.
+    """
+    if path.is_dir():
+        return FileLayout()
+    file = SourceFile(str(path), path.stat().st_size, lambda: path.open("rb"), path)
+    section = DataSection(source=str(path), encoding=stated.get("encoding") or "utf-8")
+    with parse_problem(file, "text", section):
+        refuse_foreign_content(file, stated.get("format") or detect_format(file))
+        return _detect_layout(file, stated, header=header)
+
+
+def _detect_layout(file: SourceFile, stated: Mapping[str, Any], *, header: bool) -> FileLayout:
+    options = {key: value for key, value in stated.items() if value is not None}
+    notices: list[str] = []
+    kind = options.get("format") or detect_format(file)
+    if FORMATS.get(file.ending) != kind:
+        options["format"] = kind
+        if stated.get("format") is None:
+            notices.append(f"The content is {kind}; --format says otherwise.")
+    if kind not in SEPARATORS and kind not in ("json", "jsonl"):
+        return FileLayout(options, tuple(notices))
+    encoding = options.get("encoding") or _detect_encoding(file)
+    if encoding != "utf-8":
+        options["encoding"] = encoding
+        if stated.get("encoding") is None:
+            notices.append(f"The encoding is {encoding}, by its bytes; --encoding says otherwise.")
+    if kind in SEPARATORS:
+        notices += _detect_dialect(_read_sample(file, encoding), str(kind), options, header=header)
+    return FileLayout(options, tuple(notices))
+
+
+def _detect_encoding(file: SourceFile) -> str:
+    """UTF-16 by its mark, UTF-8 if every byte fits, else what charset-normalizer finds in the lines that do not."""
+    with file.open() as stream:
+        head = stream.read(_BLOCK)
+        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return "utf-16"
+        if head[:200].count(0) >= len(head[:200]) // 4 > 0:
+            return "utf-16-le" if head[1:200:2].count(0) > head[0:200:2].count(0) else "utf-16-be"
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        block = head
+        while block:
+            try:
+                decoder.decode(block)
+            except UnicodeDecodeError:
+                return _guess_encoding(block)
+            block = stream.read(_BLOCK)
+    return "utf-8"
+
+
+def _guess_encoding(block: bytes) -> str:
+    """The likeliest encoding; Windows-1252 where it fits as well as another of its family."""
+    from charset_normalizer import from_bytes  # noqa: PLC0415 - only for files that are not UTF-8
+
+    lines = [line for line in block.split(b"\n") if not line.isascii()][:500]
+    matches = list(from_bytes(b"\n".join(lines), cp_isolation=ENCODINGS))
+    if not matches:
+        return "windows-1252"
+    best = matches[0]
+    for match in matches:
+        if match.chaos <= best.chaos + _CHAOS_TIE and "cp1252" in match.could_be_from_charset:
+            return "windows-1252"
+    return str(best.encoding).replace("_", "-")
+
+
+def _read_sample(file: SourceFile, encoding: str) -> str:
+    with file.open() as stream:
+        content = stream.read(SAMPLE_BYTES)
+    whole = len(content) < SAMPLE_BYTES
+    text = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)("replace").decode(content)
+    return text if whole else text[: text.rfind("\n") + 1]
+
+
+def _detect_dialect(sample: str, kind: str, options: dict[str, Any], *, header: bool) -> list[str]:
+    """Put separator, quotes, decimal and thousands separator and made-up names into the options."""
+    notices: list[str] = []
+    dialect, records = _choose_dialect(sample, kind, options.get("separator"))
+    if not records:
+        return notices
+    if dialect.separator == SEPARATORS[kind]:
+        options.pop("separator", None)
+    else:
+        notices += (
+            [] if "separator" in options else [f"Cells are separated by {dialect.separator!r}; --sep says otherwise."]
+        )
+        options["separator"] = dialect.separator
+    if not dialect.quotes:
+        options["quoting"] = "none"
+        notices.append("Double quotes are characters like any other, for some are not closed (quoting).")
+    body = records[1:]
+    _detect_numbers(body, options, notices)
+    pattern = number_pattern(options.get("decimal", "."), options.get("thousands"))
+    cells = [record.cells for record in records]
+    if not header or (len(cells) > 1 and _is_data(cells[0], cells[1:], pattern)):
+        width = len(cells[0]) - has_trailing_cell(records, len(cells[0]) - 1)
+        options["columns"] = tuple(f"column_{place}" for place in range(1, width + 1))
+        notices.append(
+            f"The file has no header: its columns are named column_1 to column_{width}. Write better names into "
+            "data.columns, or put a header into the file."
+        )
+    elif has_trailing_cell(body, len(cells[0])):
+        notices.append("Every row ends with a separator and no cell after it; that is no column.")
+    return notices
+
+
+def _choose_dialect(sample: str, kind: str, separator: str | None) -> tuple[Dialect, list[Record]]:
+    """The dialect in which the most records have as many cells as the first, and more than one."""
+    best: tuple[float, Dialect, list[Record]] | None = None
+    for candidate in separator or CANDIDATES[kind]:
+        for quotes in (True, False):
+            dialect = Dialect(candidate, quotes)
+            records = _try_records(sample, dialect)
+            if records is None:
+                continue
+            score = _score(records)
+            if best is None or score > best[0]:
+                best = (score, dialect, records)
+            break  # without quotes only where quotes do not fit
+    return (best[1], best[2]) if best else (Dialect(separator or SEPARATORS[kind]), [])
+
+
+def _try_records(sample: str, dialect: Dialect) -> list[Record] | None:
+    """The records of a sample; None if a quote is not closed. The sample itself may end within a cell."""
+    records: list[Record] = []
+    try:
+        records.extend(read_records(io.StringIO(sample, newline=""), dialect))
+    except LoneQuoteError as error:
+        cut = len(sample) > SAMPLE_BYTES // 4 and error.unfinished and error.line > sample.count("\n") // 2
+        return records if cut else None
+    return records
+
+
+def _score(records: Sequence[Record]) -> float:
+    """0 for a single column, else the share of records of the usual width, and a little for more columns."""
+    widths = Counter(len(record.cells) for record in records)
+    width, count = widths.most_common(1)[0] if widths else (1, 0)
+    if width < 2:
+        return 0.0
+    first = len(records[0].cells) == width or has_trailing_cell(records[1:], len(records[0].cells))
+    return count / len(records) * (1.0 if first else 0.8) + min(width, 100) / 10_000
+
+
+def _detect_numbers(body: Sequence[Record], options: dict[str, Any], notices: list[str]) -> None:
+    """Find decimal commas, and thousands separators, by columns of which every cell is a number so written."""
+    columns = [_known_cells(cells) for cells in zip(*(record.cells for record in body), strict=False)]
+    if "decimal" not in options:
+        plain, comma = number_pattern(".", None), number_pattern(",", ".")
+        commas = [cells for cells in columns if _all_match(comma, cells) and any("," in cell for cell in cells)]
+        grouped = number_pattern(".", ",")
+        if any(not _all_match(grouped, cells) for cells in commas) and not any(
+            _all_match(plain, cells) and any("." in cell for cell in cells) and not _all_match(comma, cells)
+            for cells in columns
+        ):
+            options["decimal"] = ","
+            notices.append("Numbers have decimal commas (27,7); --decimal says otherwise.")
+    decimal = options.get("decimal", ".")
+    for thousands in (character for character in (",.' ") if character != decimal):
+        pattern, plain = number_pattern(decimal, thousands), number_pattern(decimal, None)
+        if any(_all_match(pattern, cells) and not _all_match(plain, cells) for cells in columns):
+            options["thousands"] = thousands
+            notices.append(f"Thousands are separated by {thousands!r} (data.thousands).")
+            return
+    if decimal == ".":
+        options.pop("decimal", None)
+
+
+def _known_cells(cells: Sequence[str]) -> list[str]:
+    return [cell.strip() for cell in cells if cell.strip() not in GAP_WORDS]
+
+
+def _all_match(pattern: re.Pattern[str], cells: Sequence[str]) -> bool:
+    return bool(cells) and all(pattern.fullmatch(cell) for cell in cells)
+
+
+def _is_data(first: Sequence[str], rest: Sequence[Sequence[str]], number: re.Pattern[str]) -> bool:
+    """Whether a first row looks like a row of data: its cells look like the values below them.
+
+    A number over numbers, a date over dates, or a word that is a value further below speaks for data. A word over
+    numbers or dates speaks for names, and so do numbers that count on (columns of years or pixels).
+    """
+    signs = 0
+    numbers = [float(cell) for cell in first if re.fullmatch(r"\d+", cell.strip())]
+    counting = len(numbers) > 1 and all(after - before == 1 for before, after in pairwise(numbers))
+    for place, name in enumerate(first):
+        cells = _known_cells([row[place] for row in rest if place < len(row)])
+        cell = name.strip()
+        for pattern in (number, _DATE):
+            if _all_match(pattern, cells):
+                if not pattern.fullmatch(cell) and cell not in GAP_WORDS:
+                    return False
+                signs += bool(cell) and not counting
+                break
+        else:
+            signs += bool(cell) and cells.count(cell) >= 2
+    return signs > 0
