@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 STYLE = (
     "<style>.tt{fill:#57606a;font:11px system-ui,sans-serif}.tg{stroke:#d0d7de;stroke-width:1}"
     "@media (prefers-color-scheme: dark){.tt{fill:#a4adb8}.tg{stroke:#3a424c}}</style>"
 )
 """For pictures that look the same in a page and as a file, in light and in dark."""
+
+PAGE_STYLES = Path(__file__).parent
+"""The folder of ``page.css``, the style sheet that templates of pages with charts include."""
 
 
 def draw_svg(parts: Sequence[str], title: str, size: tuple[float, float], style: str = "") -> str:

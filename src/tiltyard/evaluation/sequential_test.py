@@ -192,7 +192,7 @@ def compute_paired_evidence(only_first: int, only_second: int) -> float:
         The e-value: 1 says nothing, 1 / alpha is enough; always finite.
 
     Example:
-        >>> paired_evidence(12, 2) > 20 > paired_evidence(7, 5)
+        >>> compute_paired_evidence(12, 2) > 20 > compute_paired_evidence(7, 5)
         True
     """
     return _exp(_log_evidence_above(0.5, only_first, only_second))

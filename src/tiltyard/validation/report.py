@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from tiltyard.charts.svg import PAGE_STYLES
 from tiltyard.charts.svg_bars import draw_histogram, draw_pairs, draw_shares
 from tiltyard.findings import Finding
 from tiltyard.formatting import format_count, format_number, format_percent
@@ -50,7 +51,10 @@ def render_validation_html(
     """
     columns = report["distributions"]
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FileSystemLoader([Path(__file__).parent, PAGE_STYLES]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
     )
     page = environment.get_template("report.html.j2").render(
         name=report.name,

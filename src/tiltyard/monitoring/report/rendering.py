@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from tiltyard.charts.svg import PAGE_STYLES
 from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.evaluation import METRICS
 from tiltyard.files import write_atomically
@@ -92,7 +93,7 @@ def select_reportable(findings: Sequence[FindingRecord]) -> list[FindingRecord]:
 
 def _render(template: str, summary: Summary, plots: Sequence[Any]) -> str:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([Path(__file__).parent, PAGE_STYLES]),
         autoescape=select_autoescape(("html.j2",), default=False),
         undefined=StrictUndefined,
         trim_blocks=True,
