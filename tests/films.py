@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+from tests import fork_server
 from tiltyard.cli.main import main
 from tiltyard.registry import mlflow_env
 
@@ -45,17 +46,10 @@ class Films:
 
     root: Path
 
-    def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run ``tiltyard`` as a user would; ``check`` expects exit code 0."""
-        done = subprocess.run(
-            [sys.executable, "-m", "tiltyard", *words],
-            cwd=self.root,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
+    def run(self, *words: str, check: bool = True, fresh: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run ``tiltyard`` as a user would; ``check`` expects exit code 0, ``fresh`` imports everything again."""
+        command = [sys.executable, "-m", "tiltyard", *words]
+        done = fork_server.run(command, cwd=self.root, env=environment(), timeout=240, fresh=fresh)
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
         return done
@@ -108,14 +102,16 @@ def make_films(root: Path, rows: int = 600, project: str = PROJECT, store: Path 
 
 
 @contextlib.contextmanager
-def serving(films: Films, *words: str, **variables: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def serving(
+    films: Films, *words: str, fresh: bool = False, **variables: str
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A server of the project in a new process, with options and variables of its environment: address and process."""
-    process = subprocess.Popen(
+    process = fork_server.popen(
         [sys.executable, "-m", "tiltyard", "serve", "--json", *words],
         cwd=films.root,
         env={**environment(), **variables},
         stdout=subprocess.PIPE,
-        text=True,
+        fresh=fresh,
     )
     try:
         assert process.stdout is not None

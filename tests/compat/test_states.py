@@ -207,7 +207,7 @@ def test_the_last_good_version_is_served_while_the_registry_is_away(unpacked: Ca
     """What the older build remembered as good on this host is served where the registry cannot be reached."""
     state = unpacked("loans")
     away = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-    with serving(state.project, **away) as (address, _):
+    with serving(state.project, fresh=False, **away) as (address, _):
         _assert_served(state, address, "features")
 
 

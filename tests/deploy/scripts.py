@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests import fork_server
 from tests.films import environment
 
 ROOT = Path(__file__).parents[2]
@@ -22,12 +23,5 @@ def run(
     file = DEPLOY / script
     command = [sys.executable, str(file)] if file.suffix == ".py" else [str(file)]
     path = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PYTHON": sys.executable}
-    return subprocess.run(
-        [*command, *words],
-        env={**environment(), **path, **(env or {})},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    variables = {**environment(), **path, **(env or {})}
+    return fork_server.run([*command, *words], env=variables, stdin=stdin, timeout=180)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import fork_server
 from tests.films import environment
 
 pytestmark = pytest.mark.journey
@@ -21,7 +21,7 @@ STORY = Path(__file__).parents[2] / "examples" / "story.py"
 def facts() -> dict[str, Any]:
     """What ``make story`` found."""
     command = [sys.executable, str(STORY), "--json"]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=280, check=False)
+    done = fork_server.run(command, env=environment(), timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found

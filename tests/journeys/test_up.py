@@ -22,6 +22,7 @@ from urllib.request import Request, urlopen
 import psutil
 import pytest
 
+from tests import fork_server
 from tests.films import PROJECT, Films, environment, make_films
 
 pytestmark = pytest.mark.journey
@@ -49,12 +50,11 @@ class Up:
     def __init__(self, films: Films, *options: str) -> None:
         # Its folder of heartbeat files is made here.
         self.temporary = Path(tempfile.mkdtemp(dir=films.root))
-        self.process = subprocess.Popen(
+        self.process = fork_server.popen(
             [sys.executable, "-m", "tiltyard", "up", "--json", *options],
             cwd=films.root,
             env=environment() | {"TMPDIR": str(self.temporary)},
             stdout=subprocess.PIPE,
-            text=True,
         )
         self._lines: queue.Queue[dict[str, Any]] = queue.Queue()
         self.lines: list[dict[str, Any]] = []

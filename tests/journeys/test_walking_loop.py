@@ -21,7 +21,7 @@ def test_a_model_is_trained_promoted_served_and_recorded(tmp_path: Path) -> None
     films = make_films(tmp_path / "films", rows=1560)
     (films.root / "tiltyard.toml").unlink()
     films.call("init", "reviews.csv")
-    first = films.run("train")
+    first = films.run("train", fresh=True)
     for words in ("load-data", "split-data", "train-model", "evaluate-model", "log-mlflow", "register-model"):
         assert words in first.stdout
     assert "Model version: 1" in first.stdout
@@ -36,7 +36,7 @@ def test_a_model_is_trained_promoted_served_and_recorded(tmp_path: Path) -> None
     assert info["metrics"]["accuracy"] >= 0.80
     answers: Any = films.call_json("predict", "I loved every minute of it", "A dull, boring waste of time")
     assert [answer["prediction"] for answer in answers] == ["positive", "negative"]
-    with serving(films, "--port", "0") as (address, _):
+    with serving(films, "--port", "0", fresh=True) as (address, _):
         answer = httpx.post(f"{address}/predict", json={"text": "I loved every minute of it"}, timeout=30).json()
     assert answer["prediction"] == "positive"
     assert answer["model_version"] == "2"

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests import fork_server
 from tests.films import Films, environment, make_films, serving
 from tiltyard.serving.process.worker_handle import STOP_SECONDS
 
@@ -158,7 +159,7 @@ def test_a_server_that_is_still_starting_ends_at_once(tmp_path: Path, fresh_stor
     films.run("train", "--champion", "--candidate", "slow_films:make")
     (films.root / "asleep").touch()
     command = [sys.executable, "-m", "tiltyard", "serve", "--json"]
-    with subprocess.Popen(command, cwd=films.root, env=environment(), stdout=subprocess.PIPE) as process:
+    with fork_server.popen(command, cwd=films.root, env=environment(), stdout=subprocess.PIPE) as process:
         until((films.root / "waits").exists)
         (worker,) = psutil.Process(process.pid).children()
         process.send_signal(signal.SIGTERM)

@@ -13,6 +13,7 @@ from queue import SimpleQueue
 import httpx
 import pytest
 
+from tests import fork_server
 from tests.films import environment
 from tests.serving.fake_registry import MODEL
 from tiltyard import ModelServer
@@ -38,13 +39,12 @@ def test_the_module_serves_the_version_of_a_stage_in_any_case(
     home: Path, tmp_path: Path, stage: list[str], version: str
 ) -> None:
     """`python -m tiltyard.serving --model-name …` serves the champion, or the version of the stage that is named."""
-    process = subprocess.Popen(
+    process = fork_server.popen(
         [sys.executable, "-m", "tiltyard.serving", "--model-name", MODEL, "--port", "0", *stage],
         cwd=tmp_path,
         env={**environment(), "TILTYARD_HOME": str(home), "TILTYARD_LOG": "json"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
     )
     try:
         assert process.stdout is not None

@@ -1,0 +1,229 @@
+"""Commands of tests as real processes that do not import everything again.
+
+Most of what a short command costs is importing scikit-learn, MLflow and their companions. One helper process for each
+process of pytest imports them once, starts no thread of Python, opens no database, and forks a child for every command:
+a process with its own arguments, environment, folder, files, signals and exit code. ``popen`` falls back to a process
+from scratch where the command is not one of ours, where a variable matters while modules are imported, and on systems
+other than Linux. Run as a program, this file is that helper.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fcntl
+import functools
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tiltyard.cli.main import COMMANDS
+from tiltyard.registry import mlflow_env
+
+MODULES = ("tiltyard", "tiltyard.serving", "tiltyard.serving.process.worker")
+# What these variables say is read while modules are imported, or when Python starts.
+AT_IMPORT = ("COVERAGE_", "LANG", "LC_", "LD_", "MKL_", "MLFLOW_", "NUMBA_", "OMP_", "OPENBLAS_", "PREFECT_", "PYTHON")
+FILES = 16  # the most descriptors that come with one request
+MESSAGE = 180_000  # bytes; a command with its environment is far smaller
+
+# Not the console and Prefect: few tests need them, and they start threads when they are imported.
+PRELOAD = (
+    "fastapi",
+    "mlflow.entities",
+    "mlflow.sklearn",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.tracking",
+    "numba",
+    "pandas",
+    "scipy.stats",
+    "skops.io",
+    "tiltyard.models.tfidf",
+    "tiltyard.pipeline",
+    "tiltyard.serving.process.supervisor",
+    "tiltyard.serving.process.worker",
+    "uvicorn.protocols.http.httptools_impl",
+    *sorted({place.split(":")[0] for place, _ in COMMANDS.values() if "prefect" not in place}),
+)
+
+
+class ForkedPopen(subprocess.Popen[str]):
+    """A ``Popen`` whose process is forked from the helper, which waits for it and sends its exit status."""
+
+    def _execute_child(self, args: Sequence[str], *rest: Any) -> None:
+        _, _, _, pass_fds, cwd, env, _, _, _, reading, stdin, stdout, writing, stderr, erring = rest[:15]
+        request = {
+            "arguments": list(args)[1:],
+            "cwd": str(Path(cwd or ".").absolute()),
+            "env": dict(os.environ if env is None else env),
+            "targets": [0, 1, 2, *pass_fds],
+        }
+        standard = [own if given == -1 else given for given, own in ((reading, 0), (writing, 1), (erring, 2))]
+        self._status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # a message is received whole
+        with theirs:
+            files = [theirs.fileno(), *standard, *pass_fds]
+            socket.send_fds(_start_helper(os.getpid()).requests, [json.dumps(request).encode()], files)
+        self._close_pipe_fds(reading, stdin, stdout, writing, stderr, erring)  # type: ignore[attr-defined]
+        pid = self._status.recv(16)
+        assert pid, "the fork server has ended"
+        self.pid = int(pid)
+        self._child_created = True
+
+    def _wait(self, timeout: float | None) -> int | None:
+        if self.returncode is None:
+            if not select.select([self._status], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            status = self._status.recv(16)
+            assert status, "the fork server has ended"
+            self.returncode = os.waitstatus_to_exitcode(int(status))
+            self._status.close()
+        return self.returncode
+
+    def _internal_poll(self, *_: object, **__: object) -> int | None:
+        try:
+            return self._wait(0)
+        except subprocess.TimeoutExpired:
+            return None
+
+
+def popen(command: Sequence[str], *, fresh: bool = False, **options: Any) -> subprocess.Popen[str]:
+    """Start a command as ``subprocess.Popen`` does, with text; forked where it can be, and is not to be ``fresh``."""
+    plain = {"cwd", "env", "stdin", "stdout", "stderr", "pass_fds"}
+    ours = command[0] == sys.executable and (
+        command[1].endswith(".py") or (command[1:2] == ["-m"] and command[2] in MODULES)
+    )
+    forks = sys.platform == "linux" and not fresh and ours and plain.issuperset(options)
+    if forks and _at_import(options.get("env") or os.environ) == _start_helper(os.getpid()).at_import:
+        return ForkedPopen(list(command), text=True, **options)
+    return subprocess.Popen(list(command), text=True, **options)
+
+
+def run(
+    command: Sequence[str], *, timeout: float, stdin: str | None = None, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, and take what it writes."""
+    pipe = subprocess.PIPE
+    source = subprocess.DEVNULL if stdin is None else pipe
+    with popen(command, stdin=source, stdout=pipe, stderr=pipe, **options) as process:
+        try:
+            out, err = process.communicate(stdin, timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(list(command), process.returncode, out, err)
+
+
+def _at_import(environment: Mapping[str, str]) -> dict[str, str]:
+    known = mlflow_env.DEFAULTS.items()
+    return {
+        name: value for name, value in environment.items() if name.startswith(AT_IMPORT) and (name, value) not in known
+    }
+
+
+@dataclass(frozen=True)
+class Helper:
+    """The helper of this process: where requests go, the process, and what it found in its environment."""
+
+    requests: socket.socket
+    process: subprocess.Popen[bytes]
+    at_import: dict[str, str]
+
+    def end(self) -> None:
+        """End it; children that run live on."""
+        self.requests.close()
+        self.process.wait(timeout=30)
+
+
+@functools.cache
+def _start_helper(_of: int) -> Helper:
+    """Start the helper of a process; it ends when the process does, as nobody else holds the socket."""
+    left_out = ("TILTYARD_", "MLFLOW_", "PREFECT_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        command = [sys.executable, __file__, str(theirs.fileno())]
+        process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL)
+    helper = Helper(ours, process, _at_import(environment))
+    atexit.register(helper.end)
+    return helper
+
+
+def _serve(requests: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """Fork a child for each request, until the other end is closed; returns in each child, with what it is to be."""
+    with selectors.DefaultSelector() as events:
+        events.register(requests, selectors.EVENT_READ)
+        while True:
+            for key, _ in events.select():
+                if key.fileobj is requests:
+                    message, files, _, _ = socket.recv_fds(requests, MESSAGE, FILES)
+                    if not message:
+                        os._exit(0)
+                    pid = os.fork()
+                    if pid == 0:
+                        return json.loads(message), files
+                    for file in files[1:]:
+                        os.close(file)
+                    status = socket.socket(fileno=files[0])
+                    status.send(str(pid).encode())
+                    events.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, status))
+                else:
+                    pid, status = key.data
+                    events.unregister(key.fd)
+                    os.close(key.fd)
+                    with status, contextlib.suppress(BrokenPipeError):
+                        status.send(str(os.waitpid(pid, 0)[1]).encode())
+
+
+def _become(request: dict[str, Any], files: Sequence[int]) -> None:
+    """Make this child the process that was asked for, all but its program."""
+    high = [fcntl.fcntl(file, fcntl.F_DUPFD, 500) for file in files[1:]]
+    os.closerange(3, 500)
+    for file, target in zip(high, request["targets"], strict=True):
+        os.dup2(file, target)
+    os.closerange(500, 1000)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["cwd"])
+
+
+def _run_program(arguments: list[str]) -> None:
+    if arguments[0] == "-m":
+        sys.path[0] = os.getcwd()  # noqa: PTH109 - as Python writes it
+        sys.argv = arguments[1:]
+        sys.modules.pop(arguments[1], None)  # it was imported, and is to run as the program
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = str(Path(arguments[0]).parent)
+        sys.argv = arguments
+        runpy.run_path(arguments[0], run_name="__main__")
+
+
+def _preload() -> None:
+    with mlflow_env.quiet_mlflow(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for module in PRELOAD:
+            importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # what all share is not touched by the children's collections
+    # OpenBLAS and Arrow's allocator have threads, and handlers that end or pause them when a process forks.
+    assert threading.active_count() == 1, "a process with threads of Python cannot be forked safely"
+
+
+if __name__ == "__main__":
+    _preload()
+    request_, files_ = _serve(socket.socket(fileno=int(sys.argv[1])))
+    _become(request_, files_)
+    _run_program(request_["arguments"])

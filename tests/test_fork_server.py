@@ -1,0 +1,77 @@
+"""A command that is forked from the fork server cannot be told from one that was started from scratch."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.films import environment
+from tests.fork_server import ForkedPopen, popen, run
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
+
+SHOW = """
+import json, os, sys
+seen = {"arguments": sys.argv, "path": sys.path[0], "folder": os.getcwd(), "variables": dict(os.environ)}
+seen |= {"stdin": sys.stdin.read(), "files": sorted(os.listdir("/proc/self/fd")), "name": __name__}
+print(json.dumps(seen, sort_keys=True))
+print("a warning", file=sys.stderr)
+sys.exit(7)
+"""
+WAIT = "import sys, time\nprint('ready', flush=True)\ntime.sleep(600)\n"
+RAISE = "raise ValueError('a bug')\n"
+
+
+def write(folder: Path, program: str) -> list[str]:
+    file = folder / "program.py"
+    file.write_text(program, encoding="utf-8")
+    return [sys.executable, str(file), "--option", "a word"]
+
+
+@linux
+def test_a_forked_command_sees_what_a_fresh_one_sees(tmp_path: Path) -> None:
+    """Arguments, folder, environment, standard input, open files, output and exit code are those of a new process."""
+    command, variables = write(tmp_path, SHOW), environment() | {"TILTYARD_HOME": "elsewhere"}
+    forked, fresh = (
+        run(command, cwd=tmp_path, env=variables, stdin="some words", timeout=60, fresh=fresh)
+        for fresh in (False, True)
+    )
+    assert "some words" in fresh.stdout
+    assert (forked.returncode, forked.stdout, forked.stderr) == (7, fresh.stdout, fresh.stderr)
+
+
+@linux
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_a_signal_ends_a_forked_command_as_any_other(tmp_path: Path, ending: signal.Signals) -> None:
+    """A signal reaches the process itself, and its exit status is the one that Popen gives."""
+    with popen(write(tmp_path, WAIT), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert isinstance(process, ForkedPopen)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        assert process.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.01)
+        process.send_signal(ending)
+        assert process.wait(timeout=60) == -ending
+        with pytest.raises(ProcessLookupError):
+            os.kill(process.pid, 0)
+
+
+@linux
+def test_an_error_ends_a_forked_command_with_a_traceback(tmp_path: Path) -> None:
+    """A program that raises ends with exit code 1, and says why on standard error."""
+    done = run(write(tmp_path, RAISE), env=environment(), timeout=60)
+    assert done.returncode == 1
+    assert "ValueError: a bug" in done.stderr
+
+
+def test_what_matters_while_modules_are_imported_needs_a_fresh_process(tmp_path: Path) -> None:
+    """With another setting of Numba, MLflow or Python, a command is not forked."""
+    variables = environment() | {"NUMBA_DISABLE_JIT": "1"}
+    with popen(write(tmp_path, RAISE), env=variables, stderr=subprocess.DEVNULL) as process:
+        assert not isinstance(process, ForkedPopen)
