@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import fork_server
 from tests.films import environment, make_films
 from tiltyard.serving.process.sockets import bind
 
@@ -24,13 +25,12 @@ def test_the_address_is_printed_once_it_serves(tmp_path: Path, ending: signal.Si
     """The command prints its address as JSON, serves there, and ends silently with 0 on SIGTERM."""
     pytest.importorskip("dash")
     films = make_films(tmp_path / "films", rows=10)
-    process = subprocess.Popen(
+    process = fork_server.popen(
         [sys.executable, "-m", "tiltyard", "console", "--port", "0", "--json"],
         cwd=films.root,
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
     )
     assert process.stdout is not None
     url = json.loads(process.stdout.readline())["url"]
