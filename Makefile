@@ -60,8 +60,9 @@ types: $(READY) ## check the types, strictly
 layers: $(READY) ## check which package imports which
 	$(BIN)/lint-imports
 
-words: $(READY) ## check the words of pages and messages
+words: $(READY) ## check the words of pages and messages, and the names of functions
 	$(BIN)/python docs/check_words.py
+	$(BIN)/python docs/check_names.py
 
 lock: $(READY) ## resolve the dependencies into requirements/
 	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --upgrade \

@@ -147,7 +147,7 @@ def test_edges_too_close_for_a_grid_are_searched(apart: float) -> None:
     reference = np.concatenate([apart * rng.random(20_000) + at for at in (0.0, 1e6, 1e6 + 1e-3, -3e7)])
     layout = build_reference(pd.DataFrame({"x": reference})).layout.numbers["x"]
     values = np.concatenate([rng.choice(reference, 50_000), layout.edges, [np.inf, -np.inf, np.nan, 0.0, -0.0]])
-    counted = NumberCounts.of(layout, values)
+    counted = NumberCounts.from_values(layout, values)
     present = values[~np.isnan(values)]
     expected = np.bincount(np.searchsorted(layout.edges, present, side="right"), minlength=len(layout.edges) + 1)
     assert counted.bins.tolist() == expected.tolist()
@@ -171,11 +171,11 @@ def test_moments_do_not_depend_on_the_order(values: list[float], cut: int) -> No
     """Numbers profiled in two parts, or backwards, have the same profile down to the sign of zero."""
     layout = REFERENCE.layout.numbers["amount"]
     given_ = np.array(values, np.float64)
-    whole = NumberCounts.of(layout, given_).to_stored()
-    assert str(NumberCounts.of(layout, given_[::-1].copy()).to_stored()) == str(whole)
-    assert str((NumberCounts.of(layout, given_[:cut]) + NumberCounts.of(layout, given_[cut:])).to_stored()) == str(
-        whole
-    )
+    whole = NumberCounts.from_values(layout, given_).to_stored()
+    assert str(NumberCounts.from_values(layout, given_[::-1].copy()).to_stored()) == str(whole)
+    assert str(
+        (NumberCounts.from_values(layout, given_[:cut]) + NumberCounts.from_values(layout, given_[cut:])).to_stored()
+    ) == str(whole)
 
 
 def test_the_joint_of_a_row_is_its_own() -> None:

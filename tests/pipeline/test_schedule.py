@@ -24,6 +24,6 @@ def test_the_last_run_survives(tmp_path: Path) -> None:
         assert again.begin(NOON + HOUR / 2) is None
         run = again.begin(NOON + HOUR)
         assert run is not None
-        again.failed(run, NOON + HOUR, timedelta(minutes=1))
+        again.retry_soon(run, NOON + HOUR, timedelta(minutes=1))
         assert again.begin(NOON + HOUR) is None
         assert again.begin(NOON + HOUR + timedelta(minutes=1))

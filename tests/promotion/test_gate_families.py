@@ -92,7 +92,7 @@ def _groups() -> pd.Series:
 
 
 COST = Cost(latency_ms=2.0, median_ms=1.0, rows=50, size_mb=3.0, scorer="scikit-learn")
-WARNED = DataFindings.of(
+WARNED = DataFindings.from_findings(
     [Finding("data.missing", "warning", "age", "Gaps", "x"), Finding("a.b", "info", "x", "y", "z")]
 )
 

@@ -85,9 +85,9 @@ def test_each_kind_of_drift_is_a_finding_with_score_and_limit() -> None:
     assert by["drift.columns-new", "is_member"].severity == "info"
     assert by["drift.told-apart", "inputs"].severity == "warning"
     assert ("drift.column", "id") not in by
-    assert not report.passed()
-    assert report.passed(ValidationSection(fail_on="never"))
-    assert report.passed(ValidationSection(max_drift=1.0, ignore=("drift.columns-lost", "drift.kind:when")))
+    assert not report.passes()
+    assert report.passes(ValidationSection(fail_on="never"))
+    assert report.passes(ValidationSection(max_drift=1.0, ignore=("drift.columns-lost", "drift.kind:when")))
     assert json.loads(json.dumps(report.to_dict()))["passed"] is False
 
 

@@ -34,7 +34,7 @@ def test_personality_has_gaps_repeats_and_contradictions() -> None:
     assert warned(report) == {("data.duplicate-rows", "rows"), ("label.contradictory", "rows")}
     assert report["missing_data"]["missing_cells"] == 458
     assert report["duplicates"]["count"] == 388
-    assert report.passed()
+    assert report.passes()
 
 
 def test_telco_has_eleven_blank_charges() -> None:

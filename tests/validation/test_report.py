@@ -89,12 +89,12 @@ def test_a_report_is_remembered_by_name() -> None:
 def test_other_limits_judge_the_same_measures() -> None:
     """`passed` with other limits is what validating with these limits would say."""
     report = DataValidator().validate_dataset(frame())
-    assert report.passed()
+    assert report.passes()
     strict = ValidationSection(max_missing=0.05)
-    assert not report.passed(strict)
+    assert not report.passes(strict)
     assert report.with_limits(strict).findings == DataValidator(limits=strict).validate_dataset(frame()).findings
-    assert not report.passed(ValidationSection(fail_on="warning"))
-    assert report.passed(ValidationSection(max_missing=0.05, fail_on="never"))
+    assert not report.passes(ValidationSection(fail_on="warning"))
+    assert report.passes(ValidationSection(max_missing=0.05, fail_on="never"))
 
 
 def test_ignored_findings_are_left_out() -> None:

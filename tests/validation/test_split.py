@@ -48,7 +48,7 @@ def test_a_good_split_has_no_findings() -> None:
     """Two samples of one distribution pass without a word, texts and tables alike."""
     report = validate(side(800), side(200), labels(800), labels(200))
     assert report.findings == ()
-    assert report.passed()
+    assert report.passes()
     assert validate(TEXTS[:300], TEXTS[300:], LABELS[:300], LABELS[300:]).findings == ()
 
 
@@ -131,8 +131,8 @@ def test_small_and_strange_sides_are_told() -> None:
     ] == {"b": 2}
     columns = found(validate(side(300), side(100).drop(columns="size"), labels(300), labels(100)), "split.columns")
     assert columns.evidence["only_train"] == ["size"]
-    assert not validate([], [], [], []).passed()
-    assert not validate(pd.DataFrame(), pd.DataFrame(), [], []).passed()
+    assert not validate([], [], [], []).passes()
+    assert not validate(pd.DataFrame(), pd.DataFrame(), [], []).passes()
 
 
 def test_overlap_beyond_its_limit_is_an_error() -> None:
@@ -140,9 +140,9 @@ def test_overlap_beyond_its_limit_is_an_error() -> None:
     train = side(300)
     test = pd.concat([side(80), train[:20]], ignore_index=True)
     report = validate(train, test, labels(300), labels(100))
-    assert report.passed()
-    assert not report.passed(ValidationSection(max_overlap=0.1))
-    assert report.passed(ValidationSection(max_overlap=0.1, ignore=("split.duplicates:test",)))
+    assert report.passes()
+    assert not report.passes(ValidationSection(max_overlap=0.1))
+    assert report.passes(ValidationSection(max_overlap=0.1, ignore=("split.duplicates:test",)))
 
 
 def test_a_model_tells_different_sides_apart() -> None:

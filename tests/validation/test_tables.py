@@ -61,7 +61,7 @@ def test_good_data_has_no_findings() -> None:
     """Data without a flaw passes without a word."""
     report = validate(table())
     assert report.findings == ()
-    assert report.passed()
+    assert report.passes()
     assert report.quality_score > 99
 
 
@@ -397,7 +397,7 @@ def test_an_empty_frame_is_a_finding() -> None:
         report = validate(frame)
         assert found(report, "data.too-few-rows").severity == "error"
         assert report.quality_score == 0
-        assert not report.passed()
+        assert not report.passes()
 
 
 def test_limits_decide_what_is_an_error() -> None:

@@ -110,8 +110,8 @@ def test_garbage_and_empty_texts_share_a_limit() -> None:
     report = validate(texts, ValidationSection(max_garbage=0.049))
     assert found(report, "text.garbage").severity == "error"
     assert found(report, "text.empty").severity == "error"
-    assert not report.passed()
-    assert report.passed(ValidationSection(max_garbage=0.051))
+    assert not report.passes()
+    assert report.passes(ValidationSection(max_garbage=0.051))
 
 
 def test_values_that_are_no_text_are_an_error() -> None:

@@ -153,7 +153,7 @@ class Roles:
     features: tuple[str, ...] | None = None
     ignored: tuple[str, ...] = ()
 
-    def of(self, name: str) -> Role:
+    def find_role(self, name: str) -> Role:
         """The role of a column."""
         if name == self.label:
             return "label"

@@ -27,7 +27,7 @@ def read_table(frame: pd.DataFrame, name: str, roles: Roles) -> Table:
     """Look at every column of a frame once."""
     columns = []
     for position, label in enumerate(frame.columns):
-        columns.append(read_column(frame.iloc[:, position], str(label), roles.of(str(label))))
+        columns.append(read_column(frame.iloc[:, position], str(label), roles.find_role(str(label))))
     return Table(name, len(frame), tuple(columns))
 
 

@@ -88,7 +88,7 @@ class DriftRequest:
         """
         if not 0 < self.threshold < 1:
             raise UsageError(f"drift_threshold = {self.threshold} is not between 0 and 1.", next_step="Give 0.1, say.")
-        return replace(DriftOptions.of(self.section or MonitoringSection()), threshold=self.threshold)
+        return replace(DriftOptions.from_section(self.section or MonitoringSection()), threshold=self.threshold)
 
 
 def detect_data_drift(

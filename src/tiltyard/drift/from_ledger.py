@@ -140,7 +140,7 @@ def _add_labels(
     counts = CategoryCounts.empty(layout.categories[LABEL])
     for some in _split_into_batches(known):
         labels = np.array([label.label for _, label in some], object)
-        counts = counts + CategoryCounts.of(layout.categories[LABEL], labels)
+        counts = counts + CategoryCounts.from_values(layout.categories[LABEL], labels)
     with_them = Profile(total.layout, 0, total.numbers, {**total.categories, LABEL: counts}, total.terms)
     return total.with_parts(with_them, [LABEL])
 

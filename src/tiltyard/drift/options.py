@@ -44,7 +44,7 @@ class DriftOptions:
     correction: Correction = _DEFAULTS.drift_correction
 
     @classmethod
-    def of(cls, section: MonitoringSection) -> DriftOptions:
+    def from_section(cls, section: MonitoringSection) -> DriftOptions:
         """The options that a project file asks for."""
         return cls(
             false_alarm_rate=section.false_alarm_rate,

@@ -150,7 +150,7 @@ def evaluate_period(
     performance, estimate, slices = None, None, None
     degradations: tuple[Degradation, ...] = ()
     if monitored is not None:
-        findings += _find_drift(ledger, monitored, (since, until), DriftOptions.of(project.monitoring))
+        findings += _find_drift(ledger, monitored, (since, until), DriftOptions.from_section(project.monitoring))
         metric, positive = project.training.metric, monitored.positive or project.data.positive
         min_rows = project.monitoring.min_rows
         pairs = read_labelled_predictions(ledger, monitored.model_name, monitored.version, until)

@@ -172,11 +172,11 @@ class Loop:
         )
         delivering = threading.Thread(target=self._deliver, args=(stop, on_problem), name="dispatcher", daemon=True)
         delivering.start()
-        self._guarded(lambda: self._responder.respond([]), on_problem)
+        self._run_and_report(lambda: self._responder.respond([]), on_problem)
         while not stop.is_set():
             on_step()
-            self._guarded(lambda: self._monitor_if_due(schedule, on_pass), on_problem)
-            self._guarded(lambda: report_if_due(self._project, self._workspace, datetime.now(UTC)), on_problem)
+            self._run_and_report(lambda: self._monitor_if_due(schedule, on_pass), on_problem)
+            self._run_and_report(lambda: report_if_due(self._project, self._workspace, datetime.now(UTC)), on_problem)
             stop.wait(min(max(every.total_seconds() / 10, SHORTEST_TICK), LONGEST_TICK))
         delivering.join()
 
@@ -188,19 +188,19 @@ class Loop:
         try:
             iteration = self.once(now)
         except BaseException:
-            schedule.failed(lease, now, RETRY)
+            schedule.retry_soon(lease, now, RETRY)
             raise
         on_pass(iteration)
 
     def _deliver(self, stop: threading.Event, on_problem: Callable[[TiltyardError], None]) -> None:
         while True:
-            self._guarded(self._dispatcher.run, on_problem)
+            self._run_and_report(self._dispatcher.run, on_problem)
             if stop.wait(DELIVER_SECONDS):
-                self._guarded(self._dispatcher.run, on_problem)  # what the last pass added
+                self._run_and_report(self._dispatcher.run, on_problem)  # what the last pass added
                 return
 
     @staticmethod
-    def _guarded(work: Callable[[], object], on_problem: Callable[[TiltyardError], None]) -> None:
+    def _run_and_report(work: Callable[[], object], on_problem: Callable[[TiltyardError], None]) -> None:
         try:
             work()
         except TiltyardError as error:

@@ -126,7 +126,7 @@ class MLOpsPipeline:
             "test": reports["test_data"],
             "split": split,
             "quality_score": min(scores.values()),
-            "passed": all(report.passed() for report in checked.values()),
+            "passed": all(report.passes() for report in checked.values()),
             "findings": [found.to_dict() for found in findings],
             "run_id": run.run_id,
         }

@@ -134,7 +134,9 @@ def _pair_predictions(
     truth = rows.labels.to_numpy(dtype=str)
     classes = tuple(sorted({*theirs.classes, *mine.classes}))
     first, second = (
-        label_predictions(truth, predictions.labels, predictions.widened(classes), classes, project.data.positive)
+        label_predictions(
+            truth, predictions.labels, predictions.expand_probabilities(classes), classes, project.data.positive
+        )
         for predictions in (theirs, mine)
     )
     return first, second

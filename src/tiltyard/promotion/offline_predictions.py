@@ -35,7 +35,7 @@ class PredictedRows:
         """The answers where ``chosen`` (n booleans) is true."""
         return PredictedRows(self.labels[chosen], self.probabilities[chosen], self.classes)
 
-    def widened(self, classes: tuple[str, ...]) -> NDArray[np.float64]:
+    def expand_probabilities(self, classes: tuple[str, ...]) -> NDArray[np.float64]:
         """The probabilities with a column for each of ``classes``; a label that is not known here has 0."""
         widened = np.zeros((len(self.labels), len(classes)))
         widened[:, [classes.index(label) for label in self.classes]] = self.probabilities

@@ -38,7 +38,7 @@ Named = tuple[str, pd.DataFrame]
 
 def drift_options(project: Project | None, limits: ValidationSection) -> DriftOptions:
     """How drift between datasets is decided: as ``[monitoring]`` says, and never later than ``max_drift``."""
-    options = DriftOptions.of(project.monitoring) if project else DriftOptions()
+    options = DriftOptions.from_section(project.monitoring) if project else DriftOptions()
     return replace(options, threshold=min(options.threshold, limits.max_drift))
 
 

@@ -55,17 +55,17 @@ class DriftReport(Mapping[str, Any]):
         """Whether any comparison found drift, however slight."""
         return any(part["drift_detected"] for part in self.comparisons)
 
-    def passed(self, limits: ValidationSection | None = None) -> bool:
+    def passes(self, limits: ValidationSection | None = None) -> bool:
         """Whether the drift is within its own limits or within others."""
         if limits is None:
             return is_acceptable(self.findings, self.limits)
-        return DriftReport(self.comparisons, limits).passed()
+        return DriftReport(self.comparisons, limits).passes()
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON-ready data."""
         ready: dict[str, Any] = to_jsonable(
             {
-                "passed": self.passed(),
+                "passed": self.passes(),
                 "findings": [finding.to_dict() for finding in self.findings],
                 "limits": self.limits.model_dump(),
                 "comparisons": list(self.comparisons),

@@ -60,7 +60,7 @@ def render_validation_html(
         name=report.name,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         summary=f"{format_count(report.rows, 'row')}, {format_count(len(columns), 'column')}",
-        passed=all(part.passed() for part in (report, split, drift) if part is not None),
+        passed=all(part.passes() for part in (report, split, drift) if part is not None),
         score=f"{report.quality_score:.1f}",
         parts=[(name, share, format_percent(share), PARTS[name]) for name, share in report.score_parts.items()],
         findings=[_row(finding) for finding in report.findings],

@@ -49,11 +49,11 @@ class ValidationReport(Mapping[str, Any]):
         """0 to 100: 100 × the product of `score_parts`."""
         return quality_score(self.score_parts)
 
-    def passed(self, limits: ValidationSection | None = None) -> bool:
+    def passes(self, limits: ValidationSection | None = None) -> bool:
         """Whether the data may be used, by its own limits or by others."""
         if limits is None:
             return is_acceptable(self.findings, self.limits)
-        return self.with_limits(limits).passed()
+        return self.with_limits(limits).passes()
 
     def with_limits(self, limits: ValidationSection) -> ValidationReport:
         """The same measures with other limits; nothing is measured again."""
@@ -65,7 +65,7 @@ class ValidationReport(Mapping[str, Any]):
             {
                 "name": self.name,
                 "rows": self.rows,
-                "passed": self.passed(),
+                "passed": self.passes(),
                 "quality_score": self.quality_score,
                 "score_parts": self.score_parts,
                 "findings": [finding.to_dict() for finding in self.findings],
@@ -103,17 +103,17 @@ class SplitReport(Mapping[str, Any]):
         found = evaluate_sides(self.sections, self.limits)
         return by_severity(finding for finding in found if not finding.named_by(self.limits.ignore))
 
-    def passed(self, limits: ValidationSection | None = None) -> bool:
+    def passes(self, limits: ValidationSection | None = None) -> bool:
         """Whether the split may be used, by its own limits or by others."""
         if limits is None:
             return is_acceptable(self.findings, self.limits)
-        return SplitReport(self.sections, limits).passed()
+        return SplitReport(self.sections, limits).passes()
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON-ready data."""
         ready: dict[str, Any] = to_jsonable(
             {
-                "passed": self.passed(),
+                "passed": self.passes(),
                 "findings": [finding.to_dict() for finding in self.findings],
                 "limits": self.limits.model_dump(),
                 **self.sections,

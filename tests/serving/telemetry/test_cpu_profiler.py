@@ -26,7 +26,7 @@ def test_every_sample_finds_a_waiting_thread() -> None:
     mine = {stack: count for stack, count in found.stacks.items() if stack[0] == "waits <here>"}
     assert sum(mine.values()) == found.samples
     assert all(any(frame.startswith("wait_here (") for frame in stack) for stack in mine)
-    lines = found.collapsed().splitlines()
+    lines = found.format_collapsed().splitlines()
     assert sum(int(line.rpartition(" ")[2]) for line in lines) == sum(found.stacks.values())
     content = found.speedscope("x")
     [profile] = [each for each in content["profiles"] if each["name"] == "waits <here>"]

@@ -51,7 +51,7 @@ def list_snapshots(store: str | Path, project: str) -> list[StoredSnapshot]:
     found = []
     for entry in snapshots.entries(project):
         name = f"{project}/{entry.name}"
-        about = snapshots.about(name)
+        about = snapshots.read_description(name)
         stem = entry.name.removesuffix(".parquet")
         found.append(
             StoredSnapshot(

@@ -103,7 +103,7 @@ def find_snapshot(store: str | Path, name: str, fingerprint: str) -> str:
     """
     snapshot_store = open_snapshot_store(store)
     file = f"{name}/{fingerprint}.parquet"
-    if snapshot_store.about(file) is None:
+    if snapshot_store.read_description(file) is None:
         raise DataError(
             f"There is no snapshot {fingerprint} of {name} in {store}.",
             next_step="Check the fingerprint (parameter snapshot_fingerprint of a run), or name a file.",
@@ -127,7 +127,7 @@ def _name_folder(snapshot_store: SnapshotStore, about: Mapping[str, Any], *, ord
     told_by = ("columns", "order") if ordered else ("columns",)
     names = [f"{stem}.parquet", *(f"{stem}-{about[digest][:12]}.parquet" for digest in told_by)]
     for name in names:
-        there = snapshot_store.about(name)
+        there = snapshot_store.read_description(name)
         if there is None or all(there.get(digest) == about[digest] for digest in told_by):
             return name, there is not None
     return names[-1], False

@@ -53,7 +53,7 @@ class SnapshotStore(Protocol):
     def uri(self, name: str) -> str:
         """Path or URL of a file."""
 
-    def about(self, name: str) -> dict[str, Any] | None:
+    def read_description(self, name: str) -> dict[str, Any] | None:
         """What was written about a file when it was made; None where there is none, or it is damaged."""
 
     def staging(self) -> str | None:
@@ -102,12 +102,12 @@ class FolderStore:
         """Absolute path of a file."""
         return str(self._folder / name)
 
-    def about(self, name: str) -> dict[str, Any] | None:
+    def read_description(self, name: str) -> dict[str, Any] | None:
         """What was written about a file; None where there is none, or it is damaged."""
         with self._usable():
             try:
                 with (self._folder / name).open("rb") as stream:
-                    return _read_about(stream)
+                    return _read_description(stream)
             except FileNotFoundError:
                 return None
 
@@ -172,12 +172,12 @@ class RemoteStore:
         """URL of a file."""
         return f"{self._location.written.rstrip('/')}/{name}"
 
-    def about(self, name: str) -> dict[str, Any] | None:
+    def read_description(self, name: str) -> dict[str, Any] | None:
         """What was written about a file; None where there is none, or it is damaged."""
         with storage_error(self._location):
             try:
                 with self._filesystem.open(self._inner(name), "rb") as stream:
-                    return _read_about(stream)
+                    return _read_description(stream)
             except FileNotFoundError:
                 return None
 
@@ -214,14 +214,18 @@ class RemoteStore:
                 return []
             files = [entry for entry in listed if entry["type"] == "file" and str(entry["name"]).endswith(".parquet")]
             return [
-                Entry(str(entry["name"]).rpartition("/")[2], int(entry["size"] or 0), self._modified(entry["name"]))
+                Entry(
+                    str(entry["name"]).rpartition("/")[2],
+                    int(entry["size"] or 0),
+                    self._read_modification_time(entry["name"]),
+                )
                 for entry in sorted(files, key=lambda entry: str(entry["name"]))
             ]
 
     def renew(self, name: str) -> bool:
         """Whether a file was written so lately that it counts as used now."""
         with storage_error(self._location):
-            return datetime.now(UTC) - self._modified(self._inner(name)) < RENEW
+            return datetime.now(UTC) - self._read_modification_time(self._inner(name)) < RENEW
 
     def remove(self, name: str) -> None:
         """Take a file away; a missing one is a no-op."""
@@ -233,7 +237,7 @@ class RemoteStore:
             except NotImplementedError:
                 raise _removal_error(self.uri(name), "its kind of storage does not let one") from None
 
-    def _modified(self, path: str) -> datetime:
+    def _read_modification_time(self, path: str) -> datetime:
         """When a file was written; now, where the storage does not tell: it is never old enough to go."""
         try:
             found: datetime = self._filesystem.modified(path)
@@ -261,7 +265,7 @@ def stage_file(snapshot_store: SnapshotStore) -> Iterator[Path]:
         yield Path(folder) / "rows.parquet"
 
 
-def _read_about(stream: IO[bytes]) -> dict[str, Any] | None:
+def _read_description(stream: IO[bytes]) -> dict[str, Any] | None:
     try:
         metadata = parquet.read_metadata(stream).metadata or {}
         about = json.loads(metadata.get(METADATA_KEY, b"{}"))

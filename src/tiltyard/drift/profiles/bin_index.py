@@ -44,13 +44,13 @@ class BinIndex:
         finite = edges[np.isfinite(edges)]
         centre = float(finite[len(finite) // 2])
         for bits in _FINENESS:
-            grid = cls._of(edges, centre, _FRACTION - bits, _OCTAVES << bits)
+            grid = cls._build_grid(edges, centre, _FRACTION - bits, _OCTAVES << bits)
             if len(edges) < _MOST_EDGES and np.bincount(grid.cells(edges)).max() <= _DEEPEST:
                 return grid
         return cls(0.0, 0, 0, 0, np.zeros(0, np.uint64))
 
     @classmethod
-    def _of(cls, edges: NDArray[np.float64], centre: float, shift: int, most: int) -> BinIndex:
+    def _build_grid(cls, edges: NDArray[np.float64], centre: float, shift: int, most: int) -> BinIndex:
         distances = _bits(edges, centre) & _WITHOUT_SIGN
         apart = distances[distances > 0] >> shift
         last = int(apart.max(initial=0))

@@ -103,7 +103,7 @@ class CategoryCounts:
         return cls(np.zeros(len(layout.named) + 1, np.int64))
 
     @classmethod
-    def of(cls, layout: CategoryLayout, values: pd.Series | NDArray[Any]) -> CategoryCounts:
+    def from_values(cls, layout: CategoryLayout, values: pd.Series | NDArray[Any]) -> CategoryCounts:
         """The profile of values."""
         counts = np.zeros(len(layout.named) + 1, np.int64)
         found = count_categories(values)

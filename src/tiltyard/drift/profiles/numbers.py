@@ -117,7 +117,7 @@ class NumberCounts:
         return cls(np.zeros(len(layout.edges) + 1, np.int64))
 
     @classmethod
-    def of(cls, layout: NumberLayout, values: Floats, invalid: int = 0) -> NumberCounts:
+    def from_values(cls, layout: NumberLayout, values: Floats, invalid: int = 0) -> NumberCounts:
         """The profile of values; NaN is missing, and ``invalid`` of those were something else than numbers."""
         from tiltyard.drift.profiles import number_kernels  # noqa: PLC0415
 

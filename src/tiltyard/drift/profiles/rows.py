@@ -67,7 +67,7 @@ def profile_rows(layout: Layout, rows: Rows | Inputs) -> Profile:
         values |= _measure_joint(layout, values)
         for name, known in layout.numbers.items():
             if name in values:
-                numbers[name] += NumberCounts.of(known, values[name], invalid.get(name, 0))
+                numbers[name] += NumberCounts.from_values(known, values[name], invalid.get(name, 0))
     categories = {
         name: _count_category(known, columns, rows_and_labels, name) for name, known in layout.categories.items()
     }
@@ -130,7 +130,7 @@ def _count_category(layout: CategoryLayout, columns: Mapping[str, pd.Series], ro
         column = pd.Series(() if labels is None else np.asarray(labels, object), dtype=object)
     total = CategoryCounts.empty(layout)
     for part in _slice_rows(len(column), CATEGORIES_AT_ONCE):
-        total += CategoryCounts.of(layout, column.iloc[part])
+        total += CategoryCounts.from_values(layout, column.iloc[part])
     return total
 
 

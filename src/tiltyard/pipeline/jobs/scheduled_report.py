@@ -41,7 +41,7 @@ def report_if_due(project: Project, workspace: Workspace, now: datetime) -> Path
         summary = summarise_period(project, workspace, hours=24 * days, until=now)
         file = write_report(summary, target)[0]
     except BaseException:
-        schedule.failed(lease, now, RETRY)
+        schedule.retry_soon(lease, now, RETRY)
         raise
     reason = f"A report on the last {days:g} days, {summary.stats.total:,} predictions: {FOLDER}/{file.name}"
     workspace.ledger.append(Event("reviewed", project.model_name, now, workspace.actor, reason, {"days": days}))

@@ -28,6 +28,6 @@ class Schedule:
         """The right to run it now; None while it is not due, here or anywhere."""
         return self.leases.acquire(f"schedule/{self.name}", self.holder, now, self.every)
 
-    def failed(self, lease: Lease, now: datetime, again: timedelta) -> None:
-        """It could not be done: it is due again soon."""
+    def retry_soon(self, lease: Lease, now: datetime, again: timedelta) -> None:
+        """Make it due again soon, after a run that failed."""
         self.leases.renew(lease, now, min(again, self.every))

@@ -137,7 +137,7 @@ class ActionContext:
     def _unset_challenger(self, action: Action) -> dict[str, Any]:
         name = self.project.model_name
         recover_alias_changes(self.workspace, name)
-        if self._named(CHALLENGER) == action.outcomes["train-version"]["version"]:
+        if self._find_version(CHALLENGER) == action.outcomes["train-version"]["version"]:
             remove_alias(
                 self.workspace, name, alias=CHALLENGER, reason="its trial is over", evidence={"action": action.id}
             )
@@ -160,7 +160,7 @@ class ActionContext:
             roll_back(self.workspace, name, to=target, reason=action.reason)
         return {"champion": target, "before": action.plan.get("champion")}
 
-    def _named(self, alias: str) -> str | None:
+    def _find_version(self, alias: str) -> str | None:
         try:
             return self.workspace.registry.get_version(self.project.model_name, alias=alias).version
         except NotFoundError:

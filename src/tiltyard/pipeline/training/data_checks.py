@@ -32,7 +32,7 @@ class DataCheck:
     @property
     def passed(self) -> bool:
         """Whether the data may teach, by the project's limits."""
-        return self.data.passed() and self.split.passed() and (self.drift is None or self.drift.passed())
+        return self.data.passes() and self.split.passes() and (self.drift is None or self.drift.passes())
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -63,7 +63,7 @@ def register_version(
             **kind.tags,
             LABEL_TAG: next_label(earlier, kind),
             **tags,
-            FINDINGS_TAG: json.dumps(DataFindings.of(validation.findings).to_dict()),
+            FINDINGS_TAG: json.dumps(DataFindings.from_findings(validation.findings).to_dict()),
         },
         metrics=trial.evaluation.metrics,
         run_id=recorded.run_id,

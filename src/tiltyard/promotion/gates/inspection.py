@@ -51,7 +51,7 @@ class DataFindings:
     named: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, findings: Iterable[Finding]) -> DataFindings:
+    def from_findings(cls, findings: Iterable[Finding]) -> DataFindings:
         """Count findings; what could not be judged does not count."""
         found = [one for one in findings if one.status == "found"]
         counts: dict[str, int] = {grade: sum(one.severity == grade for one in found) for grade in SEVERITIES}

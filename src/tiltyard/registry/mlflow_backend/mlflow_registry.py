@@ -142,7 +142,7 @@ class MlflowRegistry:
             raise UsageError("Give either a version or an alias.", next_step="Such as --alias champion.")
         version = None if version is None else str(version)
         if version is not None and is_label(version):
-            return self._labelled(name, version)
+            return self._find_by_label(name, version)
         if version is not None and not is_number(version):
             raise _no_version(name, version)
         with self._errors():
@@ -236,7 +236,7 @@ class MlflowRegistry:
             by_version[str(version)] = (*by_version.get(str(version), ()), alias)
         return by_version
 
-    def _labelled(self, name: str, label: str) -> VersionInfo:
+    def _find_by_label(self, name: str, label: str) -> VersionInfo:
         found = version_by_label(self.list_versions(name), label)
         if found is None:
             raise NotFoundError(

@@ -72,7 +72,7 @@ class KeyFile:
         Raises:
             UsageError: the file cannot be read or written.
         """
-        with self._locked():
+        with self._hold_lock():
             self._write((*self.read(), key))
 
     def import_key(self, key: ApiKey) -> bool:
@@ -82,7 +82,7 @@ class KeyFile:
             UsageError: a key of that id has another secret or other scopes, or was revoked here; or the file cannot
                 be read or written.
         """
-        with self._locked():
+        with self._hold_lock():
             keys = self.read()
             found = next((known for known in keys if known.id == key.id), None)
             if found is None:
@@ -104,7 +104,7 @@ class KeyFile:
             NotFoundError: there is no key of that id.
             UsageError: the file cannot be read or written.
         """
-        with self._locked():
+        with self._hold_lock():
             keys = self.read()
             found = next((key for key in keys if key.id == key_id), None)
             if found is None:
@@ -120,7 +120,7 @@ class KeyFile:
             return revoked
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _hold_lock(self) -> Iterator[None]:
         """Let one process at a time read, change and replace the file."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

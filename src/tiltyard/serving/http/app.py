@@ -60,7 +60,7 @@ def create_app(
         identity: which of the workers that share a port this process is.
     """
     guard = guard or Guard.open_to_all()
-    components = ServerComponents.of(models, ledger, options or ServingSection(), identity)
+    components = ServerComponents.build(models, ledger, options or ServingSection(), identity)
     app = FastPathApp(
         title=f"Tiltyard: {models.served.model_name}",
         version=__version__,

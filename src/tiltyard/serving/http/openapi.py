@@ -178,7 +178,7 @@ def request_body(components: ServerComponents, *, many: bool) -> dict[str, Any]:
     tasks: list[Task] = (
         [components.models.task] if components.models.task else ["text-classification", "tabular-classification"]
     )
-    shapes = [InputShape.of(task, components.options, many=many) for task in tasks]
+    shapes = [InputShape.from_options(task, components.options, many=many) for task in tasks]
     schemas = [_body_schema(shape, columns) for shape in shapes]
     content = {
         "schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas},

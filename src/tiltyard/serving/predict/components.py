@@ -55,7 +55,7 @@ class ServerComponents:
     started: float = field(default_factory=monotonic)
 
     @classmethod
-    def of(
+    def build(
         cls, models: ModelManager, ledger: Ledger, options: ServingSection, identity: WorkerIdentity = SINGLE_PROCESS
     ) -> ServerComponents:
         """Put the parts together.

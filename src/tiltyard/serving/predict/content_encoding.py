@@ -44,7 +44,7 @@ class BodyDecoder:
                 room -= len(unpacked[-1])
                 data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
         except zlib.error as error:
-            raise self._malformed(str(error)) from None
+            raise self._malformed_error(str(error)) from None
         return b"".join(unpacked)
 
     def finish(self) -> None:
@@ -54,15 +54,15 @@ class BodyDecoder:
             RequestError: it ends too early.
         """
         if not self._stream.eof:
-            raise self._malformed("it ends too early")
+            raise self._malformed_error("it ends too early")
 
     def _begin_member(self) -> None:
         self._members += 1
         if self._encoding == "deflate" or self._members > _MOST_MEMBERS:
-            raise self._malformed("more data follows its end")
+            raise self._malformed_error("more data follows its end")
         self._stream = zlib.decompressobj(_WINDOW_BITS[self._encoding])
 
-    def _malformed(self, reason: str) -> RequestError:
+    def _malformed_error(self, reason: str) -> RequestError:
         return RequestError(
             f"The body cannot be unpacked as {self._encoding}: {reason}.",
             status=400,

@@ -104,7 +104,7 @@ class PredictEndpoint:
         Raises:
             TiltyardError: the request is wrong, or cannot be served now.
         """
-        head = RequestHead.of(scope["headers"])
+        head = RequestHead.from_headers(scope["headers"])
         if head.idempotency_key is not None or head.content_encoding is not None:
             return None
         if self._check is not None:
@@ -142,7 +142,7 @@ class PredictEndpoint:
 
     async def _predict(self, scope: Scope, receive: Receive) -> bytes:
         many = PATHS[scope["path"]]
-        head = RequestHead.of(scope["headers"])
+        head = RequestHead.from_headers(scope["headers"])
         request = await self._service.read_inputs(head, receive, many=many)
         result = await self._service.predict(scope, receive, head, request)
         if many:

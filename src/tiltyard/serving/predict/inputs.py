@@ -60,7 +60,7 @@ class InputShape:
     max_inputs: int
 
     @classmethod
-    def of(cls, task: Task, options: ServingSection, *, many: bool) -> InputShape:
+    def from_options(cls, task: Task, options: ServingSection, *, many: bool) -> InputShape:
         """The shape that a project's options set."""
         return cls(task, many, options.max_text, min(options.max_request, options.max_queue))
 

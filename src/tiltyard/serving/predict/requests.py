@@ -31,7 +31,7 @@ class RequestHead(NamedTuple):
     route_key: bytes | None = None
 
     @classmethod
-    def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> RequestHead:
+    def from_headers(cls, headers: Iterable[tuple[bytes, bytes]]) -> RequestHead:
         """Pick from ASGI's headers, whose names are in lower case.
 
         Of a header that is sent twice the first counts; two encodings were applied one after the other.

@@ -90,7 +90,7 @@ class PredictionService:
         task = self._models.require().manifest.task
         shape = self._shapes.get((task, many))
         if shape is None:
-            shape = self._shapes[task, many] = InputShape.of(task, self._options, many=many)
+            shape = self._shapes[task, many] = InputShape.from_options(task, self._options, many=many)
         return shape
 
     async def read_inputs(self, head: RequestHead, receive: Receive, *, many: bool) -> PredictionRequest:

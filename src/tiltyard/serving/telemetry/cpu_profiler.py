@@ -46,7 +46,7 @@ class CpuProfile:
     samples: int
     stacks: Counter[Stack]
 
-    def collapsed(self) -> str:
+    def format_collapsed(self) -> str:
         """A line a stack, its frames joined by semicolons, then its count: the format of flamegraph.pl."""
         return "".join(f"{';'.join(stack)} {count}\n" for stack, count in sorted(self.stacks.items()))
 

@@ -58,7 +58,7 @@ def explain_routes(components: ServerComponents) -> APIRouter:
     ) -> ExplanationResponse:
         """Show what each term or feature adds to the prediction for one input. An explanation is not recorded."""
         version = components.models.require()
-        head = RequestHead.of(request.scope["headers"])
+        head = RequestHead.from_headers(request.scope["headers"])
         to_explain = await components.predictions.read_inputs(head, request.receive, many=False)
         try:
             [explanation] = await asyncio.to_thread(explain, version.scorer, to_explain.inputs, most=top, label=label)

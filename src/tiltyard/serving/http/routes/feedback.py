@@ -95,7 +95,7 @@ def feedback_routes(components: ServerComponents) -> APIRouter:
         The label with the latest `at` counts; of those with the same, the one reported last. The results name
         unknown predictions one by one; a single unknown one is 404.
         """
-        head = RequestHead.of(request.scope["headers"])
+        head = RequestHead.from_headers(request.scope["headers"])
         check_media_type(head)
         content = await read_body(head, request.receive, _LARGEST_BODY)
         caller = request.scope[CALLER].name

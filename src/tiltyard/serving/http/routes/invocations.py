@@ -43,7 +43,7 @@ def invocation_routes(components: ServerComponents) -> APIRouter:
         """Predict inputs as `mlflow models serve` takes them: `dataframe_split`, `dataframe_records`, `instances`,
         `inputs`, or CSV with a line of names."""
         current = components.models.require()
-        head = RequestHead.of(request.scope["headers"])
+        head = RequestHead.from_headers(request.scope["headers"])
         parse = parse_invocation_csv if check_media_type(head, JSON, CSV) == CSV else parse_invocation_json
         inputs = parse(await components.predictions.read_body(head, request.receive), current.columns)
         result = await components.predictions.predict(request.scope, request.receive, head, inputs)

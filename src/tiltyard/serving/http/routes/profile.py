@@ -68,4 +68,4 @@ def profile_routes(components: ServerComponents) -> APIRouter:
 def _render(profile: CpuProfile, form: Form, name: str) -> bytes:
     if form == "speedscope":
         return msgspec.json.encode(profile.speedscope(name))
-    return (profile.page(name) if form == "html" else profile.collapsed()).encode()
+    return (profile.page(name) if form == "html" else profile.format_collapsed()).encode()

@@ -184,7 +184,7 @@ def _ready_response(components: ServerComponents, name: str, version: str | None
 
 async def _infer(components: ServerComponents, request: Request, name: str, version: str | None = None) -> Response:
     current = _requested_version(components, name, version)
-    head = RequestHead.of(request.scope["headers"])
+    head = RequestHead.from_headers(request.scope["headers"])
     length = _header_length(request, head)
     content = await components.predictions.read_body(head, request.receive)
     inference = read_inference(content, length, current.columns)
