@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,8 +14,11 @@ import pytest
 from tests.monitoring.sample_predictions import make_labelled_predictions, make_monitored_version
 from tiltyard.drift import detect_data_drift
 from tiltyard.drift.result_types import DriftDetection
+from tiltyard.evaluation import Interval
 from tiltyard.ledger import Event, FindingRecord, new_id
 from tiltyard.monitoring import ModelMonitor, PredictionCollector
+from tiltyard.monitoring.degradation import Degradation
+from tiltyard.monitoring.labels.label_import import ImportReport
 from tiltyard.monitoring.result_types import (
     DashboardData,
     DegradationReport,
@@ -94,3 +98,18 @@ def test_the_collector_returns_what_its_types_name(ledger: MemoryLedger) -> None
     check(collector.get_prediction_stats(), PredictionStatistics)
     check(collector.get_recent_predictions(), list[PredictionLogLine])
     check(PredictionCollector("songs", ledger).get_prediction_stats(), PredictionStatistics)
+
+
+def test_degradations_and_imports_have_exactly_these_keys() -> None:
+    """A degradation and an import report are JSON objects of their fields, in order."""
+    degradation = Degradation("accuracy", "degraded", 0.9, 0.7, Interval(0.6, 0.8), 0.22, 0.05, None, "It fell.")
+    assert json.dumps(degradation.to_dict()) == (
+        '{"metric": "accuracy", "verdict": "degraded", "baseline": 0.9, "value": 0.7, "interval": [0.6, 0.8], '
+        '"loss": 0.22, "allowed": 0.05, "p_value": null, "reason": "It fell."}'
+    )
+    report = ImportReport(rows=2, stored=1)
+    report.note("unknown", "row 2: x")
+    assert json.dumps(report.to_dict()) == (
+        '{"rows": 2, "stored": 1, "corrected": 0, "repeated": 0, "superseded": 0, "late": 0, "unknown": 1, '
+        '"unlabelled": 0, "unexpected": 0, "invalid": 0, "examples": {"unknown": ["row 2: x"]}}'
+    )

@@ -13,6 +13,7 @@ from scipy.special import bdtr
 from tiltyard.errors import UsageError
 from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric, get_metric, newcombe
 from tiltyard.evaluation.intervals import bootstrap_draws
+from tiltyard.jsonable import to_json_object
 from tiltyard.monitoring.performance import measure_metric
 
 Verdict = Literal["degraded", "holds", "could_not_judge"]
@@ -53,8 +54,7 @@ class Degradation:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        interval = self.interval and list(self.interval)
-        return {**{name: getattr(self, name) for name in self.__dataclass_fields__}, "interval": interval}
+        return to_json_object(self)
 
 
 def evaluate_degradation(

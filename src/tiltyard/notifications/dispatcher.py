@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Outbox, OutboxItem
 from tiltyard.notifications.ports import DELIVERY_TIMEOUT_SECONDS, DeliveryError, Sender
 
@@ -60,7 +61,7 @@ class DispatchResult:
 
     def to_dict(self) -> dict[str, int]:
         """JSON-ready form."""
-        return asdict(self)
+        return to_json_object(self)
 
 
 def _now() -> datetime:

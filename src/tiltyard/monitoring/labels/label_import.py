@@ -15,6 +15,7 @@ import pandas as pd
 from tiltyard.data import write_label
 from tiltyard.data.sources import read_source
 from tiltyard.errors import DataError
+from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.project import DataSection
 from tiltyard.suggest import nearest
@@ -94,7 +95,7 @@ class ImportReport:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return to_json_object(self)
 
 
 @dataclass(frozen=True)
