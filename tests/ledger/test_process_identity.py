@@ -35,7 +35,7 @@ def test_a_holder_of_this_host_with_another_start_is_gone() -> None:
 
 
 def test_a_number_used_again_by_another_user_is_gone() -> None:
-    """A process that this user may not signal is told from the holder by its start, too."""
+    """A process that this user may not signal is distinguished from the holder by its start, too."""
     # To every user but root, the first process of the host is one that it may not signal.
     started = _read_start_time(1)
     if not started:

@@ -1,4 +1,4 @@
-"""One alert for each incident while it lasts, and a notice when it is over."""
+"""One alert for each incident while it lasts, and a notification when it is over."""
 
 from __future__ import annotations
 

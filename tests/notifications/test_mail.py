@@ -89,7 +89,7 @@ def server(mailbox: Mailbox, certificate: Path) -> Iterator[MailServer]:
 
 
 def test_a_notice_arrives_as_mail(server: MailServer, mailbox: Mailbox) -> None:
-    """A notice goes over STARTTLS and a login to all recipients, in one message whose id derives from the notice."""
+    """A notification goes over STARTTLS and a login to all recipients, in one message with a derived id."""
     payload = {"title": "Drift in films\nBcc: eve@example.org", "text": "PSI of »length« is 0.4.", "link": "http://x/"}
     notice = make_notice(id="n1", payload=payload)
     MailSender(server, ("ada@example.org", "grace@example.org")).send(OutboxItem(notice))

@@ -72,7 +72,7 @@ def test_a_signature_proves_sender_body_and_time() -> None:
 
 
 def test_a_final_refusal_or_an_old_notice_is_given_up() -> None:
-    """410, and a notice that is too old, are given up; a Retry-After is respected."""
+    """410, and a notification that is too old, are given up; a Retry-After is respected."""
     ledger = MemoryLedger()
     ledger.outbox.enqueue([make_notice()])
     with receiver([410]) as received:

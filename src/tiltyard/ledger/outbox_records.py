@@ -22,7 +22,7 @@ class Notice:
         payload: the content, a JSON object: ``title``, ``text``, ``link`` and ``data`` are read by every sender.
         at: when it arose.
         due: earliest time of sending; default: at once.
-        id: a notice is enqueued once per id; receivers recognise a repeated delivery by it.
+        id: a notification is enqueued once per id; receivers recognise a repeated delivery by it.
     """
 
     topic: str
@@ -35,7 +35,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
-    """A notice in the outbox, and the state of its delivery.
+    """A notification in the outbox, and the state of its delivery.
 
     Attributes:
         notice: what is sent; its ``due`` is when the next attempt may begin, None when there is none.
@@ -77,7 +77,7 @@ class OutboxItem:
 class Outbox(Protocol):
     """A durable queue of notices, emptied by any number of dispatchers.
 
-    A notice is delivered at least once: a dispatcher that dies between delivery and ``sent`` leaves an item that is
+    Delivery is at least once: a dispatcher that dies between delivery and ``sent`` leaves an item that is
     delivered again when its lease is over, under the same id. Never do two dispatchers hold one item at a time, as
     long as leases are longer than deliveries. Must be safe to use from several threads and processes.
     """

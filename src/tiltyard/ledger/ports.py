@@ -255,12 +255,12 @@ class Ledger(Protocol):
     def append(self, event: Event, notices: Sequence[Notice] = ()) -> Event:
         """Add a decision to the end of the chain; returns it with its sequence and digest.
 
-        The notices go into the outbox in the same transaction: both happen or neither.
+        The notifications go into the outbox in the same transaction: both happen or neither.
 
         Atomic, also among processes: sequences rise by one, and each digest covers its predecessor's.
 
         Raises:
-            InputError: the event or a notice cannot be stored.
+            InputError: the event or a notification cannot be stored.
         """
 
     def events(

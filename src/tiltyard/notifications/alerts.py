@@ -1,6 +1,6 @@
-"""Alerts: one for each incident while it lasts, and a notice when it is over.
+"""Alerts: one for each incident while it lasts, and a notification when it is over.
 
-Alerts are events of the ledger; which are open is a fold over these. The notices are stored in the same transaction.
+Alerts are events of the ledger; which are open is a fold over these. Notifications are stored in the same transaction.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Alert:
     """An alert, as of its latest notice.
 
     Attributes:
-        id: its id in every notice about it.
+        id: its id in every notification about it.
         model_name: the registered model.
         incident: the kind of incident that it is about.
         severity: that of the gravest finding.

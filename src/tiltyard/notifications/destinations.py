@@ -27,7 +27,7 @@ def address_notices(
         topic: what it is about, such as ``model.promoted``.
         payload: ``title``, ``text``, ``link`` and ``data``.
         at: when the event took place.
-        key: the ids derive from it, so that a notice that is enqueued twice is sent once; default: new ids.
+        key: the ids derive from it, so that a notification that is enqueued twice is sent once; default: new ids.
     """
     return [
         Notice(topic, name, payload, at, id=f"{key}/{name}") if key else Notice(topic, name, payload, at)

@@ -25,7 +25,7 @@ class Backoff:
     Attributes:
         first: wait after the first attempt.
         longest: greatest wait.
-        give_up: a notice older than this is given up when an attempt fails.
+        give_up: a notification older than this is given up when an attempt fails.
     """
 
     first: timedelta = timedelta(seconds=10)

@@ -41,7 +41,7 @@ class MailServer:
 
 
 class MailSender:
-    """Sends a notice through a mail server, in one message to all recipients."""
+    """Sends a notification through a mail server, in one message to all recipients."""
 
     def __init__(self, server: MailServer, recipients: Sequence[str]) -> None:
         self._server, self._recipients = server, tuple(recipients)
@@ -78,7 +78,7 @@ class MailSender:
 
 
 def build_mail_message(notice: Notice, sender: str, recipients: Sequence[str]) -> EmailMessage:
-    """The message; its Message-ID follows from the notice, so that a repeated delivery can be recognised."""
+    """The message; its Message-ID follows from the notification, so that a repeated delivery can be recognised."""
     text = NoticeText.of(notice)
     message = EmailMessage()
     message["From"], message["To"] = sender, ", ".join(recipients)

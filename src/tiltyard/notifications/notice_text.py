@@ -1,4 +1,4 @@
-"""A notice as text for people, and as a line of the log."""
+"""A notification as text for people, and as a line of the log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LOGGER = logging.getLogger("tiltyard.notices")
 
 @dataclass(frozen=True)
 class NoticeText:
-    """Title, text and link of a notice; its topic replaces a missing title."""
+    """Title, text and link of a notification; its topic replaces a missing title."""
 
     title: str
     text: str
@@ -20,7 +20,7 @@ class NoticeText:
 
     @classmethod
     def of(cls, notice: Notice) -> NoticeText:
-        """The text of a notice."""
+        """The text of a notification."""
         parts = {name: str(notice.payload.get(name) or "") for name in ("title", "text", "link")}
         return cls(parts["title"] or notice.topic, parts["text"], parts["link"])
 
@@ -31,7 +31,7 @@ class NoticeText:
 
 
 class LogSender:
-    """Writes a notice to the log ``tiltyard.notices``, as a warning."""
+    """Writes a notification to the log ``tiltyard.notices``, as a warning."""
 
     def send(self, item: OutboxItem) -> None:
         """Write the line; it never fails."""

@@ -10,7 +10,7 @@ from tiltyard.ledger import OutboxItem
 
 
 class DeliveryError(TiltyardError):
-    """A notice did not arrive.
+    """A notification did not arrive.
 
     Attributes:
         final: whether another attempt is useless.
@@ -32,7 +32,7 @@ class Sender(Protocol):
     """
 
     def send(self, item: OutboxItem) -> None:
-        """Deliver; the receiver has accepted the notice when this returns.
+        """Deliver; the receiver has accepted the notification when this returns.
 
         Raises:
             DeliveryError: it has not, or that is not known.

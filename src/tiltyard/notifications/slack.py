@@ -14,7 +14,7 @@ _TITLE, _TEXT = 150, 3000
 
 
 class SlackSender:
-    """Posts a notice as a Slack message. The URL is the secret."""
+    """Posts a notification as a Slack message. The URL is the secret."""
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -21,7 +21,7 @@ _LONGEST_WAIT = 24 * 3600.0
 
 
 class WebhookSender:
-    """Posts a notice as JSON, signed when there is a secret; any 2xx response means that it arrived.
+    """Posts a notification as JSON, signed when there is a secret; any 2xx response means that it arrived.
 
     Args:
         url: where to; redirects are not followed.
@@ -33,7 +33,7 @@ class WebhookSender:
         self._url, self._secret, self._clock = url, secret, clock
 
     def send(self, item: OutboxItem) -> None:
-        """Post the notice; see ``Sender.send``."""
+        """Post the notification; see ``Sender.send``."""
         notice = item.notice
         content = {"id": notice.id, "topic": notice.topic, "at": notice.at.isoformat(), **notice.payload}
         body = encode_json(content).encode()

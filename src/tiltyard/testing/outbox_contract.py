@@ -20,7 +20,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def make_notice(**changes: Any) -> Notice:
-    """A notice like any other, but for the changes."""
+    """A notification like any other, but for the changes."""
     fields: dict[str, Any] = {
         "topic": "model.promoted",
         "destination": "ops",

@@ -31,7 +31,7 @@ _CONVERTED_FROM = 0.9  # share of a column's cells that have to be numbers befor
 
 
 @dataclass(frozen=True)
-class Layout:
+class DelimitedLayout:
     """What the first records of a file say.
 
     Attributes:
@@ -89,7 +89,7 @@ def open_text(file: SourceFile, encoding: str) -> Iterator[io.TextIOWrapper]:
         yield io.TextIOWrapper(stream, encoding="utf-8-sig" if plain else encoding, newline="")
 
 
-def _read_layout(file: SourceFile, section: DataSection, dialect: Dialect) -> Layout:
+def _read_layout(file: SourceFile, section: DataSection, dialect: Dialect) -> DelimitedLayout:
     """Find the names, and whether each row ends with one empty cell more.
 
     A stated list of columns is for files without a header: a first record of these names only is a header.
@@ -105,7 +105,7 @@ def _read_layout(file: SourceFile, section: DataSection, dialect: Dialect) -> La
     names = _name_columns(first[0].cells) if header else list(section.columns or ())
     if has_trailing_cell(first[1:] if header else first, len(names)):
         names.append(SURPLUS)
-    return Layout(names, header)
+    return DelimitedLayout(names, header)
 
 
 def _name_columns(cells: Sequence[str]) -> list[str]:
@@ -120,7 +120,7 @@ def _read_frame(
     file: SourceFile,
     section: DataSection,
     dialect: Dialect,
-    layout: Layout,
+    layout: DelimitedLayout,
     verbatim: tuple[str, ...],
     *,
     rows: int | None = None,
@@ -150,7 +150,7 @@ def _read_frame(
 
 
 def _refuse_if_lost(
-    frame: pd.DataFrame, file: SourceFile, section: DataSection, dialect: Dialect, layout: Layout
+    frame: pd.DataFrame, file: SourceFile, section: DataSection, dialect: Dialect, layout: DelimitedLayout
 ) -> None:
     """Look for rows that pandas filled up or swallowed, where the frame shows a sign of either.
 
@@ -173,7 +173,7 @@ def _has_line_ends(frame: pd.DataFrame) -> bool:
     return False
 
 
-def _count_uneven(file: SourceFile, section: DataSection, dialect: Dialect, layout: Layout) -> int:
+def _count_uneven(file: SourceFile, section: DataSection, dialect: Dialect, layout: DelimitedLayout) -> int:
     """How many rows do not have a cell for each column, counted by a reader that converts nothing."""
     found = 0
     first = layout.header and layout.surplus  # the header itself has a cell less
@@ -209,7 +209,7 @@ def _count_uneven(file: SourceFile, section: DataSection, dialect: Dialect, layo
     return found - first
 
 
-def _refuse_uneven(file: SourceFile, section: DataSection, dialect: Dialect, layout: Layout) -> None:
+def _refuse_uneven(file: SourceFile, section: DataSection, dialect: Dialect, layout: DelimitedLayout) -> None:
     """Name the first row that does not have a cell for each column, if there is one."""
     expected = len(layout.names)
     with open_text(file, section.encoding) as text:
@@ -224,7 +224,7 @@ def _refuse_uneven(file: SourceFile, section: DataSection, dialect: Dialect, lay
             raise _quote_error(file, error) from None
 
 
-def _uneven_error(file: SourceFile, record: Record, layout: Layout) -> DataError:
+def _uneven_error(file: SourceFile, record: Record, layout: DelimitedLayout) -> DataError:
     """The error that names the first row with more or fewer cells than there are columns."""
     expected = len(layout.names) - layout.surplus
     named = f"the header has {expected}" if layout.header else f"data.columns names {expected} columns"

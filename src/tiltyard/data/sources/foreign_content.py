@@ -11,7 +11,7 @@ _HEAD_BYTES = 1024
 
 
 @dataclass(frozen=True)
-class Signature:
+class FormatSignature:
     """How a kind of file begins.
 
     Attributes:
@@ -30,33 +30,39 @@ class Signature:
 _LFS = "Fetch the file itself with `git lfs pull`, or download it."
 _PAGE = "Download the file itself: a link to the raw file, signed in if the site asks for it."
 SIGNATURES = (
-    Signature((b"version https://git-lfs",), "a Git LFS pointer, not the file that it stands for", _LFS),
-    Signature((b"<!doctype html", b"<html", b"<head", b"<body"), "an HTML page", _PAGE),
-    Signature((b"<?xml",), "an XML document", "Save the rows as CSV, JSON Lines or Parquet."),
-    Signature((b"%pdf-",), "a PDF document", "Save the rows as CSV, JSON Lines or Parquet."),
-    Signature((b"{\\rtf",), "a rich text document", "Save the rows as CSV, JSON Lines or Parquet."),
-    Signature(
+    FormatSignature((b"version https://git-lfs",), "a Git LFS pointer, not the file that it stands for", _LFS),
+    FormatSignature((b"<!doctype html", b"<html", b"<head", b"<body"), "an HTML page", _PAGE),
+    FormatSignature((b"<?xml",), "an XML document", "Save the rows as CSV, JSON Lines or Parquet."),
+    FormatSignature((b"%pdf-",), "a PDF document", "Save the rows as CSV, JSON Lines or Parquet."),
+    FormatSignature((b"{\\rtf",), "a rich text document", "Save the rows as CSV, JSON Lines or Parquet."),
+    FormatSignature(
         (b"par1",), "a Parquet file", 'Set data.format = "parquet" (tiltyard init --format parquet).', ("parquet",)
     ),
-    Signature((b"sqlite format 3\0",), "a SQLite database", "Write sqlite:///FILE into data.source, and data.table."),
-    Signature((b"\x1f\x8b",), "compressed with gzip", "Rename it so that it ends in .gz, such as rows.csv.gz."),
-    Signature((b"\x28\xb5\x2f\xfd",), "compressed with Zstandard", "Rename it so that it ends in .zst."),
-    Signature((b"7z\xbc\xaf\x27\x1c", b"rar!\x1a\x07"), "an archive", "Unpack it and name the file in it."),
-    Signature((b"\x89png", b"\xff\xd8\xff", b"gif8"), "an image", "Name a file of rows in data.source."),
-    Signature(
+    FormatSignature(
+        (b"sqlite format 3\0",), "a SQLite database", "Write sqlite:///FILE into data.source, and data.table."
+    ),
+    FormatSignature((b"\x1f\x8b",), "compressed with gzip", "Rename it so that it ends in .gz, such as rows.csv.gz."),
+    FormatSignature((b"\x28\xb5\x2f\xfd",), "compressed with Zstandard", "Rename it so that it ends in .zst."),
+    FormatSignature((b"7z\xbc\xaf\x27\x1c", b"rar!\x1a\x07"), "an archive", "Unpack it and name the file in it."),
+    FormatSignature((b"\x89png", b"\xff\xd8\xff", b"gif8"), "an image", "Name a file of rows in data.source."),
+    FormatSignature(
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",),
         "an Excel workbook of before 2007",
         'Set data.format = "excel" (tiltyard init --format excel).',
         ("excel",),
     ),
 )
-_WORKBOOK = Signature((), "an Excel workbook", 'Set data.format = "excel" (tiltyard init --format excel).', ("excel",))
-_ARCHIVE = Signature((), "a ZIP archive", "Rename it so that it ends in .zip, or unpack it and name the file in it.")
+_WORKBOOK = FormatSignature(
+    (), "an Excel workbook", 'Set data.format = "excel" (tiltyard init --format excel).', ("excel",)
+)
+_ARCHIVE = FormatSignature(
+    (), "a ZIP archive", "Rename it so that it ends in .zip, or unpack it and name the file in it."
+)
 _ZIP = b"pk\x03\x04"
 _WORKBOOK_PARTS = (b"[content_types].xml", b"_rels/.rels", b"xl/", b"docprops/")
 
 
-def find_signature(file: SourceFile) -> Signature | None:
+def find_signature(file: SourceFile) -> FormatSignature | None:
     """What a file is by its first bytes, decompressed where its name says that it is compressed; None for text."""
     with file.open() as stream:
         head = stream.read(_HEAD_BYTES)

@@ -100,7 +100,7 @@ def insert_notices(connection: Connection, rows: Sequence[Mapping[str, Any]]) ->
 
 
 def encode_notices(notices: Sequence[Notice]) -> list[dict[str, Any]]:
-    """Rows of the notices, in order of their ids, so that two transactions never wait for each other in a ring.
+    """Rows of the notifications, in order of their ids, so that two transactions never wait for each other in a ring.
 
     Raises:
         InputError: one cannot be stored; the message says which field and why.
