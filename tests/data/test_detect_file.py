@@ -12,9 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from tiltyard.data.load_dataset import read_rows
 from tiltyard.data.sources import detect_layout, read_source
 from tiltyard.errors import DataError
-from tiltyard.project import DataSection
+from tiltyard.project import DataSection, Project
 
 ROWS = [(20 + place % 50, f"{1000 + 7.25 * place:.2f}", ("pro", "basic")[place % 2]) for place in range(60)]
 TABLE = pd.DataFrame(ROWS, columns=["age", "fee", "plan"]).astype({"fee": float})
@@ -29,7 +30,7 @@ def german(fee: str) -> str:
 def detect(root: Path, content: str | bytes, name: str = "rows.csv", **stated: Any) -> tuple[dict[str, Any], Any]:
     """The options that were detected, and the rows as these options read them."""
     (root / name).write_bytes(content.encode() if isinstance(content, str) else content)
-    header = stated.pop("header", True)
+    header = stated.pop("header", None)
     layout = detect_layout(root / name, stated, header=header)
     assert len(layout.notices) >= (1 if set(layout.options) - set(stated) else 0)
     return layout.options, read_source(DataSection(source=name, **layout.options), root)
@@ -263,3 +264,13 @@ def test_the_first_sheet_of_a_workbook_is_read(tmp_path: Path, name: str) -> Non
     (tmp_path / "rows.xlsx").write_bytes(content[:300])
     with pytest.raises(DataError, match="cannot be read as excel"):
         read_source(DataSection(source="rows.xlsx"), tmp_path)
+
+
+def test_another_file_of_the_same_ending_is_read_as_the_project_says(tmp_path: Path) -> None:
+    """Rows to compare with are written like the project's own; how a file of another kind is written is detected."""
+    base = {"project": {"name": "t", "task": "tabular-classification"}, "root": tmp_path}
+    project = Project.model_validate({**base, "data": {"source": "rows.csv", "separator": ";", "decimal": ","}})
+    (tmp_path / "later.csv").write_text("a;b\n1,5;x\n2,5;y\n", encoding="utf-8")
+    (tmp_path / "later.txt").write_text("a|b\n1.5|x\n2.5|y\n", encoding="utf-8")
+    for name in ("later.csv", "later.txt"):
+        assert read_rows(project, name, tmp_path).to_dict("list") == {"a": [1.5, 2.5], "b": ["x", "y"]}

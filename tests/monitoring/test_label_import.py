@@ -99,6 +99,20 @@ def test_a_file_without_the_columns_says_which_option_names_them(tmp_path: Path)
     assert len(read_labels(tmp_path / "b.csv", LabelColumns(id="id"))) == 1
 
 
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [("key;label\n1;élevé\n2;bas\n", "cp1252"), ("key\tlabel\n1\télevé\n2\tbas\n", "utf-16")],
+)
+def test_labels_are_read_however_a_spreadsheet_wrote_them(tmp_path: Path, content: str, encoding: str) -> None:
+    """Separator and encoding of a file of labels are detected; its first row holds names, and rows are even."""
+    (tmp_path / "labels.csv").write_bytes(content.encode(encoding))
+    frame = read_labels(tmp_path / "labels.csv")
+    assert frame.to_dict("list") == {"key": ["1", "2"], "label": ["élevé", "bas"]}
+    (tmp_path / "labels.csv").write_bytes((content + "3\n").encode(encoding))
+    with pytest.raises(DataError, match="line 4 has 1 cell, and the header has 2"):
+        read_labels(tmp_path / "labels.csv")
+
+
 def test_the_queue_holds_the_uncertain_the_unfamiliar_and_some_at_random() -> None:
     """Each reason gets its share, the worst cases first, labelled and redacted ones and copies never."""
     ledger = MemoryLedger()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
 from tiltyard.data.content_hash import row_digests
 from tiltyard.data.dataset import Dataset
-from tiltyard.data.sources import read_source
+from tiltyard.data.sources import WRITING_KEYS, detect_layout, read_source
 from tiltyard.data.table_schema import infer_schema
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection, Project
@@ -54,6 +54,9 @@ def load_dataset(project: Project) -> Dataset:
 def read_rows(project: Project, source: str, root: Path | None = None) -> pd.DataFrame:
     """All columns of another source, read as the project's own would be.
 
+    Files with the ending of the project's own are written like them (encoding, separators, columns); how a local file
+    of another kind is written is detected.
+
     Args:
         project: says which columns are text and labels.
         source: a file, folder, glob or URL of files.
@@ -62,9 +65,13 @@ def read_rows(project: Project, source: str, root: Path | None = None) -> pd.Dat
     Raises:
         DataError: the source cannot be read.
     """
-    other = {"source": source, "format": None, "query": None, "table": None}
+    other: dict[str, object] = {"source": source, "query": None, "table": None}
+    folder = root or Path()
+    if PurePosixPath(source).suffix.lower() != PurePosixPath(project.data.source).suffix.lower():
+        other |= {key: DataSection.model_fields[key].get_default() for key in WRITING_KEYS}
+        other |= detect_layout(folder / source, {}, header=True).options
     section = project.data.model_copy(update=other)
-    return read_source(section, root or Path(), verbatim=_verbatim_columns(section))
+    return read_source(section, folder, verbatim=_verbatim_columns(section))
 
 
 def write_label(value: object) -> str:

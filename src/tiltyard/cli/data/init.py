@@ -72,7 +72,7 @@ def init_command(
     if not data.exists():
         raise UsageError(f"The data file {data} does not exist.", next_step="Check the path.")
     folder = data.is_dir()
-    layout = detect_layout(data.resolve(), _name_options(stated), header=not no_header)
+    layout = detect_layout(data.resolve(), _name_options(stated), header=False if no_header else None)
     frame = read_source(DataSection(source=str(data.resolve()), **layout.options), Path())
     guess = infer_columns(frame, label=label, text="text" if folder else text)
     source = os.path.relpath(data.resolve(), output.resolve().parent)

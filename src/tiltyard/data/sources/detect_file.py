@@ -23,6 +23,9 @@ from tiltyard.data.sources.foreign_content import refuse_foreign_content
 from tiltyard.data.sources.formats import FORMATS, detect_format, parse_problem
 from tiltyard.project import DataSection
 
+WRITING_KEYS = ("format", "encoding", "separator", "quoting", "decimal", "thousands", "columns")
+"""Keys of ``[data]`` that say how a file is written."""
+
 SAMPLE_BYTES = 1 << 20
 SAMPLE_RECORDS = 1000
 CANDIDATES = {"csv": ",;\t|", "tsv": "\t,;|"}
@@ -50,19 +53,19 @@ class FileLayout:
     notices: tuple[str, ...] = ()
 
 
-def detect_layout(path: Path, stated: Mapping[str, Any], *, header: bool = True) -> FileLayout:
+def detect_layout(path: Path, stated: Mapping[str, Any], *, header: bool | None = None) -> FileLayout:
     """Detect format, encoding and dialect of a file; what the caller states is not detected.
 
     Args:
-        path: the file; a folder has no layout.
+        path: the file; a folder, or a path of nothing, has no layout.
         stated: keys of ``[data]`` that the caller knows (``format``, ``encoding``, ``separator``, ``decimal``),
             None for the others.
-        header: False where the caller knows that the first row holds no names.
+        header: whether the first row holds names; None where that is to be detected.
 
     Raises:
         DataError: the file is something else than rows, or cannot be decompressed or decoded.
     """
-    if path.is_dir():
+    if not path.is_file():
         return FileLayout()
     file = SourceFile(str(path), path.stat().st_size, lambda: path.open("rb"), path)
     section = DataSection(source=str(path), encoding=stated.get("encoding") or "utf-8")
@@ -71,7 +74,7 @@ def detect_layout(path: Path, stated: Mapping[str, Any], *, header: bool = True)
         return _detect_layout(file, stated, header=header)
 
 
-def _detect_layout(file: SourceFile, stated: Mapping[str, Any], *, header: bool) -> FileLayout:
+def _detect_layout(file: SourceFile, stated: Mapping[str, Any], *, header: bool | None) -> FileLayout:
     options = {key: value for key, value in stated.items() if value is not None}
     notices: list[str] = []
     kind = options.get("format") or detect_format(file)
@@ -133,7 +136,7 @@ def _read_sample(file: SourceFile, encoding: str) -> str:
     return text if whole else text[: text.rfind("\n") + 1]
 
 
-def _detect_dialect(sample: str, kind: str, options: dict[str, Any], *, header: bool) -> list[str]:
+def _detect_dialect(sample: str, kind: str, options: dict[str, Any], *, header: bool | None) -> list[str]:
     """Put separator, quotes, decimal and thousands separator and made-up names into the options."""
     notices: list[str] = []
     dialect, records = _choose_dialect(sample, kind, options.get("separator"))
@@ -153,7 +156,7 @@ def _detect_dialect(sample: str, kind: str, options: dict[str, Any], *, header: 
     _detect_numbers(body, options, notices)
     pattern = number_pattern(options.get("decimal", "."), options.get("thousands"))
     cells = [record.cells for record in records]
-    if not header or (len(cells) > 1 and _is_data(cells[0], cells[1:], pattern)):
+    if header is False or (header is None and len(cells) > 1 and _is_data(cells[0], cells[1:], pattern)):
         width = len(cells[0]) - has_trailing_cell(records, len(cells[0]) - 1)
         options["columns"] = tuple(f"column_{place}" for place in range(1, width + 1))
         notices.append(
@@ -161,7 +164,7 @@ def _detect_dialect(sample: str, kind: str, options: dict[str, Any], *, header: 
             "data.columns, or put a header into the file."
         )
     elif has_trailing_cell(body, len(cells[0])):
-        notices.append("Every row ends with a separator and no cell after it; that is no column.")
+        notices.append("Every row ends with a separator that the header lacks; the empty cell after it is left out.")
     return notices
 
 

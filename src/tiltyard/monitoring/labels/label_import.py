@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from tiltyard.data import write_label
-from tiltyard.data.sources import read_source
+from tiltyard.data.sources import detect_layout, read_source
 from tiltyard.errors import DataError
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Label, Ledger, Prediction
@@ -110,12 +110,12 @@ class _LabelRow:
 
 
 def read_labels(path: Path, columns: LabelColumns = LabelColumns()) -> pd.DataFrame:
-    """The rows of a CSV, TSV, JSON Lines or Parquet file of labels.
+    """The rows of a file of labels with a header; its format, encoding and separators are detected.
 
     Raises:
         DataError: the file cannot be read, or has no column for the label, or neither ids nor keys.
     """
-    section = DataSection(source=path.name, label=columns.label)
+    section = DataSection(source=path.name, label=columns.label, **detect_layout(path, {}, header=True).options)
     frame = read_source(section, path.resolve().parent, verbatim=(columns.id, columns.key, columns.label))
     known = [str(name) for name in frame.columns]
     if columns.label not in known:
