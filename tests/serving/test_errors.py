@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from tests.serving.fakes import TestLedger
 from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.serving.http.app import create_app
 from tiltyard.serving.model.manager import ModelManager, ServedAlias
+from tiltyard.serving.predict.protocols.invocations import Invocation
+from tiltyard.serving.predict.protocols.v2 import InferenceRequest
+from tiltyard.serving.predict.requests import parse_json
+from tiltyard.serving.problem_details import RequestError
 
 
 def test_unknown_error_shows_no_traceback(
@@ -36,3 +41,35 @@ def test_unknown_error_shows_no_traceback(
     assert "secret" not in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "secret of the code" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("body", "errors"),
+    [
+        ({}, {"inputs": "is missing"}),
+        ({"input": []}, {"inputs": "is missing"}),
+        ({"inputs": "a"}, {"inputs": "has to be a list, and is a text"}),
+        ({"inputs": [1]}, {"inputs[0]": "has to be an object, and is a number"}),
+        ([], {"": "the body has to be an object, and is a list"}),
+    ],
+)
+def test_v2_names_wrong_fields_in_the_words_of_predict(body: object, errors: dict[str, str]) -> None:
+    """A wrong field of the V2 protocol is described in the words of ``/predict``."""
+    with pytest.raises(RequestError) as caught:
+        parse_json(json.dumps(body).encode(), InferenceRequest)
+    assert {item.field: item.message for item in caught.value.errors} == errors
+
+
+@pytest.mark.parametrize(
+    ("body", "errors"),
+    [
+        ({"inputs": "a"}, {"inputs": "has to be a list or an object, and is a text"}),
+        ({"instance": []}, {"instance": "is an unknown field. Did you mean 'instances'?"}),
+        ({"dataframe_records": [1]}, {"dataframe_records[0]": "has to be an object, and is a number"}),
+    ],
+)
+def test_invocations_name_wrong_fields_in_the_words_of_predict(body: object, errors: dict[str, str]) -> None:
+    """A wrong field of ``/invocations`` is described in the words of ``/predict``, without names of Python types."""
+    with pytest.raises(RequestError) as caught:
+        parse_json(json.dumps(body).encode(), Invocation)
+    assert {item.field: item.message for item in caught.value.errors} == errors

@@ -11,7 +11,7 @@ import msgspec
 from tiltyard.errors import InputError
 from tiltyard.project import ServingSection, Task
 from tiltyard.scoring import InputProblem, list_problems
-from tiltyard.serving.predict.requests import malformed_json
+from tiltyard.serving.predict.requests import json_kind, malformed_json
 from tiltyard.serving.problem_details import MOST_FIELDS, FieldProblem, RequestError, invalid_fields
 from tiltyard.suggest import nearest
 
@@ -119,7 +119,7 @@ def parse_inputs(body: bytes | bytearray, shape: InputShape) -> list[Mapping[str
     value = _only_value(content, shape.key)
     items = value if shape.many else [value]
     if not isinstance(items, list):
-        raise invalid_fields([FieldProblem(shape.key, f"has to be a list, and is {_json_kind(items)}")])
+        raise invalid_fields([FieldProblem(shape.key, f"has to be a list, and is {json_kind(items)}")])
     if not items:
         raise invalid_fields([FieldProblem(shape.key, "is empty; send at least one input")])
     inputs = [{"text": item} for item in items] if shape.task == "text-classification" else items
@@ -163,7 +163,7 @@ def name_fields(error: InputError, name_field: FieldNaming) -> RequestError | In
 
 def _only_value(content: Any, key: str) -> Any:
     if not isinstance(content, dict):
-        message = f"has to be an object, and is {_json_kind(content)}"
+        message = f"has to be an object, and is {json_kind(content)}"
         raise RequestError(
             f"The body {message}.",
             status=422,
@@ -182,22 +182,12 @@ def _only_value(content: Any, key: str) -> Any:
 
 def _text_problem(value: Any, longest: int) -> str:
     if not isinstance(value, str):
-        return f"has to be a text, and is {_json_kind(value)}"
+        return f"has to be a text, and is {json_kind(value)}"
     return f"is {len(value)} characters long, and at most {longest} are accepted" if len(value) > longest else ""
 
 
 def _row_problem(value: Any) -> str:
-    return "" if isinstance(value, Mapping) else f"has to be an object of features, and is {_json_kind(value)}"
-
-
-def _json_kind(value: Any) -> str:
-    """What JSON calls a value."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "a boolean"
-    names = {dict: "an object", list: "a list", str: "a text", int: "a number", float: "a number"}
-    return names.get(type(value), type(value).__name__)
+    return "" if isinstance(value, Mapping) else f"has to be an object of features, and is {json_kind(value)}"
 
 
 class _Text(msgspec.Struct, forbid_unknown_fields=True):
