@@ -33,7 +33,7 @@ from typing import Any
 from tiltyard.cli.main import COMMANDS
 from tiltyard.registry import mlflow_env
 
-MODULES = ("tiltyard", "tiltyard.serving", "tiltyard.serving.process.worker")
+MODULES = ("tiltyard", "tiltyard.serving", "tests.promotion.dying")
 # What these variables say is read while modules are imported, or when Python starts.
 AT_IMPORT = ("COVERAGE_", "LANG", "LC_", "LD_", "MKL_", "MLFLOW_", "NUMBA_", "OMP_", "OPENBLAS_", "PREFECT_", "PYTHON")
 FILES = 16  # the most descriptors that come with one request

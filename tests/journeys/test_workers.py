@@ -119,14 +119,15 @@ def test_all_workers_take_over(films: Films, two: tuple[str, psutil.Process]) ->
     assert {predict(address)["model_version"] for _ in range(20)} == {"2"}
 
 
-def test_workers_end_with_their_supervisor(films: Films) -> None:
+def test_workers_end_with_their_supervisor(films: Films, two: tuple[str, psutil.Process]) -> None:
     """When the supervisor is killed its workers end too, and the next command sees what they had not shipped."""
-    with serving(films, "--workers", "2") as (address, process):
-        workers = psutil.Process(process.pid).children()
-        answered = predict(address, "the last words")["prediction_id"]
-        process.send_signal(signal.SIGKILL)
-        _, alive = psutil.wait_procs(workers, timeout=30)
-        assert alive == []
+    address, supervisor = two  # this law is the last one about the two
+    workers = supervisor.children()
+    answered = predict(address, "the last words")["prediction_id"]
+    supervisor.kill()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert len(workers) == 2
+    assert alive == []
     exported = films.root / "last.jsonl"
     films.call("predictions", "export", "--to", str(exported))
     assert answered in exported.read_text("utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests import fork_server
 from tests.postgres import PostgresServer
 from tests.promotion.dying import MOMENTS, NAME, approving, promotion, workspace_in
 from tiltyard.errors import UnavailableError
@@ -66,15 +66,8 @@ def copied(stores: Path, name: Path) -> Path:
 
 def run(folders: list[Path]) -> list[str]:
     """How the processes ended: one alone, or two by their exit codes, the lesser first."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.promotion.dying", *map(str, folders)],
-        cwd=ROOT,
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
-        capture_output=True,
-        text=True,
-        timeout=250,
-        check=False,
-    )
+    command = [sys.executable, "-m", "tests.promotion.dying", *map(str, folders)]
+    done = fork_server.run(command, cwd=ROOT, env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}, timeout=250)
     assert done.returncode == 0, done.stderr
     found = []
     for line in done.stdout.splitlines():
