@@ -121,7 +121,7 @@ def test_held_out_rows(make: Callable[[], bytes], folder: Path) -> None:
         ({"metrics": {"accuracy": float("nan")}}, "metrics.accuracy"),
         ({"samples": {"inputs": [{"txt": 1}], "probabilities": [[0.5, 0.5]]}}, "has no text"),
         ({"samples": {"inputs": [{"text": None}], "probabilities": [[0.5, 0.5]]}}, "has no text"),
-        ({"samples": {"inputs": [{"text": "a"}], "probabilities": []}}, "number of answers"),
+        ({"samples": {"inputs": [{"text": "a"}], "probabilities": []}}, "number of predictions"),
         ({"classes": "good"}, "classes"),
     ],
 )

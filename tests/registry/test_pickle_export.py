@@ -106,4 +106,4 @@ def test_where_it_cannot_write(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be written to"):
         export_pickles(read_package(tmp_path / "version"), tmp_path / "file" / "x", "m", {})
-    assert "program" in WARNING
+    assert "runs the code" in WARNING

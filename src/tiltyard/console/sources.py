@@ -64,7 +64,7 @@ def console_sources(project: Project, settings: Settings, registry: Registry) ->
     loaded: dict[str, Any] = {}
     lock = Lock()
 
-    def monitored() -> MonitoredVersion | None:
+    def read_monitored() -> MonitoredVersion | None:
         with lock:
             info = registry.champion(project.model_name)
             if info is None:
@@ -87,7 +87,7 @@ def console_sources(project: Project, settings: Settings, registry: Registry) ->
             return scorer
 
     return ConsoleSources(
-        monitored, wiring.open_tracker(project, settings).search_runs, champion, form_columns(project)
+        read_monitored, wiring.open_tracker(project, settings).search_runs, champion, form_columns(project)
     )
 
 

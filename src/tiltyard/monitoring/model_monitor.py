@@ -288,7 +288,7 @@ class ModelMonitor(LedgerClient):
 
     def _summarise(self, hours: float) -> Summary:
         since, until = _window_until_now(hours)
-        query = SummaryQuery.of(self._project) if self._project else SummaryQuery(self.model_name)
+        query = SummaryQuery.from_project(self._project) if self._project else SummaryQuery(self.model_name)
         return build_summary(self.ledger, query, self.champion, since=since, until=until)
 
 

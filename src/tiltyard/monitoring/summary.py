@@ -56,7 +56,7 @@ class SummaryQuery:
     min_rows: int = 30
 
     @classmethod
-    def of(cls, project: Project) -> SummaryQuery:
+    def from_project(cls, project: Project) -> SummaryQuery:
         """The model of a project, with its metric and slices."""
         return cls(
             model_name=project.model_name,

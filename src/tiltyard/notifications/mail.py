@@ -79,7 +79,7 @@ class MailSender:
 
 def build_mail_message(notice: Notice, sender: str, recipients: Sequence[str]) -> EmailMessage:
     """The message; its Message-ID follows from the notification, so that a repeated delivery can be recognised."""
-    text = NoticeText.of(notice)
+    text = NoticeText.from_notice(notice)
     message = EmailMessage()
     message["From"], message["To"] = sender, ", ".join(recipients)
     # A header is one line, whatever was in the data.

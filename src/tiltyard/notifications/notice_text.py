@@ -19,7 +19,7 @@ class NoticeText:
     link: str
 
     @classmethod
-    def of(cls, notice: Notice) -> NoticeText:
+    def from_notice(cls, notice: Notice) -> NoticeText:
         """The text of a notification."""
         parts = {name: str(notice.payload.get(name) or "") for name in ("title", "text", "link")}
         return cls(parts["title"] or notice.topic, parts["text"], parts["link"])
@@ -35,5 +35,5 @@ class LogSender:
 
     def send(self, item: OutboxItem) -> None:
         """Write the line; it never fails."""
-        notice = NoticeText.of(item.notice)
+        notice = NoticeText.from_notice(item.notice)
         LOGGER.warning("%s: %s %s", item.notice.topic, notice.title, notice.body.replace("\n", " "))

@@ -26,7 +26,7 @@ class SlackSender:
 
 def build_slack_message(notice: Notice) -> dict[str, Any]:
     """The message: a plain fall-back for notifications, then a header, the text, and a link."""
-    text = NoticeText.of(notice)
+    text = NoticeText.from_notice(notice)
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": text.title[:_TITLE]}},
     ]

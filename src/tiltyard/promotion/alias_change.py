@@ -39,7 +39,7 @@ class AliasChange:
     """A decision that an alias is to name a version.
 
     Attributes:
-        name: the model.
+        model_name: the registered model.
         alias: the alias.
         version: the version that it is to name; None to remove the alias.
         before: the version that it must name until now; None for nothing.
@@ -48,7 +48,7 @@ class AliasChange:
         evidence: what the decision rests on.
     """
 
-    name: str
+    model_name: str
     alias: str
     version: str | None
     before: str | None
@@ -95,20 +95,20 @@ def move_alias(workspace: Workspace, change: AliasChange) -> Event:
         UnavailableError: the registry or the ledger is away, or another change takes too long. What was begun is
             settled by the next decision, or by ``tiltyard doctor --repair``.
     """
-    with _hold_alias_lease(workspace, change.name) as guard:
-        recover_unfinished_change(workspace, change.name)
-        aliases = _read_aliases(workspace, change.name)
+    with _hold_alias_lease(workspace, change.model_name) as guard:
+        recover_unfinished_change(workspace, change.model_name)
+        aliases = _read_aliases(workspace, change.model_name)
         _check_expected(change, aliases.get(change.alias))
         begun = workspace.ledger.append(_begin_event(workspace, change, aliases))
         try:
             _renew(guard)
             if _replaces_champion(change):
-                workspace.registry.set_alias(change.name, PREVIOUS, str(change.before))
+                workspace.registry.set_alias(change.model_name, PREVIOUS, str(change.before))
                 _renew(guard)
             if change.version is None:
-                workspace.registry.delete_alias(change.name, change.alias)
+                workspace.registry.delete_alias(change.model_name, change.alias)
             else:
-                workspace.registry.set_alias(change.name, change.alias, change.version)
+                workspace.registry.set_alias(change.model_name, change.alias, change.version)
             decision = workspace.ledger.append(_decision_event(begun, workspace.actor), _make_notices(workspace, begun))
             _append_end(workspace, begun, "completed")
             _anchor_decision(workspace, begun, decision)
@@ -167,7 +167,7 @@ def _renew(guard: LeaseGuard) -> None:
 def _check_expected(change: AliasChange, found: str | None) -> None:
     if found != change.before:
         raise ChampionChangedError(
-            f"The alias '{change.alias}' of {change.name} names {_describe_version(found)} now, and named "
+            f"The alias '{change.alias}' of {change.model_name} names {_describe_version(found)} now, and named "
             f"{_describe_version(change.before)} "
             "when this was decided.",
             next_step="Look at what happened (tiltyard history), and decide again.",
@@ -184,7 +184,7 @@ def _begin_event(workspace: Workspace, change: AliasChange, aliases: Mapping[str
         "previous": aliases.get(PREVIOUS),
         "decision": {"kind": change.kind, "reason": change.reason, "evidence": dict(change.evidence)},
     }
-    return Event(BEGUN, alias_change_subject(change.name), _now(), workspace.actor, "", evidence)
+    return Event(BEGUN, alias_change_subject(change.model_name), _now(), workspace.actor, "", evidence)
 
 
 def _decision_event(begun: Event, settled_by: str, *, late: bool = False) -> Event:

@@ -139,7 +139,7 @@ def check_not_champion(info: VersionInfo, champion: VersionInfo | None) -> None:
 def promotion_change(outcome: PromotionResult, champion: VersionInfo | None, **evidence: Any) -> AliasChange:
     """The move that makes a version champion by a verdict; ``champion`` is who has the alias now."""
     return AliasChange(
-        name=outcome.version.name,
+        model_name=outcome.version.name,
         alias=CHAMPION,
         version=outcome.version.version,
         before=champion.version if champion else None,

@@ -82,7 +82,7 @@ def roll_back(
     move_alias(
         workspace,
         AliasChange(
-            name=name,
+            model_name=name,
             alias=CHAMPION,
             version=target.version,
             before=before.version if before else None,

@@ -49,7 +49,7 @@ def decided(*findings: FindingRecord, events: Sequence[Event] = (), labels: int 
 
 
 def test_each_matter_has_its_answer() -> None:
-    """Drift retrains, decay rolls back, an estimate only alerts, and a matter set to none does nothing."""
+    """Drift retrains, decay rolls back, an estimate only alerts, and a kind of incident set to none does nothing."""
     assert decided(finding("drift.verdict")).kind == "retrain"
     back = decided(finding("performance.degradation"))
     assert (back.kind, back.target) == ("roll-back", "1")
@@ -63,8 +63,8 @@ def test_each_matter_has_its_answer() -> None:
 def test_what_is_known_comes_before_what_is_presumed() -> None:
     """A bad champion is answered before decay, and decay before drift; what only alerts stands in nobody's way."""
     everything = [finding(code) for code in ("drift.verdict", "performance.degradation", "performance.estimate")]
-    assert decided(*everything).matter == "performance"
-    assert decided(*everything, finding("champion.errors")).matter == "champion"
+    assert decided(*everything).incident_kind == "performance"
+    assert decided(*everything, finding("champion.errors")).incident_kind == "champion"
     assert decided(*everything, on_decay="alert").kind == "retrain"
 
 
@@ -210,7 +210,7 @@ def test_laws(
 
 def test_an_unknown_matter_is_left_alone() -> None:
     """A finding of a monitor that nobody foresaw asks for nothing and breaks nothing."""
-    assert decided(finding("data.quality")).matter is None
+    assert decided(finding("data.quality")).incident_kind is None
 
 
 @pytest.mark.parametrize("champion_by", ["alias-set"])

@@ -43,7 +43,7 @@ def monitoring_view(
         UnavailableError: the ledger cannot be reached.
     """
     length = PERIODS[period][1]
-    return build_summary(ledger, SummaryQuery.of(project), monitored, since=now - length, until=now)
+    return build_summary(ledger, SummaryQuery.from_project(project), monitored, since=now - length, until=now)
 
 
 def monitoring_stamp(ledger: Ledger, model: str, period: str, now: datetime) -> str:

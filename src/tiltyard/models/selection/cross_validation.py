@@ -58,7 +58,7 @@ class FoldScores(NamedTuple):
     log_loss: tuple[float, ...]
 
     @classmethod
-    def of(cls, folds: Sequence[tuple[float, float]]) -> FoldScores:
+    def from_folds(cls, folds: Sequence[tuple[float, float]]) -> FoldScores:
         """From the pair of each fold."""
         return cls(tuple(score for score, _ in folds), tuple(score for _, score in folds))
 
@@ -114,8 +114,8 @@ class CrossValidation:
                 for position in group:
                     result[position].append(self._score(pipelines[position], part, read))
             for position in group:
-                on_scored(position, FoldScores.of(result[position]))
-        return [FoldScores.of(scores) for scores in result]
+                on_scored(position, FoldScores.from_folds(result[position]))
+        return [FoldScores.from_folds(scores) for scores in result]
 
     def _score(self, pipeline: Pipeline, part: tuple[Rows, Rows], read: tuple[Any, Any] | None) -> tuple[float, float]:
         rows, held_out = part

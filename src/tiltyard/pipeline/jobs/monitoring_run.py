@@ -48,5 +48,5 @@ def summarise_period(project: Project, workspace: Workspace, *, hours: float, un
     """
     champion = read_champion(workspace.registry, project.model_name, workspace.cache, workspace.trusted_keys)
     end = until or datetime.now(UTC) + timedelta(microseconds=1)
-    query = SummaryQuery.of(project)
+    query = SummaryQuery.from_project(project)
     return build_summary(workspace.ledger, query, champion, since=end - timedelta(hours=hours), until=end)

@@ -53,12 +53,12 @@ class Incident:
     """The findings of a monitoring run about one kind of incident.
 
     Attributes:
-        matter: the kind of incident.
+        kind: the kind of incident.
         judged: whether it could be evaluated at all.
         found: what speaks for it, gravest first; empty where nothing is wrong.
     """
 
-    matter: IncidentKind
+    kind: IncidentKind
     judged: bool
     found: tuple[FindingRecord, ...]
 
@@ -75,22 +75,22 @@ def incident_kind(finding: FindingRecord) -> IncidentKind | None:
 
 def group_incidents(findings: Iterable[FindingRecord]) -> dict[IncidentKind, Incident]:
     """The findings of one monitoring run, by the kind of incident that it evaluated or tried to evaluate."""
-    by_matter: dict[IncidentKind, list[FindingRecord]] = {}
+    by_kind: dict[IncidentKind, list[FindingRecord]] = {}
     for finding in findings:
-        matter = incident_kind(finding)
-        if matter is not None:
-            by_matter.setdefault(matter, []).append(finding)
-    return {matter: _make_incident(matter, by_matter[matter]) for matter in INCIDENT_KINDS if matter in by_matter}
+        kind = incident_kind(finding)
+        if kind is not None:
+            by_kind.setdefault(kind, []).append(finding)
+    return {kind: _make_incident(kind, by_kind[kind]) for kind in INCIDENT_KINDS if kind in by_kind}
 
 
-def _make_incident(matter: IncidentKind, findings: Sequence[FindingRecord]) -> Incident:
+def _make_incident(kind: IncidentKind, findings: Sequence[FindingRecord]) -> Incident:
     wholes = [finding for finding in findings if finding.code in _OVERALL_CODES]
     deciding = wholes or findings
     wrong = any(finding.status == "found" and finding.severity != "info" for finding in deciding)
     found = [finding for finding in findings if finding.status == "found" and finding.severity != "info"]
     found.sort(key=lambda finding: (-_WEIGHT[finding.severity], finding.code not in _OVERALL_CODES))
     return Incident(
-        matter,
+        kind,
         judged=any(finding.status != "could_not_judge" for finding in deciding),
         found=tuple(found) if wrong else (),
     )

@@ -39,14 +39,14 @@ class Decision:
     Attributes:
         kind: the action; None for none.
         reason: why this and nothing else, in a sentence.
-        matter: what it is about; None where nothing was found.
+        incident_kind: the kind of incident that it is about; None where nothing was found.
         target: the version that a rollback goes to.
         causes: the findings that speak for it.
     """
 
     kind: ActionKind | None
     reason: str
-    matter: IncidentKind | None = None
+    incident_kind: IncidentKind | None = None
     target: str | None = None
     causes: tuple[FindingRecord, ...] = ()
 
@@ -55,7 +55,7 @@ class Decision:
         return {
             "action": self.kind,
             "reason": self.reason,
-            "matter": self.matter,
+            "matter": self.incident_kind,
             "target": self.target,
             "causes": [{"code": cause.code, "subject": cause.subject, "id": cause.id} for cause in self.causes],
         }
@@ -80,10 +80,10 @@ def decide(
     if not found:
         return Decision(None, "Nothing was found that asks for a response.")
     if history.open is not None:
-        return Decision(None, f"A response is under way ({history.open.kind}).", found[0].matter)
+        return Decision(None, f"A response is under way ({history.open.kind}).", found[0].kind)
     refusals: list[Decision] = []
     for concern in found:
-        wanted = _policy_action(concern.matter, policy)
+        wanted = _policy_action(concern.kind, policy)
         decision = _decide_incident(concern, wanted, situation, history, policy)
         if decision.kind is not None:
             return decision
@@ -91,7 +91,7 @@ def decide(
     return refusals[0]
 
 
-def _policy_action(matter: IncidentKind, policy: ResponseSection) -> str:
+def _policy_action(incident_kind: IncidentKind, policy: ResponseSection) -> str:
     actions: dict[IncidentKind, str] = {
         "champion": policy.on_bad_champion,
         "performance": policy.on_decay,
@@ -101,30 +101,30 @@ def _policy_action(matter: IncidentKind, policy: ResponseSection) -> str:
         "parts": "alert",
         "approval": "alert",
     }
-    return actions[matter]
+    return actions[incident_kind]
 
 
 def _decide_incident(
     concern: Incident, wanted: str, situation: Situation, history: History, policy: ResponseSection
 ) -> Decision:
-    matter, why = concern.matter, f"{TITLES[concern.matter]}: {_first_message(concern)}"
+    incident_kind, why = concern.kind, f"{TITLES[concern.kind]}: {_first_message(concern)}"
     if wanted not in ("retrain", "rollback"):
-        return Decision(None, f"The project asks for no action here ([response]: {wanted}).", matter)
+        return Decision(None, f"The project asks for no action here ([response]: {wanted}).", incident_kind)
     if situation.champion is None:
-        return Decision(None, "There is no champion to act on.", matter)
+        return Decision(None, "There is no champion to act on.", incident_kind)
     if wanted == "rollback":
         refusal = _rollback_refusal(situation, history) or _limit_refusal(
-            situation, history, policy, urgent=matter == "champion"
+            situation, history, policy, urgent=incident_kind == "champion"
         )
         if refusal:
-            return Decision(None, refusal, matter)
-        return Decision("roll-back", why, matter, target=situation.previous, causes=concern.found)
+            return Decision(None, refusal, incident_kind)
+        return Decision("roll-back", why, incident_kind, target=situation.previous, causes=concern.found)
     if situation.new_labels < policy.min_new_labels:
         return _ask_for_labels(concern, situation, history, policy)
     refusal = _limit_refusal(situation, history, policy)
     if refusal:
-        return Decision(None, refusal, matter)
-    return Decision("retrain", why, matter, causes=concern.found)
+        return Decision(None, refusal, incident_kind)
+    return Decision("retrain", why, incident_kind, causes=concern.found)
 
 
 def _first_message(concern: Incident) -> str:
@@ -164,7 +164,5 @@ def _ask_for_labels(concern: Incident, situation: Situation, history: History, p
     have = f"{situation.new_labels} new labels, and a retraining needs {policy.min_new_labels}"
     asked = history.last("ask-labels")
     if asked is not None and situation.now - asked.planned_at < DAY:
-        return Decision(None, f"Labels were asked for already: there are {have}.", concern.matter)
-    return Decision(
-        "ask-labels", f"{TITLES[concern.matter]}, but there are {have}.", concern.matter, causes=concern.found
-    )
+        return Decision(None, f"Labels were asked for already: there are {have}.", concern.kind)
+    return Decision("ask-labels", f"{TITLES[concern.kind]}, but there are {have}.", concern.kind, causes=concern.found)

@@ -180,13 +180,13 @@ class Responder:
         now = self._clock()
         sightings = [
             IncidentUpdate(
-                matter,
-                TITLES[matter],
+                kind,
+                TITLES[kind],
                 concern.judged,
                 concern.found,
                 _describe_response(concern, history, decision, now),
             )
-            for matter, concern in group_incidents(findings).items()
+            for kind, concern in group_incidents(findings).items()
         ]
         alerts = self._project.alerts
         return update_alerts(events, sightings, now, alerts, actor=self._workspace.actor)
@@ -194,38 +194,38 @@ class Responder:
     def _report_results(self, history: History, events: ModelEvents) -> list[Alert]:
         now = self._clock()
         endings: dict[str, str] = {
-            matter: text for matter in INCIDENT_KINDS if (text := _describe_latest(matter, history, now))
+            kind: text for kind in INCIDENT_KINDS if (text := _describe_latest(kind, history, now))
         }
         alerts = self._project.alerts
         return note_action(events, endings, now, alerts, actor=self._workspace.actor)
 
 
 def _describe_response(concern: Incident, history: History, decision: Decision, now: datetime) -> str:
-    """What is done about a matter, in a sentence: decided just now, done of late, or why nothing is."""
-    matter = concern.matter
-    if matter == "parts":
+    """What is done about an incident, in a sentence: decided just now, done of late, or why nothing is."""
+    kind = concern.kind
+    if kind == "parts":
         return "It was started again."
-    if matter == "approval":
+    if kind == "approval":
         waiting = ", ".join(finding.subject for finding in concern.found)
         return f"Nothing: a person decides about {waiting}." if waiting else "Somebody decided."
-    if decision.matter == matter and decision.kind is not None:
+    if decision.incident_kind == kind and decision.kind is not None:
         return (
             summarise_label_request(decision.reason)
             if decision.kind == "ask-labels"
             else f"Under way: {_WORDS[decision.kind]}."
         )
-    text = _describe_latest(matter, history, now)
+    text = _describe_latest(kind, history, now)
     if text:
         return text
-    if decision.matter == matter:
+    if decision.incident_kind == kind:
         return f"Nothing. {decision.reason}"
     return "Nothing; the project asks for no action here, or something else comes first."
 
 
-def _describe_latest(matter: IncidentKind, history: History, now: datetime) -> str:
-    """What came of the latest response to a matter; empty where there was none of late."""
+def _describe_latest(kind: IncidentKind, history: History, now: datetime) -> str:
+    """What came of the latest response to a kind of incident; empty where there was none of late."""
     for action in reversed(history.actions):
-        if action.plan.get("matter") == matter and now - action.planned_at < DAY:
+        if action.plan.get("matter") == kind and now - action.planned_at < DAY:
             if action.finished_at is None:
                 return f"Under way: {_WORDS[action.kind]}."
             return f"Failed: {action.summary}" if action.ending == "failed" else action.summary
