@@ -23,6 +23,7 @@ import selectors
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
@@ -196,6 +197,7 @@ def _become(request: dict[str, Any], files: Sequence[int]) -> None:
     os.closerange(500, 1000)
     os.environ.clear()
     os.environ.update(request["env"])
+    tempfile.tempdir = None  # TMPDIR may be another one
     os.chdir(request["cwd"])
 
 
