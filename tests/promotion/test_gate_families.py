@@ -28,6 +28,7 @@ from tiltyard.evaluation import (
 )
 from tiltyard.evaluation.sequential_test import evaluate_shadow
 from tiltyard.findings import Finding
+from tiltyard.jsonable import from_jsonable, to_json_object
 from tiltyard.project import Project, PromotionSection
 from tiltyard.project.load import load_project
 from tiltyard.promotion.gates import (
@@ -185,7 +186,14 @@ def test_data_findings() -> None:
     assert refused.reason == "its data has grave findings"
     assert "1 warning, 1 info findings: data.missing (age)" in refused.summary
     assert meet(GateInputs(), data_findings="warning").reason == "its data could not be judged"
-    assert DataFindings.from_dict(json.loads(json.dumps(WARNED.to_dict()))) == WARNED
+    stored = json.loads(json.dumps(to_json_object(WARNED)))
+    assert list(stored) == ["counts", "named"]
+    assert list(stored["counts"]) == ["info", "warning", "error"]
+    assert from_jsonable(DataFindings, stored) == WARNED
+    others: list[object] = [{}, None, [], {"counts": {}}, {"counts": {"info": "many"}, "named": []}]
+    for other in others:
+        with pytest.raises(ValueError, match="Expected|missing"):
+            from_jsonable(DataFindings, other)
 
 
 HELD = evaluate_shadow(40, 30, 2, 10)

@@ -22,6 +22,7 @@ from tiltyard.evaluation import (
     get_metric,
     label_predictions,
 )
+from tiltyard.jsonable import from_jsonable
 from tiltyard.project import Project
 from tiltyard.promotion.ab_test import live_comparison
 from tiltyard.promotion.context import Workspace
@@ -169,6 +170,6 @@ def _cost(workspace: Workspace, project: Project, info: VersionInfo) -> Cost | N
 def _findings(info: VersionInfo) -> DataFindings | None:
     """What was found in the version's data, as its training wrote it down with it; None where it did not."""
     try:
-        return DataFindings.from_dict(json.loads(info.tags[FINDINGS_TAG]))
-    except (KeyError, TypeError, ValueError, AttributeError):
+        return from_jsonable(DataFindings, json.loads(info.tags[FINDINGS_TAG]))
+    except (KeyError, ValueError):
         return None

@@ -48,7 +48,7 @@ METRICS_AT_ONCE = 500  # MLflow takes a thousand in one call
 
 @dataclass(frozen=True)
 class ModelAnalysis:
-    """What a closer look at answers to the test rows has found.
+    """What a closer look at the predictions for the test rows has found.
 
     Attributes:
         slices: how they did by the values of ``data.slices`` and, for texts, by length; None where there is neither.

@@ -1,4 +1,4 @@
-"""A stored version answers rows as they are today, which may not be what it was trained on."""
+"""Predictions of a stored version for rows as they are today, which may differ from what it was trained on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tiltyard.suggest import nearest
 
 @dataclass(frozen=True)
 class PredictedRows:
-    """What a model said about n rows.
+    """The predictions of a model for n rows.
 
     Attributes:
         labels: n predicted labels.
@@ -32,25 +32,25 @@ class PredictedRows:
     classes: tuple[str, ...]
 
     def take(self, chosen: NDArray[np.bool_]) -> PredictedRows:
-        """The answers where ``chosen`` (n booleans) is true."""
+        """The predictions where ``chosen`` (n booleans) is true."""
         return PredictedRows(self.labels[chosen], self.probabilities[chosen], self.classes)
 
     def expand_probabilities(self, classes: tuple[str, ...]) -> NDArray[np.float64]:
         """The probabilities with a column for each of ``classes``; a label that is not known here has 0."""
-        widened = np.zeros((len(self.labels), len(classes)))
-        widened[:, [classes.index(label) for label in self.classes]] = self.probabilities
-        return widened
+        expanded = np.zeros((len(self.labels), len(classes)))
+        expanded[:, [classes.index(label) for label in self.classes]] = self.probabilities
+        return expanded
 
 
 def predict_dataset(pipeline: Any, inputs: pd.Series | pd.DataFrame) -> PredictedRows:
-    """Let a fitted pipeline answer n rows."""
+    """Predict n rows with a fitted pipeline."""
     probabilities = np.asarray(pipeline.predict_proba(inputs), dtype=np.float64)
     classes = np.asarray(pipeline.classes_, dtype=str)
     return PredictedRows(classes[np.argmax(probabilities, axis=1)], probabilities, tuple(classes.tolist()))
 
 
 def compare_with_labels(predictions: PredictedRows, test: Dataset, project: Project) -> LabelledPredictions:
-    """Put answers to the test side beside the truth."""
+    """Pair the predictions for the test side with its labels."""
     truth = test.labels.to_numpy(dtype=str)
     return label_predictions(
         truth, predictions.labels, predictions.probabilities, predictions.classes, project.data.positive
@@ -58,7 +58,7 @@ def compare_with_labels(predictions: PredictedRows, test: Dataset, project: Proj
 
 
 def predict_with_version(package: Package, info: VersionInfo, rows: Dataset) -> PredictedRows:
-    """Let a version answer rows, with the columns that it was trained on.
+    """Predict rows with a version, from the columns that it was trained on.
 
     Raises:
         DataError: they have not the columns or the kinds of values that it reads.
@@ -83,7 +83,7 @@ def align_columns(rows: Dataset, manifest: Manifest, info: VersionInfo) -> Datas
     if manifest.task != rows.task:
         raise DataError(
             f"Version {info.version} is for {manifest.task}, and the rows are for {rows.task}.",
-            next_step="Judge it on rows of its own task, or train a new version.",
+            next_step="Evaluate it on rows of its own task, or train a new version.",
             code="evaluation.other-task",
         )
     if isinstance(rows.inputs, pd.Series) or not manifest.columns:

@@ -1,4 +1,4 @@
-"""Labelled answers of production as rows to train on, beside the base data.
+"""Labelled predictions of production as rows to train on, added to the base data.
 
 They come from the ledger, so that they need no file of their own and a correction or an erasure there is one here. The
 split is the project's: by content, a row lands on the side that its content says, as it would have in the base data.
@@ -25,17 +25,17 @@ from tiltyard.project import Project
 
 @dataclass(frozen=True)
 class ProductionData:
-    """The base data with the labelled answers of production behind it, and what became of each answer.
+    """The base data followed by the labelled predictions of production, and what became of each prediction.
 
     Attributes:
         dataset: all rows, base first.
-        added: answers that became rows.
+        added: predictions that became rows.
         corrected: rows of the base data whose label a newer label replaced (texts only).
-        repeated: answers left out because a newer label of the same content, or of the same caller's key, is there, or
-            because the base data says the same.
-        redacted: answers left out because their input was redacted.
-        unknown_label: answers left out because the base data knows no such label, by label.
-        unreadable: answers left out because their input does not fit the columns of the base data.
+        repeated: predictions left out because a newer label of the same content, or of the same caller's key, is there,
+            or because the base data says the same.
+        redacted: predictions left out because their input was redacted.
+        unknown_label: predictions left out because the base data knows no such label, by label.
+        unreadable: predictions left out because their input does not fit the columns of the base data.
     """
 
     dataset: Dataset
@@ -50,10 +50,10 @@ class ProductionData:
     def summary(self) -> str:
         """One line for people."""
         left_out = self.repeated + self.redacted + sum(self.unknown_label.values()) + self.unreadable
-        told = f"{self.added:,} labelled answers added"
+        text = f"{self.added:,} labelled answers added"
         if self.corrected:
-            told += f", {self.corrected:,} labels corrected"
-        return told + (f", {left_out:,} left out" if left_out else "")
+            text += f", {self.corrected:,} labels corrected"
+        return text + (f", {left_out:,} left out" if left_out else "")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form, without the rows."""
@@ -72,17 +72,17 @@ class ProductionData:
 def gather_production_data(
     project: Project, ledger: Ledger, *, since: datetime | None = None, base: Dataset | None = None
 ) -> ProductionData:
-    """The base data of a project with its labelled answers behind it.
+    """The base data of a project followed by its labelled predictions.
 
-    The newest label of an answer counts. Answers to the same text are one row, with the newest label; where that
-    contradicts the base data, it takes the place of the base row's. Equal rows of a table are observations of their
-    own, unless they carry the same caller's key. What shadows answered is left out: the same inputs were answered by
-    the champion.
+    The newest label of a prediction counts. Predictions for the same text are one row, with the newest label; where
+    that contradicts the base data, it takes the place of the base row's. Equal rows of a table are separate
+    observations, unless they carry the same caller's key. Predictions of shadows are left out: the champion predicted
+    the same inputs.
 
     Args:
         project: names the base data, the columns and the split.
-        ledger: holds the answers and their labels.
-        since: only answers given at or after this time; default: all.
+        ledger: holds the predictions and their labels.
+        since: only predictions made at or after this time; default: all.
         base: the base data, where it has been loaded already.
 
     Raises:
@@ -91,9 +91,9 @@ def gather_production_data(
     """
     base = load_dataset(project) if base is None else base
     pairs = list(ledger.labelled_predictions(project=project.model_name, since=since))
-    told = [(row, label) for row, label in pairs if row.route != "shadow"]
-    kept = [(row, label) for row, label in told if not is_redacted(row.input)]
-    redacted = len(told) - len(kept)
+    labelled = [(row, label) for row, label in pairs if row.route != "shadow"]
+    kept = [(row, label) for row, label in labelled if not is_redacted(row.input)]
+    redacted = len(labelled) - len(kept)
     known = set(base.classes)
     unknown: dict[str, int] = {}
     for _, label in kept:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tiltyard.aliases import CHAMPION
+from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Event
 from tiltyard.models.custom_candidates import custom_source
 from tiltyard.pipeline.training.data_checks import DataCheck
@@ -63,7 +64,7 @@ def register_version(
             **kind.tags,
             LABEL_TAG: next_label(earlier, kind),
             **tags,
-            FINDINGS_TAG: json.dumps(DataFindings.from_findings(validation.findings).to_dict()),
+            FINDINGS_TAG: json.dumps(to_json_object(DataFindings.from_findings(validation.findings))),
         },
         metrics=trial.evaluation.metrics,
         run_id=recorded.run_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tiltyard.jsonable import to_json_object
 from tiltyard.promotion.gates.inspection import Cost
 from tiltyard.promotion.gates.verdict import GateResult
 
@@ -26,7 +27,7 @@ def latency_limit(limit: float, cost: Cost | None) -> GateResult:
         f"19 of 20 sample rows are answered within {cost.latency_ms:.3f} ms, half within {cost.median_ms:.3f} ms "
         f"({cost.scorer}, {cost.rows} rows); at most {limit:g} ms is asked for",
         "" if passed else "it answers too slowly",
-        {**cost.to_dict(), "limit_ms": limit},
+        {**to_json_object(cost), "limit_ms": limit},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tiltyard.jsonable import to_json_object
 from tiltyard.promotion.gates.inspection import GRADES, DataFindings
 from tiltyard.promotion.gates.verdict import GateResult
 
@@ -29,5 +30,5 @@ def data_limit(gravest: str, findings: DataFindings | None) -> GateResult:
         graver == 0,
         f"its data has {counted or 'no'} findings{named}",
         "its data has grave findings" if graver else "",
-        {**findings.to_dict(), "limit": gravest},
+        {**to_json_object(findings), "limit": gravest},
     )

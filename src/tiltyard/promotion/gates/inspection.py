@@ -1,10 +1,9 @@
-"""What a verdict may ask for beside the two evaluations: plain values, measured by whoever asks for the verdict."""
+"""What gates may need besides the two evaluations: plain values, measured by the caller."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from tiltyard.evaluation import Comparison, FairnessReport, SliceComparison
 from tiltyard.evaluation.sequential_test import LiveVerdict
@@ -22,9 +21,9 @@ class Cost:
         latency_ms: milliseconds for a single input: the fastest of several calls for each sample row, and of these the
             95th percentile, which other work on the machine hardly moves.
         median_ms: the median of the same.
-        rows: sample rows that were answered.
+        rows: sample rows that were predicted.
         size_mb: size of its files, in millions of bytes.
-        scorer: which implementation answered.
+        scorer: which implementation predicted.
     """
 
     latency_ms: float | None
@@ -33,26 +32,22 @@ class Cost:
     size_mb: float
     scorer: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class DataFindings:
-    """What was found in the data that a version was trained on, as counts.
+    """What was found in the data that a version was trained on, as counts; as JSON, short enough for a tag.
 
     Attributes:
         counts: findings by severity.
         named: code and subject of the gravest ones, at most a dozen.
     """
 
-    counts: Mapping[str, int] = field(default_factory=dict)
-    named: tuple[str, ...] = ()
+    counts: Mapping[str, int]
+    named: tuple[str, ...]
 
     @classmethod
     def from_findings(cls, findings: Iterable[Finding]) -> DataFindings:
-        """Count findings; what could not be judged does not count."""
+        """Count findings; what could not be evaluated does not count."""
         found = [one for one in findings if one.status == "found"]
         counts: dict[str, int] = {grade: sum(one.severity == grade for one in found) for grade in SEVERITIES}
         grave = sorted(
@@ -64,29 +59,19 @@ class DataFindings:
         """How many findings are graver than that grade."""
         return sum(self.counts.get(name, 0) for name in GRADES[GRADES.index(grade) + 1 :])
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form; short enough for a tag."""
-        return {"counts": dict(self.counts), "named": list(self.named)}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> DataFindings:
-        """The counts that ``to_dict`` wrote."""
-        counts = {str(name): int(count) for name, count in content["counts"].items()}
-        return cls(counts, tuple(str(name) for name in content["named"]))
-
 
 @dataclass(frozen=True)
 class GateInputs:
-    """What is known of a challenger beside its evaluation; None for what was not looked at.
+    """What is known of a challenger besides its evaluation; None for what was not measured.
 
     Attributes:
         slices: champion and challenger on each slice that is large enough, the least likely loss first.
-        small_slices: slices that were too small to judge.
+        small_slices: slices that were too small to evaluate.
         calibration: the two by their calibration error.
         fairness: how the challenger treats the groups of the sensitive columns.
         cost: what it costs as it is served.
         findings: what was found in its training data.
-        live: what production's labels say of these very two, where they answered side by side.
+        live: what the labels of production say of the two, where both predicted the same inputs.
     """
 
     slices: tuple[SliceComparison, ...] | None = None
