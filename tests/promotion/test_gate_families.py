@@ -192,7 +192,7 @@ def test_data_findings() -> None:
     assert from_jsonable(DataFindings, stored) == WARNED
     others: list[object] = [{}, None, [], {"counts": {}}, {"counts": {"info": "many"}, "named": []}]
     for other in others:
-        with pytest.raises(ValueError, match="Expected|missing"):
+        with pytest.raises(ValueError, match=r"Expected|missing"):
             from_jsonable(DataFindings, other)
 
 
