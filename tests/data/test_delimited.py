@@ -135,3 +135,9 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
         frame = read(tmp_path, text.encode(encoding), encoding=named)
         assert frame.columns.tolist() == ["é", "b"]
         assert frame["é"][0] == "ü"
+
+
+def test_booleans_with_gaps_are_read(tmp_path: Path) -> None:
+    """A column of booleans with gaps is no text, and is not searched for line ends."""
+    frame = read(tmp_path, "row,agreed\n0,False\n1,\n2,True\n")
+    assert list(frame["agreed"].dropna()) == [False, True]

@@ -163,10 +163,13 @@ def _refuse_if_lost(
 
 
 def _has_line_ends(frame: pd.DataFrame) -> bool:
-    for place in range(frame.shape[1]):
-        column = frame.iloc[:, place]
+    for position in range(frame.shape[1]):
+        column = frame.iloc[:, position]
         if not pd.api.types.is_string_dtype(column.dtype):
             continue
+        if column.dtype == object:
+            # Booleans with gaps, and all texts before pandas 3: only texts can hold a line end.
+            column = column[[isinstance(cell, str) for cell in column]]
         cells = pa.array(column, type=pa.large_string(), from_pandas=True)
         if compute.any(compute.match_substring(cells, "\n")).as_py():
             return True
