@@ -62,7 +62,7 @@ def test_a_clear_difference_is_decided_and_written_down_once(tmp_path: Path, bet
     assert event.evidence["champion_rows"] == 60
 
 
-def test_split_traffic_is_judged_by_each_version_s_own_rows(tmp_path: Path) -> None:
+def test_split_traffic_is_evaluated_by_each_version_s_own_rows(tmp_path: Path) -> None:
     """Where callers are divided, each version is judged on the inputs that it answered."""
     ours = project({"mode": "split", "share": 0.5})
     ledger, versions = MemoryLedger(), registry(tmp_path, ours.model_name)
@@ -113,7 +113,7 @@ def test_what_an_earlier_champion_was_asked_says_nothing_about_this_one(tmp_path
     assert live_comparison(ours, ledger, "3", "2") is None
 
 
-def test_without_a_challenger_in_the_project_there_is_nothing_to_judge(tmp_path: Path) -> None:
+def test_without_a_challenger_in_the_project_nothing_is_evaluated(tmp_path: Path) -> None:
     """A project that lets no challenger answer is told how to."""
     with pytest.raises(UsageError, match="No challenger answers") as caught:
         evaluate_ab_test(project(None), MemoryRegistry(), MemoryLedger(), "ann")

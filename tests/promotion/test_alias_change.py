@@ -94,8 +94,8 @@ def check_whole(workspace: Workspace) -> None:
     assert find_mismatches(decisions(workspace), NAME, named(workspace)) == ()
 
 
-def test_a_process_killed_at_any_moment(killed: Path) -> None:
-    """Killed before, between or after the aliases, or after the decision: each is mended to before or after."""
+def test_a_change_killed_at_any_moment_is_completed_or_withdrawn(killed: Path) -> None:
+    """Killed before, between or after the aliases, or after the decision: each is recovered to the state before or after it."""
     expected: Mapping[str, tuple[str, dict[str, str]]] = {
         "before-aliases": ("withdrawn", {"champion": "1"}),
         "between-aliases": ("withdrawn", {"champion": "1"}),
@@ -104,7 +104,7 @@ def test_a_process_killed_at_any_moment(killed: Path) -> None:
     }
     assert {*expected, "after-end"} == {*MOMENTS}
     for moment, (outcome, aliases) in expected.items():
-        workspace = workspace_in(copied(killed / moment, killed / f"{moment} mended"), actor="mender")
+        workspace = workspace_in(copied(killed / moment, killed / f"{moment} recovered"), actor="recoverer")
         with workspace.ledger:
             assert named(workspace)["champion"] in ("1", "2")
             (begun,) = unfinished_changes(workspace.ledger, NAME)
@@ -137,7 +137,7 @@ def test_every_act_killed_at_every_moment(stores: Path, tmp_path: Path) -> None:
     for folder in folders:
         act, _, moment = folder.name.partition("@")
         done = moment in ("after-aliases", "after-decision", "after-end")
-        workspace = workspace_in(folder, actor="mender")
+        workspace = workspace_in(folder, actor="recoverer")
         with workspace.ledger:
             settled = recover_alias_changes(workspace, NAME)
             assert len(settled) == (0 if moment in ("after-end", "after-approved") else 1), folder.name
@@ -153,7 +153,7 @@ def test_every_act_killed_at_every_moment(stores: Path, tmp_path: Path) -> None:
 
 
 def test_the_next_decision_settles_the_last(killed: Path) -> None:
-    """Nobody has to mend: the next decision finds what was cut short, settles it first, and sees the true champion."""
+    """The next decision finds what was cut short, settles it first, and sees the true champion."""
     workspace = workspace_in(copied(killed / "after-aliases", killed / "next"))
     with workspace.ledger:
         with pytest.raises(ChampionChangedError, match="names version 2 now, and named version 1"):
@@ -164,7 +164,7 @@ def test_the_next_decision_settles_the_last(killed: Path) -> None:
         check_whole(workspace)
 
 
-def test_two_processes_promote_at_once(killed: Path) -> None:
+def test_of_two_processes_that_promote_at_once_one_wins(killed: Path) -> None:
     """Of two that beat the same champion one takes over, the other is told so, and aliases and decisions agree."""
     check_race(killed / "race-2", 2)
 
@@ -218,7 +218,7 @@ def memory(tmp_path: Path) -> tuple[Workspace, Breaking]:
 @pytest.mark.parametrize(
     ("breaks_at", "afterwards", "champion"), [(1, False, "1"), (1, True, "1"), (2, False, "1"), (2, True, "2")]
 )
-def test_a_registry_that_goes_away_in_the_middle(
+def test_a_change_cut_short_by_the_registry_is_recovered(
     memory: tuple[Workspace, Breaking], breaks_at: int, afterwards: bool, champion: str
 ) -> None:
     """The error says what to do; once it is back, the champion is the old or the new one, and it is written down."""
@@ -239,7 +239,7 @@ def test_a_registry_that_goes_away_in_the_middle(
 
 @pytest.mark.proof
 def test_a_real_database_that_goes_away_in_the_middle(postgres: PostgresServer, tmp_path: Path) -> None:
-    """MLflow's own database stops between the two aliases: the error says what to do, and afterwards it is mended."""
+    """MLflow's own database stops between the two aliases: the error says what to do, and afterwards it is recovered."""
     uri = postgres.database().replace("postgresql://", "postgresql+psycopg://")
 
     class Stopping(MlflowRegistry):
@@ -269,8 +269,8 @@ def test_a_real_database_that_goes_away_in_the_middle(postgres: PostgresServer, 
         assert named(back) == {"champion": "2", "previous": "1"}
 
 
-def test_overtaken(memory: tuple[Workspace, Breaking]) -> None:
-    """Where somebody moved the alias elsewhere in the meantime, mending touches nothing, and the move is noticed."""
+def test_recovery_leaves_an_alias_that_somebody_else_moved(memory: tuple[Workspace, Breaking]) -> None:
+    """Where somebody moved the alias elsewhere in the meantime, recovery changes nothing, and the move is noticed."""
     workspace, registry = memory
     registry.breaks_at, registry.afterwards = 2, False
     with pytest.raises(UnavailableError):
@@ -284,7 +284,7 @@ def test_overtaken(memory: tuple[Workspace, Breaking]) -> None:
     assert "champion" in [event.evidence["alias"] for event in noted]
 
 
-def test_aliases_moved_behind_our_back(memory: tuple[Workspace, Breaking]) -> None:
+def test_aliases_moved_outside_tiltyard_are_noticed_once(memory: tuple[Workspace, Breaking]) -> None:
     """A move in the registry itself is noticed once, is an event, and its champion stays unexplained until decided."""
     workspace, registry = memory
     champion: Any = registry.champion(NAME)
@@ -331,7 +331,7 @@ class Deciding(MemoryRegistry):
         return found
 
 
-def test_a_decision_between_two_looks_is_none_behind_our_back(tmp_path: Path) -> None:
+def test_a_decision_between_two_reads_is_no_change_outside_tiltyard(tmp_path: Path) -> None:
     """Reading the registry before a decision and the ledger after it does not make it a change outside."""
     registry = Deciding()
     write_example_package(tmp_path / "model")

@@ -69,7 +69,7 @@ def test_a_floor_of_a_loss() -> None:
     assert "at most 0.1000 is asked for" in verdict.summary
 
 
-def test_a_floor_that_cannot_be_judged() -> None:
+def test_a_floor_that_cannot_be_evaluated() -> None:
     """A floor of a metric that is not defined on the rows refuses, with the reason."""
     truth = np.array(["yes"] * 20)
     sure = np.tile([0.1, 0.9], (20, 1))
@@ -153,7 +153,7 @@ def test_another_metric() -> None:
     assert "f1" in meet(range(60), range(100, 110), metric="f1", rule="significant").summary
 
 
-def test_all_floors_are_judged() -> None:
+def test_all_floors_are_evaluated() -> None:
     """Every gate speaks, also after one that refused; the summary is the first refusal."""
     verdict = meet(range(40), range(100, 110), floors={"accuracy": 0.99, "recall": 0.98}, rule="better")
     assert [gate.passed for gate in verdict.gates] == [False, False, True]

@@ -230,7 +230,7 @@ def test_slices_follow_the_projects_metric(loans: ProjectEnv, outcome: TrainingO
     assert "slice.town.Aa.roc_auc" in report.metrics
 
 
-def test_a_version_is_judged_on_the_rows_of_today(loans: ProjectEnv, outcome: TrainingOutcome) -> None:
+def test_a_version_is_evaluated_on_the_rows_of_today(loans: ProjectEnv, outcome: TrainingOutcome) -> None:
     """On the rows that judged it a version gets the figures of its training; rows that taught it are left out."""
     info = loans.workspace.registry.get_version(loans.project.model_name, version="1")
     test = outcome.trial.split.test

@@ -30,7 +30,7 @@ def registry(tracking_uri: str, package: str) -> MlflowRegistry:
     return registry
 
 
-def test_a_metric_that_is_none(registry: MlflowRegistry) -> None:
+def test_a_metric_tag_that_is_no_number_stays_a_tag(registry: MlflowRegistry) -> None:
     """A tag of a metric that somebody set to no number is a tag like others; the version and its model stay usable."""
     for key, value in (("accuracy", "abc"), ("f1", "nan"), ("recall", "0.5")):
         registry.set_tag("films", "1", f"{METRIC_TAG}{key}", value)
@@ -41,14 +41,14 @@ def test_a_metric_that_is_none(registry: MlflowRegistry) -> None:
     assert registry.list_versions("films")
 
 
-def test_no_champion(registry: MlflowRegistry) -> None:
+def test_without_a_champion_loading_says_how_to_get_one(registry: MlflowRegistry) -> None:
     """Without a champion there is an error that says how to get one."""
     with pytest.raises(NotFoundError, match="No champion yet") as missing:
         registry.load_model("films")
     assert missing.value.next_step == "Run: tiltyard train --champion"
 
 
-def test_load(registry: MlflowRegistry) -> None:
+def test_a_version_is_loaded_by_stage_alias_number_or_as_champion(registry: MlflowRegistry) -> None:
     """A version is loaded by stage, by alias, by number, or as the champion."""
     registry.set_alias("films", "champion", "2")
     loaded = [

@@ -100,7 +100,7 @@ def test_a_table_is_one_file(name: str, tmp_path: Path) -> None:
     assert len(THREE) == len(FRAME)
 
 
-def test_where_it_cannot_write(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
     """A folder that cannot be is told, and the warning says what a pickle can do."""
     package(tmp_path / "version", fitted("naive Bayes").model)
     (tmp_path / "file").touch()

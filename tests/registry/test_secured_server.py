@@ -117,7 +117,7 @@ def test_credentials_in_the_url_open_it_and_are_never_shown(
     ],
     ids=["nothing", "half", "wrong password"],
 )
-def test_who_is_not_known_is_told_which_variable_decides(
+def test_a_refused_login_names_the_variables_that_decide(
     secured: Secured,
     environment: dict[str, str],
     named: str,
@@ -170,7 +170,7 @@ def test_a_wrong_password_in_the_url_is_not_repeated(secured: Secured) -> None:
         assert "not-right" not in json.dumps(refused.value.to_dict())
 
 
-def test_who_may_not_is_told_so(secured: Secured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_permission_names_the_user(secured: Secured, monkeypatch: pytest.MonkeyPatch) -> None:
     """A 403, of the registry and of the files, says whose permission is missing."""
     made = httpx.post(
         f"{secured.address}/api/2.0/mlflow/users/create",
