@@ -95,7 +95,7 @@ def check_whole(workspace: Workspace) -> None:
 
 
 def test_a_change_killed_at_any_moment_is_completed_or_withdrawn(killed: Path) -> None:
-    """Killed before, between or after the aliases, or after the decision: each is recovered to the state before or after it."""
+    """Killed before, between or after the aliases, or after the decision: each recovers to before or after."""
     expected: Mapping[str, tuple[str, dict[str, str]]] = {
         "before-aliases": ("withdrawn", {"champion": "1"}),
         "between-aliases": ("withdrawn", {"champion": "1"}),
@@ -239,7 +239,7 @@ def test_a_change_cut_short_by_the_registry_is_recovered(
 
 @pytest.mark.proof
 def test_a_real_database_that_goes_away_in_the_middle(postgres: PostgresServer, tmp_path: Path) -> None:
-    """MLflow's own database stops between the two aliases: the error says what to do, and afterwards it is recovered."""
+    """MLflow's own database stops between the two aliases: the error says what to do, then it is recovered."""
     uri = postgres.database().replace("postgresql://", "postgresql+psycopg://")
 
     class Stopping(MlflowRegistry):
