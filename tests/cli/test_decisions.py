@@ -142,6 +142,8 @@ def test_typed_names_times_and_reasons_are_checked(
     assert (code, said) == (0, "films-classifier: shadow is now version 2.\n")
     assert typed("rollback", "--to", "2", "--reason", "[bold]it[/bold] \x1b[31mbleeds [/]")[0] == 0
     code, said, _ = typed("history")
+    (set_by_hand,) = (line.split() for line in said.splitlines() if "alias-set" in line)
+    assert "shadow" in set_by_hand  # the table says which alias
     assert "\x1b" not in said
     assert "[bold]it" in said
     for at, code_, words in (

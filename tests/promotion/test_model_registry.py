@@ -86,6 +86,13 @@ def test_a_version_may_be_a_number(registry: ModelRegistry) -> None:
     assert registry.load_model("films", version=3) is not None
 
 
+def test_the_stage_none_removes_the_aliases(registry: ModelRegistry) -> None:
+    """Python's None and the word None are one stage: the version keeps no alias."""
+    for stage in (None, "None"):
+        registry.promote_model("films", "1", "Staging")
+        assert registry.promote_model("films", "1", stage).aliases == ()
+
+
 def test_to_promote_the_champion_again_changes_nothing(registry: ModelRegistry) -> None:
     """To promote the champion once more changes nothing; previous is never the champion itself."""
     registry.promote_model("films", "1", "Production")

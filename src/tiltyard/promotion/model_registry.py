@@ -67,7 +67,7 @@ class ModelRegistry(MlflowRegistry):
         with self._open_workspace() as workspace:
             remove_alias(workspace, name, alias=alias, reason=reason or "removed by ModelRegistry.delete_alias")
 
-    def promote_model(self, name: str, version: str | int, stage: str, *, reason: str = "") -> VersionInfo:
+    def promote_model(self, name: str, version: str | int, stage: str | None, *, reason: str = "") -> VersionInfo:
         """Move a version to a stage, in the words of MLflow's deprecated stages, and record the decision.
 
         Production is the alias champion (the champion before it becomes ``previous``), Staging is challenger, Archived
@@ -84,10 +84,11 @@ class ModelRegistry(MlflowRegistry):
             NotFoundError: there is no such version.
             UnavailableError: the registry or the ledger is away.
         """
-        wanted = stage.strip().lower()
+        # None is what a caller writes for the stage of that name.
+        wanted = str(stage).strip().lower()
         if wanted not in {known.lower() for known in _STAGES}:
             raise UsageError(
-                f"There is no stage '{stage}'.{nearest(stage, _STAGES)}",
+                f"There is no stage '{stage}'.{nearest(str(stage), _STAGES)}",
                 next_step=f"Stages: {', '.join(_STAGES)}.",
                 code="stage.unknown",
             )
@@ -100,7 +101,7 @@ class ModelRegistry(MlflowRegistry):
                     point_alias(workspace, name, version=info.version, alias=alias, reason=why)
             else:
                 for alias in info.aliases:
-                    why = reason or f"moved to {stage.strip()} by ModelRegistry.promote_model"
+                    why = reason or f"moved to {str(stage).strip()} by ModelRegistry.promote_model"
                     remove_alias(workspace, name, alias=alias, reason=why)
                 if wanted == "archived":
                     self.set_tag(name, info.version, ARCHIVED_TAG, datetime.now(UTC).isoformat())

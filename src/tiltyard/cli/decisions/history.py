@@ -70,10 +70,19 @@ def history_command(
     else:
         print_table(
             name,
-            ("When", "Decision", "Version", "Who", "Why"),
-            ((event.at, event.kind, event.subject.rpartition("/")[2], event.actor, event.reason) for event in events),
+            ("When", "Decision", "Version", "Alias", "Who", "Why"),
+            (
+                (event.at, event.kind, _version_of(event), event.evidence.get("alias"), event.actor, event.reason)
+                for event in events
+            ),
         )
     return 0
+
+
+def _version_of(event: Event) -> str | None:
+    """The version that an event is about; None where it is about the model as a whole."""
+    _, separator, version = event.subject.rpartition("/")
+    return version if separator else None
 
 
 def _record_outside_changes(settings: Settings, ledger: Ledger, name: str) -> None:
