@@ -130,12 +130,12 @@ def test_damaged_files_do_not_become_champion_without_the_gates(mlops: MLOpsPipe
 
 
 def test_sides_that_do_not_fit_are_refused(mlops: MLOpsPipeline, data: Any) -> None:
-    """Sides with different columns, and inputs that have nothing in common, are told."""
+    """Sides with different columns, and a reference without inputs, are refused."""
     X_train, X_test, y_train, y_test = data
     with pytest.raises(DataError, match="lacks the column"):
         mlops.validate_and_track_data(X_train.assign(label=y_train), X_test.iloc[:, 1:].assign(label=y_test))
     with pytest.raises(DataError, match="no column of inputs"):
-        mlops.monitor_production_model(pd.DataFrame({"prediction": ["a"]}), X_train)
+        mlops.monitor_production_model(X_test, pd.DataFrame({"prediction": ["a"]}))
     with pytest.raises(UsageError, match="rows of inputs"):
         mlops.train_and_track_model(LogisticRegression(), X_train, y_train[:3], X_test, y_test)
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tiltyard.drift import DriftRequest, detect_data_drift
+from tiltyard.drift import DriftRequest, detect_data_drift, detect_drift
+from tiltyard.drift.profiles import build_reference
+from tiltyard.drift.result_types import DriftDetection
+from tiltyard.errors import UsageError
+from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
+from tiltyard.project.monitoring import MonitoringSection
+from tiltyard.settings import Settings
 from tiltyard.validation import DataValidator, DriftReport
 
 NOUNS = np.array(["order", "parcel", "invoice", "refund", "driver", "window", "basket", "letter", "garden", "ticket"])
@@ -109,3 +118,89 @@ def test_the_classifier_gives_one_verdict() -> None:
         found = detect_data_drift(reference, current, DriftRequest(domain_classifier=asked))
         assert found["drift_detected"] is asked
         assert {finding.code for finding in report.findings} == ({"drift.told-apart"} if asked else set())
+
+
+Verdict = tuple[str, set[str]]
+
+
+def sample_numbers(rows: int, seed: int) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    return pd.DataFrame({
+        "x": random.normal(size=rows), "k": random.choice(["a", "b"], rows), "i": random.integers(0, 9, rows)
+    })  # fmt: skip
+
+
+def predictions_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{"features": row} for row in frame.to_dict("records")]
+
+
+def verdict_of_detection(found: DriftDetection) -> Verdict:
+    assert found["drift_detected"] == (found["status"] == "found")
+    return found["status"], {name for name, feature in found["features"].items() if feature["drift_detected"]}
+
+
+def verdict_of_report(report: DriftReport) -> Verdict:
+    found = {f.subject for f in report.findings if f.code != "drift.columns-lost" and f.severity != "info"}
+    return "found" if report.drift_detected else "clear", found
+
+
+@pytest.mark.parametrize("kept", [["x", "k", "i"], ["k", "i"], ["x", "i"], ["x"], []])
+def test_a_lost_column_is_drift_in_every_call(kept: list[str], tmp_path: Path, fresh_store: Path) -> None:
+    """A column of the reference that the current rows lack is found by name, and nothing else is, in all four calls."""
+    reference, current = sample_numbers(600, 0), sample_numbers(600, 1)[kept]
+    lost = set(reference.columns) - set(kept)
+    expected = ("found" if lost else "clear"), lost
+    assert verdict_of_detection(detect_data_drift(reference, current)) == expected
+    sent = detect_data_drift(reference, [line["features"] for line in predictions_of(current)])
+    assert verdict_of_detection(sent) == expected
+    assert set(sent["not_sent"]) == lost
+    assert verdict_of_detection(detect_drift(predictions_of(current), predictions_of(reference))) == expected
+    assert verdict_of_report(DataValidator().validate_drift(reference, current)) == expected
+    settings = Settings.load(tmp_path)
+    settings.state.mkdir()
+    shutil.copy(fresh_store, settings.state / "mlflow.db")
+    with MLOpsPipeline("drift", "numbers", settings=settings) as pipeline:
+        monitored = pipeline.monitor_production_model(current, reference.assign(label="yes"))
+    assert monitored["drift_detected"] == bool(lost)
+    assert verdict_of_report(monitored["data_drift"]) == expected
+
+
+def test_lost_columns_follow_the_rules_of_other_tests() -> None:
+    """A lost column is no drift where it is ignored, was always missing, or only identifies rows."""
+    reference, current = sample_numbers(600, 0), sample_numbers(600, 1)
+    ignoring = DriftRequest(section=MonitoringSection(drift_ignore=("x",)))
+    assert detect_data_drift(reference, current[["k", "i"]], ignoring)["status"] == "clear"
+    useless = reference.assign(row_id=np.arange(600), never=None)
+    found = detect_data_drift(useless, current)
+    assert found["status"] == "clear"
+    assert found["not_sent"] == ["row_id", "never"]
+
+
+def test_no_current_rows_are_no_verdict() -> None:
+    """Without current rows, the detections cannot judge, and validation refuses."""
+    reference = sample_numbers(600, 0)
+    for empty in (reference[:0], reference[:0][[]]):
+        assert detect_data_drift(reference, empty)["status"] == "could_not_judge"
+        assert detect_drift(predictions_of(empty), predictions_of(reference))["status"] == "could_not_judge"
+        with pytest.raises(UsageError, match="no rows"):
+            DataValidator().validate_drift(reference, empty)
+    assert detect_data_drift(reference, [])["status"] == "could_not_judge"
+
+
+@pytest.mark.parametrize("name", [int, str])
+def test_names_of_features_are_text(name: type) -> None:
+    """Drift is found, and rows of one distribution are clear, whether the names of the features are numbers or text."""
+    random = np.random.default_rng(0)
+    before, after = (pd.DataFrame(random.normal(size=(600, 3))) for _ in range(2))
+    for shift, expected in ((2.0, ("found", {"0", "1", "2"})), (0.0, ("clear", set()))):
+        current = (after + shift).rename(columns=name)
+        lines = predictions_of(current)
+        for found in (
+            detect_drift(lines, predictions_of(before)),
+            detect_drift(lines, build_reference(before)),
+            detect_drift([*predictions_of(before), *lines]),
+            detect_data_drift(before, current),
+            detect_data_drift(before, [line["features"] for line in lines]),
+        ):
+            status, drifted = verdict_of_detection(found)
+            assert (status, drifted & {"0", "1", "2"}) == expected

@@ -104,9 +104,9 @@ def detect_data_drift(
         request: the limits, and whether to train a classifier.
 
     Returns:
-        As ``detect_drift``; ``features`` has every column that both sides have. Columns of the reference that no
-        current row has are in ``not_sent``. Columns that differ by design (times, and numbers or names of each
-        row) are in ``not_compared``.
+        As ``detect_drift``; ``features`` has every column that is compared. Columns of the reference that no current
+        row has are missing in all of them, which is drift; they are in ``not_sent`` too. Columns that differ by design
+        (times, and numbers or names of each row) are in ``not_compared``.
 
     Raises:
         UsageError: the threshold is not above 0 and below 1.
@@ -158,8 +158,8 @@ def _read_both(reference: Any, current: Any) -> tuple[Table, Table]:
     if isinstance(reference, pd.DataFrame):
         if not isinstance(current, pd.DataFrame):
             rows = list(current)
-            sent = dict.fromkeys(name for row in rows for name in row)
-            current = rows_frame(rows, [name for name in reference.columns if name in sent])
+            sent = {str(name) for row in rows for name in row}
+            current = rows_frame(rows, [name for name in map(str, reference.columns) if name in sent])
         roles = Roles()
     else:
         texts = [row.get("text") if isinstance(row, Mapping) else row for row in current]
@@ -189,7 +189,7 @@ def _read_lines(lines: Sequence[PredictionLine], columns: Sequence[str] | None =
     if all("text" in line for line in lines) and lines:
         return Rows(pd.Series([line["text"] for line in lines], dtype=object), labels, confidences)
     inputs = rows_frame(
-        features, columns if columns is not None else list(dict.fromkeys(n for f in features for n in f))
+        features, columns if columns is not None else list(dict.fromkeys(str(n) for f in features for n in f))
     )
     if columns is None:
         inputs = inputs.infer_objects()

@@ -11,7 +11,7 @@ import pandas as pd
 from tiltyard.data.column_kinds import ColumnKind
 from tiltyard.data.columns import Column, Mask, Table
 from tiltyard.drift.detectors.domain_classifier import LEAST_ROWS, DomainClassifier
-from tiltyard.drift.detectors.suite import DriftTest
+from tiltyard.drift.detectors.suite import DriftTest, compare_shares
 from tiltyard.drift.findings import WHOLE, DriftEvaluation, evaluate_drift
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Reference, build_reference, profile_rows
@@ -44,7 +44,8 @@ def compare_tables(
 ) -> TableDrift:
     """How the current table differs from the reference; columns whose role is ``other`` are left out of both.
 
-    The reference decides what a column holds. A column that holds another kind of values now is drift by itself.
+    The reference decides what a column holds. A column that holds another kind of values now is drift by itself, and
+    a column that the current table lacks is missing in all of its rows.
     """
     known = {column.name: column for column in before.columns if column.role != "other"}
     current = {column.name: column for column in after.columns if column.role != "other"}
@@ -56,7 +57,12 @@ def compare_tables(
         if (name not in left_out or known[name].kind == "time") and _has_changed_kind(known[name], current[name])
     }
     compared = [name for name in shared if name not in kinds and name not in left_out]
+    lost = [name for name in known if name not in {column.name for column in after.columns}]
     rows = after.rows, before.rows
+    further = [_test_kind(name, kinds[name], options, rows) for name in kinds]
+    for name in lost:
+        if not is_incomparable(known[name]):
+            further += _test_lost_column(known[name], options, rows)
     evaluation = _compare(
         pd.DataFrame(
             {name: _read_values(known[name], known[name].kind) for name in compared}, index=range(before.rows)
@@ -66,12 +72,12 @@ def compare_tables(
         ),
         [name for name in compared if known[name].kind == "text"],
         options,
-        [_test_kind(name, kinds[name], options, rows) for name in kinds],
+        [test for test in further if test.subject not in options.ignore],
         domain_classifier=domain_classifier,
     )
     return TableDrift(
         evaluation,
-        tuple(name for name in known if name not in {column.name for column in after.columns}),
+        tuple(lost),
         tuple(name for name in current if name not in {column.name for column in before.columns}),
         kinds,
         tuple(name for name in left_out if name not in kinds),
@@ -138,6 +144,12 @@ def _test_kind(
     """Another kind of values is no matter of chance."""
     details = (("reference_kind", kinds[0]), ("current_kind", kinds[1]))
     return DriftTest("drift.kind", name, "kind", 1.0, options.limit(name), 0.0, rows, details=details)
+
+
+def _test_lost_column(column: Column, options: DriftOptions, rows: tuple[int, int]) -> Iterable[DriftTest]:
+    """A column that no current row has is missing in each of them."""
+    before = int(column.gaps.sum()), rows[1]
+    return compare_shares(options, column.name, "drift.missing", before, (rows[0], rows[0]))
 
 
 def _has_changed_kind(before: Column, after: Column) -> bool:

@@ -258,18 +258,21 @@ class MLOpsPipeline:
             ``findings``, ``run_id``.
 
         Raises:
-            DataError: the two have no column in common.
+            DataError: the reference has no column of inputs.
+            UsageError: one of the two has no rows.
         """
         predicted, actual = (_first(prediction_data, names) for names in (PREDICTED, ACTUAL))
-        shared = [name for name in reference_data.columns if name in prediction_data.columns and name != predicted]
-        inputs = [name for name in shared if name not in (actual, "confidence")]
+        # Production rows often lack the truth: that is no lost input.
+        lacking = {*PREDICTED, *ACTUAL}.difference(prediction_data.columns)
+        inputs = [name for name in reference_data.columns if name not in {predicted, actual, "confidence"} | lacking]
         if not inputs:
             raise DataError(
-                "The predictions and the reference have no column of inputs in common.",
-                next_step="Give both the columns that the model reads.",
+                "The reference has no column of inputs.", next_step="Give it the columns that the model reads."
             )
         validator = DataValidator(limits=self._given.validation if self._given else None)
-        drift = validator.validate_drift(reference_data[inputs], prediction_data[inputs])
+        drift = validator.validate_drift(
+            reference_data[inputs], prediction_data[[name for name in inputs if name in prediction_data.columns]]
+        )
         performance, labelled = _performance(prediction_data, predicted, actual)
         with self.tracker.start_run("production-monitoring") as run:
             self.tracker.log_metrics(

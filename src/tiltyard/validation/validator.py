@@ -147,11 +147,12 @@ class DataValidator:
                 that they speak of other things.
 
         Raises:
-            UsageError: one of the two is no DataFrame, or is empty.
+            UsageError: one of the two is no DataFrame or has no rows, or the reference has no columns.
         """
         pair = []
         for name, frame in zip(names, (reference, current), strict=True):
-            if not isinstance(frame, pd.DataFrame) or frame.empty:
+            # Rows without any column have lost them all, which is drift.
+            if not isinstance(frame, pd.DataFrame) or not len(frame) or (frame is reference and frame.empty):
                 is_frame = isinstance(frame, pd.DataFrame)
                 raise UsageError(
                     f"validate_drift received {'no rows' if is_frame else f'a {type(frame).__name__}'} as {name}.",

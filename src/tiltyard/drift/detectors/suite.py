@@ -132,10 +132,10 @@ def _test_number(
     if name == CONFIDENCE and not now.rows:
         return
     if not is_measure and not name.startswith("@"):
-        yield from _test_share(
+        yield from compare_shares(
             options, subject, "drift.missing", (before.missing, before.rows), (now.missing, now.rows)
         )
-        yield from _test_share(
+        yield from compare_shares(
             options, subject, "drift.invalid", (before.invalid, before.rows), (now.invalid, now.rows)
         )
     rows = now.present, before.present
@@ -163,7 +163,7 @@ def _test_category(
     if name.startswith("@") and not now.rows:
         return
     if not name.startswith("@"):
-        yield from _test_share(
+        yield from compare_shares(
             options, subject, "drift.missing", (before.missing, before.rows), (now.missing, now.rows)
         )
     rows = now.present, before.present
@@ -191,7 +191,7 @@ def _test_terms(
 ) -> Iterator[DriftTest | UnjudgedTest]:
     before, now = reference.profile.terms[name], window.terms[name]
     rows = now.texts, before.texts
-    yield from _test_share(options, name, "drift.missing", (before.missing, before.rows), (now.missing, now.rows))
+    yield from compare_shares(options, name, "drift.missing", (before.missing, before.rows), (now.missing, now.rows))
     if min(rows) < options.min_rows:
         yield UnjudgedTest("drift.terms", name, *rows)
         return
@@ -199,9 +199,10 @@ def _test_terms(
     yield _make_test("drift.terms", name, TermShift.name, outcome, options.limit(name), rows)
 
 
-def _test_share(
+def compare_shares(
     options: DriftOptions, subject: str, code: str, before: tuple[int, int], now: tuple[int, int]
 ) -> Iterator[DriftTest]:
+    """The test of a share of rows (such as missing ones), each side as (counted, rows); none for too few rows."""
     if min(before[1], now[1]) < options.min_rows or before[0] + now[0] == 0:
         return
     outcome = ShareOfRows().compare(before, now)

@@ -30,7 +30,8 @@ class Rows:
     """n rows with their predictions and labels.
 
     Attributes:
-        inputs: a frame of n rows, or a series of n texts, which then are its column ``text``.
+        inputs: a frame of n rows, or a series of n texts, which then are its column ``text``; names of columns become
+            text.
         predictions: n predicted labels, if they are known.
         confidences: n probabilities of the predicted labels, if they are known.
         labels: true labels of some of the rows, if any are known.
@@ -41,15 +42,23 @@ class Rows:
     confidences: NDArray[np.float64] | None = None
     labels: NDArray[Any] | None = None
 
+    def __post_init__(self) -> None:
+        if isinstance(self.inputs, pd.DataFrame) and not all(isinstance(name, str) for name in self.inputs.columns):
+            object.__setattr__(self, "inputs", self.inputs.rename(columns=str))
+
     def __len__(self) -> int:
         return len(self.inputs)
 
 
 def rows_frame(inputs: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
-    """Inputs as callers sent them, as a frame of the named columns; what was not sent is missing."""
-    rows = list(inputs)
-    data = {name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns}
-    return pd.DataFrame(data, columns=list(columns))
+    """Inputs as callers sent them, as a frame of the named columns; what was not sent is missing.
+
+    Names of columns are text: a key 0 is the column "0".
+    """
+    rows = [row if all(isinstance(name, str) for name in row) else _name_keys(row) for row in inputs]
+    names = list(map(str, columns))
+    data = {name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names}
+    return pd.DataFrame(data, columns=names, index=range(len(rows)))
 
 
 def profile_rows(layout: Layout, rows: Rows | Inputs) -> Profile:
@@ -83,6 +92,10 @@ def read_floats(values: pd.Series, part: slice = slice(None)) -> tuple[NDArray[n
         return values.to_numpy(np.float64), 0
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     return numbers, int(np.isnan(numbers).sum() - values.isna().sum())
+
+
+def _name_keys(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): value for name, value in row.items()}
 
 
 def _slice_rows(rows: int, at_once: int) -> Iterator[slice]:
