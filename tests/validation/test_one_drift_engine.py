@@ -16,6 +16,7 @@ from tiltyard.drift.profiles import build_reference
 from tiltyard.drift.result_types import DriftDetection
 from tiltyard.errors import UsageError
 from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
+from tiltyard.pipeline.mlops_results import ProductionReport
 from tiltyard.project.monitoring import MonitoringSection
 from tiltyard.settings import Settings
 from tiltyard.validation import DataValidator, DriftReport
@@ -144,6 +145,14 @@ def verdict_of_report(report: DriftReport) -> Verdict:
     return "found" if report.drift_detected else "clear", found
 
 
+def monitor_production(current: pd.DataFrame, reference: pd.DataFrame, folder: Path, store: Path) -> ProductionReport:
+    settings = Settings.load(folder)
+    settings.state.mkdir(parents=True)
+    shutil.copy(store, settings.state / "mlflow.db")
+    with MLOpsPipeline("drift", "numbers", settings=settings) as pipeline:
+        return pipeline.monitor_production_model(current, reference)
+
+
 @pytest.mark.parametrize("kept", [["x", "k", "i"], ["k", "i"], ["x", "i"], ["x"], []])
 def test_a_lost_column_is_drift_in_every_call(kept: list[str], tmp_path: Path, fresh_store: Path) -> None:
     """A column of the reference that the current rows lack is found by name, and nothing else is, in all four calls."""
@@ -156,11 +165,7 @@ def test_a_lost_column_is_drift_in_every_call(kept: list[str], tmp_path: Path, f
     assert set(sent["not_sent"]) == lost
     assert verdict_of_detection(detect_drift(predictions_of(current), predictions_of(reference))) == expected
     assert verdict_of_report(DataValidator().validate_drift(reference, current)) == expected
-    settings = Settings.load(tmp_path)
-    settings.state.mkdir()
-    shutil.copy(fresh_store, settings.state / "mlflow.db")
-    with MLOpsPipeline("drift", "numbers", settings=settings) as pipeline:
-        monitored = pipeline.monitor_production_model(current, reference.assign(label="yes"))
+    monitored = monitor_production(current, reference.assign(label="yes"), tmp_path, fresh_store)
     assert monitored["drift_detected"] == bool(lost)
     assert verdict_of_report(monitored["data_drift"]) == expected
 
@@ -188,7 +193,7 @@ def test_no_current_rows_are_no_verdict() -> None:
 
 
 @pytest.mark.parametrize("name", [int, str])
-def test_names_of_features_are_text(name: type) -> None:
+def test_names_of_features_are_text(name: type, tmp_path: Path, fresh_store: Path) -> None:
     """Drift is found, and rows of one distribution are clear, whether the names of the features are numbers or text."""
     random = np.random.default_rng(0)
     before, after = (pd.DataFrame(random.normal(size=(600, 3))) for _ in range(2))
@@ -204,3 +209,5 @@ def test_names_of_features_are_text(name: type) -> None:
         ):
             status, drifted = verdict_of_detection(found)
             assert (status, drifted & {"0", "1", "2"}) == expected
+        monitored = monitor_production(current, before, tmp_path / str(shift), fresh_store)
+        assert verdict_of_report(monitored["data_drift"])[0] == expected[0]

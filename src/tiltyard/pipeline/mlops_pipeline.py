@@ -261,6 +261,7 @@ class MLOpsPipeline:
             DataError: the reference has no column of inputs.
             UsageError: one of the two has no rows.
         """
+        prediction_data, reference_data = (rows.rename(columns=str) for rows in (prediction_data, reference_data))
         predicted, actual = (_first(prediction_data, names) for names in (PREDICTED, ACTUAL))
         # Production rows often lack the truth: that is no lost input.
         lacking = {*PREDICTED, *ACTUAL}.difference(prediction_data.columns)
