@@ -105,8 +105,8 @@ def detect_data_drift(
 
     Returns:
         As ``detect_drift``; ``features`` has every column that is compared. Columns of the reference that no current
-        row has are missing in all of them, which is drift; they are in ``not_sent`` too. Columns that differ by design
-        (times, and numbers or names of each row) are in ``not_compared``.
+        row has are in ``not_sent``: they count as missing in every row, which is drift. Columns that differ by design
+        (times, and numbers or names of each row) are not compared: those that both sides have are in ``not_compared``.
 
     Raises:
         UsageError: the threshold is not above 0 and below 1.

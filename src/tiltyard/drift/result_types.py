@@ -49,8 +49,8 @@ class DriftDetection(TypedDict):
     """Whether data drifted.
 
     ``drift_score`` is the share of the tests that found drift. ``features`` is by subject, ``predictions`` the number
-    of rows that were compared. ``not_sent`` has the columns of a reference frame that no row has, each of
-    which is drift, and ``not_compared`` those that differ by design.
+    of rows that were compared. ``not_sent`` has the columns of a reference frame that no row has (drift, unless
+    they are ignored, always missing, or differ by design), ``not_compared`` others that differ by design.
     """
 
     drift_detected: bool
