@@ -109,7 +109,7 @@ def test_approval(workspace: Workspace) -> None:
 def test_nobody_approves_their_own(workspace: Workspace) -> None:
     """With self_approval = false neither who asked nor who trained may approve; by default they may."""
     send(replace(workspace, actor="ci"), "2", project())
-    for actor, did in (("ci", "asked for it"), ("ann", "trained it")):
+    for actor, did in (("ci", "requested it"), ("ann", "trained it")):
         with pytest.raises(UsageError, match=did) as caught:
             approve_version(replace(workspace, actor=actor), project(self_approval=False), "2", reason="mine")
         assert caught.value.code == "approval.own"

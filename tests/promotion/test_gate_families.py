@@ -140,7 +140,7 @@ def test_small_slices_are_left_out_and_counted() -> None:
     inspection = sliced(answers(range(40)), answers(range(100, 105)), ["big"] * 180 + ["small"] * 20)
     verdict = meet(inspection)
     assert verdict.promoted
-    assert "1 are too small to judge" in verdict.gates[-1].message
+    assert "1 are too small to check" in verdict.gates[-1].message
 
 
 def test_calibration() -> None:
@@ -150,7 +150,7 @@ def test_calibration() -> None:
     assert worse.reason == "its probabilities are worse calibrated than the champion's"
     assert meet(GateInputs(calibration=calibrations(boastful, honest)), calibration="not-worse").promoted
     assert meet(GateInputs(calibration=calibrations(honest, honest)), calibration="not-worse").promoted
-    assert meet(GateInputs(), calibration="not-worse").reason == "its calibration could not be judged"
+    assert meet(GateInputs(), calibration="not-worse").reason == "its calibration could not be checked"
     assert meet(GateInputs(), calibration_error=0.06).promoted
     limited = meet(GateInputs(), calibration_error=0.04)
     assert limited.reason == "its probabilities are badly calibrated"
@@ -167,13 +167,13 @@ def test_fairness() -> None:
     assert "is 0.500 (a against b" in refused.summary
     assert not meet(fairness(0.5), fairness={"demographic_parity_ratio": 0.8}).promoted
     assert meet(fairness(0.9), fairness={"demographic_parity_ratio": 0.8}).promoted
-    assert meet(GateInputs(), fairness=limits).reason == "fairness could not be judged"
+    assert meet(GateInputs(), fairness=limits).reason == "fairness could not be checked"
 
 
 def test_cost() -> None:
     """Time for an answer and size of the files have limits, each reached exactly is kept."""
     assert meet(GateInputs(cost=COST), latency_ms=2.0, size_mb=3.0).promoted
-    assert meet(GateInputs(cost=COST), latency_ms=1.9).reason == "it answers too slowly"
+    assert meet(GateInputs(cost=COST), latency_ms=1.9).reason == "it predicts too slowly"
     assert meet(GateInputs(cost=COST), size_mb=2.9).reason == "it is too large"
     assert meet(GateInputs(cost=replace(COST, latency_ms=None)), latency_ms=9).reason.startswith("its latency could")
     assert not meet(GateInputs(), size_mb=9).promoted
@@ -185,7 +185,7 @@ def test_data_findings() -> None:
     refused = meet(GateInputs(findings=WARNED), data_findings="info")
     assert refused.reason == "its data has grave findings"
     assert "1 warning, 1 info findings: data.missing (age)" in refused.summary
-    assert meet(GateInputs(), data_findings="warning").reason == "its data could not be judged"
+    assert meet(GateInputs(), data_findings="warning").reason == "its data could not be checked"
     stored = json.loads(json.dumps(to_json_object(WARNED)))
     assert list(stored) == ["counts", "named"]
     assert list(stored["counts"]) == ["info", "warning", "error"]
@@ -246,7 +246,7 @@ def test_the_ways_in_which_a_promotion_can_be_refused() -> None:
         "groups of group are treated too differently": meet(
             fairness(0.5), fairness={"demographic_parity_difference": 0.1}
         ),
-        "it answers too slowly": meet(GateInputs(cost=COST), latency_ms=0.5, size_mb=10.0),
+        "it predicts too slowly": meet(GateInputs(cost=COST), latency_ms=0.5, size_mb=10.0),
         "its data has grave findings": meet(GateInputs(findings=WARNED), data_findings="info"),
         "the champion holds live": meet(GateInputs(live=HELD)),
     }
@@ -260,7 +260,7 @@ def test_the_ways_in_which_a_promotion_can_be_refused() -> None:
 def test_a_champion_that_cannot_answer() -> None:
     """A champion that cannot read today's rows is a refusal that says what it lacks and what to do."""
     verdict = make_verdict([incomparable_gate("3", "it was trained on the column 'age', which the data does not have")])
-    assert verdict.reason == "the champion cannot answer these rows"
+    assert verdict.reason == "the champion cannot predict these rows"
     assert "version 3" in verdict.summary
     assert "set-alias" in verdict.summary
 

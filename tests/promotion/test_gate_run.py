@@ -91,7 +91,7 @@ def test_a_champion_that_lacks_columns_refuses_the_challenger(loans: Loans) -> N
     """The refusal names the column, is recorded, and leaves the champion where it was."""
     refused = loans.incomparable
     assert not refused.verdict.promoted
-    assert refused.verdict.reason == "the champion cannot answer these rows"
+    assert refused.verdict.reason == "the champion cannot predict these rows"
     assert "'town'" in refused.status
     champion = loans.workspace.registry.champion("loans-classifier")
     assert champion is not None

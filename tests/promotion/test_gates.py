@@ -51,7 +51,7 @@ def test_first_champion_meets_the_floors() -> None:
     verdict = run_gates(PromotionSection(floors={"accuracy": 0.8}), low, None, None, metric="accuracy")
     assert not verdict.promoted
     assert verdict.reason == "accuracy misses its floor"
-    assert verdict.summary == "accuracy 0.5500, at least 0.8000 is asked for"
+    assert verdict.summary == "accuracy 0.5500, at least 0.8000 is required"
 
 
 def test_a_floor_is_reached_exactly() -> None:
@@ -66,7 +66,7 @@ def test_a_floor_of_a_loss() -> None:
     assert meet(range(40), range(100, 110), floors={"log_loss": 0.3}).promoted
     verdict = meet(range(40), range(100, 110), floors={"log_loss": 0.1})
     assert not verdict.promoted
-    assert "at most 0.1000 is asked for" in verdict.summary
+    assert "at most 0.1000 is required" in verdict.summary
 
 
 def test_a_floor_that_cannot_be_evaluated() -> None:
@@ -76,7 +76,7 @@ def test_a_floor_that_cannot_be_evaluated() -> None:
     one_class = evaluate_predictions(label_predictions(truth, truth, sure, ("no", "yes")))
     verdict = run_gates(PromotionSection(floors={"roc_auc": 0.5}), one_class, None, None, metric="accuracy")
     assert not verdict.promoted
-    assert verdict.reason == "roc_auc could not be judged"
+    assert verdict.reason == "roc_auc could not be checked"
     assert "no row has the label 'no'" in verdict.summary
 
 

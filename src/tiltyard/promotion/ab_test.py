@@ -51,7 +51,7 @@ def evaluate_ab_test(project: Project, registry: Registry, ledger: Ledger, actor
     options = project.serving.challenger
     if options is None:
         raise UsageError(
-            "No challenger answers in this project.",
+            "No challenger predicts in this project.",
             next_step='Write [serving] challenger = { mode = "shadow" } into the project file, and serve.',
         )
     name = project.model_name

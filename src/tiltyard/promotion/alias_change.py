@@ -81,7 +81,7 @@ class Recovered:
             "withdrawn": "the alias had not moved; nothing was changed. Decide again if it is still wanted",
             "overtaken": "the alias names another version now; nothing was changed",
         }
-        return f"The move of {aim}, cut short at {self.event.at:%Y-%m-%d %H:%M:%S UTC}: {result[self.outcome]}."
+        return f"The move of {aim}, interrupted at {self.event.at:%Y-%m-%d %H:%M:%S UTC}: {result[self.outcome]}."
 
 
 def move_alias(workspace: Workspace, change: AliasChange) -> Event:
@@ -170,7 +170,7 @@ def _check_expected(change: AliasChange, found: str | None) -> None:
             f"The alias '{change.alias}' of {change.model_name} names {_describe_version(found)} now, and named "
             f"{_describe_version(change.before)} "
             "when this was decided.",
-            next_step="Look at what happened (tiltyard history), and decide again.",
+            next_step="Read what happened (tiltyard history), and decide again.",
             found=found,
             expected=change.before,
         )

@@ -136,7 +136,7 @@ def _check_somebody_else(workspace: Workspace, info: VersionInfo, request: Appro
     subject = f"{info.name}/{info.version}"
     trained_by = {event.actor for event in workspace.ledger.events(subject=subject, kind="registered")}
     did = (
-        "asked for it"
+        "requested it"
         if workspace.actor == request.event.actor
         else "trained it"
         if workspace.actor in trained_by

@@ -63,7 +63,7 @@ def evaluate_gates(
 
     Raises:
         DataError: the champion was trained on every one of the test rows.
-        ArtifactError: the files of the champion (or, where its cost is asked for, of the challenger) are damaged or
+        ArtifactError: the files of the champion (or, where its cost is required, of the challenger) are damaged or
             unsafe.
     """
     inspection = GateInputs(cost=_cost(workspace, project, info), findings=_findings(info))

@@ -83,7 +83,7 @@ def align_columns(rows: Dataset, manifest: Manifest, info: VersionInfo) -> Datas
     if manifest.task != rows.task:
         raise DataError(
             f"Version {info.version} is for {manifest.task}, and the rows are for {rows.task}.",
-            next_step="Evaluate it on rows of its own task, or train a new version.",
+            next_step="Evaluate it on rows of its task, or train a new version.",
             code="evaluation.other-task",
         )
     if isinstance(rows.inputs, pd.Series) or not manifest.columns:

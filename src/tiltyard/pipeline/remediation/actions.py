@@ -196,4 +196,4 @@ def _summarise_rollback(action: Action) -> str:
 
 def summarise_label_request(reason: str) -> str:
     """The request for labels, and why."""
-    return f"Labels are asked for: {reason} tiltyard label queue chooses the answers most worth labelling."
+    return f"Labels are requested: {reason} tiltyard label queue chooses the predictions most worth labelling."

@@ -88,7 +88,8 @@ def _check_errors(project: Project, counts: ServiceCounts, since: datetime, now:
         "requests",
         score=counts.failures / counts.requests if counts.requests else 0.0,
         limit=limit,
-        message=f"Of {counts.requests:,} requests since version {counts.version} answers, {counts.failures:,} failed.",
+        message=f"Of {counts.requests:,} requests since version {counts.version} is champion, "
+        f"{counts.failures:,} failed.",
         evidence={"p_value": chance, "requests": counts.requests, "failures": counts.failures},
         since=since,
         until=now,
@@ -101,9 +102,9 @@ def _check_latency(project: Project, workspace: Workspace, history: History, sin
     mine = _read_latencies(project, workspace, str(history.champion), since)
     theirs = _read_latencies(project, workspace, str(history.aliases.previous_champion), None)
     if min(len(mine), len(theirs)) < FEWEST_ANSWERS:
-        why = f"There are {len(mine)} answers of the new champion and {len(theirs)} of the previous one; it takes "
+        why = f"There are {len(mine)} predictions of the new champion and {len(theirs)} of the previous one; it takes "
         return could_not_judge(
-            SLOW, "p95", f"{why}{FEWEST_ANSWERS} of each.", "Wait for more answers.", window=(since, now)
+            SLOW, "p95", f"{why}{FEWEST_ANSWERS} of each.", "Wait for more predictions.", window=(since, now)
         )
     slower, before = float(np.quantile(mine, 0.95)), float(np.quantile(theirs, 0.95))
     limit = max(project.response.slow_factor * before, LEAST_MS)
@@ -114,7 +115,7 @@ def _check_latency(project: Project, workspace: Workspace, history: History, sin
         "p95",
         score=slower,
         limit=limit,
-        message=f"95 % of the answers of version {history.champion} took at most {slower:.1f} ms; of version "
+        message=f"95 % of the predictions of version {history.champion} took at most {slower:.1f} ms; of version "
         f"{history.aliases.previous_champion} {before:.1f} ms.",
         evidence={"rows": len(mine), "rows_before": len(theirs), "p95_before": before},
         since=since,
@@ -140,12 +141,12 @@ def _check_accuracy(
     window = (since, now)
     if not pairs:
         return could_not_judge(
-            WORSE, "accuracy", "There are no labels of its answers yet.", "Bring labels.", window=window
+            WORSE, "accuracy", "There are no labels of its predictions yet.", "Bring labels.", window=window
         )
     try:
         answers = _predict_with_previous(project, workspace, str(history.aliases.previous_champion), pairs)
     except TiltyardError as error:
-        why = f"Version {history.aliases.previous_champion} cannot be asked: {error.message}"
+        why = f"Version {history.aliases.previous_champion} cannot predict: {error.message}"
         return could_not_judge(WORSE, "accuracy", why, error.next_step, window=window)
     only_before = only_new = rows = 0
     for (row, label), theirs in zip(pairs, answers, strict=True):

@@ -164,5 +164,5 @@ def _ask_for_labels(concern: Incident, situation: Situation, history: History, p
     have = f"{situation.new_labels} new labels, and a retraining needs {policy.min_new_labels}"
     asked = history.last("ask-labels")
     if asked is not None and situation.now - asked.planned_at < DAY:
-        return Decision(None, f"Labels were asked for already: there are {have}.", concern.kind)
+        return Decision(None, f"Labels were requested already: there are {have}.", concern.kind)
     return Decision("ask-labels", f"{TITLES[concern.kind]}, but there are {have}.", concern.kind, causes=concern.found)

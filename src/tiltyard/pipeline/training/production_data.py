@@ -50,7 +50,7 @@ class ProductionData:
     def summary(self) -> str:
         """One line for people."""
         left_out = self.repeated + self.redacted + sum(self.unknown_label.values()) + self.unreadable
-        text = f"{self.added:,} labelled answers added"
+        text = f"{self.added:,} labelled predictions added"
         if self.corrected:
             text += f", {self.corrected:,} labels corrected"
         return text + (f", {left_out:,} left out" if left_out else "")
@@ -213,7 +213,7 @@ def _join_rows(base: Dataset, taken: _Taken, project: Project) -> Dataset:
         inputs=inputs,
         labels=pd.concat([base.labels, labels], ignore_index=True),
         frame=_stack_rows(base.frame, new),
-        source=f"{base.source} and {len(taken.pairs):,} labelled answers",
+        source=f"{base.source} and {len(taken.pairs):,} labelled predictions",
         row_digests=np.concatenate([base.row_digests, row_digests(taken.inputs, labels)]),
     )
 

@@ -184,7 +184,7 @@ def load_recipe(
     """
     if candidates:
         raise UsageError(
-            "A version that is trained again is trained by its own recipe; no candidate can be named beside it.",
+            "A version that is trained again is trained by its own recipe; no candidate can be named as well.",
             next_step="Leave --candidate out, or --from-version.",
         )
     asked = {"version": version} if version.isdecimal() or is_label(version) else {"alias": version}

@@ -20,7 +20,7 @@ def calibration_limit(limit: float, challenger: Evaluation) -> GateResult:
             title,
             False,
             f"the calibration error is not known on these rows: {why}",
-            "its calibration could not be judged",
+            "its calibration could not be checked",
             {"limit": limit},
         )
     passed = value <= limit
@@ -28,7 +28,7 @@ def calibration_limit(limit: float, challenger: Evaluation) -> GateResult:
         "gate.calibration",
         title,
         passed,
-        f"probabilities are off by {value:.4f} on the average, at most {limit:.4f} is asked for",
+        f"probabilities are off by {value:.4f} on the average, at most {limit:.4f} is required",
         "" if passed else "its probabilities are badly calibrated",
         {"value": value, "limit": limit},
     )
@@ -43,7 +43,7 @@ def calibration_gate(alpha: float, comparison: Comparison | None) -> GateResult:
             title,
             False,
             "the calibration of the two cannot be compared: one of them gives no probabilities for these labels",
-            "its calibration could not be judged",
+            "its calibration could not be checked",
         )
     # The p-value of a lead tells how rarely the challenger is ahead; the other tail is that of a loss.
     loss = comparison.p_value_two_sided / 2 if comparison.difference < 0 else 1.0

@@ -21,11 +21,11 @@ def incomparable_gate(version: str, why: str) -> GateResult:
     """
     return GateResult(
         "gate.comparable",
-        "The champion can answer today's rows",
+        "The champion can predict today's rows",
         False,
-        f"the champion, version {version}, cannot answer the test rows: {why}. Bring the data back to what it was "
+        f"the champion, version {version}, cannot predict the test rows: {why}. Bring the data back to what it was "
         "trained on, or set the alias by hand: tiltyard set-alias --reason …",
-        "the champion cannot answer these rows",
+        "the champion cannot predict these rows",
         {"champion": version, "why": why},
     )
 

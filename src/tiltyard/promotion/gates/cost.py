@@ -9,7 +9,7 @@ from tiltyard.promotion.gates.verdict import GateResult
 
 def latency_limit(limit: float, cost: Cost | None) -> GateResult:
     """Whether a single answer takes at most so many milliseconds."""
-    title = f"An answer takes at most {limit:g} ms"
+    title = f"A prediction takes at most {limit:g} ms"
     if cost is None or cost.latency_ms is None:
         return GateResult(
             "gate.latency",
@@ -24,9 +24,9 @@ def latency_limit(limit: float, cost: Cost | None) -> GateResult:
         "gate.latency",
         title,
         passed,
-        f"19 of 20 sample rows are answered within {cost.latency_ms:.3f} ms, half within {cost.median_ms:.3f} ms "
-        f"({cost.scorer}, {cost.rows} rows); at most {limit:g} ms is asked for",
-        "" if passed else "it answers too slowly",
+        f"19 of 20 sample rows are predicted within {cost.latency_ms:.3f} ms, half within {cost.median_ms:.3f} ms "
+        f"({cost.scorer}, {cost.rows} rows); at most {limit:g} ms is required",
+        "" if passed else "it predicts too slowly",
         {**to_json_object(cost), "limit_ms": limit},
     )
 
@@ -43,7 +43,7 @@ def size_limit(limit: float, cost: Cost | None) -> GateResult:
         "gate.size",
         title,
         passed,
-        f"its files take {cost.size_mb:.2f} MB, at most {limit:g} MB is asked for",
+        f"its files take {cost.size_mb:.2f} MB, at most {limit:g} MB is required",
         "" if passed else "it is too large",
         {"size_mb": cost.size_mb, "limit_mb": limit},
     )

@@ -18,7 +18,7 @@ def data_limit(gravest: str, findings: DataFindings | None) -> GateResult:
             title,
             False,
             "what was found in its data was not written down with it: train it with Tiltyard",
-            "its data could not be judged",
+            "its data could not be checked",
             {"limit": gravest},
         )
     graver = findings.graver_than(gravest)

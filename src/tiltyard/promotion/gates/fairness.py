@@ -27,8 +27,8 @@ def fairness_limit(measure: str, limit: float, report: FairnessReport | None) ->
             "gate.fairness",
             title,
             False,
-            f"the {words} {what}could not be judged: fewer than two groups have enough rows",
-            "fairness could not be judged",
+            f"the {words} {what}could not be checked: fewer than two groups have enough rows",
+            "fairness could not be checked",
             {"measure": measure, "limit": limit, "not_judged": silent},
         )
     column, label, worst = max(known, key=lambda part: (-1 if is_ratio else 1) * part[2].value)
@@ -39,7 +39,7 @@ def fairness_limit(measure: str, limit: float, report: FairnessReport | None) ->
         title,
         passed,
         f"{words} by {column} is {worst.value:.3f} ({worst.most} against {worst.least}, label {label}{interval}); "
-        f"{'at least' if is_ratio else 'at most'} {limit:g} is asked for",
+        f"{'at least' if is_ratio else 'at most'} {limit:g} is required",
         "" if passed else f"groups of {column} are treated too differently",
         {"measure": measure, "limit": limit, "column": column, "label": label, **to_json_object(worst)},
     )

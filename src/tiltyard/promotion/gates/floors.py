@@ -21,7 +21,7 @@ def floor_gate(name: str, least: float, challenger: Evaluation) -> GateResult:
             f"{metric.title} floor",
             False,
             f"{metric.title.lower()} is not known on these rows: {why}",
-            f"{name} could not be judged",
+            f"{name} could not be checked",
             {"metric": name, "limit": least},
         )
     passed = value >= least if metric.bigger_is_better else value <= least
@@ -30,7 +30,7 @@ def floor_gate(name: str, least: float, challenger: Evaluation) -> GateResult:
         "gate.floor",
         f"{metric.title} floor",
         passed,
-        f"{metric.title.lower()} {value:.4f}, {side} {least:.4f} is asked for",
+        f"{metric.title.lower()} {value:.4f}, {side} {least:.4f} is required",
         "" if passed else f"{name} misses its floor",
         {"metric": name, "value": value, "limit": least},
     )

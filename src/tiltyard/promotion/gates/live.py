@@ -24,7 +24,7 @@ def live_gate(asked: Literal["not-worse", "wins"], verdict: LiveVerdict | None) 
             "gate.live",
             title,
             not wins,
-            "the two did not answer side by side, or no labels came: see [serving] challenger, tiltyard challenge",
+            "the two did not predict side by side, or no labels came: see [serving] challenger, tiltyard challenge",
             "it has not won live" if wins else "",
             {"asked": asked},
         )

@@ -13,7 +13,7 @@ def slice_gate(promotion: PromotionSection, inspection: GateInputs) -> GateResul
     """Whether any slice is worse than under the champion by more than chance, corrected for their number."""
     compared = inspection.slices or ()
     worse = [part for part in compared if part.difference < 0 and part.adjusted < promotion.slice_alpha]
-    left_out = f"; {inspection.small_slices} are too small to judge" if inspection.small_slices else ""
+    left_out = f"; {inspection.small_slices} are too small to check" if inspection.small_slices else ""
     if worse:
         told = ", ".join(
             f"{part.name}: {part.challenger:.4f} against {part.champion:.4f} on {part.rows:,} rows "
@@ -25,7 +25,7 @@ def slice_gate(promotion: PromotionSection, inspection: GateInputs) -> GateResul
     elif compared:
         message = f"none of {len(compared)} slices is worse by more than chance{left_out}"
     else:
-        message = f"no slice could be judged{left_out}"
+        message = f"no slice could be checked{left_out}"
     return GateResult(
         "gate.slices",
         f"No slice worse than the champion's (alpha {promotion.slice_alpha:g}, for all together)",

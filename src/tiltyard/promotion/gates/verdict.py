@@ -59,7 +59,7 @@ class Verdict:
     def summary(self) -> str:
         """One line: the first refusal, or how it compares with the champion, with the numbers."""
         told = self.refusals[:1] or ((self.comparison,) if self.comparison else self.gates[-1:])
-        return told[0].message if told else "no gate was asked for"
+        return told[0].message if told else "no gate was required"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""

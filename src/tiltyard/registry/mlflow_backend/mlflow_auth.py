@@ -52,7 +52,8 @@ def auth_error(error: Exception, where: str) -> UnavailableError | None:
         return UnavailableError(
             f"MLflow at {without_password(where)} does not allow this (403), {_describe_user(where)}: "
             f"{_first_line_of_error(error)}",
-            next_step=f"Let whoever keeps the server give that user the permission, or name another one in {USERNAME}.",
+            next_step="Ask the administrator of the server to give that user the permission, or name another one in "
+            f"{USERNAME}.",
             code="registry.forbidden",
         )
     return None
@@ -95,7 +96,7 @@ def _describe_credentials(where: str) -> tuple[str, str]:
         return f"it does not take the token of {TOKEN}", f"Correct {TOKEN}."
     half = next((f"{name} is not set" for name, value in ((PASSWORD, password), (USERNAME, user)) if not value), "")
     nothing = half if user or password else "no credentials are set"
-    return nothing, f"Set {USERNAME} and {PASSWORD}, or {TOKEN}, in the environment or in .env beside the project file."
+    return nothing, f"Set {USERNAME} and {PASSWORD}, or {TOKEN}, in the environment or in .env in the project's folder."
 
 
 def _describe_user(where: str) -> str:

@@ -80,8 +80,8 @@ def check_tree(uri: str, info: VersionInfo) -> None:
             if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
                 file = Path(folder, name).relative_to(root).as_posix()
                 raise ArtifactError(
-                    f"The files of version {info.version} of {info.name} hold {file!r}, which is no plain file; it was "
-                    "not fetched.",
+                    f"The files of version {info.version} of {info.name} hold {file!r}, which is not a plain file; it "
+                    "was not fetched.",
                     next_step="Find out who put it there, or train a new version.",
                     code="artifact.odd-file",
                     file=file,

@@ -150,7 +150,7 @@ def verify(folder: Path, keys: KeyRing = NO_KEYS) -> Verified:
         keys: the keys by which this host judges signatures.
 
     Raises:
-        ArtifactError: the manifest is missing or unreadable; the signature is missing where one is asked for, wrong,
+        ArtifactError: the manifest is missing or unreadable; the signature is missing where one is required, wrong,
             or by a key that is not trusted; or a file is missing, changed or not named.
     """
     file = folder / MANIFEST

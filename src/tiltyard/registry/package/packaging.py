@@ -72,7 +72,7 @@ class Package:
         try:
             keys: NDArray[np.uint64] = np.load(io.BytesIO(content), allow_pickle=False)
             if keys.dtype != np.uint64 or keys.ndim != 1:
-                raise ValueError("they are no keys of rows")
+                raise ValueError("they are not keys of rows")
         except UNREADABLE as error:
             raise unreadable(TRAINING_KEYS, error) from None
         return keys
@@ -163,7 +163,7 @@ def read_package(
         info: the version that the files were fetched for; they have to be its own. Default: any version.
 
     Raises:
-        ArtifactError: the signature is missing where one is asked for, wrong, or by a key that is not trusted; a file
+        ArtifactError: the signature is missing where one is required, wrong, or by a key that is not trusted; a file
             is missing, changed or not named; the model is not in the skops format; or it holds a type that this host
             does not allow.
     """
