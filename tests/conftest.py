@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,17 @@ from tiltyard.registry.mlflow_backend.mlflow_client import open_client
 
 __all__ = ["postgres", "prefect_server", "project_env"]
 
+# Where numba keeps the compiled kernels of one package; those of the others are made with them.
+_KERNELS = Path(__file__).parents[1] / "src" / "tiltyard" / "scoring" / "table" / "__pycache__"
+
 pytest.register_assert_rewrite("tiltyard.testing.ledger_contract")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile the kernels once where numba's cache is empty, before many processes of tests would do it at once."""
+    is_worker = hasattr(session.config, "workerinput")
+    if not is_worker and session.config.getoption("numprocesses", None) and not any(_KERNELS.glob("*.nbi")):
+        subprocess.run([sys.executable, "-m", "tests.warm_up"], cwd=Path(__file__).parents[1], check=True, timeout=280)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
