@@ -30,7 +30,7 @@ def kept(project_env: ProjectEnv, monkeypatch: pytest.MonkeyPatch) -> Path:
     replace(project_env, workspace=replace(project_env.workspace, snapshots=str(store))).train()
     rows = project_env.films.root / "reviews.csv"
     before = rows.read_text("utf-8")
-    rows.write_text(before + "A film of another day.,positive\n", "utf-8")
+    rows.write_text(before + "A film of another day.,positive,archive,2025-01-01T00:00:00Z\n", "utf-8")
     CliRunner().invoke(command, ["snapshot", "--project", str(project_env.films.root)], catch_exceptions=False)
     rows.write_text(before, "utf-8")
     for file in (store / "films").iterdir():

@@ -115,6 +115,6 @@ def test_what_an_earlier_champion_was_asked_says_nothing_about_this_one(tmp_path
 
 def test_without_a_challenger_in_the_project_nothing_is_evaluated(tmp_path: Path) -> None:
     """A project that lets no challenger answer is told how to."""
-    with pytest.raises(UsageError, match="No challenger answers") as caught:
+    with pytest.raises(UsageError, match="No challenger predicts") as caught:
         evaluate_ab_test(project(None), MemoryRegistry(), MemoryLedger(), "ann")
     assert "mode" in caught.value.next_step
