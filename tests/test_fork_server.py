@@ -49,6 +49,8 @@ def test_a_forked_command_sees_what_a_fresh_one_sees(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
 def test_a_signal_ends_a_forked_command_as_any_other(tmp_path: Path, ending: signal.Signals) -> None:
     """A signal reaches the process itself, and its exit status is the one that Popen gives."""
+    if signal.getsignal(ending) is signal.SIG_IGN:
+        pytest.skip("the shell that started these tests in the background has its processes ignore this signal")
     with popen(write(tmp_path, WAIT), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert isinstance(process, ForkedPopen)
         assert process.stdout is not None

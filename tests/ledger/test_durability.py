@@ -38,7 +38,7 @@ with SqlLedger.open(sys.argv[1]) as ledger:
 
 OPEN = """
 import sys
-from alembic import command
+import alembic.operations
 from tiltyard.ledger import SqlLedger
 
 print("ready", flush=True)

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import context
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
 from tests.postgres import PostgresServer
@@ -76,6 +78,15 @@ def test_a_newer_ledger_is_refused(url: str) -> None:
         SqlLedger.open(url)
     assert refused.value.code == "ledger.newer"
     assert "upgrade" in refused.value.next_step
+
+
+def test_other_migrations_in_the_same_process_do_not_meet(tmp_path: Path) -> None:
+    """A ledger is made undisturbed while another thread's Alembic migration (MLflow's, say) is under way."""
+    config = Config()
+    config.set_main_option("script_location", str(tmp_path))
+    with EnvironmentContext(config, ScriptDirectory.from_config(config)):
+        SqlLedger.open(f"sqlite:///{tmp_path}/ledger.db").close()
+        assert context.config is config
 
 
 def test_it_shares_a_database_with_tables_of_others(url: str) -> None:

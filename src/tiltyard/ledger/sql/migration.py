@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from threading import Lock
 
 from sqlalchemy import Connection, inspect, text
 
@@ -12,9 +11,6 @@ from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.schema import REVISION, VERSION_TABLE
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-
-# Alembic keeps the migration that is running in its own module: one at a time in a process.
-_migration_lock = Lock()
 
 # Any constant will do; it is what "tiltyard" is called among PostgreSQL's advisory locks.
 _ADVISORY_LOCK = 0x74696C74
@@ -29,7 +25,7 @@ def migrate_to_newest(database: Database) -> None:
     with database.read() as connection:
         if _revision(connection) == REVISION:
             return
-    with _migration_lock, database.write() as connection:
+    with database.write() as connection:
         if not database.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
         found = _revision(connection)
@@ -46,13 +42,12 @@ def _revision(connection: Connection) -> str | None:
 
 def _migrate(connection: Connection, found: str | None, redacted_url: str) -> None:
     # Imported here because it is slow, and an up-to-date ledger does without.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+    from alembic.operations import Operations  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    known = {script.revision for script in scripts.walk_revisions()}
     if found is not None and found not in known:
         raise UnavailableError(
             f"The ledger {redacted_url} is of revision {found}, which this Tiltyard does not know (it knows up to "
@@ -60,5 +55,13 @@ def _migrate(connection: Connection, found: str | None, redacted_url: str) -> No
             next_step="Install the newer Tiltyard here too: pip install --upgrade tiltyard",
             code="ledger.newer",
         )
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    # Not `alembic.command` with `from alembic import op`: those keep the running migration in globals of the process,
+    # where MLflow's, in another thread, would end ours. Here each script is handed its operations.
+    context = MigrationContext.configure(
+        connection,
+        opts={
+            "version_table": VERSION_TABLE,
+            "fn": lambda heads, _context: scripts._upgrade_revs("head", heads),  # noqa: SLF001 # as Alembic's commands
+        },
+    )
+    context.run_migrations(op=Operations(context))

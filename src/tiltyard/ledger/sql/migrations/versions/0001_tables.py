@@ -6,7 +6,7 @@ Frozen: what a ledger of this revision holds. Each later change is a separate mi
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "0001"
 down_revision = None
@@ -15,22 +15,22 @@ NAME = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 RISING = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     """Make all tables, and the chain's beginning."""
-    _predictions()
-    _labels()
-    _findings()
-    _events()
-    _outbox()
+    _predictions(op)
+    _labels(op)
+    _findings(op)
+    _events(op)
+    _outbox(op)
 
 
-def downgrade() -> None:
+def downgrade(op: Operations) -> None:
     """Drop everything the ledger holds."""
     for table in ("outbox", "chain", "events", "findings", "labels", "predictions"):
         op.drop_table(table)
 
 
-def _predictions() -> None:
+def _predictions(op: Operations) -> None:
     op.create_table(
         "predictions",
         sa.Column("id", NAME, primary_key=True),
@@ -50,7 +50,7 @@ def _predictions() -> None:
     op.create_index("predictions_by_key", "predictions", ["key"], sqlite_where=given, postgresql_where=given)
 
 
-def _labels() -> None:
+def _labels(op: Operations) -> None:
     op.create_table(
         "labels",
         sa.Column("sequence", RISING, primary_key=True, autoincrement=True),
@@ -63,7 +63,7 @@ def _labels() -> None:
     op.create_index("labels_by_time", "labels", ["at_us", "sequence"])
 
 
-def _findings() -> None:
+def _findings(op: Operations) -> None:
     op.create_table(
         "findings",
         sa.Column("id", NAME, primary_key=True),
@@ -83,7 +83,7 @@ def _findings() -> None:
     op.create_index("findings_by_time", "findings", ["project", "at_us"])
 
 
-def _events() -> None:
+def _events(op: Operations) -> None:
     op.create_table(
         "events",
         sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -105,7 +105,7 @@ def _events() -> None:
     op.bulk_insert(chain, [{"name": "events", "sequence": 0, "digest": ""}])
 
 
-def _outbox() -> None:
+def _outbox(op: Operations) -> None:
     op.create_table(
         "outbox",
         sa.Column("id", NAME, primary_key=True),

@@ -6,7 +6,7 @@ Frozen: what a ledger of this revision adds. Each later change is a separate mig
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "0002"
 down_revision = "0001"
@@ -14,7 +14,7 @@ down_revision = "0001"
 NAME = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     """Widen the findings, and make the table of profiles."""
     op.add_column("findings", sa.Column("status", NAME, nullable=False, server_default="found"))
     op.add_column("findings", sa.Column("next_step", sa.Text, nullable=False, server_default=""))
@@ -31,7 +31,7 @@ def upgrade() -> None:
     )
 
 
-def downgrade() -> None:
+def downgrade(op: Operations) -> None:
     """Drop the profiles, which can be computed again, and what findings gained."""
     op.drop_table("profiles")
     op.drop_column("findings", "next_step")

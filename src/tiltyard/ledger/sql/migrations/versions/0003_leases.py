@@ -6,7 +6,7 @@ Frozen: what a ledger of this revision adds. Each later change is a separate mig
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "0003"
 down_revision = "0002"
@@ -14,7 +14,7 @@ down_revision = "0002"
 NAME = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     """Make the table of leases."""
     op.create_table(
         "leases",
@@ -25,6 +25,6 @@ def upgrade() -> None:
     )
 
 
-def downgrade() -> None:
+def downgrade(op: Operations) -> None:
     """Drop the leases; they mean nothing to those who are gone."""
     op.drop_table("leases")
