@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tiltyard.data.conform.labels import order_classes
 from tiltyard.data.content_hash import fingerprint
 from tiltyard.project import Task
 
@@ -39,8 +40,8 @@ class Dataset:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The labels that occur, sorted."""
-        return tuple(sorted(self.labels.unique()))
+        """The labels that occur, in the order of ``order_classes``."""
+        return order_classes(self.labels.unique())
 
     @property
     def fingerprint(self) -> str:

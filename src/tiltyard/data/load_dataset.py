@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
+from tiltyard.data.conform.labels import LabelCodec, conform_labels
 from tiltyard.data.content_hash import row_digests
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.sources import WRITING_KEYS, detect_layout, read_source
@@ -42,7 +43,7 @@ def load_dataset(project: Project) -> Dataset:
             code="data.one-class",
             column=section.label,
         )
-    if section.positive is not None and section.positive not in dataset.classes:
+    if section.positive is not None and LabelCodec(dataset.classes).find_class(section.positive) is None:
         raise DataError(
             f"data.positive = {section.positive!r} is not among the labels {', '.join(dataset.classes)}.",
             next_step="Correct data.positive in the project file.",
@@ -74,13 +75,6 @@ def read_rows(project: Project, source: str, root: Path | None = None) -> pd.Dat
     return read_source(section, folder, verbatim=_verbatim_columns(section))
 
 
-def write_label(value: object) -> str:
-    """How a label is written everywhere: text without outer white space; ``1.0`` is ``"1"``."""
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value).strip()
-
-
 def _verbatim_columns(section: DataSection) -> tuple[str, ...]:
     return tuple(name for name in (section.text, section.label) if name is not None)
 
@@ -99,8 +93,8 @@ def _find_column(frame: pd.DataFrame, name: str, key: str) -> pd.Series:
 
 def _read_labels(frame: pd.DataFrame, section: DataSection) -> pd.Series:
     column = _find_column(frame, section.label, "data.label")
-    labels = column.map(write_label, na_action="ignore").astype(object)
-    _refuse_gaps(labels.isna() | (labels == ""), section.label, "label")
+    labels = conform_labels(column)
+    _refuse_gaps(labels.isna(), section.label, "label")
     return labels.astype(str).rename(section.label)
 
 

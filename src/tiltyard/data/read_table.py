@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from tiltyard.data.column_kinds import (
     numbers_of_words,
 )
 from tiltyard.data.columns import Column, Mask, Role, Roles, Table
-from tiltyard.data.load_dataset import write_label
+from tiltyard.data.conform.labels import choose_spellings, write_label
 
 _GAP_DIGEST = np.uint64(0x9E3779B97F4A7C15)
 
@@ -161,8 +162,13 @@ def _factorise(values: pd.Series) -> tuple[NDArray[np.intp], list[Any]]:
 
 
 def _write_labels(codes: NDArray[np.intp], distinct: list[Any]) -> tuple[NDArray[np.intp], list[Any]]:
-    """Labels as they are written everywhere, so that ``1`` and ``1.0`` are one."""
+    """The classes that labels are; blank ones stay, for they are reported."""
     written = [write_label(value) for value in distinct]
+    rows: Counter[str] = Counter()
+    for word, count in zip(written, np.bincount(codes[codes >= 0], minlength=len(distinct)).tolist(), strict=True):
+        rows[word] += count
+    spelling = {"": "", **choose_spellings(Counter({word: count for word, count in rows.items() if word}))}
+    written = [spelling[word] for word in written]
     known = {value: place for place, value in enumerate(dict.fromkeys(written))}
     places = np.array([known[value] for value in written] + [-1], dtype=np.intp)
     return places[codes], list(known)

@@ -10,7 +10,8 @@ import pandas as pd
 from sklearn.base import clone
 
 from tiltyard.aliases import CHAMPION, alias_of_stage
-from tiltyard.data import Dataset, Split, write_label
+from tiltyard.data import Dataset, Split
+from tiltyard.data.conform.labels import write_label
 from tiltyard.data.infer_columns import infer_columns
 from tiltyard.errors import DataError
 from tiltyard.evaluation import evaluate

@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from tiltyard.data.conform.labels import conform_labels, write_label
 from tiltyard.data.content_hash import content_keys, fingerprint, order_digest, row_digests
 from tiltyard.data.dataset import Dataset
-from tiltyard.data.load_dataset import write_label
 from tiltyard.data.snapshots.snapshot_store import METADATA_KEY, SnapshotStore, open_snapshot_store, stage_file
 from tiltyard.data.sources import read_source
 from tiltyard.data.table_schema import infer_schema
@@ -164,7 +164,7 @@ def _to_storable(column: pd.Series, *, is_label: bool) -> pa.Array:
 
 def _verify_rows(frame: pd.DataFrame, dataset: Dataset) -> None:
     """Refuse a file from which the dataset would not come back."""
-    labels = frame[dataset.labels.name].map(write_label, na_action="ignore").astype(str)
+    labels = conform_labels(frame[dataset.labels.name]).astype(str)
     if isinstance(dataset.inputs, pd.Series):
         inputs = pd.Series(frame[dataset.inputs.name].to_list(), dtype=object)
         back = fingerprint(row_digests(inputs, labels))

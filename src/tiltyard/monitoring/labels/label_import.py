@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from tiltyard.data import write_label
+from tiltyard.data.conform.labels import write_label
 from tiltyard.data.sources import detect_layout, read_source
 from tiltyard.errors import DataError
 from tiltyard.jsonable import to_json_object

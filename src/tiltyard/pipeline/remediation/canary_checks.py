@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binom
 
-from tiltyard.data import write_label
+from tiltyard.data.conform.labels import write_label
 from tiltyard.errors import InputError, TiltyardError
 from tiltyard.evaluation.sequential_test import compute_paired_evidence
 from tiltyard.findings import Finding, could_not_judge

@@ -10,7 +10,8 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from tiltyard.data import Dataset, Split, write_label
+from tiltyard.data import Dataset, Split
+from tiltyard.data.conform.labels import write_label
 from tiltyard.data.content_hash import row_digests
 from tiltyard.errors import UsageError
 from tiltyard.models.calibration import ensure_probabilities

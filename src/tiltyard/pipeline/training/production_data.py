@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tiltyard.data import Dataset, load_dataset, write_label
+from tiltyard.data import Dataset, load_dataset
+from tiltyard.data.conform.labels import write_label
 from tiltyard.data.content_hash import content_keys, row_digests, uniform_hash
 from tiltyard.data.table_schema import TableSchema, infer_schema
 from tiltyard.errors import DataError
