@@ -140,8 +140,8 @@ def test_a_label_finds_its_prediction_wherever_it_is(tmp_path: Path, spool: Spoo
     receipt = spool.record_labels([Label(id_, "good", NOW, "test") for id_ in (theirs.id, shipped.id, "none")])
     assert (receipt.accepted, receipt.unknown) == (2, ("none",))
     assert spool.prediction(theirs.id) == theirs
-    found = spool.ids_by_key(["order 7", "order 8", "order 9"])
-    assert found == {"order 7": theirs.id, "order 8": shipped.id}
+    found = spool.find_predictions(ids=[theirs.id], keys=["order 7", "order 8", "order 9"])
+    assert {(row.key, row.id) for row in found} == {("order 7", theirs.id), ("order 8", shipped.id)}
     ship_folder(tmp_path / "spool", switch.ledger)
     assert {label.prediction_id for label in switch.ledger.labels()} == {theirs.id, shipped.id}
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
@@ -17,7 +18,13 @@ from tiltyard.cli.main import cli
 from tiltyard.errors import DataError, UsageError
 from tiltyard.ledger import Label, SqlLedger
 from tiltyard.ledger.sql.retention import redact_input
-from tiltyard.monitoring.labels.label_import import LabelColumns, count_labels, import_labels, read_labels
+from tiltyard.monitoring.labels.label_import import (
+    ImportOptions,
+    LabelColumns,
+    count_labels,
+    import_labels,
+    read_labels,
+)
 from tiltyard.monitoring.labels.labeling_queue import (
     DRIFTED,
     RANDOM,
@@ -25,7 +32,9 @@ from tiltyard.monitoring.labels.labeling_queue import (
     LabelingRequest,
     select_predictions_to_label,
 )
+from tiltyard.project import load_project
 from tiltyard.testing import NOON, MemoryLedger, make_prediction
+from tiltyard.wiring import load_settings, open_ledger
 
 
 def written(file: Path, rows: list[dict[str, Any]]) -> Path:
@@ -62,18 +71,18 @@ def test_every_kind_of_row_is_counted_by_kind(tmp_path: Path, name: str) -> None
     told = report.to_dict()
     examples = told.pop("examples")
     assert told == {
-        "rows": 8, "stored": 3, "corrected": 1, "repeated": 1, "superseded": 0, "late": 1, "unknown": 1,
-        "unlabelled": 1, "unexpected": 1, "invalid": 2,
+        "rows": 8, "stored": 2, "corrected": 1, "repeated": 1, "superseded": 0, "late": 1, "zoneless": 0, "unknown": 1,
+        "ambiguous": 0, "unlabelled": 1, "unexpected": 1, "unexpected_labels": {"postive": 1}, "ahead": 0, "invalid": 2,
     }  # fmt: skip
     assert "nobody" in examples["unknown"][0]
     assert "postive" in examples["unexpected"][0]
     assert {label.prediction_id: label.label for label in ledger.labels()} == {
         first.id: "positive",
-        second.id: "postive",
         third.id: "negative",
     }
     assert import_labels(ledger, "films", frame).stored == 0
-    assert count_labels(ledger, "films")["coverage"] == 1.0
+    assert second.id not in {label.prediction_id for label in ledger.labels()}
+    assert count_labels(ledger, "films")["coverage"] == 2 / 3
 
 
 def test_an_older_label_changes_nothing(tmp_path: Path) -> None:
@@ -86,6 +95,40 @@ def test_an_older_label_changes_nothing(tmp_path: Path) -> None:
     report = import_labels(ledger, "films", frame)
     assert (report.stored, report.superseded, report.corrected) == (1, 1, 0)
     assert [label.label for label in ledger.labels()] == ["positive"]
+
+
+def test_times_are_read_in_the_zone_that_is_named() -> None:
+    """A time without a zone is in the zone of the options, else UTC and counted; one in the future is set aside."""
+    rows = [make_prediction(at=NOON) for _ in range(4)]
+    ahead = datetime.now(UTC) + timedelta(days=400)
+    times = ["2026-07-01T12:00:00", "2026-07-01T12:00:00+00:00", ahead.isoformat(), pd.Timestamp(2026, 7, 1, 12)]
+    frame = pd.DataFrame({"prediction_id": [row.id for row in rows], "label": "positive", "labelled_at": times})
+    for zone, hour, zoneless in ((ZoneInfo("Europe/Paris"), 10, 0), (None, 12, 2)):
+        ledger = MemoryLedger()
+        ledger.record(rows)
+        report = import_labels(ledger, "films", frame, options=ImportOptions(timezone=zone))
+        assert (report.stored, report.ahead, report.zoneless) == (3, 1, zoneless)
+        hours = {label.prediction_id: label.at.astimezone(UTC).hour for label in ledger.labels()}
+        assert hours == {rows[0].id: hour, rows[1].id: 12, rows[3].id: hour}
+
+
+def test_an_import_that_stored_nothing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import without a usable row ends with 1; one of labels that are known already ends with 0."""
+    monkeypatch.chdir(tmp_path)
+    project = '[project]\nname = "films"\nmodel = "films"\ntask = "text-classification"\n[data]\nsource = "a.csv"\ntext = "t"\n'
+    (tmp_path / "tiltyard.toml").write_text(project + 'label = "verdict"\n')
+    row = make_prediction(at=NOON)
+    with open_ledger(load_settings(load_project())) as ledger:
+        ledger.record([row])
+    written(tmp_path / "wrong.csv", [{"prediction_id": row.id, "label": "postive"}])
+    refused = CliRunner().invoke(cli, ["feedback", "import", "wrong.csv"])
+    assert refused.exit_code == 1
+    assert "'postive' (1)" in refused.output
+    written(tmp_path / "right.csv", [{"prediction_id": f" {row.id}", "verdict": "positive"}])
+    assert [CliRunner().invoke(cli, ["feedback", "import", "right.csv"]).exit_code for _ in range(2)] == [0, 0]
+    unknown = CliRunner().invoke(cli, ["feedback", "import", "right.csv", "--timezone", "Europe/Pariss"])
+    assert unknown.exit_code == 2
+    assert "Did you mean 'Europe/Paris'?" in unknown.output
 
 
 def test_a_file_without_the_columns_says_which_option_names_them(tmp_path: Path) -> None:
@@ -160,7 +203,7 @@ def test_out_to_be_labelled_and_back(tmp_path: Path) -> None:
     """The queue goes out as CSV with an empty label column, and the filled-in file comes back by the same family."""
     pd.DataFrame({"text": ["good", "bad"] * 20, "label": ["positive", "negative"] * 20}).to_csv(tmp_path / "r.csv")
     (tmp_path / "tiltyard.toml").write_text(
-        '[project]\nname = "films"\ntask = "text-classification"\nmodel = "films"\n'
+        '[project]\nname = "films"\nmodel = "films"\ntask = "text-classification"\nmodel = "films"\n'
         '[data]\nsource = "r.csv"\ntext = "text"\n'
     )
     with SqlLedger.open(f"sqlite:///{tmp_path}/.tiltyard/ledger.db") as ledger:

@@ -50,13 +50,13 @@ def test_unknown_predictions_are_named_among_many_labels(films: ServerUnderTest)
         {"prediction_id": first, "label": "good"},
         {"prediction_id": unknown, "label": "good"},
         {"key": "nobody's", "label": "good"},
-        {"prediction_id": second, "label": "splendid"},
+        {"prediction_id": second, "label": " good"},
     ]
     answer = films.client.post("/feedback", json={"labels": given}).json()
     assert (answer["accepted"], answer["unknown"]) == (2, 2)
     assert [result["status"] for result in answer["results"]] == ["accepted", "unknown", "unknown", "accepted"]
-    assert "does not know the label 'splendid'" in answer["results"][3]["note"]
-    assert (known(films, first), known(films, second)) == ("good", "splendid")
+    assert [result["note"] for result in answer["results"]][0::3] == ["", ""]
+    assert (known(films, first), known(films, second)) == ("good", "good")
     single = films.client.post("/feedback", json=given[1])
     assert (single.status_code, single.json()["code"]) == (404, "feedback.unknown")
 
@@ -66,7 +66,9 @@ def test_unknown_predictions_are_named_among_many_labels(films: ServerUnderTest)
     [
         ({"label": "good"}, 422, [""]),
         ({"label": "good", "prediction_id": "a", "key": "b"}, 422, [""]),
-        ({"label": 5, "prediction_id": "a"}, 422, ["label"]),
+        ({"label": ["good"], "prediction_id": "a"}, 422, ["label"]),
+        ({"label": " ", "prediction_id": "a"}, 422, ["label"]),
+        ({"label": "x" * 5000, "prediction_id": "a"}, 422, ["label"]),
         ({"label": "", "prediction_id": "a"}, 422, ["label"]),
         ({"label": "good\0", "prediction_id": "a"}, 422, ["label"]),
         ({"label": "good", "prediction_id": "a", "at": "2026-01-01T00:00:00"}, 422, ["at"]),
@@ -98,15 +100,44 @@ def test_unreadable_feedback_is_refused(films: ServerUnderTest) -> None:
 
 
 def test_labels_are_recorded_by_the_callers_key(films: ServerUnderTest) -> None:
-    """A key that came with a prediction names it later; of several predictions with it the latest is meant."""
-    first, second = ask(films, "order 7"), ask(films, "order 7")
+    """A key that came with a prediction names it later, also with outer white space."""
+    first = ask(films, "order 7")
     many = films.client.post("/predict/batch", json={"texts": ["a", "b"]}, headers={"X-Prediction-Key": "night"})
-    body = {"labels": [{"key": "order 7", "label": "good"}, {"key": "night/1", "label": "bad"}]}
+    body = {"labels": [{"key": " order 7", "label": "good"}, {"key": "night/1", "label": "bad"}]}
     results = films.client.post("/feedback", json=body).json()["results"]
     ids = [item["prediction_id"] for item in many.json()["predictions"]]
-    assert [result["prediction_id"] for result in results] == [second, ids[1]]
-    assert known(films, first) is None
+    assert [result["prediction_id"] for result in results] == [first, ids[1]]
+    assert known(films, first) == "good"
     for key in ("", "x" * 201, "caf\u00e9"):
         headers = [(b"X-Prediction-Key", key.encode("latin-1"))]
         refused = films.client.post("/predict", json={"text": "a"}, headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (400, "request.key")
+
+
+@pytest.mark.parametrize(("label", "named"), [("goood", "Did you mean 'good'?"), (5, "'5'"), (True, "'True'")])
+def test_a_label_that_is_no_class_is_refused(films: ServerUnderTest, label: object, named: str) -> None:
+    """A label that the model does not know refuses the whole request, with the nearest class."""
+    first, second = ask(films), ask(films)
+    labels = [{"prediction_id": first, "label": "good"}, {"prediction_id": second, "label": label}]
+    answer = films.client.post("/feedback", json={"labels": labels})
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["field"] == "labels[1].label"
+    assert named in error["message"]
+    assert (known(films, first), known(films, second)) == (None, None)
+
+
+def test_a_key_of_several_predictions_means_the_one_in_force(films: ServerUnderTest) -> None:
+    """A key that was used again is ambiguous without a time; with one, the last prediction until then is meant."""
+    first = ask(films, "customer 9")
+    between = datetime.now(UTC)
+    second = ask(films, "customer 9")
+    refused = films.client.post("/feedback", json={"key": "customer 9", "label": "bad"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "feedback.ambiguous")
+    assert f"{between:%Y-%m-%d %H}" in refused.json()["detail"]
+    early = (between - timedelta(days=1)).isoformat()
+    many = [{"key": "customer 9", "label": "bad", "at": at} for at in (between.isoformat(), early)]
+    answer = films.client.post("/feedback", json={"labels": many}).json()
+    assert [result["status"] for result in answer["results"]] == ["accepted", "ambiguous"]
+    assert (answer["accepted"], answer["ambiguous"]) == (1, 1)
+    assert (known(films, first), known(films, second)) == ("bad", None)

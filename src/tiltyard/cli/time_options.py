@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import click
 
 from tiltyard.errors import UsageError
+from tiltyard.suggest import nearest
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -33,6 +35,21 @@ def parse_time(option: str, text: str | None) -> datetime | None:
         raise UsageError(
             f"{option} {text!r} lies before the year 1 or after 9999 in UTC.",
             next_step="Write it like 2026-01-31T12:00:00Z.",
+        ) from None
+
+
+def parse_timezone(option: str, name: str) -> ZoneInfo:
+    """A time zone by its name in the IANA database, such as ``Europe/Paris``.
+
+    Raises:
+        UsageError: there is no such zone.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        hint = nearest(name, available_timezones())
+        raise UsageError(
+            f"{option} {name!r} is not a time zone.{hint}", next_step="Write it like Europe/Paris or UTC."
         ) from None
 
 

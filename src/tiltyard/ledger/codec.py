@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tiltyard.errors import InputError, UnavailableError
-from tiltyard.ledger.records import Event, Label, Prediction
+from tiltyard.ledger.records import Event, Label, NamedPrediction, Prediction
 
 
 class PredictionRow(NamedTuple):
@@ -29,6 +29,9 @@ class PredictionRow(NamedTuple):
     probabilities: str
     input: str
 
+
+NAMED_COLUMNS = ("id", "at_us", "project", "key", "label", "probabilities")
+"""The columns of a ``NamedPrediction``, in its order."""
 
 LabelRow = tuple[str, int, str, str]
 """A label: prediction id, at, label, source."""
@@ -134,6 +137,12 @@ def decode_prediction(row: Sequence[Any]) -> Prediction:
         latency_ms=latency_ms,
         key=key,
     )
+
+
+def decode_named(row: Sequence[Any]) -> NamedPrediction:
+    """What a label has to know of a prediction, from a row of ``NAMED_COLUMNS``."""
+    id_, at, project, key, label, probabilities = row
+    return NamedPrediction(id_, from_micros(at), project, key, label, decode_json(probabilities))
 
 
 def encode_labels(labels: Sequence[Label]) -> list[LabelRow]:

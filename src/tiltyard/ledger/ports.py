@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self, TypedDict, Unpack
@@ -17,6 +17,7 @@ from tiltyard.ledger.records import (
     HourProfile,
     Label,
     LabelReceipt,
+    NamedPrediction,
     Prediction,
     PredictionStats,
     ShadowOutcomes,
@@ -220,8 +221,17 @@ class Ledger(Protocol):
         With ``shadow``, also of what a challenger predicted unseen (route ``shadow``).
         """
 
-    def ids_by_key(self, keys: Sequence[str], *, project: str | None = None) -> Mapping[str, str]:
-        """The id of the latest prediction with each of the callers' own keys; unknown keys are absent."""
+    def find_predictions(
+        self, *, ids: Sequence[str] = (), keys: Sequence[str] = (), project: str | None = None
+    ) -> list[NamedPrediction]:
+        """The predictions that have one of the ids or of the callers' own keys, by time and then id, each once.
+
+        Args:
+            ids: ids of predictions; those that the ledger does not hold are passed over.
+            keys: the callers' own keys; a key may lead to several predictions. What a challenger predicted in the
+                shadow has no caller's key.
+            project: only predictions of this registered model.
+        """
 
     def record_labels(self, labels: Sequence[Label]) -> LabelReceipt:
         """Store what was reported, in one transaction. The same report twice is stored once.

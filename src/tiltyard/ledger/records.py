@@ -52,6 +52,18 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedPrediction:
+    """What a label has to know of its prediction: all but the input. The fields are those of ``Prediction``."""
+
+    id: str
+    at: datetime
+    project: str
+    key: str | None
+    label: str
+    probabilities: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Label:
     """The truth about a prediction, as it was reported."""
 

@@ -8,12 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from tiltyard.data.conform.labels import write_label
+from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.drift import DriftRequest, detect_data_drift
 from tiltyard.drift.result_types import DriftDetection
 from tiltyard.errors import InputError, NotFoundError, ProjectError, TiltyardError, UsageError
 from tiltyard.jsonable import to_jsonable
-from tiltyard.ledger import Label, Ledger, Prediction, new_id
+from tiltyard.ledger import Ledger, Prediction, new_id
+from tiltyard.ledger.label_intake import ReportedLabel, check_labels, normalise_key
 from tiltyard.ledger.sql.retention import is_redacted
 from tiltyard.monitoring.degradation import evaluate_degradation
 from tiltyard.monitoring.ledger_client import LedgerClient
@@ -91,7 +92,7 @@ class ModelMonitor(LedgerClient):
             InputError: a value cannot be stored; the message names it.
             UnavailableError: the ledger cannot be reached.
         """
-        label = write_label(prediction)
+        label = (LabelCodec(self.champion.classes) if self.champion else LabelCodec(())).spell(prediction)
         row = Prediction(
             id=new_id(),
             at=datetime.now(UTC),
@@ -103,7 +104,7 @@ class ModelMonitor(LedgerClient):
             confidence=float(confidence),
             probabilities={label: float(confidence)} if probabilities is None else dict(probabilities),
             latency_ms=0.0,
-            key=key,
+            key=None if key is None else normalise_key(key),
         )
         self.ledger.record([row])
         if actual is not None:
@@ -115,13 +116,22 @@ class ModelMonitor(LedgerClient):
 
         Raises:
             NotFoundError: the ledger holds no such prediction.
+            InputError: the label says nothing, or is no class of the version.
         """
-        receipt = self.ledger.record_labels([Label(prediction_id, write_label(actual), datetime.now(UTC), source)])
-        if receipt.unknown:
+        reported = ReportedLabel(actual, source, prediction_id)
+        champion = None if self.champion is None else LabelCodec(self.champion.classes)
+        [checked] = check_labels(self.ledger, self.model_name, [reported], codec=champion)
+        if checked.status == "unknown" or (checked.label and self.ledger.record_labels([checked.label]).unknown):
             raise NotFoundError(
                 f"There is no prediction {prediction_id!r} to be labelled.",
                 next_step="Give the id that log_prediction returned.",
                 prediction_id=prediction_id,
+            )
+        if checked.label is None:
+            raise InputError(
+                f"The label is refused: {checked.reason}",
+                next_step="Give one of the classes that the version predicts.",
+                field="actual",
             )
 
     def calculate_performance_metrics(self, window_hours: float = 24) -> PerformanceMetrics:

@@ -37,6 +37,7 @@ EXPLAINED = frozenset(
         "artifact.refused",
         "champion.missing",
         "explain.label-unknown",
+        "feedback.ambiguous",
         "feedback.unknown",
         "http.method-not-allowed",
         "http.not-found",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from threading import RLock
 from types import TracebackType
@@ -15,6 +15,7 @@ from tiltyard.ledger import (
     Label,
     LabelReceipt,
     LiveOutcomes,
+    NamedPrediction,
     Notice,
     Prediction,
     PredictionFilter,
@@ -126,11 +127,17 @@ class MemoryLedger:
             for found in self._select(check_filters(project=project, since=since, until=until, shadow=shadow))
         )
 
-    def ids_by_key(self, keys: Sequence[str], *, project: str | None = None) -> Mapping[str, str]:
-        """The id of the latest prediction with each of the callers' own keys; unknown keys are absent."""
-        wanted = {check_text("key", key) for key in keys}
-        selected = self._select(check_filters(project=project, shadow=False))
-        return {found.key: found.id for found in selected if found.key is not None and found.key in wanted}
+    def find_predictions(
+        self, *, ids: Sequence[str] = (), keys: Sequence[str] = (), project: str | None = None
+    ) -> list[NamedPrediction]:
+        """The predictions with these ids and keys; see ``Ledger.find_predictions``."""
+        wanted, by_key = {check_text("id", id_) for id_ in ids}, {check_text("key", key) for key in keys}
+        selected = self._select(check_filters(project=project))
+        return [
+            NamedPrediction(found.id, found.at, found.project, found.key, found.label, found.probabilities)
+            for found in selected
+            if found.id in wanted or (found.key in by_key and found.route != SHADOW)
+        ]
 
     def record_labels(self, labels: Sequence[Label]) -> LabelReceipt:
         """Store what was reported; see ``Ledger.record_labels``."""

@@ -25,7 +25,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tiltyard.errors import InputError, UsageError
-from tiltyard.ledger import Label, Ledger, PredictionFilter, new_id
+from tiltyard.ledger import Label, Ledger, NamedPrediction, PredictionFilter, new_id
 from tiltyard.testing.contract_values import inputs, instants, is_unicode, law
 from tiltyard.testing.events_contract import EventContract
 from tiltyard.testing.findings_contract import FindingContract, ProfileContract
@@ -184,14 +184,21 @@ class PredictionContract:
             with pytest.raises(InputError, match="id holds"):
                 ledger.prediction(impossible)
 
-    def test_a_key_leads_to_the_latest_prediction_with_it(self, ledger: Ledger) -> None:
-        """A caller's key leads to the latest prediction with it, in the named project."""
+    def test_keys_and_ids_lead_to_their_predictions(self, ledger: Ledger) -> None:
+        """A caller's key leads to all predictions with it, an id to its own, by time, in the named project."""
         early, late = make_prediction(key="k"), make_prediction(key="k", at=NOON + timedelta(hours=1))
         elsewhere = make_prediction(key="k", project="other", at=NOON + timedelta(hours=2))
         ledger.record([late, early, elsewhere, make_prediction()])
-        assert ledger.ids_by_key(["k", "unknown"]) == {"k": elsewhere.id}
-        assert ledger.ids_by_key(["k"], project="films") == {"k": late.id}
-        assert ledger.ids_by_key([]) == {}
+        found = ledger.find_predictions(keys=["k", "unknown"])
+        assert [row.id for row in found] == [early.id, late.id, elsewhere.id]
+        assert found[0] == NamedPrediction(
+            early.id, early.at, early.project, "k", early.label, dict(early.probabilities)
+        )
+        assert [row.id for row in ledger.find_predictions(keys=["k"], project="films")] == [early.id, late.id]
+        named = ledger.find_predictions(ids=[late.id, "nobody", elsewhere.id], keys=["k"], project="films")
+        assert [row.id for row in named] == [early.id, late.id]
+        assert [row.id for row in ledger.find_predictions(ids=[elsewhere.id, late.id])] == [late.id, elsewhere.id]
+        assert ledger.find_predictions() == []
 
     def test_statistics_cover_the_predictions_in_the_window(self, ledger: Ledger) -> None:
         """Statistics are those of the predictions in the window, and say nothing of none."""
@@ -230,7 +237,7 @@ class PredictionContract:
         """A shadow's key is the id of the champion's prediction; no caller chose it, so none finds the shadow by it."""
         served = make_prediction()
         ledger.record([served, make_prediction(route="shadow", version="2", key=served.id)])
-        assert ledger.ids_by_key([served.id]) == {}
+        assert ledger.find_predictions(keys=[served.id]) == []
 
     def test_shadow_predictions_can_be_left_out(self, ledger: Ledger) -> None:
         """The filter ``shadow=False`` leaves out the shadow's predictions, with labels and without."""

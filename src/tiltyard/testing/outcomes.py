@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from tiltyard.data.conform.labels import match_labels
 from tiltyard.ledger import Label, Prediction, ShadowOutcomes, SplitOutcome
+from tiltyard.ledger.sql.outcomes import count_outcomes
 
 
 class MemoryOutcomes:
@@ -25,11 +26,12 @@ class MemoryOutcomes:
     def count_shadow(self, project: str, challenger: str, *, since: datetime | None = None) -> ShadowOutcomes:
         """Which version was right on inputs that both predicted; see ``LiveOutcomes.count_shadow``."""
         known = {row.id: (row, label) for row, label in self._labelled(project=project, route="champion")}
-        counted: Counter[tuple[bool, bool]] = Counter()
+        groups: list[tuple[str, str, str, int]] = []
         for shadow in self._predictions(project=project, version=challenger, route="shadow", since=since):
             if shadow.key in known:
                 champion, label = known[shadow.key]
-                counted[champion.label == label.label, shadow.label == label.label] += 1
+                groups.append((champion.label, shadow.label, label.label, 1))
+        counted = count_outcomes(groups)
         return ShadowOutcomes(counted[True, True], counted[True, False], counted[False, True], counted[False, False])
 
     def list_split(self, project: str, challenger: str, *, since: datetime | None = None) -> list[SplitOutcome]:
@@ -41,10 +43,9 @@ class MemoryOutcomes:
         rows = dict(self._by_id(**theirs))
         rows |= dict(self._by_id(project=project, route="champion", since=first.at))
         order = {label.prediction_id: position for position, label in enumerate(self._labels(project=project))}
-        return [
-            SplitOutcome(row.route == "challenger", row.label == label.label)
-            for row, label in sorted(rows.values(), key=lambda pair: order[pair[0].id])
-        ]
+        pairs = sorted(rows.values(), key=lambda pair: order[pair[0].id])
+        right = match_labels([row.label for row, _ in pairs], [label.label for _, label in pairs])
+        return [SplitOutcome(row.route == "challenger", one) for (row, _), one in zip(pairs, right, strict=True)]
 
     def _by_id(self, **filters: object) -> Iterator[tuple[str, tuple[Prediction, Label]]]:
         return ((row.id, (row, label)) for row, label in self._labelled(**filters))

@@ -31,6 +31,16 @@ class OutcomesContract:
         assert ledger.outcomes.count_shadow("films", "2", since=NOON + _MINUTE) == ShadowOutcomes()
         assert ledger.outcomes.count_shadow("plays", "2") == ShadowOutcomes()
 
+    def test_a_label_in_another_spelling_is_right(self, ledger: Ledger) -> None:
+        """A label counts for the class that it means, however it is spelt."""
+        served = make_prediction(label="1")
+        shadow = make_prediction(route="shadow", version="2", label="0", key=served.id)
+        challenger = make_prediction(route="challenger", version="2", label="1", at=NOON + _MINUTE)
+        ledger.record([served, shadow, challenger])
+        ledger.record_labels([Label(row.id, "1.0", NOON, "test") for row in (served, challenger)])
+        assert ledger.outcomes.count_shadow("films", "2") == ShadowOutcomes(0, 1, 0, 0)
+        assert list(ledger.outcomes.list_split("films", "2")) == [SplitOutcome(True, True)]
+
     def test_a_split_lists_rows_in_the_order_of_labels(self, ledger: Ledger) -> None:
         """Rows of both come in the order of their labels, the champion's only from the challenger's first one on."""
         before = make_prediction(at=NOON - _MINUTE)

@@ -13,7 +13,8 @@ from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_line, print_pairs, print_table
-from tiltyard.cli.time_options import parse_time
+from tiltyard.cli.time_options import parse_time, parse_timezone
+from tiltyard.errors import DataError
 from tiltyard.monitoring.labels.label_import import (
     ImportOptions,
     ImportReport,
@@ -29,12 +30,16 @@ _KINDS = {
     "corrected": "of these, corrections",
     "superseded": "of these, older than the current label",
     "late": "of these, late",
-    "unexpected": "of these, labels that the version does not know",
+    "zoneless": "of these, with a time without a time zone, read as UTC (see --timezone)",
     "repeated": "already known",
+    "unexpected": "set aside: not a class of the version",
+    "ambiguous": "set aside: the key was used for several predictions",
+    "ahead": "set aside: the time is in the future",
     "unknown": "for predictions that the ledger does not hold",
     "unlabelled": "without a label",
     "invalid": "invalid",
 }
+_SHOWN = frozenset({"unknown", "invalid", "unexpected", "ambiguous", "ahead"})
 
 
 @click.group()
@@ -49,6 +54,7 @@ def feedback_group() -> None:
 @click.option("--key-column", default=LabelColumns.key, show_default=True, help="Column of your keys.")
 @click.option("--label-column", default=LabelColumns.label, show_default=True, help="Column of the labels.")
 @click.option("--at-column", default=LabelColumns.at, show_default=True, help="Column of the labels' times.")
+@click.option("--timezone", "zone", default=None, help="Zone of times that name none (Europe/Paris); default: UTC.")
 @click.option("--source", default=None, help="Source of the labels, recorded with them.  [default: the file's name]")
 @json_option
 def import_labels_command(
@@ -58,16 +64,19 @@ def import_labels_command(
     key_column: str,
     label_column: str,
     at_column: str,
+    zone: str | None,
     source: str | None,
     as_json: bool,
 ) -> None:
     """Import labels from a CSV, TSV, JSON Lines or Parquet FILE.
 
     Each row names a prediction by its id, or by the key that the caller sent with it. Rows without a label are
-    skipped, known labels are not stored twice, and a later label corrects an earlier one.
+    skipped, known labels are not stored twice, and a later label corrects an earlier one. Labels that are no class of
+    the version, or have a time in the future, are set aside. Fails if nothing was stored and nothing was known already.
     """
     project = load_project(project_path)
-    columns = LabelColumns(id_column, key_column, label_column, at_column)
+    timezone = None if zone is None else parse_timezone("--timezone", zone)
+    columns = LabelColumns(id_column, key_column, label_column, at_column, project.data.label)
     frame = read_labels(file, columns)
     with open_current_ledger(wiring.load_settings(project)) as ledger, _progress_bar(as_json) as progress:
         task = progress.add_task("labels", total=len(frame))
@@ -76,13 +85,19 @@ def import_labels_command(
             project.model_name,
             frame,
             columns=columns,
-            options=ImportOptions(source or file.name, timedelta(hours=project.monitoring.window_hours)),
+            options=ImportOptions(source or file.name, timedelta(hours=project.monitoring.window_hours), timezone),
             advance=lambda rows: progress.advance(task, rows),
         )
     if as_json:
         print_json(report.to_dict())
-        return
-    _render(report)
+    else:
+        _render(report)
+    if report.nothing_new:
+        raise DataError(
+            f"None of the {report.rows:,} rows of {file} was stored.",
+            next_step="Compare its ids, keys and labels with: tiltyard predictions export",
+            code="feedback.nothing-stored",
+        )
 
 
 @feedback_group.command("stats")
@@ -136,7 +151,8 @@ def _render(report: ImportReport) -> None:
     for kind, words in _KINDS.items():
         count = getattr(report, kind)
         if count or kind == "stored":
-            examples = (
-                "; ".join(report.examples.get(kind, [])[:2]) if kind in ("unknown", "invalid", "unexpected") else ""
-            )
+            examples = "; ".join(report.examples.get(kind, [])[:2]) if kind in _SHOWN else ""
             print_line("{:>9,} {}" + (" [dim]({})[/dim]" if examples else "{}"), count, words, examples)
+    if report.unexpected_labels:
+        named = sorted(report.unexpected_labels.items(), key=lambda item: (-item[1], item[0]))
+        print_line("Labels set aside: {}", ", ".join(f"'{label[:60]}' ({count:,})" for label, count in named[:10]))

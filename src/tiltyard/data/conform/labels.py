@@ -9,7 +9,7 @@ from __future__ import annotations
 import numbers
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
@@ -116,6 +116,13 @@ def conform_labels(column: pd.Series, gaps: Iterable[str] = ()) -> pd.Series:
     spelling = choose_spellings(rows)
     named = np.array([*(None if word is None else spelling[word] for word in words), None], dtype=object)
     return pd.Series(named[codes], index=column.index, name=column.name, dtype=object)
+
+
+def match_labels(predicted: Sequence[str], labels: Sequence[str]) -> list[bool]:
+    """Whether each of n predicted classes is the one that its label means."""
+    codec = LabelCodec.from_classes(predicted)
+    meant = {label: codec.spell(label) for label in set(labels)}
+    return [one == meant[label] for one, label in zip(predicted, labels, strict=True)]
 
 
 def choose_spellings(rows: Counter[str]) -> dict[str, str]:

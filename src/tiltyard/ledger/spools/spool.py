@@ -6,9 +6,10 @@ worker commits to its own SQLite file, the spool; ``spool_shipper`` moves the ro
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,11 +20,11 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from tiltyard.errors import UnavailableError
-from tiltyard.ledger.codec import PredictionRow, check_text, decode_prediction, from_micros
+from tiltyard.ledger.codec import NAMED_COLUMNS, PredictionRow, check_text, decode_named, decode_prediction, from_micros
 from tiltyard.ledger.leases import Leases
 from tiltyard.ledger.outbox_records import Notice, Outbox
 from tiltyard.ledger.ports import FindingLog, HourProfiles, Ledger, LiveOutcomes, PredictionFilter, Retention
-from tiltyard.ledger.records import SHADOW, Event, Label, LabelReceipt, Prediction, PredictionStats
+from tiltyard.ledger.records import SHADOW, Event, Label, LabelReceipt, NamedPrediction, Prediction, PredictionStats
 from tiltyard.ledger.sql.store import SqlLedger
 
 log = logging.getLogger(__name__)
@@ -186,14 +187,26 @@ class SpooledLedger:
         """A summary of what was shipped; see ``Ledger.prediction_stats``."""
         return self._central.get().prediction_stats(project, since, until, shadow=shadow)
 
-    def ids_by_key(self, keys: Sequence[str], *, project: str | None = None) -> Mapping[str, str]:
-        """The id of the latest prediction with each key; those in spools are newer than shipped ones."""
-        found = dict(self._own.ids_by_key(keys, project=project))
-        for key in keys:
-            if key not in found and (other := self._find_key_in_other_spools(key, project)) is not None:
-                found[key] = other
-        left = [key for key in keys if key not in found]
-        return {**(self._central.get().ids_by_key(left, project=project) if left else {}), **found}
+    def find_predictions(
+        self, *, ids: Sequence[str] = (), keys: Sequence[str] = (), project: str | None = None
+    ) -> list[NamedPrediction]:
+        """The predictions with these ids and keys, wherever they are; see ``Ledger.find_predictions``.
+
+        While the central ledger is unreachable, those of the spools are enough where they account for every id and key.
+        """
+        found = {row.id: row for row in self._own.find_predictions(ids=ids, keys=keys, project=project)}
+        found |= self._find_named_in_spools([id_ for id_ in ids if id_ not in found], keys, project)
+        try:
+            shipped = self._central.get().find_predictions(
+                ids=[id_ for id_ in ids if id_ not in found], keys=keys, project=project
+            )
+        except UnavailableError:
+            if {*ids} <= found.keys() and {*keys} <= {row.key for row in found.values()}:
+                shipped = []
+            else:
+                raise
+        together = {**found, **{row.id: row for row in shipped}}
+        return sorted(together.values(), key=lambda prediction: (prediction.at, prediction.id))
 
     def record_labels(self, labels: Sequence[Label]) -> LabelReceipt:
         """Store what was reported: in the central ledger if it can be reached and knows the prediction, else here.
@@ -262,29 +275,34 @@ class SpooledLedger:
 
     def _find_in_other_spools(self, id_: str) -> Prediction | None:
         query = f"SELECT {COLUMNS} FROM predictions WHERE id = ?"  # noqa: S608 - names of our own
-        row = self._query_spools(query, (check_text("id", id_),))
-        return None if row is None else decode_prediction(row)
+        rows = next(filter(None, self._query_spools(query, (check_text("id", id_),))), None)
+        return decode_prediction(rows[0]) if rows else None
 
-    def _find_key_in_other_spools(self, key: str, project: str | None) -> str | None:
+    def _find_named_in_spools(
+        self, ids: Sequence[str], keys: Sequence[str], project: str | None
+    ) -> dict[str, NamedPrediction]:
+        """The predictions with these ids and keys in any spool of this host, by id."""
+        if not ids and not keys:
+            return {}
+        # The lists are JSON, so that no number of them is too large for a query.
         query = (
-            "SELECT id FROM predictions WHERE key = ? AND route <> ? AND (? IS NULL OR project = ?) "
-            "ORDER BY at_us DESC LIMIT 1"
+            f"SELECT {', '.join(NAMED_COLUMNS)} FROM predictions WHERE (? IS NULL OR project = ?) AND "  # noqa: S608
+            "(id IN (SELECT value FROM json_each(?)) OR key IN (SELECT value FROM json_each(?)) AND route <> ?)"
         )
-        row = self._query_spools(query, (check_text("key", key), SHADOW, project, project))
-        return None if row is None else str(row[0])
+        arguments = (project, project, json.dumps(list(ids)), json.dumps(list(keys)), SHADOW)
+        rows = [row for found in self._query_spools(query, arguments) for row in found]
+        return {row[0]: decode_named(row) for row in rows}
 
-    def _query_spools(self, query: str, arguments: Sequence[str | None]) -> tuple[Any, ...] | None:
-        """The first row that any spool of this host has to a query."""
+    def _query_spools(self, query: str, arguments: Sequence[str | None]) -> Iterator[list[tuple[Any, ...]]]:
+        """What each spool of this host that can be read has to a query."""
         for file in list_spools(self._folder):
             try:
                 with closing(open_read_only(file)) as connection:
-                    row: tuple[Any, ...] | None = connection.execute(query, arguments).fetchone()
+                    rows: list[tuple[Any, ...]] = connection.execute(query, arguments).fetchall()
             except sqlite3.Error as error:
                 log.warning("The spool %s cannot be read: %s", file, error)
                 continue
-            if row is not None:
-                return row
-        return None
+            yield rows
 
 
 def list_spools(folder: Path) -> list[Path]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, case, func, select
+from sqlalchemy import and_, func, select
 
 from tiltyard.aliases import CHALLENGER, CHAMPION
+from tiltyard.data.conform.labels import match_labels
 from tiltyard.ledger.codec import check_text
 from tiltyard.ledger.records import SHADOW, ShadowOutcomes, SplitOutcome
 from tiltyard.ledger.sql.database import Database
@@ -23,11 +26,9 @@ class SqlOutcomes:
     def count_shadow(self, project: str, challenger: str, *, since: datetime | None = None) -> ShadowOutcomes:
         """Which version was right on inputs that both predicted; see ``LiveOutcomes.count_shadow``."""
         shadow = predictions.alias("shadow")
-        # By their names: PostgreSQL would take the same expression, with its own parameters, for another one.
-        champion_right = _number(predictions.c.label == labels.c.label).label("champion_right")
-        challenger_right = _number(shadow.c.label == labels.c.label).label("challenger_right")
+        said = (predictions.c.label, shadow.c.label, labels.c.label)
         query = (
-            select(champion_right, challenger_right, func.count())
+            select(*said, func.count())
             .join_from(shadow, predictions, predictions.c.id == shadow.c.key)
             .join(labels, and_(labels.c.prediction_id == predictions.c.id, newest_label()))
             .where(
@@ -38,16 +39,14 @@ class SqlOutcomes:
                 predictions.c.route == CHAMPION,
                 *time_conditions(shadow.c.at_us, since, None),
             )
-            .group_by(champion_right, challenger_right)
+            .group_by(*said)
         )
         with self._database.read() as connection:
-            found = {(bool(champion), bool(theirs)): int(rows) for champion, theirs, rows in connection.execute(query)}
-        return ShadowOutcomes(
-            both_right=found.get((True, True), 0),
-            only_champion_right=found.get((True, False), 0),
-            only_challenger_right=found.get((False, True), 0),
-            both_wrong=found.get((False, False), 0),
+            rows = connection.execute(query).all()
+        found = count_outcomes(
+            [(str(mine), str(theirs), str(label), int(count)) for mine, theirs, label, count in rows]
         )
+        return ShadowOutcomes(found[True, True], found[True, False], found[False, True], found[False, False])
 
     def list_split(self, project: str, challenger: str, *, since: datetime | None = None) -> list[SplitOutcome]:
         """The labelled rows of both, in the order of their labels; see ``LiveOutcomes.list_split``."""
@@ -59,14 +58,26 @@ class SqlOutcomes:
             if first is None:
                 return []
             query = (
-                select(column.route == CHALLENGER, column.label == labels.c.label)
+                select(column.route == CHALLENGER, column.label, labels.c.label)
                 .join_from(predictions, labels, and_(labels.c.prediction_id == column.id, newest_label()))
                 .where(*matching, theirs | (column.route == CHAMPION), column.at_us >= first)
                 .order_by(labels.c.at_us, labels.c.sequence)
             )
-            return [SplitOutcome(bool(side), bool(right)) for side, right in connection.execute(query)]
+            rows = connection.execute(query).all()
+        right = match_labels([str(row[1]) for row in rows], [str(row[2]) for row in rows])
+        return [SplitOutcome(bool(row[0]), one) for row, one in zip(rows, right, strict=True)]
 
 
-def _number(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    # A number in both databases: SQLite has no booleans to group by.
-    return case((condition, 1), else_=0)
+def count_outcomes(groups: Sequence[tuple[str, str, str, int]]) -> Counter[tuple[bool, bool]]:
+    """Rows by whether the champion and the challenger were right.
+
+    Args:
+        groups: the champion's class, the challenger's, the label, and the number of rows that have these three.
+    """
+    labels_ = [label for _, _, label, _ in groups]
+    champion = match_labels([mine for mine, _, _, _ in groups], labels_)
+    challenger = match_labels([theirs for _, theirs, _, _ in groups], labels_)
+    counted: Counter[tuple[bool, bool]] = Counter()
+    for first, second, (_, _, _, rows) in zip(champion, challenger, groups, strict=True):
+        counted[first, second] += rows
+    return counted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from operator import itemgetter
 from types import TracebackType
@@ -13,10 +13,12 @@ from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, insert, or
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger.chain import broken_links, link
 from tiltyard.ledger.codec import (
+    NAMED_COLUMNS,
     PredictionRow,
     check_text,
     decode_event,
     decode_label,
+    decode_named,
     decode_prediction,
     encode_event,
     encode_labels,
@@ -25,7 +27,7 @@ from tiltyard.ledger.codec import (
 from tiltyard.ledger.outbox_records import Notice
 from tiltyard.ledger.ports import FindingLog, HourProfiles, LiveOutcomes, PredictionFilter
 from tiltyard.ledger.prediction_stats import StatsTally, combine_tallies
-from tiltyard.ledger.records import Event, Label, LabelReceipt, Prediction, PredictionStats
+from tiltyard.ledger.records import Event, Label, LabelReceipt, NamedPrediction, Prediction, PredictionStats
 from tiltyard.ledger.sql.bulk_insert import RowInserter
 from tiltyard.ledger.sql.database import Database
 from tiltyard.ledger.sql.filters import (
@@ -47,6 +49,7 @@ from tiltyard.ledger.sql.schema import chain, events, labels, predictions
 
 _PREDICTION = tuple(predictions.columns)
 _LABEL = (labels.c.prediction_id, labels.c.at_us, labels.c.label, labels.c.source)
+_NAMED = tuple(predictions.c[name] for name in NAMED_COLUMNS)
 _IDS_AT_ONCE = 500
 
 
@@ -161,15 +164,18 @@ class SqlLedger:
         )
         return combine_tallies(StatsTally._make(row) for row in self._fetch(query))
 
-    def ids_by_key(self, keys: Sequence[str], *, project: str | None = None) -> Mapping[str, str]:
-        """The id of the latest prediction with each of the callers' own keys; unknown keys are absent."""
-        matching = prediction_conditions(check_filters(project=project, shadow=False))
-        found: dict[str, str] = {}
-        for batch in _split_into_batches([check_text("key", key) for key in keys]):
-            query = select(predictions.c.key, predictions.c.id).where(predictions.c.key.in_(batch), *matching)
-            latest_last = query.order_by(predictions.c.at_us, predictions.c.id)
-            found.update((row.key, row.id) for row in self._fetch(latest_last))
-        return found
+    def find_predictions(
+        self, *, ids: Sequence[str] = (), keys: Sequence[str] = (), project: str | None = None
+    ) -> list[NamedPrediction]:
+        """The predictions with these ids and keys; see ``Ledger.find_predictions``."""
+        found: dict[str, NamedPrediction] = {}
+        for column, values, shadow in ((predictions.c.id, ids, True), (predictions.c.key, keys, False)):
+            matching = prediction_conditions(check_filters(project=project, shadow=shadow))
+            wanted = list(dict.fromkeys(check_text(column.name, value) for value in values))
+            for batch in _split_into_batches(wanted):
+                query = select(*_NAMED).where(column.in_(batch), *matching)
+                found.update((row[0], decode_named(row)) for row in self._fetch(query))
+        return sorted(found.values(), key=lambda prediction: (prediction.at, prediction.id))
 
     def record_labels(self, labels: Sequence[Label]) -> LabelReceipt:
         """Store what was reported, in one transaction; see ``Ledger.record_labels``."""

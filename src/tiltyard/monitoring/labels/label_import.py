@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from tiltyard.data.conform.labels import write_label
+from tiltyard.data.conform.labels import is_label_gap, write_label
 from tiltyard.data.sources import detect_layout, read_source
 from tiltyard.errors import DataError
 from tiltyard.jsonable import to_json_object
-from tiltyard.ledger import Label, Ledger, Prediction
+from tiltyard.ledger import Label, Ledger, NamedPrediction
+from tiltyard.ledger.label_intake import CheckedLabel, ReportedLabel, check_labels, normalise_key
 from tiltyard.project import DataSection
 from tiltyard.suggest import nearest
 
@@ -34,12 +35,14 @@ class LabelColumns:
         key: the callers' own keys.
         label: the label; rows without one are skipped.
         at: when it was determined (ISO 8601); default: now.
+        label_in_project: the label's column in the project's data, which is read where the file has no ``label``.
     """
 
     id: str = ID_COLUMN
     key: str = KEY_COLUMN
     label: str = LABEL_COLUMN
     at: str = AT_COLUMN
+    label_in_project: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,12 @@ class ImportOptions:
     Attributes:
         source: where the labels come from, for the record.
         late_after: a label that comes later than this after its prediction counts as late.
+        timezone: the zone of times that name none; None: they are read as UTC, and counted.
     """
 
     source: str = "import"
     late_after: timedelta = timedelta(hours=24)
+    timezone: tzinfo | None = None
 
 
 @dataclass
@@ -66,10 +71,13 @@ class ImportReport:
         repeated: labels that were known already; not stored again.
         superseded: labels older than the one that counts; stored, without effect.
         late: labels that came more than the monitoring window after their prediction.
+        zoneless: labels whose time names no time zone; stored, their times read as UTC.
         unknown: rows whose id or key the ledger does not hold.
+        ambiguous: rows whose key was used for several predictions, and whose time does not say which is meant.
         unlabelled: rows without a label.
-        unexpected: labels that the version does not predict; stored, since they may be right, but they may be typing
-            errors.
+        unexpected: labels that are no class of the version; not stored.
+        unexpected_labels: those labels, by how often they came.
+        ahead: labels whose time is in the future; not stored.
         invalid: rows with an invalid time, or with neither id nor key.
         examples: some rows of each kind, by its name.
     """
@@ -80,9 +88,13 @@ class ImportReport:
     repeated: int = 0
     superseded: int = 0
     late: int = 0
+    zoneless: int = 0
     unknown: int = 0
+    ambiguous: int = 0
     unlabelled: int = 0
     unexpected: int = 0
+    unexpected_labels: dict[str, int] = field(default_factory=dict)
+    ahead: int = 0
     invalid: int = 0
     examples: dict[str, list[str]] = field(default_factory=dict)
 
@@ -93,6 +105,11 @@ class ImportReport:
         if len(kept) < MOST_EXAMPLES:
             kept.append(example)
 
+    @property
+    def nothing_new(self) -> bool:
+        """Whether no label was stored, and none was known already."""
+        return not self.stored and not self.repeated
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         return to_json_object(self)
@@ -100,13 +117,11 @@ class ImportReport:
 
 @dataclass(frozen=True)
 class _LabelRow:
-    """One row of a file: the prediction, the label and the time."""
+    """One row of a file: its position from 1, what it reports, and whether its time names no zone."""
 
     position: int
-    id: str
-    key: str
-    label: str
-    at: datetime | None
+    reported: ReportedLabel
+    zoneless: bool
 
 
 def read_labels(path: Path, columns: LabelColumns = LabelColumns()) -> pd.DataFrame:
@@ -116,9 +131,12 @@ def read_labels(path: Path, columns: LabelColumns = LabelColumns()) -> pd.DataFr
         DataError: the file cannot be read, or has no column for the label, or neither ids nor keys.
     """
     section = DataSection(source=path.name, label=columns.label, **detect_layout(path, {}, header=True).options)
-    frame = read_source(section, path.resolve().parent, verbatim=(columns.id, columns.key, columns.label))
+    verbatim = (columns.id, columns.key, columns.label, columns.label_in_project or columns.label)
+    frame = read_source(section, path.resolve().parent, verbatim=verbatim)
     known = [str(name) for name in frame.columns]
-    if columns.label not in known:
+    if columns.label not in known and columns.label_in_project in known:
+        frame = frame.rename(columns={columns.label_in_project: columns.label})
+    elif columns.label not in known:
         raise DataError(
             f"{path} has no column '{columns.label}'; it has {', '.join(known)}.{nearest(columns.label, known)}",
             next_step="Name the column of the labels with --label-column.",
@@ -144,8 +162,9 @@ def import_labels(
 ) -> ImportReport:
     """Store the labels of a file's rows.
 
-    A label that is known already is not stored again, so that importing a file twice is importing it once. Of several
-    rows about one prediction the last one counts, unless their times say otherwise.
+    Every label passes ``check_labels``, as over HTTP. One that is known already is not stored again, so that importing
+    a file twice is importing it once. Of several rows about one prediction the last one counts, unless their times say
+    otherwise.
 
     Args:
         ledger: where the predictions are.
@@ -161,18 +180,16 @@ def import_labels(
     """
     report = ImportReport(rows=len(frame))
     counting = {label.prediction_id: label for label in ledger.labels(project=model_name)}
-    rows = _rows(frame, columns, report)
+    rows = _read_rows(frame, columns, options, report)
     now = datetime.now(UTC)
     while some := list(islice(rows, ROWS_AT_ONCE)):
-        keyed = ledger.ids_by_key([row.key for row in some if not row.id and row.key], project=model_name)
+        checked = check_labels(ledger, model_name, [row.reported for row in some], now=now)
         labels = []
-        for row in some:
-            prediction = ledger.prediction(row.id or keyed.get(row.key, ""))
-            if prediction is None or prediction.project != model_name:
-                report.note("unknown", f"row {row.position}: {row.id or row.key}")
-                continue
-            label = Label(prediction.id, row.label, row.at or now, options.source)
-            if _counts(prediction, label, row, counting.get(prediction.id), report, options.late_after):
+        for row, found in zip(some, checked, strict=True):
+            label, prediction = found.label, found.prediction
+            if label is None or prediction is None:
+                _note_refused(row, found, report)
+            elif _counts(prediction, label, row, counting.get(prediction.id), report, options.late_after):
                 labels.append(label)
                 before = counting.get(prediction.id)
                 if before is None or label.at >= before.at:
@@ -204,8 +221,15 @@ def count_labels(ledger: Ledger, model_name: str) -> dict[str, Any]:
     }
 
 
+def _note_refused(row: _LabelRow, found: CheckedLabel, report: ImportReport) -> None:
+    report.note(found.status, f"row {row.position}: {found.reason}")
+    if found.status == "unexpected":
+        word = write_label(row.reported.label)
+        report.unexpected_labels[word] = report.unexpected_labels.get(word, 0) + 1
+
+
 def _counts(
-    prediction: Prediction,
+    prediction: NamedPrediction,
     label: Label,
     row: _LabelRow,
     before: Label | None,
@@ -217,8 +241,8 @@ def _counts(
     if before is not None and before.label == label.label:
         report.note("repeated", example)
         return False
-    if len(prediction.probabilities) > 1 and label.label not in prediction.probabilities:
-        report.note("unexpected", f"{example}, the version knows {', '.join(sorted(prediction.probabilities))}")
+    if row.zoneless:
+        report.note("zoneless", f"{example}, {label.at:%Y-%m-%d %H:%M:%S}")
     if label.at - prediction.at > late_after:
         report.note("late", f"{example}, predicted {prediction.at:%Y-%m-%d}")
     if before is not None:
@@ -227,42 +251,31 @@ def _counts(
     return True
 
 
-def _rows(frame: pd.DataFrame, columns: LabelColumns, report: ImportReport) -> Iterator[_LabelRow]:
-    count = len(frame)
-    ids, keys, labels, times = (
-        _cells(frame, name, count) for name in (columns.id, columns.key, columns.label, columns.at)
-    )
-    for position, (id_, key, label, at) in enumerate(zip(ids, keys, labels, times, strict=True), start=1):
-        if not label:
-            report.note("unlabelled", f"row {position}")
-            continue
-        if not id_ and not key:
+def _read_rows(
+    frame: pd.DataFrame, columns: LabelColumns, options: ImportOptions, report: ImportReport
+) -> Iterator[_LabelRow]:
+    names = (columns.id, columns.key, columns.label, columns.at)
+    cells = [frame[name].astype(object).tolist() if name in frame.columns else [None] * len(frame) for name in names]
+    for position, (*named_by, label, at) in enumerate(zip(*cells, strict=True), start=1):
+        id_, key = ("" if is_label_gap(cell) else normalise_key(cell) for cell in named_by)
+        if not id_ and not key and not is_label_gap(label):
             report.note("invalid", f"row {position}: neither id nor key")
             continue
         try:
-            moment = _moment(at)
+            moment = _read_time(at)
         except ValueError:
             report.note("invalid", f"row {position}: '{at}' is not an ISO 8601 time")
             continue
-        yield _LabelRow(position, id_, key, label, moment)
+        zoneless = moment is not None and moment.tzinfo is None
+        if moment is not None and zoneless:
+            moment = moment.replace(tzinfo=options.timezone or UTC)
+        yield _LabelRow(
+            position, ReportedLabel(label, options.source, id_, key, moment), zoneless and options.timezone is None
+        )
 
 
-def _cells(frame: pd.DataFrame, name: str, count: int) -> Sequence[str]:
-    if name not in frame.columns:
-        return [""] * count
-    return [_cell(value) for value in _values(frame[name])]
-
-
-def _values(column: pd.Series) -> Iterable[Any]:
-    return column.astype(object).where(column.notna(), "").tolist()
-
-
-def _cell(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else write_label(value)
-
-
-def _moment(text: str) -> datetime | None:
-    if not text:
+def _read_time(cell: object) -> datetime | None:
+    """A time as it stands in a file; None for a gap."""
+    if is_label_gap(cell):
         return None
-    at = datetime.fromisoformat(text)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    return cell if isinstance(cell, datetime) else datetime.fromisoformat(str(cell).strip())

@@ -3,28 +3,57 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, Self
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from fastapi import APIRouter, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
+from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.errors import NotFoundError
-from tiltyard.ledger.records import Label
+from tiltyard.ledger.label_intake import CheckedLabel, ReportedLabel, check_labels
 from tiltyard.serving.auth.caller import CALLER
 from tiltyard.serving.http.openapi import body_of, problem_responses
 from tiltyard.serving.http.schemas import ResponseModel
 from tiltyard.serving.predict.components import ServerComponents
-from tiltyard.serving.predict.requests import RequestHead, check_media_type, parse_json, read_body
-from tiltyard.serving.problem_details import FieldProblem, invalid_fields
+from tiltyard.serving.predict.requests import RequestHead, check_media_type, json_kind, parse_json, read_body
+from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
 
 MOST_LABELS = 10_000
 _LARGEST_BODY = 8 * 1024 * 1024
-# Clocks differ; a label from further ahead would stand against every correction until then.
-AHEAD = timedelta(minutes=1)
+LONGEST_LABEL = 4096
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
+
+
+def _check_raw_label(label: object) -> object:
+    if isinstance(label, bool | int | float):
+        return label
+    if not isinstance(label, str):
+        raise ValueError(f"has to be a text, a number or a boolean, and is {json_kind(label)}")
+    if not 0 < len(label) <= LONGEST_LABEL or "\0" in label:
+        raise ValueError(f"has to be of 1 to {LONGEST_LABEL:,} characters, none of them NUL")
+    return label
+
+
+_TEXT: dict[str, JsonValue] = {"type": "string", "minLength": 1, "maxLength": LONGEST_LABEL, "pattern": r"^[^\x00]+$"}
+RawLabel = Annotated[
+    Any,
+    AfterValidator(_check_raw_label),
+    WithJsonSchema({"anyOf": [_TEXT, {"type": "boolean"}, {"type": "number"}]}),
+]
 
 _EXAMPLE = {"prediction_id": "the id of a prediction", "label": "its true label"}
 _EITHER: list[JsonValue] = [
@@ -38,7 +67,9 @@ class OneLabel(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"oneOf": _EITHER})
 
-    label: Name = Field(description="The true label.")
+    label: RawLabel = Field(
+        description="The true label: the class as text, or as the number or boolean that it stands for."
+    )
     prediction_id: Name | None = Field(default=None, description="The id that came with the prediction.")
     key: Name | None = Field(default=None, description="Or the caller's own, as sent in X-Prediction-Key.")
     at: Annotated[AwareDatetime, Field(strict=True)] | None = Field(
@@ -64,10 +95,13 @@ class Labels(BaseModel):
 class LabelResult(ResponseModel):
     """What became of one label."""
 
-    status: Literal["accepted", "unknown"] = Field(description="unknown: the ledger holds no such prediction.")
+    status: Literal["accepted", "unknown", "ambiguous"] = Field(
+        description="unknown: the ledger holds no such prediction. ambiguous: the key was used for several "
+        "predictions, and 'at' does not say which one is meant."
+    )
     prediction_id: str | None = Field(description="The prediction that it is about, where that is known.")
     key: str | None = Field(description="The caller's own key, where it was named by one.")
-    note: str = Field(default="", description="A remark on it; empty if there is none.")
+    note: str = Field(default="", description="Why it was not stored; empty if it was.")
 
 
 class Feedback(ResponseModel):
@@ -75,6 +109,7 @@ class Feedback(ResponseModel):
 
     accepted: int = Field(description="Labels that are in the ledger now; a repeated one counts.")
     unknown: int = Field(description="Labels of predictions that the ledger does not hold; they were not stored.")
+    ambiguous: int = Field(default=0, description="Labels whose key was used for several predictions; not stored.")
     results: list[LabelResult]
 
 
@@ -85,15 +120,17 @@ def feedback_routes(components: ServerComponents) -> APIRouter:
     @router.post(
         "/feedback",
         response_model=Feedback,
-        responses=problem_responses(400, 404, 413, 415, 422, 500, 503),
+        responses=problem_responses(400, 404, 409, 413, 415, 422, 500, 503),
         openapi_extra=body_of(OneLabel, Labels, example=_EXAMPLE),
         summary="Report what was true",
     )
     async def feedback(request: Request) -> Feedback:
         """Report the true label of one prediction, or `labels` of many; late, again, or corrected.
 
-        The label with the latest `at` counts; of those with the same, the one reported last. The results name
-        unknown predictions one by one; a single unknown one is 404.
+        The label with the latest `at` counts; of those with the same, the one reported last. A label that is no class
+        of the model, or lies in the future, refuses the request. A key that was used for several predictions means
+        the last one made until `at`. The results name unknown predictions and ambiguous keys one by one; a single
+        unknown one is 404, a single ambiguous one 409.
         """
         head = RequestHead.from_headers(request.scope["headers"])
         check_media_type(head)
@@ -102,8 +139,8 @@ def feedback_routes(components: ServerComponents) -> APIRouter:
         if _is_many(content):
             return await asyncio.to_thread(_record_labels, components, parse_json(content, Labels).labels, caller)
         found = await asyncio.to_thread(_record_labels, components, [parse_json(content, OneLabel)], caller)
-        if found.unknown:
-            raise _unknown_prediction(found.results[0])
+        if not found.accepted:
+            raise _refuse_single(found.results[0])
         return found
 
     return router
@@ -118,48 +155,61 @@ def _is_many(content: bytes) -> bool:
     return isinstance(decoded, dict) and "labels" in decoded
 
 
-def _record_labels(components: ServerComponents, reported: Sequence[OneLabel], caller: str) -> Feedback:
-    """Find the predictions that callers named by their own keys, and store the labels of all."""
+def _record_labels(components: ServerComponents, given: Sequence[OneLabel], caller: str) -> Feedback:
+    """Check the labels as an import would, and store the good ones."""
     now = datetime.now(UTC)
-    ahead = [position for position, item in enumerate(reported) if item.at is not None and item.at > now + AHEAD]
-    if ahead:
-        message = "lies in the future, where no label can be known yet"
-        raise invalid_fields(
-            [FieldProblem("at" if len(reported) == 1 else f"labels[{place}].at", message) for place in ahead]
-        )
-    keys = [item.key for item in reported if item.key is not None]
-    ids = components.ledger.ids_by_key(keys, project=components.models.served.model_name) if keys else {}
-    named = [item.prediction_id or ids.get(item.key or "") for item in reported]
-    labels = [
-        Label(prediction_id=prediction_id, label=item.label, at=item.at or now, source=item.source or caller)
-        for item, prediction_id in zip(reported, named, strict=True)
-        if prediction_id is not None
+    reported = [
+        ReportedLabel(item.label, item.source or caller, item.prediction_id or "", item.key or "", item.at)
+        for item in given
     ]
-    unknown = frozenset(components.ledger.record_labels(labels).unknown)
-    results = [
-        _label_result(item, None if prediction_id in unknown else prediction_id, _known_labels(components))
-        for item, prediction_id in zip(reported, named, strict=True)
-    ]
-    missing = sum(result.status == "unknown" for result in results)
-    return Feedback(accepted=len(results) - missing, unknown=missing, results=results)
+    checked = check_labels(
+        components.ledger, components.models.served.model_name, reported, codec=_find_codec(components), now=now
+    )
+    _refuse_fields(checked)
+    unknown = frozenset(components.ledger.record_labels([one.label for one in checked if one.label]).unknown)
+    results = [_make_result(item, one, unknown) for item, one in zip(given, checked, strict=True)]
+    counts = Counter(result.status for result in results)
+    return Feedback(
+        accepted=counts["accepted"], unknown=counts["unknown"], ambiguous=counts["ambiguous"], results=results
+    )
 
 
-def _label_result(item: OneLabel, prediction_id: str | None, classes: frozenset[str]) -> LabelResult:
-    if prediction_id is None:
-        return LabelResult(status="unknown", prediction_id=item.prediction_id, key=item.key)
-    strange = f"The version in service does not know the label '{item.label}'." if item.label not in classes else ""
-    return LabelResult(status="accepted", prediction_id=prediction_id, key=item.key, note=strange if classes else "")
+def _refuse_fields(checked: Sequence[CheckedLabel]) -> None:
+    """Refuse what the caller has to correct: labels that are no class, and times in the future."""
+    fields = {"ahead": "at", "unexpected": "label", "unlabelled": "label"}
+    problems = []
+    for place, one in enumerate(checked):
+        if one.status in fields:
+            path = fields[one.status] if len(checked) == 1 else f"labels[{place}].{fields[one.status]}"
+            problems.append(FieldProblem(path, f"is refused: {one.reason.rstrip('.')}"))
+    if problems:
+        raise invalid_fields(problems)
 
 
-def _known_labels(components: ServerComponents) -> frozenset[str]:
+def _make_result(item: OneLabel, checked: CheckedLabel, unknown: frozenset[str]) -> LabelResult:
+    label = checked.label
+    if label is not None and label.prediction_id not in unknown:
+        return LabelResult(status="accepted", prediction_id=label.prediction_id, key=item.key)
+    note = checked.reason or f"The ledger holds no prediction with the id '{item.prediction_id}'."
+    status: Literal["unknown", "ambiguous"] = "ambiguous" if checked.status == "ambiguous" else "unknown"
+    return LabelResult(status=status, prediction_id=item.prediction_id, key=item.key, note=note)
+
+
+def _find_codec(components: ServerComponents) -> LabelCodec | None:
     current = components.models.current
-    return frozenset(current.manifest.classes) if current else frozenset()
+    return LabelCodec(current.manifest.classes) if current else None
 
 
-def _unknown_prediction(result: LabelResult) -> NotFoundError:
-    named = f"the id {result.prediction_id!r}" if result.key is None else f"the key {result.key!r}"
+def _refuse_single(result: LabelResult) -> RequestError | NotFoundError:
+    if result.status == "ambiguous":
+        return RequestError(
+            result.note,
+            status=409,
+            code="feedback.ambiguous",
+            next_step="Send the prediction_id, or 'at': the label means the last prediction made until then.",
+        )
     return NotFoundError(
-        f"The ledger holds no prediction with {named}.",
+        result.note,
         next_step="Send the prediction_id that came with the prediction, or the key that was sent in X-Prediction-Key.",
         code="feedback.unknown",
     )

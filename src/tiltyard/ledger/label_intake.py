@@ -1,0 +1,189 @@
+"""The one check of labels that come in, over HTTP, from a file or from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from tiltyard.data.conform.cells import normalise_text
+from tiltyard.data.conform.labels import LabelCodec, is_label_gap, write_label
+from tiltyard.errors import UnavailableError
+from tiltyard.ledger.ports import Ledger
+from tiltyard.ledger.records import Label, NamedPrediction
+
+AHEAD = timedelta(minutes=1)
+"""Clocks differ by this much; a label from further ahead would stand against every correction until then."""
+
+LabelStatus = Literal["good", "unlabelled", "ahead", "unknown", "ambiguous", "unexpected"]
+_MOST_TIMES = 5
+
+
+@dataclass(frozen=True)
+class ReportedLabel:
+    """A label as it came.
+
+    Attributes:
+        label: of any type.
+        source: where it comes from.
+        prediction_id: id of the prediction; empty where it is named by its key.
+        key: the caller's own key.
+        at: when the label was determined, with a time zone; None for now.
+    """
+
+    label: object
+    source: str
+    prediction_id: str = ""
+    key: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class CheckedLabel:
+    """What is to become of a label.
+
+    Attributes:
+        status: ``good``; ``unlabelled``: it says nothing; ``ahead``: its time is in the future; ``unknown``: the ledger
+            holds no such prediction; ``ambiguous``: its key was used for several predictions, and its time does not
+            say which is meant; ``unexpected``: the version does not know it.
+        label: what to record; None unless it is good.
+        prediction: the prediction that it is about, where that was looked up.
+        reason: why it is not good, as a sentence; empty where it is.
+    """
+
+    status: LabelStatus
+    label: Label | None = None
+    prediction: NamedPrediction | None = None
+    reason: str = ""
+
+
+def check_labels(
+    ledger: Ledger,
+    model_name: str,
+    reported: Sequence[ReportedLabel],
+    *,
+    codec: LabelCodec | None = None,
+    now: datetime | None = None,
+) -> list[CheckedLabel]:
+    """Check n labels: whether they say something, of which prediction, and which class they mean. Nothing is recorded.
+
+    A key that was used for several predictions means the one in force at the label's time: the last one made until
+    then. A class is one of the prediction's own version, or else of the version in service.
+
+    While the ledger cannot look predictions up, labels by id are checked against the version in service alone.
+
+    Args:
+        ledger: where the predictions are.
+        model_name: name of the registered model.
+        reported: the labels.
+        codec: the classes of the version in service; default: those of the newest prediction.
+        now: default: the present.
+
+    Raises:
+        UnavailableError: the ledger cannot be reached, and a label names its prediction by a key.
+    """
+    now = now or datetime.now(UTC)
+    found = _find_predictions(ledger, model_name, reported)
+    served = codec or _read_newest_codec(ledger, model_name)
+    codecs: dict[tuple[str, ...], LabelCodec | None] = {}
+    checked = []
+    for item in reported:
+        early = _check_by_itself(item, now)
+        chosen = early or _choose_prediction(item, found)
+        if isinstance(chosen, CheckedLabel):
+            checked.append(chosen)
+            continue
+        own = None
+        if chosen is not None:
+            classes = tuple(chosen.probabilities)
+            own = codecs.setdefault(classes, _read_codec(chosen.probabilities))
+        checked.append(_check_class(item, chosen, [one for one in (own, served) if one is not None], now))
+    return checked
+
+
+def normalise_key(key: object) -> str:
+    """A caller's key as it is compared: without outer white space, composed; a whole number without a fraction."""
+    return write_label(key)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Predictions by id, and by key in the order of their times; ``complete`` is false where not all were looked up."""
+
+    by_id: Mapping[str, NamedPrediction]
+    by_key: Mapping[str, Sequence[NamedPrediction]]
+    complete: bool = True
+
+
+def _find_predictions(ledger: Ledger, model_name: str, reported: Sequence[ReportedLabel]) -> _Found:
+    ids = [item.prediction_id.strip() for item in reported if item.prediction_id]
+    # Keys were once recorded as they came.
+    keys = [key for item in reported if not item.prediction_id for key in (item.key, normalise_text(item.key))]
+    try:
+        rows = ledger.find_predictions(ids=ids, keys=list(dict.fromkeys(keys)), project=model_name)
+    except UnavailableError:
+        if keys:
+            raise
+        return _Found({}, {}, complete=False)
+    by_key: dict[str, list[NamedPrediction]] = {}
+    for row in rows:
+        if row.key is not None:
+            by_key.setdefault(normalise_text(row.key), []).append(row)
+    return _Found({row.id: row for row in rows}, by_key)
+
+
+def _check_by_itself(item: ReportedLabel, now: datetime) -> CheckedLabel | None:
+    """What is wrong with a label, whatever it is about; None if nothing is."""
+    if is_label_gap(item.label):
+        return CheckedLabel("unlabelled", reason="There is no label.")
+    if item.at is not None and item.at > now + AHEAD:
+        why = f"The time {item.at.isoformat()} lies in the future, where no label can be known yet."
+        return CheckedLabel("ahead", reason=why)
+    return None
+
+
+def _choose_prediction(item: ReportedLabel, found: _Found) -> NamedPrediction | CheckedLabel | None:
+    """The prediction that a label is about, or why there is none; None where it could not be looked up."""
+    if item.prediction_id:
+        chosen = found.by_id.get(item.prediction_id.strip())
+        if chosen is None and found.complete:
+            return CheckedLabel("unknown", reason=f"The ledger holds no prediction with the id '{item.prediction_id}'.")
+        return chosen
+    candidates = found.by_key.get(normalise_text(item.key), ())
+    if not candidates:
+        return CheckedLabel("unknown", reason=f"The ledger holds no prediction with the key '{item.key}'.")
+    if len(candidates) == 1:
+        return candidates[0]
+    in_force = [row for row in candidates if item.at is not None and row.at <= item.at]
+    if in_force:
+        return in_force[-1]
+    times = ", ".join(f"{row.at:%Y-%m-%d %H:%M:%S}" for row in candidates[:_MOST_TIMES])
+    more = ", …" if len(candidates) > _MOST_TIMES else ""
+    why = "all after the label's time" if item.at is not None else "and the label has no time"
+    return CheckedLabel(
+        "ambiguous", reason=f"The key '{item.key}' names {len(candidates)} predictions ({times}{more} UTC), {why}."
+    )
+
+
+def _check_class(
+    item: ReportedLabel, chosen: NamedPrediction | None, codecs: Sequence[LabelCodec], now: datetime
+) -> CheckedLabel:
+    meant = next(filter(None, (codec.find_class(item.label) for codec in codecs)), None)
+    if meant is None and codecs:
+        return CheckedLabel("unexpected", prediction=chosen, reason=codecs[0].describe_unknown(item.label))
+    if meant is None:
+        # Nothing says which classes there are: the predicted one is the only one known.
+        meant = LabelCodec((chosen.label,)).spell(item.label) if chosen else write_label(item.label)
+    prediction_id = chosen.id if chosen else item.prediction_id.strip()
+    return CheckedLabel("good", Label(prediction_id, meant, item.at or now, item.source), chosen)
+
+
+def _read_newest_codec(ledger: Ledger, model_name: str) -> LabelCodec | None:
+    newest = ledger.predictions(project=model_name, shadow=False, limit=1, newest_first=True)
+    return next((_read_codec(row.probabilities) for row in newest), None)
+
+
+def _read_codec(probabilities: Mapping[str, float]) -> LabelCodec | None:
+    """The classes that a prediction has probabilities of; None where it has that of the predicted one alone."""
+    return LabelCodec(tuple(probabilities)) if len(probabilities) > 1 else None

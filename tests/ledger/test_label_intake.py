@@ -1,0 +1,97 @@
+"""The one check of labels, whichever door they come by."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from tiltyard.data.conform.labels import LabelCodec
+from tiltyard.errors import UnavailableError
+from tiltyard.ledger import Prediction
+from tiltyard.ledger.label_intake import CheckedLabel, ReportedLabel, check_labels
+from tiltyard.testing import NOON, MemoryLedger, make_prediction
+
+HOUR = timedelta(hours=1)
+
+
+def make(classes: str, key: str | None = None, at_hour: int = 0) -> Prediction:
+    """A prediction of the first of some classes, which are separated by a bar."""
+    names = classes.split("|")
+    shares = dict.fromkeys(names, 1 / len(names))
+    return make_prediction(label=names[0], probabilities=shares, key=key, at=NOON + at_hour * HOUR)
+
+
+def check(rows: list[Prediction], *reported: ReportedLabel, codec: LabelCodec | None = None) -> list[CheckedLabel]:
+    """What is to become of labels about some predictions."""
+    ledger = MemoryLedger()
+    ledger.record(rows)
+    return check_labels(ledger, "films", reported, codec=codec, now=NOON + 100 * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("classes", "raw", "meant"),
+    [
+        ("0|1", 1, "1"), ("0|1", 1.0, "1"), ("0|1", "1.0", "1"), ("0|1", " 1", "1"), ("0|1", True, "1"),
+        ("0|1", np.int8(0), "0"), ("FALSE|TRUE", "true", "TRUE"), ("FALSE|TRUE", False, "FALSE"),
+        ("FALSE|TRUE", 1, "TRUE"), ("Apnea|None", "None", "None"), ("Apnea|NA", " NA ", "NA"), ("1|2|10", 10.0, "10"),
+    ],
+)  # fmt: skip
+def test_a_label_means_its_class_in_every_spelling(classes: str, raw: object, meant: str) -> None:
+    """A label is recorded as the class is spelt, whatever type it comes in."""
+    row = make(classes)
+    [found] = check([row], ReportedLabel(raw, "test", row.id))
+    assert found.label is not None
+    assert (found.label.label, found.label.prediction_id) == (meant, row.id)
+
+
+def test_a_label_that_is_no_class_is_not_recorded() -> None:
+    """A label that neither the prediction's version nor the one in service knows is named; of either it is good."""
+    old, new = make("a|b"), make("a|b|c", at_hour=1)
+    labels = [ReportedLabel(raw, "test", old.id) for raw in ("b", "c", "d", None)]
+    found = check([old, new], *labels)
+    assert [one.status for one in found] == ["good", "good", "unexpected", "unlabelled"]
+    assert "'d' is not a class of the model. The classes are a, b." in found[2].reason
+    alone = make_prediction(label="1", probabilities={"1": 0.9})
+    [one, other] = check([alone], ReportedLabel("1.0", "test", alone.id), ReportedLabel("x", "test", alone.id))
+    assert [found.label and found.label.label for found in (one, other)] == ["1", "x"]
+
+
+def test_a_key_means_the_prediction_in_force() -> None:
+    """Of several predictions with a key the last one until the label's time is meant; else the label is ambiguous."""
+    rows = [
+        make("a|b", "k", 1),
+        make("a|b", " k", 5),
+        make("a|b", "once", 50),
+        make_prediction(project="plays", key="k"),
+    ]
+    times = [0, 1, 4, 5, 99, None]
+    labels = [ReportedLabel("a", "t", key=" k", at=None if hour is None else NOON + hour * HOUR) for hour in times]
+    found = check(rows, *labels, ReportedLabel("a", "t", key="once", at=NOON), ReportedLabel("a", "t", key="never"))
+    assert [one.status for one in found] == ["ambiguous", *["good"] * 4, "ambiguous", "good", "unknown"]
+    chosen = [one.label and one.label.prediction_id for one in found[1:5]]
+    assert chosen == [rows[0].id, rows[0].id, rows[1].id, rows[1].id]
+    assert f"{NOON + HOUR:%Y-%m-%d %H:%M:%S}" in found[5].reason
+
+
+def test_a_label_from_the_future_is_refused() -> None:
+    """A label's time may be ahead by what clocks differ, and no more."""
+    row = make("a|b")
+    times = [NOON + 100 * HOUR + timedelta(seconds=seconds) for seconds in (59, 61)]
+    found = check([row], *(ReportedLabel("a", "test", row.id, at=at) for at in times))
+    assert [one.status for one in found] == ["good", "ahead"]
+
+
+def test_labels_by_id_need_no_ledger_that_answers() -> None:
+    """While predictions cannot be looked up, a label by id is checked against the version in service."""
+
+    class Away(MemoryLedger):
+        def find_predictions(self, **_: object) -> list[object]:  # type: ignore[override]
+            raise UnavailableError("The ledger is away.")
+
+    codec = LabelCodec(("0", "1"))
+    [good, bad] = check_labels(Away(), "films", [ReportedLabel(1, "t", "x"), ReportedLabel(2, "t", "x")], codec=codec)
+    assert (good.label and good.label.label, bad.status) == ("1", "unexpected")
+    with pytest.raises(UnavailableError):
+        check_labels(Away(), "films", [ReportedLabel(1, "t", key="x")], codec=codec)
