@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.errors import UnavailableError
-from tiltyard.ledger import Prediction
+from tiltyard.ledger import NamedPrediction, Prediction
 from tiltyard.ledger.label_intake import CheckedLabel, ReportedLabel, check_labels
 from tiltyard.testing import NOON, MemoryLedger, make_prediction
 
@@ -87,7 +88,9 @@ def test_labels_by_id_need_no_ledger_that_answers() -> None:
     """While predictions cannot be looked up, a label by id is checked against the version in service."""
 
     class Away(MemoryLedger):
-        def find_predictions(self, **_: object) -> list[object]:  # type: ignore[override]
+        def find_predictions(
+            self, *, ids: Sequence[str] = (), keys: Sequence[str] = (), project: str | None = None
+        ) -> list[NamedPrediction]:
             raise UnavailableError("The ledger is away.")
 
     codec = LabelCodec(("0", "1"))

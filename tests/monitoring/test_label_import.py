@@ -115,20 +115,20 @@ def test_times_are_read_in_the_zone_that_is_named() -> None:
 def test_an_import_that_stored_nothing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An import without a usable row ends with 1; one of labels that are known already ends with 0."""
     monkeypatch.chdir(tmp_path)
-    project = '[project]\nname = "films"\nmodel = "films"\ntask = "text-classification"\n[data]\nsource = "a.csv"\ntext = "t"\n'
-    (tmp_path / "tiltyard.toml").write_text(project + 'label = "verdict"\n')
+    project = '[project]\nname = "films"\nmodel = "films"\ntask = "text-classification"\n'
+    data = '[data]\nsource = "a.csv"\ntext = "t"\nlabel = "verdict"\n'
+    (tmp_path / "tiltyard.toml").write_text(project + data)
     row = make_prediction(at=NOON)
     with open_ledger(load_settings(load_project())) as ledger:
         ledger.record([row])
     written(tmp_path / "wrong.csv", [{"prediction_id": row.id, "label": "postive"}])
     refused = CliRunner().invoke(cli, ["feedback", "import", "wrong.csv"])
-    assert refused.exit_code == 1
+    assert isinstance(refused.exception, DataError)
     assert "'postive' (1)" in refused.output
     written(tmp_path / "right.csv", [{"prediction_id": f" {row.id}", "verdict": "positive"}])
     assert [CliRunner().invoke(cli, ["feedback", "import", "right.csv"]).exit_code for _ in range(2)] == [0, 0]
     unknown = CliRunner().invoke(cli, ["feedback", "import", "right.csv", "--timezone", "Europe/Pariss"])
-    assert unknown.exit_code == 2
-    assert "Did you mean 'Europe/Paris'?" in unknown.output
+    assert "Did you mean 'Europe/Paris'?" in str(unknown.exception)
 
 
 def test_a_file_without_the_columns_says_which_option_names_them(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_out_to_be_labelled_and_back(tmp_path: Path) -> None:
     """The queue goes out as CSV with an empty label column, and the filled-in file comes back by the same family."""
     pd.DataFrame({"text": ["good", "bad"] * 20, "label": ["positive", "negative"] * 20}).to_csv(tmp_path / "r.csv")
     (tmp_path / "tiltyard.toml").write_text(
-        '[project]\nname = "films"\nmodel = "films"\ntask = "text-classification"\nmodel = "films"\n'
+        '[project]\nname = "films"\ntask = "text-classification"\nmodel = "films"\n'
         '[data]\nsource = "r.csv"\ntext = "text"\n'
     )
     with SqlLedger.open(f"sqlite:///{tmp_path}/.tiltyard/ledger.db") as ledger:

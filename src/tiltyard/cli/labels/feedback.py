@@ -71,8 +71,8 @@ def import_labels_command(
     """Import labels from a CSV, TSV, JSON Lines or Parquet FILE.
 
     Each row names a prediction by its id, or by the key that the caller sent with it. Rows without a label are
-    skipped, known labels are not stored twice, and a later label corrects an earlier one. Labels that are no class of
-    the version, or have a time in the future, are set aside. Fails if nothing was stored and nothing was known already.
+    skipped, known labels are not stored twice, and a later label corrects an earlier one. Labels that the version does
+    not know, or that have a time in the future, are set aside. The command fails if no label was stored or known.
     """
     project = load_project(project_path)
     timezone = None if zone is None else parse_timezone("--timezone", zone)
