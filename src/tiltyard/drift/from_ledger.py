@@ -18,6 +18,7 @@ from tiltyard.drift.profiles.schema import LABEL
 from tiltyard.errors import ArtifactError
 from tiltyard.findings import could_not_judge
 from tiltyard.ledger import HourCount, HourProfile, Ledger, Prediction
+from tiltyard.ledger.label_intake import read_recorded_labels
 from tiltyard.ledger.sql.retention import is_redacted
 
 HOUR = timedelta(hours=1)
@@ -139,7 +140,10 @@ def _add_labels(
     )
     counts = CategoryCounts.empty(layout.categories[LABEL])
     for some in _split_into_batches(known):
-        labels = np.array([label.label for _, label in some], object)
+        found = read_recorded_labels(some)
+        # A label that the version does not know is drift too: it counts among the other values.
+        each = [*(label for _, label in found.pairs), *found.set_aside.values()]
+        labels = np.array([label.label for label in each], object)
         counts = counts + CategoryCounts.from_values(layout.categories[LABEL], labels)
     with_them = Profile(total.layout, 0, total.numbers, {**total.categories, LABEL: counts}, total.terms)
     return total.with_parts(with_them, [LABEL])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -11,7 +11,7 @@ from tiltyard.data.conform.cells import normalise_text
 from tiltyard.data.conform.labels import LabelCodec, is_label_gap, write_label
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger.ports import Ledger
-from tiltyard.ledger.records import Label, NamedPrediction
+from tiltyard.ledger.records import Label, NamedPrediction, Prediction
 
 AHEAD = timedelta(minutes=1)
 """Clocks differ by this much; a label from further ahead would stand against every correction until then."""
@@ -97,9 +97,48 @@ def check_labels(
         own = None
         if chosen is not None:
             classes = tuple(chosen.probabilities)
-            own = codecs.setdefault(classes, _read_codec(chosen.probabilities))
+            if classes not in codecs:
+                codecs[classes] = _read_codec(chosen.probabilities)
+            own = codecs[classes]
         checked.append(_check_class(item, chosen, [one for one in (own, served) if one is not None], now))
     return checked
+
+
+@dataclass(frozen=True)
+class RecordedLabels:
+    """Recorded predictions with the class that the label of each means.
+
+    Attributes:
+        pairs: predictions and labels, the labels spelt as their version spells the class.
+        set_aside: labels that the version of their prediction does not know, by prediction id: they say nothing about
+            it. There are some from before labels were checked, and of classes that only another version knows.
+    """
+
+    pairs: tuple[tuple[Prediction, Label], ...] = ()
+    set_aside: Mapping[str, Label] = field(default_factory=dict)
+
+
+def read_recorded_labels(pairs: Iterable[tuple[Prediction, Label]]) -> RecordedLabels:
+    """What the labels mean that the ledger holds.
+
+    Where a prediction has the probability of its own class alone, the version's classes are not known: they are then
+    those that any of the predictions has.
+    """
+    found = list(pairs)
+    predicted = LabelCodec.from_classes({row.label for row, _ in found})
+    codecs: dict[tuple[str, ...], LabelCodec | None] = {}
+    read, set_aside = [], {}
+    for row, label in found:
+        classes = tuple(row.probabilities)
+        if classes not in codecs:
+            codecs[classes] = _read_codec(row.probabilities)
+        codec = codecs[classes]
+        meant = predicted.spell(label.label) if codec is None else codec.find_class(label.label)
+        if meant is None:
+            set_aside[row.id] = label
+        else:
+            read.append((row, label if meant == label.label else replace(label, label=meant)))
+    return RecordedLabels(tuple(read), set_aside)
 
 
 def normalise_key(key: object) -> str:

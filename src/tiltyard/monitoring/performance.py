@@ -66,6 +66,7 @@ class Performance:
         not_computed: metrics that are not defined on these rows, with the reason.
         lag_hours: median hours from a prediction to its label.
         selection: how the labelled predictions differ from the others, in words; empty where they do not.
+        unknown_labels: labels that the version does not know, and how often they came; no figure counts them.
     """
 
     since: datetime | None
@@ -76,6 +77,7 @@ class Performance:
     not_computed: Mapping[str, str] = field(default_factory=dict)
     lag_hours: float | None = None
     selection: str = ""
+    unknown_labels: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def coverage(self) -> float:
@@ -85,12 +87,23 @@ class Performance:
     @property
     def caveat(self) -> str:
         """What limits the figures, in words; empty where nothing does."""
+        return " ".join(filter(None, (self._describe_coverage(), self._describe_unknown())))
+
+    def _describe_coverage(self) -> str:
         if not self.labelled or self.coverage >= REPRESENTATIVE:
             return ""
         return (
             f"Only {self.labelled:,} of {self.predictions:,} predictions ({self.coverage:.1%}) have a label. Labels "
             "that come first, or for some cases only, may not represent the rest."
             + (f" {self.selection}" if self.selection else "")
+        )
+
+    def _describe_unknown(self) -> str:
+        if not self.unknown_labels:
+            return ""
+        named = ", ".join(f"'{label:.40}' ({count:,})" for label, count in list(self.unknown_labels.items())[:5])
+        return (
+            f"{sum(self.unknown_labels.values()):,} labels are set aside, for the version does not know them: {named}."
         )
 
     def to_dict(self) -> PerformanceData:
@@ -105,6 +118,7 @@ class Performance:
             "metrics": {name: figure.to_dict() for name, figure in self.figures.items()},
             "not_computed": dict(self.not_computed),
             "caveat": self.caveat,
+            "unknown_labels": dict(self.unknown_labels),
         }
         return cast(PerformanceData, to_jsonable(content))
 
@@ -122,7 +136,7 @@ def measure_performance(window: PredictionWindow, metric: str = "accuracy", posi
     """
     rows = int(window.known.sum())
     if not rows:
-        return Performance(window.since, window.until, len(window), 0, {})
+        return Performance(window.since, window.until, len(window), 0, {}, unknown_labels=window.unknown_labels)
     labelled = window.labelled_predictions(positive)
     reasons = {known.name: known.explain_undefined(labelled) for known in METRICS.values()}
     figures = {
@@ -139,6 +153,7 @@ def measure_performance(window: PredictionWindow, metric: str = "accuracy", posi
         not_computed={name: reason for name, reason in reasons.items() if reason},
         lag_hours=_median_lag_hours(window),
         selection=_describe_selection(window),
+        unknown_labels=window.unknown_labels,
     )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.data.conform.labels import order_classes
 from tiltyard.evaluation import LabelledPredictions, label_predictions
 from tiltyard.ledger import Label, Ledger, Prediction
+from tiltyard.ledger.label_intake import RecordedLabels, read_recorded_labels
 
 MOST_ROWS = 100_000
 """Predictions of a window that are read one by one: the newest. Counts cover all of them."""
@@ -29,8 +32,9 @@ class PredictionWindow:
         since: start of the period; None for the first prediction.
         until: its end, exclusive; None for now.
         predictions: the n predictions.
-        truth: the label that counts, by prediction id, as far as it is known.
+        truth: the label that counts, by prediction id, as far as it is known, spelt as the prediction's class.
         left_out: number of older predictions of the period that were not read.
+        set_aside: labels that the version of their prediction does not know, by prediction id; they count nowhere.
     """
 
     model_name: str
@@ -39,15 +43,16 @@ class PredictionWindow:
     predictions: tuple[Prediction, ...]
     truth: Mapping[str, Label]
     left_out: int = 0
+    set_aside: Mapping[str, Label] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.predictions)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """Every label that has a probability in a prediction, or that was predicted, sorted."""
+        """Every label that has a probability in a prediction, or that was predicted, in the order of classes."""
         with_probability = {label for prediction in self.predictions for label in prediction.probabilities}
-        return tuple(sorted(with_probability | set(self.predicted.tolist())))
+        return order_classes(with_probability | set(self.predicted.tolist()))
 
     @cached_property
     def predicted(self) -> NDArray[np.str_]:
@@ -78,6 +83,11 @@ class PredictionWindow:
     def known(self) -> NDArray[np.bool_]:
         """n booleans: whether the label is known."""
         return np.fromiter((row.id in self.truth for row in self.predictions), dtype=np.bool_, count=len(self))
+
+    @property
+    def unknown_labels(self) -> dict[str, int]:
+        """How often each label was reported that the version does not know, most frequent first."""
+        return dict(Counter(label.label for label in self.set_aside.values()).most_common())
 
     @property
     def coverage(self) -> float:
@@ -119,13 +129,13 @@ class PredictionWindow:
     def take(self, mask: NDArray[np.bool_]) -> PredictionWindow:
         """The predictions where ``mask`` (n booleans) is true."""
         rows = tuple(row for row, wanted in zip(self.predictions, mask, strict=True) if wanted)
-        return replace(self, predictions=rows, truth=_restrict_truth(self.truth, rows))
+        truth, set_aside = _restrict_labels(self.truth, rows), _restrict_labels(self.set_aside, rows)
+        return replace(self, predictions=rows, truth=truth, set_aside=set_aside)
 
     def between(self, since: datetime, until: datetime) -> PredictionWindow:
         """The predictions from ``since`` until before ``until``."""
-        rows = tuple(row for row in self.predictions if since <= row.at < until)
-        truth = _restrict_truth(self.truth, rows)
-        return replace(self, since=since, until=until, predictions=rows, truth=truth, left_out=0)
+        part = self.take(np.fromiter((since <= row.at < until for row in self.predictions), np.bool_, len(self)))
+        return replace(part, since=since, until=until, left_out=0)
 
 
 def read_prediction_window(
@@ -151,16 +161,15 @@ def read_prediction_window(
     begin = rows[0].at if len(rows) == most and rows else since
     ids = {row.id for row in rows}
     labelled = ledger.labelled_predictions(project=model_name, since=begin, until=until, version=version, shadow=False)
-    truth = {row.id: label for row, label in labelled if row.id in ids}
+    found = read_recorded_labels(pair for pair in labelled if pair[0].id in ids)
     left_out = 0
     if len(rows) == most and version is None:
         left_out = max(0, ledger.prediction_stats(model_name, since, until).total - len(rows))
-    return PredictionWindow(model_name, since, until, rows, truth, left_out)
+    truth = {row.id: label for row, label in found.pairs}
+    return PredictionWindow(model_name, since, until, rows, truth, left_out, found.set_aside)
 
 
-def read_labelled_predictions(
-    ledger: Ledger, model_name: str, version: str, until: datetime
-) -> list[tuple[Prediction, Label]]:
+def read_labelled_predictions(ledger: Ledger, model_name: str, version: str, until: datetime) -> RecordedLabels:
     """A version's newest predictions that have a label from before ``until``, oldest first, at most 20,000.
 
     Raises:
@@ -169,14 +178,14 @@ def read_labelled_predictions(
     newest = ledger.labelled_predictions(
         project=model_name, version=version, shadow=False, until=until, newest_first=True, limit=MOST_LABELLED
     )
-    return [(row, label) for row, label in newest if label.at < until][::-1]
+    return read_recorded_labels([(row, label) for row, label in newest if label.at < until][::-1])
 
 
 def read_labelled_window(
     ledger: Ledger,
     model_name: str,
     version: str,
-    labelled: Sequence[tuple[Prediction, Label]],
+    labelled: RecordedLabels,
     window: tuple[datetime, datetime],
     min_rows: int,
 ) -> PredictionWindow:
@@ -195,11 +204,12 @@ def read_labelled_window(
         min_rows: fewest labelled predictions.
     """
     since, until = window
-    latest = sorted(labelled, key=lambda pair: (pair[1].at, pair[0].id), reverse=True)
+    latest = sorted(labelled.pairs, key=lambda pair: (pair[1].at, pair[0].id), reverse=True)
     reported = [pair for pair in latest if pair[1].at >= since]
     chosen = reported if len(reported) >= min_rows else latest[:min_rows]
+    set_aside = {id_: label for id_, label in labelled.set_aside.items() if label.at >= since}
     if not chosen:
-        return PredictionWindow(model_name, since, until, (), {})
+        return PredictionWindow(model_name, since, until, (), {}, set_aside=set_aside)
     begin = min(row.at for row, _ in chosen)
     recent = read_prediction_window(ledger, model_name, since=begin, until=until, version=version)
     ids = {row.id for row in recent.predictions}
@@ -207,8 +217,8 @@ def read_labelled_window(
     older = tuple(row for row, _ in chosen if row.id not in ids)
     rows = tuple(sorted((*recent.predictions, *older), key=lambda row: (row.at, row.id)))
     truth = {row.id: label for row, label in chosen}
-    return PredictionWindow(model_name, begin, until, rows, truth, recent.left_out)
+    return PredictionWindow(model_name, begin, until, rows, truth, recent.left_out, set_aside)
 
 
-def _restrict_truth(truth: Mapping[str, Label], rows: Sequence[Prediction]) -> dict[str, Label]:
-    return {row.id: truth[row.id] for row in rows if row.id in truth}
+def _restrict_labels(labels: Mapping[str, Label], rows: Sequence[Prediction]) -> dict[str, Label]:
+    return {row.id: labels[row.id] for row in rows if row.id in labels}

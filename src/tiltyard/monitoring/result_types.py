@@ -58,6 +58,7 @@ class PerformanceData(TypedDict):
     metrics: dict[str, FigureData]
     not_computed: dict[str, str]
     caveat: str
+    unknown_labels: dict[str, int]
 
 
 class VersionPerformance(PerformanceData):

@@ -166,7 +166,7 @@ def evaluate_period(
         findings += findings_from_run.estimate_findings(estimate, monitored, metric, project.monitoring)
         findings += findings_from_run.slice_findings(slices, performance)
         if project.monitoring.detect_changes:
-            findings += change_findings(pairs, project.monitoring)
+            findings += change_findings(pairs.pairs, project.monitoring)
     return MonitoringResult(
         model_name=project.model_name,
         at=until,

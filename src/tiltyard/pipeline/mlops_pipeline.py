@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from tiltyard.aliases import CHAMPION, alias_of_stage
 from tiltyard.data import Dataset, Split
-from tiltyard.data.conform.labels import write_label
+from tiltyard.data.conform.labels import LabelCodec, conform_labels, is_label_gap, order_classes
 from tiltyard.data.infer_columns import infer_columns
 from tiltyard.errors import DataError
 from tiltyard.evaluation import evaluate
@@ -337,9 +337,12 @@ def _performance(frame: pd.DataFrame, predicted: str | None, actual: str | None)
     """The metrics of the rows whose truth is known, and how many these are."""
     if predicted is None or actual is None:
         return None, 0
-    known = frame[[predicted, actual]].dropna()
+    known = frame[[predicted, actual]]
+    known = known[~known.map(is_label_gap).any(axis=1)]
     if known.empty:
         return None, 0
-    truth, predictions = ([write_label(value) for value in known[name]] for name in (actual, predicted))
-    classes = sorted({*truth, *predictions})
+    predictions = conform_labels(known[predicted]).to_list()
+    codec = LabelCodec.from_classes(set(predictions))
+    truth = [codec.spell(value) for value in known[actual]]
+    classes = order_classes({*truth, *predictions})
     return dict(evaluate(truth, predictions, None, classes).metrics), len(known)

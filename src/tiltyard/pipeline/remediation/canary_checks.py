@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import binom
 
-from tiltyard.data.conform.labels import write_label
+from tiltyard.data.conform.labels import match_labels
 from tiltyard.errors import InputError, TiltyardError
 from tiltyard.evaluation.sequential_test import compute_paired_evidence
 from tiltyard.findings import Finding, could_not_judge
 from tiltyard.ledger import Label, Prediction
+from tiltyard.ledger.label_intake import read_recorded_labels
 from tiltyard.pipeline.remediation.history import History
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
@@ -137,7 +138,7 @@ def _check_accuracy(
 ) -> Finding:
     """Whether the previous champion would have predicted better on the labelled inputs of the new one."""
     labelled = workspace.ledger.labelled_predictions(project=project.model_name, version=history.champion, since=since)
-    pairs = [(row, label) for row, label in islice(labelled, MOST_ANSWERS) if row.route != "shadow"]
+    pairs = read_recorded_labels(pair for pair in islice(labelled, MOST_ANSWERS) if pair[0].route != "shadow").pairs
     window = (since, now)
     if not pairs:
         return could_not_judge(
@@ -148,14 +149,12 @@ def _check_accuracy(
     except TiltyardError as error:
         why = f"Version {history.aliases.previous_champion} cannot predict: {error.message}"
         return could_not_judge(WORSE, "accuracy", why, error.next_step, window=window)
-    only_before = only_new = rows = 0
-    for (row, label), theirs in zip(pairs, answers, strict=True):
-        if theirs is None:
-            continue
-        rows += 1
-        right_new, right_before = (write_label(one) == write_label(label.label) for one in (row.label, theirs))
-        only_new += right_new and not right_before
-        only_before += right_before and not right_new
+    compared = [(row.label, theirs, label.label) for (row, label), theirs in zip(pairs, answers, strict=True) if theirs]
+    rows, labels = len(compared), [label for _, _, label in compared]
+    right_new = match_labels([mine for mine, _, _ in compared], labels)
+    right_before = match_labels([theirs for _, theirs, _ in compared], labels)
+    only_new = sum(new and not before for new, before in zip(right_new, right_before, strict=True))
+    only_before = sum(before and not new for new, before in zip(right_new, right_before, strict=True))
     evidence = compute_paired_evidence(only_before, only_new)
     limit = 1.0 / project.promotion.alpha
     worse = evidence >= limit

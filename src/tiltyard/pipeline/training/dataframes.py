@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from tiltyard.data import Dataset, Split
-from tiltyard.data.conform.labels import write_label
+from tiltyard.data.conform.labels import conform_labels
 from tiltyard.data.content_hash import row_digests
 from tiltyard.errors import UsageError
 from tiltyard.models.calibration import ensure_probabilities
@@ -50,13 +50,18 @@ def make_dataset(project: Project, inputs: pd.Series | pd.DataFrame, y: Any) -> 
     """Labelled rows of a project.
 
     Raises:
-        UsageError: inputs and labels differ in number.
+        UsageError: inputs and labels differ in number, or a label is missing.
     """
-    labels = pd.Series([write_label(value) for value in y], dtype=str, name=LABEL)
+    labels = conform_labels(pd.Series(y if isinstance(y, np.ndarray | pd.Series) else list(y)))
+    labels = labels.reset_index(drop=True).rename(LABEL)
     if len(labels) != len(inputs):
         raise UsageError(
             f"There are {len(inputs):,} rows of inputs and {len(labels):,} labels.", next_step="Give one label a row."
         )
+    if labels.isna().any():
+        row = int(np.flatnonzero(labels.isna())[0])
+        raise UsageError(f"Row {row + 1} has no label.", next_step="Leave out rows without a label.")
+    labels = labels.astype(str)
     frame = inputs.to_frame() if isinstance(inputs, pd.Series) else inputs
     digests = row_digests(inputs, labels)
     return Dataset(project.name, project.task, inputs, labels, frame.assign(**{LABEL: labels}), "data frames", digests)

@@ -6,8 +6,9 @@ split is the project's: by content, a row lands on the side that its content say
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from tiltyard.data import Dataset, load_dataset
-from tiltyard.data.conform.labels import write_label
+from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.data.content_hash import content_keys, row_digests, uniform_hash
 from tiltyard.data.table_schema import TableSchema, infer_schema
 from tiltyard.errors import DataError
@@ -95,12 +96,7 @@ def gather_production_data(
     labelled = [(row, label) for row, label in pairs if row.route != "shadow"]
     kept = [(row, label) for row, label in labelled if not is_redacted(row.input)]
     redacted = len(labelled) - len(kept)
-    known = set(base.classes)
-    unknown: dict[str, int] = {}
-    for _, label in kept:
-        if write_label(label.label) not in known:
-            unknown[write_label(label.label)] = unknown.get(write_label(label.label), 0) + 1
-    kept = [(row, label) for row, label in kept if write_label(label.label) in known]
+    kept, unknown = _read_classes(kept, base)
     taken = _as_texts(base, base.inputs, kept) if isinstance(base.inputs, pd.Series) else _as_table(base.inputs, kept)
     corrections = taken.corrections
     if corrections is not None and corrections.any():
@@ -119,6 +115,21 @@ def gather_production_data(
 def count_new_labels(ledger: Ledger, project: Project, since: datetime | None) -> int:
     """How many answers got the label that counts at or after a time: what a retraining would newly learn from."""
     return len({label.prediction_id for label in ledger.labels(project=project.model_name, since=since)})
+
+
+def _read_classes(
+    pairs: Sequence[tuple[Prediction, Label]], base: Dataset
+) -> tuple[list[tuple[Prediction, Label]], dict[str, int]]:
+    """The pairs whose label is a class of the base data, spelt as there; and how often each other label came."""
+    codec = LabelCodec(base.classes)
+    read, unknown = [], Counter[str]()
+    for row, label in pairs:
+        meant = codec.find_class(label.label)
+        if meant is None:
+            unknown[label.label] += 1
+        else:
+            read.append((row, label if meant == label.label else replace(label, label=meant)))
+    return read, dict(unknown)
 
 
 @dataclass(frozen=True)
@@ -148,7 +159,7 @@ def _as_texts(base: Dataset, inputs: pd.Series, pairs: Sequence[tuple[Prediction
     for place in sorted(range(len(readable)), key=lambda place: readable[place][1].at):
         newest[int(keys[place])] = place
     base_keys = content_keys(inputs)
-    labels = {int(key): write_label(readable[place][1].label) for key, place in newest.items()}
+    labels = {int(key): readable[place][1].label for key, place in newest.items()}
     said = np.asarray([labels.get(int(key)) for key in base_keys], dtype=object)
     held = np.asarray([label is not None for label in said], dtype=np.bool_)
     wrong = held & (said != base.labels.to_numpy(dtype=object))
@@ -198,7 +209,7 @@ def _select_conforming(frame: pd.DataFrame, schema: TableSchema) -> np.ndarray:
 
 
 def _join_rows(base: Dataset, taken: _Taken, project: Project) -> Dataset:
-    labels = pd.Series([write_label(label.label) for _, label in taken.pairs], dtype=str, name=base.labels.name)
+    labels = pd.Series([label.label for _, label in taken.pairs], dtype=str, name=base.labels.name)
     new = taken.inputs.copy() if isinstance(taken.inputs, pd.DataFrame) else taken.inputs.to_frame()
     new[project.data.label] = labels.to_numpy()
     _place_on_a_side(new, base, taken, project)

@@ -1,0 +1,62 @@
+"""The recorded predictions of a period, with what their labels mean."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tiltyard.ledger import Label, Ledger
+from tiltyard.monitoring.performance import measure_performance
+from tiltyard.monitoring.prediction_window import (
+    read_labelled_predictions,
+    read_labelled_window,
+    read_prediction_window,
+)
+from tiltyard.testing import NOON, MemoryLedger, make_prediction
+
+HOUR = timedelta(hours=1)
+
+
+def record(classes: tuple[str, str], spelt: tuple[str, str], strange: int = 0) -> Ledger:
+    """Twenty predictions, each right by a label in another spelling, and some with a label that is no class."""
+    ledger = MemoryLedger()
+    rows = [
+        make_prediction(label=classes[n % 2], probabilities=dict.fromkeys(classes, 0.5), at=NOON + n * HOUR)
+        for n in range(20 + strange)
+    ]
+    ledger.record(rows)
+    labels = [spelt[n % 2] if n < 20 else "postive" for n in range(len(rows))]
+    ledger.record_labels([Label(row.id, label, row.at + HOUR, "old") for row, label in zip(rows, labels, strict=True)])
+    return ledger
+
+
+@pytest.mark.parametrize(
+    ("classes", "spelt"),
+    [(("0", "1"), ("0.0", "1.0")), (("FALSE", "TRUE"), ("false", "1")), (("bar", "caf\u00e9"), ("bar ", "cafe\u0301"))],
+)
+def test_recorded_labels_count_by_what_they_mean(classes: tuple[str, str], spelt: tuple[str, str]) -> None:
+    """Labels that were recorded in another spelling, before labels were checked, count for the class they mean."""
+    ledger = record(classes, spelt)
+    performance = measure_performance(read_prediction_window(ledger, "films"))
+    assert (performance.labelled, performance.figures["accuracy"].value) == (20, 1.0)
+    pairs = read_labelled_predictions(ledger, "films", "1", NOON + 100 * HOUR)
+    window = read_labelled_window(ledger, "films", "1", pairs, (NOON, NOON + 100 * HOUR), 5)
+    assert measure_performance(window).figures["accuracy"].value == 1.0
+
+
+def test_a_label_that_the_version_does_not_know_is_never_wrong() -> None:
+    """Labels that are no class of the version count nowhere, and the performance names them."""
+    ledger = record(("0", "1"), ("0", "1"), strange=4)
+    pairs = read_labelled_predictions(ledger, "films", "1", NOON + 100 * HOUR)
+    windows = [
+        read_prediction_window(ledger, "films"),
+        read_labelled_window(ledger, "films", "1", pairs, (NOON, NOON + 100 * HOUR), 5),
+    ]
+    for window in windows:
+        performance = measure_performance(window)
+        assert (performance.predictions, performance.labelled) == (24, 20)
+        assert performance.figures["accuracy"].value == 1.0
+        assert performance.to_dict()["unknown_labels"] == {"postive": 4}
+        assert "'postive' (4)" in performance.caveat
+    assert measure_performance(windows[0].between(NOON, NOON + 20 * HOUR)).caveat == ""
