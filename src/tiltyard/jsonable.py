@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, TypeVar, cast
@@ -19,11 +19,47 @@ import numpy as np
 
 T = TypeVar("T")
 
+_FORM = "__json_form__"
+
+
+@dataclass(frozen=True)
+class JsonForm:
+    """How the JSON form of a dataclass differs from its fields.
+
+    Attributes:
+        also: properties that are written as well.
+        without: fields that are not written.
+        names: other names of fields and properties.
+        constants: what is written with every value.
+    """
+
+    also: Sequence[str] = ()
+    without: Sequence[str] = ()
+    names: Mapping[str, str] | None = None
+    constants: Mapping[str, Any] | None = None
+
+
+def json_form(
+    *,
+    also: Sequence[str] = (),
+    without: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
+) -> Callable[[type[T]], type[T]]:
+    """Declare how ``to_jsonable`` writes a dataclass; see ``JsonForm``. Subclasses inherit it."""
+
+    def declare(cls: type[T]) -> type[T]:
+        setattr(cls, _FORM, JsonForm(also, without, names, constants))
+        return cls
+
+    return declare
+
 
 def to_jsonable(value: Any) -> Any:
     """The value in JSON's own types.
 
-    Dataclasses become dictionaries of their fields (names that begin with ``_`` are left out). numpy values become
+    Dataclasses become dictionaries of their fields (names that begin with ``_`` are left out), or as their
+    ``json_form`` says. numpy values become
     Python's, NaN and infinities None, times ISO 8601, tuples and sets lists, keys text; in text, characters that UTF-8
     cannot hold (lone surrogates) become ``?``.
     """
@@ -31,7 +67,7 @@ def to_jsonable(value: Any) -> Any:
         text = str(value.value) if isinstance(value, Enum) else str(value)
         return text.encode("utf-8", "replace").decode("utf-8")
     if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: to_jsonable(getattr(value, one.name)) for one in fields(value) if one.name[0] != "_"}
+        return _write_dataclass(value)
     if isinstance(value, Mapping):
         return {to_jsonable(str(key)): to_jsonable(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | list | tuple | set | frozenset):
@@ -57,6 +93,14 @@ def from_jsonable(kind: type[T], data: Any) -> T:
         ValueError: a field is missing or holds another type; the message names it (msgspec's ``ValidationError``).
     """
     return msgspec.convert(data, kind, strict=False)
+
+
+def _write_dataclass(value: Any) -> dict[str, Any]:
+    form: JsonForm = getattr(value, _FORM, JsonForm())
+    renamed = form.names or {}
+    own = [one.name for one in fields(value) if one.name[0] != "_" and one.name not in form.without]
+    written = {renamed.get(name, name): to_jsonable(getattr(value, name)) for name in (*own, *form.also)}
+    return {**written, **{name: to_jsonable(constant) for name, constant in (form.constants or {}).items()}}
 
 
 def _plain_number(value: Any) -> Any:

@@ -25,6 +25,7 @@ from tiltyard.console.data import (
     versions_view,
 )
 from tiltyard.console.data.decisions import decision_title
+from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import SqlLedger
 from tiltyard.promotion.gates import GateResult, Verdict
 from tiltyard.registry import VersionInfo
@@ -241,7 +242,7 @@ def test_gates_are_read_back_from_evidence(ledger: MemoryLedger) -> None:
     verdict = Verdict(
         False, (GateResult("gate.floor", "Floor", True, "0.9"), GateResult("gate.x", "Better", False, "no"))
     )
-    event = ledger.append(make_event(kind="refused", evidence={"champion": "1", "verdict": verdict.to_dict()}))
+    event = ledger.append(make_event(kind="refused", evidence={"champion": "1", "verdict": to_json_object(verdict)}))
     assert [(gate.title, gate.passed, gate.message) for gate in gates_of(event)] == [
         ("Floor", True, "0.9"),
         ("Better", False, "no"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import classification_report, confusion_matrix
 
 from tiltyard.evaluation import METRICS, Evaluation, evaluate
+from tiltyard.jsonable import from_jsonable, to_json_object
 
 
 def test_a_small_example_equals_the_figures_by_hand() -> None:
@@ -68,4 +69,4 @@ def test_metrics_of_an_absent_class_are_left_out_with_the_reason() -> None:
 def test_an_evaluation_survives_json() -> None:
     """An evaluation survives JSON."""
     found = evaluate(["a", "b", "b"], ["a", "b", "a"], np.array([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]]), ("a", "b"))
-    assert Evaluation.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert from_jsonable(Evaluation, json.loads(json.dumps(to_json_object(found)))) == found

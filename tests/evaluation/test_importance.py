@@ -29,6 +29,7 @@ from tiltyard.evaluation import (
     term_importance,
 )
 from tiltyard.evaluation.importance import FeatureWeight
+from tiltyard.jsonable import from_jsonable, to_json_object
 from tiltyard.models import CANDIDATES, get_candidate
 
 
@@ -258,7 +259,7 @@ def test_what_cannot_be_compared() -> None:
 def test_importance_is_written_and_read() -> None:
     """What is written into a run can be read by the next training."""
     for one in (importance(a=0.5), Importance("terms", "x", 10, (FeatureWeight("good", 1.0, None, "yes"),))):
-        assert Importance.from_dict(one.to_dict()) == one
+        assert from_jsonable(Importance, to_json_object(one)) == one
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tests.monitoring.sample_predictions import make_labelled_predictions, make_
 from tiltyard.drift import detect_data_drift
 from tiltyard.drift.result_types import DriftDetection
 from tiltyard.evaluation import Interval
+from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Event, FindingRecord, new_id
 from tiltyard.monitoring import ModelMonitor, PredictionCollector
 from tiltyard.monitoring.degradation import Degradation
@@ -103,7 +104,7 @@ def test_the_collector_returns_what_its_types_name(ledger: MemoryLedger) -> None
 def test_degradations_and_imports_have_exactly_these_keys() -> None:
     """A degradation and an import report are JSON objects of their fields, in order."""
     degradation = Degradation("accuracy", "degraded", 0.9, 0.7, Interval(0.6, 0.8), 0.22, 0.05, None, "It fell.")
-    assert json.dumps(degradation.to_dict()) == (
+    assert json.dumps(to_json_object(degradation)) == (
         '{"metric": "accuracy", "verdict": "degraded", "baseline": 0.9, "value": 0.7, "interval": [0.6, 0.8], '
         '"loss": 0.22, "allowed": 0.05, "p_value": null, "reason": "It fell."}'
     )

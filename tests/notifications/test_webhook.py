@@ -16,6 +16,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.notifications.receivers import receiver
+from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import OutboxItem, SqlLedger
 from tiltyard.notifications import (
     Backoff,
@@ -40,7 +41,7 @@ def test_a_notice_is_retried_until_the_receiver_accepts_it() -> None:
         dispatcher = Dispatcher(
             ledger.outbox, {"ops": WebhookSender(received.url)}, clock=lambda: now[0], jitter=lambda: 0.0
         )
-        assert dispatcher.run().to_dict() == {"sent": 0, "failed": 1, "given_up": 0}
+        assert to_json_object(dispatcher.run()) == {"sent": 0, "failed": 1, "given_up": 0}
         (waiting,) = ledger.outbox.items("waiting")
         assert waiting.notice.due == NOON + timedelta(seconds=10)
         assert waiting.error == "The receiver responded 500: so there"

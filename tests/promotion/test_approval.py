@@ -12,6 +12,7 @@ import pytest
 
 from tiltyard.data import Dataset
 from tiltyard.errors import UnavailableError, UsageError
+from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Event
 from tiltyard.pipeline import (
     ChampionChangedError,
@@ -102,7 +103,7 @@ def test_approval(workspace: Workspace) -> None:
     approved, promoted = list(workspace.ledger.events(subject=f"{NAME}/2"))[-2:]
     assert (approved.kind, approved.actor, approved.reason) == ("approved", "bob", "tried it in the office")
     assert (promoted.kind, promoted.actor, promoted.evidence["requested_by"]) == ("promoted", "bob", "ann")
-    assert promoted.evidence["verdict"] == sent.verdict.to_dict()
+    assert promoted.evidence["verdict"] == to_json_object(sent.verdict)
     assert workspace.ledger.verify_events() == []
 
 

@@ -273,7 +273,7 @@ def test_rendering() -> None:
     assert page.startswith("### films, version 2\n\n❌ **Not promoted (worse)**\n")
     assert all(line.replace("\\|", "").count("|") == 4 for line in page.splitlines() if line.startswith("|"))
     assert "<b>" not in page.replace("\\<b\\>", "")
-    assert Verdict.from_dict(json.loads(json.dumps(verdict.to_dict()))) == replace(
+    assert from_jsonable(Verdict, json.loads(json.dumps(to_json_object(verdict)))) == replace(
         verdict, gates=tuple(replace(gate, evidence=json.loads(json.dumps(gate.evidence))) for gate in verdict.gates)
     )
 

@@ -28,6 +28,7 @@ from tiltyard.evaluation import (
     label_predictions,
 )
 from tiltyard.evaluation.groups import Group, Grouping
+from tiltyard.jsonable import from_jsonable, to_json_object
 from tiltyard.project import PromotionSection
 from tiltyard.promotion import gates
 from tiltyard.promotion.gates import GateInputs, GateResult, Verdict, make_verdict, run_gates, verdict_markdown
@@ -110,8 +111,8 @@ def test_a_verdict_is_a_value(rows: list[tuple[str, str, str]], rule: str, name:
 
     found = verdict()
     assert found == verdict()
-    text = json.dumps(found.to_dict(), allow_nan=False)
-    assert Verdict.from_dict(json.loads(text)).to_dict() == json.loads(text)
+    text = json.dumps(to_json_object(found), allow_nan=False)
+    assert to_json_object(from_jsonable(Verdict, json.loads(text))) == json.loads(text)
     if first == second and rule != "non-inferior":
         assert not found.promoted
 

@@ -10,6 +10,7 @@ import pytest
 
 from tiltyard.errors import UsageError
 from tiltyard.evaluation import Comparison, Evaluation, compare, evaluate_predictions, get_metric, label_predictions
+from tiltyard.jsonable import to_json_object
 from tiltyard.project import PromotionSection
 from tiltyard.promotion.gates import Verdict, run_gates
 
@@ -170,7 +171,7 @@ def test_without_a_comparison() -> None:
 
 def test_json() -> None:
     """A verdict is JSON, with codes that programs can rely on."""
-    content = json.loads(json.dumps(meet(range(40), range(100, 110), floors={"accuracy": 0.9}).to_dict()))
+    content = json.loads(json.dumps(to_json_object(meet(range(40), range(100, 110), floors={"accuracy": 0.9}))))
     assert content["promoted"] is True
     assert [gate["code"] for gate in content["gates"]] == ["gate.floor", "gate.significant"]
     assert content["gates"][1]["evidence"]["rows"] == ROWS

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from tests.scoring.conftest import COLUMNS
 from tiltyard.errors import InputError, UsageError
+from tiltyard.jsonable import to_json_object
 from tiltyard.models.nb_svm import NaiveBayesSVM
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 from tiltyard.scoring import SklearnScorer, compile_scorer, explain, list_problems
@@ -58,7 +59,7 @@ def test_terms_carry_their_counts_and_signs() -> None:
         {name: -part.weight for name, part in parts.items()}
     )
     assert logit(other.probability) == pytest.approx(other.total)
-    assert json.loads(json.dumps(found.to_dict()))["contributions"][0]["name"] == found.contributions[0].name
+    assert json.loads(json.dumps(to_json_object(found)))["contributions"][0]["name"] == found.contributions[0].name
 
 
 def test_any_model_is_explained_by_occlusion(text_pipeline: Pipeline, table_pipeline: Pipeline) -> None:

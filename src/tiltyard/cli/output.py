@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import is_dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tiltyard.cli.escape import escape_control
+from tiltyard.jsonable import to_json_object
 
 _SHORT = 18
 """Words of up to this many characters are not broken, where the table has room."""
@@ -116,4 +118,6 @@ def _encode(value: Any) -> Any:
         return value.isoformat()
     if hasattr(value, "to_dict"):
         return value.to_dict()
+    if is_dataclass(value) and not isinstance(value, type):
+        return to_json_object(value)
     return str(value)

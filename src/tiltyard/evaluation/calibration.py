@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from tiltyard.evaluation.groups import make_keys
 from tiltyard.evaluation.intervals import CONFIDENCE, Interval, wilson
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions
 from tiltyard.evaluation.metrics import CALIBRATION_BINS
-from tiltyard.jsonable import to_jsonable
+from tiltyard.jsonable import json_form
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,7 @@ class ReliabilityBin:
     interval: Interval
 
 
+@json_form(names={"error": "calibration_error"})
 @dataclass(frozen=True)
 class Reliability:
     """A reliability diagram as numbers (DeGroot and Fienberg, 1983).
@@ -49,11 +49,12 @@ class Reliability:
     error: float
     bins: tuple[ReliabilityBin, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {"calibration_error": self.error, "bins": to_jsonable(self.bins)}
 
-
+@json_form(
+    without=("positive",),
+    names={"confidence": "predicted_label", "by_label": "labels"},
+    constants={"confidence_level": CONFIDENCE},
+)
 @dataclass(frozen=True)
 class CalibrationReport:
     """How well predicted probabilities agree with observed frequencies.
@@ -73,14 +74,6 @@ class CalibrationReport:
         """For a run: ``calibration.LABEL.error`` of each label."""
         keys = make_keys(list(self.by_label))
         return {f"calibration.{key}.error": one.error for key, one in zip(keys, self.by_label.values(), strict=True)}
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "confidence_level": CONFIDENCE,
-            "predicted_label": self.confidence.to_dict(),
-            "labels": {label: one.to_dict() for label, one in self.by_label.items()},
-        }
 
 
 def evaluate_calibration(labelled: LabelledPredictions) -> CalibrationReport | None:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,6 @@ from tiltyard.evaluation.intervals import CONFIDENCE, bootstrap_draws
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Labels, label_predictions
 from tiltyard.evaluation.metrics import Metric
 from tiltyard.evaluation.permutation_test import distinct_rows, permutation_p_values
-from tiltyard.jsonable import to_json_object
 
 MCNEMAR = "McNemar's exact test"
 BOOTSTRAP = "paired bootstrap"
@@ -75,10 +73,6 @@ class Comparison:
         discordant = (self.only_challenger_right + self.only_champion_right) / self.rows
         root = z_alpha * math.sqrt(discordant) + z_beta * math.sqrt(max(0.0, discordant - self.difference**2))
         return math.ceil((root / self.difference) ** 2)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return to_json_object(self)
 
 
 def compare(

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Labels, Probabilities, label_predictions
 from tiltyard.evaluation.metrics import METRICS, Values, class_f1, class_precision, class_recall
-from tiltyard.jsonable import from_jsonable, to_json_object
 
 
 @dataclass(frozen=True)
@@ -34,15 +32,6 @@ class Evaluation:
     confusion_matrix: tuple[tuple[int, ...], ...]
     classification_report: str
     not_computed: Mapping[str, str]
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return to_json_object(self)
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Evaluation:
-        """The evaluation that ``to_dict`` wrote."""
-        return from_jsonable(cls, content)
 
 
 def evaluate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tiltyard.evaluation.groups import make_keys
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, label_predictions
 from tiltyard.evaluation.metrics import Metric
-from tiltyard.jsonable import from_jsonable, to_json_object
+from tiltyard.jsonable import json_form
 
 Kind = Literal["permutation", "terms"]
 Predict = Callable[[pd.DataFrame], NDArray[np.float64]]
@@ -71,16 +71,8 @@ class Importance:
         keys = make_keys([feature.name for feature in self.features])
         return {f"importance.{key}": feature.value for key, feature in zip(keys, self.features, strict=True)}
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return to_json_object(self)
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Importance:
-        """The importance that ``to_dict`` wrote."""
-        return from_jsonable(cls, content)
-
-
+@json_form(also=("difference",))
 @dataclass(frozen=True)
 class Change:
     """How much more a feature counts than it did.
@@ -102,10 +94,6 @@ class Change:
         """By how much its share rose."""
         return self.after - self.before
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {**to_json_object(self), "difference": self.difference}
-
 
 @dataclass(frozen=True)
 class ImportanceChange:
@@ -121,14 +109,6 @@ class ImportanceChange:
     rank_correlation: float | None
     rose: tuple[Change, ...]
     fell: tuple[Change, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "rank_correlation": self.rank_correlation,
-            "rose": [change.to_dict() for change in self.rose],
-            "fell": [change.to_dict() for change in self.fell],
-        }
 
 
 def permutation_importance(

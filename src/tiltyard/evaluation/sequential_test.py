@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincc, betaln
 
 from tiltyard.errors import UsageError
-from tiltyard.jsonable import to_json_object
+from tiltyard.jsonable import json_form
 
 Decision = Literal["challenger wins", "champion holds", "go on"]
 
@@ -26,6 +26,7 @@ _PRIOR = 0.5
 _HALVINGS = 60
 
 
+@json_form(also=("difference", "summary"))
 @dataclass(frozen=True)
 class LiveVerdict:
     """The verdict of production labels on two versions that predict for the same traffic.
@@ -74,10 +75,6 @@ class LiveVerdict:
             f"(difference {self.difference:+.4f}, between {self.low:+.4f} and {self.high:+.4f}; "
             f"evidence {self.e_value:.3g} of {1 / self.alpha:g})"
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {**to_json_object(self), "difference": self.difference, "summary": self.summary}
 
 
 def evaluate_shadow(

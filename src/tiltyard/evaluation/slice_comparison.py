@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,6 @@ from tiltyard.evaluation.compare import compare_paired
 from tiltyard.evaluation.groups import Grouping
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions
 from tiltyard.evaluation.slices import FEWEST_ROWS
-from tiltyard.jsonable import to_json_object
 
 
 @dataclass(frozen=True)
@@ -48,10 +46,6 @@ class SliceComparison:
     def name(self) -> str:
         """Column and value, for people."""
         return f"{self.column} = {self.title}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return to_json_object(self)
 
 
 def compare_slices(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from tiltyard.evaluation.groups import Group, Grouping
 from tiltyard.evaluation.intervals import CONFIDENCE, Interval, bootstrap, newcombe, wilson
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions
 from tiltyard.evaluation.metrics import METRICS, Metric
-from tiltyard.jsonable import to_jsonable
+from tiltyard.jsonable import json_form
 
 # With fewer rows a figure says next to nothing: the interval of an accuracy is wider than a quarter.
 FEWEST_ROWS = 30
@@ -51,6 +50,7 @@ class Slice:
     worse: bool
 
 
+@json_form(constants={"confidence": CONFIDENCE, "fewest_rows": FEWEST_ROWS})
 @dataclass(frozen=True)
 class SliceReport:
     """All slices, column by column; a row is in one slice of each column.
@@ -80,16 +80,6 @@ class SliceReport:
     def worse(self) -> tuple[Slice, ...]:
         """The slices that are worse than the rest by more than chance, the worst first."""
         return tuple(sorted((part for part in self.slices if part.worse), key=lambda part: part.lead or 0.0))
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "metric": self.metric,
-            "confidence": CONFIDENCE,
-            "fewest_rows": FEWEST_ROWS,
-            "overall": dict(self.overall),
-            "slices": to_jsonable(self.slices),
-        }
 
 
 def evaluate_slices(

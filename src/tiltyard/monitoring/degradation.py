@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from scipy.special import bdtr
@@ -13,7 +13,6 @@ from scipy.special import bdtr
 from tiltyard.errors import UsageError
 from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric, get_metric, newcombe
 from tiltyard.evaluation.intervals import bootstrap_draws
-from tiltyard.jsonable import to_json_object
 from tiltyard.monitoring.performance import measure_metric
 
 Verdict = Literal["degraded", "holds", "could_not_judge"]
@@ -51,10 +50,6 @@ class Degradation:
     allowed: float
     p_value: float | None
     reason: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return to_json_object(self)
 
 
 def evaluate_degradation(

@@ -38,7 +38,7 @@ def degradation_findings(degradations: Sequence[Degradation], performance: Perfo
 
 def _degradation_finding(one: Degradation, performance: Performance) -> Finding:
     window = (performance.since, performance.until)
-    evidence = {**one.to_dict(), "labelled": performance.labelled, "label_coverage": performance.coverage}
+    evidence = {**to_json_object(one), "labelled": performance.labelled, "label_coverage": performance.coverage}
     if performance.caveat:
         evidence["caveat"] = performance.caveat
     if one.verdict == "could_not_judge":
@@ -92,7 +92,12 @@ def _estimate_finding(estimate: Estimate, name: str, baseline: float, limits: Mo
         limit=limits.max_loss,
         message=f"Estimated from confidence, {metric.title.lower()} is {figure.value:.4f}{bounds} against "
         f"{baseline:.4f} at training: a loss of {max(0.0, loss):.1%}, of which {limits.max_loss:.1%} is allowed.",
-        evidence={**figure.to_dict(), "baseline": baseline, "predictions": estimate.predictions, "caveat": BLIND_SPOT},
+        evidence={
+            **to_json_object(figure),
+            "baseline": baseline,
+            "predictions": estimate.predictions,
+            "caveat": BLIND_SPOT,
+        },
         since=estimate.since,
         until=estimate.until,
         status="found" if fell else "clear",
@@ -121,7 +126,7 @@ def _contradiction_findings(estimate: Estimate) -> list[Finding]:
                 if lower
                 else ""
             ),
-            evidence=check.to_dict(),
+            evidence=to_json_object(check),
             since=estimate.since,
             until=estimate.until,
             status="found" if lower else "clear",
@@ -183,7 +188,7 @@ def operations_findings(
                 limit=limits.max_latency_ms,
                 message=f"95 % of the predictions took at most {operations.latency_ms['p95']:.1f} ms; the limit is "
                 f"{limits.max_latency_ms:.1f} ms.",
-                evidence=operations.to_dict(),
+                evidence=to_json_object(operations),
                 since=since,
                 until=until,
                 status="found" if slow else "clear",

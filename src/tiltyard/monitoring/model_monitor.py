@@ -12,7 +12,7 @@ from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.drift import DriftRequest, detect_data_drift
 from tiltyard.drift.result_types import DriftDetection
 from tiltyard.errors import InputError, NotFoundError, ProjectError, TiltyardError, UsageError
-from tiltyard.jsonable import to_jsonable
+from tiltyard.jsonable import to_json_object, to_jsonable
 from tiltyard.ledger import Ledger, Prediction, new_id
 from tiltyard.ledger.label_intake import ReportedLabel, check_labels, normalise_key
 from tiltyard.ledger.sql.retention import is_redacted
@@ -163,7 +163,8 @@ class ModelMonitor(LedgerClient):
             "intervals": intervals,
             "not_computed": performance.not_computed,
             "by_version": [
-                {"version": version, "route": route, **one.to_dict()} for (version, route), one in by_version.items()
+                {"version": version, "route": route, **to_json_object(one)}
+                for (version, route), one in by_version.items()
             ],
         }
         return cast(PerformanceMetrics, to_jsonable(content))
@@ -200,7 +201,7 @@ class ModelMonitor(LedgerClient):
         content = {
             "degradation_detected": any(one.verdict == "degraded" for one in degradations),
             "could_not_judge": [name for name, one in by_name.items() if one.verdict == "could_not_judge"],
-            "metrics": {name: one.to_dict() for name, one in by_name.items()},
+            "metrics": {name: to_json_object(one) for name, one in by_name.items()},
             "labelled_predictions": performance.labelled,
             "label_coverage": performance.coverage,
             "caveat": performance.caveat,

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from tiltyard.jsonable import to_json_object
 from tiltyard.monitoring.prediction_window import PredictionWindow
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -38,10 +36,6 @@ class Operations:
     latency_ms: Mapping[str, float]
     latency_by_version: Mapping[str, Mapping[str, float]]
     mean_confidence: float | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return to_json_object(self)
 
 
 def summarise_operations(window: PredictionWindow, predictions_before: int = 0) -> Operations:

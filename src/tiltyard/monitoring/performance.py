@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -25,9 +24,8 @@ from tiltyard.evaluation import (
     select_columns,
     wilson,
 )
-from tiltyard.jsonable import to_jsonable
+from tiltyard.jsonable import json_form
 from tiltyard.monitoring.prediction_window import PredictionWindow
-from tiltyard.monitoring.result_types import FigureData, PerformanceData
 
 HEADLINE = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc", "log_loss")
 """Metrics that are given an interval; the project's own is added."""
@@ -48,11 +46,12 @@ class Figure:
     value: float
     interval: Interval | None
 
-    def to_dict(self) -> FigureData:
-        """JSON-ready form."""
-        return {"value": self.value, "interval": self.interval and list(self.interval)}
 
-
+@json_form(
+    also=("coverage", "caveat"),
+    without=("selection",),
+    names={"figures": "metrics", "coverage": "label_coverage", "lag_hours": "label_lag_hours"},
+)
 @dataclass(frozen=True)
 class Performance:
     """How the predictions of a window compare with their labels.
@@ -105,22 +104,6 @@ class Performance:
         return (
             f"{sum(self.unknown_labels.values()):,} labels are set aside, for the version does not know them: {named}."
         )
-
-    def to_dict(self) -> PerformanceData:
-        """JSON-ready form."""
-        content = {
-            "since": self.since,
-            "until": self.until,
-            "predictions": self.predictions,
-            "labelled": self.labelled,
-            "label_coverage": self.coverage,
-            "label_lag_hours": self.lag_hours,
-            "metrics": {name: figure.to_dict() for name, figure in self.figures.items()},
-            "not_computed": dict(self.not_computed),
-            "caveat": self.caveat,
-            "unknown_labels": dict(self.unknown_labels),
-        }
-        return cast(PerformanceData, to_jsonable(content))
 
 
 def measure_performance(window: PredictionWindow, metric: str = "accuracy", positive: str | None = None) -> Performance:

@@ -20,6 +20,7 @@ from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.drift.result_types import DriftDetection
 from tiltyard.evaluation import SliceReport
 from tiltyard.findings import SEVERITIES, Finding
+from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import FindingRecord, Ledger
 from tiltyard.ledger.finding_records import finding_record
 from tiltyard.monitoring import findings_from_run
@@ -109,15 +110,15 @@ class MonitoringResult:
             "drifted": self.drifted,
             "decayed": self.decayed,
             "findings": [found.to_dict() for found in self.findings],
-            "operations": self.operations.to_dict(),
-            "performance": self.performance.to_dict() if self.performance else None,
-            "degradation": [one.to_dict() for one in self.degradations],
-            "estimate": self.estimate.to_dict() if self.estimate else None,
+            "operations": to_json_object(self.operations),
+            "performance": to_json_object(self.performance) if self.performance else None,
+            "degradation": [to_json_object(one) for one in self.degradations],
+            "estimate": to_json_object(self.estimate) if self.estimate else None,
             "by_version": [
-                {"version": version, "route": route, **performance.to_dict()}
+                {"version": version, "route": route, **to_json_object(performance)}
                 for (version, route), performance in self.by_version.items()
             ],
-            "slices": self.slices.to_dict() if self.slices else None,
+            "slices": to_json_object(self.slices) if self.slices else None,
         }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.evaluation import SliceReport
-from tiltyard.jsonable import to_jsonable
+from tiltyard.jsonable import to_json_object, to_jsonable
 from tiltyard.ledger import Event, FindingRecord, Ledger, PredictionStats
 from tiltyard.monitoring.estimates.cbpe import CbpeBasis, Estimate, estimate_performance
 from tiltyard.monitoring.monitored_version import MonitoredVersion
@@ -149,17 +149,17 @@ class Summary:
             "version_distribution": dict(self.stats.by_version),
             "avg_confidence": self.stats.mean_confidence,
             "avg_latency_ms": self.stats.mean_latency_ms,
-            "operations": self.operations.to_dict(),
+            "operations": to_json_object(self.operations),
             "confidence_histogram": list(self.confidence),
             "labelled_predictions": self.performance.labelled,
             "label_coverage": self.performance.coverage,
-            "performance": self.performance.to_dict(),
-            "estimated_performance": self.estimate.to_dict() if self.estimate else None,
+            "performance": to_json_object(self.performance),
+            "estimated_performance": to_json_object(self.estimate) if self.estimate else None,
             "by_version": [
-                {"version": version, "route": route, **performance.to_dict()}
+                {"version": version, "route": route, **to_json_object(performance)}
                 for (version, route), performance in self.by_version.items()
             ],
-            "slices": self.slices.to_dict() if self.slices else None,
+            "slices": to_json_object(self.slices) if self.slices else None,
             "timeline": [_bucket_to_dict(bucket) for bucket in self.buckets],
             "alerts": self.alarms,
             "findings": self.findings,
@@ -251,8 +251,8 @@ def _bucket_to_dict(bucket: TimeBucket) -> dict[str, Any]:
         "mean_confidence": bucket.stats.mean_confidence,
         "mean_latency_ms": bucket.stats.mean_latency_ms,
         "labelled": bucket.performance.labelled,
-        "metrics": {name: figure.to_dict() for name, figure in bucket.performance.figures.items()},
-        "estimated": {name: figure.to_dict() for name, figure in estimated.items()},
+        "metrics": {name: to_json_object(figure) for name, figure in bucket.performance.figures.items()},
+        "estimated": {name: to_json_object(figure) for name, figure in estimated.items()},
     }
 
 

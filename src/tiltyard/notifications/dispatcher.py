@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Outbox, OutboxItem
 from tiltyard.notifications.ports import DELIVERY_TIMEOUT_SECONDS, DeliveryError, Sender
 
@@ -58,10 +57,6 @@ class DispatchResult:
     sent: int = 0
     failed: int = 0
     given_up: int = 0
-
-    def to_dict(self) -> dict[str, int]:
-        """JSON-ready form."""
-        return to_json_object(self)
 
 
 def _now() -> datetime:

@@ -15,6 +15,7 @@ from tiltyard.data.conform.labels import LabelCodec, conform_labels, is_label_ga
 from tiltyard.data.infer_columns import infer_columns
 from tiltyard.errors import DataError
 from tiltyard.evaluation import evaluate
+from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Ledger
 from tiltyard.models import Candidate
 from tiltyard.pipeline.mlops_results import DataValidationResult, ProductionReport, StageChange, TrackedTraining
@@ -238,7 +239,7 @@ class MLOpsPipeline:
         if alias == CHAMPION and alias not in present.aliases and known is not None:
             project, test = known
             outcome = promote_version(workspace, project, version, test)
-            verdict = outcome.verdict.to_dict()
+            verdict = to_json_object(outcome.verdict)
             return {**result, "promoted": outcome.promoted, "status": outcome.status, "verdict": verdict}
         workspace.load(present)  # the gates may be left out, the check of its files may not
         why = reason or f"promoted to {stage} from Python, without test rows for the gates"

@@ -9,6 +9,7 @@ import numpy as np
 
 from tiltyard.errors import UsageError
 from tiltyard.evaluation.sequential_test import LiveVerdict, evaluate_shadow, evaluate_split
+from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Event
 from tiltyard.ledger.ports import Ledger
 from tiltyard.project import Project
@@ -35,7 +36,11 @@ class AbTestResult:
 
     def to_dict(self) -> dict[str, object]:
         """JSON-ready form."""
-        return {**self.verdict.to_dict(), "champion_version": self.champion, "challenger_version": self.challenger}
+        return {
+            **to_json_object(self.verdict),
+            "champion_version": self.champion,
+            "challenger_version": self.challenger,
+        }
 
 
 def evaluate_ab_test(project: Project, registry: Registry, ledger: Ledger, actor: str) -> AbTestResult:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tiltyard.aliases import CHAMPION
 from tiltyard.errors import UsageError
+from tiltyard.jsonable import from_jsonable
 from tiltyard.ledger import Event
 from tiltyard.project import Project
 from tiltyard.promotion.alias_change import ChampionChangedError, move_alias
@@ -64,7 +65,9 @@ def pending_approvals(events: Iterable[Event], name: str) -> list[ApprovalReques
             # A server's refusal to load it has no verdict, and decides nothing here.
             waiting.pop(version, None)
     return [
-        ApprovalRequest(version, event.evidence.get("champion"), Verdict.from_dict(event.evidence["verdict"]), event)
+        ApprovalRequest(
+            version, event.evidence.get("champion"), from_jsonable(Verdict, event.evidence["verdict"]), event
+        )
         for version, event in sorted(waiting.items(), key=lambda item: item[1].sequence)
     ]
 

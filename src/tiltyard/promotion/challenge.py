@@ -9,6 +9,7 @@ from typing import Any
 from tiltyard.aliases import CHAMPION
 from tiltyard.data import Dataset
 from tiltyard.errors import UsageError
+from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Event
 from tiltyard.project import Project
 from tiltyard.promotion.alias_change import AliasChange, ChampionChangedError, move_alias
@@ -66,7 +67,7 @@ class PromotionResult:
             "version": self.version.version,
             "champion_before": self.champion.version if self.champion else None,
             "status": self.status,
-            **self.verdict.to_dict(),
+            **to_json_object(self.verdict),
             "promoted": self.promoted,
             "pending": self.pending,
         }
@@ -165,7 +166,7 @@ def _record_outcome(workspace: Workspace, outcome: PromotionResult) -> None:
 
 def _evidence(outcome: PromotionResult) -> dict[str, Any]:
     champion = outcome.champion
-    return {"champion": champion.version if champion else None, "verdict": outcome.verdict.to_dict()}
+    return {"champion": champion.version if champion else None, "verdict": to_json_object(outcome.verdict)}
 
 
 def _now() -> datetime:

@@ -36,6 +36,7 @@ from tiltyard.evaluation import (
     select_columns,
     term_importance,
 )
+from tiltyard.jsonable import from_jsonable, to_json_object
 from tiltyard.project import Project
 from tiltyard.registry import ExperimentTracker, Registry
 
@@ -77,11 +78,11 @@ class ModelAnalysis:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; None for what there is not."""
         return {
-            "slices": self.slices and self.slices.to_dict(),
+            "slices": self.slices and to_json_object(self.slices),
             "fairness": self.fairness and self.fairness.to_dict(),
-            "reliability": self.calibration and self.calibration.to_dict(),
-            "importance": self.importance and self.importance.to_dict(),
-            "importance_change": self.change and self.change.to_dict(),
+            "reliability": self.calibration and to_json_object(self.calibration),
+            "importance": self.importance and to_json_object(self.importance),
+            "importance_change": self.change and to_json_object(self.change),
         }
 
     def figures(self) -> dict[str, Figure]:
@@ -175,7 +176,7 @@ def champion_importance(registry: Registry, tracker: ExperimentTracker, project:
         return None
     try:
         content = tracker.load_dict(champion.run_id, IMPORTANCE_FILE)
-        return Importance.from_dict(content) if content else None
+        return from_jsonable(Importance, content) if content else None
     except (NotFoundError, KeyError, TypeError, ValueError):
         # The run is gone, or the file is none of ours: there is nothing to compare with, and training goes on.
         return None

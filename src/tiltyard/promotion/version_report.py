@@ -11,6 +11,7 @@ from tiltyard.data import Dataset
 from tiltyard.data.content_hash import content_keys
 from tiltyard.errors import DataError
 from tiltyard.evaluation import Evaluation, evaluate_predictions
+from tiltyard.jsonable import to_json_object
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.model_analysis import ModelAnalysis, analyse_model
@@ -41,7 +42,7 @@ class VersionEvaluation:
             "model_version": self.version.version,
             "aliases": list(self.version.aliases),
             "left_out": self.left_out,
-            **self.evaluation.to_dict(),
+            **to_json_object(self.evaluation),
             "metrics_at_training": dict(self.version.metrics),
             **self.examination.to_dict(),
         }

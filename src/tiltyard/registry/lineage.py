@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Event
 from tiltyard.registry.ports import VersionInfo
 
@@ -37,10 +38,6 @@ class Lineage:
     environment: Mapping[str, str] = field(default_factory=dict)
     parent: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return asdict(self)
-
     @property
     def tags(self) -> dict[str, str]:
         """Tags of a version: all of it as JSON, and what people search by for itself.
@@ -49,7 +46,10 @@ class Lineage:
         whole in the run.
         """
         parameters = dict(self.parameters)
-        while len(text := json.dumps({**self.to_dict(), "parameters": parameters}, ensure_ascii=False)) > LONGEST_TAG:
+        while (
+            len(text := json.dumps({**to_json_object(self), "parameters": parameters}, ensure_ascii=False))
+            > LONGEST_TAG
+        ):
             if not parameters:
                 break
             del parameters[max(parameters, key=lambda name: len(name) + len(parameters[name]))]
@@ -87,10 +87,6 @@ class Deployment:
     alias: str
     version: str
     since: datetime
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return asdict(self)
 
 
 def deployments(events: Iterable[Event], name: str) -> list[Deployment]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -72,10 +72,6 @@ class Explanation:
     contributions: tuple[Contribution, ...]
     rest: float = 0.0
     not_judged: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The explanation as JSON-ready data."""
-        return asdict(self)
 
 
 @runtime_checkable

@@ -13,6 +13,7 @@ from tiltyard.cli.output import console, print_json, print_line, print_table
 from tiltyard.cli.time_options import Duration
 from tiltyard.data import load_dataset
 from tiltyard.data.snapshots.snapshot import take_snapshot
+from tiltyard.jsonable import to_json_object
 from tiltyard.pipeline.jobs.snapshot_gc import SnapshotUse, prune_snapshots, snapshot_uses, unused_snapshots
 from tiltyard.project import Project, load_project
 
@@ -43,7 +44,7 @@ def snapshot_command(project_path: Path | None, store: str | None, as_json: bool
     dataset = load_dataset(project)
     taken = take_snapshot(dataset, store or wiring.load_settings(project).snapshot_store)
     if as_json:
-        print_json(taken.to_dict())
+        print_json(to_json_object(taken))
         return
     action = "Stored" if taken.created else "Already stored:"
     print_line("{} {:,} rows, fingerprint {}, as\n  [bold]{}[/bold]", action, taken.rows, taken.fingerprint, taken.uri)

@@ -12,6 +12,7 @@ from tiltyard import wiring
 from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import format_time, print_json, print_pairs
 from tiltyard.errors import UnavailableError
+from tiltyard.jsonable import to_json_object
 from tiltyard.project import load_project
 from tiltyard.registry import VersionInfo
 from tiltyard.registry.lineage import Deployment, Lineage, deployments, read_lineage
@@ -36,7 +37,9 @@ def model_info_command(
     served = _find_deployments(settings, info)
     if as_json:
         verdict = _read_verdict(info)
-        print_json({**version_to_dict(info), "deployments": [one.to_dict() for one in served], "verdict": verdict})
+        print_json(
+            {**version_to_dict(info), "deployments": [to_json_object(one) for one in served], "verdict": verdict}
+        )
         return
     print_pairs(
         [
@@ -61,7 +64,7 @@ def version_to_dict(info: VersionInfo) -> dict[str, Any]:
         "model_name": info.name,
         "version": info.version,
         "label": info.label,
-        "lineage": lineage.to_dict() if (lineage := read_lineage(info)) else None,
+        "lineage": to_json_object(lineage) if (lineage := read_lineage(info)) else None,
         "aliases": list(info.aliases),
         "run_id": info.run_id,
         "created_at": info.created_at,

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from tiltyard.data.snapshots.snapshot_store import open_snapshot_store
-from tiltyard.jsonable import to_json_object
 
 
 @dataclass(frozen=True)
@@ -30,10 +28,6 @@ class StoredSnapshot:
     rows: int | None
     bytes: int
     used_at: datetime
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return to_json_object(self)
 
 
 def list_snapshots(store: str | Path, project: str) -> list[StoredSnapshot]:

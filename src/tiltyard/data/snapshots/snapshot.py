@@ -19,7 +19,6 @@ from tiltyard.data.snapshots.snapshot_store import METADATA_KEY, SnapshotStore, 
 from tiltyard.data.sources import read_source
 from tiltyard.data.table_schema import infer_schema
 from tiltyard.errors import DataError
-from tiltyard.jsonable import to_json_object
 from tiltyard.project import DataSection
 
 # What pandas says of columns of objects that Parquet has a type for.
@@ -41,10 +40,6 @@ class Snapshot:
     uri: str
     rows: int
     created: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """The snapshot as JSON-ready data."""
-        return to_json_object(self)
 
 
 def take_snapshot(dataset: Dataset, store: str | Path, *, ordered: bool = False) -> Snapshot:

@@ -16,18 +16,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric
 from tiltyard.evaluation.intervals import CONFIDENCE
-from tiltyard.jsonable import to_jsonable
+from tiltyard.jsonable import json_form
 from tiltyard.monitoring.estimates.calibration import Calibration
 from tiltyard.monitoring.performance import Figure
 from tiltyard.monitoring.prediction_window import PredictionWindow
-from tiltyard.monitoring.result_types import EstimateCheckData, EstimateData
 from tiltyard.registry import HoldoutPredictions
 
 METHOD = "CBPE (NannyML), isotonic calibration on held-out rows"
@@ -44,6 +42,7 @@ ESTIMATED = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc")
 _AT_ONCE = 2_000_000
 
 
+@json_form(also=("contradicts",), names={"estimated": "estimated_accuracy"})
 @dataclass(frozen=True)
 class Contradiction:
     """The estimate against the labels, on the rows that have both.
@@ -64,16 +63,10 @@ class Contradiction:
         interval = self.estimated.interval
         return interval is not None and not interval.low <= self.accuracy <= interval.high
 
-    def to_dict(self) -> EstimateCheckData:
-        """JSON-ready form."""
-        return {
-            "rows": self.rows,
-            "accuracy": self.accuracy,
-            "estimated_accuracy": self.estimated.to_dict(),
-            "contradicts": self.contradicts,
-        }
 
-
+@json_form(
+    names={"figures": "metrics", "reason": "could_not_estimate"}, constants={"method": METHOD, "caveat": BLIND_SPOT}
+)
 @dataclass(frozen=True)
 class Estimate:
     """The performance that labels would show, estimated from confidence.
@@ -100,23 +93,6 @@ class Estimate:
     figures: Mapping[str, Figure]
     check: Contradiction | None = None
     reason: str = ""
-
-    def to_dict(self) -> EstimateData:
-        """JSON-ready form."""
-        content = {
-            "since": self.since,
-            "until": self.until,
-            "version": self.version,
-            "predictions": self.predictions,
-            "labelled": self.labelled,
-            "calibration_rows": self.calibration_rows,
-            "metrics": {name: figure.to_dict() for name, figure in self.figures.items()},
-            "check": self.check.to_dict() if self.check else None,
-            "could_not_estimate": self.reason,
-            "method": METHOD,
-            "caveat": BLIND_SPOT,
-        }
-        return cast(EstimateData, to_jsonable(content))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from tiltyard.data.snapshots.inventory import StoredSnapshot, delete_snapshot, list_snapshots
+from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Event
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
@@ -30,7 +31,7 @@ class SnapshotUse:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return {**self.rows.to_dict(), "versions": list(self.versions)}
+        return {**to_json_object(self.rows), "versions": list(self.versions)}
 
 
 def snapshot_uses(project: Project, store: str, tracker: ExperimentTracker, workspace: Workspace) -> list[SnapshotUse]:

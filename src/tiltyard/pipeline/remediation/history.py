@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
 
+from tiltyard.jsonable import json_form
 from tiltyard.ledger import Event
 from tiltyard.registry.alias_history import AliasHistory, read_alias_history
 
@@ -24,6 +25,7 @@ COUNTED: frozenset[ActionKind] = frozenset({"retrain", "roll-back"})
 """Actions that change the champion; the cooldown and the daily limit hold for them."""
 
 
+@json_form(without=("begun", "sequence"))
 @dataclass
 class Action:
     """A response, and how far it is.
@@ -53,20 +55,6 @@ class Action:
     ending: Ending | None = None
     summary: str = ""
     sequence: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "id": self.id,
-            "kind": self.kind,
-            "planned_at": self.planned_at.isoformat(),
-            "reason": self.reason,
-            "plan": dict(self.plan),
-            "outcomes": {name: dict(outcome) for name, outcome in self.outcomes.items()},
-            "finished_at": self.finished_at and self.finished_at.isoformat(),
-            "ending": self.ending,
-            "summary": self.summary,
-        }
 
 
 @dataclass

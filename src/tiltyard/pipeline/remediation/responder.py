@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from tiltyard.aliases import PREVIOUS
 from tiltyard.errors import NotFoundError
+from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import FindingRecord
 from tiltyard.ledger.lease_guard import LeaseGuard, LeaseLostError, hold_lease
 from tiltyard.ledger.model_events import ModelEvents
@@ -48,7 +49,7 @@ class Remediation:
         return {
             "outcome": self.outcome,
             "decision": self.decision.to_dict() if self.decision else None,
-            "actions": [action.to_dict() for action in self.actions],
+            "actions": [to_json_object(action) for action in self.actions],
             "alerts": [alert.to_dict() for alert in self.alerts],
         }
 

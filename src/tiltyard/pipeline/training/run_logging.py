@@ -16,6 +16,7 @@ from tiltyard.data.content_hash import content_keys
 from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.drift.profiles import Reference, Rows, build_reference
 from tiltyard.evaluation import Evaluation, plot_confusion_matrix, plot_per_class, plot_reliability
+from tiltyard.jsonable import to_json_object
 from tiltyard.pipeline.training.data_checks import DataCheck
 from tiltyard.pipeline.training.reproduce import RECIPE, KeptRows, describe_recipe
 from tiltyard.pipeline.training.steps import EvaluatedModel, TrainedModel
@@ -78,7 +79,7 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
             {"data": validation.data.to_dict(), "split": validation.split.to_dict()}, "validation/findings.json"
         )
         tracker.log_text(validation.html(), "validation/report.html")
-        tracker.log_dict(evaluation.to_dict(), "metrics.json")
+        tracker.log_dict(to_json_object(evaluation), "metrics.json")
         tracker.log_dict(
             {"classes": list(evaluation.classes), "matrix": [list(row) for row in evaluation.confusion_matrix]},
             "confusion_matrix.json",

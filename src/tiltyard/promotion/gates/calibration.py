@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiltyard.evaluation import Comparison, Evaluation
+from tiltyard.jsonable import to_json_object
 from tiltyard.promotion.gates.champion import numbers
 from tiltyard.promotion.gates.verdict import GateResult
 
@@ -54,5 +55,5 @@ def calibration_gate(alpha: float, comparison: Comparison | None) -> GateResult:
         passed,
         f"{numbers(comparison, 'calibration error')}" + ("" if passed else f", p = {loss:.4f}"),
         "" if passed else "its probabilities are worse calibrated than the champion's",
-        {**comparison.to_dict(), "alpha": alpha, "p_value_of_loss": loss},
+        {**to_json_object(comparison), "alpha": alpha, "p_value_of_loss": loss},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiltyard.evaluation import Comparison
+from tiltyard.jsonable import to_json_object
 from tiltyard.project import PromotionSection
 from tiltyard.promotion.gates.verdict import GateResult
 
@@ -43,7 +44,7 @@ def _better(_promotion: PromotionSection, comparison: Comparison, title: str) ->
         passed,
         numbers(comparison, title),
         "" if passed else _not_ahead(comparison),
-        comparison.to_dict(),
+        to_json_object(comparison),
     )
 
 
@@ -62,7 +63,7 @@ def _significant(promotion: PromotionSection, comparison: Comparison, title: str
         passed,
         f"{numbers(comparison, title)}, p = {comparison.p_value:.4f}{more}",
         reason,
-        {**comparison.to_dict(), "alpha": promotion.alpha, "rows_needed": needed},
+        {**to_json_object(comparison), "alpha": promotion.alpha, "rows_needed": needed},
     )
 
 
@@ -74,7 +75,7 @@ def _non_inferior(promotion: PromotionSection, comparison: Comparison, title: st
         passed,
         f"{numbers(comparison, title)}; the interval must stay above {-promotion.margin:g}",
         "" if passed else "it may be worse than the champion by more than the margin",
-        {**comparison.to_dict(), "margin": promotion.margin},
+        {**to_json_object(comparison), "margin": promotion.margin},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from tiltyard.evaluation.sequential_test import LiveVerdict
+from tiltyard.jsonable import to_json_object
 from tiltyard.promotion.gates.verdict import GateResult
 
 _OVERRULE = "; to overrule it by hand: tiltyard set-alias"
@@ -36,5 +37,5 @@ def live_gate(asked: Literal["not-worse", "wins"], verdict: LiveVerdict | None) 
         passed,
         verdict.summary + ("" if passed else _OVERRULE),
         "" if passed else "the champion holds live" if held else "it has not won live",
-        {**verdict.to_dict(), "asked": asked},
+        {**to_json_object(verdict), "asked": asked},
     )

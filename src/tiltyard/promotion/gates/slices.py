@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tiltyard.jsonable import to_json_object
 from tiltyard.project import PromotionSection
 from tiltyard.promotion.gates.inspection import GateInputs
 from tiltyard.promotion.gates.verdict import GateResult
@@ -36,6 +37,6 @@ def slice_gate(promotion: PromotionSection, inspection: GateInputs) -> GateResul
             "alpha": promotion.slice_alpha,
             "too_small": inspection.small_slices,
             "worse": [part.name for part in worse],
-            "slices": [part.to_dict() for part in compared[:50]],
+            "slices": [to_json_object(part) for part in compared[:50]],
         },
     )

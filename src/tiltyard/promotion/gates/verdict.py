@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
+
+from tiltyard.jsonable import json_form
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class GateResult:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
+@json_form(also=("reason", "summary"))
 @dataclass(frozen=True)
 class Verdict:
     """What all gates together say.
@@ -60,28 +63,6 @@ class Verdict:
         """One line: the first refusal, or how it compares with the champion, with the numbers."""
         told = self.refusals[:1] or ((self.comparison,) if self.comparison else self.gates[-1:])
         return told[0].message if told else "no gate was required"
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "promoted": self.promoted,
-            "reason": self.reason,
-            "summary": self.summary,
-            "gates": [asdict(gate) for gate in self.gates],
-        }
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Verdict:
-        """The verdict that ``to_dict`` wrote; keys that are not known are passed over.
-
-        Raises:
-            KeyError: it is no verdict.
-        """
-        known = GateResult.__dataclass_fields__
-        gates = tuple(
-            GateResult(**{name: value for name, value in gate.items() if name in known}) for gate in content["gates"]
-        )
-        return cls(bool(content["promoted"]), gates)
 
 
 # The gates in which the challenger meets the champion, or would if there were one.

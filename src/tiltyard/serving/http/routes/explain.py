@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from tiltyard.errors import InputError
+from tiltyard.jsonable import to_json_object
 from tiltyard.scoring.explanations import MOST_CONTRIBUTIONS, explain
 from tiltyard.serving.http.openapi import problem_responses
 from tiltyard.serving.http.schemas import ResponseModel
@@ -64,6 +65,6 @@ def explain_routes(components: ServerComponents) -> APIRouter:
             [explanation] = await asyncio.to_thread(explain, version.scorer, to_explain.inputs, most=top, label=label)
         except InputError as error:
             raise name_fields(error, to_explain.name_field) from None
-        return ExplanationResponse(**explanation.to_dict(), model_version=version.info.version)
+        return ExplanationResponse(**to_json_object(explanation), model_version=version.info.version)
 
     return router
