@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Label, Ledger
 from tiltyard.monitoring.performance import measure_performance
 from tiltyard.monitoring.prediction_window import (
@@ -57,6 +58,6 @@ def test_a_label_that_the_version_does_not_know_is_never_wrong() -> None:
         performance = measure_performance(window)
         assert (performance.predictions, performance.labelled) == (24, 20)
         assert performance.figures["accuracy"].value == 1.0
-        assert performance.to_dict()["unknown_labels"] == {"postive": 4}
+        assert to_json_object(performance)["unknown_labels"] == {"postive": 4}
         assert "'postive' (4)" in performance.caveat
     assert measure_performance(windows[0].between(NOON, NOON + 20 * HOUR)).caveat == ""
