@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from tests.data.workbooks import make_workbook
 from tiltyard.data.load_dataset import read_rows
 from tiltyard.data.sources import detect_layout, read_source
 from tiltyard.errors import DataError
@@ -223,41 +223,11 @@ def test_a_bad_encoding_names_the_option(tmp_path: Path) -> None:
         detect_layout(tmp_path / "rows.csv", {"encoding": "klingon"})
 
 
-def workbook(rows: list[list[object]]) -> bytes:
-    """A workbook of one sheet, with the least that a reader needs."""
-    cells = (
-        (f'<c t="inlineStr"><is><t>{cell}</t></is></c>' if isinstance(cell, str) else f"<c><v>{cell}</v></c>")
-        if cell is not None
-        else "<c/>"
-        for row in rows
-        for cell in row
-    )
-    sheet = "".join(f"<row>{''.join(next(cells) for _ in row)}</row>" for row in rows)
-    main = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
-    kinds = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-    relations = '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
-    parts = {
-        "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>',
-        "_rels/.rels": f'{relations}<Relationship Id="r1" Type="{kinds}/officeDocument" Target="xl/workbook.xml"/>'
-        "</Relationships>",
-        "xl/workbook.xml": f'<workbook {main} xmlns:r="{kinds}"><sheets><sheet name="rows" sheetId="1" r:id="r1"/>'
-        "</sheets></workbook>",
-        "xl/_rels/workbook.xml.rels": f'{relations}<Relationship Id="r1" Type="{kinds}/worksheet" '
-        'Target="worksheets/sheet1.xml"/></Relationships>',
-        "xl/worksheets/sheet1.xml": f"<worksheet {main}><sheetData>{sheet}</sheetData></worksheet>",
-    }
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name, part in parts.items():
-            archive.writestr(name, part)
-    return content.getvalue()
-
-
 @pytest.mark.parametrize("name", ["rows.xlsx", "rows"])
 def test_the_first_sheet_of_a_workbook_is_read(tmp_path: Path, name: str) -> None:
     """A workbook gives the rows of its first sheet, under whatever name, and a damaged one is refused."""
     pytest.importorskip("python_calamine")
-    content = workbook([["age", "fee", "plan"], *map(list, TABLE.itertuples(index=False))])
+    content = make_workbook(rows=[["age", "fee", "plan"], *map(list, TABLE.itertuples(index=False))])
     options, frame = detect(tmp_path, content, name)
     assert options == ({} if name == "rows.xlsx" else {"format": "excel"})
     pd.testing.assert_frame_equal(frame, TABLE)

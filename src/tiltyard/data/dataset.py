@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tiltyard.data.conform.labels import order_classes
 from tiltyard.data.content_hash import fingerprint
+from tiltyard.findings import Finding
 from tiltyard.project import Task
 
 
@@ -25,6 +26,7 @@ class Dataset:
         frame: every column of the source, the same n rows in the same order.
         source: where the rows came from.
         row_digests: n 64-bit digests of input and label together, exact to the character.
+        findings: what was renamed, guessed or left out while the rows were read.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Dataset:
     frame: pd.DataFrame
     source: str
     row_digests: NDArray[np.uint64]
+    findings: tuple[Finding, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,4 +61,5 @@ class Dataset:
             frame=self.frame[chosen].reset_index(drop=True),
             source=self.source,
             row_digests=self.row_digests[chosen],
+            findings=self.findings,
         )

@@ -13,6 +13,7 @@ from tiltyard.data.dataset import Dataset
 from tiltyard.data.sources import WRITING_KEYS, detect_layout, read_source
 from tiltyard.data.table_schema import infer_schema
 from tiltyard.errors import DataError
+from tiltyard.findings import Finding
 from tiltyard.project import DataSection, Project
 from tiltyard.suggest import nearest
 
@@ -24,7 +25,8 @@ def load_dataset(project: Project) -> Dataset:
         DataError: the source cannot be read, a column is missing, a label is empty, or there is only one label.
     """
     section = project.data
-    frame = read_source(section, project.root, verbatim=_verbatim_columns(section))
+    found: list[Finding] = []
+    frame = read_source(section, project.root, verbatim=_verbatim_columns(section), found=found)
     labels = _read_labels(frame, section)
     inputs = _read_texts(frame, section) if project.task == "text-classification" else _read_features(frame, section)
     dataset = Dataset(
@@ -35,6 +37,7 @@ def load_dataset(project: Project) -> Dataset:
         frame=frame,
         source=section.source,
         row_digests=row_digests(inputs, labels),
+        findings=tuple(found),
     )
     if len(dataset.classes) < 2:
         raise DataError(

@@ -60,6 +60,7 @@ class DataSection(Section):
         min_length=1,
         description="Names of the columns of delimited text without a header; a first line of these names only is one.",
     )
+    sheet: str | None = Field(default=None, description="Sheet of an Excel workbook; default: its first.")
     query: str | None = Field(default=None, description="SQL query for the rows (source is a database).")
     table: str | None = Field(default=None, description="Table of the rows, or SCHEMA.TABLE (source is a database).")
     max_memory_share: float = Field(

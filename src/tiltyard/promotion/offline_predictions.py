@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -100,4 +100,4 @@ def align_columns(rows: Dataset, manifest: Manifest, info: VersionInfo) -> Datas
             column=missing[0],
         )
     inputs = rows.inputs[list(manifest.columns)]
-    return Dataset(rows.name, rows.task, inputs, rows.labels, rows.frame, rows.source, rows.row_digests)
+    return replace(rows, inputs=inputs)

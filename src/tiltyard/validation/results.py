@@ -27,17 +27,20 @@ class ValidationReport(Mapping[str, Any]):
         rows: how many rows it has.
         sections: the measures.
         limits: what they are compared with.
+        reading: what was found while the rows were read.
     """
 
     name: str
     rows: int
     sections: Mapping[str, Any]
     limits: ValidationSection
+    reading: tuple[Finding, ...] = ()
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """The findings, the gravest first."""
-        return evaluate_measures(self.sections, self.rows, self.limits)
+        read = [finding for finding in self.reading if not finding.named_by(self.limits.ignore)]
+        return by_severity([*evaluate_measures(self.sections, self.rows, self.limits), *read])
 
     @cached_property
     def score_parts(self) -> dict[str, float]:
@@ -57,7 +60,7 @@ class ValidationReport(Mapping[str, Any]):
 
     def with_limits(self, limits: ValidationSection) -> ValidationReport:
         """The same measures with other limits; nothing is measured again."""
-        return ValidationReport(self.name, self.rows, self.sections, limits)
+        return ValidationReport(self.name, self.rows, self.sections, limits, self.reading)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON-ready data."""

@@ -11,6 +11,7 @@ import pandas as pd
 from tiltyard.data.columns import Roles, Table
 from tiltyard.data.read_table import read_table
 from tiltyard.errors import NotFoundError, UsageError
+from tiltyard.findings import Finding
 from tiltyard.project import Project, ValidationSection
 from tiltyard.suggest import nearest
 from tiltyard.validation.drift import cut_by_time, drift_options, measure_drift
@@ -49,6 +50,7 @@ class DataValidator:
         label: str | None = None,
         text: str | None = None,
         schema: Mapping[str, Any] | None = None,
+        reading: tuple[Finding, ...] = (),
     ) -> ValidationReport:
         """Measure and evaluate a dataset.
 
@@ -58,6 +60,7 @@ class DataValidator:
             label: the label's column; default: the project's, or the column ``label`` if there is one.
             text: the column of texts; default: the project's. Other columns of long words are checked as texts too.
             schema: what each column must hold: `ColumnSchema`, its fields, or just the type, by column.
+            reading: what was found while the rows were read; it joins the findings of the report.
 
         Raises:
             UsageError: ``df`` is no DataFrame, or the schema cannot be meant.
@@ -76,7 +79,7 @@ class DataValidator:
                 as_schema(schema or (self._project.columns if self._project else {})),
                 self._longest(),
             )
-        report = ValidationReport(name=name, rows=len(df), sections=sections, limits=self._limits)
+        report = ValidationReport(name=name, rows=len(df), sections=sections, limits=self._limits, reading=reading)
         self._reports[name] = report
         return report
 

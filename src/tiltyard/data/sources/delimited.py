@@ -19,7 +19,9 @@ from pyarrow import csv as arrow_csv
 from tiltyard.data.column_kinds import GAP_WORDS
 from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, Record, has_trailing_cell, read_records
 from tiltyard.data.sources.files import SourceFile
+from tiltyard.data.sources.reading_findings import describe_repeated_names, describe_trailing_cell
 from tiltyard.errors import DataError
+from tiltyard.findings import Finding
 from tiltyard.project import DataSection
 
 SEPARATORS = {"csv": ",", "tsv": "\t"}
@@ -37,10 +39,12 @@ class DelimitedLayout:
     Attributes:
         names: of the columns, and ``SURPLUS`` where each row ends with one empty cell more.
         header: whether the first record holds the names.
+        written: the names as the header has them; empty without one.
     """
 
     names: list[str]
     header: bool
+    written: tuple[str, ...] = ()
 
     @property
     def surplus(self) -> bool:
@@ -48,7 +52,9 @@ class DelimitedLayout:
         return self.names[-1] == SURPLUS
 
 
-def read_delimited(file: SourceFile, kind: str, section: DataSection, verbatim: tuple[str, ...]) -> pd.DataFrame:
+def read_delimited(
+    file: SourceFile, kind: str, section: DataSection, verbatim: tuple[str, ...], found: list[Finding]
+) -> pd.DataFrame:
     """All rows of delimited text, with pandas' words for gaps (NA, null, …) kept as words in the verbatim columns.
 
     Raises:
@@ -63,8 +69,10 @@ def read_delimited(file: SourceFile, kind: str, section: DataSection, verbatim: 
         _refuse_uneven(file, section, dialect, layout)
         raise
     _refuse_if_lost(frame, file, section, dialect, layout)
+    found += describe_repeated_names(layout.written, layout.names[: len(layout.written)])
     if layout.surplus:
         frame = frame.drop(columns=SURPLUS)
+        found.append(describe_trailing_cell(file.name, len(frame)))
     if section.thousands is not None:
         frame = _rewrite_numbers(frame, section, verbatim)
     return frame
@@ -105,7 +113,7 @@ def _read_layout(file: SourceFile, section: DataSection, dialect: Dialect) -> De
     names = _name_columns(first[0].cells) if header else list(section.columns or ())
     if has_trailing_cell(first[1:] if header else first, len(names)):
         names.append(SURPLUS)
-    return DelimitedLayout(names, header)
+    return DelimitedLayout(names, header, tuple(first[0].cells) if header else ())
 
 
 def _name_columns(cells: Sequence[str]) -> list[str]:

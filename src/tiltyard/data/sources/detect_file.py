@@ -23,7 +23,7 @@ from tiltyard.data.sources.foreign_content import refuse_foreign_content
 from tiltyard.data.sources.formats import FORMATS, detect_format, parse_problem
 from tiltyard.project import DataSection
 
-WRITING_KEYS = ("format", "encoding", "separator", "quoting", "decimal", "thousands", "columns")
+WRITING_KEYS = ("format", "encoding", "separator", "quoting", "decimal", "thousands", "columns", "sheet")
 """Keys of ``[data]`` that say how a file is written."""
 
 SAMPLE_BYTES = 1 << 20

@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, dropwhile, islice
-from typing import IO, Any
+from typing import IO
 
 import pandas as pd
 from pyarrow.lib import ArrowException
 
-from tiltyard.data.column_kinds import GAP_WORDS
 from tiltyard.data.sources.delimited import SEPARATORS, read_delimited, read_delimited_sample
+from tiltyard.data.sources.excel import read_excel
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.data.sources.foreign_content import find_signature, refuse_foreign_content
 from tiltyard.data.sources.memory import memory_error
-from tiltyard.errors import DataError, MissingExtraError
+from tiltyard.errors import DataError
+from tiltyard.findings import Finding
 from tiltyard.project import DataSection
 
 FORMATS = {
@@ -67,7 +68,13 @@ def find_format(file: SourceFile, section: DataSection) -> str:
     return kind
 
 
-def read_file(file: SourceFile, kind: str, section: DataSection, verbatim: tuple[str, ...] = ()) -> pd.DataFrame:
+def read_file(
+    file: SourceFile,
+    kind: str,
+    section: DataSection,
+    verbatim: tuple[str, ...] = (),
+    found: list[Finding] | None = None,
+) -> pd.DataFrame:
     """All rows of one file.
 
     Args:
@@ -75,6 +82,7 @@ def read_file(file: SourceFile, kind: str, section: DataSection, verbatim: tuple
         kind: its format.
         section: the project's ``[data]``, for the encoding.
         verbatim: columns whose cells are text as they stand.
+        found: receives what was renamed or left out.
 
     Raises:
         DataError: the file is empty, in another encoding, or not of its format.
@@ -87,7 +95,7 @@ def read_file(file: SourceFile, kind: str, section: DataSection, verbatim: tuple
         )
     with parse_problem(file, kind, section):
         refuse_foreign_content(file, kind)
-        return _READERS[kind](file, section, verbatim)
+        return _READERS[kind](file, section, verbatim, [] if found is None else found)
 
 
 def detect_format(file: SourceFile) -> str:
@@ -152,11 +160,15 @@ def build_frame(columns: Mapping[str, list[object]]) -> pd.DataFrame:
     return pd.DataFrame({name: _build_column(values) for name, values in columns.items()})
 
 
-def _read_delimited(kind: str, file: SourceFile, section: DataSection, verbatim: tuple[str, ...]) -> pd.DataFrame:
-    return read_delimited(file, kind, section, verbatim)
+def _read_delimited(
+    kind: str, file: SourceFile, section: DataSection, verbatim: tuple[str, ...], found: list[Finding]
+) -> pd.DataFrame:
+    return read_delimited(file, kind, section, verbatim, found)
 
 
-def _read_json(file: SourceFile, section: DataSection, _verbatim: tuple[str, ...]) -> pd.DataFrame:
+def _read_json(
+    file: SourceFile, section: DataSection, _verbatim: tuple[str, ...], _found: list[Finding]
+) -> pd.DataFrame:
     """JSON Lines, or one array of objects: the first character says which."""
     with file.open() as stream, _read_lines(stream, section.encoding) as lines:
         filled = dropwhile(str.isspace, lines)
@@ -214,28 +226,13 @@ def _parse_object(line: str, number: int) -> dict[str, object]:
     return row
 
 
-def _read_parquet(file: SourceFile, _section: DataSection, _verbatim: tuple[str, ...]) -> pd.DataFrame:
+def _read_parquet(
+    file: SourceFile, _section: DataSection, _verbatim: tuple[str, ...], _found: list[Finding]
+) -> pd.DataFrame:
     if file.path is not None:
         return pd.read_parquet(file.path, page_checksum_verification=True)
     with file.open() as stream:
         return pd.read_parquet(stream, page_checksum_verification=True)
-
-
-def _read_excel(file: SourceFile, _section: DataSection, verbatim: tuple[str, ...]) -> pd.DataFrame:
-    """The first sheet of a workbook."""
-    try:
-        from python_calamine import CalamineError  # noqa: PLC0415
-    except ImportError:
-        raise MissingExtraError("Reading Excel files", "excel") from None
-    with file.open() as stream:
-        content = io.BytesIO(stream.read())
-    try:
-        header = pd.read_excel(content, engine="calamine", nrows=0)
-        gaps: Any = {name: [""] if name in verbatim else sorted(GAP_WORDS) for name in header.columns}
-        frame = pd.read_excel(content, engine="calamine", keep_default_na=False, na_values=gaps)
-    except CalamineError as error:
-        raise ValueError(str(error)) from None
-    return frame.rename(columns=str)
 
 
 def _is_connection_error(file: SourceFile, error: BaseException) -> bool:
@@ -256,13 +253,13 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
-_READERS: dict[str, Callable[[SourceFile, DataSection, tuple[str, ...]], pd.DataFrame]] = {
+_READERS: dict[str, Callable[[SourceFile, DataSection, tuple[str, ...], list[Finding]], pd.DataFrame]] = {
     "csv": partial(_read_delimited, "csv"),
     "tsv": partial(_read_delimited, "tsv"),
     "json": _read_json,
     "jsonl": _read_json,
     "parquet": _read_parquet,
-    "excel": _read_excel,
+    "excel": read_excel,
 }
 
 

@@ -16,16 +16,20 @@ from tiltyard.data.sources.memory import MemoryBudget, free_memory, memory_error
 from tiltyard.data.sources.size import require_room_for
 from tiltyard.data.sources.storage import SCHEMES, remote_files, storage_error
 from tiltyard.errors import DataError
+from tiltyard.findings import Finding
 from tiltyard.project import DataSection
 
 
-def read_source(section: DataSection, root: Path, *, verbatim: tuple[str, ...] = ()) -> pd.DataFrame:
+def read_source(
+    section: DataSection, root: Path, *, verbatim: tuple[str, ...] = (), found: list[Finding] | None = None
+) -> pd.DataFrame:
     """Read every row of a project's source.
 
     Args:
         section: the project's ``[data]``.
         root: folder that a relative source starts from.
         verbatim: columns whose cells are text as they stand (``NA`` and ``null`` are words there, not gaps).
+        found: receives what was renamed or left out while reading, such as a second column of the same name.
 
     Returns:
         All columns of all rows, numbered from 0. A folder gives the columns ``text``, the label column, ``path``,
@@ -38,7 +42,7 @@ def read_source(section: DataSection, root: Path, *, verbatim: tuple[str, ...] =
     location = resolve_location(section.source, root)
     budget = MemoryBudget(location.written, free_memory(), section.max_memory_share)
     try:
-        frame = _read_location(location, section, root, verbatim, budget)
+        frame = _read_location(location, section, root, verbatim, budget, [] if found is None else found)
     except MemoryError:
         raise memory_error(location.written) from None
     if frame.empty:
@@ -51,7 +55,12 @@ def read_source(section: DataSection, root: Path, *, verbatim: tuple[str, ...] =
 
 
 def _read_location(
-    location: Location, section: DataSection, root: Path, verbatim: tuple[str, ...], budget: MemoryBudget
+    location: Location,
+    section: DataSection,
+    root: Path,
+    verbatim: tuple[str, ...],
+    budget: MemoryBudget,
+    found: list[Finding],
 ) -> pd.DataFrame:
     database = location.scheme not in SCHEMES | {"", "file"}
     if database:
@@ -66,19 +75,23 @@ def _read_location(
         return bundled.read_bundled(location.meant.removeprefix(bundled.PREFIX), section.label)
     if location.scheme in SCHEMES:
         with storage_error(location):
-            return _read_files(remote_files(location), section, verbatim, budget)
-    return _read_files(local_files(location, root), section, verbatim, budget)
+            return _read_files(remote_files(location), section, verbatim, budget, found)
+    return _read_files(local_files(location, root), section, verbatim, budget, found)
 
 
 def _read_files(
-    files: list[SourceFile], section: DataSection, verbatim: tuple[str, ...], budget: MemoryBudget
+    files: list[SourceFile],
+    section: DataSection,
+    verbatim: tuple[str, ...],
+    budget: MemoryBudget,
+    found: list[Finding],
 ) -> pd.DataFrame:
     kinds = [find_format(file, section) for file in files]
     if "folder" in kinds:
         return _read_folder(files, section, budget)
     for kind in sorted(set(kinds)):
         require_room_for([file for file, its in zip(files, kinds, strict=True) if its == kind], kind, section, budget)
-    frames = [read_file(file, kind, section, verbatim) for file, kind in zip(files, kinds, strict=True)]
+    frames = [read_file(file, kind, section, verbatim, found) for file, kind in zip(files, kinds, strict=True)]
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 

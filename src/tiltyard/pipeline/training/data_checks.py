@@ -77,7 +77,7 @@ class DataCheck:
 def validate_data(dataset: Dataset, split: Split, project: Project) -> DataCheck:
     """Check a dataset, and its split for rows and labels that stand on both sides or shift between them."""
     validator = DataValidator(project)
-    data = validator.validate_dataset(dataset.frame, project.name)
+    data = validator.validate_dataset(dataset.frame, project.name, reading=dataset.findings)
     sides = validator.validate_train_test_split(
         split.train.inputs, split.test.inputs, split.train.labels, split.test.labels
     )

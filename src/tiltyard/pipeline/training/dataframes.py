@@ -75,7 +75,7 @@ def join_sides(split: Split) -> Dataset:
     labels = pd.concat([train.labels, test.labels], ignore_index=True)
     frame = pd.concat([train.frame, test.frame], ignore_index=True)
     digests = np.concatenate([train.row_digests, test.row_digests])
-    return Dataset(train.name, train.task, inputs, labels, frame, train.source, digests)
+    return Dataset(train.name, train.task, inputs, labels, frame, train.source, digests, train.findings)
 
 
 def prepare_pipeline(model: Any, params: Mapping[str, Any]) -> tuple[Pipeline, str]:

@@ -227,6 +227,7 @@ def _join_rows(base: Dataset, taken: _Taken, project: Project) -> Dataset:
         frame=_stack_rows(base.frame, new),
         source=f"{base.source} and {len(taken.pairs):,} labelled predictions",
         row_digests=np.concatenate([base.row_digests, row_digests(taken.inputs, labels)]),
+        findings=base.findings,
     )
 
 
