@@ -70,3 +70,14 @@ def test_an_evaluation_survives_json() -> None:
     """An evaluation survives JSON."""
     found = evaluate(["a", "b", "b"], ["a", "b", "a"], np.array([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]]), ("a", "b"))
     assert from_jsonable(Evaluation, json.loads(json.dumps(to_json_object(found)))) == found
+
+
+def test_classes_that_are_numbers_come_in_their_order() -> None:
+    """Confusion matrix, classes and report have numbers in the order of numbers, and codes fit them."""
+    labels, predicted = ["10", "9", "2", "10"], ["10", "2", "2", "9"]
+    evaluation = evaluate(labels, predicted, None, ["10", "2", "9"])
+    assert evaluation.classes == ("2", "9", "10")
+    assert evaluation.confusion_matrix == ((1, 0, 0), (1, 0, 0), (0, 1, 1))
+    assert list(evaluation.per_class) == ["2", "9", "10"]
+    assert evaluation.positive == "10"
+    assert evaluate(["1", "0"], ["1", "0"], None, ["0", "1"], positive="1.0").positive == "1"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -12,9 +13,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from tests.scoring.conftest import COLUMNS, table
+from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 from tiltyard.project import Task
+from tiltyard.promotion.offline_predictions import predict_dataset
 from tiltyard.registry import Manifest, Package, Samples
 from tiltyard.scoring import SklearnScorer, TableScorer, TextScorer, choose_scorer, make_scorer
+from tiltyard.scoring.explanations import explain
 
 TEXTS = ["a warm film", "dull and slow", "what a waste", "I loved it"]
 
@@ -85,3 +89,28 @@ def test_a_version_without_sample_rows_is_warm_all_the_same(
         frame: pd.DataFrame = table(1)[0][list(columns)]
         row = {str(name): values[0] for name, values in frame.to_dict(orient="list").items()}
         assert np.isfinite(scorer.score([row]).probabilities).all()
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_columns_come_in_the_order_of_the_versions_classes(compiled: bool) -> None:
+    """Classes that are numbers come in their order, whoever scores; a version from before keeps the order it has."""
+    vectoriser = FastTfidfVectorizer(min_df=1) if compiled else CountVectorizer()
+    pipeline = make_pipeline(vectoriser, LogisticRegression()).fit(TEXTS * 3, ["2", "10", "9", "2"] * 3)
+    before = make_scorer(package(pipeline, "text-classification", {"text": "str"}, samples_of(pipeline)))
+    assert before.classes == ("10", "2", "9")
+    ordered = predict_dataset(pipeline, pd.Series(TEXTS))
+    assert ordered.classes == ("2", "9", "10")
+    samples = Samples(
+        inputs=tuple({"text": text} for text in TEXTS), probabilities=tuple(map(tuple, ordered.probabilities.tolist()))
+    )
+    made = package(pipeline, "text-classification", {"text": "str"}, samples)
+    now = make_scorer(replace(made, manifest=made.manifest.model_copy(update={"classes": ordered.classes})))
+    scored, plain = (scorer.score(samples.inputs) for scorer in (now, before))
+    assert now.classes == ordered.classes
+    assert now.kind == before.kind == ("compiled text" if compiled else "scikit-learn")
+    assert list(scored.labels) == list(plain.labels) == ordered.labels.tolist()
+    assert np.allclose(scored.probabilities, ordered.probabilities, atol=1e-12)
+    assert np.array_equal(scored.probabilities[:, [2, 0, 1]], plain.probabilities)
+    assert explain(now, samples.inputs[:1], label="10.0")[0].label == "10"
+    if compiled:
+        assert choose_scorer(pipeline, "text-classification", {}, samples).name == "compiled text"

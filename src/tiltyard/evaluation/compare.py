@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, bdtrc
 
+from tiltyard.data.conform.labels import order_classes
 from tiltyard.errors import DataError
 from tiltyard.evaluation.intervals import CONFIDENCE, bootstrap_draws
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Labels, label_predictions
@@ -210,7 +211,7 @@ def _align_classes(
     """Both with the labels that either knows, so that a mean over classes is over the same ones."""
     if champion.classes == challenger.classes:
         return champion, challenger
-    classes = sorted({*champion.classes, *challenger.classes})
+    classes = list(order_classes({*champion.classes, *challenger.classes}))
     first, second = (
         label_predictions(one.labels, one.predicted, _widen_probabilities(one, classes), classes, champion.positive)
         for one in (champion, challenger)

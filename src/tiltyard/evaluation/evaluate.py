@@ -15,7 +15,7 @@ class Evaluation:
 
     Attributes:
         rows: number of rows evaluated.
-        classes: k labels, sorted.
+        classes: k labels, in the order of ``order_classes``.
         positive: the label that counts as positive where there are two.
         metrics: value by metric name.
         per_class: precision, recall, f1 and support by label.

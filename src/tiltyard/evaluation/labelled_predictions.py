@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.data.conform.labels import LabelCodec, order_classes
 from tiltyard.errors import DataError
 
 Labels = NDArray[np.str_]
@@ -25,7 +26,7 @@ class LabelledPredictions:
         labels: n true labels.
         predicted: n predicted labels.
         probabilities: (n, k) probabilities, or None; columns follow ``classes``.
-        classes: k labels, sorted; every true and predicted label is among them.
+        classes: k labels, in the order of ``order_classes``; every true and predicted label is among them.
         positive: the label that counts as positive where there are two.
         unknown: labels that the model has no probability for; they occur among the rows all the same.
     """
@@ -53,12 +54,12 @@ class LabelledPredictions:
     @cached_property
     def truth(self) -> Codes:
         """The true labels as positions among the classes."""
-        return np.searchsorted(np.asarray(self.classes), self.labels)
+        return _find_codes(self.labels, self.classes)
 
     @cached_property
     def predicted_codes(self) -> Codes:
         """The predicted labels as positions among the classes."""
-        return np.searchsorted(np.asarray(self.classes), self.predicted)
+        return _find_codes(self.predicted, self.classes)
 
     def confusion(self, weights: Weights | None = None) -> NDArray[np.float64]:
         """Counts of (true, predicted) pairs.
@@ -103,15 +104,16 @@ def label_predictions(
         predicted: n predicted labels.
         probabilities: (n, k), or None.
         classes: the k labels that the columns of ``probabilities`` stand for, in any order.
-        positive: the label that counts as positive; default: the last in sorted order.
+        positive: the label that counts as positive, in any spelling; default: the last in the order of the classes.
 
     Raises:
         DataError: there are no rows, or the shapes do not fit, or ``positive`` is not a label.
     """
     labels, predicted = np.asarray(labels, dtype=str), np.asarray(predicted, dtype=str)
     _check_shapes(labels, predicted, probabilities, classes)
-    known = tuple(sorted({*classes, *np.unique(labels).tolist(), *np.unique(predicted).tolist()}))
-    if positive is not None and positive not in known:
+    known = order_classes({*classes, *np.unique(labels).tolist(), *np.unique(predicted).tolist()})
+    chosen = known[-1] if positive is None else LabelCodec(known).find_class(positive)
+    if chosen is None:
         raise DataError(
             f"The positive label '{positive}' is none of the labels: {', '.join(known)}.",
             next_step="Set data.positive in the project file to one of them.",
@@ -122,7 +124,14 @@ def label_predictions(
         widened[:, [known.index(label) for label in classes]] = probabilities
         probabilities = widened
     unknown = tuple(label for label in known if label not in set(classes))
-    return LabelledPredictions(labels, predicted, probabilities, known, positive or known[-1], unknown)
+    return LabelledPredictions(labels, predicted, probabilities, known, chosen, unknown)
+
+
+def _find_codes(labels: Labels, classes: Sequence[str]) -> Codes:
+    """The place of each label among the classes, which are in any order."""
+    names = np.asarray(classes)
+    order = np.argsort(names)
+    return order[np.searchsorted(names, labels, sorter=order)]
 
 
 def _check_shapes(

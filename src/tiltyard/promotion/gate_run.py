@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from tiltyard.data import Dataset
+from tiltyard.data.conform.labels import order_classes
 from tiltyard.data.content_hash import content_keys
 from tiltyard.errors import DataError
 from tiltyard.evaluation import (
@@ -133,7 +134,7 @@ def _pair_predictions(
 ) -> tuple[LabelledPredictions, LabelledPredictions]:
     """The predictions of both with the truth, over the labels that either knows."""
     truth = rows.labels.to_numpy(dtype=str)
-    classes = tuple(sorted({*theirs.classes, *mine.classes}))
+    classes = order_classes({*theirs.classes, *mine.classes})
     first, second = (
         label_predictions(
             truth, predictions.labels, predictions.expand_probabilities(classes), classes, project.data.positive

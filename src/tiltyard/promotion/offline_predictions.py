@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data import Dataset
+from tiltyard.data.conform.labels import LabelCodec, order_classes
 from tiltyard.errors import DataError
 from tiltyard.evaluation import LabelledPredictions, label_predictions
 from tiltyard.project import Project
@@ -43,10 +44,13 @@ class PredictedRows:
 
 
 def predict_dataset(pipeline: Any, inputs: pd.Series | pd.DataFrame) -> PredictedRows:
-    """Predict n rows with a fitted pipeline."""
+    """Predict n rows with a fitted pipeline; the columns are in the order of ``order_classes``."""
     probabilities = np.asarray(pipeline.predict_proba(inputs), dtype=np.float64)
-    classes = np.asarray(pipeline.classes_, dtype=str)
-    return PredictedRows(classes[np.argmax(probabilities, axis=1)], probabilities, tuple(classes.tolist()))
+    found = np.asarray(pipeline.classes_, dtype=str)
+    predicted = found[np.argmax(probabilities, axis=1)]
+    classes = order_classes(found.tolist())
+    places = {name: place for place, name in enumerate(found.tolist())}
+    return PredictedRows(predicted, probabilities[:, [places[name] for name in classes]], classes)
 
 
 def compare_with_labels(predictions: PredictedRows, test: Dataset, project: Project) -> LabelledPredictions:
@@ -58,20 +62,30 @@ def compare_with_labels(predictions: PredictedRows, test: Dataset, project: Proj
 
 
 def predict_with_version(package: Package, info: VersionInfo, rows: Dataset) -> PredictedRows:
-    """Predict rows with a version, from the columns that it was trained on.
+    """Predict rows with a version, from the columns that it was trained on; its classes are spelt as the rows' are.
 
     Raises:
         DataError: they have not the columns or the kinds of values that it reads.
     """
     fitting = align_columns(rows, package.manifest, info)
     try:
-        return predict_dataset(package.pipeline, fitting.inputs)
+        return _spell_classes(predict_dataset(package.pipeline, fitting.inputs), rows)
     except (ValueError, TypeError) as error:
         raise DataError(
             f"Version {info.version} cannot read the test rows: {(str(error).strip() or 'no reason').splitlines()[0]}",
             next_step="Compare the data with what it was trained on (tiltyard validate), or train a new version.",
             code="evaluation.other-data",
         ) from error
+
+
+def _spell_classes(predictions: PredictedRows, rows: Dataset) -> PredictedRows:
+    """The predictions with each class as the rows spell it: the data may spell it otherwise than at training."""
+    codec = LabelCodec(rows.classes)
+    spelt = {name: codec.spell(name) for name in predictions.classes}
+    if len(set(spelt.values())) < len(spelt) or all(name == now for name, now in spelt.items()):
+        return predictions
+    labels = np.asarray([spelt[label] for label in predictions.labels.tolist()], dtype=str)
+    return PredictedRows(labels, predictions.probabilities, tuple(spelt.values()))
 
 
 def align_columns(rows: Dataset, manifest: Manifest, info: VersionInfo) -> Dataset:

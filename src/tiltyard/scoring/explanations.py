@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.errors import InputError, UsageError
 from tiltyard.scoring.input_errors import InputProblem, list_problems, refuse_inputs, shift_positions
 from tiltyard.scoring.scorer import Scorer
@@ -96,7 +97,7 @@ def explain(
         scorer: safe to use from several threads.
         inputs: each ``{"text": …}`` or the features by name; n is at least 1.
         most: how many contributions are named for each input; the others are summed up in ``rest``.
-        label: the label to explain; default: the predicted label of each input.
+        label: the label to explain, in any spelling; default: the predicted label of each input.
 
     Returns:
         One explanation for each input, its contributions in the order of their size.
@@ -107,15 +108,16 @@ def explain(
     """
     if most < 0:
         raise UsageError(f"most={most} is not a number of contributions.", next_step="Ask for 0 or more of them.")
-    if label is not None and label not in scorer.classes:
+    meant = None if label is None else LabelCodec(scorer.classes).find_class(label)
+    if label is not None and meant is None:
         raise UsageError(
             f"There is no label '{label}'.{nearest(label, scorer.classes)}",
             next_step=f"The model knows the labels {', '.join(scorer.classes)}.",
             code="explain.label-unknown",
         )
     if isinstance(scorer, Explains):
-        return [_keep_largest(found, most) for found in scorer.explain(inputs, label)]
-    return [_keep_largest(_occlude(scorer, item, position, label), most) for position, item in enumerate(inputs)]
+        return [_keep_largest(found, most) for found in scorer.explain(inputs, meant)]
+    return [_keep_largest(_occlude(scorer, item, position, meant), most) for position, item in enumerate(inputs)]
 
 
 def _keep_largest(explanation: Explanation, most: int) -> Explanation:

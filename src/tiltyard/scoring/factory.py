@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from tiltyard.data.conform.labels import order_classes
 from tiltyard.errors import TiltyardError
 from tiltyard.project import Task
 from tiltyard.registry.package.manifest import Samples, ScorerChoice
+from tiltyard.scoring.class_order import order_columns
 from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.scorer import NotCompilableError, Scorer
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
@@ -43,11 +45,12 @@ def compile_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str]) -
 
 
 def choose_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str], samples: Samples) -> ScorerChoice:
-    """Choose at packaging how a version is scored.
+    """Choose at packaging how a version is scored; the samples' columns are in the order of ``order_classes``.
 
     A compiled scorer is chosen where there is one and it reproduces the predictions of the sample rows, to ``PARITY``.
     """
-    return _choose(pipeline, task, columns, samples)[1]
+    classes = order_classes(str(label) for label in pipeline.classes_)
+    return _choose(pipeline, task, columns, samples, classes)[1]
 
 
 def make_scorer(package: Package) -> Scorer:
@@ -61,9 +64,10 @@ def make_scorer(package: Package) -> Scorer:
         ArtifactError: the version's model gives no probabilities.
     """
     manifest = package.manifest
-    scorer, choice = _choose(package.pipeline, manifest.task, manifest.columns, manifest.samples)
+    scorer, choice = _choose(package.pipeline, manifest.task, manifest.columns, manifest.samples, manifest.classes)
     if scorer is None:
-        return SklearnScorer(package.pipeline, manifest.task, manifest.columns, choice.reason)
+        plain = SklearnScorer(package.pipeline, manifest.task, manifest.columns, choice.reason)
+        return order_columns(plain, manifest.classes)
     _warm_up(scorer, manifest.task, manifest.columns)
     return scorer
 
@@ -76,10 +80,10 @@ def _warm_up(scorer: Scorer, task: Task, columns: Mapping[str, str]) -> None:
 
 
 def _choose(
-    pipeline: Pipeline, task: Task, columns: Mapping[str, str], samples: Samples
+    pipeline: Pipeline, task: Task, columns: Mapping[str, str], samples: Samples, classes: Sequence[str]
 ) -> tuple[Scorer | None, ScorerChoice]:
     try:
-        scorer = compile_scorer(pipeline, task, columns)
+        scorer = order_columns(compile_scorer(pipeline, task, columns), classes)
         difference = _difference(scorer, samples)
     except NotCompilableError as none:
         return None, ScorerChoice(name=SklearnScorer.kind, reason=none.reason)

@@ -20,6 +20,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.data.conform.labels import order_classes
 from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric
 from tiltyard.evaluation.intervals import CONFIDENCE
 from tiltyard.jsonable import json_form
@@ -168,7 +169,7 @@ class _Estimation:
 
     def __init__(self, window: PredictionWindow, basis: CbpeBasis, held_out: HoldoutPredictions) -> None:
         labels, classes = window.labels(), basis.classes
-        self._classes = (*classes, *sorted(set(labels.tolist()) - set(classes)))
+        self._classes = (*classes, *order_classes(set(labels.tolist()) - set(classes)))
         self._raw = _columns(window, classes)
         self._truth = np.full(len(window), -1)
         self._truth[window.known] = [self._classes.index(label) for label in labels]
@@ -203,7 +204,7 @@ class _Estimation:
         names = np.asarray(self._classes)
         probabilities = np.zeros((n, k))
         probabilities[:, : self._raw.shape[1]] = self._raw
-        chosen = positive if positive in self._classes else names[order[-1]]
+        chosen = positive if positive in self._classes else order_classes(self._classes)[-1]
         return LabelledPredictions(
             labels=np.tile(names, n),
             predicted=np.repeat(window.predicted, k),

@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from tiltyard.data import Dataset, Split
+from tiltyard.data.conform.labels import order_classes
 from tiltyard.evaluation import Evaluation, Importance, evaluate_predictions
 from tiltyard.models import (
     FEW_ROWS,
@@ -49,7 +50,7 @@ class TrainedModel:
     @property
     def classes(self) -> tuple[str, ...]:
         """The labels in the order of the probability columns."""
-        return tuple(str(label) for label in self.pipeline.classes_)
+        return order_classes(str(label) for label in self.pipeline.classes_)
 
     @property
     def num_features(self) -> int:
