@@ -97,9 +97,11 @@ def test_every_form_means_the_same(towns: ServerUnderTest, body: Any) -> None:
         ({"inputs": [["a", "b"]]}, "inputs[0]"),
         ({"inputs": {"text": ["a"], "more": ["a", "b"]}}, "inputs"),
         ({"inputs": ["a"], "params": {"temperature": 1}}, ""),
-        ({"dataframe_records": [{"text": "a", "more": "b"}]}, "row 1"),
+        ({"dataframe_records": [{"text": "a"}, {"text": 5}]}, "dataframe_records[1].text"),
+        ({"dataframe_records": [{"texts": "a"}]}, "dataframe_records[0].text"),
+        ({"dataframe_split": {"columns": ["text", "text"], "data": [["a", "b"]]}}, "dataframe_split.columns"),
         ({"dataframe_split": {"columns": ["text"], "data": [["a"], []]}}, "dataframe_split.data[1]"),
-        ({"dataframe_split": {"columns": ["text"], "data": [["a"], [None]]}}, "dataframe_split.data[1]"),
+        ({"dataframe_split": {"columns": ["text"], "data": [["a"], [None]]}}, "dataframe_split.data[1].text"),
         ({"frame": []}, "frame"),
     ],
 )
@@ -124,7 +126,9 @@ def test_wrong_cells_are_named_by_row(towns: ServerUnderTest) -> None:
     assert (short["field"], "2 cells" in str(short), "line 3" in str(short)) == ("row 2", True, True)
     assert ask(head + b"40,38.5,York,true,\n41,38.5,York,true,\n").status_code == 200
     assert ask(head + b"40,38.5,York,true,\n41,38.5,York,true,1\n").json()["errors"][0]["field"] == "row 1"
-    assert ask(b"").status_code == 422
+    assert ask(b"").status_code == 400
+    assert ask(b"age,age\n1,2\n").json()["errors"][0]["field"] == "line 1"
     assert ask(b"\xff\xfe").status_code == 400
     assert ask(head + b'40,38.5,"York,true').status_code == 400
-    assert towns.client.post("/invocations", content=b"{}").status_code == 415
+    plain = towns.client.post("/invocations", content=b"{}", headers={"Content-Type": "text/plain"})
+    assert plain.status_code == 415

@@ -128,7 +128,7 @@ def test_gaps_and_base64_are_read_in_json(towns: ServerUnderTest, films: ServerU
     recorded = towns.ledger.prediction(ids[1])
     assert recorded is not None
     assert set(recorded.input.values()) == {None}
-    coded: dict[str, Any] = {"name": "x", "shape": [1, 1], "datatype": "BYTES", "data": [["YSB3YXJtIGZpbG0="]]}
+    coded: dict[str, Any] = {"name": "text", "shape": [1, 1], "datatype": "BYTES", "data": [["YSB3YXJtIGZpbG0="]]}
     coded["parameters"] = {"content_type": "base64"}
     answer = infer(films, inputs=[coded], outputs=[{"name": "prediction_id"}])
     recorded = films.ledger.prediction(answer.json()["outputs"][0]["data"][0])
@@ -147,15 +147,15 @@ def tensor(**changes: Any) -> dict[str, Any]:
         ({"inputs": []}, "inputs"),
         ({"inputs": [tensor(shape=[2])]}, "inputs[0]"),
         ({"inputs": [tensor(shape=[-1])]}, "inputs[0].shape[0]"),
-        ({"inputs": [tensor(shape=[1, 2], data=["a", "b"])]}, "inputs"),
+        ({"inputs": [tensor(shape=[1, 2], data=["a", "b"])]}, "inputs[0].shape"),
         ({"inputs": [tensor(datatype="STRING")]}, "inputs[0]"),
-        ({"inputs": [tensor(datatype="INT8", data=[1])]}, "inputs"),
+        ({"inputs": [tensor(datatype="INT8", data=[1])]}, "text"),
         ({"inputs": [tensor(datatype="INT8", data=[1.5])]}, "inputs[0]"),
         ({"inputs": [tensor(data=[1])]}, "inputs[0]"),
-        ({"inputs": [tensor(data=[None])]}, "inputs[0].data[0]"),
+        ({"inputs": [tensor(data=[None])]}, "text"),
         ({"inputs": [tensor(data=None)]}, "inputs[0]"),
         ({"inputs": [tensor(parameters={"binary_data_size": 4})]}, "inputs[0]"),
-        ({"inputs": [tensor(), tensor()]}, "inputs"),
+        ({"inputs": [tensor(), tensor()]}, "inputs[1].name"),
         ({"inputs": [tensor(shape=[0], data=[])]}, ""),
         ({"inputs": [tensor()], "outputs": [{"name": "embedding"}]}, "outputs[0].name"),
     ],
@@ -168,16 +168,18 @@ def test_wrong_tensors_are_named(films: ServerUnderTest, body: Any, field: str) 
     assert answer.json()["error"] == answer.json()["detail"]
 
 
-def test_wrong_rows_are_named_by_tensor(towns: ServerUnderTest) -> None:
-    """A wrong value, an unknown, a missing and a doubled feature, and tensors of different lengths are all named."""
+def test_wrong_rows_are_named_by_column(towns: ServerUnderTest) -> None:
+    """A wrong value, a missing and a doubled feature are named by their column, tensors of other lengths by place."""
     good = [{"name": name, "shape": [1], "datatype": "BYTES", "data": [value]} for name, value in ROW.items()]
     for item, datatype in zip(good, ("INT64", "FP64", "BYTES", "BOOL"), strict=True):
         item["datatype"] = datatype
     assert infer(towns, inputs=good).status_code == 200
     wrong = {"name": "age", "shape": [1], "datatype": "BYTES", "data": ["old"]}
-    assert infer(towns, inputs=[wrong, *good[1:]]).json()["errors"][0]["field"] == "inputs[0].data[0]"
-    assert infer(towns, inputs=good[1:]).json()["errors"][0]["field"] == "inputs.age"
-    assert infer(towns, inputs=[*good, {**good[0], "name": "agee"}]).json()["errors"][0]["field"] == "inputs[4].data[0]"
+    assert infer(towns, inputs=[wrong, *good[1:]]).json()["errors"][0]["field"] == "age"
+    assert infer(towns, inputs=good[1:]).json()["errors"][0]["field"] == "age"
+    two: list[dict[str, Any]] = [{**item, "shape": [2], "data": [ROW[str(item["name"])]] * 2} for item in good]
+    several = infer(towns, inputs=[{**wrong, "shape": [2], "data": ["old", "young"]}, *two[1:]]).json()["errors"]
+    assert [error["field"] for error in several] == ["age[0]", "age[1]"]
     assert infer(towns, inputs=[*good, good[0]]).json()["errors"][0]["field"] == "inputs[4].name"
     longer = {**good[3], "shape": [2], "data": [True, True]}
     assert infer(towns, inputs=[*good[:3], longer]).json()["errors"][0]["field"] == "inputs[3].shape"

@@ -10,6 +10,10 @@ from tiltyard.errors import InputError
 # More would hide the first ones.
 SHOWN = 3
 
+# Looking for the nearest known name costs time; a request full of nonsense is not worth it.
+MOST_PROBLEMS = 10
+LONGEST_NAME = 80
+
 
 @dataclass(frozen=True)
 class InputProblem:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from tiltyard.scoring.input_errors import InputProblem
+from tiltyard.scoring.input_errors import LONGEST_NAME, MOST_PROBLEMS, InputProblem
 from tiltyard.suggest import nearest
 
 InputKind = Literal["number", "boolean", "text", "time", "any"]
@@ -19,10 +19,6 @@ InputKind = Literal["number", "boolean", "text", "time", "any"]
 # A number that is not a finite float has no meaning for a model.
 LARGEST = float(np.finfo(np.float64).max)
 _INT64 = np.iinfo(np.int64)
-
-# Looking for the nearest known name costs time; a request full of nonsense is not worth it.
-MOST_PROBLEMS = 10
-LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)

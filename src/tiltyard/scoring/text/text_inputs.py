@@ -4,13 +4,58 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.scoring.input_errors import InputProblem, refuse_inputs
+from tiltyard.scoring.input_warnings import InputWarning, UnknownColumns, Warnings
 from tiltyard.scoring.scorer import Scores
+
+TEXT = "text"
+
+
+@dataclass(frozen=True)
+class TextColumns:
+    """The columns of the rows that a model of texts learned from.
+
+    Attributes:
+        name: the column of the text in the training file; ``text`` means it too.
+        others: the file's other columns, which the model does not read.
+    """
+
+    name: str = TEXT
+    others: frozenset[str] = frozenset()
+
+    def pick_texts(self, rows: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], Warnings | None]:
+        """The inputs ``{"text": …}`` of n rows with named columns, and the warnings of columns that nobody knows.
+
+        Raises:
+            InputError: a row has no text; its ``problems`` name every position and field.
+        """
+        unknown = UnknownColumns(self.names, self.others)
+        inputs: list[Mapping[str, Any]] = []
+        warnings: list[list[InputWarning]] = []
+        problems: list[InputProblem] = []
+        for position, row in enumerate(rows):
+            found = unknown.find(row)
+            name = TEXT if TEXT in row else self.name
+            if name in row:
+                inputs.append({TEXT: row[name]})
+                warnings.append(found)
+            else:
+                problems.append(InputProblem(position, self.name, "is missing"))
+                problems += [InputProblem(position, warning.field, warning.message) for warning in found]
+        if problems:
+            raise refuse_inputs(problems)
+        return inputs, warnings if any(warnings) else None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names by which the text may be sent."""
+        return (TEXT,) if self.name == TEXT else (TEXT, self.name)
 
 
 class ScorerOfTexts(ABC):

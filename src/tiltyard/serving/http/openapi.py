@@ -108,7 +108,9 @@ def _add_examples(document: dict[str, Any], components: ServerComponents) -> Non
         return
     columns = current.columns
     row = {"text": _TEXT} if columns is None else {column.name: _EXAMPLES[column.kind] for column in columns}
-    tensors = [{**tensor, "shape": [1], "data": [row[tensor["name"]]]} for tensor in input_metadata(columns)]
+    tensors = [
+        {**tensor, "shape": [1], "data": [row[tensor["name"]]]} for tensor in input_metadata(current.known_columns)
+    ]
     examples: dict[str, Any] = {"/invocations": {"dataframe_records": [row]}}
     for path in ("/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}/infer"):
         examples[path] = {"inputs": tensors}

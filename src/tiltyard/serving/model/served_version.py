@@ -12,6 +12,7 @@ from tiltyard.registry.package.manifest import Manifest
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.scoring import Scorer
 from tiltyard.scoring.table.columns import InputColumns
+from tiltyard.scoring.text.text_inputs import TextColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,8 @@ class ServedVersion:
     def columns(self) -> InputColumns | None:
         """The features that a table model knows; None for text."""
         return None if self.manifest.task == "text-classification" else InputColumns(self.manifest.columns)
+
+    @property
+    def known_columns(self) -> InputColumns | TextColumns:
+        """The columns that the model knows, of a table or of texts, with the others of its training file."""
+        return self.columns or TextColumns()

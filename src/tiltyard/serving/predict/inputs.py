@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,10 @@ import msgspec
 
 from tiltyard.errors import InputError
 from tiltyard.project import ServingSection, Task
-from tiltyard.scoring import InputProblem, list_problems
-from tiltyard.serving.predict.requests import json_kind, malformed_json
+from tiltyard.scoring import InputProblem, Warnings, list_problems
+from tiltyard.scoring.table.columns import InputColumns
+from tiltyard.scoring.text.text_inputs import TextColumns
+from tiltyard.serving.predict.requests import decode_json, json_kind
 from tiltyard.serving.problem_details import MOST_FIELDS, FieldProblem, RequestError, invalid_fields
 from tiltyard.suggest import nearest
 
@@ -35,12 +38,16 @@ class PredictionRequest:
         name_field: where in the request a field of an input stands.
         many: whether the caller sent a list of inputs.
         checked: whether ``check_inputs`` has nothing left to check, because decoding did that in one go.
+        ignores_columns: whether columns that the model does not know are ignored with a warning; else they are refused.
+        warnings: those of each input that were found while it was decoded; None for none.
     """
 
     inputs: Inputs
     name_field: FieldNaming
     many: bool = True
     checked: bool = False
+    ignores_columns: bool = False
+    warnings: Warnings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +119,34 @@ def parse_inputs(body: bytes | bytearray, shape: InputShape) -> list[Mapping[str
     Raises:
         RequestError: it is not JSON, or not of this shape.
     """
-    try:
-        content = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise malformed_json(str(error)) from None
-    value = _only_value(content, shape.key)
+    value = _only_value(decode_json(body), shape.key)
     items = value if shape.many else [value]
     if not isinstance(items, list):
         raise invalid_fields([FieldProblem(shape.key, f"has to be a list, and is {json_kind(items)}")])
     if not items:
         raise invalid_fields([FieldProblem(shape.key, "is empty; send at least one input")])
-    inputs = [{"text": item} for item in items] if shape.task == "text-classification" else items
+    inputs = (
+        [{"text": item} for item in items] if shape.task == "text-classification" else list(map(replace_nan, items))
+    )
     check_inputs(PredictionRequest(inputs, shape.name_field, shape.many), shape)
     return inputs
+
+
+def name_rows(
+    rows: Sequence[Mapping[str, Any]], columns: InputColumns | TextColumns, name_field: FieldNaming
+) -> PredictionRequest:
+    """The request of rows with named columns, in a protocol that ignores columns that the model does not know.
+
+    Raises:
+        RequestError: a row for a model of texts has no text.
+    """
+    if not isinstance(columns, TextColumns):
+        return PredictionRequest(rows, name_field, ignores_columns=True)
+    try:
+        inputs, warnings = columns.pick_texts(rows)
+    except InputError as error:
+        raise name_fields(error, name_field) from None
+    return PredictionRequest(inputs, name_field, ignores_columns=True, warnings=warnings)
 
 
 def check_inputs(request: PredictionRequest, shape: InputShape) -> None:
@@ -153,6 +175,13 @@ def check_inputs(request: PredictionRequest, shape: InputShape) -> None:
     ]
     if problems:
         raise invalid_fields(problems)
+
+
+def replace_nan(row: Any) -> Any:
+    """A row whose gaps are null; JSON has no NaN, and several clients write it for a gap all the same."""
+    if not isinstance(row, Mapping):
+        return row
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
 
 
 def name_fields(error: InputError, name_field: FieldNaming) -> RequestError | InputError:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+import pydantic_core
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import ClientDisconnect
@@ -48,6 +49,9 @@ class RequestHead(NamedTuple):
         """Pick from ASGI's headers, whose names are in lower case.
 
         Of a header that is sent twice the first counts; two encodings were applied one after the other.
+
+        Raises:
+            RequestError: two idempotency keys were sent.
         """
         media_type = length = encoding = idempotency_key = prediction_key = route_key = None
         for name, value in headers:
@@ -58,7 +62,9 @@ class RequestHead(NamedTuple):
             elif name == b"content-encoding":
                 encoding = value if encoding is None else b"%b, %b" % (encoding, value)
             elif name == b"idempotency-key":
-                idempotency_key = idempotency_key or value
+                if idempotency_key is not None:
+                    raise _doubled_key()
+                idempotency_key = value
             elif name == b"x-prediction-key":
                 prediction_key = prediction_key or value
             elif name == b"x-route-key":
@@ -90,22 +96,25 @@ class RequestHead(NamedTuple):
 def check_media_type(head: RequestHead, *accepted: str) -> str:
     """The media type of a request's body, one of those that the route accepts; by default JSON alone.
 
+    A body without a media type is the first of them: several clients name none for JSON. What a page of another site
+    may send is decided by ``auth.cross_site``, not here.
+
     Raises:
-        RequestError: it is another one, or missing.
+        RequestError: it is another one.
     """
     if head.media_type == b"application/json":
         return JSON
     accepted = accepted or (JSON,)
-    sent = (head.media_type or b"").decode("latin-1")
+    sent = (head.media_type or b"").decode("latin-1").strip()
+    if not sent:
+        return accepted[0]
     media_type = sent.partition(";")[0].strip().lower()
     if media_type in accepted:
         return media_type
     if JSON in accepted and media_type.startswith("application/") and media_type.endswith("+json"):
         return JSON
     raise RequestError(
-        f"The Content-Type is {sent!r:.120}, and the route accepts {' or '.join(accepted)}."
-        if sent
-        else "The Content-Type is missing.",
+        f"The Content-Type is {sent!r:.120}, and the route accepts {' or '.join(accepted)}.",
         status=415,
         code="request.media-type",
         next_step=f"Send the header Content-Type: {accepted[0]}.",
@@ -153,12 +162,26 @@ def too_large(limit: int) -> RequestError:
     )
 
 
-def parse_json(content: bytes, model: type[Body]) -> Body:
-    """JSON as a model.
+def decode_json(content: bytes | bytearray) -> Any:
+    """JSON as Python's values; ``NaN`` and ``Infinity``, which several clients write for gaps, are numbers.
 
     Raises:
-        RequestError: it is not JSON, or not what the model says.
+        RequestError: it is empty, or not JSON.
     """
+    refuse_empty_body(content)
+    try:
+        return pydantic_core.from_json(bytes(content))
+    except ValueError as error:
+        raise malformed_json(str(error)) from None
+
+
+def parse_json(content: bytes, model: type[Body]) -> Body:
+    """JSON as a model, read as ``decode_json`` reads it.
+
+    Raises:
+        RequestError: it is empty, not JSON, or not what the model says.
+    """
+    refuse_empty_body(content)
     try:
         return model.model_validate_json(content)
     except ValidationError as error:
@@ -166,6 +189,30 @@ def parse_json(content: bytes, model: type[Body]) -> Body:
     if found[0]["type"] == "json_invalid":
         raise malformed_json(found[0]["msg"].removeprefix("Invalid JSON: "))
     raise invalid_fields(_field_problems(found, list(model.model_fields)))
+
+
+def refuse_empty_body(content: bytes | bytearray) -> None:
+    """Refuse a body without content, in the same words on every route.
+
+    Raises:
+        RequestError: there is nothing in it but white space.
+    """
+    if not content or content.isspace():
+        raise RequestError(
+            "The body is empty.",
+            status=400,
+            code="request.malformed",
+            next_step="Send the inputs in the body; GET /docs shows what the route accepts.",
+        )
+
+
+def _doubled_key() -> RequestError:
+    return RequestError(
+        "The header Idempotency-Key was sent twice.",
+        status=400,
+        code="idempotency.key",
+        next_step="Send one key for one request.",
+    )
 
 
 def malformed_json(reason: str) -> RequestError:

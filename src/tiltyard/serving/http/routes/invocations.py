@@ -45,7 +45,7 @@ def invocation_routes(components: ServerComponents) -> APIRouter:
         current = components.models.require()
         head = RequestHead.from_headers(request.scope["headers"])
         parse = parse_invocation_csv if check_media_type(head, JSON, CSV) == CSV else parse_invocation_json
-        inputs = parse(await components.predictions.read_body(head, request.receive), current.columns)
+        inputs = parse(await components.predictions.read_body(head, request.receive), current.known_columns)
         result = await components.predictions.predict(request.scope, request.receive, head, inputs)
         predictions = result.predictions
         return InvocationResponse(

@@ -171,7 +171,7 @@ def _metadata(current: ServedVersion) -> ModelMetadata:
         name=current.info.name,
         versions=[current.info.version],
         platform=f"tiltyard_{current.scorer.kind.replace(' ', '_')}",
-        inputs=[TensorMetadata(**item) for item in input_metadata(current.columns)],
+        inputs=[TensorMetadata(**item) for item in input_metadata(current.known_columns)],
         outputs=[TensorMetadata(**item) for item in output_metadata(current.scorer.classes)],
     )
 
@@ -187,7 +187,7 @@ async def _infer(components: ServerComponents, request: Request, name: str, vers
     head = RequestHead.from_headers(request.scope["headers"])
     length = _header_length(request, head)
     content = await components.predictions.read_body(head, request.receive)
-    inference = read_inference(content, length, current.columns)
+    inference = read_inference(content, length, current.known_columns)
     result = await components.predictions.predict(
         request.scope, request.receive, head, inference.inputs, champion_only=version is not None
     )
@@ -242,9 +242,7 @@ def _requested_version(components: ServerComponents, name: str, version: str | N
 def _header_length(request: Request, head: RequestHead) -> int | None:
     sent = request.headers.get(HEADER_LENGTH)
     if sent is None:
-        # Triton's client names no type for JSON.
-        if head.media_type:
-            check_media_type(head, JSON, "application/octet-stream")
+        check_media_type(head, JSON, "application/octet-stream")
         return None
     if not sent.isdecimal() or len(sent) > 18:
         raise RequestError(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, has_trailing_cell, read_records
 from tiltyard.scoring import InputProblem
 from tiltyard.scoring.table.columns import InputColumn, InputColumns
-from tiltyard.serving.predict.inputs import PredictionRequest
-from tiltyard.serving.predict.requests import parse_json
+from tiltyard.scoring.text.text_inputs import TEXT, TextColumns
+from tiltyard.serving.predict.inputs import PredictionRequest, name_rows, replace_nan
+from tiltyard.serving.predict.requests import parse_json, refuse_empty_body
 from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
 
-TEXT = "text"
 Rows = list[Mapping[str, Any]]
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
@@ -56,19 +56,19 @@ class Invocation(BaseModel):
         return self
 
 
-def parse_invocation_json(body: bytes, columns: InputColumns | None) -> PredictionRequest:
+def parse_invocation_json(body: bytes, columns: InputColumns | TextColumns) -> PredictionRequest:
     """The inputs in a JSON body.
 
     Args:
         body: the body.
-        columns: the features of a model of tables; None for texts.
+        columns: the columns that the model knows, of a table or of texts.
 
     Raises:
         RequestError: it is not of the protocol, or not for this model.
     """
     found = parse_json(body, Invocation)
     name = next(name for name in FORMATS if getattr(found, name) is not None)
-    names = [TEXT] if columns is None else [column.name for column in columns]
+    names = [columns.name] if isinstance(columns, TextColumns) else [column.name for column in columns]
     if found.dataframe_split is not None:
         rows = _split_rows(found.dataframe_split, names)
     elif found.dataframe_records is not None:
@@ -76,16 +76,20 @@ def parse_invocation_json(body: bytes, columns: InputColumns | None) -> Predicti
     else:
         values = getattr(found, name)
         rows = _column_rows(name, values) if isinstance(values, dict) else _list_rows(name, values, names)
-    inputs = _name_text(rows) if columns is None else [_replace_nan(row) for row in rows]
-    return PredictionRequest(inputs, lambda problem: _field_path(name, problem))
+    named = _names_columns(found)
+    return name_rows(
+        [replace_nan(row) for row in rows], columns, lambda problem: _field_path(name, problem, named=named)
+    )
 
 
-def parse_invocation_csv(body: bytes, columns: InputColumns | None) -> PredictionRequest:
+def parse_invocation_csv(body: bytes, columns: InputColumns | TextColumns) -> PredictionRequest:
     """The inputs of a CSV body with a line of names; an empty cell is a value that is not known.
 
     Raises:
-        RequestError: it is not CSV in UTF-8, or a row has more or fewer cells than there are names.
+        RequestError: it is empty or not CSV in UTF-8, a name is there twice, or a row has more or fewer cells than
+            there are names.
     """
+    refuse_empty_body(body)
     try:
         records = list(read_records(io.StringIO(body.decode("utf-8-sig"), newline=""), Dialect()))
     except (UnicodeDecodeError, csv.Error, LoneQuoteError) as error:
@@ -95,9 +99,11 @@ def parse_invocation_csv(body: bytes, columns: InputColumns | None) -> Predictio
             code="request.malformed",
             next_step="Send CSV in UTF-8 whose first line names the columns.",
         ) from None
-    names = records[0].cells if records else []
+    names = [name.strip() for name in records[0].cells] if records else []
+    _refuse_doubled_names(names, "line 1")
     surplus = has_trailing_cell(records[1:], len(names), sample=len(records))
-    kinds: dict[str, InputColumn] = {column.name: column for column in columns or ()}
+    tabular = () if isinstance(columns, TextColumns) else columns
+    kinds: dict[str, InputColumn] = {column.name: column for column in tabular}
     rows: Rows = []
     problems: list[FieldProblem] = []
     for number, record in enumerate(records[1:], start=1):
@@ -109,17 +115,20 @@ def parse_invocation_csv(body: bytes, columns: InputColumns | None) -> Predictio
         rows.append({name: _parse_cell(cell, kinds.get(name)) for name, cell in zip(names, cells, strict=True)})
     if problems:
         raise invalid_fields(problems)
-    return PredictionRequest(
-        _name_text(rows) if columns is None else rows,
+    return name_rows(
+        rows,
+        columns,
         lambda problem: f"row {problem.position + 1}" + (f".{problem.field}" if problem.field else ""),
     )
 
 
 def _parse_cell(cell: str, column: InputColumn | None) -> Any:
     """A cell as its column's kind has it; what does not fit is left for the scorer, which refuses it by name."""
-    kind = column.kind if column else "text"
+    if column is None:
+        return cell
     if cell == "":
-        return "" if column is None else None
+        return None
+    kind = column.kind
     if kind == "number":
         try:
             number = float(cell)
@@ -133,6 +142,7 @@ def _parse_cell(cell: str, column: InputColumn | None) -> Any:
 
 def _split_rows(split: SplitFrame, names: Sequence[str]) -> Rows:
     columns = names if split.columns is None else split.columns
+    _refuse_doubled_names(columns, "dataframe_split.columns")
     for position, row in enumerate(split.data):
         if len(row) != len(columns):
             message = f"has {len(row)} values, and there are {len(columns)} columns"
@@ -164,20 +174,21 @@ def _list_rows(form: str, values: Sequence[Any], names: Sequence[str]) -> Rows:
     return rows
 
 
-def _replace_nan(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A row whose gaps are null, as everywhere here; MLflow's client writes those of pandas as NaN."""
-    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
+def _refuse_doubled_names(names: Sequence[str], place: str) -> None:
+    doubled = [name for name, count in Counter(names).items() if count > 1]
+    if doubled:
+        raise invalid_fields([FieldProblem(place, f"names the column '{doubled[0]:.80}' twice")])
 
 
-def _name_text(rows: Rows) -> Rows:
-    """Rows for a model of texts: their one column is the text, whatever it is called."""
-    for position, row in enumerate(rows):
-        if len(row) != 1:
-            message = f"has {len(row)} columns, and the model takes one, the text"
-            raise invalid_fields([FieldProblem(f"row {position + 1}", message)])
-    return [{TEXT: value} for row in rows for value in row.values()]
+def _names_columns(invocation: Invocation) -> bool:
+    """Whether the caller named the columns, or sent bare values in the model's order."""
+    if invocation.dataframe_split is not None:
+        return invocation.dataframe_split.columns is not None
+    values = next(value for form in FORMATS if (value := getattr(invocation, form)) is not None)
+    return isinstance(values, dict) or any(isinstance(value, dict) for value in values)
 
 
-def _field_path(form: str, problem: InputProblem) -> str:
+def _field_path(form: str, problem: InputProblem, *, named: bool) -> str:
     inner = ".data" if form == "dataframe_split" else ""
-    return f"{form}{inner}[{problem.position}]" + (f".{problem.field}" if problem.field not in ("", TEXT) else "")
+    shown = problem.field and (named or problem.field != TEXT)
+    return f"{form}{inner}[{problem.position}]" + (f".{problem.field}" if shown else "")

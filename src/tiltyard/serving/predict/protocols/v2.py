@@ -1,8 +1,9 @@
 """The Open Inference Protocol V2: what its requests mean for a model of texts or of tables.
 
-A model of texts takes one BYTES tensor of n texts, whatever its name. A model of tables takes a tensor of n values for
-each feature, named as the feature (what MLServer's content type ``pd`` sends too); or, where all its features are
-numbers, one tensor of n rows with the features in the model's order. Shapes are [n], [n, 1] and [n, k].
+A model of texts takes one BYTES tensor of n texts that is called ``text``, or as the column in the training file. A
+model of tables takes a tensor of n values for each feature, named as the feature (what MLServer's content type ``pd``
+sends too); or, where all its features are numbers, one tensor of n rows with the features in the model's order. Tensors
+that the model does not know are ignored with a warning. Shapes are [n], [n, 1] and [n, k].
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import InputProblem
 from tiltyard.scoring.table.columns import InputColumns, InputKind
-from tiltyard.serving.predict.inputs import PredictionRequest
+from tiltyard.scoring.text.text_inputs import TEXT, TextColumns
+from tiltyard.serving.predict.inputs import PredictionRequest, name_rows
 from tiltyard.serving.predict.protocols.tensors import (
     BYTES,
     DATATYPES,
@@ -30,7 +32,6 @@ from tiltyard.serving.predict.protocols.tensors import (
 from tiltyard.serving.predict.requests import parse_json
 from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
 
-TEXT = "text"
 BINARY_SIZE = "binary_data_size"
 _DATATYPE: dict[InputKind, str] = {"number": "FP64", "boolean": "BOOL", "text": BYTES, "time": BYTES, "any": BYTES}
 
@@ -91,13 +92,13 @@ class Output:
     parameters: Mapping[str, Any]
 
 
-def read_inference(body: bytes, header_length: int | None, columns: InputColumns | None) -> Inference:
+def read_inference(body: bytes, header_length: int | None, columns: InputColumns | TextColumns) -> Inference:
     """Read a request.
 
     Args:
         body: JSON, and behind it the tensors that came as bytes.
         header_length: bytes of the JSON, where tensors follow it.
-        columns: the features of a model of tables; None for texts.
+        columns: the columns that the model knows, of a table or of texts.
 
     Raises:
         RequestError: it is not a request of the protocol, or not one for this model.
@@ -112,9 +113,7 @@ def read_inference(body: bytes, header_length: int | None, columns: InputColumns
     for position, output in enumerate(request.outputs or ()):
         if output.name not in OUTPUTS:
             raise invalid_fields([FieldProblem(f"outputs[{position}].name", f"is none of {', '.join(OUTPUTS)}")])
-    return Inference(
-        _text_inputs(request, tensors) if columns is None else _row_inputs(request, tensors, columns), request
-    )
+    return Inference(_read_rows(request, tensors, columns), request)
 
 
 def output_tensors(
@@ -170,9 +169,9 @@ def write_response(
     return (head + b"".join(tail), len(head)) if tail else (head, None)
 
 
-def input_metadata(columns: InputColumns | None) -> list[dict[str, Any]]:
+def input_metadata(columns: InputColumns | TextColumns) -> list[dict[str, Any]]:
     """The tensors that a model takes."""
-    if columns is None:
+    if isinstance(columns, TextColumns):
         return [{"name": TEXT, "datatype": BYTES, "shape": [-1]}]
     return [{"name": column.name, "datatype": _DATATYPE[column.kind], "shape": [-1]} for column in columns]
 
@@ -215,30 +214,28 @@ def _tensor_values(tensors: Sequence[InputTensor], tail: memoryview) -> list[lis
     return values
 
 
-def _text_inputs(request: InferenceRequest, tensors: Sequence[list[Any]]) -> PredictionRequest:
+def _read_rows(
+    request: InferenceRequest, tensors: Sequence[list[Any]], columns: InputColumns | TextColumns
+) -> PredictionRequest:
+    names = [tensor.name for tensor in request.inputs]
+    features = [columns.name] if isinstance(columns, TextColumns) else [column.name for column in columns]
     [first, *more] = request.inputs
-    if more or first.datatype != BYTES or (len(first.shape) == 2 and first.shape[1] != 1):
-        message = "have to be one tensor of the datatype BYTES and the shape [n], because this model takes texts"
-        raise invalid_fields([FieldProblem("inputs", message)])
-    return PredictionRequest(
-        [{TEXT: text} for text in tensors[0]], lambda problem: f"inputs[0].data[{problem.position}]"
-    )
-
-
-def _row_inputs(request: InferenceRequest, tensors: Sequence[list[Any]], columns: InputColumns) -> PredictionRequest:
-    features = [column.name for column in columns]
-    [first, *more] = request.inputs
-    if not more and len(first.shape) == 2 and first.shape[1] == len(features) and first.name not in features:
+    if not more and len(first.shape) == 2 and first.shape[1] == len(features) and _is_unnamed(first, columns):
         width = len(features)
         rows = [
             dict(zip(features, tensors[0][start : start + width], strict=True))
             for start in range(0, len(tensors[0]), width)
         ]
-        return PredictionRequest(rows, lambda problem: f"inputs[0].data[{problem.position}][{problem.field}]")
-    names = [tensor.name for tensor in request.inputs]
-    _check_same_rows(request.inputs, names)
-    rows = [dict(zip(names, row, strict=True)) for row in zip(*tensors, strict=True)]
-    return PredictionRequest(rows, lambda problem: _tensor_field(problem, names))
+    else:
+        _check_same_rows(request.inputs, names)
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*tensors, strict=True)]
+    count = len(rows)
+    return name_rows(rows, columns, lambda problem: _name_place(problem, count))
+
+
+def _is_unnamed(tensor: InputTensor, columns: InputColumns | TextColumns) -> bool:
+    """Whether a tensor's columns are a table's features in the model's order, because its name is none of them."""
+    return not isinstance(columns, TextColumns) and tensor.name not in [column.name for column in columns]
 
 
 def _check_same_rows(tensors: Sequence[InputTensor], names: Sequence[str]) -> None:
@@ -251,11 +248,11 @@ def _check_same_rows(tensors: Sequence[InputTensor], names: Sequence[str]) -> No
             raise invalid_fields([FieldProblem(f"inputs[{position}].shape", message)])
 
 
-def _tensor_field(problem: InputProblem, names: Sequence[str]) -> str:
-    """Where a feature of a row stands; one that was not sent has no tensor, and is named itself."""
-    if problem.field in names:
-        return f"inputs[{names.index(problem.field)}].data[{problem.position}]"
-    return f"inputs.{problem.field}"
+def _name_place(problem: InputProblem, rows: int) -> str:
+    """The column of a problem, with the row (from 0) where there are several; or the row, if it is about all of it."""
+    if not problem.field:
+        return f"row {problem.position}"
+    return problem.field if rows == 1 else f"{problem.field}[{problem.position}]"
 
 
 def _binary_outputs(request: InferenceRequest) -> frozenset[str]:
