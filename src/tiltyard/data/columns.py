@@ -41,6 +41,7 @@ class Column:
             of which some are numbers; empty for others.
         types: rows by type of value (``text``, ``number``, ``boolean``, ``time``, ``other``), where they are mixed.
         digests: n 64-bit digests of the cells, equal where the cells are equal.
+        nested: how many cells hold lists or objects.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Column:
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     numbers: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     types: dict[str, int] = field(default_factory=dict)
+    nested: int = 0
 
     @cached_property
     def gaps(self) -> Mask:
@@ -117,7 +119,9 @@ class Column:
         if len(ordered) < present or not bool((ordered == np.floor(ordered)).all()):
             return False
         counting = self.different == present and float(ordered[-1] - ordered[0]) == present - 1
-        return counting or bool(_ID_NAME.search(self.name) or _ID_NAME.search(self.name.lower()))
+        # Numbers too large for a float to hold exactly, and all different, measure nothing.
+        beyond = self.different == present and float(ordered[0]) >= _EXACT
+        return counting or beyond or bool(_ID_NAME.search(self.name) or _ID_NAME.search(self.name.lower()))
 
     @property
     def as_words(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from tiltyard.data.column_kinds import (
@@ -44,6 +45,14 @@ def read_column(values: pd.Series, name: str, role: Role = "feature") -> Column:
         if kind == "time":
             return _read_times(values, name, role, missing)
     return _read_objects(values, name, role, missing)
+
+
+def count_nested(values: pd.Series) -> int:
+    """How many cells of a column hold lists or objects, as JSON and Parquet files can have them."""
+    if values.dtype != object:
+        arrow = isinstance(values.dtype, pd.ArrowDtype) and pa.types.is_nested(values.dtype.pyarrow_dtype)
+        return int(values.notna().sum()) if arrow else 0
+    return sum(isinstance(value, list | dict | tuple | set | np.ndarray) for value in values.tolist())
 
 
 def name_value_type(value: Any) -> str:
@@ -89,6 +98,9 @@ def _to_seconds(times: pd.Series) -> NDArray[np.float64]:
 
 
 def _read_objects(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
+    nested = count_nested(values)
+    if nested:
+        return _read_nested(values, name, role, nested)
     codes, distinct = _factorise(values)
     dtype = str(values.dtype)
     words_only = isinstance(values.dtype, pd.StringDtype)
@@ -105,6 +117,15 @@ def _read_objects(values: pd.Series, name: str, role: Role, missing: Mask) -> Co
     if set(types) == {"number"} and not isinstance(values.dtype, pd.CategoricalDtype):
         return _read_numbers(pd.to_numeric(values, errors="coerce"), name, role, missing)
     return _read_words(name, role, dtype, codes, distinct, types)
+
+
+def _read_nested(values: pd.Series, name: str, role: Role, nested: int) -> Column:
+    """A column of lists or objects: its cells as they are written down."""
+    codes, distinct = _factorise(values.map(str, na_action="ignore"))
+    kind: ColumnKind = "text" if role == "text" else "category"
+    types = {"other": nested, "text": int(np.count_nonzero(codes >= 0)) - nested}
+    found = {kind: count for kind, count in types.items() if count}
+    return _make_coded_column(name, role, kind, str(values.dtype), codes, distinct, types=found, nested=nested)
 
 
 def _read_words(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,20 @@ from numpy.typing import NDArray
 
 from tiltyard.data.columns import Column, Mask, Table
 from tiltyard.findings import Finding, could_not_judge
-from tiltyard.formatting import format_percent, quote_excerpt
+from tiltyard.formatting import format_count, format_number, format_percent, quote_excerpt
 from tiltyard.project import ValidationSection
 
 TELL = 0.9
+COPY_MARGIN = 0.04
+"""So much below the limit, a column with hardly more values than there are labels still is the label, but for slips."""
 _LEAST_ROWS = 50
 _MOST_ROWS = 200_000
 _MOST_CLASSES = 100
 _BINS = 64
 _LEAST_PER_BIN = 20
 _CATEGORIES = 1000
+_SEED = 20260101
+_SHOWN_VALUES = 4
 
 Bins = NDArray[np.intp]
 
@@ -28,34 +33,42 @@ def measure_leakage(table: Table) -> dict[str, Any]:
     label = table.label
     if label is None or not _is_measurable(label):
         unclear = label is not None and label.different >= 2
-        return {"judged": False, "unclear": unclear, "columns": {}, "text": {}}
+        return {"judged": False, "unclear": unclear, "columns": {}, "text": {}, "evidence": {}}
     rows = np.flatnonzero(~label.gaps)
     if len(rows) > _MOST_ROWS:
         rows = rows[:: len(rows) // _MOST_ROWS + 1]
-    codes = np.unique(label.codes[rows], return_inverse=True)[1].astype(np.intp)
-    columns, text = {}, {}
+    places, codes = np.unique(label.codes[rows], return_inverse=True)
+    codes = codes.astype(np.intp)
+    half = _halve(codes)
+    columns, text, evidence = {}, {}, {}
     for column in table.features:
         if column.kind == "text":
-            text.update({f"{column.name} ({cue})": measure_power(bins[rows], codes) for cue, bins in _cues(column)})
-        elif column.different > 1 and not column.identifier:
-            columns[column.name] = _power(column, rows, codes)
-    return {"judged": True, "unclear": False, "columns": columns, "text": text}
+            text.update(
+                {f"{column.name} ({cue})": measure_power(bins[rows], codes, half) for cue, bins in _cues(column)}
+            )
+        elif column.different > 1:
+            power = columns[column.name] = _power(column, rows, codes, half)
+            if _strong_finding(power):
+                evidence[column.name] = _describe_rule(column, rows, codes, [label.distinct[place] for place in places])
+    return {"judged": True, "unclear": False, "columns": columns, "text": text, "evidence": evidence}
 
 
-def measure_power(bins: Bins, labels: Bins) -> float:
+def measure_power(bins: Bins, labels: Bins, half: Mask | None = None) -> float:
     """How well one column tells labels apart, on rows it has not seen.
 
     Half of the rows teach which label is the likeliest in each bin, every label weighing the same; the other half
     is predicted, then the other way round. The mean share of right predictions over the labels, b, is rescaled to
     (b − 1/k) / (1 − 1/k), which for two labels is Youden's J (Cancer 3, 1950). A column whose values are all
-    different scores 0: learning by heart does not help on unseen rows.
+    different scores 0: learning by heart does not help on unseen rows. The halves are drawn at random within each
+    label, so that no order of the rows, such as every other row of one label, can empty one of them.
 
     Args:
         bins: n bins, from 0.
         labels: n labels, from 0 to k − 1.
+        half: the n rows of the first half; drawn where it is None.
     """
     classes, size = int(labels.max()) + 1, int(bins.max()) + 1
-    half = np.arange(len(labels)) % 2 == 0
+    half = _halve(labels) if half is None else half
     tables = [
         np.bincount(bins[side] * classes + labels[side], minlength=size * classes).reshape(size, classes)
         for side in (half, ~half)
@@ -65,14 +78,15 @@ def measure_power(bins: Bins, labels: Bins) -> float:
     return max(0.0, (mean - 1 / classes) / (1 - 1 / classes))
 
 
-def measure_threshold_power(numbers: NDArray[np.float64], labels: Bins) -> float:
+def measure_threshold_power(numbers: NDArray[np.float64], labels: Bins, half: Mask | None = None) -> float:
     """How well a single threshold tells two labels apart, on rows it has not seen: Youden's J, as in `measure_power`.
 
     Args:
         numbers: n finite numbers.
         labels: n labels, 0 or 1.
+        half: as in `measure_power`.
     """
-    half = np.arange(len(labels)) % 2 == 0
+    half = _halve(labels) if half is None else half
     return max(0.0, (_youden(numbers, labels, half) + _youden(numbers, labels, ~half)) / 2)
 
 
@@ -88,7 +102,7 @@ def evaluate_leakage(measured: dict[str, Any], limits: ValidationSection) -> lis
             )
         ]
     found = [
-        _column(name, power, limits.max_leakage)
+        _column(name, power, limits.max_leakage, measured["evidence"].get(name, {}))
         for name, power in measured["columns"].items()
         if _strong_finding(power)
     ]
@@ -97,17 +111,26 @@ def evaluate_leakage(measured: dict[str, Any], limits: ValidationSection) -> lis
     ]
 
 
-def _power(column: Column, rows: Bins, labels: Bins) -> float:
+def _halve(labels: Bins) -> Mask:
+    """Half of the rows of each label, at random but always the same."""
+    order = np.random.default_rng(_SEED).permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    half = np.empty(len(labels), dtype=np.bool_)
+    half[order] = np.arange(len(labels)) % 2 == 0
+    return half
+
+
+def _power(column: Column, rows: Bins, labels: Bins, half: Mask) -> float:
     """The largest power of a column: by its values, by a threshold, or by where it has gaps."""
-    powers = [measure_power(_bin_numbers(column, rows), labels)]
+    powers = [measure_power(_bin_numbers(column, rows), labels, half)]
     gaps = column.gaps[rows]
     if gaps.any() and not gaps.all():
-        powers.append(measure_power(gaps.astype(np.intp), labels))
+        powers.append(measure_power(gaps.astype(np.intp), labels, half))
     if column.kind in ("number", "time") and labels.max() == 1:
         numbers = column.numbers[rows]
         known = np.isfinite(numbers)
         # Rows without a number cannot be classified by a threshold; they are right by chance, which adds nothing to J.
-        powers.append(float(known.mean()) * measure_threshold_power(numbers[known], labels[known]))
+        powers.append(float(known.mean()) * measure_threshold_power(numbers[known], labels[known], half[known]))
     return max(powers)
 
 
@@ -127,6 +150,38 @@ def _youden(numbers: NDArray[np.float64], labels: Bins, taught: Mask) -> float:
         return 0.0
     shares = [float(low[others == label].mean()) for label in (1, 0)]
     return float(np.sign(above[best])) * (shares[0] - shares[1])
+
+
+def _describe_rule(column: Column, rows: Bins, labels: Bins, names: Sequence[Any]) -> dict[str, Any]:
+    """What lets a reader check a leak: which value goes with which label, in how many rows.
+
+    ``copies`` says whether the column has hardly more values than there are labels: then it is the label itself.
+    """
+    if column.identifier:
+        return {"counts_rows": True, "copies": False, "values": []}
+    cells = np.unique(column.digests[rows], return_index=True, return_inverse=True, return_counts=True)
+    firsts, codes, counts = cells[1], cells[2], cells[3]
+    if len(counts) > max(len(names) + 1, 3):
+        return {"counts_rows": False, "copies": False, "values": []}
+    together = np.bincount(codes * len(names) + labels, minlength=len(counts) * len(names)).reshape(len(counts), -1)
+    values = [
+        {
+            "value": _write_value(column, int(rows[firsts[place]])),
+            "label": str(names[int(together[place].argmax())]),
+            "right": int(together[place].max()),
+            "rows": int(counts[place]),
+        }
+        for place in np.argsort(-counts, kind="stable").tolist()
+    ]
+    return {"counts_rows": False, "copies": True, "values": values}
+
+
+def _write_value(column: Column, row: int) -> str:
+    if column.gaps[row]:
+        return "no value"
+    if column.coded:
+        return str(column.distinct[int(column.codes[row])]).strip()
+    return format_number(float(column.numbers[row]))
 
 
 def _strong_finding(power: float) -> bool:
@@ -192,19 +247,35 @@ def _code_values(parts: list[list[str]]) -> Bins:
     return np.minimum(rank, _CATEGORIES)[codes] if len(codes) else np.zeros(0, dtype=np.intp)
 
 
-def _column(name: str, power: float, limit: float) -> Finding:
+def _column(name: str, power: float, limit: float, evidence: dict[str, Any]) -> Finding:
+    broken = power > (limit - COPY_MARGIN if evidence.get("copies") and limit < 1 else limit)
+    step = (
+        f"If '{name}' is not known when a prediction is made, leave it out: data.ignore = [\"{name}\"]. "
+        f'If it is, accept it: validation.ignore = ["leakage.column:{name}"].'
+    )
+    how = ""
+    if evidence.get("counts_rows"):
+        how = " It numbers the rows, and the rows are sorted by label."
+        step = f'Leave it out: data.ignore = ["{name}"]. In production no row has such a number.'
+    elif evidence.get("copies"):
+        shown = evidence["values"][:_SHOWN_VALUES]
+        pairs = "; ".join(
+            f"{quote_excerpt(one['value'], 30)} goes with {quote_excerpt(one['label'], 30)} in {one['right']:,} of "
+            f"{format_count(one['rows'], 'row')}"
+            for one in shown
+        )
+        how = f" It is the label in other words: {pairs}."
     return Finding(
         "leakage.column",
-        "error" if power > limit else "warning",
+        "error" if broken else "warning",
         name,
         "Column that gives the label away",
         f"'{name}' alone tells the labels apart with a power of {power:.3f} (0 is chance, 1 perfect) on rows not seen "
-        "before.",
+        f"before.{how}",
         score=power,
         limit=limit,
-        evidence={"power": power},
-        next_step=f"If '{name}' is not known when a prediction is made, leave it out: data.ignore = [\"{name}\"]. "
-        f'If it is, accept it: validation.ignore = ["leakage.column:{name}"].',
+        evidence={"power": power, **({"values": evidence["values"]} if evidence.get("values") else {})},
+        next_step=step,
     )
 
 

@@ -74,10 +74,11 @@ def measure_schema(table: Table, schema: Schema, named_columns: Sequence[str] = 
     required = dict.fromkeys([*named_columns, *(name for name, rule in schema.items() if rule.required)])
     lacking = [name for name in required if name not in present]
     extra = [column.name for column in table.columns if column.name not in schema and column.name not in required]
+    unlearned = {column.name for column in table.columns if column.role == "other"}
     return {
         "judged": bool(schema),
         "missing_columns": {name: _find_renamed(name, extra) for name in lacking},
-        "extra_columns": extra if schema else [],
+        "extra_columns": [name for name in extra if name not in unlearned] if schema else [],
         "columns": {name: _differences(present[name], rule) for name, rule in schema.items() if name in present},
     }
 

@@ -33,7 +33,7 @@ def evaluate_types(measured: dict[str, Any]) -> list[Finding]:
 
 def _mixed_finding(name: str, facts: dict[str, Any]) -> Finding | None:
     types = facts.get("types")
-    if types is None:
+    if types is None or facts["role"] == "other":
         return None
     if facts["role"] == "text":
         return _not_text(name, facts)
@@ -65,6 +65,24 @@ def _not_text(name: str, facts: dict[str, Any]) -> Finding:
         limit=0.0,
         evidence=odd,
         next_step="Write texts into this column, or name another one.",
+    )
+
+
+def _nested(name: str, facts: dict[str, Any]) -> Finding | None:
+    count = facts.get("nested", 0)
+    if not count or facts["role"] not in ("feature", "label"):
+        return None
+    return Finding(
+        "data.nested-values",
+        "error",
+        name,
+        "Lists or objects in cells",
+        f"'{name}' holds lists or objects in {format_count(count, 'cell')}; a model of tables learns from one value a "
+        "cell.",
+        score=count / facts["present"],
+        limit=0.0,
+        evidence={"count": count},
+        next_step=f"Leave '{name}' out (data.ignore), or write its parts into columns of their own.",
     )
 
 
@@ -238,6 +256,7 @@ def _repeated_name_finding(name: str) -> Finding:
 
 _EVALUATIONS: tuple[Callable[[str, dict[str, Any]], Finding | None], ...] = (
     _mixed_finding,
+    _nested,
     _numbers_as_text,
     _infinite,
     _constant,

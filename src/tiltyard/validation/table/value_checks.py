@@ -77,6 +77,8 @@ def _measure_column(column: Column, rows: int) -> dict[str, Any]:
         facts["constant"] = True
     if column.identifier:
         facts["identifier"] = True
+    if column.nested:
+        facts["nested"] = column.nested
     if len(column.types) > 1 or (column.role == "text" and set(column.types) - {"text"}):
         odd = _odd_cells(column)
         facts["types"] = column.types

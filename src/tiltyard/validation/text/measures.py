@@ -34,10 +34,10 @@ _SEEN = {
 
 
 def measure_texts(table: Table, longest: int = LONGEST) -> dict[str, Any]:
-    """Measures of every column of texts, by name; rows are counted, each distinct text is looked at once."""
+    """Measures of every column of texts that teaches, by name; each distinct text is looked at once."""
     return {
         column.name: measure_column(column, longest)
-        for column in table.columns
+        for column in table.features
         if column.kind == "text" or column.role == "text"
     }
 

@@ -1,0 +1,110 @@
+"""Columns that are the label, and columns that nobody learns from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tiltyard.findings import Finding
+from tiltyard.project import Project
+from tiltyard.validation import DataValidator, ValidationReport
+
+ROWS = 240
+RANDOM = np.random.default_rng(3)
+ALTERNATING = np.arange(ROWS) % 2
+FEE = RANDOM.normal(30 + 5 * ALTERNATING, 9)
+
+
+def check(frame: pd.DataFrame, **sections: object) -> ValidationReport:
+    about = {"name": "rows", "task": "tabular-classification"}
+    fields = {"project": about, "data": {"source": "rows.csv", "label": "y"}, **sections}
+    return DataValidator(Project.model_validate(fields)).validate_dataset(frame)
+
+
+def find_leaks(report: ValidationReport) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in report.findings if finding.code == "leakage.column"}
+
+
+@pytest.mark.parametrize("labels", [ALTERNATING, np.sort(ALTERNATING), ALTERNATING[::-1], np.repeat([0, 1, 2], 80)])
+@pytest.mark.parametrize("kind", ["number", "word", "boolean", "slips"])
+def test_a_column_that_is_the_label_is_an_error_in_any_order_of_rows(labels: np.ndarray, kind: str) -> None:
+    """A number, word or boolean that is the label is found, also with slips, however the rows are sorted."""
+    leak = {
+        "number": pd.Series(labels * 3),
+        "word": pd.Series(np.array(["low", "mid", "high"], dtype=object)[labels]),
+        "boolean": pd.Series(labels == 1),
+        "slips": pd.Series(np.where(np.isin(np.arange(ROWS), [31, 100, 201]), 0, labels) * 3),
+    }[kind]
+    if kind == "boolean" and labels.max() == 2:
+        pytest.skip("A boolean cannot be a label of three classes.")
+    leaks = find_leaks(check(pd.DataFrame({"votes": leak, "fee": FEE, "y": labels})))
+    assert {name: finding.severity for name, finding in leaks.items()} == {"votes": "error"}
+    assert "It is the label in other words" in leaks["votes"].message
+
+
+def test_the_evidence_of_a_leak_names_value_and_label() -> None:
+    """The evidence says which value goes with which label, and in how many of its rows."""
+    found = find_leaks(check(pd.DataFrame({"votes": ALTERNATING * 3, "fee": FEE, "y": ALTERNATING})))["votes"]
+    assert found.evidence["values"] == [
+        {"value": "0", "label": "0", "right": 120, "rows": 120},
+        {"value": "3", "label": "1", "right": 120, "rows": 120},
+    ]
+    assert "'3' goes with '1' in 120 of 120 rows" in found.message
+
+
+@pytest.mark.parametrize("first", [0, 570306133677760513])
+def test_a_running_number_in_a_file_sorted_by_label_is_a_leak(first: int) -> None:
+    """A number of each row tells the label where the rows are sorted by it, and only there."""
+    numbers = first + np.arange(ROWS) * (1000 if first else 1)
+    for labels, leaks in ((np.sort(ALTERNATING), {"number"}), (ALTERNATING, set())):
+        report = check(pd.DataFrame({"number": numbers, "fee": FEE, "y": labels}))
+        assert set(find_leaks(report)) == leaks
+        assert "data.identifier" in {finding.code for finding in report.findings}
+    sorted_leak = find_leaks(check(pd.DataFrame({"number": numbers, "fee": FEE, "y": np.sort(ALTERNATING)})))
+    assert "sorted by label" in sorted_leak["number"].message
+
+
+def test_a_column_that_helps_is_no_leak() -> None:
+    """Columns that tell the label often, but not always, are features."""
+    often = np.where(RANDOM.random(ROWS) < 0.8, ALTERNATING, 1 - ALTERNATING)
+    assert find_leaks(check(pd.DataFrame({"often": often, "fee": FEE, "y": ALTERNATING}))) == {}
+
+
+def test_lists_and_objects_in_features_are_an_error() -> None:
+    """A feature of lists or objects is named, and no error where the project ignores it."""
+    frame = pd.DataFrame({"tags": [[1, 2], {"a": 1}] * 120, "fee": FEE, "y": ALTERNATING})
+    assert {found.code: found.subject for found in check(frame).findings}["data.nested-values"] == "tags"
+    ignored = check(frame, data={"source": "rows.csv", "label": "y", "ignore": ["tags"]})
+    assert "data.nested-values" not in {finding.code for finding in ignored.findings}
+
+
+TEXTS = [
+    f"we saw {name} and it was {('fine', 'dull')[place % 2]} all along" for place, name in enumerate(map(str, FEE))
+]
+
+
+@pytest.mark.parametrize("ignored", [(), ("Unnamed: 2",)])
+@pytest.mark.parametrize(
+    "other",
+    [
+        [None] * ROWS,
+        ["a rather long remark of somebody about it all"] + [None] * (ROWS - 1),
+        [1, "x"] * 120,
+        [[1], None] * 120,
+    ],
+)
+def test_columns_that_a_text_project_does_not_learn_from_are_not_checked(
+    other: list[object], ignored: tuple[str, ...]
+) -> None:
+    """What stands in other columns of a text project breaks no limit, whether they are ignored by name or not."""
+    frame = pd.DataFrame({"v2": TEXTS, "Unnamed: 2": pd.Series(other, dtype=object), "y": ALTERNATING})
+    project = Project.model_validate(
+        {
+            "project": {"name": "rows", "task": "text-classification"},
+            "data": {"source": "rows.csv", "label": "y", "text": "v2", "ignore": ignored},
+        }
+    )
+    report = DataValidator(project).validate_dataset(frame)
+    assert [finding.code for finding in report.findings if "Unnamed" in finding.subject] == []
+    assert report.passes()
