@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,17 @@ def format_label(text: str) -> str:
         line = "".join(sign if _in_font(sign) else "□" for sign in line)
     # matplotlib reads what stands between two dollar signs as mathematics.
     return line.replace("$", r"\$")
+
+
+def format_labels(texts: Iterable[str]) -> list[str]:
+    """Texts as they can stand in a picture, each different: those that come out alike are numbered."""
+    found: list[str] = []
+    seen: Counter[str] = Counter()
+    for text in texts:
+        label = format_label(text)
+        seen[label] += 1
+        found.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+    return found
 
 
 @cache

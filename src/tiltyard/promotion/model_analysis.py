@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 IMPORTANCE_FILE = "importance.json"
-METRICS_AT_ONCE = 500  # MLflow takes a thousand in one call
 
 
 @dataclass(frozen=True)
@@ -155,9 +154,7 @@ def sensitive_groups(dataset: Dataset, project: Project) -> list[Grouping]:
 
 def log_analysis(tracker: ExperimentTracker, examination: ModelAnalysis) -> None:
     """Write an examination into the current run: metrics, a JSON file for each of its parts, and pictures."""
-    metrics = list(examination.metrics.items())
-    for start in range(0, len(metrics), METRICS_AT_ONCE):
-        tracker.log_metrics(dict(metrics[start : start + METRICS_AT_ONCE]))
+    tracker.log_metrics(examination.metrics)
     for name, content in examination.to_dict().items():
         if content is not None:
             tracker.log_dict(content, f"{name}.json")

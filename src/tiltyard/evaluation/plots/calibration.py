@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.charts.colours import BLUE, GREY
-from tiltyard.charts.matplotlib_figure import format_label, new_figure
+from tiltyard.charts.matplotlib_figure import format_labels, new_figure
 from tiltyard.evaluation.calibration import CalibrationReport, Reliability
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ def plot_calibration(report: CalibrationReport) -> Figure:
     rows = math.ceil(len(panels) / columns) or 1
     figure = new_figure(1.0 + 3.2 * columns, 0.6 + 3.2 * rows)
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for panel, label in zip(axes, panels, strict=False):
-        _draw(panel, label, labels[label])
+    for panel, label, title in zip(axes, panels, format_labels(panels), strict=False):
+        _draw(panel, title, labels[label])
     for panel in axes[len(panels) :]:
         panel.set_visible(False)
     figure.supxlabel("predicted probability")
@@ -39,7 +39,7 @@ def plot_calibration(report: CalibrationReport) -> Figure:
     return figure
 
 
-def _draw(axes: Any, label: str, one: Reliability) -> None:
+def _draw(axes: Any, title: str, one: Reliability) -> None:
     most = max(part.rows for part in one.bins)
     predicted, observed = [part.predicted for part in one.bins], [part.observed for part in one.bins]
     down = [part.observed - part.interval.low for part in one.bins]
@@ -49,4 +49,4 @@ def _draw(axes: Any, label: str, one: Reliability) -> None:
     axes.scatter(predicted, observed, s=[8 + 60 * math.sqrt(part.rows / most) for part in one.bins], color=BLUE)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    axes.set_title(f"{format_label(label)}: error {one.error:.3f}")
+    axes.set_title(f"{title}: error {one.error:.3f}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tiltyard.charts.colours import GREY
-from tiltyard.charts.matplotlib_figure import MAX_INCHES, format_label, new_figure
+from tiltyard.charts.matplotlib_figure import MAX_INCHES, format_labels, new_figure
 from tiltyard.evaluation.evaluate import Evaluation
 from tiltyard.evaluation.labelled_predictions import Labels, Probabilities
 
@@ -27,7 +27,7 @@ def plot_confusion_matrix(evaluation: Evaluation) -> Figure:
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     ticks = range(len(evaluation.classes))
-    names = [format_label(label) for label in evaluation.classes]
+    names = format_labels(evaluation.classes)
     axes.set_xticks(ticks, names, rotation=45, ha="right")
     axes.set_yticks(ticks, names)
     axes.set_xlabel("predicted")
@@ -49,7 +49,7 @@ def plot_per_class(evaluation: Evaluation) -> Figure:
     for offset, name in enumerate(("precision", "recall", "f1")):
         heights = [evaluation.per_class[label][name] for label in evaluation.classes]
         axes.bar(positions + (offset - 1) * 0.27, heights, width=0.25, label=name)
-    names = [format_label(label) for label in evaluation.classes]
+    names = format_labels(evaluation.classes)
     axes.set_xticks(positions, names, rotation=45 if len(positions) > 4 else 0)
     axes.set_ylim(0, 1)
     axes.legend(loc="lower right")

@@ -16,6 +16,7 @@ from tiltyard.data.content_hash import content_keys
 from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.drift.profiles import Reference, Rows, build_reference
 from tiltyard.evaluation import Evaluation, plot_confusion_matrix, plot_per_class, plot_reliability
+from tiltyard.evaluation.metric_names import make_class_metric_name
 from tiltyard.jsonable import to_json_object
 from tiltyard.pipeline.training.data_checks import DataCheck
 from tiltyard.pipeline.training.reproduce import RECIPE, KeptRows, describe_recipe
@@ -147,7 +148,7 @@ def run_metrics(evaluation: Evaluation, model: TrainedModel) -> dict[str, float]
     """The metrics of a run: overall, per class (``positive.f1``), the time of fitting and the cross-validation."""
     metrics = {**evaluation.metrics, "fit_seconds": model.seconds}
     for label, values in evaluation.per_class.items():
-        metrics.update({f"{label}.{name}": value for name, value in values.items()})
+        metrics.update({make_class_metric_name(label, name): value for name, value in values.items()})
     metrics.update({f"cv.{score.candidate.name}": score.mean for score in model.ranking})
     return metrics
 

@@ -16,6 +16,7 @@ import pandas as pd
 from tiltyard.data import Dataset
 from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.evaluation import evaluate, plot_confusion_matrix
+from tiltyard.evaluation.metric_names import make_metric_name
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors, open_client
 from tiltyard.registry.package.foreign_model_card import foreign_model_card
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_PARAM = 6000  # MLflow's limit of a parameter's length
+METRICS_AT_ONCE = 500  # MLflow takes a thousand in one call
 
 
 @dataclass(frozen=True)
@@ -91,17 +93,16 @@ class ExperimentTracker:
             )
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Log metrics; signs that MLflow does not allow in a name become ``_``."""
+        """Log metrics; a name that MLflow does not accept is changed as ``make_metric_name`` says."""
         import time  # noqa: PLC0415
 
         from mlflow.entities import Metric  # noqa: PLC0415
 
         now = int(time.time() * 1000)
+        named = [Metric(make_metric_name(key), float(value), now, step) for key, value in metrics.items()]
         with self._errors():
-            self._client.log_batch(
-                self._run.run_id,
-                metrics=[Metric(_metric_name(key), float(value), now, step) for key, value in metrics.items()],
-            )
+            for start in range(0, len(named), METRICS_AT_ONCE):
+                self._client.log_batch(self._run.run_id, metrics=named[start : start + METRICS_AT_ONCE])
 
     def log_dict(self, content: Mapping[str, Any], artifact_file: str) -> None:
         """Log a JSON (or YAML) file, by its ending."""
@@ -279,7 +280,3 @@ class ExperimentTracker:
 
     def _errors(self) -> Any:
         return mlflow_errors(self._tracking_uri)
-
-
-def _metric_name(name: str) -> str:
-    return "".join(sign if sign.isalnum() or sign in "_-. :/" else "_" for sign in name)
