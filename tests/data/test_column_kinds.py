@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tiltyard.data.column_kinds import numeric_if_written_as_text
+from tiltyard.data.conform.frames import conform_frame, infer_schema
+from tiltyard.data.conform.kinds import numeric_if_written_as_text
+from tiltyard.data.conform.schema import MOST_CATEGORIES, TableSchema
 from tiltyard.data.sources import read_source
-from tiltyard.data.table_schema import MOST_CATEGORIES, TableSchema, infer_schema
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
 
@@ -61,7 +62,7 @@ def test_csv_and_json_lines_of_the_same_rows_have_the_same_kinds_dtypes_and_valu
     frames = [read_source(DataSection(source=name), tmp_path) for name in ("t.csv", "t.jsonl")]
     schemas = [infer_schema(frame) for frame in frames]
     assert schemas[0] == schemas[1]
-    first, second = (schema.conform(frame) for schema, frame in zip(schemas, frames, strict=True))
+    first, second = (conform_frame(frame, schema) for schema, frame in zip(schemas, frames, strict=True))
     assert {name: str(dtype) for name, dtype in first.dtypes.items()} == schemas[0].dtypes
     pd.testing.assert_frame_equal(first, second, check_exact=True)
 
@@ -86,8 +87,8 @@ def test_conforming_twice_changes_nothing_more(rows: list[dict[str, Any]]) -> No
     """A conforming frame has the schema it was made by and is left as it is."""
     frame = pd.DataFrame(rows)
     schema = infer_schema(frame)
-    once = schema.conform(frame)
-    pd.testing.assert_frame_equal(schema.conform(once), once)
+    once = conform_frame(frame, schema)
+    pd.testing.assert_frame_equal(conform_frame(once, schema), once)
     assert infer_schema(once) == schema
 
 
@@ -149,7 +150,7 @@ def test_a_column_with_a_type_keeps_to_it(dtype: str, values: list[Any], expecte
     frame = pd.DataFrame({"x": pd.Series(values, dtype=dtype)})
     assert kinds(frame) == {"x": expected}
     schema = infer_schema(frame)
-    conforming = schema.conform(frame)
+    conforming = conform_frame(frame, schema)
     assert {"x": str(conforming["x"].dtype)} == schema.dtypes
     assert conforming["x"].isna().tolist() == frame["x"].isna().tolist()
 
@@ -185,7 +186,8 @@ def test_a_schema_tells_gaps_categories_and_range() -> None:
             {"name": "c", "kind": "category", "nullable": False, "categories": ["a", "b"], **no_range},
             {"name": "b", "kind": "boolean", "nullable": False, "categories": None, **no_range},
             {"name": "many", "kind": "number", "nullable": False, "categories": None, "minimum": 1.0, "maximum": 3.0},
-        ]
+        ],
+        "rules": {"gaps": None, "decimal": ".", "thousands": None},
     }  # fmt: skip
     assert infer_schema(many).columns[0].categories is None
 
@@ -197,14 +199,14 @@ def test_conforming_takes_the_schemas_columns_in_its_order() -> None:
     expected = pd.DataFrame(
         {"a": [2.0, np.nan], "b": pd.Series(["7", None], dtype="str", index=[10, 20])}, index=[10, 20]
     )
-    pd.testing.assert_frame_equal(schema.conform(frame), expected)
+    pd.testing.assert_frame_equal(conform_frame(frame, schema), expected)
 
 
 def test_a_gap_and_a_new_category_are_let_through() -> None:
     """Gaps where there were none, unknown words, and anything in a column that was empty are no errors."""
     schema = infer_schema(pd.DataFrame({"n": [1], "b": [True], "c": ["x"], "e": [None]}))
     later = pd.DataFrame({"n": [None, 1], "b": [None, 1], "c": [None, "new"], "e": ["now", 3]})
-    conforming = schema.conform(later)
+    conforming = conform_frame(later, schema)
     assert conforming.isna().to_numpy().tolist() == [[True, True, True, True], [False, False, False, True]]
     assert str(conforming["b"].dtype) == "boolean"
     assert conforming["b"].tolist()[1] is True
@@ -214,7 +216,7 @@ def test_a_gap_and_a_new_category_are_let_through() -> None:
 def test_whole_numbers_that_a_gap_made_fractions_are_the_same_categories() -> None:
     """1.0 and 1 are one category."""
     schema = infer_schema(pd.DataFrame({"code": pd.Series(["1", "2", "A"], dtype=object)}))
-    conforming = schema.conform(pd.DataFrame({"code": [1.0, np.nan, 2.0]}))
+    conforming = conform_frame(pd.DataFrame({"code": [1.0, np.nan, 2.0]}), schema)
     assert conforming["code"].tolist()[::2] == ["1", "2"]
 
 
@@ -232,7 +234,7 @@ def test_a_wrong_value_is_named_with_its_row_and_column(values: list[Any], expec
     """The error says which column, which row, which value and what belongs there."""
     schema = infer_schema(pd.DataFrame({"n": [1.0]}))
     with pytest.raises(DataError, match=expected) as caught:
-        schema.conform(pd.DataFrame({"n": values}))
+        conform_frame(pd.DataFrame({"n": values}), schema)
     assert caught.value.code == "data.wrong-type"
     assert caught.value.next_step
 
@@ -240,17 +242,17 @@ def test_a_wrong_value_is_named_with_its_row_and_column(values: list[Any], expec
 def test_a_boolean_column_takes_booleans_their_words_and_one_and_zero_only() -> None:
     """Databases give 1 and 0 for booleans; anything else is refused by name."""
     schema = infer_schema(pd.DataFrame({"b": [True, False]}))
-    assert schema.conform(pd.DataFrame({"b": [1, 0]}))["b"].tolist() == [True, False]
-    assert schema.conform(pd.DataFrame({"b": ["TRUE", "false"]}))["b"].tolist() == [True, False]
+    assert conform_frame(pd.DataFrame({"b": [1, 0]}), schema)["b"].tolist() == [True, False]
+    assert conform_frame(pd.DataFrame({"b": ["TRUE", "false"]}), schema)["b"].tolist() == [True, False]
     with pytest.raises(DataError, match="Column 'b' holds 'Yes' in row 2, where true or false belongs"):
-        schema.conform(pd.DataFrame({"b": [True, "Yes"]}))
+        conform_frame(pd.DataFrame({"b": [True, "Yes"]}), schema)
 
 
 def test_a_missing_column_is_named_with_the_nearest_name() -> None:
     """A renamed column is likely to be found by the hint; known columns are not offered."""
     schema = infer_schema(pd.DataFrame({"Going_outside": [1], "Going_inside": [1]}))
     with pytest.raises(DataError, match=r"no column 'Going_outside'.*Did you mean 'going_outside'\?") as caught:
-        schema.conform(pd.DataFrame({"Going_inside": [1], "going_outside": [1]}))
+        conform_frame(pd.DataFrame({"Going_inside": [1], "going_outside": [1]}), schema)
     assert caught.value.code == "data.column-missing"
 
 
@@ -282,5 +284,5 @@ def test_no_rows_and_no_columns_are_no_error() -> None:
     """A frame without rows has empty columns; one without columns has none."""
     assert kinds(pd.DataFrame({"x": []})) == {"x": "empty"}
     schema = infer_schema(pd.DataFrame({"n": [1.0], "c": ["x"], "b": [True]}))
-    assert schema.conform(pd.DataFrame({"n": [], "c": [], "b": []})).shape == (0, 3)
+    assert conform_frame(pd.DataFrame({"n": [], "c": [], "b": []}), schema).shape == (0, 3)
     assert infer_schema(pd.DataFrame(index=[0])).columns == ()

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tiltyard.data.conform.frames import infer_schema
 from tiltyard.data.infer_columns import infer_columns
 from tiltyard.data.read_table import read_column
-from tiltyard.data.table_schema import infer_schema
 from tiltyard.errors import DataError
 
 RANDOM = np.random.default_rng(5)

@@ -18,7 +18,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from threadpoolctl import threadpool_limits
 
 from tiltyard.data import load_dataset
-from tiltyard.data.table_schema import infer_schema
+from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.models.tabular import TABULAR
 from tiltyard.project import load_project
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
@@ -64,7 +64,7 @@ def table(rows: int = 300, seed: int = 0) -> tuple[pd.DataFrame, pd.Series]:
     )
     score = raw["age"] / 20 + raw["income"].fillna(40) / 15 + raw["member"] + (raw["fear"] == "Yes")
     labels = pd.Series(np.select([score < 6.0, score < 7.3], ["low", "middle"], "high"))
-    return infer_schema(raw).conform(raw), labels
+    return conform_frame(raw, infer_schema(raw)), labels
 
 
 @EVERY
@@ -226,14 +226,14 @@ def test_real_incomes_are_told(name: str) -> None:
     )
     schema = infer_schema(train.drop(columns="income"))
     assert "Private" in (schema.columns[1].categories or ())
-    pipeline = TABULAR[name][1](42).fit(schema.conform(train), train["income"])
-    right = pipeline.predict(schema.conform(test)) == test["income"].str.rstrip(".")
+    pipeline = TABULAR[name][1](42).fit(conform_frame(train, schema), train["income"])
+    right = pipeline.predict(conform_frame(test, schema)) == test["income"].str.rstrip(".")
     assert right.mean() > (0.845 if name == "logreg" else 0.86)
 
 
 def accuracy(name: str, features: pd.DataFrame, labels: pd.Series) -> float:
     """Mean accuracy in three folds, features typed by their schema."""
-    frame = infer_schema(features).conform(features)
+    frame = conform_frame(features, infer_schema(features))
     folds = StratifiedKFold(3, shuffle=True, random_state=42)
     return float(cross_val_score(TABULAR[name][1](42), frame, labels, cv=folds, error_score="raise").mean())
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.data.column_kinds import ColumnKind
+from tiltyard.data.conform.written import ColumnKind
 from tiltyard.data.content_hash import Hashes
 
 Role = Literal["feature", "label", "text", "other"]

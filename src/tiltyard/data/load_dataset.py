@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
+from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.labels import LabelCodec, conform_labels
 from tiltyard.data.content_hash import row_digests
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.sources import WRITING_KEYS, detect_layout, read_source
-from tiltyard.data.table_schema import infer_schema
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding
 from tiltyard.project import DataSection, Project
@@ -137,7 +137,7 @@ def _read_features(frame: pd.DataFrame, section: DataSection) -> pd.DataFrame:
 
 def _conform_features(features: pd.DataFrame) -> pd.DataFrame:
     """The features in the dtypes of their kinds, the same whatever format they came in."""
-    return infer_schema(features).conform(features)
+    return conform_frame(features, infer_schema(features))
 
 
 def _refuse_gaps(gaps: pd.Series, column: str, meaning: str) -> None:

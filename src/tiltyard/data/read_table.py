@@ -11,16 +11,11 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tiltyard.data.column_kinds import (
-    BOOLEAN_WORDS,
-    READABLE_FROM,
-    ColumnKind,
-    kind_of_dtype,
-    kind_of_words,
-    numbers_of_words,
-)
 from tiltyard.data.columns import Column, Mask, Role, Roles, Table
+from tiltyard.data.conform.cells import BOOLEAN_WORDS
+from tiltyard.data.conform.kinds import READABLE_FROM, kind_of_words
 from tiltyard.data.conform.labels import choose_spellings, write_label
+from tiltyard.data.conform.written import ColumnKind, kind_of_dtype, numbers_of_words
 
 _GAP_DIGEST = np.uint64(0x9E3779B97F4A7C15)
 

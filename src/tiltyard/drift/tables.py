@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from tiltyard.data.column_kinds import ColumnKind
 from tiltyard.data.columns import Column, Mask, Table
+from tiltyard.data.conform.written import ColumnKind
 from tiltyard.drift.detectors.domain_classifier import LEAST_ROWS, DomainClassifier
 from tiltyard.drift.detectors.suite import DriftTest, compare_shares
 from tiltyard.drift.findings import WHOLE, DriftEvaluation, evaluate_drift

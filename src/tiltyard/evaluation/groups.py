@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.data.column_kinds import numeric_if_written_as_text
+from tiltyard.data.conform.kinds import numeric_if_written_as_text
 from tiltyard.data.conform.labels import write_label
 from tiltyard.errors import DataError
 from tiltyard.suggest import nearest

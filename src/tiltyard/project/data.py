@@ -55,6 +55,11 @@ class DataSection(Section):
     thousands: Literal[",", ".", "'", " "] | None = Field(
         default=None, description="Separator between the thousands of numbers in delimited text."
     )
+    gaps: tuple[str, ...] | None = Field(
+        default=None,
+        description="Words that stand for a missing value, in every column but the text; default: the usual ones "
+        "(`NA`, `null`, `None`, …). Empty cells always do.",
+    )
     columns: tuple[str, ...] | None = Field(
         default=None,
         min_length=1,

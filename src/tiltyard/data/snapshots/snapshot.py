@@ -12,12 +12,12 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.labels import conform_labels, write_label
 from tiltyard.data.content_hash import content_keys, fingerprint, order_digest, row_digests
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.snapshots.snapshot_store import METADATA_KEY, SnapshotStore, open_snapshot_store, stage_file
 from tiltyard.data.sources import read_source
-from tiltyard.data.table_schema import infer_schema
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
 
@@ -165,7 +165,7 @@ def _verify_rows(frame: pd.DataFrame, dataset: Dataset) -> None:
         back = fingerprint(row_digests(inputs, labels))
     else:
         features = frame[list(dataset.inputs.columns)]
-        back = fingerprint(row_digests(infer_schema(features).conform(features), labels))
+        back = fingerprint(row_digests(conform_frame(features, infer_schema(features)), labels))
     if back != dataset.fingerprint:
         raise DataError(
             f"The rows of {dataset.source} do not come back from Parquet as they were; nothing was kept.",

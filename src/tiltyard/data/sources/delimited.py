@@ -16,7 +16,7 @@ import pyarrow as pa
 from pyarrow import compute
 from pyarrow import csv as arrow_csv
 
-from tiltyard.data.column_kinds import GAP_WORDS
+from tiltyard.data.conform.rules import GAP_WORDS
 from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, Record, has_trailing_cell, read_records
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.data.sources.reading_findings import describe_repeated_names, describe_trailing_cell

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from tiltyard.data.column_kinds import GAP_WORDS
+from tiltyard.data.conform.rules import GAP_WORDS
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.data.sources.reading_findings import describe_other_sheets, describe_repeated_names
 from tiltyard.errors import DataError, MissingExtraError

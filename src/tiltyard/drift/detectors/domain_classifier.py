@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.data.column_kinds import kind_of_dtype
+from tiltyard.data.conform.written import kind_of_dtype
 from tiltyard.drift.detectors.result import TestResult
 from tiltyard.drift.profiles.rows import Inputs
 from tiltyard.errors import DataError

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.data.column_kinds import kind_of_dtype
+from tiltyard.data.conform.written import kind_of_dtype
 from tiltyard.drift.profiles.categories import CategoryLayout, counting_rows
 from tiltyard.drift.profiles.multivariate import JointLayout
 from tiltyard.drift.profiles.numbers import NumberLayout

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.data.column_kinds import kind_of_dtype
+from tiltyard.data.conform.written import kind_of_dtype
 
 MOST_REFERENCE = 50_000
 """Rows of the training data that are used; of more, every k-th."""

@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from tiltyard.data import Dataset, load_dataset
+from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.labels import LabelCodec
+from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import content_keys, row_digests, uniform_hash
-from tiltyard.data.table_schema import TableSchema, infer_schema
 from tiltyard.errors import DataError
 from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.ledger.sql.retention import is_redacted
@@ -184,7 +185,7 @@ def _as_table(base: pd.DataFrame, pairs: Sequence[tuple[Prediction, Label]]) -> 
     frame = _feature_frame((row for row, _ in once), list(base.columns))
     fits = _select_conforming(frame, schema)
     readable = [pair for pair, fit in zip(once, fits, strict=True) if fit]
-    inputs = schema.conform(frame[fits].reset_index(drop=True)) if readable else base.iloc[:0]
+    inputs = conform_frame(frame[fits].reset_index(drop=True), schema) if readable else base.iloc[:0]
     return _Taken(readable, inputs, len(pairs) - len(once), len(once) - len(readable))
 
 
@@ -198,7 +199,7 @@ def _select_conforming(frame: pd.DataFrame, schema: TableSchema) -> np.ndarray:
 
     def conforms(rows: pd.DataFrame) -> bool:
         try:
-            schema.conform(rows)
+            conform_frame(rows, schema)
         except DataError:
             return False
         return True
@@ -216,7 +217,7 @@ def _join_rows(base: Dataset, taken: _Taken, project: Project) -> Dataset:
     inputs: pd.Series | pd.DataFrame
     if isinstance(base.inputs, pd.DataFrame):
         together = pd.concat([base.inputs.astype(object), pd.DataFrame(taken.inputs).astype(object)], ignore_index=True)
-        inputs = infer_schema(base.inputs).conform(together)
+        inputs = conform_frame(together, infer_schema(base.inputs))
     else:
         inputs = pd.concat([base.inputs, pd.Series(taken.inputs)], ignore_index=True)
     return Dataset(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tiltyard.data.column_kinds import READABLE_FROM
+from tiltyard.data.conform.kinds import READABLE_FROM
 from tiltyard.findings import Finding
 from tiltyard.formatting import (
     choose_form,

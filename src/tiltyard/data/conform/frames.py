@@ -1,0 +1,122 @@
+"""The frame of a table: its schema inferred, and its columns made to conform to a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tiltyard.data.conform.kinds import decide_kind
+from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
+from tiltyard.data.conform.schema import MOST_CATEGORIES, SchemaKind, TableSchema, TypedColumn
+from tiltyard.data.conform.written import read_booleans, read_numbers, write_down
+from tiltyard.errors import DataError
+from tiltyard.suggest import nearest
+
+
+def infer_schema(frame: pd.DataFrame, rules: ReadingRules = USUAL_RULES) -> TableSchema:
+    """The kinds of a frame's columns.
+
+    Raises:
+        DataError: two columns have the same name (``data.column-twice``).
+    """
+    columns = _columns_by_name(frame).items()
+    return TableSchema(tuple(_infer_column(name, column) for name, column in columns), rules)
+
+
+def conform_frame(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
+    """The same n rows with the columns, order and dtypes of a schema; other columns are left out.
+
+    Gaps pass in every column (a boolean column with a gap is ``boolean`` even where the schema knows no
+    gaps), and so are unknown categories: a model has to cope with both. Whatever stands in a column that was empty
+    when the schema was inferred becomes missing, for nothing could be learned from it.
+
+    Raises:
+        DataError: a column is missing (``data.column-missing``) or there twice (``data.column-twice``), or a value
+            is not of its column's kind or not finite (``data.wrong-type``); the message names column, row (from 1)
+            and value.
+    """
+    named = _columns_by_name(frame)
+    columns = {
+        column.name: _conform_column(_find_column(named, column.name, schema), column) for column in schema.columns
+    }
+    return pd.DataFrame(columns, index=frame.index)
+
+
+def _infer_column(name: str, column: pd.Series) -> TypedColumn:
+    decided, words = decide_kind(column)
+    kind: SchemaKind = "category" if decided == "text" or decided == "time" else decided  # noqa: PLR1714 - narrows
+    if kind == "number":
+        numbers, _ = read_numbers(column if words is None else words)
+        finite = numbers[np.isfinite(numbers)]
+        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (None, None)
+        return TypedColumn(name, kind, bool(np.isnan(numbers).any()), minimum=low, maximum=high)
+    if words is None or kind == "empty":
+        return TypedColumn(name, kind, nullable=bool(column.isna().any()) or kind == "empty")
+    few = kind == "category" and len(words.distinct) <= MOST_CATEGORIES
+    categories = tuple(sorted(words.distinct)) if few else None
+    return TypedColumn(name, kind, bool((words.codes < 0).any()), categories=categories)
+
+
+def _conform_column(column: pd.Series, to: TypedColumn) -> pd.Series:
+    if to.kind == "empty":
+        return pd.Series(np.full(len(column), np.nan), index=column.index)
+    if to.kind == "category":
+        words = write_down(column)
+        texts = np.array([*words.distinct, None], dtype=object)[words.codes]
+        return pd.Series(texts, index=column.index, dtype="str")
+    if to.kind == "number":
+        numbers, wrong = read_numbers(column)
+        _refuse(wrong | np.isinf(numbers), column, to, "a finite number")
+        return pd.Series(numbers, index=column.index)
+    numbers, wrong = read_booleans(column)
+    _refuse(wrong, column, to, "true or false")
+    if to.nullable or np.isnan(numbers).any():
+        return pd.Series(numbers, index=column.index).astype("boolean")
+    return pd.Series(numbers == 1.0, index=column.index)
+
+
+def _refuse(wrong: NDArray[np.bool_], column: pd.Series, to: TypedColumn, expected: str) -> None:
+    if not wrong.any():
+        return
+    row = int(np.flatnonzero(wrong)[0])
+    count = int(np.count_nonzero(wrong))
+    value = repr(column.iloc[row].item() if isinstance(column.iloc[row], np.generic) else column.iloc[row])
+    shown = value if len(value) <= 60 else value[:60] + "…"
+    more = f"; {count} rows are like it" if count > 1 else ""
+    raise DataError(
+        f"Column '{to.name}' holds {shown} in row {row + 1}, where {expected} belongs{more}.",
+        next_step="Correct the value, leave the cell empty, or train on the data as it is now.",
+        code="data.wrong-type",
+        column=to.name,
+        row=row + 1,
+        rows=count,
+    )
+
+
+def _columns_by_name(frame: pd.DataFrame) -> dict[str, pd.Series]:
+    names = [str(name) for name in frame.columns]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(
+            f"The data has two columns '{twice}'.",
+            next_step="Rename or remove one of them.",
+            code="data.column-twice",
+            column=twice,
+        )
+    return {name: frame.iloc[:, position] for position, name in enumerate(names)}
+
+
+def _find_column(named: Mapping[str, pd.Series], name: str, schema: TableSchema) -> pd.Series:
+    if name in named:
+        return named[name]
+    known = {column.name for column in schema.columns}
+    hint = nearest(name, [other for other in named if other not in known])
+    raise DataError(
+        f"The data has no column '{name}'; it has {', '.join(named) or 'none'}.{hint}",
+        next_step="Bring the column back under its name, or train on the data as it is now.",
+        code="data.column-missing",
+        column=name,
+    )

@@ -1,0 +1,105 @@
+"""What kind of values a column holds: one type and one decision, the same for every format.
+
+CSV, JSON and Parquet say different things about the same values: one has text where another has numbers, whole
+numbers turn into fractions beside a gap, booleans into objects. So columns of anything but plain numbers are decided by
+what their cells say when written down, as in a CSV file:
+
+- **number**: the cells read as numbers; words that start with a needless zero (``00123``) are codes, not numbers.
+- **boolean**: every cell is true or false, or one of the words that CSV readers read as such (``True``, ``FALSE``, …).
+  ``Yes`` and ``No`` stay words.
+- **time**: the cells are ISO 8601 dates or times.
+- **text**: the cells are prose: long, or several words each and hardly ever the same.
+- **category**: anything else, as text without outer white space.
+- **empty**: no cell has a value.
+
+White space and the usual words for gaps (``NA``, ``null``, …) are missing values in all of them. Formats that can say
+more are believed: a Parquet category stays a category, even of numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tiltyard.data.conform.cells import BOOLEAN_WORDS
+from tiltyard.data.conform.rules import GAP_WORDS
+from tiltyard.data.conform.written import (
+    ColumnKind,
+    WrittenColumn,
+    kind_of_dtype,
+    numbers_of_words,
+    read_numbers,
+    write_down,
+)
+
+# A column of words counts as numbers or times from this share of readable cells on, where the rest may be reported.
+READABLE_FROM = 0.9
+
+_ISO_TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
+_SAMPLE = 1000
+_PROSE_LENGTH, _PROSE_SPACES = 40, 5  # characters and spaces of a cell, on average
+_SENTENCE_SPACES = 3  # enough where at least half of the cells differ
+_DIFFERENT = 0.5
+
+
+def decide_kind(column: pd.Series) -> tuple[ColumnKind, WrittenColumn | None]:
+    """The kind of a column whose cells all have to be of it, and its words where they decided."""
+    if column.isna().all():
+        return "empty", None
+    kind = kind_of_dtype(column.dtype)
+    if kind in ("boolean", "number"):
+        return kind, None
+    words = write_down(column)
+    if kind is not None:
+        return (kind if words.distinct else "empty"), words
+    return kind_of_words(words.distinct, np.bincount(words.codes[words.codes >= 0])), words
+
+
+def kind_of_words(
+    words: Sequence[str], counts: NDArray[np.int64] | NDArray[np.intp], *, readable_from: float = 1.0
+) -> ColumnKind:
+    """The kind of a column by its k distinct words without outer white space, and how often each occurs.
+
+    Words for gaps do not count. Numbers and times need a share of ``readable_from`` of the cells.
+    """
+    known = [(word, int(count)) for word, count in zip(words, counts, strict=True) if word not in GAP_WORDS]
+    if not known:
+        return "empty"
+    distinct = [word for word, _ in known]
+    if all(word in BOOLEAN_WORDS for word in distinct):
+        return "boolean"
+    cells = sum(count for _, count in known)
+    numbers = numbers_of_words(distinct)
+    if numbers is not None:
+        readable = sum(count for (_, count), number in zip(known, numbers, strict=True) if not math.isnan(number))
+        if readable >= readable_from * cells:
+            return "number"
+    if _are_times(distinct, readable_from):
+        return "time"
+    return "text" if _are_prose(distinct, cells) else "category"
+
+
+def numeric_if_written_as_text(column: pd.Series) -> pd.Series:
+    """A column of numbers written as text as float64 with its gaps missing; any other column as it is."""
+    kind, words = decide_kind(column)
+    if kind != "number" or words is None:
+        return column
+    return pd.Series(read_numbers(words)[0], index=column.index, name=column.name)
+
+
+def _are_times(words: Sequence[str], readable_from: float) -> bool:
+    sample = words[:_SAMPLE]
+    return sum(1 for word in sample if _ISO_TIME.fullmatch(word)) >= readable_from * len(sample)
+
+
+def _are_prose(words: Sequence[str], cells: int) -> bool:
+    sample = words[:_SAMPLE]
+    spaces = sum(word.count(" ") for word in sample)
+    if spaces >= _PROSE_SPACES * len(sample) and sum(map(len, sample)) >= _PROSE_LENGTH * len(sample):
+        return True
+    return spaces >= _SENTENCE_SPACES * len(sample) and len(words) >= _DIFFERENT * cells
