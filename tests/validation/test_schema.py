@@ -118,6 +118,14 @@ def test_an_unknown_label_is_graver_than_a_new_category() -> None:
     assert only(differences(FRAME.assign(label="maybe"))).severity == "error"
 
 
+@pytest.mark.parametrize(("known", "labels"), [(["False", "True"], ["TRUE", "FALSE"]), (["0.0", "1.0"], ["1", "0"])])
+def test_a_schema_knows_a_label_by_what_it_means(known: list[str], labels: list[str]) -> None:
+    """A label that the schema spells otherwise than the data is known."""
+    schema = {"label": ColumnSchema(type="category", values=tuple(known))}
+    assert differences(pd.DataFrame({"label": labels * 5}), schema) == []
+    assert only(differences(pd.DataFrame({"label": ["2", *labels]}), schema)).code == "schema.new-category"
+
+
 def test_what_is_written_otherwise_is_the_same() -> None:
     """Booleans as 0 and 1, integers as floats, and optional columns left out fit."""
     frame = FRAME.assign(member=FRAME.member.astype(int), age=FRAME.age.astype(float))

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.data.conform.labels import order_classes
+from tiltyard.data.conform.labels import LabelCodec, order_classes
 from tiltyard.evaluation import LabelledPredictions, label_predictions
 from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.ledger.label_intake import RecordedLabels, read_recorded_labels
@@ -122,8 +122,7 @@ class PredictionWindow:
         known = self.known
         labels = self.labels()
         probabilities = self.probabilities[known] if self.has_probabilities else None
-        occurring = {*self.classes, *labels.tolist()}
-        used = positive if positive in occurring else None
+        used = LabelCodec.from_classes({*self.classes, *labels.tolist()}).find_class(positive)
         return label_predictions(labels, self.predicted[known], probabilities, self.classes, used)
 
     def take(self, mask: NDArray[np.bool_]) -> PredictionWindow:

@@ -20,7 +20,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.data.conform.labels import order_classes
+from tiltyard.data.conform.labels import LabelCodec, order_classes
 from tiltyard.evaluation import METRICS, Interval, LabelledPredictions, Metric
 from tiltyard.evaluation.intervals import CONFIDENCE
 from tiltyard.jsonable import json_form
@@ -204,7 +204,7 @@ class _Estimation:
         names = np.asarray(self._classes)
         probabilities = np.zeros((n, k))
         probabilities[:, : self._raw.shape[1]] = self._raw
-        chosen = positive if positive in self._classes else order_classes(self._classes)[-1]
+        chosen = LabelCodec(self._classes).find_class(positive) or order_classes(self._classes)[-1]
         return LabelledPredictions(
             labels=np.tile(names, n),
             predicted=np.repeat(window.predicted, k),

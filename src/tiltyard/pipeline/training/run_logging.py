@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from tiltyard.data import Dataset, Split
+from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.data.content_hash import content_keys
 from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.drift.profiles import Reference, Rows, build_reference
@@ -169,7 +170,7 @@ def describe_version(project: Project, trial: EvaluatedModel) -> VersionCard:
         task=project.task,
         candidate=trial.model.candidate.name,
         classes=trial.model.classes,
-        positive=project.data.positive,
+        positive=LabelCodec(trial.model.classes).find_class(project.data.positive),
         columns=columns,
         metrics=dict(trial.evaluation.metrics),
         data_fingerprint=train.fingerprint,

@@ -12,6 +12,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from tiltyard.data.columns import Column, Roles, Table
+from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.data.read_table import read_table
 from tiltyard.errors import UsageError
 from tiltyard.findings import Finding
@@ -142,7 +143,10 @@ def _differences(column: Column, rule: ColumnSchema) -> dict[str, Any]:
         differences["type"] = {"expected": rule.type, "found": column.kind}
     elif rule.values is not None and column.coded:
         known = {value.strip() for value in rule.values}
-        new = np.array([bool(str(v).strip()) and str(v).strip() not in known for v in column.distinct] + [False])
+        # The schema may spell a label otherwise than the data: a class is known by what it means.
+        codec = LabelCodec.from_classes(known if column.role == "label" else ())
+        words = [str(value).strip() for value in column.distinct]
+        new = np.array([bool(w) and w not in known and codec.find_class(w) is None for w in words] + [False])
         cells = new[column.codes]
         if cells.any():
             values = {str(column.distinct[place]): int(column.counts[place]) for place in np.flatnonzero(new)[:20]}
