@@ -10,15 +10,17 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
 from tests.project_env import ProjectEnv
+from tiltyard.data import load_dataset, split_dataset
 from tiltyard.data.content_hash import content_keys
 from tiltyard.errors import DataError, TiltyardError, UsageError
-from tiltyard.pipeline import TrainingOutcome
+from tiltyard.pipeline import TrainingOutcome, validate_data
 from tiltyard.pipeline.training.run_logging import describe_version
-from tiltyard.project import SearchSection
+from tiltyard.project import Project, SearchSection
 from tiltyard.registry import read_package
 
 
@@ -240,3 +242,20 @@ def test_a_training_describes_its_version_once(project_env: ProjectEnv) -> None:
     finally:
         sys.setprofile(None)
     assert calls == 1
+
+
+def test_the_summary_of_a_data_check_names_its_errors(tmp_path: Path) -> None:
+    """The line about the data says which errors there are, not only how many."""
+    frame = pd.DataFrame({"age": range(40), "churn": ["yes", "no"] * 20})
+    frame.to_csv(tmp_path / "churn.csv", index=False)
+    project = Project.model_validate(
+        {
+            "project": {"name": "churn", "task": "tabular-classification"},
+            "data": {"source": "churn.csv", "label": "churn"},
+            "schema": {"churn": {"type": "category", "values": ["yes"]}},
+            "root": tmp_path,
+        }
+    )
+    dataset = load_dataset(project)
+    summary = validate_data(dataset, split_dataset(dataset, project.split), project).summary
+    assert "1 error (Unknown label: churn)" in summary

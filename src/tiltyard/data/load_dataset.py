@@ -96,7 +96,7 @@ def _find_column(frame: pd.DataFrame, name: str, key: str) -> pd.Series:
 
 def _read_labels(frame: pd.DataFrame, section: DataSection) -> pd.Series:
     column = _find_column(frame, section.label, "data.label")
-    labels = conform_labels(column)
+    labels = conform_labels(column, section.gaps or ())
     _refuse_gaps(labels.isna(), section.label, "label")
     return labels.astype(str).rename(section.label)
 

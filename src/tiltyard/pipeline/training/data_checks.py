@@ -9,6 +9,7 @@ import pandas as pd
 from tiltyard.data import Dataset, Split
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding
+from tiltyard.formatting import format_count
 from tiltyard.project import Project
 from tiltyard.validation import DataValidator, DriftReport, SplitReport, ValidationReport, render_validation_html
 
@@ -41,12 +42,15 @@ class DataCheck:
 
     @property
     def summary(self) -> str:
-        """One line for people."""
-        counts = [
-            f"{count} {severity}{'s' if count > 1 else ''}"
-            for severity in ("error", "warning")
-            if (count := sum(finding.severity == severity for finding in self.findings))
-        ]
+        """One line for people, which names the errors."""
+        errors = [finding for finding in self.findings if finding.severity == "error"]
+        warnings = sum(finding.severity == "warning" for finding in self.findings)
+        counts = []
+        if errors:
+            named = "; ".join(f"{finding.title}: {finding.subject}" for finding in errors[:SHOWN])
+            counts.append(f"{format_count(len(errors), 'error')} ({named}{'; …' if len(errors) > SHOWN else ''})")
+        if warnings:
+            counts.append(format_count(warnings, "warning"))
         return f"quality {self.data.quality_score:.0f} of 100, {', '.join(counts) or 'nothing wrong'}"
 
     def html(self) -> str:
