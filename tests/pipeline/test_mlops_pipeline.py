@@ -158,3 +158,29 @@ def test_inputs_and_estimators_of_any_usual_form_are_taken() -> None:
         prepare_pipeline("model", {})
     assert plain_name("My project: 2026!") == "My-project--2026-"
     assert prepare_pipeline(StandardScaler(), {})[1] == "StandardScaler"
+
+
+def test_classes_of_any_name_have_metrics_of_their_own(mlops: MLOpsPipeline) -> None:
+    """Each class has its metrics in MLflow, also where names come out alike, break lines or are very long."""
+    names = ["C", "C+", "C#", "<=50K", ">50K", "a/b", "a b", "two\nlines", "x" * 300, "x" * 299 + "y"]
+    X = pd.DataFrame({"kind": [float(n % 10) for n in range(120)]})
+    y = [names[n % 10] for n in range(120)]
+    forest = RandomForestClassifier(n_estimators=5, random_state=0)
+    trained = mlops.train_and_track_model(forest, X, y, X, y, register_model=False)
+    runs = mlops.tracker.search_runs().set_index("run_id")
+    logged = runs.loc[trained["run_id"]].filter(regex=r"^metrics\..*\.f1$")
+    by_class = {str(name).removeprefix("metrics."): value for name, value in logged.items()}
+    assert len(by_class) == 10
+    assert {"C.f1", "a/b.f1", "a b.f1"} <= by_class.keys()
+    assert all(value == 1.0 for value in by_class.values())
+
+
+def test_labels_that_are_numbers_are_ordered_and_met_in_any_type(mlops: MLOpsPipeline) -> None:
+    """Classes that are numbers come in their order, and truth of another type meets them."""
+    X = pd.DataFrame({"kind": [float(n % 12) for n in range(144)]})
+    y = pd.Series([n % 12 for n in range(144)])
+    forest = RandomForestClassifier(n_estimators=5, random_state=0)
+    trained = mlops.train_and_track_model(forest, X, y, X, y * 1.0, register_model=False)
+    assert trained["metrics"]["accuracy"] == 1.0
+    rows = [line.split()[0] for line in trained["classification_report"].splitlines() if line.strip()]
+    assert rows[1:13] == [str(number) for number in range(12)]
