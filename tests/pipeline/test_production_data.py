@@ -166,3 +166,20 @@ def test_new_labels_are_counted(films: Project, ledger: MemoryLedger) -> None:
     answer(ledger, "negative", input={"text": "Meh."})
     assert count_new_labels(ledger, films, None) == 1
     assert count_new_labels(ledger, films, NOON + timedelta(hours=2)) == 0
+
+
+def test_labels_teach_by_what_they_mean(tmp_path: Path, ledger: MemoryLedger) -> None:
+    """A label that was recorded in another spelling becomes the base data's class."""
+    pd.DataFrame({"alone": range(40), "label": ["TRUE", "FALSE"] * 20}).to_csv(tmp_path / "people.csv", index=False)
+    project = Project.model_validate(
+        {
+            "project": {"name": "people", "task": "tabular-classification", "model": "people"},
+            "data": {"source": "people.csv"},
+            "root": tmp_path,
+        }
+    )
+    for label in ("true", "1", "FALSE", "maybe"):
+        answer(ledger, label, project="people", input={"alone": 3.5})
+    found = gather_production_data(project, ledger)
+    assert found.dataset.labels.to_list()[40:] == ["TRUE", "TRUE", "FALSE"]
+    assert found.unknown_label == {"maybe": 1}

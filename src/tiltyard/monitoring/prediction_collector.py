@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from tiltyard.data.conform.labels import write_label
 from tiltyard.drift import detect_drift
 from tiltyard.drift.result_types import DriftDetection
 from tiltyard.errors import ProjectError
@@ -95,6 +96,7 @@ class PredictionCollector(LedgerClient):
             ProjectError: no model was named and there is no project file.
             UnavailableError: the ledger cannot be reached.
         """
+        label = write_label(prediction)
         row = Prediction(
             id=new_id(),
             at=datetime.now(UTC),
@@ -102,9 +104,9 @@ class PredictionCollector(LedgerClient):
             version=str(model_version),
             route="champion",
             input={"text": text} if isinstance(text, str) else text,
-            label=str(prediction),
+            label=label,
             confidence=confidence,
-            probabilities={str(prediction): confidence} if probabilities is None else probabilities,
+            probabilities={label: confidence} if probabilities is None else probabilities,
             latency_ms=0.0,
         )
         self.ledger.record([row])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tiltyard.data import Dataset, load_dataset
 from tiltyard.data.conform.labels import LabelCodec, conform_labels, is_label_gap, order_classes, write_label
+from tiltyard.project import Project
 
 ONES: list[object] = [1, 1.0, True, "1", "1.0", "1.00", " 1", "1.", "true", "TRUE", Decimal("1.0"), np.int64(1)]
 ONES += [np.float32(1), np.bool_(True)]
@@ -117,18 +117,42 @@ def test_numbers_are_in_the_order_of_numbers(names: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "labels",
-    [[True, False, True, None], [1.0, 0.0, 1.0, None], [3, 12, 12, 3], [0.5, 1.0, 2.0, 0.5], ["b ", "None", "b", "é"]],
+    [
+        [True, False, True],
+        [1.0, 0.0, 1.0],
+        [3, 12, 12],
+        [0.5, 1.0, 2.0],
+        ["b ", "None", "b"],
+        ["cafe\u0301", "caf\u00e9", "x"],
+    ],
+    ids=str,
 )
 def test_formats_agree_on_labels(labels: list[object], tmp_path: Path) -> None:
     """The labels of one table are the same classes from Parquet, JSON Lines and CSV."""
-    frame = pd.DataFrame({"label": labels}).convert_dtypes() if None in labels else pd.DataFrame({"label": labels})
+    frame = pd.DataFrame({"kind": range(10 * len(labels)), "label": labels * 10})
     frame.to_parquet(tmp_path / "table.parquet")
-    parquet = pd.read_parquet(tmp_path / "table.parquet")["label"]
-    lines = pd.Series([json.loads(line)["label"] for line in frame.to_json(orient="records", lines=True).splitlines()])
-    written = io.StringIO(frame.to_csv(index=False, na_rep=""))
-    csv = pd.read_csv(written, dtype=str, keep_default_na=False, skip_blank_lines=False)["label"]
-    found = [conform_labels(column) for column in (parquet, lines, csv)]
-    assert found[0].to_list() == found[1].to_list() == found[2].to_list()
+    frame.to_json(tmp_path / "table.jsonl", orient="records", lines=True, force_ascii=False)
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    found = [load(tmp_path, f"table.{ending}") for ending in ("parquet", "jsonl", "csv")]
+    assert found[0].labels.to_list() == found[1].labels.to_list() == found[2].labels.to_list()
+    codec = LabelCodec(found[0].classes)
+    assert [codec.find_class(one) for one in labels * 10] == found[0].labels.to_list()
+
+
+@pytest.mark.parametrize(
+    "words", [("TRUE", "FALSE"), ("true", "false"), ("1.0", "0.0"), ("None", "Apnea"), ("NA", "x")]
+)
+def test_a_file_spells_its_classes(words: tuple[str, str], tmp_path: Path) -> None:
+    """Classes are spelt as in the file, but for a needless fraction; words for gaps stay classes."""
+    (tmp_path / "table.csv").write_text("kind,label\n" + "".join(f"{n},{words[n % 2]}\n" for n in range(30)))
+    spelt = [word.removesuffix(".0") for word in words]
+    assert load(tmp_path, "table.csv").classes == order_classes(spelt)
+
+
+def load(folder: Path, source: str) -> Dataset:
+    """The rows of a file with a column ``label``."""
+    content = {"project": {"name": "p", "task": "tabular-classification"}, "data": {"source": source}, "root": folder}
+    return load_dataset(Project.model_validate(content))
 
 
 def test_gaps_are_told_from_labels() -> None:
