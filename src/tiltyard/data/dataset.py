@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.labels import order_classes
+from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import fingerprint
 from tiltyard.findings import Finding
 from tiltyard.project import Task
@@ -26,6 +27,7 @@ class Dataset:
         frame: every column of the source, the same n rows in the same order.
         source: where the rows came from.
         row_digests: n 64-bit digests of input and label together, exact to the character.
+        schema: of a table, the kinds of its columns and how their cells are read; None for texts.
         findings: what was renamed, guessed or left out while the rows were read.
     """
 
@@ -37,6 +39,7 @@ class Dataset:
     source: str
     row_digests: NDArray[np.uint64]
     findings: tuple[Finding, ...] = ()
+    schema: TableSchema | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -62,4 +65,5 @@ class Dataset:
             source=self.source,
             row_digests=self.row_digests[chosen],
             findings=self.findings,
+            schema=self.schema,
         )

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.labels import LabelCodec, conform_labels
+from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.content_hash import row_digests
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.sources import WRITING_KEYS, detect_layout, read_source
@@ -28,7 +29,13 @@ def load_dataset(project: Project) -> Dataset:
     found: list[Finding] = []
     frame = read_source(section, project.root, verbatim=_verbatim_columns(section), found=found)
     labels = _read_labels(frame, section)
-    inputs = _read_texts(frame, section) if project.task == "text-classification" else _read_features(frame, section)
+    inputs: pd.Series | pd.DataFrame
+    if project.task == "text-classification":
+        schema, inputs = None, _read_texts(frame, section)
+    else:
+        features = _select_features(frame, section)
+        schema = infer_schema(features, ReadingRules.from_section(section))
+        inputs = conform_frame(features, schema)
     dataset = Dataset(
         name=project.name,
         task=project.task,
@@ -38,6 +45,7 @@ def load_dataset(project: Project) -> Dataset:
         source=section.source,
         row_digests=row_digests(inputs, labels),
         findings=tuple(found),
+        schema=schema,
     )
     if len(dataset.classes) < 2:
         raise DataError(
@@ -117,11 +125,11 @@ def _read_texts(frame: pd.DataFrame, section: DataSection) -> pd.Series:
     return pd.Series(column.to_list(), dtype=object, name=column.name)
 
 
-def _read_features(frame: pd.DataFrame, section: DataSection) -> pd.DataFrame:
+def _select_features(frame: pd.DataFrame, section: DataSection) -> pd.DataFrame:
     if section.features is not None:
         for name in section.features:
             _find_column(frame, name, "data.features")
-        return _conform_features(frame[list(section.features)])
+        return frame[list(section.features)]
     for name in section.ignore:
         _find_column(frame, name, "data.ignore")
     left_out = {section.label, section.time, *section.ignore}
@@ -132,12 +140,7 @@ def _read_features(frame: pd.DataFrame, section: DataSection) -> pd.DataFrame:
             next_step="Name feature columns in data.features.",
             code="data.no-features",
         )
-    return _conform_features(frame[names])
-
-
-def _conform_features(features: pd.DataFrame) -> pd.DataFrame:
-    """The features in the dtypes of their kinds, the same whatever format they came in."""
-    return conform_frame(features, infer_schema(features))
+    return frame[names]
 
 
 def _refuse_gaps(gaps: pd.Series, column: str, meaning: str) -> None:

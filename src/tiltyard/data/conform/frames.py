@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,11 @@ def infer_schema(frame: pd.DataFrame, rules: ReadingRules = USUAL_RULES) -> Tabl
     """
     columns = _columns_by_name(frame).items()
     return TableSchema(tuple(_infer_column(name, column) for name, column in columns), rules)
+
+
+def narrow_schema(schema: TableSchema, rows: pd.DataFrame) -> TableSchema:
+    """The schema with the categories and ranges of some conforming rows; kinds and gaps stay as they were decided."""
+    return TableSchema(tuple(_narrow_column(column, rows[column.name]) for column in schema.columns), schema.rules)
 
 
 def conform_frame(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
@@ -50,14 +56,28 @@ def _infer_column(name: str, column: pd.Series) -> TypedColumn:
     kind: SchemaKind = "category" if decided == "text" or decided == "time" else decided  # noqa: PLR1714 - narrows
     if kind == "number":
         numbers, _ = read_numbers(column if words is None else words)
-        finite = numbers[np.isfinite(numbers)]
-        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (None, None)
+        low, high = _find_range(numbers)
         return TypedColumn(name, kind, bool(np.isnan(numbers).any()), minimum=low, maximum=high)
     if words is None or kind == "empty":
         return TypedColumn(name, kind, nullable=bool(column.isna().any()) or kind == "empty")
     few = kind == "category" and len(words.distinct) <= MOST_CATEGORIES
     categories = tuple(sorted(words.distinct)) if few else None
     return TypedColumn(name, kind, bool((words.codes < 0).any()), categories=categories)
+
+
+def _narrow_column(column: TypedColumn, values: pd.Series) -> TypedColumn:
+    if column.kind == "category":
+        known = sorted(values.dropna().unique())
+        return replace(column, categories=tuple(known) if len(known) <= MOST_CATEGORIES else None)
+    if column.kind == "number":
+        low, high = _find_range(values.to_numpy(dtype=np.float64))
+        return replace(column, minimum=low, maximum=high)
+    return column
+
+
+def _find_range(numbers: NDArray[np.float64]) -> tuple[float | None, float | None]:
+    finite = numbers[np.isfinite(numbers)]
+    return (float(finite.min()), float(finite.max())) if len(finite) else (None, None)
 
 
 def _conform_column(column: pd.Series, to: TypedColumn) -> pd.Series:

@@ -98,7 +98,11 @@ def gather_production_data(
     kept = [(row, label) for row, label in labelled if not is_redacted(row.input)]
     redacted = len(labelled) - len(kept)
     kept, unknown = _read_classes(kept, base)
-    taken = _as_texts(base, base.inputs, kept) if isinstance(base.inputs, pd.Series) else _as_table(base.inputs, kept)
+    taken = (
+        _as_texts(base, base.inputs, kept)
+        if isinstance(base.inputs, pd.Series)
+        else _as_table(base.inputs, base.schema or infer_schema(base.inputs), kept)
+    )
     corrections = taken.corrections
     if corrections is not None and corrections.any():
         base = base.take(~corrections)
@@ -176,12 +180,11 @@ def _as_texts(base: Dataset, inputs: pd.Series, pairs: Sequence[tuple[Prediction
     )
 
 
-def _as_table(base: pd.DataFrame, pairs: Sequence[tuple[Prediction, Label]]) -> _Taken:
+def _as_table(base: pd.DataFrame, schema: TableSchema, pairs: Sequence[tuple[Prediction, Label]]) -> _Taken:
     newest: dict[str, tuple[Prediction, Label]] = {}
     for row, label in sorted(pairs, key=lambda pair: pair[1].at):
         newest[f"key {row.key}" if row.key is not None else f"id {row.id}"] = (row, label)
     once = sorted(newest.values(), key=lambda pair: (pair[0].at, pair[0].id))
-    schema = infer_schema(base)
     frame = _feature_frame((row for row, _ in once), list(base.columns))
     fits = _select_conforming(frame, schema)
     readable = [pair for pair, fit in zip(once, fits, strict=True) if fit]
@@ -217,7 +220,7 @@ def _join_rows(base: Dataset, taken: _Taken, project: Project) -> Dataset:
     inputs: pd.Series | pd.DataFrame
     if isinstance(base.inputs, pd.DataFrame):
         together = pd.concat([base.inputs.astype(object), pd.DataFrame(taken.inputs).astype(object)], ignore_index=True)
-        inputs = conform_frame(together, infer_schema(base.inputs))
+        inputs = conform_frame(together, base.schema or infer_schema(base.inputs))
     else:
         inputs = pd.concat([base.inputs, pd.Series(taken.inputs)], ignore_index=True)
     return Dataset(
@@ -229,6 +232,7 @@ def _join_rows(base: Dataset, taken: _Taken, project: Project) -> Dataset:
         source=f"{base.source} and {len(taken.pairs):,} labelled predictions",
         row_digests=np.concatenate([base.row_digests, row_digests(taken.inputs, labels)]),
         findings=base.findings,
+        schema=base.schema,
     )
 
 

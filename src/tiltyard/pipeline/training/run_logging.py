@@ -12,6 +12,8 @@ from typing import Any
 import pandas as pd
 
 from tiltyard.data import Dataset, Split
+from tiltyard.data.conform.frames import narrow_schema
+from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.data.content_hash import content_keys
 from tiltyard.drift.profiles import FILE as PROFILE
@@ -172,6 +174,7 @@ def describe_version(project: Project, trial: EvaluatedModel) -> VersionCard:
         classes=trial.model.classes,
         positive=LabelCodec(trial.model.classes).find_class(project.data.positive),
         columns=columns,
+        table_schema=_describe_columns(train),
         metrics=dict(trial.evaluation.metrics),
         data_fingerprint=train.fingerprint,
         train_rows=len(train),
@@ -179,6 +182,13 @@ def describe_version(project: Project, trial: EvaluatedModel) -> VersionCard:
         samples=samples,
         scorer=choose_scorer(trial.model.pipeline, project.task, columns, samples),
     )
+
+
+def _describe_columns(train: Dataset) -> TableSchema | None:
+    """The schema of the training rows: of the kinds that all rows decided, and knowing no more than these rows."""
+    if train.schema is None or not isinstance(train.inputs, pd.DataFrame):
+        return None
+    return narrow_schema(train.schema, train.inputs)
 
 
 def _columns(inputs: pd.Series | pd.DataFrame) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from tiltyard.data.conform.schema import TableSchema
 from tiltyard.errors import ArtifactError
 from tiltyard.project import Task
 from tiltyard.registry.package.signing import NO_KEYS, SIGNATURE, KeyRing
@@ -63,6 +64,8 @@ class VersionCard(BaseModel):
         classes: the labels in the order of the probability columns.
         positive: the label that counts as positive, if one was named.
         columns: feature columns in order, with their pandas dtypes; one column ``text`` for texts.
+        table_schema: of a table, the kinds of the features, what training knew of them, and how cells are read; None for
+            texts, for models of the user's own making, and for a version packaged before that was written down.
         metrics: metrics on the test rows.
         data_fingerprint: digest of the rows it was trained on.
         train_rows: how many they were.
@@ -79,6 +82,7 @@ class VersionCard(BaseModel):
     classes: tuple[str, ...]
     positive: str | None = None
     columns: Mapping[str, str]
+    table_schema: TableSchema | None = None
     metrics: Mapping[str, float]
     data_fingerprint: str
     train_rows: int
