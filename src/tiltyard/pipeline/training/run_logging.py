@@ -13,8 +13,8 @@ import pandas as pd
 
 from tiltyard.data import Dataset, Split
 from tiltyard.data.conform.frames import narrow_schema
-from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.conform.labels import LabelCodec
+from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import content_keys
 from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.drift.profiles import Reference, Rows, build_reference

@@ -64,7 +64,7 @@ class VersionCard(BaseModel):
         classes: the labels in the order of the probability columns.
         positive: the label that counts as positive, if one was named.
         columns: feature columns in order, with their pandas dtypes; one column ``text`` for texts.
-        table_schema: of a table, the kinds of the features, what training knew of them, and how cells are read; None for
+        table_schema: of a table, the kinds of the features, what training knew of them, how cells are read; None for
             texts, for models of the user's own making, and for a version packaged before that was written down.
         metrics: metrics on the test rows.
         data_fingerprint: digest of the rows it was trained on.
