@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,20 @@ def test_doctor_finds_each_problem(root: Path, tmp_path: Path, capsys: pytest.Ca
     steps = {check["name"]: check["next_step"] for check in found["checks"]}
     assert "tiltyard train --champion" in steps["champion"]
     assert steps["data"]
+
+
+def test_a_champion_that_cannot_be_loaded_is_wrong(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the champion's files are gone, doctor fails and names the place where they were."""
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    for folder in ("artifacts/models", "cache"):
+        shutil.rmtree(copy / ".tiltyard" / folder, ignore_errors=True)
+    code, found = answer(capsys, "doctor", "--project", str(copy))
+    assert (code, found["healthy"]) == (1, False)
+    assert checks(found)["champion"][0] == "wrong"
+    assert (copy / ".tiltyard" / "artifacts").as_uri() in checks(found)["champion"][1]
 
 
 def test_a_password_is_never_shown(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:

@@ -135,7 +135,15 @@ def _describe_registry(project: Project, settings: Settings) -> str:
 def _describe_champion(project: Project, settings: Settings) -> str:
     registry = wiring.open_registry(settings)
     info = registry.get_version(project.model_name, alias="champion")
-    package = wiring.open_version_loader(settings, registry).load(info)
+    try:
+        package = wiring.open_version_loader(settings, registry).load(info)
+    except NotFoundError as error:
+        # That there is no champion yet is a note; that the champion's files are gone is not.
+        raise TiltyardError(
+            f"Version {info.version} is champion and cannot be loaded from {info.source}: {error.message}",
+            next_step=error.next_step,
+            code=error.code,
+        ) from None
     signed = f", signed by {package.signed_by}" if package.signed_by else ""
     return f"version {info.version} of {info.name}, verified{signed}"
 

@@ -12,6 +12,7 @@ from tiltyard.errors import NotFoundError, TiltyardError, UnavailableError
 from tiltyard.redact import without_password, without_passwords
 from tiltyard.registry.mlflow_backend.artifact_store_errors import store_error
 from tiltyard.registry.mlflow_backend.mlflow_auth import auth_error
+from tiltyard.registry.mlflow_backend.relocation import relocate_artifacts
 from tiltyard.registry.mlflow_env import configure_mlflow
 
 SQLITE = "sqlite:///"
@@ -21,7 +22,7 @@ def open_client(tracking_uri: str, registry_uri: str | None = None) -> Any:
     """An ``mlflow.MlflowClient`` for these URIs; MLflow's process-wide state is left alone.
 
     A fresh SQLite file gets its tables under a lock, so that processes which start together do not trip over each
-    other.
+    other. One that was moved with its artifacts is corrected first (``relocate_artifacts``).
 
     Raises:
         UnavailableError: the server or database cannot be reached.
@@ -31,6 +32,8 @@ def open_client(tracking_uri: str, registry_uri: str | None = None) -> Any:
         from mlflow.tracking import MlflowClient  # noqa: PLC0415
 
         with _lock_first_use(tracking_uri):
+            if tracking_uri.startswith(SQLITE):
+                relocate_artifacts(Path(tracking_uri.removeprefix(SQLITE)))
             client = MlflowClient(tracking_uri=tracking_uri, registry_uri=registry_uri or tracking_uri)
             if tracking_uri.startswith(SQLITE):
                 client.search_experiments(max_results=1)

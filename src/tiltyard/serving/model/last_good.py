@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -45,12 +45,15 @@ class LastGood:
     def load(self) -> LastGoodRecord | None:
         """The version that was saved; None if there is none, or if the file cannot be read."""
         try:
-            return _FORMAT.validate_json(self._file.read_bytes())
+            found = _FORMAT.validate_json(self._file.read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
             log.warning("%s cannot be read: %s", self._file, error)
             return None
+        # The cache may have been moved or copied since: its versions lie next to this file.
+        here = self._file.parent / found.folder.name
+        return replace(found, folder=here) if here.is_dir() else found
 
 
 _FORMAT = TypeAdapter(LastGoodRecord)
