@@ -1,9 +1,11 @@
 """What all tests may use."""
 
 import fcntl
+import gc
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     is_worker = hasattr(session.config, "workerinput")
     if not is_worker and session.config.getoption("numprocesses", None) and not any(_KERNELS.glob("*.nbi")):
         subprocess.run([sys.executable, "-m", "tests.warm_up"], cwd=Path(__file__).parents[1], check=True, timeout=280)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the modules that all tests share out of each collection of garbage, an eighth of the time of all tests."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
