@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tiltyard.data.conform.frames import infer_schema
-from tiltyard.data.infer_columns import infer_columns
+from tiltyard.data.inference.infer_columns import infer_columns
 from tiltyard.data.read_table import read_column
 from tiltyard.errors import DataError
 
@@ -32,7 +32,7 @@ def test_the_text_that_init_finds_is_a_text_to_the_checks() -> None:
         "sentiment",
         "created_at",
     )
-    assert found.identifiers == ("review_id",)
+    assert {column.name: column.role for column in found.columns}["review_id"] == "not used"
     kinds = {name: read_column(REVIEWS[name], str(name)).kind for name in REVIEWS.columns}
     assert kinds == {
         "review_id": "number",

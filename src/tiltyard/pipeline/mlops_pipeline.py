@@ -12,7 +12,7 @@ from sklearn.base import clone
 from tiltyard.aliases import CHAMPION, alias_of_stage
 from tiltyard.data import Dataset, Split
 from tiltyard.data.conform.labels import LabelCodec, conform_labels, is_label_gap, order_classes
-from tiltyard.data.infer_columns import infer_columns
+from tiltyard.data.inference.infer_columns import infer_columns
 from tiltyard.errors import DataError
 from tiltyard.evaluation import evaluate
 from tiltyard.jsonable import to_json_object

@@ -3,7 +3,7 @@
 from tiltyard.project.alerts import AlertsSection, DestinationKind, DestinationSection
 from tiltyard.project.base import Section, Task
 from tiltyard.project.data import ColumnSchema, ColumnType, DataSection, SplitSection, ValidationSection
-from tiltyard.project.load import PROJECT_FILE, find_project_file, load_project
+from tiltyard.project.load import PROJECT_FILE, find_project_file, load_project, parse_project
 from tiltyard.project.monitoring import MonitoringSection
 from tiltyard.project.project_file import Project, ProjectSection
 from tiltyard.project.promotion import PromotionRule, PromotionSection
@@ -37,4 +37,5 @@ __all__ = [
     "ValidationSection",
     "find_project_file",
     "load_project",
+    "parse_project",
 ]

@@ -53,6 +53,23 @@ def load_project(path: Path | None = None) -> Project:
     content = _parse(file)
     if file.name == "pyproject.toml":
         content = content.get("tool", {}).get("tiltyard", {})
+    return _build_project(content, file)
+
+
+def parse_project(text: str, file: Path) -> Project:
+    """Read and check the text of a project file before it stands at its place.
+
+    Raises:
+        ProjectError: as for `load_project`.
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ProjectError(f"{file} is not valid TOML: {error}.", next_step="Correct the line named.") from None
+    return _build_project(content, file)
+
+
+def _build_project(content: dict[str, Any], file: Path) -> Project:
     try:
         return Project.model_validate({**content, "root": file.parent})
     except ValidationError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ _CATEGORIES = 1000
 _SEED = 20260101
 _SHOWN_VALUES = 4
 
+_NO_LETTERS = re.compile(r"[\W_]+")
+
 Bins = NDArray[np.intp]
 
 
@@ -43,9 +46,11 @@ def measure_leakage(table: Table) -> dict[str, Any]:
     columns, text, evidence = {}, {}, {}
     for column in table.features:
         if column.kind == "text":
-            text.update(
-                {f"{column.name} ({cue})": measure_power(bins[rows], codes, half) for cue, bins in _cues(column)}
-            )
+            for cue, bins in _cues(column):
+                subject = f"{column.name} ({cue})"
+                power = text[subject] = measure_power(bins[rows], codes, half)
+                if _strong_finding(power):
+                    evidence[subject] = {"names_label": _names_labels(column, cue, label, rows)}
         elif column.different > 1:
             power = columns[column.name] = _power(column, rows, codes, half)
             if _strong_finding(power):
@@ -107,7 +112,9 @@ def evaluate_leakage(measured: dict[str, Any], limits: ValidationSection) -> lis
         if _strong_finding(power)
     ]
     return found + [
-        _text(name, power, limits.max_leakage) for name, power in measured["text"].items() if _strong_finding(power)
+        _text(name, power, limits.max_leakage, measured["evidence"].get(name, {}))
+        for name, power in measured["text"].items()
+        if _strong_finding(power)
     ]
 
 
@@ -159,6 +166,8 @@ def _describe_rule(column: Column, rows: Bins, labels: Bins, names: Sequence[Any
     """
     if column.identifier:
         return {"counts_rows": True, "copies": False, "values": []}
+    if column.kind == "time":
+        return {"time": True, "copies": False, "values": []}
     cells = np.unique(column.digests[rows], return_index=True, return_inverse=True, return_counts=True)
     firsts, codes, counts = cells[1], cells[2], cells[3]
     if len(counts) > max(len(names) + 1, 3):
@@ -239,6 +248,21 @@ def _cues(column: Column) -> list[tuple[str, Bins]]:
     return [(cue, np.append(bins, bins.max(initial=0) + 1)[column.codes]) for cue, bins in cues.items()]
 
 
+def _names_labels(column: Column, cue: str, label: Column, rows: Bins) -> bool:
+    """Whether the first or the last word of most texts is the name of their label, or the markup is what differs.
+
+    Real texts of one label may begin alike, or be longer; none ends with the name of its label.
+    """
+    if cue not in ("first word", "last word"):
+        return cue == "markup"
+    side = slice(0, 1) if cue == "first word" else slice(-1, None)
+    cues = [_NO_LETTERS.sub("", " ".join(str(value).split()[side]).casefold()) for value in column.distinct]
+    names = [_NO_LETTERS.sub("", str(value).casefold()) for value in label.distinct]
+    chosen = [row for row in rows.tolist() if column.codes[row] >= 0]
+    named = sum(cues[int(column.codes[row])] == names[int(label.codes[row])] for row in chosen)
+    return named >= 0.5 * len(rows)
+
+
 def _code_values(parts: list[list[str]]) -> Bins:
     """Each word's number by frequency; rare words share one."""
     codes, counts = np.unique([part[0] if part else "" for part in parts], return_inverse=True, return_counts=True)[1:]
@@ -248,7 +272,10 @@ def _code_values(parts: list[list[str]]) -> Bins:
 
 
 def _column(name: str, power: float, limit: float, evidence: dict[str, Any]) -> Finding:
-    broken = power > (limit - COPY_MARGIN if evidence.get("copies") and limit < 1 else limit)
+    # Periods of the past do not come again: what a time tells of the label is told of these rows only.
+    broken = not evidence.get("time") and power > (
+        limit - COPY_MARGIN if evidence.get("copies") and limit < 1 else limit
+    )
     step = (
         f"If '{name}' is not known when a prediction is made, leave it out: data.ignore = [\"{name}\"]. "
         f'If it is, accept it: validation.ignore = ["leakage.column:{name}"].'
@@ -257,6 +284,8 @@ def _column(name: str, power: float, limit: float, evidence: dict[str, Any]) -> 
     if evidence.get("counts_rows"):
         how = " It numbers the rows, and the rows are sorted by label."
         step = f'Leave it out: data.ignore = ["{name}"]. In production no row has such a number.'
+    elif evidence.get("time"):
+        how = " The label changes with the time, which the model cannot go by in times that come."
     elif evidence.get("copies"):
         shown = evidence["values"][:_SHOWN_VALUES]
         pairs = "; ".join(
@@ -279,10 +308,10 @@ def _column(name: str, power: float, limit: float, evidence: dict[str, Any]) -> 
     )
 
 
-def _text(name: str, power: float, limit: float) -> Finding:
+def _text(name: str, power: float, limit: float, evidence: dict[str, Any]) -> Finding:
     return Finding(
         "leakage.text",
-        "error" if power > limit else "warning",
+        "error" if power > limit and evidence.get("names_label") else "warning",
         name,
         "Texts that give their label away",
         f"{quote_excerpt(name)} alone tells the labels apart with a power of {power:.3f} (0 is chance, 1 perfect): "

@@ -1,0 +1,127 @@
+"""What ``tiltyard init`` shows and asks on a terminal, and what it prints at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import pandas as pd
+
+from tiltyard.cli.output import console, print_line, print_table
+from tiltyard.data.inference.infer_columns import InferredColumns
+from tiltyard.errors import DataError
+from tiltyard.findings import Finding
+from tiltyard.pipeline.project_draft.draft import guess_columns
+from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, ProjectDraft
+from tiltyard.project import Task
+from tiltyard.suggest import nearest
+
+_FIRST_ROWS = 5
+_MOST_COLUMNS = 8
+_CELL = 24
+_NO_TEXT = "none"
+_WITHOUT_LABEL = ("data.no-label", "data.label-continuous", "data.one-class")
+
+
+def ask_about_columns(request: DraftRequest, read: FirstRead) -> tuple[DraftRequest, InferredColumns]:
+    """Show the first rows and the guesses, and ask for label and text until the person takes what is shown."""
+    _print_first_rows(read.frame)
+    for notice in read.layout.notices:
+        print_line("{}", notice)
+    while True:
+        try:
+            guess = guess_columns(request, read)
+        except DataError as error:
+            if error.code not in _WITHOUT_LABEL:
+                raise
+            print_line("[red]{}[/red]", str(error))
+            request = _name_label(request, _ask_for_column("Label", read.frame, None))
+            continue
+        _print_guess(guess)
+        label = _ask_for_column("Label", read.frame, guess.label)
+        if label != guess.label:
+            request = _name_label(request, label)
+            continue
+        text = (
+            _ask_for_column(f"Text ({_NO_TEXT} for a table)", read.frame, guess.text, _NO_TEXT) if guess.text else None
+        )
+        if text == guess.text:
+            return request, guess
+        task: Task = "tabular-classification" if text == _NO_TEXT else "text-classification"
+        named = replace(request.named, text=None if text == _NO_TEXT else text, task=task)
+        request = replace(request, named=named)
+
+
+def ask_about_leaks(leaks: Sequence[Finding]) -> list[str]:
+    """Ask for each column that gives the label away whether it is left out; the names of those that stay."""
+    kept = []
+    for leak in leaks:
+        print_line("[yellow]{}[/yellow]", leak.message)
+        if not click.confirm(f"Leave '{leak.subject}' out?", default=True):
+            kept.append(leak.subject)
+    return kept
+
+
+def print_draft(output: Path, read: FirstRead, draft: ProjectDraft, leaks: Sequence[Finding]) -> None:
+    """What was written, what was left out and why, and what comes next."""
+    guess = draft.guess
+    for notice in read.layout.notices:
+        print_line("{}", notice)
+    for found in draft.dataset.findings:
+        print_line("{}", found.message)
+    for leak in leaks:
+        print_line("[yellow]{}[/yellow]", f"Left out '{leak.subject}': {leak.message}")
+    given_away = {leak.subject for leak in leaks}
+    for column in guess.columns:
+        if column.role == "left out" and column.name not in given_away:
+            print_line("Left out '{}': {}.", column.name, column.reason)
+    if guess.metric != "accuracy":
+        print_line("The metric is {}: {}.", guess.metric, guess.metric_reason)
+    print_line(
+        "Wrote [bold]{}[/bold] for {:,} rows: {}, label '{}'", output, len(read.frame), guess.task, guess.label, end=""
+    )
+    console.print(f" ({_list_classes(guess)})" + (f", text '{guess.text}'." if guess.text else "."))
+    if guess.runners_up:
+        others = ", ".join(f"'{found.name}'" for found in guess.runners_up)
+        print_line("Other columns that may be the label: {} (--label).", others)
+    print_line("Check the guessed columns, then: [bold]tiltyard train --champion[/bold]")
+
+
+def _print_first_rows(frame: pd.DataFrame) -> None:
+    names = [str(name) for name in frame.columns[:_MOST_COLUMNS]]
+    rows = [[_cut(row[name]) for name in names] for row in frame.head(_FIRST_ROWS).to_dict("records")]
+    more = f", {frame.shape[1] - len(names)} columns more" if frame.shape[1] > len(names) else ""
+    print_table(f"First of {len(frame):,} rows{more}", names, rows)
+
+
+def _print_guess(guess: InferredColumns) -> None:
+    rows = [(column.name, column.kind, column.role, column.reason) for column in guess.columns]
+    print_table("\nColumns", ("Column", "Holds", "Taken as", "Why"), rows)
+    for found in guess.runners_up:
+        print_line("May be the label, too: '{}' ({})", found.name, "; ".join(found.reasons))
+    print_line("Label '{}': {}. Metric {}: {}.", guess.label, _list_classes(guess), guess.metric, guess.metric_reason)
+
+
+def _name_label(request: DraftRequest, label: str) -> DraftRequest:
+    return replace(request, named=replace(request.named, label=label))
+
+
+def _ask_for_column(what: str, frame: pd.DataFrame, default: str | None, *also: str) -> str:
+    names = [str(name) for name in frame.columns]
+    while True:
+        answer = str(click.prompt(what, default=default)).strip()
+        if answer in (*names, *also):
+            return answer
+        print_line("{}", f"There is no column '{answer}'.{nearest(answer, names)}")
+
+
+def _list_classes(guess: InferredColumns) -> str:
+    names = list(guess.classes)
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _cut(cell: object) -> str:
+    text = str(cell)
+    return text if len(text) <= _CELL else text[: _CELL - 1] + "…"

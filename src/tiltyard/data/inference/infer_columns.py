@@ -1,0 +1,255 @@
+"""Infer what the columns of an unknown file mean, for a first project file that a person then checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from tiltyard.data.conform.labels import conform_labels, order_classes
+from tiltyard.data.inference.class_choice import choose_metric, choose_positive
+from tiltyard.data.inference.column_facts import ColumnFacts, find_continuous, measure_columns
+from tiltyard.data.inference.input_choice import explain_left_out, find_text
+from tiltyard.data.inference.label_ranking import LabelCandidate, explain_no_label, rank_labels
+from tiltyard.errors import DataError, UsageError
+from tiltyard.formatting import format_count, join_names
+from tiltyard.project import Task
+from tiltyard.suggest import nearest
+
+TIME_NAMES = ("created_at", "timestamp", "time", "date", "datetime", "updated_at")
+RUNNERS_UP = 3
+ColumnRole = Literal["label", "text", "time", "feature", "left out", "not used"]
+
+
+@dataclass(frozen=True)
+class NamedColumns:
+    """What the caller knows of the columns; None and () are inferred.
+
+    Attributes:
+        label: the label's column.
+        text: the column of texts.
+        task: what is predicted from what.
+        time: the column that says when a row came about.
+        ignore: columns that are never features.
+        kept: columns that stay features, whatever speaks against it.
+        others: columns that the caller uses for something else; they have to exist.
+    """
+
+    label: str | None = None
+    text: str | None = None
+    task: Task | None = None
+    time: str | None = None
+    ignore: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ColumnGuess:
+    """What one column seems to be.
+
+    Attributes:
+        name: its name.
+        kind: what its values are.
+        role: what it is for.
+        reason: why.
+    """
+
+    name: str
+    kind: str
+    role: ColumnRole
+    reason: str
+
+
+@dataclass(frozen=True)
+class InferredColumns:
+    """What the columns seem to mean.
+
+    Attributes:
+        task: text-classification where a column holds prose, else tabular-classification.
+        label: the label's column.
+        text: the prose column, or None.
+        time: a column of times, or None.
+        classes: rows by label, in the order of the classes.
+        positive: the positive one of two classes.
+        metric: the metric that suits the shares of the classes.
+        metric_reason: why.
+        columns: every column with its role and the reason for it.
+        runners_up: other columns that may be the label, the likeliest first.
+    """
+
+    task: Task
+    label: str
+    text: str | None
+    time: str | None
+    classes: Mapping[str, int]
+    positive: str | None
+    metric: str
+    metric_reason: str
+    columns: tuple[ColumnGuess, ...]
+    runners_up: tuple[LabelCandidate, ...] = ()
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """The columns that are left out of the features of a table."""
+        return tuple(column.name for column in self.columns if column.role == "left out")
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The columns that a model of tables learns from."""
+        return tuple(column.name for column in self.columns if column.role == "feature")
+
+
+def infer_columns(
+    frame: pd.DataFrame, *, label: str | None = None, text: str | None = None, named: NamedColumns | None = None
+) -> InferredColumns:
+    """Infer the meaning of columns from their names, places and values; what the caller names is not inferred.
+
+    Args:
+        frame: n rows.
+        label: the label's column, if it is known.
+        text: the column of texts, if it is known.
+        named: all that is known; in place of ``label`` and ``text``.
+
+    Raises:
+        DataError: no column looks like a label, the label looks continuous, or a named column does not exist.
+        UsageError: what is known contradicts itself.
+    """
+    known = named or NamedColumns(label=label, text=text)
+    columns = measure_columns(frame)
+    _require_columns(known, [facts.name for facts in columns])
+    open_columns = [facts for facts in columns if facts.name not in known.ignore]
+    ranking = rank_labels(facts for facts in open_columns if facts.name not in (known.text, known.time))
+    found_label = known.label or _choose_label(ranking, open_columns)
+    classes = _count_classes(frame, found_label)
+    others = [facts for facts in open_columns if facts.name != found_label]
+    found_text = known.text or _choose_text(others, found_label, known)
+    task: Task = known.task or ("text-classification" if found_text else "tabular-classification")
+    time = known.time or _find_time([facts for facts in others if facts.name != found_text])
+    metric, why = choose_metric(classes)
+    return InferredColumns(
+        task=task,
+        label=found_label,
+        text=found_text,
+        time=time,
+        classes=classes,
+        positive=choose_positive(classes),
+        metric=metric,
+        metric_reason=why,
+        columns=tuple(_guess_column(facts, known, (found_label, found_text, time), ranking) for facts in columns),
+        runners_up=tuple(found for found in ranking if found.name != found_label)[:RUNNERS_UP],
+    )
+
+
+def _require_columns(known: NamedColumns, names: Sequence[str]) -> None:
+    for name in (known.label, known.text, known.time, *known.ignore, *known.kept, *known.others):
+        if name is not None and name not in names:
+            raise DataError(
+                f"The data has no column '{name}'; it has {join_names(names, 20)}.{nearest(name, names)}",
+                next_step="Name one of these columns.",
+                code="data.column-missing",
+            )
+    meant = [name for name in (known.label, known.text) if name is not None]
+    if len(set(meant)) < len(meant) or set(meant) & set(known.ignore):
+        raise UsageError(
+            f"The column '{meant[0]}' is named for two purposes.",
+            next_step="Name another column as label or text, or do not ignore it.",
+        )
+    if known.task == "tabular-classification" and known.text is not None:
+        raise UsageError(
+            "A tabular-classification project has no text column.",
+            next_step="Leave --text out, or use --task text-classification.",
+        )
+
+
+def _choose_label(ranking: Sequence[LabelCandidate], columns: Sequence[ColumnFacts]) -> str:
+    if not ranking:
+        reasons = "; ".join(f"'{facts.name}': {explain_no_label(facts)}" for facts in columns[:6])
+        raise DataError(
+            f"No column looks like a label ({reasons}{'; …' if len(columns) > 6 else ''}).",
+            next_step="Name it with --label COLUMN.",
+            code="data.no-label",
+        )
+    if ranking[0].continuous:
+        classes = [found.name for found in ranking if not found.continuous]
+        raise describe_continuous_label(ranking[0].name, ranking[0].classes, classes)
+    return ranking[0].name
+
+
+def describe_continuous_label(name: str, different: int, others: Sequence[str] = ()) -> DataError:
+    """The error for a label of numbers that measure a quantity."""
+    also = f" Columns of classes are {join_names(list(others))}." if others else ""
+    return DataError(
+        f"The label '{name}' looks continuous: {format_count(different, 'different number')}. Regression is not "
+        f"supported.{also}",
+        next_step="Name another label (tiltyard init --label, data.label), or write a column of classes such as low, "
+        "middle and high.",
+        code="data.label-continuous",
+        column=name,
+        different=different,
+    )
+
+
+def _count_classes(frame: pd.DataFrame, label: str) -> dict[str, int]:
+    place = [str(name) for name in frame.columns].index(label)
+    labels = conform_labels(frame.iloc[:, place]).dropna().astype(str)
+    different = find_continuous(labels.to_list())
+    if different is not None:
+        raise describe_continuous_label(label, different)
+    counts = labels.value_counts()
+    if len(counts) < 2:
+        only = f"only the label '{counts.index[0]}'" if len(counts) else "no label"
+        raise DataError(
+            f"Column '{label}' holds {only}; a classifier needs two.",
+            next_step="Add rows of another label, or name another column with --label.",
+            code="data.one-class",
+            column=label,
+        )
+    return {name: int(counts[name]) for name in order_classes(counts.index)}
+
+
+def _choose_text(others: Sequence[ColumnFacts], label: str, known: NamedColumns) -> str | None:
+    if known.task == "tabular-classification":
+        return None
+    found = find_text(others, label)
+    if found is None and known.task == "text-classification":
+        words = [facts for facts in others if facts.kind in ("text", "category") and not facts.column.nested]
+        if not words:
+            raise DataError(
+                "No column looks like a text.", next_step="Name it with --text COLUMN.", code="data.no-text"
+            )
+        found = max(words, key=lambda facts: facts.words)
+    return found.name if found else None
+
+
+def _find_time(others: Sequence[ColumnFacts]) -> str | None:
+    return next((facts.name for facts in others if facts.name.lower() in TIME_NAMES and facts.kind == "time"), None)
+
+
+def _guess_column(
+    facts: ColumnFacts,
+    known: NamedColumns,
+    meant: tuple[str, str | None, str | None],
+    ranking: Sequence[LabelCandidate],
+) -> ColumnGuess:
+    label, text, time = meant
+    role: ColumnRole = "feature"
+    reason = ""
+    if facts.name == label:
+        role, reason = "label", "you named it"
+        if known.label is None:
+            reason = "; ".join(next(found.reasons for found in ranking if found.name == label))
+    elif facts.name == text:
+        role = "text"
+        reason = "you named it" if known.text else f"it holds prose, {facts.words:.0f} words a cell"
+    elif facts.name == time:
+        role, reason = "time", "you named it" if known.time else "it says when a row came about"
+    elif facts.name in known.ignore:
+        role, reason = "left out", "you named it"
+    elif text is not None:
+        role, reason = "not used", f"a text project learns from '{text}' alone"
+    elif facts.name not in known.kept and (why := explain_left_out(facts)):
+        role, reason = "left out", why
+    return ColumnGuess(facts.name, "list" if facts.column.nested else facts.kind, role, reason)

@@ -1,0 +1,124 @@
+"""Draft a project file, and check that validation and training take what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tiltyard.data import load_dataset, split_dataset
+from tiltyard.data.conform.labels import LabelCodec
+from tiltyard.data.inference.infer_columns import InferredColumns, infer_columns
+from tiltyard.errors import DataError, UsageError
+from tiltyard.evaluation.metrics import get_metric
+from tiltyard.findings import Finding
+from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, ProjectDraft, name_folder_columns
+from tiltyard.pipeline.project_draft.write_project import write_project, write_schema
+from tiltyard.pipeline.training.data_checks import DataCheck, validate_data
+from tiltyard.project import parse_project
+from tiltyard.validation import infer_required_schema
+
+LEAK = "leakage.column"
+_SHOWN = 3
+
+
+def guess_columns(request: DraftRequest, read: FirstRead) -> InferredColumns:
+    """What the columns mean: what the request names, and what is inferred from the rest.
+
+    Raises:
+        DataError: no column can be the label, or nothing is left to learn from.
+        UsageError: a metric, class or column that the request names does not exist.
+    """
+    request = name_folder_columns(request, read)
+    extra = (*request.sensitive, *(() if request.group is None else (request.group,)))
+    named = replace(request.named, others=extra)
+    guess = infer_columns(read.frame, named=named)
+    if request.metric is not None:
+        guess = replace(guess, metric=get_metric(request.metric).name, metric_reason="as you said")
+    if request.positive is not None:
+        codec = LabelCodec(tuple(guess.classes))
+        positive = codec.find_class(request.positive)
+        if positive is None:
+            raise UsageError(
+                f"--positive: {codec.describe_unknown(request.positive)}", next_step="Name a class of the label."
+            )
+        guess = replace(guess, positive=positive)
+    if request.group is not None:
+        guess = leave_out(guess, {request.group: "it says which rows belong together"})
+    return guess
+
+
+def leave_out(guess: InferredColumns, reasons: Mapping[str, str]) -> InferredColumns:
+    """The guess without some features, each with the reason."""
+    columns = tuple(
+        replace(column, role="left out", reason=reasons[column.name])
+        if column.name in reasons and column.role == "feature"
+        else column
+        for column in guess.columns
+    )
+    return replace(guess, columns=columns)
+
+
+def draft_project(
+    request: DraftRequest, read: FirstRead, guess: InferredColumns, accepted: tuple[str, ...] = ()
+) -> ProjectDraft:
+    """The project file for a guess; the schema is that of the rows as training will read them.
+
+    Args:
+        request: what is known.
+        read: what the data file holds.
+        guess: what the columns mean.
+        accepted: findings that the project ignores, such as ``leakage.column:votes``.
+
+    Raises:
+        DataError: training could not read the rows, or nothing is left to learn from.
+        ProjectError: what was stated does not fit together.
+    """
+    if guess.task == "tabular-classification" and not guess.features:
+        reasons = "; ".join(
+            f"'{column.name}': {column.reason}" for column in guess.columns if column.role == "left out"
+        )
+        raise DataError(
+            f"No column is left to learn the label '{guess.label}' from ({reasons or 'there is no other'}).",
+            next_step="Keep a column with --keep COLUMN, or name another label with --label.",
+            code="data.no-features",
+        )
+    content = write_project(request, read, guess, accepted)
+    dataset = load_dataset(parse_project(content, request.output.resolve()))
+    learned = [guess.label, *((guess.text,) if guess.text else guess.features)]
+    present = [name for name in dataset.frame.columns if name in learned]
+    content += write_schema(infer_required_schema(dataset.frame[present], label=guess.label, text=guess.text))
+    return ProjectDraft(content, parse_project(content, request.output.resolve()), dataset, guess)
+
+
+def check_draft(draft: ProjectDraft) -> DataCheck:
+    """What `tiltyard validate` will say of a draft.
+
+    Raises:
+        DataError: the rows cannot be divided into a training and a test side.
+    """
+    split = split_dataset(draft.dataset, draft.project.split, draft.project.data.time)
+    return validate_data(draft.dataset, split, draft.project)
+
+
+def find_leaks(check: DataCheck) -> tuple[Finding, ...]:
+    """The columns that give the label away, as errors."""
+    return tuple(found for found in check.findings if found.code == LEAK and found.severity == "error")
+
+
+def refuse_draft(check: DataCheck) -> None:
+    """Refuse to write a project that validation would refuse.
+
+    Raises:
+        DataError: the data breaks a limit (``data.draft-refused``); it names the gravest findings.
+    """
+    if check.passed:
+        return
+    errors = [found for found in check.findings if found.severity == "error"]
+    more = f" (and {len(errors) - _SHOWN} more)" if len(errors) > _SHOWN else ""
+    raise DataError(
+        "Training would refuse this data: " + " ".join(found.message for found in errors[:_SHOWN]) + more,
+        next_step=f"{errors[0].next_step} Or write the project file all the same with --no-check, and change the "
+        "limits in [validation].",
+        code="data.draft-refused",
+        findings=[found.to_dict() for found in errors],
+    )

@@ -1,0 +1,108 @@
+"""What a first project file is asked for, and what reading the data file found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tiltyard.data import Dataset
+from tiltyard.data.inference.infer_columns import InferredColumns, NamedColumns
+from tiltyard.data.sources import FileLayout, detect_layout, read_source
+from tiltyard.errors import UsageError
+from tiltyard.findings import Finding
+from tiltyard.project import DataSection, Project
+
+
+@dataclass(frozen=True)
+class DraftRequest:
+    """What is known before the data file is read.
+
+    Attributes:
+        data: the data file or folder.
+        output: where the project file will stand.
+        name: the project's name; None: from the folder's name.
+        named: columns and task that are known.
+        positive: the positive class; None: chosen.
+        metric: the metric; None: proposed by the shares of the classes.
+        group: the column of rows that belong together.
+        sensitive: columns whose groups fairness compares.
+        layout: keys of ``[data]`` that are known, None for those to be detected.
+        header: whether the first row holds names; None: detected.
+    """
+
+    data: Path
+    output: Path
+    name: str | None = None
+    named: NamedColumns = field(default_factory=NamedColumns)
+    positive: str | None = None
+    metric: str | None = None
+    group: str | None = None
+    sensitive: tuple[str, ...] = ()
+    layout: Mapping[str, str | None] = field(default_factory=dict)
+    header: bool | None = None
+
+
+@dataclass(frozen=True)
+class FirstRead:
+    """What a data file holds.
+
+    Attributes:
+        layout: how it is written.
+        frame: all of its rows.
+        findings: what was renamed or left out.
+        folder: whether it is a folder of texts.
+    """
+
+    layout: FileLayout
+    frame: pd.DataFrame
+    findings: tuple[Finding, ...]
+    folder: bool
+
+
+@dataclass(frozen=True)
+class ProjectDraft:
+    """A project file that training reads.
+
+    Attributes:
+        content: its text.
+        project: what it says.
+        dataset: the rows that it describes.
+        guess: what its columns were inferred to be.
+    """
+
+    content: str
+    project: Project
+    dataset: Dataset
+    guess: InferredColumns
+
+
+def read_data_file(request: DraftRequest) -> FirstRead:
+    """Read a data file in the layout that is stated or detected.
+
+    Raises:
+        UsageError: there is no such file.
+        DataError: it cannot be read.
+    """
+    data = request.data.resolve()
+    if not data.exists():
+        raise UsageError(f"The data file {request.data} does not exist.", next_step="Check the path.")
+    layout = detect_layout(data, request.layout, header=request.header)
+    found: list[Finding] = []
+    frame = read_source(_section(data, layout.options), Path(), found=found)
+    return FirstRead(layout, frame.rename(columns=str), tuple(found), data.is_dir())
+
+
+def name_folder_columns(request: DraftRequest, read: FirstRead) -> DraftRequest:
+    """The request with the columns that a folder of texts always has."""
+    if not read.folder:
+        return request
+    named = replace(request.named, label=request.named.label or "label", text=request.named.text or "text")
+    return replace(request, named=named)
+
+
+def _section(data: Path, options: Mapping[str, Any]) -> DataSection:
+    return DataSection(source=str(data), **options)
