@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from tiltyard.data.column_kinds import ColumnKind
 from tiltyard.data.columns import Column
+from tiltyard.data.conform.written import ColumnKind
 from tiltyard.data.read_table import read_column
 
 SAMPLE = 1000
