@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tiltyard.data.conform.frames import conform_frame, infer_schema
-from tiltyard.data.conform.labels import LabelCodec, conform_labels
+from tiltyard.data.conform.labels import LabelCodec, conform_labels, point_decimals
 from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.content_hash import row_digests
 from tiltyard.data.dataset import Dataset
@@ -27,7 +27,7 @@ def load_dataset(project: Project) -> Dataset:
     """
     section = project.data
     found: list[Finding] = []
-    frame = read_source(section, project.root, verbatim=_verbatim_columns(section), found=found)
+    frame = _read_frame(section, project.root, found)
     labels = _read_labels(frame, section)
     inputs: pd.Series | pd.DataFrame
     if project.task == "text-classification":
@@ -83,7 +83,15 @@ def read_rows(project: Project, source: str, root: Path | None = None) -> pd.Dat
         other |= {key: DataSection.model_fields[key].get_default() for key in WRITING_KEYS}
         other |= detect_layout(folder / source, {}, header=True).options
     section = project.data.model_copy(update=other)
-    return read_source(section, folder, verbatim=_verbatim_columns(section))
+    return _read_frame(section, folder, [])
+
+
+def _read_frame(section: DataSection, root: Path, found: list[Finding]) -> pd.DataFrame:
+    """All columns of a source; its labels are read as text, which the decimal separator of the file applies to."""
+    frame = read_source(section, root, verbatim=_verbatim_columns(section), found=found)
+    if section.decimal == "." or section.label not in frame:
+        return frame
+    return frame.assign(**{section.label: point_decimals(frame[section.label], section.decimal)})
 
 
 def _verbatim_columns(section: DataSection) -> tuple[str, ...]:

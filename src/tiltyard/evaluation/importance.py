@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tiltyard.data.conform.labels import order_classes
 from tiltyard.evaluation.groups import make_keys
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, label_predictions
 from tiltyard.evaluation.metrics import Metric
@@ -176,9 +177,12 @@ def term_importance(pipeline: Any, texts: pd.Series, *, seed: int = 0) -> Import
     effects = weights * _deviations(pipeline[:-1].transform(texts.iloc[chosen]))
     best = np.argsort(-effects, axis=1, kind="stable")[:, :MOST_TERMS]
     names = _read_term_names(pipeline, np.unique(best))
+    classes = [str(label) for label in pipeline.classes_]
+    places = {label: place for place, label in enumerate(classes)}
     features = [
-        FeatureWeight(names[term], float(row[term]), label=str(label))
-        for label, row, terms in zip(pipeline.classes_, effects, best, strict=True)
+        FeatureWeight(names[term], float(row[term]), label=label)
+        for label in order_classes(classes)
+        for row, terms in ((effects[places[label]], best[places[label]]),)
         for term in terms.tolist()
         if row[term] > 0
     ]

@@ -149,10 +149,25 @@ def test_a_file_spells_its_classes(words: tuple[str, str], tmp_path: Path) -> No
     assert load(tmp_path, "table.csv").classes == order_classes(spelt)
 
 
-def load(folder: Path, source: str) -> Dataset:
+@pytest.mark.parametrize(("words", "spelt"), [(("1,0", "0,0"), ("0", "1")), (("0,5", "1,5"), ("0.5", "1.5"))])
+def test_labels_follow_the_decimal_separator_of_the_file(
+    words: tuple[str, str], spelt: tuple[str, str], tmp_path: Path
+) -> None:
+    """Labels that are numbers with decimal commas are the classes that the same numbers are elsewhere; words stay."""
+    (tmp_path / "table.csv").write_text("kind;label\n" + "".join(f"{n};{words[n % 2]}\n" for n in range(30)))
+    assert load(tmp_path, "table.csv", separator=";", decimal=",").classes == spelt
+    (tmp_path / "table.csv").write_text(
+        "kind;label\n" + "".join(f"{n};{'a,b' if n % 2 else '1,0'}\n" for n in range(30))
+    )
+    assert load(tmp_path, "table.csv", separator=";", decimal=",").classes == ("1,0", "a,b")
+
+
+def load(folder: Path, source: str, **data: str) -> Dataset:
     """The rows of a file with a column ``label``."""
-    content = {"project": {"name": "p", "task": "tabular-classification"}, "data": {"source": source}, "root": folder}
-    return load_dataset(Project.model_validate(content))
+    project = {"name": "p", "task": "tabular-classification"}
+    return load_dataset(
+        Project.model_validate({"project": project, "data": {"source": source, **data}, "root": folder})
+    )
 
 
 def test_gaps_are_told_from_labels() -> None:

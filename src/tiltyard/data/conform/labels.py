@@ -100,7 +100,8 @@ def conform_labels(column: pd.Series, gaps: Iterable[str] = ()) -> pd.Series:
     """The classes of a column of labels in any format: n values, str or missing, with the column's index and name.
 
     Whole numbers are written without a fraction where every label is a number. Spellings of true and false become one
-    each where every label is true or false: the one that most rows have.
+    each where every label is true or false: the one that most rows have. The usual words for gaps are classes; words
+    that the project declares as gaps are none.
 
     Args:
         column: n raw labels.
@@ -123,6 +124,17 @@ def match_labels(predicted: Sequence[str], labels: Sequence[str]) -> list[bool]:
     codec = LabelCodec.from_classes(predicted)
     meant = {label: codec.spell(label) for label in set(labels)}
     return [one == meant[label] for one, label in zip(predicted, labels, strict=True)]
+
+
+def point_decimals(column: pd.Series, decimal: str) -> pd.Series:
+    """A column of labels that a file wrote with another decimal separator, with points where all labels are numbers."""
+    if decimal == ".":
+        return column
+    codes, distinct = factorise_cells(column)
+    written = [raw.replace(decimal, ".") if isinstance(raw, str) else raw for raw in distinct]
+    if any(read_label_number(write_label(raw)) is None for raw in written if not is_label_gap(raw)):
+        return column
+    return pd.Series(np.array([*written, None], dtype=object)[codes], index=column.index, name=column.name)
 
 
 def choose_spellings(rows: Counter[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from tiltyard.data.conform.labels import is_label_gap, write_label
+from tiltyard.data.conform.labels import is_label_gap, point_decimals, write_label
 from tiltyard.data.sources import detect_layout, read_source
 from tiltyard.errors import DataError
 from tiltyard.jsonable import to_json_object
@@ -130,7 +130,8 @@ def read_labels(path: Path, columns: LabelColumns = LabelColumns()) -> pd.DataFr
     Raises:
         DataError: the file cannot be read, or has no column for the label, or neither ids nor keys.
     """
-    section = DataSection(source=path.name, label=columns.label, **detect_layout(path, {}, header=True).options)
+    layout = detect_layout(path, {}, header=True)
+    section = DataSection(source=path.name, label=columns.label, **layout.options)
     verbatim = (columns.id, columns.key, columns.label, columns.label_in_project or columns.label)
     frame = read_source(section, path.resolve().parent, verbatim=verbatim)
     known = [str(name) for name in frame.columns]
@@ -148,7 +149,7 @@ def read_labels(path: Path, columns: LabelColumns = LabelColumns()) -> pd.DataFr
             next_step="Name the column of the prediction ids with --id-column, or that of your keys with --key-column.",
             code="feedback.no-id-column",
         )
-    return frame
+    return frame.assign(**{columns.label: point_decimals(frame[columns.label], section.decimal)})
 
 
 def import_labels(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from tiltyard.errors import UsageError
 from tiltyard.ledger import Event, Ledger, Prediction
+from tiltyard.ledger.label_intake import normalise_key
 from tiltyard.ledger.sql.retention import is_redacted
 
 _AT_ONCE = 500
@@ -52,7 +53,9 @@ def find_predictions(ledger: Ledger, model: str, subject: Subject) -> list[Predi
         found = ledger.prediction(subject.id)
         return [found] if found is not None and found.project == model else []
     if subject.key is not None:
-        return list(ledger.predictions(project=model, key=subject.key))
+        # Keys were once recorded as they came.
+        keys = dict.fromkeys((subject.key, normalise_key(subject.key)))
+        return [row for key in keys for row in ledger.predictions(project=model, key=key)]
     words = str(subject.containing).casefold()
     return [row for row in ledger.predictions(project=model) if any(words in text for text in _texts(row.input))]
 
