@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from tiltyard.data.conform.frames import infer_schema
-from tiltyard.data.inference.infer_columns import infer_columns
+from tiltyard.data.inference.class_choice import choose_metric, choose_positive
+from tiltyard.data.inference.infer_columns import NamedColumns, infer_columns
 from tiltyard.data.read_table import read_column
-from tiltyard.errors import DataError
+from tiltyard.errors import DataError, UsageError
+from tiltyard.evaluation.metrics import METRICS
 
 RANDOM = np.random.default_rng(5)
+ROWS = 240
 REVIEWS = pd.DataFrame(
     {
         "review_id": np.arange(100) + 7000,
@@ -21,6 +26,11 @@ REVIEWS = pd.DataFrame(
         "sentiment": RANDOM.choice(["good", "bad"], 100),
     }
 )
+TWO = RANDOM.choice([0, 1], ROWS)
+PLAN = RANDOM.choice(["basic", "plus", "pro"], ROWS)
+FEE = RANDOM.normal(30, 9, ROWS).round(2)
+AGE = RANDOM.integers(20, 70, ROWS)
+PERSONS = [f"Lastname{place}, Mr. First{place * 7} Middle ({place})" for place in range(ROWS)]
 
 
 def test_the_text_that_init_finds_is_a_text_to_the_checks() -> None:
@@ -43,12 +53,12 @@ def test_the_text_that_init_finds_is_a_text_to_the_checks() -> None:
     }
 
 
-def test_texts_and_times_are_categories_in_a_stored_schema() -> None:
-    """Schemas that travel with versions know numbers, booleans, categories and empty columns alone."""
+def test_texts_are_categories_in_a_stored_schema() -> None:
+    """Schemas that travel with versions know no texts."""
     kinds = {
         column.name: column.kind for column in infer_schema(REVIEWS.assign(gap=None, old=[True, False] * 50)).columns
     }
-    assert kinds["review"] == kinds["created_at"] == "category"
+    assert kinds["review"] == "category"
     assert (kinds["review_id"], kinds["gap"], kinds["old"]) == ("number", "empty", "boolean")
 
 
@@ -56,3 +66,123 @@ def test_a_named_column_that_is_missing_is_refused() -> None:
     """A label that the file does not have is named, with the columns that it has."""
     with pytest.raises(DataError, match="no column 'rating'"):
         infer_columns(REVIEWS, label="rating")
+
+
+@pytest.mark.parametrize(
+    ("columns", "label"),
+    [
+        ({"PassengerId": np.arange(ROWS), "Survived": TWO, "Pclass": TWO + 1, "Embarked": PLAN}, "Survived"),
+        (
+            {"airline": PLAN, "airline_sentiment": TWO, "airline_sentiment_confidence": FEE, "retweets": AGE},
+            "airline_sentiment",
+        ),
+        ({"amount": FEE, "is_fraud": TWO, "plan": PLAN, "hour": AGE % 24}, "is_fraud"),
+        ({"default.payment.next.month": TWO, "limit": FEE, "plan": PLAN}, "default.payment.next.month"),
+        ({"fee": FEE, "kind": PLAN, "flag": TWO, "verdict": TWO}, "verdict"),
+        ({"poisonous": RANDOM.choice(["e", "p"], ROWS), "cap": PLAN, "fee": FEE}, "poisonous"),
+        ({"a": FEE, "b": PLAN, "Unnamed: 2": TWO}, "b"),
+        ({"column_1": AGE, "column_2": FEE, "column_3": PLAN, "column_4": TWO}, "column_4"),
+        ({"fee": FEE, "digit": np.arange(ROWS) % 10}, "digit"),
+    ],
+)
+def test_the_label_is_found_by_name_place_and_values(columns: dict[str, object], label: str) -> None:
+    """Names of labels, also within longer names, weigh more than places, and places more than values."""
+    found = infer_columns(pd.DataFrame(columns))
+    assert found.label == label
+    assert next(column.reason for column in found.columns if column.name == label)
+    assert label not in {other.name for other in found.runners_up}
+
+
+@pytest.mark.parametrize("classes", [60, 77])
+def test_many_classes_with_rows_for_each_are_a_label(classes: int) -> None:
+    """Rows for each class decide, not how many classes there are."""
+    rows = 20 * classes
+    frame = pd.DataFrame(
+        {
+            "text": [f"where is my thing{place % classes} order {place}" for place in range(rows)],
+            "category": [f"topic_{place % classes}" for place in range(rows)],
+        }
+    )
+    found = infer_columns(frame)
+    assert (found.label, found.text, len(found.classes)) == ("category", "text", classes)
+
+
+@pytest.mark.parametrize("label", [None, "Survived"])
+def test_names_of_persons_are_no_text(label: str | None) -> None:
+    """A table with a column of names of persons stays a table without them, whether its label is named or not."""
+    frame = pd.DataFrame({"Id": np.arange(ROWS), "Survived": TWO, "Name": PERSONS, "Fare": FEE, "Port": PLAN})
+    found = infer_columns(frame, label=label)
+    assert (found.task, found.label, found.text, found.ignored) == (
+        "tabular-classification",
+        "Survived",
+        None,
+        ("Id", "Name"),
+    )
+    assert found.features == ("Fare", "Port")
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ([[1, 2], {"a": 1}] * 120, "lists or objects"),
+        ([None] * ROWS, "empty"),
+        (["x", *[None] * (ROWS - 1)], "of its cells are empty"),
+        (570306133677760513 + np.arange(ROWS), "identifies rows"),
+        ([f"A/5 {place * 7}" for place in range(ROWS)], "another value in almost every row"),
+        ([f"C{place % 140}" for place in range(ROWS)], "occur once"),
+        ([f"she said that it was all right on day {place}" for place in range(ROWS)], "holds texts"),
+    ],
+)
+def test_what_a_table_cannot_learn_from_is_left_out_with_its_reason(cells: object, reason: str) -> None:
+    """Lists, empty columns, ids, tickets and remarks are left out, each with its reason, unless kept."""
+    frame = pd.DataFrame({"x": pd.Series(cells, dtype=None), "age": AGE, "fee": FEE, "plan": PLAN, "y": TWO})
+    known = NamedColumns(task="tabular-classification")
+    column = infer_columns(frame, named=known).columns[0]
+    assert (column.role, reason in column.reason) == ("left out", True), column
+    kept = infer_columns(frame, named=NamedColumns(task="tabular-classification", kept=("x",)))
+    assert kept.columns[0].role == "feature"
+
+
+@pytest.mark.parametrize("amount", [FEE * 13.37, 1000 * np.arange(ROWS) + AGE, FEE.round(1)])
+def test_a_continuous_label_is_refused_by_name(amount: np.ndarray) -> None:
+    """Numbers that measure a quantity are named with how many there are, and never listed, guessed or named."""
+    frame = pd.DataFrame({"age": AGE % 7 * 1.5, "amount": amount})
+    for label in (None, "amount"):
+        with pytest.raises(DataError, match=r"The label 'amount' looks continuous: [\d,]+ different numbers") as error:
+            infer_columns(frame, label=label)
+        assert len(str(error.value)) < 200
+
+
+def test_a_nameless_column_is_never_the_label() -> None:
+    """Where only nameless columns could be the label there is none, and the reason is said."""
+    with pytest.raises(DataError, match=re.escape("'Unnamed: 1': it has no name")):
+        infer_columns(pd.DataFrame({"id": np.arange(ROWS), "Unnamed: 1": TWO}))
+
+
+def test_a_column_with_two_purposes_is_refused() -> None:
+    """The label cannot be the text or ignored at once."""
+    for known in (NamedColumns(label="review", text="review"), NamedColumns(label="review", ignore=("review",))):
+        with pytest.raises(UsageError, match="two purposes"):
+            infer_columns(REVIEWS, named=known)
+
+
+def test_the_metric_minds_a_rare_class() -> None:
+    """Balanced classes are compared by accuracy, others by balanced accuracy, with the figures of always guessing."""
+    assert choose_metric({"a": 40, "b": 60})[0] == "accuracy"
+    metric, why = choose_metric({"False": 80, "True": 20})
+    assert metric in METRICS
+    assert (metric, "accuracy of 80%" in why) == ("balanced_accuracy", True)
+
+
+@pytest.mark.parametrize(
+    ("counts", "positive"),
+    [
+        ({"no": 50, "yes": 50}, "yes"),
+        ({"e": 90, "p": 10}, "p"),
+        ({"a": 10, "b": 90}, "a"),
+        ({"a": 1, "b": 1, "c": 1}, None),
+    ],
+)
+def test_the_positive_class_is_the_affirmative_or_rare_one(counts: dict[str, int], positive: str | None) -> None:
+    """A word such as yes decides, else clear rarity; more than two classes have no positive one."""
+    assert choose_positive(counts) == positive

@@ -12,6 +12,7 @@ from tiltyard.data.conform.labels import LabelCodec, conform_labels, point_decim
 from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.content_hash import row_digests
 from tiltyard.data.dataset import Dataset
+from tiltyard.data.inference.continuous_labels import refuse_continuous_labels
 from tiltyard.data.sources import WRITING_KEYS, detect_layout, read_source
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding
@@ -23,7 +24,8 @@ def load_dataset(project: Project) -> Dataset:
     """Read the rows that a project file describes.
 
     Raises:
-        DataError: the source cannot be read, a column is missing, a label is empty, or there is only one label.
+        DataError: the source cannot be read, a column is missing, a label is empty, there is only one label, or the
+            labels are a quantity.
     """
     section = project.data
     found: list[Finding] = []
@@ -54,6 +56,7 @@ def load_dataset(project: Project) -> Dataset:
             code="data.one-class",
             column=section.label,
         )
+    refuse_continuous_labels(labels, section.label)
     if section.positive is not None and LabelCodec(dataset.classes).find_class(section.positive) is None:
         raise DataError(
             f"data.positive = {section.positive!r} is not among the labels {', '.join(dataset.classes)}.",

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import click
 
-from tiltyard.cli.data.init_dialogue import ask_about_columns, ask_about_leaks, print_draft
+from tiltyard.cli.data.init_dialogue import ask_about_columns, ask_about_leaks, list_findings, print_draft
 from tiltyard.cli.options import json_option
 from tiltyard.cli.output import print_json, print_line
 from tiltyard.data.inference.infer_columns import InferredColumns, NamedColumns
@@ -114,16 +114,14 @@ def _settle_leaks(
     draft, settled = draft_project(request, read, guess), tuple[Finding, ...]()
     if not check:
         return draft, settled
-    checked = check_draft(draft)
-    leaks = find_leaks(checked)
+    leaks = find_leaks(draft)
     if leaks:
         kept = {leak.subject for leak in leaks if leak.subject in request.named.kept}
         kept |= set(ask_about_leaks([leak for leak in leaks if leak.subject not in kept])) if ask else set()
         settled = tuple(leak for leak in leaks if leak.subject not in kept)
         without = leave_out(guess, {leak.subject: "it gives the label away" for leak in settled})
         draft = draft_project(request, read, without, tuple(f"{LEAK}:{name}" for name in sorted(kept)))
-        checked = check_draft(draft)
-    refuse_draft(checked)
+    refuse_draft(check_draft(draft))
     return draft, settled
 
 
@@ -158,5 +156,5 @@ def _as_json(output: Path, read: FirstRead, draft: ProjectDraft, leaks: tuple[Fi
             [{name: str(cell) for name, cell in row.items()} for row in first.to_dict("records")]
         ),
         "guess": to_jsonable(draft.guess),
-        "findings": [found.to_dict() for found in (*draft.dataset.findings, *leaks)],
+        "findings": [found.to_dict() for found in list_findings(draft, leaks)],
     }

@@ -14,6 +14,7 @@ from tiltyard.data.inference.infer_columns import InferredColumns
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding
 from tiltyard.pipeline.project_draft.draft import guess_columns
+from tiltyard.pipeline.project_draft.draft_findings import describe_guess
 from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, ProjectDraft
 from tiltyard.project import Task
 from tiltyard.suggest import nearest
@@ -64,19 +65,20 @@ def ask_about_leaks(leaks: Sequence[Finding]) -> list[str]:
     return kept
 
 
+def list_findings(draft: ProjectDraft, leaks: Sequence[Finding]) -> list[Finding]:
+    """What reading renamed, what is left out and why, and what gives the label away."""
+    given_away = {leak.subject for leak in leaks}
+    guessed = [found for found in describe_guess(draft.guess) if found.subject not in given_away]
+    return [*draft.dataset.findings, *guessed, *(_leave_out_finding(leak) for leak in leaks)]
+
+
 def print_draft(output: Path, read: FirstRead, draft: ProjectDraft, leaks: Sequence[Finding]) -> None:
     """What was written, what was left out and why, and what comes next."""
     guess = draft.guess
     for notice in read.layout.notices:
         print_line("{}", notice)
-    for found in draft.dataset.findings:
-        print_line("{}", found.message)
-    for leak in leaks:
-        print_line("[yellow]{}[/yellow]", f"Left out '{leak.subject}': {leak.message}")
-    given_away = {leak.subject for leak in leaks}
-    for column in guess.columns:
-        if column.role == "left out" and column.name not in given_away:
-            print_line("Left out '{}': {}.", column.name, column.reason)
+    for found in list_findings(draft, leaks):
+        print_line("{}" if found.severity == "info" else "[yellow]{}[/yellow]", found.message)
     if guess.metric != "accuracy":
         print_line("The metric is {}: {}.", guess.metric, guess.metric_reason)
     print_line(
@@ -87,6 +89,10 @@ def print_draft(output: Path, read: FirstRead, draft: ProjectDraft, leaks: Seque
         others = ", ".join(f"'{found.name}'" for found in guess.runners_up)
         print_line("Other columns that may be the label: {} (--label).", others)
     print_line("Check the guessed columns, then: [bold]tiltyard train --champion[/bold]")
+
+
+def _leave_out_finding(leak: Finding) -> Finding:
+    return replace(leak, message=f"'{leak.subject}' is left out: {leak.message}")
 
 
 def _print_first_rows(frame: pd.DataFrame) -> None:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import pandas as pd
 
 from tiltyard.data.columns import Column
 from tiltyard.data.conform.written import ColumnKind
+from tiltyard.data.inference.continuous_labels import are_continuous
 from tiltyard.data.read_table import read_column
 
 SAMPLE = 1000
 NAMELESS = re.compile(r"(Unnamed: \d+(_level_\d+)?)?")
 _WORD = re.compile(r"[^\W_]+")
 _NAME_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
-_CONTINUOUS_FROM = 20
-_CONTINUOUS_WHOLE_FROM = 50
-_CLASS_ROWS = 10
 _CAPITALISED = 0.7
 _WIDE = 0x2E80  # from here on scripts that write words without blanks
 
@@ -112,29 +108,6 @@ def measure_columns(frame: pd.DataFrame) -> list[ColumnFacts]:
         ColumnFacts(read_column(frame.iloc[:, place], str(name)), place, places, rows)
         for place, name in enumerate(frame.columns)
     ]
-
-
-def are_continuous(ordered: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
-    """Whether ascending numbers measure a quantity: many different fractions, or many whole numbers with few rows each.
-
-    Numbers of up to 20 different values (50 where all are whole) are classes, and so are whole numbers with ten rows
-    for each value.
-    """
-    different = int(np.count_nonzero(np.diff(ordered))) + int(len(ordered) > 0)
-    if bool((ordered == np.floor(ordered)).all()):
-        return different > _CONTINUOUS_WHOLE_FROM and len(ordered) < _CLASS_ROWS * different
-    return different > _CONTINUOUS_FROM
-
-
-def find_continuous(labels: Sequence[str]) -> int | None:
-    """How many different numbers n labels are, where they measure a quantity; None where they are classes."""
-    distinct, counts = np.unique(np.asarray(labels, dtype=object).astype(str), return_counts=True)
-    if len(distinct) <= _CONTINUOUS_FROM:
-        return None
-    numbers = pd.to_numeric(pd.Series(distinct, dtype=object), errors="coerce").to_numpy(dtype=np.float64)
-    if not np.isfinite(numbers).all():
-        return None
-    return len(distinct) if are_continuous(np.sort(np.repeat(numbers, counts))) else None
 
 
 def _count_words(value: str) -> float:

@@ -10,11 +10,18 @@ import pandas as pd
 
 from tiltyard.data.conform.labels import conform_labels, order_classes
 from tiltyard.data.inference.class_choice import choose_metric, choose_positive
-from tiltyard.data.inference.column_facts import ColumnFacts, find_continuous, measure_columns
+from tiltyard.data.inference.column_facts import ColumnFacts, measure_columns
+from tiltyard.data.inference.continuous_labels import describe_continuous_label, refuse_continuous_labels
 from tiltyard.data.inference.input_choice import explain_left_out, find_text
-from tiltyard.data.inference.label_ranking import LabelCandidate, explain_no_label, rank_labels
+from tiltyard.data.inference.label_ranking import (
+    LABEL_NAMES,
+    NAMED_LIKE_A_LABEL,
+    LabelCandidate,
+    explain_no_label,
+    rank_labels,
+)
 from tiltyard.errors import DataError, UsageError
-from tiltyard.formatting import format_count, join_names
+from tiltyard.formatting import join_names
 from tiltyard.project import Task
 from tiltyard.suggest import nearest
 
@@ -139,8 +146,12 @@ def infer_columns(
         metric=metric,
         metric_reason=why,
         columns=tuple(_guess_column(facts, known, (found_label, found_text, time), ranking) for facts in columns),
-        runners_up=tuple(found for found in ranking if found.name != found_label)[:RUNNERS_UP],
+        runners_up=_choose_runners_up(ranking, found_label),
     )
+
+
+def _choose_runners_up(ranking: Sequence[LabelCandidate], label: str) -> tuple[LabelCandidate, ...]:
+    return tuple(found for found in ranking if found.name != label and not found.continuous)[:RUNNERS_UP]
 
 
 def _require_columns(known: NamedColumns, names: Sequence[str]) -> None:
@@ -172,32 +183,29 @@ def _choose_label(ranking: Sequence[LabelCandidate], columns: Sequence[ColumnFac
             next_step="Name it with --label COLUMN.",
             code="data.no-label",
         )
+    _refuse_constant_label(ranking[0], columns)
     if ranking[0].continuous:
         classes = [found.name for found in ranking if not found.continuous]
         raise describe_continuous_label(ranking[0].name, ranking[0].classes, classes)
     return ranking[0].name
 
 
-def describe_continuous_label(name: str, different: int, others: Sequence[str] = ()) -> DataError:
-    """The error for a label of numbers that measure a quantity."""
-    also = f" Columns of classes are {join_names(list(others))}." if others else ""
-    return DataError(
-        f"The label '{name}' looks continuous: {format_count(different, 'different number')}. Regression is not "
-        f"supported.{also}",
-        next_step="Name another label (tiltyard init --label, data.label), or write a column of classes such as low, "
-        "middle and high.",
-        code="data.label-continuous",
-        column=name,
-        different=different,
-    )
+def _refuse_constant_label(best: LabelCandidate, columns: Sequence[ColumnFacts]) -> None:
+    """Refuse to take a column without the name of a label where another has that name, and one value."""
+    constant = [facts.name for facts in columns if facts.name.lower() in LABEL_NAMES and facts.different < 2]
+    if constant and best.score < NAMED_LIKE_A_LABEL:
+        raise DataError(
+            f"Column '{constant[0]}' has the name of a label, and fewer than two values; a classifier needs two.",
+            next_step=f"Add rows of another label, or name another column: --label {best.name}.",
+            code="data.one-class",
+            column=constant[0],
+        )
 
 
 def _count_classes(frame: pd.DataFrame, label: str) -> dict[str, int]:
     place = [str(name) for name in frame.columns].index(label)
     labels = conform_labels(frame.iloc[:, place]).dropna().astype(str)
-    different = find_continuous(labels.to_list())
-    if different is not None:
-        raise describe_continuous_label(label, different)
+    refuse_continuous_labels(labels, label)
     counts = labels.value_counts()
     if len(counts) < 2:
         only = f"only the label '{counts.index[0]}'" if len(counts) else "no label"

@@ -21,6 +21,8 @@ TRUTH_NAMES = frozenset({"is", "has", "was", "will", "did"})
 ABOUT_A_LABEL = frozenset(
     {"id", "confidence", "score", "reason", "gold", "source", "count", "time", "date", "by", "at", "probability"}
 )
+NAMED_LIKE_A_LABEL = 8.0
+"""From this score on a column has a name that speaks for it, not only its place and values."""
 _LEAST_ROWS_A_CLASS = 5
 _MOST_MISSING = 0.5
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tiltyard.data import load_dataset, split_dataset
+from tiltyard.data.columns import Roles
 from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.data.inference.infer_columns import InferredColumns, infer_columns
+from tiltyard.data.read_table import read_table
 from tiltyard.errors import DataError, UsageError
 from tiltyard.evaluation.metrics import get_metric
 from tiltyard.findings import Finding
@@ -16,6 +18,7 @@ from tiltyard.pipeline.project_draft.write_project import write_project, write_s
 from tiltyard.pipeline.training.data_checks import DataCheck, validate_data
 from tiltyard.project import parse_project
 from tiltyard.validation import infer_required_schema
+from tiltyard.validation.table.leakage import evaluate_leakage, measure_leakage
 
 LEAK = "leakage.column"
 _SHOWN = 3
@@ -100,9 +103,14 @@ def check_draft(draft: ProjectDraft) -> DataCheck:
     return validate_data(draft.dataset, split, draft.project)
 
 
-def find_leaks(check: DataCheck) -> tuple[Finding, ...]:
-    """The columns that give the label away, as errors."""
-    return tuple(found for found in check.findings if found.code == LEAK and found.severity == "error")
+def find_leaks(draft: ProjectDraft) -> tuple[Finding, ...]:
+    """The features that give the label away, as errors."""
+    guess, limits = draft.guess, draft.project.validation
+    if guess.task == "text-classification":
+        return ()
+    table = read_table(draft.dataset.frame, draft.project.name, Roles(guess.label, features=guess.features))
+    found = evaluate_leakage(measure_leakage(table), limits)
+    return tuple(leak for leak in found if leak.code == LEAK and leak.severity == "error" and leak.is_found)
 
 
 def refuse_draft(check: DataCheck) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -15,6 +14,8 @@ from tiltyard.data.sources import FileLayout, detect_layout, read_source
 from tiltyard.errors import UsageError
 from tiltyard.findings import Finding
 from tiltyard.project import DataSection, Project
+
+_FEW_WORDS = 50
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,9 @@ def read_data_file(request: DraftRequest) -> FirstRead:
         raise UsageError(f"The data file {request.data} does not exist.", next_step="Check the path.")
     layout = detect_layout(data, request.layout, header=request.header)
     found: list[Finding] = []
-    frame = read_source(_section(data, layout.options), Path(), found=found)
-    return FirstRead(layout, frame.rename(columns=str), tuple(found), data.is_dir())
+    section = DataSection(source=str(data), **layout.options)
+    frame = _keep_gap_words(read_source(section, Path(), found=found).rename(columns=str), section)
+    return FirstRead(layout, frame, tuple(found), data.is_dir())
 
 
 def name_folder_columns(request: DraftRequest, read: FirstRead) -> DraftRequest:
@@ -104,5 +106,20 @@ def name_folder_columns(request: DraftRequest, read: FirstRead) -> DraftRequest:
     return replace(request, named=named)
 
 
-def _section(data: Path, options: Mapping[str, Any]) -> DataSection:
-    return DataSection(source=str(data), **options)
+def _keep_gap_words(frame: pd.DataFrame, section: DataSection) -> pd.DataFrame:
+    """The rows with the words None, NA, null, … as values in columns of few words that have no empty cell.
+
+    There such a word is likelier a class than a gap, and a label that loses a class looks like no label at all.
+    """
+    suspected = [
+        str(name)
+        for name in frame.columns
+        if pd.api.types.is_string_dtype(frame[name].dtype)
+        and frame[name].isna().any()
+        and 1 <= frame[name].nunique() <= _FEW_WORDS
+    ]
+    if not suspected:
+        return frame
+    words = read_source(section, Path(), verbatim=tuple(suspected)).rename(columns=str)
+    kept = {name: words[name] for name in suspected if words[name].notna().all()}
+    return frame.assign(**kept)

@@ -1,0 +1,57 @@
+"""Labels that are a quantity: numbers for which a classifier would need a class each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from tiltyard.errors import DataError
+from tiltyard.formatting import format_count, join_names
+
+_FRACTIONS = 20
+_WHOLE = 50
+_ROWS_A_CLASS = 10
+
+
+def are_continuous(ordered: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
+    """Whether ascending numbers measure a quantity: many different fractions, or many whole numbers with few rows each.
+
+    Numbers of up to 20 different values (50 where all are whole) are classes, and so are whole numbers with ten rows
+    for each value.
+    """
+    different = int(np.count_nonzero(np.diff(ordered))) + int(len(ordered) > 0)
+    if bool((ordered == np.floor(ordered)).all()):
+        return different > _WHOLE and len(ordered) < _ROWS_A_CLASS * different
+    return different > _FRACTIONS
+
+
+def refuse_continuous_labels(labels: pd.Series, name: str) -> None:
+    """Refuse a column of n labels that are a quantity.
+
+    Raises:
+        DataError: they are (``data.label-continuous``); it names the column and how many different numbers it has.
+    """
+    counts = labels.value_counts()
+    if len(counts) <= _FRACTIONS:
+        return
+    numbers = pd.to_numeric(pd.Series(counts.index.astype(str), dtype=object), errors="coerce").to_numpy(
+        dtype=np.float64
+    )
+    if np.isfinite(numbers).all() and are_continuous(np.sort(np.repeat(numbers, counts.to_numpy()))):
+        raise describe_continuous_label(name, len(counts))
+
+
+def describe_continuous_label(name: str, different: int, others: Sequence[str] = ()) -> DataError:
+    """The error for a label of so many different numbers; ``others`` are columns of classes in the same table."""
+    also = f" Columns of classes are {join_names(list(others))}." if others else ""
+    return DataError(
+        f"The label '{name}' looks continuous: {format_count(different, 'different number')}. Regression is not "
+        f"supported.{also}",
+        next_step="Name another label (tiltyard init --label, data.label), or write a column of classes such as low, "
+        "middle and high.",
+        code="data.label-continuous",
+        column=name,
+        different=different,
+    )
