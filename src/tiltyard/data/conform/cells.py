@@ -1,16 +1,110 @@
-"""What one raw cell says."""
+"""What one raw cell says: the rules that whole columns and single rows share."""
 
 from __future__ import annotations
 
+import math
+import numbers
+import re
 import unicodedata
+from collections.abc import Collection
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
 
-_TRUE = ("True", "TRUE", "true")
-_FALSE = ("False", "FALSE", "false")
-BOOLEAN_WORDS = {**dict.fromkeys(_TRUE, 1.0), **dict.fromkeys(_FALSE, 0.0)}
-BOOLEANS = {**BOOLEAN_WORDS, "1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0}
+import numpy as np
+import pandas as pd
+
+from tiltyard.data.conform.rules import ReadingRules
+
+BOOLEAN_WORDS = {"True": 1.0, "TRUE": 1.0, "true": 1.0, "False": 0.0, "FALSE": 0.0, "false": 0.0}
+"""The words that make a column one of booleans; a cell of such a column may also be 1 or 0."""
+
+_TRUTH = {"true": True, "false": False}
+_EXPONENT = r"(?:[eE][+-]?\d+)?"
+_INFINITY = r"[iI][nN][fF](?:[iI][nN][iI][tT][yY])?"
 
 
 def normalise_text(text: str) -> str:
-    """A text without outer white space, its accents composed (NFC)."""
+    """A text without outer white space, its accents composed (NFC).
+
+    Half a surrogate pair becomes ``?``: it has no place in UTF-8, and so none in a stored category.
+    """
     stripped = text.strip()
-    return stripped if stripped.isascii() else unicodedata.normalize("NFC", stripped)
+    if stripped.isascii():
+        return stripped
+    return unicodedata.normalize("NFC", stripped).encode("utf-8", "replace").decode("utf-8")
+
+
+def is_gap(raw: Any, gap_words: Collection[str]) -> bool:
+    """Whether a cell says nothing: None, NaN, NaT, blank text or a word for a gap."""
+    if raw is None or raw is pd.NA or raw is pd.NaT:
+        return True
+    if isinstance(raw, str):
+        return not raw or raw.isspace() or raw.strip() in gap_words
+    if isinstance(raw, numbers.Real | Decimal | np.generic):
+        return bool(raw != raw)  # noqa: PLR0124 - only NaN and NaT differ from themselves
+    return False
+
+
+def parse_number(raw: Any, rules: ReadingRules) -> float | None:
+    """The number that a cell is: an int, float, Decimal or NumPy number, or text that reads as one by the rules.
+
+    Returns:
+        The number, infinite where the cell says so or is beyond all floats; None where it is no number. Booleans are
+        none.
+    """
+    if isinstance(raw, str):
+        return _parse_number_text(raw.strip(), rules)
+    if isinstance(raw, bool | np.bool_) or not isinstance(raw, numbers.Real | Decimal):
+        return None
+    try:
+        return float(raw)
+    except OverflowError:
+        return math.copysign(math.inf, raw)
+
+
+def parse_boolean(raw: Any, rules: ReadingRules) -> bool | None:
+    """The truth value of a cell: true and false in any letters, 1 and 0 as numbers or text; None for anything else."""
+    if isinstance(raw, bool | np.bool_):
+        return bool(raw)
+    if isinstance(raw, str) and (truth := _TRUTH.get(raw.strip().lower())) is not None:
+        return truth
+    number = parse_number(raw, rules)
+    return number == 1.0 if number in (0.0, 1.0) else None
+
+
+def write_category(raw: Any) -> str | None:
+    """A cell as a category is written: text stripped and composed, a whole number without a fraction (1.0: ``"1"``).
+
+    Returns:
+        The text; None where the cell is neither text, number, boolean nor time.
+    """
+    if isinstance(raw, np.generic):
+        raw = raw.item()
+    if isinstance(raw, str):
+        return normalise_text(raw)
+    if isinstance(raw, float | Decimal) and math.isfinite(raw) and raw == int(raw):
+        return str(int(raw))
+    if isinstance(raw, bool | numbers.Real | Decimal) or hasattr(raw, "isoformat"):
+        return str(raw)
+    return None
+
+
+@lru_cache(maxsize=64)
+def number_pattern(decimal: str, thousands: str | None) -> re.Pattern[str]:
+    """What a number looks like in text: ``1163.74``, or ``1,163.74`` with groups of three digits.
+
+    A point is read as well as another decimal separator, unless it stands between thousands.
+    """
+    points = "." if decimal == "." else decimal if thousands == "." else "." + decimal
+    point = f"[{re.escape(points)}]"
+    grouped = rf"\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+(?:{point}\d+)?|" if thousands else ""
+    return re.compile(rf"[+-]?(?:(?:{grouped}\d+{point}?\d*|{point}\d+){_EXPONENT}|{_INFINITY})", re.ASCII)
+
+
+def _parse_number_text(text: str, rules: ReadingRules) -> float | None:
+    if not number_pattern(rules.decimal, rules.thousands).fullmatch(text):
+        return None
+    if rules.thousands is not None:
+        text = text.replace(rules.thousands, "")
+    return float(text.replace(rules.decimal, "."))

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.kinds import decide_kind
+from tiltyard.data.conform.rows import CategorySpelling
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import MOST_CATEGORIES, SchemaKind, TableSchema, TypedColumn
 from tiltyard.data.conform.written import read_booleans, read_numbers, write_down
@@ -24,7 +25,7 @@ def infer_schema(frame: pd.DataFrame, rules: ReadingRules = USUAL_RULES) -> Tabl
         DataError: two columns have the same name (``data.column-twice``).
     """
     columns = _columns_by_name(frame).items()
-    return TableSchema(tuple(_infer_column(name, column) for name, column in columns), rules)
+    return TableSchema(tuple(_infer_column(name, column, rules) for name, column in columns), rules)
 
 
 def narrow_schema(schema: TableSchema, rows: pd.DataFrame) -> TableSchema:
@@ -46,16 +47,17 @@ def conform_frame(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
     """
     named = _columns_by_name(frame)
     columns = {
-        column.name: _conform_column(_find_column(named, column.name, schema), column) for column in schema.columns
+        column.name: _conform_column(_find_column(named, column.name, schema), column, schema.rules)
+        for column in schema.columns
     }
     return pd.DataFrame(columns, index=frame.index)
 
 
-def _infer_column(name: str, column: pd.Series) -> TypedColumn:
-    decided, words = decide_kind(column)
+def _infer_column(name: str, column: pd.Series, rules: ReadingRules) -> TypedColumn:
+    decided, words = decide_kind(column, rules)
     kind: SchemaKind = "category" if decided == "text" or decided == "time" else decided  # noqa: PLR1714 - narrows
     if kind == "number":
-        numbers, _ = read_numbers(column if words is None else words)
+        numbers, _ = read_numbers(column, rules)
         low, high = _find_range(numbers)
         return TypedColumn(name, kind, bool(np.isnan(numbers).any()), minimum=low, maximum=high)
     if words is None or kind == "empty":
@@ -80,22 +82,27 @@ def _find_range(numbers: NDArray[np.float64]) -> tuple[float | None, float | Non
     return (float(finite.min()), float(finite.max())) if len(finite) else (None, None)
 
 
-def _conform_column(column: pd.Series, to: TypedColumn) -> pd.Series:
+def _conform_column(column: pd.Series, to: TypedColumn, rules: ReadingRules) -> pd.Series:
     if to.kind == "empty":
         return pd.Series(np.full(len(column), np.nan), index=column.index)
     if to.kind == "category":
-        words = write_down(column)
-        texts = np.array([*words.distinct, None], dtype=object)[words.codes]
-        return pd.Series(texts, index=column.index, dtype="str")
+        return _conform_categories(column, to, rules)
     if to.kind == "number":
-        numbers, wrong = read_numbers(column)
+        numbers, wrong = read_numbers(column, rules)
         _refuse(wrong | np.isinf(numbers), column, to, "a finite number")
         return pd.Series(numbers, index=column.index)
-    numbers, wrong = read_booleans(column)
+    numbers, wrong = read_booleans(column, rules)
     _refuse(wrong, column, to, "true or false")
     if to.nullable or np.isnan(numbers).any():
         return pd.Series(numbers, index=column.index).astype("boolean")
     return pd.Series(numbers == 1.0, index=column.index)
+
+
+def _conform_categories(column: pd.Series, to: TypedColumn, rules: ReadingRules) -> pd.Series:
+    words = write_down(column, rules.gap_words.difference(to.value_words))
+    spelling = CategorySpelling(to)
+    texts = np.array([*map(spelling.read, words.distinct), None], dtype=object)[words.codes]
+    return pd.Series(texts, index=column.index, dtype="str")
 
 
 def _refuse(wrong: NDArray[np.bool_], column: pd.Series, to: TypedColumn, expected: str) -> None:

@@ -27,7 +27,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.cells import BOOLEAN_WORDS
-from tiltyard.data.conform.rules import GAP_WORDS
+from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.written import (
     ColumnKind,
     WrittenColumn,
@@ -47,34 +47,39 @@ _SENTENCE_SPACES = 3  # enough where at least half of the cells differ
 _DIFFERENT = 0.5
 
 
-def decide_kind(column: pd.Series) -> tuple[ColumnKind, WrittenColumn | None]:
+def decide_kind(column: pd.Series, rules: ReadingRules = USUAL_RULES) -> tuple[ColumnKind, WrittenColumn | None]:
     """The kind of a column whose cells all have to be of it, and its words where they decided."""
     if column.isna().all():
         return "empty", None
     kind = kind_of_dtype(column.dtype)
     if kind in ("boolean", "number"):
         return kind, None
-    words = write_down(column)
+    words = write_down(column, rules.gap_words)
     if kind is not None:
         return (kind if words.distinct else "empty"), words
-    return kind_of_words(words.distinct, np.bincount(words.codes[words.codes >= 0])), words
+    return kind_of_words(words.distinct, np.bincount(words.codes[words.codes >= 0]), rules=rules), words
 
 
 def kind_of_words(
-    words: Sequence[str], counts: NDArray[np.int64] | NDArray[np.intp], *, readable_from: float = 1.0
+    words: Sequence[str],
+    counts: NDArray[np.int64] | NDArray[np.intp],
+    *,
+    readable_from: float = 1.0,
+    rules: ReadingRules = USUAL_RULES,
 ) -> ColumnKind:
     """The kind of a column by its k distinct words without outer white space, and how often each occurs.
 
     Words for gaps do not count. Numbers and times need a share of ``readable_from`` of the cells.
     """
-    known = [(word, int(count)) for word, count in zip(words, counts, strict=True) if word not in GAP_WORDS]
+    gaps = rules.gap_words
+    known = [(word, int(count)) for word, count in zip(words, counts, strict=True) if word not in gaps]
     if not known:
         return "empty"
     distinct = [word for word, _ in known]
     if all(word in BOOLEAN_WORDS for word in distinct):
         return "boolean"
     cells = sum(count for _, count in known)
-    numbers = numbers_of_words(distinct)
+    numbers = numbers_of_words(distinct, rules)
     if numbers is not None:
         readable = sum(count for (_, count), number in zip(known, numbers, strict=True) if not math.isnan(number))
         if readable >= readable_from * cells:
@@ -89,7 +94,7 @@ def numeric_if_written_as_text(column: pd.Series) -> pd.Series:
     kind, words = decide_kind(column)
     if kind != "number" or words is None:
         return column
-    return pd.Series(read_numbers(words)[0], index=column.index, name=column.name)
+    return pd.Series(read_numbers(column)[0], index=column.index, name=column.name)
 
 
 def _are_times(words: Sequence[str], readable_from: float) -> bool:

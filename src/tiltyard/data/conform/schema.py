@@ -28,6 +28,7 @@ class TypedColumn:
         categories: the known categories, sorted; None for other kinds and where there are more than `MOST_CATEGORIES`.
         minimum: smallest finite number; None for other kinds.
         maximum: largest finite number; None for other kinds.
+        value_words: words that are values of this column although they usually are gaps, such as a region ``NA``.
     """
 
     name: str
@@ -36,6 +37,7 @@ class TypedColumn:
     categories: tuple[str, ...] | None = None
     minimum: float | None = None
     maximum: float | None = None
+    value_words: tuple[str, ...] = ()
 
     @property
     def dtype(self) -> str:

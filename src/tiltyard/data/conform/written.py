@@ -1,10 +1,10 @@
-"""A column of cells as it would be written down, and its words as numbers and booleans."""
+"""The cells of a column, each distinct one read once: as words, numbers and booleans."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.data.conform.cells import BOOLEANS
-from tiltyard.data.conform.rules import GAP_WORDS
+from tiltyard.data.conform.cells import is_gap, normalise_text, number_pattern, parse_boolean, parse_number
+from tiltyard.data.conform.labels import factorise_cells
+from tiltyard.data.conform.rules import GAP_WORDS, USUAL_RULES, ReadingRules
 
 ColumnKind = Literal["number", "boolean", "category", "text", "time", "empty"]
 
-_NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?)", re.ASCII | re.IGNORECASE)
 _CODE = re.compile(r"[+-]?0\d")
 _SAMPLE = 1000
 _LEAST_NUMBERS = 0.05  # of a sample of words: with fewer, the rest is not read
@@ -49,60 +49,60 @@ def kind_of_dtype(dtype: Any) -> ColumnKind | None:
     return None
 
 
-def numbers_of_words(words: Sequence[str]) -> NDArray[np.float64] | None:
+def numbers_of_words(words: Sequence[str], rules: ReadingRules = USUAL_RULES) -> NDArray[np.float64] | None:
     """k words as numbers, NaN where one is no number; None where hardly any is one, or where they are codes.
 
     Numbers that start with a needless zero (``00123``) are codes.
     """
     for part in (words[:_SAMPLE], words):
-        numbers = _floats(part)
+        numbers = _parse_words(part, rules)
         found = np.flatnonzero(~np.isnan(numbers))
         if len(found) < max(1, _LEAST_NUMBERS * len(part)) or any(_CODE.match(part[place]) for place in found.tolist()):
             return None
     return numbers
 
 
-def write_down(column: pd.Series) -> WrittenColumn:
-    """A column as a CSV file would have it."""
-    cells = column
-    if cells.dtype == object:
-        # Apart before they are compared: to Python, True equals 1.
-        cells = cells.map(_write_cell, na_action="ignore")
-    codes, values = pd.factorize(cells, use_na_sentinel=True)
+def write_down(column: pd.Series, gap_words: Collection[str] = GAP_WORDS) -> WrittenColumn:
+    """A column as a CSV file would have it, without its gaps."""
+    codes, cells = factorise_cells(column)
     # A gap makes whole numbers fractions: in a column of numbers, 1.0 is written 1.
-    numbers = pd.api.types.is_float_dtype(values.dtype)
-    written = [_write_cell(int(value) if numbers and float(value).is_integer() else value) for value in values.tolist()]
-    distinct = {word: place for place, word in enumerate(dict.fromkeys(w for w in written if w not in GAP_WORDS))}
+    whole = pd.api.types.is_float_dtype(column.dtype)
+    written = [
+        "" if is_gap(cell, gap_words) else normalise_text(str(int(cell) if whole and cell == cell // 1 else cell))
+        for cell in cells
+    ]
+    distinct = {word: place for place, word in enumerate(dict.fromkeys(word for word in written if word))}
     places = np.array([*(distinct.get(word, -1) for word in written), -1], dtype=np.intp)
     return WrittenColumn(places[codes], list(distinct))
 
 
-def read_numbers(column: pd.Series | WrittenColumn) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def read_numbers(column: pd.Series, rules: ReadingRules = USUAL_RULES) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """n numbers, NaN where there is none, and n booleans: cells with a value that is no number."""
-    if isinstance(column, pd.Series):
-        if kind_of_dtype(column.dtype) == "number":
-            return column.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(column), dtype=np.bool_)
-        column = write_down(column)
-    return _spread_read(column, _floats(column.distinct))
+    if kind_of_dtype(column.dtype) == "number":
+        return column.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(column), dtype=np.bool_)
+    return _read_distinct(column, rules, parse_number)
 
 
-def read_booleans(column: pd.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def read_booleans(
+    column: pd.Series, rules: ReadingRules = USUAL_RULES
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """n times 1 or 0, NaN where there is neither, and n booleans: cells with a value that is neither true nor false."""
-    words = write_down(column)
-    return _spread_read(words, np.array([BOOLEANS.get(word, math.nan) for word in words.distinct], dtype=np.float64))
+    return _read_distinct(column, rules, parse_boolean)
 
 
-def _spread_read(words: WrittenColumn, read: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    numbers = words.spread(read)
-    return numbers, np.isnan(numbers) & (words.codes >= 0)
+def _read_distinct(
+    column: pd.Series, rules: ReadingRules, parse: Callable[[Any, ReadingRules], float | None]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    codes, cells = factorise_cells(column)
+    gaps = np.array([*(is_gap(cell, rules.gap_words) for cell in cells), True], dtype=np.bool_)
+    read = [None if gap else parse(cell, rules) for cell, gap in zip(cells, gaps.tolist(), strict=False)]
+    numbers = np.array([*(math.nan if number is None else number for number in read), math.nan], dtype=np.float64)
+    return numbers[codes], (np.isnan(numbers) & ~gaps)[codes]
 
 
-def _floats(words: Sequence[str]) -> NDArray[np.float64]:
-    return np.array([float(word) if _NUMBER.fullmatch(word) else math.nan for word in words], dtype=np.float64)
-
-
-def _write_cell(value: object) -> str:
-    """A cell as text, without outer white space."""
-    word = str(value).strip()
-    # Half a surrogate pair has no place in UTF-8, and so none in a stored category.
-    return word if word.isascii() else word.encode("utf-8", "replace").decode("utf-8")
+def _parse_words(words: Sequence[str], rules: ReadingRules) -> NDArray[np.float64]:
+    if rules.decimal == "." and rules.thousands is None:
+        pattern = number_pattern(".", None)
+        return np.array([float(word) if pattern.fullmatch(word) else math.nan for word in words], dtype=np.float64)
+    read = (parse_number(word, rules) for word in words)
+    return np.array([math.nan if number is None else number for number in read], dtype=np.float64)
