@@ -180,13 +180,14 @@ def test_a_schema_tells_gaps_categories_and_range() -> None:
     )
     many = pd.DataFrame({"many": [f"w{number}" for number in range(MOST_CATEGORIES + 1)]})
     no_range = {"minimum": None, "maximum": None}
+    small, large = {"minimum": -1.0, "maximum": 3.0}, {"minimum": 1.0, "maximum": 3.0}
     no_words: dict[str, list[str]] = {"value_words": []}
     assert infer_schema(frame).to_dict() == {
         "columns": [
-            {"name": "n", "kind": "number", "nullable": True, "categories": None, "minimum": -1.0, "maximum": 3.0, **no_words},
+            {"name": "n", "kind": "number", "nullable": True, "categories": None, **small, **no_words},
             {"name": "c", "kind": "category", "nullable": False, "categories": ["a", "b"], **no_range, **no_words},
             {"name": "b", "kind": "boolean", "nullable": False, "categories": None, **no_range, **no_words},
-            {"name": "many", "kind": "number", "nullable": False, "categories": None, "minimum": 1.0, "maximum": 3.0, **no_words},
+            {"name": "many", "kind": "number", "nullable": False, "categories": None, **large, **no_words},
         ],
         "rules": {"gaps": None, "decimal": ".", "thousands": None},
     }  # fmt: skip

@@ -129,7 +129,7 @@ def inputs_from_file(project: Project, name: str | None, content: str | None) ->
         (Path(folder) / f"upload{ending}").write_bytes(raw)
         text = project.data.text
         section = DataSection(source=f"upload{ending}", label=project.data.label, text=text)
-        frame = read_source(section, Path(folder), verbatim=(text,) if text else ())
+        frame = read_source(section, Path(folder), verbatim=(text,) if text else (), settle_gaps=False)
     return [_read_row(project, row, place) for place, row in enumerate(_check_count(_to_rows(frame)))]
 
 

@@ -54,8 +54,9 @@ def conform_frame(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
 
 
 def _infer_column(name: str, column: pd.Series, rules: ReadingRules) -> TypedColumn:
-    decided, words = decide_kind(column, rules)
-    kind: SchemaKind = "category" if decided == "text" or decided == "time" else decided  # noqa: PLR1714 - narrows
+    decided = decide_kind(column, rules)
+    words = decided.words
+    kind: SchemaKind = "category" if decided.kind in ("text", "time") else decided.kind  # type: ignore[assignment]
     if kind == "number":
         numbers, _ = read_numbers(column, rules)
         low, high = _find_range(numbers)
@@ -63,8 +64,13 @@ def _infer_column(name: str, column: pd.Series, rules: ReadingRules) -> TypedCol
     if words is None or kind == "empty":
         return TypedColumn(name, kind, nullable=bool(column.isna().any()) or kind == "empty")
     few = kind == "category" and len(words.distinct) <= MOST_CATEGORIES
-    categories = tuple(sorted(words.distinct)) if few else None
-    return TypedColumn(name, kind, bool((words.codes < 0).any()), categories=categories)
+    return TypedColumn(
+        name,
+        kind,
+        bool((words.codes < 0).any()),
+        categories=tuple(sorted(words.distinct)) if few else None,
+        value_words=decided.value_words,
+    )
 
 
 def _narrow_column(column: TypedColumn, values: pd.Series) -> TypedColumn:

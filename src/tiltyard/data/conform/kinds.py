@@ -12,22 +12,25 @@ what their cells say when written down, as in a CSV file:
 - **category**: anything else, as text without outer white space.
 - **empty**: no cell has a value.
 
-White space and the usual words for gaps (``NA``, ``null``, …) are missing values in all of them. Formats that can say
-more are believed: a Parquet category stays a category, even of numbers.
+White space and the usual words for gaps (``NA``, ``null``, …) are missing values in all of them, but for categories
+that are called so (see `choose_value_words`). Formats that can say more are believed: a Parquet category stays a category,
+even of numbers.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.cells import BOOLEAN_WORDS
-from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
+from tiltyard.data.conform.rules import GAP_WORDS, USUAL_RULES, ReadingRules
 from tiltyard.data.conform.written import (
     ColumnKind,
     WrittenColumn,
@@ -42,22 +45,66 @@ READABLE_FROM = 0.9
 
 _ISO_TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
 _SAMPLE = 1000
+_SAID_WORDS = frozenset({"N/A", "NA", "NULL", "None", "n/a", "null"})  # those that people write, too
 _PROSE_LENGTH, _PROSE_SPACES = 40, 5  # characters and spaces of a cell, on average
 _SENTENCE_SPACES = 3  # enough where at least half of the cells differ
 _DIFFERENT = 0.5
 
 
-def decide_kind(column: pd.Series, rules: ReadingRules = USUAL_RULES) -> tuple[ColumnKind, WrittenColumn | None]:
+@dataclass(frozen=True, eq=False)
+class KindDecision:
+    """What a column was found to be.
+
+    Attributes:
+        kind: its kind.
+        words: its words without its gaps, where they decided; None where the dtype did.
+        value_words: words that are values of it although they usually stand for a gap.
+    """
+
+    kind: ColumnKind
+    words: WrittenColumn | None = None
+    value_words: tuple[str, ...] = ()
+
+
+def decide_kind(column: pd.Series, rules: ReadingRules = USUAL_RULES) -> KindDecision:
     """The kind of a column whose cells all have to be of it, and its words where they decided."""
     if column.isna().all():
-        return "empty", None
+        return KindDecision("empty")
     kind = kind_of_dtype(column.dtype)
     if kind in ("boolean", "number"):
-        return kind, None
-    words = write_down(column, rules.gap_words)
-    if kind is not None:
-        return (kind if words.distinct else "empty"), words
-    return kind_of_words(words.distinct, np.bincount(words.codes[words.codes >= 0]), rules=rules), words
+        return KindDecision(kind)
+    words = write_down(column, {""})
+    values = choose_value_words(words.distinct, words.counts, int(np.count_nonzero(words.codes < 0)), rules)
+    words = words.without(rules.gap_words.difference(values))
+    if kind is None:
+        kind = "category" if values else kind_of_words(words.distinct, words.counts, rules=rules)
+    return KindDecision(kind if words.distinct else "empty", words, values)
+
+
+def choose_value_words(
+    words: Sequence[str], counts: Sequence[int] | NDArray[np.intp], blanks: int, rules: ReadingRules = USUAL_RULES
+) -> tuple[str, ...]:
+    """The usual words for gaps that are values of a column: a region ``NA``, a plan ``None``.
+
+    A word is a value where the column holds categories and the word is as usual as they are: it occurs at least half as
+    often as the median of them; where the column has empty cells, which a file with a word for gaps has not, at least
+    as often as the rarest. What programs write for a missing number (``NaN``, ``<NA>``, …) needs such empty cells. A
+    project that states its words for gaps (``data.gaps``) leaves nothing to choose.
+
+    Args:
+        words: k distinct words without outer white space.
+        counts: how often each occurs.
+        blanks: how many cells are empty.
+        rules: how cells are read.
+    """
+    gaps = {word: int(count) for word, count in zip(words, counts, strict=True) if word in GAP_WORDS and word}
+    if not gaps or rules.gaps is not None:
+        return ()
+    others = {word: int(count) for word, count in zip(words, counts, strict=True) if word not in GAP_WORDS}
+    if not others or kind_of_words(list(others), np.array(list(others.values()))) != "category":
+        return ()
+    least = max(2.0, min(others.values()) if blanks else statistics.median(others.values()) / 2)
+    return tuple(sorted(word for word, count in gaps.items() if count >= least and (blanks or word in _SAID_WORDS)))
 
 
 def kind_of_words(
@@ -91,8 +138,8 @@ def kind_of_words(
 
 def numeric_if_written_as_text(column: pd.Series) -> pd.Series:
     """A column of numbers written as text as float64 with its gaps missing; any other column as it is."""
-    kind, words = decide_kind(column)
-    if kind != "number" or words is None:
+    decided = decide_kind(column)
+    if decided.kind != "number" or decided.words is None:
         return column
     return pd.Series(read_numbers(column)[0], index=column.index, name=column.name)
 

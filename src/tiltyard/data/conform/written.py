@@ -30,6 +30,20 @@ class WrittenColumn:
     codes: NDArray[np.intp]
     distinct: list[str]
 
+    @property
+    def counts(self) -> NDArray[np.intp]:
+        """How often each distinct word occurs."""
+        return np.bincount(self.codes[self.codes >= 0], minlength=len(self.distinct))
+
+    def without(self, words: Collection[str]) -> WrittenColumn:
+        """The same column with some words as gaps."""
+        kept = [word for word in self.distinct if word not in words]
+        if len(kept) == len(self.distinct):
+            return self
+        place = {word: position for position, word in enumerate(kept)}
+        moved = np.array([*(place.get(word, -1) for word in self.distinct), -1], dtype=np.intp)
+        return WrittenColumn(moved[self.codes], kept)
+
     def spread(self, values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
         """One number a cell from one a distinct word; NaN where there is no value."""
         return np.append(np.asarray(values, dtype=np.float64), np.nan)[self.codes]

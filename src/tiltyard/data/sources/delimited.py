@@ -16,7 +16,8 @@ import pyarrow as pa
 from pyarrow import compute
 from pyarrow import csv as arrow_csv
 
-from tiltyard.data.conform.rules import GAP_WORDS
+from tiltyard.data.conform.names import conform_names, describe_conformed_names
+from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, Record, has_trailing_cell, read_records
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.data.sources.reading_findings import describe_repeated_names, describe_trailing_cell
@@ -28,6 +29,9 @@ SEPARATORS = {"csv": ",", "tsv": "\t"}
 SAMPLE_RECORDS = 50
 SURPLUS = "\x00surplus"
 """Name of the empty cell that ends each row of some files; it is no column."""
+
+NUMBER_GAPS = "words for gaps in columns of numbers"
+"""Key of a frame's ``attrs``: the words for gaps that its columns of numbers held."""
 
 _CONVERTED_FROM = 0.9  # share of a column's cells that have to be numbers before any is rewritten
 
@@ -52,6 +56,14 @@ class DelimitedLayout:
         return self.names[-1] == SURPLUS
 
 
+@dataclass(frozen=True)
+class _Part:
+    """The part of a file that is read: its first rows, or some columns; None for all."""
+
+    rows: int | None = None
+    columns: list[str] | None = None
+
+
 def read_delimited(
     file: SourceFile, kind: str, section: DataSection, verbatim: tuple[str, ...], found: list[Finding]
 ) -> pd.DataFrame:
@@ -69,7 +81,10 @@ def read_delimited(
         _refuse_uneven(file, section, dialect, layout)
         raise
     _refuse_if_lost(frame, file, section, dialect, layout)
-    found += describe_repeated_names(layout.written, layout.names[: len(layout.written)])
+    frame = _restore_gap_words(frame, file, section, dialect, layout, verbatim)
+    written = conform_names(layout.written)
+    found += describe_conformed_names(layout.written, written)
+    found += describe_repeated_names(written, layout.names[: len(written)])
     if layout.surplus:
         frame = frame.drop(columns=SURPLUS)
         found.append(describe_trailing_cell(file.name, len(frame)))
@@ -81,7 +96,7 @@ def read_delimited(
 def read_delimited_sample(file: SourceFile, kind: str, section: DataSection, rows: int) -> pd.DataFrame:
     """The first rows of delimited text, read roughly: for measuring, not for learning."""
     dialect = find_dialect(kind, section)
-    return _read_frame(file, section, dialect, _read_layout(file, section, dialect), (), rows=rows)
+    return _read_frame(file, section, dialect, _read_layout(file, section, dialect), (), _Part(rows=rows))
 
 
 def find_dialect(kind: str, section: DataSection) -> Dialect:
@@ -109,8 +124,9 @@ def _read_layout(file: SourceFile, section: DataSection, dialect: Dialect) -> De
             raise _quote_error(file, error) from None
     if not first:
         raise pd.errors.EmptyDataError
-    header = section.columns is None or set(first[0].cells) <= set(section.columns)
-    names = _name_columns(first[0].cells) if header else list(section.columns or ())
+    cells = conform_names(first[0].cells)
+    header = section.columns is None or set(cells) <= set(section.columns)
+    names = _name_columns(cells) if header else list(section.columns or ())
     if has_trailing_cell(first[1:] if header else first, len(names)):
         names.append(SURPLUS)
     return DelimitedLayout(names, header, tuple(first[0].cells) if header else ())
@@ -130,10 +146,11 @@ def _read_frame(
     dialect: Dialect,
     layout: DelimitedLayout,
     verbatim: tuple[str, ...],
-    *,
-    rows: int | None = None,
+    part: _Part | None = None,
 ) -> pd.DataFrame:
-    gaps = {name: [""] if name in verbatim else sorted(GAP_WORDS) for name in layout.names}
+    part = part or _Part()
+    words = sorted(ReadingRules.from_section(section).gap_words)
+    gaps = {name: [""] if name in verbatim else words for name in layout.names}
     with file.open() as stream, warnings.catch_warnings():
         # pandas only warns of rows that are longer than the names, and cuts them.
         warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -151,10 +168,41 @@ def _read_frame(
                 keep_default_na=False,
                 na_values=gaps,
                 low_memory=False,
-                nrows=rows,
+                nrows=part.rows,
+                usecols=part.columns,
             )
         except pd.errors.ParserWarning as warning:
             raise pd.errors.ParserError(str(warning)) from None
+
+
+def _restore_gap_words(
+    frame: pd.DataFrame,
+    file: SourceFile,
+    section: DataSection,
+    dialect: Dialect,
+    layout: DelimitedLayout,
+    verbatim: tuple[str, ...],
+) -> pd.DataFrame:
+    """The frame with the words for gaps in its columns of words, for what they mean there is still to be decided.
+
+    Those that stand in other columns are noted in ``attrs`` of the frame (`NUMBER_GAPS`).
+    """
+    holes = [name for name in frame.columns if name not in (*verbatim, SURPLUS) and frame[name].isna().any()]
+    wordy = [name for name in holes if pd.api.types.infer_dtype(frame[name], skipna=True) == "string"]
+    if not wordy:
+        return frame
+    words = ReadingRules.from_section(section).gap_words
+    again = _read_frame(file, section, dialect, layout, (*verbatim, *wordy), _Part(columns=wordy))
+    found = [name for name in wordy if any(cell.strip() in words for cell in again[name].dropna().unique())]
+    for name in found:
+        frame[name] = again[name]
+    others = [name for name in holes if name not in wordy]
+    if found and others:
+        plain = _read_frame(file, section, dialect, layout, (*verbatim, *others), _Part(columns=others))
+        frame.attrs[NUMBER_GAPS] = {
+            word for name in others for cell in plain[name].dropna().unique() if (word := cell.strip()) in words
+        }
+    return frame
 
 
 def _refuse_if_lost(

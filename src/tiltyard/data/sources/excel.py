@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from tiltyard.data.conform.rules import GAP_WORDS
+from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.data.sources.reading_findings import describe_other_sheets, describe_repeated_names
 from tiltyard.errors import DataError, MissingExtraError
@@ -35,7 +35,8 @@ def read_excel(file: SourceFile, section: DataSection, verbatim: tuple[str, ...]
             first = pd.read_excel(workbook, sheet_name=sheet, header=None, nrows=1)
             names = ["" if pd.isna(cell) else str(cell) for cell in (first.iloc[0] if len(first) else [])]
             header = pd.read_excel(workbook, sheet_name=sheet, nrows=0)
-            gaps: Any = {name: [""] if name in verbatim else sorted(GAP_WORDS) for name in header.columns}
+            words = sorted(ReadingRules.from_section(section).gap_words)
+            gaps: Any = {name: [""] if name in verbatim else words for name in header.columns}
             frame = pd.read_excel(workbook, sheet_name=sheet, keep_default_na=False, na_values=gaps)
     except CalamineError as error:
         raise ValueError(str(error)) from None

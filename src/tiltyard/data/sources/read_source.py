@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from tiltyard.data.conform.gaps import describe_gap_word, settle_gap_words
+from tiltyard.data.conform.names import conform_names, describe_conformed_names
+from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.sources import bundled
 from tiltyard.data.sources.databases import read_database
+from tiltyard.data.sources.delimited import NUMBER_GAPS
 from tiltyard.data.sources.files import SourceFile, local_files
 from tiltyard.data.sources.folders import read_folder
 from tiltyard.data.sources.formats import find_format, parse_problem, read_file
@@ -21,7 +25,12 @@ from tiltyard.project import DataSection
 
 
 def read_source(
-    section: DataSection, root: Path, *, verbatim: tuple[str, ...] = (), found: list[Finding] | None = None
+    section: DataSection,
+    root: Path,
+    *,
+    verbatim: tuple[str, ...] = (),
+    found: list[Finding] | None = None,
+    settle_gaps: bool = True,
 ) -> pd.DataFrame:
     """Read every row of a project's source.
 
@@ -30,6 +39,8 @@ def read_source(
         root: folder that a relative source starts from.
         verbatim: columns whose cells are text as they stand (``NA`` and ``null`` are words there, not gaps).
         found: receives what was renamed or left out while reading, such as a second column of the same name.
+        settle_gaps: whether words for gaps are missing cells, as these rows show which of them are values; false leaves
+            them for a schema to decide.
 
     Returns:
         All columns of all rows, numbered from 0. A folder gives the columns ``text``, the label column, ``path``,
@@ -51,7 +62,15 @@ def read_source(
             next_step="Check data.source in the project file.",
             code="data.empty",
         )
-    return _number_rows(frame)
+    findings = [] if found is None else found
+    frame = _name_columns(_number_rows(frame), findings)
+    if not settle_gaps:
+        return frame
+    frame, words = settle_gap_words(
+        frame, ReadingRules.from_section(section), verbatim, frame.attrs.pop(NUMBER_GAPS, ())
+    )
+    findings += [describe_gap_word(word) for word in words]
+    return frame
 
 
 def _read_location(
@@ -92,7 +111,10 @@ def _read_files(
     for kind in sorted(set(kinds)):
         require_room_for([file for file, its in zip(files, kinds, strict=True) if its == kind], kind, section, budget)
     frames = [read_file(file, kind, section, verbatim, found) for file, kind in zip(files, kinds, strict=True)]
-    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    gaps = {word for frame in frames for word in frame.attrs.pop(NUMBER_GAPS, ())}
+    joined = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    joined.attrs[NUMBER_GAPS] = gaps
+    return joined
 
 
 def _read_folder(files: list[SourceFile], section: DataSection, budget: MemoryBudget) -> pd.DataFrame:
@@ -105,6 +127,13 @@ def _read_folder(files: list[SourceFile], section: DataSection, budget: MemoryBu
         )
     with parse_problem(files[0], "folder", section):
         return read_folder(path, section, budget)
+
+
+def _name_columns(frame: pd.DataFrame, found: list[Finding]) -> pd.DataFrame:
+    """The columns by their conforming names, which are text."""
+    names = conform_names(list(frame.columns))
+    found += describe_conformed_names(list(frame.columns), names)
+    return frame.set_axis(names, axis="columns")
 
 
 def _number_rows(frame: pd.DataFrame) -> pd.DataFrame:
