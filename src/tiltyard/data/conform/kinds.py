@@ -13,8 +13,8 @@ what their cells say when written down, as in a CSV file:
 - **empty**: no cell has a value.
 
 White space and the usual words for gaps (``NA``, ``null``, …) are missing values in all of them, but for categories
-that are called so (see `choose_value_words`). Formats that can say more are believed: a Parquet category stays a category,
-even of numbers.
+that are called so (see `choose_value_words`). Formats that can say more are believed: a Parquet category stays a
+category, even of numbers.
 """
 
 from __future__ import annotations

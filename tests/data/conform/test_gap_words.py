@@ -1,0 +1,87 @@
+"""Words that usually stand for a gap: where they are values, and where they are gaps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tiltyard.data import Dataset, load_dataset
+from tiltyard.data.conform.frames import conform_frame, infer_schema
+from tiltyard.data.conform.rows import make_cell_reader
+from tiltyard.project import Project
+
+ROWS = 40
+
+
+def load(folder: Path, columns: dict[str, list[str]], **data: object) -> Dataset:
+    """The dataset of a CSV file with these columns, a column of numbers and a label."""
+    frame = pd.DataFrame({"age": range(ROWS), **columns, "y": ["a", "b"] * (ROWS // 2)})
+    frame.to_csv(folder / "rows.csv", index=False)
+    section = {"source": str(folder / "rows.csv"), "label": "y", **data}
+    return load_dataset(
+        Project.model_validate({"project": {"name": "rows", "task": "tabular-classification"}, "data": section})
+    )
+
+
+def column_of(dataset: Dataset, name: str) -> list[object]:
+    """The column that the model sees, None for a gap."""
+    assert isinstance(dataset.inputs, pd.DataFrame)
+    return [None if pd.isna(value) else value for value in dataset.inputs[name]]
+
+
+@pytest.mark.parametrize(
+    ("word", "others"), [("NA", ["EU"]), ("None", ["basic", "pro"]), ("null", ["one", "two", "three"])]
+)
+def test_a_usual_category_that_is_called_like_a_gap_is_a_value(tmp_path: Path, word: str, others: list[str]) -> None:
+    """A word for gaps that is as usual as the categories around it is one of them, and a finding says so."""
+    values = [word, *others]
+    cells = [values[row % len(values)] for row in range(ROWS)]
+    dataset = load(tmp_path, {"region": cells})
+    assert column_of(dataset, "region") == cells
+    [finding] = [one for one in dataset.findings if one.code == "data.gap-word"]
+    assert finding.subject == "region"
+    assert finding.evidence == {"word": word, "rows": cells.count(word), "value": True}
+    assert "data.gaps" in finding.next_step
+
+
+def test_a_rare_word_for_gaps_is_a_gap(tmp_path: Path) -> None:
+    """A word for gaps that is rarer than the categories is a missing value, and a finding says so."""
+    dataset = load(tmp_path, {"region": [*["EU", "US"] * 19, "NA", "EU"]})
+    assert column_of(dataset, "region").count(None) == 1
+    [finding] = [one for one in dataset.findings if one.code == "data.gap-word"]
+    assert finding.evidence["value"] is False
+
+
+def test_a_word_that_stands_for_missing_numbers_is_a_gap_everywhere(tmp_path: Path) -> None:
+    """A file that writes its missing numbers as NA means a gap by NA in its columns of words, too."""
+    numbers = ["NA" if row % 3 == 0 else str(row) for row in range(ROWS)]
+    dataset = load(tmp_path, {"region": ["EU", "NA"] * (ROWS // 2), "fee": numbers})
+    assert column_of(dataset, "region") == ["EU", None] * (ROWS // 2)
+
+
+def test_real_empty_cells_speak_for_a_value(tmp_path: Path) -> None:
+    """In a column with empty cells, a word for gaps that is as usual as the rarest category is a value."""
+    cells = ["", "", *["EU"] * 30, *["AF"] * 4, *["NA"] * 4]
+    dataset = load(tmp_path, {"region": cells})
+    assert column_of(dataset, "region") == [None, None, *cells[2:]]
+
+
+@pytest.mark.parametrize(("gaps", "expected"), [([], ["EU", "NA", "-"]), (["NA", "-"], ["EU", None, None])])
+def test_stated_words_are_the_gaps(tmp_path: Path, gaps: list[str], expected: list[object]) -> None:
+    """Where data.gaps names the words for gaps, these are gaps and no other word is one."""
+    dataset = load(tmp_path, {"region": [*["EU", "NA", "-"] * 13, "EU"]}, gaps=gaps)
+    assert column_of(dataset, "region")[:3] == expected
+
+
+def test_the_schema_keeps_the_decision_for_later_rows() -> None:
+    """A row, and a frame of a single row, read a word as the training rows did, however rare it is there."""
+    schema = infer_schema(pd.DataFrame({"region": ["EU", "NA"] * 20, "plan": [*["a", "b"] * 19, "NA", "a"]}))
+    later = pd.DataFrame({"region": ["NA"], "plan": ["NA"]})
+    conforming = conform_frame(later, schema)
+    assert conforming["region"].tolist() == ["NA"]
+    assert conforming["plan"].isna().all()
+    region, plan = (make_cell_reader(column, schema.rules) for column in schema.columns)
+    assert region(" NA ") == "NA"
+    assert plan("NA") is None
