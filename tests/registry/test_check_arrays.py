@@ -27,6 +27,7 @@ from tiltyard.registry.package.skops_file import read_model, write_model
 from tiltyard.registry.package.trusted_types import trusted_type_names
 from tiltyard.scoring.factory import compile_scorer
 from tiltyard.scoring.scorer import NotCompilableError
+from tiltyard.scoring.table.columns import InputColumns
 
 NUMBERS = FRAME[["age", "visits"]].fillna(0.0).astype(float)
 OF_THREE = np.array(["a", "b", "c"] * 40)
@@ -141,10 +142,10 @@ def fewer_sigmoids(classifier: Any) -> None:
 def test_linear_weights(classifier: Any, craft: Callable[[Any], None], tmp_path: Path) -> None:
     """A linear classifier with weights for other labels than its own is not answered by a compiled loop."""
     model = texts_model(classifier, OF_THREE)
-    compile_scorer(model, "text-classification", {"text": "str"})
+    compile_scorer(model, "text-classification", InputColumns({}))
     craft(model[-1])
     with pytest.raises(NotCompilableError):
-        compile_scorer(stored(model, tmp_path), "text-classification", {"text": "str"})
+        compile_scorer(stored(model, tmp_path), "text-classification", InputColumns({}))
 
 
 COLUMNS = {"age": "float64", "visits": "float64"}
@@ -153,10 +154,10 @@ COLUMNS = {"age": "float64", "visits": "float64"}
 def test_weights_of_a_table(tmp_path: Path) -> None:
     """Nor is one of a table with weights for fewer columns."""
     model = make_pipeline("passthrough", LogisticRegression()).fit(NUMBERS, THREE)
-    compile_scorer(model, "tabular-classification", COLUMNS)
+    compile_scorer(model, "tabular-classification", InputColumns(COLUMNS))
     model[-1].coef_ = model[-1].coef_[:, :1]
     with pytest.raises(NotCompilableError):
-        compile_scorer(stored(model, tmp_path), "tabular-classification", COLUMNS)
+        compile_scorer(stored(model, tmp_path), "tabular-classification", InputColumns(COLUMNS))
 
 
 def more_turns(boosting: Any) -> None:
@@ -175,10 +176,10 @@ def fewer_classes(boosting: Any) -> None:
 def test_turns_of_boosting(craft: Callable[[Any], None], tmp_path: Path) -> None:
     """Nor is boosting whose trees are for more sums than it has."""
     model = make_pipeline("passthrough", HistGradientBoostingClassifier(max_iter=3)).fit(NUMBERS, THREE)
-    compile_scorer(model, "tabular-classification", COLUMNS)
+    compile_scorer(model, "tabular-classification", InputColumns(COLUMNS))
     craft(model[-1])
     with pytest.raises(NotCompilableError):
-        compile_scorer(stored(model, tmp_path), "tabular-classification", COLUMNS)
+        compile_scorer(stored(model, tmp_path), "tabular-classification", InputColumns(COLUMNS))
 
 
 def test_sets_of_categories(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tiltyard.models.word_cnn import word_convolution
 from tiltyard.scoring.explanations import explain
 from tiltyard.scoring.factory import compile_scorer
 from tiltyard.scoring.input_errors import list_problems
+from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.ensemble_scorer import EnsembleTextScorer, compile_ensemble_scorer
 
 ODD = ["", "   ", "Judge", "…", "\u0000", "é è ü", "\ud800", "好 电影", "jury " * 3000, "unheard of words"]
@@ -29,7 +30,7 @@ def fitted(request: pytest.FixtureRequest) -> Pipeline:
 def test_answers_are_those_of_the_model(fitted: Pipeline) -> None:
     """Probabilities equal the pipeline's, on odd texts too, and the label is the most probable."""
     asked = [*texts(40, seed=1)[0], *ODD]
-    scorer = compile_scorer(fitted, "text-classification", {})
+    scorer = compile_scorer(fitted, "text-classification", InputColumns({}))
     assert isinstance(scorer, EnsembleTextScorer)
     scores = scorer.score([{"text": text} for text in asked])
     np.testing.assert_allclose(scores.probabilities, fitted.predict_proba(asked), atol=1e-12)
@@ -39,7 +40,7 @@ def test_answers_are_those_of_the_model(fitted: Pipeline) -> None:
 
 def test_a_batch_answers_as_its_texts_one_by_one(fitted: Pipeline) -> None:
     """To the bit, whatever else is in the batch."""
-    scorer = compile_scorer(fitted, "text-classification", {})
+    scorer = compile_scorer(fitted, "text-classification", InputColumns({}))
     together = scorer.score([{"text": text} for text in ODD]).probabilities
     alone = [scorer.score([{"text": text}]).probabilities[0] for text in ODD]
     np.testing.assert_array_equal(together, np.vstack(alone))
@@ -47,7 +48,7 @@ def test_a_batch_answers_as_its_texts_one_by_one(fitted: Pipeline) -> None:
 
 def test_what_is_no_text_is_refused_by_name(fitted: Pipeline) -> None:
     """An input without a text is named by its position."""
-    scorer = compile_scorer(fitted, "text-classification", {})
+    scorer = compile_scorer(fitted, "text-classification", InputColumns({}))
     with pytest.raises(InputError) as caught:
         scorer.score([{"text": "fine"}, {"words": 3}])
     assert {problem.position for problem in list_problems(caught.value)} == {1}
@@ -55,7 +56,7 @@ def test_what_is_no_text_is_refused_by_name(fitted: Pipeline) -> None:
 
 def test_it_is_explained_by_leaving_words_out(fitted: Pipeline) -> None:
     """There is no exact sum of terms, and the explanation says so."""
-    scorer = compile_scorer(fitted, "text-classification", {})
+    scorer = compile_scorer(fitted, "text-classification", InputColumns({}))
     found = explain(scorer, [{"text": "the court heard the judge and the jury"}])[0]
     assert (found.method, found.exact) == ("occlusion", False)
     assert found.contributions

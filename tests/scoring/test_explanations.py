@@ -16,6 +16,7 @@ from tiltyard.jsonable import to_json_object
 from tiltyard.models.nb_svm import NaiveBayesSVM
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 from tiltyard.scoring import SklearnScorer, compile_scorer, explain, list_problems
+from tiltyard.scoring.table.columns import InputColumns
 
 TEXTS = ["a warm and funny film", "dull, slow and far too long", "I loved every minute", "what a waste of time"] * 3
 ASKED = [{"text": "funny, funny and warm"}, {"text": "a waste"}, {"text": ""}, {"text": "Ünbekannt"}]
@@ -27,7 +28,7 @@ def test_terms_add_up_to_the_answer(classifier: Any, labels: list[str]) -> None:
     """Baseline, terms and rest of a linear text model add up to what the model computed for the label."""
     truth = [labels[number % len(labels)] for number in range(len(TEXTS))]
     pipeline = make_pipeline(FastTfidfVectorizer(ngram_range=(1, 2)), classifier).fit(TEXTS, truth)
-    scorer = compile_scorer(pipeline, "text-classification", {})
+    scorer = compile_scorer(pipeline, "text-classification", InputColumns({}))
     probabilities = pipeline.predict_proba([item["text"] for item in ASKED])
     for position, found in enumerate(explain(scorer, ASKED, most=2)):
         place = scorer.classes.index(found.label)
@@ -47,7 +48,7 @@ def test_terms_carry_their_counts_and_signs() -> None:
     """Terms are named with how often the text has them, and speak for the label that training gave them."""
     truth = ["good", "bad"] * 6
     pipeline = make_pipeline(FastTfidfVectorizer(), LogisticRegression()).fit(TEXTS, truth)
-    scorer = compile_scorer(pipeline, "text-classification", {})
+    scorer = compile_scorer(pipeline, "text-classification", InputColumns({}))
     asked = [{"text": "Funny funny waste"}]
     found = explain(scorer, asked)[0]
     parts = {part.name: part for part in found.contributions}
@@ -90,7 +91,7 @@ def test_bad_requests_for_explanations_are_refused(text_pipeline: Pipeline) -> N
     """A bad input is named by its position, an unknown label by the nearest known one."""
     for scorer in (
         SklearnScorer(text_pipeline, "text-classification", {}),
-        compile_scorer(text_pipeline, "text-classification", {}),
+        compile_scorer(text_pipeline, "text-classification", InputColumns({})),
     ):
         with pytest.raises(InputError) as caught:
             explain(scorer, [{"text": "fine"}, {"text": 3}])

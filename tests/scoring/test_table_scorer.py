@@ -26,6 +26,7 @@ from tiltyard.errors import InputError
 from tiltyard.models.tabular import TABULAR
 from tiltyard.scoring import InputProblem, Scorer, SklearnScorer, TableScorer, compile_scorer, explain, list_problems
 from tiltyard.scoring.scorer import NotCompilableError
+from tiltyard.scoring.table.columns import InputColumns
 
 Row = Mapping[str, Any]
 
@@ -88,7 +89,7 @@ def scorers(request: pytest.FixtureRequest) -> tuple[TableScorer, SklearnScorer]
 
 def both(pipeline: Pipeline, frame: pd.DataFrame) -> tuple[TableScorer, SklearnScorer]:
     columns = {str(name): str(dtype) for name, dtype in frame.dtypes.items()}
-    scorer = compile_scorer(pipeline, "tabular-classification", columns)
+    scorer = compile_scorer(pipeline, "tabular-classification", InputColumns(columns))
     assert isinstance(scorer, TableScorer)
     return scorer, SklearnScorer(pipeline, "tabular-classification", columns)
 
@@ -315,12 +316,12 @@ def test_what_is_not_exact_is_not_compiled(pipeline: Pipeline, says: str) -> Non
     frame, truth = table()
     frame = frame[["age"]].astype("float64")
     with pytest.raises(NotCompilableError, match=says):
-        compile_scorer(pipeline.fit(frame, truth), "tabular-classification", {"age": "float64"})
+        compile_scorer(pipeline.fit(frame, truth), "tabular-classification", InputColumns({"age": "float64"}))
 
 
 def test_words_of_a_hand_made_pipeline_are_exact(table_pipeline: Pipeline) -> None:
     """A pipeline from elsewhere over the same columns is predicted exactly."""
-    scorer = compile_scorer(table_pipeline, "tabular-classification", COLUMNS)
+    scorer = compile_scorer(table_pipeline, "tabular-classification", InputColumns(COLUMNS))
     yardstick = SklearnScorer(table_pipeline, "tabular-classification", COLUMNS)
     inputs = [*plain(plain_table(40)[0]), {"age": None, "income": None, "town": "Oz", "member": None}]
     np.testing.assert_allclose(

@@ -21,6 +21,7 @@ from tiltyard.models.nb_svm import NaiveBayesLogistic, NaiveBayesSVM
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 from tiltyard.scoring import SklearnScorer, TextScorer, compile_scorer, list_problems
 from tiltyard.scoring.scorer import NotCompilableError
+from tiltyard.scoring.table.columns import InputColumns
 
 WORDS = ["warm", "funny", "dull", "slow", "loved", "waste", "ünïcode", "straße", "ΣΊΣΥΦΟΣ", "film", "time", "no", "x"]
 FAST = FastTfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
@@ -61,7 +62,7 @@ def fitted(request: pytest.FixtureRequest) -> tuple[Pipeline, TextScorer]:
     name, kind = request.param
     vectoriser, classifier = CLASSIFIERS[name]
     pipeline = make_pipeline(vectoriser, classifier).fit(*corpus(LABELS[kind]))
-    scorer = compile_scorer(pipeline, "text-classification", {})
+    scorer = compile_scorer(pipeline, "text-classification", InputColumns({}))
     assert isinstance(scorer, TextScorer)
     return pipeline, scorer
 
@@ -109,7 +110,7 @@ def test_extreme_decisions_stay_probabilities() -> None:
     texts, truth = corpus(LABELS["two"])
     pipeline = make_pipeline(FastTfidfVectorizer(norm=None), LogisticRegression()).fit(texts, truth)
     pipeline[-1].coef_ *= 1e6
-    scorer = compile_scorer(pipeline, "text-classification", {})
+    scorer = compile_scorer(pipeline, "text-classification", InputColumns({}))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         given_ = scorer.score([{"text": text} for text in texts]).probabilities
@@ -131,7 +132,7 @@ def test_what_is_not_exact_is_not_compiled(pipeline: Pipeline, says: str) -> Non
     """A pipeline without a compiled form is refused with its reason."""
     pipeline.fit(*corpus(LABELS["two"]))
     with pytest.raises(NotCompilableError, match=says):
-        compile_scorer(pipeline, "text-classification", {})
+        compile_scorer(pipeline, "text-classification", InputColumns({}))
 
 
 @pytest.mark.parametrize("bad", [{}, {"text": None}, {"text": 5}, {"text": "fine", "lang": "en"}])

@@ -61,7 +61,8 @@ def _split_scores(scores: Scores, groups: Sequence[Inputs]) -> list[Scores | Exc
     start = 0
     for group in groups:
         end = start + len(group)
-        cut.append(Scores(scores.labels[start:end], scores.probabilities[start:end]))
+        warnings = None if scores.warnings is None else scores.warnings[start:end]
+        cut.append(Scores(scores.labels[start:end], scores.probabilities[start:end], warnings))
         start = end
     return cut
 

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 PARITY = 1e-9
 
 
-def compile_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str]) -> Scorer:
+def compile_scorer(pipeline: Pipeline, task: Task, columns: InputColumns) -> Scorer:
     """The compiled scorer of a fitted pipeline.
 
     Args:
         pipeline: a fitted classifier; for text it takes a list of str, for tables a data frame.
         task: what is predicted from what.
-        columns: for tables, the features in training order, with the pandas dtype of each.
+        columns: for tables, the features in training order; ignored for text.
 
     Raises:
         NotCompilableError: there is none, with the reason.
@@ -50,7 +50,7 @@ def choose_scorer(pipeline: Pipeline, task: Task, columns: Mapping[str, str], sa
     A compiled scorer is chosen where there is one and it reproduces the predictions of the sample rows, to ``PARITY``.
     """
     classes = order_classes(str(label) for label in pipeline.classes_)
-    return _choose(pipeline, task, columns, samples, classes)[1]
+    return _choose(pipeline, task, InputColumns(columns), samples, classes)[1]
 
 
 def make_scorer(package: Package) -> Scorer:
@@ -64,23 +64,24 @@ def make_scorer(package: Package) -> Scorer:
         ArtifactError: the version's model gives no probabilities.
     """
     manifest = package.manifest
-    scorer, choice = _choose(package.pipeline, manifest.task, manifest.columns, manifest.samples, manifest.classes)
+    columns = InputColumns(manifest.columns, manifest.other_columns, manifest.table_schema)
+    scorer, choice = _choose(package.pipeline, manifest.task, columns, manifest.samples, manifest.classes)
     if scorer is None:
-        plain = SklearnScorer(package.pipeline, manifest.task, manifest.columns, choice.reason)
+        plain = SklearnScorer(package.pipeline, manifest.task, columns, choice.reason)
         return order_columns(plain, manifest.classes)
-    _warm_up(scorer, manifest.task, manifest.columns)
+    _warm_up(scorer, manifest.task, columns)
     return scorer
 
 
-def _warm_up(scorer: Scorer, task: Task, columns: Mapping[str, str]) -> None:
+def _warm_up(scorer: Scorer, task: Task, columns: InputColumns) -> None:
     """Compile what scores and explains, so that no request waits for it."""
     usual: dict[str, Any] = {"number": 0, "boolean": False}
-    row = {column.name: usual.get(column.kind) for column in InputColumns(columns)}
+    row = {column.name: usual.get(column.kind) for column in columns}
     explain(scorer, [{"text": "Wärm up"} if task == "text-classification" else row])
 
 
 def _choose(
-    pipeline: Pipeline, task: Task, columns: Mapping[str, str], samples: Samples, classes: Sequence[str]
+    pipeline: Pipeline, task: Task, columns: InputColumns, samples: Samples, classes: Sequence[str]
 ) -> tuple[Scorer | None, ScorerChoice]:
     try:
         scorer = order_columns(compile_scorer(pipeline, task, columns), classes)

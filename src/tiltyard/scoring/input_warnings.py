@@ -40,6 +40,15 @@ Warnings = Sequence[Sequence[InputWarning]]
 """The warnings of each input, in their order."""
 
 
+def join_warnings(first: Warnings | None, second: Warnings | None) -> Warnings | None:
+    """Both kinds of warnings of the same inputs; None where there are none."""
+    if first is None or second is None:
+        found = second if first is None else first
+    else:
+        found = [[*some, *more] for some, more in zip(first, second, strict=True)]
+    return found if found is not None and any(found) else None
+
+
 class UnknownColumns:
     """Finds the columns of rows that a model does not know; made anew for each batch.
 

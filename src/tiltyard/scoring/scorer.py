@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.scoring.input_warnings import Warnings
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -17,10 +19,12 @@ class Scores:
     Attributes:
         labels: n predicted labels.
         probabilities: (n, k) probabilities; columns follow ``Scorer.classes``; rows sum to 1.
+        warnings: the n inputs' values and columns that training did not know; None where there are none.
     """
 
     labels: Sequence[str]
     probabilities: NDArray[np.float64]
+    warnings: Warnings | None = None
 
 
 class NotCompilableError(Exception):

@@ -13,8 +13,10 @@ from sklearn.pipeline import Pipeline
 from tiltyard.errors import ArtifactError
 from tiltyard.project import Task
 from tiltyard.scoring.input_errors import InputProblem, refuse_inputs
+from tiltyard.scoring.input_warnings import join_warnings
 from tiltyard.scoring.scorer import Scores
 from tiltyard.scoring.table.columns import InputColumns
+from tiltyard.scoring.table.known_values import KnownValues
 from tiltyard.scoring.text.text_inputs import extract_texts
 
 
@@ -24,7 +26,7 @@ class SklearnScorer:
     Args:
         pipeline: a fitted classifier; for text it takes a list of str, for tables a data frame.
         task: what is predicted from what.
-        columns: for tables, the features in training order, with the pandas dtype of each; ignored for text.
+        columns: for tables, the features in training order; or no more than the pandas dtype of each. Ignored for text.
         reason: why no compiled scorer is used; empty where none was looked for.
 
     Attributes:
@@ -36,7 +38,9 @@ class SklearnScorer:
 
     kind = "scikit-learn"
 
-    def __init__(self, pipeline: Pipeline, task: Task, columns: Mapping[str, str], reason: str = "") -> None:
+    def __init__(
+        self, pipeline: Pipeline, task: Task, columns: InputColumns | Mapping[str, str], reason: str = ""
+    ) -> None:
         if not hasattr(pipeline, "predict_proba"):
             raise ArtifactError(
                 f"The model ({type(pipeline).__name__}) gives no probabilities.",
@@ -45,7 +49,8 @@ class SklearnScorer:
             )
         self.reason = reason
         self._pipeline = pipeline
-        self._columns = None if task == "text-classification" else InputColumns(columns)
+        self._columns = None if task == "text-classification" else _read_columns(columns)
+        self._known = KnownValues(()) if self._columns is None else KnownValues.from_columns(self._columns)
         self._classes = tuple(str(label) for label in pipeline.classes_)
 
     @property
@@ -61,9 +66,14 @@ class SklearnScorer:
         Raises:
             InputError: inputs cannot be scored; its ``problems`` name every position and field.
         """
-        probabilities = self._score_texts(inputs) if self._columns is None else self._score_rows(inputs, self._columns)
+        columns, warnings = self._columns, None
+        if columns is None:
+            probabilities = self._score_texts(inputs)
+        else:
+            probabilities = self._score_rows(inputs, columns)
+            warnings = join_warnings(columns.find_unknown(inputs), self._known.find_warnings(inputs))
         chosen = probabilities.argmax(axis=1)
-        return Scores([self._classes[index] for index in chosen], probabilities)
+        return Scores([self._classes[index] for index in chosen], probabilities, warnings)
 
     def _score_texts(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
         return self._probabilities(extract_texts(inputs))
@@ -93,6 +103,10 @@ class SklearnScorer:
 
     def _probabilities(self, batch: list[str] | pd.DataFrame) -> NDArray[np.float64]:
         return np.asarray(self._pipeline.predict_proba(batch), dtype=np.float64)
+
+
+def _read_columns(columns: InputColumns | Mapping[str, str]) -> InputColumns:
+    return columns if isinstance(columns, InputColumns) else InputColumns(columns)
 
 
 def _first_line(error: ValueError) -> str:

@@ -175,6 +175,8 @@ def describe_version(project: Project, trial: EvaluatedModel) -> VersionCard:
         positive=LabelCodec(trial.model.classes).find_class(project.data.positive),
         columns=columns,
         table_schema=_describe_columns(train),
+        other_columns=_other_columns(train),
+        text_column=str(train.inputs.name) if isinstance(train.inputs, pd.Series) else "text",
         metrics=dict(trial.evaluation.metrics),
         data_fingerprint=train.fingerprint,
         train_rows=len(train),
@@ -195,6 +197,12 @@ def _columns(inputs: pd.Series | pd.DataFrame) -> dict[str, str]:
     if isinstance(inputs, pd.Series):
         return {"text": "str"}
     return {str(name): str(dtype) for name, dtype in inputs.dtypes.items()}
+
+
+def _other_columns(train: Dataset) -> tuple[str, ...]:
+    """The columns of the training file that the model does not read."""
+    read = {train.inputs.name} if isinstance(train.inputs, pd.Series) else set(train.inputs.columns)
+    return tuple(str(name) for name in train.frame.columns if name not in read)
 
 
 def _samples(test: Dataset, predictions: PredictedRows) -> Samples:

@@ -66,6 +66,8 @@ class VersionCard(BaseModel):
         columns: feature columns in order, with their pandas dtypes; one column ``text`` for texts.
         table_schema: of a table, the kinds of the features, what training knew of them, how cells are read; None for
             texts, for models of the user's own making, and for a version packaged before that was written down.
+        other_columns: the other columns of the training file, the label among them; none where that was not kept.
+        text_column: for texts, the column of the text in the training file.
         metrics: metrics on the test rows.
         data_fingerprint: digest of the rows it was trained on.
         train_rows: how many they were.
@@ -83,6 +85,8 @@ class VersionCard(BaseModel):
     positive: str | None = None
     columns: Mapping[str, str]
     table_schema: TableSchema | None = None
+    other_columns: tuple[str, ...] = ()
+    text_column: str = "text"
     metrics: Mapping[str, float]
     data_fingerprint: str
     train_rows: int

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from tiltyard.scoring.input_errors import LONGEST_NAME, MOST_PROBLEMS, InputProblem
-from tiltyard.suggest import nearest
+from tiltyard.data.table_schema import TableSchema
+from tiltyard.scoring.input_errors import MOST_PROBLEMS, InputProblem
+from tiltyard.scoring.input_warnings import InputWarning, UnknownColumns
 
 InputKind = Literal["number", "boolean", "text", "time", "any"]
 """What a value in a request may be: the words of the HTTP interface, for a column's dtype at training."""
@@ -54,21 +55,44 @@ class InputColumn:
 
 
 class InputColumns:
-    """The ordered columns of a table model."""
+    """The ordered columns of a table model.
 
-    def __init__(self, dtypes: Mapping[str, str]) -> None:
+    Args:
+        dtypes: the features in training order, with the pandas dtype of each.
+        others: the other columns of the training file: they may be in a row, and the model does not read them.
+        schema: of the training rows; None where it is not known.
+
+    Attributes:
+        names: the features.
+        others, schema: see above.
+    """
+
+    def __init__(
+        self, dtypes: Mapping[str, str], others: Collection[str] = (), schema: TableSchema | None = None
+    ) -> None:
         self._columns = tuple(InputColumn(name, dtype) for name, dtype in dtypes.items())
-        self._names = frozenset(dtypes)
+        self.names = frozenset(dtypes)
+        self.others = frozenset(others) - self.names
+        self.schema = schema
 
     def __iter__(self) -> Any:
         return iter(self._columns)
 
+    def kind_of(self, name: str) -> InputKind:
+        """What a value of the column has to be."""
+        return next(column.kind for column in self._columns if column.name == name)
+
     def problems(self, inputs: Sequence[Mapping[str, Any]]) -> list[InputProblem]:
-        """Everything that keeps inputs from being scored: missing, unknown and wrongly typed features."""
+        """Everything that keeps inputs from being scored: missing and wrongly typed features.
+
+        Beside a missing feature, columns that the model does not know are named too; without, they are no problem
+        (see ``find_unknown``).
+        """
         found: list[InputProblem] = []
+        unknown = UnknownColumns(self.names, self.others)
         for position, row in enumerate(inputs):
-            if row.keys() != self._names:
-                found += self._find_misnamed(position, row)
+            if not row.keys() >= self.names:
+                found += self._find_misnamed(position, row, unknown)
             for column in self._columns:
                 value = row.get(column.name)
                 if value is not None and not _ACCEPTS[column.kind](value):
@@ -92,16 +116,19 @@ class InputColumns:
             {column.name: _series(column, [row[column.name] for row in rows]) for column in self._columns}
         )
 
-    def _find_misnamed(self, position: int, row: Mapping[str, Any]) -> list[InputProblem]:
+    def find_unknown(self, inputs: Sequence[Mapping[str, Any]]) -> list[list[InputWarning]] | None:
+        """The warnings of n checked rows about columns that the model does not know; None if there are none."""
+        if all(len(row) == len(self.names) or row.keys() <= self.names | self.others for row in inputs):
+            return None
+        unknown = UnknownColumns(self.names, self.others)
+        return [unknown.find(row) for row in inputs]
+
+    def _find_misnamed(self, position: int, row: Mapping[str, Any], unknown: UnknownColumns) -> list[InputProblem]:
         missing = [column.name for column in self._columns if column.name not in row]
-        unknown = [str(name) for name in row if name not in self._names]
         return [
             InputProblem(position, name, "is missing (send null for a value that is not known)")
             for name in missing[:MOST_PROBLEMS]
-        ] + [
-            InputProblem(position, name, f"is not a feature of this model.{nearest(name, self._names)}".rstrip("."))
-            for name in (name[:LONGEST_NAME] for name in unknown[:MOST_PROBLEMS])
-        ]
+        ] + [InputProblem(position, warning.field, warning.message) for warning in unknown.find(row)]
 
 
 def _is_number(value: Any) -> bool:

@@ -22,7 +22,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from tiltyard.scoring.scorer import NotCompilableError
 from tiltyard.scoring.table.columns import InputColumn, InputColumns
-from tiltyard.scoring.table.row_encoding import Codes
+from tiltyard.scoring.table.row_encoding import NO_CODES, Codes
 
 Floats = NDArray[np.float64]
 
@@ -126,7 +126,7 @@ class _Plan:
         sizes = [len(feature.values) for feature in made]
         if not made:
             raise NotCompilableError("its preprocessing keeps no column")
-        unread = {name: Codes({}, 0.0, 0.0) for name, column in self.columns.items() if column.kind != "number"}
+        unread = {name: NO_CODES for name, column in self.columns.items() if column.kind != "number"}
         return Preparation(
             source=np.array([feature.source for feature in made], np.int64),
             kind=np.array([feature.kind for feature in made], np.int64),
@@ -222,9 +222,12 @@ class _ProbedEncoder:
             for first in range(0, len(known), _PROBED_AT_ONCE)
         ]
         pieces += [self.encode([{name: unseen}]), self.encode([{name: None}])]
-        distinct, numbers = np.unique(np.concatenate(pieces), axis=0, return_inverse=True)
+        outputs = np.concatenate(pieces)
+        distinct, numbers = np.unique(outputs, axis=0, return_inverse=True)
         codes = numbers.ravel().astype(float).tolist()
-        return distinct, Codes(dict(zip(known, codes, strict=False)), codes[-2], codes[-1])
+        # An unknown value has a code of its own, even where the encoder makes of it what it makes of a known one.
+        values = np.concatenate([distinct, outputs[-2:-1]])
+        return values, Codes(dict(zip(known, codes, strict=False)), float(len(distinct)), codes[-1])
 
     def _compile_steps(self, frame: pd.DataFrame) -> Any:
         made: Any = frame

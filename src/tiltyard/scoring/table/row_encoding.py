@@ -22,13 +22,17 @@ class Codes:
 
     Attributes:
         known: the code of each value that training knew.
-        unknown: the code of any other.
+        unknown: the code of any other, above all others.
         missing: the code of a gap.
     """
 
     known: Mapping[Any, float]
     unknown: float
     missing: float
+
+
+NO_CODES = Codes({}, 0.0, 0.0)
+"""Of a column that the model does not read."""
 
 
 class Encoding:
@@ -44,7 +48,6 @@ class Encoding:
 
     def __init__(self, columns: InputColumns, codes: Mapping[str, Codes]) -> None:
         self._columns = columns
-        self._names = frozenset(column.name for column in columns)
         self._plain = tuple((column.name, _plain_reader(column, codes.get(column.name))) for column in columns)
         self._every = tuple((column.name, _reader(codes.get(column.name))) for column in columns)
 
@@ -54,10 +57,10 @@ class Encoding:
         Raises:
             InputError: inputs cannot be scored; its ``problems`` name every position and field.
         """
-        names, plain = self._names, self._plain
+        plain = self._plain
         try:
-            rows = [[read(row[name]) for name, read in plain] for row in inputs if row.keys() == names]
-        except _OddValue:
+            rows = [[read(row[name]) for name, read in plain] for row in inputs]
+        except (_OddValue, KeyError):
             rows = []
         if len(rows) != len(inputs):
             problems = self._columns.problems(inputs)

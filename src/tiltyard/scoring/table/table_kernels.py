@@ -12,22 +12,32 @@ import numpy as np
 from tiltyard.kernels.jit import compile_inline, compile_kernel
 
 NUMBER, INDICATOR, TABLE = 0, 1, 2
-FINE, NOT_A_NUMBER, TOO_LARGE = 0, 1, 2
+FINE, NOT_A_NUMBER, TOO_LARGE, UNUSUAL = 0, 1, 2, 4
+
+
+@compile_inline
+def _is_unusual(values: Any, lows: Any, highs: Any) -> Any:
+    for column in range(values.size):  # noqa: SIM110 - compiled
+        if values[column] < lows[column] or values[column] > highs[column]:
+            return True
+    return False
 
 
 @compile_kernel
-def prepare_features(raw: Any, preparation: Any, limits: Any, out: Any, state: Any) -> Any:
-    """Make the features of encoded rows, and check that the model accepts them.
+def prepare_features(raw: Any, preparation: Any, limits: Any, bounds: Any, out: Any, state: Any) -> Any:
+    """Make the features of encoded rows, and check that the model accepts them and that training knew their values.
 
     Args:
         raw: float64 (rows, columns), as Encoding makes it.
         preparation: the Preparation.
         limits: (whether NaN is accepted, whether infinity is, whether single precision has to hold the value).
+        bounds: two float64 (columns,): the lowest and the highest value of each column that training knew.
         out: float64 (rows, features).
-        state: int64 (rows,), out: FINE, NOT_A_NUMBER or TOO_LARGE.
+        state: int64 (rows,), out: FINE, NOT_A_NUMBER or TOO_LARGE; plus UNUSUAL where a value is out of bounds.
     """
     source, kind, fill, mean, scale, offset, values = preparation
     takes_nan, takes_infinity, single = limits
+    lows, highs = bounds
     for row in range(raw.shape[0]):
         state[row] = FINE
         for k in range(source.size):
@@ -47,6 +57,8 @@ def prepare_features(raw: Any, preparation: Any, limits: Any, out: Any, state: A
             elif np.isinf(value) and not takes_infinity and state[row] == FINE:
                 state[row] = TOO_LARGE
             out[row, k] = value
+        if _is_unusual(raw[row], lows, highs):
+            state[row] |= UNUSUAL
 
 
 @compile_kernel

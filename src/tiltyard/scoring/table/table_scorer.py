@@ -15,11 +15,13 @@ from sklearn.utils import get_tags
 
 from tiltyard.scoring.explanations import Contribution, Explanation, Scale
 from tiltyard.scoring.input_errors import InputProblem, refuse_inputs
+from tiltyard.scoring.input_warnings import join_warnings
 from tiltyard.scoring.linear_head import LinearHead, build_linear_head
 from tiltyard.scoring.scorer import NotCompilableError, Scores
 from tiltyard.scoring.table.columns import InputColumns
+from tiltyard.scoring.table.known_values import KnownValues
 from tiltyard.scoring.table.preprocessing_arrays import Preparation, compile_preparation, merge_categories
-from tiltyard.scoring.table.row_encoding import Encoding
+from tiltyard.scoring.table.row_encoding import NO_CODES, Encoding
 from tiltyard.scoring.trees.tree_arrays import TreeHead, build_tree_head
 
 Floats = NDArray[np.float64]
@@ -92,7 +94,12 @@ class TableScorer:
     def __init__(self, columns: InputColumns, prepared: Preparation, model: TableModel, classes: Sequence[str]) -> None:
         self.kind = f"compiled table, {model.name}"
         self._names = [column.name for column in columns]
+        self._columns = columns
         self._encoding = Encoding(columns, prepared.codes)
+        read = {name: codes for name, codes in prepared.codes.items() if codes is not NO_CODES}
+        words = {name: codes.known for name, codes in read.items() if columns.kind_of(name) == "text"}
+        self._known = KnownValues.from_columns(columns, words)
+        self._bounds = self._known.bounds({name: codes.unknown for name, codes in read.items()})
         self._prepared = prepared
         self._model = model
         self._classes = tuple(classes)
@@ -108,14 +115,17 @@ class TableScorer:
         Raises:
             InputError: inputs cannot be scored; its ``problems`` name every position and field.
         """
-        probabilities = self._model.probabilities(self._features(inputs))
+        features, unusual = self._features(inputs)
+        probabilities = self._model.probabilities(features)
         labels = self._classes
-        return Scores([labels[column] for column in probabilities.argmax(axis=1).tolist()], probabilities)
+        found = self._known.find_warnings(inputs) if unusual.any() else None
+        warnings = join_warnings(self._columns.find_unknown(inputs), found)
+        return Scores([labels[column] for column in probabilities.argmax(axis=1).tolist()], probabilities, warnings)
 
     def explain(self, inputs: Sequence[Mapping[str, Any]], label: str | None) -> list[Explanation]:
         """What each feature of n rows adds to the prediction, exactly; see ``explanations.explain``."""
         model = self._model
-        features = self._features(inputs)
+        features, _ = self._features(inputs)
         found = []
         for number, probabilities in enumerate(model.probabilities(features)):
             column = int(probabilities.argmax()) if label is None else self._classes.index(label)
@@ -140,7 +150,8 @@ class TableScorer:
             )
         return found
 
-    def _features(self, inputs: Sequence[Mapping[str, Any]]) -> Floats:
+    def _features(self, inputs: Sequence[Mapping[str, Any]]) -> tuple[Floats, NDArray[np.bool_]]:
+        """The prepared features of n rows, and which of the rows hold a value that training did not know."""
         from tiltyard.scoring.table import table_kernels  # noqa: PLC0415 - imported when first used
 
         raw = self._encoding.encode(inputs)
@@ -148,17 +159,18 @@ class TableScorer:
         features = np.empty((len(raw), len(self._prepared.source)))
         state = np.empty(len(raw), np.int64)
         table_kernels.prepare_features(
-            raw, self._prepared.arrays, (limits.nan, limits.infinity, limits.single), features, state
+            raw, self._prepared.arrays, (limits.nan, limits.infinity, limits.single), self._bounds, features, state
         )
-        if state.any():
+        refused = state & ~table_kernels.UNUSUAL
+        if refused.any():
             raise refuse_inputs(
                 [
                     InputProblem(position, "", f"is refused by the model: {self._refusal(code)}")
-                    for position, code in enumerate(state.tolist())
+                    for position, code in enumerate(refused.tolist())
                     if code
                 ]
             )
-        return features
+        return features, state != 0
 
     def _refusal(self, code: int) -> str:
         """What scikit-learn says."""
@@ -168,19 +180,18 @@ class TableScorer:
         return f"Input X contains infinity or a value too large for dtype('{precision}')"
 
 
-def compile_table_scorer(pipeline: Pipeline, columns: Mapping[str, str]) -> TableScorer:
+def compile_table_scorer(pipeline: Pipeline, columns: InputColumns) -> TableScorer:
     """The compiled scorer of a fitted pipeline of a preprocessing and a linear model, a forest or boosting.
 
     Args:
         pipeline: fitted to a data frame.
-        columns: the features in training order, with the pandas dtype of each.
+        columns: the features in training order.
 
     Raises:
         NotCompilableError: there is none, with the reason.
     """
     steps = [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
     classifier = steps[-1]
-    checked = InputColumns(columns)
     model: TableModel
     try:
         head = build_tree_head(classifier)
@@ -188,17 +199,17 @@ def compile_table_scorer(pipeline: Pipeline, columns: Mapping[str, str]) -> Tabl
         if not hasattr(classifier, "coef_") and not hasattr(classifier, "calibrated_classifiers_"):
             raise none from None
         linear = build_linear_head(classifier)
-        prepared = compile_preparation(steps[:-1], checked)
+        prepared = compile_preparation(steps[:-1], columns)
         model, features = _LinearModel(linear), len(linear.weights)
     else:
-        prepared = compile_preparation(steps[:-1], checked)
+        prepared = compile_preparation(steps[:-1], columns)
         if isinstance(classifier, HistGradientBoostingClassifier):
             prepared = merge_categories(prepared, classifier)
         takes_nan = bool(get_tags(classifier).input_tags.allow_nan) and not prepared.sparse
         model, features = _TreeModel(head, takes_nan), classifier.n_features_in_
     if len({features, len(prepared.source), getattr(classifier, "n_features_in_", features)}) != 1:
         raise NotCompilableError("its classifier was fitted on other features than its preprocessing gives")
-    return TableScorer(checked, prepared, model, [str(label) for label in classifier.classes_])
+    return TableScorer(columns, prepared, model, [str(label) for label in classifier.classes_])
 
 
 class _LinearModel(TableModel):

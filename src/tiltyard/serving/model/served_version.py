@@ -40,9 +40,14 @@ class ServedVersion:
     @property
     def columns(self) -> InputColumns | None:
         """The features that a table model knows; None for text."""
-        return None if self.manifest.task == "text-classification" else InputColumns(self.manifest.columns)
+        return (
+            None
+            if self.manifest.task == "text-classification"
+            else InputColumns(self.manifest.columns, self.manifest.other_columns)
+        )
 
     @property
     def known_columns(self) -> InputColumns | TextColumns:
         """The columns that the model knows, of a table or of texts, with the others of its training file."""
-        return self.columns or TextColumns()
+        manifest = self.manifest
+        return self.columns or TextColumns(manifest.text_column, frozenset(manifest.other_columns))

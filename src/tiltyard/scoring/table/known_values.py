@@ -1,0 +1,135 @@
+"""What training knew of each column's values, and warnings about values outside of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiltyard.scoring.input_warnings import InputWarning
+from tiltyard.scoring.table.columns import InputColumns
+from tiltyard.suggest import nearest
+
+Floats = NDArray[np.float64]
+
+# Comparing with very many names costs time; then only another spelling of the same name is looked for.
+_MOST_COMPARED = 200
+_MOST_HINTS = 50
+_LONGEST_VALUE = 60
+
+
+@dataclass(frozen=True)
+class KnownColumn:
+    """What training knew of one column.
+
+    Attributes:
+        name: its name.
+        minimum, maximum: the smallest and the largest number; infinite where that is not known.
+        categories: the known categories; None where they are not known, or the column has none.
+    """
+
+    name: str
+    minimum: float = -math.inf
+    maximum: float = math.inf
+    categories: Collection[str] | None = None
+
+    def find_unusual(self, value: Any) -> bool:
+        """Whether training did not know a value, as it was read; a gap is never unusual."""
+        if isinstance(value, str):
+            return self.categories is not None and value not in self.categories
+        return isinstance(value, int | float | np.integer | np.floating) and bool(
+            value < self.minimum or value > self.maximum
+        )
+
+
+class KnownValues:
+    """What training knew of the values of a table's columns.
+
+    Args:
+        columns: the features in training order.
+    """
+
+    def __init__(self, columns: Iterable[KnownColumn]) -> None:
+        self._columns = tuple(columns)
+
+    @classmethod
+    def from_columns(
+        cls, columns: InputColumns, categories: Mapping[str, Collection[str]] = MappingProxyType({})
+    ) -> KnownValues:
+        """What the schema of the training rows, and the encoder of the fitted model, say.
+
+        Args:
+            columns: the features; without a schema their ranges are not known.
+            categories: the categories that the model's encoder knows, by column; the schema's where it names none.
+        """
+        schema = columns.schema
+        typed = {column.name: column for column in schema.columns} if schema is not None else {}
+        known = []
+        for name in (column.name for column in columns):
+            column = typed.get(name)
+            numeric = column is not None and column.kind == "number"
+            low, high = (column.minimum, column.maximum) if column is not None and numeric else (None, None)
+            encoded = categories.get(name)
+            named = column.categories if encoded is None and column is not None else encoded
+            known.append(
+                KnownColumn(
+                    name,
+                    -math.inf if low is None else low,
+                    math.inf if high is None else high,
+                    None if named is None else frozenset(named),
+                )
+            )
+        return cls(known)
+
+    def bounds(self, unknown_codes: Mapping[str, float]) -> tuple[Floats, Floats]:
+        """Between what an encoded value of each column is a known one: the lowest and the highest, both float64.
+
+        Args:
+            unknown_codes: of each coded column whose unknown values have a code of their own, above all others.
+        """
+        lows = np.array([column.minimum for column in self._columns], np.float64)
+        highs = [
+            unknown_codes[column.name] - 0.5 if column.name in unknown_codes else column.maximum
+            for column in self._columns
+        ]
+        return lows, np.array(highs, np.float64)
+
+    def find_warnings(self, rows: Sequence[Mapping[str, Any]]) -> list[list[InputWarning]]:
+        """The warnings of n rows of values as they were read."""
+        hints: dict[tuple[str, str], str] = {}
+        return [
+            [
+                self._describe(column, row[column.name], hints)
+                for column in self._columns
+                if column.find_unusual(row[column.name])
+            ]
+            for row in rows
+        ]
+
+    def _describe(self, column: KnownColumn, value: Any, hints: dict[tuple[str, str], str]) -> InputWarning:
+        if isinstance(value, str):
+            shown = value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "…"
+            if (column.name, value) not in hints:
+                hints[column.name, value] = (
+                    _nearest_category(value, column.categories or ()) if len(hints) < _MOST_HINTS else ""
+                )
+            message = f"is {shown!r}, which training did not know.{hints[column.name, value]}".rstrip(".")
+            return InputWarning(column.name, "unknown-category", shown, message)
+        number = value.item() if isinstance(value, np.generic) else value
+        side, limit = ("below", column.minimum) if number < column.minimum else ("above", column.maximum)
+        extreme = "smallest" if side == "below" else "largest"
+        message = f"is {number:g}, {side} the {extreme} value of training, {limit:g}"
+        return InputWarning(column.name, "out-of-range", number, message)
+
+
+def _nearest_category(value: str, known: Collection[str]) -> str:
+    folded = value.strip().casefold()
+    for category in known:
+        if category.casefold() == folded:
+            return f" Did you mean '{category}'?"
+    return nearest(value[:_LONGEST_VALUE], known) if len(known) <= _MOST_COMPARED else ""
