@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.pipeline import Pipeline
 
 from tests.scoring.conftest import COLUMNS, table
-from tiltyard.data.table_schema import infer_schema
+from tiltyard.data.conform.frames import infer_schema
 from tiltyard.errors import InputError
 from tiltyard.scoring import InputWarning, SklearnScorer, TableScorer, UnknownPolicy, list_problems, score_groups
 from tiltyard.scoring.factory import compile_scorer

@@ -72,8 +72,9 @@ def package(
     task: Task,
     inputs: pd.Series | pd.DataFrame,
     trusted: Sequence[str] = TRUSTED,
+    **known: Any,
 ) -> Path:
-    """A package of a fitted pipeline, with some of its inputs as sample rows."""
+    """A package of a fitted pipeline, with some of its inputs as sample rows, and more fields of the version card."""
     some = inputs.head(5)
     if isinstance(some, pd.Series):
         rows: list[dict[str, Any]] = [{"text": text} for text in some]
@@ -93,6 +94,7 @@ def package(
         train_rows=len(inputs),
         created_at=datetime.now(UTC),
         samples=Samples(inputs=rows, probabilities=pipeline.predict_proba(some).tolist()),
+        **known,
     )
     with warnings.catch_warnings():
         # MLflow warns of its own doings while it is imported and while it saves.

@@ -18,8 +18,8 @@ from tiltyard.errors import InputError, UnavailableError
 from tiltyard.ledger.records import Prediction
 from tiltyard.scoring import Scorer, SklearnScorer, list_problems
 from tiltyard.serving.model.served_version import ServedVersion
-from tiltyard.serving.predict import batcher
-from tiltyard.serving.predict.batcher import Batcher, BatchLimits
+from tiltyard.serving.predict.batching import batcher
+from tiltyard.serving.predict.batching.batcher import Batcher, BatchLimits
 
 
 @pytest.fixture(scope="module", autouse=True, params=["many cores", "one core"])
@@ -42,7 +42,7 @@ def texts(*items: str) -> list[dict[str, str]]:
 class Stand:
     """A batcher over a word scorer and a ledger whose gates the test holds."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, **limits: Any) -> None:
         self.scorer = WordScorer()
         self.ledger = TestLedger()
         self.batcher = Batcher(lambda: served(self.scorer), self.ledger, BatchLimits(**limits))

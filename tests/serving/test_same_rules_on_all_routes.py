@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sklearn.pipeline import Pipeline
 
-from tests.serving.fake_registry import MODEL
+from tests.scoring.conftest import table
+from tests.serving.fake_registry import MODEL, package
 from tests.serving.interfaces import ROW, ServerUnderTest, run_server
 
 INFER = f"/v2/models/{MODEL}/infer"
@@ -23,9 +26,35 @@ def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Itera
 
 
 @pytest.fixture(scope="module")
-def towns(tmp_path_factory: pytest.TempPathFactory, table_package: Path) -> Iterator[ServerUnderTest]:
-    with run_server(tmp_path_factory.mktemp("towns"), table_package) as running:
+def town_package(tmp_path_factory: pytest.TempPathFactory, table_pipeline: Pipeline) -> Path:
+    """A package whose training file had two more columns."""
+    folder = tmp_path_factory.mktemp("table") / "package"
+    return package(folder, table_pipeline, "tabular-classification", table()[0], other_columns=("customer", "label"))
+
+
+@pytest.fixture(scope="module")
+def towns(tmp_path_factory: pytest.TempPathFactory, town_package: Path) -> Iterator[ServerUnderTest]:
+    with run_server(tmp_path_factory.mktemp("towns"), town_package) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def strict_towns(tmp_path_factory: pytest.TempPathFactory, town_package: Path) -> Iterator[ServerUnderTest]:
+    folder = tmp_path_factory.mktemp("strict")
+    with run_server(folder, town_package, unknown="ignore", unknown_columns={"town": "refuse"}) as running:
+        yield running
+
+
+def warnings_of(path: str, answer: Any) -> list[Any]:
+    """The warnings of a response about one row, whatever route it comes from."""
+    if path == INFER:
+        found = answer.get("parameters", {}).get("warnings", [])
+        return [{name: value for name, value in warning.items() if name != "row"} for warning in found]
+    if path == "/invocations":
+        return list(answer.get("warnings", [[]])[0])
+    if path == "/predict/batch":
+        [answer] = answer["predictions"]
+    return list(answer.get("warnings", []))
 
 
 def body_for(path: str, row: dict[str, Any]) -> Any:
@@ -114,3 +143,83 @@ def test_a_text_is_known_by_its_name(films: ServerUnderTest, path: str) -> None:
         ("text", "is missing"),
         ("txt", "is not a feature of this model. Did you mean 'text'?"),
     ]
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_other_columns_of_the_file_are_taken_everywhere(towns: ServerUnderTest, path: str) -> None:
+    """A row of the file as it stands, with its id and its label, gets the prediction of its features, in silence."""
+    row = {**ROW, "customer": 2**60, "label": "high"}
+    answer = towns.client.post(path, json=body_for(path, {**row, "customer": "c-1"}))
+    assert answer.status_code == 200, answer.text
+    assert warnings_of(path, answer.json()) == []
+    bare = towns.client.post(path, json=body_for(path, ROW))
+    assert answer.text.partition("prediction_id")[0] == bare.text.partition("prediction_id")[0]
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_unknown_columns_are_refused_or_ignored_with_a_warning(towns: ServerUnderTest, path: str) -> None:
+    """A column that the model does not know is refused with the nearest name, or ignored where the protocol does so."""
+    answer = towns.client.post(path, json=body_for(path, {**ROW, "agee": 1.0}))
+    message = "is not a feature of this model. Did you mean 'age'?"
+    if path in ("/invocations", INFER):
+        assert answer.status_code == 200
+        [warning] = warnings_of(path, answer.json())
+        assert warning == {"field": "agee", "code": "unknown-column", "value": 1.0, "message": message}
+    else:
+        assert answer.status_code == 422
+        [error] = answer.json()["errors"]
+        assert (error["field"].rpartition(".")[2], error["message"]) == ("agee", message)
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_an_unknown_category_is_a_warning_or_a_refusal(
+    towns: ServerUnderTest, strict_towns: ServerUnderTest, path: str
+) -> None:
+    """A category that training did not know is named in the response, or refused where the project says so."""
+    body = body_for(path, {**ROW, "town": "york"})
+    message = "is 'york', which training did not know. Did you mean 'York'?"
+    answer = towns.client.post(path, json=body)
+    assert answer.status_code == 200
+    [warning] = warnings_of(path, answer.json())
+    assert warning == {"field": "town", "code": "unknown-category", "value": "york", "message": message}
+    recorded = strict_towns.ledger.inputs
+    refused = strict_towns.client.post(path, json=body)
+    [error] = refused.json()["errors"]
+    assert (refused.status_code, error["field"].rpartition(".")[2], error["message"]) == (422, "town", message)
+    assert strict_towns.ledger.inputs == recorded
+
+
+def test_rows_of_a_batch_have_their_own_warnings(towns: ServerUnderTest) -> None:
+    """The rows of a batch are warned of one by one, and each unknown value is counted by its column."""
+    rows = [ROW, {**ROW, "town": "Bath"}, {**ROW, "town": None}]
+    several = towns.client.post("/predict/batch", json={"instances": rows}).json()["predictions"]
+    assert [len(item.get("warnings", [])) for item in several] == [0, 1, 0]
+    split = {"columns": list(ROW), "data": [list(row.values()) for row in rows]}
+    several = towns.client.post("/invocations", json={"dataframe_split": split}).json()
+    assert [len(found) for found in several["warnings"]] == [0, 1, 0]
+    columns = [
+        {"name": name, "shape": [3], "datatype": kind, "data": [row[name] for row in rows]}
+        for name, kind in zip(ROW, ("FP64", "FP64", "BYTES", "BOOL"), strict=True)
+    ]
+    parameters = towns.client.post(INFER, json={"inputs": columns}).json()["parameters"]
+    assert [(found["row"], found["field"]) for found in parameters["warnings"]] == [(1, "town")]
+    counted = re.findall(r"tiltyard_unknown_values_total\{(.*)\}", towns.client.get("/metrics").text)
+    assert any('column="town"' in labels and 'code="unknown-category"' in labels for labels in counted)
+
+
+def test_a_repeated_request_has_its_warnings(towns: ServerUnderTest) -> None:
+    """A request that is repeated with its key gets the same response, warnings included."""
+    row = {"features": {**ROW, "town": "Bath"}}
+    first, again = (towns.client.post("/predict", json=row, headers={"Idempotency-Key": "w"}) for _ in range(2))
+    assert first.json()["warnings"]
+    assert first.json() == again.json()
+
+
+def test_texts_come_with_other_columns(films: ServerUnderTest) -> None:
+    """A row with a text and more is predicted by its text alone; what nobody knows is named in a warning."""
+    bare = films.client.post("/invocations", json={"dataframe_records": [{"text": "a film"}]}).json()
+    answer = films.client.post("/invocations", json={"dataframe_records": [{"text": "a film", "stars": 4}]}).json()
+    assert answer["probabilities"] == bare["probabilities"]
+    [[warning]] = answer["warnings"]
+    assert (warning["field"], warning["code"], warning["value"]) == ("stars", "unknown-column", 4)
+    assert "warnings" not in bare

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
 
 from tiltyard.project.base import Section
+
+UnknownAction = Literal["warn", "refuse", "ignore"]
 
 _DEFAULT_SHARES = {"shadow": 1.0, "split": 0.1}
 
@@ -52,6 +55,15 @@ class ServingSection(Section):
     max_request: int = Field(default=1000, ge=1, description="Most inputs of one request to /predict/batch.")
     max_queue: int = Field(default=4096, ge=1, description="Most inputs that wait; beyond that the response is 503.")
     max_text: int = Field(default=200_000, ge=1, description="Longest text, in characters.")
+    unknown: UnknownAction = Field(
+        default="warn",
+        description="What happens to an input with a category that training did not know, a number outside of what it "
+        "saw, or a date far outside: 'warn' predicts with a warning in the response, 'refuse' responds with 422, "
+        "'ignore' says nothing.",
+    )
+    unknown_columns: Mapping[str, UnknownAction] = Field(
+        default={}, description='The same for single columns: `plan = "refuse"`.'
+    )
     challenger: ChallengerOptions | None = Field(default=None, description="Role of a challenger; by default none.")
     metrics: tuple[str, ...] = Field(
         default=(),

@@ -4,7 +4,7 @@ from tiltyard.scoring.batch_isolation import score_groups
 from tiltyard.scoring.explanations import Contribution, Explanation, explain
 from tiltyard.scoring.factory import choose_scorer, compile_scorer, make_scorer
 from tiltyard.scoring.input_errors import InputProblem, list_problems, refuse_inputs, shift_positions
-from tiltyard.scoring.input_warnings import InputWarning, UnknownPolicy, Warnings
+from tiltyard.scoring.input_warnings import InputWarning, UnknownPolicy, Warnings, join_warnings
 from tiltyard.scoring.scorer import NotCompilableError, Scorer, Scores
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
 from tiltyard.scoring.table.table_scorer import TableScorer
@@ -26,6 +26,7 @@ __all__ = [
     "choose_scorer",
     "compile_scorer",
     "explain",
+    "join_warnings",
     "list_problems",
     "make_scorer",
     "refuse_inputs",

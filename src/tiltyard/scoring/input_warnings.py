@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal
 
+from tiltyard.project.serving import ServingSection, UnknownAction
 from tiltyard.scoring.input_errors import LONGEST_NAME, MOST_PROBLEMS, InputProblem
 from tiltyard.suggest import nearest
 
 WarningCode = Literal["unknown-category", "out-of-range", "far-date", "unknown-words", "unknown-column"]
-UnknownAction = Literal["warn", "refuse", "ignore"]
 
 UNKNOWN_COLUMN: WarningCode = "unknown-column"
 
 # Looking for the nearest known name costs time; a request full of nonsense is not worth it.
 _MOST_HINTS = 50
+LONGEST_VALUE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,8 @@ class UnknownColumns:
         """A warning for each unknown column of a row, at most ``MOST_PROBLEMS``."""
         unknown = (name for name in row if name not in self._features and name not in self._others)
         return [
-            InputWarning(str(name)[:LONGEST_NAME], UNKNOWN_COLUMN, row[name], self._describe(str(name)[:LONGEST_NAME]))
-            for name in islice(unknown, MOST_PROBLEMS)
+            InputWarning(name, UNKNOWN_COLUMN, _shorten_value(value), self._describe(name))
+            for name, value in ((str(name)[:LONGEST_NAME], row[name]) for name in islice(unknown, MOST_PROBLEMS))
         ]
 
     def _describe(self, name: str) -> str:
@@ -76,6 +77,13 @@ class UnknownColumns:
             hint = nearest(name, self._features) if len(self._messages) < _MOST_HINTS else ""
             message = self._messages[name] = f"is not a feature of this model.{hint}".rstrip(".")
         return message
+
+
+def _shorten_value(value: Any) -> Any:
+    """A value as a warning shows it: a text is cut, and what is neither text, number nor boolean is left out."""
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST_VALUE else value[:LONGEST_VALUE] + "…"
+    return value if isinstance(value, bool | int | float) else None
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,11 @@ class UnknownPolicy:
     values: UnknownAction = "warn"
     columns: Mapping[str, UnknownAction] = field(default_factory=dict)
     unknown_columns: UnknownAction = "refuse"
+
+    @classmethod
+    def from_options(cls, options: ServingSection) -> UnknownPolicy:
+        """What a project's ``[serving]`` states."""
+        return cls(options.unknown, dict(options.unknown_columns))
 
     def apply(self, warnings: Warnings) -> tuple[Warnings, list[InputProblem]]:
         """The warnings that are shown, and the problems for which inputs are refused.

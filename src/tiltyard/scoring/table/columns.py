@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from tiltyard.data.table_schema import TableSchema
+from tiltyard.data.conform.schema import TableSchema
 from tiltyard.scoring.input_errors import MOST_PROBLEMS, InputProblem
 from tiltyard.scoring.input_warnings import InputWarning, UnknownColumns
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.scoring.input_warnings import InputWarning
+from tiltyard.scoring.input_warnings import LONGEST_VALUE, InputWarning
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.suggest import nearest
 
@@ -20,7 +20,6 @@ Floats = NDArray[np.float64]
 # Comparing with very many names costs time; then only another spelling of the same name is looked for.
 _MOST_COMPARED = 200
 _MOST_HINTS = 50
-_LONGEST_VALUE = 60
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ class KnownValues:
 
     def _describe(self, column: KnownColumn, value: Any, hints: dict[tuple[str, str], str]) -> InputWarning:
         if isinstance(value, str):
-            shown = value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "…"
+            shown = value if len(value) <= LONGEST_VALUE else value[:LONGEST_VALUE] + "…"
             if (column.name, value) not in hints:
                 hints[column.name, value] = (
                     _nearest_category(value, column.categories or ()) if len(hints) < _MOST_HINTS else ""
@@ -132,4 +131,4 @@ def _nearest_category(value: str, known: Collection[str]) -> str:
     for category in known:
         if category.casefold() == folded:
             return f" Did you mean '{category}'?"
-    return nearest(value[:_LONGEST_VALUE], known) if len(known) <= _MOST_COMPARED else ""
+    return nearest(value[:LONGEST_VALUE], known) if len(known) <= _MOST_COMPARED else ""

@@ -213,11 +213,14 @@ def _row_schema(columns: InputColumns | None) -> dict[str, Any]:
     for column in columns:
         if column.kind == "time":
             properties[column.name]["format"] = "date-time"
+    required = list(properties)
+    for name in sorted(columns.others):
+        properties[name] = {"description": "A column of the training file that the model does not read."}
     return {
         "type": "object",
         "description": "The features by name; null for a value that is not known.",
         "properties": properties,
-        "required": list(properties),
+        "required": required,
         "additionalProperties": False,
     }
 

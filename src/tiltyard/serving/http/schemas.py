@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from tiltyard.scoring import Warnings
+
 
 class ResponseModel(BaseModel):
     """A JSON object of a response."""
@@ -134,6 +136,24 @@ class Problem(ResponseModel):
     errors: list[ProblemField] = Field(default=[], description="The fields that are wrong, if it is about fields.")
 
 
+class UnknownValue(ResponseModel):
+    """A value, or a column, that training did not know."""
+
+    field: str = Field(description="The column, or text.")
+    code: Literal["unknown-category", "out-of-range", "far-date", "unknown-words", "unknown-column"]
+    value: Any = Field(description="The value; null for one that is neither text, number nor boolean.")
+    message: str = Field(description="What is unusual about it.")
+
+
+def list_unknown_values(warnings: Warnings) -> list[list[UnknownValue]]:
+    """The warnings of n inputs, as a response shows them."""
+    return [
+        [UnknownValue(field=found.field, code=found.code, value=found.value, message=found.message) for found in row]
+        for row in warnings
+    ]
+
+
+_WARNINGS = "What training did not know of the input; absent where there is nothing to say."
 _RECORDED = "false where the prediction could not be recorded, and the project has it sent all the same; else absent."
 
 
@@ -146,6 +166,7 @@ def prediction_schema(label_field: str) -> type[BaseModel]:
         "model_version": (str, Field(description="Version that predicted.")),
         "prediction_id": (str, Field(description="Its id in the ledger (UUID); report the true label with it.")),
         "recorded": (bool, Field(default=True, description=_RECORDED)),
+        "warnings": (list[UnknownValue], Field(default=[], description=_WARNINGS)),
     }
     return create_model("Prediction", __base__=ResponseModel, __doc__="The prediction of one input.", **fields)
 

@@ -12,9 +12,10 @@ from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.spools.spool import Lag, SpooledLedger
 from tiltyard.processes.worker_identity import SINGLE_PROCESS, WorkerIdentity
 from tiltyard.project import ServingSection
+from tiltyard.scoring import UnknownPolicy
 from tiltyard.serving.model.manager import ModelManager
 from tiltyard.serving.model.served_version import ServedVersion
-from tiltyard.serving.predict.batcher import Batcher, BatchLimits
+from tiltyard.serving.predict.batching.batcher import Batcher, BatchLimits
 from tiltyard.serving.predict.idempotency import Idempotency
 from tiltyard.serving.predict.service import PredictionService
 from tiltyard.serving.predict.shadow import Shadow
@@ -87,7 +88,7 @@ class ServerComponents:
         batcher = Batcher(
             current,
             ledger,
-            BatchLimits(max_batch=options.max_batch, max_queue=options.max_queue),
+            BatchLimits(options.max_batch, options.max_queue, UnknownPolicy.from_options(options)),
             on_recorded,
             available=options.ledger == "available",
             challenger=models.current_challenger,

@@ -17,10 +17,10 @@ from starlette.types import Receive, Scope, Send
 from tiltyard.errors import InputError, TiltyardError
 from tiltyard.ledger.codec import PredictionRow
 from tiltyard.serving.auth.caller import CALLER
-from tiltyard.serving.predict.batcher import Ticket
+from tiltyard.serving.predict.batching.batcher import Ticket
+from tiltyard.serving.predict.batching.prediction_rows import prediction_json, predictions_json
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.inputs import name_fields
-from tiltyard.serving.predict.prediction_rows import prediction_json, predictions_json
 from tiltyard.serving.predict.requests import RequestHead
 from tiltyard.serving.problem_details import from_error, from_unknown_error
 
@@ -111,7 +111,7 @@ class PredictEndpoint:
             scope[CALLER] = self._check(scope)
         return self._service.submit_whole(head, body)
 
-    def response_body(self, scope: Scope, done: asyncio.Future[list[PredictionRow]], *, recorded: bool) -> bytes:
+    def response_body(self, scope: Scope, ticket: Ticket, done: asyncio.Future[list[PredictionRow]]) -> bytes:
         """The JSON of the prediction of a request of one input.
 
         Raises:
@@ -121,8 +121,11 @@ class PredictEndpoint:
             rows = done.result()
         except InputError as error:
             raise name_fields(error, self._service.shape(many=False).name_field) from None
-        self._service.finish(scope, rows)
-        return prediction_json(rows[0], self._label_field, recorded=recorded)
+        warnings = ticket.warnings
+        self._service.finish(scope, rows, warnings)
+        return prediction_json(
+            rows[0], self._label_field, recorded=ticket.recorded, warnings=() if warnings is None else warnings[0]
+        )
 
     def response_head(self, dated_headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         """The head of a response up to the number of its length, which follows.
@@ -146,8 +149,9 @@ class PredictEndpoint:
         request = await self._service.read_inputs(head, receive, many=many)
         result = await self._service.predict(scope, receive, head, request)
         if many:
-            return predictions_json(result.rows, self._label_field, recorded=result.recorded)
-        return prediction_json(result.rows[0], self._label_field, recorded=result.recorded)
+            return predictions_json(result.rows, self._label_field, recorded=result.recorded, warnings=result.warnings)
+        warnings = () if result.warnings is None else result.warnings[0]
+        return prediction_json(result.rows[0], self._label_field, recorded=result.recorded, warnings=warnings)
 
 
 class FastPathApp(FastAPI):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from tiltyard.ledger.codec import PredictionRow
-    from tiltyard.serving.predict.batcher import Ticket
+    from tiltyard.serving.predict.batching.batcher import Ticket
     from tiltyard.serving.predict.endpoint import PredictEndpoint
 
 # A longer body is read piece by piece: from here on uvicorn makes the client wait.
@@ -102,7 +102,7 @@ class FastPathProtocol(HeaderLimitProtocol):
             return
         scope = cast("Scope", cycle.scope)
         try:
-            body = endpoint.response_body(scope, done, recorded=ticket.recorded)
+            body = endpoint.response_body(scope, ticket, done)
         except Exception as error:  # noqa: BLE001 - every error becomes a problem document
             super()._start_asgi_task(cycle, partial(endpoint.send_error, error, began))
             return

@@ -142,8 +142,8 @@ class _ProbeEndpoint:
         self.body = bytes(body)
         return _ProbeTicket(self._loop)
 
-    def response_body(self, _scope: Any, done: asyncio.Future[Any], *, recorded: bool) -> bytes:
-        return b"{}" if recorded and done.result() == [] else b""
+    def response_body(self, _scope: Any, ticket: _ProbeTicket, done: asyncio.Future[Any]) -> bytes:
+        return b"{}" if ticket.recorded and done.result() == [] else b""
 
     def response_head(self, _dated_headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         return b"HTTP/1.1 200 OK\r\ncontent-length: "

@@ -9,20 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
-from tiltyard.errors import InputError
+from tiltyard.errors import InputError, TiltyardError
 from tiltyard.ledger.codec import PredictionRow, decode_prediction
 from tiltyard.ledger.records import Prediction
 from tiltyard.project import ServingSection, Task
+from tiltyard.scoring import UnknownPolicy, Warnings, join_warnings, refuse_inputs
 from tiltyard.serving.auth.caller import CALLER, Caller
 from tiltyard.serving.model.manager import ModelManager
-from tiltyard.serving.predict.batcher import Batcher, Ticket
+from tiltyard.serving.predict.batching.batcher import Batcher, Ticket
 from tiltyard.serving.predict.idempotency import Idempotency, IdempotentRequest
 from tiltyard.serving.predict.inputs import InputShape, PredictionRequest, check_inputs, decode_inputs, name_fields
 from tiltyard.serving.predict.requests import RequestHead, check_media_type, read_body, too_large
@@ -40,10 +41,12 @@ class PredictionResult:
     Attributes:
         rows: the predictions as they are stored, one for each input, in their order.
         recorded: whether they are in the ledger; under the policy ``available`` predictions are sent without, too.
+        warnings: those of each input; None for none.
     """
 
     rows: Sequence[PredictionRow]
     recorded: bool
+    warnings: Warnings | None = None
 
     @property
     def predictions(self) -> list[Prediction]:
@@ -124,8 +127,10 @@ class PredictionService:
         inputs = decode_inputs(body, shape)
         return self._traffic_split.submit(head, inputs, head.prediction_keys(1, many=False))
 
-    def finish(self, scope: Scope, rows: Sequence[PredictionRow]) -> None:
-        """Note the predictions of a request in its scope, where traces or the access log need them."""
+    def finish(self, scope: Scope, rows: Sequence[PredictionRow], warnings: Warnings | None = None) -> None:
+        """Count the warnings of a request, and note its predictions where traces or the access log need them."""
+        if warnings is not None:
+            self._instrumentation.metrics.count_unknown(warnings)
         if self._instrumentation.wants_predictions:
             scope[PREDICTIONS] = [row.id for row in rows]
 
@@ -157,8 +162,8 @@ class PredictionService:
 
         def submit(ids: Sequence[str] = ()) -> Ticket:
             if champion_only:
-                return self._batcher.submit(request.inputs, keys, ids)
-            return self._traffic_split.submit(head, request.inputs, keys, ids)
+                return self._batcher.submit(request.inputs, keys, ids, ignores_columns=request.ignores_columns)
+            return self._traffic_split.submit(head, request.inputs, keys, ids, ignores_columns=request.ignores_columns)
 
         try:
             if head.idempotency_key is None:
@@ -167,8 +172,31 @@ class PredictionService:
                 result = await self._predict_once(_caller_id(scope), head.idempotency_key, request, submit, receive)
         except InputError as error:
             raise name_fields(error, request.name_field) from None
-        self.finish(scope, result.rows)
+        if request.warnings is not None:
+            result = replace(result, warnings=join_warnings(request.warnings, result.warnings))
+        self.finish(scope, result.rows, result.warnings)
         return result
+
+    async def find_warnings(self, request: PredictionRequest) -> Warnings | None:
+        """The warnings of inputs that the version in service can score; nothing is recorded.
+
+        Raises:
+            RequestError: an input cannot be scored, or is refused for what training did not know.
+            UnavailableError: there is no version.
+        """
+        try:
+            scores = await asyncio.to_thread(self._models.require().scorer.score, request.inputs)
+            if scores.warnings is None:
+                return None
+            policy = UnknownPolicy.from_options(self._options)
+            if request.ignores_columns:
+                policy = replace(policy, unknown_columns="warn")
+            shown, problems = policy.apply(scores.warnings)
+            if problems:
+                raise refuse_inputs(problems)
+        except InputError as error:
+            raise name_fields(error, request.name_field) from None
+        return shown
 
     async def _wait(self, ticket: Ticket, receive: Receive) -> PredictionResult:
         """Wait for a ticket, which is withdrawn when the client leaves."""
@@ -179,7 +207,7 @@ class PredictionService:
             if ticket.abandoned:
                 raise ClientDisconnect from None
             raise
-        return PredictionResult(rows, ticket.recorded)
+        return PredictionResult(rows, ticket.recorded, ticket.warnings)
 
     async def _predict_once(
         self,
@@ -194,16 +222,23 @@ class PredictionService:
         try:
             found = await self._idempotency.find(idempotent)
             if len(found) == len(request.inputs):
-                return PredictionResult(list(found.values()), recorded=True)
+                return PredictionResult(list(found.values()), True, await self._find_warnings_again(request))
             try:
                 result = await self._wait(submit(idempotent.ids), receive)
             except BaseException:
                 await self._idempotency.forget(idempotent)
                 raise
             rows = [found.get(position, row) for position, row in enumerate(result.rows)]
-            return PredictionResult(rows, result.recorded)
+            return replace(result, rows=rows)
         finally:
             self._idempotency.release(idempotent)
+
+    async def _find_warnings_again(self, request: PredictionRequest) -> Warnings | None:
+        """The warnings of a request that was repeated, which the ledger does not keep."""
+        try:
+            return await self.find_warnings(replace(request, ignores_columns=True))
+        except TiltyardError:
+            return None  # another version is in service by now
 
 
 def _caller_id(scope: Scope) -> str:

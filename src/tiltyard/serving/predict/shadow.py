@@ -16,7 +16,7 @@ from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import SHADOW
 from tiltyard.scoring import score_groups
 from tiltyard.serving.model.served_version import ServedVersion
-from tiltyard.serving.predict.prediction_rows import make_rows
+from tiltyard.serving.predict.batching.prediction_rows import make_rows
 
 # More inputs wait only where the challenger cannot keep up; then rows are left out, and the log says so.
 MOST_WAITING = 10_000

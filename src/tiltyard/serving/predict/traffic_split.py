@@ -7,7 +7,7 @@ from typing import Any
 
 from tiltyard.ledger.records import new_id
 from tiltyard.project import ServingSection
-from tiltyard.serving.predict.batcher import Batcher, Ticket
+from tiltyard.serving.predict.batching.batcher import Batcher, Ticket
 from tiltyard.serving.predict.requests import RequestHead
 from tiltyard.serving.predict.shadow import assigned_to_challenger
 
@@ -30,13 +30,19 @@ class TrafficSplit:
             self._share = challenger.share_or_default
 
     def submit(
-        self, head: RequestHead, inputs: Sequence[Mapping[str, Any]], keys: Sequence[str], ids: Sequence[str] = ()
+        self,
+        head: RequestHead,
+        inputs: Sequence[Mapping[str, Any]],
+        keys: Sequence[str],
+        ids: Sequence[str] = (),
+        *,
+        ignores_columns: bool = False,
     ) -> Ticket:
         """Submit the inputs of one request; see ``Batcher.submit``."""
         if self._share is None:
-            return self._batcher.submit(inputs, keys, ids)
+            return self._batcher.submit(inputs, keys, ids, ignores_columns=ignores_columns)
         ids = ids or [new_id() for _ in inputs]
         caller_key = head.route_key or head.prediction_key
         key = caller_key.decode("latin-1") if caller_key else ids[0]
         challenger = assigned_to_challenger(self._model_name, key, self._share)
-        return self._batcher.submit(inputs, keys, ids, challenger=challenger)
+        return self._batcher.submit(inputs, keys, ids, challenger=challenger, ignores_columns=ignores_columns)

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from tiltyard.scoring.input_warnings import UNKNOWN_COLUMN, InputWarning
 from tiltyard.serving.telemetry.histogram import ROWS, SECONDS, SHARES, Histogram
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class Metrics:
         self._predictions: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._confidence: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(SHARES))
         self._batches = Histogram(ROWS)
+        self._unknown: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.registry.register(_MetricsCollector(self))
         ProcessCollector(registry=self.registry)
 
@@ -108,6 +110,14 @@ class Metrics:
                     self._predictions[version, decision, label] += count
                 self._confidence[version].add_all([row.confidence for row in same])
 
+    def count_unknown(self, warnings: Iterable[Iterable[InputWarning]]) -> None:
+        """Count the values and columns of a request that training did not know."""
+        with self._lock:
+            for warning in (warning for found in warnings for warning in found):
+                # Names of columns come from callers; only those of the model may become labels.
+                column = "" if warning.code == UNKNOWN_COLUMN else warning.field
+                self._unknown[column, warning.code] += 1
+
     def collect(self) -> Iterator[Metric]:
         """All metrics of Tiltyard, as they are now."""
         yield from _make_gauges(self._measure())
@@ -129,6 +139,12 @@ class Metrics:
             "Recorded predictions by version, route of the decision and predicted label.",
             ("version", "decision", "label"),
             self._predictions.items(),
+        )
+        yield _make_counters(
+            "tiltyard_unknown_values",
+            "Values that training did not know, by column and kind; columns that it did not know have no name here.",
+            ("column", "code"),
+            self._unknown.items(),
         )
         yield _make_histograms(
             "tiltyard_confidence", "Confidence of the predicted label, by version.", "version", self._confidence.items()

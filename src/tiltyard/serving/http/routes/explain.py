@@ -12,7 +12,7 @@ from tiltyard.errors import InputError
 from tiltyard.jsonable import to_json_object
 from tiltyard.scoring.explanations import MOST_CONTRIBUTIONS, explain
 from tiltyard.serving.http.openapi import problem_responses
-from tiltyard.serving.http.schemas import ResponseModel
+from tiltyard.serving.http.schemas import ResponseModel, UnknownValue, list_unknown_values
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.inputs import name_fields
 from tiltyard.serving.predict.requests import RequestHead
@@ -43,6 +43,7 @@ class ExplanationResponse(ResponseModel):
     rest: float = Field(description="The sum of the others.")
     not_judged: list[str] = Field(description="Features whose contribution could not be computed.")
     model_version: str = Field(description="Version that was explained.")
+    warnings: list[UnknownValue] = Field(default=[], description="What training did not know of the input.")
 
 
 def explain_routes(components: ServerComponents) -> APIRouter:
@@ -61,10 +62,12 @@ def explain_routes(components: ServerComponents) -> APIRouter:
         version = components.models.require()
         head = RequestHead.from_headers(request.scope["headers"])
         to_explain = await components.predictions.read_inputs(head, request.receive, many=False)
+        found = await components.predictions.find_warnings(to_explain)
+        warnings = [] if found is None else list_unknown_values(found)[0]
         try:
             [explanation] = await asyncio.to_thread(explain, version.scorer, to_explain.inputs, most=top, label=label)
         except InputError as error:
             raise name_fields(error, to_explain.name_field) from None
-        return ExplanationResponse(**to_json_object(explanation), model_version=version.info.version)
+        return ExplanationResponse(**to_json_object(explanation), model_version=version.info.version, warnings=warnings)
 
     return router

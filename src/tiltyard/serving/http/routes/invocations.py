@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from tiltyard.serving.http.openapi import body_of, problem_responses
-from tiltyard.serving.http.schemas import ResponseModel
+from tiltyard.serving.http.schemas import ResponseModel, UnknownValue, list_unknown_values
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.protocols.invocations import Invocation, parse_invocation_csv, parse_invocation_json
 from tiltyard.serving.predict.requests import JSON, RequestHead, check_media_type
@@ -25,6 +25,9 @@ class InvocationResponse(ResponseModel):
     prediction_ids: list[str] = Field(description="Their ids in the ledger.")
     model_version: str = Field(description="Version that predicted.")
     recorded: bool = Field(description="Whether they are in the ledger; false only under the policy 'available'.")
+    warnings: list[list[UnknownValue]] | None = Field(
+        default=None, description="What training did not know of each input; absent where there is nothing to say."
+    )
 
 
 def invocation_routes(components: ServerComponents) -> APIRouter:
@@ -37,6 +40,7 @@ def invocation_routes(components: ServerComponents) -> APIRouter:
         "/invocations",
         responses=problem_responses(400, 413, 415, 422, 500, 503),
         openapi_extra=body,
+        response_model_exclude_unset=True,
         summary="Predict a data frame",
     )
     async def invocations(request: Request) -> InvocationResponse:
@@ -54,6 +58,7 @@ def invocation_routes(components: ServerComponents) -> APIRouter:
             prediction_ids=[item.id for item in predictions],
             model_version=predictions[0].version,
             recorded=result.recorded,
+            **({} if result.warnings is None else {"warnings": list_unknown_values(result.warnings)}),
         )
 
     ping_responses: dict[int | str, dict[str, Any]] = {

@@ -78,7 +78,9 @@ class InferenceResponse(ResponseModel):
     model_version: str
     id: str | None = None
     parameters: dict[str, Any] | None = Field(
-        default=None, description="recorded: false, if they are not in the ledger."
+        default=None,
+        description="recorded: false, if they are not in the ledger; warnings: what training did not know of the "
+        "inputs, each with its row from 0, if there is anything.",
     )
     outputs: list[OutputTensor]
 
@@ -193,7 +195,9 @@ async def _infer(components: ServerComponents, request: Request, name: str, vers
     )
     predictions = result.predictions
     outputs = output_tensors(predictions, list(predictions[0].probabilities), inference.request)
-    body, length = write_response(outputs, inference.request, (name, predictions[0].version), recorded=result.recorded)
+    body, length = write_response(
+        outputs, inference.request, (name, predictions[0].version), recorded=result.recorded, warnings=result.warnings
+    )
     if length is None:
         return Response(body, media_type="application/json")
     return Response(body, headers={HEADER_LENGTH: str(length)}, media_type="application/octet-stream")

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from tiltyard.ledger.records import Prediction
-from tiltyard.scoring import InputProblem
+from tiltyard.scoring import InputProblem, Warnings
 from tiltyard.scoring.table.columns import InputColumns, InputKind
 from tiltyard.scoring.text.text_inputs import TEXT, TextColumns
 from tiltyard.serving.predict.inputs import PredictionRequest, name_rows
@@ -139,7 +139,12 @@ OUTPUTS = ("label", "probabilities", "prediction_id")
 
 
 def write_response(
-    outputs: Sequence[Output], request: InferenceRequest, version: tuple[str, str], *, recorded: bool = True
+    outputs: Sequence[Output],
+    request: InferenceRequest,
+    version: tuple[str, str],
+    *,
+    recorded: bool = True,
+    warnings: Warnings | None = None,
 ) -> tuple[bytes, int | None]:
     """The body of a response, and the length of its JSON where tensors follow it as bytes.
 
@@ -148,6 +153,7 @@ def write_response(
         request: the request.
         version: names of the model and of the version that predicted.
         recorded: whether the predictions are in the ledger; the response says so only if they are not.
+        warnings: those of each input; None for none.
     """
     binary = _binary_outputs(request)
     shown, tail = [], []
@@ -163,8 +169,11 @@ def write_response(
     content: dict[str, Any] = {"model_name": version[0], "model_version": version[1]}
     if request.id is not None:
         content["id"] = request.id
-    if not recorded:
-        content["parameters"] = {"recorded": False}
+    facts: dict[str, Any] = {} if recorded else {"recorded": False}
+    if warnings is not None and any(warnings):
+        facts["warnings"] = [{"row": row, **asdict(warning)} for row, found in enumerate(warnings) for warning in found]
+    if facts:
+        content["parameters"] = facts
     head = msgspec.json.encode({**content, "outputs": shown})
     return (head + b"".join(tail), len(head)) if tail else (head, None)
 

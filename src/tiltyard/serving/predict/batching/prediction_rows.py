@@ -12,7 +12,7 @@ import msgspec
 from tiltyard.errors import InputError
 from tiltyard.ledger.codec import PredictionRow, encode_json
 from tiltyard.ledger.records import new_id
-from tiltyard.scoring import Scores
+from tiltyard.scoring import InputWarning, Scores, Warnings
 from tiltyard.serving.model.served_version import ServedVersion
 
 RowsOrError = list[PredictionRow] | InputError
@@ -134,26 +134,37 @@ def make_single_rows(
     return rows
 
 
-def prediction_json(row: PredictionRow, field: str, *, recorded: bool = True) -> bytes:
+def prediction_json(
+    row: PredictionRow, field: str, *, recorded: bool = True, warnings: Sequence[InputWarning] = ()
+) -> bytes:
     """The JSON of a prediction: the label under the project's name for it, confidence, probabilities, version and id.
 
-    Only a prediction that is not in the ledger says so: ``"recorded": false``.
+    Only a prediction that is not in the ledger says so (``"recorded": false``), and only one of an unusual input has
+    ``"warnings"``.
     """
-    content = _response_fields(row, field)
+    content = _response_fields(row, field, warnings)
     return _encode(content if recorded else content | {"recorded": False})
 
 
-def predictions_json(rows: Sequence[PredictionRow], field: str, *, recorded: bool = True) -> bytes:
+def predictions_json(
+    rows: Sequence[PredictionRow], field: str, *, recorded: bool = True, warnings: Warnings | None = None
+) -> bytes:
     """The JSON of the predictions of many inputs; see ``prediction_json``."""
-    content: dict[str, Any] = {"predictions": [_response_fields(row, field) for row in rows]}
+    found: Warnings = [()] * len(rows) if warnings is None else warnings
+    content: dict[str, Any] = {
+        "predictions": [_response_fields(row, field, some) for row, some in zip(rows, found, strict=True)]
+    }
     return _encode(content if recorded else content | {"recorded": False})
 
 
-def _response_fields(row: PredictionRow, field: str) -> dict[str, Any]:
-    return {
+def _response_fields(row: PredictionRow, field: str, warnings: Sequence[InputWarning]) -> dict[str, Any]:
+    content = {
         field: row.label,
         "confidence": row.confidence,
         "probabilities": msgspec.Raw(row.probabilities),
         "model_version": row.version,
         "prediction_id": row.id,
     }
+    if warnings:
+        content["warnings"] = warnings
+    return content

@@ -12,24 +12,19 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any
-
-import numpy as np
 
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger.codec import PredictionRow, decode_prediction
 from tiltyard.ledger.ports import Ledger
 from tiltyard.ledger.records import Prediction
-from tiltyard.scoring import score_groups, shift_positions
+from tiltyard.scoring import UnknownPolicy, Warnings
 from tiltyard.serving.model.served_version import ServedVersion
-from tiltyard.serving.predict.ledger_writer import RETRY_SECONDS, LedgerWriter, Outcome
-from tiltyard.serving.predict.prediction_rows import make_rows, make_single_rows
-
-Inputs = Sequence[Mapping[str, Any]]
+from tiltyard.serving.predict.batching.batch_parts import BatchPart, Inputs, predict_parts
+from tiltyard.serving.predict.batching.ledger_writer import RETRY_SECONDS, LedgerWriter, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +36,12 @@ class BatchLimits:
     Attributes:
         max_batch: most inputs in one model call.
         max_queue: most inputs that wait for their batch.
+        unknown: what is done about values and columns that training did not know.
     """
 
     max_batch: int = 256
     max_queue: int = 4096
+    unknown: UnknownPolicy = field(default_factory=UnknownPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +94,7 @@ class Batcher:
         self._writer = LedgerWriter(ledger, on_recorded, available=available)
         self._limits = limits
         self._challenger = challenger
-        self._parts: deque[_Part] = deque()
+        self._parts: deque[BatchPart] = deque()
         self._waiting = 0
         self._batches = 0
         self._largest = 0
@@ -125,7 +122,13 @@ class Batcher:
         return 0.0 if since is None else perf_counter() - since
 
     def submit(
-        self, inputs: Inputs, keys: Sequence[str] = (), ids: Sequence[str] = (), *, challenger: bool = False
+        self,
+        inputs: Inputs,
+        keys: Sequence[str] = (),
+        ids: Sequence[str] = (),
+        *,
+        challenger: bool = False,
+        ignores_columns: bool = False,
     ) -> Ticket:
         """Accept inputs (at least one) to be scored together with others.
 
@@ -137,6 +140,7 @@ class Batcher:
             keys: the caller's own key of each; empty for none.
             ids: the ids of their predictions, where the caller determines them; empty for new ones.
             challenger: whether the challenger predicts; where there is none, the version in service does.
+            ignores_columns: whether columns that the model does not know are ignored with a warning, not refused.
 
         Raises:
             UnavailableError: the queue is full, or the batcher is closed.
@@ -159,7 +163,7 @@ class Batcher:
         size = self._limits.max_batch
         now = perf_counter()
         parts = [
-            _Part(
+            BatchPart(
                 inputs[start : start + size],
                 start,
                 now,
@@ -167,6 +171,7 @@ class Batcher:
                 keys[start : start + size],
                 ids[start : start + size],
                 challenger,
+                ignores_columns,
             )
             for start in range(0, len(inputs), size)
         ]
@@ -199,7 +204,7 @@ class Batcher:
         loop.run_in_executor(self._executor, self._writer.retry)
         self._retrying = loop.call_later(RETRY_SECONDS, self._retry_later)
 
-    def _withdraw(self, part: _Part) -> None:
+    def _withdraw(self, part: BatchPart) -> None:
         if part.queued:
             part.queued = False
             self._waiting -= len(part.inputs)
@@ -219,8 +224,8 @@ class Batcher:
         done = asyncio.get_running_loop().run_in_executor(self._executor, self._process_batch, batch)
         done.add_done_callback(lambda done: self._finish(batch, done))
 
-    def _next_batch(self) -> list[_Part]:
-        batch: list[_Part] = []
+    def _next_batch(self) -> list[BatchPart]:
+        batch: list[BatchPart] = []
         room = self._limits.max_batch
         while self._parts and (not self._parts[0].queued or len(self._parts[0].inputs) <= room):
             part = self._parts.popleft()
@@ -230,7 +235,7 @@ class Batcher:
                 batch.append(part)
         return batch
 
-    def _finish(self, batch: Sequence[_Part], done: asyncio.Future[list[Outcome]]) -> None:
+    def _finish(self, batch: Sequence[BatchPart], done: asyncio.Future[list[Outcome]]) -> None:
         error = done.exception()
         outcomes = done.result() if error is None else [error] * len(batch)
         for part, outcome in zip(batch, outcomes, strict=True):
@@ -255,7 +260,7 @@ class Batcher:
         else:
             self._start()
 
-    def _process_batch(self, batch: Sequence[_Part]) -> list[Outcome]:
+    def _process_batch(self, batch: Sequence[BatchPart]) -> list[Outcome]:
         """Score and record a batch; runs on the batcher's thread."""
         try:
             version = self._current()
@@ -269,20 +274,23 @@ class Batcher:
             self._scoring_since = None
         return self._writer.record(batch, outcomes)
 
-    def _predict_batch(self, batch: Sequence[_Part], version: ServedVersion) -> list[Outcome]:
+    def _predict_batch(self, batch: Sequence[BatchPart], version: ServedVersion) -> list[Outcome]:
         """The predictions of the version for a batch, and of the challenger for its parts."""
+        policy = self._limits.unknown
         challenger = self._challenger() if any(part.challenger for part in batch) else None
         if challenger is None:
-            return _predict_parts(batch, version)
+            return predict_parts(batch, version, policy)
         assigned = [part for part in batch if part.challenger]
         # Where the challenger fails, the caller still gets the champion's prediction.
         outcomes: dict[int, Outcome] = {
             id(part): outcome
-            for part, outcome in zip(assigned, _predict_parts(assigned, challenger), strict=True)
+            for part, outcome in zip(assigned, predict_parts(assigned, challenger, policy), strict=True)
             if isinstance(outcome, list)
         }
         rest = [part for part in batch if id(part) not in outcomes]
-        outcomes.update((id(part), outcome) for part, outcome in zip(rest, _predict_parts(rest, version), strict=True))
+        outcomes.update(
+            (id(part), outcome) for part, outcome in zip(rest, predict_parts(rest, version, policy), strict=True)
+        )
         return [outcomes[id(part)] for part in batch]
 
 
@@ -298,7 +306,7 @@ class Ticket:
         abandoned: whether it was withdrawn because its client left.
     """
 
-    def __init__(self, parts: Sequence[_Part], withdraw: Callable[[_Part], None]) -> None:
+    def __init__(self, parts: Sequence[BatchPart], withdraw: Callable[[BatchPart], None]) -> None:
         self._parts = parts
         self._withdraw = withdraw
         self.abandoned = False
@@ -342,49 +350,13 @@ class Ticket:
         return all(part.recorded for part in self._parts)
 
     @property
+    def warnings(self) -> Warnings | None:
+        """The warnings of each input, once the rows are there; None for none."""
+        if all(part.warnings is None for part in self._parts):
+            return None
+        return [found for part in self._parts for found in part.warnings or [()] * len(part.inputs)]
+
+    @property
     def done(self) -> bool:
         """Whether all of it has an outcome."""
         return all(part.future.done() for part in self._parts)
-
-
-@dataclass(slots=True, eq=False)
-class _Part:
-    """The inputs of one request that go into one batch."""
-
-    inputs: Inputs
-    offset: int
-    accepted: float
-    future: asyncio.Future[list[PredictionRow]]
-    keys: Sequence[str] = ()
-    ids: Sequence[str] = ()
-    challenger: bool = False
-    queued: bool = True
-    recorded: bool = True
-
-
-def _predict_parts(batch: Sequence[_Part], version: ServedVersion) -> list[Outcome]:
-    """A version's predictions for the parts of a batch, if there are any."""
-    if not batch:
-        return []
-    outcomes = _predict_singles(batch, version) if all(len(part.inputs) == 1 for part in batch) else None
-    if outcomes is not None:
-        return outcomes
-    scored = score_groups(version.scorer, [part.inputs for part in batch])
-    return [
-        shift_positions(scores, part.offset)
-        if isinstance(scores, Exception)
-        else make_rows(part.inputs, scores, version, part.accepted, part.keys, part.ids)
-        for part, scores in zip(batch, scored, strict=True)
-    ]
-
-
-def _predict_singles(batch: Sequence[_Part], version: ServedVersion) -> list[Outcome] | None:
-    """A version's predictions for requests of one input each; None where one of them fails."""
-    try:
-        scores = version.scorer.score([part.inputs[0] for part in batch])
-    except Exception:  # noqa: BLE001 - scoring them one by one finds the request that fails
-        return None
-    if len(scores.probabilities) != len(batch) or not np.isfinite(scores.probabilities).all():
-        return None
-    rows = make_single_rows(batch, scores, version)
-    return None if rows is None else [[row] for row in rows]
