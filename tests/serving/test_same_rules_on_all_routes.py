@@ -29,7 +29,9 @@ def films(tmp_path_factory: pytest.TempPathFactory, text_package: Path) -> Itera
 def town_package(tmp_path_factory: pytest.TempPathFactory, table_pipeline: Pipeline) -> Path:
     """A package whose training file had two more columns."""
     folder = tmp_path_factory.mktemp("table") / "package"
-    return package(folder, table_pipeline, "tabular-classification", table()[0], other_columns=("customer", "label"))
+    frame, _ = table()
+    known = {"other_columns": ("customer", "label"), "table_schema": infer_schema(frame)}
+    return package(folder, table_pipeline, "tabular-classification", frame, **known)
 
 
 @pytest.fixture(scope="module")
@@ -191,18 +193,18 @@ def test_an_unknown_category_is_a_warning_or_a_refusal(
 
 def test_rows_of_a_batch_have_their_own_warnings(towns: ServerUnderTest) -> None:
     """The rows of a batch are warned of one by one, and each unknown value is counted by its column."""
-    rows = [ROW, {**ROW, "town": "Bath"}, {**ROW, "town": None}]
+    rows = [ROW, {**ROW, "town": "Bath", "age": 900}, {**ROW, "town": None}]
     several = towns.client.post("/predict/batch", json={"instances": rows}).json()["predictions"]
-    assert [len(item.get("warnings", [])) for item in several] == [0, 1, 0]
+    assert [len(item.get("warnings", [])) for item in several] == [0, 2, 0]
     split = {"columns": list(ROW), "data": [list(row.values()) for row in rows]}
     several = towns.client.post("/invocations", json={"dataframe_split": split}).json()
-    assert [len(found) for found in several["warnings"]] == [0, 1, 0]
+    assert [len(found) for found in several["warnings"]] == [0, 2, 0]
     columns = [
         {"name": name, "shape": [3], "datatype": kind, "data": [row[name] for row in rows]}
         for name, kind in zip(ROW, ("FP64", "FP64", "BYTES", "BOOL"), strict=True)
     ]
     parameters = towns.client.post(INFER, json={"inputs": columns}).json()["parameters"]
-    assert [(found["row"], found["field"]) for found in parameters["warnings"]] == [(1, "town")]
+    assert [(found["row"], found["field"]) for found in parameters["warnings"]] == [(1, "age"), (1, "town")]
     counted = re.findall(r"tiltyard_unknown_values_total\{(.*)\}", towns.client.get("/metrics").text)
     assert any('column="town"' in labels and 'code="unknown-category"' in labels for labels in counted)
 
