@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from tests.scoring.conftest import table
 from tests.serving.fake_registry import MODEL, package
 from tests.serving.interfaces import ROW, ServerUnderTest, run_server
+from tiltyard.data.conform.frames import infer_schema
 
 INFER = f"/v2/models/{MODEL}/infer"
 ROUTES = ("/predict", "/predict/batch", "/explain", "/invocations", INFER)
@@ -30,7 +31,7 @@ def town_package(tmp_path_factory: pytest.TempPathFactory, table_pipeline: Pipel
     """A package whose training file had two more columns."""
     folder = tmp_path_factory.mktemp("table") / "package"
     frame, _ = table()
-    known = {"other_columns": ("customer", "label"), "table_schema": infer_schema(frame)}
+    known: dict[str, Any] = {"other_columns": ("customer", "label"), "table_schema": infer_schema(frame)}
     return package(folder, table_pipeline, "tabular-classification", frame, **known)
 
 
