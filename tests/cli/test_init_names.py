@@ -6,6 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -37,3 +38,15 @@ def test_the_file_parses_and_names_the_columns(label: str, feature: str, labels:
         project = load_project(file)
         assert project.data.label == label
         assert set(load_dataset(project).classes) == set(labels)
+
+
+@pytest.mark.parametrize("words", [("TRUE", "FALSE"), ("true", "false"), ("1.0", "0.0")])
+def test_classes_are_named_as_training_spells_them(words: tuple[str, str], tmp_path: Path) -> None:
+    """What init shows and writes of the classes, and of the positive one, is what training will call them."""
+    data, file = tmp_path / "rows.csv", tmp_path / "tiltyard.toml"
+    data.write_text("fee,churn\n" + "".join(f"{n * 7 % 61},{words[n % 3 % 2]}\n" for n in range(90)))
+    done = CliRunner().invoke(cli, ["init", str(data), "--label", "churn", "--output", str(file), "--json"])
+    project = load_project(file)
+    classes = load_dataset(project).classes
+    assert list(json.loads(done.stdout)["guess"]["classes"]) == list(classes)
+    assert project.data.positive in classes

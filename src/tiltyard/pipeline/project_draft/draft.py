@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tiltyard.data import load_dataset, split_dataset
+from tiltyard.data import Dataset, load_dataset, split_dataset
 from tiltyard.data.columns import Roles
 from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.data.inference.infer_columns import InferredColumns, infer_columns
@@ -87,10 +87,20 @@ def draft_project(
         )
     content = write_project(request, read, guess, accepted)
     dataset = load_dataset(parse_project(content, request.output.resolve()))
+    if set(dataset.classes) != set(guess.classes):
+        guess = _spell_classes(guess, dataset)
+        content = write_project(request, read, guess, accepted)
     learned = [guess.label, *((guess.text,) if guess.text else guess.features)]
     present = [name for name in dataset.frame.columns if name in learned]
     content += write_schema(infer_required_schema(dataset.frame[present], label=guess.label, text=guess.text))
     return ProjectDraft(content, parse_project(content, request.output.resolve()), dataset, guess)
+
+
+def _spell_classes(guess: InferredColumns, dataset: Dataset) -> InferredColumns:
+    """The guess with the classes as training spells them: a first reading takes TRUE for a value, not for a word."""
+    counts = dataset.labels.value_counts()
+    positive = LabelCodec(dataset.classes).find_class(guess.positive)
+    return replace(guess, classes={name: int(counts[name]) for name in dataset.classes}, positive=positive)
 
 
 def check_draft(draft: ProjectDraft) -> DataCheck:
