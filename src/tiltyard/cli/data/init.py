@@ -38,7 +38,7 @@ _OPTIONS = (
     click.option("--task", type=click.Choice(get_args(Task)), default=None, help="Task.  [default: guessed]"),
     click.option("--positive", default=None, help="Positive class, of two.  [default: guessed]"),
     click.option("--metric", default=None, help="Metric.  [default: by the shares of the classes]"),
-    click.option("--ignore", multiple=True, metavar="COLUMN", help="Column that is no feature; repeatable."),
+    click.option("--ignore", multiple=True, metavar="COLUMN", help="Column that is never a feature; repeatable."),
     click.option("--keep", multiple=True, metavar="COLUMN", help="Column that stays a feature; repeatable."),
     click.option("--time", default=None, help="Column that says when a row was created.  [default: guessed]"),
     click.option("--group", default=None, help="Column of the key of rows that belong together."),
@@ -97,7 +97,7 @@ def init_command(
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     ask = terminal and not yes and not as_json
     if not ask and not yes and not as_json:
-        print_line("This is no terminal: every guess is taken, as with --yes.")
+        print_line("Without a terminal every guess is taken, as with --yes.")
     request, guess = ask_about_columns(request, read) if ask else (request, guess_columns(request, read))
     draft, leaks = _settle_leaks(request, read, guess, ask=ask, check=not no_check)
     write_atomically(output, draft.content.encode("utf-8"))

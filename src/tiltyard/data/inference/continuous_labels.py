@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tiltyard.errors import DataError
-from tiltyard.formatting import format_count, join_names
+from tiltyard.formatting import choose_form, format_count, join_names
 
 _FRACTIONS = 20
 _WHOLE = 50
@@ -45,7 +45,8 @@ def refuse_continuous_labels(labels: pd.Series, name: str) -> None:
 
 def describe_continuous_label(name: str, different: int, others: Sequence[str] = ()) -> DataError:
     """The error for a label of so many different numbers; ``others`` are columns of classes in the same table."""
-    also = f" Columns of classes are {join_names(list(others))}." if others else ""
+    named = choose_form(len(others), "A column of classes is", "Columns of classes are")
+    also = f" {named} {join_names(list(others))}." if others else ""
     return DataError(
         f"The label '{name}' looks continuous: {format_count(different, 'different number')}. Regression is not "
         f"supported.{also}",

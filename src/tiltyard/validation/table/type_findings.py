@@ -68,7 +68,7 @@ def _not_text(name: str, facts: dict[str, Any]) -> Finding:
     )
 
 
-def _nested(name: str, facts: dict[str, Any]) -> Finding | None:
+def _find_nested(name: str, facts: dict[str, Any]) -> Finding | None:
     count = facts.get("nested", 0)
     if not count or facts["role"] not in ("feature", "label"):
         return None
@@ -82,7 +82,7 @@ def _nested(name: str, facts: dict[str, Any]) -> Finding | None:
         score=count / facts["present"],
         limit=0.0,
         evidence={"count": count},
-        next_step=f"Leave '{name}' out (data.ignore), or write its parts into columns of their own.",
+        next_step=f"Leave '{name}' out (data.ignore), or write its parts into separate columns.",
     )
 
 
@@ -256,7 +256,7 @@ def _repeated_name_finding(name: str) -> Finding:
 
 _EVALUATIONS: tuple[Callable[[str, dict[str, Any]], Finding | None], ...] = (
     _mixed_finding,
-    _nested,
+    _find_nested,
     _numbers_as_text,
     _infinite,
     _constant,
