@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,13 @@ from mlflow.tracking import MlflowClient
 
 from tests.project_env import ProjectEnv
 from tiltyard.data import Dataset, load_dataset
+from tiltyard.data.content_hash import fingerprint, row_digests
 from tiltyard.errors import DataError, NotFoundError, UsageError
+from tiltyard.models.candidates import CANDIDATES
 from tiltyard.pipeline import TrainingOutcome
-from tiltyard.pipeline.training.reproduce import RECIPE, keep_rows
-from tiltyard.project import DataSection, SearchSection
+from tiltyard.pipeline.training.reproduce import RECIPE, LoadedRecipe, keep_rows
+from tiltyard.project import DataSection, Project, SearchSection
+from tiltyard.registry import VersionInfo
 
 OWN = """
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -161,3 +165,18 @@ def test_rows_in_another_order_are_kept_beside(dataset: Dataset, tmp_path: Path)
     assert pd.read_parquet(str(second.uri))["text"].tolist() == frame["text"].tolist()
     assert not keep_rows(turned, section, str(tmp_path)).created
     assert not keep_rows(dataset, section, str(tmp_path)).created
+
+
+def test_rows_are_the_same_however_their_labels_were_once_read(tmp_path: Path) -> None:
+    """A version from before, whose labels ``1.0`` were no class ``1``, is still one of the same rows."""
+    (tmp_path / "rows.csv").write_text("x,label\n" + "".join(f"{n},{n % 2}.0\n" for n in range(20)))
+    content = {"project": {"name": "p", "task": "tabular-classification"}, "data": {"source": "rows.csv"}}
+    project = Project.model_validate({**content, "root": tmp_path})
+    rows = load_dataset(project)
+    assert rows.classes == ("0", "1")
+    before = fingerprint(row_digests(rows.inputs, rows.labels + ".0"))
+    info = VersionInfo("p", "1", (), None, datetime.now(UTC))
+    recipe = LoadedRecipe(info, project, CANDIDATES["logreg"], before)
+    recipe.check(rows)
+    with pytest.raises(DataError, match="other rows"):
+        replace(recipe, fingerprint="0" * 32).check(rows)

@@ -15,6 +15,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from tiltyard.data import Dataset
+from tiltyard.data.conform.labels import write_label
+from tiltyard.data.content_hash import fingerprint, row_digests
 from tiltyard.data.snapshots.snapshot import take_snapshot
 from tiltyard.errors import DataError, MissingExtraError, NotFoundError, TiltyardError, UsageError
 from tiltyard.models import Candidate, Choice, custom_source, get_candidate
@@ -153,13 +155,19 @@ class LoadedRecipe:
         Raises:
             DataError: they are not.
         """
-        if dataset.fingerprint != self.fingerprint:
+        if self.fingerprint not in (dataset.fingerprint, _fingerprint_as_written(dataset)):
             raise DataError(
                 f"{dataset.source} holds other rows (fingerprint {dataset.fingerprint}) than version "
                 f"{self.version.version} saw ({self.fingerprint}).",
                 next_step="Bring the snapshot back from a copy of the store.",
                 code="data.snapshot-differs",
             )
+
+
+def _fingerprint_as_written(dataset: Dataset) -> str:
+    """The fingerprint of rows whose labels are as the file writes them, ``1.0`` apart from ``1``: as it once was."""
+    labels = dataset.frame[dataset.labels.name].map(write_label, na_action="ignore").astype(str)
+    return fingerprint(row_digests(dataset.inputs, labels))
 
 
 def load_recipe(
