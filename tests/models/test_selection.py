@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,9 +13,12 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 
 from tests.models.corpus import dataset, texts
+from tiltyard.data import Dataset
 from tiltyard.errors import DataError, UsageError
 from tiltyard.evaluation import METRICS, evaluate
 from tiltyard.models import Candidate, CandidateScore, rank_candidates, select_candidates
+from tiltyard.models.selection import folds
+from tiltyard.models.selection.folds import make_folds
 from tiltyard.models.selection.ranking import best_within_noise
 
 NAMES = ("tfidf-naive-bayes", "nbsvm", "tfidf-logreg", "linear-svm")
@@ -103,6 +108,35 @@ def test_a_label_with_fewer_rows_than_folds_is_named() -> None:
     candidates = select_candidates(NAMES, "text-classification")
     with pytest.raises(DataError, match="'rare' has 2 rows"):
         rank_candidates(candidates, dataset(inputs, labels), metric="accuracy", folds=3, random_state=0)
+
+
+def grouped(customers: list[str], labels: list[str]) -> Dataset:
+    inputs = pd.Series([f"letter {place}" for place in range(len(labels))], dtype=object)
+    rows = dataset(inputs, pd.Series(labels))
+    return replace(rows, frame=rows.frame.assign(customer=customers))
+
+
+@pytest.mark.parametrize("many", [0, 20_000])
+def test_a_group_is_held_out_whole(monkeypatch: pytest.MonkeyPatch, many: int) -> None:
+    """No fold learns from a group that it holds out, and folds have about the same shares of labels."""
+    monkeypatch.setattr(folds, "MANY_GROUPS", many)
+    rows = grouped([f"c{place // 4}" for place in range(200)], ["a", "b", "a", "b"] * 50)
+    customers, labels = rows.frame["customer"].to_numpy(), rows.labels.to_numpy()
+    parts = make_folds(rows, 4, 7, group="customer")
+    assert sorted(np.concatenate([held_out for _, held_out in parts])) == list(range(200))
+    for learnt, held_out in parts:
+        assert not set(customers[learnt]) & set(customers[held_out])
+        assert abs((labels[held_out] == "a").mean() - 0.5) < 0.1
+
+
+def test_too_few_groups_for_the_folds_are_named() -> None:
+    """Fewer groups than folds, and a label that one group alone has, are refused before any fitting."""
+    with pytest.raises(DataError, match="2 groups of 'customer'; 3-fold"):
+        make_folds(grouped(["x", "y"] * 30, ["a", "b"] * 30), 3, 0, group="customer")
+    labels = ["a", "b"] * 30
+    labels[:9] = ["c"] * 9
+    with pytest.raises(DataError, match="'c' occurs in 1 group of 'customer'"):
+        make_folds(grouped([f"c{place // 10}" for place in range(60)], labels), 3, 0, group="customer")
 
 
 def test_an_unknown_metric_is_refused_with_the_nearest() -> None:

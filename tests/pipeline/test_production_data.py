@@ -161,6 +161,27 @@ def test_a_split_by_time_or_column_knows_the_new_rows(tmp_path: Path, films: Pro
     assert len(split.train) + len(split.test) == 48
 
 
+def test_answers_are_on_the_side_of_their_group(tmp_path: Path, films: Project, ledger: MemoryLedger) -> None:
+    """A new row goes with the group that it was sent with, and a corrected text stays in the group that it had."""
+    frame = pd.DataFrame(REVIEWS, columns=["review", "label"])
+    frame["film"] = [n % 20 for n in range(40)]
+    frame["side"] = ["test" if n % 5 == 0 else "train" for n in range(40)]
+    frame.to_csv(tmp_path / "reviews.csv", index=False)
+    for n in range(20):
+        answer(ledger, "positive", input={"text": f"brand new {n}", "film": str(n)})
+        answer(ledger, REVIEWS[n + 1][1], input={"text": REVIEWS[n][0]})
+    whole = films.model_dump(exclude={"columns"}) | {"root": tmp_path}
+    for by in ("content", "column:side"):
+        project = Project.model_validate(whole | {"split": {"by": by, "group": "film"}})
+        before = split_dataset(load_dataset(project), project.split)
+        found = gather_production_data(project, ledger)
+        after = split_dataset(found.dataset, project.split)
+        assert (found.added, found.corrected) == (40, 20)
+        assert set(after.test.frame["film"].astype(int)) == set(before.test.frame["film"])
+        assert set(before.test.inputs) < set(after.test.inputs)
+        assert len(after.train) + len(after.test) == 60
+
+
 def test_new_labels_are_counted(films: Project, ledger: MemoryLedger) -> None:
     """A label counts from the time on that it was told."""
     answer(ledger, "negative", input={"text": "Meh."})

@@ -178,3 +178,17 @@ def test_inputs_of_any_usual_kind_are_taken() -> None:
         validate(TEXTS, 3, LABELS, LABELS)
     with pytest.raises(UsageError, match="400 inputs and 3 labels"):
         validate(TEXTS, TEXTS, LABELS, LABELS[:3])
+
+
+def test_groups_on_both_sides_are_an_error_and_nameless_rows_are_counted() -> None:
+    """A group with rows on both sides is named with its test rows; rows without a group are groups alone."""
+    train, test = side(300), side(100)
+    names = pd.Series([f"c{place % 50}" for place in range(300)]), pd.Series([f"d{place % 20}" for place in range(100)])
+    y_train, y_test = labels(300), labels(100)
+    assert validate(train, test, y_train, y_test, groups=names).findings == ()
+    mixed = pd.Series(["c1", None, "c1", "c7", None, *names[1][5:]])
+    report = validate(train, test, y_train, y_test, groups=(names[0], mixed))
+    assert not report.passes()
+    assert "2 groups" in found(report, "split.parted-group").message
+    assert "3 test rows" in found(report, "split.parted-group").message
+    assert found(report, "split.nameless-group").evidence["nameless"] == 2

@@ -95,6 +95,7 @@ def form_columns(project: Project) -> Mapping[str, str]:
     """The features in the project file, with their kinds in its schema."""
     if project.task == "text-classification":
         return {}
-    left_out = {project.data.label, project.data.time, *project.data.ignore}
-    names: Sequence[str] = project.data.features or [name for name in project.columns if name not in left_out]
+    names: Sequence[str] = project.data.features or [
+        name for name in project.columns if name not in project.columns_left_out
+    ]
     return {name: project.columns[name].type if name in project.columns else "category" for name in names}

@@ -163,6 +163,6 @@ class Roles:
             return "label"
         if name == self.text:
             return "text"
-        if name in self.ignored or (self.features is None and self.text is not None):
-            return "other"
-        return "feature" if self.features is None or name in self.features else "other"
+        if self.features is not None:
+            return "feature" if name in self.features else "other"
+        return "other" if name in self.ignored or self.text is not None else "feature"

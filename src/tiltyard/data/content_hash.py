@@ -28,13 +28,13 @@ def content_keys(inputs: pd.Series | pd.DataFrame) -> Hashes:
         n keys.
     """
     if isinstance(inputs, pd.Series):
-        return _hash_texts(_normalise(text) for text in inputs)
+        return hash_texts(_normalise(text) for text in inputs)
     return _hash_table(inputs)
 
 
 def row_digests(inputs: pd.Series | pd.DataFrame, labels: pd.Series) -> Hashes:
     """A 64-bit digest of each row, input and label, exact to the character; n values."""
-    exact = _hash_texts(inputs) if isinstance(inputs, pd.Series) else _hash_table(inputs)
+    exact = hash_texts(inputs) if isinstance(inputs, pd.Series) else _hash_table(inputs)
     return _mix(exact * np.uint64(3) + _hash_column(labels))
 
 
@@ -55,6 +55,11 @@ def uniform_hash(keys: Hashes, salt: str = "") -> NDArray[np.float64]:
     return (_mix(keys ^ offset) >> np.uint64(11)).astype(np.float64) / float(1 << 53)
 
 
+def hash_texts(texts: Iterable[str]) -> Hashes:
+    """A 64-bit digest of each text, exact to the character; n values."""
+    return np.fromiter((_hash_text(text) for text in texts), dtype=np.uint64)
+
+
 def _normalise(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
@@ -62,10 +67,6 @@ def _normalise(text: str) -> str:
 def _hash_text(text: str) -> np.uint64:
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return np.uint64(int.from_bytes(digest, "little"))
-
-
-def _hash_texts(texts: Iterable[str]) -> Hashes:
-    return np.fromiter((_hash_text(text) for text in texts), dtype=np.uint64)
 
 
 def _hash_table(frame: pd.DataFrame) -> Hashes:
@@ -83,7 +84,7 @@ def _hash_column(column: pd.Series) -> Hashes:
         hashes = _mix(values.view(np.uint64))
     else:
         codes, distinct = pd.factorize(column.astype(object), use_na_sentinel=True)
-        table = _hash_texts(str(value) for value in distinct)
+        table = hash_texts(str(value) for value in distinct)
         hashes = table[codes] if len(table) else np.zeros(len(column), dtype=np.uint64)
     return np.where(missing, _MISSING, hashes)
 

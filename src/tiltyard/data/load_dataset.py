@@ -35,7 +35,7 @@ def load_dataset(project: Project) -> Dataset:
     if project.task == "text-classification":
         schema, inputs = None, _read_texts(frame, section)
     else:
-        features = _select_features(frame, section)
+        features = _select_features(frame, project)
         schema = infer_schema(features, ReadingRules.from_section(section))
         inputs = conform_frame(features, schema)
     dataset = Dataset(
@@ -136,15 +136,15 @@ def _read_texts(frame: pd.DataFrame, section: DataSection) -> pd.Series:
     return pd.Series(column.to_list(), dtype=object, name=column.name)
 
 
-def _select_features(frame: pd.DataFrame, section: DataSection) -> pd.DataFrame:
+def _select_features(frame: pd.DataFrame, project: Project) -> pd.DataFrame:
+    section = project.data
     if section.features is not None:
         for name in section.features:
             _find_column(frame, name, "data.features")
         return frame[list(section.features)]
     for name in section.ignore:
         _find_column(frame, name, "data.ignore")
-    left_out = {section.label, section.time, *section.ignore}
-    names = [name for name in frame.columns if name not in left_out]
+    names = [name for name in frame.columns if name not in project.columns_left_out]
     if not names:
         raise DataError(
             "There is no feature column besides the label.",

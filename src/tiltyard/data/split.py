@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from tiltyard.data.content_hash import content_keys, uniform_hash
 from tiltyard.data.dataset import Dataset
+from tiltyard.data.groups import RowGroups, group_rows
 from tiltyard.errors import DataError
+from tiltyard.formatting import format_count
 from tiltyard.project import SplitSection
 
 
@@ -29,27 +31,79 @@ def split_dataset(dataset: Dataset, rule: SplitSection, time: str | None = None)
     row are always together. By time, the newest share is the test side. By column, the column's words ``train`` and
     ``test`` decide.
 
+    With ``split.group`` no group is on both sides. By content, the side follows from the hash of the group's name. By
+    time, a group is where its newest row is: no training row is newer than the newest row of a test group, and the
+    older rows of test groups are test rows too. By column, a group on both sides is an error.
+
     Args:
         dataset: the rows.
         rule: the project's ``[split]``.
         time: the column that says when a row came about, for the rule ``time``.
 
     Raises:
-        DataError: a side would be empty, the train side would know fewer than two labels, or the column
-            that the rule names is missing or unreadable.
+        DataError: a side would be empty, the train side would know fewer than two labels, the column
+            that the rule names is missing or unreadable, or a group would be on both sides.
     """
+    groups = None if rule.group is None else group_rows(dataset, rule.group)
+    if groups is not None:
+        _require_groups(groups)
     if rule.by == "content":
-        is_test = uniform_hash(content_keys(dataset.inputs), rule.salt) < rule.test
+        keys = content_keys(dataset.inputs) if groups is None else groups.keys
+        is_test = uniform_hash(keys, rule.salt) < rule.test
     elif rule.by == "time":
-        is_test = _find_newest(dataset.frame, time or "", rule.test)
+        is_test = _find_newest(dataset.frame, time or "", rule.test, groups)
     else:
-        is_test = _read_sides(dataset.frame, rule.by.removeprefix("column:"))
+        column = rule.by.removeprefix("column:")
+        is_test = _read_sides(dataset.frame, column)
+        if groups is not None:
+            _require_whole_groups(groups, is_test, column)
     split = Split(train=dataset.take(~is_test), test=dataset.take(is_test))
-    _require_both_sides(split, len(dataset))
+    _require_both_sides(split, len(dataset), groups)
     return split
 
 
-def _find_newest(frame: pd.DataFrame, column: str, share: float) -> NDArray[np.bool_]:
+def _require_groups(groups: RowGroups) -> None:
+    if groups.count > 1:
+        return
+    name, rows = groups.find_largest()
+    raise DataError(
+        f"All {format_count(rows, 'row')} are one group of '{groups.column}'{'' if name is None else f' ({name!r})'}, "
+        "and a group is never on both sides.",
+        next_step="Name a column of more groups in split.group, or remove split.group.",
+        code="data.one-group",
+        column=groups.column,
+        rows=rows,
+    )
+
+
+def _require_whole_groups(groups: RowGroups, is_test: NDArray[np.bool_], column: str) -> None:
+    named = groups.names.notna().to_numpy()
+    parted = np.intersect1d(groups.keys[is_test & named], groups.keys[~is_test & named])
+    if not len(parted):
+        return
+    one = groups.keys == parted[0]
+    test = int((one & is_test).sum())
+    raise DataError(
+        f"Column '{column}' puts {format_count(len(parted), 'group')} of '{groups.column}' on both sides: "
+        f"{groups.names.iloc[int(one.argmax())]!r} has {int(one.sum()) - test} rows on the train side and {test} on "
+        "the test side.",
+        next_step=f"Put each group on one side in '{column}', or remove split.group.",
+        code="data.parted-group",
+        column=column,
+    )
+
+
+def _find_newest(frame: pd.DataFrame, column: str, share: float, groups: RowGroups | None) -> NDArray[np.bool_]:
+    moments = _read_moments(frame, column)
+    if groups is not None:
+        moments = moments.reset_index(drop=True).groupby(groups.keys).transform("max")
+    # Rows of one moment stay together: the cut lies between two moments.
+    ordered = moments.sort_values(ignore_index=True)
+    cut = ordered.iloc[max(0, len(ordered) - max(1, round(len(ordered) * share)) - 1)]
+    return np.asarray(moments > cut, dtype=np.bool_)
+
+
+def _read_moments(frame: pd.DataFrame, column: str) -> pd.Series:
     values = _find_column(frame, column)
     moments = values
     if not pd.api.types.is_numeric_dtype(values.dtype):
@@ -69,10 +123,7 @@ def _find_newest(frame: pd.DataFrame, column: str, share: float) -> NDArray[np.b
             next_step="Fill them, or split by content.",
             column=column,
         )
-    # Rows of one moment stay together: the cut lies between two moments.
-    ordered = moments.sort_values(ignore_index=True)
-    cut = ordered.iloc[max(0, len(ordered) - max(1, round(len(ordered) * share)) - 1)]
-    return np.asarray(moments > cut, dtype=np.bool_)
+    return moments
 
 
 def _read_sides(frame: pd.DataFrame, column: str) -> NDArray[np.bool_]:
@@ -97,12 +148,13 @@ def _find_column(frame: pd.DataFrame, column: str) -> pd.Series:
     return frame[column]
 
 
-def _require_both_sides(split: Split, rows: int) -> None:
+def _require_both_sides(split: Split, rows: int, groups: RowGroups | None) -> None:
     for side, part in (("test", split.test), ("train", split.train)):
         if len(part) == 0:
+            parts = "" if groups is None else f" in {format_count(groups.count, 'group')} of '{groups.column}'"
             raise DataError(
-                f"Of {rows} rows none falls on the {side} side.",
-                next_step="Add rows, or change [split] in the project file.",
+                f"Of {rows} rows{parts} none falls on the {side} side.",
+                next_step=f"Add {'rows' if groups is None else 'groups'}, or change [split] in the project file.",
                 rows=rows,
             )
     if len(split.train.classes) < 2:

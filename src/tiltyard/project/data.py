@@ -146,7 +146,13 @@ class SplitSection(Section):
         default="content",
         description='"content" (hash of the row), "time" (the newest rows are the test rows) or "column:NAME".',
     )
-    salt: str = Field(default="", description="Changes which rows the content split holds out.")
+    group: str | None = Field(
+        default=None,
+        description="Column whose equal values mark rows that belong together (a customer, a film): all rows of a "
+        "group are on one side, and in one fold of the cross-validation. It is a feature only if `data.features` names "
+        "it.",
+    )
+    salt: str = Field(default="", description="Changes which rows, or groups, the content split holds out.")
 
     @field_validator("by")
     @classmethod

@@ -53,6 +53,8 @@ class Project(Section):
             raise ValueError(f'training.mitigation: "{self.training.mitigation}" needs data.sensitive, the groups')
         if self.promotion.fairness and not self.data.sensitive:
             raise ValueError("promotion.fairness: a limit needs data.sensitive, the groups it is about")
+        if self.split.group is not None and self.split.group == self.data.label:
+            raise ValueError("split.group: the label cannot mark rows that belong together")
         if self.split.by == "time" and self.data.time is None:
             raise ValueError('split.by: "time" needs data.time, the column that says when a row came about')
         return self
@@ -66,6 +68,12 @@ class Project(Section):
     def task(self) -> Task:
         """What is predicted, and from which kind of input."""
         return self.project.task
+
+    @property
+    def columns_left_out(self) -> tuple[str, ...]:
+        """The columns that are features only where ``data.features`` names them."""
+        names = (self.data.label, self.data.time, self.split.group, *self.data.ignore)
+        return tuple(name for name in names if name is not None)
 
     @property
     def model_name(self) -> str:

@@ -94,7 +94,7 @@ class SplitReport(Mapping[str, Any]):
     """The measures of the two sides of a split, and the findings about it.
 
     As a dictionary it holds the measures: ``sizes``, ``columns``, ``duplicates``, ``near_duplicates``,
-    ``label_shift``, ``feature_shift``, ``adversarial``.
+    ``label_shift``, ``feature_shift``, ``adversarial``; and ``groups`` where rows belong together.
     """
 
     sections: Mapping[str, Any]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tiltyard.data.columns import Roles, Table
+from tiltyard.data.groups import key_groups
 from tiltyard.data.read_table import read_table
 from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.findings import Finding
@@ -17,6 +18,7 @@ from tiltyard.suggest import nearest
 from tiltyard.validation.drift import cut_by_time, drift_options, measure_drift
 from tiltyard.validation.drift_findings import DriftReport
 from tiltyard.validation.results import SplitReport, ValidationReport
+from tiltyard.validation.split.groups import measure_groups
 from tiltyard.validation.split.measures import as_frame, as_labels, measure_split
 from tiltyard.validation.table.class_balance import measure_classes
 from tiltyard.validation.table.distributions import measure_distributions
@@ -109,7 +111,14 @@ class DataValidator:
         return self.report(name).quality_score
 
     def validate_train_test_split(
-        self, X_train: Any, X_test: Any, y_train: Any, y_test: Any, *, adversarial: bool = False
+        self,
+        X_train: Any,
+        X_test: Any,
+        y_train: Any,
+        y_test: Any,
+        *,
+        groups: tuple[pd.Series, pd.Series] | None = None,
+        adversarial: bool = False,
     ) -> SplitReport:
         """Measure and evaluate a split: rows on both sides, near copies, shifts of labels and of columns, sizes.
 
@@ -118,6 +127,7 @@ class DataValidator:
             X_test: inputs of the test side.
             y_train: labels of the train side.
             y_test: labels of the test side.
+            groups: where rows belong together, the name of each row's group, for the train side and the test side.
             adversarial: also try whether a model can tell the sides apart (takes seconds).
 
         Raises:
@@ -130,6 +140,13 @@ class DataValidator:
         )
         with np.errstate(over="ignore", invalid="ignore"):
             measured = measure_split(*sides, adversarial)
+        if groups is not None:
+            train_groups, test_groups = (
+                key_groups(names, side) for names, side in zip(groups, (train, test), strict=True)
+            )
+            rule = self._project.split if self._project else None
+            wanted = None if rule is None or rule.by.startswith("column:") else rule.test
+            measured["groups"] = measure_groups(train_groups, test_groups, wanted)
         return SplitReport(measured, self._limits)
 
     def validate_drift(
@@ -204,7 +221,7 @@ class DataValidator:
             label=label or data.label,
             text=(text or data.text or "text") if of_text else None,
             features=None if of_text else data.features,
-            ignored=tuple(name for name in (*data.ignore, data.time) if name is not None),
+            ignored=tuple(name for name in self._project.columns_left_out if name != data.label),
         )
 
     def _longest(self) -> int:

@@ -145,9 +145,12 @@ def _read_row(project: Project, row: dict[str, Any], place: int) -> dict[str, An
         if not isinstance(value, str):
             raise InputError(f"Row {place + 1} has no text in the column '{name}'.", next_step="Rename the column.")
         return {"text": value}
-    left_out = {project.data.label, project.data.time, *project.data.ignore}
     features = project.data.features
-    return {name: value for name, value in row.items() if (name in features if features else name not in left_out)}
+    return {
+        name: value
+        for name, value in row.items()
+        if (name in features if features else name not in project.columns_left_out)
+    }
 
 
 def _read_item(project: Project, item: Any, place: int) -> dict[str, Any]:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 
 from tiltyard.data import Dataset
 from tiltyard.errors import DataError
 from tiltyard.evaluation import LabelledPredictions, Metric, get_metric, label_predictions
+from tiltyard.models.selection.folds import Fold, make_folds
 from tiltyard.models.tfidf.vectoriser import FastTfidfVectorizer
 
 # With so many rows one held-out fold separates candidates as well as all folds do with fewer.
@@ -22,8 +21,6 @@ LARGE = 200_000
 
 # A search that changes only the classifier finds its texts vectorised, as long as they take no more than this.
 KEPT_BYTES = 1 << 30
-
-Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -37,6 +34,7 @@ class SelectionPlan:
         positive: the label that counts as positive where there are two; default: the last in sorted order.
         in_order: folds are rows that stand together, within each label, rather than any: where neighbours belong
             together (reviews of one film), the others then reveal nothing about the held-out rows.
+        group: column of the rows that belong together (``split.group``), which are then held out together.
     """
 
     metric: str
@@ -44,6 +42,7 @@ class SelectionPlan:
     random_state: int
     positive: str | None = None
     in_order: bool = False
+    group: str | None = None
 
 
 class FoldScores(NamedTuple):
@@ -72,7 +71,7 @@ class CrossValidation:
         keep: whether vectorised texts are kept from one call of ``scores`` to the next.
 
     Raises:
-        DataError: a label has fewer rows than there are folds.
+        DataError: a label has fewer rows than there are folds, or groups are too few or too uneven for folds.
         UsageError: there is no such metric.
     """
 
@@ -87,11 +86,11 @@ class CrossValidation:
                 next_step="Add rows of it, lower training.folds, or name a single candidate and no search.",
                 code="data.too-few-for-folds",
             )
-        seed = None if plan.in_order else plan.random_state
-        parts = StratifiedKFold(n_splits=plan.folds, shuffle=not plan.in_order, random_state=seed)
         self._labels = train.labels.to_numpy(dtype=object)
         self._inputs = train.inputs
-        self._parts = list(parts.split(self._labels, self._labels))[: 1 if len(train) > LARGE else None]
+        self._parts = make_folds(train, plan.folds, plan.random_state, in_order=plan.in_order, group=plan.group)[
+            : 1 if len(train) > LARGE else None
+        ]
         self._vectorised_key = ""
         self._vectorised: dict[int, tuple[Any, Any]] = {}
         self._keep = keep
@@ -117,7 +116,7 @@ class CrossValidation:
                 on_scored(position, FoldScores.from_folds(result[position]))
         return [FoldScores.from_folds(scores) for scores in result]
 
-    def _score(self, pipeline: Pipeline, part: tuple[Rows, Rows], read: tuple[Any, Any] | None) -> tuple[float, float]:
+    def _score(self, pipeline: Pipeline, part: Fold, read: tuple[Any, Any] | None) -> tuple[float, float]:
         rows, held_out = part
         if read is None:
             model = clone(pipeline)

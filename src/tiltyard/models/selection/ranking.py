@@ -50,6 +50,7 @@ def rank_candidates(  # noqa: PLR0913  the names of the project file's section
     random_state: int,
     positive: str | None = None,
     in_order: bool = False,
+    group: str | None = None,
     on_scored: Callable[[CandidateScore], None] = lambda _score: None,
 ) -> list[CandidateScore]:
     """Cross-validate candidates on the same stratified folds of the train side; the best first.
@@ -70,13 +71,14 @@ def rank_candidates(  # noqa: PLR0913  the names of the project file's section
         random_state: seed of the folds and of the candidates.
         positive: the label that counts as positive where there are two; default: the last in sorted order.
         in_order: folds are rows that stand together, within each label, rather than any; see ``SelectionPlan``.
+        group: column of the rows that belong together, which are then held out together.
         on_scored: called for each candidate when its scores are known, for progress.
 
     Raises:
-        DataError: a label has fewer rows than there are folds.
+        DataError: a label has fewer rows than there are folds, or groups are too few or too uneven for folds.
         UsageError: there is no such metric.
     """
-    validation = CrossValidation(train, SelectionPlan(metric, folds, random_state, positive, in_order))
+    validation = CrossValidation(train, SelectionPlan(metric, folds, random_state, positive, in_order, group))
     ranking: dict[int, CandidateScore] = {}
 
     def add_score(position: int, scores: FoldScores) -> None:

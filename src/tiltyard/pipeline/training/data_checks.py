@@ -82,8 +82,12 @@ def validate_data(dataset: Dataset, split: Split, project: Project) -> DataCheck
     """Check a dataset, and its split for rows and labels that stand on both sides or shift between them."""
     validator = DataValidator(project)
     data = validator.validate_dataset(dataset.frame, project.name, reading=dataset.findings)
+    column = project.split.group
+    groups = None
+    if column is not None and column in split.train.frame:
+        groups = (split.train.frame[column], split.test.frame[column])
     sides = validator.validate_train_test_split(
-        split.train.inputs, split.test.inputs, split.train.labels, split.test.labels
+        split.train.inputs, split.test.inputs, split.train.labels, split.test.labels, groups=groups
     )
     return DataCheck(data, sides)
 

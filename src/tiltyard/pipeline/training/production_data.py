@@ -14,16 +14,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tiltyard.data import Dataset, load_dataset
 from tiltyard.data.conform.frames import conform_frame, infer_schema
-from tiltyard.data.conform.labels import LabelCodec
+from tiltyard.data.conform.labels import LabelCodec, is_label_gap
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import content_keys, row_digests, uniform_hash
+from tiltyard.data.groups import group_rows, key_groups
 from tiltyard.errors import DataError
 from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.ledger.sql.retention import is_redacted
-from tiltyard.project import Project
+from tiltyard.project import Project, SplitSection
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,6 @@ def gather_production_data(
         else _as_table(base.inputs, base.schema or infer_schema(base.inputs), kept)
     )
     corrections = taken.corrections
-    if corrections is not None and corrections.any():
-        base = base.take(~corrections)
     return ProductionData(
         dataset=_join_rows(base, taken, project) if taken.pairs else base,
         added=len(taken.pairs),
@@ -217,6 +217,8 @@ def _join_rows(base: Dataset, taken: _Taken, project: Project) -> Dataset:
     new = taken.inputs.copy() if isinstance(taken.inputs, pd.DataFrame) else taken.inputs.to_frame()
     new[project.data.label] = labels.to_numpy()
     _place_on_a_side(new, base, taken, project)
+    if taken.corrections is not None and taken.corrections.any():
+        base = base.take(~taken.corrections)
     inputs: pd.Series | pd.DataFrame
     if isinstance(base.inputs, pd.DataFrame):
         together = pd.concat([base.inputs.astype(object), pd.DataFrame(taken.inputs).astype(object)], ignore_index=True)
@@ -237,7 +239,7 @@ def _join_rows(base: Dataset, taken: _Taken, project: Project) -> Dataset:
 
 
 def _place_on_a_side(new: pd.DataFrame, base: Dataset, taken: _Taken, project: Project) -> None:
-    """Fill the column that a split by time or by column goes by."""
+    """Fill the columns that the split goes by."""
     rule, time = project.split, project.data.time
     if time is not None and time in base.frame:
         if pd.api.types.is_numeric_dtype(base.frame[time].dtype):
@@ -245,9 +247,31 @@ def _place_on_a_side(new: pd.DataFrame, base: Dataset, taken: _Taken, project: P
             new[time] = base.frame[time].max() + 1 + np.arange(len(new))
         else:
             new[time] = [row.at.isoformat() for row, _ in taken.pairs]
+    if rule.group is not None and rule.group in base.frame:
+        new[rule.group] = _find_groups(base, taken, rule.group)
     if rule.by.startswith("column:"):
-        judges = uniform_hash(content_keys(taken.inputs), rule.salt) < rule.test
-        new[rule.by.removeprefix("column:")] = np.where(judges, "test", "train")
+        new[rule.by.removeprefix("column:")] = _find_sides(new, base, taken, rule)
+
+
+def _find_groups(base: Dataset, taken: _Taken, column: str) -> list[Any]:
+    """The group that each new row was sent with; else that of the base text that it repeats; else none."""
+    known: dict[int, Any] = {}
+    if isinstance(base.inputs, pd.Series):
+        known = dict(zip(content_keys(base.inputs).tolist(), base.frame[column].tolist(), strict=True))
+    keys = content_keys(taken.inputs).tolist()
+    sent = (row.input.get(column) for row, _ in taken.pairs)
+    return [known.get(key) if is_label_gap(group) else group for group, key in zip(sent, keys, strict=True)]
+
+
+def _find_sides(new: pd.DataFrame, base: Dataset, taken: _Taken, rule: SplitSection) -> NDArray[np.object_]:
+    """The side of each new row: that of its group in the base data, or what the hash of its content or group says."""
+    if rule.group is None:
+        return np.where(uniform_hash(content_keys(taken.inputs), rule.salt) < rule.test, "test", "train")
+    column = rule.by.removeprefix("column:")
+    keys = key_groups(new[rule.group], taken.inputs).keys
+    there = dict(zip(group_rows(base, rule.group).keys.tolist(), base.frame[column].tolist(), strict=True))
+    drawn = np.where(uniform_hash(keys, rule.salt) < rule.test, "test", "train")
+    return np.array([there.get(key, side) for key, side in zip(keys.tolist(), drawn, strict=True)], dtype=object)
 
 
 def _stack_rows(base: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

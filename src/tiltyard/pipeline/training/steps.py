@@ -103,7 +103,9 @@ def _choose(
 ) -> tuple[Candidate, tuple[CandidateScore, ...], tuple[SearchTrial, ...]]:
     """The candidate to train: found by search, by cross-validation, or the only one."""
     options = project.training
-    plan = SelectionPlan(options.metric, options.folds, options.random_state, project.data.positive)
+    plan = SelectionPlan(
+        options.metric, options.folds, options.random_state, project.data.positive, group=project.split.group
+    )
     budget = SearchBudget(options.search.trials, options.search.seconds)
     if budget.trials is not None or budget.seconds is not None:
         found = search(candidates, train, plan, budget, lambda trial: say(_describe(trial, options.metric)))
@@ -117,6 +119,7 @@ def _choose(
         folds=plan.folds,
         random_state=plan.random_state,
         positive=plan.positive,
+        group=plan.group,
         on_scored=lambda score: say(f"{score.candidate.name}: {options.metric} {score.mean:.4f}"),
     )
     return ranking[0].candidate, tuple(ranking), ()

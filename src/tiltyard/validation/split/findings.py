@@ -9,6 +9,7 @@ from tiltyard.findings import Finding, could_not_judge
 from tiltyard.formatting import choose_form, format_count, format_percent, join_names, join_rows, join_values
 from tiltyard.project import ValidationSection
 from tiltyard.validation.drift_findings import describe_test
+from tiltyard.validation.split.groups import evaluate_groups
 
 _LEAST_TEST = 30
 _LEAST_PER_LABEL = 5
@@ -19,7 +20,8 @@ def evaluate_sides(sections: Mapping[str, Any], limits: ValidationSection) -> li
     return [
         *_evaluate_sizes(sections["sizes"], limits.min_rows),
         *_evaluate_columns(sections["columns"]),
-        *_evaluate_duplicates(sections["duplicates"], limits.max_overlap),
+        *(evaluate_groups(sections["groups"]) if "groups" in sections else ()),
+        *_evaluate_duplicates(sections["duplicates"], limits.max_overlap, grouped="groups" in sections),
         *_evaluate_near_duplicates(sections["near_duplicates"]),
         *_evaluate_label_shift(sections["label_shift"]),
         *_evaluate_feature_shift(sections["feature_shift"]),
@@ -107,7 +109,7 @@ def _evaluate_columns(columns: dict[str, Any]) -> list[Finding]:
     ]
 
 
-def _evaluate_duplicates(measured: dict[str, Any], limit: float) -> list[Finding]:
+def _evaluate_duplicates(measured: dict[str, Any], limit: float, *, grouped: bool) -> list[Finding]:
     noun, count, share = measured["of"], measured["count"], measured["share"]
     if not measured["judged"]:
         expected = format_percent(measured["expected_share"])
@@ -133,7 +135,9 @@ def _evaluate_duplicates(measured: dict[str, Any], limit: float) -> list[Finding
             score=share,
             limit=limit,
             evidence=measured,
-            next_step='Split by content (split.by = "content"), or remove the copies from the test side.',
+            next_step="Remove the copies from the test side, or give them one group."
+            if grouped
+            else 'Split by content (split.by = "content"), or remove the copies from the test side.',
         )
     ]
 
