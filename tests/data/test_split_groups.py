@@ -79,6 +79,13 @@ def test_by_time_no_training_row_is_newer_than_the_newest_row_of_a_test_group() 
     assert split.test.frame["day"].min() < split.train.frame["day"].max()
 
 
+def test_by_time_a_large_newest_group_is_the_test_side() -> None:
+    """A group that alone has more rows than the test side should, and the newest one, makes the test side."""
+    customers: list[object] = [*(f"c{n}" for n in range(60)), *["big"] * 40]
+    split = split_dataset(dataset(customers, day=np.arange(100)), SplitSection(group="customer", by="time"), "day")
+    assert set(split.test.frame["customer"]) == {"big"}
+
+
 def test_a_column_that_parts_a_group_is_refused() -> None:
     """By column, the error names the first group on both sides and its rows; nameless rows may be anywhere."""
     rule = SplitSection(group="customer", by="column:side")
@@ -121,7 +128,7 @@ def test_the_group_is_a_feature_only_where_it_is_named(tmp_path: Path) -> None:
 def test_a_test_side_far_from_its_share_is_named_with_the_largest_group() -> None:
     """A group of most rows makes the test side far too large or small; the finding names that group."""
     groups = pd.Series(["big"] * 90 + [f"c{n}" for n in range(110)]), pd.Series(["d1", "d2", None])
-    measured = measure_groups(*(key_groups(names, names.astype(str)) for names in groups), 0.2)
+    measured = measure_groups(*(key_groups(names, names.fillna("").astype(str)) for names in groups), 0.2)
     assert [finding.code for finding in evaluate_groups(measured)] == ["split.group-share", "split.nameless-group"]
     assert "the largest ('big') has 90 rows" in evaluate_groups(measured)[0].message
     assert not evaluate_groups(measured | {"test_share": 0.15, "nameless": 0})

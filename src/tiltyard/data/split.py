@@ -100,6 +100,10 @@ def _find_newest(frame: pd.DataFrame, column: str, share: float, groups: RowGrou
     # Rows of one moment stay together: the cut lies between two moments.
     ordered = moments.sort_values(ignore_index=True)
     cut = ordered.iloc[max(0, len(ordered) - max(1, round(len(ordered) * share)) - 1)]
+    earlier = ordered[ordered < ordered.iloc[-1]]
+    if len(earlier):
+        # The newest moment, or the group that it belongs to, may have more rows than the test side should.
+        cut = min(cut, earlier.iloc[-1])
     return np.asarray(moments > cut, dtype=np.bool_)
 
 
