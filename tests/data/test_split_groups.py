@@ -127,8 +127,8 @@ def test_the_group_is_a_feature_only_where_it_is_named(tmp_path: Path) -> None:
 
 def test_a_test_side_far_from_its_share_is_named_with_the_largest_group() -> None:
     """A group of most rows makes the test side far too large or small; the finding names that group."""
-    groups = pd.Series(["big"] * 90 + [f"c{n}" for n in range(110)]), pd.Series(["d1", "d2", None])
-    measured = measure_groups(*(key_groups(names, names.fillna("").astype(str)) for names in groups), 0.2)
+    train, test = pd.Series(["big"] * 90 + [f"c{n}" for n in range(110)]), pd.Series(["d1", "d2", None])
+    measured = measure_groups(key_groups(train, train), key_groups(test, pd.Series(["", "", "text"])), 0.2)
     assert [finding.code for finding in evaluate_groups(measured)] == ["split.group-share", "split.nameless-group"]
     assert "the largest ('big') has 90 rows" in evaluate_groups(measured)[0].message
     assert not evaluate_groups(measured | {"test_share": 0.15, "nameless": 0})
