@@ -53,6 +53,7 @@ def test_pyproject_may_hold_the_project(tmp_path: Path) -> None:
         (GOOD.replace("text-classification", "regression"), "'project.task' = 'regression'"),
         (GOOD.replace('text = "text"\n', ""), "names the column of its texts"),
         (GOOD.replace("text-classification", "tabular-classification"), "only a text-classification project"),
+        (GOOD.replace('text = "text"', 'text = "text"\ntimezone = "Paris/Europe"'), "is not a time zone"),
         (GOOD + "[split\n", "not valid TOML"),
     ],
 )
@@ -62,6 +63,13 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, change: str, words: str) -
         load_project(write(tmp_path, change))
     assert words in caught.value.message
     assert caught.value.next_step
+
+
+def test_the_positive_class_may_be_written_as_what_it_is(tmp_path: Path) -> None:
+    """A positive class that is a number or a boolean needs no quotes."""
+    for written, read in (("1", "1"), ("true", "True"), ('"yes"', "yes")):
+        project = load_project(write(tmp_path, GOOD.replace('text = "text"', f'text = "text"\npositive = {written}')))
+        assert project.data.positive == read
 
 
 def test_all_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_an_import_that_stored_nothing_fails(tmp_path: Path, monkeypatch: pytest
     """An import without a usable row ends with 1; one of labels that are known already ends with 0."""
     monkeypatch.chdir(tmp_path)
     project = '[project]\nname = "films"\nmodel = "films"\ntask = "text-classification"\n'
-    data = '[data]\nsource = "a.csv"\ntext = "t"\nlabel = "verdict"\n'
+    data = '[data]\nsource = "a.csv"\ntext = "t"\nlabel = "verdict"\ntimezone = "Asia/Tokyo"\n'
     (tmp_path / "tiltyard.toml").write_text(project + data)
     row = make_prediction(at=NOON)
     with open_ledger(load_settings(load_project())) as ledger:
@@ -125,8 +125,11 @@ def test_an_import_that_stored_nothing_fails(tmp_path: Path, monkeypatch: pytest
     refused = CliRunner().invoke(cli, ["feedback", "import", "wrong.csv"])
     assert isinstance(refused.exception, DataError)
     assert "'postive' (1)" in refused.output
-    written(tmp_path / "right.csv", [{"prediction_id": f" {row.id}", "verdict": "positive"}])
+    row_of_file = {"prediction_id": f" {row.id}", "verdict": "positive", "labelled_at": "2026-01-02T03:00:00"}
+    written(tmp_path / "right.csv", [row_of_file])
     assert [CliRunner().invoke(cli, ["feedback", "import", "right.csv"]).exit_code for _ in range(2)] == [0, 0]
+    listed = json.loads(CliRunner().invoke(cli, ["feedback", "list", "--json"]).stdout)
+    assert [label["at"] for label in listed] == ["2026-01-01T18:00:00+00:00"]
     unknown = CliRunner().invoke(cli, ["feedback", "import", "right.csv", "--timezone", "Europe/Pariss"])
     assert "Did you mean 'Europe/Paris'?" in str(unknown.exception)
 

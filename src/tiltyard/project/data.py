@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
 from tiltyard.project.base import Portion, Section, Share
+from tiltyard.suggest import nearest
 
 
 class DataSection(Section):
@@ -23,7 +25,7 @@ class DataSection(Section):
     label: str = Field(default="label", description="Column of the label.")
     positive: str | None = Field(
         default=None,
-        description="Label that counts as positive (two classes); default: the last in sorted order.",
+        description="Label that counts as positive (two classes), in any spelling; default: the last class in order.",
     )
     text: str | None = Field(default=None, description="Column of the text (text-classification).")
     features: tuple[str, ...] | None = Field(
@@ -60,6 +62,11 @@ class DataSection(Section):
         description="Words that stand for a missing value, in every column but the text; default: the usual ones "
         "(`NA`, `null`, `None`, …). Empty cells always do.",
     )
+    timezone: str | None = Field(
+        default=None,
+        description="Time zone of times of imported labels that name none, such as `Europe/Paris`; default: UTC, and "
+        "the import counts them.",
+    )
     columns: tuple[str, ...] | None = Field(
         default=None,
         min_length=1,
@@ -81,6 +88,20 @@ class DataSection(Section):
     max_snapshot_gb: float = Field(
         default=2.0, gt=0, description="Size of the rows in memory, in GB, above which a training does not store them."
     )
+
+    @field_validator("positive", mode="before")
+    @classmethod
+    def _write_positive(cls, value: object) -> object:
+        # A class that is a number or a boolean may be written as one.
+        return str(value) if isinstance(value, bool | int | float) else value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str | None) -> str | None:
+        try:
+            return None if value is None else ZoneInfo(value).key
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"'{value}' is not a time zone.{nearest(str(value), available_timezones())}") from None
 
     @model_validator(mode="after")
     def _distinct_separators(self) -> DataSection:

@@ -54,7 +54,7 @@ def feedback_group() -> None:
 @click.option("--key-column", default=LabelColumns.key, show_default=True, help="Column of your keys.")
 @click.option("--label-column", default=LabelColumns.label, show_default=True, help="Column of the labels.")
 @click.option("--at-column", default=LabelColumns.at, show_default=True, help="Column of the labels' times.")
-@click.option("--timezone", "zone", default=None, help="Zone of times that name none (Europe/Paris); default: UTC.")
+@click.option("--timezone", "zone", default=None, help="Zone of times that name none; default: data.timezone, or UTC.")
 @click.option("--source", default=None, help="Source of the labels, recorded with them.  [default: the file's name]")
 @json_option
 def import_labels_command(
@@ -75,6 +75,7 @@ def import_labels_command(
     not know, or that have a time in the future, are set aside. The command fails if no label was stored or known.
     """
     project = load_project(project_path)
+    zone = zone or project.data.timezone
     timezone = None if zone is None else parse_timezone("--timezone", zone)
     columns = LabelColumns(id_column, key_column, label_column, at_column, project.data.label)
     frame = read_labels(file, columns)
