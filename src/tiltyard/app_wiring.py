@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -15,7 +16,10 @@ from tiltyard.pipeline.remediation import ActionContext, MetricsScraper, Project
 from tiltyard.project import Project
 from tiltyard.promotion.context import NO_DESTINATIONS, build_workspace
 from tiltyard.settings import Settings
+from tiltyard.wiring.ledger import ship_spools
 from tiltyard.wiring.registry import open_tracker
+
+log = logging.getLogger(__name__)
 
 
 def open_workspace(settings: Settings, ledger: Ledger, project: Project | None = None) -> Workspace:
@@ -48,6 +52,13 @@ def build_responder(
     return Responder(ActionContext(project, workspace, trainer, ab_test_judge(project, workspace)), on_step=notify)
 
 
+def _ship_recorded(settings: Settings, ledger: SqlLedger) -> None:
+    """Ship the spools of this host; a pass goes on with what the ledger has, and the log says what is missing."""
+    report = ship_spools(settings, ledger)
+    if report.problem:
+        log.warning("%d records of this host are not in the ledger yet: %s", report.waiting, report.problem)
+
+
 def build_loop(
     project: Project,
     settings: Settings,
@@ -69,11 +80,11 @@ def build_loop(
     flows = build_flow_runner(project, settings, runner)
     return Loop(
         project,
-        open_workspace(settings, ledger, project),
         build_responder(project, settings, ledger, flows.runner, on_step),
         build_dispatcher(project, settings, ledger),
         flows,
         MetricsScraper(server, settings.server_key.get_secret_value() if settings.server_key else None)
         if server
         else None,
+        ship=lambda: _ship_recorded(settings, ledger),
     )

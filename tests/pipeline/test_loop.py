@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -40,14 +40,14 @@ def model_env(tmp_path: Path) -> ModelEnv:
     return made
 
 
-def loop_over(model_env: ModelEnv) -> Loop:
+def loop_over(model_env: ModelEnv, ship: Callable[[], object] | None = None) -> Loop:
     responder = model_env.responder()
     return Loop(
         model_env.project(),
-        responder.context.workspace,
         responder,
         Dispatcher(model_env.ledger.outbox, {}),
         LocalFlows(QuietRunner()),
+        ship=ship,
     )
 
 
@@ -71,3 +71,39 @@ def test_a_pass_notices_a_champion_that_was_moved_outside_tiltyard(model_env: Mo
     assert history.aliases.previous_champion == "1"
     loop_over(model_env).once()
     assert model_env.kinds().count("alias-changed-outside") == 1
+
+
+def alias_findings(model_env: ModelEnv) -> list[tuple[str, str]]:
+    found = loop_over(model_env).once().findings
+    return [(one.code, one.status) for one in found if one.code in ("champion.unexplained", "champion.missing")]
+
+
+def test_a_champion_that_no_decision_made_is_a_finding_with_an_alert(model_env: ModelEnv) -> None:
+    """A champion that was changed outside Tiltyard is found and alerted of until a decision names it; nothing else."""
+    assert alias_findings(model_env) == [("champion.unexplained", "clear")]
+    model_env.register(right=True)
+    model_env.registry.set_alias(MODEL, "champion", "2")
+    iteration = loop_over(model_env).once()
+    [finding] = [one for one in iteration.findings if one.code.startswith("champion.") and one.status == "found"]
+    assert (finding.code, finding.severity) == ("champion.unexplained", "error")
+    assert "Version 2" in finding.message
+    assert "outside Tiltyard" in finding.message
+    assert [alert.title for alert in iteration.response.alerts] == [
+        f"{MODEL}: The champion was changed outside Tiltyard"
+    ]
+    assert [action.kind for action in iteration.response.actions] == []
+    model_env.make_champion("2", before="1")
+    assert alias_findings(model_env) == [("champion.unexplained", "clear")]
+
+
+def test_a_champion_that_is_gone_is_a_finding(model_env: ModelEnv) -> None:
+    """An alias that was removed outside Tiltyard is found too."""
+    model_env.registry.delete_alias(MODEL, "champion")
+    assert ("champion.missing", "found") in alias_findings(model_env)
+
+
+def test_each_pass_ships_what_servers_recorded_first(model_env: ModelEnv) -> None:
+    """What this host's servers recorded is in the ledger before a pass reads it, in each pass."""
+    loop = loop_over(model_env, ship=lambda: model_env.label(3))
+    counts = [loop.once().monitoring.operations.predictions for _ in range(2)]
+    assert counts == [8, 11]

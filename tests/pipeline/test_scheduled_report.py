@@ -61,7 +61,7 @@ def test_what_fails_is_due_again_soon(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_loop_reviews(tmp_path: Path) -> None:
     """A loop that runs writes the review that is due."""
     project, workspace, responder = asked(ModelEnv(tmp_path / "model_env"), tmp_path, 7)
-    loop = Loop(project, workspace, responder, Dispatcher(workspace.ledger.outbox, {}), LocalFlows(QuietRunner()))
+    loop = Loop(project, responder, Dispatcher(workspace.ledger.outbox, {}), LocalFlows(QuietRunner()))
     stop, problems = threading.Event(), list[TiltyardError]()
 
     def after_a_step() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -91,6 +91,10 @@ class MonitoringResult:
     def decayed(self) -> bool:
         """Whether the champion got worse on labels, by more than is allowed and than chance explains."""
         return any(found.code == findings_from_run.DEGRADATION for found in self.alarms)
+
+    def add_findings(self, findings: Sequence[Finding]) -> MonitoringResult:
+        """The same with more findings, all of them by severity."""
+        return replace(self, findings=_sort_findings((*self.findings, *findings)))
 
     def records(self) -> list[FindingRecord]:
         """The findings as the ledger keeps them."""

@@ -24,7 +24,6 @@ from tiltyard.pipeline.remediation.metrics_scraper import MetricsScraper
 from tiltyard.pipeline.remediation.operational_checks import check_approvals, check_processes
 from tiltyard.pipeline.remediation.responder import Remediation, Responder
 from tiltyard.project import Project
-from tiltyard.promotion.context import Workspace
 
 SHORTEST_TICK, LONGEST_TICK = 0.1, 5.0
 DELIVER_SECONDS = 2.0
@@ -73,25 +72,25 @@ class Loop:
 
     Args:
         project: the project.
-        workspace: registry, ledger and host.
-        responder: responds to what is found.
+        responder: responds to what is found, in a workspace.
         dispatcher: empties the outbox.
         flows: runs monitoring and responses, here or in an orchestrator.
         scraper: reads the server's request counts; None without a server.
+        ship: brings what this host's servers recorded into the ledger, before each pass; None where nothing has to.
     """
 
     def __init__(
         self,
         project: Project,
-        workspace: Workspace,
         responder: Responder,
         dispatcher: Dispatcher,
         flows: FlowRunner,
         scraper: MetricsScraper | None = None,
+        ship: Callable[[], object] | None = None,
     ) -> None:
-        self._project, self._workspace = project, workspace
+        self._project, self._workspace = project, responder.context.workspace
         self._responder, self._dispatcher, self._scraper = responder, dispatcher, scraper
-        self._flows = flows
+        self._flows, self._ship = flows, ship
 
     def once(self, now: datetime | None = None) -> LoopIteration:
         """Monitor once and respond to what is found.
@@ -99,6 +98,8 @@ class Loop:
         Raises:
             TiltyardError: monitoring failed; nothing was decided on it.
         """
+        if self._ship is not None:
+            self._ship()
         moment = now or datetime.now(UTC)
         # The model's history is read once a pass; every step below shares it, and reads only what was appended since.
         events = self._responder.read_events()
@@ -118,7 +119,7 @@ class Loop:
         runner = self._flows.runner
         result = runner.run(
             "take-look",
-            lambda: run_monitoring(self._project, self._workspace, until=moment),
+            lambda: run_monitoring(self._project, self._workspace, until=moment, events=events),
             lambda result: f"{len(result.alarms)} found",
         )
         extra = runner.run(

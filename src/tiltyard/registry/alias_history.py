@@ -39,6 +39,9 @@ _DECISIONS = (
     "approved",
 )
 
+UNEXPLAINED = "champion.unexplained"
+"""The code of the finding, and of the refusal, of a champion that no decision made."""
+
 
 @dataclass(frozen=True)
 class AliasRecord:
@@ -251,7 +254,7 @@ def unexplained_champion(events: Iterable[Event], info: VersionInfo, pending: It
     if champion is not None and champion.outside:
         by_record = f"the alias was moved outside Tiltyard, noticed at {champion.event.at:%Y-%m-%d %H:%M:%S UTC}"
     return Finding(
-        code="champion.unexplained",
+        code=UNEXPLAINED,
         severity="error",
         subject=f"{info.name}/{info.version}",
         title="No decision made it champion",

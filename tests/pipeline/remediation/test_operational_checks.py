@@ -125,7 +125,7 @@ def test_a_pass_of_the_loop_finds_who_waits(model_env: ModelEnv) -> None:
     responder = model_env.responder(approval=True)
     responder.respond([found("drift.verdict")])
     workspace, project = responder._workspace, responder.context.project
-    loop = Loop(project, workspace, responder, Dispatcher(workspace.ledger.outbox, {}), LocalFlows(QuietRunner()))
+    loop = Loop(project, responder, Dispatcher(workspace.ledger.outbox, {}), LocalFlows(QuietRunner()))
     seen: LoopIteration = loop.once()
     assert "approval.awaited" in {finding.code for finding in seen.findings}
     assert any(alert.incident == "approval" for alert in seen.response.alerts)

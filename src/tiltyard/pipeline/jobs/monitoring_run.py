@@ -4,23 +4,38 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from tiltyard.findings import Finding
+from tiltyard.ledger.model_events import ModelEvents
 from tiltyard.monitoring.monitored_version import read_champion
 from tiltyard.monitoring.run import MonitoringResult, evaluate_period
 from tiltyard.monitoring.summary import Summary, SummaryQuery, build_summary
 from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
+from tiltyard.registry.alias_history import (
+    UNEXPLAINED,
+    keeps_decisions,
+    missing_champion,
+    unexplained_champion,
+    unfinished_changes,
+)
 
 
 def run_monitoring(
-    project: Project, workspace: Workspace, *, until: datetime | None = None, record: bool = True
+    project: Project,
+    workspace: Workspace,
+    *,
+    until: datetime | None = None,
+    record: bool = True,
+    events: ModelEvents | None = None,
 ) -> MonitoringResult:
-    """Evaluate a project's champion once.
+    """Evaluate a project's champion once, and whether a decision made it champion.
 
     Args:
         project: names the model, the window and the limits.
         workspace: where the champion and the ledger are.
         until: end of the window, with a time zone; default: now.
         record: whether the findings are written into the ledger.
+        events: the model's events, as far as the caller has read them.
 
     Raises:
         ArtifactError: the champion's files are damaged or not trusted.
@@ -28,9 +43,29 @@ def run_monitoring(
     """
     champion = read_champion(workspace.registry, project.model_name, workspace.cache, workspace.trusted_keys)
     result = evaluate_period(project, workspace.ledger, champion, until=until or datetime.now(UTC))
+    known = events or ModelEvents(workspace.ledger, project.model_name)
+    result = result.add_findings(_check_alias(workspace, known, project.model_name))
     if record:
         workspace.ledger.findings.record(result.records())
     return result
+
+
+def _check_alias(workspace: Workspace, events: ModelEvents, name: str) -> list[Finding]:
+    """Whether the champion is the one that the decisions name; nothing where this ledger keeps no decisions."""
+    seen = events.read()
+    if not keeps_decisions(seen):
+        return []
+    champion = workspace.registry.champion(name)
+    if champion is None:
+        found = missing_champion(seen, workspace.registry, name)
+    else:
+        found = unexplained_champion(seen, champion, unfinished_changes(workspace.ledger, name))
+    return [
+        found
+        or Finding(
+            UNEXPLAINED, "info", name, message="The champion is the one that the decisions name.", status="clear"
+        )
+    ]
 
 
 def summarise_period(project: Project, workspace: Workspace, *, hours: float, until: datetime | None = None) -> Summary:

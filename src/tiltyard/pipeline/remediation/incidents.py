@@ -9,7 +9,7 @@ from typing import Literal
 from tiltyard.findings import Severity
 from tiltyard.ledger import FindingRecord
 
-IncidentKind = Literal["champion", "performance", "estimate", "drift", "service", "parts", "approval"]
+IncidentKind = Literal["champion", "performance", "estimate", "drift", "service", "aliases", "parts", "approval"]
 
 # In the order of weight: what is known comes before what is presumed.
 INCIDENT_KINDS: tuple[IncidentKind, ...] = (
@@ -18,6 +18,7 @@ INCIDENT_KINDS: tuple[IncidentKind, ...] = (
     "estimate",
     "drift",
     "service",
+    "aliases",
     "parts",
     "approval",
 )
@@ -28,6 +29,7 @@ TITLES: Mapping[IncidentKind, str] = {
     "estimate": "The estimated performance fell",
     "drift": "The data drifted",
     "service": "The service does not run as it should",
+    "aliases": "The champion was changed outside Tiltyard",
     "parts": "A program had to be started again",
     "approval": "A version waits for approval",
 }
@@ -35,6 +37,8 @@ TITLES: Mapping[IncidentKind, str] = {
 # By code, or by the first word of the code.
 _KIND_OF_CODE: Mapping[str, IncidentKind] = {
     "champion": "champion",
+    "champion.unexplained": "aliases",
+    "champion.missing": "aliases",
     "performance": "performance",
     "performance.estimate": "estimate",
     "performance.contradiction": "estimate",

@@ -98,6 +98,7 @@ def _policy_action(incident_kind: IncidentKind, policy: ResponseSection) -> str:
         "estimate": policy.on_estimate,
         "drift": policy.on_drift,
         "service": "alert",
+        "aliases": "alert",
         "parts": "alert",
         "approval": "alert",
     }

@@ -206,6 +206,8 @@ def _describe_response(concern: Incident, history: History, decision: Decision, 
     kind = concern.kind
     if kind == "parts":
         return "It was started again."
+    if kind == "aliases":
+        return "Nothing: a person decides." if concern.found else "The champion is the one that the decisions name."
     if kind == "approval":
         waiting = ", ".join(finding.subject for finding in concern.found)
         return f"Nothing: a person decides about {waiting}." if waiting else "Somebody decided."

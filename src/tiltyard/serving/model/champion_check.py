@@ -6,10 +6,13 @@ from collections.abc import Callable
 
 from tiltyard.errors import ArtifactError
 from tiltyard.ledger.ports import Ledger
-from tiltyard.registry.alias_history import record_outside_changes, unexplained_champion, unfinished_changes
+from tiltyard.registry.alias_history import (
+    UNEXPLAINED,
+    record_outside_changes,
+    unexplained_champion,
+    unfinished_changes,
+)
 from tiltyard.registry.ports import Registry, VersionInfo
-
-UNEXPLAINED = "champion.unexplained"
 
 ChampionCheck = Callable[[VersionInfo], None]
 """Raises ``ArtifactError`` with the code ``champion.unexplained`` for a version that no decision made champion."""

@@ -20,11 +20,12 @@ from tiltyard.aliases import CHAMPION
 from tiltyard.errors import ArtifactError, NotFoundError, TiltyardError, UnavailableError
 from tiltyard.ledger.records import Event
 from tiltyard.project import Task
+from tiltyard.registry.alias_history import UNEXPLAINED
 from tiltyard.registry.package.packaging import Package
 from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.registry.ports import VersionInfo
 from tiltyard.scoring import make_scorer
-from tiltyard.serving.model.champion_check import UNEXPLAINED, ChampionCheck
+from tiltyard.serving.model.champion_check import ChampionCheck
 from tiltyard.serving.model.last_good import LastGood
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.model.smoke_test import smoke_test
