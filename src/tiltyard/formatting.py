@@ -55,6 +55,18 @@ def quote_excerpt(value: Any, length: int = EXCERPT) -> str:
     return "'" + "".join(_escape_unprintable(character) for character in short) + "'"
 
 
+def number_repeats(names: Iterable[str]) -> list[str]:
+    """Names that are each different: of those that are alike, all but the first get a number."""
+    found: dict[str, None] = {}
+    for name in names:
+        number, chosen = 1, name
+        while chosen in found:
+            number += 1
+            chosen = f"{name} ({number})"
+        found[chosen] = None
+    return list(found)
+
+
 def join_values(values: Iterable[Any], most: int = ROWS_SHOWN) -> str:
     """Values one after the other, the first few only."""
     words = [quote_excerpt(value, 30) for value in values]

@@ -72,6 +72,15 @@ def test_an_evaluation_survives_json() -> None:
     assert from_jsonable(Evaluation, json.loads(json.dumps(to_json_object(found)))) == found
 
 
+def test_the_report_has_a_line_for_each_class_whatever_it_is_called() -> None:
+    """Names with line breaks or hundreds of characters take one short line each, and stay different."""
+    names = ["x" * 300, "x" * 301, "two\nlines", "plain"]
+    lines = evaluate(names, names, None, names).classification_report.splitlines()[2:6]
+    assert all(line.count(" 1.0000") == 3 for line in lines)
+    assert len({line.split(" 1.0000")[0].strip() for line in lines}) == 4
+    assert max(len(line) for line in lines) < 120
+
+
 def test_classes_that_are_numbers_come_in_their_order() -> None:
     """Confusion matrix, classes and report have numbers in the order of numbers, and codes fit them."""
     labels, predicted = ["10", "9", "2", "10"], ["10", "2", "2", "9"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
+
+from tiltyard.formatting import number_repeats
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,13 +38,7 @@ def format_label(text: str) -> str:
 
 def format_labels(texts: Iterable[str]) -> list[str]:
     """Texts as they can stand in a picture, each different: those that come out alike are numbered."""
-    found: list[str] = []
-    seen: Counter[str] = Counter()
-    for text in texts:
-        label = format_label(text)
-        seen[label] += 1
-        found.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
-    return found
+    return number_repeats(format_label(text) for text in texts)
 
 
 @cache

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Labels, Probabilities, label_predictions
 from tiltyard.evaluation.metrics import METRICS, Values, class_f1, class_precision, class_recall
+from tiltyard.formatting import number_repeats, quote_excerpt
+
+LONGEST_TITLE = 60
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,13 @@ def _per_class(classes: tuple[str, ...], counts: Values) -> dict[str, dict[str, 
 
 
 def _report(per_class: Mapping[str, Mapping[str, float]], metrics: Mapping[str, float], rows: int) -> str:
-    """The table that scikit-learn's ``classification_report`` prints, with four digits."""
-    width = max(len("weighted avg"), *(len(label) for label in per_class))
+    """The table that scikit-learn's ``classification_report`` prints, with four digits; long names are cut short."""
+    titles = number_repeats(quote_excerpt(label, LONGEST_TITLE)[1:-1] for label in per_class)
+    width = max(len("weighted avg"), *(len(title) for title in titles))
     names = ("precision", "recall", "f1")
     lines = [" " * width + "".join(f"{name:>10}" for name in ("precision", "recall", "f1-score", "support")), ""]
-    for label, values in per_class.items():
-        lines.append(_line(label, [values[name] for name in names], int(values["support"]), width))
+    for title, values in zip(titles, per_class.values(), strict=True):
+        lines.append(_line(title, [values[name] for name in names], int(values["support"]), width))
     lines += ["", f"{'accuracy':>{width}}{'':>20}{metrics['accuracy']:>10.4f}{rows:>10}"]
     for title, suffix in (("macro avg", "macro"), ("weighted avg", "weighted")):
         lines.append(_line(title, [metrics[f"{name}_{suffix}"] for name in names], rows, width))
