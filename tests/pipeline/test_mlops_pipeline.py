@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer
-from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from tiltyard.errors import ArtifactError, DataError, NotFoundError, UsageError
 from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
@@ -51,7 +51,8 @@ def test_the_requirements_story(mlops: MLOpsPipeline, data: Any) -> None:
     assert validated["train"]["missing_data"]
     assert 0 < validated["quality_score"] <= 100
 
-    poor = mlops.train_and_track_model(DummyClassifier(), X_train, y_train, X_test, y_test)
+    stump = DecisionTreeClassifier(max_depth=1, max_features=1, random_state=0)
+    poor = mlops.train_and_track_model(stump, X_train, y_train, X_test, y_test)
     assert mlops.promote_model(str(poor["model_version"]), "Production")["promoted"]
 
     model = RandomForestClassifier(n_estimators=20, random_state=0)

@@ -31,7 +31,15 @@ from tiltyard.evaluation.groups import Group, Grouping
 from tiltyard.jsonable import from_jsonable, to_json_object
 from tiltyard.project import PromotionSection
 from tiltyard.promotion import gates
-from tiltyard.promotion.gates import GateInputs, GateResult, Verdict, make_verdict, run_gates, verdict_markdown
+from tiltyard.promotion.gates import (
+    GateInputs,
+    GateResult,
+    Verdict,
+    guess_gate,
+    make_verdict,
+    run_gates,
+    verdict_markdown,
+)
 
 RULES = ("better", "significant", "non-inferior")
 law = settings(max_examples=80, deadline=None, database=None)
@@ -159,13 +167,10 @@ def test_markdown_holds_whatever_is_in_it(value: str, reason: str) -> None:
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_one_class_alone(name: str) -> None:
     """On rows of one class each floor is judged or says why not, and never passes for want of knowledge."""
-    found = run_gates(
-        PromotionSection(floors={name: 0.99 if get_metric(name).bigger_is_better else 0.01}),
-        evaluate_predictions(facts(["a"] * 9, ["a"] * 5 + ["b"] * 4)),
-        None,
-        None,
-        metric="accuracy",
-    )
+    section = PromotionSection(floors={name: 0.99 if get_metric(name).bigger_is_better else 0.01})
+    labelled = facts(["a"] * 9, ["a"] * 5 + ["b"] * 4)
+    inspection = GateInputs(guess=guess_gate(section, "accuracy", labelled, 0))
+    found = run_gates(section, evaluate_predictions(labelled), None, None, metric="accuracy", inspection=inspection)
     if name == "precision_weighted":  # whatever was called by the one class's name is of it: it is 1 in truth
         assert found.gates[0].evidence["value"] == 1.0
         return

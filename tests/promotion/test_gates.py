@@ -12,7 +12,7 @@ from tiltyard.errors import UsageError
 from tiltyard.evaluation import Comparison, Evaluation, compare, evaluate_predictions, get_metric, label_predictions
 from tiltyard.jsonable import to_json_object
 from tiltyard.project import PromotionSection
-from tiltyard.promotion.gates import Verdict, run_gates
+from tiltyard.promotion.gates import GateInputs, Verdict, guess_gate, run_gates
 
 ROWS = 200
 TRUTH = np.array(["no", "yes"] * (ROWS // 2))
@@ -39,20 +39,61 @@ def meet(champion: range, challenger: range, metric: str = "accuracy", **promoti
     )
 
 
-def test_first_champion() -> None:
-    """The first version needs nobody to beat."""
-    verdict = run_gates(PromotionSection(), evaluate_predictions(answers(range(90))), None, None, metric="accuracy")
+def start(wrong: range, metric: str = "accuracy", **promotion: Any) -> Verdict:
+    """Let a version become the first champion."""
+    section, first = PromotionSection(**promotion), answers(wrong)
+    inspection = GateInputs(guess=guess_gate(section, metric, first, 0))
+    return run_gates(section, evaluate_predictions(first), None, None, metric=metric, inspection=inspection)
+
+
+def test_a_first_champion_beats_guessing() -> None:
+    """The first version has to beat always guessing, and needs nobody else to beat."""
+    verdict = start(range(60))
     assert verdict.promoted
     assert verdict.reason == ""
+    assert verdict.gates[-1].evidence["guess"]["best"] in ("majority", "stratified")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule", "reason"),
+    [
+        (range(110), "better", "not better than always guessing"),
+        (range(95), "significant", "its lead over always guessing may be chance"),
+        (range(95), "non-inferior", "its lead over always guessing may be chance"),
+    ],
+)
+def test_what_guesses_as_well_is_no_champion(wrong: range, rule: str, reason: str) -> None:
+    """A version that is worse than a guess, or hardly better, is refused with the figures, whatever the rule."""
+    verdict = start(wrong, rule=rule)
+    assert not verdict.promoted
+    assert verdict.reason == reason
+    assert "against guessing's 0.5" in verdict.summary
+
+
+def test_a_rare_class_that_is_never_found_is_no_champion() -> None:
+    """Accuracy below that of the most frequent label alone is refused, by whatever it beats a drawn guess."""
+    truth = np.array(["no"] * 80 + ["yes"] * 20)
+    predicted = np.array(["no"] * 79 + ["yes"] + ["no"] * 20)
+    labelled = label_predictions(truth, predicted, None, ("no", "yes"))
+    gate = guess_gate(PromotionSection(), "accuracy", labelled, 0)
+    assert not gate.passed
+    assert (gate.evidence["guess"]["best"], gate.evidence["champion"]) == ("majority", 0.8)
+
+
+def test_a_metric_that_guesses_do_not_have_refuses_by_name() -> None:
+    """Where the metric is not defined on these rows, nothing can be said, and that is said."""
+    one_class = label_predictions(np.array(["no"] * 9), np.array(["no"] * 9), np.full((9, 2), 0.5), ("no", "yes"))
+    gate = guess_gate(PromotionSection(), "roc_auc", one_class, 0)
+    assert not gate.passed
+    assert "cannot be compared with always guessing" in gate.message
 
 
 def test_first_champion_meets_the_floors() -> None:
     """But it has to reach the floors."""
-    low = evaluate_predictions(answers(range(90)))
-    verdict = run_gates(PromotionSection(floors={"accuracy": 0.8}), low, None, None, metric="accuracy")
+    verdict = start(range(60), floors={"accuracy": 0.8})
     assert not verdict.promoted
     assert verdict.reason == "accuracy misses its floor"
-    assert verdict.summary == "accuracy 0.5500, at least 0.8000 is required"
+    assert verdict.summary == "accuracy 0.7000, at least 0.8000 is required"
 
 
 def test_a_floor_is_reached_exactly() -> None:
@@ -74,8 +115,10 @@ def test_a_floor_that_cannot_be_evaluated() -> None:
     """A floor of a metric that is not defined on the rows refuses, with the reason."""
     truth = np.array(["yes"] * 20)
     sure = np.tile([0.1, 0.9], (20, 1))
-    one_class = evaluate_predictions(label_predictions(truth, truth, sure, ("no", "yes")))
-    verdict = run_gates(PromotionSection(floors={"roc_auc": 0.5}), one_class, None, None, metric="accuracy")
+    one_class = label_predictions(truth, truth, sure, ("no", "yes"))
+    section = PromotionSection(floors={"roc_auc": 0.5})
+    inspection = GateInputs(guess=guess_gate(section, "accuracy", one_class, 0))
+    verdict = run_gates(section, evaluate_predictions(one_class), None, None, metric="accuracy", inspection=inspection)
     assert not verdict.promoted
     assert verdict.reason == "roc_auc could not be checked"
     assert "no row has the label 'no'" in verdict.summary

@@ -1,5 +1,6 @@
 """Evaluation of versions: metrics with a direction, slices, fairness, calibration, importance, comparison."""
 
+from tiltyard.evaluation.baseline import GUESSES, GuessBaseline, guess_baseline
 from tiltyard.evaluation.calibration import CalibrationReport, Reliability, evaluate_calibration
 from tiltyard.evaluation.compare import Comparison, compare, compare_bootstrap, compare_paired
 from tiltyard.evaluation.evaluate import Evaluation, evaluate, evaluate_predictions
@@ -29,12 +30,14 @@ from tiltyard.evaluation.slice_comparison import SliceComparison, compare_slices
 from tiltyard.evaluation.slices import Slice, SliceReport, evaluate_slices
 
 __all__ = [
+    "GUESSES",
     "METRICS",
     "CalibrationReport",
     "Comparison",
     "Evaluation",
     "FairnessReport",
     "Grouping",
+    "GuessBaseline",
     "Importance",
     "ImportanceChange",
     "Interval",
@@ -61,6 +64,7 @@ __all__ = [
     "get_metric",
     "group_by_length",
     "group_rows",
+    "guess_baseline",
     "label_predictions",
     "newcombe",
     "permutation_importance",

@@ -32,6 +32,7 @@ from tiltyard.promotion.gates import (
     DataFindings,
     GateInputs,
     Verdict,
+    guess_gate,
     incomparable_gate,
     make_verdict,
     run_gates,
@@ -76,7 +77,11 @@ def evaluate_gates(
             None,
             None,
             metric=project.training.metric,
-            inspection=replace(inspection, fairness=_fairness(project, facts, test)),
+            inspection=replace(
+                inspection,
+                fairness=_fairness(project, facts, test),
+                guess=guess_gate(project.promotion, project.training.metric, facts, project.training.random_state),
+            ),
         )
     if project.promotion.live != "off":
         inspection = replace(

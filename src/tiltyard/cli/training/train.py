@@ -12,6 +12,7 @@ from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import Terminal, console, print_json
 from tiltyard.cli.progress import ConsoleRunner
+from tiltyard.evaluation import GUESSES, GuessBaseline
 from tiltyard.pipeline import TrainingOutcome, TrainingRequest, train
 from tiltyard.project import load_project
 from tiltyard.redact import without_password
@@ -79,11 +80,18 @@ def _render(outcome: TrainingOutcome) -> None:
     console.print(outcome.trial.evaluation.classification_report)
     console.print("=" * 50 + "\nTraining completed!\n" + "=" * 50)
     console.print(f"Run ID: {outcome.run_id}\nMetrics:")
-    for name in HEADLINE:
+    guess = outcome.trial.guess
+    for name in dict.fromkeys((*HEADLINE, guess.metric)):
         if name in metrics:
-            console.print(f"  {name}: {metrics[name]:.4f}")
+            console.print(f"  {name}: {metrics[name]:.4f}" + (_describe_guess(guess) if name == guess.metric else ""))
     console.print(f"Model version: {outcome.version.version}")
     if outcome.promotion is not None:
         console.print(f"Status: {outcome.promotion.status}")
     else:
         console.print("Status: Registered (add --champion to compare it with the champion)")
+
+
+def _describe_guess(guess: GuessBaseline) -> str:
+    """The project's metric of always guessing, to hold the model's against."""
+    found = ", ".join(f"{value:.4f} {GUESSES[kind]}" for kind, value in guess.values.items())
+    return f" (guessing: {found or 'not defined'})"

@@ -78,7 +78,9 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
         tracker.log_dict(describe_recipe(project, model.candidate, kept), RECIPE)
         tracker.log_dataset(split.train, "training")
         tracker.log_dataset(split.test, "evaluation")
-        tracker.log_metrics({**run_metrics(evaluation, model), "data_quality_score": validation.data.quality_score})
+        guesses = {f"guess.{kind}.{trial.guess.metric}": value for kind, value in trial.guess.values.items()}
+        quality = {"data_quality_score": validation.data.quality_score}
+        tracker.log_metrics({**run_metrics(evaluation, model), **guesses, **quality})
         tracker.log_dict(
             {"data": validation.data.to_dict(), "split": validation.split.to_dict()}, "validation/findings.json"
         )

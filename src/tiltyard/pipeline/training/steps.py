@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from tiltyard.data import Dataset, Split
 from tiltyard.data.conform.labels import order_classes
-from tiltyard.evaluation import Evaluation, Importance, evaluate_predictions
+from tiltyard.evaluation import Evaluation, GuessBaseline, Importance, evaluate_predictions, get_metric, guess_baseline
 from tiltyard.models import (
     FEW_ROWS,
     Candidate,
@@ -68,6 +68,7 @@ class EvaluatedModel:
         predictions: its predictions for the test rows.
         evaluation: how these compare with the truth.
         examination: a closer look: slices, fairness, calibration and what its predictions depend on.
+        guess: what always guessing reaches on the same rows, by the project's metric.
     """
 
     split: Split
@@ -75,6 +76,7 @@ class EvaluatedModel:
     predictions: PredictedRows
     evaluation: Evaluation
     examination: ModelAnalysis
+    guess: GuessBaseline
 
 
 def train_model(
@@ -142,4 +144,5 @@ def evaluate_model(
         predictions = predict_dataset(model.pipeline, split.test.inputs)
     facts = compare_with_labels(predictions, split.test, project)
     examination = analyse_model(model.pipeline, facts, split.test, project, champion)
-    return EvaluatedModel(split, model, predictions, evaluate_predictions(facts), examination)
+    guess = guess_baseline(get_metric(project.training.metric), facts, seed=project.training.random_state)
+    return EvaluatedModel(split, model, predictions, evaluate_predictions(facts), examination, guess)

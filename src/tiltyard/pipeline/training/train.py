@@ -8,6 +8,7 @@ from typing import Any
 
 from tiltyard.data import Dataset, Split, load_dataset, split_dataset
 from tiltyard.evaluation import get_metric
+from tiltyard.jsonable import to_json_object
 from tiltyard.models import select_candidates
 from tiltyard.pipeline.orchestration.runner import Runner
 from tiltyard.pipeline.training.bias_mitigation import check_mitigation
@@ -49,6 +50,7 @@ class TrainingOutcome:
             "model_version": self.version.version,
             "candidate": self.trial.model.candidate.name,
             "metrics": dict(self.trial.evaluation.metrics),
+            "guess": to_json_object(self.trial.guess),
             "train_rows": len(self.trial.split.train),
             "test_rows": len(self.trial.split.test),
             "num_features": self.trial.model.num_features,
@@ -64,6 +66,8 @@ class TrainingOutcome:
         rows = [f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items())]
         head = f"# {self.version.name}, version {self.version.version}\n\nCandidate: {self.trial.model.candidate.title}"
         status = self.promotion.status if self.promotion else "Registered"
+        guess = self.trial.guess
+        rows += [f"| {guess.metric}, guessing ({kind}) | {value:.4f} |" for kind, value in guess.values.items()]
         return "\n".join([head, f"\nStatus: {status}\n", f"MLflow run: `{self.run_id}`\n", "| metric | value |",
                           "|---|---|", *rows])  # fmt: skip
 

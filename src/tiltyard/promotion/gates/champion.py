@@ -8,11 +8,6 @@ from tiltyard.project import PromotionSection
 from tiltyard.promotion.gates.verdict import GateResult
 
 
-def first_champion() -> GateResult:
-    """There is nobody to beat."""
-    return GateResult("gate.first", "First champion", True, "there is no champion to beat")
-
-
 def incomparable_gate(version: str, why: str) -> GateResult:
     """The champion cannot answer these rows, so nothing can be said of which is better.
 
@@ -79,11 +74,12 @@ def _non_inferior(promotion: PromotionSection, comparison: Comparison, title: st
     )
 
 
-def numbers(comparison: Comparison, title: str) -> str:
-    """The two values and their difference, for people."""
+def numbers(comparison: Comparison, title: str, other: str = "") -> str:
+    """The two values and their difference, for people; ``other`` names what stands in the champion's place."""
     return (
-        f"{title} {comparison.challenger:.4f} against {comparison.champion:.4f} on the same {comparison.rows:,} rows "
-        f"(difference {comparison.difference:+.4f}, 95 % interval {comparison.low:+.4f} to {comparison.high:+.4f})"
+        f"{title} {comparison.challenger:.4f} against {other}{comparison.champion:.4f} on the same "
+        f"{comparison.rows:,} rows (difference {comparison.difference:+.4f}, "
+        f"95 % interval {comparison.low:+.4f} to {comparison.high:+.4f})"
     )
 
 

@@ -8,7 +8,7 @@ from tiltyard.errors import UsageError
 from tiltyard.evaluation import Comparison, Evaluation, get_metric
 from tiltyard.project import PromotionSection
 from tiltyard.promotion.gates.calibration import calibration_gate, calibration_limit
-from tiltyard.promotion.gates.champion import champion_gate, first_champion
+from tiltyard.promotion.gates.champion import champion_gate
 from tiltyard.promotion.gates.cost import latency_limit, size_limit
 from tiltyard.promotion.gates.data import data_limit
 from tiltyard.promotion.gates.fairness import fairness_limit
@@ -34,18 +34,23 @@ def run_gates(
         promotion: the project's ``[promotion]``.
         challenger: the challenger on the test rows.
         champion: the champion on the same rows; None if there is none, then only what the challenger shows by itself
-            counts.
+            counts, and that it beats always guessing.
         comparison: the two on the same rows, by ``metric``; needed where there is a champion.
         metric: metric by which versions are compared.
-        inspection: what else is known; a gate that is asked for and finds nothing here refuses, but those of slices
-            and of the live challenge, which are on by default and judge only what there is.
+        inspection: what else is known, and without a champion how the challenger compares with guessing; a gate that
+            is asked for and finds nothing here refuses, but those of slices and of the live challenge, which are on by
+            default and judge only what there is.
 
     Raises:
-        UsageError: a floor names an unknown metric, or the comparison is missing.
+        UsageError: a floor names an unknown metric, or the comparison (with champion or guess) is missing.
     """
     gates = standalone_gates(promotion, challenger, inspection)
     if champion is None:
-        return make_verdict([*gates, first_champion()])
+        if inspection.guess is None:
+            raise UsageError(
+                "A first champion was not compared with always guessing.", next_step="Compare the two on the same rows."
+            )
+        return make_verdict([*gates, inspection.guess])
     if comparison is None:
         raise UsageError("A champion was given without a comparison.", next_step="Compare the two on the same rows.")
     return make_verdict(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tiltyard.evaluation import Comparison, FairnessReport, SliceComparison
 from tiltyard.evaluation.sequential_test import LiveVerdict
 from tiltyard.findings import SEVERITIES, Finding
+from tiltyard.promotion.gates.verdict import GateResult
 
 GRADES: tuple[str, ...] = SEVERITIES
 _NAMED = 12
@@ -72,6 +73,7 @@ class GateInputs:
         cost: what it costs as it is served.
         findings: what was found in its training data.
         live: what the labels of production say of the two, where both predicted the same inputs.
+        guess: how it compares with always guessing; needed where there is no champion.
     """
 
     slices: tuple[SliceComparison, ...] | None = None
@@ -81,6 +83,7 @@ class GateInputs:
     cost: Cost | None = None
     findings: DataFindings | None = None
     live: LiveVerdict | None = None
+    guess: GateResult | None = None
 
 
 NOT_INSPECTED = GateInputs()

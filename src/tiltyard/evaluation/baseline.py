@@ -1,0 +1,76 @@
+"""What always guessing would reach: the least that a model has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiltyard.evaluation.labelled_predictions import LabelledPredictions
+from tiltyard.evaluation.metrics import Metric
+from tiltyard.jsonable import json_form
+
+Guess = Literal["majority", "stratified"]
+
+GUESSES: Mapping[Guess, str] = {
+    "majority": "always the most frequent label",
+    "stratified": "labels drawn at their frequency",
+}
+"""Kinds of guessing, as scikit-learn's DummyClassifier names and defines them."""
+
+
+@json_form(also=("best",), without=("predictions", "bigger_is_better"))
+@dataclass(frozen=True)
+class GuessBaseline:
+    """The predictions of guessing for the same n rows as a model's, and a metric of them.
+
+    Both know how frequent each label is among these rows, and nothing else; their probabilities are these frequencies.
+
+    Attributes:
+        metric: name of the metric.
+        values: the metric by kind of guess; one on which it is not defined is absent.
+        predictions: the predictions by kind of guess.
+        bigger_is_better: whether a bigger value of the metric is better.
+    """
+
+    metric: str
+    values: Mapping[Guess, float]
+    predictions: Mapping[Guess, LabelledPredictions]
+    bigger_is_better: bool = True
+
+    @property
+    def best(self) -> Guess | None:
+        """The kind of guess that the metric rates best; None where it is defined on neither."""
+        sign = 1.0 if self.bigger_is_better else -1.0
+        return max(self.values, key=lambda name: sign * self.values[name], default=None)
+
+
+def guess_baseline(metric: Metric, labelled: LabelledPredictions, *, seed: int = 0) -> GuessBaseline:
+    """Guess the labels of the rows that a model predicted.
+
+    Args:
+        metric: the metric by which versions are compared.
+        labelled: the model's predictions for n rows, at least one.
+        seed: of the labels that are drawn.
+    """
+    shares = np.bincount(labelled.truth, minlength=len(labelled.classes)) / len(labelled)
+    drawn = np.random.default_rng(seed).choice(len(shares), size=len(labelled), p=shares)
+    codes: dict[Guess, NDArray[np.intp]] = {
+        "majority": np.full(len(labelled), int(shares.argmax())),
+        "stratified": drawn,
+    }
+    probabilities = None if labelled.probabilities is None else np.tile(shares, (len(labelled), 1))
+    names = np.asarray(labelled.classes, dtype=str)
+    predictions = {
+        kind: replace(labelled, predicted=names[found], probabilities=probabilities) for kind, found in codes.items()
+    }
+    values: dict[Guess, float] = {}
+    for kind, guessed in predictions.items():
+        try:
+            values[kind] = metric.compute(guessed)
+        except ValueError:  # not defined on these predictions, such as the precision of a label that is never guessed
+            continue
+    return GuessBaseline(metric.name, values, predictions, metric.bigger_is_better)

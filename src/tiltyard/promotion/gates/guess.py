@@ -1,0 +1,69 @@
+"""A first champion against always guessing."""
+
+from __future__ import annotations
+
+from tiltyard.errors import DataError
+from tiltyard.evaluation import (
+    GUESSES,
+    Comparison,
+    GuessBaseline,
+    LabelledPredictions,
+    compare,
+    get_metric,
+    guess_baseline,
+)
+from tiltyard.jsonable import to_json_object
+from tiltyard.project import PromotionSection
+from tiltyard.promotion.gates.champion import numbers
+from tiltyard.promotion.gates.verdict import GateResult
+
+TITLE = "Better than always guessing (there is no champion yet)"
+
+
+def guess_gate(promotion: PromotionSection, metric_name: str, labelled: LabelledPredictions, seed: int) -> GateResult:
+    """Whether a first champion beats always guessing, by the project's metric and rule.
+
+    The better of two guesses stands in the champion's place (``guess_baseline``). Not being inferior to a guess is not
+    enough: under that rule, too, the lead has to be significant.
+
+    Args:
+        promotion: the project's ``[promotion]``.
+        metric_name: the metric by which versions are compared.
+        labelled: the version's predictions for the test rows.
+        seed: of everything random.
+    """
+    metric = get_metric(metric_name)
+    guess = guess_baseline(metric, labelled, seed=seed)
+    if guess.best is None:
+        return _uncomparable(f"{metric.title.lower()} is not defined on guesses for these rows")
+    try:
+        comparison = compare(metric, guess.predictions[guess.best], labelled, seed=seed)
+    except DataError as error:
+        return _uncomparable(error.message.rstrip("."))
+    return _judge(promotion, guess, comparison, metric.title.lower())
+
+
+def _judge(promotion: PromotionSection, guess: GuessBaseline, comparison: Comparison, title: str) -> GateResult:
+    significant = promotion.rule != "better"
+    passed = comparison.difference > 0 and (not significant or comparison.p_value < promotion.alpha)
+    found = numbers(comparison, title, "guessing's ") + (f", p = {comparison.p_value:.4f}" if significant else "")
+    found += f"; the guess: {GUESSES[guess.best]}" if guess.best else ""
+    reason = ""
+    if not passed:
+        found += ". Add rows or columns that tell the labels apart, or set it by hand: tiltyard set-alias --reason …"
+        reason = "not better than always guessing"
+        if comparison.difference > 0:
+            reason = "its lead over always guessing may be chance"
+    evidence = {**to_json_object(comparison), "alpha": promotion.alpha, "guess": to_json_object(guess)}
+    return GateResult("gate.first", TITLE, passed, found, reason, evidence)
+
+
+def _uncomparable(why: str) -> GateResult:
+    return GateResult(
+        "gate.first",
+        TITLE,
+        False,
+        f"the version cannot be compared with always guessing: {why}. Add test rows, or choose another metric",
+        "it cannot be compared with always guessing",
+        {"why": why},
+    )
