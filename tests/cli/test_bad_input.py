@@ -131,12 +131,23 @@ def test_an_odd_row_is_predicted_or_refused_by_name(trained: str, capsys: pytest
     """A new category counts as unknown; a renamed column and a word for a number are refused."""
     code, new = answer(capsys, "predict", "--project", trained, '{"age": 41, "city": "Paris"}')
     assert (code, new[0]["model_version"]) == (0, "1")
+    [warning] = new[0]["warnings"]
+    assert (warning["field"], warning["code"], warning["value"]) == ("city", "unknown-category", "Paris")
     code, renamed = answer(capsys, "predict", "--project", trained, '{"age": 41, "town": "Oslo"}')
     assert code == 1
     assert "'city' is missing" in renamed["error"]["message"]
     assert "'town' is not a feature" in renamed["error"]["message"]
     code, word = answer(capsys, "predict", "--project", trained, '{"age": "forty", "city": "Oslo"}')
     assert (code, "'age'" in word["error"]["message"], "forty" in word["error"]["message"]) == (1, True, True)
+
+
+def test_a_row_of_the_file_is_predicted_as_it_stands(trained: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its label and the columns that are no features pass in silence; a column that nobody knows is refused."""
+    row = table().astype(object).iloc[0].to_dict()
+    code, whole = answer(capsys, "predict", "--project", trained, json.dumps(row))
+    assert (code, "warnings" in whole[0]) == (0, False)
+    code, more = answer(capsys, "predict", "--project", trained, json.dumps({**row, "ages": 5}))
+    assert (code, "'ages' is not a feature of this model. Did you mean 'age'?" in more["error"]["message"]) == (1, True)
 
 
 def test_huge_texts_and_control_characters_are_handled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

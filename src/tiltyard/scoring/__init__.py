@@ -1,6 +1,7 @@
 """How a loaded version scores a batch."""
 
 from tiltyard.scoring.batch_isolation import score_groups
+from tiltyard.scoring.checked_scores import score_inputs
 from tiltyard.scoring.explanations import Contribution, Explanation, explain
 from tiltyard.scoring.factory import choose_scorer, compile_scorer, make_scorer
 from tiltyard.scoring.input_errors import InputProblem, list_problems, refuse_inputs, shift_positions
@@ -31,5 +32,6 @@ __all__ = [
     "make_scorer",
     "refuse_inputs",
     "score_groups",
+    "score_inputs",
     "shift_positions",
 ]

@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from tiltyard import wiring
+from tiltyard import jsonable, wiring
 from tiltyard.cli.escape import escape_control
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import print_json, print_table
+from tiltyard.cli.output import print_json, print_line, print_table
 from tiltyard.errors import UsageError
 from tiltyard.project import Project, load_project
-from tiltyard.scoring import make_scorer
+from tiltyard.scoring import UnknownPolicy, Warnings, make_scorer, score_inputs
 
 INPUT_WIDTH = 200  # characters of an input
 
@@ -51,15 +51,17 @@ def predict_command(
     chosen = None if version else (alias or "champion")
     info = registry.get_version(project.model_name, version=version, alias=chosen)
     scorer = make_scorer(wiring.open_version_loader(settings, registry).load(info))
-    scores = scorer.score(rows)
-    results = [
+    scores = score_inputs(scorer, rows, UnknownPolicy.from_options(project.serving))
+    warnings: Warnings = scores.warnings or [()] * len(rows)
+    results: list[dict[str, Any]] = [
         {
             project.serving.answer: label,
             "confidence": float(row.max()),
             "probabilities": dict(zip(scorer.classes, map(float, row), strict=True)),
             "model_version": info.version,
+            **({"warnings": [jsonable.to_json_object(warning) for warning in found]} if found else {}),
         }
-        for label, row in zip(scores.labels, scores.probabilities, strict=True)
+        for label, row, found in zip(scores.labels, scores.probabilities, warnings, strict=True)
     ]
     if as_json:
         print_json(results)
@@ -72,6 +74,9 @@ def predict_command(
             for item, line in zip(results, lines, strict=True)
         ),
     )
+    for position, found in enumerate(warnings, start=1):
+        for warning in found:
+            print_line("[yellow]![/yellow] Input {}: '{}' {}.", position, warning.field, warning.message)
     sys.stdout.flush()
 
 

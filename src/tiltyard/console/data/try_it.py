@@ -17,6 +17,7 @@ from tiltyard.console.sources import ChampionScorer
 from tiltyard.data.sources import read_source
 from tiltyard.errors import InputError, NotFoundError
 from tiltyard.project import DataSection, Project
+from tiltyard.scoring import InputWarning, Warnings
 
 MAX_ROWS = 1000
 MAX_BYTES = 5_000_000
@@ -31,11 +32,13 @@ class TrialPrediction:
         input: the input.
         label: the predicted label.
         probabilities: probability of each label.
+        warnings: what training did not know of the input.
     """
 
     input: Mapping[str, Any]
     label: str
     probabilities: Mapping[str, float]
+    warnings: Sequence[InputWarning] = ()
 
     @property
     def confidence(self) -> float:
@@ -54,9 +57,10 @@ def predict_inputs(champion: ChampionScorer | None, inputs: Sequence[Mapping[str
         raise NotFoundError("No champion yet.", next_step="Run: tiltyard train --champion", code="champion.missing")
     scores = champion.scorer.score(inputs)
     names = champion.scorer.classes
+    warnings: Warnings = scores.warnings or [()] * len(inputs)
     return [
-        TrialPrediction(given, str(label), dict(zip(names, map(float, row), strict=True)))
-        for given, label, row in zip(inputs, scores.labels, scores.probabilities, strict=True)
+        TrialPrediction(given, str(label), dict(zip(names, map(float, row), strict=True)), found)
+        for given, label, row, found in zip(inputs, scores.labels, scores.probabilities, warnings, strict=True)
     ]
 
 

@@ -110,7 +110,15 @@ def draw_try_it(predictions: Sequence[TrialPrediction], version: str) -> Slots:
             (("Input", "input"), ("Label", ""), ("Confidence", "number")),
             [
                 (
-                    html.Span(full_text(prediction.input)),
+                    html.Span(
+                        [
+                            full_text(prediction.input),
+                            *(
+                                html.Div(f"'{one.field}' {one.message}.", className="hint")
+                                for one in prediction.warnings
+                            ),
+                        ]
+                    ),
                     html.Strong(prediction.label),
                     html.Span(
                         [components.bar(prediction.confidence), f"{prediction.confidence:.1%}"], className="with-bar"

@@ -20,7 +20,7 @@ from tiltyard.errors import InputError, TiltyardError
 from tiltyard.ledger.codec import PredictionRow, decode_prediction
 from tiltyard.ledger.records import Prediction
 from tiltyard.project import ServingSection, Task
-from tiltyard.scoring import UnknownPolicy, Warnings, join_warnings, refuse_inputs
+from tiltyard.scoring import UnknownPolicy, Warnings, join_warnings, score_inputs
 from tiltyard.serving.auth.caller import CALLER, Caller
 from tiltyard.serving.model.manager import ModelManager
 from tiltyard.serving.predict.batching.batcher import Batcher, Ticket
@@ -185,18 +185,13 @@ class PredictionService:
             UnavailableError: there is no version.
         """
         try:
-            scores = await asyncio.to_thread(self._models.require().scorer.score, request.inputs)
-            if scores.warnings is None:
-                return None
             policy = UnknownPolicy.from_options(self._options)
             if request.ignores_columns:
                 policy = replace(policy, unknown_columns="warn")
-            shown, problems = policy.apply(scores.warnings)
-            if problems:
-                raise refuse_inputs(problems)
+            scores = await asyncio.to_thread(score_inputs, self._models.require().scorer, request.inputs, policy)
         except InputError as error:
             raise name_fields(error, request.name_field) from None
-        return shown
+        return scores.warnings
 
     async def _wait(self, ticket: Ticket, receive: Receive) -> PredictionResult:
         """Wait for a ticket, which is withdrawn when the client leaves."""
