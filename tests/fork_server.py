@@ -31,14 +31,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.zygote import FILES, MESSAGE, prepare_child, start_zygote
 from tiltyard.cli.main import COMMANDS
 from tiltyard.registry import mlflow_env
 
-MODULES = ("tiltyard", "tiltyard.serving", "tests.promotion.dying")
+MODULES = ("tiltyard", "tiltyard.serving", "tiltyard.serving.process.worker", "tests.promotion.dying")
+ROOT = Path(__file__).parents[1]
 # What these variables say is read while modules are imported, or when Python starts.
 AT_IMPORT = ("COVERAGE_", "LANG", "LC_", "LD_", "MKL_", "MLFLOW_", "NUMBA_", "OMP_", "OPENBLAS_", "PREFECT_", "PYTHON")
-FILES = 16  # the most descriptors that come with one request
-MESSAGE = 180_000  # bytes; a command with its environment is far smaller
+NOT_AT_IMPORT = ("PYTHON",)  # of make and of shell scripts: which Python they start
 
 # Not the console and Prefect: few tests need them, and they start threads when they are imported.
 PRELOAD = (
@@ -103,10 +104,7 @@ class ForkedPopen(subprocess.Popen[str]):
 def popen(command: Sequence[str], *, fresh: bool = False, **options: Any) -> subprocess.Popen[str]:
     """Start a command as ``subprocess.Popen`` does, with text; forked where it can be, and is not to be ``fresh``."""
     plain = {"cwd", "env", "stdin", "stdout", "stderr", "pass_fds"}
-    ours = command[0] == sys.executable and (
-        command[1].endswith(".py") or (command[1:2] == ["-m"] and command[2] in MODULES)
-    )
-    forks = sys.platform == "linux" and not fresh and ours and plain.issuperset(options)
+    forks = sys.platform == "linux" and not fresh and _is_ours(command) and plain.issuperset(options)
     if forks and _at_import(options.get("env") or os.environ) == _start_helper(os.getpid()).at_import:
         return ForkedPopen(list(command), text=True, **options)
     return subprocess.Popen(list(command), text=True, **options)
@@ -127,10 +125,26 @@ def run(
     return subprocess.CompletedProcess(list(command), process.returncode, out, err)
 
 
+def _is_ours(command: Sequence[str]) -> bool:
+    program = command[1:3]
+    return command[0] == sys.executable and (
+        program[0].endswith(".py") or (program[0] == "-m" and program[1] in MODULES)
+    )
+
+
+def _starts_others(command: Sequence[str]) -> bool:
+    """Whether a command starts commands: a supervisor, and scripts of this project."""
+    script = Path(command[1])
+    of_project = script.suffix == ".py" and script.parent.name in ("deploy", "examples")
+    return of_project or command[2:4] in (["tiltyard", "serve"], ["tiltyard", "up"])
+
+
 def _at_import(environment: Mapping[str, str]) -> dict[str, str]:
     known = mlflow_env.DEFAULTS.items()
     return {
-        name: value for name, value in environment.items() if name.startswith(AT_IMPORT) and (name, value) not in known
+        name: value
+        for name, value in environment.items()
+        if name.startswith(AT_IMPORT) and name not in NOT_AT_IMPORT and (name, value) not in known
     }
 
 
@@ -155,8 +169,10 @@ def _start_helper(_of: int) -> Helper:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        command = [sys.executable, __file__, str(theirs.fileno())]
-        process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "tests.fork_server", str(theirs.fileno())]
+        process = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, cwd=ROOT
+        )
     helper = Helper(ours, process, _at_import(environment))
     atexit.register(helper.end)
     return helper
@@ -174,7 +190,7 @@ def _serve(requests: socket.socket) -> tuple[dict[str, Any], list[int]]:
                         os._exit(0)
                     pid = os.fork()
                     if pid == 0:
-                        return json.loads(message), files
+                        return json.loads(message), files[1:]
                     for file in files[1:]:
                         os.close(file)
                     status = socket.socket(fileno=files[0])
@@ -190,7 +206,7 @@ def _serve(requests: socket.socket) -> tuple[dict[str, Any], list[int]]:
 
 def _become(request: dict[str, Any], files: Sequence[int]) -> None:
     """Make this child the process that was asked for, all but its program."""
-    high = [fcntl.fcntl(file, fcntl.F_DUPFD, 500) for file in files[1:]]
+    high = [fcntl.fcntl(file, fcntl.F_DUPFD, 500) for file in files]
     os.closerange(3, 500)
     for file, target in zip(high, request["targets"], strict=True):
         os.dup2(file, target)
@@ -199,6 +215,7 @@ def _become(request: dict[str, Any], files: Sequence[int]) -> None:
     os.environ.update(request["env"])
     tempfile.tempdir = None  # TMPDIR may be another one
     os.chdir(request["cwd"])
+    prepare_child(request)
 
 
 def _run_program(arguments: list[str]) -> None:
@@ -214,18 +231,30 @@ def _run_program(arguments: list[str]) -> None:
 
 
 def _preload() -> None:
+    gc.disable()
     with mlflow_env.quiet_mlflow(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for module in PRELOAD:
             importlib.import_module(module)
-    gc.collect()
     gc.freeze()  # what all share is not touched by the children's collections
+    gc.enable()
     # OpenBLAS and Arrow's allocator have threads, and handlers that end or pause them when a process forks.
     assert threading.active_count() == 1, "a process with threads of Python cannot be forked safely"
 
 
+def _fork_descendants(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]] | None:
+    """The zygote of a command that starts others; returns what a child of it is to become, and None in the command."""
+    if not _starts_others([sys.executable, *request["arguments"]]):
+        return None
+    known = _at_import(os.environ)
+    return start_zygote(lambda command, environment: _is_ours(command) and _at_import(environment) == known)
+
+
 if __name__ == "__main__":
     _preload()
-    request_, files_ = _serve(socket.socket(fileno=int(sys.argv[1])))
-    _become(request_, files_)
+    next_: tuple[dict[str, Any], list[int]] | None = _serve(socket.socket(fileno=int(sys.argv[1])))
+    while next_:
+        request_, files_ = next_
+        _become(request_, files_)
+        next_ = _fork_descendants(request_)
     _run_program(request_["arguments"])

@@ -77,3 +77,30 @@ def test_what_matters_while_modules_are_imported_needs_a_fresh_process(tmp_path:
     variables = environment() | {"NUMBA_DISABLE_JIT": "1"}
     with popen(write(tmp_path, RAISE), env=variables, stderr=subprocess.DEVNULL) as process:
         assert not isinstance(process, ForkedPopen)
+
+
+START = """
+import json, os, subprocess, sys
+reading, writing = os.pipe()
+for options in ({}, {"pass_fds": [writing], "start_new_session": True}):
+    options |= {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True}
+    started = subprocess.Popen([sys.executable, *sys.argv[2:]], **options)
+    parent, leads, files = json.loads(started.communicate()[0])
+    print(type(started).__name__, parent == os.getpid(), leads, len(files), started.wait())
+"""
+CHILD = """
+import json, os, sys
+print(json.dumps([os.getppid(), os.getsid(0) == os.getpid(), os.listdir("/proc/self/fd")]))
+sys.exit(9)
+"""
+
+
+@linux
+def test_what_a_forked_command_starts_is_its_child_as_any_other(tmp_path: Path) -> None:
+    """Parent, session, open files, output and exit code of a process that a command starts are those of a fresh one."""
+    (tmp_path / "examples").mkdir()
+    _, *child = write(tmp_path, CHILD)
+    command = [*write(tmp_path / "examples", START)[:3], *child]
+    forked, fresh = (run(command, env=environment(), timeout=60, fresh=fresh) for fresh in (False, True))
+    assert "ZygotePopen True" in forked.stdout, forked.stderr
+    assert forked.stdout.replace("ZygotePopen", "Popen") == fresh.stdout

@@ -19,11 +19,11 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-import psutil
 import pytest
 
 from tests import fork_server
 from tests.films import PROJECT, Films, environment, make_films
+from tests.zygote import list_children
 
 pytestmark = pytest.mark.journey
 
@@ -125,7 +125,7 @@ def test_up_starts_all_restarts_what_dies_and_ends_in_order(films: Films) -> Non
         again = running.wait_for(event="listening", part="server")
         assert again["url"] == url
         assert _predict(url)["prediction_id"]
-        children = psutil.Process(running.process.pid).children(recursive=True)
+        children = list_children(running.process.pid, recursive=True)
         assert len(children) >= 3
         running.process.send_signal(signal.SIGTERM)
         assert running.wait_for(event="ended")
@@ -139,7 +139,7 @@ def test_a_server_that_hangs_is_replaced_with_its_workers(films: Films) -> None:
     """Two workers respond; when their supervisor is stopped it is replaced, recorded and an alert; all end."""
     with up(films, "--port", "0", "--no-console", "--workers", "2") as running:
         server = running.wait_for(event="listening", part="server")
-        workers = psutil.Process(server["pid"]).children()
+        workers = list_children(server["pid"])
         assert len(workers) == 2
         responding: set[str] = set()
         deadline = time.monotonic() + PATIENCE
@@ -158,7 +158,7 @@ def test_a_server_that_hangs_is_replaced_with_its_workers(films: Films) -> None:
         assert again["url"] == server["url"]
         assert _predict(again["url"])["prediction_id"]
         assert not [worker for worker in workers if worker.is_running() and worker.status() != "zombie"]
-        children = psutil.Process(running.process.pid).children(recursive=True)
+        children = list_children(running.process.pid, recursive=True)
         assert len(children) == 4  # the server, its workers, the loop
         running.process.send_signal(signal.SIGTERM)
         assert running.wait_for(event="ended")
