@@ -137,11 +137,25 @@ def test_every_option_overrules_its_guess(tmp_path: Path) -> None:
     """Label, time, positive class, metric, ignored and sensitive columns are written as stated."""
     when = [f"2026-01-{1 + place % 28:02d}" for place in range(ROWS)]
     content = csv({**TABLE, "when": when, "sex": np.array(["f", "m"])[AGE % 2]})
-    options = ["--label", "sex", "--positive", "f", "--metric", "f1", "--time", "when", "--name", "who"]
+    options = [
+        "--label",
+        "sex",
+        "--positive",
+        "f",
+        "--metric",
+        "f1",
+        "--time",
+        "when",
+        "--name",
+        "who",
+        "--group",
+        "fee",
+    ]
     found = run_init(tmp_path, "rows.csv", content, *options, "--ignore", "age", "--sensitive", "plan")
     project = load_project(tmp_path / "tiltyard.toml")
     assert (project.name, project.data.label, project.data.positive, project.data.time) == ("who", "sex", "f", "when")
-    assert (project.training.metric, project.data.ignore, project.data.sensitive) == ("f1", ("age",), ("plan",))
+    assert (project.training.metric, project.data.ignore, project.data.sensitive) == ("f1", ("age", "fee"), ("plan",))
+    assert project.split.group == "fee"
     assert found["guess"]["columns"][0]["reason"] == "you named it"
 
 

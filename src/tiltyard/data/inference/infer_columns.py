@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pandas as pd
@@ -148,6 +148,15 @@ def infer_columns(
         columns=tuple(_guess_column(facts, known, (found_label, found_text, time), ranking) for facts in columns),
         runners_up=_choose_runners_up(ranking, found_label),
     )
+
+
+def settle_classes(guess: InferredColumns, classes: Mapping[str, int], *, keep_metric: bool) -> InferredColumns:
+    """The guess for the classes that training is left with, which may be fewer than the file has."""
+    if dict(classes) == dict(guess.classes):
+        return guess
+    metric, why = (guess.metric, guess.metric_reason) if keep_metric else choose_metric(classes)
+    positive = guess.positive if guess.positive in classes and len(classes) == 2 else choose_positive(classes)
+    return replace(guess, classes=classes, positive=positive, metric=metric, metric_reason=why)
 
 
 def _choose_runners_up(ranking: Sequence[LabelCandidate], label: str) -> tuple[LabelCandidate, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tiltyard.data.inference.column_facts import ColumnFacts
 from tiltyard.formatting import format_count, format_percent
 
+NESTED = "it holds lists or objects"
 _LEAST_WORDS = 3.0
 _LONG_WORDS = 8.0
 _MANY_FEATURES = 3
@@ -50,7 +51,7 @@ def _is_prose(facts: ColumnFacts) -> bool:
 
 
 def _explain_structure(facts: ColumnFacts) -> str:
-    return "it holds lists or objects" if facts.column.nested else ""
+    return NESTED if facts.column.nested else ""
 
 
 def _explain_gaps(facts: ColumnFacts) -> str:

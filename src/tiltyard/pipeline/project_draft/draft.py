@@ -8,7 +8,7 @@ from dataclasses import replace
 from tiltyard.data import Dataset, load_dataset, split_dataset
 from tiltyard.data.columns import Roles
 from tiltyard.data.conform.labels import LabelCodec
-from tiltyard.data.inference.infer_columns import InferredColumns, infer_columns
+from tiltyard.data.inference.infer_columns import InferredColumns, infer_columns, settle_classes
 from tiltyard.data.read_table import read_table
 from tiltyard.errors import DataError, UsageError
 from tiltyard.evaluation.metrics import get_metric
@@ -85,15 +85,19 @@ def draft_project(
             next_step="Keep a column with --keep COLUMN, or name another label with --label.",
             code="data.no-features",
         )
+    file = request.output.resolve()
+    dataset = load_dataset(parse_project(write_project(request, read, guess, accepted), file))
+    counts = dataset.labels.value_counts()
+    classes = {name: int(counts[name]) for name in dataset.classes}
+    guess = settle_classes(guess, classes, keep_metric=request.metric is not None)
     content = write_project(request, read, guess, accepted)
-    dataset = load_dataset(parse_project(content, request.output.resolve()))
     if set(dataset.classes) != set(guess.classes):
         guess = _spell_classes(guess, dataset)
         content = write_project(request, read, guess, accepted)
     learned = [guess.label, *((guess.text,) if guess.text else guess.features)]
     present = [name for name in dataset.frame.columns if name in learned]
     content += write_schema(infer_required_schema(dataset.frame[present], label=guess.label, text=guess.text))
-    return ProjectDraft(content, parse_project(content, request.output.resolve()), dataset, guess)
+    return ProjectDraft(content, parse_project(content, file), dataset, guess)
 
 
 def _spell_classes(guess: InferredColumns, dataset: Dataset) -> InferredColumns:
