@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -33,6 +34,22 @@ def monitor_of(rows: int, *, truthful: float = 1.0, labelled: int | None = None)
     ledger.record(made)
     ledger.record_labels(labels[: rows if labelled is None else labelled])
     return ModelMonitor("films", ledger=ledger)
+
+
+def test_python_labels_mean_their_class_in_any_type() -> None:
+    """Predictions and labels from Python are recorded as the class that they mean; what is no class is refused."""
+    monitor = ModelMonitor("films", ledger=MemoryLedger())
+    shares = {"FALSE": 0.2, "TRUE": 0.8}
+    for predicted, actual in ((True, 1), ("true", np.bool_(True)), (1, "TRUE ")):
+        monitor.log_prediction(predicted, "a", 0.8, actual, model_version="1", probabilities=shares)
+    row = next(iter(monitor.ledger.predictions()))
+    assert {row.label for row in monitor.ledger.predictions()} == {"TRUE"}
+    assert {label.label for label in monitor.ledger.labels()} == {"TRUE"}
+    assert monitor.calculate_performance_metrics()["accuracy"] == 1.0
+    with pytest.raises(InputError, match="'perhaps' is not a class"):
+        monitor.log_actual(row.id, "perhaps")
+    with pytest.raises(InputError, match="no label"):
+        monitor.log_actual(row.id, float("nan"))
 
 
 def test_a_model_name_is_enough_for_the_calls_of_the_requirements(folder: Path) -> None:

@@ -92,12 +92,14 @@ class ModelMonitor(LedgerClient):
             InputError: a value cannot be stored; the message names it.
             UnavailableError: the ledger cannot be reached.
         """
-        label = (LabelCodec(self.champion.classes) if self.champion else LabelCodec(())).spell(prediction)
+        champion = None if model_version else self.champion
+        classes = tuple(probabilities or ()) or (champion.classes if champion else ())
+        label = LabelCodec(classes).spell(prediction)
         row = Prediction(
             id=new_id(),
             at=datetime.now(UTC),
             project=self.model_name,
-            version=model_version or (self.champion.version if self.champion else "unknown"),
+            version=model_version or (champion.version if champion else "unknown"),
             route="champion",
             input=_to_input(features),
             label=label,
@@ -119,8 +121,7 @@ class ModelMonitor(LedgerClient):
             InputError: the label says nothing, or is no class of the version.
         """
         reported = ReportedLabel(actual, source, prediction_id)
-        champion = None if self.champion is None else LabelCodec(self.champion.classes)
-        [checked] = check_labels(self.ledger, self.model_name, [reported], codec=champion)
+        [checked] = check_labels(self.ledger, self.model_name, [reported])
         if checked.status == "unknown" or (checked.label and self.ledger.record_labels([checked.label]).unknown):
             raise NotFoundError(
                 f"There is no prediction {prediction_id!r} to be labelled.",
