@@ -151,3 +151,14 @@ def test_texts_are_picked_from_rows_of_the_file() -> None:
 def test_gaps_are_not_unusual(compiled: TableScorer) -> None:
     """NaN from Python callers is a gap, inside and outside of every range."""
     assert compiled.score([{**KNOWN, "age": math.nan}]).warnings is None
+
+
+def test_a_text_without_a_known_word_is_named(text_pipeline: Pipeline) -> None:
+    """A text of which training knew no word is named; one known word is enough, and scoring is as ever."""
+    scorer = compile_scorer(text_pipeline, "text-classification", InputColumns({}))
+    texts = ["ein warmer Spielfilm", "a warm film", "", "zzz warm"]
+    scores = scorer.score([{"text": text} for text in texts])
+    assert scores.warnings is not None
+    assert [[found.code for found in row] for row in scores.warnings] == [["unknown-words"], [], ["unknown-words"], []]
+    assert scores.warnings[0][0].message == "has no word that training knew"
+    assert scorer.score([{"text": "a warm film"}]).warnings is None

@@ -33,9 +33,10 @@ class EnsembleTextScorer(ScorerOfTexts):
         self._pool = pool
         self._linear = compile_text_scorer(pool.linear_)
 
-    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Probabilities of n texts that are known to be strings, shape (n, classes)."""
-        return self._pool.pool_probabilities(self._linear.probabilities(texts), texts)
+    def score_texts(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], list[int]]:
+        """Probabilities of n texts, shape (n, classes), and the texts of which the linear part knows no word."""
+        probabilities, unknown = self._linear.score_texts(texts)
+        return self._pool.pool_probabilities(probabilities, texts), unknown
 
 
 def compile_ensemble_scorer(pipeline: Pipeline) -> EnsembleTextScorer | None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.scoring.input_errors import InputProblem, refuse_inputs
-from tiltyard.scoring.input_warnings import InputWarning, UnknownColumns, Warnings
+from tiltyard.scoring.input_warnings import LONGEST_VALUE, InputWarning, UnknownColumns, Warnings
 from tiltyard.scoring.scorer import Scores
 
 TEXT = "text"
@@ -59,7 +59,7 @@ class TextColumns:
 
 
 class ScorerOfTexts(ABC):
-    """What all compiled scorers of texts share: everything but the probabilities.
+    """What all compiled scorers of texts share: everything but the scoring.
 
     Args:
         classes: the labels, in the order of the probability columns.
@@ -74,8 +74,15 @@ class ScorerOfTexts(ABC):
         return self._classes
 
     @abstractmethod
+    def score_texts(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], list[int]]:
+        """Probabilities of n texts that are known to be strings, shape (n, classes).
+
+        Also the positions of the texts of which training knew no word.
+        """
+
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of n texts that are known to be strings, shape (n, classes)."""
+        return self.score_texts(texts)[0]
 
     def score(self, inputs: Sequence[Mapping[str, Any]]) -> Scores:
         """Score n inputs, each ``{"text": …}``.
@@ -83,9 +90,20 @@ class ScorerOfTexts(ABC):
         Raises:
             InputError: inputs cannot be scored; its ``problems`` name every position and field.
         """
-        probabilities = self.probabilities(extract_texts(inputs))
+        texts = extract_texts(inputs)
+        probabilities, unknown = self.score_texts(texts)
         labels = self._classes
-        return Scores([labels[column] for column in probabilities.argmax(axis=1).tolist()], probabilities)
+        warnings = _warn_of_texts(texts, unknown) if unknown else None
+        return Scores([labels[column] for column in probabilities.argmax(axis=1).tolist()], probabilities, warnings)
+
+
+def _warn_of_texts(texts: Sequence[str], unknown: Sequence[int]) -> list[list[InputWarning]]:
+    warnings: list[list[InputWarning]] = [[] for _ in texts]
+    for position in unknown:
+        text = texts[position]
+        shown = text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
+        warnings[position] = [InputWarning(TEXT, "unknown-words", shown, "has no word that training knew")]
+    return warnings
 
 
 def extract_texts(inputs: Sequence[Mapping[str, Any]]) -> list[str]:

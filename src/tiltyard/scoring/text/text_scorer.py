@@ -47,11 +47,20 @@ class TextScorer(ScorerOfTexts):
         self.vectoriser = vectoriser
         self.head = head
         self._compiled = vectoriser.compile()
+        self._nothing = float(head.intercept[0])
 
-    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Probabilities of n texts that are known to be strings, shape (n, classes)."""
+    def score_texts(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], list[int]]:
+        """Probabilities of n texts, shape (n, classes), and the texts of which the vocabulary knows no term."""
         decisions = compiled_vocabulary.decision(texts, self._compiled, self.head.weights, self.head.intercept)
-        return self.head.probabilities(decisions)
+        # Without a known term a decision is the intercept, to the bit; with one it hardly ever is.
+        firsts = decisions[:, 0].tolist()
+        unknown = self._find_unknown(texts, firsts) if self._nothing in firsts else []
+        return self.head.probabilities(decisions), unknown
+
+    def _find_unknown(self, texts: Sequence[str], firsts: Sequence[float]) -> list[int]:
+        suspects = [position for position, first in enumerate(firsts) if first == self._nothing]
+        terms = np.diff(self.vectoriser.transform([texts[position] for position in suspects]).indptr)
+        return [position for position, count in zip(suspects, terms.tolist(), strict=True) if not count]
 
     def explain(self, inputs: Sequence[Mapping[str, Any]], label: str | None) -> list[Explanation]:
         """What each term of n texts adds to the log-odds of a label, exactly; see ``explanations.explain``."""
