@@ -19,7 +19,7 @@ from tiltyard.data.content_hash import content_keys
 from tiltyard.drift.profiles import FILE as PROFILE
 from tiltyard.drift.profiles import Reference, Rows, build_reference
 from tiltyard.evaluation import Evaluation, plot_confusion_matrix, plot_per_class, plot_reliability
-from tiltyard.evaluation.metric_names import make_class_metric_name
+from tiltyard.evaluation.metrics.metric_names import make_class_metric_name
 from tiltyard.jsonable import to_json_object
 from tiltyard.pipeline.training.data_checks import DataCheck
 from tiltyard.pipeline.training.reproduce import RECIPE, KeptRows, describe_recipe

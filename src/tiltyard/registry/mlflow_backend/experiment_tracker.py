@@ -16,7 +16,7 @@ import pandas as pd
 from tiltyard.data import Dataset
 from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.evaluation import evaluate, plot_confusion_matrix
-from tiltyard.evaluation.metric_names import make_metric_name
+from tiltyard.evaluation.metrics.metric_names import make_metric_name
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors, open_client
 from tiltyard.registry.package.foreign_model_card import foreign_model_card
