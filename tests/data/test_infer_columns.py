@@ -122,6 +122,21 @@ def test_names_of_persons_are_no_text(label: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("titles", "text"),
+    [
+        ([f"Apple Phone {place} Pro Max" for place in range(ROWS)], "title"),
+        ([f"Lastname{place} First" for place in range(ROWS)], "title"),
+        ([f"超级好看的电影第{place}部真的很棒" for place in range(ROWS)], "title"),
+        ([f"X{place}" for place in range(ROWS)], None),
+    ],
+)
+def test_titles_are_the_text_where_there_is_nothing_else(titles: list[str], text: str | None) -> None:
+    """A label and titles, names or words without blanks make a text project; a label and codes do not."""
+    found = infer_columns(pd.DataFrame({"id": np.arange(ROWS), "title": titles, "kind": TWO}))
+    assert (found.text, found.label) == (text, "kind")
+
+
+@pytest.mark.parametrize(
     ("cells", "reason"),
     [
         ([[1, 2], {"a": 1}] * 120, "lists or objects"),

@@ -18,6 +18,7 @@ NAMELESS = re.compile(r"(Unnamed: \d+(_level_\d+)?)?")
 _WORD = re.compile(r"[^\W_]+")
 _NAME_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
 _CAPITALISED = 0.7
+_NAME_WORDS = 6
 _WIDE = 0x2E80  # from here on scripts that write words without blanks
 
 
@@ -98,7 +99,7 @@ class ColumnFacts:
     @property
     def names_things(self) -> bool:
         """Whether its cells are names (of persons, places, products) rather than prose."""
-        return self.capitalised_share >= _CAPITALISED and self.words <= 8
+        return self.capitalised_share >= _CAPITALISED and self.words <= _NAME_WORDS
 
 
 def measure_columns(frame: pd.DataFrame) -> list[ColumnFacts]:

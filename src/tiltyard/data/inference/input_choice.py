@@ -9,6 +9,7 @@ from tiltyard.formatting import format_count, format_percent
 
 NESTED = "it holds lists or objects"
 _LEAST_WORDS = 3.0
+_NAME_WORDS = 2.0
 _LONG_WORDS = 8.0
 _MANY_FEATURES = 3
 _MOST_MISSING = 0.95
@@ -23,10 +24,13 @@ def find_text(columns: Sequence[ColumnFacts], label: str) -> ColumnFacts | None:
     """
     others = [facts for facts in columns if facts.name != label]
     prose = [facts for facts in others if _is_prose(facts)]
+    features = [facts for facts in others if facts not in prose and not explain_left_out(facts)]
+    if not prose:
+        # Names and titles are something to learn from where there is nothing else.
+        prose = [] if features else [facts for facts in others if _has_words(facts)]
     if not prose:
         return None
     longest = max(prose, key=lambda facts: facts.words)
-    features = [facts for facts in others if facts not in prose and not explain_left_out(facts)]
     if longest.words < _LONG_WORDS and len(features) >= _MANY_FEATURES:
         return None
     return longest
@@ -42,12 +46,16 @@ def explain_left_out(facts: ColumnFacts) -> str:
 
 
 def _is_prose(facts: ColumnFacts) -> bool:
-    if facts.column.nested or facts.kind not in ("text", "category") or facts.names_things:
+    if not _has_words(facts) or facts.names_things:
         return False
-    if facts.kind == "text":
-        return True
+    return facts.kind == "text" or facts.words >= _LEAST_WORDS
+
+
+def _has_words(facts: ColumnFacts) -> bool:
+    if facts.column.nested or facts.kind not in ("text", "category"):
+        return False
     mostly_different = facts.different >= max(2, _ONCE * facts.present)
-    return mostly_different and facts.words >= _LEAST_WORDS
+    return facts.kind == "text" or (mostly_different and facts.words >= _NAME_WORDS)
 
 
 def _explain_structure(facts: ColumnFacts) -> str:
