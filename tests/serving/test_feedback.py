@@ -68,6 +68,7 @@ def test_unknown_predictions_are_named_among_many_labels(films: ServerUnderTest)
         ({"label": "good", "prediction_id": "a", "key": "b"}, 422, [""]),
         ({"label": ["good"], "prediction_id": "a"}, 422, ["label"]),
         ({"label": " ", "prediction_id": "a"}, 422, ["label"]),
+        ({"label": 10**4000, "prediction_id": "a"}, 422, ["label"]),
         ({"label": "x" * 5000, "prediction_id": "a"}, 422, ["label"]),
         ({"label": "", "prediction_id": "a"}, 422, ["label"]),
         ({"label": "good\0", "prediction_id": "a"}, 422, ["label"]),

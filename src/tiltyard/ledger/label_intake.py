@@ -158,7 +158,8 @@ class _Found:
 def _find_predictions(ledger: Ledger, model_name: str, reported: Sequence[ReportedLabel]) -> _Found:
     ids = [item.prediction_id.strip() for item in reported if item.prediction_id]
     # Keys were once recorded as they came.
-    keys = [key for item in reported if not item.prediction_id for key in (item.key, normalise_text(item.key))]
+    named = [item.key for item in reported if item.key and not item.prediction_id]
+    keys = [key for one in named for key in (one, normalise_text(one))]
     try:
         rows = ledger.find_predictions(ids=ids, keys=list(dict.fromkeys(keys)), project=model_name)
     except UnavailableError:

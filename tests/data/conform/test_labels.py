@@ -120,6 +120,7 @@ def test_numbers_are_in_the_order_of_numbers(names: list[str]) -> None:
     [
         [True, False, True],
         [1.0, 0.0, 1.0],
+        [np.float32(0.1), np.float32(1)],
         [3, 12, 12],
         [0.5, 1.0, 2.0],
         ["b ", "None", "b"],
@@ -129,7 +130,8 @@ def test_numbers_are_in_the_order_of_numbers(names: list[str]) -> None:
 )
 def test_formats_agree_on_labels(labels: list[object], tmp_path: Path) -> None:
     """The labels of one table are the same classes from Parquet, JSON Lines and CSV."""
-    frame = pd.DataFrame({"kind": range(10 * len(labels)), "label": labels * 10})
+    repeated = np.tile(np.array(labels), 10) if isinstance(labels[0], np.generic) else labels * 10
+    frame = pd.DataFrame({"kind": range(10 * len(labels)), "label": repeated})
     frame.to_parquet(tmp_path / "table.parquet")
     frame.to_json(tmp_path / "table.jsonl", orient="records", lines=True, force_ascii=False)
     frame.to_csv(tmp_path / "table.csv", index=False)

@@ -156,6 +156,8 @@ def write_label(raw: object) -> str:
 
     What a label means is ``LabelCodec.find_class``'s to say; this is for labels whose classes are not known.
     """
+    if isinstance(raw, np.float32 | np.float16):
+        raw = float(str(raw))  # in its own digits: 0.1 of 32 bits is 0.1
     if isinstance(raw, np.generic):
         raw = raw.item()
     if isinstance(raw, str):
@@ -201,7 +203,7 @@ def factorise_cells(column: pd.Series) -> tuple[np.ndarray[Any, np.dtype[np.intp
     """n positions in the list of distinct cells, -1 where one is missing; cells of several types stay apart."""
     if column.dtype != object:
         codes, distinct = pd.factorize(column, use_na_sentinel=True)
-        return np.asarray(codes, dtype=np.intp), list(distinct.tolist() if hasattr(distinct, "tolist") else distinct)
+        return np.asarray(codes, dtype=np.intp), list(distinct)
     # To Python, True equals 1: the type keeps them apart.
     places: dict[tuple[type, object], int] = {}
     codes = np.full(len(column), -1, dtype=np.intp)

@@ -35,10 +35,13 @@ from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid
 MOST_LABELS = 10_000
 _LARGEST_BODY = 8 * 1024 * 1024
 LONGEST_LABEL = 4096
+_LARGEST_NUMBER = 2**63
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
 
 
 def _check_raw_label(label: object) -> object:
+    if isinstance(label, int) and abs(label) > _LARGEST_NUMBER:
+        raise ValueError("is too large a number to be a class")
     if isinstance(label, bool | int | float):
         return label
     if not isinstance(label, str):
