@@ -203,7 +203,7 @@ def factorise_cells(column: pd.Series) -> tuple[np.ndarray[Any, np.dtype[np.intp
     """n positions in the list of distinct cells, -1 where one is missing; cells of several types stay apart."""
     if column.dtype != object:
         codes, distinct = pd.factorize(column, use_na_sentinel=True)
-        return np.asarray(codes, dtype=np.intp), list(distinct)
+        return np.asarray(codes, dtype=np.intp), list(np.asarray(distinct) if column.dtype.kind == "f" else distinct)
     # To Python, True equals 1: the type keeps them apart.
     places: dict[tuple[type, object], int] = {}
     codes = np.full(len(column), -1, dtype=np.intp)
