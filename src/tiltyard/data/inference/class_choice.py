@@ -9,7 +9,7 @@ from tiltyard.formatting import format_percent, quote_excerpt
 POSITIVE_WORDS = frozenset(
     {"1", "true", "yes", "y", "pos", "positive", "spam", "fraud", "good", "bad", "churn", "churned"}
 )
-_IMBALANCED = 3.0
+_IMBALANCED = 2.0
 _RARE = 0.4
 
 
@@ -29,7 +29,7 @@ def choose_positive(counts: Mapping[str, int]) -> str | None:
 def choose_metric(counts: Mapping[str, int]) -> tuple[str, str]:
     """A metric for classes with these numbers of rows, and why.
 
-    Accuracy rewards who always predicts a frequent class; from three times as many rows as the rarest class has on,
+    Accuracy rewards who always predicts a frequent class; from twice as many rows as the rarest class has on,
     the mean of the classes' recalls (balanced accuracy) is proposed.
     """
     total = sum(counts.values())
