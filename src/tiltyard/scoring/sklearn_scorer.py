@@ -70,29 +70,28 @@ class SklearnScorer:
         if columns is None:
             probabilities = self._score_texts(inputs)
         else:
-            probabilities = self._score_rows(inputs, columns)
-            warnings = join_warnings(columns.find_unknown(inputs), self._known.find_warnings(inputs))
+            rows = columns.read(inputs)
+            probabilities = self._score_rows(rows, columns)
+            warnings = join_warnings(columns.find_unknown(inputs), self._known.find_warnings(rows))
         chosen = probabilities.argmax(axis=1)
         return Scores([self._classes[index] for index in chosen], probabilities, warnings)
 
     def _score_texts(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
         return self._probabilities(extract_texts(inputs))
 
-    def _score_rows(self, inputs: Sequence[Mapping[str, Any]], columns: InputColumns) -> NDArray[np.float64]:
-        problems = columns.problems(inputs)
-        if problems:
-            raise refuse_inputs(problems)
-        together = [position for position, row in enumerate(inputs) if columns.fits_training(row)]
-        apart = sorted(set(range(len(inputs))).difference(together))
-        result = np.empty((len(inputs), len(self._classes)))
+    def _score_rows(self, rows: Sequence[Mapping[str, Any]], columns: InputColumns) -> NDArray[np.float64]:
+        problems: list[InputProblem] = []
+        together = [position for position, row in enumerate(rows) if columns.fits_training(row)]
+        apart = sorted(set(range(len(rows))).difference(together))
+        result = np.empty((len(rows), len(self._classes)))
         if together:
             try:
-                result[together] = self._probabilities(columns.frame([inputs[position] for position in together]))
+                result[together] = self._probabilities(columns.frame([rows[position] for position in together]))
             except ValueError:
-                apart = list(range(len(inputs)))
+                apart = list(range(len(rows)))
         for position in apart:
             try:
-                result[position] = self._probabilities(columns.frame([inputs[position]]))
+                result[position] = self._probabilities(columns.frame([rows[position]]))
             except ValueError as error:
                 # What passed the check by column and is refused all the same is refused for its values,
                 # such as a gap where the model was trained without gaps.

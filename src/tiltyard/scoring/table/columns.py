@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from tiltyard.data.conform.schema import TableSchema
-from tiltyard.scoring.input_errors import MOST_PROBLEMS, InputProblem
+from tiltyard.data.conform.cells import is_gap, normalise_text, parse_number, write_category
+from tiltyard.data.conform.rows import CellError, CellReader, make_cell_reader
+from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
+from tiltyard.data.conform.schema import TableSchema, TypedColumn
+from tiltyard.scoring.input_errors import MOST_PROBLEMS, InputProblem, refuse_inputs
 from tiltyard.scoring.input_warnings import InputWarning, UnknownColumns
 
 InputKind = Literal["number", "boolean", "text", "time", "any"]
@@ -74,6 +77,11 @@ class InputColumns:
         self.names = frozenset(dtypes)
         self.others = frozenset(others) - self.names
         self.schema = schema
+        typed = {} if schema is None else {column.name: column for column in schema.columns}
+        rules = USUAL_RULES if schema is None else schema.rules
+        self._readers = {
+            column.name: make_input_reader(column, typed.get(column.name), rules) for column in self._columns
+        }
 
     def __iter__(self) -> Any:
         return iter(self._columns)
@@ -81,6 +89,26 @@ class InputColumns:
     def kind_of(self, name: str) -> InputKind:
         """What a value of the column has to be."""
         return next(column.kind for column in self._columns if column.name == name)
+
+    def read(self, inputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The features of n rows as the model takes them; see ``make_input_reader``.
+
+        Raises:
+            InputError: inputs cannot be scored; its ``problems`` name every position and field.
+        """
+        readers = self._readers.items()
+        try:
+            return [{name: read(cells[name]) for name, read in readers} for cells in map(self.name_cells, inputs)]
+        except (CellError, KeyError):
+            raise refuse_inputs(self.problems(inputs)) from None
+
+    def reader_of(self, name: str) -> CellReader:
+        """What reads the cells of a column."""
+        return self._readers[name]
+
+    def name_cells(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The row by conforming names, where its own lack a feature: without outer white space, and composed."""
+        return row if row.keys() >= self.names else {normalise_text(str(name)): row[name] for name in row}
 
     def problems(self, inputs: Sequence[Mapping[str, Any]]) -> list[InputProblem]:
         """Everything that keeps inputs from being scored: missing and wrongly typed features.
@@ -90,24 +118,26 @@ class InputColumns:
         """
         found: list[InputProblem] = []
         unknown = UnknownColumns(self.names, self.others)
-        for position, row in enumerate(inputs):
+        for position, row in enumerate(map(self.name_cells, inputs)):
             if not row.keys() >= self.names:
                 found += self._find_misnamed(position, row, unknown)
             for column in self._columns:
                 value = row.get(column.name)
-                if value is not None and not _ACCEPTS[column.kind](value):
+                try:
+                    self._readers[column.name](value)
+                except CellError:
                     found.append(InputProblem(position, column.name, _mismatch(column.kind, value)))
         return found
 
     def fits_training(self, row: Mapping[str, Any]) -> bool:
-        """Whether a checked row fits the exact dtypes of the training data.
+        """Whether a row that was read fits the exact dtypes of the training data.
 
         A gap or a fraction in a column that held whole numbers cannot.
         """
         return all(_fits(column, row[column.name]) for column in self._columns if column.whole)
 
     def frame(self, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-        """The data frame of n checked rows, with the columns, order and dtypes of the training data.
+        """The data frame of n rows that were read, with the columns, order and dtypes of the training data.
 
         A row that does not fit the training dtypes widens its column, so it is to be framed alone: no other
         input may change with it.
@@ -121,7 +151,7 @@ class InputColumns:
         if all(len(row) == len(self.names) or row.keys() <= self.names | self.others for row in inputs):
             return None
         unknown = UnknownColumns(self.names, self.others)
-        return [unknown.find(row) for row in inputs]
+        return [unknown.find(self.name_cells(row)) for row in inputs]
 
     def _find_misnamed(self, position: int, row: Mapping[str, Any], unknown: UnknownColumns) -> list[InputProblem]:
         missing = [column.name for column in self._columns if column.name not in row]
@@ -131,48 +161,55 @@ class InputColumns:
         ] + [InputProblem(position, warning.field, warning.message) for warning in unknown.find(row)]
 
 
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        return False
-    if isinstance(value, np.floating):
-        value = value.item()  # the bounds do not fit into fewer bits
-    # A gap may come as NaN from Python callers; JSON has null.
-    return bool(-LARGEST <= value <= LARGEST) or _is_gap(value)
+def make_input_reader(column: InputColumn, typed: TypedColumn | None, rules: ReadingRules) -> CellReader:
+    """What reads the raw cells of a feature: as the schema of the training rows says, else as its dtype does.
+
+    Args:
+        column: the feature.
+        typed: its column in the schema; None for a version that keeps none.
+        rules: how cells are read.
+
+    Returns:
+        A function from a raw cell to a finite float, a bool, a str or None for a gap, that raises `CellError` for
+        anything else. Without a schema, texts stay as they are.
+    """
+    if column.kind == "number" or column.kind == "boolean":  # noqa: PLR1714 - narrows
+        return make_cell_reader(typed or TypedColumn(column.name, column.kind, nullable=True), rules)
+    if column.kind == "text":
+        return _read_text if typed is None else make_cell_reader(typed, rules)
+    return _read_time if column.kind == "time" else _read_scalar
 
 
-def _is_time(value: Any) -> bool:
-    if not isinstance(value, str | pd.Timestamp):
-        return False
-    try:
-        pd.Timestamp(value)
-    except ValueError:
-        return False
-    return True
+def _read_text(raw: Any) -> str | None:
+    if isinstance(raw, str):
+        return raw
+    return None if _is_gap(raw) else _require(write_category(raw))
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) or _is_gap(value)
+def _read_time(raw: Any) -> Any:
+    if not _is_gap(raw):
+        try:
+            pd.Timestamp(_require(raw if isinstance(raw, str | pd.Timestamp) else None))
+        except ValueError:
+            raise CellError from None
+    return raw
 
 
-def _is_scalar(value: Any) -> bool:
-    return isinstance(value, str | bool | np.bool_) or _is_number(value)
+def _read_scalar(raw: Any) -> Any:
+    if isinstance(raw, str | bool | np.bool_) or _is_gap(raw):
+        return raw
+    return _require(raw if parse_number(raw, USUAL_RULES) not in (None, math.inf, -math.inf) else None)
 
 
-def _is_boolean(value: Any) -> bool:
-    return isinstance(value, bool | np.bool_)
+def _require(value: Any) -> Any:
+    if value is None:
+        raise CellError
+    return value
 
 
 def _is_gap(value: Any) -> bool:
-    return value is None or (isinstance(value, float | np.floating) and math.isnan(value))
+    return is_gap(value, ())
 
-
-_ACCEPTS: dict[InputKind, Callable[[Any], bool]] = {
-    "number": _is_number,
-    "boolean": _is_boolean,
-    "text": _is_text,
-    "time": _is_time,
-    "any": _is_scalar,
-}
 
 _EXPECTED: dict[InputKind, str] = {
     "number": "a finite number",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.scoring.input_errors import refuse_inputs
+from tiltyard.data.conform.rows import CellError, CellReader
 from tiltyard.scoring.table.columns import LARGEST, InputColumn, InputColumns
 
 Reader = Callable[[Any], float]
@@ -38,8 +38,8 @@ NO_CODES = Codes({}, 0.0, 0.0)
 class Encoding:
     """Encodes inputs as an array, one column a feature.
 
-    A number stands for itself and a gap is NaN; words and booleans are coded. What is refused, and in which words, is
-    decided by ``InputColumns``; values of the expected type skip it.
+    A number stands for itself and a gap is NaN; words and booleans are coded. What a cell means, and what is refused,
+    is decided by ``InputColumns``; a float, an int, a bool and a known category are themselves and skip it.
 
     Args:
         columns: the features in training order.
@@ -48,8 +48,10 @@ class Encoding:
 
     def __init__(self, columns: InputColumns, codes: Mapping[str, Codes]) -> None:
         self._columns = columns
-        self._plain = tuple((column.name, _plain_reader(column, codes.get(column.name))) for column in columns)
-        self._every = tuple((column.name, _reader(codes.get(column.name))) for column in columns)
+        self._readers = tuple(
+            (column.name, _make_reader(column, codes.get(column.name), columns.reader_of(column.name)))
+            for column in columns
+        )
 
     def encode(self, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
         """The inputs as an array of shape (n, features).
@@ -57,69 +59,52 @@ class Encoding:
         Raises:
             InputError: inputs cannot be scored; its ``problems`` name every position and field.
         """
-        plain = self._plain
+        readers = self._readers
         try:
-            rows = [[read(row[name]) for name, read in plain] for row in inputs]
-        except (_OddValue, KeyError):
-            rows = []
-        if len(rows) != len(inputs):
-            problems = self._columns.problems(inputs)
-            if problems:
-                raise refuse_inputs(problems)
-            rows = [[read(row[name]) for name, read in self._every] for row in inputs]
-        return np.array(rows, np.float64).reshape(len(inputs), len(plain))
+            rows = [[read(row[name]) for name, read in readers] for row in inputs]
+        except (CellError, KeyError):
+            # Names of other spelling are rare, and looked for once others are not found.
+            conforming = self._columns.read(inputs)
+            rows = [[read(row[name]) for name, read in readers] for row in conforming]
+        return np.array(rows, np.float64).reshape(len(inputs), len(readers))
 
 
-class _OddValue(Exception):  # noqa: N818 - not a failure
-    """A value that has to be looked at more closely."""
+def _make_reader(column: InputColumn, codes: Codes | None, read: CellReader) -> Reader:
+    """From a raw cell to its number or code; raises ``CellError`` where it has to be refused."""
+    if codes is not None:
+        return _make_code_reader(codes, {"boolean": bool, "text": str}.get(column.kind), read)
 
+    def read_number(value: Any) -> float:
+        kind = type(value)
+        if kind is float:
+            if -LARGEST <= value <= LARGEST or math.isnan(value):
+                return value  # type: ignore[no-any-return]
+        elif kind is int:
+            if -LARGEST <= value <= LARGEST:
+                return float(value)
+        elif value is None:
+            return math.nan
+        number = read(value)
+        return math.nan if number is None else number  # type: ignore[no-any-return]
 
-_TYPES: dict[str, type] = {"boolean": bool, "text": str}
-
-
-def _plain_reader(column: InputColumn, codes: Codes | None) -> Reader:
-    """Reads the types that JSON has; anything else is odd, and so is what may have to be refused."""
-    if codes is None:
-        return _number
-    if column.kind not in _TYPES:
-        return _read_odd_value
-    known, unknown, missing = codes.known, codes.unknown, codes.missing
-    kind = _TYPES[column.kind]
-
-    def read(value: Any) -> float:
-        if type(value) is kind:
-            return known.get(value, unknown)
-        if value is None:
-            return missing
-        raise _OddValue
-
-    return read
-
-
-def _read_odd_value(_value: Any) -> float:
-    raise _OddValue
-
-
-def _number(value: Any) -> float:
-    kind = type(value)
-    if kind is float:
-        if -LARGEST <= value <= LARGEST or math.isnan(value):
-            return value  # type: ignore[no-any-return]
-    elif kind is int:
-        if -LARGEST <= value <= LARGEST:
-            return float(value)
-    elif value is None:
+    def read_nothing(value: Any) -> float:
+        read(value)
         return math.nan
-    raise _OddValue
+
+    return read_nothing if read(0.0) is None else read_number
 
 
-def _reader(codes: Codes | None) -> Reader:
-    """Reads any value that ``InputColumns`` lets pass."""
-    if codes is None:
-        return lambda value: math.nan if value is None else float(value)
+def _make_code_reader(codes: Codes, kind: type | None, read: CellReader) -> Reader:
+    known, unknown, missing = codes.known, codes.unknown, codes.missing
 
-    def read(value: Any) -> float:
-        gap = value is None or (isinstance(value, float) and math.isnan(value))
-        return codes.missing if gap else codes.known.get(value, codes.unknown)
+    def read_code(value: Any) -> float:
+        if type(value) is kind:
+            code = known.get(value)
+            if code is not None:
+                return code
+        elif value is None:
+            return missing
+        meant = read(value)
+        return missing if meant is None else known.get(meant, unknown)
 
-    return read
+    return read_code

@@ -15,7 +15,7 @@ from sklearn.utils import get_tags
 
 from tiltyard.scoring.explanations import Contribution, Explanation, Scale
 from tiltyard.scoring.input_errors import InputProblem, refuse_inputs
-from tiltyard.scoring.input_warnings import join_warnings
+from tiltyard.scoring.input_warnings import InputWarning, join_warnings
 from tiltyard.scoring.linear_head import LinearHead, build_linear_head
 from tiltyard.scoring.scorer import NotCompilableError, Scores
 from tiltyard.scoring.table.columns import InputColumns
@@ -118,7 +118,7 @@ class TableScorer:
         features, unusual = self._features(inputs)
         probabilities = self._model.probabilities(features)
         labels = self._classes
-        found = self._known.find_warnings(inputs) if unusual.any() else None
+        found = self._find_warnings(inputs, unusual) if unusual.any() else None
         warnings = join_warnings(self._columns.find_unknown(inputs), found)
         return Scores([labels[column] for column in probabilities.argmax(axis=1).tolist()], probabilities, warnings)
 
@@ -126,6 +126,7 @@ class TableScorer:
         """What each feature of n rows adds to the prediction, exactly; see ``explanations.explain``."""
         model = self._model
         features, _ = self._features(inputs)
+        named = [self._columns.name_cells(row) for row in inputs]
         found = []
         for number, probabilities in enumerate(model.probabilities(features)):
             column = int(probabilities.argmax()) if label is None else self._classes.index(label)
@@ -143,12 +144,22 @@ class TableScorer:
                     baseline=parts.baseline,
                     total=parts.baseline + sum(added),
                     contributions=tuple(
-                        Contribution(name, inputs[number][name], weight)
+                        Contribution(name, named[number][name], weight)
                         for name, weight in zip(self._names, added, strict=True)
                     ),
                 )
             )
         return found
+
+    def _find_warnings(
+        self, inputs: Sequence[Mapping[str, Any]], unusual: NDArray[np.bool_]
+    ) -> list[list[InputWarning]]:
+        positions = np.flatnonzero(unusual).tolist()
+        warnings: list[list[InputWarning]] = [[] for _ in inputs]
+        read = self._columns.read([inputs[position] for position in positions])
+        for position, found in zip(positions, self._known.find_warnings(read), strict=True):
+            warnings[position] = found
+        return warnings
 
     def _features(self, inputs: Sequence[Mapping[str, Any]]) -> tuple[Floats, NDArray[np.bool_]]:
         """The prepared features of n rows, and which of the rows hold a value that training did not know."""
