@@ -104,7 +104,7 @@ def test_null_is_a_gap(boosting_pipeline: Pipeline) -> None:
         ({"income": float("inf")}, "income", "a finite number"),
         ({"income": 10**400}, "income", "a finite number"),
         ({"income": [1.0]}, "income", "a finite number"),
-        ({"town": 3}, "town", "a text or null, and is 3"),
+        ({"town": ["York"]}, "town", "a text or null, and is ['York']"),
         ({"member": "yes"}, "member", "true or false or null, and is 'yes'"),
     ],
 )

@@ -60,7 +60,7 @@ def parse_number(raw: Any, rules: ReadingRules) -> float | None:
     try:
         return float(raw)
     except OverflowError:
-        return math.copysign(math.inf, raw)
+        return math.inf if raw > 0 else -math.inf
 
 
 def parse_boolean(raw: Any, rules: ReadingRules) -> bool | None:

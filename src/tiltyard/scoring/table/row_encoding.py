@@ -85,7 +85,7 @@ def _make_reader(column: InputColumn, codes: Codes | None, read: CellReader) -> 
         elif value is None:
             return math.nan
         number = read(value)
-        return math.nan if number is None else number  # type: ignore[no-any-return]
+        return math.nan if number is None else number
 
     def read_nothing(value: Any) -> float:
         read(value)
@@ -95,16 +95,16 @@ def _make_reader(column: InputColumn, codes: Codes | None, read: CellReader) -> 
 
 
 def _make_code_reader(codes: Codes, kind: type | None, read: CellReader) -> Reader:
-    known, unknown, missing = codes.known, codes.unknown, codes.missing
+    find, unknown, missing = codes.known.get, codes.unknown, codes.missing
 
     def read_code(value: Any) -> float:
         if type(value) is kind:
-            code = known.get(value)
+            code = find(value)
             if code is not None:
                 return code
         elif value is None:
             return missing
         meant = read(value)
-        return missing if meant is None else known.get(meant, unknown)
+        return missing if meant is None else find(meant, unknown)
 
     return read_code
