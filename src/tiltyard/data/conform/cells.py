@@ -57,10 +57,11 @@ def parse_number(raw: Any, rules: ReadingRules) -> float | None:
         return _parse_number_text(raw.strip(), rules)
     if isinstance(raw, bool | np.bool_) or not isinstance(raw, numbers.Real | Decimal):
         return None
+    number: Any = raw
     try:
-        return float(raw)
+        return float(number)
     except OverflowError:
-        return math.inf if raw > 0 else -math.inf
+        return math.inf if number > 0 else -math.inf
 
 
 def parse_boolean(raw: Any, rules: ReadingRules) -> bool | None:

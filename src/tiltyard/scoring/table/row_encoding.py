@@ -74,13 +74,15 @@ def _make_reader(column: InputColumn, codes: Codes | None, read: CellReader) -> 
     if codes is not None:
         return _make_code_reader(codes, {"boolean": bool, "text": str}.get(column.kind), read)
 
+    low, high = -LARGEST, LARGEST
+
     def read_number(value: Any) -> float:
         kind = type(value)
         if kind is float:
-            if -LARGEST <= value <= LARGEST or math.isnan(value):
+            if low <= value <= high or value != value:  # noqa: PLR0124 - NaN is a gap
                 return value  # type: ignore[no-any-return]
         elif kind is int:
-            if -LARGEST <= value <= LARGEST:
+            if low <= value <= high:
                 return float(value)
         elif value is None:
             return math.nan
