@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,11 +14,13 @@ from sklearn.pipeline import Pipeline
 
 from tests.scoring.conftest import COLUMNS, table
 from tiltyard.data.conform.frames import infer_schema
+from tiltyard.data.conform.schema import TableSchema, TypedColumn
 from tiltyard.errors import InputError
 from tiltyard.scoring import InputWarning, SklearnScorer, TableScorer, UnknownPolicy, list_problems, score_groups
 from tiltyard.scoring.factory import compile_scorer
 from tiltyard.scoring.scorer import Scorer
 from tiltyard.scoring.table.columns import InputColumns
+from tiltyard.scoring.table.known_values import KnownValues
 from tiltyard.scoring.text.text_inputs import TextColumns
 
 FRAME, _ = table()
@@ -162,3 +166,16 @@ def test_a_text_without_a_known_word_is_named(text_pipeline: Pipeline) -> None:
     assert [[found.code for found in row] for row in scores.warnings] == [["unknown-words"], [], ["unknown-words"], []]
     assert scores.warnings[0][0].message == "has no word that training knew"
     assert scorer.score([{"text": "a warm film"}]).warnings is None
+
+
+def test_dates_far_outside_of_training_are_named() -> None:
+    """A date before training, or later than its last by more than training lasted, is named; next month's is usual."""
+    first, last = (datetime(2024, month, 1, tzinfo=UTC).timestamp() * 1e6 for month in (1, 7))
+    schema = TableSchema((TypedColumn("joined", "time", nullable=True, minimum=first, maximum=last),))
+    known = KnownValues.from_columns(InputColumns({"joined": "float64"}, schema=schema))
+    days = ("2024-01-01", "2024-08-01", "2024-12-30", "1970-01-02", "2031-01-01", "NaT")
+    found = known.find_warnings([{"joined": pd.Timestamp(day, tz="UTC")} for day in days])
+    assert [[warning.code for warning in row] for row in found] == [[], [], [], ["far-date"], ["far-date"], []]
+    assert found[3][0].message == "is 1970-01-02T00:00:00+00:00, before the first date of training"
+    numbers = known.find_warnings([{"joined": pd.Timestamp(day, tz="UTC").value / 1e3} for day in days[:-1]])
+    assert numbers == found[:-1]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from tiltyard.data.conform.schema import TypedColumn
 from tiltyard.scoring.input_warnings import LONGEST_VALUE, InputWarning
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.suggest import nearest
@@ -28,19 +31,24 @@ class KnownColumn:
 
     Attributes:
         name: its name.
-        minimum, maximum: the smallest and the largest number; infinite where that is not known.
+        minimum, maximum: the smallest and the largest number, or microsecond since 1970, that is usual; infinite where
+            that is not known.
         categories: the known categories; None where they are not known, or the column has none.
+        dates: whether the values are dates.
     """
 
     name: str
     minimum: float = -math.inf
     maximum: float = math.inf
     categories: Collection[str] | None = None
+    dates: bool = False
 
     def find_unusual(self, value: Any) -> bool:
         """Whether training did not know a value, as it was read; a gap is never unusual."""
         if isinstance(value, str):
             return self.categories is not None and value not in self.categories
+        if isinstance(value, datetime) and value is not pd.NaT:
+            return not self.minimum <= value.timestamp() * 1e6 <= self.maximum
         return isinstance(value, int | float | np.integer | np.floating) and bool(
             value < self.minimum or value > self.maximum
         )
@@ -71,18 +79,9 @@ class KnownValues:
         known = []
         for name in (column.name for column in columns):
             column = typed.get(name)
-            numeric = column is not None and column.kind == "number"
-            low, high = (column.minimum, column.maximum) if column is not None and numeric else (None, None)
             encoded = categories.get(name)
             named = column.categories if encoded is None and column is not None else encoded
-            known.append(
-                KnownColumn(
-                    name,
-                    -math.inf if low is None else low,
-                    math.inf if high is None else high,
-                    None if named is None else frozenset(named),
-                )
-            )
+            known.append(_describe_known(name, column, None if named is None else frozenset(named)))
         return cls(known)
 
     def bounds(self, unknown_codes: Mapping[str, float]) -> tuple[Floats, Floats]:
@@ -119,11 +118,30 @@ class KnownValues:
                 )
             message = f"is {shown!r}, which training did not know.{hints[column.name, value]}".rstrip(".")
             return InputWarning(column.name, "unknown-category", shown, message)
+        if column.dates:
+            return _describe_date(column, value)
         number = value.item() if isinstance(value, np.generic) else value
         side, limit = ("below", column.minimum) if number < column.minimum else ("above", column.maximum)
         extreme = "smallest" if side == "below" else "largest"
         message = f"is {number:g}, {side} the {extreme} value of training, {limit:g}"
         return InputWarning(column.name, "out-of-range", number, message)
+
+
+def _describe_known(name: str, column: TypedColumn | None, categories: frozenset[str] | None) -> KnownColumn:
+    low, high = (None, None) if column is None else (column.minimum, column.maximum)
+    if column is None or low is None or high is None or column.kind not in ("number", "time"):
+        return KnownColumn(name, categories=categories)
+    # Time goes on: a date is far outside from as long after the last one of training as training lasted.
+    dates = column.kind == "time"
+    return KnownColumn(name, low, high + (high - low) if dates else high, categories, dates)
+
+
+def _describe_date(column: KnownColumn, value: Any) -> InputWarning:
+    moment = value if isinstance(value, datetime) else datetime.fromtimestamp(float(value) / 1e6, UTC)
+    early = moment.timestamp() * 1e6 < column.minimum
+    where = "before the first date of training" if early else "long after the last date of training"
+    shown = moment.isoformat()
+    return InputWarning(column.name, "far-date", shown, f"is {shown}, {where}")
 
 
 def _nearest_category(value: str, known: Collection[str]) -> str:
