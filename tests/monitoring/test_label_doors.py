@@ -1,0 +1,58 @@
+"""One label means one class, by whatever door it comes."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tiltyard.data.conform.labels import LabelCodec
+from tiltyard.errors import InputError
+from tiltyard.ledger.label_intake import ReportedLabel, check_labels
+from tiltyard.monitoring import ModelMonitor
+from tiltyard.monitoring.labels.label_import import import_labels, read_labels
+from tiltyard.monitoring.prediction_window import read_prediction_window
+from tiltyard.serving.http.routes.feedback import OneLabel
+from tiltyard.serving.predict.requests import parse_json
+from tiltyard.testing import MemoryLedger, make_prediction
+
+CLASSES = [("0", "1"), ("FALSE", "TRUE"), ("true", "false"), ("None", "Apnea"), ("1", "2", "10"), ("café", "bar")]
+LABELS: list[str | float | bool] = [
+    0, 1, 2, 10, 1.0, 10.0, True, False, "1", " 1", "1.0", "10.00", "TRUE", "true", "False",
+    "None", " Apnea", "NA", "café", "cafe\u0301 ", "Bar", "x",
+]  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None, database=None)
+@given(classes=st.sampled_from(CLASSES), label=st.sampled_from(LABELS))
+def test_every_door_reads_a_label_alike(classes: tuple[str, ...], label: str | float | bool) -> None:
+    """HTTP, files of CSV, JSON Lines and Parquet, and Python record the same class, or refuse the label alike."""
+    meant = LabelCodec(classes).find_class(label)
+    row = make_prediction(label=classes[0], probabilities=dict.fromkeys(classes, 1 / len(classes)))
+    ledgers = [MemoryLedger() for _ in range(5)]
+    for ledger in ledgers:
+        ledger.record([row])
+    body = parse_json(json.dumps({"prediction_id": row.id, "label": label}).encode(), OneLabel)
+    [checked] = check_labels(ledgers[0], "films", [ReportedLabel(body.label, "http", row.id)])
+    ledgers[0].record_labels([checked.label] if checked.label else [])
+    frame = pd.DataFrame({"prediction_id": [row.id], "label": [label]})
+    with tempfile.TemporaryDirectory() as folder:
+        csv, lines, parquet = (Path(folder) / f"labels.{ending}" for ending in ("csv", "jsonl", "parquet"))
+        frame.to_csv(csv, index=False)
+        frame.to_json(lines, orient="records", lines=True)
+        frame.to_parquet(parquet)
+        for file, ledger in zip((csv, lines, parquet), ledgers[1:4], strict=True):
+            report = import_labels(ledger, "films", read_labels(file))
+            assert (report.stored, report.unexpected) == ((0, 1) if meant is None else (1, 0))
+    try:
+        ModelMonitor("films", ledger=ledgers[4]).log_actual(row.id, label)
+    except InputError:
+        assert meant is None
+    for ledger in ledgers:
+        assert [found.label for found in ledger.labels()] == ([] if meant is None else [meant])
+        truth = read_prediction_window(ledger, "films").truth
+        assert {found.label for found in truth.values()} == ({meant} - {None})
