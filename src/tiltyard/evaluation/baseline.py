@@ -14,6 +14,7 @@ from tiltyard.evaluation.metrics import Metric
 from tiltyard.jsonable import json_form
 
 Guess = Literal["majority", "stratified"]
+_DRAWS = 15  # an odd number
 
 GUESSES: Mapping[Guess, str] = {
     "majority": "always the most frequent label",
@@ -57,7 +58,7 @@ def guess_baseline(metric: Metric, labelled: LabelledPredictions, *, seed: int =
         seed: of the labels that are drawn.
     """
     shares = np.bincount(labelled.truth, minlength=len(labelled.classes)) / len(labelled)
-    drawn = np.random.default_rng(seed).choice(len(shares), size=len(labelled), p=shares)
+    drawn = _draw_typical(labelled.truth, shares, seed)
     codes: dict[Guess, NDArray[np.intp]] = {
         "majority": np.full(len(labelled), int(shares.argmax())),
         "stratified": drawn,
@@ -74,3 +75,14 @@ def guess_baseline(metric: Metric, labelled: LabelledPredictions, *, seed: int =
         except ValueError:  # not defined on these predictions, such as the precision of a label that is never guessed
             continue
     return GuessBaseline(metric.name, values, predictions, metric.bigger_is_better)
+
+
+def _draw_typical(truth: NDArray[np.intp], shares: NDArray[np.float64], seed: int) -> NDArray[np.intp]:
+    """Labels drawn at their frequency: of several draws the one with the median of right guesses.
+
+    A single draw of few rows may be lucky, and a model would have to beat the luck.
+    """
+    random = np.random.default_rng(seed)
+    draws = [random.choice(len(shares), size=len(truth), p=shares) for _ in range(_DRAWS)]
+    right = [int(np.count_nonzero(drawn == truth)) for drawn in draws]
+    return np.asarray(draws[int(np.argsort(right, kind="stable")[_DRAWS // 2])], dtype=np.intp)
