@@ -18,7 +18,7 @@ from typing import Any
 from tiltyard.data.conform.rules import GAP_WORDS
 from tiltyard.data.sources.delimited import SEPARATORS, number_pattern
 from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, Record, has_trailing_cell, read_records
-from tiltyard.data.sources.files import SourceFile
+from tiltyard.data.sources.files import SourceFile, local_file
 from tiltyard.data.sources.foreign_content import refuse_foreign_content
 from tiltyard.data.sources.formats import FORMATS, detect_format, parse_problem
 from tiltyard.project import DataSection
@@ -67,7 +67,7 @@ def detect_layout(path: Path, stated: Mapping[str, Any], *, header: bool | None 
     """
     if not path.is_file():
         return FileLayout()
-    file = SourceFile(str(path), path.stat().st_size, lambda: path.open("rb"), path)
+    file = local_file(path, str(path))
     section = DataSection(source=str(path), encoding=stated.get("encoding") or "utf-8")
     with parse_problem(file, "text", section):
         refuse_foreign_content(file, stated.get("format") or detect_format(file))

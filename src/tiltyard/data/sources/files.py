@@ -54,6 +54,9 @@ _DECOMPRESSORS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+_REMOVED = "removed"
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """One file.
@@ -63,12 +66,14 @@ class SourceFile:
         size: bytes, or None where its place does not say.
         opener: opens it for reading from its start.
         path: where it is on this machine; None for one behind a URL.
+        find_state: what differs after the file was written, replaced or removed; None where that is not known.
     """
 
     name: str
     size: int | None
     opener: Callable[[], IO[bytes]]
     path: Path | None = None
+    find_state: Callable[[], object] = lambda: None
 
     @property
     def compressed(self) -> bool:
@@ -117,7 +122,7 @@ def local_files(location: Location, root: Path) -> list[SourceFile]:
                 next_step="Check the pattern and the folder.",
                 code="data.missing",
             )
-        return [_local_file(path, location) for path in found]
+        return [local_file(path, location.hide(path)) for path in found]
     path = root / source
     if not path.exists():
         raise DataError(
@@ -125,9 +130,44 @@ def local_files(location: Location, root: Path) -> list[SourceFile]:
             next_step="Check data.source in the project file; it is relative to that file.",
             code="data.missing",
         )
-    return [_local_file(path, location)]
+    return [local_file(path, location.hide(path))]
 
 
-def _local_file(path: Path, location: Location) -> SourceFile:
+@contextmanager
+def refuse_changes(file: SourceFile) -> Iterator[None]:
+    """Refuse a file that is written, replaced or removed within the block, whatever else went wrong there.
+
+    Raises:
+        DataError: it was (``data.changed``).
+    """
+    before = file.find_state()
+    try:
+        yield
+    except Exception:
+        _require_state(file, before)
+        raise
+    _require_state(file, before)
+
+
+def _require_state(file: SourceFile, before: object) -> None:
+    after = file.find_state()
+    if None not in (before, after) and after != before:
+        raise DataError(
+            f"{file.name} was {'removed' if after == _REMOVED else 'changed'} while it was read.",
+            next_step="Try again when it is complete. To replace it under a reader, write another file and rename it.",
+            code="data.changed",
+        ) from None
+
+
+def local_file(path: Path, name: str) -> SourceFile:
+    """A file, or a folder, on this machine."""
     size = path.stat().st_size if path.is_file() else None
-    return SourceFile(location.hide(path), size, lambda: path.open("rb"), path)
+    return SourceFile(name, size, lambda: path.open("rb"), path, lambda: _find_local_state(path))
+
+
+def _find_local_state(path: Path) -> object:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return _REMOVED
+    return found.st_size, found.st_mtime_ns, found.st_ino, found.st_dev

@@ -18,7 +18,7 @@ from pyarrow.lib import ArrowException
 
 from tiltyard.data.sources.delimited import SEPARATORS, read_delimited, read_delimited_sample
 from tiltyard.data.sources.excel import read_excel
-from tiltyard.data.sources.files import SourceFile
+from tiltyard.data.sources.files import SourceFile, refuse_changes
 from tiltyard.data.sources.foreign_content import find_signature, refuse_foreign_content
 from tiltyard.data.sources.memory import memory_error
 from tiltyard.errors import DataError
@@ -85,7 +85,7 @@ def read_file(
         found: receives what was renamed or left out.
 
     Raises:
-        DataError: the file is empty, in another encoding, or not of its format.
+        DataError: the file is empty, in another encoding, not of its format, or changes while it is read.
     """
     if file.size == 0:
         raise DataError(
@@ -93,7 +93,7 @@ def read_file(
             next_step="Check data.source in the project file.",
             code="data.empty",
         )
-    with parse_problem(file, kind, section):
+    with refuse_changes(file), parse_problem(file, kind, section):
         refuse_foreign_content(file, kind)
         return _READERS[kind](file, section, verbatim, [] if found is None else found)
 

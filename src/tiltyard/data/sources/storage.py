@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from tiltyard.data.sources.files import SourceFile
@@ -124,7 +125,23 @@ def _remote_file(filesystem: Any, entry: dict[str, Any], location: Location) -> 
     path = str(entry["name"])
     name = path if "://" in path else f"{location.scheme}://{path.lstrip('/')}"
     size = entry.get("size")
-    return SourceFile(location.hide(name), None if size is None else int(size), lambda: filesystem.open(path, "rb"))
+    return SourceFile(
+        location.hide(name),
+        None if size is None else int(size),
+        lambda: filesystem.open(path, "rb"),
+        find_state=lambda: _find_state(filesystem, path),
+    )
+
+
+def _find_state(filesystem: Any, path: str) -> object:
+    """Size, ETag, time and the like of a file, as far as its store says them; None where it says nothing now."""
+    try:
+        known = filesystem.info(path)
+    except Exception as error:
+        if not _is_storage_failure(error):
+            raise
+        return None
+    return {key: value for key, value in known.items() if isinstance(value, int | float | str | datetime)}
 
 
 def _name_bucket(location: Location, error: BaseException) -> DataError:
