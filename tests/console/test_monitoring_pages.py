@@ -234,6 +234,20 @@ def test_inputs_are_read_from_every_form(films: Project, people: Project, tmp_pa
         predict_inputs(None, [{"text": "x"}])
 
 
+def test_uploaded_rows_are_read_as_the_project_says(people: Project) -> None:
+    """A file like the project's own follows its separators and encoding; how another is written is detected."""
+    written = {"separator": ";", "decimal": ",", "encoding": "latin-1", "columns": ("age", "city")}
+    project = people.model_copy(update={"data": people.data.model_copy(update={"source": "p.csv", **written})})
+
+    def read(name: str, raw: bytes) -> list[dict[str, Any]]:
+        return inputs_from_file(project, name, "data:;base64," + base64.b64encode(raw).decode())
+
+    expected = [{"age": 4.5, "city": "Köln"}]
+    assert read("a.csv", "4,5;Köln\n".encode("latin-1")) == expected
+    assert read("a.tsv", "age\tcity\n4.5\tKöln\n".encode()) == expected
+    assert read("a.json", '[{"age": 4.5, "city": "Köln"}]'.encode()) == expected
+
+
 def test_without_a_champion_the_sources_are_empty(films: Project, registry: MemoryRegistry, tmp_path: Path) -> None:
     """On a host without a champion there are no figures of one, and nobody to ask."""
 

@@ -66,7 +66,7 @@ def load_dataset(project: Project) -> Dataset:
     return dataset
 
 
-def read_rows(project: Project, source: str, root: Path | None = None) -> pd.DataFrame:
+def read_rows(project: Project, source: str, root: Path | None = None, *, settle_gaps: bool = True) -> pd.DataFrame:
     """All columns of another source, read as the project's own would be.
 
     Files with the ending of the project's own are written like them (encoding, separators, columns); how a local file
@@ -76,6 +76,7 @@ def read_rows(project: Project, source: str, root: Path | None = None) -> pd.Dat
         project: says which columns are text and labels.
         source: a file, folder, glob or URL of files.
         root: folder that a relative source starts from; default: the working folder.
+        settle_gaps: as of `read_source`.
 
     Raises:
         DataError: the source cannot be read.
@@ -86,12 +87,12 @@ def read_rows(project: Project, source: str, root: Path | None = None) -> pd.Dat
         other |= {key: DataSection.model_fields[key].get_default() for key in WRITING_KEYS}
         other |= detect_layout(folder / source, {}, header=True).options
     section = project.data.model_copy(update=other)
-    return _read_frame(section, folder, [])
+    return _read_frame(section, folder, [], settle_gaps=settle_gaps)
 
 
-def _read_frame(section: DataSection, root: Path, found: list[Finding]) -> pd.DataFrame:
+def _read_frame(section: DataSection, root: Path, found: list[Finding], *, settle_gaps: bool = True) -> pd.DataFrame:
     """All columns of a source; its labels are read as text, which the decimal separator of the file applies to."""
-    frame = read_source(section, root, verbatim=_verbatim_columns(section), found=found)
+    frame = read_source(section, root, verbatim=_verbatim_columns(section), found=found, settle_gaps=settle_gaps)
     if section.decimal == "." or section.label not in frame:
         return frame
     return frame.assign(**{section.label: point_decimals(frame[section.label], section.decimal)})

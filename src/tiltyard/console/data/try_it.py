@@ -14,14 +14,14 @@ from typing import Any
 import pandas as pd
 
 from tiltyard.console.sources import ChampionScorer
-from tiltyard.data.sources import read_source
+from tiltyard.data.load_dataset import read_rows
 from tiltyard.errors import InputError, NotFoundError
-from tiltyard.project import DataSection, Project
+from tiltyard.project import Project
 from tiltyard.scoring import InputWarning, Warnings
 
 MAX_ROWS = 1000
 MAX_BYTES = 5_000_000
-_ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet", ".txt")
+_ENDINGS = (".csv", ".tsv", ".txt", ".data", ".json", ".jsonl", ".parquet", ".xlsx", ".xls", ".ods")
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ def inputs_from_json(project: Project, text: str | None) -> list[dict[str, Any]]
 
 
 def inputs_from_file(project: Project, name: str | None, content: str | None) -> list[dict[str, Any]]:
-    """Inputs from an uploaded CSV, TSV, JSON Lines, Parquet or text file (one text per line).
+    """Inputs from an uploaded file of rows, or a text file (one text per line).
+
+    A file with the ending of the project's data is read as the project says; how another is written is detected.
 
     Args:
         project: names the columns.
@@ -126,14 +128,12 @@ def inputs_from_file(project: Project, name: str | None, content: str | None) ->
             f"The file has {len(raw):,} bytes; the maximum is {MAX_BYTES:,}.",
             next_step="Use tiltyard predict --file, or the server's /predict/batch.",
         )
-    if ending == ".txt":
+    if ending == ".txt" and Path(project.data.source).suffix.lower() != ".txt":
         lines = [line for line in raw.decode("utf-8", "replace").splitlines() if line.strip()]
         return [_read_item(project, line, place) for place, line in enumerate(_check_count(lines))]
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
         (Path(folder) / f"upload{ending}").write_bytes(raw)
-        text = project.data.text
-        section = DataSection(source=f"upload{ending}", label=project.data.label, text=text)
-        frame = read_source(section, Path(folder), verbatim=(text,) if text else (), settle_gaps=False)
+        frame = read_rows(project, f"upload{ending}", Path(folder), settle_gaps=False)
     return [_read_row(project, row, place) for place, row in enumerate(_check_count(_to_rows(frame)))]
 
 

@@ -150,7 +150,7 @@ def _controls(data: PageData, fields: Sequence[str]) -> tuple[Any, ...]:
                 ),
                 html.Div(
                     dcc.Upload(
-                        html.Span("Drop a CSV, JSON Lines, Parquet or text file here, or click to choose one."),
+                        html.Span("Drop a CSV, JSON, Parquet, Excel or text file here, or click to choose one."),
                         id=FILE,
                         className="upload",
                     ),

@@ -19,8 +19,10 @@ from tiltyard.data.conform.rules import GAP_WORDS
 from tiltyard.data.sources.delimited import SEPARATORS, number_pattern
 from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, Record, has_trailing_cell, read_records
 from tiltyard.data.sources.files import SourceFile, local_file
+from tiltyard.data.sources.folders import list_line_files
 from tiltyard.data.sources.foreign_content import refuse_foreign_content
 from tiltyard.data.sources.formats import FORMATS, detect_format, parse_problem
+from tiltyard.errors import DataError
 from tiltyard.project import DataSection
 
 WRITING_KEYS = ("format", "encoding", "separator", "quoting", "decimal", "thousands", "columns", "sheet")
@@ -38,6 +40,9 @@ ENCODINGS = [
 _CHAOS_TIE = 0.01  # of charset-normalizer's measure
 _DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([T ].*)?", re.ASCII)
 _BLOCK = 1 << 20
+_TABLE_ENDINGS = (".csv", ".tsv", ".tab")
+_FEW_WORDS = 2
+_EVEN = 0.8  # share of lines with as many separators that makes a table of them
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def detect_layout(path: Path, stated: Mapping[str, Any], *, header: bool | None 
     """Detect format, encoding and dialect of a file; what the caller states is not detected.
 
     Args:
-        path: the file; a folder, or a path of nothing, has no layout.
+        path: the file; of a folder, only the encoding of its files of lines is detected. A path of nothing has none.
         stated: keys of ``[data]`` that the caller knows (``format``, ``encoding``, ``separator``, ``decimal``),
             None for the others.
         header: whether the first row holds names; None where that is to be detected.
@@ -66,7 +71,7 @@ def detect_layout(path: Path, stated: Mapping[str, Any], *, header: bool | None 
         DataError: the file is something else than rows, or cannot be decompressed or decoded.
     """
     if not path.is_file():
-        return FileLayout()
+        return _detect_folder(path, stated)
     file = local_file(path, str(path))
     section = DataSection(source=str(path), encoding=stated.get("encoding") or "utf-8")
     with parse_problem(file, "text", section):
@@ -90,8 +95,21 @@ def _detect_layout(file: SourceFile, stated: Mapping[str, Any], *, header: bool 
         if stated.get("encoding") is None:
             notices.append(f"The encoding is {encoding}, by its bytes; --encoding says otherwise.")
     if kind in SEPARATORS:
-        notices += _detect_dialect(_read_sample(file, encoding), str(kind), options, header=header)
+        sample = _read_sample(file, encoding)
+        if file.ending not in _TABLE_ENDINGS and not stated.get("separator") and _holds_lines(sample):
+            raise _lines_error(file)
+        notices += _detect_dialect(sample, str(kind), options, header=header)
     return FileLayout(options, tuple(notices))
+
+
+def _detect_folder(path: Path, stated: Mapping[str, Any]) -> FileLayout:
+    files = [local_file(file, str(file)) for file in list_line_files(path)]
+    options = {key: stated[key] for key in ("encoding",) if stated.get(key) is not None}
+    found = [encoding for file in files if (encoding := _detect_encoding(file)) != "utf-8"]
+    if options or not found:
+        return FileLayout({"format": "folder", **options} if files or options else {})
+    notice = f"The encoding is {found[0]}, by the bytes of the files; --encoding says otherwise."
+    return FileLayout({"format": "folder", "encoding": found[0]}, (notice,))
 
 
 def _detect_encoding(file: SourceFile) -> str:
@@ -166,6 +184,31 @@ def _detect_dialect(sample: str, kind: str, options: dict[str, Any], *, header: 
     elif has_trailing_cell(body, len(cells[0])):
         notices.append("Every row ends with a separator that the header lacks; the empty cell after it is left out.")
     return notices
+
+
+def _holds_lines(sample: str) -> bool:
+    """Whether a sample is one text a line: several words a line, and no separator that makes rows of equal width."""
+    lines = [line for line in sample.splitlines() if line.strip()]
+    wordy = sum(len(line.split()) >= _FEW_WORDS for line in lines)
+    if not lines or wordy < len(lines) / 2:
+        return False
+    for separator in CANDIDATES["csv"]:
+        count, rows = Counter(line.count(separator) for line in lines).most_common(1)[0]
+        if count and rows >= _EVEN * len(lines):
+            return False
+    return True
+
+
+def _lines_error(file: SourceFile) -> DataError:
+    folder = "FOLDER"
+    if file.path is not None and len(list_line_files(file.path.parent)) > 1:
+        folder += f" (such as {file.path.parent})"
+    return DataError(
+        f"{file.name} is not a table: it holds one text a line, and no labels.",
+        next_step="Put one such file for each label into a folder, named by the label, and name the folder: tiltyard "
+        f"init {folder}. If it is a table, state its separator (--sep).",
+        code="data.lines",
+    )
 
 
 def _choose_dialect(sample: str, kind: str, separator: str | None) -> tuple[Dialect, list[Record]]:
