@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import pandas as pd
 import pytest
@@ -49,7 +50,7 @@ def open_then(file: SourceFile, change: Callable[[], None]) -> SourceFile:
     """The file; the first time that it is opened for its rows, it changes right after."""
     opened: list[object] = []
 
-    def opener() -> object:
+    def opener() -> IO[bytes]:
         stream = file.opener()
         opened.append(stream)
         if len(opened) == 2:
