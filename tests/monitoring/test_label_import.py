@@ -128,6 +128,8 @@ def test_an_import_that_stored_nothing_fails(tmp_path: Path, monkeypatch: pytest
     row_of_file = {"prediction_id": f" {row.id}", "verdict": "positive", "labelled_at": "2026-01-02T03:00:00"}
     written(tmp_path / "right.csv", [row_of_file])
     assert [CliRunner().invoke(cli, ["feedback", "import", "right.csv"]).exit_code for _ in range(2)] == [0, 0]
+    named = CliRunner().invoke(cli, ["feedback", "import", "right.csv", "--label-column", "truth"])
+    assert "has no column 'truth'" in str(named.exception)
     listed = json.loads(CliRunner().invoke(cli, ["feedback", "list", "--json"]).stdout)
     assert [label["at"] for label in listed] == ["2026-01-01T18:00:00+00:00"]
     unknown = CliRunner().invoke(cli, ["feedback", "import", "right.csv", "--timezone", "Europe/Pariss"])

@@ -77,7 +77,9 @@ def import_labels_command(
     project = load_project(project_path)
     zone = zone or project.data.timezone
     timezone = None if zone is None else parse_timezone("--timezone", zone)
-    columns = LabelColumns(id_column, key_column, label_column, at_column, project.data.label)
+    # A column that is named with the option is the only one that is meant.
+    instead = project.data.label if label_column == LabelColumns.label else None
+    columns = LabelColumns(id_column, key_column, label_column, at_column, instead)
     frame = read_labels(file, columns)
     with open_current_ledger(wiring.load_settings(project)) as ledger, _progress_bar(as_json) as progress:
         task = progress.add_task("labels", total=len(frame))
