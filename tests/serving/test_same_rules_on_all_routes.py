@@ -31,7 +31,11 @@ def town_package(tmp_path_factory: pytest.TempPathFactory, table_pipeline: Pipel
     """A package whose training file had two more columns."""
     folder = tmp_path_factory.mktemp("table") / "package"
     frame, _ = table()
-    known: dict[str, Any] = {"other_columns": ("customer", "label"), "table_schema": infer_schema(frame)}
+    known: dict[str, Any] = {
+        "other_columns": ("customer", "label"),
+        "table_schema": infer_schema(frame),
+        "separator": ";",
+    }
     return package(folder, table_pipeline, "tabular-classification", frame, **known)
 
 
@@ -226,3 +230,20 @@ def test_texts_come_with_other_columns(films: ServerUnderTest) -> None:
     [[warning]] = answer["warnings"]
     assert (warning["field"], warning["code"], warning["value"]) == ("stars", "unknown-column", 4)
     assert "warnings" not in bare
+
+
+@pytest.mark.parametrize("separator", [";", ","])
+def test_csv_is_read_with_the_separator_of_the_file(towns: ServerUnderTest, separator: str) -> None:
+    """A CSV body is divided as the training file is, or by commas; a row of another length is named with its counts."""
+
+    def post(*lines: list[str]) -> Any:
+        body = "\n".join(separator.join(line) for line in lines).encode()
+        return towns.client.post("/invocations", content=body, headers={"Content-Type": "text/csv"})
+
+    head, row = [*ROW, "customer"], ["40", "38.5", "York", "true", "c 1"]
+    answer = post(head, row).json()
+    expected = towns.client.post("/predict", json={"features": ROW}).json()
+    assert answer["probabilities"] == [expected["probabilities"]]
+    assert "warnings" not in answer
+    [error] = post(head, row, row[:3]).json()["errors"]
+    assert error == {"field": "row 2", "message": "has 3 cells, and 5 are named (line 3 of the body)"}

@@ -68,6 +68,7 @@ class VersionCard(BaseModel):
             texts, for models of the user's own making, and for a version packaged before that was written down.
         other_columns: the other columns of the training file, the label among them; none where that was not kept.
         text_column: for texts, the column of the text in the training file.
+        separator: the character between the cells of the training file, if it is delimited text.
         metrics: metrics on the test rows.
         data_fingerprint: digest of the rows it was trained on.
         train_rows: how many they were.
@@ -87,6 +88,7 @@ class VersionCard(BaseModel):
     table_schema: TableSchema | None = None
     other_columns: tuple[str, ...] = ()
     text_column: str = "text"
+    separator: str = ","
     metrics: Mapping[str, float]
     data_fingerprint: str
     train_rows: int

@@ -48,8 +48,12 @@ def invocation_routes(components: ServerComponents) -> APIRouter:
         `inputs`, or CSV with a line of names."""
         current = components.models.require()
         head = RequestHead.from_headers(request.scope["headers"])
-        parse = parse_invocation_csv if check_media_type(head, JSON, CSV) == CSV else parse_invocation_json
-        inputs = parse(await components.predictions.read_body(head, request.receive), current.known_columns)
+        media_type = check_media_type(head, JSON, CSV)
+        content = await components.predictions.read_body(head, request.receive)
+        if media_type == CSV:
+            inputs = parse_invocation_csv(content, current.known_columns, current.manifest.separator)
+        else:
+            inputs = parse_invocation_json(content, current.known_columns)
         result = await components.predictions.predict(request.scope, request.receive, head, inputs)
         predictions = result.predictions
         return InvocationResponse(

@@ -82,8 +82,13 @@ def parse_invocation_json(body: bytes, columns: InputColumns | TextColumns) -> P
     )
 
 
-def parse_invocation_csv(body: bytes, columns: InputColumns | TextColumns) -> PredictionRequest:
+def parse_invocation_csv(body: bytes, columns: InputColumns | TextColumns, separator: str = ",") -> PredictionRequest:
     """The inputs of a CSV body with a line of names; an empty cell is a value that is not known.
+
+    Args:
+        body: the body.
+        columns: the columns that the model knows, of a table or of texts.
+        separator: that of the training file; a comma separates too, where it divides the line of names better.
 
     Raises:
         RequestError: it is empty or not CSV in UTF-8, a name is there twice, or a row has more or fewer cells than
@@ -91,7 +96,9 @@ def parse_invocation_csv(body: bytes, columns: InputColumns | TextColumns) -> Pr
     """
     refuse_empty_body(body)
     try:
-        records = list(read_records(io.StringIO(body.decode("utf-8-sig"), newline=""), Dialect()))
+        text = body.decode("utf-8-sig")
+        dialect = _choose_dialect(text, columns, separator)
+        records = list(read_records(io.StringIO(text, newline=""), dialect))
     except (UnicodeDecodeError, csv.Error, LoneQuoteError) as error:
         raise RequestError(
             f"The body is not CSV that can be read: {error}.",
@@ -120,6 +127,17 @@ def parse_invocation_csv(body: bytes, columns: InputColumns | TextColumns) -> Pr
         columns,
         lambda problem: f"row {problem.position + 1}" + (f".{problem.field}" if problem.field else ""),
     )
+
+
+def _choose_dialect(text: str, columns: InputColumns | TextColumns, separator: str) -> Dialect:
+    """The separator that finds the most names of the model in the first line; in doubt, that of the training file."""
+    known = set(columns.names) | columns.others
+    line = text.partition("\n")[0]
+
+    def count_known(candidate: str) -> int:
+        return sum(cell.strip().strip('"') in known for cell in line.split(candidate))
+
+    return Dialect(max((separator, ","), key=count_known))
 
 
 def _parse_cell(cell: str, column: InputColumn | None) -> Any:
