@@ -15,7 +15,7 @@ from sklearn.utils import get_tags
 
 from tiltyard.scoring.explanations import Contribution, Explanation, Scale
 from tiltyard.scoring.input_errors import InputProblem, refuse_inputs
-from tiltyard.scoring.input_warnings import InputWarning, join_warnings
+from tiltyard.scoring.input_warnings import InputWarning, Warnings, join_warnings
 from tiltyard.scoring.linear_head import LinearHead, build_linear_head
 from tiltyard.scoring.scorer import NotCompilableError, Scores
 from tiltyard.scoring.table.columns import InputColumns
@@ -115,11 +115,12 @@ class TableScorer:
         Raises:
             InputError: inputs cannot be scored; its ``problems`` name every position and field.
         """
-        features, unusual = self._features(inputs)
+        features, state = self._features(inputs)
         probabilities = self._model.probabilities(features)
         labels = self._classes
-        found = self._find_warnings(inputs, unusual) if unusual.any() else None
-        warnings = join_warnings(self._columns.find_unknown(inputs), found)
+        warnings: Warnings | None = self._columns.find_unknown(inputs)
+        if state is not None:
+            warnings = join_warnings(warnings, self._find_warnings(inputs, state != 0))
         return Scores([labels[column] for column in probabilities.argmax(axis=1).tolist()], probabilities, warnings)
 
     def explain(self, inputs: Sequence[Mapping[str, Any]], label: str | None) -> list[Explanation]:
@@ -161,8 +162,8 @@ class TableScorer:
             warnings[position] = found
         return warnings
 
-    def _features(self, inputs: Sequence[Mapping[str, Any]]) -> tuple[Floats, NDArray[np.bool_]]:
-        """The prepared features of n rows, and which of the rows hold a value that training did not know."""
+    def _features(self, inputs: Sequence[Mapping[str, Any]]) -> tuple[Floats, NDArray[np.int64] | None]:
+        """The prepared features of n rows, and what is unusual of each (see ``prepare_features``); None for nothing."""
         from tiltyard.scoring.table import table_kernels  # noqa: PLC0415 - imported when first used
 
         raw = self._encoding.encode(inputs)
@@ -172,6 +173,8 @@ class TableScorer:
         table_kernels.prepare_features(
             raw, self._prepared.arrays, (limits.nan, limits.infinity, limits.single), self._bounds, features, state
         )
+        if not state.any():
+            return features, None
         refused = state & ~table_kernels.UNUSUAL
         if refused.any():
             raise refuse_inputs(
@@ -181,7 +184,7 @@ class TableScorer:
                     if code
                 ]
             )
-        return features, state != 0
+        return features, state
 
     def _refusal(self, code: int) -> str:
         """What scikit-learn says."""

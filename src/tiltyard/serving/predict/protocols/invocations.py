@@ -13,9 +13,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tiltyard.data.conform.rows import CellError
 from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, has_trailing_cell, read_records
 from tiltyard.scoring import InputProblem
-from tiltyard.scoring.table.columns import InputColumn, InputColumns
+from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TEXT, TextColumns
 from tiltyard.serving.predict.inputs import PredictionRequest, name_rows, replace_nan
 from tiltyard.serving.predict.requests import parse_json, refuse_empty_body
@@ -109,8 +110,6 @@ def parse_invocation_csv(body: bytes, columns: InputColumns | TextColumns, separ
     names = [name.strip() for name in records[0].cells] if records else []
     _refuse_doubled_names(names, "line 1")
     surplus = has_trailing_cell(records[1:], len(names), sample=len(records))
-    tabular = () if isinstance(columns, TextColumns) else columns
-    kinds: dict[str, InputColumn] = {column.name: column for column in tabular}
     rows: Rows = []
     problems: list[FieldProblem] = []
     for number, record in enumerate(records[1:], start=1):
@@ -119,7 +118,7 @@ def parse_invocation_csv(body: bytes, columns: InputColumns | TextColumns, separ
             message = f"has {len(cells)} cells, and {len(names)} are named (line {record.line} of the body)"
             problems.append(FieldProblem(f"row {number}", message))
             continue
-        rows.append({name: _parse_cell(cell, kinds.get(name)) for name, cell in zip(names, cells, strict=True)})
+        rows.append({name: _read_cell(cell, name, columns) for name, cell in zip(names, cells, strict=True)})
     if problems:
         raise invalid_fields(problems)
     return name_rows(
@@ -140,22 +139,14 @@ def _choose_dialect(text: str, columns: InputColumns | TextColumns, separator: s
     return Dialect(max((separator, ","), key=count_known))
 
 
-def _parse_cell(cell: str, column: InputColumn | None) -> Any:
-    """A cell as its column's kind has it; what does not fit is left for the scorer, which refuses it by name."""
-    if column is None:
+def _read_cell(cell: str, name: str, columns: InputColumns | TextColumns) -> Any:
+    """A cell as its column's values are; what is none of them is left for the scorer, which refuses it by name."""
+    if isinstance(columns, TextColumns) or name not in columns.names:
         return cell
-    if cell == "":
-        return None
-    kind = column.kind
-    if kind == "number":
-        try:
-            number = float(cell)
-        except ValueError:
-            return cell
-        return int(number) if number.is_integer() and abs(number) < 2**53 else number
-    if kind == "boolean":
-        return {"true": True, "false": False}.get(cell.lower(), cell)
-    return cell
+    try:
+        return columns.reader_of(name)(cell or None)
+    except CellError:
+        return cell
 
 
 def _split_rows(split: SplitFrame, names: Sequence[str]) -> Rows:
