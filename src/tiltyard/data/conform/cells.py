@@ -92,19 +92,22 @@ def write_category(raw: Any) -> str | None:
 
 
 @lru_cache(maxsize=64)
-def number_pattern(decimal: str, thousands: str | None) -> re.Pattern[str]:
+def number_pattern(decimal: str, thousands: str | None, *, point: bool = False) -> re.Pattern[str]:
     """What a number looks like in text: ``1163.74``, or ``1,163.74`` with groups of three digits.
 
-    A point is read as well as another decimal separator, unless it stands between thousands.
+    Args:
+        decimal: the decimal separator.
+        thousands: the separator between thousands; None for none.
+        point: whether a point is read as well as another decimal separator, unless it stands between thousands.
     """
-    points = "." if decimal == "." else decimal if thousands == "." else "." + decimal
-    point = f"[{re.escape(points)}]"
-    grouped = rf"\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+(?:{point}\d+)?|" if thousands else ""
-    return re.compile(rf"[+-]?(?:(?:{grouped}\d+{point}?\d*|{point}\d+){_EXPONENT}|{_INFINITY})", re.ASCII)
+    either = "." + decimal if point and thousands != "." else decimal
+    mark = f"[{re.escape(either)}]"
+    grouped = rf"\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+(?:{mark}\d+)?|" if thousands else ""
+    return re.compile(rf"[+-]?(?:(?:{grouped}\d+{mark}?\d*|{mark}\d+){_EXPONENT}|{_INFINITY})", re.ASCII)
 
 
 def _parse_number_text(text: str, rules: ReadingRules) -> float | None:
-    if not number_pattern(rules.decimal, rules.thousands).fullmatch(text):
+    if not number_pattern(rules.decimal, rules.thousands, point=True).fullmatch(text):
         return None
     if rules.thousands is not None:
         text = text.replace(rules.thousands, "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import pyarrow as pa
 from pyarrow import compute
 from pyarrow import csv as arrow_csv
 
+from tiltyard.data.conform.cells import number_pattern
 from tiltyard.data.conform.names import conform_names, describe_conformed_names
 from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, Record, has_trailing_cell, read_records
@@ -316,13 +316,6 @@ def _quote_error(file: SourceFile, error: LoneQuoteError) -> DataError:
     )
 
 
-def number_pattern(decimal: str, thousands: str | None) -> re.Pattern[str]:
-    """What a number looks like: ``1,163.74`` with groups of three digits, or ``1163.74``."""
-    point = rf"(?:{re.escape(decimal)}\d+)?"
-    grouped = rf"\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+{point}|" if thousands else ""
-    return re.compile(rf"[+-]?(?:{grouped}\d+{point})(?:[eE][+-]?\d+)?", re.ASCII)
-
-
 def _rewrite_numbers(frame: pd.DataFrame, section: DataSection, verbatim: tuple[str, ...]) -> pd.DataFrame:
     """The columns of numbers with thousands separators as numbers.
 
@@ -334,7 +327,7 @@ def _rewrite_numbers(frame: pd.DataFrame, section: DataSection, verbatim: tuple[
     for name in frame.columns:
         column = frame[name]
         columns[name] = column
-        if name in verbatim or not pd.api.types.is_string_dtype(column.dtype):
+        if name in verbatim or pd.api.types.infer_dtype(column, skipna=True) != "string":
             continue
         cells = column.dropna().str.strip()
         numbers = cells.map(lambda cell: pattern.fullmatch(cell) is not None).astype(bool)

@@ -15,8 +15,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from tiltyard.data.conform.cells import number_pattern
 from tiltyard.data.conform.rules import GAP_WORDS
-from tiltyard.data.sources.delimited import SEPARATORS, number_pattern
+from tiltyard.data.sources.delimited import SEPARATORS
 from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, Record, has_trailing_cell, read_records
 from tiltyard.data.sources.files import SourceFile, local_file
 from tiltyard.data.sources.folders import list_line_files

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tiltyard.data.conform.cells import normalise_text
 from tiltyard.data.conform.rows import CellError
 from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, has_trailing_cell, read_records
 from tiltyard.scoring import InputProblem
@@ -31,7 +32,7 @@ class SplitFrame(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    columns: list[str] | None = None
+    columns: list[str | int] | None = None
     index: list[Any] | None = None
     data: list[list[Any]]
 
@@ -107,7 +108,7 @@ def parse_invocation_csv(body: bytes, columns: InputColumns | TextColumns, separ
             code="request.malformed",
             next_step="Send CSV in UTF-8 whose first line names the columns.",
         ) from None
-    names = [name.strip() for name in records[0].cells] if records else []
+    names = [normalise_text(name) for name in records[0].cells] if records else []
     _refuse_doubled_names(names, "line 1")
     surplus = has_trailing_cell(records[1:], len(names), sample=len(records))
     rows: Rows = []
@@ -150,7 +151,7 @@ def _read_cell(cell: str, name: str, columns: InputColumns | TextColumns) -> Any
 
 
 def _split_rows(split: SplitFrame, names: Sequence[str]) -> Rows:
-    columns = names if split.columns is None else split.columns
+    columns = names if split.columns is None else list(map(str, split.columns))
     _refuse_doubled_names(columns, "dataframe_split.columns")
     for position, row in enumerate(split.data):
         if len(row) != len(columns):

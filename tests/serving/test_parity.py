@@ -1,0 +1,173 @@
+"""One row gives one prediction by whatever door it comes, equal to that of the row in the training file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.pipeline import Pipeline
+
+from tests.serving.fake_registry import MODEL, package
+from tests.serving.interfaces import ServerUnderTest, run_server
+from tiltyard.data.conform.frames import conform_frame
+from tiltyard.data.conform.schema import TableSchema
+from tiltyard.data.load_dataset import load_dataset
+from tiltyard.models.tabular import TABULAR
+from tiltyard.project import Project
+
+Row = dict[str, Any]
+Door = Callable[[ServerUnderTest, Row], dict[str, float]]
+
+SPELLINGS: dict[str, tuple[tuple[Any, ...], ...]] = {
+    "age": ((34, 34.0, "34", " 34 ", "34.00", "3.4e1"), (None, "", "  ", "NA", "null"), (20, "20", "+20")),
+    "fee": ((1163.74, "1163.74", "1,163.74", " 1,163.74"), (27.7, "27.70"), (None, "n/a")),
+    "member": ((True, "TRUE", "true", "True", 1, 1.0, "1"), (False, "FALSE", 0, "0.0"), (None, "", "NaN")),
+    "place": (("café", unicodedata.normalize("NFD", "café"), " café"), ("bar", "bar "), ("pub",), (None, "NA")),
+    "region": (("NA", " NA"), ("EU", "EU "), (None, "")),
+    "zone": (("1", 1, 1.0, "1.0", "1.00"), (2, "2", 2.0)),
+}
+"""Cells by column: each group says one thing, its first as the training file writes it."""
+
+
+def training_file(folder: Path) -> Path:
+    """A file as a spreadsheet writes it: thousands, TRUE, decomposed accents, a region called NA, empty cells."""
+    rows = []
+    for number in range(120):
+        member = number % 3 == 0
+        fee = 20.0 + 13 * number if member else 3000.0 - 11 * number
+        rows.append(
+            {
+                "age": "" if number % 11 == 5 else str(20 + number % 40),
+                " fee": f"{fee:,.2f}",
+                "member": "" if number % 17 == 3 else str(member).upper(),
+                "place": ("café", unicodedata.normalize("NFD", "café"), "bar ", "bar")[number % 4],
+                "region": ("EU", "NA", "AF")[number % 3] if number % 13 else "",
+                "zone": ("1", "2", "x")[number % 3],
+                "y": "yes" if (number % 3 == 0) ^ (number % 10 == 0) else "no",
+            }
+        )
+    file = folder / "rows.csv"
+    pd.DataFrame(rows).to_csv(file, index=False)
+    return file
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pipeline, TableSchema, Path]:
+    folder = tmp_path_factory.mktemp("parity")
+    section = {"source": str(training_file(folder)), "label": "y", "thousands": ","}
+    about = {"name": "rows", "task": "tabular-classification"}
+    dataset = load_dataset(Project.model_validate({"project": about, "data": section}))
+    assert isinstance(dataset.inputs, pd.DataFrame)
+    assert dataset.schema is not None
+    pipeline = TABULAR["logreg"][1](42).fit(dataset.inputs, dataset.labels)
+    made = package(folder / "package", pipeline, "tabular-classification", dataset.inputs, table_schema=dataset.schema)
+    return pipeline, dataset.schema, made
+
+
+@pytest.fixture(scope="module")
+def served(
+    trained: tuple[Pipeline, TableSchema, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerUnderTest]:
+    with run_server(tmp_path_factory.mktemp("served"), trained[2]) as running:
+        yield running
+
+
+def predict(served: ServerUnderTest, row: Row) -> dict[str, float]:
+    return dict(post(served, "/predict", {"features": row})["probabilities"])
+
+
+def predict_batch(served: ServerUnderTest, row: Row) -> dict[str, float]:
+    [found] = post(served, "/predict/batch", {"instances": [row]})["predictions"]
+    return dict(found["probabilities"])
+
+
+def invoke_records(served: ServerUnderTest, row: Row) -> dict[str, float]:
+    return invoke(served, json.dumps({"dataframe_records": [row]}), "application/json")
+
+
+def invoke_split(served: ServerUnderTest, row: Row) -> dict[str, float]:
+    split = {"columns": list(row), "data": [list(row.values())]}
+    return invoke(served, json.dumps({"dataframe_split": split}), "application/json")
+
+
+def invoke_csv(served: ServerUnderTest, row: Row) -> dict[str, float]:
+    text = io.StringIO()
+    csv.writer(text).writerows([[f" {name}" for name in row], ["" if cell is None else cell for cell in row.values()]])
+    return invoke(served, text.getvalue(), "text/csv")
+
+
+def infer(served: ServerUnderTest, row: Row) -> dict[str, float]:
+    tensors = [
+        {"name": name, "shape": [1], "datatype": "BYTES", "data": ["" if cell is None else str(cell)]}
+        for name, cell in row.items()
+    ]
+    outputs = post(served, f"/v2/models/{MODEL}/infer", {"inputs": tensors})["outputs"]
+    found = next(output for output in outputs if output["name"] == "probabilities")
+    return dict(zip(found["parameters"]["classes"], found["data"], strict=True))
+
+
+DOORS: tuple[Door, ...] = (predict, predict_batch, invoke_records, invoke_split, invoke_csv, infer)
+
+
+def post(served: ServerUnderTest, path: str, body: Any) -> Any:
+    response = served.client.post(path, json=body)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def invoke(served: ServerUnderTest, body: str, kind: str) -> dict[str, float]:
+    response = served.client.post("/invocations", content=body.encode(), headers={"Content-Type": kind})
+    assert response.status_code == 200, response.text
+    [found] = response.json()["probabilities"]
+    return dict(found)
+
+
+@st.composite
+def spelt_rows(draw: st.DrawFn) -> tuple[Row, Row]:
+    """A row as the training file would write it, and the same row spelt otherwise."""
+    plain, spelt = {}, {}
+    for name, groups in SPELLINGS.items():
+        group = draw(st.sampled_from(groups))
+        plain[name], spelt[name] = group[0], draw(st.sampled_from(group))
+    return plain, spelt
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows=spelt_rows())
+def test_a_row_gives_one_prediction_by_every_door(
+    trained: tuple[Pipeline, TableSchema, Path], served: ServerUnderTest, rows: tuple[Row, Row]
+) -> None:
+    """However its cells are spelt, a row's prediction over HTTP is that of the row in the training file."""
+    pipeline, schema, _ = trained
+    plain, spelt = rows
+    expected = pipeline.predict_proba(conform_frame(pd.DataFrame([plain], dtype=object), schema))[0]
+    conforming = conform_frame(pd.DataFrame([spelt], dtype=object), schema)
+    np.testing.assert_allclose(pipeline.predict_proba(conforming)[0], expected, rtol=1e-12)
+    for door in DOORS:
+        found = door(served, spelt)
+        actual = [found[str(label)] for label in pipeline.classes_]
+        np.testing.assert_allclose(actual, expected, rtol=1e-9, err_msg=f"{door.__name__} {spelt}")
+
+
+def test_the_rows_of_the_file_are_predicted_as_they_stand_in_it(
+    trained: tuple[Pipeline, TableSchema, Path], served: ServerUnderTest
+) -> None:
+    """The cells of the training file, sent as the text that they are, get the predictions of its evaluation."""
+    pipeline, schema, folder = trained
+    with (folder.parent / "rows.csv").open(encoding="utf-8", newline="") as file:
+        rows = [{name: cell for name, cell in row.items() if name != "y"} for row in csv.DictReader(file)][:40]
+    frame = pd.DataFrame(rows, dtype=object).rename(columns=str.strip)
+    expected = pipeline.predict_proba(conform_frame(frame, schema))
+    answer = post(served, "/predict/batch", {"instances": rows})["predictions"]
+    actual = [[one["probabilities"][str(label)] for label in pipeline.classes_] for one in answer]
+    np.testing.assert_allclose(actual, expected, rtol=1e-9)
