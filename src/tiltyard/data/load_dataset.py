@@ -13,6 +13,7 @@ from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.content_hash import row_digests
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.inference.continuous_labels import refuse_continuous_labels
+from tiltyard.data.set_aside import keep_complete_rows
 from tiltyard.data.sources import WRITING_KEYS, detect_layout, read_source
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding
@@ -24,13 +25,14 @@ def load_dataset(project: Project) -> Dataset:
     """Read the rows that a project file describes.
 
     Raises:
-        DataError: the source cannot be read, a column is missing, a label is empty, there is only one label, or the
-            labels are a quantity.
+        DataError: the source cannot be read, a column is missing, no row has a label (or one has none and the project
+            refuses such rows), there is only one label, or the labels are a quantity.
     """
     section = project.data
     found: list[Finding] = []
     frame = _read_frame(section, project.root, found)
-    labels = _read_labels(frame, section)
+    frame, labels = keep_complete_rows(frame, _read_labels(frame, section), section, found)
+    labels = labels.astype(str).rename(section.label)
     inputs: pd.Series | pd.DataFrame
     if project.task == "text-classification":
         schema, inputs = None, _read_texts(frame, section)
@@ -116,14 +118,11 @@ def _find_column(frame: pd.DataFrame, name: str, key: str) -> pd.Series:
 
 def _read_labels(frame: pd.DataFrame, section: DataSection) -> pd.Series:
     column = _find_column(frame, section.label, "data.label")
-    labels = conform_labels(column, section.gaps or ())
-    _refuse_gaps(labels.isna(), section.label, "label")
-    return labels.astype(str).rename(section.label)
+    return conform_labels(column, section.gaps or ())
 
 
 def _read_texts(frame: pd.DataFrame, section: DataSection) -> pd.Series:
     column = _find_column(frame, section.text or "text", "data.text")
-    _refuse_gaps(column.isna(), str(column.name), "text")
     wrong = ~column.map(lambda value: isinstance(value, str)).to_numpy(dtype=bool)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
@@ -153,15 +152,3 @@ def _select_features(frame: pd.DataFrame, project: Project) -> pd.DataFrame:
             code="data.no-features",
         )
     return frame[names]
-
-
-def _refuse_gaps(gaps: pd.Series, column: str, meaning: str) -> None:
-    if gaps.any():
-        rows = np.flatnonzero(gaps.to_numpy(dtype=bool))
-        places = ", ".join(str(row + 1) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
-        raise DataError(
-            f"Column '{column}' has {len(rows)} rows without a {meaning} (row {places}).",
-            next_step=f"Write a {meaning} into these rows or remove them.",
-            code=f"data.{meaning}-missing",
-            column=column,
-        )

@@ -28,6 +28,10 @@ class DataSection(Section):
         description="Label that counts as positive (two classes), in any spelling; default: the last class in order.",
     )
     text: str | None = Field(default=None, description="Column of the text (text-classification).")
+    unlabelled: Literal["set-aside", "refuse"] = Field(
+        default="set-aside",
+        description='Rows without a label or a text: "set-aside" (counted and named in a finding), or "refuse".',
+    )
     features: tuple[str, ...] | None = Field(
         default=None,
         description="Feature columns (tabular-classification); default: all but the label and ignored ones.",
