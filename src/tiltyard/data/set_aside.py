@@ -41,17 +41,17 @@ def keep_complete_rows(
 
 
 def _describe_set_aside(column: str, meaning: str, missing: NDArray[np.bool_]) -> Finding:
-    count = int(missing.sum())
+    count, share = int(missing.sum()), float(missing.mean())
     where = join_rows(first_rows(missing), count)
     return Finding(
         "data.rows-set-aside",
         "warning",
         column,
         "Rows that are set aside",
-        f"{format_count(count, 'row')} ({format_percent(float(missing.mean()))}) {choose_form(count, 'has', 'have')} no "
-        f"{meaning} in '{column}' ({where}), and {choose_form(count, 'is', 'are')} set "
-        "aside: neither the training nor the test side has them.",
-        score=float(missing.mean()),
+        f"{format_count(count, 'row')} ({format_percent(share)}) {choose_form(count, 'has', 'have')} no {meaning} in "
+        f"'{column}' ({where}), and {choose_form(count, 'is', 'are')} set aside: neither the training nor the test side "
+        "has them.",
+        score=share,
         evidence={"count": count, "rows": first_rows(missing)},
         next_step=f'Write a {meaning} into these rows, or refuse such data with data.unlabelled = "refuse".',
     )
