@@ -50,9 +50,14 @@ def join_rows(rows: Sequence[int], total: int) -> str:
 
 def quote_excerpt(value: Any, length: int = EXCERPT) -> str:
     """A value on one line: cut short, with control characters escaped, in quotation marks."""
+    return f"'{shorten_name(value, length)}'"
+
+
+def shorten_name(value: Any, length: int = EXCERPT) -> str:
+    """The same without quotation marks: for names in lists and tables."""
     text = str(value)
     short = text if len(text) <= length else text[: length - 1] + "…"
-    return "'" + "".join(_escape_unprintable(character) for character in short) + "'"
+    return "".join(_escape_unprintable(character) for character in short)
 
 
 def number_repeats(names: Iterable[str]) -> list[str]:

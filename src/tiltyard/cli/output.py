@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tiltyard.cli.escape import escape_control
+from tiltyard.formatting import shorten_name
 from tiltyard.jsonable import to_json_object
 
 _SHORT = 18
@@ -92,6 +93,19 @@ def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:
     width = max((len(name) for name, _ in lines), default=0)
     for name, value in lines:
         print_line("[bold]{}[/bold]  {}", f"{name:<{width}}", value)
+
+
+def print_counts(counts: Mapping[str, object]) -> None:
+    """Figures by their names; where there are several figures of a name, each with what it counts."""
+    print_pairs(
+        (
+            name.replace("_", " "),
+            ", ".join(f"{shorten_name(of)}: {count}" for of, count in value.items())
+            if isinstance(value, Mapping)
+            else value,
+        )
+        for name, value in counts.items()
+    )
 
 
 def format_time(moment: datetime | None) -> str:

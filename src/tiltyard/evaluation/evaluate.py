@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tiltyard.evaluation.labelled_predictions import LabelledPredictions, Labels, Probabilities, label_predictions
 from tiltyard.evaluation.metrics import METRICS, Values, class_f1, class_precision, class_recall
-from tiltyard.formatting import number_repeats, quote_excerpt
+from tiltyard.formatting import number_repeats, shorten_name
 
 LONGEST_TITLE = 60
 
@@ -86,7 +86,7 @@ def _per_class(classes: tuple[str, ...], counts: Values) -> dict[str, dict[str, 
 
 def _report(per_class: Mapping[str, Mapping[str, float]], metrics: Mapping[str, float], rows: int) -> str:
     """The table that scikit-learn's ``classification_report`` prints, with four digits; long names are cut short."""
-    titles = number_repeats(quote_excerpt(label, LONGEST_TITLE)[1:-1] for label in per_class)
+    titles = number_repeats(shorten_name(label, LONGEST_TITLE) for label in per_class)
     width = max(len("weighted avg"), *(len(title) for title in titles))
     names = ("precision", "recall", "f1")
     lines = [" " * width + "".join(f"{name:>10}" for name in ("precision", "recall", "f1-score", "support")), ""]

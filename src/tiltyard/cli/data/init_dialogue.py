@@ -13,6 +13,7 @@ from tiltyard.cli.output import console, print_line, print_table
 from tiltyard.data.inference.infer_columns import InferredColumns
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding
+from tiltyard.formatting import shorten_name
 from tiltyard.pipeline.project_draft.draft import guess_columns
 from tiltyard.pipeline.project_draft.draft_findings import describe_guess
 from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, ProjectDraft
@@ -124,7 +125,7 @@ def _ask_for_column(what: str, frame: pd.DataFrame, default: str | None, *also: 
 
 
 def _list_classes(guess: InferredColumns) -> str:
-    names = list(guess.classes)
+    names = [shorten_name(name) for name in guess.classes]
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 

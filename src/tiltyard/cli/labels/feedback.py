@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import console, print_json, print_line, print_pairs, print_table
+from tiltyard.cli.output import console, print_counts, print_json, print_line, print_table
 from tiltyard.cli.time_options import parse_time, parse_timezone
 from tiltyard.errors import DataError
 from tiltyard.monitoring.labels.label_import import (
@@ -114,10 +114,7 @@ def label_stats_command(project_path: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(counts)
         return
-    print_pairs(
-        (key.replace("_", " "), ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else value)
-        for key, value in counts.items()
-    )
+    print_counts(counts)
 
 
 @feedback_group.command("list")

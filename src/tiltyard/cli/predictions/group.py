@@ -9,7 +9,7 @@ import click
 from tiltyard import wiring
 from tiltyard.cli.current_ledger import open_current_ledger
 from tiltyard.cli.options import json_option, project_option
-from tiltyard.cli.output import print_json, print_line, print_pairs
+from tiltyard.cli.output import print_counts, print_json, print_line
 from tiltyard.cli.predictions.retention import erase_command, prune_predictions_command
 from tiltyard.cli.time_options import parse_time
 from tiltyard.errors import UsageError
@@ -34,10 +34,7 @@ def prediction_stats_command(project_path: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(counts)
         return
-    print_pairs(
-        (key.replace("_", " "), ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else value)
-        for key, value in counts.items()
-    )
+    print_counts(counts)
 
 
 @predictions_group.command("export")

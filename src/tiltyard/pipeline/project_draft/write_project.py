@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tiltyard.data.inference.infer_columns import InferredColumns
+from tiltyard.formatting import shorten_name
 from tiltyard.models import CANDIDATES, DEFAULTS
 from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead
 from tiltyard.project import ColumnSchema, SplitSection
@@ -97,7 +98,7 @@ def _write_data(request: DraftRequest, read: FirstRead, guess: InferredColumns) 
 
 
 def _list_classes(guess: InferredColumns) -> str:
-    names = list(guess.classes)
+    names = [shorten_name(name) for name in guess.classes]
     more = f" and {len(names) - _SHOWN_CLASSES} more" if len(names) > _SHOWN_CLASSES else ""
     return ", ".join(names[:_SHOWN_CLASSES]) + more
 
