@@ -11,6 +11,7 @@ from plotly import graph_objects as go
 
 from tiltyard.charts.colours import COLOURS
 from tiltyard.console.data.versions import column_title
+from tiltyard.data.conform.labels import order_classes
 
 CONFIG: dict[str, Any] = {
     "displaylogo": False,
@@ -100,7 +101,7 @@ def timeline_figure(timeline: pd.DataFrame, step: timedelta, colors: Mapping[str
 
 def label_colors(labels: Iterable[str]) -> dict[str, str]:
     """A colour for each label, so that a label looks the same in all plots of a page."""
-    return {label: COLOURS[i % len(COLOURS)] for i, label in enumerate(sorted(labels, reverse=True))}
+    return {label: COLOURS[i % len(COLOURS)] for i, label in enumerate(reversed(order_classes(labels)))}
 
 
 def _mark_champion(figure: go.Figure, history: pd.DataFrame, versions: list[str], metric: str | None) -> None:

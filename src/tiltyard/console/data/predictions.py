@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from tiltyard.data.conform.labels import order_classes
 from tiltyard.ledger import Ledger, Prediction, PredictionStats
 
 RECENT = 2000
@@ -112,7 +113,7 @@ def predictions_view(ledger: Ledger, query: PredictionQuery) -> PredictionsView:
     stats = _merge(counted)
     return PredictionsView(
         stats=stats,
-        timeline=_timeline(starts, counted, sorted(stats.by_label)),
+        timeline=_timeline(starts, counted, list(order_classes(stats.by_label))),
         step=step,
         confidence=_confidence_histogram(latest),
         read=len(latest),
@@ -222,7 +223,7 @@ def _confidence_histogram(latest: Sequence[Prediction]) -> pd.DataFrame:
     lowest = min((position for _, position in counts), default=0)
     rows = [
         (position / _CONFIDENCE_BINS, (position + 1) / _CONFIDENCE_BINS, label, counts[label, position])
-        for label in sorted({label for label, _ in counts})
+        for label in order_classes({label for label, _ in counts})
         for position in range(lowest, _CONFIDENCE_BINS)
     ]
     return pd.DataFrame(rows, columns=["low", "high", "label", "count"])
