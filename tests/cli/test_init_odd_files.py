@@ -101,7 +101,7 @@ def test_init_writes_only_what_validation_and_training_take(tmp_path: Path, name
         ("all-leaks.csv", "data.no-features"),
         ("twelve.csv", "data.draft-refused"),
         ("one-class.csv", "data.one-class"),
-        ("copies.csv", "data.invalid"),
+        ("copies.csv", "data.no-features"),
         ("lists-only.jsonl", "data.no-features"),
         ("ids-only.csv", "data.no-features"),
         ("amounts.csv", "data.label-continuous"),

@@ -83,6 +83,8 @@ def test_a_named_column_that_is_missing_is_refused() -> None:
         ({"a": FEE, "b": PLAN, "Unnamed: 2": TWO}, "b"),
         ({"column_1": AGE, "column_2": FEE, "column_3": PLAN, "column_4": TWO}, "column_4"),
         ({"fee": FEE, "digit": np.arange(ROWS) % 10}, "digit"),
+        ({"helped": AGE % 9, "Score": 1 + AGE % 5, "Time": 10**9 + AGE, "shown": FEE}, "Score"),
+        ({"school": RANDOM.choice(["GP", "MS"], ROWS), "age": AGE, "G3": AGE % 20}, "G3"),
     ],
 )
 def test_the_label_is_found_by_name_place_and_values(columns: dict[str, object], label: str) -> None:
@@ -143,6 +145,7 @@ def test_titles_are_the_text_where_there_is_nothing_else(titles: list[str], text
         ([None] * ROWS, "empty"),
         (["x", *[None] * (ROWS - 1)], "of its cells are empty"),
         (570306133677760513 + np.arange(ROWS), "identifies rows"),
+        (["Y"] * ROWS, "same value in every row"),
         ([f"A/5 {place * 7}" for place in range(ROWS)], "another value in almost every row"),
         ([f"C{place % 140}" for place in range(ROWS)], "occur once"),
         ([f"she said that it was all right on day {place}" for place in range(ROWS)], "holds texts"),
@@ -166,6 +169,19 @@ def test_a_continuous_label_is_refused_by_name(amount: np.ndarray) -> None:
         with pytest.raises(DataError, match=r"The label 'amount' looks continuous: [\d,]+ different numbers") as error:
             infer_columns(frame, label=label)
         assert len(str(error.value)) < 200
+
+
+def test_a_continuous_label_is_named_although_another_name_sounds_like_a_class() -> None:
+    """A continuous column whose name holds the word class is not the label that is refused; the price is."""
+    frame = pd.DataFrame({"MSSubClass": 20 + np.arange(ROWS) // 2, "Zone": PLAN, "SalePrice": 1000 * np.arange(ROWS)})
+    with pytest.raises(DataError, match="The label 'SalePrice' looks continuous"):
+        infer_columns(frame)
+
+
+def test_numbers_of_persons_are_left_out() -> None:
+    """Whole numbers that all differ under a name such as EmployeeNumber identify rows, whatever their steps."""
+    frame = pd.DataFrame({"EmployeeNumber": np.arange(ROWS) * 3 + AGE % 2, "fee": FEE, "y": TWO})
+    assert infer_columns(frame).ignored == ("EmployeeNumber",)
 
 
 def test_a_nameless_column_is_never_the_label() -> None:

@@ -14,6 +14,7 @@ _LONG_WORDS = 8.0
 _MANY_FEATURES = 3
 _MOST_MISSING = 0.95
 _ONCE = 0.5
+_NUMBERS = frozenset({"number", "no", "nr", "num", "id", "code"})
 _LEAST_DIFFERENT = 50
 
 
@@ -67,10 +68,16 @@ def _explain_gaps(facts: ColumnFacts) -> str:
         return "it is empty"
     if facts.missing_share > _MOST_MISSING:
         return f"{format_percent(facts.missing_share)} of its cells are empty"
+    if facts.different == 1 and facts.present == facts.rows:
+        return "it has the same value in every row"
     return ""
 
 
 def _explain_identifier(facts: ColumnFacts) -> str:
+    numbered = facts.kind == "number" and facts.name_parts[-1:] and facts.name_parts[-1] in _NUMBERS
+    if numbered and not facts.column.identifier and facts.different == facts.rows >= _LEAST_DIFFERENT:
+        whole = bool((facts.column.ordered % 1 == 0).all())
+        return "it is a number that identifies rows" if whole else ""
     if not facts.column.identifier:
         return ""
     if facts.kind == "number":

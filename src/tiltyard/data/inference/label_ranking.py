@@ -15,7 +15,9 @@ LABEL_NAMES = frozenset(
         "disorder", "attrition", "intent", "topic", "verdict", "exited", "readmitted", "stroke", "toxic",
     }
 )  # fmt: skip
-WEAK_NAMES = frozenset({"category", "status", "result", "quality", "grade", "rating", "stars", "approved", "clicked"})
+WEAK_NAMES = frozenset(
+    {"category", "status", "result", "quality", "grade", "rating", "stars", "score", "approved", "clicked"}
+)
 QUANTITY_NAMES = frozenset({"price", "amount", "value", "cost", "revenue", "sales", "salary", "charges", "demand"})
 TRUTH_NAMES = frozenset({"is", "has", "was", "will", "did"})
 ABOUT_A_LABEL = frozenset(
@@ -91,8 +93,11 @@ def _weigh_name(facts: ColumnFacts) -> list[tuple[float, str]]:
     if facts.name.strip().lower() in LABEL_NAMES:
         return [(10.0, f"'{facts.name}' is a usual name of a label")]
     about = sorted(ABOUT_A_LABEL & set(parts[-1:]))
-    if about:
+    if about and len(parts) > 1:
         return [(-8.0, f"its name speaks of a {about[0]}")]
+    if facts.continuous:
+        quantity = set(parts) & QUANTITY_NAMES
+        return [(2.0, "its name is that of a quantity which people predict")] if quantity else []
     usual = [part for part in parts if part in LABEL_NAMES]
     if usual:
         return [(6.0, f"its name holds '{usual[0]}'")]
@@ -100,14 +105,12 @@ def _weigh_name(facts: ColumnFacts) -> list[tuple[float, str]]:
         return [(4.0, f"its name asks a question ('{parts[0]}')")]
     if set(parts) & WEAK_NAMES:
         return [(3.0, "its name is that of many labels")]
-    if facts.continuous and set(parts) & QUANTITY_NAMES:
-        return [(2.0, "its name is that of a quantity which people predict")]
     return []
 
 
 def _weigh_place(facts: ColumnFacts) -> list[tuple[float, str]]:
     if facts.place == facts.places - 1:
-        return [(3.0, "it is the last column")]
+        return [(4.0, "it is the last column")]
     if facts.place == 0:
         return [(1.5, "it is the first column")]
     return []
