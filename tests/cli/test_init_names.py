@@ -20,7 +20,7 @@ names = st.text(SIGNS, min_size=1, max_size=12).map(str.strip).filter(bool)
 classes = st.lists(names, min_size=2, max_size=3, unique=True)
 
 
-@settings(max_examples=30, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(label=names, feature=names, labels=classes)
 @example(label='say "so" = # no', feature="two\nlines", labels=["a\nb", 'c"d'])
 @example(label="']'", feature="\\", labels=["C#", "C+"])
