@@ -35,10 +35,20 @@ from tests.zygote import FILES, MESSAGE, prepare_child, start_zygote
 from tiltyard.cli.main import COMMANDS
 from tiltyard.registry import mlflow_env
 
-MODULES = ("tiltyard", "tiltyard.serving", "tiltyard.serving.process.worker", "tests.promotion.dying")
+MODULES = (
+    "mlflow",
+    "tests.promotion.dying",
+    "tiltyard",
+    "tiltyard.serving",
+    "tiltyard.serving.process.worker",
+    "uvicorn",
+)
 ROOT = Path(__file__).parents[1]
 # What these variables say is read while modules are imported, or when Python starts.
-AT_IMPORT = ("COVERAGE_", "LANG", "LC_", "LD_", "MKL_", "MLFLOW_", "NUMBA_", "OMP_", "OPENBLAS_", "PREFECT_", "PYTHON")
+AT_IMPORT = (
+    *("COVERAGE_", "LANG", "LC_", "LD_", "MKL_", "NUMBA_", "OMP_", "OPENBLAS_", "PYTHON"),
+    *("MLFLOW_CONFIGURE_LOGGING", "MLFLOW_DISABLE_", "MLFLOW_LOGGING_", "MLFLOW_WEBHOOK_SECRET_"),
+)
 NOT_AT_IMPORT = ("PYTHON",)  # of make and of shell scripts: which Python they start
 
 # Not the console and Prefect: few tests need them, and they start threads when they are imported.
@@ -136,7 +146,7 @@ def _starts_others(command: Sequence[str]) -> bool:
     """Whether a command starts commands: a supervisor, and scripts of this project."""
     script = Path(command[1])
     of_project = script.suffix == ".py" and script.parent.name in ("deploy", "examples")
-    return of_project or command[2:4] in (["tiltyard", "serve"], ["tiltyard", "up"])
+    return of_project or command[2:4] in (["mlflow", "server"], ["tiltyard", "serve"], ["tiltyard", "up"])
 
 
 def _at_import(environment: Mapping[str, str]) -> dict[str, str]:
@@ -222,7 +232,9 @@ def _run_program(arguments: list[str]) -> None:
     if arguments[0] == "-m":
         sys.path[0] = os.getcwd()  # noqa: PTH109 - as Python writes it
         sys.argv = arguments[1:]
-        sys.modules.pop(arguments[1], None)  # it was imported, and is to run as the program
+        is_package = hasattr(sys.modules.get(arguments[1]), "__path__")
+        # It may have been imported, and is to run as the program.
+        sys.modules.pop(f"{arguments[1]}.__main__" if is_package else arguments[1], None)
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     else:
         sys.path[0] = str(Path(arguments[0]).parent)
@@ -238,6 +250,7 @@ def _preload() -> None:
             importlib.import_module(module)
     gc.freeze()  # what all share is not touched by the children's collections
     gc.enable()
+    assert "prefect" not in sys.modules, "what PREFECT_ variables say would be read here"
     # OpenBLAS and Arrow's allocator have threads, and handlers that end or pause them when a process forks.
     assert threading.active_count() == 1, "a process with threads of Python cannot be forked safely"
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import httpx
 
+from tests import fork_server
+
 QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
@@ -31,7 +33,7 @@ def serving(
     command = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", *options]
     stores = ["--backend-store-uri", store, "--artifacts-destination", files or str(root / "files")]
     with (root / "log").open("w") as log:
-        process = subprocess.Popen(
+        process = fork_server.popen(
             [sys.executable, *command, *stores],
             env={**os.environ, **QUIET, **(environment or {})},
             stdout=log,
@@ -46,7 +48,7 @@ def serving(
             process.wait(timeout=30)
 
 
-def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(address: str, process: subprocess.Popen[str], log: Path) -> None:
     deadline = time.monotonic() + 120
     while True:
         try:

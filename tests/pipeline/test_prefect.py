@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from tests import fork_server
 from tests.films import Films, environment, make_films
 from tests.prefect_server import PrefectServer
 from tiltyard.cli.loop.prefect import prefect_group
@@ -24,15 +25,8 @@ STEPS = ["load-data", "split-data", "train-model", "evaluate-model", "log-mlflow
 
 def run_with(server: PrefectServer, films: Films, *words: str) -> Any:
     """Run a command as a user does who has set PREFECT_API_URL."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tiltyard", *words, "--json"],
-        cwd=films.root,
-        env={**environment(), **server.environment},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    command = [sys.executable, "-m", "tiltyard", *words, "--json"]
+    done = fork_server.run(command, cwd=films.root, env={**environment(), **server.environment}, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
