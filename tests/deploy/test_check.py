@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -68,21 +67,20 @@ def staged(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Itera
     packed = run("carry.py", "--project", str(films.root), "--to", str(folder), "--at", str(folder))
     assert packed.returncode == 0, packed.stderr
     (films.root / ".tiltyard").rename(root / "gone")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     place = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "TILTYARD_HOME": str(root / "state")}
     server = subprocess.Popen(
-        [folder / "start.sh", "serve", "--port", str(port)],
+        [folder / "start.sh", "serve", "--port", "0", "--json"],
         cwd=folder / "project",
         env={**environment(), **place},
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
     )
-    try:
-        yield Staged(films, folder, f"http://127.0.0.1:{port}", trained[0], trained[1])
-    finally:
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(60) == 0
+    assert server.stdout is not None
+    with server.stdout:
+        try:
+            yield Staged(films, folder, json.loads(server.stdout.readline())["url"], trained[0], trained[1])
+        finally:
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(60) == 0
 
 
 def test_a_promotion_is_in_the_summary_and_the_outputs(staged: Staged) -> None:
@@ -90,7 +88,7 @@ def test_a_promotion_is_in_the_summary_and_the_outputs(staged: Staged) -> None:
     output = staged.second
     assert "films-classifier version 2: promoted" in output.summary
     assert "| accuracy | 0." in output.summary
-    assert "| First champion | yes |" in output.summary
+    assert "| Better than always guessing (there is no champion yet) | yes |" in output.summary
     assert output.output == "promoted=true\nversion=2\n"
 
 
