@@ -218,3 +218,19 @@ def test_json() -> None:
     assert content["promoted"] is True
     assert [gate["code"] for gate in content["gates"]] == ["gate.floor", "gate.significant"]
     assert content["gates"][1]["evidence"]["rows"] == ROWS
+
+
+def test_a_lead_over_guessing_shows_on_few_rows_and_noise_does_not() -> None:
+    """On 48 rows a real lead is found; predictions that know nothing pass in about alpha of all cases at most."""
+    random = np.random.default_rng(0)
+    truth = np.array(["no"] * 31 + ["yes"] * 17)
+    learned = np.array(["no"] * 25 + ["yes"] * 6 + ["yes"] * 10 + ["no"] * 7)
+    labelled = label_predictions(truth, learned, None, ("no", "yes"))
+    assert guess_gate(PromotionSection(), "accuracy", labelled, 0).passed
+    passed = 0
+    for _ in range(60):
+        noise = np.where(random.random(48) < 0.15, "yes", "no")
+        passed += guess_gate(
+            PromotionSection(), "accuracy", label_predictions(truth, noise, None, ("no", "yes")), 0
+        ).passed
+    assert passed <= 6

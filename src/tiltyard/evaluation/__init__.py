@@ -1,6 +1,6 @@
 """Evaluation of versions: metrics with a direction, slices, fairness, calibration, importance, comparison."""
 
-from tiltyard.evaluation.baseline import GUESSES, GuessBaseline, guess_baseline
+from tiltyard.evaluation.baseline import GUESSES, GuessBaseline, guess_baseline, guessing_p_value
 from tiltyard.evaluation.calibration import CalibrationReport, Reliability, evaluate_calibration
 from tiltyard.evaluation.compare import Comparison, compare, compare_bootstrap, compare_paired
 from tiltyard.evaluation.evaluate import Evaluation, evaluate, evaluate_predictions
@@ -65,6 +65,7 @@ __all__ = [
     "group_by_length",
     "group_rows",
     "guess_baseline",
+    "guessing_p_value",
     "label_predictions",
     "newcombe",
     "permutation_importance",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -21,6 +22,9 @@ GUESSES: Mapping[Guess, str] = {
     "stratified": "labels drawn at their frequency",
 }
 """Kinds of guessing, as scikit-learn's DummyClassifier names and defines them."""
+
+LEAST_DEALS = 500
+_ROUNDING = 1e-12  # sums of the same numbers in another order
 
 
 @json_form(also=("best",), without=("predictions", "bigger_is_better"))
@@ -86,3 +90,36 @@ def _draw_typical(truth: NDArray[np.intp], shares: NDArray[np.float64], seed: in
     draws = [random.choice(len(shares), size=len(truth), p=shares) for _ in range(_DRAWS)]
     right = [int(np.count_nonzero(drawn == truth)) for drawn in draws]
     return np.asarray(draws[int(np.argsort(right, kind="stable")[_DRAWS // 2])], dtype=np.intp)
+
+
+def guessing_p_value(metric: Metric, labelled: LabelledPredictions, *, alpha: float = 0.05, seed: int = 0) -> float:
+    """How likely a metric this good is for predictions that know nothing of their rows, one-sided.
+
+    A permutation test (Ojala and Garriga, Journal of Machine Learning Research 11, 2010, test 1): predictions, with
+    their probabilities, are dealt out to the rows anew, so that each guess names the labels as often as the model does.
+    The p-value is (1 + the number of deals that reach the model's metric) / (1 + deals). Deals on which the metric is
+    not defined count as if they reached it.
+
+    Args:
+        metric: the metric by which versions are compared.
+        labelled: the model's predictions for n rows, at least one.
+        alpha: the level that the p-value will be compared with; the number of deals is enough for it.
+        seed: of the deals.
+
+    Raises:
+        ValueError: the metric is not defined on the predictions themselves.
+    """
+    sign = 1.0 if metric.bigger_is_better else -1.0
+    reached = sign * metric.compute(labelled)
+    deals = max(LEAST_DEALS, math.ceil(2 / alpha))
+    random = np.random.default_rng(seed)
+    hits = 0
+    for _ in range(deals):
+        order = random.permutation(len(labelled))
+        probabilities = None if labelled.probabilities is None else labelled.probabilities[order]
+        dealt = replace(labelled, predicted=labelled.predicted[order], probabilities=probabilities)
+        try:
+            hits += sign * metric.compute(dealt) >= reached - _ROUNDING
+        except ValueError:
+            hits += 1
+    return (1 + hits) / (1 + deals)

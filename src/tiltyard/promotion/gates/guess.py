@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tiltyard.errors import DataError
 from tiltyard.evaluation import (
     GUESSES,
@@ -11,20 +13,23 @@ from tiltyard.evaluation import (
     compare,
     get_metric,
     guess_baseline,
+    guessing_p_value,
 )
 from tiltyard.jsonable import to_json_object
 from tiltyard.project import PromotionSection
 from tiltyard.promotion.gates.champion import numbers
 from tiltyard.promotion.gates.verdict import GateResult
 
+METHOD = "permutation of the predictions"
 TITLE = "Better than always guessing (there is no champion yet)"
 
 
 def guess_gate(promotion: PromotionSection, metric_name: str, labelled: LabelledPredictions, seed: int) -> GateResult:
     """Whether a first champion beats always guessing, by the project's metric and rule.
 
-    The better of two guesses stands in the champion's place (``guess_baseline``). Not being inferior to a guess is not
-    enough: under that rule, too, the lead has to be significant.
+    Its metric has to be better than that of both guesses (``guess_baseline``), and, but under the rule ``better``, by
+    more than chance: predictions that know nothing of their rows would reach it with a probability below ``alpha``
+    (``guessing_p_value``).
 
     Args:
         promotion: the project's ``[promotion]``.
@@ -38,12 +43,13 @@ def guess_gate(promotion: PromotionSection, metric_name: str, labelled: Labelled
         return _uncomparable(f"{metric.title.lower()} is not defined on guesses for these rows")
     try:
         comparison = compare(metric, guess.predictions[guess.best], labelled, seed=seed)
-    except DataError as error:
-        return _uncomparable(error.message.rstrip("."))
-    return _judge(promotion, guess, comparison, metric.title.lower())
+        p_value = guessing_p_value(metric, labelled, alpha=promotion.alpha, seed=seed)
+    except (DataError, ValueError) as error:
+        return _uncomparable(str(error).rstrip("."))
+    return _evaluate(promotion, guess, replace(comparison, method=METHOD, p_value=p_value), metric.title.lower())
 
 
-def _judge(promotion: PromotionSection, guess: GuessBaseline, comparison: Comparison, title: str) -> GateResult:
+def _evaluate(promotion: PromotionSection, guess: GuessBaseline, comparison: Comparison, title: str) -> GateResult:
     significant = promotion.rule != "better"
     passed = comparison.difference > 0 and (not significant or comparison.p_value < promotion.alpha)
     found = numbers(comparison, title, "guessing's ") + (f", p = {comparison.p_value:.4f}" if significant else "")
