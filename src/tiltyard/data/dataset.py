@@ -29,6 +29,7 @@ class Dataset:
         row_digests: n 64-bit digests of input and label together, exact to the character.
         schema: of a table, the kinds of its columns and how their cells are read; None for texts.
         findings: what was renamed, guessed or left out while the rows were read.
+        set_aside: classes that were left out because they have too few rows.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Dataset:
     row_digests: NDArray[np.uint64]
     findings: tuple[Finding, ...] = ()
     schema: TableSchema | None = None
+    set_aside: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -66,4 +68,5 @@ class Dataset:
             row_digests=self.row_digests[chosen],
             findings=self.findings,
             schema=self.schema,
+            set_aside=self.set_aside,
         )

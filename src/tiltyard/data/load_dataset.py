@@ -13,6 +13,7 @@ from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.content_hash import row_digests
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.inference.continuous_labels import refuse_continuous_labels
+from tiltyard.data.rare_classes import settle_rare_classes
 from tiltyard.data.set_aside import keep_complete_rows
 from tiltyard.data.sources import WRITING_KEYS, detect_layout, read_source
 from tiltyard.errors import DataError
@@ -22,7 +23,16 @@ from tiltyard.suggest import nearest
 
 
 def load_dataset(project: Project) -> Dataset:
-    """Read the rows that a project file describes.
+    """Read the rows that a project file describes, with its rare classes treated as it says.
+
+    Raises:
+        DataError: as of ``read_dataset``; or a class is rare and the project refuses such classes.
+    """
+    return settle_rare_classes(read_dataset(project), project)
+
+
+def read_dataset(project: Project) -> Dataset:
+    """Read the rows that a project file describes, those of rare classes too.
 
     Raises:
         DataError: the source cannot be read, a column is missing, no row has a label (or one has none and the project

@@ -45,21 +45,36 @@ def split_dataset(dataset: Dataset, rule: SplitSection, time: str | None = None)
             that the rule names is missing or unreadable, or a group would be on both sides.
     """
     groups = None if rule.group is None else group_rows(dataset, rule.group)
+    is_test = _find_test_rows(dataset, rule, time, groups)
+    split = Split(train=dataset.take(~is_test), test=dataset.take(is_test))
+    _require_both_sides(split, len(dataset), groups)
+    return split
+
+
+def find_test_rows(dataset: Dataset, rule: SplitSection, time: str | None = None) -> NDArray[np.bool_]:
+    """Which of n rows are test rows by the project's rule; ``split_dataset`` states the rules.
+
+    Raises:
+        DataError: the column that the rule names is missing or unreadable, or a group would be on both sides.
+    """
+    return _find_test_rows(dataset, rule, time, None if rule.group is None else group_rows(dataset, rule.group))
+
+
+def _find_test_rows(
+    dataset: Dataset, rule: SplitSection, time: str | None, groups: RowGroups | None
+) -> NDArray[np.bool_]:
     if groups is not None:
         _require_groups(groups)
     if rule.by == "content":
         keys = content_keys(dataset.inputs) if groups is None else groups.keys
-        is_test = uniform_hash(keys, rule.salt) < rule.test
-    elif rule.by == "time":
-        is_test = _find_newest(dataset.frame, time or "", rule.test, groups)
-    else:
-        column = rule.by.removeprefix("column:")
-        is_test = _read_sides(dataset.frame, column)
-        if groups is not None:
-            _require_whole_groups(groups, is_test, column)
-    split = Split(train=dataset.take(~is_test), test=dataset.take(is_test))
-    _require_both_sides(split, len(dataset), groups)
-    return split
+        return np.asarray(uniform_hash(keys, rule.salt) < rule.test, dtype=np.bool_)
+    if rule.by == "time":
+        return _find_newest(dataset.frame, time or "", rule.test, groups)
+    column = rule.by.removeprefix("column:")
+    is_test = _read_sides(dataset.frame, column)
+    if groups is not None:
+        _require_whole_groups(groups, is_test, column)
+    return is_test
 
 
 def _require_groups(groups: RowGroups) -> None:

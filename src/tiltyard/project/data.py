@@ -32,6 +32,12 @@ class DataSection(Section):
         default="set-aside",
         description='Rows without a label or a text: "set-aside" (counted and named in a finding), or "refuse".',
     )
+    rare_classes: Literal["set-aside", "merge", "refuse"] = Field(
+        default="set-aside",
+        description="Classes with too few rows to be learnt and evaluated (none on the test side, fewer than two or "
+        "than `training.folds` on the train side, or a share below `validation.min_class_share`): "
+        '"set-aside" (named in a finding), "merge" (into the class `other`), or "refuse".',
+    )
     features: tuple[str, ...] | None = Field(
         default=None,
         description="Feature columns (tabular-classification); default: all but the label and ignored ones.",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tiltyard.data import Dataset, load_dataset, split_dataset
+from tiltyard.data import Dataset, split_dataset
+from tiltyard.data.load_dataset import read_dataset
 from tiltyard.pipeline.orchestration.runner import Runner
 from tiltyard.pipeline.training.production_data import gather_production_data
 from tiltyard.pipeline.training.train import TrainingRequest, train
@@ -48,7 +49,9 @@ class ProjectTrainer:
         return split_dataset(self._rows or self._gather(), self._project.split, self._project.data.time).test
 
     def _gather(self) -> Dataset:
-        gathered = gather_production_data(self._project, self._workspace.ledger, base=load_dataset(self._project))
+        gathered = gather_production_data(self._project, self._workspace.ledger, base=read_dataset(self._project))
         self._runner.say(gathered.summary)
+        for found in gathered.dataset.findings:
+            self._runner.say(f"{found.severity}: {found.code}: {found.message}")
         self._rows = gathered.dataset
         return gathered.dataset

@@ -16,12 +16,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.data import Dataset, load_dataset
+from tiltyard.data import Dataset
 from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.labels import LabelCodec, is_label_gap
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import content_keys, row_digests, uniform_hash
 from tiltyard.data.groups import group_rows, key_groups
+from tiltyard.data.load_dataset import read_dataset
+from tiltyard.data.rare_classes import settle_rare_classes
 from tiltyard.errors import DataError
 from tiltyard.ledger import Label, Ledger, Prediction
 from tiltyard.ledger.sql.retention import is_redacted
@@ -82,19 +84,19 @@ def gather_production_data(
     The newest label of a prediction counts. Predictions for the same text are one row, with the newest label; where
     that contradicts the base data, it takes the place of the base row's. Equal rows of a table are separate
     observations, unless they carry the same caller's key. Predictions of shadows are left out: the champion predicted
-    the same inputs.
+    the same inputs. Whether a class is rare is decided on all rows together.
 
     Args:
         project: names the base data, the columns and the split.
         ledger: holds the predictions and their labels.
         since: only predictions made at or after this time; default: all.
-        base: the base data, where it has been loaded already.
+        base: the base data with all its classes, where it has been read already.
 
     Raises:
         DataError: the base data cannot be read.
         UnavailableError: the ledger cannot be reached.
     """
-    base = load_dataset(project) if base is None else base
+    base = read_dataset(project) if base is None else base
     pairs = list(ledger.labelled_predictions(project=project.model_name, since=since))
     labelled = [(row, label) for row, label in pairs if row.route != "shadow"]
     kept = [(row, label) for row, label in labelled if not is_redacted(row.input)]
@@ -107,7 +109,7 @@ def gather_production_data(
     )
     corrections = taken.corrections
     return ProductionData(
-        dataset=_join_rows(base, taken, project) if taken.pairs else base,
+        dataset=settle_rare_classes(_join_rows(base, taken, project) if taken.pairs else base, project),
         added=len(taken.pairs),
         corrected=0 if corrections is None else int(corrections.sum()),
         repeated=taken.repeated,
