@@ -55,7 +55,7 @@ def settle_rare_classes(dataset: Dataset, project: Project) -> Dataset:
 
 
 def _find_rare(dataset: Dataset, project: Project) -> dict[str, tuple[int, int]]:
-    """The rare classes, with their rows on the train and the test side; none where fewer than two classes would stay."""
+    """The rare classes with their rows on the train and the test side; none where fewer than two would stay."""
     if len(dataset) == 0 or len(dataset.classes) <= 2:
         return {}
     counts = dataset.labels.value_counts()
