@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
+from tiltyard.data.conform.big_integers import describe_big_integers
 from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.labels import LabelCodec, conform_labels, point_decimals
 from tiltyard.data.conform.rules import ReadingRules
@@ -48,6 +49,7 @@ def read_dataset(project: Project) -> Dataset:
         schema, inputs = None, _read_texts(frame, section)
     else:
         features = _select_features(frame, project)
+        found += describe_big_integers(features)
         schema = infer_schema(features, ReadingRules.from_section(section))
         inputs = conform_frame(features, schema)
     dataset = Dataset(

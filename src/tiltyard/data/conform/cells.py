@@ -19,7 +19,12 @@ from tiltyard.data.conform.rules import ReadingRules
 BOOLEAN_WORDS = {"True": 1.0, "TRUE": 1.0, "true": 1.0, "False": 0.0, "FALSE": 0.0, "false": 0.0}
 """The words that make a column one of booleans; a cell of such a column may also be 1 or 0."""
 
+EXACT = 2**53
+"""From here on, a float no longer holds every whole number."""
+
+_WRITTEN_OUT = 1e16  # from here on, Python writes a float with an exponent
 _TRUTH = {"true": True, "false": False}
+_WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))\.0*", re.ASCII)
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 _INFINITY = r"[iI][nN][fF](?:[iI][nN][iI][tT][yY])?"
 
@@ -77,14 +82,18 @@ def parse_boolean(raw: Any, rules: ReadingRules) -> bool | None:
 def write_category(raw: Any) -> str | None:
     """A cell as a category is written: text stripped and composed, a whole number without a fraction (1.0: ``"1"``).
 
+    Text that is such a number is written likewise, for a file of text knows no other numbers.
+
     Returns:
         The text; None where the cell is neither text, number, boolean nor time.
     """
     if isinstance(raw, np.generic):
         raw = raw.item()
     if isinstance(raw, str):
-        return normalise_text(raw)
-    if isinstance(raw, float | Decimal) and math.isfinite(raw) and raw == int(raw):
+        text = normalise_text(raw)
+        whole = _WHOLE.fullmatch(text) if text.endswith(("0", ".")) else None
+        return text if whole is None else str(int(whole[1]))
+    if isinstance(raw, float | Decimal) and -_WRITTEN_OUT < raw < _WRITTEN_OUT and raw == int(raw):
         return str(int(raw))
     if isinstance(raw, bool | numbers.Real | Decimal) or hasattr(raw, "isoformat"):
         return str(raw)

@@ -12,7 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.data.conform.cells import is_gap, normalise_text, number_pattern, parse_boolean, parse_number
+from tiltyard.data.conform.cells import (
+    is_gap,
+    normalise_text,
+    number_pattern,
+    parse_boolean,
+    parse_number,
+    write_category,
+)
 from tiltyard.data.conform.labels import factorise_cells
 from tiltyard.data.conform.rules import GAP_WORDS, USUAL_RULES, ReadingRules
 
@@ -79,12 +86,7 @@ def numbers_of_words(words: Sequence[str], rules: ReadingRules = USUAL_RULES) ->
 def write_down(column: pd.Series, gap_words: Collection[str] = GAP_WORDS) -> WrittenColumn:
     """A column as a CSV file would have it, without its gaps."""
     codes, cells = factorise_cells(column)
-    # A gap makes whole numbers fractions: in a column of numbers, 1.0 is written 1.
-    whole = pd.api.types.is_float_dtype(column.dtype)
-    written = [
-        "" if is_gap(cell, gap_words) else normalise_text(str(int(cell) if whole and cell == cell // 1 else cell))
-        for cell in cells
-    ]
+    written = ["" if is_gap(cell, gap_words) else write_category(cell) or normalise_text(str(cell)) for cell in cells]
     distinct = {word: place for place, word in enumerate(dict.fromkeys(word for word in written if word))}
     places = np.array([*(distinct.get(word, -1) for word in written), -1], dtype=np.intp)
     return WrittenColumn(places[codes], list(distinct))

@@ -12,8 +12,10 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from tiltyard.data.conform.cells import write_category
 from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.labels import conform_labels, write_label
+from tiltyard.data.conform.rules import USUAL_RULES
 from tiltyard.data.content_hash import content_keys, fingerprint, order_digest, row_digests
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.snapshots.snapshot_store import METADATA_KEY, SnapshotStore, open_snapshot_store, stage_file
@@ -144,7 +146,7 @@ def _to_storable(column: pd.Series, *, is_label: bool) -> pa.Array:
             except (pa.ArrowException, OverflowError):
                 pass  # whole numbers beyond 64 bits, complex numbers and the like
         # Labels are compared as they are written everywhere else: 1.0 and 1 are one.
-        text = column.map(write_label if is_label else str, na_action="ignore")
+        text = column.map(write_label if is_label else _write_text, na_action="ignore")
         return pa.array(text, type=pa.large_string(), from_pandas=True)
     except UnicodeEncodeError as error:
         row = next(position for position, value in enumerate(column) if error.object in str(value))
@@ -157,6 +159,11 @@ def _to_storable(column: pd.Series, *, is_label: bool) -> pa.Array:
         ) from None
 
 
+def _write_text(cell: object) -> str:
+    """A cell as text that is read as the same category."""
+    return cell if isinstance(cell, str) else write_category(cell) or str(cell)
+
+
 def _verify_rows(frame: pd.DataFrame, dataset: Dataset) -> None:
     """Refuse a file from which the dataset would not come back."""
     labels = conform_labels(frame[dataset.labels.name]).astype(str)
@@ -165,7 +172,8 @@ def _verify_rows(frame: pd.DataFrame, dataset: Dataset) -> None:
         back = fingerprint(row_digests(inputs, labels))
     else:
         features = frame[list(dataset.inputs.columns)]
-        back = fingerprint(row_digests(conform_frame(features, infer_schema(features)), labels))
+        rules = USUAL_RULES if dataset.schema is None else dataset.schema.rules
+        back = fingerprint(row_digests(conform_frame(features, infer_schema(features, rules)), labels))
     if back != dataset.fingerprint:
         raise DataError(
             f"The rows of {dataset.source} do not come back from Parquet as they were; nothing was kept.",

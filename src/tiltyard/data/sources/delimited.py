@@ -15,7 +15,8 @@ import pyarrow as pa
 from pyarrow import compute
 from pyarrow import csv as arrow_csv
 
-from tiltyard.data.conform.cells import number_pattern
+from tiltyard.data.conform.big_integers import is_rounded, make_integers
+from tiltyard.data.conform.cells import is_gap, number_pattern
 from tiltyard.data.conform.names import conform_names, describe_conformed_names
 from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, Record, has_trailing_cell, read_records
@@ -82,6 +83,7 @@ def read_delimited(
         raise
     _refuse_if_lost(frame, file, section, dialect, layout)
     frame = _restore_gap_words(frame, file, section, dialect, layout, verbatim)
+    frame = _restore_integers(frame, file, section, dialect, layout)
     written = conform_names(layout.written)
     found += describe_conformed_names(layout.written, written)
     found += describe_repeated_names(written, layout.names[: len(written)])
@@ -202,6 +204,21 @@ def _restore_gap_words(
         frame.attrs[NUMBER_GAPS] = {
             word for name in others for cell in plain[name].dropna().unique() if (word := cell.strip()) in words
         }
+    return frame
+
+
+def _restore_integers(
+    frame: pd.DataFrame, file: SourceFile, section: DataSection, dialect: Dialect, layout: DelimitedLayout
+) -> pd.DataFrame:
+    """The frame with the large whole numbers that stand beside a gap exact, where pandas made floats of them."""
+    rounded = [str(name) for name in frame.columns if is_rounded(frame[name])]
+    if rounded:
+        words = _read_frame(file, section, dialect, layout, tuple(rounded), _Part(columns=rounded))
+        gaps = ReadingRules.from_section(section).gap_words
+        for name in rounded:
+            exact = make_integers(None if is_gap(cell, gaps) else cell for cell in words[name])
+            if exact is not None:
+                frame[name] = exact
     return frame
 
 

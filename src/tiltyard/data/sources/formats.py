@@ -8,14 +8,17 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import chain, dropwhile, islice
 from typing import IO
 
 import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
 from pyarrow.lib import ArrowException
 
+from tiltyard.data.conform.big_integers import is_rounded, make_integers
 from tiltyard.data.sources.delimited import SEPARATORS, read_delimited, read_delimited_sample
 from tiltyard.data.sources.excel import read_excel
 from tiltyard.data.sources.files import SourceFile, refuse_changes
@@ -229,10 +232,16 @@ def _parse_object(line: str, number: int) -> dict[str, object]:
 def _read_parquet(
     file: SourceFile, _section: DataSection, _verbatim: tuple[str, ...], _found: list[Finding]
 ) -> pd.DataFrame:
-    if file.path is not None:
-        return pd.read_parquet(file.path, page_checksum_verification=True)
-    with file.open() as stream:
-        return pd.read_parquet(stream, page_checksum_verification=True)
+    with file.open() if file.path is None else nullcontext(file.path) as source:
+        frame = pd.read_parquet(source, page_checksum_verification=True)
+        # Whole numbers beside a gap become floats, and large ones would be rounded.
+        rounded = [name for name in frame.columns if isinstance(name, str) and is_rounded(frame[name])]
+        if rounded:
+            table = parquet.read_table(source, columns=rounded)
+            for name in rounded:
+                if pa.types.is_integer(table.schema.field(name).type):
+                    frame[name] = pd.Series(pd.array(table[name].to_pylist(), dtype="Int64"), index=frame.index)
+    return frame
 
 
 def _is_connection_error(file: SourceFile, error: BaseException) -> bool:
@@ -269,6 +278,9 @@ def _build_column(values: list[object]) -> pd.Series:
     except UnicodeEncodeError:
         # Half a surrogate pair, which a JSON escape can write but no UTF-8 text can hold.
         return pd.Series(values, dtype=object)
+    if is_rounded(column):
+        exact = make_integers(values)
+        return column if exact is None else exact
     # Databases give exact decimals, which nothing here computes with.
     decimal = column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "decimal"
     return column.astype("float64") if decimal else column
