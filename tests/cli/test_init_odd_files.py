@@ -90,7 +90,7 @@ def test_init_writes_only_what_validation_and_training_take(tmp_path: Path, name
         return
     project = load_project(tmp_path / "tiltyard.toml")
     dataset = load_dataset(project)
-    assert len(dataset) == ROWS - 2 * (name == "unlabelled.csv")
+    assert len(dataset) == ROWS - {"unlabelled.csv": 2, "rare.csv": 1}.get(name, 0)
     assert project.data.label == found["guess"]["label"]
     assert validate_data(dataset, split_dataset(dataset, project.split, project.data.time), project).passed
 
@@ -191,6 +191,12 @@ def test_classes_that_are_called_like_gaps_are_kept_and_said(tmp_path: Path) -> 
     found = run_init(tmp_path, "named-none.csv", ODD_FILES["named-none.csv"]())
     assert set(found["guess"]["classes"]) == {"None", "Apnea"}
     assert "data.gaps" in next(f for f in found["findings"] if f["code"] == "data.gap-word-class")["next_step"]
+
+
+def test_metric_and_positive_class_are_those_of_the_classes_that_training_keeps(tmp_path: Path) -> None:
+    """A class that training sets aside neither makes the metric nor leaves two classes without a positive one."""
+    guess = run_init(tmp_path, "rare.csv", ODD_FILES["rare.csv"]())["guess"]
+    assert (set(guess["classes"]), guess["metric"], guess["positive"]) == ({"0", "1"}, "accuracy", "1")
 
 
 def test_a_rare_class_gets_a_metric_that_minds_it_with_the_reason(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from tests.data.workbooks import make_workbook
-from tiltyard.data.load_dataset import read_rows
+from tiltyard.data.load_dataset import load_dataset, read_rows
 from tiltyard.data.sources import detect_layout, read_source
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection, Project
@@ -244,3 +244,23 @@ def test_another_file_of_the_same_ending_is_read_as_the_project_says(tmp_path: P
     (tmp_path / "later.txt").write_text("a|b\n1.5|x\n2.5|y\n", encoding="utf-8")
     for name in ("later.csv", "later.txt"):
         assert read_rows(project, name, tmp_path).to_dict("list") == {"a": [1.5, 2.5], "b": ["x", "y"]}
+
+
+def test_texts_of_several_lines_between_bars_are_a_table(tmp_path: Path) -> None:
+    """Quoted texts with line ends make no file of one text a line, whatever the file is called."""
+    rows = "".join(
+        f'{"ab"[place % 2]}|"it was a fine day\nat place {place}, we all thought\nand so on"\n' for place in range(60)
+    )
+    options, frame = detect(tmp_path, "label|text\n" + rows, "rows.txt")
+    assert (options["separator"], len(frame)) == ("|", 60)
+
+
+def test_decimal_commas_next_to_numbers_with_points_are_found(tmp_path: Path) -> None:
+    """Between semicolons one column may have decimal commas and another points: both are numbers."""
+    rows = "".join(f"{place},5;{place + 100}.25;{'ab'[place % 2]}\n" for place in range(60))
+    (tmp_path / "rows.csv").write_text("monthly;total;y\n" + rows, encoding="utf-8")
+    options = detect_layout(tmp_path / "rows.csv", {}).options
+    base = {"project": {"name": "t", "task": "tabular-classification"}, "root": tmp_path}
+    project = Project.model_validate({**base, "data": {"source": "rows.csv", "label": "y", **options}})
+    inputs = load_dataset(project).inputs
+    assert (inputs["monthly"].tolist()[:2], inputs["total"].tolist()[:2]) == ([0.5, 1.5], [100.25, 101.25])

@@ -172,7 +172,7 @@ def _detect_dialect(sample: str, kind: str, options: dict[str, Any], *, header: 
         options["quoting"] = "none"
         notices.append("Double quotes are characters like any other, for some are not closed (quoting).")
     body = records[1:]
-    _detect_numbers(body, options, notices)
+    _detect_numbers(body, dialect, options, notices)
     pattern = number_pattern(options.get("decimal", "."), options.get("thousands"))
     cells = [record.cells for record in records]
     if header is False or (header is None and len(cells) > 1 and _is_data(cells[0], cells[1:], pattern)):
@@ -193,11 +193,8 @@ def _holds_lines(sample: str) -> bool:
     wordy = sum(len(line.split()) >= _FEW_WORDS for line in lines)
     if not lines or wordy < len(lines) / 2:
         return False
-    for separator in CANDIDATES["csv"]:
-        count, rows = Counter(line.count(separator) for line in lines).most_common(1)[0]
-        if count and rows >= _EVEN * len(lines):
-            return False
-    return True
+    _, records = _choose_dialect(sample, "csv", None)
+    return not records or _score(records) < _EVEN
 
 
 def _lines_error(file: SourceFile) -> DataError:
@@ -249,21 +246,25 @@ def _score(records: Sequence[Record]) -> float:
     return count / len(records) * (1.0 if first else 0.8) + min(width, 100) / 10_000
 
 
-def _detect_numbers(body: Sequence[Record], options: dict[str, Any], notices: list[str]) -> None:
+def _detect_numbers(body: Sequence[Record], dialect: Dialect, options: dict[str, Any], notices: list[str]) -> None:
     """Find decimal commas, and thousands separators, by columns of which every cell is a number so written."""
     columns = [_known_cells(cells) for cells in zip(*(record.cells for record in body), strict=False)]
+    plain, comma = number_pattern(".", None), number_pattern(",", ".")
+    points = any(
+        _all_match(plain, cells) and any("." in cell for cell in cells) and not _all_match(comma, cells)
+        for cells in columns
+    )
     if "decimal" not in options:
-        plain, comma = number_pattern(".", None), number_pattern(",", ".")
         commas = [cells for cells in columns if _all_match(comma, cells) and any("," in cell for cell in cells)]
         grouped = number_pattern(".", ",")
-        if any(not _all_match(grouped, cells) for cells in commas) and not any(
-            _all_match(plain, cells) and any("." in cell for cell in cells) and not _all_match(comma, cells)
-            for cells in columns
-        ):
+        # Numbers with a point are read in any case. Between commas, a cell such as "1,5" is likelier a word.
+        if any(not _all_match(grouped, cells) for cells in commas) and (not points or dialect.separator != ","):
             options["decimal"] = ","
             notices.append("Numbers have decimal commas (27,7); --decimal says otherwise.")
     decimal = options.get("decimal", ".")
-    for thousands in (character for character in (",.' ") if character != decimal):
+    for thousands in (
+        character for character in (",.' ") if character != decimal and not (points and character == ".")
+    ):
         pattern, plain = number_pattern(decimal, thousands), number_pattern(decimal, None)
         if any(_all_match(pattern, cells) and not _all_match(plain, cells) for cells in columns):
             options["thousands"] = thousands
