@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 import pytest
 
 from tiltyard.data.sources import read_source
+from tiltyard.data.sources.delimited import read_delimited
+from tiltyard.data.sources.files import SourceFile
 from tiltyard.errors import DataError
 from tiltyard.project import DataSection
 
@@ -141,3 +143,31 @@ def test_booleans_with_gaps_are_read(tmp_path: Path) -> None:
     """A column of booleans with gaps is no text, and is not searched for line ends."""
     frame = read(tmp_path, "row,agreed\n0,False\n1,\n2,True\n")
     assert list(frame["agreed"].dropna()) == [False, True]
+
+
+def test_words_for_gaps_among_numbers_are_missing_cells(tmp_path: Path) -> None:
+    """What data.gaps names is missing among numbers and booleans; a text that contains it stays as it is."""
+    content = "n,b,w,m,label\n1,True,-999 km,NA,a\n-999,NA,red,2.5,b\nNA,False,blue,7,a\n"
+    frame = read(tmp_path, content, gaps=("NA", "-999"), verbatim=("label",))
+    assert frame["n"].isna().tolist() == [False, True, True]
+    assert frame["m"].tolist()[1:] == [2.5, 7.0]
+    assert frame["b"].tolist()[::2] == [True, False]
+    assert frame["b"].isna().tolist() == [False, True, False]
+    assert frame["w"].tolist() == ["-999 km", "red", "blue"]
+
+
+@pytest.mark.parametrize("last", ["red", "1.5"])
+def test_a_file_whose_gaps_are_empty_cells_is_opened_three_times(tmp_path: Path, last: str) -> None:
+    """Empty cells, among words and numbers, cost no second parsing: names, cells and widths of rows are read once."""
+    path = tmp_path / "rows.csv"
+    path.write_text(f"a,b,label,last\n1,x,p,{last}\n,,q,\n3,z,p,{last}\n")
+    opened: list[IO[bytes]] = []
+
+    def opener() -> IO[bytes]:
+        opened.append(path.open("rb"))
+        return opened[-1]
+
+    section = DataSection(source="rows.csv")
+    frame = read_delimited(SourceFile("rows.csv", None, opener, path), "csv", section, ("label",), [])
+    assert frame.isna().to_numpy().sum() == 3
+    assert len(opened) == 3

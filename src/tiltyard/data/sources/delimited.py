@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -59,10 +59,15 @@ class DelimitedLayout:
 
 @dataclass(frozen=True)
 class _Part:
-    """The part of a file that is read: its first rows, or some columns; None for all."""
+    """The part of a file that is read: its first rows, or some columns; None for all.
+
+    ``gap_words`` are the words that are missing cells there, None for all that the project names; an empty cell always
+    is one.
+    """
 
     rows: int | None = None
     columns: list[str] | None = None
+    gap_words: Set[str] | None = None
 
 
 def read_delimited(
@@ -77,12 +82,12 @@ def read_delimited(
     dialect = find_dialect(kind, section)
     layout = _read_layout(file, section, dialect)
     try:
-        frame = _read_frame(file, section, dialect, layout, verbatim)
+        frame = _read_frame(file, section, dialect, layout, verbatim, _Part(gap_words=_find_numbers(section)))
     except pd.errors.ParserError:
         _refuse_uneven(file, section, dialect, layout)
         raise
     _refuse_if_lost(frame, file, section, dialect, layout)
-    frame = _restore_gap_words(frame, file, section, dialect, layout, verbatim)
+    frame = _read_number_gaps(frame, file, section, dialect, layout, verbatim)
     frame = _restore_integers(frame, file, section, dialect, layout)
     written = conform_names(layout.written)
     found += describe_conformed_names(layout.written, written)
@@ -151,7 +156,7 @@ def _read_frame(
     part: _Part | None = None,
 ) -> pd.DataFrame:
     part = part or _Part()
-    words = sorted(ReadingRules.from_section(section).gap_words)
+    words = sorted({"", *(ReadingRules.from_section(section).gap_words if part.gap_words is None else part.gap_words)})
     gaps = {name: [""] if name in verbatim else words for name in layout.names}
     with file.open() as stream, warnings.catch_warnings():
         # pandas only warns of rows that are longer than the names, and cuts them.
@@ -177,7 +182,7 @@ def _read_frame(
             raise pd.errors.ParserError(str(warning)) from None
 
 
-def _restore_gap_words(
+def _read_number_gaps(
     frame: pd.DataFrame,
     file: SourceFile,
     section: DataSection,
@@ -185,25 +190,29 @@ def _restore_gap_words(
     layout: DelimitedLayout,
     verbatim: tuple[str, ...],
 ) -> pd.DataFrame:
-    """The frame with the words for gaps in its columns of words, for what they mean there is still to be decided.
+    """The frame with the columns of numbers or booleans among which words for gaps stand.
 
-    Those that stand in other columns are noted in ``attrs`` of the frame (`NUMBER_GAPS`).
+    In a column of words they stay, for what they mean there is still to be decided; the words that stand among numbers
+    are noted in ``attrs`` of the frame (`NUMBER_GAPS`).
     """
-    holes = [name for name in frame.columns if name not in (*verbatim, SURPLUS) and frame[name].isna().any()]
-    wordy = [name for name in holes if pd.api.types.infer_dtype(frame[name], skipna=True) == "string"]
-    if not wordy:
-        return frame
     words = ReadingRules.from_section(section).gap_words
-    again = _read_frame(file, section, dialect, layout, (*verbatim, *wordy), _Part(columns=wordy))
-    found = [name for name in wordy if any(cell.strip() in words for cell in again[name].dropna().unique())]
-    for name in found:
+    names = [name for name in frame.columns if name not in (*verbatim, SURPLUS)]
+    cells = {name: frame[name] for name in names if _holds_texts(frame[name])}
+    if _find_numbers(section):
+        # Those were missing cells from the start.
+        holes = [name for name in names if frame[name].isna().any()]
+        if holes:
+            plain = _read_frame(file, section, dialect, layout, (*verbatim, *holes), _Part(columns=holes))
+            frame = frame.assign(**{name: plain[name] for name in holes if name in cells})
+            cells |= {name: plain[name] for name in holes}
+    found = {name: there for name, column in cells.items() if (there := _find_words(column, words))}
+    if not found:
+        return frame
+    again = _read_frame(file, section, dialect, layout, verbatim, _Part(columns=list(found)))
+    others = [name for name in found if not _holds_texts(again[name])]
+    for name in others:
         frame[name] = again[name]
-    others = [name for name in holes if name not in wordy]
-    if found and others:
-        plain = _read_frame(file, section, dialect, layout, (*verbatim, *others), _Part(columns=others))
-        frame.attrs[NUMBER_GAPS] = {
-            word for name in others for cell in plain[name].dropna().unique() if (word := cell.strip()) in words
-        }
+    frame.attrs[NUMBER_GAPS] = set().union(*(found[name] for name in others))
     return frame
 
 
@@ -220,6 +229,23 @@ def _restore_integers(
             if exact is not None:
                 frame[name] = exact
     return frame
+
+
+def _find_numbers(section: DataSection) -> Set[str]:
+    """The words for gaps that would be read as numbers, such as ``-999``."""
+    number = number_pattern(section.decimal, section.thousands)
+    return {word for word in section.gaps or () if number.fullmatch(word.strip())}
+
+
+def _holds_texts(column: pd.Series) -> bool:
+    return pd.api.types.infer_dtype(column, skipna=True) == "string"
+
+
+def _find_words(column: pd.Series, words: Set[str]) -> set[str]:
+    """Those of the words that are cells of a column of texts, but for outer white space."""
+    cells = compute.utf8_trim_whitespace(_as_arrow_texts(column))
+    meant = compute.is_in(cells, value_set=pa.array(sorted(words - {""}), type=cells.type))
+    return set(cells.filter(meant).unique().to_pylist()) if compute.any(meant).as_py() else set()
 
 
 def _refuse_if_lost(
@@ -240,13 +266,17 @@ def _has_line_ends(frame: pd.DataFrame) -> bool:
         column = frame.iloc[:, position]
         if not pd.api.types.is_string_dtype(column.dtype):
             continue
-        if column.dtype == object:
-            # Booleans with gaps, and all texts before pandas 3: only texts can hold a line end.
-            column = column[[isinstance(cell, str) for cell in column]]
-        cells = pa.array(column, type=pa.large_string(), from_pandas=True)
-        if compute.any(compute.match_substring(cells, "\n")).as_py():
+        if compute.any(compute.match_substring(_as_arrow_texts(column), "\n")).as_py():
             return True
     return False
+
+
+def _as_arrow_texts(column: pd.Series) -> pa.LargeStringArray:
+    """The cells of a column that are texts."""
+    if column.dtype == object:
+        # Booleans with gaps, and all texts before pandas 3.
+        column = column[[isinstance(cell, str) for cell in column]]
+    return pa.array(column, type=pa.large_string(), from_pandas=True)
 
 
 def _count_uneven(file: SourceFile, section: DataSection, dialect: Dialect, layout: DelimitedLayout) -> int:
