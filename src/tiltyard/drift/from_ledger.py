@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from tiltyard.data.conform.frames import read_sent_rows
+from tiltyard.data.conform.schema import TableSchema
 from tiltyard.drift.findings import VERDICT, WHOLE, DriftEvaluation, evaluate_drift, evaluate_without_reference
 from tiltyard.drift.options import DriftOptions
 from tiltyard.drift.profiles import Layout, Profile, Reference, Rows, profile_rows, rows_frame
@@ -36,11 +38,13 @@ class PredictionSource:
         model_name: name of the registered model.
         version: registry version that predicted.
         route: as which it predicted: champion, challenger or shadow.
+        schema: how the version reads the cells of its rows; None for texts, and where that is not known.
     """
 
     model_name: str
     version: str
     route: str = "champion"
+    schema: TableSchema | None = None
 
 
 def find_drift(
@@ -104,7 +108,7 @@ def window_profile(
             until=end,
         )
         read = _CountedPredictions(rows)
-        made = profile_predictions(layout, read)
+        made = profile_predictions(layout, read, source.schema)
         total = total + made
         # An hour that is cut, or that grew while it was read, is not kept.
         if end == count.hour + HOUR and read.count == count.rows:
@@ -113,12 +117,15 @@ def window_profile(
     return _add_labels(ledger, layout, source, (since, until), total)
 
 
-def profile_predictions(layout: Layout, predictions: Iterable[Prediction]) -> Profile:
+def profile_predictions(
+    layout: Layout, predictions: Iterable[Prediction], schema: TableSchema | None = None
+) -> Profile:
     """The profile of recorded predictions, read some thousands at a time; without those whose input was redacted."""
     total = Profile.empty(layout)
     for some in _split_into_batches(one for one in predictions if not is_redacted(one.input)):
+        inputs = rows_frame((one.input for one in some), layout.columns)
         rows = Rows(
-            rows_frame((one.input for one in some), layout.columns),
+            inputs if schema is None else read_sent_rows(inputs, schema),
             np.array([one.label for one in some], object),
             np.array([one.confidence for one in some], np.float64),
         )

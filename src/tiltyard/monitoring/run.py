@@ -208,7 +208,8 @@ def detect_champion_drift(
 def _find_drift(
     ledger: Ledger, monitored: MonitoredVersion, window: tuple[datetime, datetime], options: DriftOptions
 ) -> DriftEvaluation:
-    source = PredictionSource(monitored.model_name, monitored.version)
+    schema = None if monitored.manifest is None else monitored.manifest.table_schema
+    source = PredictionSource(monitored.model_name, monitored.version, schema=schema)
     return find_drift(ledger, monitored.attachment(PROFILE), source, window, options)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiltyard.data.conform.cells import parse_boolean, parse_number
-from tiltyard.data.conform.frames import conform_frame
+from tiltyard.data.conform.frames import conform_frame, read_sent_rows
 from tiltyard.data.conform.names import conform_names
 from tiltyard.data.conform.rows import CellError, make_cell_reader
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
@@ -121,3 +121,29 @@ def test_names_that_differ_in_blanks_or_accents_alone_are_refused() -> None:
             conform_names([first, second])
         assert ascii(str(first)) in caught.value.message
         assert ascii(str(second)) in caught.value.message
+
+
+def test_rows_of_the_ledger_are_read_as_the_version_read_them() -> None:
+    """Recorded inputs have the values that the model saw; what it would have refused stays as it was sent."""
+    schema = TableSchema(
+        (
+            TypedColumn("fee", "number", nullable=True),
+            TypedColumn("member", "boolean", nullable=True),
+            TypedColumn("plan", "category", nullable=False, categories=("1", "pro")),
+        ),
+        ReadingRules(thousands=","),
+    )
+    sent = pd.DataFrame(
+        {
+            "fee": ["1,163.74", 5, None, "much"],
+            "member": ["TRUE", 0, False, "NA"],
+            "plan": [" pro", 1.0, "Pro", None],
+            "other": [" as it is ", 1, 2, 3],
+        },
+        dtype=object,
+    )
+    read = read_sent_rows(sent, schema)
+    assert read["fee"].tolist() == [1163.74, 5.0, None, "much"]
+    assert read["member"].tolist() == [True, False, False, None]
+    assert read["plan"].tolist() == ["pro", "1", "Pro", None]
+    assert read["other"].tolist() == sent["other"].tolist()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.kinds import decide_kind
-from tiltyard.data.conform.rows import CategorySpelling
+from tiltyard.data.conform.labels import factorise_cells
+from tiltyard.data.conform.rows import CategorySpelling, CellError, make_cell_reader
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import MOST_CATEGORIES, SchemaKind, TableSchema, TypedColumn
 from tiltyard.data.conform.written import read_booleans, read_numbers, write_down
@@ -51,6 +53,37 @@ def conform_frame(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
         for column in schema.columns
     }
     return pd.DataFrame(columns, index=frame.index)
+
+
+def read_sent_rows(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
+    """Rows as callers sent them, n objects a column, with their values as the schema reads them.
+
+    Columns that the schema does not know stay as they are, and so does a cell that is nothing of its column's kind.
+    """
+    typed = {column.name: column for column in schema.columns if column.name in frame.columns}
+    read = frame.copy(deep=False)
+    for name, column in typed.items():
+        read[name] = _read_sent_cells(frame[name], column, schema.rules)
+    return read
+
+
+def _read_sent_cells(cells: pd.Series, column: TypedColumn, rules: ReadingRules) -> pd.Series:
+    plain = {"number": {float, int}, "boolean": {bool}}.get(column.kind, set())
+    if cells.dtype != object or set(map(type, cells)) <= {*plain, type(None)}:
+        return cells
+    read = make_cell_reader(column, rules)
+    codes, distinct = factorise_cells(cells)
+
+    def read_or_keep(cell: Any) -> Any:
+        try:
+            return read(cell)
+        except CellError:
+            return cell
+
+    values = np.empty(len(distinct) + 1, dtype=object)  # the last, which -1 picks, stays None
+    for place, cell in enumerate(distinct):
+        values[place] = read_or_keep(cell)
+    return pd.Series(values[codes], index=cells.index, dtype=object)
 
 
 def _infer_column(name: str, column: pd.Series, rules: ReadingRules) -> TypedColumn:
