@@ -68,8 +68,8 @@ def read_sent_rows(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
 
 
 def _read_sent_cells(cells: pd.Series, column: TypedColumn, rules: ReadingRules) -> pd.Series:
-    plain = {"number": {float, int}, "boolean": {bool}}.get(column.kind, set())
-    if cells.dtype != object or set(map(type, cells)) <= {*plain, type(None)}:
+    plain: tuple[type, ...] = {"number": (float, int), "boolean": (bool,)}.get(column.kind, ())
+    if cells.dtype != object or set(map(type, cells)) <= {type(None), *plain}:
         return cells
     read = make_cell_reader(column, rules)
     codes, distinct = factorise_cells(cells)
