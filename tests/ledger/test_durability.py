@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests import fork_server
 from tests.postgres import PostgresServer
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger import Ledger, SqlLedger
@@ -46,6 +49,8 @@ sys.stdin.readline()
 SqlLedger.open(sys.argv[1]).close()
 """
 
+Start = Callable[..., subprocess.Popen[str]]
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
@@ -55,11 +60,28 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.database()
 
 
-def test_nothing_that_was_recorded_is_lost_when_the_writer_is_killed(url: str) -> None:
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    """Starts a program with its arguments in a process, in which a warning is an error."""
+
+    numbers = itertools.count()  # one file each: another program may still be reading its own
+
+    def begin(program: str, *arguments: str) -> subprocess.Popen[str]:
+        file = tmp_path / f"program {next(numbers)}.py"
+        file.write_text(f"import warnings\nwarnings.simplefilter('error')\n{program}", encoding="utf-8")
+        pipe = subprocess.PIPE
+        return fork_server.popen(
+            [sys.executable, str(file), *arguments], stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT
+        )
+
+    return begin
+
+
+def test_nothing_that_was_recorded_is_lost_when_the_writer_is_killed(url: str, start: Start) -> None:
     """Every id that a writer printed after ``record`` returned is in the ledger after SIGKILL, twice over."""
     promised: set[str] = set()
     for _ in range(2):
-        with _python(WRITE_UNTIL_KILLED, url) as writer:
+        with start(WRITE_UNTIL_KILLED, url) as writer:
             assert writer.stdout is not None
             lines = [writer.stdout.readline() for _ in range(25)]
             writer.kill()
@@ -74,9 +96,9 @@ def test_nothing_that_was_recorded_is_lost_when_the_writer_is_killed(url: str) -
     assert len(recorded) % 3 == 0, "a batch is recorded whole or not at all"
 
 
-def test_two_processes_append_to_one_chain(url: str) -> None:
+def test_two_processes_append_to_one_chain(url: str, start: Start) -> None:
     """Events that two processes append at once, to a ledger that neither found, make one whole chain."""
-    _finish(_python(APPEND, url, "ada"), _python(APPEND, url, "grace"))
+    _finish(start(APPEND, url, "ada"), start(APPEND, url, "grace"))
     with SqlLedger.open(url) as ledger:
         events = list(ledger.events())
         assert [event.sequence for event in events] == list(range(1, 81))
@@ -84,9 +106,9 @@ def test_two_processes_append_to_one_chain(url: str) -> None:
         assert ledger.verify_events() == []
 
 
-def test_processes_may_open_a_fresh_ledger_at_once(url: str) -> None:
+def test_processes_may_open_a_fresh_ledger_at_once(url: str, start: Start) -> None:
     """Several processes that open a ledger that does not exist yet, at the same moment, all succeed in silence."""
-    processes = [_python(OPEN, url) for _ in range(3)]
+    processes = [start(OPEN, url) for _ in range(3)]
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -218,9 +240,9 @@ def test_an_event_that_cannot_be_read_any_more(url: str) -> None:
 
 
 @pytest.mark.proof
-def test_eight_processes_append_to_one_chain(url: str) -> None:
+def test_eight_processes_append_to_one_chain(url: str, start: Start) -> None:
     """Of the events that eight processes append at once none is lost, and the chain is whole."""
-    _finish(*(_python(APPEND, url, f"process {number}") for number in range(8)))
+    _finish(*(start(APPEND, url, f"process {number}") for number in range(8)))
     with SqlLedger.open(url) as ledger:
         events = list(ledger.events())
         assert [event.sequence for event in events] == list(range(1, 321))
@@ -253,11 +275,6 @@ def _row(ledger: SqlLedger, sequence: int) -> dict[str, object]:
     with ledger._database.read() as connection:
         statement = f"SELECT * FROM events WHERE sequence = {sequence}"
         return dict(connection.exec_driver_sql(statement).one()._asdict())
-
-
-def _python(program: str, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-W", "error", "-c", program, *arguments]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def _finish(*processes: subprocess.Popen[str]) -> list[str]:
