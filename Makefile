@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?= -n auto --dist worksteal -q
+# What auto means: many tests wait for servers and disks that they started, and three workers keep two cores busy.
+export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))
 
 .PHONY: help env setup demo story test coverage proof check format lint types layers words lock clean
 
