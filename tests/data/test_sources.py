@@ -98,6 +98,19 @@ def test_each_unusable_file_has_its_own_error(tmp_path: Path, name: str, content
     assert caught.value.next_step
 
 
+def test_a_rule_for_a_column_that_is_no_feature_is_refused(tmp_path: Path) -> None:
+    """A column that [serving.unknown_columns] names has to be a feature; the error names the nearest."""
+    (tmp_path / "rows.csv").write_text("plan,label\npro,p\nfree,n\n", encoding="utf-8")
+    written = {
+        "project": {"name": "plans", "task": "tabular-classification"},
+        "data": {"source": "rows.csv"},
+        "serving": {"unknown_columns": {"plann": "refuse"}},
+    }
+    with pytest.raises(DataError, match="serving.unknown_columns") as caught:
+        load_dataset(Project.model_validate(written, context={"root": tmp_path}))
+    assert "Did you mean 'plan'?" in caught.value.message
+
+
 def test_a_missing_file_and_an_unknown_encoding_are_named(tmp_path: Path) -> None:
     """The error says which file was looked for, and which encoding is unknown."""
     with pytest.raises(DataError, match=r"nowhere\.csv does not exist"):

@@ -52,6 +52,15 @@ def strict_towns(tmp_path_factory: pytest.TempPathFactory, town_package: Path) -
         yield running
 
 
+def probabilities_of(path: str, answer: Any) -> Any:
+    """The probabilities of a response about one row, whatever route it comes from."""
+    if path == INFER:
+        return [output["data"] for output in answer["outputs"] if output["name"] == "probabilities"]
+    if path == "/predict/batch":
+        [answer] = answer["predictions"]
+    return answer["probability" if path == "/explain" else "probabilities"]
+
+
 def warnings_of(path: str, answer: Any) -> list[Any]:
     """The warnings of a response about one row, whatever route it comes from."""
     if path == INFER:
@@ -247,3 +256,27 @@ def test_csv_is_read_with_the_separator_of_the_file(towns: ServerUnderTest, sepa
     assert "warnings" not in answer
     [error] = post(head, row, row[:3]).json()["errors"]
     assert error == {"field": "row 2", "message": "has 3 cells, and 5 are named (line 3 of the body)"}
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        {"town": " York"},
+        {"age": "40"},
+        {"age": 40.0},
+        {"age": " 4.0e1 "},
+        {"income": "38.50"},
+        {"member": "TRUE"},
+        {"member": 1},
+        {"member": "1.0"},
+    ],
+    ids=str,
+)
+def test_spellings_of_a_value_mean_it_on_every_route(towns: ServerUnderTest, path: str, spelling: Any) -> None:
+    """Blanks around a word, a number as text and a boolean as word or number mean the value, on every route."""
+    answer = towns.client.post(path, json=body_for(path, {**ROW, **spelling}))
+    assert answer.status_code == 200, answer.text
+    assert warnings_of(path, answer.json()) == []
+    plain = towns.client.post(path, json=body_for(path, ROW))
+    assert probabilities_of(path, answer.json()) == probabilities_of(path, plain.json())

@@ -50,6 +50,8 @@ def read_dataset(project: Project) -> Dataset:
     else:
         features = _select_features(frame, project)
         found += describe_big_integers(features)
+        for name in project.serving.unknown_columns:
+            _find_column(features, name, "serving.unknown_columns")
         schema = infer_schema(features, ReadingRules.from_section(section))
         inputs = conform_frame(features, schema)
     dataset = Dataset(

@@ -176,6 +176,9 @@ function show(prediction) {
     row.append(element("span", name, "name"), track, element("span", percent(share), "number"));
     return row;
   }));
+  const warnings = prediction.warnings ?? [];
+  get("warnings").replaceChildren(...warnings.map((one) => element("li", `'${one.field}' ${one.message}`)));
+  get("warnings").hidden = warnings.length === 0;
   get("version").textContent = prediction.model_version;
   get("prediction-id").textContent = prediction.prediction_id;
 }
