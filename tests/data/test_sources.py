@@ -106,8 +106,8 @@ def test_a_rule_for_a_column_that_is_no_feature_is_refused(tmp_path: Path) -> No
         "data": {"source": "rows.csv"},
         "serving": {"unknown_columns": {"plann": "refuse"}},
     }
-    with pytest.raises(DataError, match="serving.unknown_columns") as caught:
-        load_dataset(Project.model_validate(written, context={"root": tmp_path}))
+    with pytest.raises(DataError, match=r"serving\.unknown_columns") as caught:
+        load_dataset(Project.model_validate({**written, "root": tmp_path}))
     assert "Did you mean 'plan'?" in caught.value.message
 
 
