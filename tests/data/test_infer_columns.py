@@ -146,7 +146,7 @@ def test_titles_are_the_text_where_there_is_nothing_else(titles: list[str], text
         (["x", *[None] * (ROWS - 1)], "of its cells are empty"),
         (570306133677760513 + np.arange(ROWS), "identifies rows"),
         (["Y"] * ROWS, "same value in every row"),
-        ([f"A/5 {place * 7}" for place in range(ROWS)], "another value in almost every row"),
+        ([f"A/5 {place * 7}" for place in range(ROWS)], "in almost every row"),
         ([f"C{place % 140}" for place in range(ROWS)], "occur once"),
         ([f"she said that it was all right on day {place}" for place in range(ROWS)], "holds texts"),
     ],

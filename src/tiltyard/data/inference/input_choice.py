@@ -82,6 +82,8 @@ def _explain_identifier(facts: ColumnFacts) -> str:
         return ""
     if facts.kind == "number":
         return "it numbers the rows" if facts.nameless else "it is a number that identifies rows"
+    if facts.names_things and facts.words >= _NAME_WORDS:
+        return "it holds names, another one in almost every row"
     return "it holds another value in almost every row"
 
 
