@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
-from tiltyard.project.base import Portion, Section, Share
+from tiltyard.project.base import ColumnName, Portion, Section, Share, normalise_name
 from tiltyard.suggest import nearest
 
 
@@ -22,12 +22,12 @@ class DataSection(Section):
     format: Literal["csv", "tsv", "json", "jsonl", "parquet", "excel", "folder"] | None = Field(
         default=None, description="Format of the source; default: by its name."
     )
-    label: str = Field(default="label", description="Column of the label.")
+    label: ColumnName = Field(default="label", description="Column of the label.")
     positive: str | None = Field(
         default=None,
         description="Label that counts as positive (two classes), in any spelling; default: the last class in order.",
     )
-    text: str | None = Field(default=None, description="Column of the text (text-classification).")
+    text: ColumnName | None = Field(default=None, description="Column of the text (text-classification).")
     unlabelled: Literal["set-aside", "refuse"] = Field(
         default="set-aside",
         description='Rows without a label or a text: "set-aside" (counted and named in a finding), or "refuse".',
@@ -38,16 +38,16 @@ class DataSection(Section):
         "than `training.folds` on the train side, or a share below `validation.min_class_share`): "
         '"set-aside" (named in a finding), "merge" (into the class `other`), or "refuse".',
     )
-    features: tuple[str, ...] | None = Field(
+    features: tuple[ColumnName, ...] | None = Field(
         default=None,
         description="Feature columns (tabular-classification); default: all but the label and ignored ones.",
     )
-    ignore: tuple[str, ...] = Field(default=(), description="Columns that are never features.")
-    time: str | None = Field(default=None, description="Column with the time at which a row was created.")
-    slices: tuple[str, ...] = Field(
+    ignore: tuple[ColumnName, ...] = Field(default=(), description="Columns that are never features.")
+    time: ColumnName | None = Field(default=None, description="Column with the time at which a row was created.")
+    slices: tuple[ColumnName, ...] = Field(
         default=(), description="Columns whose values are evaluated one by one; a feature or any other column."
     )
-    sensitive: tuple[str, ...] = Field(
+    sensitive: tuple[ColumnName, ...] = Field(
         default=(), description="Columns whose groups fairness compares; they stay features unless ignored."
     )
     encoding: str = Field(
@@ -77,7 +77,7 @@ class DataSection(Section):
         description="Time zone of times of imported labels that name none, such as `Europe/Paris`; default: UTC, and "
         "the import counts them.",
     )
-    columns: tuple[str, ...] | None = Field(
+    columns: tuple[ColumnName, ...] | None = Field(
         default=None,
         min_length=1,
         description="Names of the columns of delimited text without a header; a first line of these names only is one.",
@@ -177,7 +177,7 @@ class SplitSection(Section):
         default="content",
         description='"content" (hash of the row), "time" (the newest rows are the test rows) or "column:NAME".',
     )
-    group: str | None = Field(
+    group: ColumnName | None = Field(
         default=None,
         description="Column whose equal values mark rows that belong together (a customer, a film): all rows of a "
         "group are on one side, and in one fold of the cross-validation. It is a feature only if `data.features` names "
@@ -188,6 +188,8 @@ class SplitSection(Section):
     @field_validator("by")
     @classmethod
     def _check_rule(cls, value: str) -> str:
-        if value in ("content", "time") or (value.startswith("column:") and len(value) > len("column:")):
+        if value in ("content", "time"):
             return value
+        if value.startswith("column:") and (name := normalise_name(value.removeprefix("column:"))):
+            return f"column:{name}"
         raise ValueError('must be "content", "time" or "column:NAME"')

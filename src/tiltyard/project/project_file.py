@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from tiltyard.project.alerts import AlertsSection
-from tiltyard.project.base import Name, Section, Task
+from tiltyard.project.base import ColumnName, Name, Section, Task
 from tiltyard.project.data import ColumnSchema, DataSection, SplitSection, ValidationSection
 from tiltyard.project.monitoring import MonitoringSection
 from tiltyard.project.promotion import PromotionSection
@@ -30,7 +30,7 @@ class Project(Section):
 
     project: ProjectSection
     data: DataSection
-    columns: Mapping[str, ColumnSchema] = Field(
+    columns: Mapping[ColumnName, ColumnSchema] = Field(
         default_factory=dict, alias="schema", description="What each column must hold, by column."
     )
     validation: ValidationSection = ValidationSection()

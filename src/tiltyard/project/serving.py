@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tiltyard.project.base import Section
+from tiltyard.project.base import ColumnName, Section
 
 UnknownAction = Literal["warn", "refuse", "ignore"]
 
@@ -61,7 +61,7 @@ class ServingSection(Section):
         "saw, or a date far outside: 'warn' predicts with a warning in the response, 'refuse' responds with 422, "
         "'ignore' says nothing.",
     )
-    unknown_columns: Mapping[str, UnknownAction] = Field(
+    unknown_columns: Mapping[ColumnName, UnknownAction] = Field(
         default={}, description='The same for single columns: `plan = "refuse"`.'
     )
     challenger: ChallengerOptions | None = Field(default=None, description="Role of a challenger; by default none.")

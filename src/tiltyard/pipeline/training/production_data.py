@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data import Dataset
+from tiltyard.data.conform.cells import normalise_text
 from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.labels import LabelCodec, is_label_gap
 from tiltyard.data.conform.schema import TableSchema
@@ -195,7 +196,8 @@ def _as_table(base: pd.DataFrame, schema: TableSchema, pairs: Sequence[tuple[Pre
 
 
 def _feature_frame(rows: Iterable[Prediction], columns: list[Any]) -> pd.DataFrame:
-    cells = [[row.input.get(str(column)) for column in columns] for row in rows]
+    named = ({normalise_text(str(name)): cell for name, cell in row.input.items()} for row in rows)
+    cells = [[row.get(str(column)) for column in columns] for row in named]
     return pd.DataFrame(cells, columns=columns, dtype=object)
 
 
