@@ -81,6 +81,11 @@ def group_rows(column: pd.Series) -> Grouping:
     return _group_by_value(name, column)
 
 
+def is_divided_at_quartiles(column: pd.Series) -> bool:
+    """Whether ``group_rows`` divides a column of numbers at its quartiles, since it has many different ones."""
+    return _read_numbers(column) is not None
+
+
 def group_by_length(texts: pd.Series) -> Grouping:
     """Divide n texts at the quartiles of their number of words (what white space divides)."""
     lengths = np.fromiter((len(text.split()) for text in texts), dtype=np.float64, count=len(texts))

@@ -28,6 +28,7 @@ from tiltyard.pipeline.training.dataframes import (
     prepare_pipeline,
     read_inputs,
 )
+from tiltyard.pipeline.training.preflight import check_host
 from tiltyard.pipeline.training.registration import register_version
 from tiltyard.pipeline.training.run_logging import log_run
 from tiltyard.pipeline.training.steps import TrainedModel, evaluate_model
@@ -165,12 +166,13 @@ class MLOpsPipeline:
         project, split = self._split(X_train, y_train, X_test, y_test)
         estimator, name = prepare_pipeline(model, model_params or {})
         candidate = Candidate(name, name, project.task, lambda _seed: clone(estimator))
+        workspace = self._workspace()
+        check_host([candidate], split.train, project, self.tracker, workspace.trusted_types)
         started = time.perf_counter()
         fitted = clone(estimator).fit(split.train.inputs, split.train.labels)
         trained = TrainedModel(candidate, fitted, (), time.perf_counter() - started)
         trial = evaluate_model(trained, split, project)
         validation = validate_data(join_sides(split), split, project)
-        workspace = self._workspace()
         params = {f"model_params.{key}": value for key, value in (model_params or {}).items()}
         recorded = log_run(
             self.tracker, project, trial, validation, trusted_types=workspace.trusted_types, signer=workspace.signer

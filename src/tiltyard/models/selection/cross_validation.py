@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
@@ -78,14 +79,7 @@ class CrossValidation:
     def __init__(self, train: Dataset, plan: SelectionPlan, *, keep: bool = False) -> None:
         self._metrics = get_metric(plan.metric), get_metric("log_loss")
         self._positive = plan.positive
-        counts = train.labels.value_counts()
-        if counts.iloc[-1] < plan.folds:
-            raise DataError(
-                f"The label {counts.index[-1]!r} has {counts.iloc[-1]} rows on the train side; {plan.folds}-fold "
-                f"cross-validation needs {plan.folds}.",
-                next_step="Add rows of it, lower training.folds, or name a single candidate and no search.",
-                code="data.too-few-for-folds",
-            )
+        require_rows_for_folds(train.labels, plan.folds)
         self._labels = train.labels.to_numpy(dtype=object)
         self._inputs = train.inputs
         self._parts = make_folds(train, plan.folds, plan.random_state, in_order=plan.in_order, group=plan.group)[
@@ -148,6 +142,22 @@ class CrossValidation:
         if self._keep and len(self._parts) * sum(_count_bytes(matrix) for matrix in read) <= KEPT_BYTES:
             self._vectorised[number] = read
         return read
+
+
+def require_rows_for_folds(labels: pd.Series, folds: int) -> None:
+    """Make sure that each class has a row for each fold.
+
+    Raises:
+        DataError: one has fewer (``data.too-few-for-folds``).
+    """
+    counts = labels.value_counts()
+    if counts.iloc[-1] < folds:
+        raise DataError(
+            f"The label {counts.index[-1]!r} has {counts.iloc[-1]} rows on the train side; {folds}-fold "
+            f"cross-validation needs {folds}.",
+            next_step="Add rows of it, lower training.folds, or name a single candidate and no search.",
+            code="data.too-few-for-folds",
+        )
 
 
 def _sign_value(metric: Metric, fold: LabelledPredictions) -> float:

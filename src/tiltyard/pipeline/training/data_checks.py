@@ -8,8 +8,9 @@ import pandas as pd
 
 from tiltyard.data import Dataset, Split
 from tiltyard.errors import DataError
-from tiltyard.findings import Finding
+from tiltyard.findings import Finding, worst_severity
 from tiltyard.formatting import format_count
+from tiltyard.pipeline.training.preflight import find_plan_problems
 from tiltyard.project import Project
 from tiltyard.validation import DataValidator, DriftReport, SplitReport, ValidationReport, render_validation_html
 
@@ -65,14 +66,15 @@ class DataCheck:
         """
         if self.passed:
             return
-        gravest = [finding for finding in self.findings if finding.severity == self.findings[0].severity]
+        worst = worst_severity(self.findings)
+        gravest = [finding for finding in self.findings if finding.is_found and finding.severity == worst]
         more = f" (and {len(gravest) - SHOWN} more)" if len(gravest) > SHOWN else ""
         raise DataError(
             "The data breaks the limits of the project: "
             + " ".join(finding.message for finding in gravest[:SHOWN])
             + more,
-            next_step="See all of it with: tiltyard validate. Fix the data, change [validation], or train with "
-            "--accept-data.",
+            next_step=f"{gravest[0].next_step} See all of it with: tiltyard validate. Or change [validation], or train "
+            "with --accept-data.",
             code="data.refused",
             findings=[finding.to_dict() for finding in gravest],
         )
@@ -81,7 +83,9 @@ class DataCheck:
 def validate_data(dataset: Dataset, split: Split, project: Project) -> DataCheck:
     """Check a dataset, and its split for rows and labels that stand on both sides or shift between them."""
     validator = DataValidator(project)
-    data = validator.validate_dataset(dataset.frame, project.name, reading=dataset.findings)
+    data = validator.validate_dataset(
+        dataset.frame, project.name, reading=(*dataset.findings, *find_plan_problems(split, project))
+    )
     column = project.split.group
     groups = None
     if column is not None and column in split.train.frame:

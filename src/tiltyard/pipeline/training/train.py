@@ -13,6 +13,7 @@ from tiltyard.models import select_candidates
 from tiltyard.pipeline.orchestration.runner import Runner
 from tiltyard.pipeline.training.bias_mitigation import check_mitigation
 from tiltyard.pipeline.training.data_checks import validate_data
+from tiltyard.pipeline.training.preflight import check_host
 from tiltyard.pipeline.training.registration import register_version
 from tiltyard.pipeline.training.reproduce import NOTHING_KEPT, KeptRows, keep_rows, load_recipe
 from tiltyard.pipeline.training.run_logging import log_run
@@ -132,6 +133,7 @@ def train(
     )
     if not request.accept_data:
         validation.refuse()
+    check_host(recipes, split.train, project, tracker, workspace.trusted_types)
     kept = runner.run(
         "keep-rows", lambda: keep_rows(dataset, project.data, workspace.snapshots), lambda kept: kept.summary
     )

@@ -17,6 +17,7 @@ from tiltyard.data import Dataset
 from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.evaluation import evaluate, plot_confusion_matrix
 from tiltyard.evaluation.metrics.metric_names import make_metric_name
+from tiltyard.redact import without_password
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors, open_client
 from tiltyard.registry.package.foreign_model_card import foreign_model_card
@@ -61,6 +62,24 @@ class ExperimentTracker:
         self._tracking_uri = tracking_uri or settings.tracking_uri
         self._artifact_location = artifact_location or (None if tracking_uri else settings.artifact_location)
         self._active = threading.local()
+
+    def check_experiment(self) -> None:
+        """Make sure that runs can be written into the experiment, which need not exist yet.
+
+        Raises:
+            UsageError: it was deleted in MLflow, which keeps its name until it is restored or removed for good.
+            UnavailableError: MLflow cannot be reached.
+        """
+        with self._errors():
+            found = self._client.get_experiment_by_name(self.experiment_name)
+        if found is not None and found.lifecycle_stage != "active":
+            raise UsageError(
+                f"The experiment '{self.experiment_name}' was deleted in MLflow, so no run can be recorded in it.",
+                next_step=f"Restore it: mlflow experiments restore --experiment-id {found.experiment_id} (with "
+                f"MLFLOW_TRACKING_URI={without_password(self._tracking_uri)}); or remove it for good with mlflow gc, "
+                "or give the project another name.",
+                code="experiment.deleted",
+            )
 
     @contextmanager
     def start_run(self, run_name: str | None = None, tags: Mapping[str, str] | None = None) -> Iterator[ActiveRun]:

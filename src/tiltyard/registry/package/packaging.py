@@ -216,12 +216,37 @@ def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trus
         described.save(str(folder / "MLmodel"))
 
 
-def _needed_types(file: Path, allowed: frozenset[str]) -> list[str]:
+def require_storable_types(pipeline: Pipeline, file: Path, trusted_types: tuple[str, ...], name: str) -> None:
+    """Make sure that a fitted pipeline can be stored, and loaded by this host.
+
+    Args:
+        pipeline: the fitted pipeline.
+        file: where it is written for the check.
+        trusted_types: types that this host allows beyond the built-in list.
+        name: the candidate, for the message.
+
+    Raises:
+        UsageError: it holds a type that this host does not allow, or that skops cannot store.
+    """
+    from skops.io.exceptions import UnsupportedTypeException  # noqa: PLC0415
+
+    try:
+        write_model(pipeline, file)
+    except UnsupportedTypeException as error:
+        raise UsageError(
+            f"The candidate '{name}' cannot be stored without a pickle: {error}",
+            next_step="Choose an estimator of scikit-learn, LightGBM, XGBoost or CatBoost, or leave that part out.",
+            code="artifact.unsupported-type",
+        ) from error
+    _needed_types(file, trusted_type_names(trusted_types), f"The candidate '{name}'")
+
+
+def _needed_types(file: Path, allowed: frozenset[str], what: str = "The model") -> list[str]:
     """The types that a reader of the file must allow beyond skops' own."""
     foreign = foreign_types(file, allowed)
     if foreign:
         raise UsageError(
-            f"The model holds types that this host does not allow to be loaded: {', '.join(foreign)}.",
+            f"{what} holds types that this host does not allow to be loaded: {', '.join(foreign)}.",
             next_step="If you know and trust them, name them in TILTYARD_TRUSTED_TYPES (a JSON list).",
             code="artifact.untrusted-type",
             types=foreign,
