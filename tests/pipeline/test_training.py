@@ -194,7 +194,10 @@ UNKNOWN = """
 from recipes_of_films import make as made
 
 class Own(type(made()[-1])):
-    pass
+    def fit(self, rows, labels):
+        if rows.shape[0] < 100:
+            raise ValueError("too few rows")
+        return super().fit(rows, labels)
 
 def make():
     pipeline = made()
@@ -204,7 +207,7 @@ def make():
 
 
 def test_a_run_that_fails_is_marked_so(project_env: ProjectEnv) -> None:
-    """When packaging is refused, here for a type that this host does not trust, the run ends FAILED with the reason."""
+    """When packaging is refused, the run ends FAILED with the reason: a foreign type that no fit on a few rows shows."""
     (project_env.films.root / "recipes_of_films.py").write_text(OWN, "utf-8")
     (project_env.films.root / "unknown_recipes.py").write_text(UNKNOWN, "utf-8")
     versions = len(project_env.workspace.registry.list_versions("films-classifier"))
