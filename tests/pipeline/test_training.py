@@ -207,7 +207,7 @@ def make():
 
 
 def test_a_run_that_fails_is_marked_so(project_env: ProjectEnv) -> None:
-    """When packaging is refused, the run ends FAILED with the reason: a foreign type that no fit on a few rows shows."""
+    """When packaging is refused, the run ends FAILED with the reason: a type that no fit on a few rows shows."""
     (project_env.films.root / "recipes_of_films.py").write_text(OWN, "utf-8")
     (project_env.films.root / "unknown_recipes.py").write_text(UNKNOWN, "utf-8")
     versions = len(project_env.workspace.registry.list_versions("films-classifier"))
