@@ -72,6 +72,9 @@ def test_a_glob_reads_all_files_in_name_order(tmp_path: Path) -> None:
     assert len(load_dataset(project(tmp_path, "*.csv"))) == 2 * len(ROWS)
 
 
+PRICES = b"text,label\n" + b"".join(b"a%d,%d.25\n" % (place, place) for place in range(60))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "code", "words"),
     [
@@ -82,6 +85,7 @@ def test_a_glob_reads_all_files_in_name_order(tmp_path: Path) -> None:
         ("rows.csv", b"text,label\na,p\nb,p\n", "data.one-class", "'p'"),
         ("rows.csv", b"text,label\na,\nb,\n", "data.label-missing", "2 rows without a label"),
         ("rows.csv", b"text,label\n,p\n,n\n", "data.text-missing", "rows 1, 2"),
+        ("rows.csv", PRICES, "data.label-continuous", "60 different numbers"),
         ("rows.jsonl", b'{"text": "a", "label"\n', "data.unreadable", "jsonl"),
         ("rows.jsonl", b"\n", "data.empty", "no rows"),
         ("rows.parquet", b"not parquet", "data.unreadable", "parquet"),
