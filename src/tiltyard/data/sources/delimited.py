@@ -34,6 +34,7 @@ SURPLUS = "\x00surplus"
 NUMBER_GAPS = "words for gaps in columns of numbers"
 """Key of a frame's ``attrs``: the words for gaps that its columns of numbers held."""
 
+_LONGEST_PADDED = 256  # bytes of a word for a gap with the white space around it
 _CONVERTED_FROM = 0.9  # share of a column's cells that have to be numbers before any is rewritten
 
 
@@ -243,7 +244,9 @@ def _holds_texts(column: pd.Series) -> bool:
 
 def _find_words(column: pd.Series, words: Set[str]) -> set[str]:
     """Those of the words that are cells of a column of texts, but for outer white space."""
-    cells = compute.utf8_trim_whitespace(_as_arrow_texts(column))
+    texts = _as_arrow_texts(column)
+    short = texts.filter(compute.less(compute.binary_length(texts), _LONGEST_PADDED))  # prose is not copied
+    cells = compute.utf8_trim_whitespace(short)
     meant = compute.is_in(cells, value_set=pa.array(sorted(words - {""}), type=cells.type))
     return set(cells.filter(meant).unique().to_pylist()) if compute.any(meant).as_py() else set()
 
