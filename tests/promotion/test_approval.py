@@ -107,6 +107,37 @@ def test_approval(workspace: Workspace) -> None:
     assert workspace.ledger.verify_events() == []
 
 
+def wrong() -> PredictedRows:
+    """Answers that are wrong everywhere."""
+    answers = right()
+    return PredictedRows(answers.labels[::-1].copy(), answers.probabilities[::-1].copy(), answers.classes)
+
+
+def test_gates_are_overruled_by_a_person_with_a_reason(workspace: Workspace) -> None:
+    """By force a refused version becomes champion; the decision keeps who, why and the verdict that refused."""
+    info = workspace.registry.get_version(NAME, version="2")
+    bob = replace(workspace, actor="bob")
+    refused = challenge_champion(bob, project(approval="none"), info, wrong(), rows(), force=" ")
+    assert not refused.promoted
+    outcome = challenge_champion(bob, project(approval="none"), info, wrong(), rows(), force="the law changed")
+    assert (outcome.promoted, outcome.verdict.promoted, champion(workspace).version) == (True, False, "2")
+    assert "by force (the law changed)" in outcome.status
+    decision = list(workspace.ledger.events(subject=f"{NAME}/2"))[-1]
+    assert (decision.kind, decision.actor, decision.evidence["forced"]) == ("promoted", "bob", "the law changed")
+    assert decision.reason.startswith("by force: the law changed (the gates: ")
+    assert decision.evidence["verdict"] == to_json_object(outcome.verdict)
+
+
+def test_force_does_not_replace_an_approval(workspace: Workspace) -> None:
+    """Where approval is required, a version that was forced through the gates waits for it, and the reason stays."""
+    info = workspace.registry.get_version(NAME, version="2")
+    sent = challenge_champion(workspace, project(), info, wrong(), rows(), force="the law changed")
+    assert (sent.pending, sent.promoted, champion(workspace).version) == (True, False, "1")
+    approved = approve_version(replace(workspace, actor="bob"), project(), "2", reason="agreed")
+    assert (approved.promoted, champion(workspace).version) == (True, "2")
+    assert list(workspace.ledger.events(subject=f"{NAME}/2"))[-1].evidence["forced"] == "the law changed"
+
+
 def test_nobody_approves_their_own(workspace: Workspace) -> None:
     """With self_approval = false neither who asked nor who trained may approve; by default they may."""
     send(replace(workspace, actor="ci"), "2", project())

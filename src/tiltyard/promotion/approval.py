@@ -98,7 +98,7 @@ def approve_version(workspace: Workspace, project: Project, version: str, *, rea
         raise _lapse(workspace, info, request, champion)
     workspace.load(info)
     _write(workspace, APPROVED, info, reason, {"requested_by": request.event.actor, "request": request.event.sequence})
-    outcome = PromotionResult(info, champion, request.verdict)
+    outcome = PromotionResult(info, champion, request.verdict, forced=request.event.evidence.get("forced", ""))
     move = promotion_change(
         outcome, champion, approved_by=workspace.actor, approval=reason, requested_by=request.event.actor
     )

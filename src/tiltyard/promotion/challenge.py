@@ -38,23 +38,27 @@ class PromotionResult:
         champion: who was champion before, or None.
         verdict: what the gates said.
         pending: whether it passed the gates and waits for somebody's approval.
+        forced: why it becomes champion though gates refused it; empty where nobody overruled them.
     """
 
     version: VersionInfo
     champion: VersionInfo | None
     verdict: Verdict
     pending: bool = False
+    forced: str = ""
 
     @property
     def promoted(self) -> bool:
         """Whether it is champion now."""
-        return self.verdict.promoted and not self.pending
+        return (self.verdict.promoted or bool(self.forced)) and not self.pending
 
     @property
     def status(self) -> str:
         """One line for people."""
         if self.pending:
             return awaiting_approval(self.version.version)
+        if self.forced:
+            return f"Set as champion by force ({self.forced}), though {self.verdict.reason}: {self.verdict.summary}"
         return (
             "Set as champion"
             if self.verdict.promoted
@@ -70,6 +74,7 @@ class PromotionResult:
             **to_json_object(self.verdict),
             "promoted": self.promoted,
             "pending": self.pending,
+            "forced": self.forced,
         }
 
 
@@ -79,7 +84,13 @@ def awaiting_approval(version: str) -> str:
 
 
 def challenge_champion(
-    workspace: Workspace, project: Project, info: VersionInfo, predictions: PredictedRows, test: Dataset
+    workspace: Workspace,
+    project: Project,
+    info: VersionInfo,
+    predictions: PredictedRows,
+    test: Dataset,
+    *,
+    force: str = "",
 ) -> PromotionResult:
     """Evaluate a version against the champion on rows that neither was trained on, and promote it if it wins.
 
@@ -92,6 +103,8 @@ def challenge_champion(
         info: the challenger.
         predictions: the predictions of the challenger for the test rows.
         test: the test rows.
+        force: why the version becomes champion even if gates refuse it; empty: it does not. The decision keeps this
+            reason beside the verdict.
 
     Returns:
         The verdict and who was champion before. The decision is in the ledger either way.
@@ -107,8 +120,10 @@ def challenge_champion(
         check_not_champion(info, champion)
         verdict = evaluate_gates(workspace, project, info, champion, predictions, test)
         workspace.registry.set_tag(info.name, info.version, VERDICT_TAG, verdict_tag(verdict, at=_now().isoformat()))
+        forced = "" if verdict.promoted else force.strip()
+        wins = verdict.promoted or bool(forced)
         outcome = PromotionResult(
-            info, champion, verdict, pending=verdict.promoted and project.promotion.approval == "required"
+            info, champion, verdict, pending=wins and project.promotion.approval == "required", forced=forced
         )
         if not outcome.promoted:
             _record_outcome(workspace, outcome)
@@ -145,7 +160,7 @@ def promotion_change(outcome: PromotionResult, champion: VersionInfo | None, **e
         version=outcome.version.version,
         before=champion.version if champion else None,
         kind=PROMOTED,
-        reason=outcome.verdict.summary,
+        reason=_decision_reason(outcome),
         evidence={**_evidence(outcome), **evidence},
     )
 
@@ -157,7 +172,7 @@ def _record_outcome(workspace: Workspace, outcome: PromotionResult) -> None:
         subject=f"{info.name}/{info.version}",
         at=_now(),
         actor=workspace.actor,
-        reason=outcome.verdict.summary,
+        reason=_decision_reason(outcome),
         evidence=_evidence(outcome),
     )
     written = workspace.ledger.append(event, decision_notices(workspace.alerts, event))
@@ -166,7 +181,13 @@ def _record_outcome(workspace: Workspace, outcome: PromotionResult) -> None:
 
 def _evidence(outcome: PromotionResult) -> dict[str, Any]:
     champion = outcome.champion
-    return {"champion": champion.version if champion else None, "verdict": to_json_object(outcome.verdict)}
+    forced = {"forced": outcome.forced} if outcome.forced else {}
+    return {"champion": champion.version if champion else None, "verdict": to_json_object(outcome.verdict), **forced}
+
+
+def _decision_reason(outcome: PromotionResult) -> str:
+    summary = outcome.verdict.summary
+    return f"by force: {outcome.forced} (the gates: {summary})" if outcome.forced else summary
 
 
 def _now() -> datetime:

@@ -18,8 +18,12 @@ from tiltyard.registry import VersionInfo
 from tiltyard.registry.alias_history import ROLLED_BACK
 
 
-def promote_version(workspace: Workspace, project: Project, version: str, test: Dataset) -> PromotionResult:
+def promote_version(
+    workspace: Workspace, project: Project, version: str, test: Dataset, *, force: str = ""
+) -> PromotionResult:
     """Send a registered version through the gates, on the test rows that neither it nor the champion was trained on.
+
+    ``force`` says why it becomes champion even if gates refuse it; the decision keeps it beside the verdict.
 
     Raises:
         NotFoundError: there is no such version.
@@ -38,7 +42,8 @@ def promote_version(workspace: Workspace, project: Project, version: str, test: 
             code="promotion.no-common-rows",
         )
     rows = test.take(unseen)
-    return challenge_champion(workspace, project, info, predict_with_version(package, info, rows), rows)
+    predictions = predict_with_version(package, info, rows)
+    return challenge_champion(workspace, project, info, predictions, rows, force=force)
 
 
 def roll_back(

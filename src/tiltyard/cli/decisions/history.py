@@ -15,8 +15,10 @@ from tiltyard.cli.options import json_option, model_option, project_option
 from tiltyard.cli.output import console, format_time, print_json, print_line, print_table
 from tiltyard.cli.time_options import parse_time
 from tiltyard.errors import NotFoundError, UnavailableError, UsageError
+from tiltyard.formatting import format_count
 from tiltyard.ledger import Event, Ledger
 from tiltyard.pipeline import champion_at
+from tiltyard.pipeline.remediation.history import STEPS
 from tiltyard.project import load_project
 from tiltyard.registry.alias_history import record_outside_changes
 from tiltyard.registry.chain_anchors import ChainCheck, check_chain, parse_anchor, read_anchors
@@ -29,6 +31,7 @@ from tiltyard.settings import Settings
 @click.option(
     "--at", "moment", default=None, help="Show the champion at this time, and why (ISO 8601; UTC without a time zone)."
 )
+@click.option("--all", "every", is_flag=True, help="Also list the steps of responses (response-…).")
 @click.option("--verify", is_flag=True, help="Check the chain of decisions for changed or missing events.")
 @click.option(
     "--anchor",
@@ -41,11 +44,12 @@ def history_command(
     project_path: Path | None,
     model_name: str | None,
     moment: str | None,
+    every: bool,
     verify: bool,
     anchor: str | None,
     as_json: bool,
 ) -> int:
-    """List the decisions about a model, oldest first.
+    """List the decisions about a model, oldest first; --json lists every event.
 
     Exit code 3 when --verify or --anchor finds a broken chain.
     """
@@ -68,15 +72,27 @@ def history_command(
     elif not events:
         console.print(f"The ledger holds no decision about {name}.")
     else:
-        print_table(
-            name,
-            ("When", "Decision", "Version", "Alias", "Who", "Why"),
-            (
-                (event.at, event.kind, _version_of(event), event.evidence.get("alias"), event.actor, event.reason)
-                for event in events
-            ),
-        )
+        _print_events(events if every else [event for event in events if not _is_step(event)], name)
+        hidden = 0 if every else sum(map(_is_step, events))
+        if hidden:
+            console.print(f"{format_count(hidden, 'step')} of responses not shown: tiltyard history --all")
     return 0
+
+
+def _print_events(events: list[Event], name: str) -> None:
+    print_table(
+        name,
+        ("When", "Decision", "Version", "Alias", "Who", "Why"),
+        (
+            (event.at, event.kind, _version_of(event), event.evidence.get("alias"), event.actor, event.reason)
+            for event in events
+        ),
+    )
+
+
+def _is_step(event: Event) -> bool:
+    """Whether it is a step of a response, whose decisions are events too."""
+    return event.kind.startswith(STEPS)
 
 
 def _version_of(event: Event) -> str | None:

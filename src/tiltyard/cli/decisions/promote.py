@@ -11,6 +11,7 @@ from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_table
 from tiltyard.data import load_dataset, split_dataset
+from tiltyard.errors import UsageError
 from tiltyard.pipeline import promote_version
 from tiltyard.project import load_project
 from tiltyard.promotion.gates import COLUMNS, verdict_markdown, verdict_rows
@@ -19,19 +20,32 @@ from tiltyard.promotion.gates import COLUMNS, verdict_markdown, verdict_rows
 @click.command()
 @click.argument("version")
 @project_option
+@click.option("--force", is_flag=True, help="Promote the version even if gates refuse it; needs --reason.")
+@click.option("--reason", default="", help="Why the gates are overruled; recorded with the decision and who made it.")
 @click.option("--markdown", is_flag=True, help="Print the verdict as Markdown, for a pull request.")
 @json_option
-def promote_command(version: str, project_path: Path | None, markdown: bool, as_json: bool) -> int:
+def promote_command(
+    version: str, project_path: Path | None, force: bool, reason: str, markdown: bool, as_json: bool
+) -> int:
     """Run the gates for a registered version; it becomes champion if it passes.
 
-    Champion and challenger are compared on the current test rows that neither was trained on. Exit code 3 when the
-    gates refuse the version.
+    Champion and challenger are compared on the current test rows that neither was trained on. A first champion is
+    compared with guessing on the same rows. Exit code 3 when the gates refuse the version.
+
+    With --force --reason the version becomes champion even so; the decision keeps the verdict, who and why.
     """
+    if force and not reason.strip():
+        raise UsageError(
+            "--force overrules the gates, and the decision gives no reason.",
+            next_step="Say why with --reason; it is kept.",
+            code="decision.no-reason",
+        )
     project = load_project(project_path)
     settings = wiring.load_settings(project)
     test = split_dataset(load_dataset(project), project.split, project.data.time).test
     with wiring.open_ledger(settings) as ledger:
-        outcome = promote_version(app_wiring.open_workspace(settings, ledger, project), project, version, test)
+        workspace = app_wiring.open_workspace(settings, ledger, project)
+        outcome = promote_version(workspace, project, version, test, force=reason if force else "")
     if as_json:
         print_json(outcome.to_dict())
     elif markdown:

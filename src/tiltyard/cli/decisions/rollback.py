@@ -17,7 +17,7 @@ from tiltyard.project import load_project
 @project_option
 @model_option
 @click.option("--to", default=None, help="Version to go back to.  [default: the alias previous]")
-@click.option("--reason", required=True, help="Why; recorded with the decision.")
+@click.option("--reason", default="", metavar="WHY", help="Why: a rollback needs it, and the decision keeps it.")
 @json_option
 def rollback_command(
     project_path: Path | None, model_name: str | None, to: str | None, reason: str, as_json: bool

@@ -15,6 +15,7 @@ from tiltyard.registry.alias_history import AliasHistory, read_alias_history
 ActionKind = Literal["retrain", "roll-back", "ask-labels"]
 Ending = Literal["done", "failed"]
 
+STEPS = "response-"
 PLANNED = "response-planned"
 STEP_BEGUN = "response-step-begun"
 STEP_DONE = "response-step-done"
@@ -98,7 +99,7 @@ def read_history(events: Sequence[Event], name: str) -> History:
     history = History(aliases=read_alias_history(events, name))
     by_id: dict[str, Action] = {}
     for event in events:
-        if event.kind.startswith("response-"):
+        if event.kind.startswith(STEPS):
             _apply_event(history, by_id, event)
     return history
 

@@ -51,7 +51,5 @@ class ProjectTrainer:
     def _gather(self) -> Dataset:
         gathered = gather_production_data(self._project, self._workspace.ledger, base=read_dataset(self._project))
         self._runner.say(gathered.summary)
-        for found in gathered.dataset.findings:
-            self._runner.say(f"{found.severity}: {found.code}: {found.message}")
         self._rows = gathered.dataset
         return gathered.dataset

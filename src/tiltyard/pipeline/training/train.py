@@ -131,6 +131,9 @@ def train(
     validation = runner.run(
         "validate-data", lambda: validate_data(dataset, split, project), lambda found: found.summary
     )
+    for found in validation.findings:
+        if found.is_found and (found.severity == "error" or found in dataset.findings):
+            runner.say(f"{found.severity} {found.code}: {found.message}")
     if not request.accept_data:
         validation.refuse()
     check_host(recipes, split.train, project, tracker, workspace.trusted_types)

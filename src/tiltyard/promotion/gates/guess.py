@@ -56,7 +56,8 @@ def _evaluate(promotion: PromotionSection, guess: GuessBaseline, comparison: Com
     found += f"; the guess: {GUESSES[guess.best]}" if guess.best else ""
     reason = ""
     if not passed:
-        found += ". Add rows or columns that tell the labels apart, or set it by hand: tiltyard set-alias --reason …"
+        found += ". Add rows or columns that tell the labels apart, or overrule the gates: "
+        found += "tiltyard promote VERSION --force --reason …"
         reason = "not better than always guessing"
         if comparison.difference > 0:
             reason = "its lead over always guessing may be chance"
