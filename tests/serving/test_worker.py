@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from sklearn.pipeline import make_pipeline
 
+from tests import fork_server
 from tests.films import environment
 from tests.serving import hanging_model
 from tests.serving.fake_registry import MODEL, TRUSTED, FakeRegistry, package
@@ -43,7 +44,9 @@ OURS_NOT_FOR_SERVING = (
 class RunningWorker:
     """A worker process, with the test at the other end of its channel."""
 
-    def __init__(self, root: Path, registry: FakeRegistry, trusted: Sequence[str] = TRUSTED) -> None:
+    def __init__(
+        self, root: Path, registry: FakeRegistry, trusted: Sequence[str] = TRUSTED, *, fresh: bool = False
+    ) -> None:
         ours, theirs = socket.socketpair()
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -61,7 +64,8 @@ class RunningWorker:
         environ = environment() | {"TILTYARD_TRUSTED_TYPES": json.dumps(list(trusted))}
         with theirs, listener:
             command = [sys.executable, "-m", "tiltyard.serving.process.worker", str(theirs.fileno())]
-            self.process = subprocess.Popen(command, pass_fds=[theirs.fileno(), listener.fileno()], env=environ)
+            passed = [theirs.fileno(), listener.fileno()]
+            self.process = fork_server.popen(command, pass_fds=passed, env=environ, fresh=fresh)
         self.listening = threading.Event()
         handlers: dict[str, Any] = {
             "get_version": lambda **what: VERSION_INFO.dump_python(registry.get_version(**what), mode="json"),
@@ -84,7 +88,7 @@ class RunningWorker:
 def worker(tmp_path: Path, registry: FakeRegistry, text_package: Path) -> Iterator[RunningWorker]:
     registry.point_alias("champion", registry.add(text_package))
     with SqlLedger.open(f"sqlite:///{tmp_path / '.tiltyard' / 'ledger.db'}"):
-        running = RunningWorker(tmp_path, registry)
+        running = RunningWorker(tmp_path, registry, fresh=True)  # what it imports is looked at
     yield running
     running.end()
 
