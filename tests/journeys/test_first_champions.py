@@ -1,0 +1,72 @@
+"""From a small table to a first champion, or to the reason why there is none."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.films import Films
+from tests.project_env import ProjectEnv
+from tiltyard.ledger import SqlLedger
+from tiltyard.pipeline import Workspace
+from tiltyard.registry import MlflowRegistry
+
+ROWS = 240
+PROJECT = """
+[project]
+name = "{name}"
+task = "tabular-classification"
+[data]
+source = "{name}.csv"
+label = "y"
+[training]
+candidates = ["logreg"]
+"""
+
+
+def make_table(name: str) -> pd.DataFrame:
+    """A table whose label follows from the age; or, of the name ``noise``, from nothing."""
+    random = np.random.default_rng(7)
+    age = random.normal(40, 12, ROWS)
+    label = np.where(age + random.normal(0, 2, ROWS) > 40, "yes", "no").astype(object)
+    if name == "noise":
+        label = np.where(random.random(ROWS) < 0.2, "yes", "no").astype(object)
+    if name == "odd":
+        label[[3, 50]] = None
+        label[[7, 90]] = "perhaps"
+    return pd.DataFrame({"age": age.round(2), "fee": random.normal(10, 3, ROWS).round(2), "y": label})
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[ProjectEnv]:
+    """A folder for projects of tables, with stores and no version yet."""
+    root = tmp_path_factory.mktemp("tables")
+    uri = f"sqlite:///{shutil.copyfile(fresh_store, root / 'mlflow.db')}"
+    with SqlLedger.open(f"sqlite:///{root / 'ledger.db'}") as ledger:
+        workspace = Workspace(MlflowRegistry(tracking_uri=uri), ledger, root / "cache", (), "tester")
+        yield ProjectEnv(Films(root), workspace, uri)
+
+
+@pytest.mark.parametrize(("name", "learnable"), [("noise", False), ("odd", True)])
+def test_what_can_be_learnt_ends_with_a_champion(tables: ProjectEnv, name: str, learnable: bool) -> None:
+    """A table that can be learnt gives a champion, also with unlabelled rows and a rare class; noise gives none."""
+    root = tables.films.root
+    (root / "tiltyard.toml").write_text(PROJECT.format(name=name), encoding="utf-8")
+    make_table(name).to_csv(root / f"{name}.csv", index=False)
+    outcome = tables.train(promote=True)
+    assert outcome.promotion is not None
+    assert outcome.promotion.promoted == learnable
+    assert (tables.workspace.registry.champion(f"{name}-classifier") is not None) == learnable
+    if not learnable:
+        assert "always guessing" in outcome.promotion.status
+        assert "--force --reason" in outcome.promotion.status
+        return
+    split = outcome.trial.split
+    assert len(split.train) + len(split.test) == ROWS - 4
+    assert split.train.set_aside == ("perhaps",)
+    assert {found.code for found in split.train.findings} == {"data.rows-set-aside", "data.rare-classes"}
