@@ -24,6 +24,8 @@ from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.load_dataset import load_dataset
 from tiltyard.models.tabular import TABULAR
 from tiltyard.project import Project
+from tiltyard.scoring.table.columns import InputColumns
+from tiltyard.serving.predict.protocols.invocations import parse_invocation_json
 
 Row = dict[str, Any]
 Door = Callable[[ServerUnderTest, Row], dict[str, float]]
@@ -171,3 +173,10 @@ def test_the_rows_of_the_file_are_predicted_as_they_stand_in_it(
     answer = post(served, "/predict/batch", {"instances": rows})["predictions"]
     actual = [[one["probabilities"][str(label)] for label in pipeline.classes_] for one in answer]
     np.testing.assert_allclose(actual, expected, rtol=1e-9)
+
+
+def test_columns_named_by_whole_numbers_are_text_at_the_door() -> None:
+    """A split frame may name its columns 0 and 1, as pandas writes a frame without names."""
+    body = json.dumps({"dataframe_split": {"columns": [0, 1], "data": [[3, "x"]]}}).encode()
+    request = parse_invocation_json(body, InputColumns({"0": "float64", "1": "str"}))
+    assert list(request.inputs) == [{"0": 3, "1": "x"}]
