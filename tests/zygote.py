@@ -36,7 +36,12 @@ Request = tuple[dict[str, Any], list[int]]
 
 def list_children(pid: int, *, recursive: bool = False) -> list[psutil.Process]:
     """The children of a process, without zygotes."""
-    return [child for child in psutil.Process(pid).children(recursive=recursive) if child.name() != _NAME]
+    found = []
+    for child in psutil.Process(pid).children(recursive=recursive):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+            if child.name() != _NAME:
+                found.append(child)
+    return found
 
 
 def start_zygote(can_fork: Callable[[Sequence[str], dict[str, str]], bool]) -> Request | None:

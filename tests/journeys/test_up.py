@@ -196,7 +196,8 @@ def test_with_api_keys_a_champion_that_fails_is_rolled_back(films: Films) -> Non
                 assert time.monotonic() < deadline
                 actions = running.wait_for(event="pass")["response"]["actions"]
             assert [action["kind"] for action in actions] == ["roll-back"]
-            assert "40 failed" in actions[0]["reason"]
+            # How many had failed when the loop looked depends on the machine.
+            assert "requests since version 2 is champion" in actions[0]["reason"]
             served = "2"
             while served != "1":
                 assert time.monotonic() < deadline
