@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiltyard.data import Dataset, Split, load_dataset, split_dataset
@@ -40,6 +40,7 @@ CUSTOMERS: list[object] = [f"c{position % 60}" for position in range(300)]
 BY_CUSTOMER = SplitSection(group="customer")
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.sampled_from([*range(40), None]), max_size=60), st.integers(0, 5))
 def test_no_group_is_on_both_sides_by_any_rule(more: list[object], salt: int) -> None:
     """By content and by time, with rows that have no group, every group is on one side."""
