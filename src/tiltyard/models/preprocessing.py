@@ -1,8 +1,8 @@
 """Preparing the columns of a table for a model, each by what it holds.
 
 A recipe is made before the data is seen, so columns are classified when a pipeline is fitted, by their dtype: numbers
-on one side; words, categories and booleans on the other. Only scikit-learn's own parts are used: what is fitted can be
-stored and loaded again without code of ours.
+on one side; words, categories and booleans on the other; dates become numbers first (`DateFeatures`, the only part
+that is not scikit-learn's own).
 
 At prediction time a missing value and a category that training never saw are ordinary inputs, in every column.
 """
@@ -13,6 +13,8 @@ from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+from tiltyard.models.date_features import DateFeatures
 
 # A category must be seen this often to count for itself, and a column keeps this many of them at most; the others count
 # as one. It keeps a column of identifiers or free text from growing a model without bounds.
@@ -34,7 +36,8 @@ def linear_preprocessor() -> ColumnTransformer:
     words = OneHotEncoder(
         handle_unknown="infrequent_if_exist", min_frequency=RAREST_CATEGORY, max_categories=MOST_CATEGORIES
     )
-    return _by_dtype(numbers, words)
+    dates = Pipeline([("parts", DateFeatures()), ("impute", _median()), ("scale", StandardScaler())])
+    return _by_dtype(numbers, words, dates)
 
 
 def tree_preprocessor() -> ColumnTransformer:
@@ -52,14 +55,17 @@ def tree_preprocessor() -> ColumnTransformer:
         min_frequency=RAREST_CATEGORY,
         max_categories=MOST_CATEGORIES,
     )
-    return _by_dtype(_median(), words)
+    return _by_dtype(_median(), words, Pipeline([("parts", DateFeatures()), ("impute", _median())]))
 
 
-def _by_dtype(numbers: Pipeline | SimpleImputer, words: OneHotEncoder | OrdinalEncoder) -> ColumnTransformer:
+def _by_dtype(
+    numbers: Pipeline | SimpleImputer, words: OneHotEncoder | OrdinalEncoder, dates: Pipeline
+) -> ColumnTransformer:
     return ColumnTransformer(
         [
             ("numbers", numbers, make_column_selector(dtype_include="number")),
-            ("words", words, make_column_selector(dtype_exclude="number")),
+            ("words", words, make_column_selector(dtype_exclude=["number", "datetime", "datetimetz"])),
+            ("dates", dates, make_column_selector(dtype_include=["datetime", "datetimetz"])),
         ]
     )
 

@@ -74,8 +74,17 @@ class DataSection(Section):
     )
     timezone: str | None = Field(
         default=None,
-        description="Time zone of times of imported labels that name none, such as `Europe/Paris`; default: UTC, and "
-        "the import counts them.",
+        description="Time zone of dates and times that name none, such as `Europe/Paris`; default: UTC (an import of "
+        "labels counts such times).",
+    )
+    dates: str = Field(
+        default="iso",
+        description='How dates are written, beside ISO 8601, which is always read: "iso", "day-first" (31.12.2026), '
+        '"month-first" (12/31/2026), or a format such as "%d %b %Y".',
+    )
+    unreadable_dates: Literal["refuse", "gap"] = Field(
+        default="refuse",
+        description='What a cell of a date column is that is no date: "refuse" stops, "gap" takes it for missing.',
     )
     columns: tuple[ColumnName, ...] | None = Field(
         default=None,
@@ -104,6 +113,13 @@ class DataSection(Section):
     def _write_positive(cls, value: object) -> object:
         # A class that is a number or a boolean may be written as one.
         return str(value) if isinstance(value, bool | int | float) else value
+
+    @field_validator("dates")
+    @classmethod
+    def _known_order(cls, value: str) -> str:
+        if value in ("iso", "day-first", "month-first") or "%" in value:
+            return value
+        raise ValueError('must be "iso", "day-first", "month-first" or a format such as "%d %b %Y"')
 
     @field_validator("timezone")
     @classmethod

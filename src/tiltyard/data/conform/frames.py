@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tiltyard.data.conform.dates import Moments, read_moments
 from tiltyard.data.conform.kinds import decide_kind
 from tiltyard.data.conform.labels import factorise_cells
 from tiltyard.data.conform.rows import CategorySpelling, CellError, make_cell_reader
@@ -18,6 +19,12 @@ from tiltyard.data.conform.schema import MOST_CATEGORIES, SchemaKind, TableSchem
 from tiltyard.data.conform.written import read_booleans, read_numbers, write_down
 from tiltyard.errors import DataError
 from tiltyard.suggest import nearest
+
+_STEP = "Correct the value, leave the cell empty, or train on the data as it is now."
+_DATE_STEP = (
+    'Correct the value, state another way of writing dates (data.dates), or set data.unreadable_dates = "gap" to take '
+    "it for missing."
+)
 
 
 def infer_schema(frame: pd.DataFrame, rules: ReadingRules = USUAL_RULES) -> TableSchema:
@@ -89,11 +96,17 @@ def _read_sent_cells(cells: pd.Series, column: TypedColumn, rules: ReadingRules)
 def _infer_column(name: str, column: pd.Series, rules: ReadingRules) -> TypedColumn:
     decided = decide_kind(column, rules)
     words = decided.words
-    kind: SchemaKind = "category" if decided.kind in ("text", "time") else decided.kind  # type: ignore[assignment]
+    kind: SchemaKind = "category" if decided.kind == "text" else decided.kind
+    if kind == "time" and pd.api.types.is_timedelta64_dtype(column.dtype):
+        kind = "category"  # a duration
     if kind == "number":
         numbers, _ = read_numbers(column, rules)
         low, high = _find_range(numbers)
         return TypedColumn(name, kind, bool(np.isnan(numbers).any()), minimum=low, maximum=high)
+    if kind == "time":
+        moments, _ = read_moments(column, rules)
+        low, high = _find_range(_count_micros(moments))
+        return TypedColumn(name, kind, bool(np.isnat(moments).any()), minimum=low, maximum=high)
     if words is None or kind == "empty":
         return TypedColumn(name, kind, nullable=bool(column.isna().any()) or kind == "empty")
     few = kind == "category" and len(words.distinct) <= MOST_CATEGORIES
@@ -113,7 +126,14 @@ def _narrow_column(column: TypedColumn, values: pd.Series) -> TypedColumn:
     if column.kind == "number":
         low, high = _find_range(values.to_numpy(dtype=np.float64))
         return replace(column, minimum=low, maximum=high)
+    if column.kind == "time":
+        low, high = _find_range(_count_micros(values.to_numpy(dtype="datetime64[us]")))
+        return replace(column, minimum=low, maximum=high)
     return column
+
+
+def _count_micros(moments: Moments) -> NDArray[np.float64]:
+    return np.where(np.isnat(moments), np.nan, moments.astype(np.int64).astype(np.float64))
 
 
 def _find_range(numbers: NDArray[np.float64]) -> tuple[float | None, float | None]:
@@ -130,6 +150,11 @@ def _conform_column(column: pd.Series, to: TypedColumn, rules: ReadingRules) -> 
         numbers, wrong = read_numbers(column, rules)
         _refuse(wrong | np.isinf(numbers), column, to, "a finite number")
         return pd.Series(numbers, index=column.index)
+    if to.kind == "time":
+        moments, wrong = read_moments(column, rules)
+        if rules.unreadable_dates == "refuse":
+            _refuse(wrong, column, to, "a date", _DATE_STEP)
+        return pd.Series(moments, index=column.index)
     numbers, wrong = read_booleans(column, rules)
     _refuse(wrong, column, to, "true or false")
     if to.nullable or np.isnan(numbers).any():
@@ -144,7 +169,9 @@ def _conform_categories(column: pd.Series, to: TypedColumn, rules: ReadingRules)
     return pd.Series(texts, index=column.index, dtype="str")
 
 
-def _refuse(wrong: NDArray[np.bool_], column: pd.Series, to: TypedColumn, expected: str) -> None:
+def _refuse(
+    wrong: NDArray[np.bool_], column: pd.Series, to: TypedColumn, expected: str, next_step: str = _STEP
+) -> None:
     if not wrong.any():
         return
     row = int(np.flatnonzero(wrong)[0])
@@ -154,7 +181,7 @@ def _refuse(wrong: NDArray[np.bool_], column: pd.Series, to: TypedColumn, expect
     more = f"; {count} rows are like it" if count > 1 else ""
     raise DataError(
         f"Column '{to.name}' holds {shown} in row {row + 1}, where {expected} belongs{more}.",
-        next_step="Correct the value, leave the cell empty, or train on the data as it is now.",
+        next_step=next_step,
         code="data.wrong-type",
         column=to.name,
         row=row + 1,

@@ -7,7 +7,7 @@ what their cells say when written down, as in a CSV file:
 - **number**: the cells read as numbers; words that start with a needless zero (``00123``) are codes, not numbers.
 - **boolean**: every cell is true or false, or one of the words that CSV readers read as such (``True``, ``FALSE``, …).
   ``Yes`` and ``No`` stay words.
-- **time**: the cells are ISO 8601 dates or times.
+- **time**: the cells are dates or times: ISO 8601, or as the project says (``data.dates``).
 - **text**: the cells are prose: long, or several words each and hardly ever the same.
 - **category**: anything else, as text without outer white space.
 - **empty**: no cell has a value.
@@ -20,7 +20,6 @@ category, even of numbers.
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.cells import BOOLEAN_WORDS
+from tiltyard.data.conform.dates import looks_like_date
 from tiltyard.data.conform.rules import GAP_WORDS, USUAL_RULES, ReadingRules
 from tiltyard.data.conform.written import (
     ColumnKind,
@@ -43,7 +43,6 @@ from tiltyard.data.conform.written import (
 # A column of words counts as numbers or times from this share of readable cells on, where the rest may be reported.
 READABLE_FROM = 0.9
 
-_ISO_TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
 _SAMPLE = 1000
 _SAID_WORDS = frozenset({"N/A", "NA", "NULL", "None", "n/a", "null"})  # those that people write, too
 _PROSE_LENGTH, _PROSE_SPACES = 40, 5  # characters and spaces of a cell, on average
@@ -131,7 +130,7 @@ def kind_of_words(
         readable = sum(count for (_, count), number in zip(known, numbers, strict=True) if not math.isnan(number))
         if readable >= readable_from * cells:
             return "number"
-    if _are_times(distinct, readable_from):
+    if _are_times(distinct, min(readable_from, READABLE_FROM if rules.unreadable_dates == "gap" else 1.0), rules):
         return "time"
     return "text" if _are_prose(distinct, cells) else "category"
 
@@ -144,9 +143,11 @@ def numeric_if_written_as_text(column: pd.Series) -> pd.Series:
     return pd.Series(read_numbers(column)[0], index=column.index, name=column.name)
 
 
-def _are_times(words: Sequence[str], readable_from: float) -> bool:
-    sample = words[:_SAMPLE]
-    return sum(1 for word in sample if _ISO_TIME.fullmatch(word)) >= readable_from * len(sample)
+def _are_times(words: Sequence[str], readable_from: float, rules: ReadingRules) -> bool:
+    for part in (words[:_SAMPLE], words):
+        if sum(looks_like_date(word, rules) for word in part) < readable_from * len(part):
+            return False
+    return True
 
 
 def _are_prose(words: Sequence[str], cells: int) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tiltyard.data.conform.cells import is_gap, parse_boolean, parse_number, write_category
+from tiltyard.data.conform.dates import parse_moment
 from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.conform.schema import TypedColumn
@@ -23,8 +24,8 @@ def make_cell_reader(column: TypedColumn, rules: ReadingRules) -> CellReader:
 
     Returns:
         A function from a raw cell to a finite float (number), a bool, a str (category), or None for a gap; it raises
-        `CellError` where the cell is nothing of the kind. Whatever stands in an empty column is a gap. A time stays
-        as it is.
+        `CellError` where the cell is nothing of the kind. Whatever stands in an empty column is a gap. A time is a
+        datetime in UTC; one that cannot be read is refused, or a gap, as the rules say.
     """
     gaps = rules.gap_words.difference(column.value_words)
     if column.kind == "empty":
@@ -32,9 +33,10 @@ def make_cell_reader(column: TypedColumn, rules: ReadingRules) -> CellReader:
     if column.kind == "category":
         spell = CategorySpelling(column)
         return lambda raw: None if is_gap(raw, gaps) else _require(spell.read(raw))
-    parse = {"number": parse_number, "boolean": parse_boolean}.get(column.kind)
-    if parse is None:
-        return lambda raw: None if is_gap(raw, gaps) else raw
+    if column.kind == "time":
+        require = _require if rules.unreadable_dates == "refuse" else _pass
+        return lambda raw: None if is_gap(raw, gaps) else require(parse_moment(raw, rules))
+    parse = parse_number if column.kind == "number" else parse_boolean
 
     def read(raw: Any) -> Any:
         if is_gap(raw, gaps):
@@ -66,6 +68,10 @@ class CategorySpelling:
             return None
         meant = self._codec.find_class(word)
         return meant if meant is not None else self._truths.get(word.lower(), word)
+
+
+def _pass(value: Any) -> Any:
+    return value
 
 
 def _require(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from tiltyard.project import DataSection
 
@@ -24,16 +25,30 @@ class ReadingRules:
         gaps: the words that stand for a missing value; None: the usual ones, `GAP_WORDS`. Blank text always does.
         decimal: the decimal separator of numbers in text; a point is always read.
         thousands: the separator between the thousands of numbers in text; None for none.
+        dates: how dates are written but for ISO 8601, which is always read: "iso" for no other way, "day-first",
+            "month-first", or a format of Python's strptime.
+        timezone: the zone of times that name none; None for UTC.
+        unreadable_dates: what a cell of a date column is that is no date: refused, or a gap.
     """
 
     gaps: tuple[str, ...] | None = None
     decimal: str = "."
     thousands: str | None = None
+    dates: str = "iso"
+    timezone: str | None = None
+    unreadable_dates: Literal["refuse", "gap"] = "refuse"
 
     @classmethod
     def from_section(cls, section: DataSection) -> ReadingRules:
         """The rules that a project's ``[data]`` states."""
-        return cls(section.gaps, section.decimal, section.thousands)
+        return cls(
+            section.gaps,
+            section.decimal,
+            section.thousands,
+            section.dates,
+            section.timezone,
+            section.unreadable_dates,
+        )
 
     @cached_property
     def gap_words(self) -> frozenset[str]:

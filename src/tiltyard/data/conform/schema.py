@@ -26,8 +26,8 @@ class TypedColumn:
         kind: what its values are.
         nullable: whether a value was missing when the schema was inferred.
         categories: the known categories, sorted; None for other kinds and where there are more than `MOST_CATEGORIES`.
-        minimum: smallest finite number; None for other kinds.
-        maximum: largest finite number; None for other kinds.
+        minimum: smallest finite number, or first date in microseconds since 1970; None for other kinds.
+        maximum: largest finite number, or last date; None for other kinds.
         value_words: words that are values of this column although they usually are gaps, such as a region ``NA``.
     """
 
@@ -44,6 +44,8 @@ class TypedColumn:
         """Name of the pandas dtype of a conforming column."""
         if self.kind == "category":
             return "str"
+        if self.kind == "time":
+            return "datetime64[us]"
         if self.kind == "boolean":
             return "boolean" if self.nullable else "bool"
         return "float64"

@@ -23,6 +23,8 @@ TRUSTED_TYPES: tuple[str, ...] = (
     # Our convolution over words, and its pool with a linear model: settings, words and arrays of weights.
     "tiltyard.models.word_cnn.word_convolution.WordConvolution",
     "tiltyard.models.ensemble.NaiveBayesConvolution",
+    # Our own parts of dates: the last date of each column.
+    "tiltyard.models.date_features.DateFeatures",
     # The same types under the names of earlier builds (tiltyard.models.stored_names).
     "tiltyard.models.vectoriser.FastTfidfVectorizer",
     "tiltyard.models.text_terms.Terms",

@@ -177,6 +177,8 @@ def make_input_reader(column: InputColumn, typed: TypedColumn | None, rules: Rea
         return make_cell_reader(typed or TypedColumn(column.name, column.kind, nullable=True), rules)
     if column.kind == "text":
         return _read_text if typed is None else make_cell_reader(typed, rules)
+    if column.kind == "time" and typed is not None:
+        return make_cell_reader(typed, rules)
     return _read_time if column.kind == "time" else _read_scalar
 
 
@@ -238,7 +240,9 @@ def _series(column: InputColumn, values: list[Any]) -> pd.Series:
         # scikit-learn knows a gap among objects by NaN, not by None.
         return pd.Series([np.nan if value is None else value for value in values], dtype=object)
     if column.kind == "time":
-        return pd.Series(pd.to_datetime(pd.Series(values), utc="utc" in column.dtype.lower()))
+        zoned = "utc" in column.dtype.lower()
+        moments = pd.Series(pd.to_datetime(pd.Series(values, dtype=object), utc=True))
+        return moments if zoned else pd.Series(moments.dt.tz_localize(None), dtype=column.dtype)
     if column.whole and not all(_fits(column, value) for value in values):
         return pd.Series(values, dtype="float64")
     if column.dtype == "category":

@@ -20,13 +20,15 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
+from tiltyard.models.date_features import PARTS, DateFeatures
 from tiltyard.scoring.scorer import NotCompilableError
 from tiltyard.scoring.table.columns import InputColumn, InputColumns
 from tiltyard.scoring.table.row_encoding import NO_CODES, Codes
 
 Floats = NDArray[np.float64]
 
-NUMBER, INDICATOR, TABLE = 0, 1, 2  # as in table_loops
+NUMBER, INDICATOR, TABLE = 0, 1, 2  # as in table_kernels
+DATE_PARTS = {"year": 3, "month": 4, "weekday": 5, "days": 6}
 
 # Values of one column that an encoder transforms at a time.
 _PROBED_AT_ONCE = 2000
@@ -39,10 +41,12 @@ class Preparation:
 
     Attributes:
         source: int64 (features,), the column of each.
-        kind: int64 (features,): NUMBER, INDICATOR (1 for a gap) or TABLE (looked up by code).
+        kind: int64 (features,): NUMBER, INDICATOR (1 for a gap), TABLE (looked up by code) or one of DATE_PARTS, of
+            microseconds since 1970.
         fill: what stands for a gap of a NUMBER; NaN leaves it.
         mean, scale: a NUMBER or INDICATOR becomes ``(value - mean) / scale``.
-        offset: int64 (features,), where the values of a TABLE begin in ``values``.
+        offset: int64 (features,), where the values of a TABLE begin in ``values``, or the last date of training
+            stands.
         values: float64, the tables one after the other.
         codes: the codes of each column of words or booleans.
         sparse: whether scikit-learn hands the features on as a sparse matrix.
@@ -126,7 +130,7 @@ class _Plan:
         sizes = [len(feature.values) for feature in made]
         if not made:
             raise NotCompilableError("its preprocessing keeps no column")
-        unread = {name: NO_CODES for name, column in self.columns.items() if column.kind != "number"}
+        unread = {name: NO_CODES for name, column in self.columns.items() if column.kind not in ("number", "time")}
         return Preparation(
             source=np.array([feature.source for feature in made], np.int64),
             kind=np.array([feature.kind for feature in made], np.int64),
@@ -145,15 +149,18 @@ class _Plan:
             column = self.columns[name]
             if column.kind != "number" or not (column.whole or column.dtype == "float64"):
                 raise NotCompilableError(f"its column '{name}' ({column.dtype}) is prepared as a number")
-        features = [_Feature(self._positions[name], NUMBER) for name in names]
-        steps = [step for step in steps if step not in ("passthrough", None)]
-        if steps and type(steps[0]) is SimpleImputer:
-            features = _fold_imputer(steps.pop(0), features)
-        if steps and type(steps[0]) is StandardScaler:
-            _fold_scaler(steps.pop(0), features)
-        if steps:
-            raise NotCompilableError(f"there is no compiled form of a {type(steps[0]).__name__} of numbers")
-        self._features += features
+        self._features += _prepare_numbers(steps, [_Feature(self._positions[name], NUMBER) for name in names])
+
+    def times(self, steps: list[Any], names: list[str]) -> None:
+        """Columns of dates through DateFeatures, then as numbers."""
+        if type(steps[0]) is not DateFeatures or any(self.columns[name].kind != "time" for name in names):
+            raise NotCompilableError(f"there is no compiled form of a {type(steps[0]).__name__} of dates")
+        features = [
+            _Feature(self._positions[name], DATE_PARTS[part], values=np.array([last]))
+            for name, last in zip(names, steps[0].last_.tolist(), strict=True)
+            for part in PARTS
+        ]
+        self._features += _prepare_numbers(steps[1:], features)
 
     def words(self, steps: list[Any], names: list[str]) -> None:
         """Columns of words and booleans through an encoder, with an imputer before it or none."""
@@ -248,10 +255,24 @@ def _column_transformer(plan: _Plan, transformer: ColumnTransformer) -> None:
             raise NotCompilableError("its preprocessing weighs its parts")
         if isinstance(chosen, str):
             raise NotCompilableError(f"its part '{name}' takes a single column as a series")
-        if any(plan.columns[item].kind == "number" for item in names):
+        if any(plan.columns[item].kind == "time" for item in names):
+            plan.times(steps, names)
+        elif any(plan.columns[item].kind == "number" for item in names):
             plan.numbers([None if _is_identity(inner) else inner for inner in steps], names)
         else:
             plan.words(steps, names)
+
+
+def _prepare_numbers(steps: Sequence[Any], features: list[_Feature]) -> list[_Feature]:
+    """Features that are numbers through an imputer, then a scaler; either may be absent."""
+    steps = [step for step in steps if step not in ("passthrough", None)]
+    if steps and type(steps[0]) is SimpleImputer:
+        features = _fold_imputer(steps.pop(0), features)
+    if steps and type(steps[0]) is StandardScaler:
+        _fold_scaler(steps.pop(0), features)
+    if steps:
+        raise NotCompilableError(f"there is no compiled form of a {type(steps[0]).__name__} of numbers")
+    return features
 
 
 def _is_identity(step: Any) -> bool:

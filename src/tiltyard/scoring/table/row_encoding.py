@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from tiltyard.data.conform.dates import count_micros, parse_moment
 from tiltyard.data.conform.rows import CellError, CellReader
 from tiltyard.scoring.table.columns import LARGEST, InputColumn, InputColumns
 
 Reader = Callable[[Any], float]
+
+_MOST_SEEN = 4096  # texts of dates that are kept as read
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,9 @@ def _make_reader(column: InputColumn, codes: Codes | None, read: CellReader) -> 
     if codes is not None:
         return _make_code_reader(codes, {"boolean": bool, "text": str}.get(column.kind), read)
 
+    if column.kind == "time":
+        return _make_time_reader(read)
+
     low, high = -LARGEST, LARGEST
 
     def read_number(value: Any) -> float:
@@ -94,6 +102,33 @@ def _make_reader(column: InputColumn, codes: Codes | None, read: CellReader) -> 
         return math.nan
 
     return read_nothing if read(0.0) is None else read_number
+
+
+def _make_time_reader(read: CellReader) -> Reader:
+    """From a raw cell to microseconds since 1970; a day is often that of the row before."""
+    seen: dict[str, float] = {}
+
+    def read_time(value: Any) -> float:
+        if type(value) is str and (known := seen.get(value)) is not None:
+            return known
+        moment = read(value)
+        if moment is None:
+            return math.nan
+        micros = count_micros(moment if isinstance(moment, datetime) and moment.tzinfo else _to_moment(moment))
+        if type(value) is str:
+            if len(seen) >= _MOST_SEEN:
+                seen.clear()
+            seen[value] = micros
+        return micros
+
+    return read_time
+
+
+def _to_moment(value: Any) -> datetime:
+    moment = parse_moment(pd.Timestamp(value))
+    if moment is None:
+        raise CellError
+    return moment
 
 
 def _make_code_reader(codes: Codes, kind: type | None, read: CellReader) -> Reader:

@@ -1,0 +1,74 @@
+"""Models of dates: the compiled form predicts as scikit-learn does, for one day in any spelling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tiltyard.data.conform.frames import conform_frame, infer_schema
+from tiltyard.errors import InputError
+from tiltyard.models import get_candidate
+from tiltyard.models.date_features import DateFeatures
+from tiltyard.scoring.factory import compile_scorer
+from tiltyard.scoring.scorer import Scorer
+from tiltyard.scoring.sklearn_scorer import SklearnScorer
+from tiltyard.scoring.table.columns import InputColumns
+
+TASK = "tabular-classification"
+
+
+@pytest.fixture(scope="module", params=["logreg", "random-forest", "gradient-boosting"])
+def scorers(request: pytest.FixtureRequest) -> tuple[Scorer, Scorer]:
+    """scikit-learn's and the compiled scorer of a model that learned from dates, some of them missing."""
+    days = pd.date_range("2023-01-01", periods=200, freq="37h")
+    frame = pd.DataFrame({"joined": days.strftime("%Y-%m-%d %H:%M"), "seen": days, "visits": np.arange(200.0)})
+    frame.loc[5:9, "joined"] = ""
+    schema = infer_schema(frame)
+    pipeline = get_candidate(request.param, TASK).build(0)
+    pipeline.fit(conform_frame(frame, schema), np.where(days.weekday < 3, "early", "late"))
+    columns = InputColumns(schema.dtypes, (), schema)
+    return SklearnScorer(pipeline, TASK, columns), compile_scorer(pipeline, TASK, columns)
+
+
+@settings(max_examples=40, deadline=None, database=None)
+@given(joined=st.datetimes() | st.none(), seen=st.datetimes() | st.dates(), visits=st.floats(-5, 300) | st.none())
+def test_the_compiled_form_reads_every_date_alike(scorers: tuple[Scorer, Scorer], **row: Any) -> None:
+    """Whatever the date, leap days and far centuries included, both give the same probabilities and warnings."""
+    inputs = [{**row, "joined": row["joined"] and row["joined"].isoformat()}]
+    plain, compiled = (scorer.score(inputs) for scorer in scorers)
+    assert np.abs(plain.probabilities - compiled.probabilities).max() < 1e-12
+    assert plain.warnings == compiled.warnings
+
+
+def test_one_day_one_prediction(scorers: tuple[Scorer, Scorer]) -> None:
+    """The same day in other spellings gives the same prediction, and next month's dates are ordinary."""
+    spellings = ["2023-09-01", " 2023-09-01T00:00:00Z", "2023-09-01 02:00:00+02:00", pd.Timestamp("2023-09-01")]
+    for scorer in scorers:
+        scores = scorer.score([{"joined": day, "seen": "2024-01-02", "visits": 3} for day in spellings])
+        assert (scores.probabilities == scores.probabilities[0]).all()
+        assert not any(scores.warnings or [])
+        far = scorer.score([{"joined": "2041-01-01", "seen": "1999-01-01", "visits": 3}])
+        assert far.warnings is not None
+        assert [warning.code for warning in far.warnings[0]] == ["far-date", "far-date"]
+        with pytest.raises(InputError, match=r"'joined'.*'2023-02-30'"):
+            scorer.score([{"joined": "2023-02-30", "seen": None, "visits": 3}])
+
+
+def test_the_parts_of_a_date() -> None:
+    """Year, month, weekday (Monday is 0) and days since the last date of training; a gap has none."""
+    frame = pd.DataFrame({"day": pd.to_datetime(["2024-02-29", None, "2024-03-02 12:00"], format="ISO8601")})
+    made = DateFeatures().fit(frame).transform(frame)
+    assert made[0].tolist() == [2024, 2, 3, -2.5]
+    assert np.isnan(made[1]).all()
+    assert made[2].tolist() == [2024, 3, 5, 0]
+    assert DateFeatures().fit(frame).get_feature_names_out().tolist() == [
+        "day_year",
+        "day_month",
+        "day_weekday",
+        "day_days",
+    ]
