@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.kinds import numeric_if_written_as_text
+from tiltyard.data.conform.rules import USUAL_RULES
 from tiltyard.data.conform.schema import MOST_CATEGORIES, TableSchema
 from tiltyard.data.sources import read_source
 from tiltyard.errors import DataError
+from tiltyard.jsonable import to_json_object
 from tiltyard.project import DataSection
 
 WORDS = ["Yes", "No", "x y", "3", "-4.5", "1e3", "True", "false", " padded ", "Ünï", "1", "0", "NA", "null", " ", "a,b"]
@@ -118,7 +120,7 @@ def test_a_schema_survives_json(rows: list[dict[str, Any]]) -> None:
         ([True, "Yes"], "category"),
         ([None, np.nan, pd.NA], "empty"),
         (["", "  ", "NA", None], "empty"),
-        ([pd.Timestamp("2026-01-31"), None], "category"),
+        ([pd.Timestamp("2026-01-31"), None], "time"),
         ([["a"], ["a"], {"b": 1}], "category"),
         (["\ud800", "x"], "category"),
     ],
@@ -142,7 +144,7 @@ def test_a_column_of_objects_is_judged_by_what_its_cells_say(values: list[Any], 
         ("category", ["1", "2"], "category"),
         ("category", [1, 2], "category"),
         ("category", [True, False], "category"),
-        ("datetime64[us]", ["2026-01-31", None], "category"),
+        ("datetime64[us]", ["2026-01-31", None], "time"),
     ],
 )
 def test_a_column_with_a_type_keeps_to_it(dtype: str, values: list[Any], expected: str) -> None:
@@ -189,7 +191,7 @@ def test_a_schema_tells_gaps_categories_and_range() -> None:
             {"name": "b", "kind": "boolean", "nullable": False, "categories": None, **no_range, **no_words},
             {"name": "many", "kind": "number", "nullable": False, "categories": None, **large, **no_words},
         ],
-        "rules": {"gaps": None, "decimal": ".", "thousands": None},
+        "rules": to_json_object(USUAL_RULES),
     }  # fmt: skip
     assert infer_schema(many).columns[0].categories is None
 

@@ -14,12 +14,13 @@ from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.errors import InputError
 from tiltyard.models import get_candidate
 from tiltyard.models.date_features import DateFeatures
+from tiltyard.project import Task
 from tiltyard.scoring.factory import compile_scorer
 from tiltyard.scoring.scorer import Scorer
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
 from tiltyard.scoring.table.columns import InputColumns
 
-TASK = "tabular-classification"
+TASK: Task = "tabular-classification"
 
 
 @pytest.fixture(scope="module", params=["logreg", "random-forest", "gradient-boosting"])
@@ -30,7 +31,7 @@ def scorers(request: pytest.FixtureRequest) -> tuple[Scorer, Scorer]:
     frame.loc[5:9, "joined"] = ""
     schema = infer_schema(frame)
     pipeline = get_candidate(request.param, TASK).build(0)
-    pipeline.fit(conform_frame(frame, schema), np.where(days.weekday < 3, "early", "late"))
+    pipeline.fit(conform_frame(frame, schema), np.where(days.day_of_week < 3, "early", "late"))
     columns = InputColumns(schema.dtypes, (), schema)
     return SklearnScorer(pipeline, TASK, columns), compile_scorer(pipeline, TASK, columns)
 
@@ -61,7 +62,7 @@ def test_one_day_one_prediction(scorers: tuple[Scorer, Scorer]) -> None:
 
 def test_the_parts_of_a_date() -> None:
     """Year, month, weekday (Monday is 0) and days since the last date of training; a gap has none."""
-    frame = pd.DataFrame({"day": pd.to_datetime(["2024-02-29", None, "2024-03-02 12:00"], format="ISO8601")})
+    frame = pd.DataFrame({"day": pd.Series(["2024-02-29", None, "2024-03-02 12:00"], dtype="datetime64[us]")})
     made = DateFeatures().fit(frame).transform(frame)
     assert made[0].tolist() == [2024, 2, 3, -2.5]
     assert np.isnan(made[1]).all()

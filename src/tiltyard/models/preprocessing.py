@@ -21,6 +21,9 @@ from tiltyard.models.date_features import DateFeatures
 RAREST_CATEGORY = 5
 MOST_CATEGORIES = 100
 
+DATES = "dates"
+"""Name of the part that prepares dates."""
+
 # What a tree sees where a word is missing or was never seen.
 UNKNOWN_CODE = -1
 
@@ -58,6 +61,20 @@ def tree_preprocessor() -> ColumnTransformer:
     return _by_dtype(_median(), words, Pipeline([("parts", DateFeatures()), ("impute", _median())]))
 
 
+def drop_unused_dates(pipeline: Pipeline) -> Pipeline:
+    """The same fitted pipeline without the part for dates, where training had none.
+
+    What is left is of scikit-learn alone, so a stored version without dates is loaded without code of ours.
+    """
+    for _, step in pipeline.steps:
+        fitted = getattr(step, "transformers_", ()) if type(step) is ColumnTransformer else ()
+        if any(name == DATES and not len(columns) for name, _, columns in fitted):
+            step.transformers = [part for part in step.transformers if part[0] != DATES]
+            step.transformers_ = [part for part in fitted if part[0] != DATES]
+            step.output_indices_.pop(DATES, None)
+    return pipeline
+
+
 def _by_dtype(
     numbers: Pipeline | SimpleImputer, words: OneHotEncoder | OrdinalEncoder, dates: Pipeline
 ) -> ColumnTransformer:
@@ -65,7 +82,7 @@ def _by_dtype(
         [
             ("numbers", numbers, make_column_selector(dtype_include="number")),
             ("words", words, make_column_selector(dtype_exclude=["number", "datetime", "datetimetz"])),
-            ("dates", dates, make_column_selector(dtype_include=["datetime", "datetimetz"])),
+            (DATES, dates, make_column_selector(dtype_include=["datetime", "datetimetz"])),
         ]
     )
 

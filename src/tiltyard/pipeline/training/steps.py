@@ -23,6 +23,7 @@ from tiltyard.models import (
     rank_candidates,
     search,
 )
+from tiltyard.models.preprocessing import drop_unused_dates
 from tiltyard.pipeline.training.bias_mitigation import fit_params
 from tiltyard.project import Project
 from tiltyard.promotion.model_analysis import ModelAnalysis, analyse_model
@@ -97,6 +98,7 @@ def _train(
     chosen, ranking, tried = _choose(candidates, train, project, say)
     pipeline = chosen.build(project.training.random_state)
     pipeline.fit(train.inputs, train.labels, **fit_params(pipeline, train, project))
+    drop_unused_dates(pipeline)
     return TrainedModel(chosen, pipeline, ranking, time.perf_counter() - started, tried)
 
 
