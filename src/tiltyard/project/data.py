@@ -79,12 +79,12 @@ class DataSection(Section):
     )
     dates: str = Field(
         default="iso",
-        description='How dates are written, beside ISO 8601, which is always read: "iso", "day-first" (31.12.2026), '
+        description='How dates are written; ISO 8601 is always read: "iso", "day-first" (31.12.2026), '
         '"month-first" (12/31/2026), or a format such as "%d %b %Y".',
     )
     unreadable_dates: Literal["refuse", "gap"] = Field(
         default="refuse",
-        description='What a cell of a date column is that is no date: "refuse" stops, "gap" takes it for missing.',
+        description='What becomes of a cell in a date column that cannot be read: "refuse" stops, "gap" makes it missing.',
     )
     columns: tuple[ColumnName, ...] | None = Field(
         default=None,
