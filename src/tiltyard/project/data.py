@@ -84,7 +84,7 @@ class DataSection(Section):
     )
     unreadable_dates: Literal["refuse", "gap"] = Field(
         default="refuse",
-        description='What becomes of a cell in a date column that cannot be read: "refuse" stops, "gap" makes it missing.',
+        description='What becomes of a date that cannot be read: "refuse" stops, "gap" makes it missing.',
     )
     columns: tuple[ColumnName, ...] | None = Field(
         default=None,
