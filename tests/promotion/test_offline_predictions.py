@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from tiltyard.data import load_dataset
 from tiltyard.project import Project
@@ -58,3 +59,38 @@ def test_a_version_meets_rows_that_spell_classes_otherwise(
     facts = compare_with_labels(predictions, rows, project)
     assert (facts.classes, facts.unknown, facts.positive) == (now, (), now[1])
     assert np.array_equal(facts.truth, facts.predicted_codes)
+
+
+def test_a_version_from_before_dates_were_read_reads_them_as_words(tmp_path: Path) -> None:
+    """A champion that learned dates as categories meets today's rows as it met those of its training."""
+    days = ["2024-01-01", "2024-01-02"]
+    frame = pd.DataFrame({"day": [days[n % 2] for n in range(40)], "label": ["ab"[n % 2] for n in range(40)]})
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    project = Project.model_validate(
+        {
+            "project": {"name": "p", "task": "tabular-classification"},
+            "data": {"source": "rows.csv"},
+            "root": tmp_path,
+        }
+    )
+    rows = load_dataset(project)
+    assert isinstance(rows.inputs, pd.DataFrame)
+    assert str(rows.inputs["day"].dtype) == "datetime64[us]"
+    words = frame[["day"]].astype("str")
+    pipeline = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()).fit(words, frame["label"])
+    manifest = Manifest(
+        model_name="p",
+        task="tabular-classification",
+        candidate="c",
+        classes=("a", "b"),
+        columns={"day": "str"},
+        metrics={},
+        data_fingerprint="f",
+        train_rows=1,
+        created_at=datetime.now(UTC),
+        files={},
+        libraries={},
+    )
+    info = VersionInfo("p", "1", (), None, datetime.now(UTC))
+    predictions = predict_with_version(Package(pipeline, manifest, Path()), info, rows)
+    assert predictions.labels.tolist() == frame["label"].tolist()

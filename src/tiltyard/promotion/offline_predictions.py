@@ -10,7 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data import Dataset
+from tiltyard.data.conform.frames import conform_frame
 from tiltyard.data.conform.labels import LabelCodec, order_classes
+from tiltyard.data.conform.rules import USUAL_RULES
+from tiltyard.data.conform.schema import TableSchema, TypedColumn
 from tiltyard.errors import DataError
 from tiltyard.evaluation import LabelledPredictions, label_predictions
 from tiltyard.project import Project
@@ -114,4 +117,15 @@ def align_columns(rows: Dataset, manifest: Manifest, info: VersionInfo) -> Datas
             column=missing[0],
         )
     inputs = rows.inputs[list(manifest.columns)]
+    otherwise = [name for name, dtype in manifest.columns.items() if _is_date(inputs[name].dtype) != _is_date(dtype)]
+    if otherwise:
+        # A version from before dates were read knows them as words, and reads today's cells so.
+        typed = {column.name: column for column in manifest.table_schema.columns} if manifest.table_schema else {}
+        rules = manifest.table_schema.rules if manifest.table_schema else USUAL_RULES
+        columns = tuple(typed.get(name, TypedColumn(name, "category", nullable=True)) for name in otherwise)
+        inputs = inputs.assign(**conform_frame(rows.frame[otherwise], TableSchema(columns, rules)))
     return replace(rows, inputs=inputs)
+
+
+def _is_date(dtype: object) -> bool:
+    return str(dtype).startswith("datetime")
