@@ -71,7 +71,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "history": (
         "tiltyard.cli.decisions.history:history_command",
-        "List the decisions about a model, oldest first.",
+        "List the decisions about a model, oldest first; --json lists every event.",
     ),
     "export": (
         "tiltyard.cli.versions.export:export_version_command",

@@ -9,7 +9,6 @@ from datetime import datetime
 from sqlalchemy import and_, func, select
 
 from tiltyard.aliases import CHALLENGER, CHAMPION
-from tiltyard.data.conform.labels import match_labels
 from tiltyard.ledger.codec import check_text
 from tiltyard.ledger.records import SHADOW, ShadowOutcomes, SplitOutcome
 from tiltyard.ledger.sql.database import Database
@@ -64,6 +63,8 @@ class SqlOutcomes:
                 .order_by(labels.c.at_us, labels.c.sequence)
             )
             rows = connection.execute(query).all()
+        from tiltyard.data.conform.labels import match_labels  # noqa: PLC0415 - it brings pandas, which a server does without
+
         right = match_labels([str(row[1]) for row in rows], [str(row[2]) for row in rows])
         return [SplitOutcome(bool(row[0]), one) for row, one in zip(rows, right, strict=True)]
 
@@ -74,6 +75,8 @@ def count_outcomes(groups: Sequence[tuple[str, str, str, int]]) -> Counter[tuple
     Args:
         groups: the champion's class, the challenger's, the label, and the number of rows that have these three.
     """
+    from tiltyard.data.conform.labels import match_labels  # noqa: PLC0415 - it brings pandas, which a server does without
+
     labels_ = [label for _, _, label, _ in groups]
     champion = match_labels([mine for mine, _, _, _ in groups], labels_)
     challenger = match_labels([theirs for _, theirs, _, _ in groups], labels_)
