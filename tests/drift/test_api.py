@@ -13,9 +13,9 @@ import pytest
 from scipy import stats
 
 import tiltyard
-from tiltyard.drift import DomainClassifier, DriftRequest, detect_data_drift, detect_drift
+from tiltyard.drift import DomainClassifier, DriftOptions, DriftRequest, detect_data_drift, detect_drift, evaluate_drift
 from tiltyard.drift.detectors import domain_classifier as domain
-from tiltyard.drift.profiles import Rows, build_reference
+from tiltyard.drift.profiles import Rows, build_reference, profile_rows
 from tiltyard.errors import DataError, InputError, UsageError
 from tiltyard.monitoring import ModelMonitor, PredictionCollector
 from tiltyard.testing import NOON, MemoryLedger, make_prediction
@@ -147,3 +147,13 @@ def test_the_monitor_compares_recent_inputs_with_a_frame() -> None:
     untrained = monitor.detect_data_drift()
     assert untrained["status"] == "could_not_judge"
     assert "tiltyard train" in untrained["next_step"]
+
+
+def test_later_dates_are_no_drift() -> None:
+    """A column of dates is not profiled: the next month's dates, few or many, are never drift."""
+    days = pd.Series(pd.date_range("2024-01-01", periods=8).as_unit("us"))
+    known = build_reference(Rows(pd.DataFrame({"day": days.iloc[np.arange(400) % 8].array, "fee": np.arange(400.0)})))
+    later = pd.DataFrame({"day": ["2024-03-05"] * 400, "fee": np.arange(400.0)})
+    tests = evaluate_drift(known, profile_rows(known.layout, Rows(later)), DriftOptions()).tests
+    assert {test.subject for test in tests} == {"fee"}
+    assert not any(test.drifted for test in tests)
