@@ -73,3 +73,12 @@ def test_the_parts_of_a_date() -> None:
         "day_weekday",
         "day_days",
     ]
+
+
+def test_texts_are_read_by_the_one_parser() -> None:
+    """A model called by itself reads ISO 8601 in mixed spellings, and refuses another order instead of guessing it."""
+    learnt = DateFeatures().fit(pd.DataFrame({"day": pd.to_datetime(["2024-03-02"])}))
+    mixed = learnt.transform(pd.DataFrame({"day": ["2024-03-01", "2024-03-01T00:00:00Z", "2024-03-01 01:00+01:00"]}))
+    assert (mixed == [2024, 3, 4, -1]).all()
+    with pytest.raises(ValueError, match=r"'day' holds '05/03/2024'"):
+        learnt.transform(pd.DataFrame({"day": ["2024-03-01", "05/03/2024"]}))

@@ -9,6 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from tiltyard.data.conform.dates import read_moments
+
 PARTS = ("year", "month", "weekday", "days")
 """What is made of each date, in this order; Monday is weekday 0."""
 
@@ -54,10 +56,11 @@ class DateFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _to_moments(column: pd.Series) -> NDArray[np.datetime64]:
-    moments = column if pd.api.types.is_datetime64_any_dtype(column.dtype) else pd.to_datetime(column, utc=True)
-    if moments.dt.tz is not None:
-        moments = moments.dt.tz_convert("UTC").dt.tz_localize(None)
-    return moments.to_numpy(dtype="datetime64[us]")
+    # A stored model that is called by itself takes ISO 8601: to guess another order would misread it in silence.
+    moments, wrong = read_moments(column)
+    if wrong.any():
+        raise ValueError(f"Column '{column.name}' holds {column[wrong].iloc[0]!r}, which is no date in ISO 8601.")
+    return moments
 
 
 def _count_micros(frame: pd.DataFrame) -> NDArray[np.float64]:
