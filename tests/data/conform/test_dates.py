@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import numpy as np
 import pandas as pd
@@ -120,3 +120,15 @@ def test_a_day_that_does_not_exist_is_refused_or_a_gap() -> None:
     schema = infer_schema(frame, lenient)
     assert (schema.columns[0].kind, schema.columns[0].nullable) == ("time", True)
     assert conform_frame(frame, schema)["text"].isna().sum() == 2
+
+
+def test_moments_beyond_the_calendar_are_no_dates() -> None:
+    """A moment that leaves the years 1 to 9999 in UTC, or never was in them, is no date, and no crash."""
+    west = ReadingRules(timezone="America/New_York", dates="%d %b %Y %H:%M")
+    beyond = (
+        datetime(9999, 12, 31, 23, tzinfo=timezone(-timedelta(hours=5))),
+        "9999-12-31T23:00",
+        "31 Dec 9999 23:00",
+        np.datetime64("20240-01-01"),
+    )
+    assert [parse_moment(raw, west) for raw in beyond] == [None] * 4

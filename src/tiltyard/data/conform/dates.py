@@ -42,14 +42,11 @@ def parse_moment(raw: Any, rules: ReadingRules = USUAL_RULES) -> datetime | None
     microseconds are cut. A time without a zone is of ``rules.timezone``, UTC by default. Dates and times of Python,
     NumPy and pandas are taken as they are.
     """
-    if isinstance(raw, str):
-        return _parse_text(raw.strip(), rules)
-    if isinstance(raw, pd.Timestamp | np.datetime64):
-        moment = pd.Timestamp(raw)
-        return None if pd.isna(moment) else _to_utc(moment.floor("us").to_pydatetime(), rules)
-    if isinstance(raw, datetime):
-        return _to_utc(raw, rules)
-    return _to_utc(datetime(raw.year, raw.month, raw.day), rules) if isinstance(raw, date) else None  # noqa: DTZ001
+    try:
+        moment = _parse_text(raw.strip(), rules) if isinstance(raw, str) else _to_datetime(raw)
+        return None if moment is None else _to_utc(moment, rules)
+    except (ValueError, OverflowError):  # no such day, or beyond the years 1 to 9999
+        return None
 
 
 def count_micros(moment: datetime) -> float:
@@ -82,25 +79,31 @@ def _localise(column: pd.Series, rules: ReadingRules) -> Moments:
     return found
 
 
+def _to_datetime(raw: Any) -> datetime | None:
+    if isinstance(raw, pd.Timestamp | np.datetime64):
+        moment = pd.Timestamp(raw)
+        return None if pd.isna(moment) else moment.floor("us").to_pydatetime()
+    if isinstance(raw, datetime):
+        return raw
+    return datetime(raw.year, raw.month, raw.day) if isinstance(raw, date) else None  # noqa: DTZ001
+
+
 def _parse_text(text: str, rules: ReadingRules) -> datetime | None:
     if (found := _ISO.fullmatch(text)) is not None:
-        return _join(found["date"], found, rules)
+        return _join(found["date"], found)
     if rules.dates in ("day-first", "month-first"):
         if (found := _ORDERED.fullmatch(text)) is None:
             return None
         day, month = found["first"], found["second"]
         if rules.dates == "month-first":
             day, month = month, day
-        return _join(f"{found['year']}-{int(month):02}-{int(day):02}", found, rules)
-    return None if rules.dates == "iso" else _to_utc_or_none(_parse_format(text, rules.dates), rules)
+        return _join(f"{found['year']}-{int(month):02}-{int(day):02}", found)
+    return None if rules.dates == "iso" else _parse_format(text, rules.dates)
 
 
-def _join(day: str, found: re.Match[str], rules: ReadingRules) -> datetime | None:
+def _join(day: str, found: re.Match[str]) -> datetime:
     clock, zone = found["clock"] or "00:00", (found["zone"] or "").replace("UTC", "Z").upper()
-    try:
-        return _to_utc(datetime.fromisoformat(f"{day}T{clock.replace(',', '.')}{zone}"), rules)
-    except (ValueError, OverflowError):
-        return None
+    return datetime.fromisoformat(f"{day}T{clock.replace(',', '.')}{zone}")
 
 
 def _parse_format(text: str, pattern: str) -> datetime | None:
@@ -108,10 +111,6 @@ def _parse_format(text: str, pattern: str) -> datetime | None:
         return datetime.strptime(text, pattern)  # noqa: DTZ007 - the zone follows
     except ValueError:
         return None
-
-
-def _to_utc_or_none(moment: datetime | None, rules: ReadingRules) -> datetime | None:
-    return None if moment is None else _to_utc(moment, rules)
 
 
 def _to_utc(moment: datetime, rules: ReadingRules) -> datetime:
