@@ -59,7 +59,9 @@ def _to_moments(column: pd.Series) -> NDArray[np.datetime64]:
     # A stored model that is called by itself takes ISO 8601: to guess another order would misread it in silence.
     moments, wrong = read_moments(column)
     if wrong.any():
-        raise ValueError(f"Column '{column.name}' holds {column[wrong].iloc[0]!r}, which is no date in ISO 8601.")
+        raise ValueError(
+            f"Column '{column.name}' holds {column[wrong].iloc[0]!r}, which cannot be read as a date in ISO 8601."
+        )
     return moments
 
 

@@ -74,8 +74,8 @@ class DataSection(Section):
     )
     timezone: str | None = Field(
         default=None,
-        description="Time zone of dates and times that name none, such as `Europe/Paris`; default: UTC (an import of "
-        "labels counts such times).",
+        description="Time zone such as `Europe/Paris`; default: UTC. Times of features that name a zone are converted "
+        "to it, and times of imported labels that name none are in it.",
     )
     dates: str = Field(
         default="iso",

@@ -1,4 +1,4 @@
-"""What a cell of a date column says: an instant in UTC, at microseconds."""
+"""What a cell of a date column says: a day and time at microseconds, in the zone of the project (UTC by default)."""
 
 from __future__ import annotations
 
@@ -36,11 +36,13 @@ def looks_like_date(word: str, rules: ReadingRules = USUAL_RULES) -> bool:
 
 
 def parse_moment(raw: Any, rules: ReadingRules = USUAL_RULES) -> datetime | None:
-    """The instant that a cell says, in UTC at microseconds; None where it says none.
+    """The day and time that a cell says, at microseconds; None where it says none.
+
+    It is what a clock in ``rules.timezone`` shows (UTC by default), and carries the zone UTC only to be counted: a time
+    with another zone is converted, one without stays as it is, so that a plain day never moves to the day before.
 
     Texts are ISO 8601 with or without time, fraction and zone, and what ``rules.dates`` says; digits beyond
-    microseconds are cut. A time without a zone is of ``rules.timezone``, UTC by default. Dates and times of Python,
-    NumPy and pandas are taken as they are.
+    microseconds are cut. Dates and times of Python, NumPy and pandas are read alike.
     """
     try:
         moment = _parse_text(raw.strip(), rules) if isinstance(raw, str) else _to_datetime(raw)
@@ -56,8 +58,8 @@ def count_micros(moment: datetime) -> float:
 
 
 def read_moments(column: pd.Series, rules: ReadingRules = USUAL_RULES) -> tuple[Moments, NDArray[np.bool_]]:
-    """n instants in UTC (``datetime64[us]``), NaT where there is none, and n booleans: cells that are no date."""
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+    """n days and times (``datetime64[us]``), NaT where there is none, and n booleans: cells that are no date."""
+    if pd.api.types.is_datetime64_any_dtype(column.dtype) and not isinstance(column.dtype, pd.ArrowDtype):
         return _localise(column, rules), np.zeros(len(column), dtype=np.bool_)
     codes, cells = factorise_cells(column)
     gaps = np.array([*(is_gap(cell, rules.gap_words) for cell in cells), True], dtype=np.bool_)
@@ -69,12 +71,8 @@ def read_moments(column: pd.Series, rules: ReadingRules = USUAL_RULES) -> tuple[
 
 def _localise(column: pd.Series, rules: ReadingRules) -> Moments:
     moments = column
-    if moments.dt.tz is None and rules.timezone is not None:
-        # As Python's datetime with fold=0: the first of two equal times, and one that is skipped by its old offset.
-        skipped = pd.Timedelta(hours=1)
-        moments = moments.dt.tz_localize(rules.timezone, ambiguous=np.ones(len(column), np.bool_), nonexistent=skipped)
     if moments.dt.tz is not None:
-        moments = moments.dt.tz_convert("UTC").dt.tz_localize(None)
+        moments = moments.dt.tz_convert(rules.timezone or "UTC").dt.tz_localize(None)
     found: Moments = moments.dt.floor("us").to_numpy(dtype="datetime64[us]")
     return found
 
@@ -115,11 +113,8 @@ def _parse_format(text: str, pattern: str) -> datetime | None:
 
 def _to_utc(moment: datetime, rules: ReadingRules) -> datetime:
     if moment.tzinfo is None:
-        zone = _find_zone(rules.timezone)
-        moment = moment.replace(tzinfo=zone)
-        if zone is UTC:
-            return moment
-    return moment.astimezone(UTC)
+        return moment.replace(tzinfo=UTC)
+    return moment.astimezone(_find_zone(rules.timezone)).replace(tzinfo=UTC)
 
 
 @lru_cache(maxsize=16)
