@@ -7,14 +7,16 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from tiltyard.scoring.input_warnings import UNKNOWN_COLUMN, InputWarning
 from tiltyard.serving.telemetry.histogram import ROWS, SECONDS, SHARES, Histogram
+
+if TYPE_CHECKING:
+    from tiltyard.scoring.input_warnings import InputWarning
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +114,9 @@ class Metrics:
 
     def count_unknown(self, warnings: Iterable[Iterable[InputWarning]]) -> None:
         """Count the values and columns of a request that training did not know."""
+        # Imported here: the parent of the workers, which only serves metrics, does without scikit-learn.
+        from tiltyard.scoring.input_warnings import UNKNOWN_COLUMN  # noqa: PLC0415
+
         with self._lock:
             for warning in (warning for found in warnings for warning in found):
                 # Names of columns come from callers; only those of the model may become labels.
