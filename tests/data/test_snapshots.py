@@ -83,8 +83,12 @@ def test_nested_and_mixed_values_survive_as_text(tmp_path: Path) -> None:
     lines = "\n".join(json.dumps(line, ensure_ascii=False) for line in LINES)
     before, after = kept(tmp_path, "rows.jsonl", lines)
     assert after.fingerprint == before.fingerprint
-    _, table = kept(tmp_path, "table.jsonl", lines.replace('"text"', '"name"'), text=False)
-    assert list(table.inputs.columns) == ["name", "tags", "when", "extra"]
+    table = tmp_path / "table.jsonl"
+    table.write_text(lines.replace('"text"', '"name"'), encoding="utf-8")
+    dataset = load_dataset(project(tmp_path, "table.jsonl", text=False, ignore=["tags"]))
+    read = load_dataset(project(tmp_path, take_snapshot(dataset, tmp_path / "store").uri, text=False, ignore=["tags"]))
+    assert list(pd.DataFrame(read.inputs)) == ["name", "when", "extra"]
+    assert read.frame["tags"].tolist()[0] == "['a', 'b']"
 
 
 def test_labels_of_mixed_types_come_back(tmp_path: Path) -> None:

@@ -31,6 +31,19 @@ NEW_YEAR = datetime(2024, 1, 1, tzinfo=UTC)
         "2024-01-01T01:30+01:30",
         "2023-12-31T19:00:00-0500",
         "2024-01-01 00:00 UTC",
+        "2024-01-01Z",
+        "2024-01-01T00",
+        "2024-01-01t00z",
+        "2023-12-31T24:00",
+        "2023-12-31 24:00:00.000Z",
+        "2024-01-01 00:00:00 +0000 UTC",
+        "2024-01-01 01:00:00 +0100 CET",
+        "2024-01-01 00:00 GMT",
+        "20240101",
+        20240101,
+        20240101.0,
+        "20240101T0000Z",
+        "20240101T013000+0130",
         date(2024, 1, 1),
         datetime(2024, 1, 1),  # noqa: DTZ001 - without a zone
         np.datetime64("2024-01-01T00:00:00.000000000"),
@@ -48,18 +61,27 @@ def test_one_instant_has_many_spellings(raw: object) -> None:
         ("31.12.2023", DAY_FIRST, datetime(2023, 12, 31, tzinfo=UTC)),
         ("1/2/2024 10:30", DAY_FIRST, datetime(2024, 2, 1, 10, 30, tzinfo=UTC)),
         ("1/2/2024", ReadingRules(dates="month-first"), datetime(2024, 1, 2, tzinfo=UTC)),
+        ("1/2/2024 9:05", ReadingRules(dates="month-first"), datetime(2024, 1, 2, 9, 5, tzinfo=UTC)),
+        ("1/2/2024 12:05:30 am", DAY_FIRST, datetime(2024, 2, 1, 0, 5, 30, tzinfo=UTC)),
+        ("1.2.2024 9:05 PM", DAY_FIRST, datetime(2024, 2, 1, 21, 5, tzinfo=UTC)),
+        (1022024, ReadingRules(dates="%d%m%Y"), None),
+        (31122023, ReadingRules(dates="%d%m%Y"), datetime(2023, 12, 31, tzinfo=UTC)),
+        ("2024-07-01Z", PARIS, datetime(2024, 7, 1, tzinfo=UTC)),
         ("01 Jan 2024", ReadingRules(dates="%d %b %Y"), NEW_YEAR),
         ("2024-01-01", DAY_FIRST, NEW_YEAR),
         ("2024-07-01", PARIS, datetime(2024, 7, 1, tzinfo=UTC)),
         ("2024-07-01T00:00Z", PARIS, datetime(2024, 7, 1, 2, tzinfo=UTC)),
     ],
 )
-def test_other_orders_and_zones_are_declared(raw: str, rules: ReadingRules, meant: datetime) -> None:
+def test_other_orders_and_zones_are_declared(raw: object, rules: ReadingRules, meant: datetime | None) -> None:
     """Days or months first, a format, and the zone of times without one are as the project says."""
     assert parse_moment(raw, rules) == meant
 
 
-@pytest.mark.parametrize("raw", ["2023-02-30", "2024-13-01", "31.12.2023", "20240101", "soon", "", 5, 1.7e9, True])
+@pytest.mark.parametrize(
+    "raw",
+    ["2023-02-30", "2024-13-01", "31.12.2023", "20241301", "2024-01-01T24:01", "13:00 pm", "soon", "", 5, 1.7e9, True],
+)
 def test_what_is_no_date_is_none(raw: object) -> None:
     """Days that do not exist, other orders that were not declared, numbers and words say no instant."""
     assert parse_moment(raw) is None
@@ -132,3 +154,31 @@ def test_moments_beyond_the_calendar_are_no_dates() -> None:
     )
     assert [parse_moment(raw, tokyo) for raw in beyond] == [None] * 4
     assert parse_moment("9999-12-31 23:00", tokyo) == datetime(9999, 12, 31, 23, tzinfo=UTC)
+
+
+def test_digits_are_dates_only_among_dates() -> None:
+    """20240131 is a number in a column of such numbers, a code among codes, and a date next to dates or as declared."""
+    days = [f"202401{day:02}" for day in range(1, 29)]
+    codes = [f"0001{place % 12 + 1:02}{place % 28 + 1:02}" for place in range(28)]
+    frame = pd.DataFrame(
+        {"number": days, "code": codes, "mixed": ["2024-01-31", *days[1:]], "whole": range(20240101, 20240129)}
+    )
+    assert [column.kind for column in infer_schema(frame).columns] == ["number", "category", "time", "number"]
+    declared = infer_schema(frame, ReadingRules(dates="%Y%m%d"))
+    assert [column.kind for column in declared.columns] == ["time", "category", "time", "time"]
+    assert conform_frame(frame, declared)["whole"].equals(conform_frame(frame, declared)["number"])
+
+
+def test_a_category_of_timestamps_is_a_column_of_dates() -> None:
+    """Timestamps that a file keeps in a dictionary are the same dates as plain ones; texts of dates stay categories."""
+    plain = pd.Series(["2024-01-01", "2024-01-02", None, "2024-01-01"], dtype="datetime64[us]")
+    frame = pd.DataFrame(
+        {"plain": plain, "kept": plain.astype("category"), "text": plain.astype(str).astype("category")}
+    )
+    frame["zoned"] = plain.dt.tz_localize("UTC").astype("category")
+    frame["day"] = plain.dt.date.astype("category")
+    schema = infer_schema(frame)
+    assert [column.kind for column in schema.columns] == ["time", "time", "category", "time", "time"]
+    conforming = conform_frame(frame, schema)
+    for name in ("kept", "zoned", "day"):
+        pd.testing.assert_series_equal(conforming[name], conforming["plain"], check_names=False)

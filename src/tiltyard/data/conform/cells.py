@@ -6,7 +6,8 @@ import math
 import numbers
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Set
+from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -22,6 +23,7 @@ BOOLEAN_WORDS = {"True": 1.0, "TRUE": 1.0, "true": 1.0, "False": 0.0, "FALSE": 0
 EXACT = 2**53
 """From here on, a float no longer holds every whole number."""
 
+_NO_VALUES = (list, tuple, dict, Set, np.ndarray, bytes, bytearray, memoryview, complex)
 _WRITTEN_OUT = 1e16  # from here on, Python writes a float with an exponent
 _TRUTH = {"true": True, "false": False}
 _WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))\.0*", re.ASCII)
@@ -60,7 +62,7 @@ def parse_number(raw: Any, rules: ReadingRules) -> float | None:
     """
     if isinstance(raw, str):
         return _parse_number_text(raw.strip(), rules)
-    if isinstance(raw, bool | np.bool_) or not isinstance(raw, numbers.Real | Decimal):
+    if isinstance(raw, bool | np.bool_ | np.timedelta64) or not isinstance(raw, numbers.Real | Decimal):
         return None
     number: Any = raw
     try:
@@ -82,10 +84,11 @@ def parse_boolean(raw: Any, rules: ReadingRules) -> bool | None:
 def write_category(raw: Any) -> str | None:
     """A cell as a category is written: text stripped and composed, a whole number without a fraction (1.0: ``"1"``).
 
-    Text that is such a number is written likewise, for a file of text knows no other numbers.
+    Text that is such a number is written likewise, for a file of text knows no other numbers. A duration is written as
+    pandas does.
 
     Returns:
-        The text; None where the cell is neither text, number, boolean nor time.
+        The text; None where the cell is no single value: a list, an object, bytes, a complex number.
     """
     if isinstance(raw, np.generic):
         raw = raw.item()
@@ -95,9 +98,9 @@ def write_category(raw: Any) -> str | None:
         return text if whole is None else str(int(whole[1]))
     if isinstance(raw, float | Decimal) and -_WRITTEN_OUT < raw < _WRITTEN_OUT and raw == int(raw):
         return str(int(raw))
-    if isinstance(raw, bool | numbers.Real | Decimal) or hasattr(raw, "isoformat"):
-        return str(raw)
-    return None
+    if isinstance(raw, timedelta):
+        return str(pd.Timedelta(raw))
+    return None if isinstance(raw, _NO_VALUES) else str(raw)
 
 
 @lru_cache(maxsize=64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,27 +12,41 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.data.conform.cells import is_gap
+from tiltyard.data.conform.cells import is_gap, write_category
 from tiltyard.data.conform.labels import factorise_cells
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 
 Moments = NDArray[np.datetime64]
 
-_CLOCK = r"(?:[T ](?P<clock>\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?) ?(?P<zone>Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?)?"
+_ZONE = r"(?: ?(?P<zone>[Zz]|UTC|GMT|[+-]\d{2}(?::?\d{2})?)(?: [A-Z]{3,5})?)?"
+_HALF = r"(?:[ \u00a0\u202f]?(?P<half>[AaPp])[Mm])?"
+_CLOCK = r"(?:[Tt ](?P<clock>\d{2}|\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?)" + _HALF + _ZONE + r"|[Zz]|[+-]\d{2}:\d{2})?"
 _ISO = re.compile(r"(?P<date>\d{4}-\d{2}-\d{2})" + _CLOCK, re.ASCII)
+_BASIC = re.compile(r"(?P<date>\d{8})(?:[Tt](?P<clock>\d{2}(?:\d{2}(?:\d{2}(?:[.,]\d+)?)?)?)" + _ZONE + ")?", re.ASCII)
 _ORDERED = re.compile(
     r"(?P<first>\d{1,2})(?P<mark>[./-])(?P<second>\d{1,2})(?P=mark)(?P<year>\d{4})" + _CLOCK, re.ASCII
 )
+_DIGITS = 8
+"""Digits of a plain day in ISO's basic form: 20240131."""
+_NOON = 12
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def looks_like_date(word: str, rules: ReadingRules = USUAL_RULES) -> bool:
-    """Whether a word has the form of a date, be there such a day or not: ISO 8601, or as the rules say."""
-    if _ISO.fullmatch(word):
+    """Whether a word has the form of a date, be there such a day or not: ISO 8601, or as the rules say.
+
+    Eight digits (``20240131``) may be anything: they are a date only in a column of dates, or where the rules say so.
+    """
+    if _ISO.fullmatch(word) or (not word.isdigit() and _BASIC.fullmatch(word)):
         return True
     if rules.dates in ("day-first", "month-first"):
         return _ORDERED.fullmatch(word) is not None
     return rules.dates != "iso" and _parse_format(word, rules.dates) is not None
+
+
+def is_bare_day(word: str) -> bool:
+    """Whether a word is a day in eight digits (``20240131``), a date among dates and a number among numbers."""
+    return len(word) == _DIGITS and word.isdigit() and parse_moment(word) is not None
 
 
 def parse_moment(raw: Any, rules: ReadingRules = USUAL_RULES) -> datetime | None:
@@ -42,10 +56,12 @@ def parse_moment(raw: Any, rules: ReadingRules = USUAL_RULES) -> datetime | None
     with another zone is converted, one without stays as it is, so that a plain day never moves to the day before.
 
     Texts are ISO 8601 with or without time, fraction and zone, and what ``rules.dates`` says; digits beyond
-    microseconds are cut. Dates and times of Python, NumPy and pandas are read alike.
+    microseconds are cut, and the zone of a day without a time is. A whole number is its digits (20240131). Dates and
+    times of Python, NumPy and pandas are read alike.
     """
     try:
-        moment = _parse_text(raw.strip(), rules) if isinstance(raw, str) else _to_datetime(raw)
+        text = _write_text(raw)
+        moment = _to_datetime(raw) if text is None else _parse_text(text, rules)
         return None if moment is None else _to_utc(moment, rules)
     except (ValueError, OverflowError):  # no such day, or beyond the years 1 to 9999
         return None
@@ -77,6 +93,12 @@ def _localise(column: pd.Series, rules: ReadingRules) -> Moments:
     return found
 
 
+def _write_text(raw: Any) -> str | None:
+    if isinstance(raw, str):
+        return raw.strip()
+    return write_category(raw) if isinstance(raw, int | float | np.integer | np.floating) else None
+
+
 def _to_datetime(raw: Any) -> datetime | None:
     if isinstance(raw, pd.Timestamp | np.datetime64):
         moment = pd.Timestamp(raw)
@@ -88,27 +110,47 @@ def _to_datetime(raw: Any) -> datetime | None:
 
 def _parse_text(text: str, rules: ReadingRules) -> datetime | None:
     if (found := _ISO.fullmatch(text)) is not None:
-        return _join(found["date"], found)
+        return _join(*found.group("date", "clock", "zone", "half"))
     if rules.dates in ("day-first", "month-first"):
-        if (found := _ORDERED.fullmatch(text)) is None:
-            return None
-        day, month = found["first"], found["second"]
-        if rules.dates == "month-first":
-            day, month = month, day
-        return _join(f"{found['year']}-{int(month):02}-{int(day):02}", found)
-    return None if rules.dates == "iso" else _parse_format(text, rules.dates)
+        if (found := _ORDERED.fullmatch(text)) is not None:
+            day, month = found["first"], found["second"]
+            if rules.dates == "month-first":
+                day, month = month, day
+            return _join(f"{found['year']}-{int(month):02}-{int(day):02}", *found.group("clock", "zone", "half"))
+    elif rules.dates != "iso" and (moment := _parse_format(text, rules.dates)) is not None:
+        return moment
+    if (found := _BASIC.fullmatch(text)) is None:
+        return None
+    year, month, day, clock = found["date"][:4], found["date"][4:6], found["date"][6:], found["clock"]
+    if clock is not None:
+        clock = ":".join(part for part in (clock[:2], clock[2:4], clock[4:]) if part)
+    return _join(f"{year}-{month}-{day}", clock, found["zone"])
 
 
-def _join(day: str, found: re.Match[str]) -> datetime:
-    clock, zone = found["clock"] or "00:00", (found["zone"] or "").replace("UTC", "Z").upper()
-    return datetime.fromisoformat(f"{day}T{clock.replace(',', '.')}{zone}")
+def _join(day: str, clock: str | None, zone: str | None, half: str | None = None) -> datetime:
+    """The day and time of a text; 24:00 is the start of the next day, and a day without a time has no zone."""
+    if clock is None:
+        return datetime.fromisoformat(day)
+    hour, _, rest = clock.partition(":")
+    later = 0
+    if half:
+        if not 1 <= int(hour) <= _NOON:
+            raise ValueError(clock)
+        hour = str(int(hour) % _NOON + (_NOON if half in "Pp" else 0))
+    elif hour == "24" and not rest.strip("0:.,"):
+        hour, later = "00", 1
+    time = f"{int(hour):02}:{rest or '00'}".replace(",", ".")
+    offset = (zone or "").replace("UTC", "Z").replace("GMT", "Z").upper()
+    return datetime.fromisoformat(f"{day}T{time}{offset}") + timedelta(days=later)
 
 
 def _parse_format(text: str, pattern: str) -> datetime | None:
     try:
-        return datetime.strptime(text, pattern)  # noqa: DTZ007 - the zone follows
+        moment = datetime.strptime(text, pattern)  # noqa: DTZ007 - the zone follows
     except ValueError:
         return None
+    # strptime divides digits anyhow: 1022024 would be the 10th of February by "%d%m%Y".
+    return None if text.isdigit() and moment.strftime(pattern) != text else moment
 
 
 def _to_utc(moment: datetime, rules: ReadingRules) -> datetime:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from tiltyard.data.conform.dates import Moments, read_moments
 from tiltyard.data.conform.kinds import decide_kind
 from tiltyard.data.conform.labels import factorise_cells
-from tiltyard.data.conform.rows import CategorySpelling, CellError, make_cell_reader
+from tiltyard.data.conform.rows import CellError, make_cell_reader
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import MOST_CATEGORIES, SchemaKind, TableSchema, TypedColumn
-from tiltyard.data.conform.written import read_booleans, read_numbers, write_down
+from tiltyard.data.conform.written import read_booleans, read_numbers
 from tiltyard.errors import DataError
 from tiltyard.suggest import nearest
 
@@ -25,6 +25,8 @@ _DATE_STEP = (
     'Correct the value, state another way of writing dates (data.dates), or set data.unreadable_dates = "gap" to take '
     "it for missing."
 )
+
+_NESTED_STEP = "Leave the column out (data.ignore), or write its parts into separate columns."
 
 
 def infer_schema(frame: pd.DataFrame, rules: ReadingRules = USUAL_RULES) -> TableSchema:
@@ -163,10 +165,17 @@ def _conform_column(column: pd.Series, to: TypedColumn, rules: ReadingRules) -> 
 
 
 def _conform_categories(column: pd.Series, to: TypedColumn, rules: ReadingRules) -> pd.Series:
-    words = write_down(column, rules.gap_words.difference(to.value_words))
-    spelling = CategorySpelling(to)
-    texts = np.array([*map(spelling.read, words.distinct), None], dtype=object)[words.codes]
-    return pd.Series(texts, index=column.index, dtype="str")
+    codes, cells = factorise_cells(column)
+    read = make_cell_reader(to, rules)
+    texts = np.empty(len(cells) + 1, dtype=object)  # the last, which -1 picks, stays None
+    wrong = np.zeros(len(cells) + 1, dtype=np.bool_)
+    for place, cell in enumerate(cells):
+        try:
+            texts[place] = read(cell)
+        except CellError:
+            wrong[place] = True
+    _refuse(wrong[codes], column, to, "one value", _NESTED_STEP)
+    return pd.Series(texts[codes], index=column.index, dtype="str")
 
 
 def _refuse(

@@ -29,7 +29,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.cells import BOOLEAN_WORDS
-from tiltyard.data.conform.dates import looks_like_date
+from tiltyard.data.conform.dates import is_bare_day, looks_like_date
 from tiltyard.data.conform.rules import GAP_WORDS, USUAL_RULES, ReadingRules
 from tiltyard.data.conform.written import (
     ColumnKind,
@@ -44,6 +44,7 @@ from tiltyard.data.conform.written import (
 READABLE_FROM = 0.9
 
 _SAMPLE = 1000
+_DIGITS = 8  # of a date without separators; fewer are likelier an amount
 _SAID_WORDS = frozenset({"N/A", "NA", "NULL", "None", "n/a", "null"})  # those that people write, too
 _PROSE_LENGTH, _PROSE_SPACES = 40, 5  # characters and spaces of a cell, on average
 _SENTENCE_SPACES = 3  # enough where at least half of the cells differ
@@ -70,12 +71,12 @@ def decide_kind(column: pd.Series, rules: ReadingRules = USUAL_RULES) -> KindDec
     if column.isna().all():
         return KindDecision("empty")
     kind = kind_of_dtype(column.dtype)
-    if kind in ("boolean", "number"):
+    if kind == "boolean" or (kind == "number" and not _are_written_dates(column, rules)):
         return KindDecision(kind)
     words = write_down(column, {""})
     values = choose_value_words(words.distinct, words.counts, int(np.count_nonzero(words.codes < 0)), rules)
     words = words.without(rules.gap_words.difference(values))
-    if kind is None:
+    if kind is None or kind == "number":
         kind = "category" if values else kind_of_words(words.distinct, words.counts, rules=rules)
     return KindDecision(kind if words.distinct else "empty", words, values)
 
@@ -125,6 +126,8 @@ def kind_of_words(
     if all(word in BOOLEAN_WORDS for word in distinct):
         return "boolean"
     cells = sum(count for _, count in known)
+    if _are_declared_digits(distinct, rules):
+        return "time"
     numbers = numbers_of_words(distinct, rules)
     if numbers is not None:
         readable = sum(count for (_, count), number in zip(known, numbers, strict=True) if not math.isnan(number))
@@ -144,10 +147,24 @@ def numeric_if_written_as_text(column: pd.Series) -> pd.Series:
 
 
 def _are_times(words: Sequence[str], readable_from: float, rules: ReadingRules) -> bool:
+    dates = 0
     for part in (words[:_SAMPLE], words):
-        if sum(looks_like_date(word, rules) for word in part) < readable_from * len(part):
+        dates = sum(looks_like_date(word, rules) for word in part)
+        bare = 0 if dates == len(part) else sum(map(is_bare_day, part))
+        if dates + bare < readable_from * len(part):
             return False
-    return True
+    return dates > 0
+
+
+def _are_written_dates(column: pd.Series, rules: ReadingRules) -> bool:
+    """Whether a column of numbers holds dates in digits, which the project's format declares (``"%Y%m%d"``)."""
+    return "%" in rules.dates and _are_declared_digits(write_down(column).distinct, rules)
+
+
+def _are_declared_digits(words: Sequence[str], rules: ReadingRules) -> bool:
+    if "%" not in rules.dates:
+        return False
+    return all(len(word) >= _DIGITS and word.isdigit() and looks_like_date(word, rules) for word in words)
 
 
 def _are_prose(words: Sequence[str], cells: int) -> bool:

@@ -202,16 +202,19 @@ def order_classes(classes: Iterable[str]) -> tuple[str, ...]:
 def factorise_cells(column: pd.Series) -> tuple[np.ndarray[Any, np.dtype[np.intp]], list[Any]]:
     """n positions in the list of distinct cells, -1 where one is missing; cells of several types stay apart."""
     if column.dtype != object:
-        codes, distinct = pd.factorize(column, use_na_sentinel=True)
-        return np.asarray(codes, dtype=np.intp), list(np.asarray(distinct) if column.dtype.kind == "f" else distinct)
+        found, values = pd.factorize(column, use_na_sentinel=True)
+        return np.asarray(found, dtype=np.intp), list(np.asarray(values) if column.dtype.kind == "f" else values)
     # To Python, True equals 1: the type keeps them apart.
     places: dict[tuple[type, object], int] = {}
+    distinct: list[Any] = []
     codes = np.full(len(column), -1, dtype=np.intp)
     for row, cell in enumerate(column.tolist()):
         if not is_label_gap(cell):
-            key = (type(cell), cell if _is_hashable(cell) else repr(cell))
-            codes[row] = places.setdefault(key, len(places))
-    return codes, [value for _, value in places]
+            place = places.setdefault((type(cell), cell if _is_hashable(cell) else repr(cell)), len(distinct))
+            if place == len(distinct):
+                distinct.append(cell)
+            codes[row] = place
+    return codes, distinct
 
 
 def _keep_unambiguous(pairs: Iterable[tuple[Decimal | None, str]]) -> dict[Decimal, str]:
@@ -226,6 +229,6 @@ def _keep_unambiguous(pairs: Iterable[tuple[Decimal | None, str]]) -> dict[Decim
 def _is_hashable(cell: object) -> bool:
     try:
         hash(cell)
-    except TypeError:
+    except (TypeError, ValueError):  # a memoryview that may change says ValueError
         return False
     return True

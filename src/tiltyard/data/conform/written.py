@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 
 import numpy as np
@@ -60,7 +61,7 @@ def kind_of_dtype(dtype: Any) -> ColumnKind | None:
     """The kind that a pandas dtype stands for by itself; None where the cells decide."""
     kinds = pd.api.types
     if isinstance(dtype, pd.CategoricalDtype):
-        return "category"
+        return "time" if _are_times(dtype.categories) else "category"
     if kinds.is_bool_dtype(dtype):
         return "boolean"
     if kinds.is_numeric_dtype(dtype) and not kinds.is_complex_dtype(dtype):
@@ -68,6 +69,13 @@ def kind_of_dtype(dtype: Any) -> ColumnKind | None:
     if kinds.is_datetime64_any_dtype(dtype) or kinds.is_timedelta64_dtype(dtype):
         return "time"
     return None
+
+
+def _are_times(categories: pd.Index) -> bool:
+    """Whether the categories of a dtype are timestamps or dates: a file may keep any type in a dictionary."""
+    if pd.api.types.is_datetime64_any_dtype(categories.dtype):
+        return True
+    return len(categories) > 0 and categories.dtype == object and all(isinstance(one, date) for one in categories)
 
 
 def numbers_of_words(words: Sequence[str], rules: ReadingRules = USUAL_RULES) -> NDArray[np.float64] | None:
