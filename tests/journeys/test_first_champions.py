@@ -13,6 +13,7 @@ import pytest
 from tests.films import Films
 from tests.project_env import ProjectEnv
 from tiltyard.ledger import SqlLedger
+from tiltyard.ledger.rare_class_events import read_rare_classes
 from tiltyard.pipeline import Workspace
 from tiltyard.registry import MlflowRegistry
 
@@ -68,5 +69,6 @@ def test_what_can_be_learnt_ends_with_a_champion(tables: ProjectEnv, name: str, 
         return
     split = outcome.trial.split
     assert len(split.train) + len(split.test) == ROWS - 4
-    assert split.train.set_aside == ("perhaps",)
+    assert split.train.set_aside.keys() == {"perhaps"}
+    assert read_rare_classes(tables.workspace.ledger, f"{name}-classifier").set_aside == split.train.set_aside
     assert {found.code for found in split.train.findings} == {"data.rows-set-aside", "data.rare-classes"}

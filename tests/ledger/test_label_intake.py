@@ -10,8 +10,8 @@ import pytest
 
 from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.errors import UnavailableError
-from tiltyard.ledger import NamedPrediction, Prediction
-from tiltyard.ledger.label_intake import CheckedLabel, ReportedLabel, check_labels
+from tiltyard.ledger import Event, Label, NamedPrediction, Prediction
+from tiltyard.ledger.label_intake import CheckedLabel, ReportedLabel, check_labels, read_recorded_labels
 from tiltyard.testing import NOON, MemoryLedger, make_prediction
 
 HOUR = timedelta(hours=1)
@@ -57,6 +57,37 @@ def test_a_label_that_is_no_class_is_not_recorded() -> None:
     alone = make_prediction(label="1", probabilities={"1": 0.9})
     [one, other] = check([alone], ReportedLabel("1.0", "test", alone.id), ReportedLabel("x", "test", alone.id))
     assert [found.label and found.label.label for found in (one, other)] == ["1", "x"]
+
+
+def record_training(ledger: MemoryLedger, **evidence: object) -> None:
+    """A training of a version, as the decisions record it."""
+    ledger.append(Event("registered", "films/1", NOON, "me", evidence=evidence))
+
+
+def test_a_class_that_training_left_out_is_recorded_as_such() -> None:
+    """A label of a class that was set aside or merged is recorded in the file's spelling, with what training did."""
+    ledger, row = MemoryLedger(), make("no|other|yes")
+    ledger.record([row])
+    record_training(ledger, set_aside_classes={"perhaps": 3, "7": 1}, merged_classes={"seldom": 2})
+    labels = [ReportedLabel(raw, "test", row.id) for raw in (" perhaps", 7.0, "seldom", "yes", "never")]
+    found = check_labels(ledger, "films", labels, now=NOON)
+    assert [one.status for one in found] == ["rare", "rare", "rare", "good", "unexpected"]
+    assert [one.label and one.label.label for one in found] == ["perhaps", "7", "seldom", "yes", None]
+    assert found[0].reason == "Class 'perhaps' was set aside in training (3 rows): the model cannot predict it."
+    assert "merged into 'other'" in found[2].reason
+
+
+def test_a_recorded_label_of_a_merged_class_means_the_class_it_became() -> None:
+    """A merged class counts as the class that it became; one that was set aside counts nowhere and is named."""
+    ledger, rows = MemoryLedger(), [make("no|other|yes"), make("no|other|yes", at_hour=1)]
+    ledger.record(rows)
+    record_training(ledger, set_aside_classes={"seldom": 2, "perhaps": 3})
+    record_training(ledger, merged_classes={"seldom": 2})
+    labels = [Label(row.id, name, NOON, "test") for row, name in zip(rows, ("seldom", "perhaps"), strict=True)]
+    ledger.record_labels(labels)
+    found = read_recorded_labels(ledger, "films", ledger.labelled_predictions())
+    assert [label.label for _, label in found.pairs] == ["other"]
+    assert found.set_aside == {rows[1].id: labels[1]}
 
 
 def test_a_key_means_the_prediction_in_force() -> None:

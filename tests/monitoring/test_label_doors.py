@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.errors import InputError
+from tiltyard.ledger import Event
 from tiltyard.ledger.label_intake import ReportedLabel, check_labels
 from tiltyard.monitoring import ModelMonitor
-from tiltyard.monitoring.labels.label_import import import_labels, read_labels
+from tiltyard.monitoring.labels.label_import import count_labels, import_labels, read_labels
+from tiltyard.monitoring.performance import measure_performance
 from tiltyard.monitoring.prediction_window import read_prediction_window
 from tiltyard.serving.http.routes.feedback import OneLabel
 from tiltyard.serving.predict.requests import parse_json
@@ -56,3 +58,25 @@ def test_every_door_reads_a_label_alike(classes: tuple[str, ...], label: str | f
         assert [found.label for found in ledger.labels()] == ([] if meant is None else [meant])
         truth = read_prediction_window(ledger, "films").truth
         assert {found.label for found in truth.values()} == ({meant} - {None})
+
+
+def test_every_door_records_a_class_that_training_set_aside(tmp_path: Path) -> None:
+    """A label of a rare class is stored by HTTP's check, an import and Python alike, and the figures name it."""
+    rows = [make_prediction(label="no", probabilities={"no": 0.7, "yes": 0.3}) for _ in range(4)]
+    ledger = MemoryLedger()
+    ledger.record(rows)
+    ledger.append(Event("registered", "films/1", rows[0].at, "me", evidence={"set_aside_classes": {"perhaps": 3}}))
+    [checked] = check_labels(ledger, "films", [ReportedLabel("perhaps", "http", rows[0].id)])
+    ledger.record_labels([checked.label] if checked.label else [])
+    file = tmp_path / "labels.csv"
+    pd.DataFrame({"prediction_id": [rows[1].id, rows[2].id], "label": ["perhaps", "no"]}).to_csv(file, index=False)
+    report = import_labels(ledger, "films", read_labels(file))
+    assert (report.stored, report.rare, report.unexpected) == (2, 1, 0)
+    assert "was set aside in training (3 rows)" in report.examples["rare"][0]
+    ModelMonitor("films", ledger=ledger).log_actual(rows[3].id, "perhaps")
+    assert sorted(label.label for label in ledger.labels()) == ["no", "perhaps", "perhaps", "perhaps"]
+    assert count_labels(ledger, "films")["outside_classes"] == {"perhaps": 3}
+    performance = measure_performance(read_prediction_window(ledger, "films"))
+    assert (performance.labelled, performance.unknown_labels) == (1, {"perhaps": 3})
+    assert "'perhaps' (3)" in performance.caveat
+    assert "as wrong ones, accuracy is 0.2500" in performance.caveat

@@ -71,8 +71,9 @@ def test_every_kind_of_row_is_counted_by_kind(tmp_path: Path, name: str) -> None
     told = report.to_dict()
     examples = told.pop("examples")
     assert told == {
-        "rows": 8, "stored": 2, "corrected": 1, "repeated": 1, "superseded": 0, "late": 1, "zoneless": 0, "unknown": 1,
-        "ambiguous": 0, "unlabelled": 1, "unexpected": 1, "unexpected_labels": {"postive": 1}, "ahead": 0, "invalid": 2,
+        "rows": 8, "stored": 2, "corrected": 1, "repeated": 1, "superseded": 0, "rare": 0, "late": 1, "zoneless": 0,
+        "unknown": 1, "ambiguous": 0, "unlabelled": 1, "unexpected": 1, "unexpected_labels": {"postive": 1},
+        "ahead": 0, "invalid": 2,
     }  # fmt: skip
     assert "nobody" in examples["unknown"][0]
     assert "postive" in examples["unexpected"][0]

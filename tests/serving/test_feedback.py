@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.serving.fake_registry import MODEL
 from tests.serving.interfaces import ServerUnderTest, run_server
+from tiltyard.ledger import Event
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,18 @@ def test_a_label_is_recorded(films: ServerUnderTest) -> None:
     late = (datetime.now(UTC) - timedelta(days=30)).isoformat()
     films.client.post("/feedback", json={"prediction_id": prediction, "label": "good", "at": late, "source": "survey"})
     assert known(films, prediction) == "bad"
+
+
+def test_a_class_that_training_set_aside_is_accepted_with_a_note(films: ServerUnderTest) -> None:
+    """A label of a class that the training set aside is recorded, and the result says what training did."""
+    about = {"set_aside_classes": {"mixed": 3}}
+    films.ledger.append(Event("registered", f"{MODEL}/1", datetime.now(UTC), "me", evidence=about))
+    prediction = ask(films)
+    answer = films.client.post("/feedback", json={"prediction_id": prediction, "label": "mixed"})
+    assert answer.status_code == 200, answer.text
+    [result] = answer.json()["results"]
+    assert result["note"] == "Class 'mixed' was set aside in training (3 rows): the model cannot predict it."
+    assert known(films, prediction) == "mixed"
 
 
 def test_unknown_predictions_are_named_among_many_labels(films: ServerUnderTest) -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from tests.serving.conftest import Start
 from tests.serving.fake_registry import FakeRegistry
+from tests.serving.interfaces import run_server
 from tiltyard.serving.http.schemas import (
     HealthResponse,
     ModelInfoResponse,
@@ -52,6 +53,13 @@ def url(
     return start().url
 
 
+@pytest.fixture(scope="module")
+def warned(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The document of a server without a version."""
+    with run_server(tmp_path_factory.mktemp("warned"), None) as running:
+        return running.client.get("/openapi.json").json()
+
+
 def test_document_is_openapi(url: str) -> None:
     """The document is OpenAPI 3.1, all its references lead somewhere, and it names every route."""
     found = document(url)
@@ -81,6 +89,19 @@ def test_document_is_openapi(url: str) -> None:
             for end, method in (("", "get"), ("/ready", "get"), ("/infer", "post"))
         ),
     }
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/explain", "/invocations", "/v2/models/{name}/infer"])
+def test_warnings_are_documented_on_every_route(warned: Any, path: str) -> None:
+    """The response of every route that predicts shows the warnings, with field, code, value and message."""
+    response = warned["paths"][path]["post"]["responses"]["200"]
+    found, pending = set(), set(references(response))
+    while pending:
+        found |= pending
+        pending = {one for name in pending for one in references(resolve(warned, name))} - found
+    shown = [resolve(warned, name)["properties"] for name in found]
+    assert any("warnings" in fields for fields in shown)
+    assert any({"field", "code", "value", "message"} <= fields.keys() for fields in shown)
 
 
 def test_the_examples_are_accepted(

@@ -223,6 +223,63 @@ def test_rows_of_a_batch_have_their_own_warnings(towns: ServerUnderTest) -> None
     assert any('column="town"' in labels and 'code="unknown-category"' in labels for labels in counted)
 
 
+def count_refused(served: ServerUnderTest) -> dict[tuple[str, str], float]:
+    """How many values and columns refused a request, by column and reason."""
+    text = served.client.get("/metrics").text
+    found = re.findall(r'tiltyard_refused_values_total\{column="(.*?)",reason="(.*?)",.*\} (.*)', text)
+    return {(column, reason): float(count) for column, reason, count in found}
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_what_refuses_a_request_is_counted_by_column_and_reason(
+    towns: ServerUnderTest, strict_towns: ServerUnderTest, path: str
+) -> None:
+    """Each value or column that refuses a request is counted once, whatever route it comes by."""
+    cases: list[tuple[ServerUnderTest, dict[str, Any], tuple[str, str]]] = [
+        (strict_towns, {**ROW, "town": "york"}, ("town", "unknown-category")),
+        (towns, {**ROW, "age": "old"}, ("age", "wrong-type")),
+        (towns, {name: value for name, value in ROW.items() if name != "age"}, ("age", "missing")),
+    ]
+    if path not in ("/invocations", INFER):
+        cases.append((towns, {**ROW, "agee": 1.0}, ("", "unknown-column")))
+    for served, row, reason in cases:
+        before = count_refused(served).get(reason, 0.0)
+        assert served.client.post(path, json=body_for(path, row)).status_code == 422
+        assert count_refused(served).get(reason, 0.0) == before + 1, (path, reason)
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_warnings_are_counted_on_every_route(towns: ServerUnderTest, path: str) -> None:
+    """An unknown value counts in the metrics once for each response that names it, on every route."""
+
+    def count() -> float:
+        line = r'tiltyard_unknown_values_total\{code="unknown-category",column="town",.*\} (.*)'
+        return sum(map(float, re.findall(line, towns.client.get("/metrics").text)))
+
+    before = count()
+    assert warnings_of(path, towns.client.post(path, json=body_for(path, {**ROW, "town": "Ely"})).json())
+    assert count() == before + 1
+
+
+def test_a_text_that_is_missing_is_counted(films: ServerUnderTest) -> None:
+    """A row without a text is counted as refused, also where decoding the body finds it."""
+    for path in (INFER, "/invocations"):
+        before = count_refused(films).get(("text", "missing"), 0.0)
+        assert films.client.post(path, json=body_for(path, {"txt": "a film"})).status_code == 422
+        assert count_refused(films)["text", "missing"] == before + 1
+
+
+def test_a_wrong_element_of_a_tensor_is_named_by_its_column(towns: ServerUnderTest) -> None:
+    """A V2 tensor whose elements do not fit its datatype is named as the column that it is."""
+    body = body_for(INFER, ROW)
+    for place, (name, data, datatype) in enumerate((("age", ["old"], "FP64"), ("income", [1.5], "INT8"))):
+        tensors = [{**one, "data": data, "datatype": datatype} if one["name"] == name else one
+                   for one in body["inputs"]]  # fmt: skip
+        answer = towns.client.post(INFER, json={"inputs": tensors})
+        [error] = answer.json()["errors"]
+        assert (answer.status_code, error["field"]) == (422, name), place
+
+
 def test_a_repeated_request_has_its_warnings(towns: ServerUnderTest) -> None:
     """A request that is repeated with its key gets the same response, warnings included."""
     row = {"features": {**ROW, "town": "Bath"}}

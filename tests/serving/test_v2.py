@@ -145,16 +145,16 @@ def tensor(**changes: Any) -> dict[str, Any]:
     [
         ({}, "inputs"),
         ({"inputs": []}, "inputs"),
-        ({"inputs": [tensor(shape=[2])]}, "inputs[0]"),
+        ({"inputs": [tensor(shape=[2])]}, "text"),
         ({"inputs": [tensor(shape=[-1])]}, "inputs[0].shape[0]"),
-        ({"inputs": [tensor(shape=[1, 2], data=["a", "b"])]}, "inputs[0].shape"),
-        ({"inputs": [tensor(datatype="STRING")]}, "inputs[0]"),
+        ({"inputs": [tensor(shape=[1, 2], data=["a", "b"])]}, "text.shape"),
+        ({"inputs": [tensor(datatype="STRING")]}, "text"),
         ({"inputs": [tensor(datatype="INT8", data=[1])]}, "text"),
-        ({"inputs": [tensor(datatype="INT8", data=[1.5])]}, "inputs[0]"),
-        ({"inputs": [tensor(data=[1])]}, "inputs[0]"),
+        ({"inputs": [tensor(datatype="INT8", data=[1.5])]}, "text"),
+        ({"inputs": [tensor(data=[1])]}, "text"),
         ({"inputs": [tensor(data=[None])]}, "text"),
-        ({"inputs": [tensor(data=None)]}, "inputs[0]"),
-        ({"inputs": [tensor(parameters={"binary_data_size": 4})]}, "inputs[0]"),
+        ({"inputs": [tensor(data=None)]}, "text"),
+        ({"inputs": [tensor(parameters={"binary_data_size": 4})]}, "text"),
         ({"inputs": [tensor(), tensor()]}, "inputs[1].name"),
         ({"inputs": [tensor(shape=[0], data=[])]}, ""),
         ({"inputs": [tensor()], "outputs": [{"name": "embedding"}]}, "outputs[0].name"),
@@ -169,7 +169,7 @@ def test_wrong_tensors_are_named(films: ServerUnderTest, body: Any, field: str) 
 
 
 def test_wrong_rows_are_named_by_column(towns: ServerUnderTest) -> None:
-    """A wrong value, a missing and a doubled feature are named by their column, tensors of other lengths by place."""
+    """A wrong value, a missing and a doubled feature are named by their column, and so are tensors of other lengths."""
     good = [{"name": name, "shape": [1], "datatype": "BYTES", "data": [value]} for name, value in ROW.items()]
     for item, datatype in zip(good, ("INT64", "FP64", "BYTES", "BOOL"), strict=True):
         item["datatype"] = datatype
@@ -182,7 +182,7 @@ def test_wrong_rows_are_named_by_column(towns: ServerUnderTest) -> None:
     assert [error["field"] for error in several] == ["age[0]", "age[1]"]
     assert infer(towns, inputs=[*good, good[0]]).json()["errors"][0]["field"] == "inputs[4].name"
     longer = {**good[3], "shape": [2], "data": [True, True]}
-    assert infer(towns, inputs=[*good[:3], longer]).json()["errors"][0]["field"] == "inputs[3].shape"
+    assert infer(towns, inputs=[*good[:3], longer]).json()["errors"][0]["field"] == "member.shape"
 
 
 def test_errors_reach_the_client(films: ServerUnderTest) -> None:
@@ -198,7 +198,7 @@ def test_errors_reach_the_client(films: ServerUnderTest) -> None:
         content=head + b"\x09\x00\x00\x00ab",
         headers={"Inference-Header-Content-Length": str(len(head))},
     )
-    assert (cut.status_code, cut.json()["errors"][0]["field"]) == (422, "inputs[0]")
+    assert (cut.status_code, cut.json()["errors"][0]["field"]) == (422, "text")
     for length in ("x", "-1", "1e3", "999999"):
         headers = {"Inference-Header-Content-Length": length}
         assert films.client.post(f"/v2/models/{MODEL}/infer", content=b"{}", headers=headers).status_code in (400, 422)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,8 @@ class Dataset:
         row_digests: n 64-bit digests of input and label together, exact to the character.
         schema: of a table, the kinds of its columns and how their cells are read; None for texts.
         findings: what was renamed, guessed or left out while the rows were read.
-        set_aside: classes that were left out because they have too few rows.
+        set_aside: classes that were left out because they have too few rows, with their rows.
+        merged: classes that became one because they have too few rows, with their rows.
     """
 
     name: str
@@ -41,7 +43,8 @@ class Dataset:
     row_digests: NDArray[np.uint64]
     findings: tuple[Finding, ...] = ()
     schema: TableSchema | None = None
-    set_aside: tuple[str, ...] = ()
+    set_aside: Mapping[str, int] = field(default_factory=dict)
+    merged: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -69,4 +72,5 @@ class Dataset:
             findings=self.findings,
             schema=self.schema,
             set_aside=self.set_aside,
+            merged=self.merged,
         )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tiltyard.data.conform.labels import MERGED
 from tiltyard.data.content_hash import row_digests
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.split import find_test_rows
@@ -16,9 +17,6 @@ from tiltyard.errors import DataError
 from tiltyard.findings import Finding
 from tiltyard.formatting import choose_form, format_count, join_values
 from tiltyard.project import Project
-
-MERGED = "other"
-"""The class that rare classes become with ``rare_classes = "merge"``."""
 
 _LEAST_TRAIN = 2
 # By content, a class of so many rows that has none on a side comes up less than once in 10^19 data sets.
@@ -92,7 +90,7 @@ def _set_aside(dataset: Dataset, rare: Mapping[str, tuple[int, int]], project: P
         f"side has {'their' if many else 'its'} rows, and the model does not know {'them' if many else 'it'}."
     )
     found = _make_finding(rare, project, message)
-    return replace(left, findings=(*left.findings, found), set_aside=(*dataset.set_aside, *rare))
+    return replace(left, findings=(*left.findings, found), set_aside={**dataset.set_aside, **_count_rows(rare)})
 
 
 def _merge_classes(dataset: Dataset, rare: Mapping[str, tuple[int, int]], project: Project) -> Dataset:
@@ -104,7 +102,12 @@ def _merge_classes(dataset: Dataset, rare: Mapping[str, tuple[int, int]], projec
         frame=dataset.frame.assign(**{project.data.label: labels}),
         row_digests=row_digests(dataset.inputs, labels),
         findings=(*dataset.findings, found),
+        merged=_count_rows(rare),
     )
+
+
+def _count_rows(rare: Mapping[str, tuple[int, int]]) -> dict[str, int]:
+    return {name: sum(sides) for name, sides in rare.items()}
 
 
 def _belongs_to(dataset: Dataset, classes: Mapping[str, object]) -> NDArray[np.bool_]:
@@ -112,7 +115,7 @@ def _belongs_to(dataset: Dataset, classes: Mapping[str, object]) -> NDArray[np.b
 
 
 def _describe_rare(rare: Mapping[str, tuple[int, int]], project: Project) -> str:
-    named = join_values({name: sum(sides) for name, sides in rare.items()})
+    named = join_values(_count_rows(rare))
     return (
         f"{format_count(len(rare), 'class', 'classes')} of '{project.data.label}' "
         f"{choose_form(len(rare), 'has', 'have')} too few rows to be learnt and evaluated "

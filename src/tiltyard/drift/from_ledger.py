@@ -147,7 +147,7 @@ def _add_labels(
     )
     counts = CategoryCounts.empty(layout.categories[LABEL])
     for some in _split_into_batches(known):
-        found = read_recorded_labels(some)
+        found = read_recorded_labels(ledger, source.model_name, some)
         # A label that the version does not know is drift too: it counts among the other values.
         each = [*(label for _, label in found.pairs), *found.set_aside.values()]
         labels = np.array([label.label for label in each], object)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Literal
 
 from tiltyard.data.conform.cells import normalise_text
-from tiltyard.data.conform.labels import LabelCodec, is_label_gap, write_label
+from tiltyard.data.conform.labels import MERGED, LabelCodec, is_label_gap, write_label
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger.ports import Ledger
+from tiltyard.ledger.rare_class_events import RareClasses, read_rare_classes
 from tiltyard.ledger.records import Label, NamedPrediction, Prediction
 
 AHEAD = timedelta(minutes=1)
 """Clocks differ by this much; a label from further ahead would stand against every correction until then."""
 
-LabelStatus = Literal["good", "unlabelled", "ahead", "unknown", "ambiguous", "unexpected"]
+LabelStatus = Literal["good", "rare", "unlabelled", "ahead", "unknown", "ambiguous", "unexpected"]
 _MOST_TIMES = 5
 
 
@@ -44,10 +46,11 @@ class CheckedLabel:
     """What is to become of a label.
 
     Attributes:
-        status: ``good``; ``unlabelled``: it says nothing; ``ahead``: its time is in the future; ``unknown``: the ledger
-            holds no such prediction; ``ambiguous``: its key was used for several predictions, and its time does not
-            say which is meant; ``unexpected``: the version does not know it.
-        label: what to record; None unless it is good.
+        status: ``good``; ``rare``: its class is known, and no version predicts it, for training set it aside or merged
+            it; ``unlabelled``: it says nothing; ``ahead``: its time is in the future; ``unknown``: the ledger holds no
+            such prediction; ``ambiguous``: its key was used for several predictions, and its time does not say which
+            is meant; ``unexpected``: neither the version nor a training knows it.
+        label: what to record; None unless it is good or rare.
         prediction: the prediction that it is about, where that was looked up.
         reason: why it is not good, as a sentence; empty where it is.
     """
@@ -69,7 +72,8 @@ def check_labels(
     """Check n labels: whether they say something, of which prediction, and which class they mean. Nothing is recorded.
 
     A key that was used for several predictions means the one in force at the label's time: the last one made until
-    then. A class is one of the prediction's own version, or else of the version in service.
+    then. A class is one of the prediction's own version, or else of the version in service, or else one that a training
+    set aside or merged: the truth is recorded as it is, for a later training may learn it.
 
     While the ledger cannot look predictions up, labels by id are checked against the version in service alone.
 
@@ -81,12 +85,14 @@ def check_labels(
         now: default: the present.
 
     Raises:
-        UnavailableError: the ledger cannot be reached, and a label names its prediction by a key.
+        UnavailableError: the ledger cannot be reached, and a label names its prediction by a key, or is no class of the
+            version in service.
     """
     now = now or datetime.now(UTC)
     found = _find_predictions(ledger, model_name, reported)
     served = codec or _read_newest_codec(ledger, model_name)
     codecs: dict[tuple[str, ...], LabelCodec | None] = {}
+    rare = _RareLookup(ledger, model_name)
     checked = []
     for item in reported:
         early = _check_by_itself(item, now)
@@ -100,7 +106,7 @@ def check_labels(
             if classes not in codecs:
                 codecs[classes] = _read_codec(chosen.probabilities)
             own = codecs[classes]
-        checked.append(_check_class(item, chosen, [one for one in (own, served) if one is not None], now))
+        checked.append(_check_class(item, chosen, [one for one in (own, served) if one is not None], rare, now))
     return checked
 
 
@@ -110,20 +116,27 @@ class RecordedLabels:
 
     Attributes:
         pairs: predictions and labels, the labels spelt as their version spells the class.
-        set_aside: labels that the version of their prediction does not know, by prediction id: they say nothing about
-            it. There are some from before labels were checked, and of classes that only another version knows.
+        set_aside: labels that the version of their prediction does not know, by prediction id. There are some from
+            before labels were checked, of classes that only another version knows, and of classes that training set
+            aside.
     """
 
     pairs: tuple[tuple[Prediction, Label], ...] = ()
     set_aside: Mapping[str, Label] = field(default_factory=dict)
 
 
-def read_recorded_labels(pairs: Iterable[tuple[Prediction, Label]]) -> RecordedLabels:
+def read_recorded_labels(ledger: Ledger, model_name: str, pairs: Iterable[tuple[Prediction, Label]]) -> RecordedLabels:
     """What the labels mean that the ledger holds.
 
     Where a prediction has the probability of its own class alone, the version's classes are not known: they are then
-    those that any of the predictions has.
+    those that any of the predictions has. A class that training merged means the class that it became.
+
+    Args:
+        ledger: where they come from.
+        model_name: name of the registered model.
+        pairs: predictions of it with the label that counts.
     """
+    rare = _RareLookup(ledger, model_name)
     found = list(pairs)
     predicted = LabelCodec.from_classes({row.label for row, _ in found})
     codecs: dict[tuple[str, ...], LabelCodec | None] = {}
@@ -134,6 +147,8 @@ def read_recorded_labels(pairs: Iterable[tuple[Prediction, Label]]) -> RecordedL
             codecs[classes] = _read_codec(row.probabilities)
         codec = codecs[classes]
         meant = predicted.spell(label.label) if codec is None else codec.find_class(label.label)
+        if meant is None and MERGED in classes and rare.classes.find_class(label.label) in rare.classes.merged:
+            meant = MERGED
         if meant is None:
             set_aside[row.id] = label
         else:
@@ -207,16 +222,36 @@ def _choose_prediction(item: ReportedLabel, found: _Found) -> NamedPrediction | 
 
 
 def _check_class(
-    item: ReportedLabel, chosen: NamedPrediction | None, codecs: Sequence[LabelCodec], now: datetime
+    item: ReportedLabel,
+    chosen: NamedPrediction | None,
+    codecs: Sequence[LabelCodec],
+    rare: _RareLookup,
+    now: datetime,
 ) -> CheckedLabel:
+    status: LabelStatus = "good"
+    reason = ""
     meant = next(filter(None, (codec.find_class(item.label) for codec in codecs)), None)
     if meant is None and codecs:
-        return CheckedLabel("unexpected", prediction=chosen, reason=codecs[0].describe_unknown(item.label))
+        meant = rare.classes.find_class(item.label)
+        if meant is None:
+            return CheckedLabel("unexpected", prediction=chosen, reason=codecs[0].describe_unknown(item.label))
+        status, reason = "rare", rare.classes.describe(meant)
     if meant is None:
         # Nothing says which classes there are: the predicted one is the only one known.
         meant = LabelCodec((chosen.label,)).spell(item.label) if chosen else write_label(item.label)
     prediction_id = chosen.id if chosen else item.prediction_id.strip()
-    return CheckedLabel("good", Label(prediction_id, meant, item.at or now, item.source), chosen)
+    return CheckedLabel(status, Label(prediction_id, meant, item.at or now, item.source), chosen, reason)
+
+
+class _RareLookup:
+    """The rare classes of a model, read once and only where a label is no class of a version."""
+
+    def __init__(self, ledger: Ledger, model_name: str) -> None:
+        self._ledger, self._model_name = ledger, model_name
+
+    @cached_property
+    def classes(self) -> RareClasses:
+        return read_rare_classes(self._ledger, self._model_name)
 
 
 def _read_newest_codec(ledger: Ledger, model_name: str) -> LabelCodec | None:

@@ -116,6 +116,8 @@ class ModelMonitor(LedgerClient):
     def log_actual(self, prediction_id: str, actual: Any, *, source: str = LABEL_SOURCE) -> None:
         """Record the true label of a prediction; a later one corrects an earlier one.
 
+        A class that training set aside is recorded too; no figure counts it, and their ``caveat`` says so.
+
         Raises:
             NotFoundError: the ledger holds no such prediction.
             InputError: the label says nothing, or is no class of the version.

@@ -65,7 +65,8 @@ class Performance:
         not_computed: metrics that are not defined on these rows, with the reason.
         lag_hours: median hours from a prediction to its label.
         selection: how the labelled predictions differ from the others, in words; empty where they do not.
-        unknown_labels: labels that the version does not know, and how often they came; no figure counts them.
+        unknown_labels: labels that the version does not know, such as of classes that training set aside, and how often
+            they came; no figure counts them.
     """
 
     since: datetime | None
@@ -101,9 +102,12 @@ class Performance:
         if not self.unknown_labels:
             return ""
         named = ", ".join(f"'{label:.40}' ({count:,})" for label, count in list(self.unknown_labels.items())[:5])
-        return (
-            f"{sum(self.unknown_labels.values()):,} labels are set aside, for the version does not know them: {named}."
-        )
+        outside = sum(self.unknown_labels.values())
+        text = f"{outside:,} labels are of no class that the version knows, and no figure counts them: {named}."
+        if "accuracy" in self.figures:
+            right = self.figures["accuracy"].value * self.labelled
+            text += f" With these predictions as wrong ones, accuracy is {right / (self.labelled + outside):.4f}."
+        return text
 
 
 def measure_performance(window: PredictionWindow, metric: str = "accuracy", positive: str | None = None) -> Performance:

@@ -160,7 +160,7 @@ def read_prediction_window(
     begin = rows[0].at if len(rows) == most and rows else since
     ids = {row.id for row in rows}
     labelled = ledger.labelled_predictions(project=model_name, since=begin, until=until, version=version, shadow=False)
-    found = read_recorded_labels(pair for pair in labelled if pair[0].id in ids)
+    found = read_recorded_labels(ledger, model_name, (pair for pair in labelled if pair[0].id in ids))
     left_out = 0
     if len(rows) == most and version is None:
         left_out = max(0, ledger.prediction_stats(model_name, since, until).total - len(rows))
@@ -177,7 +177,8 @@ def read_labelled_predictions(ledger: Ledger, model_name: str, version: str, unt
     newest = ledger.labelled_predictions(
         project=model_name, version=version, shadow=False, until=until, newest_first=True, limit=MOST_LABELLED
     )
-    return read_recorded_labels([(row, label) for row, label in newest if label.at < until][::-1])
+    pairs = [(row, label) for row, label in newest if label.at < until]
+    return read_recorded_labels(ledger, model_name, pairs[::-1])
 
 
 def read_labelled_window(

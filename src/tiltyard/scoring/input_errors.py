@@ -14,6 +14,9 @@ SHOWN = 3
 MOST_PROBLEMS = 10
 LONGEST_NAME = 80
 
+MISSING = "missing"
+REFUSED_BY_MODEL = "refused-by-model"
+
 
 @dataclass(frozen=True)
 class InputProblem:
@@ -23,11 +26,14 @@ class InputProblem:
         position: index of the input in its batch, from 0.
         field: the feature, or ``text``; empty for the input as a whole.
         message: what is wrong, to be read after the field's name.
+        code: a stable name of the reason: ``wrong-type``, ``missing``, ``refused-by-model``, or the code of the warning
+            that a policy refuses.
     """
 
     position: int
     field: str
     message: str
+    code: str = "wrong-type"
 
     def __str__(self) -> str:
         subject = f"field '{self.field}' " if self.field else ""

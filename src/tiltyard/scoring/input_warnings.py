@@ -120,7 +120,7 @@ class UnknownPolicy:
             actions = [(warning, self._action(warning)) for warning in found]
             shown.append([warning for warning, action in actions if action == "warn"])
             problems += [
-                InputProblem(position, warning.field, warning.message)
+                InputProblem(position, warning.field, warning.message, warning.code)
                 for warning, action in actions
                 if action == "refuse"
             ]

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import ArtifactError
 from tiltyard.project import Task
-from tiltyard.scoring.input_errors import InputProblem, refuse_inputs
+from tiltyard.scoring.input_errors import REFUSED_BY_MODEL, InputProblem, refuse_inputs
 from tiltyard.scoring.input_warnings import join_warnings
 from tiltyard.scoring.scorer import Scores
 from tiltyard.scoring.table.columns import InputColumns
@@ -95,7 +95,9 @@ class SklearnScorer:
             except ValueError as error:
                 # What passed the check by column and is refused all the same is refused for its values,
                 # such as a gap where the model was trained without gaps.
-                problems.append(InputProblem(position, "", f"is refused by the model: {_first_line(error)}"))
+                problems.append(
+                    InputProblem(position, "", f"is refused by the model: {_first_line(error)}", REFUSED_BY_MODEL)
+                )
         if problems:
             raise refuse_inputs(problems)
         return result

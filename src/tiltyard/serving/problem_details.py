@@ -91,6 +91,9 @@ class RequestError(TiltyardError):
         status: the HTTP status of the response.
         errors: the fields that are wrong, where it is about fields.
         headers: more headers of the response.
+
+    Attributes:
+        refused: column and reason of each value or column that refuses the request, where that is why.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class RequestError(TiltyardError):
         self.status = status
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
+        self.refused: Sequence[tuple[str, str]] = ()
 
 
 def invalid_fields(
@@ -120,7 +124,11 @@ def invalid_fields(
     more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
     end = "" if shown.endswith("?") and not more else "."
     return RequestError(
-        f"{shown}{more}{end}", status=422, code=code, next_step=next_step, errors=problems[:MOST_FIELDS]
+        f"{shown}{more}{end}",
+        status=422,
+        code=code,
+        next_step=next_step,
+        errors=problems[:MOST_FIELDS],
     )
 
 

@@ -29,6 +29,7 @@ _KINDS = {
     "stored": "stored",
     "corrected": "of these, corrections",
     "superseded": "of these, older than the current label",
+    "rare": "of these, of a class that training set aside or merged",
     "late": "of these, late",
     "zoneless": "of these, with a time without a time zone, read as UTC (see --timezone)",
     "repeated": "already known",
@@ -39,7 +40,7 @@ _KINDS = {
     "unlabelled": "without a label",
     "invalid": "invalid",
 }
-_SHOWN = frozenset({"unknown", "invalid", "unexpected", "ambiguous", "ahead"})
+_SHOWN = frozenset({"rare", "unknown", "invalid", "unexpected", "ambiguous", "ahead"})
 
 
 @click.group()

@@ -21,6 +21,9 @@ import pandas as pd
 from tiltyard.data.conform.cells import normalise_text
 from tiltyard.suggest import nearest
 
+MERGED = "other"
+"""The class that rare classes become with ``data.rare_classes = "merge"``."""
+
 _TRUTH = {"true": True, "false": False}
 _BINARY = frozenset({"0", "1"})
 _WHOLE = re.compile(r"([+-]?(?:0|[1-9]\d*))\.0*", re.ASCII)

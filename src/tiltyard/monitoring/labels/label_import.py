@@ -17,7 +17,13 @@ from tiltyard.data.sources import detect_layout, read_source
 from tiltyard.errors import DataError
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Label, Ledger, NamedPrediction
-from tiltyard.ledger.label_intake import CheckedLabel, ReportedLabel, check_labels, normalise_key
+from tiltyard.ledger.label_intake import (
+    CheckedLabel,
+    ReportedLabel,
+    check_labels,
+    normalise_key,
+    read_recorded_labels,
+)
 from tiltyard.project import DataSection
 from tiltyard.suggest import nearest
 
@@ -70,6 +76,7 @@ class ImportReport:
         corrected: of those, labels that differ from the one that counted before.
         repeated: labels that were known already; not stored again.
         superseded: labels older than the one that counts; stored, without effect.
+        rare: labels of a class that training set aside or merged; stored, and no version predicts it.
         late: labels that came more than the monitoring window after their prediction.
         zoneless: labels whose time names no time zone; stored, their times read as UTC.
         unknown: rows whose id or key the ledger does not hold.
@@ -87,6 +94,7 @@ class ImportReport:
     corrected: int = 0
     repeated: int = 0
     superseded: int = 0
+    rare: int = 0
     late: int = 0
     zoneless: int = 0
     unknown: int = 0
@@ -192,6 +200,8 @@ def import_labels(
                 _note_refused(row, found, report)
             elif _counts(prediction, label, row, counting.get(prediction.id), report, options.late_after):
                 labels.append(label)
+                if found.status == "rare":
+                    report.note("rare", f"row {row.position}: {found.reason}")
                 before = counting.get(prediction.id)
                 if before is None or label.at >= before.at:
                     counting[prediction.id] = label
@@ -202,7 +212,10 @@ def import_labels(
 
 
 def count_labels(ledger: Ledger, model_name: str) -> dict[str, Any]:
-    """How many labels count, by label and by source, and the share of the predictions that have one."""
+    """How many labels count, by label and by source, and the share of the predictions that have one.
+
+    ``outside_classes`` are those of them that the version of their prediction does not know, by label.
+    """
     by_label: Counter[str] = Counter()
     by_source: Counter[str] = Counter()
     latest: datetime | None = None
@@ -210,6 +223,7 @@ def count_labels(ledger: Ledger, model_name: str) -> dict[str, Any]:
         by_label[label.label] += 1
         by_source[label.source] += 1
         latest = label.at if latest is None else max(latest, label.at)
+    outside = read_recorded_labels(ledger, model_name, ledger.labelled_predictions(project=model_name)).set_aside
     total = ledger.prediction_stats(model_name).total
     labelled = by_label.total()
     return {
@@ -217,6 +231,7 @@ def count_labels(ledger: Ledger, model_name: str) -> dict[str, Any]:
         "predictions": total,
         "coverage": labelled / total if total else 0.0,
         "by_label": dict(by_label.most_common()),
+        "outside_classes": dict(Counter(label.label for label in outside.values()).most_common()),
         "by_source": dict(by_source.most_common()),
         "latest": latest,
     }

@@ -138,7 +138,8 @@ def _check_accuracy(
 ) -> Finding:
     """Whether the previous champion would have predicted better on the labelled inputs of the new one."""
     labelled = workspace.ledger.labelled_predictions(project=project.model_name, version=history.champion, since=since)
-    pairs = read_recorded_labels(pair for pair in islice(labelled, MOST_ANSWERS) if pair[0].route != "shadow").pairs
+    newest = (pair for pair in islice(labelled, MOST_ANSWERS) if pair[0].route != "shadow")
+    pairs = read_recorded_labels(workspace.ledger, project.model_name, newest).pairs
     window = (since, now)
     if not pairs:
         return could_not_judge(

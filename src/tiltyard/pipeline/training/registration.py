@@ -14,6 +14,7 @@ from pathlib import Path
 from tiltyard.aliases import CHAMPION
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Event
+from tiltyard.ledger.rare_class_events import MERGED_CLASSES, SET_ASIDE
 from tiltyard.models.custom_candidates import custom_source
 from tiltyard.pipeline.training.data_checks import DataCheck
 from tiltyard.pipeline.training.run_logging import LoggedRun, run_params
@@ -82,6 +83,8 @@ def register_version(
                 "data_fingerprint": train.fingerprint,
                 "label": info.label,
                 "parent": parent.version if parent else None,
+                SET_ASIDE: dict(train.set_aside),
+                MERGED_CLASSES: dict(train.merged),
             },
         )
     )

@@ -14,7 +14,7 @@ from tiltyard.data.conform.cells import is_gap, normalise_text, parse_number, wr
 from tiltyard.data.conform.rows import CellError, CellReader, make_cell_reader
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import TableSchema, TypedColumn
-from tiltyard.scoring.input_errors import MOST_PROBLEMS, InputProblem, refuse_inputs
+from tiltyard.scoring.input_errors import MISSING, MOST_PROBLEMS, InputProblem, refuse_inputs
 from tiltyard.scoring.input_warnings import InputWarning, UnknownColumns
 
 InputKind = Literal["number", "boolean", "text", "time", "any"]
@@ -156,9 +156,9 @@ class InputColumns:
     def _find_misnamed(self, position: int, row: Mapping[str, Any], unknown: UnknownColumns) -> list[InputProblem]:
         missing = [column.name for column in self._columns if column.name not in row]
         return [
-            InputProblem(position, name, "is missing (send null for a value that is not known)")
+            InputProblem(position, name, "is missing (send null for a value that is not known)", MISSING)
             for name in missing[:MOST_PROBLEMS]
-        ] + [InputProblem(position, warning.field, warning.message) for warning in unknown.find(row)]
+        ] + [InputProblem(position, one.field, one.message, one.code) for one in unknown.find(row)]
 
 
 def make_input_reader(column: InputColumn, typed: TypedColumn | None, rules: ReadingRules) -> CellReader:

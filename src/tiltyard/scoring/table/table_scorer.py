@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from tiltyard.scoring.explanations import Contribution, Explanation, Scale
-from tiltyard.scoring.input_errors import InputProblem, refuse_inputs
+from tiltyard.scoring.input_errors import REFUSED_BY_MODEL, InputProblem, refuse_inputs
 from tiltyard.scoring.input_warnings import InputWarning, Warnings, join_warnings
 from tiltyard.scoring.linear_head import LinearHead, build_linear_head
 from tiltyard.scoring.scorer import NotCompilableError, Scores
@@ -179,7 +179,7 @@ class TableScorer:
         if refused.any():
             raise refuse_inputs(
                 [
-                    InputProblem(position, "", f"is refused by the model: {self._refusal(code)}")
+                    InputProblem(position, "", f"is refused by the model: {self._refusal(code)}", REFUSED_BY_MODEL)
                     for position, code in enumerate(refused.tolist())
                     if code
                 ]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiltyard.scoring.input_errors import InputProblem, refuse_inputs
-from tiltyard.scoring.input_warnings import LONGEST_VALUE, InputWarning, UnknownColumns, Warnings
+from tiltyard.scoring.input_errors import MISSING, InputProblem, refuse_inputs
+from tiltyard.scoring.input_warnings import LONGEST_VALUE, UNKNOWN_COLUMN, InputWarning, UnknownColumns, Warnings
 from tiltyard.scoring.scorer import Scores
 
 TEXT = "text"
@@ -46,8 +46,8 @@ class TextColumns:
                 inputs.append({TEXT: row[name]})
                 warnings.append(found)
             else:
-                problems.append(InputProblem(position, self.name, "is missing"))
-                problems += [InputProblem(position, warning.field, warning.message) for warning in found]
+                problems.append(InputProblem(position, self.name, "is missing", MISSING))
+                problems += [InputProblem(position, one.field, one.message, one.code) for one in found]
         if problems:
             raise refuse_inputs(problems)
         return inputs, warnings if any(warnings) else None
@@ -125,7 +125,7 @@ def extract_texts(inputs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _problems(position: int, item: Mapping[str, Any]) -> list[InputProblem]:
     if "text" not in item:
-        return [InputProblem(position, "text", "is missing")]
+        return [InputProblem(position, "text", "is missing", MISSING)]
     if not isinstance(item["text"], str):
         return [InputProblem(position, "text", f"has to be a text, and is {type(item['text']).__name__}")]
-    return [InputProblem(position, str(name), "is not known here") for name in item if name != "text"]
+    return [InputProblem(position, str(name), "is not known here", UNKNOWN_COLUMN) for name in item if name != "text"]

@@ -20,7 +20,6 @@ from tiltyard.serving.auth.caller import CALLER
 from tiltyard.serving.predict.batching.batcher import Ticket
 from tiltyard.serving.predict.batching.prediction_rows import prediction_json, predictions_json
 from tiltyard.serving.predict.components import ServerComponents
-from tiltyard.serving.predict.inputs import name_fields
 from tiltyard.serving.predict.requests import RequestHead
 from tiltyard.serving.problem_details import from_error, from_unknown_error
 
@@ -120,7 +119,7 @@ class PredictEndpoint:
         try:
             rows = done.result()
         except InputError as error:
-            raise name_fields(error, self._service.shape(many=False).name_field) from None
+            raise self._service.refuse(error, self._service.shape(many=False).name_field) from None
         warnings = ticket.warnings
         self._service.finish(scope, rows, warnings)
         return prediction_json(

@@ -12,6 +12,7 @@ import msgspec
 from tiltyard.errors import InputError
 from tiltyard.project import ServingSection, Task
 from tiltyard.scoring import InputProblem, Warnings, list_problems
+from tiltyard.scoring.input_warnings import UNKNOWN_COLUMN
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.text.text_inputs import TextColumns
 from tiltyard.serving.predict.requests import decode_json, json_kind
@@ -186,8 +187,14 @@ def replace_nan(row: Any) -> Any:
 
 def name_fields(error: InputError, name_field: FieldNaming) -> RequestError | InputError:
     """A scorer's error with the fields named as the request has them."""
-    problems = [FieldProblem(name_field(item), item.message) for item in list_problems(error)]
-    return invalid_fields(problems, code=error.code) if problems else error
+    found = list_problems(error)
+    problems = [FieldProblem(name_field(item), item.message) for item in found]
+    if not problems:
+        return error
+    named = invalid_fields(problems, code=error.code)
+    # Names of columns come from callers; only those of the model are counted by name.
+    named.refused = [("" if item.code == UNKNOWN_COLUMN else item.field, item.code) for item in found]
+    return named
 
 
 def _only_value(content: Any, key: str) -> Any:

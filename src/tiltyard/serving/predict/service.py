@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
@@ -25,10 +25,20 @@ from tiltyard.serving.auth.caller import CALLER, Caller
 from tiltyard.serving.model.manager import ModelManager
 from tiltyard.serving.predict.batching.batcher import Batcher, Ticket
 from tiltyard.serving.predict.idempotency import Idempotency, IdempotentRequest
-from tiltyard.serving.predict.inputs import InputShape, PredictionRequest, check_inputs, decode_inputs, name_fields
+from tiltyard.serving.predict.inputs import (
+    FieldNaming,
+    InputShape,
+    PredictionRequest,
+    check_inputs,
+    decode_inputs,
+    name_fields,
+)
 from tiltyard.serving.predict.requests import RequestHead, check_media_type, read_body, too_large
 from tiltyard.serving.predict.traffic_split import TrafficSplit
+from tiltyard.serving.problem_details import RequestError
 from tiltyard.serving.telemetry import PREDICTIONS, Instrumentation
+
+Parsed = TypeVar("Parsed")
 
 # Watching for a client that leaves costs a task; most requests are finished sooner than this.
 WATCH_SECONDS = 0.05
@@ -171,26 +181,51 @@ class PredictionService:
             else:
                 result = await self._predict_once(_caller_id(scope), head.idempotency_key, request, submit, receive)
         except InputError as error:
-            raise name_fields(error, request.name_field) from None
+            raise self.refuse(error, request.name_field) from None
         if request.warnings is not None:
             result = replace(result, warnings=join_warnings(request.warnings, result.warnings))
         self.finish(scope, result.rows, result.warnings)
         return result
 
+    def refuse(self, error: InputError, name_field: FieldNaming) -> RequestError | InputError:
+        """A scorer's error with the fields named as the request has them, and counted by column and reason."""
+        named = name_fields(error, name_field)
+        if isinstance(named, RequestError):
+            self._instrumentation.metrics.count_refused(named.refused)
+        return named
+
+    def parse(self, parse: Callable[[], Parsed]) -> Parsed:
+        """What the body of another protocol means; a value or column that refuses it is counted.
+
+        Raises:
+            RequestError: it is not of the protocol, or not for this model.
+        """
+        try:
+            return parse()
+        except RequestError as error:
+            self._instrumentation.metrics.count_refused(error.refused)
+            raise
+
     async def find_warnings(self, request: PredictionRequest) -> Warnings | None:
-        """The warnings of inputs that the version in service can score; nothing is recorded.
+        """The warnings of inputs that the version in service can score, counted; nothing is recorded.
 
         Raises:
             RequestError: an input cannot be scored, or is refused for what training did not know.
             UnavailableError: there is no version.
         """
         try:
-            policy = UnknownPolicy.from_options(self._options)
-            if request.ignores_columns:
-                policy = replace(policy, unknown_columns="warn")
-            scores = await asyncio.to_thread(score_inputs, self._models.require().scorer, request.inputs, policy)
+            found = await self._score_again(request)
         except InputError as error:
-            raise name_fields(error, request.name_field) from None
+            raise self.refuse(error, request.name_field) from None
+        if found is not None:
+            self._instrumentation.metrics.count_unknown(found)
+        return found
+
+    async def _score_again(self, request: PredictionRequest) -> Warnings | None:
+        policy = UnknownPolicy.from_options(self._options)
+        if request.ignores_columns:
+            policy = replace(policy, unknown_columns="warn")
+        scores = await asyncio.to_thread(score_inputs, self._models.require().scorer, request.inputs, policy)
         return scores.warnings
 
     async def _wait(self, ticket: Ticket, receive: Receive) -> PredictionResult:
@@ -231,7 +266,7 @@ class PredictionService:
     async def _find_warnings_again(self, request: PredictionRequest) -> Warnings | None:
         """The warnings of a request that was repeated, which the ledger does not keep."""
         try:
-            return await self.find_warnings(replace(request, ignores_columns=True))
+            return await self._score_again(replace(request, ignores_columns=True))
         except TiltyardError:
             return None  # another version is in service by now
 

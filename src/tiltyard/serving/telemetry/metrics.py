@@ -81,6 +81,7 @@ class Metrics:
         self._confidence: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(SHARES))
         self._batches = Histogram(ROWS)
         self._unknown: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._refused: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.registry.register(_MetricsCollector(self))
         ProcessCollector(registry=self.registry)
 
@@ -123,6 +124,16 @@ class Metrics:
                 column = "" if warning.code == UNKNOWN_COLUMN else warning.field
                 self._unknown[column, warning.code] += 1
 
+    def count_refused(self, refused: Iterable[tuple[str, str]]) -> None:
+        """Count the values and columns that refused a request.
+
+        Args:
+            refused: the model's column (empty for a column that is none of its own) and the reason of each.
+        """
+        with self._lock:
+            for column, reason in refused:
+                self._refused[column, reason] += 1
+
     def collect(self) -> Iterator[Metric]:
         """All metrics of Tiltyard, as they are now."""
         yield from _make_gauges(self._measure())
@@ -150,6 +161,12 @@ class Metrics:
             "Values that training did not know, by column and kind; columns that it did not know have no name here.",
             ("column", "code"),
             self._unknown.items(),
+        )
+        yield _make_counters(
+            "tiltyard_refused_values",
+            "Values and columns that refused a request (422), by column and reason; unknown columns have no name here.",
+            ("column", "reason"),
+            self._refused.items(),
         )
         yield _make_histograms(
             "tiltyard_confidence", "Confidence of the predicted label, by version.", "version", self._confidence.items()

@@ -14,7 +14,6 @@ from tiltyard.scoring.explanations import MOST_CONTRIBUTIONS, explain
 from tiltyard.serving.http.openapi import problem_responses
 from tiltyard.serving.http.schemas import ResponseModel, UnknownValue, list_unknown_values
 from tiltyard.serving.predict.components import ServerComponents
-from tiltyard.serving.predict.inputs import name_fields
 from tiltyard.serving.predict.requests import RequestHead
 
 MOST_SHOWN = 1000
@@ -67,7 +66,7 @@ def explain_routes(components: ServerComponents) -> APIRouter:
         try:
             [explanation] = await asyncio.to_thread(explain, version.scorer, to_explain.inputs, most=top, label=label)
         except InputError as error:
-            raise name_fields(error, to_explain.name_field) from None
+            raise components.predictions.refuse(error, to_explain.name_field) from None
         return ExplanationResponse(**to_json_object(explanation), model_version=version.info.version, warnings=warnings)
 
     return router

@@ -104,7 +104,11 @@ class LabelResult(ResponseModel):
     )
     prediction_id: str | None = Field(description="The prediction that it is about, where that is known.")
     key: str | None = Field(description="The caller's own key, where it was named by one.")
-    note: str = Field(default="", description="Why it was not stored; empty if it was.")
+    note: str = Field(
+        default="",
+        description="Why it was not stored; or that its class was set aside in training, so that the model cannot "
+        "predict it. Else empty.",
+    )
 
 
 class Feedback(ResponseModel):
@@ -131,7 +135,8 @@ def feedback_routes(components: ServerComponents) -> APIRouter:
         """Report the true label of one prediction, or `labels` of many; late, again, or corrected.
 
         The label with the latest `at` counts; of those with the same, the one reported last. A label that is no class
-        of the model, or lies in the future, refuses the request. A key that was used for several predictions means
+        of the model, or lies in the future, refuses the request. A class that training set aside is accepted with a
+        note. A key that was used for several predictions means
         the last one made until `at`. The results name unknown predictions and ambiguous keys one by one; a single
         unknown one is 404, a single ambiguous one 409.
         """
@@ -192,7 +197,7 @@ def _refuse_fields(checked: Sequence[CheckedLabel]) -> None:
 def _make_result(item: OneLabel, checked: CheckedLabel, unknown: frozenset[str]) -> LabelResult:
     label = checked.label
     if label is not None and label.prediction_id not in unknown:
-        return LabelResult(status="accepted", prediction_id=label.prediction_id, key=item.key)
+        return LabelResult(status="accepted", prediction_id=label.prediction_id, key=item.key, note=checked.reason)
     note = checked.reason or f"The ledger holds no prediction with the id '{item.prediction_id}'."
     status: Literal["unknown", "ambiguous"] = "ambiguous" if checked.status == "ambiguous" else "unknown"
     return LabelResult(status=status, prediction_id=item.prediction_id, key=item.key, note=note)

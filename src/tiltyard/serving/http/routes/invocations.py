@@ -50,10 +50,12 @@ def invocation_routes(components: ServerComponents) -> APIRouter:
         head = RequestHead.from_headers(request.scope["headers"])
         media_type = check_media_type(head, JSON, CSV)
         content = await components.predictions.read_body(head, request.receive)
-        if media_type == CSV:
-            inputs = parse_invocation_csv(content, current.known_columns, current.manifest.separator)
-        else:
-            inputs = parse_invocation_json(content, current.known_columns)
+        columns, separator = current.known_columns, current.manifest.separator
+        inputs = components.predictions.parse(
+            (lambda: parse_invocation_csv(content, columns, separator))
+            if media_type == CSV
+            else (lambda: parse_invocation_json(content, columns))
+        )
         result = await components.predictions.predict(request.scope, request.receive, head, inputs)
         predictions = result.predictions
         return InvocationResponse(

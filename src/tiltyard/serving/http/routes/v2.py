@@ -13,7 +13,7 @@ from pydantic import Field
 from tiltyard._version import __version__
 from tiltyard.errors import TiltyardError
 from tiltyard.serving.http.openapi import body_of, problem_responses
-from tiltyard.serving.http.schemas import ResponseModel
+from tiltyard.serving.http.schemas import ResponseModel, UnknownValue
 from tiltyard.serving.model.served_version import ServedVersion
 from tiltyard.serving.predict.components import ServerComponents
 from tiltyard.serving.predict.protocols.v2 import (
@@ -71,17 +71,28 @@ class OutputTensor(TensorMetadata):
     data: list[Any] | None = Field(default=None, description="Its elements, unless they follow the JSON as bytes.")
 
 
+class RowWarning(UnknownValue):
+    """What training did not know of one row."""
+
+    row: int = Field(description="The row, from 0.")
+
+
+class InferenceParameters(ResponseModel):
+    """What is to be said about the predictions."""
+
+    recorded: bool = Field(default=True, description="false if they are not in the ledger; else absent.")
+    warnings: list[RowWarning] = Field(
+        default=[], description="What training did not know of the inputs; absent where there is nothing to say."
+    )
+
+
 class InferenceResponse(ResponseModel):
     """The predictions."""
 
     model_name: str
     model_version: str
     id: str | None = None
-    parameters: dict[str, Any] | None = Field(
-        default=None,
-        description="recorded: false, if they are not in the ledger; warnings: what training did not know of the "
-        "inputs, each with its row from 0, if there is anything.",
-    )
+    parameters: InferenceParameters | None = Field(default=None, description="Absent where there is nothing to say.")
     outputs: list[OutputTensor]
 
 
@@ -189,7 +200,8 @@ async def _infer(components: ServerComponents, request: Request, name: str, vers
     head = RequestHead.from_headers(request.scope["headers"])
     length = _header_length(request, head)
     content = await components.predictions.read_body(head, request.receive)
-    inference = read_inference(content, length, current.known_columns)
+    columns = current.known_columns
+    inference = components.predictions.parse(lambda: read_inference(content, length, columns))
     result = await components.predictions.predict(
         request.scope, request.receive, head, inference.inputs, champion_only=version is not None
     )

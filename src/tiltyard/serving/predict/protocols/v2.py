@@ -33,6 +33,7 @@ from tiltyard.serving.predict.requests import parse_json
 from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid_fields
 
 BINARY_SIZE = "binary_data_size"
+_LONGEST_NAME = 80
 _DATATYPE: dict[InputKind, str] = {"number": "FP64", "boolean": "BOOL", "text": BYTES, "time": BYTES, "any": BYTES}
 
 
@@ -217,7 +218,9 @@ def _tensor_values(tensors: Sequence[InputTensor], tail: memoryview) -> list[lis
             values.append(tensor_from_binary(tensor.datatype, bytes(tail[place : place + size]), count))
             place += size
         except TensorError as error:
-            raise invalid_fields([FieldProblem(f"inputs[{position}]", f"('{tensor.name:.80}') {error}")]) from None
+            # A tensor is a column, so its name says more than its place.
+            named = tensor.name[:_LONGEST_NAME] or f"inputs[{position}]"
+            raise invalid_fields([FieldProblem(named, str(error))]) from None
     if place != len(tail):
         raise invalid_fields([FieldProblem("inputs", f"name {place} of the {len(tail)} bytes behind the JSON")])
     return values
@@ -254,7 +257,7 @@ def _check_same_rows(tensors: Sequence[InputTensor], names: Sequence[str]) -> No
             raise invalid_fields([FieldProblem(f"inputs[{position}].name", f"is {tensor.name!r:.80}, as another's is")])
         if tensor.shape not in ([rows], [rows, 1]):
             message = f"is {tensor.shape}, and has to be [{rows}] or [{rows}, 1] as the first tensor's"
-            raise invalid_fields([FieldProblem(f"inputs[{position}].shape", message)])
+            raise invalid_fields([FieldProblem(f"{tensor.name[:_LONGEST_NAME]}.shape", message)])
 
 
 def _name_place(problem: InputProblem, rows: int) -> str:

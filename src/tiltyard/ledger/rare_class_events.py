@@ -1,0 +1,55 @@
+"""The classes that trainings set aside or merged because they had too few rows, as the decisions record them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tiltyard.data.conform.labels import LabelCodec
+from tiltyard.formatting import format_count
+from tiltyard.ledger.ports import Ledger
+
+SET_ASIDE, MERGED_CLASSES = "set_aside_classes", "merged_classes"
+"""Keys in the evidence of a ``registered`` event: the rows of each class. Events from before have neither."""
+
+
+@dataclass(frozen=True)
+class RareClasses:
+    """Classes of the data that no version of a model predicts by their name, with their rows in the newest training.
+
+    Attributes:
+        set_aside: classes whose rows were left out.
+        merged: classes that became the class ``other``.
+    """
+
+    set_aside: Mapping[str, int] = field(default_factory=dict)
+    merged: Mapping[str, int] = field(default_factory=dict)
+
+    def find_class(self, raw: object) -> str | None:
+        """The rare class that a raw label means; None where it means none."""
+        return LabelCodec((*self.set_aside, *(name for name in self.merged if name not in self.set_aside))).find_class(
+            raw
+        )
+
+    def describe(self, name: str) -> str:
+        """What training did with one of these classes."""
+        if name in self.set_aside:
+            rows = format_count(self.set_aside[name], "row")
+            return f"Class '{name}' was set aside in training ({rows}): the model cannot predict it."
+        return f"Class '{name}' was merged into 'other' in training ({format_count(self.merged[name], 'row')})."
+
+
+def read_rare_classes(ledger: Ledger, model_name: str) -> RareClasses:
+    """The rare classes of all trainings of a model; for each class the newest training that names it counts.
+
+    Raises:
+        UnavailableError: the ledger cannot be reached.
+    """
+    set_aside: dict[str, int] = {}
+    merged: dict[str, int] = {}
+    for event in ledger.events(subject=model_name, kind="registered"):
+        for key, found, other in ((SET_ASIDE, set_aside, merged), (MERGED_CLASSES, merged, set_aside)):
+            for name, rows in dict(event.evidence.get(key) or {}).items():
+                found[str(name)] = int(rows)
+                other.pop(str(name), None)
+    return RareClasses(set_aside, merged)
