@@ -15,7 +15,7 @@ CHALLENGER = "challenger"
 PREVIOUS = "previous"
 
 STAGES: Mapping[str, str] = MappingProxyType({"Production": CHAMPION, "Staging": CHALLENGER})
-"""Stage names and the aliases that they stand for. ``Archived`` is a tag of a version, ``None`` is no alias."""
+"""Stage names and the aliases that they stand for. ``Archived`` is a tag of a version, ``None`` means no alias."""
 
 _ALIASES = {stage.lower(): alias for stage, alias in STAGES.items()}
 

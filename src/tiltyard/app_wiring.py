@@ -53,7 +53,7 @@ def build_responder(
 
 
 def _ship_recorded(settings: Settings, ledger: SqlLedger) -> None:
-    """Ship the spools of this host; a pass goes on with what the ledger has, and the log says what is missing."""
+    """Ship the spools of this host; a pass continues with what the ledger has, and the log says what is missing."""
     report = ship_spools(settings, ledger)
     if report.problem:
         log.warning("%d records of this host are not in the ledger yet: %s", report.waiting, report.problem)

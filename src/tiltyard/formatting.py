@@ -49,7 +49,7 @@ def join_rows(rows: Sequence[int], total: int) -> str:
 
 
 def quote_excerpt(value: Any, length: int = EXCERPT) -> str:
-    """A value on one line: cut short, with control characters escaped, in quotation marks."""
+    """A value on one line: shortened, with control characters escaped, in quotation marks."""
     return f"'{shorten_name(value, length)}'"
 
 

@@ -22,7 +22,7 @@ def content_keys(inputs: pd.Series | pd.DataFrame) -> Hashes:
     copies of a text never straddle the split. Numbers are compared by value: ``1`` and ``1.0`` are one.
 
     Args:
-        inputs: n texts (Series) or n rows (DataFrame; the order of its columns does not matter).
+        inputs: n texts (Series) or n rows (DataFrame; in any order of its columns).
 
     Returns:
         n keys.

@@ -21,7 +21,7 @@ _GAP_DIGEST = np.uint64(0x9E3779B97F4A7C15)
 
 
 def read_table(frame: pd.DataFrame, name: str, roles: Roles) -> Table:
-    """Look at every column of a frame once."""
+    """Read every column of a frame once."""
     columns = []
     for position, label in enumerate(frame.columns):
         columns.append(read_column(frame.iloc[:, position], str(label), roles.find_role(str(label))))
@@ -29,7 +29,7 @@ def read_table(frame: pd.DataFrame, name: str, roles: Roles) -> Table:
 
 
 def read_column(values: pd.Series, name: str, role: Role = "feature") -> Column:
-    """Look at one column: n cells of any pandas type."""
+    """Read one column: n cells of any pandas type."""
     missing = values.isna().to_numpy(dtype=bool)
     if role not in ("label", "text") and not missing.all():
         kind = kind_of_dtype(values.dtype)
@@ -155,7 +155,7 @@ def _make_coded_column(
         more["numbers"] = np.append(np.array([float(value) for value in distinct]), np.nan)[codes]
     if bool((missing | blank).all()):
         kind = "empty"
-    # Codes are numbered by first appearance, so equal cells share one; that is all a digest of this frame needs.
+    # Codes are numbered by first appearance, so equal cells share one; a digest of this frame needs no more.
     return Column(
         name, role, kind, dtype, missing, blank, codes.astype(np.uint64), codes, tuple(distinct), counts, **more
     )

@@ -45,7 +45,7 @@ def detect_drift(
         false_alarm_rate: accepted probability of an alarm where nothing drifted.
 
     Raises:
-        InputError: a line is no prediction.
+        InputError: a line is not a prediction.
     """
     options = DriftOptions(false_alarm_rate=false_alarm_rate, threshold=drift_threshold, min_rows=min_rows)
     lines = _sort_lines(recent_predictions)

@@ -40,7 +40,7 @@ class DriftEvaluation:
     """What a comparison with the reference finds.
 
     Attributes:
-        findings: the verdict first, then what was found, the surest first, then what could not be judged.
+        findings: the verdict first, then what was found, the surest first, then what could not be checked.
         tests: every test that was made.
     """
 
@@ -49,7 +49,7 @@ class DriftEvaluation:
 
     @property
     def verdict(self) -> Finding:
-        """The verdict over all tests: found, clear, or could not judge."""
+        """The verdict over all tests: found, clear, or ``could_not_judge``."""
         return self.findings[0]
 
     @property

@@ -141,7 +141,7 @@ def _test_domain(before: pd.DataFrame, after: pd.DataFrame, texts: list[str], op
 def _test_kind(
     name: str, kinds: tuple[ColumnKind, ColumnKind], options: DriftOptions, rows: tuple[int, int]
 ) -> DriftTest:
-    """Another kind of values is no matter of chance."""
+    """Another kind of values does not come by chance."""
     details = (("reference_kind", kinds[0]), ("current_kind", kinds[1]))
     return DriftTest("drift.kind", name, "kind", 1.0, options.limit(name), 0.0, rows, details=details)
 
@@ -176,7 +176,7 @@ def _read_values(column: Column, kind: ColumnKind) -> pd.Series:
         unreadable = ~column.gaps & ~np.isfinite(numbers) if column.coded else np.zeros(len(numbers), dtype=bool)
         if not unreadable.any():
             return pd.Series(np.where(column.gaps, np.nan, numbers))
-        # What is no number stays as it is: its share has a test.
+        # What is not a number stays as it is: its share has a test.
         cells = numbers.astype(object)
         cells[unreadable] = np.array([*map(str, column.distinct), None], dtype=object)[column.codes[unreadable]]
     elif column.coded:

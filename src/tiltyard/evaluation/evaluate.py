@@ -85,7 +85,7 @@ def _per_class(classes: tuple[str, ...], counts: Values) -> dict[str, dict[str, 
 
 
 def _report(per_class: Mapping[str, Mapping[str, float]], metrics: Mapping[str, float], rows: int) -> str:
-    """The table that scikit-learn's ``classification_report`` prints, with four digits; long names are cut short."""
+    """The table that scikit-learn's ``classification_report`` prints, with four digits; long names are shortened."""
     titles = number_repeats(shorten_name(label, LONGEST_TITLE) for label in per_class)
     width = max(len("weighted avg"), *(len(title) for title in titles))
     names = ("precision", "recall", "f1")

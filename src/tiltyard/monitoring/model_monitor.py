@@ -120,7 +120,7 @@ class ModelMonitor(LedgerClient):
 
         Raises:
             NotFoundError: the ledger holds no such prediction.
-            InputError: the label says nothing, or is no class of the version.
+            InputError: the label says nothing, or is not a class of the version.
         """
         reported = ReportedLabel(actual, source, prediction_id)
         [checked] = check_labels(self.ledger, self.model_name, [reported])

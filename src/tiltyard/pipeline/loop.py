@@ -157,7 +157,7 @@ class Loop:
         on_problem: Callable[[TiltyardError], None],
         on_step: Callable[[], object] = lambda: None,
     ) -> None:
-        """Run until ``stop`` is set: resume what was cut short, then monitor whenever that is due, and report.
+        """Run until ``stop`` is set: resume what was interrupted, then monitor whenever that is due, and report.
 
         A thread delivers notifications meanwhile, also while a response takes long.
 

@@ -161,7 +161,7 @@ class MLOpsPipeline:
             was not registered), ``classification_report``, ``confusion_matrix``, ``findings``.
 
         Raises:
-            UsageError: the model is no classifier, or inputs and labels differ in number.
+            UsageError: the model is not a classifier, or inputs and labels differ in number.
         """
         project, split = self._split(X_train, y_train, X_test, y_test)
         estimator, name = prepare_pipeline(model, model_params or {})
@@ -267,7 +267,7 @@ class MLOpsPipeline:
         """
         prediction_data, reference_data = (rows.rename(columns=str) for rows in (prediction_data, reference_data))
         predicted, actual = (_first(prediction_data, names) for names in (PREDICTED, ACTUAL))
-        # Production rows often lack the truth: that is no lost input.
+        # Production rows often lack the truth: that is not a lost input.
         lacking = {*PREDICTED, *ACTUAL}.difference(prediction_data.columns)
         inputs = [name for name in reference_data.columns if name not in {predicted, actual, "confidence"} | lacking]
         if not inputs:

@@ -2,8 +2,8 @@
 
 A registry and a ledger are two stores, and no transaction spans them. So one process at a time changes aliases (a lease
 in the ledger); it records the change before it begins, and goes ahead only if the alias still names the version that
-the decision expected. A change that was cut short is recovered by the next one: completed if the alias had moved, else
-withdrawn.
+the decision expected. A change that was interrupted is recovered by the next one: completed if the alias had moved,
+else withdrawn.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class AliasChange:
 
 @dataclass(frozen=True)
 class Recovered:
-    """How a change that was cut short was recovered.
+    """How a change that was interrupted was recovered.
 
     Attributes:
         event: the event with which it had begun.
@@ -130,7 +130,7 @@ def recover_unfinished_change(workspace: Workspace, name: str) -> list[Recovered
 
 
 def recover_alias_changes(workspace: Workspace, name: str) -> list[Recovered]:
-    """Recover the changes that were cut short.
+    """Recover the changes that were interrupted.
 
     Raises:
         UnavailableError: the registry or the ledger is away, or a change is under way and takes too long.

@@ -83,7 +83,7 @@ def approve_version(workspace: Workspace, project: Project, version: str, *, rea
 
     Raises:
         NotFoundError: there is no such version.
-        UsageError: it does not wait for approval; who approves trained it or asked for it, and the project wants
+        UsageError: it does not wait for approval; who approves trained it or requested it, and the project wants
             somebody else; or the champion has changed since the verdict, which then no longer holds.
         ArtifactError: its files are damaged or unsafe; it waits on.
         UnavailableError: the registry or the ledger is away.

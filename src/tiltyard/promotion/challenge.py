@@ -104,7 +104,7 @@ def challenge_champion(
         predictions: the predictions of the challenger for the test rows.
         test: the test rows.
         force: why the version becomes champion even if gates refuse it; empty: it does not. The decision keeps this
-            reason beside the verdict.
+            reason next to the verdict.
 
     Returns:
         The verdict and who was champion before. The decision is in the ledger either way.

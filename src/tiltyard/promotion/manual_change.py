@@ -64,7 +64,7 @@ def remove_alias(
 
 
 def is_decided(workspace: Workspace, name: str, alias: str, version: str) -> bool:
-    """Whether a recorded decision lets the alias name this version; a change outside Tiltyard is no decision.
+    """Whether a recorded decision lets the alias name this version; a change outside Tiltyard is not a decision.
 
     Raises:
         UnavailableError: the ledger is away.

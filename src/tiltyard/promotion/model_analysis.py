@@ -1,4 +1,4 @@
-"""A closer look at a version: slices, fairness, calibration, and what it goes by."""
+"""Analysis of a version: slices, fairness, calibration, and what it goes by."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ IMPORTANCE_FILE = "importance.json"
 
 @dataclass(frozen=True)
 class ModelAnalysis:
-    """What a closer look at the predictions for the test rows has found.
+    """What the analysis of the predictions for the test rows has found.
 
     Attributes:
         slices: how they did by the values of ``data.slices`` and, for texts, by length; None where there is neither.
         fairness: how they treat the groups of ``data.sensitive``; None where none is named.
         calibration: how far the probabilities can be believed; None for a model that gives none.
-        importance: what the model goes by; None where that cannot be told (texts and no linear model).
+        importance: what the model goes by; None where that is not known (texts and no linear model).
         change: how that differs from what the champion goes by; None where there is no champion to compare with.
     """
 
@@ -114,11 +114,11 @@ def check_analysis(dataset: Dataset, project: Project) -> None:
 def analyse_model(
     pipeline: Any, facts: LabelledPredictions, test: Dataset, project: Project, champion: Importance | None = None
 ) -> ModelAnalysis:
-    """Look closely at a fitted pipeline's answers.
+    """Analyse a fitted pipeline's predictions.
 
     Args:
         pipeline: the fitted pipeline.
-        facts: its answers to the test rows beside the truth.
+        facts: its predictions for the test rows, and the truth.
         test: these rows.
         project: names the slices, the sensitive columns, the metric and the seed.
         champion: what the champion goes by, where there is one.
@@ -175,7 +175,7 @@ def champion_importance(registry: Registry, tracker: ExperimentTracker, project:
         content = tracker.load_dict(champion.run_id, IMPORTANCE_FILE)
         return from_jsonable(Importance, content) if content else None
     except (NotFoundError, KeyError, TypeError, ValueError):
-        # The run is gone, or the file is none of ours: there is nothing to compare with, and training goes on.
+        # The run is gone, or the file is none of ours: there is nothing to compare with, and training continues.
         return None
 
 

@@ -31,7 +31,7 @@ class ModelRegistry(MlflowRegistry):
         registry_uri: MLflow's registry URI; default: the tracking URI.
         settings: this host's settings: the ledger, and the keys that verify signatures; default: those of the working
             folder.
-        project: a project whose destinations are notified of decisions; default: nobody is notified.
+        project: a project whose destinations are notified of decisions; default: no notification.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ TOPICS = {
 
 
 def decision_notices(alerts: AlertsSection, event: Event, *, key: str | None = None) -> list[Notice]:
-    """The notices of a decision, for ``alerts.decisions``; none for an event without notification.
+    """The notifications of a decision, for ``alerts.decisions``; none for an event without notification.
 
     A champion that was set by hand is notified like one that was promoted.
 

@@ -23,7 +23,7 @@ def promote_version(
 ) -> PromotionResult:
     """Send a registered version through the gates, on the test rows that neither it nor the champion was trained on.
 
-    ``force`` says why it becomes champion even if gates refuse it; the decision keeps it beside the verdict.
+    ``force`` says why it becomes champion even if gates refuse it; the decision keeps it next to the verdict.
 
     Raises:
         NotFoundError: there is no such version.

@@ -1,4 +1,4 @@
-"""What a version costs as it is served, measured with the scorer that would answer, on its own sample rows."""
+"""What a version costs as it is served, measured with the scorer that would serve, on its own sample rows."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SECONDS = 3.0
 
 
 def measure_cost(package: Package) -> Cost:
-    """Time single answers, and weigh the files.
+    """Time single predictions, and add up the sizes of the files.
 
-    Each sample row is answered up to five times and its fastest answer counts, so that other work on the machine
+    Each sample row is predicted up to five times and the fastest prediction counts, so that other work on the machine
     hardly shows; after three seconds no further row is tried.
 
     Raises:

@@ -26,7 +26,7 @@ class VersionEvaluation:
     Attributes:
         version: the version.
         evaluation: how its predictions compare with the truth.
-        examination: a closer look at them.
+        examination: their analysis.
         left_out: test rows that it was trained on, which therefore say nothing about it.
     """
 

@@ -1,7 +1,7 @@
 """Who is champion since when, and what every alias names, by the decisions; and whether the registry agrees.
 
 This is the one fold over decisions: every part that asks for the champion, an earlier one, or what an alias should name
-uses it. Whoever can reach the registry can also move an alias there, in MLflow's pages or by its client, and then no
+uses it. Anyone who can reach the registry can also move an alias there, in MLflow's pages or by its client, and then no
 decision records it. What differs from the decisions was changed outside Tiltyard; once noticed, that is an event too.
 """
 
@@ -57,7 +57,7 @@ class AliasRecord:
 
     @property
     def outside(self) -> bool:
-        """Whether it was changed outside Tiltyard, and nobody has decided since."""
+        """Whether it was changed outside Tiltyard, and no decision was recorded since."""
         return self.event.kind == CHANGED_OUTSIDE
 
 
@@ -143,7 +143,7 @@ def read_alias_history(events: Iterable[Event], model_name: str) -> AliasHistory
 
 
 def champion_at(events: Iterable[Event], model_name: str, moment: datetime) -> ChampionPeriod | None:
-    """Who was champion of a model at a moment, by the events alone; None where nobody was.
+    """Who was champion of a model at a moment, by the events alone; None where there was no champion.
 
     Args:
         events: the ledger's events about the model, in order.
@@ -164,7 +164,7 @@ def alias_change_subject(name: str) -> str:
 
 
 def unfinished_changes(ledger: Ledger, name: str) -> list[Event]:
-    """The alias changes that were begun and not ended, oldest first: under way, or cut short.
+    """The alias changes that were begun and not ended, oldest first: under way, or interrupted.
 
     Raises:
         UnavailableError: the ledger cannot be reached.
@@ -202,7 +202,7 @@ def record_outside_changes(
 ) -> list[Event]:
     """Compare the registry's aliases with the decisions, and record what was changed outside Tiltyard.
 
-    A change that is under way or was cut short is left alone: its recovery records it. So is a model of which the
+    A change that is under way or was interrupted is left alone: its recovery records it. So is a model of which the
     registry has no version: it may be another registry than that of the decisions (``missing_champion``).
 
     Args:

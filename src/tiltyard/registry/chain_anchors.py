@@ -1,8 +1,8 @@
 """What else knows of the chain of decisions, so that one that was cut off or written anew shows.
 
-A chain of hashes shows what was changed inside it. Whoever may write to the ledger can also cut its end off, or compute
-it anew, and nothing inside tells. So each decision leaves its number and digest with the version in the registry, in a
-tag, and ``tiltyard history --verify`` tells the end, to be kept anywhere.
+A chain of hashes shows what was changed inside it. Anyone who may write to the ledger can also cut its end off, or
+compute it anew, and nothing inside tells. So each decision leaves its number and digest with the version in the
+registry, in a tag, and ``tiltyard history --verify`` tells the end, to be kept anywhere.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class ChainAnchor:
     Attributes:
         sequence: the event's number.
         digest: its digest.
-        origin: digest of the first event about the model, by which its record is told from another ledger's; None where
-            the note is held against this ledger whatever it is.
+        origin: digest of the first event about the model, which distinguishes its record from another ledger's; None
+            where the note is held against this ledger whatever it is.
     """
 
     sequence: int
@@ -87,7 +87,7 @@ def check_chain(ledger: Ledger, name: str, notes: Sequence[ChainAnchor]) -> Chai
     """Verify the chain, and hold it against what is known of it elsewhere.
 
     Notes of another record of the model are left out, since a ledger may have been begun anew; but where all of the
-    registry's are, that is told as broken.
+    registry's are, that is reported as broken.
 
     Args:
         ledger: the ledger.

@@ -74,7 +74,7 @@ def read_lineage(info: VersionInfo) -> Lineage | None:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Where a version answers.
+    """Where a version serves.
 
     Attributes:
         host: the server's host.
@@ -90,9 +90,9 @@ class Deployment:
 
 
 def deployments(events: Iterable[Event], name: str) -> list[Deployment]:
-    """What each server answers with, by the latest ``served`` event of each host and alias; by host.
+    """What each server serves, by the latest ``served`` event of each host and alias; by host.
 
-    A server that has stopped does not say so: it is told until another version takes over on its host.
+    A server that has stopped does not say so: it is listed until another version takes over on its host.
     """
     latest: dict[tuple[str, str], Deployment] = {}
     for event in events:

@@ -13,13 +13,13 @@ DEFAULTS = {
     # The job runner of the server costs gigabytes, and a client has no use for it.
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # Standard output belongs to our commands, and to JSON where it was asked for.
+    # Standard output belongs to our commands, and to JSON where it was requested.
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # Artifacts go through the server that hands them out. By itself MLflow would follow the server's URLs into its
     # object store, which a host that serves need not reach: it then tries for many minutes.
     "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
     "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
-    # A server that is away is noticed within seconds; waiting for it is the business of whoever called.
+    # A server that is away is noticed within seconds; waiting for it is the caller's business.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
@@ -36,7 +36,7 @@ def configure_mlflow() -> None:
 
 @contextmanager
 def quiet_mlflow() -> Iterator[None]:
-    """Let MLflow be imported and work without the warnings that it gives of its own code."""
+    """Let MLflow be imported and work without the warnings that it gives about its own code."""
     configure_mlflow()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"mlflow\.")

@@ -1,4 +1,4 @@
-"""What the rest of the house may ask of a model registry."""
+"""What the other packages may request of a model registry."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Registry(Protocol):
     """Versions and the aliases that name them.
 
     Must be safe to use from several threads. Every method may raise ``UnavailableError`` while the registry cannot be
-    reached, and ``NotFoundError`` where it is asked about a version that does not exist.
+    reached, and ``NotFoundError`` for a version that does not exist.
     """
 
     def register_model(
@@ -83,7 +83,7 @@ class Registry(Protocol):
         """The version of that number or semantic label, or the one that an alias names; just one of them is given."""
 
     def champion(self, name: str) -> VersionInfo | None:
-        """The version that answers users, or None."""
+        """The version that serves users, or None."""
 
     def set_alias(self, name: str, alias: str, version: str) -> None:
         """Let an alias name a version, in place of any other."""

@@ -1,4 +1,4 @@
-"""Semantic labels of versions, beside the registry's numbers: what kind of change a version is.
+"""Semantic labels of versions, next to the registry's numbers: what kind of change a version is.
 
 ``2.1.0``: a new first number for another schema (a caller may have to change), a new second one for another recipe, a
 new third one for the same recipe on new data.
@@ -99,8 +99,8 @@ def recipe_digest(candidate: str, parameters: Mapping[str, Any], source: bytes =
         parameters: its hyperparameters.
         source: the file of a recipe of the user's own.
     """
-    told = {name: str(value) for name, value in parameters.items()}
-    return _digest([candidate, told, hashlib.sha256(source).hexdigest()])
+    texts = {name: str(value) for name, value in parameters.items()}
+    return _digest([candidate, texts, hashlib.sha256(source).hexdigest()])
 
 
 def _kind_of(dtype: str) -> str:

@@ -30,7 +30,7 @@ def fetch_version(info: VersionInfo, cache: Path, keys: KeyRing, download: Calla
     Args:
         info: the version.
         cache: folder of all copies; copies of one model share a folder in it.
-        keys: keys that judge the copy's signature.
+        keys: keys that verify the copy's signature.
         download: brings the files below the folder that it is given, and says where they are.
 
     Raises:
@@ -46,8 +46,8 @@ def fetch_version(info: VersionInfo, cache: Path, keys: KeyRing, download: Calla
             if not _is_whole(target, keys):
                 _renew(target, download)
     except TiltyardError:
-        # Damaged here or stored so: only a fresh copy could tell. Without the registry the damaged one stays, and
-        # whoever reads it is told.
+        # Damaged here or stored so: only a fresh copy could show it. Without the registry the damaged one stays, and
+        # its reader reports that.
         if not target.is_dir():
             raise
     except OSError as error:
@@ -79,7 +79,7 @@ def _renew(target: Path, download: Callable[[Path], Path]) -> None:
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as folder:
         fetched = download(Path(folder) / "new")
         if not fetched.is_relative_to(folder):
-            # MLflow hands out local files where they lie; the cache keeps copies of its own.
+            # MLflow hands out local files where they lie; the cache keeps its own copies.
             fetched = Path(shutil.copytree(fetched, Path(folder) / "copy"))
         if target.exists():
             target.rename(Path(folder) / "old")

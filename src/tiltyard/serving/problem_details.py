@@ -26,7 +26,7 @@ MEDIA_TYPE = "application/problem+json"
 # As many wrong fields as a person reads.
 MOST_FIELDS = 50
 
-# The codes that /docs explains; a problem of another code has no type of its own (RFC 9457, section 4.2.1).
+# The codes that /docs explains; a problem of another code has no separate type (RFC 9457, section 4.2.1).
 EXPLAINED = frozenset(
     {
         "api-key.expired",

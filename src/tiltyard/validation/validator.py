@@ -65,7 +65,7 @@ class DataValidator:
             reading: what was found while the rows were read; it joins the findings of the report.
 
         Raises:
-            UsageError: ``df`` is no DataFrame, or the schema cannot be meant.
+            UsageError: ``df`` is not a DataFrame, or the schema cannot be meant.
         """
         if not isinstance(df, pd.DataFrame):
             raise UsageError(
@@ -73,7 +73,7 @@ class DataValidator:
                 next_step='Pass a pandas DataFrame; for texts: pd.DataFrame({"text": texts, "label": labels}).',
             )
         roles = self._roles(df, label, text)
-        # Numbers near the largest float overflow in a sum, which then says infinite; that is all there is to say.
+        # Numbers near the largest float overflow in a sum, which then says infinite.
         with np.errstate(over="ignore", invalid="ignore"):
             sections = _measure_table(
                 read_table(df, name, roles),
@@ -131,7 +131,7 @@ class DataValidator:
             adversarial: also try whether a model can tell the sides apart (takes seconds).
 
         Raises:
-            UsageError: the inputs are no table and no texts, or labels and inputs differ in number.
+            UsageError: the inputs are neither a table nor texts, or labels and inputs differ in number.
         """
         train, test = as_frame(X_train, "train"), as_frame(X_test, "test")
         sides = (
@@ -167,7 +167,7 @@ class DataValidator:
                 that they speak of other things.
 
         Raises:
-            UsageError: one of the two is no DataFrame or has no rows, or the reference has no columns.
+            UsageError: one of the two is not a DataFrame or has no rows, or the reference has no columns.
         """
         pair = []
         for name, frame in zip(names, (reference, current), strict=True):

@@ -1,4 +1,4 @@
-"""Which ledger is in use, directly or through spools. Nobody else asks whether it is SQLite or PostgreSQL."""
+"""Which ledger is in use, directly or through spools. No other module decides between SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def open_ledger(settings: Settings) -> SqlLedger:
 def ship_spools(settings: Settings, ledger: Ledger) -> ShippingReport:
     """Ship what servers of this host recorded to the ledger, so that readers find it there.
 
-    Reading does not ship: whoever needs the newest predictions calls this first and says what it reports.
+    Reading does not ship: a caller that needs the newest predictions calls this first and says what it reports.
     """
     if not settings.spool.is_dir():
         return ShippingReport()

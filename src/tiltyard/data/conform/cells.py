@@ -57,7 +57,7 @@ def parse_number(raw: Any, rules: ReadingRules) -> float | None:
     """The number that a cell is: an int, float, Decimal or NumPy number, or text that reads as one by the rules.
 
     Returns:
-        The number, infinite where the cell says so or is beyond all floats; None where it is no number. Booleans are
+        The number, infinite where the cell says so or is beyond all floats; None where it is not a number. Booleans are
         none.
     """
     if isinstance(raw, str):

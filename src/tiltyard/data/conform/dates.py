@@ -74,7 +74,7 @@ def count_micros(moment: datetime) -> float:
 
 
 def read_moments(column: pd.Series, rules: ReadingRules = USUAL_RULES) -> tuple[Moments, NDArray[np.bool_]]:
-    """n days and times (``datetime64[us]``), NaT where there is none, and n booleans: cells that are no date."""
+    """n days and times (``datetime64[us]``), NaT where there is none, and n booleans: cells that are not dates."""
     if pd.api.types.is_datetime64_any_dtype(column.dtype) and not isinstance(column.dtype, pd.ArrowDtype):
         return _localise(column, rules), np.zeros(len(column), dtype=np.bool_)
     codes, cells = factorise_cells(column)

@@ -1,8 +1,8 @@
 """What kind of values a column holds: one type and one decision, the same for every format.
 
 CSV, JSON and Parquet say different things about the same values: one has text where another has numbers, whole
-numbers turn into fractions beside a gap, booleans into objects. So columns of anything but plain numbers are decided by
-what their cells say when written down, as in a CSV file:
+numbers turn into fractions next to a gap, booleans into objects. So columns of anything but plain numbers are decided
+by what their cells say when written down, as in a CSV file:
 
 - **number**: the cells read as numbers; words that start with a needless zero (``00123``) are codes, not numbers.
 - **boolean**: every cell is true or false, or one of the words that CSV readers read as such (``True``, ``FALSE``, …).

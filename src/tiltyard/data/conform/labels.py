@@ -90,7 +90,7 @@ class LabelCodec:
 
     @cached_property
     def _by_truth(self) -> dict[bool, str]:
-        """The classes of true and false; empty where the classes are no such pair."""
+        """The classes of true and false; empty where the classes are not such a pair."""
         if frozenset(self.classes) == _BINARY:
             return {True: "1", False: "0"}
         words = {name.lower(): name for name in self.classes}

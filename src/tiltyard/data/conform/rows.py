@@ -62,7 +62,7 @@ class CategorySpelling:
         self._truths = {word.lower(): word for word in truths} if len({*map(str.lower, truths)}) == len(truths) else {}
 
     def read(self, raw: Any) -> str | None:
-        """The category that a cell means, as the schema spells it; None where it is no text, number or boolean."""
+        """The category that a cell means, as the schema spells it; None where it cannot be one."""
         word = write_category(raw)
         if word is None:
             return None

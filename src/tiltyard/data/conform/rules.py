@@ -28,7 +28,7 @@ class ReadingRules:
         dates: how dates are written but for ISO 8601, which is always read: "iso" for no other way, "day-first",
             "month-first", or a format of Python's strptime.
         timezone: the zone of times that name none; None for UTC.
-        unreadable_dates: what a cell of a date column is that is no date: refused, or a gap.
+        unreadable_dates: what a cell of a date column is that is not a date: refused, or a gap.
     """
 
     gaps: tuple[str, ...] | None = None

@@ -79,7 +79,7 @@ def _are_times(categories: pd.Index) -> bool:
 
 
 def numbers_of_words(words: Sequence[str], rules: ReadingRules = USUAL_RULES) -> NDArray[np.float64] | None:
-    """k words as numbers, NaN where one is no number; None where hardly any is one, or where they are codes.
+    """k words as numbers, NaN where one is not a number; None where hardly any is one, or where they are codes.
 
     Numbers that start with a needless zero (``00123``) are codes.
     """
@@ -101,7 +101,7 @@ def write_down(column: pd.Series, gap_words: Collection[str] = GAP_WORDS) -> Wri
 
 
 def read_numbers(column: pd.Series, rules: ReadingRules = USUAL_RULES) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """n numbers, NaN where there is none, and n booleans: cells with a value that is no number."""
+    """n numbers, NaN where there is none, and n booleans: cells with a value that is not a number."""
     if kind_of_dtype(column.dtype) == "number":
         return column.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(column), dtype=np.bool_)
     return _read_distinct(column, rules, parse_number)

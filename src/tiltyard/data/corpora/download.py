@@ -20,7 +20,7 @@ TIMEOUT = httpx.Timeout(30.0, connect=15.0)
 
 
 class Watcher(Protocol):
-    """Told how far an activity is."""
+    """Receives how far an activity is."""
 
     def __call__(self, activity: str, done: int, total: int) -> None:
         """So many bytes of so many are done."""

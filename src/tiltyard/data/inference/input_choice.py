@@ -21,7 +21,7 @@ _LEAST_DIFFERENT = 50
 def find_text(columns: Sequence[ColumnFacts], label: str) -> ColumnFacts | None:
     """The column of prose that a text project would learn from; None where the file is a table.
 
-    Names of persons and things are no prose. Short texts beside several features are remarks in a table.
+    Names of persons and things are not prose. Short texts next to several features are remarks in a table.
     """
     others = [facts for facts in columns if facts.name != label]
     prose = [facts for facts in others if _is_prose(facts)]

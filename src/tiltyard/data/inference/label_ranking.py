@@ -52,7 +52,7 @@ def rank_labels(columns: Iterable[ColumnFacts]) -> list[LabelCandidate]:
     """The columns that can be the label, the likeliest first; of equal ones the later.
 
     A column of continuous numbers that would be likelier than all others stands first: it is what the file asks to
-    predict, and whoever reads the ranking has to refuse it by name.
+    predict, and the reader of the ranking has to refuse it by name.
     """
     candidates = [(_score_label(facts), facts.place) for facts in columns if not explain_no_label(facts)]
     return [found for found, _ in sorted(candidates, key=lambda item: (-item[0].score, -item[1]))]

@@ -57,8 +57,8 @@ def take_snapshot(dataset: Dataset, store: str | Path, *, ordered: bool = False)
     Args:
         dataset: the rows.
         store: a folder, or the URL of one that fsspec knows (``s3://BUCKET/PREFIX``).
-        ordered: whether the order of the rows matters, as it does for training again to the last bit: the same rows
-            in another order are then kept next to the first too.
+        ordered: whether the order of the rows is part of the identity, as for training again to the last bit: the same
+            rows in another order are then kept next to the first too.
 
     Raises:
         DataError: the rows cannot be kept exactly, or the store cannot be reached or written.

@@ -135,7 +135,7 @@ def _read_rows(connection: Connection, section: DataSection, location: Location,
                 next_step="Write a query that starts with SELECT.",
                 code="data.query-failed",
             )
-        names = [str(name) for name in result.keys()]  # noqa: SIM118 - a result is no mapping
+        names = [str(name) for name in result.keys()]  # noqa: SIM118 - a result is not a mapping
         _refuse_repeats(names)
         columns = _build_columns(result, names, budget)
     except SQLAlchemyError as error:

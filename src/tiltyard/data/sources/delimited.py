@@ -29,7 +29,7 @@ from tiltyard.project import DataSection
 SEPARATORS = {"csv": ",", "tsv": "\t"}
 SAMPLE_RECORDS = 50
 SURPLUS = "\x00surplus"
-"""Name of the empty cell that ends each row of some files; it is no column."""
+"""Name of the empty cell that ends each row of some files; it is not a column."""
 
 NUMBER_GAPS = "words for gaps in columns of numbers"
 """Key of a frame's ``attrs``: the words for gaps that its columns of numbers held."""
@@ -54,7 +54,7 @@ class DelimitedLayout:
 
     @property
     def surplus(self) -> bool:
-        """Whether each row ends with one empty cell that is no column."""
+        """Whether each row ends with one empty cell that is not a column."""
         return self.names[-1] == SURPLUS
 
 
@@ -220,7 +220,7 @@ def _read_number_gaps(
 def _restore_integers(
     frame: pd.DataFrame, file: SourceFile, section: DataSection, dialect: Dialect, layout: DelimitedLayout
 ) -> pd.DataFrame:
-    """The frame with the large whole numbers that stand beside a gap exact, where pandas made floats of them."""
+    """The frame with the large whole numbers that stand next to a gap exact, where pandas made floats of them."""
     rounded = [str(name) for name in frame.columns if is_rounded(frame[name])]
     if rounded:
         words = _read_frame(file, section, dialect, layout, tuple(rounded), _Part(columns=rounded))

@@ -21,7 +21,7 @@ def read_excel(file: SourceFile, section: DataSection, verbatim: tuple[str, ...]
 
     Raises:
         DataError: the workbook has no sheet of that name (``data.sheet-unknown``).
-        ValueError: the file is no workbook.
+        ValueError: the file is not a workbook.
     """
     try:
         from python_calamine import CalamineError  # noqa: PLC0415

@@ -234,7 +234,7 @@ def _read_parquet(
 ) -> pd.DataFrame:
     with file.open() if file.path is None else nullcontext(file.path) as source:
         frame = pd.read_parquet(source, page_checksum_verification=True)
-        # Whole numbers beside a gap become floats, and large ones would be rounded.
+        # Whole numbers next to a gap become floats, and large ones would be rounded.
         rounded = [name for name in frame.columns if isinstance(name, str) and is_rounded(frame[name])]
         if rounded:
             table = parquet.read_table(source, columns=rounded)

@@ -1,4 +1,4 @@
-"""Detectors for shares of rows: what is missing, what is no number, and categories that are new."""
+"""Detectors for shares of rows: what is missing, what is not a number, and categories that are new."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ShareOfRows:
     """Fisher's exact test that a share of rows is the same in two samples.
 
     Given how many rows of both are of the kind, the number in the window is hypergeometric; the p-value is the
-    probability of all numbers that are no likelier than the one seen (Fisher, 1935). ``greater`` asks only whether
+    probability of all numbers that are not likelier than the one seen (Fisher, 1935). ``greater`` asks only whether
     the share grew. The effect is the difference of the shares.
 
     Example:
@@ -38,7 +38,7 @@ class ShareOfRows:
         if a + b == 0 or a + b == n + m:
             return TestResult(0.0, 1.0)
         p_value = self._normal(a, n, b, m)
-        # The exact one takes a thousand times as long: it is computed where it matters.
+        # The exact one takes a thousand times as long: it is computed where it decides.
         if p_value < _WORTH_IT and min(a + b, n + m - a - b) <= _SMALL:
             p_value = self._exact(a, n, b, m)
         return TestResult(difference if self.greater else abs(difference), p_value)

@@ -147,7 +147,7 @@ def _test_number(
         return
     detector = NUMBER_DETECTORS["ks" if name.startswith("@") else options.numbers]
     if is_measure and name.endswith(UNKNOWN):
-        # Fewer unknown words than before are no trouble: rows of the training itself have none.
+        # Fewer unknown words than before are not reported: rows of the training itself have none.
         detector = KolmogorovSmirnov(greater=True)
     outcome = detector.compare(before.bins, now.bins, layout.centres(), layout.scale)
     means = (("mean", now.mean(layout)), ("reference_mean", before.mean(layout)))

@@ -96,7 +96,7 @@ class NumberCounts:
     Attributes:
         bins: int64 (b + 1,), values in each bin of the layout.
         missing: values that are missing.
-        invalid: values that are no number at all.
+        invalid: values that are not numbers.
         total: sum of the values in steps from the centre.
         squares: sum of their squares.
         low: least value; infinity where there is none.

@@ -131,7 +131,7 @@ def _fit(rows: Rows, teaching: Inputs, predicted: Rows, fresh: Inputs, texts: fr
                     values[f"{name}.{measure}"] = all_of_it
                     numbers[f"{name}.{measure}"] = NumberLayout.fit(all_of_it)
         elif kind_of_dtype(column.dtype) == "time":
-            continue  # later rows have later dates: that is no drift
+            continue  # later rows have later dates: that is not drift
         elif kind_of_dtype(column.dtype) == "number":
             values[name] = read_floats(_thin_out(column))[0]
             numbers[name] = NumberLayout.fit(values[name])

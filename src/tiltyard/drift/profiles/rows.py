@@ -105,7 +105,7 @@ def _slice_rows(rows: int, at_once: int) -> Iterator[slice]:
 def _read_numbers(
     layout: Layout, columns: Mapping[str, pd.Series], rows: Rows, part: slice
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, int]]:
-    """The numbers of some rows by name, and how many of each column are no numbers."""
+    """The numbers of some rows by name, and how many of each column are not numbers."""
     values: dict[str, NDArray[np.float64]] = {}
     invalid: dict[str, int] = {}
     for name in layout.numbers:

@@ -103,7 +103,7 @@ def _most_words(bounds: Any) -> Any:
 
 @compile_inline
 def _split_ascii(data: Any, start: Any, end: Any, found: Any) -> Any:
-    """Find the words of a text that is all ASCII: whether it is; words, letters, and characters that are no space.
+    """Find the words of a text if it is in ASCII: whether it is; words, letters, and characters other than spaces.
 
     Begins and ends of words are written to ``found``. A text near the end of the buffer counts as one that is not.
     """
@@ -145,7 +145,7 @@ def _split_ascii(data: Any, start: Any, end: Any, found: Any) -> Any:
 
 @compile_inline
 def _split(data: Any, start: Any, end: Any, kinds: Any, found: Any) -> Any:
-    """Find the words of any text: characters, words, letters, and characters that are no space."""
+    """Find the words of any text: characters, words, letters, and characters other than spaces."""
     pos = begin = start
     characters = words = letters = inked = length = 0
     while pos <= end:
@@ -186,7 +186,7 @@ def _character(data: Any, pos: Any, end: Any, kinds: Any) -> Any:
 
 @compile_inline
 def _characters_of(data: Any, found: Any, words: Any) -> Any:
-    """Characters of the words that were found: bytes that go on with one are not counted."""
+    """Characters of the words that were found: bytes that continue one are not counted."""
     count = 0
     for k in range(words):
         for pos in range(found[0, k], found[1, k]):

@@ -130,7 +130,7 @@ class Utf8Texts:
 
 
 def encode_texts(values: pd.Series | Sequence[object] | NDArray[Any]) -> Utf8Texts:
-    """Texts in UTF-8; without copying where they lie so in memory. Whatever is no text counts as missing."""
+    """Texts in UTF-8; without copying where they lie so in memory. Whatever is not a text counts as missing."""
     array = _as_arrow(values)
     present = None
     if array.null_count:

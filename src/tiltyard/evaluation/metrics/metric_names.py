@@ -37,6 +37,6 @@ def make_class_metric_name(label: str, metric: str) -> str:
 
 
 def _leads_elsewhere(name: str) -> bool:
-    """Whether a name is no plain path: MLflow can keep a metric as a file of its name."""
+    """Whether a name is not a plain path: MLflow can keep a metric as a file of its name."""
     plain = posixpath.normpath(name)
     return plain != name or plain == "." or plain.startswith(("..", "/"))

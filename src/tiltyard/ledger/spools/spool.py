@@ -274,7 +274,7 @@ class SpooledLedger:
         self.close()
 
     def _find_in_other_spools(self, id_: str) -> Prediction | None:
-        query = f"SELECT {COLUMNS} FROM predictions WHERE id = ?"  # noqa: S608 - names of our own
+        query = f"SELECT {COLUMNS} FROM predictions WHERE id = ?"  # noqa: S608 - our own names
         rows = next(filter(None, self._query_spools(query, (check_text("id", id_),))), None)
         return decode_prediction(rows[0]) if rows else None
 

@@ -29,7 +29,7 @@ class RowInserter:
 
     def __init__(self, database: Database, table: str, columns: Sequence[str]) -> None:
         self._database = database
-        self._head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608 - names of our own
+        self._head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608 - our own names
         self._row = f"({', '.join('?' * len(columns))})"
         self._statements: dict[int, str] = {}
         self._connection: sqlite3.Connection | None = None

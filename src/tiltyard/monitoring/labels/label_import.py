@@ -82,7 +82,7 @@ class ImportReport:
         unknown: rows whose id or key the ledger does not hold.
         ambiguous: rows whose key was used for several predictions, and whose time does not say which is meant.
         unlabelled: rows without a label.
-        unexpected: labels that are no class of the version; not stored.
+        unexpected: labels that are not classes of the version; not stored.
         unexpected_labels: those labels, by how often they came.
         ahead: labels whose time is in the future; not stored.
         invalid: rows with an invalid time, or with neither id nor key.

@@ -65,7 +65,7 @@ class RetentionRequest:
     """What is to be done, and on whose word.
 
     Attributes:
-        act: whether the predictions go, or only what was asked.
+        act: whether the predictions go, or only what belongs to the request.
         actor: who orders it.
         reason: why.
     """
@@ -78,10 +78,10 @@ class RetentionRequest:
 def remove_predictions(
     ledger: Ledger, model: str, rows: Sequence[Prediction], order: RetentionRequest, named_by: str
 ) -> int:
-    """Erase or redact predictions, and append the event; how many were changed, what shadows answered included.
+    """Erase or redact predictions, and append the event; how many were changed, those of shadows included.
 
     The event says by what they were named and how many they were, but neither the name nor the content: the chain of
-    events keeps all that it is told for ever.
+    events keeps all its content for ever.
     """
     ids = [row.id for row in rows]
     erase = order.act == "erased"

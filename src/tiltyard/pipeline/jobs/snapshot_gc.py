@@ -37,7 +37,7 @@ class SnapshotUse:
 def snapshot_uses(project: Project, store: str, tracker: ExperimentTracker, workspace: Workspace) -> list[SnapshotUse]:
     """The snapshots of a project with the versions that need them, the latest first.
 
-    All models of the registry are asked, whatever their names: a project may have had another one. What a version was
+    All models of the registry are read, whatever their names: a project may have had another one. What a version was
     trained from is in its run; one whose run is gone cannot be trained again, and needs nothing.
 
     Args:
@@ -60,7 +60,7 @@ def snapshot_uses(project: Project, store: str, tracker: ExperimentTracker, work
 
 
 def unused_snapshots(uses: list[SnapshotUse], older_than: timedelta, now: datetime) -> list[SnapshotUse]:
-    """The snapshots that no version needs and that nobody has used for so long."""
+    """The snapshots that no version needs and that have not been used for so long."""
     return [use for use in uses if not use.versions and now - use.rows.used_at > older_than]
 
 

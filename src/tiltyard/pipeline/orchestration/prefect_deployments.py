@@ -98,7 +98,7 @@ async def _deploy(
                 entrypoint=entrypoint,
                 work_pool_name=pool,
                 pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": root}}],
-                # One at a time works on a model, whoever starts it.
+                # One at a time works on a model, whatever starts it.
                 concurrency_limit=1,
                 tags=["tiltyard", project.name],
                 description=f"tiltyard: {kind} of {project.name}",

@@ -132,7 +132,7 @@ def require_prefect() -> None:
 
 
 def check_prefect(api_url: str) -> None:
-    """Make sure that the Prefect server answers.
+    """Make sure that the Prefect server responds.
 
     Raises:
         UnavailableError: it does not.

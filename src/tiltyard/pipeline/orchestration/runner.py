@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 class Runner(Protocol):
     """Runs named steps. Implementations show progress or hand the step to an orchestrator.
 
-    A step runs exactly once per call; what it raises goes on to the caller unchanged.
+    A step runs exactly once per call; what it raises reaches the caller unchanged.
     """
 
     def run(self, name: str, step: Callable[[], Result], note: Callable[[Result], str]) -> Result:
@@ -45,7 +45,7 @@ FlowKind = Literal["training", "monitoring", "response"]
 class FlowRunner(Protocol):
     """Runs the use cases of a project, so that an orchestrator can show each as a whole with its steps.
 
-    What the work raises goes on to the caller unchanged.
+    What the work raises reaches the caller unchanged.
     """
 
     @property
@@ -58,7 +58,7 @@ class FlowRunner(Protocol):
         Args:
             kind: which one.
             work: does it, with steps that go through ``runner``.
-            describe: what came out, in Markdown, for people who look at it later.
+            describe: what came out, in Markdown, for people who read it later.
         """
 
 

@@ -1,4 +1,4 @@
-"""What a first project file is asked for, and what reading the data file found."""
+"""What is requested of a first project file, and what reading the data file found."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class AbTestWait:
     def verdict(self, champion: str, challenger: str, since: datetime) -> Mapping[str, Any] | None:
         """What the labels say so far; see ``AbTestJudge.verdict``.
 
-        Where they have not decided within ``[response] challenge_hours``, nobody has won and the gates decide.
+        Where they have not decided within ``[response] challenge_hours``, neither version has won and the gates decide.
         """
         del champion
         workspace = self._workspace

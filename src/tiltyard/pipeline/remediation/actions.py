@@ -120,7 +120,7 @@ class ActionContext:
         live = action.outcomes.get("watch-challenger", {})
         if live.get("winner") == "champion":
             return {"promoted": False, "status": f"the champion held live: {live.get('reason', '')}"}
-        # A change that was cut short between alias and event is recovered first.
+        # A change that was interrupted between alias and event is recovered first.
         recover_alias_changes(self.workspace, name)
         decision = self._decision(action, f"{name}/{version}", PROMOTED, REFUSED, APPROVAL_REQUESTED)
         if decision is not None:

@@ -28,19 +28,19 @@ ERRORS, SLOW, WORSE = "champion.errors", "champion.slow", "champion.worse"
 FEWEST_ANSWERS = 50
 MOST_ANSWERS = 2000
 LEAST_MS = 2.0
-"""A latency below this is nobody's concern, whatever it is a multiple of."""
+"""A latency below this is never a finding, whatever it is a multiple of."""
 
 _BACK = "Go back with: tiltyard rollback --reason REASON"
 
 
 @dataclass(frozen=True)
 class ServiceCounts:
-    """The requests that a server answered since it serves a version.
+    """The requests that a server processed since it serves a version.
 
     Attributes:
         version: the version.
         requests: how many requests there were.
-        failures: how many of these were answered with a server error.
+        failures: how many of these ended in a server error.
     """
 
     version: str

@@ -1,4 +1,4 @@
-"""Carrying a response out, step by step, so that it can be resumed wherever it was cut short.
+"""Carrying a response out, step by step, so that it can be resumed wherever it was interrupted.
 
 Events record that a step begins, before it runs, and that it is done, afterwards. A step must be idempotent: one that
 was cut off between its effect and that word is run again, and finds its effect there. A step that is done is not run
@@ -82,7 +82,7 @@ class StepJournal:
         actor: who acts.
         clock: the present, UTC.
         on_step: called after each event that was appended: ``retrain/planned``, ``retrain/train-version/begun`` …
-        guard: called before each word; raises if this process no longer may go on.
+        guard: called before each word; raises if this process may not continue.
     """
 
     def __init__(

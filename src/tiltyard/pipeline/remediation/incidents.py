@@ -58,12 +58,12 @@ class Incident:
 
     Attributes:
         kind: the kind of incident.
-        judged: whether it could be evaluated at all.
+        evaluated: whether it could be evaluated at all.
         found: what speaks for it, gravest first; empty where nothing is wrong.
     """
 
     kind: IncidentKind
-    judged: bool
+    evaluated: bool
     found: tuple[FindingRecord, ...]
 
     @property
@@ -95,6 +95,6 @@ def _make_incident(kind: IncidentKind, findings: Sequence[FindingRecord]) -> Inc
     found.sort(key=lambda finding: (-_WEIGHT[finding.severity], finding.code not in _OVERALL_CODES))
     return Incident(
         kind,
-        judged=any(finding.status != "could_not_judge" for finding in deciding),
+        evaluated=any(finding.status != "could_not_judge" for finding in deciding),
         found=tuple(found) if wrong else (),
     )

@@ -15,7 +15,7 @@ PROBE_SECONDS = 5.0
 
 @dataclass
 class MetricsScraper:
-    """Reads a server's metrics and tells what it counted since its present version answers.
+    """Reads a server's metrics and returns what it counted since its present version serves.
 
     Attributes:
         url: address of the server.
@@ -32,7 +32,7 @@ class MetricsScraper:
         self._before = (0, 0)
 
     def counts(self) -> ServiceCounts | None:
-        """What was counted since the present version began to answer; None where the server does not tell.
+        """What was counted since the present version began to serve; None where the server does not tell.
 
         The first probe of a version counts from there on: what went before may have been another's.
         """
@@ -58,10 +58,10 @@ class MetricsScraper:
 
 
 def read_counts(lines: Iterable[str]) -> tuple[str, int, int]:
-    """The version that answers, the requests for predictions, and how many of these ended in a server error.
+    """The version that serves, the requests for predictions, and how many of these ended in a server error.
 
     Raises:
-        ValueError: this is no Prometheus text.
+        ValueError: this is not a Prometheus text.
     """
     version, requests, failures = "", 0, 0
     for family in text_string_to_metric_families("\n".join(lines) + "\n"):

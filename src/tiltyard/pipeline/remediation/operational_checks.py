@@ -18,7 +18,7 @@ _WHAT = {"part-died": "died", "part-hung": "hung", "worker-hung": "hung"}
 
 
 def check_processes(events: Iterable[Event], since: datetime, until: datetime) -> Finding:
-    """Whether any of the programs died or hung in that time; a single death is worth a look, and so is a hang.
+    """Whether any of the programs died or hung in that time; a single death is reported, and so is a hang.
 
     Args:
         events: the ledger's events about the model, in order.
@@ -27,13 +27,13 @@ def check_processes(events: Iterable[Event], since: datetime, until: datetime) -
     """
     fallen = [event for event in events if event.kind in _WHAT and since <= event.at <= until]
     counts = Counter(f"{event.evidence.get('part', 'a part')} {_WHAT[event.kind]}" for event in fallen)
-    told = ", ".join(f"{what} {times} times" if times > 1 else what for what, times in counts.items())
+    described = ", ".join(f"{what} {times} times" if times > 1 else what for what, times in counts.items())
     return Finding(
         RESTARTED,
         "warning" if fallen else "info",
         "programs",
         score=float(len(fallen)),
-        message=f"Started again since {since:%Y-%m-%d %H:%M} UTC: {told}. The latest: {fallen[-1].reason}"
+        message=f"Started again since {since:%Y-%m-%d %H:%M} UTC: {described}. The latest: {fallen[-1].reason}"
         if fallen
         else "No program had to be started again.",
         evidence={"counts": dict(counts)},

@@ -76,15 +76,15 @@ def decide(
         history: what was done so far.
         policy: the project's ``[response]``.
     """
-    found = [concern for concern in group_incidents(findings).values() if concern.found]
+    found = [incident for incident in group_incidents(findings).values() if incident.found]
     if not found:
         return Decision(None, "Nothing was found that asks for a response.")
     if history.open is not None:
         return Decision(None, f"A response is under way ({history.open.kind}).", found[0].kind)
     refusals: list[Decision] = []
-    for concern in found:
-        wanted = _policy_action(concern.kind, policy)
-        decision = _decide_incident(concern, wanted, situation, history, policy)
+    for incident in found:
+        wanted = _policy_action(incident.kind, policy)
+        decision = _decide_incident(incident, wanted, situation, history, policy)
         if decision.kind is not None:
             return decision
         refusals.append(decision)
@@ -106,9 +106,9 @@ def _policy_action(incident_kind: IncidentKind, policy: ResponseSection) -> str:
 
 
 def _decide_incident(
-    concern: Incident, wanted: str, situation: Situation, history: History, policy: ResponseSection
+    incident: Incident, wanted: str, situation: Situation, history: History, policy: ResponseSection
 ) -> Decision:
-    incident_kind, why = concern.kind, f"{TITLES[concern.kind]}: {_first_message(concern)}"
+    incident_kind, why = incident.kind, f"{TITLES[incident.kind]}: {_first_message(incident)}"
     if wanted not in ("retrain", "rollback"):
         return Decision(None, f"The project asks for no action here ([response]: {wanted}).", incident_kind)
     if situation.champion is None:
@@ -119,17 +119,17 @@ def _decide_incident(
         )
         if refusal:
             return Decision(None, refusal, incident_kind)
-        return Decision("roll-back", why, incident_kind, target=situation.previous, causes=concern.found)
+        return Decision("roll-back", why, incident_kind, target=situation.previous, causes=incident.found)
     if situation.new_labels < policy.min_new_labels:
-        return _ask_for_labels(concern, situation, history, policy)
+        return _ask_for_labels(incident, situation, history, policy)
     refusal = _limit_refusal(situation, history, policy)
     if refusal:
         return Decision(None, refusal, incident_kind)
-    return Decision("retrain", why, incident_kind, causes=concern.found)
+    return Decision("retrain", why, incident_kind, causes=incident.found)
 
 
-def _first_message(concern: Incident) -> str:
-    return concern.found[0].message or f"{concern.found[0].code} ({concern.found[0].subject})"
+def _first_message(incident: Incident) -> str:
+    return incident.found[0].message or f"{incident.found[0].code} ({incident.found[0].subject})"
 
 
 def _limit_refusal(situation: Situation, history: History, policy: ResponseSection, *, urgent: bool = False) -> str:
@@ -161,9 +161,11 @@ def _rollback_refusal(situation: Situation, history: History) -> str:
     return ""
 
 
-def _ask_for_labels(concern: Incident, situation: Situation, history: History, policy: ResponseSection) -> Decision:
+def _ask_for_labels(incident: Incident, situation: Situation, history: History, policy: ResponseSection) -> Decision:
     have = f"{situation.new_labels} new labels, and a retraining needs {policy.min_new_labels}"
     asked = history.last("ask-labels")
     if asked is not None and situation.now - asked.planned_at < DAY:
-        return Decision(None, f"Labels were requested already: there are {have}.", concern.kind)
-    return Decision("ask-labels", f"{TITLES[concern.kind]}, but there are {have}.", concern.kind, causes=concern.found)
+        return Decision(None, f"Labels were requested already: there are {have}.", incident.kind)
+    return Decision(
+        "ask-labels", f"{TITLES[incident.kind]}, but there are {have}.", incident.kind, causes=incident.found
+    )

@@ -1,4 +1,4 @@
-"""One response of the loop: resume what was cut short, decide on the findings, act, and notify."""
+"""One response of the loop: resume what was interrupted, decide on the findings, act, and notify."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Remediation:
     """What a pass came to.
 
     Attributes:
-        outcome: ``nothing`` was asked for; something was ``acted`` on to its end; a response is ``waiting`` for
+        outcome: ``nothing`` was required; something was ``acted`` on to its end; a response is ``waiting`` for
             something (labels of a live test, a service that is away); another process is ``busy`` with this model.
         decision: what was decided on the findings; None where a pass was for something else.
         actions: the responses that this pass worked on, resumed ones first.
@@ -81,7 +81,7 @@ class Responder:
         self._model = context.project.model_name
 
     def respond(self, findings: Sequence[FindingRecord], events: ModelEvents | None = None) -> Remediation:
-        """Resume what was cut short, then decide on the findings of a monitoring run, act, and raise or clear alerts.
+        """Resume what was interrupted, then decide on the findings of a monitoring run, act, and raise or clear alerts.
 
         Args:
             findings: of the monitoring run.
@@ -101,7 +101,7 @@ class Responder:
     def retrain(self, reason: str) -> Remediation:
         """Retrain on request: without the limits of the policy, and never while another response runs.
 
-        A response that was cut short is resumed and finished first; if it was a retraining, no other one begins.
+        A response that was interrupted is resumed and finished first; if it was a retraining, no other one begins.
         """
         with hold_lease(self._workspace.ledger.leases, f"response/{self._model}") as holding:
             if holding is None:
@@ -183,11 +183,11 @@ class Responder:
             IncidentUpdate(
                 kind,
                 TITLES[kind],
-                concern.judged,
-                concern.found,
-                _describe_response(concern, history, decision, now),
+                incident.evaluated,
+                incident.found,
+                _describe_response(incident, history, decision, now),
             )
-            for kind, concern in group_incidents(findings).items()
+            for kind, incident in group_incidents(findings).items()
         ]
         alerts = self._project.alerts
         return update_alerts(events, sightings, now, alerts, actor=self._workspace.actor)
@@ -201,15 +201,15 @@ class Responder:
         return note_action(events, endings, now, alerts, actor=self._workspace.actor)
 
 
-def _describe_response(concern: Incident, history: History, decision: Decision, now: datetime) -> str:
+def _describe_response(incident: Incident, history: History, decision: Decision, now: datetime) -> str:
     """What is done about an incident, in a sentence: decided just now, done of late, or why nothing is."""
-    kind = concern.kind
+    kind = incident.kind
     if kind == "parts":
         return "It was started again."
     if kind == "aliases":
-        return "Nothing: a person decides." if concern.found else "The champion is the one that the decisions name."
+        return "Nothing: a person decides." if incident.found else "The champion is the one that the decisions name."
     if kind == "approval":
-        waiting = ", ".join(finding.subject for finding in concern.found)
+        waiting = ", ".join(finding.subject for finding in incident.found)
         return f"Nothing: a person decides about {waiting}." if waiting else "Somebody decided."
     if decision.incident_kind == kind and decision.kind is not None:
         return (

@@ -1,4 +1,4 @@
-"""Training a version from the base data and the labelled answers of production."""
+"""Training a version from the base data and the labelled predictions of production."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ProjectTrainer:
         return train(self._project, self._tracker, self._workspace, self._runner, request).version
 
     def test_rows(self) -> Dataset:
-        """The rows that judge; see ``Trainer.test_rows``."""
+        """The rows that the version is evaluated on; see ``Trainer.test_rows``."""
         return split_dataset(self._rows or self._gather(), self._project.split, self._project.data.time).test
 
     def _gather(self) -> Dataset:

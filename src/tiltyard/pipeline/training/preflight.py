@@ -1,4 +1,4 @@
-"""What can be refused before the fitting: each check looks at the plan of a training, and at no fitted model.
+"""What can be refused before the fitting: each check reads the plan of a training, and no fitted model.
 
 Checks of the data are findings among those of validation, so ``tiltyard validate`` and ``tiltyard init`` know them too.
 Checks of this host's services and rules raise an error.

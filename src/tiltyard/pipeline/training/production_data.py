@@ -1,6 +1,6 @@
 """Labelled predictions of production as rows to train on, added to the base data.
 
-They come from the ledger, so that they need no file of their own and a correction or an erasure there is one here. The
+They come from the ledger, so that they need no separate file and a correction or an erasure there is one here. The
 split is the project's: by content, a row lands on the side that its content says, as it would have in the base data.
 """
 
@@ -121,7 +121,7 @@ def gather_production_data(
 
 
 def count_new_labels(ledger: Ledger, project: Project, since: datetime | None) -> int:
-    """How many answers got the label that counts at or after a time: what a retraining would newly learn from."""
+    """How many predictions got the label that counts at or after a time: what a retraining would newly learn from."""
     return len({label.prediction_id for label in ledger.labels(project=project.model_name, since=since)})
 
 
@@ -142,10 +142,10 @@ def _read_classes(
 
 @dataclass(frozen=True)
 class _Taken:
-    """Answers that become rows.
+    """Predictions that become rows.
 
     Attributes:
-        pairs: the answers and their labels.
+        pairs: the predictions and their labels.
         inputs: what a model sees of them, as the base data has it.
         repeated: how many were left out as repeated.
         unreadable: how many do not fit the base data's columns.
@@ -171,7 +171,7 @@ def _as_texts(base: Dataset, inputs: pd.Series, pairs: Sequence[tuple[Prediction
     said = np.asarray([labels.get(int(key)) for key in base_keys], dtype=object)
     held = np.asarray([label is not None for label in said], dtype=np.bool_)
     wrong = held & (said != base.labels.to_numpy(dtype=object))
-    # What the base data says already is no new row; of what it says otherwise the newer label counts.
+    # What the base data says already is not a new row; of what it says otherwise the newer label counts.
     agreed = {int(key) for key in base_keys[held & ~wrong]} - {int(key) for key in base_keys[wrong]}
     chosen = sorted(place for key, place in newest.items() if key not in agreed)
     return _Taken(

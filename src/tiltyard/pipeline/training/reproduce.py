@@ -112,10 +112,10 @@ def describe_recipe(project: Project, candidate: Candidate, kept: KeptRows | Non
     search set, the rows, and the versions of the libraries at work. Of a recipe of the project's own also a digest of
     its module.
     """
-    told = project.model_dump(mode="json", by_alias=True, include={*_SECTIONS, "columns"})
+    recorded = project.model_dump(mode="json", by_alias=True, include={*_SECTIONS, "columns"})
     source = custom_source(candidate.name, project.root)
     return {
-        "project": told,
+        "project": recorded,
         "candidate": candidate.name,
         "params": {name: _round_trip_json(value) for name, value in candidate.params.items()},
         "code": hashlib.sha256(source.read_bytes()).hexdigest() if source is not None else None,
@@ -146,7 +146,7 @@ class LoadedRecipe:
 
     @property
     def tags(self) -> dict[str, str]:
-        """What the new version is told apart by."""
+        """What distinguishes the new version."""
         return {REPRODUCES_TAG: self.version.version}
 
     def check(self, dataset: Dataset) -> None:
@@ -181,13 +181,13 @@ def load_recipe(
     Args:
         project: the project as it is now.
         version: number or alias.
-        candidates: recipes that were asked for beside it; there may be none.
+        candidates: recipes that were requested with it; there may be none.
         tracker: where the run was recorded.
         workspace: where the version is registered.
 
     Raises:
         NotFoundError: there is no such version, or its run does not say how it was trained.
-        UsageError: other candidates were asked for, or what the run says cannot be used any more.
+        UsageError: other candidates were requested, or what the run says cannot be used any more.
         DataError: its rows were not kept.
     """
     if candidates:

@@ -119,7 +119,7 @@ def log_run(  # noqa: PLR0913  one argument for each thing that is logged
 
 
 def _record_trials(tracker: ExperimentTracker, parent: str, model: TrainedModel) -> None:
-    """Each trial of a search as a run of its own, nested in the training's."""
+    """Each trial of a search as a separate run, nested in the training's."""
     for trial in model.trials:
         tags = {"mlflow.parentRunId": parent, **({"tiltyard.problem": trial.problem} if trial.problem else {})}
         with tracker.start_run(run_name=f"trial {trial.number}: {trial.candidate.name}", tags=tags):

@@ -141,7 +141,7 @@ def _describe(trial: SearchTrial, metric: str) -> str:
 def evaluate_model(
     model: TrainedModel, split: Split, project: Project, champion: Importance | None = None
 ) -> EvaluatedModel:
-    """Judge a fitted candidate on the test side; ``champion`` is what the champion goes by, where there is one."""
+    """Evaluate a fitted candidate on the test side; ``champion`` is what the champion goes by, where there is one."""
     with threadpool_limits(1 if len(split.test) < FEW_ROWS else None, user_api="openmp"):
         predictions = predict_dataset(model.pipeline, split.test.inputs)
     facts = compare_with_labels(predictions, split.test, project)

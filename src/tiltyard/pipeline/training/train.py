@@ -1,4 +1,4 @@
-"""The training pipeline: from a project file to a registered version, and to the champion if asked."""
+"""The training pipeline: from a project file to a registered version, and to the champion if requested."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TrainingOutcome:
         run_id: the MLflow run.
         version: the registered version.
         trial: the fitted candidate and how it did on the test rows.
-        promotion: how its attempt to become champion went; None if it was not asked to try.
+        promotion: how its attempt to become champion went; None if no attempt was requested.
         kept: the snapshot of the rows that it saw.
     """
 
@@ -83,7 +83,7 @@ class TrainingRequest:
         accept_data: train even where the data breaks the limits of the project; findings are recorded either way.
         from_version: number or alias of a version to train again, from the rows that it saw and as it was trained.
         load: reads the rows; default: the project's source.
-        tags: of the version, beside those that every version has.
+        tags: of the version, in addition to those that every version has.
     """
 
     promote: bool = False
@@ -101,7 +101,7 @@ def train(
     runner: Runner,
     request: TrainingRequest = TrainingRequest(),
 ) -> TrainingOutcome:
-    """Train, evaluate, record and register a version, and let it challenge the champion if asked.
+    """Train, evaluate, record and register a version, and let it challenge the champion if requested.
 
     Args:
         project: what to train.
@@ -117,7 +117,7 @@ def train(
     if request.from_version is not None:
         again = load_recipe(project, request.from_version, request.candidates, tracker, workspace)
         project = again.project
-    # A misspelt metric is told before the work, not after.
+    # A misspelt metric is reported before the work, not after.
     metric, *_ = map(get_metric, (project.training.metric, *project.promotion.floors))
     recipes = select_candidates(request.candidates or project.training.candidates, project.task, project.root)
     if again is not None:

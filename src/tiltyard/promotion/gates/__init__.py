@@ -1,4 +1,4 @@
-"""Gates: what a challenger must show before it answers users, one family a module."""
+"""Gates: what a challenger must show before it serves users, one family a module."""
 
 from tiltyard.promotion.gates.champion import incomparable_gate
 from tiltyard.promotion.gates.evaluate import run_gates, standalone_gates

@@ -9,11 +9,11 @@ from tiltyard.promotion.gates.verdict import GateResult
 
 
 def incomparable_gate(version: str, why: str) -> GateResult:
-    """The champion cannot answer these rows, so nothing can be said of which is better.
+    """The champion cannot predict these rows, so nothing can be said of which is better.
 
     Args:
         version: the champion.
-        why: what keeps it from answering, as a clause.
+        why: what keeps it from predicting, as a clause.
     """
     return GateResult(
         "gate.comparable",

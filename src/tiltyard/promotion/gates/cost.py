@@ -1,4 +1,4 @@
-"""What a version costs as it is served: time for an answer, and size."""
+"""What a version costs as it is served: time for a prediction, and size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tiltyard.promotion.gates.verdict import GateResult
 
 
 def latency_limit(limit: float, cost: Cost | None) -> GateResult:
-    """Whether a single answer takes at most so many milliseconds."""
+    """Whether a single prediction takes at most so many milliseconds."""
     title = f"A prediction takes at most {limit:g} ms"
     if cost is None or cost.latency_ms is None:
         return GateResult(

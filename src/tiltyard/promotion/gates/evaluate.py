@@ -38,8 +38,8 @@ def run_gates(
         comparison: the two on the same rows, by ``metric``; needed where there is a champion.
         metric: metric by which versions are compared.
         inspection: what else is known, and without a champion how the challenger compares with guessing; a gate that
-            is asked for and finds nothing here refuses, but those of slices and of the live challenge, which are on by
-            default and judge only what there is.
+            is required and finds nothing here refuses, but those of slices and of the live challenge, which are on by
+            default and evaluate only what there is.
 
     Raises:
         UsageError: a floor names an unknown metric, or the comparison (with champion or guess) is missing.
@@ -63,7 +63,7 @@ def run_gates(
 
 
 def standalone_gates(promotion: PromotionSection, challenger: Evaluation, inspection: GateInputs) -> list[GateResult]:
-    """The gates that a challenger passes or not whoever is champion.
+    """The gates that a challenger passes or not, whichever version is champion.
 
     Raises:
         UsageError: a floor names an unknown metric.

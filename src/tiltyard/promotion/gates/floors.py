@@ -1,4 +1,4 @@
-"""Floors: what a challenger must reach by itself, whoever is champion."""
+"""Floors: what a challenger must reach by itself, whichever version is champion."""
 
 from __future__ import annotations
 

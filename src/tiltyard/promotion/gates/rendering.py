@@ -51,7 +51,7 @@ def _line(gate: GateResult) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that stays in its cell and is not taken for a tag or a link, wherever it came from."""
+    """Text that stays in its cell and is not read as a tag or a link, wherever it came from."""
     plain = "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(text.split())).replace("\\", "\\\\")
     for sign in "|<>[]`*":
         plain = plain.replace(sign, f"\\{sign}")

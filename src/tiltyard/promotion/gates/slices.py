@@ -16,13 +16,13 @@ def slice_gate(promotion: PromotionSection, inspection: GateInputs) -> GateResul
     worse = [part for part in compared if part.difference < 0 and part.adjusted < promotion.slice_alpha]
     left_out = f"; {inspection.small_slices} are too small to check" if inspection.small_slices else ""
     if worse:
-        told = ", ".join(
+        listed = ", ".join(
             f"{part.name}: {part.challenger:.4f} against {part.champion:.4f} on {part.rows:,} rows "
             f"(p = {part.adjusted:.4f})"
             for part in worse[:SHOWN]
         )
         more = f" and {len(worse) - SHOWN} more" if len(worse) > SHOWN else ""
-        message = f"accuracy is lower than the champion's on {told}{more}"
+        message = f"accuracy is lower than the champion's on {listed}{more}"
     elif compared:
         message = f"none of {len(compared)} slices is worse by more than chance{left_out}"
     else:

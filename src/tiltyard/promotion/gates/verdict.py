@@ -16,7 +16,7 @@ class GateResult:
     Attributes:
         code: stable name, such as ``gate.floor``.
         title: the rule, for people.
-        passed: whether the challenger may go on.
+        passed: whether the challenger passes.
         message: what was found, with the numbers.
         reason: the refusal in a few words; empty where it passed.
         evidence: the numbers.
@@ -61,8 +61,8 @@ class Verdict:
     @property
     def summary(self) -> str:
         """One line: the first refusal, or how it compares with the champion, with the numbers."""
-        told = self.refusals[:1] or ((self.comparison,) if self.comparison else self.gates[-1:])
-        return told[0].message if told else "no gate was required"
+        deciding = self.refusals[:1] or ((self.comparison,) if self.comparison else self.gates[-1:])
+        return deciding[0].message if deciding else "no gate was required"
 
 
 # The gates in which the challenger meets the champion, or would if there were one.

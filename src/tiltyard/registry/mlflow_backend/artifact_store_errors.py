@@ -1,4 +1,4 @@
-"""Failures of the store that holds artifacts: S3, Azure Blob and the like, reached by libraries of their own."""
+"""Failures of the store that holds artifacts: S3, Azure Blob and the like, reached by their own libraries."""
 
 from __future__ import annotations
 

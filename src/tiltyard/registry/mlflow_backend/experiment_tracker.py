@@ -45,7 +45,7 @@ class ActiveRun:
 
 
 class ExperimentTracker:
-    """Writes runs of one experiment. Each thread has a current run of its own.
+    """Writes runs of one experiment. Each thread has its own current run.
 
     Args:
         experiment_name: name of the experiment; it is made with its first run.

@@ -19,7 +19,7 @@ PASSWORD = "MLFLOW_TRACKING_PASSWORD"  # noqa: S105 - the name of a variable
 TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - likewise
 URI = "MLFLOW_TRACKING_URI"
 
-# What MLflow makes of an answer 401 or 403: a code of its own, or a line of requests' in a longer text.
+# What MLflow makes of a response 401 or 403: its own code, or a line of requests' in a longer text.
 _CODES = {"UNAUTHENTICATED": 401, "CUSTOMER_UNAUTHORIZED": 401, "PERMISSION_DENIED": 403}
 _IN_TEXT = re.compile(r"error code (401|403)\b|\b(401|403) Client Error")
 
@@ -37,15 +37,15 @@ def export_credentials(of: Settings) -> None:
 
 
 def auth_error(error: Exception, where: str) -> UnavailableError | None:
-    """The error for a server that did not let us in, naming the variables that decide; None for any other failure."""
+    """The error for a server that refused us, naming the variables that decide; None for any other failure."""
     if not where.startswith(("http:", "https:")):
         return None
     status = _status(error)
     if status == 401:
-        shown, mend = _describe_credentials(where)
+        shown, fix = _describe_credentials(where)
         return UnavailableError(
             f"MLflow at {without_password(where)} asks who we are (401): {shown}.",
-            next_step=mend,
+            next_step=fix,
             code="registry.unauthenticated",
         )
     if status == 403:

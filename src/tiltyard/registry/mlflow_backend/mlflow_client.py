@@ -42,7 +42,7 @@ def open_client(tracking_uri: str, registry_uri: str | None = None) -> Any:
 
 @contextmanager
 def mlflow_errors(where: str) -> Iterator[None]:
-    """Turn what MLflow raises into errors that say what to do; ``where`` is the URI that was asked."""
+    """Turn what MLflow raises into errors that say what to do; ``where`` is the URI of the request."""
     try:
         yield
     except TiltyardError:
@@ -86,7 +86,7 @@ def _first_line(error: Exception) -> str:
     lines = (str(error).strip() or type(error).__name__).splitlines()
     # MLflow's heading over a list of failures says nothing without the first of them.
     text = f"{lines[0]} {lines[1].strip()}" if lines[0].endswith(":") and len(lines) > 1 else lines[0]
-    # MLflow quotes the URL that it asked, with the password in it.
+    # MLflow quotes the URL of its request, with the password in it.
     return without_passwords(text)
 
 

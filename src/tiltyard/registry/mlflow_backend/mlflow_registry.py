@@ -39,7 +39,7 @@ class MlflowRegistry:
     Args:
         tracking_uri: MLflow's tracking URI; default: this host's settings.
         registry_uri: MLflow's registry URI; default: the tracking URI.
-        settings: this host's settings, whose keys judge signatures; default: those of the working folder.
+        settings: this host's settings, whose keys verify signatures; default: those of the working folder.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class MlflowRegistry:
         return _info(found, aliases.get(str(version), ()))
 
     def champion(self, name: str) -> VersionInfo | None:
-        """The version that answers users, or None."""
+        """The version that serves users, or None."""
         try:
             return self.get_version(name, alias=CHAMPION)
         except NotFoundError:

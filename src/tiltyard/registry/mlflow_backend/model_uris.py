@@ -1,7 +1,7 @@
 """Where a model's files are, by any of the addresses that MLflow gives them.
 
-MLflow's own resolution of ``models:/…`` and ``runs:/…`` asks the server that is set for the whole process; here the
-client that was passed in is asked.
+MLflow's own resolution of ``models:/…`` and ``runs:/…`` queries the server that is set for the whole process; here the
+client that was passed in is used.
 """
 
 from __future__ import annotations

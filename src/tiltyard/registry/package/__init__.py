@@ -1,1 +1,1 @@
-"""A version as files: written, signed, verified, and read without running anything of its own."""
+"""A version as files: written, signed, verified, and read without running any code in it."""

@@ -1,6 +1,6 @@
 """Arrays of a stored model that do not fit together.
 
-Compiled loops follow the numbers in a model's arrays without checking them, those of our own models, scipy's over a
+Compiled loops follow the numbers in a model's arrays without checking them: ours, scipy's over a
 sparse matrix and libsvm's alike. A crafted file could make them read and write foreign memory; here shapes and numbers
 are checked once, when the model is loaded. Those of linear models and of trees are checked where they become arrays of
 the compiled scorers (``tiltyard.scoring``), and trees also by ``tiltyard.registry.package.check_trees``.

@@ -1,7 +1,7 @@
 """Trees of a stored model that point outside themselves.
 
 scikit-learn follows the node and column numbers of a fitted tree without checking them (which is why skops does not
-trust trees of its own accord): a crafted file can make the process read foreign memory, loop for ever or crash. Here
+trust trees by default): a crafted file can make the process read foreign memory, loop for ever or crash. Here
 they are checked once, when the model is loaded.
 """
 
@@ -86,7 +86,7 @@ def _fit_together(ensemble: Any, columns: int) -> bool:
 
 
 def _fits_its_sums(boosting: Any, trees: list[Any]) -> bool:
-    """Whether the trees of a turn are as many as the sums that they are added to, without a check, when it answers."""
+    """Whether the trees of a turn are as many as the sums that they are added to, without a check, when it predicts."""
     turns = np.shape(boosting.estimators_)[1]
     start = boosting.init_
     if isinstance(start, str):
@@ -94,7 +94,7 @@ def _fits_its_sums(boosting: Any, trees: list[Any]) -> bool:
     elif not boosting._loss.is_multiclass:  # noqa: SLF001
         sums = 1
     else:
-        # Of another estimator only its answer would tell, and that is not asked for here.
+        # Of another estimator only a prediction would show it, and none is made here.
         sums = len(start.class_prior_) if type(start).__name__ == "DummyClassifier" else -1
     return turns == sums and all(tree.value.shape[1:] == (1, 1) for tree in trees)
 

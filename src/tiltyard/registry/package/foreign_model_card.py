@@ -10,7 +10,7 @@ from tiltyard.project import Task
 from tiltyard.registry.package.manifest import VersionCard
 from tiltyard.registry.package.object_graph import walk_objects
 
-# Classes whose input is a column of texts, by name: a model may come from a vectoriser of its own.
+# Classes whose input is a column of texts, by name: a model may come with its own vectoriser.
 _READS_TEXTS = ("CountVectorizer", "TfidfVectorizer", "HashingVectorizer")
 
 

@@ -1,4 +1,4 @@
-"""What a version said about the rows that judged it, and the truth: kept with it, to calibrate its answers by."""
+"""The predictions of a version for the rows that it was evaluated on, and the truth: kept to calibrate it by."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ FORMAT = 1
 
 
 class Samples(BaseModel):
-    """Test rows and the answers that were given at training: what a server tries a version on before it serves.
+    """Test rows and the predictions that were made at training: what a server tries a version on before it serves.
 
     Attributes:
         inputs: each ``{"text": …}`` or the features by name.
@@ -37,11 +37,11 @@ class Samples(BaseModel):
 
 
 class ScorerChoice(BaseModel):
-    """Who answers for a version, as decided when it was packaged.
+    """Which scorer predicts for a version, as decided when it was packaged.
 
     Attributes:
         name: the scorer, such as ``compiled text`` or ``scikit-learn``.
-        reason: why no compiled scorer answers; empty where one does.
+        reason: why no compiled scorer predicts; empty where one does.
         rows: sample rows on which it was held against scikit-learn.
         largest_difference: the largest difference of a probability seen on them; None where none was compared.
     """
@@ -74,7 +74,7 @@ class VersionCard(BaseModel):
         train_rows: how many they were.
         created_at: when it was packaged, UTC.
         samples: rows to try it on.
-        scorer: who answers for it; None for a version packaged before that was written down.
+        scorer: which scorer predicts for it; None for a version packaged before that was written down.
     """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
@@ -157,7 +157,7 @@ def verify(folder: Path, keys: KeyRing = NO_KEYS) -> Verified:
 
     Args:
         folder: the version's files.
-        keys: the keys by which this host judges signatures.
+        keys: the keys by which this host verifies signatures.
 
     Raises:
         ArtifactError: the manifest is missing or unreadable; the signature is missing where one is required, wrong,

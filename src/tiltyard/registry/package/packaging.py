@@ -88,7 +88,7 @@ class Package:
 
     @property
     def held_out(self) -> HoldoutPredictions | None:
-        """What the version said about the rows that judged it, and the truth; None where it was packaged without.
+        """The predictions for the rows that it was evaluated on, and the truth; None where it was packaged without.
 
         Raises:
             ArtifactError: their file was changed since the version was read.
@@ -159,7 +159,7 @@ def read_package(
     Args:
         folder: the version's files.
         trusted_types: types that this host allows beyond the built-in list.
-        trusted_keys: the keys by which this host judges signatures.
+        trusted_keys: the keys by which this host verifies signatures.
         info: the version that the files were fetched for; they have to be its own. Default: any version.
 
     Raises:
@@ -177,7 +177,7 @@ def read_package(
             next_step="Train a version with: tiltyard train",
             code="artifact.not-skops",
         )
-    # The model is parsed from a copy that nobody else can write to, made of the very bytes that were verified.
+    # The model is parsed from a copy that no other user can write to, made of the very bytes that were verified.
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as private:
         file = Path(private) / MODEL_FILE
         file.write_bytes(read_verified(folder, manifest, MODEL_FILE))

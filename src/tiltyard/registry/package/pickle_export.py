@@ -47,8 +47,8 @@ class ExportResult:
 def export_pickles(package: Package, folder: Path, stem: str, metrics: Mapping[str, Any]) -> ExportResult:
     """Write a version as pickles: the classifier, what stands before it, and its metrics.
 
-    Steps of ours become scikit-learn's own with equal answers, so that the files need no Tiltyard; a convolution has no
-    equal there and needs it. Files that are there are replaced, each at once.
+    Steps of ours become scikit-learn's own with equal predictions, so that the files need no Tiltyard; a convolution
+    has no equal there and needs it. Files that are there are replaced, each at once.
 
     Args:
         package: the verified version.
@@ -59,7 +59,7 @@ def export_pickles(package: Package, folder: Path, stem: str, metrics: Mapping[s
 
     Raises:
         UsageError: the folder cannot be written to, or the model cannot be pickled.
-        ArtifactError: the written model does not answer as the version does.
+        ArtifactError: the written model does not predict as the version does.
     """
     before, model = _parts(package)
     rows, difference = _compare(package, before, model)
@@ -87,7 +87,7 @@ def _parts(package: Package) -> tuple[Any, Any]:
 
 
 def _compare(package: Package, before: Any, model: Any) -> tuple[int, float | None]:
-    """Let the version and what is written answer the version's own sample rows."""
+    """Predict the version's sample rows with the version and with what is written."""
     samples = package.manifest.samples.inputs
     if not samples:
         return 0, None

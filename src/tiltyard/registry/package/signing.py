@@ -118,10 +118,10 @@ class Signer:
 
 @dataclass(frozen=True)
 class KeyRing:
-    """The keys by which a host judges signatures.
+    """The keys by which a host verifies signatures.
 
     Attributes:
-        trusted: keys of which one must have signed a version; if there are none, no signature is asked for.
+        trusted: keys of which one must have signed a version; if there are none, no signature is required.
         own: the key that this host signs with; where it is named as the signer it must have signed, whether or not
             any key is trusted.
     """
@@ -145,8 +145,8 @@ class KeyRing:
                 raise _unsigned_error(version, self.trusted)
             return None
         signature, raw = _parse_signature(stored, version)
-        judges = self.trusted or ((self.own,) if self.own else ())
-        named = [key for key in judges if key.id == signature.key_id]
+        verifying = self.trusted or ((self.own,) if self.own else ())
+        named = [key for key in verifying if key.id == signature.key_id]
         if not named:
             if self.trusted:
                 raise _foreign_key_error(version, signature.key_id, self.trusted)
@@ -181,7 +181,7 @@ def host_signer(settings: Settings) -> Signer | None:
 
 
 def host_keys(settings: Settings) -> KeyRing:
-    """The keys by which this host judges versions.
+    """The keys by which this host verifies versions.
 
     Raises:
         UsageError: a key cannot be used; or the signing key is one of the trusted, and so public, ones.

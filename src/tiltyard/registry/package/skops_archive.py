@@ -1,7 +1,7 @@
 """What a stored model's archive would cost to read, worked out before skops reads it.
 
 skops checks types. It reads a member again for each node that names it, visits a shared node once for each way that
-leads to it, and leaves the size of a packed member to whoever packed it: a crafted file of a megabyte can take all
+leads to it, and leaves the size of a packed member to its author: a crafted file of a megabyte can take all
 memory, or an hour. Here each of these is counted first, in time and memory that the file's own size bounds.
 """
 
@@ -42,8 +42,8 @@ def check_archive(file: Path) -> set[str]:
         trusted types says of it.
 
     Raises:
-        ArtifactError: it is no archive (``artifact.not-skops``), would take far too much (``artifact.too-large``), or
-            is not as skops writes one (``artifact.unreadable``).
+        ArtifactError: it is not an archive (``artifact.not-skops``), would take far too much (``artifact.too-large``),
+            or is not as skops writes one (``artifact.unreadable``).
     """
     try:
         with zipfile.ZipFile(file) as archive:

@@ -2,7 +2,7 @@
 
 skops builds only types that it trusts itself (numpy's, scipy's and scikit-learn's public ones) or that its caller
 names. What is named here was read in scikit-learn's source: to construct it sets fields, and runs nothing that the file
-chose. The list is the host's; a stored model's own metadata is never asked.
+chose. The list is the host's; a stored model's own metadata is never used.
 
 skops leaves two of them out on purpose, the trees, because scikit-learn follows the node numbers in them unchecked.
 They are needed for every forest, and ``check_trees`` checks those numbers before anything is predicted.
@@ -62,7 +62,7 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "sklearn.compose._column_transformer._RemainderColsList",
 )
 
-# Of these, what is a function. A model may name them, for others to call when it answers; none is called to build one.
+# Of these, what is a function. A model may name them, for others to call when it predicts; none is called to build one.
 FUNCTIONS = frozenset({"functools.partial", "sklearn.utils.validation.check_array"})
 
 

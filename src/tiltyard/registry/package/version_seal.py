@@ -36,7 +36,7 @@ def check_identity(verified: Verified, info: VersionInfo, keys: KeyRing = NO_KEY
     Args:
         verified: the version's files, whose signature and digests were checked.
         info: the version that they were fetched for.
-        keys: the keys by which this host judges; without trusted ones no seal is asked for.
+        keys: the keys by which this host verifies; without trusted ones no seal is required.
 
     Raises:
         ArtifactError: ``artifact.other-model``, ``artifact.unsealed`` or ``artifact.other-version``.
@@ -73,5 +73,5 @@ def check_identity(verified: Verified, info: VersionInfo, keys: KeyRing = NO_KEY
 
 
 def _seal_content(name: str, version: str, digest: str) -> bytes:
-    # A first line of its own, and no line breaks in names: a seal can never be read as a signature of a manifest.
+    # Its own first line, and no line breaks in names: a seal can never be read as a signature of a manifest.
     return f"tiltyard seal 1\n{name!r}\n{version}\n{digest}\n".encode()

@@ -113,7 +113,7 @@ class InputColumns:
     def problems(self, inputs: Sequence[Mapping[str, Any]]) -> list[InputProblem]:
         """Everything that keeps inputs from being scored: missing and wrongly typed features.
 
-        Beside a missing feature, columns that the model does not know are named too; without, they are no problem
+        With a missing feature, columns that the model does not know are named too; without, they are not a problem
         (see ``find_unknown``).
         """
         found: list[InputProblem] = []

@@ -88,7 +88,7 @@ class KnownValues:
         """Between what an encoded value of each column is a known one: the lowest and the highest, both float64.
 
         Args:
-            unknown_codes: of each coded column whose unknown values have a code of their own, above all others.
+            unknown_codes: of each coded column whose unknown values have their own code, above all others.
         """
         lows = np.array([column.minimum for column in self._columns], np.float64)
         highs = [
@@ -131,7 +131,7 @@ def _describe_known(name: str, column: TypedColumn | None, categories: frozenset
     low, high = (None, None) if column is None else (column.minimum, column.maximum)
     if column is None or low is None or high is None or column.kind not in ("number", "time"):
         return KnownColumn(name, categories=categories)
-    # Time goes on: a date is far outside from as long after the last one of training as training lasted.
+    # Time advances: a date is far outside from as long after the last one of training as training lasted.
     dates = column.kind == "time"
     return KnownColumn(name, low, high + (high - low) if dates else high, categories, dates)
 

@@ -232,7 +232,7 @@ class _ProbedEncoder:
         outputs = np.concatenate(pieces)
         distinct, numbers = np.unique(outputs, axis=0, return_inverse=True)
         codes = numbers.ravel().astype(float).tolist()
-        # An unknown value has a code of its own, even where the encoder makes of it what it makes of a known one.
+        # An unknown value has its own code, even where the encoder makes of it what it makes of a known one.
         values = np.concatenate([distinct, outputs[-2:-1]])
         return values, Codes(dict(zip(known, codes, strict=False)), float(len(distinct)), codes[-1])
 

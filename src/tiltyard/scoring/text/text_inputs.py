@@ -30,7 +30,7 @@ class TextColumns:
     others: frozenset[str] = frozenset()
 
     def pick_texts(self, rows: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], Warnings | None]:
-        """The inputs ``{"text": …}`` of n rows with named columns, and the warnings of columns that nobody knows.
+        """The inputs ``{"text": …}`` of n rows with named columns, and the warnings of unknown columns.
 
         Raises:
             InputError: a row has no text; its ``problems`` name every position and field.

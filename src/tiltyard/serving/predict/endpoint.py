@@ -69,7 +69,7 @@ class PredictEndpoint:
                 scope[CALLER] = self._check(scope)
             body = await self._predict(scope, receive)
         except ClientDisconnect:
-            return  # nobody is left to send to
+            return  # the client is gone
         except Exception as error:  # noqa: BLE001 - every error becomes a problem document
             await self.send_error(error, began, scope, receive, send)
             return

@@ -61,5 +61,5 @@ class LivenessProbe:
         return True
 
     def _returns(self) -> bool:
-        """Judge by the latest ping: the model call under way has not taken too long."""
+        """Decide by the latest ping: the model call under way has not taken too long."""
         return self._scoring_seconds < self._hang_seconds

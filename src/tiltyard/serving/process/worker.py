@@ -99,7 +99,7 @@ class _Worker:
         return 0.0 if self.server is None else self.server.ping(PING_SECONDS)
 
     def end(self) -> None:
-        """The supervisor is gone, and nobody else would ever end this process."""
+        """The supervisor is gone, and nothing else would ever end this process."""
         self.ended = True
         if self.server is not None:
             self.server.stop()

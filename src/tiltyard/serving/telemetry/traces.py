@@ -66,7 +66,7 @@ class Traces:
         except ImportError:
             raise MissingExtraError("Sending traces to an OpenTelemetry collector", "otel") from None
         named = os.environ.get("OTEL_SERVICE_NAME") or service_name
-        # No handler at exit: the server closes it, and it is no process-wide state.
+        # No handler at exit: the server closes it, and it is not process-wide state.
         provider = TracerProvider(
             resource=Resource.create({"service.name": named, "service.version": __version__}), shutdown_on_exit=False
         )

@@ -272,7 +272,7 @@ def _code_values(parts: list[list[str]]) -> Bins:
 
 
 def _column(name: str, power: float, limit: float, evidence: dict[str, Any]) -> Finding:
-    # Periods of the past do not come again: what a time tells of the label is told of these rows only.
+    # Periods of the past do not come again: what a time says of the label holds for these rows only.
     broken = not evidence.get("time") and power > (
         limit - COPY_MARGIN if evidence.get("copies") and limit < 1 else limit
     )

@@ -55,9 +55,9 @@ def find_outer_fences(ordered: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def find_bounds(ordered: NDArray[np.float64]) -> tuple[float, float, str] | None:
-    """Between which values numbers are no outliers, and on which scale that holds; outliers break both rules.
+    """Between which values numbers are not outliers, and on which scale that holds; outliers break both rules.
 
-    The quantities of life (incomes, counts, durations) are skewed, and on their own scale a tail is no outlier:
+    The quantities of life (incomes, counts, durations) are skewed, and on their own scale a tail is not an outlier:
     where no value is negative and Bowley's skewness (Q1 + Q3 − 2 median) / (Q3 − Q1) is above 0.2, numbers are
     measured as log(1 + x). None where the rules have no width: half of the values are one number.
     """

@@ -1,4 +1,4 @@
-"""Texts that are no language, and texts that were damaged on their way."""
+"""Texts that are not language, and texts that were damaged on their way."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MISREAD = re.compile(
 
 
 def garbage_texts(counts: CharacterCounts) -> dict[str, Mask]:
-    """Which of n texts are no language, by reason; blank texts are none of them.
+    """Which of n texts are not language, by reason; blank texts are none of them.
 
     ``no letters``: there is no letter, ideograph or emoji. ``few letters``: under 30% of 20 or more characters.
     ``one character``: a run of one character makes up half of the text, or a hundred characters. ``no vowels``,

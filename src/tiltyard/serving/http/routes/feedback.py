@@ -134,10 +134,10 @@ def feedback_routes(components: ServerComponents) -> APIRouter:
     async def feedback(request: Request) -> Feedback:
         """Report the true label of one prediction, or `labels` of many; late, again, or corrected.
 
-        The label with the latest `at` counts; of those with the same, the one reported last. A label that is no class
-        of the model, or lies in the future, refuses the request. A class that training set aside is accepted with a
-        note. A key that was used for several predictions means
-        the last one made until `at`. The results name unknown predictions and ambiguous keys one by one; a single
+        The label with the latest `at` counts; of those with the same, the one reported last. A label that is not a
+        class of the model, or lies in the future, refuses the request. A class that training set aside is accepted
+        with a note. A key that was used for several predictions means the last one made until `at`. The results name
+        unknown predictions and ambiguous keys one by one; a single
         unknown one is 404, a single ambiguous one 409.
         """
         head = RequestHead.from_headers(request.scope["headers"])
@@ -183,7 +183,7 @@ def _record_labels(components: ServerComponents, given: Sequence[OneLabel], call
 
 
 def _refuse_fields(checked: Sequence[CheckedLabel]) -> None:
-    """Refuse what the caller has to correct: labels that are no class, and times in the future."""
+    """Refuse what the caller has to correct: labels that are not classes, and times in the future."""
     fields = {"ahead": "at", "unexpected": "label", "unlabelled": "label"}
     problems = []
     for place, one in enumerate(checked):

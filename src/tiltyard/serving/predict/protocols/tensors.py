@@ -56,7 +56,7 @@ def tensor_from_binary(datatype: str, data: bytes, count: int) -> list[Any]:
     """The elements of a tensor whose data came as bytes; a NaN is a value that is not known.
 
     Raises:
-        TensorError: there are not ``count`` of them, or one is no text.
+        TensorError: there are not ``count`` of them, or one is not a text.
     """
     if datatype == BYTES:
         return _texts(data, count)
