@@ -10,7 +10,18 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tiltyard.evaluation import evaluate, plot_confusion_matrix, plot_per_class, plot_reliability
+from tiltyard.evaluation import (
+    Importance,
+    evaluate,
+    evaluate_calibration,
+    label_predictions,
+    plot_calibration,
+    plot_confusion_matrix,
+    plot_importance,
+    plot_per_class,
+    plot_reliability,
+)
+from tiltyard.evaluation.importance import FeatureWeight
 
 
 def drawn(figure: Figure) -> bytes:
@@ -42,6 +53,28 @@ def test_many_classes_are_drawn_without_counts(k: int) -> None:
     figure = plot_confusion_matrix(found)
     assert bool(texts(figure)) == (k <= 15)
     assert drawn(figure).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "names", [("a", "b"), ("W" * 40, "i", "$x$", "ordinary"), tuple(f"label {i}" for i in range(12))]
+)
+def test_no_label_is_cut_off(names: tuple[str, ...]) -> None:
+    """Every label of a picture stands within it, however long it is."""
+    found = evaluate(names, names, None, names)
+    shares = np.full((len(names), len(names)), 1 / len(names))
+    calibration = evaluate_calibration(label_predictions(np.array(names), np.array(names), shares, names, None))
+    assert calibration is not None
+    importance = Importance("terms", "weight", 9, tuple(FeatureWeight(name, 1.0, None, name) for name in names))
+    for figure in (
+        plot_confusion_matrix(found),
+        plot_per_class(found),
+        plot_reliability(np.array(names), shares, names),
+        plot_calibration(calibration),
+        plot_importance(importance),
+    ):
+        needed, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+        assert min(needed.x0, needed.y0) >= 0
+        assert max(needed.x1 - width, needed.y1 - height) <= 0
 
 
 def test_a_reliability_bin_lies_at_its_confidence_and_accuracy() -> None:

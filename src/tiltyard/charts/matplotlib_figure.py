@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,15 +13,42 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_INCHES = 12.0
+LINE = 0.18  # inches that a line of text takes with some room
 
 _LONGEST = 32
 
 
-def new_figure(width: float, height: float, *, arranged: bool = True) -> Figure:
-    """An empty figure of that size in inches, that belongs to no screen; ``arranged`` finds room for all labels."""
+@dataclass(frozen=True)
+class Margins:
+    """Room for labels around the panels of a figure, in inches."""
+
+    left: float = 0.2
+    right: float = 0.2
+    top: float = 0.2
+    bottom: float = 0.2
+
+
+def new_figure(width: float, height: float, margins: Margins) -> Figure:
+    """An empty figure that belongs to no screen: ``width`` by ``height`` inches of panels, and margins around them.
+
+    The margins are given, for a layout engine draws a figure twice more to find them.
+    """
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    return Figure(figsize=(width, height), layout="constrained" if arranged else None, dpi=110)
+    whole_width, whole_height = margins.left + width + margins.right, margins.bottom + height + margins.top
+    figure = Figure(figsize=(whole_width, whole_height), dpi=110)
+    figure.subplots_adjust(
+        left=margins.left / whole_width,
+        right=1 - margins.right / whole_width,
+        bottom=margins.bottom / whole_height,
+        top=1 - margins.top / whole_height,
+    )
+    return figure
+
+
+def measure_labels(labels: Iterable[str]) -> float:
+    """Width in inches of the widest label, in the size of the labels of an axis."""
+    return max((sum(map(_advance, label.replace(r"\$", "$"))) for label in labels), default=0.0)
 
 
 def format_label(text: str) -> str:
@@ -46,3 +74,14 @@ def _in_font(sign: str) -> bool:
     from matplotlib.font_manager import findfont, get_font  # noqa: PLC0415
 
     return bool(get_font(findfont("sans\\-serif")).get_char_index(ord(sign)))
+
+
+@cache
+def _advance(sign: str) -> float:
+    """Width of a sign in inches."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font  # noqa: PLC0415
+
+    style = FontProperties()
+    font = get_font(findfont(style))
+    font.set_size(style.get_size_in_points(), 72)
+    return float(font.load_char(ord(sign)).linearHoriAdvance / 65536 / 72)

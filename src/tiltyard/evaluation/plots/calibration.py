@@ -6,13 +6,16 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.charts.colours import BLUE, GREY
-from tiltyard.charts.matplotlib_figure import format_labels, new_figure
+from tiltyard.charts.matplotlib_figure import LINE, Margins, format_labels, new_figure
 from tiltyard.evaluation.calibration import CalibrationReport, Reliability
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_PANELS = 9
+
+# Inches of a panel, and between panels.
+_SIDE, _BESIDE, _BELOW = 3.0, 0.4, 0.4
 
 
 def plot_calibration(report: CalibrationReport) -> Figure:
@@ -28,14 +31,16 @@ def plot_calibration(report: CalibrationReport) -> Figure:
     panels = [label for label in labels if label in worst]
     columns = min(3, max(1, len(panels)))
     rows = math.ceil(len(panels) / columns) or 1
-    figure = new_figure(1.0 + 3.2 * columns, 0.6 + 3.2 * rows)
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    margins = Margins(left=4.5 * LINE, top=2 * LINE, bottom=3.5 * LINE)
+    figure = new_figure(_SIDE * columns + _BESIDE * (columns - 1), _SIDE * rows + _BELOW * (rows - 1), margins)
+    between = {"wspace": _BESIDE / _SIDE, "hspace": _BELOW / _SIDE}
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False, gridspec_kw=between).ravel()
     for panel, label, title in zip(axes, panels, format_labels(panels), strict=False):
         _draw(panel, title, labels[label])
     for panel in axes[len(panels) :]:
         panel.set_visible(False)
     figure.supxlabel("predicted probability")
-    figure.supylabel("share that came true")
+    figure.supylabel("share that came true", x=0.1 / figure.get_figwidth())
     return figure
 
 
@@ -49,4 +54,4 @@ def _draw(axes: Any, title: str, one: Reliability) -> None:
     axes.scatter(predicted, observed, s=[8 + 60 * math.sqrt(part.rows / most) for part in one.bins], color=BLUE)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    axes.set_title(f"{title}: error {one.error:.3f}")
+    axes.set_title(f"{title}: error {one.error:.3f}", fontsize="medium")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tiltyard.charts.colours import GREY
-from tiltyard.charts.matplotlib_figure import MAX_INCHES, format_labels, new_figure
+from tiltyard.charts.matplotlib_figure import LINE, MAX_INCHES, Margins, format_labels, measure_labels, new_figure
 from tiltyard.evaluation.evaluate import Evaluation
 from tiltyard.evaluation.labelled_predictions import Labels, Probabilities
 
@@ -17,18 +18,24 @@ if TYPE_CHECKING:
 BINS = 10
 MAX_WRITTEN = 15  # more classes than this, and counts in the cells would be unreadable
 
+# Inches: the bar of colours, and between it and the matrix.
+_BAR, _BETWEEN = 0.2, 0.2
+
 
 def plot_confusion_matrix(evaluation: Evaluation) -> Figure:
     """Counts of predicted by true label; colours are shares of the true label."""
     counts = np.asarray(evaluation.confusion_matrix, dtype=float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = min(3.0 + 0.5 * len(evaluation.classes), MAX_INCHES)
-    figure = new_figure(size + 1, size)
-    axes = figure.add_subplot()
+    names = format_labels(evaluation.classes)
+    widest = measure_labels(names)
+    side = min(1.6 + 0.5 * len(evaluation.classes), MAX_INCHES)
+    margins = Margins(left=widest + 2 * LINE, right=4 * LINE, bottom=_tilted(widest) + 2 * LINE)
+    figure = new_figure(side + _BETWEEN + _BAR, side, margins)
+    between = {"wspace": 2 * _BETWEEN / (side + _BAR)}
+    axes, bar = figure.subplots(1, 2, width_ratios=(side, _BAR), gridspec_kw=between)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     ticks = range(len(evaluation.classes))
-    names = format_labels(evaluation.classes)
-    axes.set_xticks(ticks, names, rotation=45, ha="right")
+    axes.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(ticks, names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
@@ -37,20 +44,29 @@ def plot_confusion_matrix(evaluation: Evaluation) -> Figure:
             for column in ticks:
                 colour = "white" if shares[row, column] > 0.5 else "black"
                 axes.text(column, row, f"{int(counts[row, column]):,}", ha="center", va="center", color=colour)
-    figure.colorbar(image, label="share of the true label")
+    figure.colorbar(image, cax=bar, label="share of the true label")
     return figure
 
 
 def plot_per_class(evaluation: Evaluation) -> Figure:
     """Precision, recall and F1 of each class as bars."""
-    figure = new_figure(min(3.0 + 0.9 * len(evaluation.classes), MAX_INCHES), 4.0)
+    names = format_labels(evaluation.classes)
+    width = min(2.4 + 0.9 * len(names), MAX_INCHES)
+    widest = measure_labels(names)
+    tilts = widest + LINE > width / len(names)
+    lowest = _tilted(widest) if tilts else LINE
+    margins = Margins(left=max(3 * LINE, lowest), bottom=lowest + LINE)
+    figure = new_figure(width, 3.2, margins)
     axes = figure.add_subplot()
-    positions = np.arange(len(evaluation.classes))
+    positions = np.arange(len(names))
     for offset, name in enumerate(("precision", "recall", "f1")):
         heights = [evaluation.per_class[label][name] for label in evaluation.classes]
         axes.bar(positions + (offset - 1) * 0.27, heights, width=0.25, label=name)
-    names = format_labels(evaluation.classes)
-    axes.set_xticks(positions, names, rotation=45 if len(positions) > 4 else 0)
+    axes.set_xticks(positions, names)
+    if tilts:
+        axes.tick_params("x", rotation=45)
+        for label in axes.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
     axes.set_ylim(0, 1)
     axes.legend(loc="lower right")
     return figure
@@ -71,8 +87,8 @@ def plot_reliability(labels: Labels, probabilities: Probabilities, classes: tupl
     used = counts > 0
     mean_confidence = np.bincount(bins, weights=confidence, minlength=BINS)[used] / counts[used]
     mean_right = np.bincount(bins, weights=right, minlength=BINS)[used] / counts[used]
-    figure = new_figure(5.0, 5.0)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    figure = new_figure(4.2, 4.3, Margins(left=4 * LINE, bottom=3 * LINE))
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1), gridspec_kw={"hspace": 0.08})
     upper.plot([0, 1], [0, 1], linestyle="--", color=GREY, label="perfectly calibrated")
     upper.plot(mean_confidence, mean_right, marker="o", label="this version")
     upper.set_ylabel("share that was right")
@@ -83,3 +99,8 @@ def plot_reliability(labels: Labels, probabilities: Probabilities, classes: tupl
     lower.set_ylabel("rows")
     lower.set_xlim(0, 1)
     return figure
+
+
+def _tilted(width: float) -> float:
+    """Height in inches of a label of that width at 45 degrees."""
+    return (width + LINE) * math.sqrt(0.5)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.charts.colours import BLUE, GREEN, GREY, RED
-from tiltyard.charts.matplotlib_figure import format_label, new_figure
+from tiltyard.charts.matplotlib_figure import LINE, Margins, format_label, measure_labels, new_figure
 from tiltyard.evaluation.fairness import FairnessReport
 from tiltyard.evaluation.intervals import Interval
 from tiltyard.evaluation.slices import SliceReport
@@ -21,7 +21,7 @@ _RATES = {"selection_rate": BLUE, "true_positive_rate": GREEN, "false_positive_r
 
 
 # Inches.
-_WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM, _BETWEEN = 8.0, 3.1, 0.2, 0.7, 0.7, 0.4
+_WIDTH, _BETWEEN = 4.7, 0.4
 
 
 @dataclass(frozen=True)
@@ -97,17 +97,11 @@ def plot_fairness(report: FairnessReport) -> Figure:
 def _panels(titles: Sequence[str], panels: Sequence[Sequence[_Dot]]) -> Figure:
     lines = [len({dot.title for dot in dots}) for dots in panels]
     heights = [0.26 * count + 0.1 for count in lines]
-    height = sum(heights) + _BETWEEN * (len(panels) - 1) + _TOP + _BOTTOM
-    # Labels have a greatest length, so the margins are known: finding them would take longer than all the rest.
-    figure = new_figure(_WIDTH, height, arranged=False)
-    rows = figure.subplots(len(panels), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
-    figure.subplots_adjust(
-        left=_LEFT / _WIDTH,
-        right=1 - _RIGHT / _WIDTH,
-        top=1 - _TOP / height,
-        bottom=_BOTTOM / height,
-        hspace=_BETWEEN * len(panels) / sum(heights),
-    )
+    names = measure_labels(dot.title for dots in panels for dot in dots)
+    margins = Margins(left=names + LINE, top=0.7, bottom=0.6)
+    figure = new_figure(_WIDTH, sum(heights) + _BETWEEN * (len(panels) - 1), margins)
+    between = {"hspace": _BETWEEN * len(panels) / sum(heights)}
+    rows = figure.subplots(len(panels), 1, squeeze=False, sharex=True, height_ratios=heights, gridspec_kw=between)[:, 0]
     for axes, title, dots in zip(rows, titles, panels, strict=True):
         _draw(axes, dots)
         axes.set_title(format_label(title), loc="left", fontsize="medium")
