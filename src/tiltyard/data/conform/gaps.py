@@ -10,6 +10,7 @@ import pandas as pd
 
 from tiltyard.data.conform.kinds import choose_value_words, kind_of_words
 from tiltyard.data.conform.rules import ReadingRules
+from tiltyard.data.conform.text_scan import find_words
 from tiltyard.data.conform.written import WrittenColumn, kind_of_dtype, write_down
 from tiltyard.findings import Finding
 from tiltyard.formatting import format_count
@@ -100,6 +101,8 @@ _TYPED = ("number", "boolean", "time")
 
 
 def _holds_gap_word(column: pd.Series, rules: ReadingRules) -> bool:
+    if isinstance(column.dtype, pd.StringDtype):
+        return bool(find_words(column, rules.gap_words))
     try:
         distinct = column.unique()
     except TypeError:  # lists and objects

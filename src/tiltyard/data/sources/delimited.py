@@ -12,13 +12,13 @@ from itertools import islice
 
 import pandas as pd
 import pyarrow as pa
-from pyarrow import compute
 from pyarrow import csv as arrow_csv
 
 from tiltyard.data.conform.big_integers import is_rounded, make_integers
 from tiltyard.data.conform.cells import is_gap, number_pattern
 from tiltyard.data.conform.names import conform_names, describe_conformed_names
 from tiltyard.data.conform.rules import ReadingRules
+from tiltyard.data.conform.text_scan import find_words, has_line_end
 from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, Record, has_trailing_cell, read_records
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.data.sources.reading_findings import describe_repeated_names, describe_trailing_cell
@@ -34,7 +34,6 @@ SURPLUS = "\x00surplus"
 NUMBER_GAPS = "words for gaps in columns of numbers"
 """Key of a frame's ``attrs``: the words for gaps that its columns of numbers held."""
 
-_LONGEST_PADDED = 256  # bytes of a word for a gap with the white space around it
 _CONVERTED_FROM = 0.9  # share of a column's cells that have to be numbers before any is rewritten
 
 
@@ -206,7 +205,7 @@ def _read_number_gaps(
             plain = _read_frame(file, section, dialect, layout, (*verbatim, *holes), _Part(columns=holes))
             frame = frame.assign(**{name: plain[name] for name in holes if name in cells})
             cells |= {name: plain[name] for name in holes}
-    found = {name: there for name, column in cells.items() if (there := _find_words(column, words))}
+    found = {name: there for name, column in cells.items() if (there := find_words(column, words - {""}))}
     if not found:
         return frame
     again = _read_frame(file, section, dialect, layout, verbatim, _Part(columns=list(found)))
@@ -242,15 +241,6 @@ def _holds_texts(column: pd.Series) -> bool:
     return pd.api.types.infer_dtype(column, skipna=True) == "string"
 
 
-def _find_words(column: pd.Series, words: Set[str]) -> set[str]:
-    """Those of the words that are cells of a column of texts, but for outer white space."""
-    texts = _as_arrow_texts(column)
-    short = texts.filter(compute.less(compute.binary_length(texts), _LONGEST_PADDED))  # prose is not copied
-    cells = compute.utf8_trim_whitespace(short)
-    meant = compute.is_in(cells, value_set=pa.array(sorted(words - {""}), type=cells.type))
-    return set(cells.filter(meant).unique().to_pylist()) if compute.any(meant).as_py() else set()
-
-
 def _refuse_if_lost(
     frame: pd.DataFrame, file: SourceFile, section: DataSection, dialect: Dialect, layout: DelimitedLayout
 ) -> None:
@@ -265,21 +255,8 @@ def _refuse_if_lost(
 
 
 def _has_line_ends(frame: pd.DataFrame) -> bool:
-    for position in range(frame.shape[1]):
-        column = frame.iloc[:, position]
-        if not pd.api.types.is_string_dtype(column.dtype):
-            continue
-        if compute.any(compute.match_substring(_as_arrow_texts(column), "\n")).as_py():
-            return True
-    return False
-
-
-def _as_arrow_texts(column: pd.Series) -> pa.LargeStringArray:
-    """The cells of a column that are texts."""
-    if column.dtype == object:
-        # Booleans with gaps, and all texts before pandas 3.
-        column = column[[isinstance(cell, str) for cell in column]]
-    return pa.array(column, type=pa.large_string(), from_pandas=True)
+    columns = (frame.iloc[:, position] for position in range(frame.shape[1]))
+    return any(has_line_end(column) for column in columns if pd.api.types.is_string_dtype(column.dtype))
 
 
 def _count_uneven(file: SourceFile, section: DataSection, dialect: Dialect, layout: DelimitedLayout) -> int:

@@ -1,0 +1,70 @@
+"""Find a few short words, or a line end, among millions of texts: by their bytes, without a copy of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import compute
+
+# What str.strip() takes off.
+_WHITE_SPACE = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680" + "".join(
+    map(chr, (*range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000))
+)
+_LINE_END = 10
+_BLOCK = 1 << 20  # bytes that are compared at a time, which a processor keeps at hand
+
+
+def take_texts(column: pd.Series) -> pa.LargeStringArray:
+    """The cells of a column that are texts, in Arrow's form: without a copy where pandas keeps them so."""
+    if column.dtype == object:
+        # Booleans with gaps, and all texts before pandas 3.
+        column = column[[isinstance(cell, str) for cell in column]]
+    return pa.array(column, type=pa.large_string(), from_pandas=True)
+
+
+def find_words(column: pd.Series, words: Set[str]) -> set[str]:
+    """Those of the words that are cells of a column of texts, but for outer white space.
+
+    A cell can only be one of them if it begins and ends with a byte with which a word or white space begins and ends;
+    of most columns that leaves few cells to look at.
+    """
+    texts = take_texts(column)
+    if not len(texts):
+        return set()
+    first, last = _mark_bytes(words, 0), _mark_bytes(words, -1)
+    starts, ends, content = _read_buffers(texts)
+    if len(content):
+        end = len(content) - 1
+        possible = first[content[np.minimum(starts, end)]] & last[content[np.maximum(ends, 1) - 1]]
+        possible[starts == ends] = "" in words
+    else:
+        possible = np.full(len(texts), "" in words)
+    cells = compute.utf8_trim_whitespace(texts.filter(pa.array(possible)).drop_null())
+    return words.intersection(cells.unique().to_pylist())
+
+
+def has_line_end(column: pd.Series) -> bool:
+    """Whether a cell of a column holds a line feed."""
+    starts, ends, content = _read_buffers(take_texts(column))
+    within = content[starts[0] : ends[-1]] if len(starts) else content
+    return any((within[place : place + _BLOCK] == _LINE_END).any() for place in range(0, len(within), _BLOCK))
+
+
+def _mark_bytes(words: Iterable[str], place: int) -> NDArray[np.bool_]:
+    """For each of the 256 bytes whether a word, or white space, has it first (0) or last (-1)."""
+    marked = np.zeros(256, dtype=np.bool_)
+    marked[[text.encode()[place] for text in (*words, *_WHITE_SPACE) if text]] = True
+    return marked
+
+
+def _read_buffers(texts: pa.LargeStringArray) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
+    """Where each text starts and ends in the bytes of all, and these bytes."""
+    _, places, content = texts.buffers()
+    if places is None or not len(texts):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8)
+    offsets = np.frombuffer(places, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    return offsets[:-1], offsets[1:], np.frombuffer(content or b"", np.uint8)
