@@ -44,7 +44,7 @@ def find_words(column: pd.Series, words: Set[str]) -> set[str]:
     else:
         possible = np.full(len(texts), "" in words)
     cells = compute.utf8_trim_whitespace(texts.filter(pa.array(possible)).drop_null())
-    return words.intersection(cells.unique().to_pylist())
+    return {word for word in cells.unique().to_pylist() if word in words}
 
 
 def has_line_end(column: pd.Series) -> bool:
