@@ -16,7 +16,7 @@ from tiltyard.cli.data.init_dialogue import ask_about_columns, ask_about_leaks
 from tiltyard.data.inference.infer_columns import InferredColumns
 from tiltyard.data.sources import FileLayout
 from tiltyard.findings import Finding
-from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead
+from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, read_dates
 
 ROWS = 120
 TABLE = pd.DataFrame(
@@ -44,7 +44,7 @@ def talk(frame: pd.DataFrame, answers: Sequence[str]) -> Dialogue:
     @click.command()
     def command() -> None:
         read = FirstRead(FileLayout(), frame, (), folder=False)
-        kept.append(ask_about_columns(DraftRequest(Path("rows.csv"), Path("tiltyard.toml")), read)[1])
+        kept.append(ask_about_columns(DraftRequest(Path("rows.csv"), Path("tiltyard.toml")), read_dates(read, None))[2])
         assert sys.stdin.read() == ""
 
     done = CliRunner().invoke(command, input="".join(f"{answer}\n" for answer in answers))
@@ -78,6 +78,17 @@ def test_a_text_project_can_become_a_table() -> None:
     """The answer none to the question for the text makes a table, in which the text is left out."""
     found = talk(TABLE, ["", "none", ""])
     assert (found.guess.task, found.guess.text, found.guess.ignored) == ("tabular-classification", None, ("remark",))
+
+
+def test_the_order_of_dates_is_asked_for_where_the_cells_do_not_show_it() -> None:
+    """Dates whose days are all 12 or less are shown with a cell; the order that is named makes them dates."""
+    days = pd.Series([f"0{place % 9 + 1}/1{place % 3}/2024" for place in range(ROWS)])
+    frame = TABLE[["plan", "churn"]].assign(signed=days)
+    for answer, role in (("month-first", "feature"), ("none", "left out")):
+        found = talk(frame, [answer, ""])
+        assert "'signed' (01/10/2024)" in found.shown
+        [column] = [column for column in found.guess.columns if column.name == "signed"]
+        assert (column.kind, column.role) == ("time", role)
 
 
 def test_a_continuous_label_is_asked_about() -> None:

@@ -29,7 +29,9 @@ def test_the_file_parses_and_names_the_columns(label: str, feature: str, labels:
     """The written file parses, names the label as the data does, and the data loads by it with the same classes."""
     if label == feature:
         feature += "2"
-    rows = [{feature: n * 0.5, label: labels[n % len(labels)]} for n in range(60)]
+    rows = [
+        {feature: n * 0.5, label: labels[n % len(labels)]} for n in range(240)
+    ]  # so that no class is missing on the test side
     with tempfile.TemporaryDirectory() as folder:
         data, file = Path(folder) / "rows.jsonl", Path(folder) / "tiltyard.toml"
         data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

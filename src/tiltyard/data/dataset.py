@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiltyard.data.conform.labels import order_classes
+from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import fingerprint
 from tiltyard.findings import Finding
@@ -32,6 +33,7 @@ class Dataset:
         findings: what was renamed, guessed or left out while the rows were read.
         set_aside: classes that were left out because they have too few rows, with their rows.
         merged: classes that became one because they have too few rows, with their rows.
+        rules: how the project reads cells.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Dataset:
     schema: TableSchema | None = None
     set_aside: Mapping[str, int] = field(default_factory=dict)
     merged: Mapping[str, int] = field(default_factory=dict)
+    rules: ReadingRules = USUAL_RULES
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -73,4 +76,5 @@ class Dataset:
             schema=self.schema,
             set_aside=self.set_aside,
             merged=self.merged,
+            rules=self.rules,
         )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tiltyard.data.conform.big_integers import describe_big_integers
+from tiltyard.data.conform.date_gaps import describe_unread_dates
 from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.labels import LabelCodec, conform_labels, point_decimals
 from tiltyard.data.conform.rules import ReadingRules
@@ -42,6 +43,7 @@ def read_dataset(project: Project) -> Dataset:
     section = project.data
     found: list[Finding] = []
     frame = _read_frame(section, project.root, found)
+    rules = ReadingRules.from_section(section)
     frame, labels = keep_complete_rows(frame, _read_labels(frame, section), section, found)
     labels = labels.astype(str).rename(section.label)
     inputs: pd.Series | pd.DataFrame
@@ -52,7 +54,8 @@ def read_dataset(project: Project) -> Dataset:
         found += describe_big_integers(features)
         for name in project.serving.unknown_columns:
             _find_column(features, name, "serving.unknown_columns")
-        schema = infer_schema(features, ReadingRules.from_section(section))
+        schema = infer_schema(features, rules)
+        found += describe_unread_dates(features, schema)
         inputs = conform_frame(features, schema)
     dataset = Dataset(
         name=project.name,
@@ -64,6 +67,7 @@ def read_dataset(project: Project) -> Dataset:
         row_digests=row_digests(inputs, labels),
         findings=tuple(found),
         schema=schema,
+        rules=rules,
     )
     if len(dataset.classes) < 2:
         raise DataError(

@@ -13,33 +13,37 @@ from numpy.typing import NDArray
 
 from tiltyard.data.columns import Column, Mask, Role, Roles, Table
 from tiltyard.data.conform.cells import BOOLEAN_WORDS
-from tiltyard.data.conform.kinds import READABLE_FROM, kind_of_words
+from tiltyard.data.conform.dates import read_moments
+from tiltyard.data.conform.kinds import READABLE_FROM, decide_kind, kind_of_words
 from tiltyard.data.conform.labels import choose_spellings, write_label
+from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.written import ColumnKind, kind_of_dtype, numbers_of_words
 
 _GAP_DIGEST = np.uint64(0x9E3779B97F4A7C15)
 
 
-def read_table(frame: pd.DataFrame, name: str, roles: Roles) -> Table:
-    """Read every column of a frame once."""
+def read_table(frame: pd.DataFrame, name: str, roles: Roles, rules: ReadingRules = USUAL_RULES) -> Table:
+    """Read every column of a frame once, its cells read by the rules."""
     columns = []
     for position, label in enumerate(frame.columns):
-        columns.append(read_column(frame.iloc[:, position], str(label), roles.find_role(str(label))))
+        columns.append(read_column(frame.iloc[:, position], str(label), roles.find_role(str(label)), rules))
     return Table(name, len(frame), tuple(columns))
 
 
-def read_column(values: pd.Series, name: str, role: Role = "feature") -> Column:
+def read_column(values: pd.Series, name: str, role: Role = "feature", rules: ReadingRules = USUAL_RULES) -> Column:
     """Read one column: n cells of any pandas type."""
     missing = values.isna().to_numpy(dtype=bool)
     if role not in ("label", "text") and not missing.all():
         kind = kind_of_dtype(values.dtype)
+        if kind == "number" and decide_kind(values, rules).kind == "time":
+            kind = "time"
         if kind == "boolean":
             return _read_booleans(values, name, role, missing)
         if kind == "number":
             return _read_numbers(values, name, role, missing)
         if kind == "time":
-            return _read_times(values, name, role, missing)
-    return _read_objects(values, name, role, missing)
+            return _read_times(values, name, role, missing, rules)
+    return _read_objects(values, name, role, missing, rules)
 
 
 def count_nested(values: pd.Series) -> int:
@@ -76,23 +80,22 @@ def _read_numbers(values: pd.Series, name: str, role: Role, missing: Mask) -> Co
     return Column(name, role, "number", str(values.dtype), missing, np.zeros_like(missing), digests, numbers=numbers)
 
 
-def _read_times(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
+def _read_times(values: pd.Series, name: str, role: Role, missing: Mask, rules: ReadingRules) -> Column:
     if pd.api.types.is_timedelta64_dtype(values.dtype):
         numbers = values.dt.total_seconds().to_numpy(dtype=np.float64)
     else:
-        numbers = _to_seconds(values)
-    digests = np.where(missing, _GAP_DIGEST, (numbers + 0.0).view(np.uint64))
+        numbers = _count_seconds(values, rules)
+    digests = np.where(np.isnan(numbers), _GAP_DIGEST, (numbers + 0.0).view(np.uint64))
     return Column(name, role, "time", str(values.dtype), missing, np.zeros_like(missing), digests, numbers=numbers)
 
 
-def _to_seconds(times: pd.Series) -> NDArray[np.float64]:
+def _count_seconds(times: pd.Series, rules: ReadingRules) -> NDArray[np.float64]:
     """Seconds since 1970, NaN where there is no time."""
-    utc = times if times.dt.tz is None else times.dt.tz_convert("UTC").dt.tz_localize(None)
-    micros = utc.to_numpy(dtype="datetime64[us]").astype(np.int64).astype(np.float64) / 1e6
-    return np.where(times.isna().to_numpy(dtype=bool), np.nan, micros)
+    moments, _ = read_moments(times, rules)
+    return np.where(np.isnat(moments), np.nan, moments.astype(np.int64).astype(np.float64) / 1e6)
 
 
-def _read_objects(values: pd.Series, name: str, role: Role, missing: Mask) -> Column:
+def _read_objects(values: pd.Series, name: str, role: Role, missing: Mask, rules: ReadingRules) -> Column:
     nested = count_nested(values)
     if nested:
         return _read_nested(values, name, role, nested)
@@ -108,10 +111,11 @@ def _read_objects(values: pd.Series, name: str, role: Role, missing: Mask) -> Co
     if set(types) == {"boolean"}:
         return _make_coded_column(name, role, "boolean", dtype, codes, distinct)
     if set(types) == {"time"}:
-        return _read_times(pd.to_datetime(values, utc=True, errors="coerce"), name, role, missing)
+        return _read_times(values, name, role, missing, rules)
     if set(types) == {"number"} and not isinstance(values.dtype, pd.CategoricalDtype):
         return _read_numbers(pd.to_numeric(values, errors="coerce"), name, role, missing)
-    return _read_words(name, role, dtype, codes, distinct, types)
+    kind, numbers = _read_words(dtype, codes, distinct, rules)
+    return _make_coded_column(name, role, kind, dtype, codes, distinct, numbers=numbers, types=types)
 
 
 def _read_nested(values: pd.Series, name: str, role: Role, nested: int) -> Column:
@@ -124,24 +128,24 @@ def _read_nested(values: pd.Series, name: str, role: Role, nested: int) -> Colum
 
 
 def _read_words(
-    name: str, role: Role, dtype: str, codes: NDArray[np.intp], distinct: list[Any], types: dict[str, int]
-) -> Column:
-    """A column of words: booleans, numbers and times in disguise, or categories, or texts."""
+    dtype: str, codes: NDArray[np.intp], distinct: list[Any], rules: ReadingRules
+) -> tuple[ColumnKind, NDArray[np.float64]]:
+    """What words are (booleans, numbers and times in disguise, or categories, or texts), and their n numbers if any."""
     counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
     written = [str(value).strip() for value in distinct]
-    kind = "category" if dtype == "category" else kind_of_words(written, counts, readable_from=READABLE_FROM)
+    kind: ColumnKind = "category"
+    if dtype != "category":
+        kind = kind_of_words(written, counts, readable_from=READABLE_FROM, rules=rules)
     if kind == "empty":  # nothing but words for gaps, which other checks report
         kind = "category"
-    numbers = np.zeros(0)
     # The last entry, which -1 picks, stands for missing cells.
     if kind == "boolean":
-        numbers = np.append([BOOLEAN_WORDS.get(word, np.nan) for word in written], np.nan)[codes]
-    elif kind == "time":
-        moments = pd.to_datetime(pd.Series(written), utc=True, errors="coerce")
-        numbers = np.append(_to_seconds(moments), np.nan)[codes]
-    elif kind != "text" and (read := numbers_of_words(written)) is not None:
-        numbers = np.append(np.where(np.isfinite(read), read, np.nan), np.nan)[codes]
-    return _make_coded_column(name, role, kind, dtype, codes, distinct, numbers=numbers, types=types)
+        return kind, np.append([BOOLEAN_WORDS.get(word, np.nan) for word in written], np.nan)[codes]
+    if kind == "time":
+        return kind, np.append(_count_seconds(pd.Series(written, dtype=object), rules), np.nan)[codes]
+    if kind != "text" and (read := numbers_of_words(written, rules)) is not None:
+        return kind, np.append(np.where(np.isfinite(read), read, np.nan), np.nan)[codes]
+    return kind, np.zeros(0)
 
 
 def _make_coded_column(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tiltyard.data.content_hash import content_keys, uniform_hash
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.groups import RowGroups, group_rows
+from tiltyard.data.row_times import TIME_STEP, read_row_times
 from tiltyard.errors import DataError
 from tiltyard.formatting import format_count
 from tiltyard.project import SplitSection
@@ -69,7 +70,7 @@ def _find_test_rows(
         keys = content_keys(dataset.inputs) if groups is None else groups.keys
         return np.asarray(uniform_hash(keys, rule.salt) < rule.test, dtype=np.bool_)
     if rule.by == "time":
-        return _find_newest(dataset.frame, time or "", rule.test, groups)
+        return _find_newest(dataset, time or "", rule.test, groups)
     column = rule.by.removeprefix("column:")
     is_test = _read_sides(dataset.frame, column)
     if groups is not None:
@@ -108,8 +109,8 @@ def _require_whole_groups(groups: RowGroups, is_test: NDArray[np.bool_], column:
     )
 
 
-def _find_newest(frame: pd.DataFrame, column: str, share: float, groups: RowGroups | None) -> NDArray[np.bool_]:
-    moments = _read_moments(frame, column)
+def _find_newest(dataset: Dataset, column: str, share: float, groups: RowGroups | None) -> NDArray[np.bool_]:
+    moments = _read_moments(dataset, column)
     if groups is not None:
         moments = moments.reset_index(drop=True).groupby(groups.keys).transform("max")
     # Rows of one moment stay together: the cut lies between two moments.
@@ -122,24 +123,15 @@ def _find_newest(frame: pd.DataFrame, column: str, share: float, groups: RowGrou
     return np.asarray(moments > cut, dtype=np.bool_)
 
 
-def _read_moments(frame: pd.DataFrame, column: str) -> pd.Series:
-    values = _find_column(frame, column)
-    moments = values
-    if not pd.api.types.is_numeric_dtype(values.dtype):
-        moments = pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601")
-        unreadable = moments.isna()
-        if unreadable.any():
-            row = int(np.flatnonzero(unreadable.to_numpy())[0])
-            raise DataError(
-                f"Column '{column}' has {int(unreadable.sum())} values that are not ISO 8601 times; the first is "
-                f"{values.iloc[row]!r} in row {row + 1}.",
-                next_step="Write times like 2026-01-31T12:00:00Z, or as numbers.",
-                column=column,
-            )
-    elif values.isna().any():
+def _read_moments(dataset: Dataset, column: str) -> pd.Series:
+    values = _find_column(dataset.frame, column)
+    moments, unread = read_row_times(values, dataset.rules)
+    if unread.any():
+        row = int(np.flatnonzero(unread)[0])
         raise DataError(
-            f"Column '{column}' has {int(values.isna().sum())} empty values; a split by time needs them all.",
-            next_step="Fill them, or split by content.",
+            f"Column '{column}' has {format_count(int(unread.sum()), 'value')} that cannot be read as a time; the "
+            f"first is {values.iloc[row]!r} in row {row + 1}. A split by time needs them all.",
+            next_step=TIME_STEP,
             column=column,
         )
     return moments

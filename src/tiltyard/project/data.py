@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -9,6 +10,17 @@ from pydantic import Field, field_validator, model_validator
 
 from tiltyard.project.base import ColumnName, Portion, Section, Share, normalise_name
 from tiltyard.suggest import nearest
+
+
+def is_date_order(value: str) -> bool:
+    """Whether ``data.dates`` may be a value: a known order, or a format that Python's ``strptime`` reads."""
+    if value in ("iso", "day-first", "month-first"):
+        return True
+    try:
+        datetime.strptime(datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC).strftime(value), value)  # noqa: DTZ007
+    except ValueError:
+        return False
+    return "%" in value
 
 
 class DataSection(Section):
@@ -117,7 +129,7 @@ class DataSection(Section):
     @field_validator("dates")
     @classmethod
     def _known_order(cls, value: str) -> str:
-        if value in ("iso", "day-first", "month-first") or "%" in value:
+        if is_date_order(value):
             return value
         raise ValueError('must be "iso", "day-first", "month-first" or a format such as "%d %b %Y"')
 

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from tiltyard.charts.svg_bars import name_bin
 from tiltyard.data.columns import Column, Roles
+from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.read_table import read_table
+from tiltyard.data.row_times import TIME_STEP, read_row_times
 from tiltyard.drift import DriftOptions
 from tiltyard.drift.detectors.suite import DriftTest
 from tiltyard.drift.profiles.categories import category_name
@@ -43,16 +45,22 @@ def drift_options(project: Project | None, limits: ValidationSection) -> DriftOp
 
 
 def measure_drift(
-    reference: Named, current: Named, roles: Roles, options: DriftOptions, *, adversarial: bool
+    reference: Named,
+    current: Named,
+    roles: Roles,
+    options: DriftOptions,
+    *,
+    adversarial: bool,
+    rules: ReadingRules = USUAL_RULES,
 ) -> dict[str, Any]:
-    """Measures between two datasets, each a name and its rows.
+    """Measures between two datasets, each a name and its rows, whose cells are read by the rules.
 
     Returns:
         ``reference`` and ``current`` (name and rows), ``judged``, ``drift_detected``, ``columns`` (lost, new),
         ``kinds`` (of columns whose kind changed), ``missing`` by column, ``label_shift``, ``feature_shift`` by column,
         ``new_values`` by column, ``told_apart``, and ``pictures``: shares in the same bins, by column.
     """
-    before, after = (read_table(frame, name, roles) for name, frame in (reference, current))
+    before, after = (read_table(frame, name, roles, rules) for name, frame in (reference, current))
     found = compare_tables(before, after, options, domain_classifier=adversarial)
     current_columns = {column.name: column for column in after.columns}
     pairs = [
@@ -148,7 +156,7 @@ def describe_separation(found: TableDrift) -> dict[str, Any]:
     return {"judged": False}
 
 
-def cut_by_time(df: pd.DataFrame, time: str | None, periods: int) -> list[Named]:
+def cut_by_time(df: pd.DataFrame, time: str | None, periods: int, rules: ReadingRules = USUAL_RULES) -> list[Named]:
     """Periods of about as many rows, in order, each with its first and last moment as its name.
 
     Rows of one moment stay together, and the order of the rows within a period is kept.
@@ -162,7 +170,7 @@ def cut_by_time(df: pd.DataFrame, time: str | None, periods: int) -> list[Named]
             f"There is no column {column} to cut the data by.{nearest(time or '', map(str, df.columns))}",
             next_step="Name it in data.time, or as time=… in the call.",
         )
-    moments = _read_moments(df[time])
+    moments = _read_moments(df[time], rules)
     ordered = np.sort(moments)
     cuts = np.unique(ordered[[round(len(ordered) * place / periods) for place in range(1, periods)]])
     places = np.searchsorted(cuts, moments, side="right")
@@ -180,19 +188,15 @@ def cut_by_time(df: pd.DataFrame, time: str | None, periods: int) -> list[Named]
     return parts
 
 
-def _read_moments(values: pd.Series) -> NDArray[np.float64]:
-    if pd.api.types.is_numeric_dtype(values.dtype):
-        moments = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    else:
-        read = pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601")
-        moments = np.where(read.isna(), np.nan, read.to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6)
+def _read_moments(values: pd.Series, rules: ReadingRules) -> NDArray[np.float64]:
+    times, unread = read_row_times(values, rules)
+    moments = np.where(unread, np.nan, times.to_numpy(dtype=np.float64, na_value=np.nan))
     wrong = np.flatnonzero(~np.isfinite(moments))
     if len(wrong):
         raise UsageError(
             f"Column '{values.name}' holds {quote_excerpt(values.iloc[wrong[0]])} in row {wrong[0] + 1}, which is "
-            "neither an "
-            "ISO 8601 time nor a number.",
-            next_step="Write times like 2026-01-31T12:00:00Z, or leave rows without one out.",
+            "neither a time nor a number.",
+            next_step=f"{TIME_STEP} Or leave rows without one out.",
         )
     return moments
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tiltyard.data.columns import Roles, Table
+from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.groups import key_groups
 from tiltyard.data.read_table import read_table
 from tiltyard.errors import NotFoundError, UsageError
@@ -41,6 +42,7 @@ class DataValidator:
 
     def __init__(self, project: Project | None = None, limits: ValidationSection | None = None) -> None:
         self._project = project
+        self._rules = ReadingRules.from_section(project.data) if project else USUAL_RULES
         self._limits = limits or (project.validation if project else ValidationSection())
         self._reports: dict[str, ValidationReport] = {}
 
@@ -76,7 +78,7 @@ class DataValidator:
         # Numbers near the largest float overflow in a sum, which then says infinite.
         with np.errstate(over="ignore", invalid="ignore"):
             sections = _measure_table(
-                read_table(df, name, roles),
+                read_table(df, name, roles, self._rules),
                 roles,
                 as_schema(schema or (self._project.columns if self._project else {})),
                 self._longest(),
@@ -181,7 +183,9 @@ class DataValidator:
             pair.append(frame.rename(columns=str))
         roles, options = self._roles(pair[0], None, None), drift_options(self._project, self._limits)
         with np.errstate(over="ignore", invalid="ignore"):
-            measured = measure_drift((names[0], pair[0]), (names[1], pair[1]), roles, options, adversarial=adversarial)
+            measured = measure_drift(
+                (names[0], pair[0]), (names[1], pair[1]), roles, options, adversarial=adversarial, rules=self._rules
+            )
         return DriftReport((measured,), self._limits)
 
     def validate_drift_over_time(
@@ -200,13 +204,18 @@ class DataValidator:
         """
         time = time or (self._project.data.time if self._project else None)
         roles, options = self._roles(df, None, None), drift_options(self._project, self._limits)
-        parts = cut_by_time(df, time, periods)
+        parts = cut_by_time(df, time, periods, self._rules)
         (first, reference), *later = parts
         reference = reference.drop(columns=[time])
         with np.errstate(over="ignore", invalid="ignore"):
             measured = [
                 measure_drift(
-                    (first, reference), (name, rows.drop(columns=[time])), roles, options, adversarial=adversarial
+                    (first, reference),
+                    (name, rows.drop(columns=[time])),
+                    roles,
+                    options,
+                    adversarial=adversarial,
+                    rules=self._rules,
                 )
                 for name, rows in later
             ]

@@ -28,7 +28,7 @@ from tiltyard.pipeline.project_draft.draft import (
     refuse_draft,
 )
 from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, ProjectDraft, read_data_file
-from tiltyard.project import PROJECT_FILE, Task
+from tiltyard.project import PROJECT_FILE, Task, is_date_order
 
 _FIRST_ROWS = 5
 _OPTIONS = (
@@ -53,6 +53,12 @@ _OPTIONS = (
     click.option("--encoding", default=None, help="Encoding, such as windows-1252.  [default: detected]"),
     click.option(
         "--decimal", type=click.Choice([".", ","]), default=None, help="Decimal separator.  [default: detected]"
+    ),
+    click.option(
+        "--date-order",
+        default=None,
+        metavar="ORDER",
+        help="How dates are written: iso, day-first, month-first or a format such as '%d %b %Y'.  [default: detected]",
     ),
     click.option("--sheet", default=None, help="Sheet of an Excel workbook.  [default: the first]"),
 )
@@ -98,7 +104,10 @@ def init_command(
     ask = terminal and not yes and not as_json
     if not ask and not yes and not as_json:
         print_line("Without a terminal every guess is taken, as with --yes.")
-    request, guess = ask_about_columns(request, read) if ask else (request, guess_columns(request, read))
+    if ask:
+        request, read, guess = ask_about_columns(request, read)
+    else:
+        guess = guess_columns(request, read)
     draft, leaks = _settle_leaks(request, read, guess, ask=ask, check=not no_check)
     write_atomically(output, draft.content.encode("utf-8"))
     if as_json:
@@ -142,7 +151,13 @@ def _build_request(data: Path, output: Path, stated: dict[str, Any], *, header: 
     layout = {key: stated[key] for key in ("format", "encoding", "decimal", "sheet")}
     request = DraftRequest(data, output, name=stated["name"], named=named, layout={**layout, "separator": separator})
     others = {key: stated[key] for key in ("positive", "metric", "group", "sensitive")}
-    return replace(request, header=header, **others)
+    order = stated["date_order"]
+    if order is not None and not is_date_order(order):
+        raise UsageError(
+            f"--date-order {order!r} is not an order of dates.",
+            next_step="Use iso, day-first, month-first or a format such as '%d %b %Y'.",
+        )
+    return replace(request, header=header, dates=order, **others)
 
 
 def _as_json(output: Path, read: FirstRead, draft: ProjectDraft, leaks: tuple[Finding, ...]) -> dict[str, Any]:
@@ -156,5 +171,5 @@ def _as_json(output: Path, read: FirstRead, draft: ProjectDraft, leaks: tuple[Fi
             [{name: str(cell) for name, cell in row.items()} for row in first.to_dict("records")]
         ),
         "guess": to_jsonable(draft.guess),
-        "findings": [found.to_dict() for found in list_findings(draft, leaks)],
+        "findings": [found.to_dict() for found in list_findings(read, draft, leaks)],
     }

@@ -10,13 +10,14 @@ import click
 import pandas as pd
 
 from tiltyard.cli.output import console, print_line, print_table
+from tiltyard.data.inference.date_order import DAY_FIRST, MONTH_FIRST
 from tiltyard.data.inference.infer_columns import InferredColumns
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding
-from tiltyard.formatting import shorten_name
+from tiltyard.formatting import join_names, shorten_name
 from tiltyard.pipeline.project_draft.draft import guess_columns
-from tiltyard.pipeline.project_draft.draft_findings import describe_guess
-from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, ProjectDraft
+from tiltyard.pipeline.project_draft.draft_findings import describe_dates, describe_guess
+from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead, ProjectDraft, read_dates
 from tiltyard.project import Task
 from tiltyard.suggest import nearest
 
@@ -27,11 +28,16 @@ _NO_TEXT = "none"
 _WITHOUT_LABEL = ("data.no-label", "data.label-continuous", "data.one-class")
 
 
-def ask_about_columns(request: DraftRequest, read: FirstRead) -> tuple[DraftRequest, InferredColumns]:
-    """Show the first rows and the guesses, and ask for label and text until the person takes what is shown."""
+def ask_about_columns(request: DraftRequest, read: FirstRead) -> tuple[DraftRequest, FirstRead, InferredColumns]:
+    """Show the first rows and the guesses, and ask for label and text until the person takes what is shown.
+
+    Returns:
+        What is known now, the rows (their dates in the order that was chosen), and the guess.
+    """
     _print_first_rows(read.frame)
     for notice in read.layout.notices:
         print_line("{}", notice)
+    read = _ask_for_date_order(read)
     while True:
         try:
             guess = guess_columns(request, read)
@@ -50,10 +56,20 @@ def ask_about_columns(request: DraftRequest, read: FirstRead) -> tuple[DraftRequ
             _ask_for_column(f"Text ({_NO_TEXT} for a table)", read.frame, guess.text, _NO_TEXT) if guess.text else None
         )
         if text == guess.text:
-            return request, guess
+            return request, read, guess
         task: Task = "tabular-classification" if text == _NO_TEXT else "text-classification"
         named = replace(request.named, text=None if text == _NO_TEXT else text, task=task)
         request = replace(request, named=named)
+
+
+def _ask_for_date_order(read: FirstRead) -> FirstRead:
+    """The rows with their dates in the order that the person names, where the cells do not show it."""
+    if not read.dates.ambiguous:
+        return read
+    cells = join_names([f"'{name}' ({cell})" for name, cell in read.dates.ambiguous.items()])
+    print_line("{}", f"Dates whose order the cells do not show: {cells}.")
+    order = click.prompt("Date order", type=click.Choice([DAY_FIRST, MONTH_FIRST, _NO_TEXT]), default=_NO_TEXT)
+    return read if order == _NO_TEXT else read_dates(read, order)
 
 
 def ask_about_leaks(leaks: Sequence[Finding]) -> list[str]:
@@ -66,11 +82,16 @@ def ask_about_leaks(leaks: Sequence[Finding]) -> list[str]:
     return kept
 
 
-def list_findings(draft: ProjectDraft, leaks: Sequence[Finding]) -> list[Finding]:
+def list_findings(read: FirstRead, draft: ProjectDraft, leaks: Sequence[Finding]) -> list[Finding]:
     """What reading renamed, what is left out and why, and what gives the label away."""
     given_away = {leak.subject for leak in leaks}
     guessed = [found for found in describe_guess(draft.guess) if found.subject not in given_away]
-    return [*draft.dataset.findings, *guessed, *(_leave_out_finding(leak) for leak in leaks)]
+    return [
+        *draft.dataset.findings,
+        *describe_dates(read.dates, draft.guess),
+        *guessed,
+        *(_leave_out_finding(leak) for leak in leaks),
+    ]
 
 
 def print_draft(output: Path, read: FirstRead, draft: ProjectDraft, leaks: Sequence[Finding]) -> None:
@@ -78,7 +99,7 @@ def print_draft(output: Path, read: FirstRead, draft: ProjectDraft, leaks: Seque
     guess = draft.guess
     for notice in read.layout.notices:
         print_line("{}", notice)
-    for found in list_findings(draft, leaks):
+    for found in list_findings(read, draft, leaks):
         print_line("{}" if found.severity == "info" else "[yellow]{}[/yellow]", found.message)
     if guess.metric != "accuracy":
         print_line("The metric is {}: {}.", guess.metric, guess.metric_reason)

@@ -101,7 +101,7 @@ def choose_value_words(
     if not gaps or rules.gaps is not None:
         return ()
     others = {word: int(count) for word, count in zip(words, counts, strict=True) if word not in GAP_WORDS}
-    if not others or kind_of_words(list(others), np.array(list(others.values()))) != "category":
+    if not others or kind_of_words(list(others), np.array(list(others.values())), rules=rules) != "category":
         return ()
     least = max(2.0, min(others.values()) if blanks else statistics.median(others.values()) / 2)
     return tuple(sorted(word for word, count in gaps.items() if count >= least and (blanks or word in _SAID_WORDS)))

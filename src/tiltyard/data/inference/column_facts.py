@@ -9,6 +9,7 @@ from functools import cached_property
 import pandas as pd
 
 from tiltyard.data.columns import Column
+from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.written import ColumnKind
 from tiltyard.data.inference.continuous_labels import are_continuous
 from tiltyard.data.read_table import read_column
@@ -102,11 +103,11 @@ class ColumnFacts:
         return self.capitalised_share >= _CAPITALISED and self.words <= _NAME_WORDS
 
 
-def measure_columns(frame: pd.DataFrame) -> list[ColumnFacts]:
-    """The facts of each column of a frame, in order."""
+def measure_columns(frame: pd.DataFrame, rules: ReadingRules = USUAL_RULES) -> list[ColumnFacts]:
+    """The facts of each column of a frame, in order, its cells read by the rules."""
     places, rows = frame.shape[1], len(frame)
     return [
-        ColumnFacts(read_column(frame.iloc[:, place], str(name)), place, places, rows)
+        ColumnFacts(read_column(frame.iloc[:, place], str(name), rules=rules), place, places, rows)
         for place, name in enumerate(frame.columns)
     ]
 

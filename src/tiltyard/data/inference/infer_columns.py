@@ -9,6 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from tiltyard.data.conform.labels import conform_labels, order_classes
+from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.inference.class_choice import choose_metric, choose_positive
 from tiltyard.data.inference.column_facts import ColumnFacts, measure_columns
 from tiltyard.data.inference.continuous_labels import describe_continuous_label, refuse_continuous_labels
@@ -110,7 +111,12 @@ class InferredColumns:
 
 
 def infer_columns(
-    frame: pd.DataFrame, *, label: str | None = None, text: str | None = None, named: NamedColumns | None = None
+    frame: pd.DataFrame,
+    *,
+    label: str | None = None,
+    text: str | None = None,
+    named: NamedColumns | None = None,
+    rules: ReadingRules = USUAL_RULES,
 ) -> InferredColumns:
     """Infer the meaning of columns from their names, places and values; what the caller names is not inferred.
 
@@ -119,13 +125,14 @@ def infer_columns(
         label: the label's column, if it is known.
         text: the column of texts, if it is known.
         named: all that is known; in place of ``label`` and ``text``.
+        rules: how cells are read.
 
     Raises:
         DataError: no column looks like a label, the label looks continuous, or a named column does not exist.
         UsageError: what is known contradicts itself.
     """
     known = named or NamedColumns(label=label, text=text)
-    columns = measure_columns(frame)
+    columns = measure_columns(frame, rules)
     _require_columns(known, [facts.name for facts in columns])
     open_columns = [facts for facts in columns if facts.name not in known.ignore]
     ranking = rank_labels(facts for facts in open_columns if facts.name not in (known.text, known.time))

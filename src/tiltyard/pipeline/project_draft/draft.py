@@ -8,6 +8,7 @@ from dataclasses import replace
 from tiltyard.data import Dataset, load_dataset, split_dataset
 from tiltyard.data.columns import Roles
 from tiltyard.data.conform.labels import LabelCodec
+from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.inference.infer_columns import InferredColumns, infer_columns, settle_classes
 from tiltyard.data.read_table import read_table
 from tiltyard.errors import DataError, UsageError
@@ -21,6 +22,7 @@ from tiltyard.validation import infer_required_schema
 from tiltyard.validation.table.leakage import evaluate_leakage, measure_leakage
 
 LEAK = "leakage.column"
+AMBIGUOUS = "the order of its dates is not known (--date-order)"
 _SHOWN = 3
 
 
@@ -34,7 +36,7 @@ def guess_columns(request: DraftRequest, read: FirstRead) -> InferredColumns:
     request = name_folder_columns(request, read)
     extra = (*request.sensitive, *(() if request.group is None else (request.group,)))
     named = replace(request.named, others=extra)
-    guess = infer_columns(read.frame, named=named)
+    guess = _leave_out_ambiguous(infer_columns(read.frame, named=named, rules=read.rules), request, read)
     if request.metric is not None:
         guess = replace(guess, metric=get_metric(request.metric).name, metric_reason="as you said")
     if request.positive is not None:
@@ -48,6 +50,15 @@ def guess_columns(request: DraftRequest, read: FirstRead) -> InferredColumns:
     if request.group is not None:
         guess = leave_out(guess, {request.group: "it says which rows belong together"})
     return guess
+
+
+def _leave_out_ambiguous(guess: InferredColumns, request: DraftRequest, read: FirstRead) -> InferredColumns:
+    """The guess without dates whose order is not known: in a wrong one they would teach the wrong days."""
+    unknown = [*read.dates.ambiguous, *read.dates.others]
+    if guess.time in unknown and request.named.time is None:
+        columns = (replace(one, role="feature") if one.role == "time" else one for one in guess.columns)
+        guess = replace(guess, time=None, columns=tuple(columns))
+    return leave_out(guess, {name: AMBIGUOUS for name in unknown if name not in request.named.kept})
 
 
 def leave_out(guess: InferredColumns, reasons: Mapping[str, str]) -> InferredColumns:
@@ -95,8 +106,11 @@ def draft_project(
         guess = _spell_classes(guess, dataset)
         content = write_project(request, read, guess, accepted)
     learned = [guess.label, *((guess.text,) if guess.text else guess.features)]
+    rules = ReadingRules.from_section(parse_project(content, file).data)
     present = [name for name in dataset.frame.columns if name in learned]
-    content += write_schema(infer_required_schema(dataset.frame[present], label=guess.label, text=guess.text))
+    content += write_schema(
+        infer_required_schema(dataset.frame[present], label=guess.label, text=guess.text, rules=rules)
+    )
     return ProjectDraft(content, parse_project(content, file), dataset, guess)
 
 
@@ -122,7 +136,9 @@ def find_leaks(draft: ProjectDraft) -> tuple[Finding, ...]:
     guess, limits = draft.guess, draft.project.validation
     if guess.task == "text-classification":
         return ()
-    table = read_table(draft.dataset.frame, draft.project.name, Roles(guess.label, features=guess.features))
+    rules = ReadingRules.from_section(draft.project.data)
+    roles = Roles(guess.label, features=guess.features)
+    table = read_table(draft.dataset.frame, draft.project.name, roles, rules)
     found = evaluate_leakage(measure_leakage(table), limits)
     return tuple(leak for leak in found if leak.code == LEAK and leak.severity == "error" and leak.is_found)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tiltyard.data.conform.rules import GAP_WORDS
 from tiltyard.data.inference.column_facts import NAMELESS
+from tiltyard.data.inference.date_order import DateOrder
 from tiltyard.data.inference.infer_columns import InferredColumns
 from tiltyard.data.inference.input_choice import NESTED
 from tiltyard.findings import Finding
@@ -23,6 +24,48 @@ def describe_guess(guess: InferredColumns) -> list[Finding]:
     ]
     words = [name for name in guess.classes if name in GAP_WORDS]
     return found + ([_gap_words_finding(guess.label, words)] if words else [])
+
+
+def describe_dates(dates: DateOrder, guess: InferredColumns) -> list[Finding]:
+    """Findings about the order of dates: the one that was found, and columns whose order is not known."""
+    named = [column.name for column in guess.columns if column.role in ("feature", "time")]
+    found = [
+        Finding(
+            "data.date-order",
+            "info",
+            name,
+            "Order of dates",
+            f"'{name}' holds dates, read as data.dates = \"{dates.order}\": {cell}.",
+            evidence={"order": dates.order, "cell": cell},
+            next_step="State another order with --date-order.",
+        )
+        for name, cell in dates.columns.items()
+        if name in named
+    ]
+    if guess.task == "text-classification":
+        return found
+    return [
+        *found,
+        *(
+            _ambiguous_finding(name, f"dates whose order the cells do not show, such as {cell}")
+            for name, cell in dates.ambiguous.items()
+        ),
+        *(
+            _ambiguous_finding(name, f"dates in another order ({order}) than other columns; a project has one")
+            for name, order in dates.others.items()
+        ),
+    ]
+
+
+def _ambiguous_finding(name: str, what: str) -> Finding:
+    return Finding(
+        "data.ambiguous-dates",
+        "warning",
+        name,
+        "Dates in an unknown order",
+        f"'{name}' holds {what}. It is not read as a date.",
+        next_step="State the order: --date-order day-first, --date-order month-first or a format; or write ISO 8601.",
+    )
 
 
 def _left_out_finding(names: list[str], reason: str) -> Finding:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from tiltyard.data import Dataset
+from tiltyard.data.conform.rules import ReadingRules
+from tiltyard.data.inference.date_order import DAY_FIRST, ISO, DateOrder, find_date_order
 from tiltyard.data.inference.infer_columns import InferredColumns, NamedColumns
 from tiltyard.data.sources import FileLayout, detect_layout, read_source
 from tiltyard.errors import UsageError
@@ -33,6 +35,7 @@ class DraftRequest:
         sensitive: columns whose groups fairness compares.
         layout: keys of ``[data]`` that are known, None for those to be detected.
         header: whether the first row holds names; None: detected.
+        dates: how dates are written, as ``data.dates`` says it; None: detected.
     """
 
     data: Path
@@ -45,6 +48,7 @@ class DraftRequest:
     sensitive: tuple[str, ...] = ()
     layout: Mapping[str, str | None] = field(default_factory=dict)
     header: bool | None = None
+    dates: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,25 @@ class FirstRead:
         frame: all of its rows.
         findings: what was renamed or left out.
         folder: whether it is a folder of texts.
+        dates: how its dates are written.
     """
 
     layout: FileLayout
     frame: pd.DataFrame
     findings: tuple[Finding, ...]
     folder: bool
+    dates: DateOrder = field(default_factory=DateOrder)
+
+    @property
+    def rules(self) -> ReadingRules:
+        """How its cells are read; ambiguous dates as if days came first, so that they count as dates."""
+        options = self.layout.options
+        return ReadingRules(
+            decimal=options.get("decimal", "."),
+            thousands=options.get("thousands"),
+            dates=DAY_FIRST if self.dates.ambiguous and self.dates.order == ISO else self.dates.order,
+            unreadable_dates="gap" if self.dates.unreadable or self.dates.ambiguous else "refuse",
+        )
 
 
 @dataclass(frozen=True)
@@ -95,7 +112,14 @@ def read_data_file(request: DraftRequest) -> FirstRead:
     found: list[Finding] = []
     section = DataSection(source=str(data), **layout.options)
     frame = _keep_gap_words(read_source(section, Path(), found=found).rename(columns=str), section)
-    return FirstRead(layout, frame, tuple(found), data.is_dir())
+    read = FirstRead(layout, frame, tuple(found), data.is_dir())
+    return read if read.folder else read_dates(read, request.dates)
+
+
+def read_dates(read: FirstRead, stated: str | None) -> FirstRead:
+    """The same rows with their dates in the order that is stated, or found in them."""
+    plain = replace(read, dates=DateOrder())
+    return replace(plain, dates=find_date_order(read.frame, plain.rules, stated))
 
 
 def name_folder_columns(request: DraftRequest, read: FirstRead) -> DraftRequest:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tiltyard.data.inference.infer_columns import InferredColumns
-from tiltyard.formatting import shorten_name
+from tiltyard.formatting import format_count, shorten_name
 from tiltyard.models import CANDIDATES, DEFAULTS
 from tiltyard.pipeline.project_draft.request import DraftRequest, FirstRead
 from tiltyard.project import ColumnSchema, SplitSection
@@ -79,6 +79,7 @@ def _write_data(request: DraftRequest, read: FirstRead, guess: InferredColumns) 
     source = os.path.relpath(request.data.resolve(), request.output.resolve().parent)
     lines = [_write_key("source", Path(source).as_posix(), "a file, a folder with one subfolder for each label, a URL")]
     lines += [_write_key(key, value, MEANINGS.get(key, "")) for key, value in read.layout.options.items()]
+    lines += _write_dates(read, guess)
     if guess.text:
         lines.append(_write_key("text", guess.text, "column of the text"))
     lines.append(_write_key("label", guess.label, f"column of the label: {_list_classes(guess)}{_list_others(guess)}"))
@@ -94,6 +95,20 @@ def _write_data(request: DraftRequest, read: FirstRead, guess: InferredColumns) 
         reasons = {column.name: column.reason for column in guess.columns}
         lines += [f"    {quote_toml(name)},{write_toml_comment(reasons[name])}" for name in guess.ignored]
         lines.append("]")
+    return lines
+
+
+def _write_dates(read: FirstRead, guess: InferredColumns) -> list[str]:
+    used = {column.name for column in guess.columns if column.role in ("feature", "time")}
+    lines = []
+    columns = [name for name in read.dates.columns if name in used]
+    if columns:
+        meaning = f"how dates are written, next to ISO 8601: {read.dates.columns[columns[0]]}"
+        lines.append(_write_key("dates", read.dates.order, meaning))
+    cells = sum(count for name, count in read.dates.unreadable.items() if name in used)
+    if cells:
+        meaning = f"{format_count(cells, 'cell')} of columns of dates cannot be read; or: refuse"
+        lines.append(_write_key("unreadable_dates", "gap", meaning))
     return lines
 
 

@@ -239,6 +239,7 @@ def _join_rows(base: Dataset, taken: _Taken, project: Project) -> Dataset:
         row_digests=np.concatenate([base.row_digests, row_digests(taken.inputs, labels)]),
         findings=base.findings,
         schema=base.schema,
+        rules=base.rules,
     )
 
 

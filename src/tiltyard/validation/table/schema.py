@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from tiltyard.data.columns import Column, Roles, Table
 from tiltyard.data.conform.labels import LabelCodec
+from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.read_table import read_table
 from tiltyard.errors import UsageError
 from tiltyard.findings import Finding
@@ -36,14 +37,15 @@ Schema = Mapping[str, ColumnSchema]
 
 
 def infer_required_schema(
-    frame: pd.DataFrame, *, label: str | None = None, text: str | None = None
+    frame: pd.DataFrame, *, label: str | None = None, text: str | None = None, rules: ReadingRules = USUAL_RULES
 ) -> dict[str, ColumnSchema]:
     """The schema that a frame keeps: types, known categories (up to 100), and no negative numbers where there are none.
 
     The label's categories are always written down; ``missing`` is allowed where cells are missing, and in
     columns with few rows nothing else counts as a rule.
     """
-    table = read_table(frame, "schema", Roles(label=label, text=text, features=tuple(map(str, frame.columns))))
+    roles = Roles(label=label, text=text, features=tuple(map(str, frame.columns)))
+    table = read_table(frame, "schema", roles, rules)
     return {column.name: _infer_column(column) for column in table.columns}
 
 
