@@ -38,7 +38,7 @@ class LengthScorer:
     kind = "length"
 
     def score(self, inputs: Any) -> Scores:
-        sure = [len(str(row["text"])) > 10 if "text" in row else row["age"] >= 40 for row in inputs]
+        sure = [len(str(row["text"])) > 10 if "text" in row else float(row["age"]) >= 40 for row in inputs]
         probabilities = np.asarray([[0.25, 0.75] if one else [0.75, 0.25] for one in sure])
         return Scores([self.classes[int(one)] for one in sure], probabilities)
 
@@ -191,18 +191,16 @@ def test_invalid_inputs_are_reported(films: Project, open_console: Any) -> None:
 
 
 def test_a_table_has_a_field_for_each_feature(people: Project, open_console: Any) -> None:
-    """The form has a field a feature, with the schema's limits and categories; the values are read as their kinds."""
+    """The form has a field a feature, with the schema's limits and categories; the values are the scorer's to read."""
     columns = form_columns(people)
     assert list(columns) == ["age", "member", "city"]
     reader: Reader = open_console(people, MemoryLedger(), ConsoleSources(champion=Champion, columns=columns))
     page = reader.open("/try")
     for words in ('"trial-field-2"', "Bonn / Ulm", "true / false", '"min": 0'):
         assert words.replace(" ", "") in page.replace(" ", "")
-    fields: dict[str, Any] = {"trial-field-0": "41.5", "trial-field-1": "yes", "trial-field-2": ""}
+    fields: dict[str, Any] = {"trial-field-0": "41.5", "trial-field-1": "true", "trial-field-2": ""}
     shown = reader.look("trial", None, **{"trial-ask": 1, "trial-mode": "form", **fields})
-    assert "age 41.5, member True, city" in json.dumps(shown["trial-answers"], ensure_ascii=False)
-    wrong = reader.look("trial", None, **{"trial-ask": 1, "trial-mode": "form", **fields, "trial-field-0": "many"})
-    assert "'age' is 'many'" in json.dumps(wrong["trial-instead"])
+    assert "age 41.5, member true, city" in json.dumps(shown["trial-answers"], ensure_ascii=False)
 
 
 def test_inputs_are_read_from_every_form(films: Project, people: Project, tmp_path: Path) -> None:
@@ -216,9 +214,9 @@ def test_inputs_are_read_from_every_form(films: Project, people: Project, tmp_pa
         inputs_from_json(people, '{"features": {"age": 4}}') == inputs_from_json(people, '[{"age": 4}]') == [{"age": 4}]
     )
     assert inputs_from_file(films, "a.txt", upload(b"one\n\ntwo\n")) == [{"text": "one"}, {"text": "two"}]
-    assert inputs_from_file(people, "a.csv", upload(b"age,city,kind\n4,Bonn,x\n")) == [{"age": 4, "city": "Bonn"}]
+    assert inputs_from_file(people, "a.csv", upload(b"age,city,kind\n4,Bonn,x\n")) == [{"age": "4", "city": "Bonn"}]
     assert inputs_from_form(people, {"age": "number", "member": "boolean"}, ["", "no"]) == [
-        {"age": None, "member": False}
+        {"age": None, "member": "no"}
     ]
     with pytest.raises(InputError, match=r"\.exe"):
         inputs_from_file(films, "a.exe", upload(b"x"))
@@ -242,10 +240,9 @@ def test_uploaded_rows_are_read_as_the_project_says(people: Project) -> None:
     def read(name: str, raw: bytes) -> list[dict[str, Any]]:
         return inputs_from_file(project, name, "data:;base64," + base64.b64encode(raw).decode())
 
-    expected = [{"age": 4.5, "city": "Köln"}]
-    assert read("a.csv", "4,5;Köln\n".encode("latin-1")) == expected
-    assert read("a.tsv", "age\tcity\n4.5\tKöln\n".encode()) == expected
-    assert read("a.json", '[{"age": 4.5, "city": "Köln"}]'.encode()) == expected
+    assert read("a.csv", "4,5;Köln\n".encode("latin-1")) == [{"age": "4,5", "city": "Köln"}]
+    assert read("a.tsv", "age\tcity\n4.5\tKöln\n".encode()) == [{"age": "4.5", "city": "Köln"}]
+    assert read("a.json", '[{"age": 4.5, "city": "Köln"}]'.encode()) == [{"age": 4.5, "city": "Köln"}]
 
 
 def test_without_a_champion_the_sources_are_empty(films: Project, registry: MemoryRegistry, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,12 @@ from tiltyard.data.conform.frames import conform_frame
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.load_dataset import load_dataset
 from tiltyard.models.tabular import TABULAR
+from tiltyard.monitoring import ModelMonitor
+from tiltyard.pipeline.training.production_data import gather_production_data
 from tiltyard.project import Project
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.serving.predict.protocols.invocations import parse_invocation_json
+from tiltyard.testing import MemoryLedger
 
 Row = dict[str, Any]
 Door = Callable[[ServerUnderTest, Row], dict[str, float]]
@@ -63,12 +67,18 @@ def training_file(folder: Path) -> Path:
     return file
 
 
+def make_project(folder: Path) -> Project:
+    """The project of the training file."""
+    about = {"name": "rows", "task": "tabular-classification", "model": MODEL}
+    section = {"source": str(folder / "rows.csv"), "label": "y", "thousands": ","}
+    return Project.model_validate({"project": about, "data": section})
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pipeline, TableSchema, Path]:
     folder = tmp_path_factory.mktemp("parity")
-    section = {"source": str(training_file(folder)), "label": "y", "thousands": ","}
-    about = {"name": "rows", "task": "tabular-classification"}
-    dataset = load_dataset(Project.model_validate({"project": about, "data": section}))
+    training_file(folder)
+    dataset = load_dataset(make_project(folder))
     assert isinstance(dataset.inputs, pd.DataFrame)
     assert dataset.schema is not None
     pipeline = TABULAR["logreg"][1](42).fit(dataset.inputs, dataset.labels)
@@ -180,3 +190,43 @@ def test_columns_named_by_whole_numbers_are_text_at_the_door() -> None:
     body = json.dumps({"dataframe_split": {"columns": [0, 1], "data": [[3, "x"]]}}).encode()
     request = parse_invocation_json(body, InputColumns({"0": "float64", "1": "str"}))
     assert list(request.inputs) == [{"0": 3, "1": "x"}]
+
+
+@settings(max_examples=4, deadline=None)
+@given(rows=st.lists(spelt_rows(), min_size=6, max_size=6, unique_by=repr))
+def test_recorded_rows_come_back_as_training_rows(
+    trained: tuple[Pipeline, TableSchema, Path], served: ServerUnderTest, rows: list[tuple[Row, Row]]
+) -> None:
+    """A row that came by any door, and got a label, is trained on with the values that the training file would give."""
+    _, schema, folder = trained
+    first = len(list(served.ledger.predictions()))
+    for door, (_, spelt) in zip(DOORS, rows, strict=True):
+        door(served, spelt)
+    recorded = list(served.ledger.predictions())[first:]
+    since = recorded[0].at
+    for row in recorded:
+        body = {"prediction_id": row.id, "label": " yes"}
+        assert served.client.post("/feedback", json=body).status_code == 200
+    project = make_project(folder.parent)
+    found = gather_production_data(project, served.ledger, since=since)
+    assert (found.added, found.unreadable, found.unknown_label) == (len(rows), 0, {})
+    assert isinstance(found.dataset.inputs, pd.DataFrame)
+    actual = found.dataset.inputs.tail(len(rows)).reset_index(drop=True)
+    expected = conform_frame(pd.DataFrame([plain for plain, _ in rows], dtype=object), schema)
+    pd.testing.assert_frame_equal(actual, expected, check_dtype=False)
+    assert set(found.dataset.labels.tail(len(rows))) == {"yes"}
+
+
+def test_monitoring_sees_the_values_of_a_row_in_any_spelling(trained: tuple[Pipeline, TableSchema, Path]) -> None:
+    """The drift of recorded rows against the training rows is the same however their cells were spelt."""
+    dataset = load_dataset(make_project(trained[2].parent))
+    random = Random(3)
+    ledgers = [MemoryLedger(), MemoryLedger()]
+    for _ in range(80):
+        groups = {name: random.choice(choices) for name, choices in SPELLINGS.items()}
+        for ledger, choose in zip(ledgers, (lambda group: group[0], random.choice), strict=True):
+            row = {name: choose(group) for name, group in groups.items()}
+            ModelMonitor(MODEL, ledger=ledger).log_prediction(row, "yes", 0.9, model_version="1")
+    reports = [ModelMonitor(MODEL, ledger=ledger).detect_data_drift(dataset.inputs) for ledger in ledgers]
+    assert reports[0]["features"].keys() == set(dataset.inputs)
+    assert reports[0] == reports[1]

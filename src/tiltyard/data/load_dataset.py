@@ -17,7 +17,7 @@ from tiltyard.data.dataset import Dataset
 from tiltyard.data.inference.continuous_labels import refuse_continuous_labels
 from tiltyard.data.rare_classes import settle_rare_classes
 from tiltyard.data.set_aside import keep_complete_rows
-from tiltyard.data.sources import WRITING_KEYS, detect_layout, read_source
+from tiltyard.data.sources import FORMATS, WRITING_KEYS, detect_layout, read_source
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding
 from tiltyard.project import DataSection, Project
@@ -101,13 +101,28 @@ def read_rows(project: Project, source: str, root: Path | None = None, *, settle
     Raises:
         DataError: the source cannot be read.
     """
-    other: dict[str, object] = {"source": source, "query": None, "table": None}
     folder = root or Path()
-    if PurePosixPath(source).suffix.lower() != PurePosixPath(project.data.source).suffix.lower():
+    return _read_frame(find_section(project, source, folder), folder, [], settle_gaps=settle_gaps)
+
+
+def find_section(project: Project, source: str, folder: Path, kind: str | None = None) -> DataSection:
+    """``[data]`` for another source: as the project's own with its ending, else as detected.
+
+    Args:
+        project: says how its own files are written.
+        source: a file, folder, glob or URL of files.
+        folder: that a relative source starts from.
+        kind: the format of the source, where that is stated.
+
+    Raises:
+        DataError: the file is something else than rows, or cannot be decompressed or decoded.
+    """
+    other: dict[str, object] = {"source": source, "query": None, "table": None}
+    ending, own = (PurePosixPath(name).suffix.lower() for name in (source, project.data.source))
+    if ending != own or kind not in (None, project.data.format or FORMATS.get(own)):
         other |= {key: DataSection.model_fields[key].get_default() for key in WRITING_KEYS}
-        other |= detect_layout(folder / source, {}, header=True).options
-    section = project.data.model_copy(update=other)
-    return _read_frame(section, folder, [], settle_gaps=settle_gaps)
+        other |= detect_layout(folder / source, {"format": kind}, header=True).options
+    return project.data.model_copy(update=other)
 
 
 def _read_frame(section: DataSection, root: Path, found: list[Finding], *, settle_gaps: bool = True) -> pd.DataFrame:

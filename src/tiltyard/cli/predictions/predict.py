@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ from tiltyard import jsonable, wiring
 from tiltyard.cli.escape import escape_control
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import print_json, print_line, print_table
+from tiltyard.cli.predictions.predict_inputs import FILE_FORMATS, PredictInputs, read_file_inputs, read_words
 from tiltyard.errors import UsageError
 from tiltyard.project import Project, load_project
-from tiltyard.scoring import UnknownPolicy, Warnings, make_scorer, score_inputs
+from tiltyard.registry import Manifest
+from tiltyard.scoring import InputWarning, UnknownPolicy, Warnings, join_warnings, make_scorer, score_inputs
+from tiltyard.scoring.text.text_inputs import TextColumns
 
 INPUT_WIDTH = 200  # characters of an input
 
@@ -24,7 +27,17 @@ INPUT_WIDTH = 200  # characters of an input
 @click.argument("inputs", nargs=-1)
 @project_option
 @click.option(
-    "--file", "file", type=click.File("r", encoding="utf-8"), help="Inputs, one per line; - for standard input."
+    "--file",
+    "file",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="A file of inputs: CSV, TSV, JSON, JSON Lines, Parquet, Excel, or lines; - for standard input.",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(FILE_FORMATS),
+    default=None,
+    help="Format of the file; lines is one input per line.  [default: by its ending, else by its content]",
 )
 @click.option("--version", default=None, help="A version number.")
 @click.option("--alias", default=None, help="An alias.  [default: champion]")
@@ -32,27 +45,36 @@ INPUT_WIDTH = 200  # characters of an input
 def predict_command(
     inputs: tuple[str, ...],
     project_path: Path | None,
-    file: Any,
+    file: Path | None,
+    kind: str | None,
     version: str | None,
     alias: str | None,
     as_json: bool,
 ) -> None:
     """Predict texts or rows with the champion, without a server.
 
-    INPUTS are texts, or rows as JSON objects for a tabular project. These predictions are not recorded.
+    INPUTS are texts, or rows as JSON objects for a tabular project. A file may have the columns of the training file,
+    its label and ids among them. These predictions are not recorded.
     """
     project = load_project(project_path)
-    lines = [*inputs, *(line.rstrip("\n") for line in file or () if line.strip())]
-    if not lines:
+    if file is None and kind is not None:
+        raise UsageError("--format is for a file.", next_step="Give --file FILE, or --file - for standard input.")
+    given = [
+        *([read_words(project, inputs)] if inputs else []),
+        *([read_file_inputs(project, file, kind)] if file else []),
+    ]
+    if not any(one.rows for one in given):
         raise UsageError("There is no input.", next_step='Give a text, such as: tiltyard predict "I loved it"')
-    rows = [_parse_input(project, line, position) for position, line in enumerate(lines, start=1)]
     settings = wiring.load_settings(project)
     registry = wiring.open_registry(settings)
     chosen = None if version else (alias or "champion")
     info = registry.get_version(project.model_name, version=version, alias=chosen)
-    scorer = make_scorer(wiring.open_version_loader(settings, registry).load(info))
+    loaded = wiring.open_version_loader(settings, registry).load(info)
+    scorer = make_scorer(loaded)
+    rows, found_before = _pick_inputs(project, given, loaded.manifest)
     scores = score_inputs(scorer, rows, UnknownPolicy.from_options(project.serving))
-    warnings: Warnings = scores.warnings or [()] * len(rows)
+    warnings: Warnings = join_warnings(found_before, scores.warnings) or [()] * len(rows)
+    lines = [line for one in given for line in one.shown]
     results: list[dict[str, Any]] = [
         {
             project.serving.answer: label,
@@ -86,19 +108,19 @@ def _format_input(line: str) -> str:
     return escape_control(short).replace("\t", "\\t").replace("\n", "\\n")
 
 
-def _parse_input(project: Project, line: str, position: int) -> dict[str, Any]:
-    if project.task == "text-classification":
-        return {"text": line}
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UsageError(
-            f"Input {position} is not JSON: {error.msg} at column {error.colno}.",
-            next_step='Write a row as an object, such as {"age": 41, "sex": "female"}.',
-        ) from None
-    if not isinstance(row, dict):
-        raise UsageError(
-            f"Input {position} is {line!r}, not an object.",
-            next_step='Write a row as an object, such as {"age": 41, "sex": "female"}.',
-        )
-    return row
+def _pick_inputs(
+    project: Project, given: Sequence[PredictInputs], manifest: Manifest
+) -> tuple[list[Mapping[str, Any]], Warnings | None]:
+    """The inputs as the model takes them, and the warnings of columns that it does not know."""
+    rows: list[Mapping[str, Any]] = []
+    warnings: list[Sequence[InputWarning]] = []
+    for one in given:
+        if one.named and project.task == "text-classification":
+            columns = TextColumns(manifest.text_column, frozenset(manifest.other_columns))
+            texts, found = columns.pick_texts(one.rows)
+            rows += texts
+            warnings += found or [()] * len(texts)
+        else:
+            rows += one.rows
+            warnings += [()] * len(one.rows)
+    return rows, warnings if any(warnings) else None

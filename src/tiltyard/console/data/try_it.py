@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from tiltyard.console.sources import ChampionScorer
-from tiltyard.data.load_dataset import read_rows
+from tiltyard.data.input_rows import read_input_rows
 from tiltyard.errors import InputError, NotFoundError
 from tiltyard.project import Project
 from tiltyard.scoring import InputWarning, Warnings
@@ -65,19 +63,18 @@ def predict_inputs(champion: ChampionScorer | None, inputs: Sequence[Mapping[str
 
 
 def inputs_from_form(project: Project, columns: Mapping[str, str], values: Sequence[Any]) -> list[dict[str, Any]]:
-    """One input from the fields of the form: a text, or a value a feature; an empty field is a missing value.
+    """One input from the fields of the form: a text, or a value a feature, which the champion's schema reads.
 
     Raises:
-        InputError: the text is empty, or a value is not a number.
+        InputError: the text is empty.
     """
     if project.task == "text-classification":
         text = str(values[0] or "") if values else ""
         if not text.strip():
             raise InputError("The text is empty.", next_step="Write a text into the field.", field="text")
         return [{"text": text}]
-    return [
-        {name: _parse_value(name, kind, value) for (name, kind), value in zip(columns.items(), values, strict=True)}
-    ]
+    cells = [None if isinstance(value, str) and not value.strip() else value for value in values]
+    return [dict(zip(columns, cells, strict=True))]
 
 
 def inputs_from_json(project: Project, text: str | None) -> list[dict[str, Any]]:
@@ -128,21 +125,17 @@ def inputs_from_file(project: Project, name: str | None, content: str | None) ->
             f"The file has {len(raw):,} bytes; the maximum is {MAX_BYTES:,}.",
             next_step="Use tiltyard predict --file, or the server's /predict/batch.",
         )
-    if ending == ".txt" and Path(project.data.source).suffix.lower() != ".txt":
+    lines_of_text = project.task == "text-classification" and Path(project.data.source).suffix.lower() != ".txt"
+    if ending == ".txt" and lines_of_text:
         lines = [line for line in raw.decode("utf-8", "replace").splitlines() if line.strip()]
         return [_read_item(project, line, place) for place, line in enumerate(_check_count(lines))]
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
         (Path(folder) / f"upload{ending}").write_bytes(raw)
-        frame = read_rows(project, f"upload{ending}", Path(folder), settle_gaps=False)
-    return [_read_row(project, row, place) for place, row in enumerate(_check_count(_to_rows(frame)))]
+        rows = read_input_rows(project, Path(folder) / f"upload{ending}")
+    return [_read_row(project, row, place) for place, row in enumerate(_check_count(rows))]
 
 
-def _to_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    plain = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
-    return [{str(name): value for name, value in row.items()} for row in plain]
-
-
-def _read_row(project: Project, row: dict[str, Any], place: int) -> dict[str, Any]:
+def _read_row(project: Project, row: Mapping[str, Any], place: int) -> dict[str, Any]:
     if project.task == "text-classification":
         name = project.data.text or "text"
         value = row.get(name, row.get("text"))
@@ -178,21 +171,3 @@ def _check_count(items: Sequence[Any]) -> Sequence[Any]:
             next_step="Use tiltyard predict --file, or the server's /predict/batch.",
         )
     return items
-
-
-def _parse_value(name: str, kind: str, value: Any) -> Any:
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
-    if kind in ("number", "integer") and isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            raise InputError(f"'{name}' is {value!r}, not a number.", next_step="Write a number.", field=name) from None
-    if kind == "boolean" and isinstance(value, str):
-        parsed = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(
-            value.strip().lower()
-        )
-        if parsed is None:
-            raise InputError(f"'{name}' is {value!r}, not true or false.", next_step="Write true or false.", field=name)
-        return parsed
-    return value

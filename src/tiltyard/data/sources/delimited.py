@@ -31,6 +31,9 @@ SAMPLE_RECORDS = 50
 SURPLUS = "\x00surplus"
 """Name of the empty cell that ends each row of some files; it is not a column."""
 
+Verbatim = tuple[str, ...] | None
+"""Columns whose cells are text as they stand; None for every column."""
+
 NUMBER_GAPS = "words for gaps in columns of numbers"
 """Key of a frame's ``attrs``: the words for gaps that its columns of numbers held."""
 
@@ -71,7 +74,7 @@ class _Part:
 
 
 def read_delimited(
-    file: SourceFile, kind: str, section: DataSection, verbatim: tuple[str, ...], found: list[Finding]
+    file: SourceFile, kind: str, section: DataSection, verbatim: Verbatim, found: list[Finding]
 ) -> pd.DataFrame:
     """All rows of delimited text, with pandas' words for gaps (NA, null, …) kept as words in the verbatim columns.
 
@@ -81,6 +84,7 @@ def read_delimited(
     """
     dialect = find_dialect(kind, section)
     layout = _read_layout(file, section, dialect)
+    verbatim = tuple(layout.names) if verbatim is None else verbatim
     try:
         frame = _read_frame(file, section, dialect, layout, verbatim, _Part(gap_words=_find_numbers(section)))
     except pd.errors.ParserError:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from tiltyard.data.conform.rules import ReadingRules
+from tiltyard.data.sources.delimited import Verbatim
 from tiltyard.data.sources.files import SourceFile
 from tiltyard.data.sources.reading_findings import describe_other_sheets, describe_repeated_names
 from tiltyard.errors import DataError, MissingExtraError
@@ -16,7 +17,7 @@ from tiltyard.project import DataSection
 from tiltyard.suggest import nearest
 
 
-def read_excel(file: SourceFile, section: DataSection, verbatim: tuple[str, ...], found: list[Finding]) -> pd.DataFrame:
+def read_excel(file: SourceFile, section: DataSection, verbatim: Verbatim, found: list[Finding]) -> pd.DataFrame:
     """The sheet that the project file names, else the first one; the others are named in a finding.
 
     Raises:
@@ -36,7 +37,7 @@ def read_excel(file: SourceFile, section: DataSection, verbatim: tuple[str, ...]
             names = ["" if pd.isna(cell) else str(cell) for cell in (first.iloc[0] if len(first) else [])]
             header = pd.read_excel(workbook, sheet_name=sheet, nrows=0)
             words = sorted(ReadingRules.from_section(section).gap_words)
-            gaps: Any = {name: [""] if name in verbatim else words for name in header.columns}
+            gaps: Any = {name: [""] if verbatim is None or name in verbatim else words for name in header.columns}
             frame = pd.read_excel(workbook, sheet_name=sheet, keep_default_na=False, na_values=gaps)
     except CalamineError as error:
         raise ValueError(str(error)) from None

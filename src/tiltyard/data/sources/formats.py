@@ -19,7 +19,7 @@ from pyarrow import parquet
 from pyarrow.lib import ArrowException
 
 from tiltyard.data.conform.big_integers import is_rounded, make_integers
-from tiltyard.data.sources.delimited import SEPARATORS, read_delimited, read_delimited_sample
+from tiltyard.data.sources.delimited import SEPARATORS, Verbatim, read_delimited, read_delimited_sample
 from tiltyard.data.sources.excel import read_excel
 from tiltyard.data.sources.files import SourceFile, refuse_changes
 from tiltyard.data.sources.foreign_content import find_signature, refuse_foreign_content
@@ -75,7 +75,7 @@ def read_file(
     file: SourceFile,
     kind: str,
     section: DataSection,
-    verbatim: tuple[str, ...] = (),
+    verbatim: Verbatim = (),
     found: list[Finding] | None = None,
 ) -> pd.DataFrame:
     """All rows of one file.
@@ -84,7 +84,7 @@ def read_file(
         file: where its bytes are.
         kind: its format.
         section: the project's ``[data]``, for the encoding.
-        verbatim: columns whose cells are text as they stand.
+        verbatim: columns whose cells are text as they stand; None for every column.
         found: receives what was renamed or left out.
 
     Raises:
@@ -155,7 +155,7 @@ def read_sample(file: SourceFile, kind: str, section: DataSection, rows: int) ->
     if kind in SEPARATORS:
         return read_delimited_sample(file, kind, section, rows)
     with file.open() as stream, _read_lines(stream, section.encoding) as lines:
-        return _parse_lines(islice(lines, rows))
+        return _build_rows(_parse_lines(islice(lines, rows)))
 
 
 def build_frame(columns: Mapping[str, list[object]]) -> pd.DataFrame:
@@ -164,24 +164,31 @@ def build_frame(columns: Mapping[str, list[object]]) -> pd.DataFrame:
 
 
 def _read_delimited(
-    kind: str, file: SourceFile, section: DataSection, verbatim: tuple[str, ...], found: list[Finding]
+    kind: str, file: SourceFile, section: DataSection, verbatim: Verbatim, found: list[Finding]
 ) -> pd.DataFrame:
     return read_delimited(file, kind, section, verbatim, found)
 
 
-def _read_json(
-    file: SourceFile, section: DataSection, _verbatim: tuple[str, ...], _found: list[Finding]
-) -> pd.DataFrame:
-    """JSON Lines, or one array of objects: the first character says which."""
-    with file.open() as stream, _read_lines(stream, section.encoding) as lines:
+def _read_json(file: SourceFile, section: DataSection, _verbatim: Verbatim, _found: list[Finding]) -> pd.DataFrame:
+    return _build_rows(read_objects(file, section.encoding))
+
+
+def read_objects(file: SourceFile, encoding: str) -> Iterator[dict[str, object]]:
+    """The objects of JSON Lines, or of one array of objects: the first character says which.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    with file.open() as stream, _read_lines(stream, encoding) as lines:
         filled = dropwhile(str.isspace, lines)
         first = next(filled, "")
         if first.lstrip().startswith("["):
-            return _parse_array("".join([first, *filled]))
-        return _parse_lines(chain([first], filled))
+            yield from _parse_array("".join([first, *filled]))
+        else:
+            yield from _parse_lines(chain([first], filled))
 
 
-def _parse_array(text: str) -> pd.DataFrame:
+def _parse_array(text: str) -> list[dict[str, object]]:
     try:
         rows = json.loads(text)
     except json.JSONDecodeError as error:
@@ -189,7 +196,8 @@ def _parse_array(text: str) -> pd.DataFrame:
     wrong = next((place for place, row in enumerate(rows, start=1) if not isinstance(row, dict)), None)
     if wrong is not None:
         raise ValueError(f"element {wrong} of the array is not a JSON object")
-    return _build_rows(rows)
+    found: list[dict[str, object]] = rows
+    return found
 
 
 def _read_lines(stream: IO[bytes], encoding: str) -> io.TextIOWrapper:
@@ -197,15 +205,15 @@ def _read_lines(stream: IO[bytes], encoding: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(stream, encoding="utf-8-sig" if encoding.lower() == "utf-8" else encoding, newline="\n")
 
 
-def _parse_lines(lines: Iterable[str]) -> pd.DataFrame:
-    """JSON Lines, a column at a time: words stay words, numbers are exact, and nothing is guessed to be a date.
-
-    pandas' own reader rounds some numbers by a bit, and needs three to six times the memory.
-    """
-    return _build_rows(_parse_object(line, number) for number, line in enumerate(lines, start=1) if line.strip())
+def _parse_lines(lines: Iterable[str]) -> Iterator[dict[str, object]]:
+    return (_parse_object(line, number) for number, line in enumerate(lines, start=1) if line.strip())
 
 
 def _build_rows(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
+    """A frame of objects, a column at a time: words stay words, numbers are exact, nothing is guessed to be a date.
+
+    pandas' own reader rounds some numbers by a bit, and needs three to six times the memory.
+    """
     columns: dict[str, list[object]] = {}
     for count, row in enumerate(rows, start=1):
         for name, value in row.items():
@@ -229,9 +237,7 @@ def _parse_object(line: str, number: int) -> dict[str, object]:
     return row
 
 
-def _read_parquet(
-    file: SourceFile, _section: DataSection, _verbatim: tuple[str, ...], _found: list[Finding]
-) -> pd.DataFrame:
+def _read_parquet(file: SourceFile, _section: DataSection, _verbatim: Verbatim, _found: list[Finding]) -> pd.DataFrame:
     with file.open() if file.path is None else nullcontext(file.path) as source:
         frame = pd.read_parquet(source, page_checksum_verification=True)
         # Whole numbers next to a gap become floats, and large ones would be rounded.
@@ -262,7 +268,7 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
-_READERS: dict[str, Callable[[SourceFile, DataSection, tuple[str, ...], list[Finding]], pd.DataFrame]] = {
+_READERS: dict[str, Callable[[SourceFile, DataSection, Verbatim, list[Finding]], pd.DataFrame]] = {
     "csv": partial(_read_delimited, "csv"),
     "tsv": partial(_read_delimited, "tsv"),
     "json": _read_json,

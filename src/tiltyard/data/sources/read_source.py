@@ -11,7 +11,7 @@ from tiltyard.data.conform.names import conform_names, describe_conformed_names
 from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.sources import bundled
 from tiltyard.data.sources.databases import read_database
-from tiltyard.data.sources.delimited import NUMBER_GAPS
+from tiltyard.data.sources.delimited import NUMBER_GAPS, Verbatim
 from tiltyard.data.sources.files import SourceFile, local_files
 from tiltyard.data.sources.folders import read_folder
 from tiltyard.data.sources.formats import find_format, parse_problem, read_file
@@ -28,7 +28,7 @@ def read_source(
     section: DataSection,
     root: Path,
     *,
-    verbatim: tuple[str, ...] = (),
+    verbatim: Verbatim = (),
     found: list[Finding] | None = None,
     settle_gaps: bool = True,
 ) -> pd.DataFrame:
@@ -37,7 +37,8 @@ def read_source(
     Args:
         section: the project's ``[data]``.
         root: folder that a relative source starts from.
-        verbatim: columns whose cells are text as they stand (``NA`` and ``null`` are words there, not gaps).
+        verbatim: columns whose cells are text as they stand (``NA`` and ``null`` are words there, not gaps); None for
+            every column, whose gaps are not settled then.
         found: receives what was renamed or left out while reading, such as a second column of the same name.
         settle_gaps: whether words for gaps are missing cells, as these rows show which of them are values; false leaves
             them for a schema to decide.
@@ -64,7 +65,7 @@ def read_source(
         )
     findings = [] if found is None else found
     frame = _name_columns(_number_rows(frame), findings)
-    if not settle_gaps:
+    if not settle_gaps or verbatim is None:
         return frame
     frame, words = settle_gap_words(
         frame, ReadingRules.from_section(section), verbatim, frame.attrs.pop(NUMBER_GAPS, ())
@@ -77,7 +78,7 @@ def _read_location(
     location: Location,
     section: DataSection,
     root: Path,
-    verbatim: tuple[str, ...],
+    verbatim: Verbatim,
     budget: MemoryBudget,
     found: list[Finding],
 ) -> pd.DataFrame:
@@ -101,7 +102,7 @@ def _read_location(
 def _read_files(
     files: list[SourceFile],
     section: DataSection,
-    verbatim: tuple[str, ...],
+    verbatim: Verbatim,
     budget: MemoryBudget,
     found: list[Finding],
 ) -> pd.DataFrame:

@@ -1,0 +1,73 @@
+"""Rows to predict, from a file: their cells as they stand, for a version's schema to read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tiltyard.data.conform.cells import number_pattern
+from tiltyard.data.load_dataset import find_section
+from tiltyard.data.sources import read_source
+from tiltyard.data.sources.files import local_file, refuse_changes
+from tiltyard.data.sources.formats import detect_format, parse_problem, read_objects
+from tiltyard.errors import DataError
+from tiltyard.project import DataSection, Project
+
+Row = Mapping[str, Any]
+OBJECTS = ("json", "jsonl")
+
+
+def read_input_rows(project: Project, path: Path, kind: str | None = None) -> list[Row]:
+    """The n rows of a file, each its cells by column: texts of delimited files as they are written, else values.
+
+    A file with the ending of the project's own data is read as the project says (encoding, separator, names);
+    how another is written is detected. The objects of a JSON file keep their keys: a key that an object lacks is not
+    there, as in a request.
+
+    Args:
+        project: says how its own files are written.
+        path: a local file.
+        kind: its format; None: by its ending, else by its content.
+
+    Raises:
+        DataError: the file is missing, empty, or not of its format.
+    """
+    if not path.is_file():
+        raise DataError(f"The file {path} does not exist.", next_step="Check its name.", code="data.missing")
+    file = local_file(path, str(path))
+    section = find_section(project, path.name, path.parent, kind)
+    found = section.format or detect_format(file)
+    if found in OBJECTS:
+        with refuse_changes(file), parse_problem(file, found, section):
+            rows: list[Row] = list(read_objects(file, section.encoding))
+    else:
+        frame = read_source(section, path.parent, verbatim=None, settle_gaps=False)
+        rows = _list_rows(frame, _find_foreign_numbers(section, project.data))
+    if not rows:
+        raise DataError(f"{path} holds no rows.", next_step="Check the file.", code="data.empty")
+    return rows
+
+
+def _list_rows(frame: pd.DataFrame, foreign: tuple[re.Pattern[str], DataSection] | None) -> list[Row]:
+    plain = frame.astype(object).where(frame.notna(), None)
+    if foreign is not None:
+        plain = plain.map(lambda cell: _point_number(cell, *foreign))
+    return [{str(name): cell for name, cell in row.items()} for row in plain.to_dict(orient="records")]
+
+
+def _find_foreign_numbers(section: DataSection, own: DataSection) -> tuple[re.Pattern[str], DataSection] | None:
+    """What numbers look like in a file that writes them otherwise than the project's own; None where it does not."""
+    if (section.decimal, section.thousands) == (own.decimal, own.thousands) or section.decimal == ".":
+        return None
+    return number_pattern(section.decimal, section.thousands), section
+
+
+def _point_number(cell: Any, pattern: re.Pattern[str], section: DataSection) -> Any:
+    if not isinstance(cell, str) or not pattern.fullmatch(cell.strip()):
+        return cell
+    plain = cell if section.thousands is None else cell.replace(section.thousands, "")
+    return plain.replace(section.decimal, ".")
