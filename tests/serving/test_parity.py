@@ -23,6 +23,7 @@ from tests.serving.interfaces import ServerUnderTest, run_server
 from tiltyard.data.conform.frames import conform_frame
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.load_dataset import load_dataset
+from tiltyard.drift import detect_data_drift
 from tiltyard.models.tabular import TABULAR
 from tiltyard.monitoring import ModelMonitor
 from tiltyard.pipeline.training.production_data import gather_production_data
@@ -222,11 +223,12 @@ def test_monitoring_sees_the_values_of_a_row_in_any_spelling(trained: tuple[Pipe
     dataset = load_dataset(make_project(trained[2].parent))
     random = Random(3)
     ledgers = [MemoryLedger(), MemoryLedger()]
-    for _ in range(80):
+    for _ in range(120):
         groups = {name: random.choice(choices) for name, choices in SPELLINGS.items()}
         for ledger, choose in zip(ledgers, (lambda group: group[0], random.choice), strict=True):
             row = {name: choose(group) for name, group in groups.items()}
-            ModelMonitor(MODEL, ledger=ledger).log_prediction(row, "yes", 0.9, model_version="1")
-    reports = [ModelMonitor(MODEL, ledger=ledger).detect_data_drift(dataset.inputs) for ledger in ledgers]
+            ModelMonitor(MODEL, ledger=ledger).log_prediction("yes", row, 0.9, model_version="1")
+    sent = [[row.input for row in ledger.predictions()] for ledger in ledgers]
+    reports = [detect_data_drift(dataset.inputs, inputs, schema=dataset.schema) for inputs in sent]
     assert reports[0]["features"].keys() == set(dataset.inputs)
     assert reports[0] == reports[1]

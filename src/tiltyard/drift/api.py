@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from tiltyard.data.columns import Roles, Table
+from tiltyard.data.conform.frames import infer_schema, read_sent_rows
+from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.read_table import read_table
 from tiltyard.drift.detectors.suite import DriftTest
 from tiltyard.drift.findings import DriftEvaluation, evaluate_drift
@@ -95,6 +97,7 @@ def detect_data_drift(
     reference_data: Inputs | Sequence[str],
     current: Inputs | Sequence[Mapping[str, Any]],
     request: DriftRequest = DriftRequest(),
+    schema: TableSchema | None = None,
 ) -> DriftDetection:
     """Whether rows drifted from a reference, feature by feature.
 
@@ -102,6 +105,7 @@ def detect_data_drift(
         reference_data: what is normal: a frame, or a series or list of texts.
         current: the rows to compare: the same, or inputs as callers sent them.
         request: the limits, and whether to train a classifier.
+        schema: how the cells of inputs as callers sent them are read; default: as the reference shows.
 
     Returns:
         As ``detect_drift``; ``features`` has every column that is compared. Columns of the reference that no current
@@ -111,7 +115,7 @@ def detect_data_drift(
     Raises:
         UsageError: the threshold is not above 0 and below 1.
     """
-    before, after = _read_both(reference_data, current)
+    before, after = _read_both(reference_data, current, schema)
     found = compare_tables(before, after, request.options, domain_classifier=request.domain_classifier)
     return {
         **describe_drift(found.evaluation, "the reference given"),
@@ -154,12 +158,13 @@ def _describe_test(test: DriftTest) -> dict[str, Any]:
     }
 
 
-def _read_both(reference: Any, current: Any) -> tuple[Table, Table]:
+def _read_both(reference: Any, current: Any, schema: TableSchema | None) -> tuple[Table, Table]:
     if isinstance(reference, pd.DataFrame):
         if not isinstance(current, pd.DataFrame):
             rows = list(current)
             sent = {str(name) for row in rows for name in row}
             current = rows_frame(rows, [name for name in map(str, reference.columns) if name in sent])
+            current = read_sent_rows(current, schema or infer_schema(reference.rename(columns=str)))
         roles = Roles()
     else:
         texts = [row.get("text") if isinstance(row, Mapping) else row for row in current]

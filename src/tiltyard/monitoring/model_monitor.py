@@ -237,7 +237,8 @@ class ModelMonitor(LedgerClient):
             return detect_champion_drift(self.ledger, self.model_name, self.champion, (since, until), request)
         window = read_prediction_window(self.ledger, self.model_name, since=since, until=until)
         inputs = [row.input for row in window.predictions if not is_redacted(row.input)]
-        return detect_data_drift(reference_data, inputs, request)
+        manifest = self.champion.manifest if self.champion else None
+        return detect_data_drift(reference_data, inputs, request, manifest.table_schema if manifest else None)
 
     def get_monitoring_dashboard_data(self, hours: float = 24) -> DashboardData:
         """All figures of the last hours, as JSON-ready data.

@@ -41,7 +41,7 @@ def read_words(project: Project, words: Sequence[str]) -> PredictInputs:
     """Inputs that are written out: a text each, or a row of a table as a JSON object.
 
     Raises:
-        UsageError: a row is no JSON object.
+        UsageError: a row is not a JSON object.
     """
     return PredictInputs([_parse_input(project, word, place) for place, word in enumerate(words, start=1)], words)
 
@@ -57,7 +57,7 @@ def read_file_inputs(project: Project, path: Path, kind: str | None) -> PredictI
 
     Raises:
         DataError: the file is missing, empty, or not of its format.
-        UsageError: a line is no JSON object, where the project's inputs are rows.
+        UsageError: a line is not a JSON object, where the project's inputs are rows.
     """
     if path != STANDARD_INPUT:
         return _read_file(project, path, kind)
