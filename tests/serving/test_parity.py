@@ -225,8 +225,9 @@ def test_monitoring_sees_the_values_of_a_row_in_any_spelling(trained: tuple[Pipe
     ledgers = [MemoryLedger(), MemoryLedger()]
     for _ in range(120):
         groups = {name: random.choice(choices) for name, choices in SPELLINGS.items()}
-        for ledger, choose in zip(ledgers, (lambda group: group[0], random.choice), strict=True):
-            row = {name: choose(group) for name, group in groups.items()}
+        plain = {name: group[0] for name, group in groups.items()}
+        spelt = {name: random.choice(group) for name, group in groups.items()}
+        for ledger, row in zip(ledgers, (plain, spelt), strict=True):
             ModelMonitor(MODEL, ledger=ledger).log_prediction("yes", row, 0.9, model_version="1")
     sent = [[row.input for row in ledger.predictions()] for ledger in ledgers]
     reports = [detect_data_drift(dataset.inputs, inputs, schema=dataset.schema) for inputs in sent]
