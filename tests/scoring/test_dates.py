@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiltyard.data.conform.frames import conform_frame, infer_schema
+from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.errors import InputError
 from tiltyard.models import get_candidate
 from tiltyard.models.date_features import DateFeatures
 from tiltyard.project import Task
 from tiltyard.scoring.factory import compile_scorer
+from tiltyard.scoring.input_warnings import Warnings
 from tiltyard.scoring.scorer import Scorer
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
 from tiltyard.scoring.table.columns import InputColumns
@@ -58,6 +60,45 @@ def test_one_day_one_prediction(scorers: tuple[Scorer, Scorer]) -> None:
         assert [warning.code for warning in far.warnings[0]] == ["far-date", "far-date"]
         with pytest.raises(InputError, match=r"'joined'.*'2023-02-30'"):
             scorer.score([{"joined": "2023-02-30", "seen": None, "visits": 3}])
+
+
+def score_with(rules: ReadingRules, *rows: dict[str, Any]) -> list[Warnings | None]:
+    """The warnings of both forms of a model that learned from dates by these rules."""
+    days = pd.date_range("2023-01-01", periods=120, freq="37h")
+    frame = pd.DataFrame({"joined": days.strftime("%Y-%m-%d"), "visits": np.arange(120.0)})
+    schema = infer_schema(frame, rules)
+    pipeline = get_candidate("logreg", TASK).build(0)
+    pipeline.fit(conform_frame(frame, schema), np.where(days.day_of_week < 3, "early", "late"))
+    columns = InputColumns(schema.dtypes, (), schema)
+    scorers = (SklearnScorer(pipeline, TASK, columns), compile_scorer(pipeline, TASK, columns))
+    return [scorer.score(rows).warnings for scorer in scorers]
+
+
+def test_dates_that_become_gaps_are_warnings() -> None:
+    """Where a bad date counts as missing, the row is predicted with a warning that names the cell; gaps have none."""
+    rules = ReadingRules(unreadable_dates="gap")
+    rows = ({"joined": day, "visits": 3} for day in ("2023-02-30", "soon", [1], 5, None, "NA", " ", "2023-03-01"))
+    for warnings in score_with(rules, *rows):
+        assert warnings is not None
+        found = [[(one.field, one.code, one.value) for one in row] for row in warnings]
+        bad = [("joined", "unreadable-date", value) for value in ("2023-02-30", "soon", None, 5)]
+        assert found == [*([one] for one in bad), [], [], [], []]
+        assert warnings[0][0].message == "is not a date (ISO 8601 (2026-01-31)), and counts as missing"
+
+
+@pytest.mark.parametrize(
+    ("dates", "orders"),
+    [
+        ("iso", "ISO 8601 (2026-01-31)"),
+        ("day-first", "ISO 8601 (2026-01-31) or day first (31.01.2026)"),
+        ("%d %b %Y", "ISO 8601 (2026-01-31) or %d %b %Y (31 Jan 2026)"),
+    ],
+)
+def test_a_refused_date_names_the_orders_that_are_read(dates: str, orders: str) -> None:
+    """The error for a bad date says in which orders this version reads dates."""
+    with pytest.raises(InputError) as refused:
+        score_with(ReadingRules(dates=dates), {"joined": "2023-02-30", "visits": 3})
+    assert f"a date as text, written as {orders}, or null, and is '2023-02-30'" in str(refused.value)
 
 
 def test_the_parts_of_a_date() -> None:

@@ -5,7 +5,7 @@ from tiltyard.scoring.checked_scores import score_inputs
 from tiltyard.scoring.explanations import Contribution, Explanation, explain
 from tiltyard.scoring.factory import choose_scorer, compile_scorer, make_scorer
 from tiltyard.scoring.input_errors import InputProblem, list_problems, refuse_inputs, shift_positions
-from tiltyard.scoring.input_warnings import InputWarning, UnknownPolicy, Warnings, join_warnings
+from tiltyard.scoring.input_warnings import InputWarning, UnknownPolicy, WarningCode, Warnings, join_warnings
 from tiltyard.scoring.scorer import NotCompilableError, Scorer, Scores
 from tiltyard.scoring.sklearn_scorer import SklearnScorer
 from tiltyard.scoring.table.table_scorer import TableScorer
@@ -23,6 +23,7 @@ __all__ = [
     "TableScorer",
     "TextScorer",
     "UnknownPolicy",
+    "WarningCode",
     "Warnings",
     "choose_scorer",
     "compile_scorer",

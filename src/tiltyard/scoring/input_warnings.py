@@ -11,7 +11,9 @@ from tiltyard.project.serving import ServingSection, UnknownAction
 from tiltyard.scoring.input_errors import LONGEST_NAME, MOST_PROBLEMS, InputProblem
 from tiltyard.suggest import nearest
 
-WarningCode = Literal["unknown-category", "out-of-range", "far-date", "unknown-words", "unknown-column"]
+WarningCode = Literal[
+    "unknown-category", "out-of-range", "far-date", "unreadable-date", "unknown-words", "unknown-column"
+]
 
 UNKNOWN_COLUMN: WarningCode = "unknown-column"
 
@@ -67,7 +69,7 @@ class UnknownColumns:
         """A warning for each unknown column of a row, at most ``MOST_PROBLEMS``."""
         unknown = (name for name in row if name not in self._features and name not in self._others)
         return [
-            InputWarning(name, UNKNOWN_COLUMN, _shorten_value(value), self._describe(name))
+            InputWarning(name, UNKNOWN_COLUMN, shorten_value(value), self._describe(name))
             for name, value in ((str(name)[:LONGEST_NAME], row[name]) for name in islice(unknown, MOST_PROBLEMS))
         ]
 
@@ -79,7 +81,7 @@ class UnknownColumns:
         return message
 
 
-def _shorten_value(value: Any) -> Any:
+def shorten_value(value: Any) -> Any:
     """A value as a warning shows it: a text is cut, and what is neither text, number nor boolean is left out."""
     if isinstance(value, str):
         return value if len(value) <= LONGEST_VALUE else value[:LONGEST_VALUE] + "…"

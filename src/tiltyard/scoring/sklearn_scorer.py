@@ -72,7 +72,7 @@ class SklearnScorer:
         else:
             rows = columns.read(inputs)
             probabilities = self._score_rows(rows, columns)
-            warnings = join_warnings(columns.find_unknown(inputs), self._known.find_warnings(rows))
+            warnings = join_warnings(columns.find_warnings(inputs), self._known.find_warnings(rows))
         chosen = probabilities.argmax(axis=1)
         return Scores([self._classes[index] for index in chosen], probabilities, warnings)
 

@@ -29,6 +29,7 @@ _ORDERED = re.compile(
 _DIGITS = 8
 """Digits of a plain day in ISO's basic form: 20240131."""
 _NOON = 12
+_EXAMPLE = datetime(2026, 1, 31, 10, 30, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -42,6 +43,15 @@ def looks_like_date(word: str, rules: ReadingRules = USUAL_RULES) -> bool:
     if rules.dates in ("day-first", "month-first"):
         return _ORDERED.fullmatch(word) is not None
     return rules.dates != "iso" and _parse_format(word, rules.dates) is not None
+
+
+def describe_orders(rules: ReadingRules = USUAL_RULES) -> str:
+    """The ways of writing a date that the rules read, each with an example."""
+    shapes = {"day-first": "day first (31.01.2026)", "month-first": "month first (01/31/2026)"}
+    if rules.dates == "iso":
+        return "ISO 8601 (2026-01-31)"
+    other = shapes.get(rules.dates) or f"{rules.dates} ({_EXAMPLE.strftime(rules.dates)})"
+    return f"ISO 8601 (2026-01-31) or {other}"
 
 
 def is_bare_day(word: str) -> bool:

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from tiltyard.data.conform.cells import is_gap, normalise_text, parse_number, write_category
+from tiltyard.data.conform.dates import describe_orders
 from tiltyard.data.conform.rows import CellError, CellReader, make_cell_reader
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import TableSchema, TypedColumn
 from tiltyard.scoring.input_errors import MISSING, MOST_PROBLEMS, InputProblem, refuse_inputs
-from tiltyard.scoring.input_warnings import InputWarning, UnknownColumns
+from tiltyard.scoring.input_warnings import InputWarning, UnknownColumns, Warnings, join_warnings, shorten_value
 
 InputKind = Literal["number", "boolean", "text", "time", "any"]
 """What a value in a request may be: the words of the HTTP interface, for a column's dtype at training."""
@@ -79,6 +80,12 @@ class InputColumns:
         self.schema = schema
         typed = {} if schema is None else {column.name: column for column in schema.columns}
         rules = USUAL_RULES if schema is None else schema.rules
+        self._rules = rules
+        self._dates_with_gaps = tuple(
+            column.name
+            for column in self._columns
+            if rules.unreadable_dates == "gap" and column.name in typed and typed[column.name].kind == "time"
+        )
         self._readers = {
             column.name: make_input_reader(column, typed.get(column.name), rules) for column in self._columns
         }
@@ -114,7 +121,7 @@ class InputColumns:
         """Everything that keeps inputs from being scored: missing and wrongly typed features.
 
         With a missing feature, columns that the model does not know are named too; without, they are not a problem
-        (see ``find_unknown``).
+        (see ``find_warnings``).
         """
         found: list[InputProblem] = []
         unknown = UnknownColumns(self.names, self.others)
@@ -126,8 +133,13 @@ class InputColumns:
                 try:
                     self._readers[column.name](value)
                 except CellError:
-                    found.append(InputProblem(position, column.name, _mismatch(column.kind, value)))
+                    found.append(InputProblem(position, column.name, _mismatch(self._expect(column), value)))
         return found
+
+    def _expect(self, column: InputColumn) -> str:
+        if column.kind == "time" and self.schema is not None:
+            return f"a date as text, written as {describe_orders(self._rules)},"
+        return _EXPECTED[column.kind]
 
     def fits_training(self, row: Mapping[str, Any]) -> bool:
         """Whether a row that was read fits the exact dtypes of the training data.
@@ -146,8 +158,31 @@ class InputColumns:
             {column.name: _series(column, [row[column.name] for row in rows]) for column in self._columns}
         )
 
-    def find_unknown(self, inputs: Sequence[Mapping[str, Any]]) -> list[list[InputWarning]] | None:
-        """The warnings of n checked rows about columns that the model does not know; None if there are none."""
+    def find_warnings(self, inputs: Sequence[Mapping[str, Any]]) -> Warnings | None:
+        """The warnings of n checked rows about raw cells and columns; None if there are none.
+
+        They name columns that the model does not know, and dates that cannot be read and so are missing.
+        """
+        return join_warnings(self._find_unread_dates(inputs), self._find_unknown_columns(inputs))
+
+    def _find_unread_dates(self, inputs: Sequence[Mapping[str, Any]]) -> list[list[InputWarning]] | None:
+        if not self._dates_with_gaps:
+            return None
+        gaps, message = self._rules.gap_words, f"is not a date ({describe_orders(self._rules)}), and counts as missing"
+        warnings = []
+        for row in map(self.name_cells, inputs):
+            cells = ((name, row[name]) for name in self._dates_with_gaps)
+            unread = ((name, cell) for name, cell in cells if self._readers[name](cell) is None)
+            warnings.append(
+                [
+                    InputWarning(name, "unreadable-date", shorten_value(cell), message)
+                    for name, cell in unread
+                    if not is_gap(cell, gaps)
+                ]
+            )
+        return warnings
+
+    def _find_unknown_columns(self, inputs: Sequence[Mapping[str, Any]]) -> list[list[InputWarning]] | None:
         if all(len(row) == len(self.names) or row.keys() <= self.names | self.others for row in inputs):
             return None
         unknown = UnknownColumns(self.names, self.others)
@@ -222,9 +257,9 @@ _EXPECTED: dict[InputKind, str] = {
 }
 
 
-def _mismatch(kind: InputKind, value: Any) -> str:
+def _mismatch(expected: str, value: Any) -> str:
     written = repr(value)
-    return f"has to be {_EXPECTED[kind]} or null, and is {written if len(written) <= 40 else written[:40] + '…'}"
+    return f"has to be {expected} or null, and is {written if len(written) <= 40 else written[:40] + '…'}"
 
 
 def _fits(column: InputColumn, value: Any) -> bool:

@@ -118,7 +118,7 @@ class TableScorer:
         features, state = self._features(inputs)
         probabilities = self._model.probabilities(features)
         labels = self._classes
-        warnings: Warnings | None = self._columns.find_unknown(inputs)
+        warnings: Warnings | None = self._columns.find_warnings(inputs)
         if state is not None:
             warnings = join_warnings(warnings, self._find_warnings(inputs, state != 0))
         return Scores([labels[column] for column in probabilities.argmax(axis=1).tolist()], probabilities, warnings)

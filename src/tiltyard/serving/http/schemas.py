@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from tiltyard.scoring import Warnings
+from tiltyard.scoring import WarningCode, Warnings
 
 
 class ResponseModel(BaseModel):
@@ -140,7 +140,7 @@ class UnknownValue(ResponseModel):
     """A value, or a column, that training did not know."""
 
     field: str = Field(description="The column, or text.")
-    code: Literal["unknown-category", "out-of-range", "far-date", "unknown-words", "unknown-column"]
+    code: WarningCode
     value: Any = Field(description="The value; null for one that is neither text, number nor boolean.")
     message: str = Field(description="What is unusual about it.")
 
