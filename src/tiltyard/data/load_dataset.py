@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ import pandas as pd
 from tiltyard.data.conform.big_integers import describe_big_integers
 from tiltyard.data.conform.date_gaps import describe_unread_dates
 from tiltyard.data.conform.frames import conform_frame, infer_schema
+from tiltyard.data.conform.gaps import GapDecisions
 from tiltyard.data.conform.labels import LabelCodec, conform_labels, point_decimals
 from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.content_hash import row_digests
@@ -86,7 +89,14 @@ def read_dataset(project: Project) -> Dataset:
     return dataset
 
 
-def read_rows(project: Project, source: str, root: Path | None = None, *, settle_gaps: bool = True) -> pd.DataFrame:
+def read_rows(
+    project: Project,
+    source: str,
+    root: Path | None = None,
+    *,
+    settle_gaps: bool = True,
+    decided: GapDecisions = MappingProxyType({}),
+) -> pd.DataFrame:
     """All columns of another source, read as the project's own would be.
 
     Files with the ending of the project's own are written like them (encoding, separators, columns); how a local file
@@ -96,13 +106,14 @@ def read_rows(project: Project, source: str, root: Path | None = None, *, settle
         project: says which columns are text and labels.
         source: a file, folder, glob or URL of files.
         root: folder that a relative source starts from; default: the working folder.
-        settle_gaps: as of `read_source`.
+        settle_gaps, decided: as of `read_source`.
 
     Raises:
         DataError: the source cannot be read.
     """
     folder = root or Path()
-    return _read_frame(find_section(project, source, folder), folder, [], settle_gaps=settle_gaps)
+    section = find_section(project, source, folder)
+    return _read_frame(section, folder, [], settle_gaps=settle_gaps, decided=decided)
 
 
 def find_section(project: Project, source: str, folder: Path, kind: str | None = None) -> DataSection:
@@ -125,9 +136,9 @@ def find_section(project: Project, source: str, folder: Path, kind: str | None =
     return project.data.model_copy(update=other)
 
 
-def _read_frame(section: DataSection, root: Path, found: list[Finding], *, settle_gaps: bool = True) -> pd.DataFrame:
+def _read_frame(section: DataSection, root: Path, found: list[Finding], **settling: Any) -> pd.DataFrame:
     """All columns of a source; its labels are read as text, which the decimal separator of the file applies to."""
-    frame = read_source(section, root, verbatim=_verbatim_columns(section), found=found, settle_gaps=settle_gaps)
+    frame = read_source(section, root, verbatim=_verbatim_columns(section), found=found, **settling)
     if section.decimal == "." or section.label not in frame:
         return frame
     return frame.assign(**{section.label: point_decimals(frame[section.label], section.decimal)})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tiltyard.data.columns import Roles, Table
+from tiltyard.data.conform.gaps import list_gap_decisions
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.groups import key_groups
 from tiltyard.data.read_table import read_table
@@ -82,6 +83,7 @@ class DataValidator:
                 roles,
                 as_schema(schema or (self._project.columns if self._project else {})),
                 self._longest(),
+                list_gap_decisions(reading),
             )
         report = ValidationReport(name=name, rows=len(df), sections=sections, limits=self._limits, reading=reading)
         self._reports[name] = report
@@ -237,11 +239,13 @@ class DataValidator:
         return LONGEST if self._project is None else self._project.serving.max_text
 
 
-def _measure_table(table: Table, roles: Roles, schema: Schema, longest: int) -> dict[str, Any]:
+def _measure_table(
+    table: Table, roles: Roles, schema: Schema, longest: int, settled: Collection[tuple[str, str]]
+) -> dict[str, Any]:
     expected = [column for column in (roles.label, roles.text, *(roles.features or ())) if column is not None]
     return {
         "missing_data": measure_missing(table),
-        "data_types": measure_types(table),
+        "data_types": measure_types(table, settled),
         "duplicates": measure_duplicates(table),
         "outliers": measure_outliers(table),
         "class_balance": measure_classes(table),

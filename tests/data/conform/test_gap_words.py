@@ -9,8 +9,11 @@ import pytest
 
 from tiltyard.data import Dataset, load_dataset
 from tiltyard.data.conform.frames import conform_frame, infer_schema
+from tiltyard.data.conform.gaps import list_gap_decisions
 from tiltyard.data.conform.rows import make_cell_reader
+from tiltyard.data.load_dataset import read_rows
 from tiltyard.project import Project
+from tiltyard.validation import DataValidator
 
 ROWS = 40
 
@@ -85,3 +88,32 @@ def test_the_schema_keeps_the_decision_for_later_rows() -> None:
     region, plan = (make_cell_reader(column, schema.rules) for column in schema.columns)
     assert region(" NA ") == "NA"
     assert plan("NA") is None
+
+
+def test_other_rows_of_a_project_follow_the_decision_of_its_own(tmp_path: Path) -> None:
+    """Rows that are compared with the project's read a word as these do; a word that these lack, as their own show."""
+    half = ROWS // 2
+    rare = [*["a", "b"] * (half - 1), "NA", "a"]
+    dataset = load(tmp_path, {"region": ["EU", "NA"] * half, "plan": rare, "tier": ["x"] * ROWS})
+    other = pd.DataFrame(
+        {"region": [*["EU"] * (ROWS - 1), "NA"], "plan": ["a", "NA"] * half, "tier": ["x", "None"] * half}
+    )
+    other.assign(y=["a", "b"] * half).to_csv(tmp_path / "other.csv", index=False)
+    project = Project.model_validate(
+        {"project": {"name": "rows", "task": "tabular-classification"}, "data": {"source": "rows.csv", "label": "y"}}
+    )
+    read = read_rows(project, "other.csv", tmp_path, decided=list_gap_decisions(dataset.findings))
+    assert read["region"].tolist() == other["region"].tolist()
+    assert int(read["plan"].isna().sum()) == half
+    assert read["tier"].tolist() == other["tier"].tolist()
+    alone = read_rows(project, "other.csv", tmp_path)
+    assert (int(alone["region"].isna().sum()), int(alone["plan"].isna().sum())) == (1, 0)
+
+
+def test_a_word_that_reading_settled_is_not_reported_again(tmp_path: Path) -> None:
+    """A word with a finding of the reading is no stand-in to the checks as well; other stand-ins are named."""
+    dataset = load(tmp_path, {"region": ["NA", "EU", "US", "?"] * (ROWS // 4)})
+    report = DataValidator().validate_dataset(dataset.frame, label="y", reading=dataset.findings)
+    named = {found.code: found.evidence for found in report.findings}
+    assert named["data.gap-word"]["word"] == "NA"
+    assert named["data.stand-in"]["values"] == {"?": ROWS // 4}

@@ -14,6 +14,7 @@ from tiltyard.cli.main import EXIT_NO
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_line, print_table
 from tiltyard.data import Dataset, load_dataset, split_dataset
+from tiltyard.data.conform.gaps import list_gap_decisions
 from tiltyard.data.load_dataset import read_rows
 from tiltyard.data.snapshots.snapshot import find_snapshot
 from tiltyard.errors import UsageError
@@ -69,15 +70,18 @@ def _measure_drift(dataset: Dataset, project: Project, against: str | None, peri
         return drift_over_time(dataset, project, periods)
     if against is None:
         return None
+    decided = list_gap_decisions(dataset.findings)
     if _FINGERPRINT.fullmatch(against) and not Path(against).exists():
         source = find_snapshot(wiring.load_settings(project).snapshot_store, project.name, against)
-        return drift_from_previous(dataset, project, read_rows(project, source), f"snapshot {against[:8]}")
+        return drift_from_previous(
+            dataset, project, read_rows(project, source, decided=decided), f"snapshot {against[:8]}"
+        )
     if not any(character in against for character in ":*?[") and not Path(against).exists():
         raise UsageError(
             f"--against names {against}, which does not exist.",
             next_step="Name a file, a URL, or the fingerprint of a snapshot (32 hexadecimal digits).",
         )
-    return drift_from_previous(dataset, project, read_rows(project, against), against)
+    return drift_from_previous(dataset, project, read_rows(project, against, decided=decided), against)
 
 
 def _as_json(validation: DataCheck, page: Path) -> dict[str, Any]:

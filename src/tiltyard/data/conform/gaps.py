@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,11 @@ from tiltyard.data.conform.text_scan import find_words
 from tiltyard.data.conform.written import WrittenColumn, kind_of_dtype, write_down
 from tiltyard.findings import Finding
 from tiltyard.formatting import format_count
+
+GAP_WORD = "data.gap-word"
+
+GapDecisions = Mapping[tuple[str, str], bool]
+"""Of words by column and word: whether it is a value of the column."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,11 @@ class GapWord:
 
 
 def settle_gap_words(
-    frame: pd.DataFrame, rules: ReadingRules, verbatim: Collection[str] = (), elsewhere: Collection[str] = ()
+    frame: pd.DataFrame,
+    rules: ReadingRules,
+    verbatim: Collection[str] = (),
+    elsewhere: Collection[str] = (),
+    decided: GapDecisions = MappingProxyType({}),
 ) -> tuple[pd.DataFrame, list[GapWord]]:
     """The frame with its words for gaps as missing cells; a word that is left is a value of its column.
 
@@ -45,6 +55,7 @@ def settle_gap_words(
         rules: how cells are read.
         verbatim: columns that are left as they are, such as the label.
         elsewhere: words that the reader found in columns of numbers, and that the frame no longer shows.
+        decided: what other rows of the project decided of words.
 
     Returns:
         The frame, and each word for gaps that a column of categories held.
@@ -68,6 +79,7 @@ def settle_gap_words(
     for position, words in written.items():
         name = str(frame.columns[position])
         kept = values[position] - used
+        kept = frozenset(word for word in words.distinct if decided.get((name, word), word in kept))
         gaps = [word for word in words.distinct if word in rules.gap_words and word not in kept]
         counts = dict(zip(words.distinct, words.counts.tolist(), strict=True))
         found += [GapWord(name, word, counts[word], value=word in kept) for word in [*sorted(kept), *gaps]]
@@ -75,6 +87,15 @@ def settle_gap_words(
             is_gap = np.array([*(word in gaps for word in words.distinct), False], dtype=np.bool_)[words.codes]
             settled.isetitem(position, frame.iloc[:, position].mask(is_gap).array)
     return settled, found
+
+
+def list_gap_decisions(findings: Iterable[Finding]) -> GapDecisions:
+    """What the findings of a reading say of words: by column and word, whether it is a value."""
+    return {
+        (found.subject, str(found.evidence["word"])): bool(found.evidence["value"])
+        for found in findings
+        if found.code == GAP_WORD
+    }
 
 
 def describe_gap_word(found: GapWord) -> Finding:
@@ -86,7 +107,7 @@ def describe_gap_word(found: GapWord) -> Finding:
         else ("a missing value", "If it is a value, set data.gaps in the project file to the words that are gaps ([]).")
     )
     return Finding(
-        "data.gap-word",
+        GAP_WORD,
         "info",
         found.column,
         "Word that may mean a gap",

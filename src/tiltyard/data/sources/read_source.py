@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
-from tiltyard.data.conform.gaps import describe_gap_word, settle_gap_words
+from tiltyard.data.conform.gaps import GapDecisions, describe_gap_word, settle_gap_words
 from tiltyard.data.conform.names import conform_names, describe_conformed_names
 from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.sources import bundled
@@ -31,6 +32,7 @@ def read_source(
     verbatim: Verbatim = (),
     found: list[Finding] | None = None,
     settle_gaps: bool = True,
+    decided: GapDecisions = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Read every row of a project's source.
 
@@ -42,6 +44,7 @@ def read_source(
         found: receives what was renamed or left out while reading, such as a second column of the same name.
         settle_gaps: whether words for gaps are missing cells, as these rows show which of them are values; false leaves
             them for a schema to decide.
+        decided: what other rows of the project decided of such words.
 
     Returns:
         All columns of all rows, numbered from 0. A folder gives the columns ``text``, the label column, ``path``,
@@ -68,7 +71,7 @@ def read_source(
     if not settle_gaps or verbatim is None:
         return frame
     frame, words = settle_gap_words(
-        frame, ReadingRules.from_section(section), verbatim, frame.attrs.pop(NUMBER_GAPS, ())
+        frame, ReadingRules.from_section(section), verbatim, frame.attrs.pop(NUMBER_GAPS, ()), decided
     )
     findings += [describe_gap_word(word) for word in words]
     return frame

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Collection
 from itertools import combinations
 from typing import Any
 
@@ -21,10 +22,15 @@ _MOST_PAIRED = 1000
 _LEAST_ROWS = 50
 
 
-def measure_types(table: Table) -> dict[str, Any]:
-    """What each column is; the keys beyond the first five stand only where there is something to say."""
+def measure_types(table: Table, settled: Collection[tuple[str, str]] = ()) -> dict[str, Any]:
+    """What each column is; the keys beyond the first five stand only where there is something to say.
+
+    Args:
+        table: the columns.
+        settled: columns and words of which reading decided whether they are gaps; these are not reported again.
+    """
     return {
-        "columns": {column.name: _measure_column(column, table.rows) for column in table.columns},
+        "columns": {column.name: _measure_column(column, table.rows, settled) for column in table.columns},
         "repeated_names": sorted({name for name, count in _names(table).items() if count > 1}),
         "redundant": find_redundant_columns(table),
     }
@@ -64,7 +70,7 @@ def _names(table: Table) -> dict[str, int]:
     return counts
 
 
-def _measure_column(column: Column, rows: int) -> dict[str, Any]:
+def _measure_column(column: Column, rows: int, settled: Collection[tuple[str, str]]) -> dict[str, Any]:
     present = rows - int(column.gaps.sum())
     facts: dict[str, Any] = {
         "role": column.role,
@@ -89,16 +95,16 @@ def _measure_column(column: Column, rows: int) -> dict[str, Any]:
             facts["infinite"] = {"count": int(infinite.sum()), "rows": first_rows(infinite)}
         facts.update(_stand_in_number(column))
     if column.coded and column.role in ("feature", "label"):
-        facts.update(_word_facts(column, present))
+        facts.update(_word_facts(column, present, settled))
     return facts
 
 
-def _word_facts(column: Column, present: int) -> dict[str, Any]:
+def _word_facts(column: Column, present: int, settled: Collection[tuple[str, str]]) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     if column.numeric and column.kind in ("number", "category"):
         facts["numbers_as_text"] = _numbers_as_text(column, present)
     if column.kind == "category" and len(column.distinct) <= _MOST_CATEGORIES:
-        facts.update(_stand_in_words(column))
+        facts.update(_stand_in_words(column, settled))
         facts.update(_spellings(column))
     return facts
 
@@ -131,9 +137,10 @@ def _most_frequent(column: Column, chosen: Mask, most: int = 10) -> dict[str, in
     return {str(column.distinct[place]): int(counts[place]) for place in order if counts[place]}
 
 
-def _stand_in_words(column: Column) -> dict[str, Any]:
+def _stand_in_words(column: Column, settled: Collection[tuple[str, str]]) -> dict[str, Any]:
     """Words that mean "no value"."""
-    stands_in = np.array([str(value).strip().lower() in STAND_INS for value in column.distinct] + [False])
+    words = [str(value).strip() for value in column.distinct]
+    stands_in = np.array([*(word.lower() in STAND_INS and (column.name, word) not in settled for word in words), False])
     cells = stands_in[column.codes]
     if not cells.any():
         return {}
