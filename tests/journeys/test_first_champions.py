@@ -12,10 +12,14 @@ import pytest
 
 from tests.films import Films
 from tests.project_env import ProjectEnv
+from tiltyard.errors import UsageError
 from tiltyard.ledger import SqlLedger
 from tiltyard.ledger.rare_class_events import read_rare_classes
-from tiltyard.pipeline import Workspace
+from tiltyard.pipeline import TrainingOutcome, Workspace
+from tiltyard.promotion.manual_change import point_alias, remove_alias
+from tiltyard.promotion.rollback import promote_version, roll_back
 from tiltyard.registry import MlflowRegistry
+from tiltyard.registry.alias_history import CHANGED_OUTSIDE, record_outside_changes
 
 ROWS = 240
 PROJECT = """
@@ -53,6 +57,34 @@ def tables(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Itera
         yield ProjectEnv(Films(root), workspace, uri)
 
 
+def check_every_door(tables: ProjectEnv, model: str, outcome: TrainingOutcome) -> None:
+    """A version that learned nothing becomes no first champion, unless a reason is given and kept with the decision."""
+    workspace, test = tables.workspace, outcome.trial.split.test
+    promoted = promote_version(workspace, tables.project, "1", test)
+    assert (promoted.promoted, "always guessing" in promoted.status) == (False, True)
+    with pytest.raises(UsageError, match="never was champion"):
+        roll_back(workspace, model, to="1", reason="back")
+    with pytest.raises(UsageError, match="passes no gates this way"):
+        point_alias(workspace, model, version="1", alias="champion", reason=" ")
+    retrained = tables.train(promote=True)
+    assert retrained.promotion is not None
+    assert not retrained.promotion.promoted
+    workspace.registry.set_alias(model, "champion", "1")  # as MLflow's pages do it
+    [changed] = record_outside_changes(workspace.registry, workspace.ledger, model, "tester")
+    assert changed.kind == CHANGED_OUTSIDE
+    remove_alias(workspace, model, alias="champion", reason="nobody decided it")
+    forced = promote_version(workspace, tables.project, "1", test, force="a demonstration")
+    assert forced.promoted
+    assert "by force (a demonstration), though not better than always guessing" in forced.status
+    decision = list(workspace.ledger.events(subject=f"{model}/1", kind="promoted"))[-1]
+    assert decision.evidence["forced"] == "a demonstration"
+    assert not decision.evidence["verdict"]["promoted"]
+    remove_alias(workspace, model, alias="champion", reason="the demonstration is over")
+    point_alias(workspace, model, version="2", alias="champion", reason="by hand")
+    decision = list(workspace.ledger.events(subject=f"{model}/2", kind="alias-set"))[-1]
+    assert (decision.reason, decision.evidence["gates"]) == ("by hand", "not run")
+
+
 @pytest.mark.parametrize(("name", "learnable"), [("noise", False), ("odd", True)])
 def test_what_can_be_learnt_ends_with_a_champion(tables: ProjectEnv, name: str, learnable: bool) -> None:
     """A table that can be learnt gives a champion, also with unlabelled rows and a rare class; noise gives none."""
@@ -66,6 +98,7 @@ def test_what_can_be_learnt_ends_with_a_champion(tables: ProjectEnv, name: str, 
     if not learnable:
         assert "always guessing" in outcome.promotion.status
         assert "--force --reason" in outcome.promotion.status
+        check_every_door(tables, f"{name}-classifier", outcome)
         return
     split = outcome.trial.split
     assert len(split.train) + len(split.test) == ROWS - 4

@@ -116,7 +116,8 @@ def test_the_fold_agrees_with_the_registry_after_any_changes(package: str, acts:
             remove_alias(workspace, NAME, alias=alias, reason="for the test")
         elif act == "roll back":
             champion = registry.champion(NAME)
-            if champion is None or champion.version != version:
+            been = {period.version for period in read_alias_history(ledger.events(subject=NAME), NAME).champions}
+            if champion.version != version if champion else version in been:
                 roll_back(workspace, NAME, to=version, reason="for the test")
         elif act == "set outside":
             registry.set_alias(NAME, alias, version)

@@ -172,13 +172,20 @@ def test_the_supervisor_imports_nothing_that_learns() -> None:
     assert done.stdout.strip() == "set()"
 
 
-def test_the_supervisor_starts_workers_before_it_imports_anything_heavy() -> None:
-    """The modules of the supervisor need neither MLflow nor SQLAlchemy, pandas or httpx when they are imported."""
-    code = (
-        "import sys, tiltyard.serving.process.supervisor; "
-        "print({'sklearn', 'numba', 'pandas', 'mlflow', 'sqlalchemy', 'httpx'} & set(sys.modules))"
+def test_the_supervisor_starts_workers_before_it_imports_anything_heavy(tmp_path: Path) -> None:
+    """What `tiltyard serve` imports, and needs for its project and metrics, is neither a table nor a model library."""
+    (tmp_path / "tiltyard.toml").write_text(
+        '[project]\nname = "films"\ntask = "text-classification"\n[data]\nsource = "a.csv"\ntext = "text"\n',
+        encoding="utf-8",
     )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    code = (
+        "import sys, pathlib, tiltyard.cli.predictions.serve as serve; "
+        "project = serve.load_project(pathlib.Path(sys.argv[1])); serve.Settings.load(project.root); "
+        "from tiltyard.serving.telemetry import Metrics; list(Metrics().collect()); "
+        "print({'sklearn', 'numba', 'pandas', 'pyarrow', 'scipy', 'mlflow', 'sqlalchemy', 'httpx'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "set()"
 
 

@@ -15,7 +15,7 @@ from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.manual_change import GATES_NOT_RUN
 from tiltyard.promotion.offline_predictions import predict_with_version
 from tiltyard.registry import VersionInfo
-from tiltyard.registry.alias_history import ROLLED_BACK
+from tiltyard.registry.alias_history import ROLLED_BACK, read_alias_history
 
 
 def promote_version(
@@ -63,7 +63,7 @@ def roll_back(
     Raises:
         NotFoundError: there is no such version, or no previous one.
         ArtifactError: its files are damaged or unsafe; the champion stays.
-        UsageError: it is champion already, or no reason is given.
+        UsageError: it is champion already; no reason is given; or there is no champion, and it never was one.
     """
     if not reason.strip():
         raise UsageError(
@@ -83,6 +83,14 @@ def roll_back(
             next_step="Name another version with --to.",
             code="rollback.already-champion",
         )
+    if before is None and not _was_champion(workspace, name, target.version):
+        raise UsageError(
+            f"Version {target.version} of {name} never was champion, and there is none now. A first champion has to "
+            "pass the gates.",
+            next_step=f"Run: tiltyard promote {target.version}; or set it without the gates: "
+            f"tiltyard set-alias --alias champion --version {target.version} --reason …",
+            code="rollback.never-champion",
+        )
     workspace.load(target)
     move_alias(
         workspace,
@@ -97,3 +105,8 @@ def roll_back(
         ),
     )
     return workspace.registry.get_version(name, version=target.version), before
+
+
+def _was_champion(workspace: Workspace, name: str, version: str) -> bool:
+    history = read_alias_history(workspace.ledger.events(subject=name), name)
+    return any(period.version == version for period in history.champions)
