@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric_name
 
 from tests.evaluation.test_plots import drawn
+from tiltyard.data.conform.frames import infer_schema
+from tiltyard.data.conform.rules import ReadingRules
+from tiltyard.data.conform.schema import TableSchema
 from tiltyard.errors import DataError
 from tiltyard.evaluation import (
     METRICS,
@@ -21,6 +24,7 @@ from tiltyard.evaluation import (
     evaluate_slices,
     get_metric,
     group_by_length,
+    group_columns,
     group_rows,
     label_predictions,
     plot_slices,
@@ -181,3 +185,38 @@ def test_slices_can_be_drawn(names: list[str]) -> None:
     figure = plot_slices(report)
     assert len(figure.axes[0].get_yticklabels()) == len(names)
     assert drawn(figure).startswith(b"\x89PNG")
+
+
+def test_slices_are_of_values_as_a_model_reads_them() -> None:
+    """Spellings of one value are one slice: blanks, accents, booleans, numbers in text, and dates in any order."""
+    cells = pd.DataFrame(
+        {
+            "plan": ["A ", "A", "cafe\u0301", "caf\u00e9"],
+            "member": ["TRUE", "true", "False", "FALSE"],
+            "age": ["7", " 7.0", "8", "8.00"],
+            "joined": ["2024-01-31", "31.01.2024", "2024-02-01T00:00Z", "01/02/2024"],
+            "tags": [[1], [1], "x", "x "],
+        }
+    )
+    schema = TableSchema((), ReadingRules(dates="day-first"))
+    for grouping in group_columns([cells[name] for name in cells], schema):
+        first, second, third, last = grouping.codes.tolist()
+        assert (grouping.column, first == second, third == last, len(grouping.groups)) == (
+            grouping.column,
+            True,
+            True,
+            2,
+        )
+    typed = infer_schema(pd.DataFrame({"region": ["EU", "NA"] * 20}))
+    assert [group.title for group in group_rows(pd.Series(["NA", "EU", " NA"], name="region"), typed).groups] == [
+        "EU",
+        "NA",
+    ]
+
+
+def test_columns_whose_names_spell_alike_keep_two_keys() -> None:
+    """Columns a/b and a.b have slices of their own, and so has one that is called as the length of texts is."""
+    columns = [pd.Series(["x", "y"], name=name) for name in ("a/b", "a.b", "a_b", "c")]
+    assert [grouping.key for grouping in group_columns(columns)] == ["a_b", "a_b_2", "a_b_3", "c"]
+    words = group_columns([columns[0].rename("words")], texts=pd.Series(["a b", "c"]))
+    assert [grouping.key for grouping in words] == ["words", "words_2"]

@@ -58,6 +58,11 @@ class Dataset:
         return order_classes(self.labels.unique())
 
     @property
+    def table_schema(self) -> TableSchema:
+        """How the cells of its columns are read; that of texts knows no columns."""
+        return self.schema or TableSchema((), self.rules)
+
+    @property
     def fingerprint(self) -> str:
         """Digest of all rows (32 hexadecimal digits), the same whatever their order."""
         return fingerprint(self.row_digests)

@@ -5,7 +5,7 @@ from tiltyard.evaluation.calibration import CalibrationReport, Reliability, eval
 from tiltyard.evaluation.compare import Comparison, compare, compare_bootstrap, compare_paired
 from tiltyard.evaluation.evaluate import Evaluation, evaluate, evaluate_predictions
 from tiltyard.evaluation.fairness import FairnessReport, check_fairlearn, evaluate_fairness
-from tiltyard.evaluation.groups import Grouping, group_by_length, group_rows, select_columns
+from tiltyard.evaluation.groups import Grouping, group_by_length, group_columns, group_rows, select_columns
 from tiltyard.evaluation.importance import (
     Importance,
     ImportanceChange,
@@ -63,6 +63,7 @@ __all__ = [
     "evaluate_slices",
     "get_metric",
     "group_by_length",
+    "group_columns",
     "group_rows",
     "guess_baseline",
     "guessing_p_value",

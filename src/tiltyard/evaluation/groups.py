@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tiltyard.data.conform.kinds import numeric_if_written_as_text
+from tiltyard.data.conform.frames import read_column_values
 from tiltyard.data.conform.labels import write_label
+from tiltyard.data.conform.schema import TableSchema
 from tiltyard.errors import DataError
 from tiltyard.suggest import nearest
 
@@ -28,7 +29,6 @@ WORDS = "(words)"
 
 _LONGEST_KEY = 60
 _FormatRanges = Callable[[NDArray[np.float64]], list[str]]
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,24 @@ class Grouping:
     codes: NDArray[np.intp]
 
 
-def group_rows(column: pd.Series) -> Grouping:
-    """Divide rows by a column.
+def group_columns(
+    columns: Sequence[pd.Series], schema: TableSchema | None = None, texts: pd.Series | None = None
+) -> list[Grouping]:
+    """Divide the same rows by each of several columns, whose keys differ even where their names spell alike.
+
+    Args:
+        columns: as for ``group_rows``.
+        schema: as for ``group_rows``.
+        texts: n texts that are divided by their length as well; None for none.
+    """
+    found = [group_rows(column, schema) for column in columns]
+    found += [] if texts is None else [group_by_length(texts)]
+    keys = make_keys([grouping.column for grouping in found])
+    return [replace(grouping, key=key) for grouping, key in zip(found, keys, strict=True)]
+
+
+def group_rows(column: pd.Series, schema: TableSchema | None = None) -> Grouping:
+    """Divide rows by a column, whose cells are read as a model reads them.
 
     Missing and blank cells are a group, ``(missing)``. Numbers and times of which there are more than ten different
     ones are divided at their quartiles, with the keys ``q1`` to ``q4``; equal quartiles make fewer groups. All else is
@@ -70,20 +86,21 @@ def group_rows(column: pd.Series) -> Grouping:
 
     Args:
         column: n cells of any kind; its name is the grouping's.
+        schema: how cells are read; a column that it does not know is of the kind that its cells show.
     """
     name = str(column.name)
-    numbers = _read_numbers(column)
+    values = _read_values(column, schema)
+    if values.dtype.kind == "M":
+        return _group_times(name, values)
+    numbers = _find_quantity(values)
     if numbers is not None:
         return _group_by_quartile(name, numbers, _format_number_ranges)
-    moments = _read_times(column)
-    if moments is not None:
-        return _group_by_quartile(name, moments, _format_day_ranges)
-    return _group_by_value(name, column)
+    return _group_by_value(name, values)
 
 
-def is_divided_at_quartiles(column: pd.Series) -> bool:
+def is_divided_at_quartiles(column: pd.Series, schema: TableSchema | None = None) -> bool:
     """Whether ``group_rows`` divides a column of numbers at its quartiles, since it has many different ones."""
-    return _read_numbers(column) is not None
+    return _find_quantity(_read_values(column, schema)) is not None
 
 
 def group_by_length(texts: pd.Series) -> Grouping:
@@ -131,28 +148,28 @@ def make_keys(titles: Sequence[str]) -> list[str]:
     return keys
 
 
-def _read_numbers(column: pd.Series) -> NDArray[np.float64] | None:
-    """The cells as numbers, NaN where there is none; None unless there are many different ones."""
+def _read_values(column: pd.Series, schema: TableSchema | None) -> pd.Series:
+    return read_column_values(column, schema or TableSchema(()))
+
+
+def _find_quantity(values: pd.Series) -> NDArray[np.float64] | None:
+    """The numbers of a column, NaN where there is none; None unless there are many different ones."""
     kinds = pd.api.types
-    if not kinds.is_numeric_dtype(column.dtype) and column.dtype.kind in "OTU":
-        column = numeric_if_written_as_text(column)
-    if not kinds.is_numeric_dtype(column.dtype) or kinds.is_bool_dtype(column.dtype):
+    if not kinds.is_numeric_dtype(values.dtype) or kinds.is_bool_dtype(values.dtype):
         return None
-    numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     return numbers if len(np.unique(numbers[~np.isnan(numbers)])) > MOST_NUMBERS else None
 
 
-def _read_times(column: pd.Series) -> NDArray[np.float64] | None:
-    """The cells as nanoseconds since 1970, NaN where there is none; None unless all that is there are many times."""
-    present = column[column.notna()]
-    # Decided by the first cell, so that a column of words is not parsed for nothing.
-    dated = len(present) > 0 and isinstance(present.iloc[0], str) and _DATE.match(present.iloc[0])
-    if not dated and not pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return None
-    moments = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601").astype("datetime64[ns, UTC]")
-    if moments.notna().sum() < len(present) or present.nunique() <= MOST_NUMBERS:
-        return None
-    return np.where(moments.isna(), np.nan, moments.astype("int64").to_numpy(dtype=np.float64))
+def _group_times(name: str, values: pd.Series) -> Grouping:
+    if values.nunique() <= MOST_NUMBERS:
+        return _group_by_value(name, values.map(_write_time, na_action="ignore"))
+    micros = np.where(values.isna(), np.nan, values.astype("int64").to_numpy(dtype=np.float64))
+    return _group_by_quartile(name, micros, _format_day_ranges)
+
+
+def _write_time(moment: Any) -> str:
+    return str(moment).removesuffix(" 00:00:00")
 
 
 def _group_by_quartile(name: str, values: NDArray[np.float64], format_ranges: _FormatRanges) -> Grouping:
@@ -189,7 +206,7 @@ def _format_number_ranges(edges: NDArray[np.float64]) -> list[str]:
 
 
 def _format_day_ranges(edges: NDArray[np.float64]) -> list[str]:
-    return _format_range([str(pd.Timestamp(int(edge), unit="ns")) for edge in edges])
+    return _format_range([str(pd.Timestamp(int(edge), unit="us")) for edge in edges])
 
 
 def _format_range(edges: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tiltyard.data.conform.schema import TableSchema
 from tiltyard.registry import HOLDOUT, HoldoutPredictions, Manifest, Registry, VersionInfo
 from tiltyard.registry.package.manifest import FOLDER, read_verified, verify
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing
@@ -40,6 +41,11 @@ class MonitoredVersion:
     def evaluation_rows(self) -> int | None:
         """Number of its held-out rows; None where that is not known."""
         return None if self.held_out is None else len(self.held_out)
+
+    @property
+    def table_schema(self) -> TableSchema | None:
+        """How it reads the cells of inputs; None for texts, and where its manifest is not known."""
+        return None if self.manifest is None else self.manifest.table_schema
 
     def attachment(self, name: str) -> bytes | None:
         """A file that is packaged with the version; None where there is none.

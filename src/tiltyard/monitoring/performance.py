@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tiltyard.data.conform.schema import TableSchema
 from tiltyard.evaluation import (
     METRICS,
     Interval,
@@ -18,8 +19,7 @@ from tiltyard.evaluation import (
     SliceReport,
     bootstrap,
     evaluate_slices,
-    group_by_length,
-    group_rows,
+    group_columns,
     newcombe,
     select_columns,
     wilson,
@@ -168,7 +168,11 @@ def performance_by_version(
 
 
 def performance_by_slice(
-    window: PredictionWindow, columns: Sequence[str], metric: str = "accuracy", positive: str | None = None
+    window: PredictionWindow,
+    columns: Sequence[str],
+    metric: str = "accuracy",
+    positive: str | None = None,
+    schema: TableSchema | None = None,
 ) -> SliceReport | None:
     """The performance of the labelled predictions, slice by slice; None without labels.
 
@@ -178,16 +182,15 @@ def performance_by_slice(
             by their number of words.
         metric: the project's own metric.
         positive: the label that counts as positive.
+        schema: how the version reads the cells of inputs; None where it does not say.
     """
     if not window.known.any():
         return None
     known = window.take(window.known)
     frame = pd.DataFrame([dict(row.input) for row in known.predictions])
-    groupings = [
-        group_rows(column) for column in select_columns(frame, [c for c in columns if c in frame], "data.slices")
-    ]
-    if list(frame.columns) == ["text"]:
-        groupings.append(group_by_length(frame["text"].astype(str)))
+    sliced = select_columns(frame, [name for name in columns if name in frame], "data.slices")
+    texts = frame["text"].astype(str) if list(frame.columns) == ["text"] else None
+    groupings = group_columns(sliced, schema, texts)
     return evaluate_slices(known.labelled_predictions(positive), groupings, METRICS[metric])
 
 

@@ -166,7 +166,8 @@ def evaluate_period(
         degradations = _evaluate_degradation(labelled, monitored, project, positive)
         basis = CbpeBasis(monitored.version, monitored.classes, monitored.held_out, positive, min_rows)
         estimate = estimate_performance(window, basis, metric)
-        slices = performance_by_slice(labelled, (*project.data.slices, *project.data.sensitive), metric, positive)
+        columns = (*project.data.slices, *project.data.sensitive)
+        slices = performance_by_slice(labelled, columns, metric, positive, monitored.table_schema)
         findings += findings_from_run.degradation_findings(degradations, performance)
         findings += findings_from_run.estimate_findings(estimate, monitored, metric, project.monitoring)
         findings += findings_from_run.slice_findings(slices, performance)
@@ -208,8 +209,7 @@ def detect_champion_drift(
 def _find_drift(
     ledger: Ledger, monitored: MonitoredVersion, window: tuple[datetime, datetime], options: DriftOptions
 ) -> DriftEvaluation:
-    schema = None if monitored.manifest is None else monitored.manifest.table_schema
-    source = PredictionSource(monitored.model_name, monitored.version, schema=schema)
+    source = PredictionSource(monitored.model_name, monitored.version, schema=monitored.table_schema)
     return find_drift(ledger, monitored.attachment(PROFILE), source, window, options)
 
 

@@ -207,7 +207,9 @@ def build_summary(
         buckets=_summarise_buckets(ledger, window, query, bucket_basis, step),
         performance=measure_performance(window, metric, positive),
         by_version=performance_by_version(window, metric, positive),
-        slices=performance_by_slice(window, query.slices, metric, positive),
+        slices=performance_by_slice(
+            window, query.slices, metric, positive, monitored.table_schema if monitored else None
+        ),
         estimate=estimate_performance(window, basis, metric) if basis else None,
         findings=tuple(findings),
         latest_findings=tuple(ledger.findings.latest(project=model_name, until=until)),

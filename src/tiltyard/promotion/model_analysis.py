@@ -26,8 +26,7 @@ from tiltyard.evaluation import (
     evaluate_fairness,
     evaluate_slices,
     get_metric,
-    group_by_length,
-    group_rows,
+    group_columns,
     permutation_importance,
     plot_calibration,
     plot_fairness,
@@ -143,13 +142,15 @@ def analyse_model(
 
 def slice_groups(dataset: Dataset, project: Project) -> list[Grouping]:
     """The ways in which the project slices rows: its columns and, for texts, their length."""
-    found = [group_rows(column) for column in select_columns(dataset.frame, project.data.slices, "data.slices")]
-    return [*found, group_by_length(dataset.inputs)] if isinstance(dataset.inputs, pd.Series) else found
+    columns = select_columns(dataset.frame, project.data.slices, "data.slices")
+    texts = dataset.inputs if isinstance(dataset.inputs, pd.Series) else None
+    return group_columns(columns, dataset.table_schema, texts)
 
 
 def sensitive_groups(dataset: Dataset, project: Project) -> list[Grouping]:
     """The groups of people that the project names."""
-    return [group_rows(column) for column in select_columns(dataset.frame, project.data.sensitive, "data.sensitive")]
+    columns = select_columns(dataset.frame, project.data.sensitive, "data.sensitive")
+    return group_columns(columns, dataset.table_schema)
 
 
 def log_analysis(tracker: ExperimentTracker, examination: ModelAnalysis) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tiltyard.data.conform.dates import Moments, read_moments
 from tiltyard.data.conform.kinds import decide_kind
 from tiltyard.data.conform.labels import factorise_cells
-from tiltyard.data.conform.rows import CellError, make_cell_reader
+from tiltyard.data.conform.rows import CellError, CellReader, make_cell_reader
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.conform.schema import MOST_CATEGORIES, SchemaKind, TableSchema, TypedColumn
 from tiltyard.data.conform.written import read_booleans, read_numbers
@@ -64,6 +64,28 @@ def conform_frame(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
     return pd.DataFrame(columns, index=frame.index)
 
 
+def read_column_values(column: pd.Series, schema: TableSchema) -> pd.Series:
+    """The n values of a column as its schema reads them, or, of a column that it does not know, as its cells show.
+
+    Numbers, booleans and times have the dtypes of a conforming column, categories are text. A cell that is nothing of
+    its column's kind is its text, or missing among numbers and times.
+    """
+    typed = {known.name: known for known in schema.columns}.get(str(column.name))
+    if typed is None:
+        # Reading has settled the words for gaps of such a column already, by all of its rows.
+        schema = replace(schema, rules=replace(schema.rules, gaps=()))
+        typed = _infer_column(str(column.name), column, schema.rules)
+    if typed.kind == "number":
+        exact = pd.api.types.is_integer_dtype(column.dtype)
+        return column if exact else pd.Series(read_numbers(column, schema.rules)[0], column.index, name=column.name)
+    if typed.kind == "time":
+        return pd.Series(read_moments(column, schema.rules)[0], column.index, name=column.name)
+    codes, cells = factorise_cells(column)
+    read = make_cell_reader(typed, schema.rules)
+    values = np.array([*(_read_or_keep(read, cell, str) for cell in cells), None], dtype=object)
+    return pd.Series(values[codes], column.index, name=column.name, dtype=object)
+
+
 def read_sent_rows(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
     """Rows as callers sent them, n objects a column, with their values as the schema reads them.
 
@@ -83,16 +105,17 @@ def _read_sent_cells(cells: pd.Series, column: TypedColumn, rules: ReadingRules)
     read = make_cell_reader(column, rules)
     codes, distinct = factorise_cells(cells)
 
-    def read_or_keep(cell: Any) -> Any:
-        try:
-            return read(cell)
-        except CellError:
-            return cell
-
     values = np.empty(len(distinct) + 1, dtype=object)  # the last, which -1 picks, stays None
     for place, cell in enumerate(distinct):
-        values[place] = read_or_keep(cell)
+        values[place] = _read_or_keep(read, cell)
     return pd.Series(values[codes], index=cells.index, dtype=object)
+
+
+def _read_or_keep(read: CellReader, cell: Any, keep: Callable[[Any], Any] = lambda cell: cell) -> Any:
+    try:
+        return read(cell)
+    except CellError:
+        return keep(cell)
 
 
 def _infer_column(name: str, column: pd.Series, rules: ReadingRules) -> TypedColumn:

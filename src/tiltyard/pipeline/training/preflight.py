@@ -119,7 +119,7 @@ def _check_folds(split: Split, project: Project) -> Iterator[Finding]:
 def _check_sensitive_numbers(split: Split, project: Project) -> Iterator[Finding]:
     """Groups of people are named, not made of quartiles that move with the data."""
     for column in select_columns(split.train.frame, project.data.sensitive, "data.sensitive"):
-        if not is_divided_at_quartiles(column):
+        if not is_divided_at_quartiles(column, split.train.table_schema):
             continue
         others = [
             str(name)
@@ -147,7 +147,7 @@ def _check_fairness_groups(split: Split, project: Project) -> Iterator[Finding]:
     labels = split.test.labels.to_numpy(dtype=object)
     columns = select_columns(split.test.frame, project.data.sensitive, "data.sensitive")
     for column in columns if project.promotion.fairness else ():
-        grouping = group_rows(column)
+        grouping = group_rows(column, split.test.table_schema)
         for measure in sorted(project.promotion.fairness):
             counts = _count_rows_of_rate(grouping, labels, measure, project)
             second = int(np.sort(counts)[-2]) if len(counts) > 1 else 0
