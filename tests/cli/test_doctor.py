@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 
 from tests.films import make_films
 from tiltyard.cli.main import main
+from tiltyard.ledger import Label, SqlLedger
+from tiltyard.testing import make_finding, make_prediction
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,22 @@ def test_doctor_finds_each_problem(root: Path, tmp_path: Path, capsys: pytest.Ca
     steps = {check["name"]: check["next_step"] for check in found["checks"]}
     assert "tiltyard train --champion" in steps["champion"]
     assert steps["data"]
+
+
+def test_doctor_counts_labels_from_the_future(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Labels that an upgrade moved are worth knowing; labels that still have a time in the future are wrong."""
+    films = make_films(tmp_path / "films", rows=10)
+    rows = [make_prediction(project="films-classifier") for _ in range(3)]
+    future = datetime.now(UTC) + timedelta(days=400)
+    found_before = make_finding(code="labels.ahead", project="films-classifier", message="2 labels had a time.")
+    with SqlLedger.open(f"sqlite:///{films.root / '.tiltyard' / 'ledger.db'}") as ledger:
+        ledger.record(rows)
+        ledger.record_labels([Label(row.id, "positive", future, "old") for row in rows])
+        ledger.findings.record([found_before])
+    _, found = answer(capsys, "doctor", "--project", str(films.root))
+    [moved, left] = [check for check in found["checks"] if check["name"] == "labels"]
+    assert (moved["state"], "2 labels had a time" in moved["found"]) == ("note", True)
+    assert (left["state"], left["found"][:8]) == ("wrong", "3 labels")
 
 
 def test_a_champion_that_cannot_be_loaded_is_wrong(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,10 @@ from alembic.script import ScriptDirectory
 
 from tests.postgres import PostgresServer
 from tiltyard.errors import InputError, UnavailableError, UsageError
-from tiltyard.ledger import SqlLedger
+from tiltyard.ledger import Label, SqlLedger
 from tiltyard.ledger.sql.migration import MIGRATIONS
 from tiltyard.ledger.sql.schema import REVISION, VERSION_TABLE, metadata
-from tiltyard.testing import make_event, make_prediction
+from tiltyard.testing import NOON, make_event, make_prediction
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -68,6 +69,43 @@ def test_an_up_to_date_ledger_opens_without_alembic(tmp_path: Path) -> None:
     command = [sys.executable, "-c", program, url]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_labels_from_the_future_do_not_outrank_corrections_after_an_upgrade(url: str) -> None:
+    """A label with a time in the future counts as before, until a correction comes; a finding counts such labels."""
+    rows = [make_prediction(at=NOON) for _ in range(4)]
+    hour, future = timedelta(hours=1), datetime.now(UTC) + timedelta(days=400)
+    reported = [
+        Label(rows[0].id, "good", NOON + hour, "t"),
+        Label(rows[0].id, "bad", future, "t"),  # corrected the first, and is corrected itself
+        Label(rows[0].id, "good", NOON + 2 * hour, "t"),
+        Label(rows[1].id, "good", NOON + 2 * hour, "t"),
+        Label(rows[1].id, "bad", future, "t"),  # the last that was reported
+        Label(rows[2].id, "good", future, "t"),
+        Label(rows[2].id, "bad", future, "t"),
+    ]
+    with SqlLedger.open(url) as ledger:
+        ledger.record(rows)
+        for label in reported:
+            ledger.record_labels([label])
+        with ledger._database.write() as connection:
+            connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0003'")
+    with SqlLedger.open(url) as ledger:
+        assert {label.prediction_id: label.label for label in ledger.labels()} == {
+            rows[0].id: "good",
+            rows[1].id: "bad",
+            rows[2].id: "bad",
+        }
+        assert len(list(ledger.labels(superseded=True))) == len(reported)
+        assert not list(ledger.labels(since=datetime.now(UTC), superseded=True))
+        [finding] = ledger.findings.select(code="labels.ahead")
+        assert (finding.project, finding.score, finding.message[:32]) == (
+            "films",
+            4.0,
+            "4 labels had a time in the futur",
+        )
+        ledger.record_labels([Label(rows[1].id, "good", NOON + 3 * hour, "correction")])
+        assert {label.label for label in ledger.labels() if label.prediction_id == rows[1].id} == {"good"}
 
 
 def test_a_newer_ledger_is_refused(url: str) -> None:

@@ -16,6 +16,7 @@ from tiltyard import wiring
 from tiltyard._version import __version__
 from tiltyard.cli.host.api_keys import describe_api_keys
 from tiltyard.cli.host.doctor_decisions import Check, check_decisions
+from tiltyard.cli.host.doctor_labels import check_label_times
 from tiltyard.cli.main import EXIT_FAILED
 from tiltyard.cli.options import json_option, project_option
 from tiltyard.cli.output import console, print_json, print_line
@@ -89,6 +90,7 @@ def _check_project(path: Path | None, *, repair: bool) -> Iterator[Check]:
     yield from _run_check("data", lambda: _describe_data(project))
     yield _disk(settings)
     yield from _run_check("ledger", lambda: _describe_ledger(settings))
+    yield from check_label_times(project, settings)
     yield from _run_check("registry", lambda: _describe_registry(project, settings))
     yield from check_decisions(project, settings, repair=repair)
     yield from _run_check("signatures", lambda: _describe_keys(settings))

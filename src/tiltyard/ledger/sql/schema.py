@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration, which this code reads and writes."""
 
 VERSION_TABLE = "ledger_version"
