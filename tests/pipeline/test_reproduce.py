@@ -180,3 +180,35 @@ def test_rows_are_the_same_however_their_labels_were_once_read(tmp_path: Path) -
     recipe.check(rows)
     with pytest.raises(DataError, match="other rows"):
         replace(recipe, fingerprint="0" * 32).check(rows)
+
+
+def test_a_version_that_took_dates_for_words_says_why_it_cannot_be_trained_again(tmp_path: Path) -> None:
+    """Rows whose dates were categories to a version are no mismatch of rows: the error names the dates and the step."""
+    days = [f"2024-01-{day:02}" for day in range(1, 21)]
+    times = [f"{day} 10:30:00" for day in days]
+    pd.DataFrame({"day": days, "at": times, "fee": range(20), "label": ["a", "b"] * 10}).to_csv(
+        tmp_path / "rows.csv", index=False
+    )
+    project = Project.model_validate(
+        {
+            "project": {"name": "p", "task": "tabular-classification"},
+            "data": {"source": "rows.csv"},
+            "root": tmp_path,
+        }
+    )
+    rows = load_dataset(project)
+    info = VersionInfo("p", "4", (), None, datetime.now(UTC))
+    now = LoadedRecipe(info, project, CANDIDATES["logreg"], rows.fingerprint)
+    now.check(rows)
+    words = rows.frame[["day", "at", "fee"]].astype({"fee": float})
+    then = replace(now, fingerprint=fingerprint(row_digests(words, rows.labels)))
+    # Where the texts are as pandas writes dates, the rows have one fingerprint either way.
+    for recipe in (then, replace(now, dates_as_words=True, tiltyard="0.0.9")):
+        with pytest.raises(DataError, match="Version 4 cannot be trained again: it read the dates of day, at as") as no:
+            recipe.check(rows)
+        assert no.value.code == "version.dates-as-words"
+        assert "tiltyard train" in no.value.next_step
+    with pytest.raises(DataError, match="other rows"):
+        replace(now, fingerprint="0" * 32).check(rows)
+    undated = replace(rows, schema=None)
+    replace(now, dates_as_words=True).check(undated)

@@ -8,17 +8,20 @@ import json
 import platform
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from tiltyard.data import Dataset
+from tiltyard.data.conform.frames import conform_frame
 from tiltyard.data.conform.labels import write_label
+from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import fingerprint, row_digests
 from tiltyard.data.snapshots.snapshot import take_snapshot
 from tiltyard.errors import DataError, MissingExtraError, NotFoundError, TiltyardError, UsageError
+from tiltyard.formatting import join_names
 from tiltyard.models import Candidate, Choice, custom_source, get_candidate
 from tiltyard.project import DataSection, Project
 from tiltyard.promotion.context import Workspace
@@ -137,12 +140,16 @@ class LoadedRecipe:
             snapshot as its source.
         candidate: the recipe, with the parameters that were used.
         fingerprint: of all rows.
+        dates_as_words: whether it was trained before dates were read: as categories.
+        tiltyard: the Tiltyard that trained it; empty where that is not known.
     """
 
     version: VersionInfo
     project: Project
     candidate: Candidate
     fingerprint: str
+    dates_as_words: bool = False
+    tiltyard: str = ""
 
     @property
     def tags(self) -> dict[str, str]:
@@ -150,11 +157,13 @@ class LoadedRecipe:
         return {REPRODUCES_TAG: self.version.version}
 
     def check(self, dataset: Dataset) -> None:
-        """Make sure that the rows are those that the version saw.
+        """Make sure that the rows are those that the version saw, and are read as it read them.
 
         Raises:
-            DataError: they are not.
+            DataError: they are not (``data.snapshot-differs``), or it took dates for words
+                (``version.dates-as-words``).
         """
+        self._refuse_dates_as_words(dataset)
         if self.fingerprint not in (dataset.fingerprint, _fingerprint_as_written(dataset)):
             raise DataError(
                 f"{dataset.source} holds other rows (fingerprint {dataset.fingerprint}) than version "
@@ -162,6 +171,30 @@ class LoadedRecipe:
                 next_step="Bring the snapshot back from a copy of the store.",
                 code="data.snapshot-differs",
             )
+
+    def _refuse_dates_as_words(self, dataset: Dataset) -> None:
+        schema = dataset.schema
+        dated = [] if schema is None else [column.name for column in schema.columns if column.kind == "time"]
+        same = self.fingerprint == dataset.fingerprint
+        if not dated or not (self.dates_as_words or (not same and self.fingerprint == _fingerprint_of_words(dataset))):
+            return
+        before = f"Tiltyard {self.tiltyard}" if self.tiltyard else "the Tiltyard that trained it"
+        raise DataError(
+            f"Version {self.version.version} cannot be trained again: it read the dates of {join_names(dated)} as "
+            "categories, and they are read as dates now (year, month, weekday, days). From the same rows another model "
+            "would come out.",
+            next_step=f"Train a new version, which reads dates: tiltyard train. For the same model, install {before} "
+            "and run this command there.",
+            code="version.dates-as-words",
+        )
+
+
+def _fingerprint_of_words(dataset: Dataset) -> str:
+    """The fingerprint of rows whose dates are words, as they once were."""
+    schema = dataset.table_schema
+    columns = (replace(one, kind="category") if one.kind == "time" else one for one in schema.columns)
+    inputs = conform_frame(dataset.frame, TableSchema(tuple(columns), schema.rules))
+    return fingerprint(row_digests(inputs, dataset.labels))
 
 
 def _fingerprint_as_written(dataset: Dataset) -> str:
@@ -212,7 +245,14 @@ def load_recipe(
             code="data.no-snapshot",
         )
     then = _project_of(project, recipe, _locate_snapshot(kept, project, workspace), info)
-    return LoadedRecipe(info, then, _candidate_of(recipe, then, info), str(kept["fingerprint"]))
+    return LoadedRecipe(
+        info,
+        then,
+        _candidate_of(recipe, then, info),
+        str(kept["fingerprint"]),
+        dates_as_words="dates" not in recipe["project"]["data"],
+        tiltyard=str(recipe.get("libraries", {}).get("tiltyard", "")),
+    )
 
 
 def _locate_snapshot(kept: Mapping[str, Any], project: Project, workspace: Workspace) -> str:
