@@ -93,7 +93,13 @@ def _write_csv(frame: pd.DataFrame, file: Path, **options: object) -> None:
     frame.to_csv(file, index=False, **options)  # type: ignore[call-overload]
 
 
-Writer = Callable[[pd.DataFrame, Path], None]
+def _write_objects(frame: pd.DataFrame) -> list[str]:
+    """Each row as a JSON object with exact numbers; pandas' own writer rounds them to ten digits."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [json.dumps(row, default=str) for row in rows]
+
+
+Writer = Callable[[pd.DataFrame, Path], object]
 DIALECTS: Mapping[str, tuple[str, Writer]] = {
     "commas": (".csv", _write_csv),
     "semicolons, decimal commas": (".csv", lambda frame, file: _write_csv(frame, file, sep=";", decimal=",")),
@@ -109,8 +115,8 @@ DIALECTS: Mapping[str, tuple[str, Writer]] = {
             frame, file, encoding="utf-8-sig", lineterminator="\r\n", quoting=csv.QUOTE_NONNUMERIC
         ),
     ),
-    "json lines": (".json", lambda frame, file: frame.to_json(file, orient="records", lines=True, force_ascii=False)),
-    "json array": (".json", lambda frame, file: frame.to_json(file, orient="records", date_format="iso")),
+    "json lines": (".json", lambda frame, file: file.write_text("\n".join(_write_objects(frame)), encoding="utf-8")),
+    "json array": (".json", lambda frame, file: file.write_text(f"[{','.join(_write_objects(frame))}]")),
     "compressed": (".csv.gz", _write_csv),
 }
 

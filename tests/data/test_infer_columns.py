@@ -211,9 +211,34 @@ def test_the_metric_minds_a_rare_class() -> None:
         ({"no": 50, "yes": 50}, "yes"),
         ({"e": 90, "p": 10}, "p"),
         ({"a": 10, "b": 90}, "a"),
+        ({"Apnea": 50, "None": 50}, "Apnea"),
+        ({"Benign": 50, "Malignant": 50}, "Malignant"),
+        ({"cat": 10, "normal": 90}, "cat"),
+        ({"0": 50, "1": 50}, "1"),
+        ({"-1": 50, "1": 50}, "1"),
+        ({"1": 50, "2": 50}, "1"),
+        ({"1": 50, "5": 50}, "5"),
+        ({"1": 50, "10": 50}, "10"),
         ({"a": 1, "b": 1, "c": 1}, None),
     ],
 )
 def test_the_positive_class_is_the_affirmative_or_rare_one(counts: dict[str, int], positive: str | None) -> None:
-    """A word such as yes decides, else clear rarity; more than two classes have no positive one."""
+    """A word such as yes, or no, decides, else clear rarity; more than two classes have no positive one."""
     assert choose_positive(counts) == positive
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "found"),
+    [
+        ("film", [f"f{place // 6}" for place in range(ROWS)], True),
+        ("customer_id", RANDOM.integers(5000, 5060, ROWS), True),
+        ("PatientID", RANDOM.integers(5000, 5060, ROWS), True),
+        ("customer_id", np.arange(ROWS) + 7000, False),
+        ("store_id", RANDOM.integers(1, 9, ROWS), False),
+        ("humidity", RANDOM.integers(0, 60, ROWS), False),
+    ],
+)
+def test_a_repeated_key_is_suggested_as_group(name: str, cells: object, found: bool) -> None:
+    """A column named like a key, with 20 values or more that repeat, may say which rows belong together."""
+    guess = infer_columns(pd.DataFrame({name: cells, "fee": FEE, "plan": PLAN, "y": TWO}))
+    assert guess.group_keys == ((name,) if found else ())

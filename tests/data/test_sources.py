@@ -150,3 +150,12 @@ def test_feature_columns_are_all_but_label_time_and_ignored(tmp_path: Path) -> N
     assert list(load_dataset(Project.model_validate({**base, "data": named})).inputs.columns) == ["id", "age"]
     with pytest.raises(DataError, match="'size'"):
         load_dataset(Project.model_validate({**base, "data": {"source": "rows.csv", "features": ["size"]}}))
+
+
+def test_a_file_outside_of_the_project_is_named_without_detours(tmp_path: Path) -> None:
+    """Messages name the file itself, not the way to it."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "rows.csv").write_text("text,label\na\n", encoding="utf-8")
+    with pytest.raises(DataError) as refused:
+        load_dataset(project(tmp_path / "project", "../rows.csv"))
+    assert str(refused.value).startswith(f"{tmp_path / 'rows.csv'}: line 2 has 1 cell")

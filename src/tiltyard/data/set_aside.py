@@ -50,7 +50,7 @@ def _describe_set_aside(column: str, meaning: str, missing: NDArray[np.bool_]) -
         "Rows that are set aside",
         f"{format_count(count, 'row')} ({format_percent(share)}) {choose_form(count, 'has', 'have')} no {meaning} in "
         f"'{column}' ({where}), and {choose_form(count, 'is', 'are')} set aside: neither the training nor the test "
-        "side has them.",
+        f"side has {choose_form(count, 'it', 'them')}.",
         score=share,
         evidence={"count": count, "rows": first_rows(missing)},
         next_step=f'Write a {meaning} into these rows, or refuse such data with data.unlabelled = "refuse".',

@@ -9,17 +9,32 @@ from tiltyard.formatting import format_percent, quote_excerpt
 POSITIVE_WORDS = frozenset(
     {"1", "true", "yes", "y", "pos", "positive", "spam", "fraud", "good", "bad", "churn", "churned"}
 )
+NEGATIVE_WORDS = frozenset(
+    {
+        "0", "-1", "false", "no", "n", "not", "none", "nan", "na", "n/a", "null", "nothing", "neg", "negative",
+        "normal", "ham", "healthy", "benign", "legit", "legitimate", "genuine", "absent", "never", "control",
+    }
+)  # fmt: skip
+_ONE_BESIDE = NEGATIVE_WORDS | {"2"}  # of other numbers, 1 is as often the lowest grade
 _IMBALANCED = 2.0
 _RARE = 0.4
 
 
 def choose_positive(counts: Mapping[str, int]) -> str | None:
-    """The positive one of two classes: by its word, else a clearly rarer one, else the later; None for more classes."""
+    """The positive one of two classes: by its word or the other's, else a clearly rarer one, else the later.
+
+    None for more classes. ``1`` is such a word next to 0, -1, 2 or a word: of 1 and 5 stars, it is not.
+    """
     if len(counts) != 2:
         return None
-    known = [name for name in counts if name.lower() in POSITIVE_WORDS]
+    names = list(counts)
+    graded = "1" in names and all(name.lstrip("-").isdecimal() for name in names) and not _ONE_BESIDE & set(names)
+    known = [name for name in names if name.lower() in POSITIVE_WORDS and not graded]
     if len(known) == 1:
         return known[0]
+    negative = [name for name in names if name.lower() in NEGATIVE_WORDS]
+    if len(negative) == 1:
+        return next(name for name in names if name not in negative)
     rarest = min(counts, key=lambda name: counts[name])
     if counts[rarest] < _RARE * sum(counts.values()):
         return rarest

@@ -13,6 +13,7 @@ from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
 from tiltyard.data.inference.class_choice import choose_metric, choose_positive
 from tiltyard.data.inference.column_facts import ColumnFacts, measure_columns
 from tiltyard.data.inference.continuous_labels import describe_continuous_label, refuse_continuous_labels
+from tiltyard.data.inference.group_keys import find_group_keys
 from tiltyard.data.inference.input_choice import explain_left_out, find_text
 from tiltyard.data.inference.label_ranking import (
     LABEL_NAMES,
@@ -86,6 +87,7 @@ class InferredColumns:
         metric_reason: why.
         columns: every column with its role and the reason for it.
         runners_up: other columns that may be the label, the likeliest first.
+        group_keys: columns that may say which rows belong together.
     """
 
     task: Task
@@ -98,6 +100,7 @@ class InferredColumns:
     metric_reason: str
     columns: tuple[ColumnGuess, ...]
     runners_up: tuple[LabelCandidate, ...] = ()
+    group_keys: tuple[str, ...] = ()
 
     @property
     def ignored(self) -> tuple[str, ...]:
@@ -154,6 +157,7 @@ def infer_columns(
         metric_reason=why,
         columns=tuple(_guess_column(facts, known, (found_label, found_text, time), ranking) for facts in columns),
         runners_up=_choose_runners_up(ranking, found_label),
+        group_keys=find_group_keys([facts for facts in others if facts.name not in (found_text, time)]),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -123,7 +124,7 @@ def local_files(location: Location, root: Path) -> list[SourceFile]:
                 code="data.missing",
             )
         return [local_file(path, location.hide(path)) for path in found]
-    path = root / source
+    path = _shorten_path(root / source)
     if not path.exists():
         raise DataError(
             f"The data file {location.hide(path)} does not exist.",
@@ -131,6 +132,12 @@ def local_files(location: Location, root: Path) -> list[SourceFile]:
             code="data.missing",
         )
     return [local_file(path, location.hide(path))]
+
+
+def _shorten_path(path: Path) -> Path:
+    """The same path without ``..``, unless a symbolic link makes that another file."""
+    plain = Path(os.path.normpath(path))
+    return plain if plain.exists() and path.exists() and plain.samefile(path) else path
 
 
 @contextmanager

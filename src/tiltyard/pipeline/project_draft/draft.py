@@ -48,7 +48,8 @@ def guess_columns(request: DraftRequest, read: FirstRead) -> InferredColumns:
             )
         guess = replace(guess, positive=positive)
     if request.group is not None:
-        guess = leave_out(guess, {request.group: "it says which rows belong together"})
+        reasons = {request.group: "it says which rows belong together"}
+        guess = replace(leave_out(guess, reasons), group_keys=())
     return guess
 
 

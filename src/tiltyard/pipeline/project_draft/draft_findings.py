@@ -5,6 +5,7 @@ from __future__ import annotations
 from tiltyard.data.conform.rules import GAP_WORDS
 from tiltyard.data.inference.column_facts import NAMELESS
 from tiltyard.data.inference.date_order import DateOrder
+from tiltyard.data.inference.group_keys import describe_group_key
 from tiltyard.data.inference.infer_columns import InferredColumns
 from tiltyard.data.inference.input_choice import NESTED
 from tiltyard.findings import Finding
@@ -12,16 +13,17 @@ from tiltyard.formatting import choose_form, join_names, join_values
 
 
 def describe_guess(guess: InferredColumns) -> list[Finding]:
-    """A finding for each column that is left out, and for classes that are called like gaps."""
+    """A finding for each column that is left out or may be a key of groups, and for classes called like gaps."""
     found = [_left_out_finding([column.name], column.reason) for column in guess.columns if column.role == "left out"]
     unused = [column for column in guess.columns if column.role == "not used"]
     nested = [column.name for column in unused if column.kind == "list"]
     nameless = [column.name for column in unused if NAMELESS.fullmatch(column.name.strip())]
-    found += [
-        _left_out_finding(names, reason)
-        for names, reason in ((nested, NESTED), (nameless, "the header has no name for it"))
-        if names
-    ]
+    if nested:
+        found.append(_left_out_finding(nested, choose_form(len(nested), NESTED, "they hold lists or objects")))
+    if nameless:
+        reason = f"the header has no name for {choose_form(len(nameless), 'it', 'them')}"
+        found.append(_left_out_finding(nameless, reason))
+    found += [describe_group_key(name) for name in guess.group_keys]
     words = [name for name in guess.classes if name in GAP_WORDS]
     return found + ([_gap_words_finding(guess.label, words)] if words else [])
 

@@ -1,0 +1,257 @@
+"""Small files as people have them: what ``tiltyard init --yes`` makes of each, without an edit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.cli.test_init_odd_files import run_init
+from tests.films import Films
+from tiltyard.data import load_dataset, split_dataset
+from tiltyard.pipeline import validate_data
+from tiltyard.project import load_project
+
+RANDOM = np.random.default_rng(7)
+ROWS = 240
+PLACES = np.arange(ROWS)
+Y = PLACES % 2
+AGE = RANDOM.integers(20, 70, ROWS)
+FEE = RANDOM.normal(30 + 20 * Y, 9).round(2)
+PLAN = np.where(Y == 1, RANDOM.choice(["basic", "plus", "pro"], ROWS), RANDOM.choice(["basic", "pro"], ROWS))
+TEXT = [(f"see you at six then {place}", f"win a free prize now number {place}")[y] for place, y in enumerate(Y)]
+
+
+def choose(no: str, yes: str) -> list[str]:
+    return [(no, yes)[y] for y in Y]
+
+
+def csv(*, encoding: str = "utf-8", **columns: Any) -> bytes:
+    return str(pd.DataFrame(columns).to_csv(index=False)).encode(encoding)
+
+
+def lines(head: str, row: Callable[[int], str], *more: str) -> bytes:
+    return "\n".join([head, *map(row, range(ROWS)), *more, ""]).encode()
+
+
+def table(**columns: Any) -> bytes:
+    """Age, fee and plan, and what else is named: the label last."""
+    return csv(age=AGE, fee=FEE, plan=PLAN, **columns)
+
+
+def join_texts(head: str, separator: str, quoted: tuple[int, ...]) -> bytes:
+    return lines(head, lambda i: f"{('ham', 'spam')[Y[i]]}{separator}{chr(34) * (i in quoted)}{TEXT[i]}")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A file, and what is right for it.
+
+    Attributes:
+        content: its bytes.
+        label: the column that is the label.
+        classes: as training spells them.
+        inputs: the columns that are learnt from.
+        findings: codes and subjects that ``init`` names.
+        rows: how many training knows.
+    """
+
+    content: bytes
+    label: str = "y"
+    classes: tuple[str, ...] = ("0", "1")
+    inputs: tuple[str, ...] = ("age", "fee", "plan")
+    findings: frozenset[tuple[str, str]] = frozenset()
+    rows: int = ROWS
+
+
+CASES: dict[str, Case] = {
+    "label-true-false.csv": Case(table(churn=choose("FALSE", "TRUE")), "churn", ("FALSE", "TRUE")),
+    "label-capitalised.csv": Case(table(churn=choose("False", "True")), "churn", ("False", "True")),
+    "blank-after-comma.csv": Case(
+        table(income=choose("<=50K", ">50K")).replace(b",", b", "),
+        "income",
+        ("<=50K", ">50K"),
+        findings=frozenset({("data.trimmed-names", "columns")}),
+    ),
+    "blanks-around.csv": Case(
+        table(y=Y).replace(b",", b" ,\t"), findings=frozenset({("data.trimmed-names", "columns")})
+    ),
+    "class-none.csv": Case(
+        table(disorder=choose("None", "Apnea")),
+        "disorder",
+        ("Apnea", "None"),
+        findings=frozenset({("data.gap-word-class", "disorder")}),
+    ),
+    "class-null.csv": Case(
+        table(state=choose("null", "set")),
+        "state",
+        ("null", "set"),
+        findings=frozenset({("data.gap-word-class", "state")}),
+    ),
+    "category-na.csv": Case(
+        csv(age=AGE, fee=FEE, region=np.where(PLACES % 5 == 0, *np.array(["NA", "EU"])[[Y, 1 - Y]]), y=Y),
+        inputs=("age", "fee", "region"),
+        findings=frozenset({("data.gap-word", "region")}),
+    ),
+    "nameless-columns.csv": Case(
+        lines(
+            "v1,v2,,,", lambda i: f"{('ham', 'spam')[Y[i]]},{TEXT[i]},,,", "spam,one more,a,b,c", "ham,another,a,b,d"
+        ),
+        "v1",
+        ("ham", "spam"),
+        ("v2",),
+        frozenset({("data.column-left-out", "Unnamed: 2, Unnamed: 3, Unnamed: 4")}),
+        rows=ROWS + 2,
+    ),
+    "latin1.csv": Case(
+        csv(
+            label=choose("neg", "pos"),
+            text=[f"{w} {i}" for i, w in enumerate(choose("déjà cassé hélas", "très élevé"))],
+            encoding="latin-1",
+        ),
+        "label",
+        ("neg", "pos"),
+        ("text",),
+    ),
+    "lists-in-cells.jsonl": Case(
+        "\n".join(
+            json.dumps({"review": TEXT[i], "helpful": [i % 3, 3], "tags": {"a": i}, "stars": 1.0 + 4 * int(Y[i])})
+            for i in range(ROWS)
+        ).encode(),
+        "stars",
+        ("1", "5"),
+        ("review",),
+        frozenset({("data.column-left-out", "helpful, tags")}),
+    ),
+    "labels-as-floats.csv": Case(table(y=Y.astype(float))),
+    "labels-with-zeros.csv": Case(table(y=choose("0.00", "1.00"))),
+    "trailing-comma.csv": Case(
+        lines("y,age,fee,plan", lambda i: f"{Y[i]},{AGE[i]},{FEE[i]},{PLAN[i]},"),
+        findings=frozenset({("data.trailing-cell", "columns")}),
+    ),
+    "lone-quote.tsv": Case(join_texts("label\ttext", "\t", (50, 150)), "label", ("ham", "spam"), ("text",)),
+    "two-lone-quotes.txt": Case(join_texts("label|text", "|", (7, 8)), "label", ("ham", "spam"), ("text",)),
+    "unlabelled-row.csv": Case(
+        table(y=["" if place == 100 else str(y) for place, y in enumerate(Y)]),
+        findings=frozenset({("data.rows-set-aside", "y")}),
+        rows=ROWS - 1,
+    ),
+    "rare-class.csv": Case(
+        table(y=["other" if place in (17, 91) else word for place, word in enumerate(choose("no", "yes"))]),
+        classes=("no", "yes"),
+        findings=frozenset({("data.rare-classes", "y")}),
+        rows=ROWS - 2,
+    ),
+    "names-collide.csv": Case(
+        csv(fee=FEE + 30 * (PLACES % 3), plan=PLAN, language=np.array(["C", "C+", "C#"])[PLACES % 3]),
+        "language",
+        ("C", "C#", "C+"),
+        ("fee", "plan"),
+    ),
+    "two-spellings-of-e.csv": Case(
+        csv(age=AGE, fee=FEE, place=np.array(["bar", "cafe\u0301", "caf\u00e9"])[RANDOM.integers(0, 3, ROWS)], y=Y),
+        inputs=("age", "fee", "place"),
+    ),
+    "row-numbers-and-leak.csv": Case(
+        csv(**{"": PLACES, "votes_yes": 3 * Y, "fee": FEE, "plan": PLAN, "y": Y}),
+        inputs=("fee", "plan"),
+        findings=frozenset({("data.column-left-out", "Unnamed: 0"), ("leakage.column", "votes_yes")}),
+    ),
+    "double-names.csv": Case(
+        table(y=Y).replace(b"age,fee", b"fee,fee", 1),
+        inputs=("fee", "fee.1", "plan"),
+        findings=frozenset({("data.repeated-name", "fee")}),
+    ),
+    "big-ids.csv": Case(
+        csv(tweet_id=570306133677760513 + PLACES, fee=FEE, plan=PLAN, y=Y),
+        inputs=("fee", "plan"),
+        findings=frozenset({("data.column-left-out", "tweet_id")}),
+    ),
+    "big-ids-as-words.csv": Case(
+        csv(order=[f"A-{570306133677760513 + place}" for place in PLACES], fee=FEE, plan=PLAN, y=Y),
+        inputs=("fee", "plan"),
+        findings=frozenset({("data.column-left-out", "order")}),
+    ),
+    "names-of-persons.csv": Case(
+        csv(
+            PassengerId=PLACES,
+            Survived=Y,
+            Pclass=1 + PLACES % 3,
+            Name=[f"Lastname{place}, Mr. First{place * 7}" for place in PLACES],
+            Fare=FEE,
+        ),
+        "Survived",
+        inputs=("Pclass", "Fare"),
+        findings=frozenset({("data.column-left-out", "PassengerId"), ("data.column-left-out", "Name")}),
+    ),
+    "many-classes.csv": Case(
+        csv(
+            text=[f"where is my thing{place % 60} order {place}" for place in range(1200)],
+            category=[f"topic_{place % 60}" for place in range(1200)],
+        ),
+        "category",
+        tuple(sorted(f"topic_{place}" for place in range(60))),
+        ("text",),
+        rows=1200,
+    ),
+    "imbalanced-noise.csv": Case(
+        csv(a=RANDOM.integers(20, 70, ROWS), b=RANDOM.integers(0, 100, ROWS), y=PLACES * 7919 % 97 < 20),
+        classes=("False", "True"),
+        inputs=("a", "b"),
+    ),
+}
+CHAMPIONS = ["class-none.csv", "double-names.csv", "lists-in-cells.jsonl", "names-collide.csv"]
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_a_file_becomes_a_project_without_an_edit(tmp_path: Path, name: str) -> None:
+    """Label, classes, inputs and rows are the right ones, what was guessed is said, and validation passes."""
+    case = CASES[name]
+    found = run_init(tmp_path, name, case.content)
+    assert "error" not in found, found
+    project = load_project(tmp_path / "tiltyard.toml")
+    dataset = load_dataset(project)
+    inputs = (dataset.inputs.name,) if isinstance(dataset.inputs, pd.Series) else tuple(dataset.inputs)
+    assert (project.data.label, dataset.classes, inputs, len(dataset)) == (
+        case.label,
+        case.classes,
+        case.inputs,
+        case.rows,
+    )
+    assert case.findings <= {(one["code"], one["subject"]) for one in found["findings"]}
+    assert validate_data(dataset, split_dataset(dataset, project.split, project.data.time), project).passed
+
+
+def test_a_continuous_label_is_refused_and_another_label_works(tmp_path: Path) -> None:
+    """The next step of the refusal, another label, makes a project of the file."""
+    content = csv(age=AGE, plan=PLAN, amount=FEE * 13.37)
+    refused = run_init(tmp_path, "rows.csv", content)["error"]
+    assert (refused.code, "--label" in refused.next_step) == ("data.label-continuous", True)
+    assert run_init(tmp_path, "rows.csv", content, "--label", "plan")["guess"]["label"] == "plan"
+
+
+def test_decimal_commas_between_cells_are_refused_and_quotes_work(tmp_path: Path) -> None:
+    """The next step of the refusal, quotes around cells with a comma, makes a project of the file."""
+    content = csv(y=Y, age=AGE, fee=[f"{fee:.2f}".replace(".", ",") for fee in FEE])
+    refused = run_init(tmp_path, "rows.csv", content.replace(b'"', b""))["error"]
+    assert (refused.code, "double quotes" in refused.next_step) == ("data.uneven-rows", True)
+    assert run_init(tmp_path, "rows.csv", content)["read_as"] == {"decimal": ","}
+
+
+@pytest.mark.parametrize("name", CHAMPIONS)
+def test_three_commands_end_with_a_champion(tmp_path: Path, fresh_store: Path, name: str) -> None:
+    """Init, validate and train --champion end well, one after the other."""
+    (tmp_path / ".tiltyard").mkdir()
+    shutil.copyfile(fresh_store, tmp_path / ".tiltyard" / "mlflow.db")
+    (tmp_path / name).write_bytes(CASES[name].content)
+    films = Films(tmp_path)
+    films.call("init", name, "--yes")
+    films.call("validate")
+    assert "Set as champion" in films.call("train", "--champion").stdout
