@@ -33,7 +33,7 @@ def choose(no: str, yes: str) -> list[str]:
     return [(no, yes)[y] for y in Y]
 
 
-def csv(*, encoding: str = "utf-8", **columns: Any) -> bytes:
+def csv(encoding: str = "utf-8", /, **columns: Any) -> bytes:
     return str(pd.DataFrame(columns).to_csv(index=False)).encode(encoding)
 
 
@@ -112,9 +112,9 @@ CASES: dict[str, Case] = {
     ),
     "latin1.csv": Case(
         csv(
+            "latin-1",
             label=choose("neg", "pos"),
             text=[f"{w} {i}" for i, w in enumerate(choose("déjà cassé hélas", "très élevé"))],
-            encoding="latin-1",
         ),
         "label",
         ("neg", "pos"),
