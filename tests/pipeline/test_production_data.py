@@ -168,7 +168,7 @@ def test_answers_are_on_the_side_of_their_group(tmp_path: Path, films: Project, 
     frame["side"] = ["test" if n % 5 == 0 else "train" for n in range(40)]
     frame.to_csv(tmp_path / "reviews.csv", index=False)
     for n in range(20):
-        answer(ledger, "positive", input={"text": f"brand new {n}", "film": str(n)})
+        answer(ledger, "positive", input={"text": f"brand new {n}", "@group": str(n)})
         answer(ledger, REVIEWS[n + 1][1], input={"text": REVIEWS[n][0]})
     whole = films.model_dump(exclude={"columns"}) | {"root": tmp_path}
     for by in ("content", "column:side"):

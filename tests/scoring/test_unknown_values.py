@@ -16,12 +16,13 @@ from tests.scoring.conftest import COLUMNS, table
 from tiltyard.data.conform.frames import infer_schema
 from tiltyard.data.conform.schema import TableSchema, TypedColumn
 from tiltyard.errors import InputError
+from tiltyard.ledger.records import input_text
 from tiltyard.scoring import InputWarning, SklearnScorer, TableScorer, UnknownPolicy, list_problems, score_groups
 from tiltyard.scoring.factory import compile_scorer
 from tiltyard.scoring.scorer import Scorer
 from tiltyard.scoring.table.columns import InputColumns
 from tiltyard.scoring.table.known_values import KnownValues
-from tiltyard.scoring.text.text_inputs import TextColumns
+from tiltyard.scoring.text.text_inputs import TextColumns, extract_texts
 
 FRAME, _ = table()
 SCHEMA = infer_schema(FRAME)
@@ -179,3 +180,22 @@ def test_dates_far_outside_of_training_are_named() -> None:
     assert found[3][0].message == "is 1970-01-02T00:00:00+00:00, before the first date of training"
     numbers = known.find_warnings([{"joined": pd.Timestamp(day, tz="UTC").value / 1e3} for day in days[:-1]])
     assert numbers == found[:-1]
+
+
+def test_the_group_of_a_text_is_recorded_and_not_read() -> None:
+    """A text goes with the group that its row has; a scorer reads the text alone, and refuses any other field."""
+    columns = TextColumns("review", frozenset({"film", "id"}), "film")
+    rows = [
+        {"review": "a", "film": "f 1", "id": 1},
+        {"text": "b", "film": None},
+        {"text": "c"},
+        {"text": "d", "film": 7},
+    ]
+    inputs, warnings = columns.pick_texts(rows)
+    assert inputs == [{"text": "a", "@group": "f 1"}, {"text": "b"}, {"text": "c"}, {"text": "d", "@group": 7}]
+    assert warnings is None
+    assert [input_text(item) for item in inputs] == ["a", "b", "c", "d"]
+    assert input_text({"text": "a", "stars": 4}) is None
+    assert extract_texts(inputs) == ["a", "b", "c", "d"]
+    with pytest.raises(InputError, match="'film' is not known here"):
+        extract_texts([{"text": "a", "film": "f 1"}])

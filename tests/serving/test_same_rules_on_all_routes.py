@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from sklearn.pipeline import Pipeline
 
@@ -296,6 +297,24 @@ def test_texts_come_with_other_columns(films: ServerUnderTest) -> None:
     [[warning]] = answer["warnings"]
     assert (warning["field"], warning["code"], warning["value"]) == ("stars", "unknown-column", 4)
     assert "warnings" not in bare
+
+
+def test_the_group_of_a_text_is_recorded_with_it(
+    tmp_path: Path, text_pipeline: Pipeline, films: ServerUnderTest
+) -> None:
+    """A text that is sent with the group column of its training file is predicted alike, and recorded with it."""
+    texts = pd.Series(["a warm film", "a cold film"])
+    known: dict[str, Any] = {"other_columns": ("film", "label"), "group_column": "film"}
+    grouped = package(tmp_path / "package", text_pipeline, "text-classification", texts, **known)
+    plain = films.client.post("/invocations", json={"dataframe_records": [{"text": "a film"}]}).json()
+    with run_server(tmp_path, grouped) as served:
+        for path in ("/invocations", INFER):
+            answer = served.client.post(path, json=body_for(path, {"text": "a film", "film": "f 1"}))
+            assert (answer.status_code, warnings_of(path, answer.json())) == (200, []), answer.text
+        again = served.client.post("/invocations", json={"dataframe_records": [{"text": "a film", "film": None}]})
+        recorded = [row.input for row in served.ledger.predictions()]
+    assert again.json()["probabilities"] == plain["probabilities"]
+    assert recorded == [{"text": "a film", "@group": "f 1"}] * 2 + [{"text": "a film"}]
 
 
 @pytest.mark.parametrize("separator", [";", ","])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC
 from itertools import islice
@@ -15,7 +15,7 @@ import msgspec
 from tiltyard.errors import UnavailableError, UsageError
 from tiltyard.ledger.codec import encode_json
 from tiltyard.ledger.ports import Ledger, PredictionFilter
-from tiltyard.ledger.records import Prediction
+from tiltyard.ledger.records import Prediction, input_text
 
 ExportFormat = Literal["jsonl", "parquet"]
 
@@ -58,12 +58,6 @@ def to_log_line(prediction: Prediction) -> dict[str, Any]:
         "model_version": prediction.version,
         "prediction_id": prediction.id,
     }
-
-
-def input_text(content: Mapping[str, Any]) -> str | None:
-    """The text of a text input, ``{"text": …}``; None for the features of a table."""
-    text = content.get("text")
-    return text if isinstance(text, str) and len(content) == 1 else None
 
 
 @contextmanager

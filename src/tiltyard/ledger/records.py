@@ -15,6 +15,16 @@ SHADOW = "shadow"
 """The route of predictions that a challenger makes unseen: callers do not receive them."""
 
 
+TEXT_GROUP = "@group"
+"""Key of a text's input under which the group that its caller sent is recorded; no model reads it."""
+
+
+def input_text(content: Mapping[str, Any]) -> str | None:
+    """The text of a text input, ``{"text": …}`` with or without its group; None for the features of a table."""
+    text = content.get("text")
+    return text if isinstance(text, str) and content.keys() <= {"text", TEXT_GROUP} else None
+
+
 def new_id() -> str:
     """A UUIDv7 (RFC 9562) as text: unique everywhere, rising within this process, sorted by time across hosts."""
     return str(uuid_utils.uuid7())
@@ -30,7 +40,7 @@ class Prediction:
         project: name of the registered model.
         version: registry version that made it.
         route: which alias made it: ``champion``, ``challenger`` or ``shadow``.
-        input: ``{"text": …}`` or the features by name.
+        input: ``{"text": …}``, with the group under ``@group`` where it was sent; or the features by name.
         label: the predicted label.
         confidence: probability of the predicted label, 0 to 1.
         probabilities: probability of each label; sums to 1.

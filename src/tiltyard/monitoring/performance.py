@@ -25,6 +25,7 @@ from tiltyard.evaluation import (
     wilson,
 )
 from tiltyard.jsonable import json_form
+from tiltyard.ledger.records import input_text
 from tiltyard.monitoring.prediction_window import PredictionWindow
 
 HEADLINE = ("accuracy", "precision", "recall", "f1", "f1_macro", "roc_auc", "log_loss")
@@ -189,7 +190,8 @@ def performance_by_slice(
     known = window.take(window.known)
     frame = pd.DataFrame([dict(row.input) for row in known.predictions])
     sliced = select_columns(frame, [name for name in columns if name in frame], "data.slices")
-    texts = frame["text"].astype(str) if list(frame.columns) == ["text"] else None
+    written = [input_text(row.input) for row in known.predictions]
+    texts = None if None in written else pd.Series(written, dtype=str)
     groupings = group_columns(sliced, schema, texts)
     return evaluate_slices(known.labelled_predictions(positive), groupings, METRICS[metric])
 

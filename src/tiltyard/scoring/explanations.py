@@ -11,6 +11,7 @@ import numpy as np
 
 from tiltyard.data.conform.labels import LabelCodec
 from tiltyard.errors import InputError, UsageError
+from tiltyard.ledger.records import input_text
 from tiltyard.scoring.input_errors import InputProblem, list_problems, refuse_inputs, shift_positions
 from tiltyard.scoring.scorer import Scorer
 from tiltyard.suggest import nearest
@@ -132,8 +133,8 @@ def _occlude(scorer: Scorer, item: Input, position: int, label: str | None) -> E
     except InputError as error:
         raise shift_positions(error, position) from None
     column = int(np.argmax(whole)) if label is None else scorer.classes.index(label)
-    text = item.get("text") if len(item) == 1 else None
-    names, values, without = _without_terms(text) if isinstance(text, str) else _without_features(item)
+    text = input_text(item)
+    names, values, without = _without_features(item) if text is None else _without_terms(text)
     probabilities, refused = _predict_label(scorer, without, column)
     return Explanation(
         label=scorer.classes[column],

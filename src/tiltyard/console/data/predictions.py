@@ -12,6 +12,7 @@ import pandas as pd
 
 from tiltyard.data.conform.labels import order_classes
 from tiltyard.ledger import Ledger, Prediction, PredictionStats
+from tiltyard.ledger.records import input_text
 
 RECENT = 2000
 """Number of the latest predictions that are read one by one: for the confidence histogram and the search."""
@@ -143,8 +144,9 @@ def format_input(prediction: Prediction, longest: int = 300) -> str:
 
 def full_text(given: Mapping[str, Any]) -> str:
     """An input as one line: the text, or each feature with its value."""
-    if set(given) == {"text"}:
-        return " ".join(str(given["text"]).split())
+    text = input_text(given)
+    if text is not None:
+        return " ".join(text.split())
     return ", ".join(f"{name} {'–' if value is None else value}" for name, value in given.items())
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 
 from tiltyard.errors import UsageError
 from tiltyard.ledger import Ledger, Prediction
+from tiltyard.ledger.records import input_text
 from tiltyard.ledger.sql.retention import is_redacted
 from tiltyard.monitoring.labels.novelty import learn_novelty
 from tiltyard.monitoring.prediction_window import MOST_ROWS, read_prediction_window
@@ -47,8 +48,9 @@ class LabelCandidate:
             text: name of the column of a text; default: ``text``.
         """
         features = dict(self.prediction.input)
-        if set(features) == {"text"}:
-            features = {text or "text": features["text"]}
+        written = input_text(features)
+        if written is not None:
+            features = {text or "text": written}
         prediction = {
             "prediction_id": self.prediction.id,
             "key": self.prediction.key or "",

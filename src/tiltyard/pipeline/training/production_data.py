@@ -27,6 +27,7 @@ from tiltyard.data.load_dataset import read_dataset
 from tiltyard.data.rare_classes import settle_rare_classes
 from tiltyard.errors import DataError
 from tiltyard.ledger import Label, Ledger, Prediction
+from tiltyard.ledger.records import TEXT_GROUP
 from tiltyard.ledger.sql.retention import is_redacted
 from tiltyard.project import Project, SplitSection
 
@@ -264,7 +265,8 @@ def _find_groups(base: Dataset, taken: _Taken, column: str) -> list[Any]:
     if isinstance(base.inputs, pd.Series):
         known = dict(zip(content_keys(base.inputs).tolist(), base.frame[column].tolist(), strict=True))
     keys = content_keys(taken.inputs).tolist()
-    sent = (row.input.get(column) for row, _ in taken.pairs)
+    place = TEXT_GROUP if isinstance(base.inputs, pd.Series) else column
+    sent = (row.input.get(place) for row, _ in taken.pairs)
     return [known.get(key) if is_label_gap(group) else group for group, key in zip(sent, keys, strict=True)]
 
 

@@ -180,6 +180,7 @@ def describe_version(project: Project, trial: EvaluatedModel) -> VersionCard:
         table_schema=_describe_columns(train),
         other_columns=_other_columns(train),
         text_column=str(train.inputs.name) if isinstance(train.inputs, pd.Series) else "text",
+        group_column=project.split.group if isinstance(train.inputs, pd.Series) else None,
         separator=project.data.separator or ",",
         metrics=dict(trial.evaluation.metrics),
         data_fingerprint=train.fingerprint,

@@ -68,6 +68,7 @@ class VersionCard(BaseModel):
             texts, for models of the user's own making, and for a version packaged before that was written down.
         other_columns: the other columns of the training file, the label among them; none where that was not kept.
         text_column: for texts, the column of the text in the training file.
+        group_column: for texts, the column that says which rows belong together; None for none.
         separator: the character between the cells of the training file, if it is delimited text.
         metrics: metrics on the test rows.
         data_fingerprint: digest of the rows it was trained on.
@@ -88,6 +89,7 @@ class VersionCard(BaseModel):
     table_schema: TableSchema | None = None
     other_columns: tuple[str, ...] = ()
     text_column: str = "text"
+    group_column: str | None = None
     separator: str = ","
     metrics: Mapping[str, float]
     data_fingerprint: str

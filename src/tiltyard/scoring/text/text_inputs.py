@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiltyard.data.conform.labels import is_label_gap
+from tiltyard.ledger.records import TEXT_GROUP
 from tiltyard.scoring.input_errors import MISSING, InputProblem, refuse_inputs
 from tiltyard.scoring.input_warnings import LONGEST_VALUE, UNKNOWN_COLUMN, InputWarning, UnknownColumns, Warnings
 from tiltyard.scoring.scorer import Scores
 
 TEXT = "text"
+_TEXT_KEYS = frozenset({TEXT, TEXT_GROUP})
 
 
 @dataclass(frozen=True)
@@ -24,13 +27,17 @@ class TextColumns:
     Attributes:
         name: the column of the text in the training file; ``text`` means it too.
         others: the file's other columns, which the model does not read.
+        group: the column that says which rows belong together; it is recorded with the text. None for none.
     """
 
     name: str = TEXT
     others: frozenset[str] = frozenset()
+    group: str | None = None
 
     def pick_texts(self, rows: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], Warnings | None]:
-        """The inputs ``{"text": …}`` of n rows with named columns, and the warnings of unknown columns.
+        """The inputs of n rows with named columns, and the warnings of unknown columns.
+
+        An input is ``{"text": …}``, with its group under ``TEXT_GROUP`` where the row has one.
 
         Raises:
             InputError: a row has no text; its ``problems`` name every position and field.
@@ -43,7 +50,7 @@ class TextColumns:
             found = unknown.find(row)
             name = TEXT if TEXT in row else self.name
             if name in row:
-                inputs.append({TEXT: row[name]})
+                inputs.append({TEXT: row[name], **self._find_group(row)})
                 warnings.append(found)
             else:
                 problems.append(InputProblem(position, self.name, "is missing", MISSING))
@@ -51,6 +58,10 @@ class TextColumns:
         if problems:
             raise refuse_inputs(problems)
         return inputs, warnings if any(warnings) else None
+
+    def _find_group(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        group = row.get(self.group) if self.group is not None else None
+        return {TEXT_GROUP: group} if isinstance(group, str | int | float) and not is_label_gap(group) else {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -117,7 +128,8 @@ def extract_texts(inputs: Sequence[Mapping[str, Any]]) -> list[str]:
     except KeyError:
         texts = []
     if len(texts) == len(inputs) and all(
-        len(item) == 1 and isinstance(text, str) for item, text in zip(inputs, texts, strict=True)
+        (len(item) == 1 or item.keys() <= _TEXT_KEYS) and isinstance(text, str)
+        for item, text in zip(inputs, texts, strict=True)
     ):
         return texts
     raise refuse_inputs([problem for position, item in enumerate(inputs) for problem in _problems(position, item)])
@@ -128,4 +140,8 @@ def _problems(position: int, item: Mapping[str, Any]) -> list[InputProblem]:
         return [InputProblem(position, "text", "is missing", MISSING)]
     if not isinstance(item["text"], str):
         return [InputProblem(position, "text", f"has to be a text, and is {type(item['text']).__name__}")]
-    return [InputProblem(position, str(name), "is not known here", UNKNOWN_COLUMN) for name in item if name != "text"]
+    return [
+        InputProblem(position, str(name), "is not known here", UNKNOWN_COLUMN)
+        for name in item
+        if name not in _TEXT_KEYS
+    ]

@@ -50,4 +50,6 @@ class ServedVersion:
     def known_columns(self) -> InputColumns | TextColumns:
         """The columns that the model knows, of a table or of texts, with the others of its training file."""
         manifest = self.manifest
-        return self.columns or TextColumns(manifest.text_column, frozenset(manifest.other_columns))
+        return self.columns or TextColumns(
+            manifest.text_column, frozenset(manifest.other_columns), manifest.group_column
+        )
