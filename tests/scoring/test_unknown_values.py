@@ -185,7 +185,7 @@ def test_dates_far_outside_of_training_are_named() -> None:
 def test_the_group_of_a_text_is_recorded_and_not_read() -> None:
     """A text goes with the group that its row has; a scorer reads the text alone, and refuses any other field."""
     columns = TextColumns("review", frozenset({"film", "id"}), "film")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"review": "a", "film": "f 1", "id": 1},
         {"text": "b", "film": None},
         {"text": "c"},
