@@ -101,6 +101,7 @@ def test_a_version_waits_for_approval_and_outside_changes_are_found(
         "films_model.pkl",
         "films_model_vectorizer.pkl",
         "metrics.json",
+        "films_model_requirements.txt",
     ]
     metrics = json.loads((tmp_path / "models" / "metrics.json").read_text())
     assert metrics.keys() >= {"accuracy", "classification_report", "confusion_matrix"}

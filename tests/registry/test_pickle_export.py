@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.pipeline import Pipeline
 
 from tests.registry.fitted import FRAME, TEXT_LABELS, TEXTS, THREE, fitted, package
 from tiltyard.errors import UsageError
+from tiltyard.models import get_candidate
 from tiltyard.models.text import TEXT
 from tiltyard.registry import read_package
 from tiltyard.registry.package.pickle_export import WARNING, export_pickles
@@ -56,8 +58,10 @@ def test_every_linear_text_recipe_opens_without_tiltyard(tmp_path: Path) -> None
                 "films_model.pkl",
                 "films_model_vectorizer.pkl",
                 "metrics.json",
+                "films_model_requirements.txt",
             ]
-            assert (written.needs, written.rows) == ((), 3)
+            assert (written.needs, written.rows) == ({}, 3)
+            assert "# Tiltyard is not needed.\n" in (folder / "films_model_requirements.txt").read_text()
             assert json.loads((folder / "metrics.json").read_text()) == {"accuracy": 0.5}
             expected[folder.name] = model
     (tmp_path / "texts.json").write_text(json.dumps(TEXTS.tolist()))
@@ -82,8 +86,8 @@ def test_a_recipe_without_an_equal_in_scikit_learn_says_what_it_needs(tmp_path: 
     _, build, _ = TEXT["nb-cnn"]
     package(tmp_path / "version", build(0).fit(TEXTS, TEXT_LABELS))
     written = export_pickles(read_package(tmp_path / "version"), tmp_path / "out", "films_model", {})
-    assert [file.name for file in written.files] == ["films_model.pkl", "metrics.json"]
-    assert (written.needs, written.largest_difference) == (("tiltyard",), 0.0)
+    assert [file.name for file in written.files] == ["films_model.pkl", "metrics.json", "films_model_requirements.txt"]
+    assert (list(written.needs), written.largest_difference) == (["tiltyard"], 0.0)
 
 
 @pytest.mark.parametrize("name", ["table, logistic regression", "random forest", "histogram boosting"])
@@ -93,11 +97,38 @@ def test_a_table_is_one_file(name: str, tmp_path: Path) -> None:
 
     package(tmp_path / "version", fitted(name).model, FRAME)
     written = export_pickles(read_package(tmp_path / "version"), tmp_path / "out", "loans_model", {})
-    assert [file.name for file in written.files] == ["loans_model.pkl", "metrics.json"]
+    assert [file.name for file in written.files] == ["loans_model.pkl", "metrics.json", "loans_model_requirements.txt"]
+    assert written.needs == {}
     assert written.largest_difference is not None
     again = pickle.loads((tmp_path / "out" / "loans_model.pkl").read_bytes())
     assert np.array_equal(again.predict_proba(FRAME), fitted(name).model.predict_proba(FRAME))
     assert len(THREE) == len(FRAME)
+
+
+def test_a_table_with_dates_says_that_it_needs_tiltyard(tmp_path: Path) -> None:
+    """Features of dates are a part of Tiltyard: the files name it with the part, and predict as the version does."""
+    import pickle
+
+    days = pd.Series(pd.date_range("2024-01-01", periods=60, freq="D", unit="us"))
+    frame = pd.DataFrame({"signed": days, "fee": np.arange(60.0)})
+    model = (
+        get_candidate("logreg", "tabular-classification")
+        .build(0)
+        .fit(frame, np.where(days.dt.day_of_week < 3, "a", "b"))
+    )
+    package(tmp_path / "version", model, frame)
+    written = export_pickles(read_package(tmp_path / "version"), tmp_path / "out", "loans_model", {})
+    assert written.needs == {"tiltyard": ("DateFeatures",)}
+    said = (tmp_path / "out" / "loans_model_requirements.txt").read_text()
+    for line in (
+        "# Tiltyard is needed for DateFeatures.",
+        "columns signed, fee; dates as datetime64 or ISO 8601.",
+        "pandas==",
+    ):
+        assert line in said
+    again = pickle.loads((tmp_path / "out" / "loans_model.pkl").read_bytes())
+    texts = frame.assign(signed=days.dt.strftime("%Y-%m-%d"))
+    assert np.array_equal(again.predict_proba(texts), model.predict_proba(frame))
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:

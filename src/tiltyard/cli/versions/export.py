@@ -31,7 +31,9 @@ def export_version_command(version: str, project_path: Path | None, to: Path, as
     """Write a version as pickles: PROJECT_model.pkl, PROJECT_model_vectorizer.pkl and metrics.json.
 
     VERSION is a number, a label such as 2.1.0, or an alias (default: champion). To load the files you need the same
-    version of scikit-learn, but not Tiltyard. Loading a pickle runs code: load only files from sources that you trust.
+    version of scikit-learn. You need Tiltyard only for tables with dates, for nb-cnn, and for candidates that hold
+    its parts: PROJECT_model_requirements.txt says what is needed. Loading a pickle runs code: load only files from
+    sources that you trust.
     """
     project = load_project(project_path)
     settings = wiring.load_settings(project)
@@ -48,6 +50,7 @@ def export_version_command(version: str, project_path: Path | None, to: Path, as
                 "version": info.version,
                 "files": {str(file): digest for file, digest in written.files.items()},
                 "needs": list(written.needs),
+                "needed_for": {name: list(types) for name, types in written.needs.items()},
                 "libraries": libraries,
                 "rows_compared": written.rows,
                 "largest_difference": written.largest_difference,
@@ -60,7 +63,8 @@ def export_version_command(version: str, project_path: Path | None, to: Path, as
     made = ", ".join(f"{name} {number}" for name, number in libraries.items())
     console.print(f"Version {info.version} of {info.name}; load it with {made}.")
     if written.needs:
-        console.print(f"It needs these installed as well: {', '.join(written.needs)}.")
+        needed = (f"{name} (for {', '.join(types)})" for name, types in written.needs.items())
+        console.print(f"It needs these installed as well: {'; '.join(needed)}.")
     if written.rows:
         console.print(f"Its predictions equal the version's on {written.rows} rows.")
     print_line("[yellow]{}[/yellow]", WARNING)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from sklearn.pipeline import Pipeline
 
 from tiltyard.errors import ArtifactError, UsageError
 from tiltyard.models.to_sklearn import to_sklearn_pipeline, to_sklearn_step
-from tiltyard.registry.package.manifest import digest
+from tiltyard.registry.package.manifest import Manifest, digest
 from tiltyard.registry.package.object_graph import walk_objects as parts_of
 from tiltyard.registry.package.packaging import Package
 
 PROTOCOL = 4
 TOLERANCE = 1e-9
+_KNOWN = frozenset({"sklearn", "numpy", "scipy", "pandas", "builtins", "collections", "functools", "re"})
 WARNING = (
     "Loading a pickle runs the code in it. Give these files only to people who trust you, and load only those whose "
     "digest you know. Tiltyard never loads them."
@@ -33,22 +34,24 @@ class ExportResult:
 
     Attributes:
         files: SHA-256 of each file, by its path.
-        needs: packages beyond scikit-learn, numpy and scipy that have to be installed where they are opened.
+        needs: packages beyond scikit-learn, numpy, scipy and pandas that have to be installed where they are opened,
+            each with the types for which it is needed.
         rows: sample rows on which the written model was compared with the version.
         largest_difference: by how much a probability differed at most; None where there were no rows.
     """
 
     files: Mapping[Path, str]
-    needs: tuple[str, ...]
+    needs: Mapping[str, tuple[str, ...]]
     rows: int
     largest_difference: float | None
 
 
 def export_pickles(package: Package, folder: Path, stem: str, metrics: Mapping[str, Any]) -> ExportResult:
-    """Write a version as pickles: the classifier, what stands before it, and its metrics.
+    """Write a version as pickles: the classifier, what stands before it, its metrics, and what loading it needs.
 
-    Steps of ours become scikit-learn's own with equal predictions, so that the files need no Tiltyard; a convolution
-    has no equal there and needs it. Files that are there are replaced, each at once.
+    Steps of ours become scikit-learn's own with equal predictions, so that the files need no Tiltyard. A convolution
+    and features of dates have no equal there and need it; ``STEM_requirements.txt`` says which. Files that are there
+    are replaced, each at once.
 
     Args:
         package: the verified version.
@@ -71,9 +74,10 @@ def export_pickles(package: Package, folder: Path, stem: str, metrics: Mapping[s
             f"The model cannot be pickled: {error}.", next_step="Use the version itself: it is an MLflow model."
         ) from None
     contents["metrics.json"] = json.dumps(metrics, indent=1, ensure_ascii=False).encode()
+    needs = _find_needs(parts.values())
+    contents[f"{stem}_requirements.txt"] = _write_requirements(list(parts), package.manifest, needs).encode()
     _write(folder, contents)
-    needs = sorted({needed for part in parts.values() for needed in _find_packages(part)})
-    return ExportResult({folder / name: digest(folder / name) for name in contents}, tuple(needs), rows, difference)
+    return ExportResult({folder / name: digest(folder / name) for name in contents}, needs, rows, difference)
 
 
 def _parts(package: Package) -> tuple[Any, Any]:
@@ -124,10 +128,35 @@ def _rows_of(package: Package) -> Any:
     return inputs
 
 
-def _find_packages(part: Any) -> set[str]:
-    """Top-level packages of the types that a fitted part is made of, beyond those that come with scikit-learn."""
-    known = {"sklearn", "numpy", "scipy", "pandas", "builtins", "collections", "functools", "re"}
-    return {type(held).__module__.split(".")[0] for held in parts_of(part)} - known
+def _find_needs(parts: Iterable[Any]) -> dict[str, tuple[str, ...]]:
+    """Packages of the types that fitted parts are made of, beyond those that come with scikit-learn, with the types."""
+    found: dict[str, set[str]] = {}
+    for held in (type(held) for part in parts for held in parts_of(part)):
+        found.setdefault(held.__module__.split(".")[0], set()).add(held.__name__)
+    return {name: tuple(sorted(types)) for name, types in sorted(found.items()) if name not in _KNOWN}
+
+
+def _write_requirements(files: Sequence[str], manifest: Manifest, needs: Mapping[str, tuple[str, ...]]) -> str:
+    """What loading the files needs, as pip reads it, and how they are used."""
+    ours = needs.get("tiltyard")
+    called = (
+        "predict_proba takes texts, transformed by the vectoriser where there is one."
+        if manifest.task == "text-classification"
+        else f"predict_proba takes a pandas DataFrame with the columns {', '.join(manifest.columns)}"
+        + ("; dates as datetime64 or ISO 8601." if ours else ".")
+    )
+    libraries = manifest.libraries
+    named = ["scikit-learn", "numpy", "scipy", *(["pandas"] if manifest.task != "text-classification" else [])]
+    pinned = [name + (f"=={libraries[name]}" if libraries.get(name) else "") for name in (*named, *needs)]
+    return "\n".join(
+        [
+            f"# What loading {' and '.join(files)} needs: pip install -r FILE. Python {libraries.get('python', '')}",
+            f"# Tiltyard is needed for {', '.join(ours)}." if ours else "# Tiltyard is not needed.",
+            f"# {called}",
+            *pinned,
+            "",
+        ]
+    )
 
 
 def _write(folder: Path, contents: Mapping[str, bytes]) -> None:
