@@ -233,7 +233,7 @@ def _run_steps(table: Path, file: Path, dialect: str, folder: Path, store: Path)
         output = log.read_text(encoding="utf-8", errors="replace")
         printed = _read_json(output)
         if code != 0:
-            said = _shorten(output)
+            said = _describe_error(printed, output, table)
             break
         reached = step[0]
         if reached == "init":
@@ -296,6 +296,13 @@ def _read_guess(guess: Mapping[str, Any]) -> dict[str, Any]:
 def _describe_champion(outcome: Mapping[str, Any]) -> str:
     metrics = outcome["metrics"]
     return f"{outcome['status']}: accuracy {metrics['accuracy']:.4f}, f1 {metrics['f1']:.4f}"
+
+
+def _describe_error(printed: Mapping[str, Any], output: str, table: Path) -> str:
+    """What a command said that failed: its error and next step, else the end of its output."""
+    error = printed.get("error")
+    said = f"{error['message']} Next: {error['next_step']}" if error else _shorten(output)
+    return said.replace(f"{table.parent}/", "")
 
 
 def _shorten(output: str) -> str:

@@ -33,17 +33,15 @@ def find_words(column: pd.Series, words: Set[str]) -> set[str]:
     of most columns that leaves few cells to look at.
     """
     texts = take_texts(column)
-    if not len(texts):
-        return set()
-    first, last = _mark_bytes(words, 0), _mark_bytes(words, -1)
     starts, ends, content = _read_buffers(texts)
+    places = np.flatnonzero(starts == ends) if "" in words else np.zeros(0, np.int64)
     if len(content):
-        end = len(content) - 1
-        possible = first[content[np.minimum(starts, end)]] & last[content[np.maximum(ends, 1) - 1]]
-        possible[starts == ends] = "" in words
-    else:
-        possible = np.full(len(texts), "" in words)
-    cells = compute.utf8_trim_whitespace(texts.filter(pa.array(possible)).drop_null())
+        # An empty cell has no first byte; that of the next cell does no harm, for every cell found is read.
+        begin = starts if starts[-1] < len(content) else np.minimum(starts, len(content) - 1)
+        likely = np.flatnonzero(_mark_bytes(words, 0)[content[begin]])
+        likely = likely[_mark_bytes(words, -1)[content[ends[likely] - 1]]]
+        places = np.concatenate([places, likely])
+    cells = compute.utf8_trim_whitespace(texts.take(pa.array(places)).drop_null())
     return {word for word in cells.unique().to_pylist() if word in words}
 
 
