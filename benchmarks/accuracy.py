@@ -1,11 +1,11 @@
-"""The candidate that is chosen on a training file, beside plain scikit-learn TF-IDF and logistic regression.
+"""The candidate that is chosen on a training file, next to plain scikit-learn TF-IDF and logistic regression.
 
     python benchmarks/accuracy.py --train train.parquet --test test.parquet --json accuracy.json
 
 The candidate is chosen by cross-validation on the training file alone, then fitted to all of it. With a test file the
 accuracy is that on it. Without one it is that of nested cross-validation: for each fold the candidate is chosen by
-cross-validation within the rest. Every recipe is also fitted and judged by itself. Each figure comes from a process of
-its own, whose peak memory is measured; the processes run one after the other.
+cross-validation within the rest. Every recipe is also fitted and evaluated by itself. Each figure comes from its
+own process, whose peak memory is measured; the processes run one after the other.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=Path, required=True, help="CSV, Parquet or JSON Lines file to learn from")
-    parser.add_argument("--test", type=Path, help="file to judge by (default: cross-validation)")
+    parser.add_argument("--test", type=Path, help="file to evaluate on (default: cross-validation)")
     parser.add_argument("--text", default="text", help="the text column (default: text)")
     parser.add_argument("--label", default="label", help="the label column (default: label)")
     parser.add_argument("--candidates", nargs="+", default=list(TEXT), help=f"default: {' '.join(TEXT)}")
@@ -112,7 +112,7 @@ def _in_a_process(name: str) -> dict[str, Any]:
 
 
 def _one(options: argparse.Namespace) -> dict[str, Any]:
-    """Fit one recipe, or the chosen one, and judge it."""
+    """Fit one recipe, or the chosen one, and evaluate it."""
     train = _read(options.train, options)
     begun = time.perf_counter()
     if options.one != PLAIN:
@@ -191,7 +191,7 @@ def _show(report: dict[str, Any]) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table(title=f"Judged by {report['judged_by']}; {report['train_rows']:,} rows to learn from")
+    table = Table(title=f"Evaluated on {report['judged_by']}; {report['train_rows']:,} rows to learn from")
     for heading in ("", "accuracy", "by which chosen", "train", "peak memory"):
         table.add_column(heading, justify="right" if heading else "left")
     for name, figures in report["candidates"].items():

@@ -1,7 +1,7 @@
 """How often the interval of an estimate without labels holds the figure that labels would have shown.
 
-Each loop makes a model's answers and their labels from a known truth, calibrates on held-out rows, estimates from the
-answers of a window alone, and compares with the labels of that same window.
+Each loop makes a model's predictions and their labels from a known truth, calibrates on held-out rows, estimates from
+the predictions of a window alone, and compares with the labels of that same window.
 
     python benchmarks/cbpe.py [--loops N] [--classes K] [--json OUT]
 """
@@ -61,7 +61,7 @@ class Case:
 CASES = (
     Case("calibrated, undrifted", 2, 1.0, 1000, 1000),
     Case("calibrated, undrifted, few held out", 2, 1.0, 200, 1000),
-    Case("calibrated, undrifted, few answers", 2, 1.0, 1000, 100),
+    Case("calibrated, undrifted, few predictions", 2, 1.0, 1000, 100),
     Case("too sure, undrifted", 2, 2.0, 1000, 1000),
     Case("too unsure, undrifted", 2, 0.5, 1000, 1000),
     Case("calibrated, harder inputs", 2, 1.0, 1000, 1000, spread=0.5),

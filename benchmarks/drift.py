@@ -1,12 +1,13 @@
-"""Profiling and judging drift beside NannyML, whylogs and Evidently: values a second on one core, and peak memory.
+"""Profiles and tests of drift compared with NannyML, whylogs and Evidently: values a second on one core, and peak
+memory.
 
     python benchmarks/drift.py --json drift.json            all of it, a quarter of an hour at most
     python benchmarks/drift.py --quick --json drift.json    peers on samples: two minutes
 
-Every tool runs in a process of its own, pinned to one core, in an environment of its own (made with uv below --cache
+Every tool runs in its own process, pinned to one core, in its own environment (made with uv below --cache
 at the first run: they need older pandas and numpy), on the same Parquet files: a reference of 100,000 rows and a window
 in which some columns drifted. Reading the files and preparing the reference are outside of the clock. Rates are by
-processor time, since a busy machine stretches the wall's. Texts are a column of their own: one value a text.
+processor time, since a busy machine stretches the wall's. Texts are one column: one value a text.
 
 Each peer gets a sample first. If all rows would take it longer than --patience by the rate seen there, or if it then
 runs out of time or memory, the rate of the sample stands, and the table says so. Tiltyard always gets all rows.

@@ -148,7 +148,7 @@ def _classify(windows: int, rows: int, fresh: bool, tally: Tally) -> None:
 
 
 def table_windows(windows: int, rows: int, *, fresh: bool) -> Iterator[tuple[Reference, Profile]]:
-    """References and windows of a table with numbers of all shapes, categories, answers and labels."""
+    """References and windows of a table with numbers of all shapes, categories, predictions and labels."""
     rng = np.random.default_rng(7)
     for number in range(windows):
         if number == 0 or (fresh and number % RENEWED == 0):

@@ -3,10 +3,10 @@
     python benchmarks/elec2.py ../shared/data/elec2/elec.csv --plot docs/images/elec2.png --json elec2.json
 
 45,312 half-hours in time order (Harries, 1999); the price goes up or down against the mean of the last day. A model is
-trained on the first weeks and then answers in order; the truth of each row is known after a day (48 rows). Three ways
+trained on the first weeks and then predicts in order; the truth of each row is known after a day (48 rows). Three ways
 are compared on the same rows:
 
-- **off**: the first model answers to the end.
+- **off**: the first model predicts to the end.
 - **on**: every week the latest rows are held against the profile of the champion's training (``evaluate_drift``), and
   ADWIN watches the errors as labels come. Where either finds drift, a challenger is trained on the latest ten weeks but
   the newest, and takes over if it is significantly better on that newest week, which neither was trained on (McNemar's
@@ -44,7 +44,7 @@ ALPHA = 0.05
 
 @dataclass
 class Way:
-    """One way to run: what it answered and did."""
+    """One way to run: what it predicted and did."""
 
     name: str
     right: NDArray[np.bool_]
@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def run(frame: pd.DataFrame, name: str, threshold: float) -> Way:
-    """Answer the stream row by row, a day at a time."""
+    """Predict the stream row by row, a day at a time."""
     inputs, truth = frame[FEATURES], frame["class"].to_numpy()
     way = Way(name, np.zeros(len(frame), bool))
     model = fit(inputs.iloc[:TAUGHT], truth[:TAUGHT])
@@ -145,7 +145,7 @@ def answered(model: HistGradientBoostingClassifier, inputs: pd.DataFrame) -> Row
 
 
 def reference_of(model: HistGradientBoostingClassifier, inputs: pd.DataFrame, start: int, stop: int) -> Reference:
-    """The profile of the rows that taught, with the answers to the week after them."""
+    """The profile of the rows that taught, with the predictions for the week after them."""
     return build_reference(Rows(inputs.iloc[start:stop]), answered(model, inputs.iloc[stop : stop + HELD]))
 
 

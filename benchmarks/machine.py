@@ -1,4 +1,4 @@
-"""What every benchmark says of the machine and of its own process."""
+"""What every benchmark says of the machine and of itself as a process."""
 
 from __future__ import annotations
 

@@ -2,15 +2,15 @@
 
     python benchmarks/promotion.py --json promotion.json --plot promotion.png
 
-Simulated loops: champion and challenger answer the same test rows, drawn anew for each loop; which of them gets a row
+Simulated loops: champion and challenger predict the same test rows, drawn anew for each loop; which of them gets a row
 right is drawn with a chosen share of rows on which just one of them is right (the disagreement). In truth both are
-exactly equal, or differ by exactly the gain that is named. All answers go through the package's own ``compare_paired``
-and ``run_gates``; nothing is approximated. Ten retrainings in a row share their test rows, as a split by content
-has it: each row has a chance of its own of being got right, drawn from a beta distribution whose spread gives the same
-disagreement, and every version gets it right or wrong by that chance.
+exactly equal, or differ by exactly the gain that is named. All predictions go through the package's own
+``compare_paired`` and ``run_gates``; nothing is approximated. Ten retrainings in a row share their test rows, as a
+split by content has it: each row has its own chance of being got right, drawn from a beta distribution whose spread
+gives the same disagreement, and every version gets it right or wrong by that chance.
 
 Real loops, fewer: the project's own recipe is fitted to bootstrap resamples of its training rows, eleven for each of
-a number of splits. Pairs of such versions are no better than each other on the average, though not exactly equal.
+a number of splits. In pairs of such versions neither is better on the average, though not exactly equal.
 
 Intervals are Clopper and Pearson's (Biometrika 26, 1934), 95 %.
 """
@@ -101,7 +101,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--loops", type=int, help="simulated loops for each figure (default: 10,000; quick: 500)")
     parser.add_argument("--splits", type=int, help="splits with eleven real trainings each (default: 100; quick: 5)")
-    parser.add_argument("--quick", action="store_true", help="few loops: a look in seconds, wide intervals")
+    parser.add_argument("--quick", action="store_true", help="few loops: done in seconds, wide intervals")
     parser.add_argument("--rows", type=int, default=2_000, help="test rows of the main figures (default: 2,000)")
     parser.add_argument("--disagreement", type=float, default=0.08, help="of the main figures (default: 0.08)")
     parser.add_argument("--accuracy", type=float, default=0.90, help="the champion's (default: 0.90)")
@@ -134,7 +134,7 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
 
 def _report(setting: Setting, project: Path, splits: int) -> Figures:
     sizes, shares = sorted({setting.rows, *SIZES}), sorted({setting.disagreement, *DISAGREEMENTS})
-    # To judge is what takes the time, and of the other disagreements only 'significant' is shown.
+    # Evaluation is what takes the time, and of the other disagreements only 'significant' is shown.
     rules = {share: RULES if share == setting.disagreement else ("significant",) for share in shares}
     cases = [(rows, share, 0.0) for share in shares for rows in sizes]
     cases += [(rows, setting.disagreement, -setting.margin) for rows in sizes]
@@ -190,7 +190,7 @@ def _in_a_row(setting: Setting, gain: float) -> list[Figures]:
 
 
 def _versions(setting: Setting, random: np.random.Generator, gain: float) -> tuple[Labels, list[Labels]]:
-    """The true labels, and the answers of a champion and of ten challengers.
+    """The true labels, and the predictions of a champion and of ten challengers.
 
     A row's chance p of being got right is beta distributed with parameters A s and (1 - A) s, where A is the accuracy,
     so that two versions disagree on the share 2 E[p (1 - p)] = 2 A (1 - A) s / (s + 1), from which s follows.
@@ -279,7 +279,7 @@ def _show(report: Figures) -> None:
 
     console = Console()
     share, alpha, real = report["disagreement"], report["alpha"], report["retrainings"]
-    _table(console, "Challengers that are no better than the champion: promoted by the rule, %", _false_rows(report))
+    _table(console, "Challengers that are not better than the champion: promoted by the rule, %", _false_rows(report))
     _table(console, f"'significant' (alpha {alpha:g}) by how often just one is right, %", _share_rows(report))
     _table(console, f"Promotions in {IN_A_ROW} retrainings in a row on the same rows", _sequence_rows(report))
     _table(console, f"Power of 'significant' (alpha {alpha:g}) by true gain, %", _power_rows(report))

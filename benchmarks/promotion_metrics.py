@@ -1,9 +1,9 @@
-"""How often 'significant' promotes a challenger that is no better, by metrics other than accuracy.
+"""How often 'significant' promotes a challenger that is not better, by metrics other than accuracy.
 
     python benchmarks/promotion_metrics.py --json promotion_metrics.json
 
 Simulated loops: champion and challenger score the same test rows, drawn anew for each loop. A row's two scores share
-the row's difficulty and differ by noise of their own, alike for both, so that neither is better in truth. Shown side by
+the row's difficulty and differ by separate noise, alike for both, so that neither is better in truth. Shown side by
 side: the bootstrap's p-value alone, and the larger of bootstrap's and permutation's, by which ``compare`` decides. Both
 are the package's own, with fewer draws (--draws) to save time.
 
@@ -30,7 +30,7 @@ from tiltyard.evaluation.permutation_test import permutation_p_values
 METRICS = ("f1", "log_loss", "roc_auc")
 SIZES = (200, 500, 2_000)
 POSITIVES = (0.5, 0.1)
-# Distance of the classes in standard deviations of a score, halved: a balanced test is answered right on 90 %.
+# Distance of the classes in standard deviations of a score, halved: 90 % of a balanced test are predicted right.
 DISTANCE = 1.28
 SHARED = 0.8
 
@@ -97,7 +97,7 @@ def _wrong(options: argparse.Namespace, name: str, rows: int, positive: float) -
 
 
 def _answers(truth: NDArray[np.bool_], score: NDArray[np.float64], positive: float) -> LabelledPredictions:
-    """Answers with the probability that the score means."""
+    """Predictions with the probability that the score means."""
     yes = 1 / (1 + np.exp(-(2 * DISTANCE * score + np.log(positive / (1 - positive)))))
     return label_predictions(
         np.where(truth, "1", "0"), np.where(yes > 0.5, "1", "0"), np.column_stack([1 - yes, yes]), ("0", "1"), "1"

@@ -1,13 +1,13 @@
-"""Serving: Tiltyard beside uvicorn and FastAPI without a model, a FastAPI app, MLflow, BentoML and MLServer.
+"""Serving: Tiltyard next to uvicorn and FastAPI without a model, a FastAPI app, MLflow, BentoML and MLServer.
 
     python benchmarks/serving.py --json serving.json --plot serving.png
     python benchmarks/serving.py --texts imdb.parquet --connections 32
     python benchmarks/serving.py --tables --connections 32
 
 Tiltyard trains one model (TF-IDF and logistic regression; with --tables each of the three table models on the
-personality data), and every system serves that very pipeline: before a system is measured, some of its answers are held
-against scikit-learn's. Tiltyard runs with everything on: validation, an answer in the ledger before it leaves, metrics.
-Each peer runs in an environment of its own, made with uv in a cache folder on the first run (some minutes, about
+personality data), and every system serves that very pipeline: before a system is measured, some of its predictions are
+held against scikit-learn's. Tiltyard runs with everything on: validation, a prediction in the ledger before it leaves,
+metrics. Each peer runs in its own environment, made with uv in a cache folder on the first run (some minutes, about
 2 GB). One worker each; the server has one core and the load another. Everything is bound to the loopback.
 
 A system that cannot be installed or started is reported as such. With all systems and concurrencies a run takes about
@@ -74,7 +74,7 @@ def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument(
-        "--plot", type=Path, help="where to write the plot (default: beside the figures, else serving.png)"
+        "--plot", type=Path, help="where to write the plot (default: next to the figures, else serving.png)"
     )
     parser.add_argument("--texts", type=Path, default=REVIEWS, help="CSV or Parquet with the columns text and label")
     parser.add_argument("--tables", action="store_true", help="serve the table models instead of texts")

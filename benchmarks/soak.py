@@ -1,10 +1,10 @@
-"""A long run at a share of what a server can take: is memory flat, does anything fail, how long do answers take?
+"""A long run at a share of what a server can take: is memory flat, does anything fail, how long do responses take?
 
     python benchmarks/soak.py --minutes 10 --json soak.json
 
 It trains the shipped film reviews, serves them with ``tiltyard serve``, measures for a few seconds what the server can
-take, and then sends requests on a schedule (open loop: a slow answer does not slow the next question down) at the share
-of it that is asked for. Keys of the JSON: ``minutes``, ``capacity_rps``, ``rps``, ``requests``, ``errors``, ``p50_ms``,
+take, and then sends requests on a schedule (open loop: a slow response does not delay the next request) at the share
+of it that is requested. Keys of the JSON: ``minutes``, ``capacity_rps``, ``rps``, ``requests``, ``errors``, ``p50_ms``,
 ``p99_ms``, ``rss_mb`` (of all workers, at the start, the end, and once a minute), ``growth_mb`` (a line through the
 second half, over its length), ``flat``.
 """
@@ -64,7 +64,7 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self) -> bool:
-        """Ask once; whether it was answered with 200."""
+        """Send one request; whether the response was 200."""
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_connection(self._host, self._port)
@@ -80,7 +80,7 @@ class Connection:
 
 
 async def flood(connections: Sequence[Connection], seconds: float) -> float:
-    """Requests a second that are answered when every connection asks again at once."""
+    """Requests a second when every connection sends its next one at once."""
     end = time.perf_counter() + seconds
 
     async def one(connection: Connection) -> int:
@@ -95,7 +95,7 @@ async def flood(connections: Sequence[Connection], seconds: float) -> float:
 async def steady(
     connections: Sequence[Connection], rate: float, seconds: float, watch: Sequence[psutil.Process]
 ) -> tuple[list[float], int, list[float]]:
-    """Ask at a rate; the times from when a question was due to its answer in ms, the errors, and memory by minute."""
+    """Send at a rate; the times from when a request was due to its response in ms, the errors, and memory by minute."""
     free: asyncio.Queue[Connection] = asyncio.Queue()
     for connection in connections:
         free.put_nowait(connection)
@@ -176,7 +176,7 @@ async def run(host: str, port: int, workers: list[psutil.Process], minutes: floa
 @click.command()
 @click.option("--minutes", default=10.0, show_default=True, help="How long.")
 @click.option("--share", default=0.7, show_default=True, help="Share of what the server can take.")
-@click.option("--workers", default=1, show_default=True, help="Processes that answer.")
+@click.option("--workers", default=1, show_default=True, help="Processes that serve.")
 @click.option("--json", "out", type=click.Path(path_type=Path), default=None, help="Where the figures go.")
 def main(minutes: float, share: float, workers: int, out: Path | None) -> None:
     """Soak a server."""

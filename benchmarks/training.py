@@ -1,9 +1,9 @@
-"""A whole training beside scikit-learn's fit alone.
+"""A whole training next to scikit-learn's fit alone.
 
     python benchmarks/training.py --train reviews.parquet --json training.json
 
 Each round takes turns: scikit-learn fits TF-IDF of 1–2-grams and logistic regression to all rows, once it is imported
-and they are read; and `tiltyard train`, in a process of its own with all its imports, reads the same rows, checks them,
+and they are read; and `tiltyard train`, in its own process with all its imports, reads the same rows, checks them,
 keeps them, splits them, fits the same recipe, evaluates and examines it, logs everything, packages the version with its
 compiled scorer and registers it, in a folder that holds nothing but the rows and a project file. Compiling, which an
 installation does once, is done before the first round and reported by itself. Wall time is what counts; processor time
@@ -79,7 +79,7 @@ def _round(options: argparse.Namespace, ours_last: bool) -> dict[str, Any]:
 
 
 def _ours(options: argparse.Namespace) -> dict[str, Any]:
-    """Wall and processor time of the command, from start to end of its process, and what it answered."""
+    """Wall and processor time of the command, from start to end of its process, and what it printed."""
     with tempfile.TemporaryDirectory(prefix="tiltyard-benchmark-") as folder:
         file = Path(folder) / options.train.name
         shutil.copyfile(options.train, file)
@@ -194,7 +194,7 @@ def _show(report: dict[str, Any]) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table(title=f"A whole training beside scikit-learn's fit alone: {report['data']}")
+    table = Table(title=f"A whole training next to scikit-learn's fit alone: {report['data']}")
     for heading in (
         "round",
         "tiltyard train",

@@ -1,4 +1,4 @@
-"""The fast text vectoriser beside scikit-learn's, on one core: time to fit, time to transform, peak memory.
+"""The fast text vectoriser next to scikit-learn's, on one core: time to fit, time to transform, peak memory.
 
     python benchmarks/vectoriser.py --train reviews.parquet --json vectoriser.json
 

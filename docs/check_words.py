@@ -1,4 +1,4 @@
-"""Check the words that people read: pages, the strings of command line and console, and messages everywhere.
+"""Check the words that people read: pages, messages, docstrings and comments.
 
 The rules are in ``docs/vale``, in the format of Vale (https://vale.sh), so that editors with Vale show the same errors.
 This script reads the part of that format that the rules use: ``existence`` and ``substitution``. It needs no binary,
@@ -10,8 +10,10 @@ Usage: ``python docs/check_words.py [FILE …]``; without files, everything. The
 from __future__ import annotations
 
 import ast
+import io
 import re
 import sys
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,19 +23,12 @@ import yaml
 ROOT = Path(__file__).parents[1]
 STYLE = ROOT / "docs" / "vale" / "Tiltyard"
 PAGES = ("*.md", "docs/**/*.md", "examples/**/*.md", "src/tiltyard/**/*.html", "src/tiltyard/**/*.j2")
-STRINGS = (
-    "src/tiltyard/cli/**/*.py",
-    "src/tiltyard/console/**/*.py",
-    "examples/demo.py",
-    "examples/story.py",
-    "examples/*/*.py",
-    "deploy/**/*.py",
-)
-"""Modules whose strings and docstrings are all read."""
-MESSAGES = ("src/tiltyard/**/*.py",)
-"""Modules of which the messages are read: strings with blanks that are not docstrings."""
-STORED = frozenset({"go on"})
-"""Values with a blank that are stored: the result of a sequential test in the ledger."""
+MODULES = ("src/tiltyard/**/*.py", "examples/**/*.py", "deploy/**/*.py", "benchmarks/**/*.py", "docs/*.py")
+"""Modules of which strings, docstrings and comments are read."""
+TESTS = ("tests/**/*.py",)
+"""Modules of which docstrings and comments are read: their strings are data."""
+STORED = frozenset({"go on", "Fits the narrow shelf and the cord winds away underneath."})
+"""Values with a blank that are data: the result of a sequential test in the ledger, a review of a product."""
 
 # Code is not prose: fenced blocks, inline code, link targets, HTML comments, the expressions of templates.
 _CODE = re.compile(r"```.*?```|\{\{.*?\}\}|\{%.*?%\}|``[^`]*``|`[^`]*`|\]\([^)]*\)|<!--.*?-->|https?://\S+", re.DOTALL)
@@ -71,32 +66,53 @@ def load_rules(folder: Path = STYLE) -> list[Rule]:
     return rules
 
 
-def read_prose(file: Path, *, docstrings: bool = True) -> Iterator[tuple[int, str]]:
-    """The prose of a page, or the strings of a module: line numbers from 1, and texts."""
+def read_prose(file: Path, *, strings: bool = True) -> Iterator[tuple[int, str]]:
+    """The prose of a page, or of a module (its strings only if ``strings``): line numbers from 1, and texts."""
     text = file.read_text("utf-8")
     if file.suffix == ".py":
-        yield from _read_strings(ast.parse(text), docstrings=docstrings)
+        yield from _read_strings(ast.parse(text), strings=strings)
+        yield from _read_comments(text)
         return
-    # Line breaks stay, so that the numbers of lines stay.
-    prose = _CODE.sub(lambda found: "\n" * found[0].count("\n") or " ", text)
+    prose = _without_code(text)
     start = 1
     for paragraph in prose.split("\n\n"):
         yield start, paragraph
         start += paragraph.count("\n") + 2
 
 
-def _read_strings(tree: ast.Module, *, docstrings: bool) -> Iterator[tuple[int, str]]:
-    left_out = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    if not docstrings:
-        left_out |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+def _read_strings(tree: ast.Module, *, strings: bool) -> Iterator[tuple[int, str]]:
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
     for node in ast.walk(tree):
+        if not strings and id(node) not in docstrings:
+            continue
         if isinstance(node, ast.JoinedStr):
-            parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
-            joined = "".join(str(part) for part in parts)
+            values = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+            joined = "".join(str(value) for value in values)
             if _is_prose(joined):
                 yield node.lineno, _CODE.sub(" ", joined)
-        elif isinstance(node, ast.Constant) and id(node) not in left_out and _is_prose(node.value):
-            yield node.lineno, _CODE.sub(" ", str(node.value))
+        elif isinstance(node, ast.Constant) and id(node) not in parts and _is_prose(node.value):
+            yield node.lineno, _without_code(str(node.value))
+
+
+def _read_comments(text: str) -> Iterator[tuple[int, str]]:
+    """Comments; those on consecutive lines are one text."""
+    start, lines = 0, list[str]()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type != tokenize.COMMENT:
+            continue
+        if lines and token.start[0] != start + len(lines):
+            yield start, _without_code("\n".join(lines))
+            lines = []
+        start = start if lines else token.start[0]
+        lines.append(token.string.lstrip("#: "))
+    if lines:
+        yield start, _without_code("\n".join(lines))
+
+
+def _without_code(text: str) -> str:
+    """A text without code in it; its line breaks stay, so that the numbers of lines stay."""
+    return _CODE.sub(lambda found: "\n" * found[0].count("\n") or " ", text)
 
 
 def _is_prose(value: object) -> bool:
@@ -104,10 +120,10 @@ def _is_prose(value: object) -> bool:
     return isinstance(value, str) and " " in value.strip() and value not in STORED
 
 
-def check_file(file: Path, rules: list[Rule], *, docstrings: bool = True) -> list[str]:
+def check_file(file: Path, rules: list[Rule], *, strings: bool = True) -> list[str]:
     """What breaks the rules in one file, as lines for people."""
     problems = []
-    for start, text in read_prose(file, docstrings=docstrings):
+    for start, text in read_prose(file, strings=strings):
         for rule in rules:
             for found in rule.pattern.finditer(re.sub(r"\s", " ", text)):
                 line = start + text.count("\n", 0, found.start())
@@ -122,11 +138,9 @@ def _find_files(patterns: tuple[str, ...]) -> list[Path]:
 def main(files: list[str]) -> int:
     """Check the files; 1 when a rule is broken."""
     rules = load_rules()
-    if files:
-        chosen = dict.fromkeys(map(Path, files), True)
-    else:
-        chosen = {**dict.fromkeys(_find_files(MESSAGES), False), **dict.fromkeys(_find_files((*PAGES, *STRINGS)), True)}
-    problems = [line for file, docstrings in chosen.items() for line in check_file(file, rules, docstrings=docstrings)]
+    tests = set(_find_files(TESTS))
+    chosen = [Path(file).resolve() for file in files] or [*_find_files((*PAGES, *MODULES)), *tests]
+    problems = [line for file in chosen for line in check_file(file, rules, strings=file not in tests)]
     print("\n".join(line.replace(f"{ROOT}/", "") for line in problems) or f"{len(chosen)} files: no rule is broken.")
     return 1 if problems else 0
 

@@ -3,8 +3,8 @@
 Most of what a short command costs is importing scikit-learn, MLflow and their companions. One helper process for each
 process of pytest imports them once, starts no thread of Python, opens no database, and forks a child for every command:
 a process with its own arguments, environment, folder, files, signals and exit code. ``popen`` falls back to a process
-from scratch where the command is not one of ours, where a variable matters while modules are imported, and on systems
-other than Linux. Run as a program, this file is that helper.
+from scratch where the command is not one of ours, where a variable has an effect while modules are imported, and on
+systems other than Linux. Run as a program, this file is that helper.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ class Helper:
 
 @functools.cache
 def _start_helper(_of: int) -> Helper:
-    """Start the helper of a process; it ends when the process does, as nobody else holds the socket."""
+    """Start the helper of a process; it ends when the process does, as no other process holds the socket."""
     left_out = ("TILTYARD_", "MLFLOW_", "PREFECT_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -215,7 +215,7 @@ def _serve(requests: socket.socket) -> tuple[dict[str, Any], list[int]]:
 
 
 def _become(request: dict[str, Any], files: Sequence[int]) -> None:
-    """Make this child the process that was asked for, all but its program."""
+    """Make this child the process that was requested, all but its program."""
     high = [fcntl.fcntl(file, fcntl.F_DUPFD, 500) for file in files]
     os.closerange(3, 500)
     for file, target in zip(high, request["targets"], strict=True):

@@ -48,7 +48,7 @@ class PostgresServer:
         return server
 
     def database(self) -> str:
-        """The URL of an empty namespace of its own: a schema, which costs a hundredth of a database."""
+        """The URL of a new, empty namespace: a schema, which costs a hundredth of a database."""
         import psycopg
 
         name = f"test_{uuid4().hex}"

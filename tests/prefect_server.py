@@ -1,4 +1,4 @@
-"""A Prefect server for tests: a real one, on loopback, with a database of its own, that phones nowhere."""
+"""A Prefect server for tests: a real one, on loopback, with its own database, that phones nowhere."""
 
 from __future__ import annotations
 

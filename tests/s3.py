@@ -94,7 +94,7 @@ def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
 
 
 def _rclone() -> str | None:
-    """What RCLONE names, or the program beside the interpreter (`make setup` puts it there), or the one on the PATH."""
+    """What RCLONE names, or the program next to the interpreter (`make setup` puts it there), or that on the PATH."""
     beside = shutil.which("rclone", path=str(Path(sys.executable).parent))
     return os.environ.get("RCLONE") or beside or shutil.which("rclone")
 

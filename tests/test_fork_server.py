@@ -1,4 +1,4 @@
-"""A command that is forked from the fork server cannot be told from one that was started from scratch."""
+"""A command that is forked from the fork server cannot be distinguished from one that was started from scratch."""
 
 from __future__ import annotations
 

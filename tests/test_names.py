@@ -37,7 +37,7 @@ def test_a_bare_participle_is_reported_with_its_place(tmp_path: Path, name: str)
 
 
 def test_verbs_and_properties_are_allowed(tmp_path: Path) -> None:
-    """Verbs that end in -ed, two words, and properties named by a participle are no fault."""
+    """Verbs that end in -ed, two words, and properties named by a participle are not faults."""
     file = tmp_path / "good.py"
     file.write_text(
         "import functools\n"

@@ -105,8 +105,8 @@ def test_good_sentences_and_code_pass(tmp_path: Path) -> None:
     assert check(page).returncode == 0
 
 
-def test_strings_of_a_module_are_read_and_keys_are_not(tmp_path: Path) -> None:
-    """A help text, a message with values and a docstring are prose; a single word is a key."""
+def test_strings_and_comments_of_a_module_are_read_and_keys_are_not(tmp_path: Path) -> None:
+    """A help text, a message with values, a docstring and a comment are prose; a single word is a key."""
     module = tmp_path / "command.py"
     module.write_text(
         '"""A command that answers."""\n'
@@ -115,28 +115,22 @@ def test_strings_of_a_module_are_read_and_keys_are_not(tmp_path: Path) -> None:
         'HELP = "Show what was asked."\n'
         'message = f"{KEY} is judged by {HELP}"\n'
         "answers = beside = KEY\n"
+        "# A comment of two lines, which says what was\n"
+        "# asked of it.\n"
+        'RESULT = "go on"\n'
     )
     done = check(module)
     assert done.returncode == 1
-    assert [int(found) for found in re.findall(r"command\.py:(\d+):", done.stdout)] == [1, 4, 5]
+    assert sorted(int(found) for found in re.findall(r"command\.py:(\d+):", done.stdout)) == [1, 4, 5, 8]
 
 
-def test_messages_are_read_without_docstrings_and_stored_values(tmp_path: Path) -> None:
-    """Outside command line and console, messages are prose; docstrings, keys and stored values are not read."""
+def test_strings_of_tests_are_data(tmp_path: Path) -> None:
+    """Of a test, docstrings and comments are read, and its strings are not."""
     module = tmp_path / "module.py"
-    module.write_text(
-        '"""A module that answers."""\n'
-        'RESULT = "go on"\n'
-        'KEY = "answer"\n'
-        '"""What was asked."""\n'
-        'message = f"{KEY} is judged"\n'
-        "raise ValueError(\n"
-        '    "The column was asked for."\n'
-        ")\n"
-    )
+    module.write_text('"""A test that answers."""\nTEXT = "What was asked."\n# It is judged.\n')
     words = runpy.run_path(str(ROOT / "docs" / "check_words.py"))
-    problems = words["check_file"](module, words["load_rules"](), docstrings=False)
-    assert [int(found) for line in problems for found in re.findall(r"module\.py:(\d+):", line)] == [5, 7]
+    problems = words["check_file"](module, words["load_rules"](), strings=False)
+    assert [int(found) for line in problems for found in re.findall(r"module\.py:(\d+):", line)] == [1, 3]
 
 
 def test_the_pages_in_templates_are_read(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def run(*arguments: str) -> None:
-    """Run a command in this process; what it prints matters only when it fails.
+    """Run a command in this process; what it prints is shown only when it fails.
 
     Raises:
         SystemExit: it failed; the tests would only fail later, and less clearly.

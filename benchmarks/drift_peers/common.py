@@ -17,7 +17,7 @@ def measure(prepare: Callable[[pd.DataFrame], Any], judge: Callable[[Any, pd.Dat
     """Read the reference and the window named on the command line, and print the time and the peak memory.
 
     What depends on the reference alone is prepared before the clock runs. ``judge`` returns how many columns it found
-    to drift, so that nobody gets away without judging.
+    to drift, so that no tool gets away without a verdict.
     """
     before, now = pd.read_parquet(sys.argv[1]), pd.read_parquet(sys.argv[2])
     prepared = prepare(before)

@@ -1,4 +1,4 @@
-"""Tiltyard: the profile of the window, and every test that a look makes, with the correction and the verdict.
+"""Tiltyard: the profile of the window, and every test that a monitoring run makes, with the correction and the verdict.
 
 A window of millions is read and profiled a row group at a time, as profiles add up; the reading is not timed.
 """

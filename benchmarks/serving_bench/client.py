@@ -67,7 +67,7 @@ def _response_length(head: bytes) -> int:
     for line in head.lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):
             return int(line.partition(b":")[2])
-    raise ValueError("The answer does not tell its length.")
+    raise ValueError("The response does not name its length.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The load: wrk where it is installed, else a small client of our own; each request takes the next body in turn."""
+"""The load: wrk where it is installed, else our own small client; each request takes the next body in turn."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class Load:
         """Send for so long over so many connections.
 
         Returns:
-            ``rps`` of good answers, ``p50_ms``, ``p99_ms`` and ``errors`` (answers of 400 and more, and failures to
-            connect, read, write or answer in time).
+            ``rps`` of good responses, ``p50_ms``, ``p99_ms`` and ``errors`` (responses of 400 and more, and failures to
+            connect, read, write or respond in time).
         """
         file = self.folder / "bodies.jsonl"
         file.write_bytes(b"\n".join(self.bodies) + b"\n")

@@ -37,11 +37,11 @@ class Row:
 
     Attributes:
         system, texts, connections: what was measured.
-        rps: answers a second.
-        p50_ms, p99_ms: time to an answer.
+        rps: responses a second.
+        p50_ms, p99_ms: time to a response.
         errors: requests that failed.
         rss_mb: resident memory of all its processes after the load.
-        cpu_us: processor time of all its processes for each answer, in microseconds; what others do on the machine
+        cpu_us: processor time of all its processes for each response, in microseconds; what others do on the machine
             hardly changes it.
     """
 
@@ -79,7 +79,7 @@ def measure(system: System, stand: Stand, effort: Effort) -> Iterator[Row]:
     """Start a system, compare some predictions with scikit-learn's, and measure it under each load.
 
     Raises:
-        NotServedError: it does not start, or its answers are not the model's.
+        NotServedError: it does not start, or its predictions are not the model's.
     """
     subject = stand.subject
     with _run_server(system, stand, effort.cores[0]) as process:
@@ -165,7 +165,7 @@ def _wait_until_ready(system: System, stand: Stand, process: subprocess.Popen[by
     kind, items = next(iter(stand.subject.inputs.items()))
     body = json.dumps(system.body(stand.subject.task, items[0])).encode()
     until = time.monotonic() + START_SECONDS
-    last = f"no answer about {kind}"
+    last = f"no response for {kind}"
     while time.monotonic() < until:
         if process.poll() is not None:
             raise NotServedError(f"it ended with {process.returncode}: {_last_lines(log.read_bytes())}")
@@ -176,7 +176,7 @@ def _wait_until_ready(system: System, stand: Stand, process: subprocess.Popen[by
             time.sleep(0.2)
         else:
             return
-    raise NotServedError(f"it did not answer within {START_SECONDS} s ({last}): {_last_lines(log.read_bytes())}")
+    raise NotServedError(f"it did not respond within {START_SECONDS} s ({last}): {_last_lines(log.read_bytes())}")
 
 
 def _post_body(system: System, stand: Stand, body: bytes) -> Any:
@@ -194,7 +194,7 @@ def _check_predictions(system: System, stand: Stand, kind: str, bodies: list[byt
     for body, expected in list(zip(bodies, stand.subject.confidence[kind], strict=True))[:CHECKED]:
         given = system.confidence(_post_body(system, stand, body))
         if not abs(given - expected) <= SAME:
-            raise NotServedError(f"it answers with {given:.6f} where scikit-learn gives {expected:.6f} ({kind})")
+            raise NotServedError(f"it predicts {given:.6f} where scikit-learn gives {expected:.6f} ({kind})")
 
 
 def _resident_megabytes(process: psutil.Process) -> float:
@@ -215,7 +215,7 @@ def _processor_seconds(process: psutil.Process) -> float:
 
 
 def _stop_process(process: subprocess.Popen[bytes]) -> None:
-    """End the server and whatever it started; they are one session of their own."""
+    """End the server and whatever it started; they are one session."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)

@@ -32,7 +32,7 @@ def show(console: Console, rows: Sequence[Row], unavailable: Mapping[str, str]) 
     """Print a table for each kind of input, and what could not be measured."""
     found = {(item["system"], item["texts"], item["connections"]): item["ratio"] for item in ratios(rows)}
     for kind in dict.fromkeys(row.texts for row in rows):
-        table = Table(title=f"{kind}: answers by open connections; ratio: Tiltyard's over the system's", min_width=78)
+        table = Table(title=f"{kind}: responses by open connections; ratio: Tiltyard's over the system's", min_width=78)
         for title, side in (("system", "left"), *((name, "right") for name in _TITLES)):
             table.add_column(title, justify=side)  # type: ignore[arg-type]
         for row in (row for row in rows if row.texts == kind):
@@ -57,7 +57,7 @@ _TITLES = ("open", "per s", "p50 ms", "p99 ms", "errors", "MB", "cpu µs", "rati
 
 
 def plot(rows: Sequence[Row], file: Path, title: str) -> None:
-    """Answers a second, logarithmic, one panel for each kind of input: by concurrency, or bars for a single one."""
+    """Responses a second, logarithmic, one panel for each kind of input: by concurrency, or bars for a single one."""
     import matplotlib  # noqa: PLC0415
 
     matplotlib.use("Agg")
@@ -75,7 +75,7 @@ def plot(rows: Sequence[Row], file: Path, title: str) -> None:
         _draw_bars(panel, shown) if len(open_at) == 1 else _draw_lines(panel, shown, systems)
         panel.set(title=kind, yscale="log")
         panel.grid(alpha=0.3, axis="y")
-    panels[0][0].set_ylabel("answers a second" + (f", {open_at[0]} connections" if len(open_at) == 1 else ""))
+    panels[0][0].set_ylabel("responses a second" + (f", {open_at[0]} connections" if len(open_at) == 1 else ""))
     if len(open_at) > 1:
         for panel in panels[0]:
             panel.set_xticks(open_at)

@@ -35,7 +35,7 @@ class Subject:
     """A champion, and the same pipeline for the peers.
 
     Attributes:
-        task: whether texts or rows are answered.
+        task: whether texts or rows are predicted.
         project: the folder of the Tiltyard project whose champion it is.
         model: the pipeline as plain scikit-learn, stored with joblib.
         inputs: by name of the kind (``short``, ``long``, or the table model), what is sent: texts, or rows by column.

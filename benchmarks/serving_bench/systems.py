@@ -26,7 +26,7 @@ class Stand:
     Attributes:
         environment: its Python; None for the one that runs the benchmark.
         subject: what it serves.
-        folder: an empty folder of its own.
+        folder: its empty folder.
         port: its port on the loopback.
     """
 
@@ -56,8 +56,8 @@ class System:
         command: from a stand to the server's command.
         path: where inputs are sent.
         body: from the task and an input to a request's body.
-        confidence: from an answer to the probability of its label; None for an echo.
-        shown: the package whose version is told.
+        confidence: from a response to the probability of its label; None for an echo.
+        shown: the package whose version is shown.
     """
 
     name: str

@@ -43,7 +43,7 @@ COLUMNS = (
 # Share of the outgoing among all people.
 OUTGOING = 0.503
 
-# What the outgoing and the withdrawn answer to each count: the smallest value, and the weights of it and the next ones.
+# What the outgoing and the withdrawn say to each count: the smallest value, and the weights of it and the next ones.
 COUNTS = {
     "Time_spent_Alone": ((0, (26, 23, 25, 25, 1)), (4, (12, 13, 11, 13, 13, 14, 14, 10))),
     "Social_event_attendance": ((3, (1, 18, 16, 17, 17, 14, 16, 1)), (0, (27, 23, 29, 21))),
@@ -56,10 +56,10 @@ COUNTS = {
 # value of that count, the chance there, and what each step beyond adds. On average 6.5 % and 8.4 %.
 OTHER_WORD = (("Friends_circle_size", 4, 0.0, 0.011), ("Time_spent_Alone", 4, 0.02, 0.018))
 
-# Share of the answers to each question that are left out.
+# Share of the values of each column that are left out.
 LEFT_OUT = 0.0225
 
-# Share of the people whose answers are there twice.
+# Share of the people whose rows are there twice.
 SENT_TWICE = 0.06
 
 

@@ -54,7 +54,7 @@ def test_the_keys_of_the_figures(report: dict[str, Any]) -> None:
 
 
 def test_better_promotes_what_significant_refuses(report: dict[str, Any], folder: Path) -> None:
-    """Of challengers that are no better, "better" promotes far more than "significant", alone and in a row."""
+    """Of challengers that are not better, "better" promotes far more than "significant", alone and in a row."""
     assert report["better"]["low"] > 3 * report["significant"]["rate"]
     in_a_row = {one["rule"]: one for one in report["in_a_row"] if one["gain"] == 0}
     assert in_a_row["better"]["promotions"] > 3 * in_a_row["significant"]["promotions"]
@@ -107,7 +107,7 @@ def test_a_true_gain_is_the_mean_difference() -> None:
 
 
 def test_versions_in_a_row_disagree_as_much_as_asked() -> None:
-    """Eleven versions of one recipe are equally good, and any two are apart on the share of rows that was asked."""
+    """Eleven versions of one recipe are equally good, and any two are apart on the share of rows that was set."""
     setting = script.Setting(1, 100_000, 0.08, 0.9, SECTIONS, 1)
     truth, versions = script._versions(setting, setting.random("test"), 0.0)
     right = np.array(versions) == truth
@@ -149,7 +149,7 @@ def test_the_page_names_every_refusal() -> None:
 
 
 def refused(rule: PromotionRule, won: int, lost: int, floors: dict[str, float] | None = None) -> str:
-    """What a challenger of 100 rows is told."""
+    """The message to a challenger of 100 rows."""
     truth = np.resize(np.array(["0", "1"]), 100)
     other = np.where(truth == "1", "0", "1")
     champion = np.where(np.arange(100) < won, other, truth)

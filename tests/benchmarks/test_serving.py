@@ -23,13 +23,13 @@ BODIES = [b'{"text": "fine"}', b'{"text": "bad"}']
 
 
 class Picky(BaseHTTPRequestHandler):
-    """Answers what it is asked, and refuses what is bad."""
+    """Responds to good requests, and refuses bad ones."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
-        """Answer, or refuse with 422."""
+        """Respond, or refuse with 422."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(422 if b"bad" in body else 200)
         self.send_header("Content-Length", str(len(body)))
@@ -52,7 +52,7 @@ def address() -> Iterator[str]:
 def test_good_answers_and_refusals_are_told_apart(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_wrk: bool
 ) -> None:
-    """Either client sends the bodies in turn, counts good answers as answers and refusals as errors."""
+    """Either client sends the bodies in turn, counts good responses as responses and refusals as errors."""
     if not with_wrk:
         monkeypatch.setenv("PATH", os.fspath(tmp_path))
     figures = Load(address, BODIES, None, tmp_path).run(2, 1)
@@ -71,7 +71,7 @@ def test_texts_have_their_lengths() -> None:
 
 
 def test_ratios_compare_the_same_load() -> None:
-    """A ratio is Tiltyard's answers a second over the other system's under the same load, where both were measured."""
+    """A ratio is Tiltyard's responses a second over the other's under the same load, where both are measured."""
     rows = [
         Row("tiltyard", "short", 8, 3000.0, 1.0, 2.0, 0, 100.0, 90.0),
         Row("mlflow", "short", 8, 300.0, 1.0, 2.0, 0, 100.0, 90.0),
@@ -112,7 +112,7 @@ def test_what_cannot_be_meant_is_refused(arguments: list[str], says: str, capsys
 
 @pytest.mark.proof
 def test_tiltyard_is_measured_with_its_keys(tmp_path: Path) -> None:
-    """A run trains, serves, checks the answers, and writes the figures with the keys that are promised, and a plot."""
+    """A run trains, serves, checks the predictions, and writes the figures with the promised keys, and a plot."""
     out, plot = tmp_path / "out.json", tmp_path / "out.png"
     script.main(
         ["--systems", "tiltyard", "--connections", "1", "--seconds", "1", "--json", str(out), "--plot", str(plot)]

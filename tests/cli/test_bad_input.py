@@ -142,7 +142,7 @@ def test_an_odd_row_is_predicted_or_refused_by_name(trained: str, capsys: pytest
 
 
 def test_a_row_of_the_file_is_predicted_as_it_stands(trained: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its label and the columns that are no features pass in silence; a column that nobody knows is refused."""
+    """Its label and the columns that are not features pass in silence; an unknown column is refused."""
     row = table().astype(object).iloc[0].to_dict()
     code, whole = answer(capsys, "predict", "--project", trained, json.dumps(row))
     assert (code, "warnings" in whole[0]) == (0, False)

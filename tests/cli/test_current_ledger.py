@@ -35,7 +35,7 @@ def test_a_command_sees_what_servers_of_this_host_recorded(tmp_path: Path, capsy
 
 
 def test_what_cannot_be_shipped_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A spool that cannot be read is named on standard error, and the command goes on with what the ledger has."""
+    """A spool that cannot be read is named on standard error, and the command continues with what the ledger has."""
     settings = Settings(root=tmp_path, ledger=f"sqlite:///{tmp_path}/ledger.db")
     fill_spool(settings)
     os.truncate(settings.spool / "0.db", 100)

@@ -38,7 +38,7 @@ class Dialogue:
 
 
 def talk(frame: pd.DataFrame, answers: Sequence[str]) -> Dialogue:
-    """Answer the questions about a frame's columns, one line each; every answer has to be used."""
+    """Reply to the questions about a frame's columns, one line each; every reply has to be used."""
     kept: list[InferredColumns] = []
 
     @click.command()
@@ -67,7 +67,7 @@ def test_enter_takes_what_is_shown() -> None:
 
 
 def test_another_label_is_taken_and_shown_again() -> None:
-    """A misspelt name is asked for again with the nearest; a right one changes the guess, which is shown anew."""
+    """After a misspelt name the question comes again with the nearest; a right one changes the guess."""
     found = talk(TABLE, ["pln", "plan", "", ""])
     assert found.guess.label == "plan"
     assert "There is no column 'pln'. Did you mean 'plan'?" in found.shown
@@ -75,7 +75,7 @@ def test_another_label_is_taken_and_shown_again() -> None:
 
 
 def test_a_text_project_can_become_a_table() -> None:
-    """The answer none to the question for the text makes a table, in which the text is left out."""
+    """The reply none to the question for the text makes a table, in which the text is left out."""
     found = talk(TABLE, ["", "none", ""])
     assert (found.guess.task, found.guess.text, found.guess.ignored) == ("tabular-classification", None, ("remark",))
 
@@ -92,7 +92,7 @@ def test_the_order_of_dates_is_asked_for_where_the_cells_do_not_show_it() -> Non
 
 
 def test_a_continuous_label_is_asked_about() -> None:
-    """Where the likeliest label is continuous the reason is shown, and another label is asked for."""
+    """Where the likeliest label is continuous the reason is shown, and the question for the label comes again."""
     found = talk(TABLE[["plan", "amount"]], ["amount", "plan", ""])
     assert found.shown.count("The label 'amount' looks continuous: 120 different numbers") == 2
     assert found.guess.label == "plan"

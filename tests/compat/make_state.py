@@ -89,7 +89,7 @@ class OldBuild:
     root: Path
 
     def run(self, *words: str, codes: tuple[int, ...] = (0,), **environment: str) -> Any:
-        """Run a command with ``--json`` and read what it prints; what follows ``--`` are no options."""
+        """Run a command with ``--json`` and read what it prints; what follows ``--`` is not an option."""
         end = words.index("--") if "--" in words else len(words)
         done = subprocess.run(
             [*self._program, *words[:end], "--json", *words[end:]],
@@ -105,7 +105,7 @@ class OldBuild:
 
     @contextlib.contextmanager
     def serve(self, *words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-        """A server of the older build, in a group of processes of its own: its address and the process."""
+        """A server of the older build, in its own group of processes: its address and the process."""
         command = [*self._program, "serve", *words, "--json"]
         with subprocess.Popen(
             command, cwd=self.root, env=self._environment({}), stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -129,7 +129,7 @@ class OldBuild:
 
 
 def post(address: str, path: str, content: Any, key: str = "") -> Any:
-    """POST a JSON body and read the answer."""
+    """POST a JSON body and read the response."""
     headers = {"Content-Type": "application/json"} | ({"X-API-Key": key} if key else {})
     with urlopen(Request(f"{address}{path}", json.dumps(content).encode(), headers), timeout=60) as answer:
         return json.loads(answer.read())

@@ -196,7 +196,7 @@ def test_a_spool_that_was_not_shipped_is_shipped_once(name: str, unpacked: Calla
 
 
 def test_the_champion_is_served_to_the_holders_of_old_keys(unpacked: Callable[[str], OldState]) -> None:
-    """The server answers the key of the older build and nobody without one, and predicts what that build predicted."""
+    """The server accepts the older build's key and no request without one, and predicts what that build predicted."""
     state = unpacked("films")
     with serving(state.project) as (address, _):
         assert httpx.post(f"{address}/predict", json={"text": "x"}, timeout=60).status_code == 401

@@ -207,7 +207,7 @@ def test_conforming_takes_the_schemas_columns_in_its_order() -> None:
 
 
 def test_a_gap_and_a_new_category_are_let_through() -> None:
-    """Gaps where there were none, unknown words, and anything in a column that was empty are no errors."""
+    """Gaps where there were none, unknown words, and anything in a column that was empty are not errors."""
     schema = infer_schema(pd.DataFrame({"n": [1], "b": [True], "c": ["x"], "e": [None]}))
     later = pd.DataFrame({"n": [None, 1], "b": [None, 1], "c": [None, "new"], "e": ["now", 3]})
     conforming = conform_frame(later, schema)
@@ -278,7 +278,7 @@ def test_two_columns_of_one_name_are_refused() -> None:
     ],
 )
 def test_a_damaged_schema_is_an_error(data: dict[str, Any]) -> None:
-    """What is no schema is refused with what to do."""
+    """What is not a schema is refused with what to do."""
     with pytest.raises(DataError, match="column schema cannot be read") as caught:
         TableSchema.from_dict(data)
     assert caught.value.code == "data.schema-unreadable"

@@ -62,9 +62,9 @@ class Web:
         address: of the archive.
         content: what it gives.
         ranges: whether it does Range requests.
-        cuts: after how many bytes it breaks off each answer, one an answer; then it breaks off no more.
-        status: answers with this status instead.
-        asked: the Range headers of the requests, in order.
+        cuts: after how many bytes it breaks off each response, one a response; then it breaks off no more.
+        status: responds with this status instead.
+        ranges: the Range headers of the requests, in order.
     """
 
     address: str = ""
@@ -280,7 +280,7 @@ def test_a_disk_that_fills_up_on_the_way_is_named(web: Web, tmp_path: Path) -> N
 
 
 def test_an_address_that_gives_nothing_is_named(web: Web, tmp_path: Path) -> None:
-    """A missing file, a host that does not respond and a word that is no address are different errors."""
+    """A missing file, a host that does not respond and a word that is not an address are different errors."""
     web.status = 404
     with pytest.raises(DataError, match="404 Not Found") as caught:
         fetch(web, tmp_path)

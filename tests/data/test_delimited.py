@@ -121,7 +121,7 @@ def test_thousands_are_numbers_and_dates_are_not(
 
 
 def test_stated_columns_name_a_file_without_a_header(tmp_path: Path) -> None:
-    """No row is lost to a header that is not there, and a first line of these very names is no row."""
+    """No row is lost to a header that is not there, and a first line of these very names is not a row."""
     columns = ("age", "plan")
     for content in ("20,pro\n30,basic\n", "age,plan\n20,pro\n30,basic\n"):
         frame = read(tmp_path, content, columns=columns)
@@ -140,7 +140,7 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
 
 
 def test_booleans_with_gaps_are_read(tmp_path: Path) -> None:
-    """A column of booleans with gaps is no text, and is not searched for line ends."""
+    """A column of booleans with gaps is not text, and is not searched for line ends."""
     frame = read(tmp_path, "row,agreed\n0,False\n1,\n2,True\n")
     assert list(frame["agreed"].dropna()) == [False, True]
 

@@ -120,7 +120,7 @@ def test_a_first_row_of_values_is_no_header(tmp_path: Path, content: str) -> Non
     ],
 )
 def test_a_first_row_of_names_is_a_header(tmp_path: Path, content: str) -> None:
-    """Words over numbers, years and pixels over numbers, and words that are no values are names."""
+    """Words over numbers, years and pixels over numbers, and words that are not values are names."""
     options, frame = detect(tmp_path, content)
     assert "columns" not in options
     assert len(frame) == content.count("\n") - 1
@@ -158,7 +158,7 @@ def test_long_files_are_sampled_within_a_cell(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["rows.json", "rows.jsonl", "rows.json.gz", "rows", "rows.txt"])
 @pytest.mark.parametrize("lines", [True, False])
 def test_json_is_read_as_lines_or_as_an_array(tmp_path: Path, name: str, lines: bool) -> None:
-    """The content says whether it is one array or an object a line, and the name does not matter."""
+    """The content says whether it is one array or an object a line, whatever the name."""
     content = TABLE.to_json(orient="records", lines=lines, indent=None if lines else 2).encode()
     _, frame = detect(tmp_path, gzip.compress(content) if name.endswith(".gz") else content, name)
     pd.testing.assert_frame_equal(frame, TABLE)

@@ -58,7 +58,7 @@ def test_a_line_is_a_row_and_the_file_names_its_class(tmp_path: Path, names: tup
     ],
 )
 def test_classes_are_what_the_names_of_files_differ_in(files: list[str], classes: list[str]) -> None:
-    """Words that all names begin or end with are no part of a class, and no two files have one class."""
+    """Words that all names begin or end with are not parts of a class, and no two files have one class."""
     assert name_classes(files) == classes
 
 
@@ -74,7 +74,7 @@ def test_a_lone_file_of_lines_is_refused_with_the_folder(tmp_path: Path, name: s
 
 @pytest.mark.parametrize("files", [["alone.txt"], ["README.txt", "LICENSE"], ["a.csv", "b.csv"], []])
 def test_a_folder_without_two_files_of_lines_is_refused(tmp_path: Path, files: list[str]) -> None:
-    """A folder of one file, of notes, of tables or of nothing is no source; the error says what a folder holds."""
+    """A folder of one file, of notes, of tables or of nothing is not a source; the error says what a folder holds."""
     (tmp_path / "films").mkdir()
     for name in files:
         (tmp_path / "films" / name).write_text("one\ntwo\n")

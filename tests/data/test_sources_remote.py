@@ -146,7 +146,7 @@ def web(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "rows.csv.gz", "rows.csv?version=2"])
 def test_files_are_read_from_the_web(web: str, tmp_path: Path, name: str) -> None:
-    """A web address is a source; a question mark in it begins a query and is no pattern."""
+    """A web address is a source; a question mark in it begins a query and is not a pattern."""
     pytest.importorskip("s3fs")
     expected = write(tmp_path)
     assert load(f"{web}/{name}").fingerprint == expected

@@ -136,7 +136,7 @@ def test_the_machine_sets_the_limit_where_nothing_else_does(tmp_path: Path) -> N
 
 
 def test_a_container_sets_the_limit(tmp_path: Path) -> None:
-    """The control group's limit counts, less what is in use (which cached files are not); "max" is no limit."""
+    """The control group's limit counts, less what is in use (which cached files are not); "max" is not a limit."""
     group = {
         "proc/self/cgroup": "0::/kubepods/pod7\n",
         "sys/fs/cgroup/memory.max": "max\n",

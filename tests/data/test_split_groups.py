@@ -110,7 +110,7 @@ def test_one_group_is_refused_with_its_rows() -> None:
 
 
 def test_the_group_is_a_feature_only_where_it_is_named(tmp_path: Path) -> None:
-    """A table's group column is no feature unless data.features names it."""
+    """A table's group column is not a feature unless data.features names it."""
     frame = pd.DataFrame({"fee": range(60), "customer": [n % 12 for n in range(60)], "label": ["no", "yes"] * 30})
     frame.to_csv(tmp_path / "fees.csv", index=False)
     whole = {

@@ -40,7 +40,7 @@ def docker(*words: str, check: bool = True) -> str:
 
 
 def need_docker(*images: str) -> None:
-    """Skip the test where no daemon answers, or an image is neither here nor to be fetched."""
+    """Skip the test where no daemon responds, or an image is neither here nor to be fetched."""
     if shutil.which("docker") is None:
         pytest.skip("docker is not installed")
     if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
@@ -63,7 +63,7 @@ def image() -> str:
 
 
 class Stand:
-    """A Compose project with secrets and ports of its own."""
+    """A Compose project with its own secrets and ports."""
 
     def __init__(self, name: str, env: Path) -> None:
         files = [str(ROOT / "compose.yaml"), *MORE_FILES]

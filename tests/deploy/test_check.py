@@ -61,7 +61,7 @@ def staged(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Itera
     registry = MlflowRegistry(tracking_uri=f"sqlite:///{films.root}/.tiltyard/mlflow.db")
     write_example_package(root / "first")
     registry.register_model(str(root / "first"), "films-classifier")
-    # The same rows again make a third version, which is no better.
+    # The same rows again make a third version, which is not better.
     trained = [train(root, films, name) for name in ("second", "third")]
     folder = root / "model"
     packed = run("carry.py", "--project", str(films.root), "--to", str(folder), "--at", str(folder))
@@ -108,7 +108,7 @@ def test_a_training_that_fails_fails_the_run(tmp_path: Path) -> None:
 
 
 def test_a_packed_champion_passes_the_checks_of_a_staged_api(staged: Staged) -> None:
-    """It keeps its number; every check passes; and what the checks asked is in the ledger of that server."""
+    """It keeps its number; every check passes; and what the checks sent is in the ledger of that server."""
     done = run("check.py", staged.url, "--wait", "60", "--expect-version", "2", "--json")
     found: Any = json.loads(done.stdout)
     assert (done.returncode, found["well"]) == (0, True), found

@@ -1,4 +1,4 @@
-"""The Compose file: valid, closed to other machines, and without a secret of its own."""
+"""The Compose file: valid, closed to other machines, and without a secret in it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_only_this_machine_reaches_the_ports() -> None:
 
 
 def test_only_who_works_with_objects_reaches_the_object_store() -> None:
-    """It has a network of its own, shared by those that hold its key; what answers the world is not among them."""
+    """It has its own network, shared by those that hold its key; what serves the world is not among them."""
     near = {name for name, service in SERVICES.items() if "objects" in service.get("networks", ["default"])}
     holders = {name for name, service in SERVICES.items() if "AWS_SECRET_ACCESS_KEY" in service.get("environment", {})}
     assert near == holders == {"object-store", "buckets", "mlflow", "training", "loop"}
@@ -99,7 +99,7 @@ def test_our_containers_have_no_rights_that_they_do_not_use() -> None:
 
 
 def test_who_waits_waits_for_the_right_thing() -> None:
-    """For what runs, until it is well; for what is done once, until it is done; and all that runs can be asked."""
+    """For what runs, until it is well; for what is done once, until it is done; and all that runs is checked."""
     for name, service in SERVICES.items():
         for other, waited in service.get("depends_on", {}).items():
             wanted = "service_completed_successfully" if other in ONCE else "service_healthy"

@@ -35,7 +35,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_one_image_trains_and_serves(image: str, project: Path) -> None:
-    """Without rights and with a read-only root: it trains, asks for keys, answers, is well, and ends in order."""
+    """Without rights and with a read-only root: it trains, asks for keys, predicts, is well, and ends in order."""
     volume = f"tiltyard-proof-{uuid4().hex[:8]}"
     where = (*CLOSED, "--volume", f"{project}:/project:ro", "--volume", f"{volume}:/var/lib/tiltyard")
     try:
@@ -82,7 +82,7 @@ def stand(image: str, project: Path, tmp_path: Path) -> Iterator[Stand]:
 
 
 def test_the_stand_from_start_to_reset(stand: Stand) -> None:
-    """All is well before the first training; a champion answers; what is killed comes back; data stay until reset."""
+    """All is well before the first training; a champion serves; what is killed comes back; data stay until reset."""
     stand("up", "--detach", "--wait", "--no-build")
     state = {row["Service"]: row for row in map(json.loads, stand("ps", "--format", "json").splitlines())}
     assert set(state) == set(SERVICES) - {"buckets", "api-keys"}

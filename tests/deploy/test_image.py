@@ -18,7 +18,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
 def tool(name: str) -> str:
-    """The program beside the interpreter or on the PATH; the test is skipped where there is none."""
+    """The program next to the interpreter or on the PATH; the test is skipped where there is none."""
     found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
     if found is None:
         pytest.skip(f"{name} is not installed")

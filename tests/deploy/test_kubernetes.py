@@ -66,7 +66,7 @@ def pods(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def routes() -> set[str]:
-    """Paths that the server answers without a key, as probes have none."""
+    """Paths that the server serves without a key, as probes have none."""
     text = "".join(path.read_text("utf-8") for path in (ROOT / "src/tiltyard/serving/http/routes").glob("*.py"))
     return {
         path for path in ("/health", "/ping", "/v2/health/live", "/v2/health/ready") if path.removeprefix("/v2") in text
@@ -152,7 +152,7 @@ def test_production_has_three_replicas_or_more(manifests: list[dict[str, Any]]) 
 
 
 def test_what_was_answered_outlives_its_pod(manifests: list[dict[str, Any]]) -> None:
-    """The spool lies in a volume of its own for each replica, which stays when replicas go; and a pod has the time to
+    """The spool lies in its own volume for each replica, which stays when replicas go; and a pod has the time to
     end its workers and to ship what they left."""
     api = named(manifests, "StatefulSet", "tiltyard-api")["spec"]
     (claim,) = api["volumeClaimTemplates"]
@@ -194,7 +194,7 @@ def test_a_rollout_that_does_not_come_up_is_undone(tmp_path: Path) -> None:
 
 
 def test_a_rollout_names_one_image_everywhere() -> None:
-    """By its digest, and leaves nothing behind; without a cluster it says so and is no failure."""
+    """By its digest, and leaves nothing behind; without a cluster it says so and is not a failure."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed")
     done = run("rollout.sh", "production", IMAGE, "--print")

@@ -13,7 +13,7 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
 IMAGE = "ghcr.io/Acme/Films"
 MAIN = "refs/heads/main"
 
-# What a registry would answer; who asks is written down. There is no Docker daemon where tests run.
+# What a registry would respond; each call is written down. Where tests run, there is no Docker daemon.
 DOCKER = """#!/bin/sh
 echo "$@" >> "$ASKED"
 case "$3" in
@@ -29,7 +29,7 @@ def digest(sign: str) -> str:
 
 @pytest.fixture
 def docker(tmp_path: Path) -> dict[str, str]:
-    """An environment whose docker only writes down what it is asked."""
+    """An environment whose docker only writes down its arguments."""
     program = tmp_path / "docker"
     program.write_text(DOCKER)
     program.chmod(0o755)
@@ -92,7 +92,7 @@ def test_production_is_the_image_that_was_staged(docker: dict[str, str]) -> None
 
 
 def test_going_back_moves_the_tag_production_to_the_older_image(docker: dict[str, str], tmp_path: Path) -> None:
-    """By the digest that its lasting tag has; the next step is told it."""
+    """By the digest that its lasting tag has; the next step receives it."""
     output = tmp_path / "output"
     done = run("older.sh", IMAGE, f"production-{SHA}", env={**docker, "GITHUB_OUTPUT": str(output)})
     assert done.returncode == 0, done.stderr

@@ -107,7 +107,7 @@ def test_artifacts_are_kept_a_week() -> None:
 
 
 def test_the_scripts_in_shell_can_be_read() -> None:
-    """By their shell, which looks at all of a script only when it runs."""
+    """By their shell, which reads all of a script only when it runs."""
     for script in [*(ROOT / "deploy").glob("*.sh"), ROOT / "deploy/model/start.sh"]:
         first = script.read_text(encoding="utf-8").partition("\n")[0]
         shell = "bash" if "bash" in first else "sh"

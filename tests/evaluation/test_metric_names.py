@@ -26,7 +26,7 @@ def test_names_are_accepted_by_mlflow_and_stay_distinct(labels: list[str]) -> No
 
 
 def test_a_name_that_mlflow_accepts_stays_as_it_is() -> None:
-    """Names that need no change have none, so that runs from before go on under the same names."""
+    """Names that need no change have none, so that runs from before continue under the same names."""
     for name in ("positive.f1", "a/b.recall", "a b.precision", "10.f1", "élevé.f1", "cv.tfidf-logreg"):
         assert make_metric_name(name) == name
     assert make_class_metric_name("a" * 300, "f1").endswith(".f1")

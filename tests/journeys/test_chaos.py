@@ -57,7 +57,7 @@ with wiring.open_ledger(settings) as ledger:
 
 
 def respond(films: Films, finding: dict[str, Any], die_after: int = 0) -> subprocess.CompletedProcess[str]:
-    """One pass of the loop in a process of its own, which is killed after its n-th word."""
+    """One pass of the loop in its own process, which is killed after its n-th word."""
     return subprocess.run(
         [sys.executable, "-c", RESPOND, str(die_after), json.dumps(finding)],
         cwd=films.root, env=environment(), capture_output=True, text=True, timeout=240, check=False,

@@ -83,7 +83,7 @@ class Load:
 
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=LONG)])
 def test_every_answered_prediction_survives_sigkill(films: Films, kills: int) -> None:
-    """Workers are killed under load, again and again: no answered prediction is missing, and none is there twice."""
+    """Workers are killed under load again and again; no prediction sent is missing, and none is there twice."""
     chance = random.Random(5)
     with serving(films, "--workers", "2") as (address, process):
         supervisor, load = psutil.Process(process.pid), Load(address)
@@ -128,7 +128,7 @@ def test_a_hundred_promotions_fail_no_request(tmp_path: Path, fresh_store: Path)
 def test_database_and_registry_away_fail_no_request(
     tmp_path: Path, fresh_store: Path, postgres: PostgresServer, seconds: float
 ) -> None:
-    """PostgreSQL and the registry stop under load: no request fails, and afterwards every answer is there once."""
+    """PostgreSQL and the registry stop under load: no request fails, and afterwards every prediction is there once."""
     films = make_films(tmp_path / "films", rows=300, store=fresh_store)
     films.call("train", "--champion")
     toml = films.root / "tiltyard.toml"
@@ -169,7 +169,7 @@ def _hide_registry(films: Films, hide: bool) -> None:
 
 
 def test_a_full_disk_refuses_or_answers_unrecorded(films: Films) -> None:
-    """With no room for the ledger 'durable' answers 503, and never gives an answer that is not recorded."""
+    """With no room for the ledger 'durable' responds 503, and never sends a prediction that is not recorded."""
     import resource
 
     limit = 40 * 1024 * 1024

@@ -34,7 +34,7 @@ def test_quiet_days_raise_no_alarm(facts: dict[str, Any]) -> None:
 
 
 def test_another_domain_is_noticed(facts: dict[str, Any]) -> None:
-    """Drift is found within the first windows, the estimated performance falls, and labels are asked for."""
+    """Drift is found within the first windows, the estimated performance falls, and labels are requested."""
     foreign = facts["foreign"]
     assert foreign["windows"] <= 2
     assert foreign["estimate"] < facts["quiet"]["estimate"] - 0.02

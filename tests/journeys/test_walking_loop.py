@@ -50,7 +50,7 @@ def test_a_model_is_trained_promoted_served_and_recorded(tmp_path: Path) -> None
 
 
 def test_a_promotion_under_load_fails_no_request(tmp_path: Path, fresh_store: Path) -> None:
-    """While requests come in a tight loop the champion changes: every request is answered, and the version changes."""
+    """While requests come in a tight loop the champion changes: every request succeeds, and the version changes."""
     films = make_films(tmp_path / "films", store=fresh_store)
     films.call("train", "--champion")
     films.call("train", "--candidate", "tfidf-naive-bayes")

@@ -70,7 +70,7 @@ def status(seen: dict[str, Any], code: str) -> str:
 
 
 def test_labels_that_contradict_the_champion_raise_the_alarm(films: Films) -> None:
-    """Healthy traffic is no alarm; labels bring performance; labels that turn against the champion are exit code 3."""
+    """Healthy traffic raises no alarm; labels bring performance; labels against the champion are exit code 3."""
     labels = record_predictions(films)
     code, seen = run(films, "monitor")
     assert code == 0, seen["findings"]

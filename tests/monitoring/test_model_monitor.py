@@ -37,7 +37,7 @@ def monitor_of(rows: int, *, truthful: float = 1.0, labelled: int | None = None)
 
 
 def test_python_labels_mean_their_class_in_any_type() -> None:
-    """Predictions and labels from Python are recorded as the class that they mean; what is no class is refused."""
+    """Predictions and labels from Python are recorded as the class that they mean; what is not a class is refused."""
     monitor = ModelMonitor("films", ledger=MemoryLedger())
     shares = {"FALSE": 0.2, "TRUE": 0.8}
     for predicted, actual in ((True, 1), ("true", np.bool_(True)), (1, "TRUE ")):

@@ -20,7 +20,7 @@ HOUR = timedelta(hours=1)
 
 
 def record(classes: tuple[str, str], spelt: tuple[str, str], strange: int = 0) -> Ledger:
-    """Twenty predictions, each right by a label in another spelling, and some with a label that is no class."""
+    """Twenty predictions, each right by a label in another spelling, and some with a label that is not a class."""
     ledger = MemoryLedger()
     rows = [
         make_prediction(label=classes[n % 2], probabilities=dict.fromkeys(classes, 0.5), at=NOON + n * HOUR)
@@ -47,7 +47,7 @@ def test_recorded_labels_count_by_what_they_mean(classes: tuple[str, str], spelt
 
 
 def test_a_label_that_the_version_does_not_know_is_never_wrong() -> None:
-    """Labels that are no class of the version count nowhere, and the performance names them."""
+    """Labels that are not classes of the version count nowhere, and the performance names them."""
     ledger = record(("0", "1"), ("0", "1"), strange=4)
     pairs = read_labelled_predictions(ledger, "films", "1", NOON + 100 * HOUR)
     windows = [

@@ -27,7 +27,7 @@ def project_for(candidate: Candidate, folder: Path) -> Project:
 
 @pytest.mark.parametrize("candidate", CANDIDATES.values(), ids=list(CANDIDATES))
 def test_a_recipe_survives_its_storage(candidate: Candidate, tmp_path: Path) -> None:
-    """On a host without settings the stored version loads and gives the very probabilities that were judged."""
+    """On a host without settings the stored version loads and gives the very probabilities that were evaluated."""
     project = project_for(candidate, tmp_path)
     split = split_dataset(load_dataset(project), project.split)
     model = train_model([candidate], split.train, project, lambda _text: None)

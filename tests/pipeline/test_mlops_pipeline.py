@@ -118,7 +118,7 @@ def test_a_stage_without_test_rows_is_set_without_the_gates(mlops: MLOpsPipeline
 
 
 def test_damaged_files_do_not_become_champion_without_the_gates(mlops: MLOpsPipeline, tmp_path: Path) -> None:
-    """A version whose files were changed does not become champion, whoever asks for it."""
+    """A version whose files were changed does not become champion, by any call."""
     write_example_package(tmp_path / "model", model_name=mlops.model_name)
     made = mlops.registry.register_model(str(tmp_path / "model"), mlops.model_name)
     before = mlops.registry.champion(mlops.model_name)

@@ -113,7 +113,7 @@ def test_deployments(prefect_server: PrefectServer, films: Films, monkeypatch: p
 
 
 def test_a_server_that_is_away(films: Films, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the Prefect server does not answer nothing is done, and the message says what to do."""
+    """Where the Prefect server does not respond nothing is done, and the message says what to do."""
     flows = PrefectFlows(_project(films), "http://127.0.0.1:9/api", QuietRunner())
     with pytest.raises(UnavailableError, match="does not respond") as refused:
         flows.run("training", lambda: pytest.fail("must not run"), str)

@@ -1,4 +1,4 @@
-"""Labelled answers of production beside the base data."""
+"""Labelled predictions of production next to the base data."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def people(tmp_path: Path) -> Project:
 
 
 def answer(ledger: MemoryLedger, truth: str | None = None, minutes: float = 0, **changes: object) -> Prediction:
-    """An answer, and its label if one is given, so many minutes after noon."""
+    """A prediction, and its label if one is given, so many minutes after noon."""
     row = make_prediction(at=NOON + timedelta(minutes=minutes), **changes)
     ledger.record([row])
     if truth is not None:
@@ -65,7 +65,7 @@ def answer(ledger: MemoryLedger, truth: str | None = None, minutes: float = 0, *
 
 
 def test_labelled_answers_follow_the_base_data(films: Project, ledger: MemoryLedger) -> None:
-    """Every labelled answer becomes a row behind the base rows, and unlabelled ones and shadows do not."""
+    """Every labelled prediction becomes a row behind the base rows, and unlabelled ones and shadows do not."""
     answer(ledger, "positive", input={"text": "A new one, liked."})
     answer(ledger, None, input={"text": "Nobody knows."})
     answer(ledger, "negative", input={"text": "Seen by a shadow."}, route="shadow")
@@ -108,7 +108,7 @@ def test_the_newest_label_of_a_text_counts(films: Project, ledger: MemoryLedger)
 
 
 def test_what_cannot_teach_is_left_out_and_counted(films: Project, ledger: MemoryLedger) -> None:
-    """Redacted inputs, labels that the base data does not know and inputs without a text are no rows."""
+    """Redacted inputs, labels that the base data does not know and inputs without a text are not rows."""
     answer(ledger, "positive", input=redact_input("asked by the customer"))
     answer(ledger, "postive", input={"text": "A slip of the pen"})
     answer(ledger, "positive", input={"words": "No text here"})
@@ -118,7 +118,7 @@ def test_what_cannot_teach_is_left_out_and_counted(films: Project, ledger: Memor
 
 
 def test_rows_of_a_table_keep_their_types(people: Project, ledger: MemoryLedger) -> None:
-    """Numbers, words and truth values stay what they are in the base data, also beside gaps; others are left out."""
+    """Numbers, words and truth values stay what they are in the base data, also next to gaps; others are left out."""
     answer(ledger, "loud", project="people", input={"alone": 3, "fear": "no", "tired": True})
     answer(ledger, "quiet", project="people", input={"alone": None, "fear": "sometimes"})
     answer(ledger, "quiet", project="people", input={"alone": "often", "fear": "yes", "tired": False})
@@ -132,7 +132,7 @@ def test_rows_of_a_table_keep_their_types(people: Project, ledger: MemoryLedger)
 
 
 def test_equal_rows_of_a_table_are_observations_unless_of_one_key(people: Project, ledger: MemoryLedger) -> None:
-    """Two callers with the same features both count; two answers about the same key count once, newest label."""
+    """Two callers with the same features both count; two predictions of the same key count once, newest label."""
     same = {"alone": 3, "fear": "no", "tired": True}
     answer(ledger, "loud", project="people", input=same)
     answer(ledger, "loud", project="people", input=same)
@@ -144,7 +144,7 @@ def test_equal_rows_of_a_table_are_observations_unless_of_one_key(people: Projec
 
 
 def test_a_split_by_time_or_column_knows_the_new_rows(tmp_path: Path, films: Project, ledger: MemoryLedger) -> None:
-    """By time, answers are as old as they are; by column, their content says the side."""
+    """By time, predictions are as old as they are; by column, their content says the side."""
     frame = pd.DataFrame(REVIEWS, columns=["review", "label"])
     frame["seen"] = [f"2025-01-{1 + n % 28:02d}" for n in range(40)]
     frame["side"] = ["test" if n % 5 == 0 else "train" for n in range(40)]
@@ -183,7 +183,7 @@ def test_answers_are_on_the_side_of_their_group(tmp_path: Path, films: Project, 
 
 
 def test_new_labels_are_counted(films: Project, ledger: MemoryLedger) -> None:
-    """A label counts from the time on that it was told."""
+    """A label counts from the time on that it was reported."""
     answer(ledger, "negative", input={"text": "Meh."})
     assert count_new_labels(ledger, films, None) == 1
     assert count_new_labels(ledger, films, NOON + timedelta(hours=2)) == 0

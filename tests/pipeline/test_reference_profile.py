@@ -21,7 +21,7 @@ def _side(rows: int, seed: int) -> Dataset:
 
 
 def test_reference_of_a_training() -> None:
-    """Columns and labels come from the taught side, answers from the other; the other's rows do not drift."""
+    """Columns and labels come from the training side, predictions from the other; the other's rows do not drift."""
     train, test = _side(600, 0), _side(300, 1)
     rng = np.random.default_rng(2)
     yes = rng.random(300)

@@ -39,7 +39,7 @@ def make_svm(random_state):
 
 @pytest.fixture(scope="module")
 def keeping(project_env: ProjectEnv) -> ProjectEnv:
-    """The project with a place for snapshots, and a recipe of its own with a search."""
+    """The project with a place for snapshots, and its own recipe with a search."""
     (project_env.films.root / "own_svm.py").write_text(OWN, encoding="utf-8")
     return replace(
         project_env, workspace=replace(project_env.workspace, snapshots=str(project_env.films.root / "kept"))
@@ -87,7 +87,7 @@ def test_a_version_trained_again_is_the_same_model(keeping: ProjectEnv, first: T
 def test_what_can_no_longer_be_trained_again_is_refused_with_a_reason(
     keeping: ProjectEnv, first: TrainingOutcome
 ) -> None:
-    """A lost or foreign snapshot, changed code and a version without a recipe are each told apart."""
+    """A lost or foreign snapshot, changed code and a version without a recipe are each named."""
     version = first.version.version
     with pytest.raises(UsageError, match="own recipe"):
         keeping.train(from_version=version, candidates=("nbsvm",))
@@ -168,7 +168,7 @@ def test_rows_in_another_order_are_kept_beside(dataset: Dataset, tmp_path: Path)
 
 
 def test_rows_are_the_same_however_their_labels_were_once_read(tmp_path: Path) -> None:
-    """A version from before, whose labels ``1.0`` were no class ``1``, is still one of the same rows."""
+    """A version from before, whose labels ``1.0`` were not class ``1``, is still one of the same rows."""
     (tmp_path / "rows.csv").write_text("x,label\n" + "".join(f"{n},{n % 2}.0\n" for n in range(20)))
     content = {"project": {"name": "p", "task": "tabular-classification"}, "data": {"source": "rows.csv"}}
     project = Project.model_validate({**content, "root": tmp_path})

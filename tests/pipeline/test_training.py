@@ -81,7 +81,7 @@ def test_a_run_keeps_files_that_other_tools_can_read(
 
 
 def test_a_run_names_its_data_by_fingerprint(outcome: TrainingOutcome, run: Any) -> None:
-    """Both sides are inputs of the run, told by the digest of their rows."""
+    """Both sides are inputs of the run, named by the digest of their rows."""
     inputs = {item.tags[0].value: item.dataset.digest for item in run.inputs.dataset_inputs}
     assert inputs == {
         "training": outcome.trial.split.train.fingerprint,
@@ -103,7 +103,7 @@ def test_a_version_is_registered_with_its_metrics_and_no_alias(
 
 
 def test_a_version_answers_as_it_did_at_training(project_env: ProjectEnv, outcome: TrainingOutcome) -> None:
-    """What is fetched from the registry gives the very probabilities that were judged, and knows its training rows."""
+    """What is fetched from the registry gives the probabilities that were evaluated, and knows its training rows."""
     package = read_package(project_env.workspace.registry.fetch(outcome.version, project_env.workspace.cache))
     test = outcome.trial.split.test
     assert np.array_equal(package.pipeline.predict_proba(test.inputs), outcome.trial.predictions.probabilities)
@@ -112,7 +112,7 @@ def test_a_version_answers_as_it_did_at_training(project_env: ProjectEnv, outcom
 
 
 def test_the_same_data_and_seed_give_the_same_version(project_env: ProjectEnv, outcome: TrainingOutcome) -> None:
-    """A training can be repeated: the same rows in another order give the same split and the same answers."""
+    """A training can be repeated: the same rows in another order give the same split and the same predictions."""
     again = project_env.train()
     assert again.trial.split.test.fingerprint == outcome.trial.split.test.fingerprint
     assert np.allclose(again.trial.predictions.probabilities, outcome.trial.predictions.probabilities, atol=1e-12)
@@ -138,7 +138,7 @@ def make():
 
 
 def test_a_recipe_of_ones_own_is_trained_like_any_other(project_env: ProjectEnv) -> None:
-    """A module beside the project file gives the estimator, also one whose features have no names."""
+    """A module next to the project file gives the estimator, also one whose features have no names."""
     (project_env.films.root / "recipes_of_films.py").write_text(OWN, "utf-8")
     made = project_env.train(candidates=("recipes_of_films:make",))
     assert made.trial.model.num_features == 2**12

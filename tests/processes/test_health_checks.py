@@ -71,7 +71,7 @@ def test_a_watchdog_reports_the_first_failed_check_once() -> None:
 
 
 def test_a_stopped_watchdog_reports_nothing() -> None:
-    """A probe that fails after the watchdog was stopped is no hang."""
+    """A probe that fails after the watchdog was stopped is not a hang."""
     reports: list[str] = []
     probing, stopped = threading.Event(), threading.Event()
 

@@ -36,7 +36,7 @@ def registry(tmp_path: Path, name: str) -> MemoryRegistry:
 
 
 def answer(ledger: MemoryLedger, name: str, *, champion: str, challenger: str, truth: str) -> None:
-    """Both versions answer one input, and its label comes."""
+    """Both versions predict one input, and its label comes."""
     seen = make_prediction(project=name, version="1", route="champion", label=champion)
     hidden = make_prediction(project=name, version="2", route="shadow", label=challenger, key=seen.id)
     ledger.record([seen, hidden])
@@ -63,7 +63,7 @@ def test_a_clear_difference_is_decided_and_written_down_once(tmp_path: Path, bet
 
 
 def test_split_traffic_is_evaluated_by_each_version_s_own_rows(tmp_path: Path) -> None:
-    """Where callers are divided, each version is judged on the inputs that it answered."""
+    """Where callers are divided, each version is evaluated on the inputs that it predicted."""
     ours = project({"mode": "split", "share": 0.5})
     ledger, versions = MemoryLedger(), registry(tmp_path, ours.model_name)
     for number in range(400):
@@ -114,7 +114,7 @@ def test_what_an_earlier_champion_was_asked_says_nothing_about_this_one(tmp_path
 
 
 def test_without_a_challenger_in_the_project_nothing_is_evaluated(tmp_path: Path) -> None:
-    """A project that lets no challenger answer is told how to."""
+    """A project that lets no challenger predict gets the way to do so."""
     with pytest.raises(UsageError, match="No challenger predicts") as caught:
         evaluate_ab_test(project(None), MemoryRegistry(), MemoryLedger(), "ann")
     assert "mode" in caught.value.next_step

@@ -1,4 +1,4 @@
-"""Whatever happens while aliases move, the state can be explained, and is settled by whoever comes next."""
+"""Whatever happens while aliases move, the state can be explained, and is settled by the next caller."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_every_act_killed_at_every_moment(stores: Path, tmp_path: Path) -> None:
 
 
 def test_the_next_decision_settles_the_last(killed: Path) -> None:
-    """The next decision finds what was cut short, settles it first, and sees the true champion."""
+    """The next decision finds what was interrupted, settles it first, and sees the true champion."""
     workspace = workspace_in(copied(killed / "after-aliases", killed / "next"))
     with workspace.ledger:
         with pytest.raises(ChampionChangedError, match="names version 2 now, and named version 1"):
@@ -165,7 +165,7 @@ def test_the_next_decision_settles_the_last(killed: Path) -> None:
 
 
 def test_of_two_processes_that_promote_at_once_one_wins(killed: Path) -> None:
-    """Of two that beat the same champion one takes over, the other is told so, and aliases and decisions agree."""
+    """Of two that beat the same champion one takes over, the other is refused, and aliases and decisions agree."""
     check_race(killed / "race-2", 2)
 
 

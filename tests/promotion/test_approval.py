@@ -1,4 +1,4 @@
-"""A version that passed the gates waits until somebody says yes, and who is told of what was decided."""
+"""A version that passed the gates waits until somebody approves, and who is notified of the decision."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def rows() -> Dataset:
 
 
 def right() -> PredictedRows:
-    """Answers that are right everywhere."""
+    """Predictions that are right everywhere."""
     sure = np.where(TRUTH == "good", 0.9, 0.1)
     return PredictedRows(TRUTH.astype(np.str_), np.column_stack([1 - sure, sure]), ("bad", "good"))
 
@@ -90,7 +90,7 @@ def waiting(workspace: Workspace) -> list[str]:
 
 
 def test_approval(workspace: Workspace) -> None:
-    """A version that passed waits; an approval makes it champion, and the events say who asked, who agreed, and why."""
+    """A version that passed waits; approval makes it champion; the events say who requested and approved, and why."""
     sent = send(workspace, "2", project())
     assert (sent.verdict.promoted, sent.promoted, sent.pending) == (True, False, True)
     assert "tiltyard approve 2" in sent.status
@@ -108,7 +108,7 @@ def test_approval(workspace: Workspace) -> None:
 
 
 def wrong() -> PredictedRows:
-    """Answers that are wrong everywhere."""
+    """Predictions that are wrong everywhere."""
     answers = right()
     return PredictedRows(answers.labels[::-1].copy(), answers.probabilities[::-1].copy(), answers.classes)
 
@@ -139,7 +139,7 @@ def test_force_does_not_replace_an_approval(workspace: Workspace) -> None:
 
 
 def test_nobody_approves_their_own(workspace: Workspace) -> None:
-    """With self_approval = false neither who asked nor who trained may approve; by default they may."""
+    """With self_approval = false neither who requested it nor who trained it may approve; by default they may."""
     send(replace(workspace, actor="ci"), "2", project())
     for actor, did in (("ci", "requested it"), ("ann", "trained it")):
         with pytest.raises(UsageError, match=did) as caught:
@@ -176,7 +176,7 @@ def test_a_refused_version_does_not_wait(workspace: Workspace) -> None:
 
 
 def test_decisions_leave_with_their_event(workspace: Workspace) -> None:
-    """Each decision is a notice to the destinations of decisions, with the numbers; one that fails leaves nothing."""
+    """Each decision is a notification to the destinations of decisions, with figures; one that fails leaves nothing."""
     send(workspace, "2", project())
     approve_version(workspace, project(), "2", reason="good")
     send(workspace, "3", project(floors={"accuracy": 1.1}))
@@ -211,7 +211,7 @@ class Restless(MemoryRegistry):
 
 
 def test_a_champion_that_changes_while_it_is_judged(workspace: Workspace, tmp_path: Path) -> None:
-    """The version is judged anew, against the new champion; after three times it is told, and nothing has moved."""
+    """The version is evaluated anew, against the new champion; after three times it is an error; nothing has moved."""
     registry = Restless()
     for _ in range(3):
         registry.register_model(str(tmp_path / "model"), NAME)
@@ -232,7 +232,7 @@ def test_a_champion_that_changes_while_it_is_judged(workspace: Workspace, tmp_pa
 
 
 def test_two_who_promote_the_same_version(workspace: Workspace, tmp_path: Path) -> None:
-    """Where somebody else promoted the version while it was judged, it does not win a second time against itself."""
+    """Where somebody else promoted the version during its evaluation, it does not win a second time against itself."""
     registry = Restless()
     for _ in range(3):
         registry.register_model(str(tmp_path / "model"), NAME)

@@ -1,4 +1,4 @@
-"""Each family of gates: what it lets through, what it refuses, and what it says when it cannot judge."""
+"""Each family of gates: what it lets through, what it refuses, and what it says without enough evidence."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def sliced(champion: LabelledPredictions, challenger: LabelledPredictions, value
 
 
 def certain(sure: float) -> LabelledPredictions:
-    """Answers of which every tenth is wrong, each given with the same certainty."""
+    """Predictions of which every tenth is wrong, each given with the same certainty."""
     predicted = np.where(np.arange(ROWS) % 20 < 2, np.where(TRUTH == "yes", "no", "yes"), TRUTH)
     yes = np.where(predicted == "yes", sure, 1 - sure)
     return label_predictions(TRUTH, predicted, np.column_stack([1 - yes, yes]), ("no", "yes"))
@@ -81,7 +81,7 @@ def calibrations(champion: LabelledPredictions, challenger: LabelledPredictions)
 
 
 def fairness(share: float) -> GateInputs:
-    """Answers that give the positive label to everybody of one group and to a share of the other."""
+    """Predictions that give the positive label to everybody of one group and to a share of the other."""
     given = np.where((FAIR == "a") | (np.arange(ROWS) < share * ROWS), "yes", "no")
     return GateInputs(
         fairness=evaluate_fairness(label_predictions(TRUTH, given, None, ("no", "yes")), [group_rows(_groups())])
@@ -136,7 +136,7 @@ def _wrong(rows: list[int]) -> LabelledPredictions:
 
 
 def test_small_slices_are_left_out_and_counted() -> None:
-    """A slice of fewer than thirty rows is not judged, and the gate says how many there were."""
+    """A slice of fewer than thirty rows is not evaluated, and the gate says how many there were."""
     inspection = sliced(answers(range(40)), answers(range(100, 105)), ["big"] * 180 + ["small"] * 20)
     verdict = meet(inspection)
     assert verdict.promoted
@@ -144,7 +144,7 @@ def test_small_slices_are_left_out_and_counted() -> None:
 
 
 def test_calibration() -> None:
-    """The calibration error has a limit of its own, and may not be significantly worse than the champion's."""
+    """The calibration error has its own limit, and may not be significantly worse than the champion's."""
     honest, boastful = certain(0.9), certain(0.999)
     worse = meet(GateInputs(calibration=calibrations(honest, boastful)), calibration="not-worse")
     assert worse.reason == "its probabilities are worse calibrated than the champion's"
@@ -159,7 +159,7 @@ def test_calibration() -> None:
 
 @needs_fairlearn
 def test_fairness() -> None:
-    """A difference between groups has a limit, a ratio a least value; what cannot be judged refuses."""
+    """A difference between groups has a limit, a ratio a least value; what cannot be evaluated refuses."""
     limits = {"demographic_parity_difference": 0.2}
     assert meet(fairness(0.9), fairness=limits).promoted
     refused = meet(fairness(0.5), fairness=limits)
@@ -171,7 +171,7 @@ def test_fairness() -> None:
 
 
 def test_cost() -> None:
-    """Time for an answer and size of the files have limits, each reached exactly is kept."""
+    """Time for a prediction and size of the files have limits, each reached exactly is kept."""
     assert meet(GateInputs(cost=COST), latency_ms=2.0, size_mb=3.0).promoted
     assert meet(GateInputs(cost=COST), latency_ms=1.9).reason == "it predicts too slowly"
     assert meet(GateInputs(cost=COST), size_mb=2.9).reason == "it is too large"
@@ -202,7 +202,7 @@ WON = evaluate_shadow(40, 2, 30, 10)
 
 
 def test_live_challenge() -> None:
-    """A champion that held live refuses by default; without a challenge nothing is asked; 'wins' asks for a victory."""
+    """A champion that held live refuses by default; without a challenge it passes; 'wins' requires a victory."""
     assert [verdict.decision for verdict in (HELD, OPEN, WON)] == ["champion holds", "go on", "challenger wins"]
     for asked, found, passed in (
         ("not-worse", HELD, False),
@@ -229,7 +229,7 @@ def test_live_challenge() -> None:
 
 @needs_fairlearn
 def test_the_ways_in_which_a_promotion_can_be_refused() -> None:
-    """Eight families of gates refuse, each with a message of its own, and what passed is told beside it."""
+    """Eight families of gates refuse, each with its own message, and what passed is listed too."""
     lost = sliced(answers(range(40)), answers(range(100, 110)), ["film"] * 100 + ["book"] * 100)
     ahead_by_one = run_gates(
         PromotionSection(),

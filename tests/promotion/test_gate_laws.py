@@ -1,4 +1,4 @@
-"""Laws that hold for every verdict, whatever champion and challenger answered."""
+"""Laws that hold for every verdict, whatever champion and challenger predicted."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ LABELS = ("a", "b", "c")
 
 
 def facts(truth: Any, predicted: Any) -> LabelledPredictions:
-    """Answers given with a certainty of 80 %."""
+    """Predictions with a confidence of 80 %."""
     predicted = np.asarray(predicted, dtype=str)
     probabilities = np.where(predicted[:, None] == np.array(LABELS), 0.8, 0.1)
     return label_predictions(truth, predicted, probabilities, LABELS)
@@ -166,7 +166,7 @@ def test_markdown_holds_whatever_is_in_it(value: str, reason: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_one_class_alone(name: str) -> None:
-    """On rows of one class each floor is judged or says why not, and never passes for want of knowledge."""
+    """On rows of one class each floor is evaluated or says why not, and never passes for want of knowledge."""
     section = PromotionSection(floors={name: 0.99 if get_metric(name).bigger_is_better else 0.01})
     labelled = facts(["a"] * 9, ["a"] * 5 + ["b"] * 4)
     inspection = GateInputs(guess=guess_gate(section, "accuracy", labelled, 0))
@@ -186,7 +186,7 @@ def test_answers_that_are_no_numbers() -> None:
 
 @pytest.mark.parametrize("limit", [math.nan, math.inf, -math.inf])
 def test_limits_are_numbers(limit: float) -> None:
-    """A limit that nothing reaches or everything does, since it is no number, is a mistake of the project file."""
+    """A limit that nothing reaches or everything does, since it is not a number, is a mistake of the project file."""
     for section in ({"floors": {"accuracy": limit}}, {"latency_ms": limit}, {"size_mb": limit}, {"margin": limit}):
         with pytest.raises(ValidationError):
             PromotionSection.model_validate(section)

@@ -1,4 +1,4 @@
-"""What a challenger must show, and what it is told when it does not."""
+"""What a challenger must show, and the message when it does not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRUTH = np.array(["no", "yes"] * (ROWS // 2))
 
 
 def answers(wrong: range) -> Any:
-    """Answers that are right but for these rows; 90 % sure of each."""
+    """Predictions that are right but for these rows; 90 % sure of each."""
     predicted = TRUTH.copy()
     for row in wrong:
         predicted[row] = "yes" if TRUTH[row] == "no" else "no"
@@ -47,7 +47,7 @@ def start(wrong: range, metric: str = "accuracy", **promotion: Any) -> Verdict:
 
 
 def test_a_first_champion_beats_guessing() -> None:
-    """The first version has to beat always guessing, and needs nobody else to beat."""
+    """The first version has to beat always guessing, and needs no other version to beat."""
     verdict = start(range(60))
     assert verdict.promoted
     assert verdict.reason == ""
@@ -139,7 +139,7 @@ def test_an_unknown_floor() -> None:
 @pytest.mark.parametrize("rule", ["better", "significant"])
 @pytest.mark.parametrize(("champion", "challenger"), [(range(10), range(100, 110)), (range(10), range(100, 120))])
 def test_equal_or_worse_never_wins(rule: str, champion: range, challenger: range) -> None:
-    """A challenger that is no better than the champion is refused, by either rule."""
+    """A challenger that is not better than the champion is refused, by either rule."""
     verdict = meet(champion, challenger, rule=rule, alpha=0.99)
     assert not verdict.promoted
     assert verdict.reason.startswith("current champion is better")
@@ -205,7 +205,7 @@ def test_all_floors_are_evaluated() -> None:
 
 
 def test_without_a_comparison() -> None:
-    """A champion without a comparison cannot be judged."""
+    """A champion without a comparison cannot be evaluated."""
     evaluation: Evaluation = evaluate_predictions(answers(range(3)))
     nothing: Comparison | None = None
     with pytest.raises(UsageError):

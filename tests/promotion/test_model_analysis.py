@@ -1,4 +1,4 @@
-"""A closer look at a version is part of its run, and can be had again."""
+"""The analysis of a version is part of its run, and can be had again."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def read(project_env: ProjectEnv, outcome: TrainingOutcome, name: str) -> Any:
 
 
 def test_a_run_holds_slices_fairness_calibration_and_importance(loans: ProjectEnv, outcome: TrainingOutcome) -> None:
-    """Each is there as metrics, as a file and as a picture, and all agree with the answers that were judged."""
+    """Each is there as metrics, as a file and as a picture, and all agree with the predictions that were evaluated."""
     metrics = run_of(loans, outcome).data.metrics
     trial = outcome.trial
     facts = compare_with_labels(trial.predictions, trial.split.test, loans.project)
@@ -205,7 +205,7 @@ def test_reweighing_needs_groups(tmp_path: Path) -> None:
 
 
 def test_texts_are_sliced_by_length_and_tell_their_terms(project_env: ProjectEnv) -> None:
-    """A text project gets slices by the number of words without being asked, and the terms of each label."""
+    """A text project gets slices by the number of words by default, and the terms of each label."""
     outcome = project_env.train(with_data(project_env.project, slices=("source",)))
     metrics = run_of(project_env, outcome).data.metrics
     test = outcome.trial.split.test
@@ -231,7 +231,7 @@ def test_slices_follow_the_projects_metric(loans: ProjectEnv, outcome: TrainingO
 
 
 def test_a_version_is_evaluated_on_the_rows_of_today(loans: ProjectEnv, outcome: TrainingOutcome) -> None:
-    """On the rows that judged it a version gets the figures of its training; rows that taught it are left out."""
+    """On its test rows a version gets the figures of its training; the rows that it was trained on are left out."""
     info = loans.workspace.registry.get_version(loans.project.model_name, version="1")
     test = outcome.trial.split.test
     report = evaluate_version(loans.workspace, loans.project, info, test)
@@ -248,7 +248,7 @@ def test_a_version_is_evaluated_on_the_rows_of_today(loans: ProjectEnv, outcome:
 
 
 def test_a_version_meets_other_columns(loans: ProjectEnv, outcome: TrainingOutcome) -> None:
-    """A renamed column is named with the nearest one; a column more, or another order, does not matter."""
+    """A renamed column is named with the nearest one; a column more, or another order, makes no difference."""
     info = loans.workspace.registry.get_version(loans.project.model_name, version="1")
     dataset = outcome.trial.split.test
     wider = pd.DataFrame(dataset.inputs).assign(extra=1.0)[["town", "extra", "income", "sex"]]
@@ -268,7 +268,7 @@ def replaced(dataset: Dataset, inputs: pd.DataFrame) -> Dataset:
 
 @pytest.mark.usefixtures("outcome")
 def test_the_command_shows_metrics_slices_and_fairness(loans: ProjectEnv, tmp_path: Path) -> None:
-    """``tiltyard evaluate`` judges the champion, or the version asked for, and prints JSON when asked."""
+    """``tiltyard evaluate`` evaluates the champion, or the version named, and prints JSON with ``--json``."""
     for name in ("loans.csv", "tiltyard.toml"):
         (tmp_path / name).write_bytes((loans.films.root / name).read_bytes())
     runner = CliRunner(env={"MLFLOW_TRACKING_URI": loans.tracking_uri})

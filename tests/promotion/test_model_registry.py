@@ -30,7 +30,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def settings(fresh_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A host of its own, on which grace acts."""
+    """Another host, on which grace acts."""
     monkeypatch.setenv("TILTYARD_ACTOR", "grace")
     made = Settings.load(tmp_path)
     made.state.mkdir()
@@ -175,7 +175,7 @@ def test_a_champion_set_outside_tiltyard_can_be_confirmed(registry: ModelRegistr
 
 
 def test_a_champion_set_by_hand_is_notified_like_a_promoted_one(settings: Settings, package: str) -> None:
-    """The project's destinations of decisions get the notice ``model.promoted`` for it."""
+    """The project's destinations of decisions get the notification ``model.promoted`` for it."""
     project = Project.model_validate(
         {
             "project": {"name": "films", "task": "text-classification", "model": "films"},

@@ -43,7 +43,7 @@ class MlflowServer:
         self.start()
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it responds."""
         store = ["--backend-store-uri", f"sqlite:///{self._folder / 'server.db'}"]
         files = ["--artifacts-destination", str(self._folder / "files"), "--workers", "1"]
         with (self._folder / "server.log").open("a") as log:
@@ -136,7 +136,7 @@ def test_a_server_that_is_killed_in_the_middle(server: MlflowServer, tmp_path: P
 def test_a_ledger_that_goes_away_in_the_middle(
     server: MlflowServer, postgres: PostgresServer, tmp_path: Path, also_the_registry: bool
 ) -> None:
-    """PostgreSQL gone after either alias, alone or with MLflow: once back, the state is old or new, and told."""
+    """PostgreSQL gone after either alias, alone or with MLflow: once back, the state is old or new, and reported."""
     url = postgres.database()
 
     def strike() -> None:
@@ -159,7 +159,7 @@ def test_a_ledger_that_goes_away_in_the_middle(
             Workspace(MlflowRegistry(tracking_uri=server.address), ledger, tmp_path / "cache", (), "ann"), tmp_path
         )
     for strikes_at, moved in ((1, False), (2, True)):
-        # In a process of its own: one that lives on could not give its lease back, and holds it for 90 seconds.
+        # In its own process: one that lives on could not give its lease back, and holds it for 90 seconds.
         assert ended(in_a_process(partial(deciding, strikes_at))) == 4
         postgres.resume()
         if also_the_registry:

@@ -34,7 +34,7 @@ from tiltyard.registry.package.manifest import MANIFEST, digests
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted model and rows that it can answer."""
+    """A fitted model and rows that it can predict."""
 
     model: Any
     inputs: Any
@@ -151,7 +151,7 @@ def package(
 
 
 def reseal(folder: Path) -> None:
-    """Write the digests of the files as they are now into the manifest, as whoever changed them would."""
+    """Write the digests of the files as they are now into the manifest, as someone who changed them would."""
     file = folder / MANIFEST
     manifest = Manifest.model_validate_json(file.read_bytes())
     file.write_text(manifest.model_copy(update={"files": digests(folder)}).model_dump_json(), encoding="utf-8")

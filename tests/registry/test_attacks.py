@@ -1,6 +1,6 @@
 """A stored model that somebody made to do harm is refused before it can.
 
-Whoever can write a model's file can write its manifest too, so each of these is resealed: digests alone stop nobody.
+Anyone who can write a model's file can write its manifest too, so each of these is resealed: digests alone do not help.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def test_function_that_runs_commands(folder: Path) -> None:
 
 
 def test_types_of_its_own_choice(folder: Path) -> None:
-    """A model's own list of trusted types is not asked."""
+    """A model's own list of trusted types is not used."""
     skops.io.dump(FunctionTransformer(os.system), folder / MODEL_FILE)
     described = (folder / "MLmodel").read_text()
     (folder / "MLmodel").write_text(
@@ -199,7 +199,7 @@ def test_boosting_tree_that_points_outside_itself(field: str, number: int, tmp_p
 
 
 def test_forest_for_fewer_columns_than_its_trees(tmp_path: Path) -> None:
-    """A forest that claims fewer columns than its trees look at is refused."""
+    """A forest that claims fewer columns than its trees read is refused."""
     model = copied(fitted("random forest").model, tmp_path)
     model[-1].n_features_in_ = 1
     write_model(model, tmp_path / "bad.skops")
@@ -388,7 +388,7 @@ ATTACKS: dict[Callable[[Path, Path], None], str] = {
 def test_an_attack_on_a_server(
     attack: Callable[[Path, Path], None], code: str, project_env: ProjectEnv, tmp_path: Path
 ) -> None:
-    """A champion that an attacker made is not constructed; the one before answers on, and the refusal is an event."""
+    """A champion that an attacker made is not constructed; the one before serves on, and the refusal is an event."""
     folder = Path(shutil.copytree(project_env.sound, tmp_path / "model"))
     attack(folder, tmp_path / "ran")
     assert not (tmp_path / "ran").exists()
@@ -441,7 +441,7 @@ def test_exchanged_while_it_is_read(project_env: ProjectEnv, tmp_path: Path) -> 
 
 
 def test_an_attack_on_the_copy_of_a_host(project_env: ProjectEnv, tmp_path: Path) -> None:
-    """A server that starts while the registry is away does not take a copy that was changed since it answered."""
+    """A server that starts while the registry is away does not take a copy that was changed since it served."""
     cache = Path(shutil.copytree(project_env.cache, tmp_path / "cache"))
     remembered = cache / "films" / "serving-champion.json"
     remembered.write_text(remembered.read_text().replace(str(project_env.cache), str(cache)))
@@ -473,7 +473,7 @@ def test_the_attacks_are_real(attack: Callable[[Path, Path], None], project_env:
 
 
 def test_a_server_over_http(project_env: ProjectEnv, tmp_path: Path) -> None:
-    """The server as a whole judges by the keys that it stands on: an unsigned champion is 409, the old one answers."""
+    """The server as a whole verifies by its keys: an unsigned champion is 409, the old one serves."""
     folder = Path(shutil.copytree(project_env.sound, tmp_path / "model"))
     project_env.propose(project_env.sound)
     backends = ServerBackends(project_env.registry, MemoryLedger(), tmp_path / "cache", trusted_keys=RING)
@@ -492,7 +492,7 @@ def test_a_server_over_http(project_env: ProjectEnv, tmp_path: Path) -> None:
 
 
 def test_an_old_version_under_a_new_number(project_env: ProjectEnv) -> None:
-    """Sound, signed files that somebody registers again are not taken for the new version, not even with its old seal.
+    """Sound, signed files that somebody registers again are not loaded as the new version, not even with its old seal.
 
     The genuine old version is: a rollback to it works.
     """
@@ -519,7 +519,7 @@ def test_an_old_version_under_a_new_number(project_env: ProjectEnv) -> None:
 
 
 def test_a_version_of_another_model(project_env: ProjectEnv, tmp_path: Path) -> None:
-    """Files that were packaged for another model are not taken under this name, whoever signed them."""
+    """Files that were packaged for another model are not taken under this name, whichever key signed them."""
     folder = tmp_path / "songs"
     package(folder, fitted("naive Bayes").model, model_name="songs")
     sign(folder)
@@ -539,9 +539,9 @@ def test_a_version_of_another_model(project_env: ProjectEnv, tmp_path: Path) -> 
 
 
 def test_a_champion_that_no_decision_made(project_env: ProjectEnv, tmp_path: Path) -> None:
-    """An alias that was moved in the registry itself, to a sound and signed version, does not make it answer.
+    """An alias that was moved in the registry itself, to a sound and signed version, does not make it serve.
 
-    The move becomes an event; a decision for that version lets it answer, without a restart.
+    The move becomes an event; a decision for that version lets it serve, without a restart.
     """
     registry = project_env.registry
     first = project_env.propose(project_env.sound)

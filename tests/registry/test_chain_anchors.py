@@ -100,7 +100,7 @@ def test_a_chain_that_was_written_anew(workspace: Workspace) -> None:
 
 
 def test_a_ledger_that_was_begun_anew(workspace: Workspace, tmp_path: Path) -> None:
-    """Notes of the ledger before are told apart once a decision stands in the new one, and a torn note is none."""
+    """Notes of the ledger before are distinguished once a decision stands in the new one, and a torn note is none."""
     with SqlLedger.open(f"sqlite:///{tmp_path / 'other.db'}") as ledger:
         other = replace(workspace, ledger=ledger)
         assert checked(other).broken

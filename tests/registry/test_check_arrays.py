@@ -107,7 +107,7 @@ def test_a_vocabulary(craft: Callable[[Any], None], tmp_path: Path) -> None:
 
 
 def test_terms_of_billions_of_words() -> None:
-    """A vectoriser that looks for terms of two billion words takes no memory for them, and answers the same."""
+    """A vectoriser that looks for terms of two billion words takes no memory for them, and predicts the same."""
     model = texts_model(MultinomialNB())
     before = model.predict_proba(TEXTS[:3])
     model[0].ngram_range = (1, 2**31)
@@ -140,7 +140,7 @@ def fewer_sigmoids(classifier: Any) -> None:
     ids=lambda given: getattr(given, "__name__", type(given).__name__),
 )
 def test_linear_weights(classifier: Any, craft: Callable[[Any], None], tmp_path: Path) -> None:
-    """A linear classifier with weights for other labels than its own is not answered by a compiled loop."""
+    """A linear classifier with weights for other labels than its own is not predicted by a compiled loop."""
     model = texts_model(classifier, OF_THREE)
     compile_scorer(model, "text-classification", InputColumns({}))
     craft(model[-1])

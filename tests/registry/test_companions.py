@@ -135,7 +135,7 @@ def test_a_manifest_of_other_kinds(change: dict[str, Any], place: str, folder: P
 
 
 def test_samples_that_cannot_be_answered(tmp_path: Path) -> None:
-    """An export of a version that cannot answer its own rows says so."""
+    """An export of a version that cannot predict its own rows says so."""
     folder = tmp_path / "model"
     package(folder, fitted("table, logistic regression").model, FRAME)
     content = json.loads((folder / MANIFEST).read_text())
@@ -161,7 +161,7 @@ def test_odd_files(kind: str, folder: Path, tmp_path: Path, tracking_uri: str) -
 
 
 def test_a_name_that_is_no_text(folder: Path) -> None:
-    """A file whose name holds bytes that are no text is refused in a message that can be sent."""
+    """A file whose name holds bytes that are not text is refused in a message that can be sent."""
     Path(os.fsdecode(os.fsencode(folder) + b"/bad\xff")).touch()
     with pytest.raises(ArtifactError) as refused:
         read_package(folder)

@@ -44,7 +44,7 @@ class TestPostgresRegistry(RegistryContract):
 
 
 def test_memory_registry_away(tmp_path: Path) -> None:
-    """The fake can be away: then nothing is answered, but a copy that was fetched before is still there."""
+    """The fake can be away: then every call fails, but a copy that was fetched before is still there."""
     registry = MemoryRegistry()
     write_example_package(tmp_path / "model")
     info = registry.register_model(str(tmp_path / "model"), "films")

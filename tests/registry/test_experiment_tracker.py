@@ -91,7 +91,7 @@ def test_dataset(tracker: ExperimentTracker, client: Any) -> None:
 
 
 def test_failed_run(tracker: ExperimentTracker, client: Any) -> None:
-    """A run whose block raises is failed, says why, and lets the error go on."""
+    """A run whose block raises is failed, says why, and raises the error again."""
     with pytest.raises(ZeroDivisionError), tracker.start_run() as run:
         _ = 1 / 0
     found = client.get_run(run.run_id)
@@ -125,7 +125,7 @@ def test_nested_runs(tracker: ExperimentTracker, client: Any) -> None:
 
 
 def test_threads(tracker: ExperimentTracker, client: Any) -> None:
-    """Each thread has a run of its own."""
+    """Each thread has its own run."""
     both_run = Barrier(2)
 
     def work(name: str) -> str:
@@ -176,7 +176,7 @@ def test_logged_model_is_an_output_of_the_run(tracker: ExperimentTracker, client
 
 
 def test_unfitted_model(tracker: ExperimentTracker) -> None:
-    """What is no fitted classifier is refused by its name."""
+    """What is not a fitted classifier is refused by its name."""
     from sklearn.linear_model import LogisticRegression
 
     with pytest.raises(UsageError, match="LogisticRegression"), tracker.start_run():
@@ -200,7 +200,7 @@ def test_runs_as_frames(tracker: ExperimentTracker) -> None:
 
 
 def test_server_away() -> None:
-    """A tracking server that is away is told as such, with its address."""
+    """A tracking server that is away is named as such, with its address."""
     tracker = ExperimentTracker("films", tracking_uri="http://127.0.0.1:9")
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:9"), tracker.start_run():
         pass

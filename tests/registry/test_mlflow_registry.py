@@ -62,7 +62,7 @@ def test_a_version_is_loaded_by_stage_alias_number_or_as_champion(registry: Mlfl
 
 
 def test_load_what(registry: MlflowRegistry) -> None:
-    """What is asked for in two ways, or by a stage that names no version, is refused."""
+    """What is requested in two ways, or by a stage that names no version, is refused."""
     with pytest.raises(UsageError):
         registry.load_model("films", stage="Production", version="1")
     with pytest.raises(UsageError):

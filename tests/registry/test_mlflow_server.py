@@ -63,7 +63,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         store = database.database().replace("postgresql://", "postgresql+psycopg://")
     except pytest.skip.Exception:
         store = f"sqlite:///{root / 'mlflow.db'}"
-    # Its webhooks may go to a receiver on this machine, from the moment that they are asked for.
+    # Its webhooks may go to a receiver on this machine, from the moment that they are requested.
     near = {
         "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http",
         "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
@@ -172,7 +172,7 @@ def test_a_decision_leaves_in_the_shape_of_mlflows_webhooks(server: Server, tmp_
 
 
 def told(receiver: Receiver) -> dict[str, Any]:
-    """What a receiver was told, by entity and without the time."""
+    """What a receiver got, by entity and without the time."""
     contents = [json.loads(body) for _, body in receiver.requests]
     for content in contents:
         assert datetime.fromisoformat(content.pop("timestamp")).tzinfo is not None

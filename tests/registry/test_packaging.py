@@ -1,4 +1,4 @@
-"""A version is written once, answers as it did, and is loaded whole or not at all."""
+"""A version is written once, predicts as it did, and is loaded whole or not at all."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_round_trip(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.filterwarnings("ignore")
 def test_plain_mlflow(name: str, tmp_path: Path) -> None:
-    """MLflow itself loads a package, as a scikit-learn model and as a Python function, and answers the same."""
+    """MLflow itself loads a package, as a scikit-learn model and as a Python function, and predicts the same."""
     import mlflow.pyfunc
     import mlflow.sklearn
 
@@ -60,7 +60,7 @@ def test_plain_mlflow(name: str, tmp_path: Path) -> None:
 
 
 def test_manifest(whole: Path) -> None:
-    """The manifest names the digest of every other file, the libraries, and the answers given at training."""
+    """The manifest names the digest of every other file, the libraries, and the predictions made at training."""
     manifest = read_package(whole).manifest
     files = {path.relative_to(whole).as_posix() for path in whole.rglob("*") if path.is_file()}
     assert set(manifest.files) == files - {MANIFEST}

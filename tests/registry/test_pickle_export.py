@@ -1,4 +1,4 @@
-"""A version as pickles: equal answers, and scikit-learn alone is enough to open them."""
+"""A version as pickles: equal predictions, and scikit-learn alone is enough to open them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tiltyard.models.text import TEXT
 from tiltyard.registry import read_package
 from tiltyard.registry.package.pickle_export import WARNING, export_pickles
 
-# Opens the files in a process that has no Tiltyard, and answers with them.
+# Opens the files in a process that has no Tiltyard, and predicts with them.
 OPEN = """
 import json, pickle, sys
 class Nothing:
@@ -41,7 +41,7 @@ print(json.dumps(answers))
 
 
 def test_every_linear_text_recipe_opens_without_tiltyard(tmp_path: Path) -> None:
-    """Each of them, with two and with three labels, answers equally from its pickles, in a process without Tiltyard."""
+    """Each of them, with two and three labels, predicts equally from its pickles, in a process without Tiltyard."""
     expected: dict[str, Any] = {}
     three = np.array([["good", "bad", "so-so"][row % 3] for row in range(len(TEXTS))])
     for name, (_, build, _) in TEXT.items():
@@ -82,7 +82,7 @@ def test_every_linear_text_recipe_opens_without_tiltyard(tmp_path: Path) -> None
 
 
 def test_a_recipe_without_an_equal_in_scikit_learn_says_what_it_needs(tmp_path: Path) -> None:
-    """The convolution is one file, whose reader is told that it needs Tiltyard."""
+    """The convolution is one file, which says that it needs Tiltyard."""
     _, build, _ = TEXT["nb-cnn"]
     package(tmp_path / "version", build(0).fit(TEXTS, TEXT_LABELS))
     written = export_pickles(read_package(tmp_path / "version"), tmp_path / "out", "films_model", {})
@@ -132,7 +132,7 @@ def test_a_table_with_dates_says_that_it_needs_tiltyard(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
-    """A folder that cannot be is told, and the warning says what a pickle can do."""
+    """A folder that cannot be is refused, and the warning says what a pickle can do."""
     package(tmp_path / "version", fitted("naive Bayes").model)
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be written to"):

@@ -49,7 +49,7 @@ def test_a_version_on_s3_is_trained_here_and_served_there(
     assert champion.run_id == outcome.run_id
     assert list(registry.load_model(project.model_name, alias="champion").predict(["a wonderful film"])) == ["positive"]
 
-    # Whoever can write to the bucket cannot make a host load what was not registered.
+    # Anyone who can write to the bucket cannot make a host load what was not registered.
     (model,) = (s3.folder / BUCKET / "mlflow").rglob("model.skops")
     model.write_bytes(model.read_bytes()[:-1] + b"?")
     with pytest.raises(ArtifactError):

@@ -58,7 +58,7 @@ def test_what_a_schema_and_a_recipe_are() -> None:
 
 
 def test_a_label_names_one_version() -> None:
-    """Of two that were given the same label at once the first keeps it; what is no label is none."""
+    """Of two that were given the same label at once the first keeps it; what is not a label is none."""
     first, second = version(4, "1.0.0"), version(5, "1.0.0")
     assert (duplicate_labels([first, second], first), duplicate_labels([first, second], second)) == (False, True)
     assert version_by_label([second, first], "1.0.0") == first
@@ -96,12 +96,12 @@ def test_lineage_fits_into_its_tag() -> None:
     ],
 )
 def test_lineage_that_somebody_set_to_something_else(content: str) -> None:
-    """A tag that is no lineage is none, and no error."""
+    """A tag that is not a lineage counts as none, without an error."""
     assert read_lineage(VersionInfo("films", "1", (), None, NOW, tags={LINEAGE_TAG: content})) is None
 
 
 def test_a_label_of_thousands_of_digits() -> None:
-    """A tag that nobody can count on from is no label, and labels go on."""
+    """A tag that cannot be counted on from is not a label, and labels continue."""
     assert next_label([version(1, "1.0.0"), version(2, f"{'9' * 4900}.0.0")], KIND) == "1.0.1"
     assert not is_label("\u0661.0.0")
 

@@ -124,7 +124,7 @@ def test_an_unsigned_version(unsigned: Path) -> None:
 
 
 def test_a_foreign_signature(signed: Path) -> None:
-    """A signature by a key that is not trusted is refused with both keys, and is no hindrance without trusted keys."""
+    """A signature by a key that is not trusted is refused with both keys, and accepted without trusted keys."""
     error = refusal(signed, KeyRing((THEIRS.public,)))
     assert error.code == "artifact.foreign-key"
     assert error.fields["key_id"] == OURS.public.id
@@ -184,7 +184,7 @@ def test_any_bit_of_the_signature(position: int, bit: int) -> None:
     ],
 )
 def test_a_signature_that_claims_another_key(unsigned: Path, change: dict[str, Any]) -> None:
-    """A signature is judged by the key that it names, whatever else it says."""
+    """A signature is verified by the key that it names, whatever else it says."""
     stored = {**json.loads(THEIRS.sign((unsigned / MANIFEST).read_bytes())), **change}
     (unsigned / SIGNATURE).write_text(json.dumps(stored))
     assert refusal(unsigned, TRUSTING).code == "artifact.signature"
@@ -206,7 +206,7 @@ def test_a_damaged_signature_file(signed: Path, content: bytes, keys: KeyRing) -
 
 
 def test_the_signature_is_the_only_unnamed_file(signed: Path) -> None:
-    """A file beside the signature that the manifest does not name is refused."""
+    """A file next to the signature that the manifest does not name is refused."""
     (signed / f"{SIGNATURE}2").write_text("")
     error = refusal(signed, TRUSTING)
     assert (error.code, error.fields["file"]) == ("artifact.digest", f"{SIGNATURE}2")
@@ -241,7 +241,7 @@ def forms(signer: Signer, folder: Path) -> dict[str, tuple[str, str]]:
 
 @pytest.mark.parametrize("form", ["base64", "PEM", "PEM on one line", "file", "absolute file"])
 def test_forms_of_keys(form: str, tmp_path: Path) -> None:
-    """A key is the same key in each of its forms; relative files lie beside the project file."""
+    """A key is the same key in each of its forms; relative files lie next to the project file."""
     private, public = forms(OURS, tmp_path)[form]
     of = settings(tmp_path, signing=private, trusted=(THEIRS.public.text, public))
     assert host_signer(of) == OURS
@@ -249,7 +249,7 @@ def test_forms_of_keys(form: str, tmp_path: Path) -> None:
 
 
 def test_no_keys(tmp_path: Path) -> None:
-    """Without settings, and with an empty one, nothing is signed and no signature is asked for."""
+    """Without settings, and with an empty one, nothing is signed and no signature is required."""
     for of in (settings(tmp_path), settings(tmp_path, signing=" ")):
         assert host_signer(of) is None
         assert host_keys(of) == NO_KEYS
@@ -282,7 +282,7 @@ def encrypted() -> str:
     ],
 )
 def test_bad_signing_keys(given: str, tmp_path: Path) -> None:
-    """What is no private key is refused by the setting's name, and is not repeated."""
+    """What is not a private key is refused by the setting's name, and is not repeated."""
     with pytest.raises(UsageError, match="TILTYARD_SIGNING_KEY") as refused:
         host_signer(settings(tmp_path, signing=given))
     if not given.startswith("@"):
@@ -292,7 +292,7 @@ def test_bad_signing_keys(given: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", ["", "x", OURS.pem.decode(), "@nowhere"])
 def test_bad_trusted_keys(given: str, tmp_path: Path) -> None:
-    """What is no public key is refused by its place in the list: it is never left out in silence."""
+    """What is not a public key is refused by its place in the list: it is never left out in silence."""
     with pytest.raises(UsageError, match=r"TILTYARD_TRUSTED_KEYS\[1\]"):
         host_keys(settings(tmp_path, trusted=(OURS.public.text, given)))
 
@@ -310,7 +310,7 @@ def test_the_private_key_is_not_shown() -> None:
 
 
 def test_a_list_that_is_not_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list of keys that is not JSON is refused by its name, not taken for an empty one."""
+    """A list of keys that is not JSON is refused by its name, not read as an empty one."""
     monkeypatch.setenv("TILTYARD_TRUSTED_KEYS", OURS.public.text)
     with pytest.raises(UsageError, match="TILTYARD_TRUSTED_KEYS"):
         Settings.load(tmp_path)
@@ -407,7 +407,7 @@ def test_a_spoilt_copy_is_fetched_again(signed: Path, tmp_path: Path, tracking_u
 
 
 def test_the_registry_loads_only_what_is_signed(unsigned: Path, tmp_path: Path, tracking_uri: str) -> None:
-    """`load_model` judges by this host's keys without being told."""
+    """`load_model` verifies by this host's keys by default."""
     of = settings(tmp_path, signing=OURS.text, trusted=(OURS.public.text,))
     registry = MlflowRegistry(tracking_uri=tracking_uri, settings=of)
     registry.register_model(str(unsigned), "films")

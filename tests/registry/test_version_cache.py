@@ -53,7 +53,7 @@ def test_together(store: Store, tmp_path: Path) -> None:
 
 
 def test_damaged_together(store: Store, tmp_path: Path) -> None:
-    """A damaged copy is fetched anew, once, whoever finds it."""
+    """A damaged copy is fetched anew, once, by the first process that finds it."""
     folder = fetch_version(INFO, tmp_path / "c", KeyRing(), store.download)
     (folder / MANIFEST).write_text("{}")
     with ThreadPoolExecutor(8) as pool:

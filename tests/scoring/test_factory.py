@@ -93,7 +93,7 @@ def test_a_version_without_sample_rows_is_warm_all_the_same(
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_columns_come_in_the_order_of_the_versions_classes(compiled: bool) -> None:
-    """Classes that are numbers come in their order, whoever scores; a version from before keeps the order it has."""
+    """Classes that are numbers come in their order from every scorer; a version from before keeps the order it has."""
     vectoriser = FastTfidfVectorizer(min_df=1) if compiled else CountVectorizer()
     pipeline = make_pipeline(vectoriser, LogisticRegression()).fit(TEXTS * 3, ["2", "10", "9", "2"] * 3)
     before = make_scorer(package(pipeline, "text-classification", {"text": "str"}, samples_of(pipeline)))

@@ -86,7 +86,7 @@ def test_numbers_outside_the_range_of_training_are_named(scorer: Scorer) -> None
 
 
 def test_other_columns_pass_and_unknown_ones_are_named(scorer: Scorer) -> None:
-    """Columns of the training file pass in silence; another one is named with the nearest feature, beside values."""
+    """Columns of the training file pass in silence; another one is named with the nearest feature, next to values."""
     assert warn(scorer, customer=2**60, label="high") == []
     found = warn(scorer, twon="Leeds", age=1000)
     assert [(warning.field, warning.code) for warning in found] == [("twon", "unknown-column"), ("age", "out-of-range")]
@@ -94,7 +94,7 @@ def test_other_columns_pass_and_unknown_ones_are_named(scorer: Scorer) -> None:
 
 
 def test_a_missing_feature_is_refused_with_the_unknown_ones_beside_it(scorer: Scorer) -> None:
-    """Where a feature is missing, the columns that nobody knows are named too: one may be meant by the other."""
+    """Where a feature is missing, the unknown columns are named too: one may be meant by the other."""
     with pytest.raises(InputError) as caught:
         scorer.score([KNOWN, {name: value for name, value in KNOWN.items() if name != "town"} | {"twon": "York"}])
     assert [(problem.position, problem.field) for problem in list_problems(caught.value)] == [(1, "town"), (1, "twon")]
@@ -117,12 +117,12 @@ def test_a_missing_feature_is_refused_with_the_unknown_ones_beside_it(scorer: Sc
     )
 )
 def test_compiled_and_plain_scorers_warn_alike(compiled: TableScorer, plain: SklearnScorer, rows: list[Any]) -> None:
-    """The compiled scorer, which looks at bounds of the encoded rows, warns exactly as scikit-learn's does."""
+    """The compiled scorer, which reads the bounds of the encoded rows, warns exactly as scikit-learn's does."""
     assert compiled.score(rows).warnings == plain.score(rows).warnings
 
 
 def test_groups_keep_their_own_warnings(compiled: TableScorer) -> None:
-    """Groups that are scored together get the warnings of their own inputs."""
+    """Groups that are scored together get the warnings of just their inputs."""
     odd = {**KNOWN, "town": "Bath"}
     first, second = score_groups(compiled, [[KNOWN, odd], [odd, KNOWN, KNOWN]])
     counts = [[len(found) for found in scores.warnings or ()] for scores in (first, second)]  # type: ignore[union-attr]

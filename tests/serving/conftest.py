@@ -53,7 +53,7 @@ def ledger() -> TestLedger:
 
 
 class Running:
-    """A server on a thread of its own, at a free port of loopback."""
+    """A server on its own thread, at a free port of loopback."""
 
     def __init__(self, server: ModelServer) -> None:
         self._server = server

@@ -97,7 +97,7 @@ def package(
         **known,
     )
     with warnings.catch_warnings():
-        # MLflow warns of its own doings while it is imported and while it saves.
+        # MLflow warns about itself while it is imported and while it saves.
         warnings.simplefilter("ignore")
         write_package(folder, pipeline, card, training_keys=np.zeros(1, dtype=np.uint64), trusted_types=tuple(trusted))
     return folder

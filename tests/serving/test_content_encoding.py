@@ -85,7 +85,7 @@ def test_unpacked_bodies_have_the_limit_of_plain_ones(films: ServerUnderTest, pa
     "spoil", [lambda body: body[:-4], lambda body: b"{}", lambda body: body + b"more", lambda body: b""]
 )
 def test_broken_bodies_are_malformed(films: ServerUnderTest, path: str, spoil: Callable[[bytes], bytes]) -> None:
-    """A body that is cut short, followed by other bytes, or not compressed at all is 400."""
+    """A body that is truncated, followed by other bytes, or not compressed at all is 400."""
     response = post(films, path, spoil(gzip.compress(body_of(films, path))), "gzip")
     assert (response.status_code, response.json()["code"]) == (400, "request.malformed")
 

@@ -19,7 +19,7 @@ from tiltyard.serving.auth import KeyFile, NewKey
 from tiltyard.serving.predict.header_limit import HeaderLimitProtocol
 
 JSON = {"Content-Type": "application/json"}
-# What is unlike for each request, whoever serves it.
+# What differs for each request, on either path.
 VARYING_HEADERS = {"date"}
 PREDICTION_ID = re.compile(rb'"prediction_id":"[0-9a-f-]{36}"')
 

@@ -1,4 +1,4 @@
-"""Real HTTP on loopback, against a server on a thread of its own."""
+"""Real HTTP on loopback, against a server on its own thread."""
 
 from __future__ import annotations
 

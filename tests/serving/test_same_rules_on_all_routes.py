@@ -290,7 +290,7 @@ def test_a_repeated_request_has_its_warnings(towns: ServerUnderTest) -> None:
 
 
 def test_texts_come_with_other_columns(films: ServerUnderTest) -> None:
-    """A row with a text and more is predicted by its text alone; what nobody knows is named in a warning."""
+    """A row with a text and more is predicted by its text alone; unknown columns are named in a warning."""
     bare = films.client.post("/invocations", json={"dataframe_records": [{"text": "a film"}]}).json()
     answer = films.client.post("/invocations", json={"dataframe_records": [{"text": "a film", "stars": 4}]}).json()
     assert answer["probabilities"] == bare["probabilities"]

@@ -71,7 +71,7 @@ def test_health_leaves_the_shadow_out_after_a_restart(pair: FakeRegistry, start:
 
 
 def test_a_label_by_key_never_reaches_the_shadow(pair: FakeRegistry, start: Start, ledger: TestLedger) -> None:
-    """Feedback by a key labels what a client got: a shadow's key, the champion's prediction id, is no caller's key."""
+    """Feedback by a key labels what a client got: a shadow's, the champion's prediction id, is not a caller's."""
     url = start(challenger={"mode": "shadow"}).url
     prediction = httpx.post(f"{url}/predict", json={"text": "a warm film"}, timeout=30).json()["prediction_id"]
     until(lambda: len(by_route(ledger, "shadow")) == 1)

@@ -186,7 +186,7 @@ def test_wrong_rows_are_named_by_column(towns: ServerUnderTest) -> None:
 
 
 def test_errors_reach_the_client(films: ServerUnderTest) -> None:
-    """The client raises what the server says: another model, another version, bytes that are cut short."""
+    """The client raises what the server says: another model, another version, truncated bytes."""
     with triton(films) as client:
         for model, version in (("another", ""), (MODEL, "7")):
             with pytest.raises(InferenceServerException, match=r"no model|not in service here") as caught:

@@ -131,7 +131,7 @@ def test_texts_that_begin_alike_are_a_warning_and_texts_that_name_their_label_an
 
 
 def test_a_time_that_tells_the_label_is_a_warning() -> None:
-    """Labels that change with the month are to be looked at; the time is no copy of the label."""
+    """Labels that change with the month are to be checked; the time is not a copy of the label."""
     days = pd.Series([f"2026-{1 + place % 12:02d}-{1 + place % 28:02d}" for place in range(ROWS)])
     leak = find_leaks(check(pd.DataFrame({"signup": days, "fee": FEE, "y": ALTERNATING})))["signup"]
     assert (leak.severity, "changes with the time" in leak.message) == ("warning", True)

@@ -171,7 +171,7 @@ def test_a_lost_column_is_drift_in_every_call(kept: list[str], tmp_path: Path, f
 
 
 def test_lost_columns_follow_the_rules_of_other_tests() -> None:
-    """A lost column is no drift where it is ignored, was always missing, or only identifies rows."""
+    """A lost column is not drift where it is ignored, was always missing, or only identifies rows."""
     reference, current = sample_numbers(600, 0), sample_numbers(600, 1)
     ignoring = DriftRequest(section=MonitoringSection(drift_ignore=("x",)))
     assert detect_data_drift(reference, current[["k", "i"]], ignoring)["status"] == "clear"
@@ -182,7 +182,7 @@ def test_lost_columns_follow_the_rules_of_other_tests() -> None:
 
 
 def test_no_current_rows_are_no_verdict() -> None:
-    """Without current rows, the detections cannot judge, and validation refuses."""
+    """Without current rows, the detections have no verdict, and validation refuses."""
     reference = sample_numbers(600, 0)
     for empty in (reference[:0], reference[:0][[]]):
         assert detect_data_drift(reference, empty)["status"] == "could_not_judge"

@@ -85,7 +85,7 @@ def test_near_copies_of_texts_are_counted_apart() -> None:
 
 
 def test_near_copies_within_the_test_side_are_no_leak() -> None:
-    """Copies that stand on one side only are no finding."""
+    """Copies that stand on one side only are not findings."""
     test = [*TEXTS[300:], TEXTS[310].upper()]
     assert validate(TEXTS[:300], test, LABELS[:300], [*LABELS[300:], "pos"])["near_duplicates"]["count"] == 0
 

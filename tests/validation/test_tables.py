@@ -343,7 +343,7 @@ def test_columns_of_chance_have_little_power() -> None:
 
 
 def test_power_does_not_flatter_a_frequent_label() -> None:
-    """Always answering the frequent label has no power, however frequent it is."""
+    """Always predicting the frequent label has no power, however frequent it is."""
     labels = (RANDOM.random(4000) < 0.02).astype(np.intp)
     assert measure_power(np.zeros(4000, dtype=np.intp), labels) == 0.0
 

@@ -146,7 +146,7 @@ def test_texts_that_carry_their_label_are_a_leak() -> None:
 
 
 def test_other_columns_of_a_text_project_are_not_inputs() -> None:
-    """A rating next to the text, which the model never sees, is no leak."""
+    """A rating next to the text, which the model never sees, is not a leak."""
     labels = ["pos" if place * 104729 % 7 < 3 else "neg" for place in range(300)]
     assert validate(GOOD, rating=[9 if label == "pos" else 2 for label in labels]).findings == ()
 

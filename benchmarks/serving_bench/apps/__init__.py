@@ -1,1 +1,1 @@
-"""The peers' servers; each file runs in an environment of its own, and imports nothing of ours."""
+"""The peers' servers; each file runs in its own environment, and imports nothing of ours."""

@@ -21,7 +21,7 @@ class Row(BaseModel):
 
 
 class Answer(BaseModel):
-    """An answer."""
+    """A response."""
 
     model_config = ConfigDict(protected_namespaces=())
 

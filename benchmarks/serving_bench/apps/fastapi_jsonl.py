@@ -31,7 +31,7 @@ class Row(BaseModel):
 
 
 class Answer(BaseModel):
-    """An answer."""
+    """A response."""
 
     model_config = ConfigDict(protected_namespaces=())
 

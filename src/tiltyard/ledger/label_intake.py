@@ -85,8 +85,8 @@ def check_labels(
         now: default: the present.
 
     Raises:
-        UnavailableError: the ledger cannot be reached, and a label names its prediction by a key, or is no class of the
-            version in service.
+        UnavailableError: the ledger cannot be reached, and a label names its prediction by a key, or is not a class of
+            the version in service.
     """
     now = now or datetime.now(UTC)
     found = _find_predictions(ledger, model_name, reported)
@@ -244,7 +244,7 @@ def _check_class(
 
 
 class _RareLookup:
-    """The rare classes of a model, read once and only where a label is no class of a version."""
+    """The rare classes of a model, read once and only where a label is not a class of a version."""
 
     def __init__(self, ledger: Ledger, model_name: str) -> None:
         self._ledger, self._model_name = ledger, model_name

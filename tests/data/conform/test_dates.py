@@ -144,7 +144,7 @@ def test_a_day_that_does_not_exist_is_refused_or_a_gap() -> None:
 
 
 def test_moments_beyond_the_calendar_are_no_dates() -> None:
-    """A moment outside the years 1 to 9999 in the project's zone is no date, and no crash."""
+    """A moment outside the years 1 to 9999 in the project's zone is not a date, and does not crash."""
     tokyo = ReadingRules(timezone="Asia/Tokyo", dates="%d %b %Y %H:%M %z")
     beyond = (
         datetime(9999, 12, 31, 23, tzinfo=timezone(-timedelta(hours=5))),

@@ -21,7 +21,7 @@ ONES += [np.float32(1), np.bool_(True)]
 
 @pytest.mark.parametrize("raw", ONES, ids=repr)
 def test_every_spelling_of_one_meets_class_1(raw: object) -> None:
-    """A class that is shown as ``1`` beside ``0`` takes the number, the boolean and the text in every spelling."""
+    """A class that is shown as ``1`` next to ``0`` takes the number, the boolean and the text in every spelling."""
     assert LabelCodec.from_classes(["0", "1"]).find_class(raw) == "1"
 
 
@@ -76,7 +76,7 @@ def test_accents_meet_however_they_are_written() -> None:
 
 
 def test_an_unknown_label_is_named_with_the_nearest_class() -> None:
-    """A label that is no class is described with the nearest class, or with all where none is near."""
+    """A label that is not a class is described with the nearest class, or with all where none is near."""
     codec = LabelCodec.from_classes(["positive", "negative"])
     assert "Did you mean 'positive'?" in codec.describe_unknown("Positve")
     assert "The classes are negative, positive." in codec.describe_unknown("q")

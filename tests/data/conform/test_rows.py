@@ -108,7 +108,7 @@ def test_numbers_are_read_as_the_project_writes_them(cell: Any, rules: ReadingRu
 
 @pytest.mark.parametrize("cell", ["1,163.74", "12,34", "0x10", "1_000", "١٢", "forty", True, [1.0], "1 000"])
 def test_other_cells_are_no_numbers(cell: Any) -> None:
-    """Text with separators that nobody declared, other scripts' digits, booleans and lists are no numbers."""
+    """Text with separators that nobody declared, other scripts' digits, booleans and lists are not numbers."""
     assert parse_number(cell, USUAL_RULES) is None
 
 
@@ -132,7 +132,7 @@ def test_gap_words_are_gaps_to_rows(kind: SchemaKind) -> None:
 
 @pytest.mark.parametrize("cell", [[1], {"a": 1}, b"EU", 1j])
 def test_a_cell_of_several_values_is_refused_by_rows_and_frames(cell: Any) -> None:
-    """Lists, objects, bytes and complex numbers are no category: both doors refuse them, and the file by row."""
+    """Lists, objects, bytes and complex numbers are not a category: both doors refuse them, and the file by row."""
     column = TypedColumn("c", "category", nullable=True)
     with pytest.raises(CellError):
         make_cell_reader(column, USUAL_RULES)(cell)

@@ -76,7 +76,7 @@ class ModelEnv:
     def responder(
         self, die_before: int | None = None, *, live: bool = False, approval: bool = False, **response: Any
     ) -> Responder:
-        """A fresh process; it dies in front of its n-th effect. With ``live``, challengers answer in the shadow."""
+        """A fresh process; it dies in front of its n-th effect. With ``live``, challengers predict in the shadow."""
         self.effects = 0
 
         def count(_name: str) -> None:
@@ -130,7 +130,7 @@ class ModelEnv:
         self.ledger.record_labels([Label(row.id, truth, now, "test") for row in rows])
 
     def shadow(self, count: int, *, says: str, champion: str = "bad", truth: str = "good") -> None:
-        """The challenger, version 2, answers beside the champion, and the truth comes."""
+        """The challenger, version 2, predicts with the champion, and the truth comes."""
         now = datetime.now(UTC)
         for _ in range(count):
             fields: dict[str, Any] = {"project": MODEL, "at": now}

@@ -36,7 +36,7 @@ def test_a_version_that_lost_live_is_refused_whatever_it_does_on_the_test_rows(m
 
 
 def test_a_challenge_against_another_champion_does_not_count(model_env: ModelEnv) -> None:
-    """What was decided against a former champion is no verdict on this pair, and without one no gate is asked."""
+    """What was decided against a former champion is not a verdict on this pair, and without one no gate runs."""
     model_env.register(right=True)
     model_env.shadow(60, says="bad", champion="good")
     model_env.registry.set_alias(MODEL, "challenger", "2")

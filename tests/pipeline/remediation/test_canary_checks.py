@@ -69,7 +69,7 @@ def test_only_a_new_champion_is_watched(model_env: ModelEnv, replaced: ModelEnv)
 
 
 def test_a_previous_version_that_is_gone(replaced: ModelEnv) -> None:
-    """Where the previous version cannot be asked, the watch says that it could not judge, and why."""
+    """Where the previous version cannot predict, the check says that it could not compare, and why."""
     replaced.label(5, version="3")
     del replaced.registry._models[MODEL].versions["2"]
     with pytest.raises(NotFoundError):

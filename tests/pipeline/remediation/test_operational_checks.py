@@ -24,7 +24,7 @@ def fallen(kind: str, part: str, minutes: float) -> Event:
 
 
 def test_programs_that_were_started_again_are_found() -> None:
-    """Deaths and hangs of the window are told by program; earlier ones are not, and without any it is clear."""
+    """Deaths and hangs of the window are reported by program; earlier ones are not, and without any it is clear."""
     events = [
         fallen("part-died", "console", -90),
         fallen("part-died", "loop", -5),
@@ -64,7 +64,7 @@ def approvals(model_env: ModelEnv) -> list[FindingRecord]:
 
 
 def test_a_retrained_version_waits_for_approval_and_then_takes_over(model_env: ModelEnv) -> None:
-    """Where approval is asked for the loop promotes nothing: it alerts with the next command, and approve promotes."""
+    """Where approval is required the loop promotes nothing: it alerts with the next command, and approve promotes."""
     told = model_env.responder(approval=True).respond([found("drift.verdict")])
     assert (model_env.named("champion"), model_env.named("challenger")) == ("1", None)
     assert model_env.kinds(f"{MODEL}/2").count("approval-requested") == 1
@@ -84,7 +84,7 @@ def test_a_retrained_version_waits_for_approval_and_then_takes_over(model_env: M
 
 
 def test_another_version_that_waits_is_told_anew(model_env: ModelEnv) -> None:
-    """An alert names who waits: when another version does, it is told again; one that was declined is no alert."""
+    """An alert names who waits: when another version does, it is raised again; a declined one is not an alert."""
     for _ in range(2):
         model_env.responder(approval=True, cooldown_minutes=0, min_new_labels=0).respond([found("drift.verdict")])
     responder = model_env.responder(approval=True)

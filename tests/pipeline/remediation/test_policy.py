@@ -61,7 +61,7 @@ def test_each_matter_has_its_answer() -> None:
 
 
 def test_what_is_known_comes_before_what_is_presumed() -> None:
-    """A bad champion is answered before decay, and decay before drift; what only alerts stands in nobody's way."""
+    """A bad champion is remedied before decay, and decay before drift; what only alerts blocks nothing."""
     everything = [finding(code) for code in ("drift.verdict", "performance.degradation", "performance.estimate")]
     assert decided(*everything).incident_kind == "performance"
     assert decided(*everything, finding("champion.errors")).incident_kind == "champion"
@@ -82,7 +82,7 @@ def test_nothing_is_done_without_cause() -> None:
 
 
 def test_too_few_labels_are_asked_for_once_a_day() -> None:
-    """With too few new labels they are asked for instead of retraining, and not again for a day."""
+    """With too few new labels they are requested instead of retraining, and not again for a day."""
     asked = decided(finding("drift.verdict"), labels=99)
     assert asked.kind == "ask-labels"
     assert "99 new labels, and a retraining needs 100" in asked.reason
@@ -92,7 +92,7 @@ def test_too_few_labels_are_asked_for_once_a_day() -> None:
 
 
 def test_limits() -> None:
-    """Nothing begins beside an open response, within the cooldown, or beyond the actions of a day."""
+    """Nothing begins during an open response, within the cooldown, or beyond the actions of a day."""
     drift = finding("drift.verdict")
     assert "under way" in decided(drift, events=action("retrain", -9)).reason
     recent = decided(drift, events=action("retrain", -9, finished=-0.5))
@@ -130,7 +130,7 @@ def test_no_champion_and_no_previous() -> None:
 
 
 def test_the_fold_follows_an_action() -> None:
-    """Steps begun and done, and the ending, are told by the events alone."""
+    """Steps begun and done, and the ending, are read from the events alone."""
     events = [
         *action("retrain", -2),
         event(STEP_BEGUN, action="retrain--2", step="train"),

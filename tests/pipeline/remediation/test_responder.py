@@ -26,7 +26,7 @@ def test_drift_retrains_and_the_better_version_takes_over(model_env: ModelEnv) -
 
 
 def test_a_challenger_that_is_no_better_does_not_take_over(model_env: ModelEnv) -> None:
-    """A version as good as the champion is refused, is nobody's challenger any more, and the reason is told."""
+    """A version as good as the champion is refused, loses the challenger alias, and the reason is reported."""
     model_env.make_champion(model_env.register(right=True).version, before="1")
     told = model_env.responder().respond([found("drift.verdict", version="2")])
     assert model_env.named("champion") == "2"
@@ -50,7 +50,7 @@ def test_a_bad_new_champion_goes_back_by_itself(model_env: ModelEnv) -> None:
 
 
 def test_too_few_labels_are_asked_for(model_env: ModelEnv) -> None:
-    """With too few new labels nothing is trained; labels are asked for, once."""
+    """With too few new labels nothing is trained; labels are requested, once."""
     told = model_env.responder(min_new_labels=6).respond([found("drift.verdict")])
     assert [action.kind for action in told.actions] == ["ask-labels"]
     assert "tiltyard label queue" in told.alerts[0].done
@@ -75,7 +75,7 @@ def test_what_was_found_about_a_former_champion_is_history(model_env: ModelEnv) 
 
 
 def test_a_service_that_is_away_is_waited_for(model_env: ModelEnv) -> None:
-    """While the registry is away a response waits, however often it is tried, and goes on when it is back."""
+    """While the registry is away a response waits, however often it is tried, and continues when it is back."""
     with pytest.raises(Killed):
         model_env.responder(die_before=3).respond([found("drift.verdict")])
     model_env.registry.away = True
@@ -119,7 +119,7 @@ def test_retraining_by_hand(model_env: ModelEnv) -> None:
 
 
 def test_a_challenger_answers_in_the_shadow_until_the_labels_decide(model_env: ModelEnv) -> None:
-    """Where challengers answer live, the response waits for the labels, and the gates come after their word."""
+    """Where challengers predict live, the response waits for the labels, and the gates come after their word."""
     waiting = model_env.responder(live=True).respond([found("drift.verdict")])
     assert waiting.outcome == "waiting"
     assert (model_env.named("champion"), model_env.named("challenger")) == ("1", "2")
@@ -203,7 +203,7 @@ def _copy(model_env: ModelEnv) -> ModelEnv:
 
 
 def _state(model_env: ModelEnv) -> dict[str, object]:
-    """What must not depend on how often the process died: decisions, aliases, versions, and who was told what."""
+    """What must not depend on how often the process died: decisions, aliases, versions, and notifications."""
     once = [kind for kind in model_env.kinds() if kind != "response-step-begun"]
     return {
         "events": sorted(once),

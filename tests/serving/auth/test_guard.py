@@ -44,7 +44,7 @@ def opens_to_all(guard: Guard) -> bool:
 
 @pytest.fixture
 def every_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each request look at the key file, instead of four looks a second."""
+    """Let each request read the key file, instead of four readings a second."""
     monkeypatch.setattr(key_reloader, "WATCH_SECONDS", -1.0)
 
 
@@ -158,7 +158,7 @@ def test_a_server_is_open_to_others_only_with_insecure_open(file: KeyFile) -> No
 
 
 def test_other_sites_cannot_use_an_open_server(file: KeyFile) -> None:
-    """An open server answers this machine by its loopback names, and no page of another site in its browser."""
+    """An open server serves this machine by its loopback names, and no page of another site in its browser."""
     guard = guard_for(ServingSection(), file.path, host="127.0.0.1")
     for host in ("localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "app.localhost:1"):
         assert guard.check(request("/predict", host=host))

@@ -88,7 +88,7 @@ def write_category(raw: Any) -> str | None:
     pandas does.
 
     Returns:
-        The text; None where the cell is no single value: a list, an object, bytes, a complex number.
+        The text; None where the cell is not a single value: a list, an object, bytes, a complex number.
     """
     if isinstance(raw, np.generic):
         raw = raw.item()

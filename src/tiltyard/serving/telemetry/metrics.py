@@ -128,7 +128,7 @@ class Metrics:
         """Count the values and columns that refused a request.
 
         Args:
-            refused: the model's column (empty for a column that is none of its own) and the reason of each.
+            refused: the model's column (empty for a column that is not the model's) and the reason of each.
         """
         with self._lock:
             for column, reason in refused:
