@@ -83,7 +83,9 @@ def test_dates_that_become_gaps_are_warnings() -> None:
         found = [[(one.field, one.code, one.value) for one in row] for row in warnings]
         bad = [("joined", "unreadable-date", value) for value in ("2023-02-30", "soon", None, 5)]
         assert found == [*([one] for one in bad), [], [], [], []]
-        assert warnings[0][0].message == "is not a date (ISO 8601 (2026-01-31)), and counts as missing"
+        assert warnings[0][0].message == (
+            "cannot be read as a date, written as ISO 8601 (2026-01-31), and counts as missing"
+        )
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def parse_moment(raw: Any, rules: ReadingRules = USUAL_RULES) -> datetime | None
     times of Python, NumPy and pandas are read alike.
     """
     try:
-        text = _write_text(raw)
+        text = raw.strip() if isinstance(raw, str) else _write_digits(raw)
         moment = _to_datetime(raw) if text is None else _parse_text(text, rules)
         return None if moment is None else _to_utc(moment, rules)
     except (ValueError, OverflowError):  # no such day, or beyond the years 1 to 9999
@@ -103,9 +103,7 @@ def _localise(column: pd.Series, rules: ReadingRules) -> Moments:
     return found
 
 
-def _write_text(raw: Any) -> str | None:
-    if isinstance(raw, str):
-        return raw.strip()
+def _write_digits(raw: Any) -> str | None:
     return write_category(raw) if isinstance(raw, int | float | np.integer | np.floating) else None
 
 
@@ -141,16 +139,18 @@ def _join(day: str, clock: str | None, zone: str | None, half: str | None = None
     """The day and time of a text; 24:00 is the start of the next day, and a day without a time has no zone."""
     if clock is None:
         return datetime.fromisoformat(day)
+    offset = "" if zone is None else zone.replace("UTC", "Z").replace("GMT", "Z").upper()
+    if half is None and clock[1] != ":" and not clock.startswith("24"):  # by far the most, and the fastest
+        return datetime.fromisoformat(f"{day}T{clock.replace(',', '.')}{offset}")
     hour, _, rest = clock.partition(":")
     later = 0
-    if half:
+    if half is not None:
         if not 1 <= int(hour) <= _NOON:
             raise ValueError(clock)
         hour = str(int(hour) % _NOON + (_NOON if half in "Pp" else 0))
     elif hour == "24" and not rest.strip("0:.,"):
         hour, later = "00", 1
     time = f"{int(hour):02}:{rest or '00'}".replace(",", ".")
-    offset = (zone or "").replace("UTC", "Z").replace("GMT", "Z").upper()
     return datetime.fromisoformat(f"{day}T{time}{offset}") + timedelta(days=later)
 
 

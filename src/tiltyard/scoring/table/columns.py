@@ -168,7 +168,8 @@ class InputColumns:
     def _find_unread_dates(self, inputs: Sequence[Mapping[str, Any]]) -> list[list[InputWarning]] | None:
         if not self._dates_with_gaps:
             return None
-        gaps, message = self._rules.gap_words, f"is not a date ({describe_orders(self._rules)}), and counts as missing"
+        gaps = self._rules.gap_words
+        message = f"cannot be read as a date, written as {describe_orders(self._rules)}, and counts as missing"
         warnings = []
         for row in map(self.name_cells, inputs):
             cells = ((name, row[name]) for name in self._dates_with_gaps)
