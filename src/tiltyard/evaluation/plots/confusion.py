@@ -29,7 +29,7 @@ def plot_confusion_matrix(evaluation: Evaluation) -> Figure:
     names = format_labels(evaluation.classes)
     widest = measure_labels(names)
     side = min(1.6 + 0.5 * len(evaluation.classes), MAX_INCHES)
-    margins = Margins(left=widest + 2 * LINE, right=4 * LINE, bottom=_tilted(widest) + 2 * LINE)
+    margins = Margins(left=widest + 2 * LINE, right=4 * LINE, bottom=_measure_tilted_height(widest) + 2 * LINE)
     figure = new_figure(side + _BETWEEN + _BAR, side, margins)
     between = {"wspace": 2 * _BETWEEN / (side + _BAR)}
     axes, bar = figure.subplots(1, 2, width_ratios=(side, _BAR), gridspec_kw=between)
@@ -54,7 +54,7 @@ def plot_per_class(evaluation: Evaluation) -> Figure:
     width = min(2.4 + 0.9 * len(names), MAX_INCHES)
     widest = measure_labels(names)
     tilts = widest + LINE > width / len(names)
-    lowest = _tilted(widest) if tilts else LINE
+    lowest = _measure_tilted_height(widest) if tilts else LINE
     margins = Margins(left=max(3 * LINE, lowest), bottom=lowest + LINE)
     figure = new_figure(width, 3.2, margins)
     axes = figure.add_subplot()
@@ -101,6 +101,6 @@ def plot_reliability(labels: Labels, probabilities: Probabilities, classes: tupl
     return figure
 
 
-def _tilted(width: float) -> float:
+def _measure_tilted_height(width: float) -> float:
     """Height in inches of a label of that width at 45 degrees."""
     return (width + LINE) * math.sqrt(0.5)
