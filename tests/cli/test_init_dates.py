@@ -111,7 +111,7 @@ def test_dates_that_mean_the_same_in_every_order_are_not_ambiguous(tmp_path: Pat
 
 @pytest.mark.parametrize("bad", [["2023-02-30"], ["2023-02-30", "unknown", "2023-13-01"]])
 def test_impossible_dates_become_gaps_and_are_named(tmp_path: Path, bad: list[str]) -> None:
-    """A few cells that are no dates do not stop init: it writes that they are missing, and says which they are."""
+    """A few cells that cannot be read do not stop init: it writes that they are missing, and says which they are."""
     told, dataset = init(tmp_path, signed=[*write(DAYS, "%Y-%m-%d")[: -len(bad)], *bad])
     assert load_project(tmp_path / "tiltyard.toml").data.unreadable_dates == "gap"
     [found] = find(told, "data.unreadable-dates")

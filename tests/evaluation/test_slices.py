@@ -215,7 +215,7 @@ def test_slices_are_of_values_as_a_model_reads_them() -> None:
 
 
 def test_columns_whose_names_spell_alike_keep_two_keys() -> None:
-    """Columns a/b and a.b have slices of their own, and so has one that is called as the length of texts is."""
+    """Columns a/b and a.b have separate keys, and so has one that is called as the length of texts is."""
     columns = [pd.Series(["x", "y"], name=name) for name in ("a/b", "a.b", "a_b", "c")]
     assert [grouping.key for grouping in group_columns(columns)] == ["a_b", "a_b_2", "a_b_3", "c"]
     words = group_columns([columns[0].rename("words")], texts=pd.Series(["a b", "c"]))

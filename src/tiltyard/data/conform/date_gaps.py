@@ -1,4 +1,4 @@
-"""Cells of date columns that are no dates and become missing values, as the project asks."""
+"""Cells of date columns that cannot be read as dates and become missing values, as the project asks."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class DateOrder:
         columns: the columns whose dates need that order, each with a cell of it.
         ambiguous: columns of what looks like dates that no order or several orders read, each with a cell.
         others: columns of dates in another order than ``order``, each with that order.
-        unreadable: how many cells of columns of dates are no dates.
+        unreadable: how many cells of columns of dates cannot be read.
     """
 
     order: str = ISO
@@ -97,7 +97,7 @@ class _OrdersOfColumn:
         best: the orders that read the most cells; none where some cells are dates only in one order and others only in
             another, or where no order reads nine in ten.
         agree: whether these read the same dates.
-        unread: how many cells are no dates, by order.
+        unread: how many cells cannot be read, by order.
         example: a cell.
     """
 
