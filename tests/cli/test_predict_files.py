@@ -201,7 +201,7 @@ def test_a_code_keeps_its_zeros(tmp_path: Path) -> None:
 
 
 def test_texts_come_as_lines_or_as_the_column_of_a_table(tmp_path: Path) -> None:
-    """A text project reads lines, and files of rows by their column; a column that nobody knows is a warning."""
+    """A text project reads lines, and files of rows by their column; an unknown column is a warning."""
     lines = [f"{n},a {('bad', 'good')[n % 2]} film number {n},{('n', 'p')[n % 2]}" for n in range(120)]
     (tmp_path / "rows.csv").write_text("id,review,label\n" + "\n".join(lines), encoding="utf-8")
     (tmp_path / "tiltyard.toml").write_text(TEXTS, encoding="utf-8")

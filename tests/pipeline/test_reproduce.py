@@ -183,7 +183,7 @@ def test_rows_are_the_same_however_their_labels_were_once_read(tmp_path: Path) -
 
 
 def test_a_version_that_took_dates_for_words_says_why_it_cannot_be_trained_again(tmp_path: Path) -> None:
-    """Rows whose dates were categories to a version do not count as other rows: the error names the dates and the step."""
+    """Rows whose dates were categories to a version are the same rows: the error names the dates and the step."""
     days = [f"2024-01-{day:02}" for day in range(1, 21)]
     times = [f"{day} 10:30:00" for day in days]
     pd.DataFrame({"day": days, "at": times, "fee": range(20), "label": ["a", "b"] * 10}).to_csv(

@@ -111,7 +111,7 @@ def test_other_rows_of_a_project_follow_the_decision_of_its_own(tmp_path: Path) 
 
 
 def test_a_word_that_reading_settled_is_not_reported_again(tmp_path: Path) -> None:
-    """A word with a finding of the reading is not reported as a stand-in by the checks as well; other stand-ins are named."""
+    """A word with a finding of the reading is not reported as a stand-in; other stand-ins are."""
     dataset = load(tmp_path, {"region": ["NA", "EU", "US", "?"] * (ROWS // 4)})
     report = DataValidator().validate_dataset(dataset.frame, label="y", reading=dataset.findings)
     named = {found.code: found.evidence for found in report.findings}

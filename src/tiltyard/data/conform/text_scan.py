@@ -30,7 +30,7 @@ def find_words(column: pd.Series, words: Set[str]) -> set[str]:
     """Those of the words that are cells of a column of texts, but for outer white space.
 
     A cell can only be one of them if it begins and ends with a byte with which a word or white space begins and ends;
-    of most columns that leaves few cells to look at.
+    of most columns that leaves few cells to check.
     """
     texts = take_texts(column)
     starts, ends, content = _read_buffers(texts)
