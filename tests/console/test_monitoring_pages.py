@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from tiltyard.console.sources import ConsoleSources, console_sources, form_colum
 from tiltyard.errors import DataError, InputError, NotFoundError
 from tiltyard.monitoring.run import evaluate_period
 from tiltyard.project import Project
-from tiltyard.scoring import Scorer, Scores
+from tiltyard.scoring import InputWarning, Scorer, Scores, UnknownPolicy
 from tiltyard.settings import Settings
 from tiltyard.testing import MemoryLedger, make_finding
 from tiltyard.testing.registry import MemoryRegistry
@@ -230,6 +230,26 @@ def test_inputs_are_read_from_every_form(films: Project, people: Project, tmp_pa
         inputs_from_file(films, "a.csv", upload(b"words,label\nx,y\n"))
     with pytest.raises(NotFoundError):
         predict_inputs(None, [{"text": "x"}])
+
+
+def test_the_page_refuses_what_the_server_refuses() -> None:
+    """Unknown columns are refused as on /predict, and unknown values where the project refuses them; else both warn."""
+
+    class WarningScorer(LengthScorer):
+        def score(self, inputs: Any) -> Scores:
+            found = [
+                [InputWarning("agee", "unknown-column", 1, "is unknown")] if "agee" in row else
+                [InputWarning("age", "out-of-range", 99, "is high")] for row in inputs
+            ]  # fmt: skip
+            return replace(super().score(inputs), warnings=found)
+
+    champion = Champion(scorer=WarningScorer())
+    [trial] = predict_inputs(champion, [{"age": 99}])
+    assert [warning.code for warning in trial.warnings] == ["out-of-range"]
+    with pytest.raises(InputError, match="is unknown"):
+        predict_inputs(champion, [{"age": 9, "agee": 1}])
+    with pytest.raises(InputError, match="is high"):
+        predict_inputs(champion, [{"age": 99}], UnknownPolicy(values="refuse"))
 
 
 def test_uploaded_rows_are_read_as_the_project_says(people: Project) -> None:

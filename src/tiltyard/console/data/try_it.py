@@ -15,8 +15,9 @@ from tiltyard.console.sources import ChampionScorer
 from tiltyard.data.input_rows import read_input_rows
 from tiltyard.errors import InputError, NotFoundError
 from tiltyard.project import Project
-from tiltyard.scoring import InputWarning, Warnings
+from tiltyard.scoring import InputWarning, UnknownPolicy, Warnings, score_inputs
 
+USUAL_POLICY = UnknownPolicy()
 MAX_ROWS = 1000
 MAX_BYTES = 5_000_000
 _ENDINGS = (".csv", ".tsv", ".txt", ".data", ".json", ".jsonl", ".parquet", ".xlsx", ".xls", ".ods")
@@ -44,16 +45,23 @@ class TrialPrediction:
         return self.probabilities[self.label]
 
 
-def predict_inputs(champion: ChampionScorer | None, inputs: Sequence[Mapping[str, Any]]) -> list[TrialPrediction]:
+def predict_inputs(
+    champion: ChampionScorer | None, inputs: Sequence[Mapping[str, Any]], policy: UnknownPolicy = USUAL_POLICY
+) -> list[TrialPrediction]:
     """Predict with the champion, without recording.
+
+    Args:
+        champion: the champion; None where there is none.
+        inputs: n inputs.
+        policy: what is done about values and columns that training did not know, as the server does it.
 
     Raises:
         NotFoundError: there is no champion.
-        InputError: an input cannot be scored; it names the position and the field.
+        InputError: an input cannot be scored, or the policy refuses it; it names the position and the field.
     """
     if champion is None:
         raise NotFoundError("No champion yet.", next_step="Run: tiltyard train --champion", code="champion.missing")
-    scores = champion.scorer.score(inputs)
+    scores = score_inputs(champion.scorer, inputs, policy)
     names = champion.scorer.classes
     warnings: Warnings = scores.warnings or [()] * len(inputs)
     return [

@@ -21,6 +21,7 @@ from tiltyard.console.data.try_it import (
 from tiltyard.console.pages import components
 from tiltyard.console.pages.page import Page, PageData, Placeholder, Slots
 from tiltyard.errors import TiltyardError
+from tiltyard.scoring import UnknownPolicy
 
 # The page changes only when the user sends an input.
 REFRESH_SECONDS = 3600.0
@@ -54,7 +55,8 @@ def trial_page(data: PageData) -> Page:
             else:
                 inputs = inputs_from_form(project, columns, values)
             champion = data.sources.champion()
-            return draw_try_it(predict_inputs(champion, inputs), champion.version if champion else "")
+            policy = UnknownPolicy.from_options(project.serving)
+            return draw_try_it(predict_inputs(champion, inputs, policy), champion.version if champion else "")
         except TiltyardError as error:
             return Placeholder(components.notice(error))
 
