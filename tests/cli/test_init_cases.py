@@ -237,6 +237,28 @@ def test_a_continuous_label_is_refused_and_another_label_works(tmp_path: Path) -
     assert run_init(tmp_path, "rows.csv", content, "--label", "plan")["guess"]["label"] == "plan"
 
 
+def test_a_word_among_numbers_is_named_and_becomes_a_gap(tmp_path: Path) -> None:
+    """The reason why a column of numbers is left out names the option that makes a feature of it."""
+    content = csv(age=AGE, plan=PLAN, fee=[str(fee) if place % 9 else "?" for place, fee in enumerate(FEE)], y=Y)
+    reasons = {one["name"]: one["reason"] for one in run_init(tmp_path, "rows.csv", content)["guess"]["columns"]}
+    assert "--gap" in reasons["fee"]
+    (tmp_path / "tiltyard.toml").unlink()
+    run_init(tmp_path, "rows.csv", content, "--gap", "?")
+    dataset = load_dataset(load_project(tmp_path / "tiltyard.toml"))
+    assert isinstance(dataset.inputs, pd.DataFrame)
+    assert dataset.inputs["fee"].isna().sum() == len(range(0, ROWS, 9))
+    assert dataset.inputs["fee"].dtype == np.float64
+
+
+@pytest.mark.parametrize("above", ["Customers in 2026", "# written by a tool", "sep=,", "Report\n\nCustomers, all"])
+def test_lines_above_the_header_are_named(tmp_path: Path, above: str) -> None:
+    """A title or a comment above the header is refused, with the step that makes a table of the file."""
+    content = table(y=Y)
+    refused = run_init(tmp_path, "rows.csv", above.encode() + b"\n" + content)["error"]
+    assert (refused.code, "above the header" in refused.next_step) == ("data.uneven-rows", True)
+    assert "error" not in run_init(tmp_path, "rows.csv", content)
+
+
 def test_decimal_commas_between_cells_are_refused_and_quotes_work(tmp_path: Path) -> None:
     """The next step of the refusal, quotes around cells with a comma, makes a project of the file."""
     content = csv(y=Y, age=AGE, fee=[f"{fee:.2f}".replace(".", ",") for fee in FEE])

@@ -242,3 +242,23 @@ def test_a_repeated_key_is_suggested_as_group(name: str, cells: object, found: b
     """A column named like a key, with 20 values or more that repeat, may say which rows belong together."""
     guess = infer_columns(pd.DataFrame({name: cells, "fee": FEE, "plan": PLAN, "y": TWO}))
     assert guess.group_keys == ((name,) if found else ())
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ([str(fee) if place % 9 else "?" for place, fee in enumerate(FEE)], "numbers but for '?' in 27 rows"),
+        (
+            [str(fee) if place % 9 else ("-", "n.a.")[place % 2] for place, fee in enumerate(FEE)],
+            "numbers but for '-', ",
+        ),
+        ([f"${fee * 1000:,.2f}" for fee in FEE], "numbers with '$'"),
+        ([f"{fee * 100:.0f} %" for fee in FEE], "numbers with '%'"),
+        ([f"A-{place}" for place in range(ROWS)], "it holds another value in almost every row"),
+    ],
+)
+def test_numbers_that_are_written_as_words_are_left_out_as_such(cells: list[str], reason: str) -> None:
+    """Where a few words or a sign keep a column from being one of numbers, the reason names them."""
+    guess = infer_columns(pd.DataFrame({"amount": cells, "fee": FEE, "plan": PLAN, "y": TWO}))
+    found = {column.name: column for column in guess.columns}["amount"]
+    assert (found.role, reason in found.reason) == ("left out", True), found.reason

@@ -135,3 +135,11 @@ def test_a_time_that_tells_the_label_is_a_warning() -> None:
     days = pd.Series([f"2026-{1 + place % 12:02d}-{1 + place % 28:02d}" for place in range(ROWS)])
     leak = find_leaks(check(pd.DataFrame({"signup": days, "fee": FEE, "y": ALTERNATING})))["signup"]
     assert (leak.severity, "changes with the time" in leak.message) == ("warning", True)
+
+
+@pytest.mark.parametrize("value", ["Ann", 7, True, pd.Timestamp("2026-01-01")])
+def test_a_column_of_one_value_tells_the_label_by_its_gaps(value: object) -> None:
+    """Who approved is only known of approved requests: one value and gaps are two values."""
+    for filled, leaks in ((ALTERNATING == 1, {"approved"}), (RANDOM.random(ROWS) < 0.5, set())):
+        column = [value if there else None for there in filled]
+        assert set(find_leaks(check(pd.DataFrame({"approved": column, "fee": FEE, "y": ALTERNATING})))) == leaks

@@ -60,6 +60,7 @@ _OPTIONS = (
         metavar="ORDER",
         help="How dates are written: iso, day-first, month-first or a format such as '%d %b %Y'.  [default: detected]",
     ),
+    click.option("--gap", "gaps", multiple=True, metavar="WORD", help="Word that is a missing value; repeatable."),
     click.option("--sheet", default=None, help="Sheet of an Excel workbook.  [default: the first]"),
 )
 
@@ -149,7 +150,8 @@ def _build_request(data: Path, output: Path, stated: dict[str, Any], *, header: 
         kept=stated["keep"],
     )
     layout = {key: stated[key] for key in ("format", "encoding", "decimal", "sheet")}
-    request = DraftRequest(data, output, name=stated["name"], named=named, layout={**layout, "separator": separator})
+    layout |= {"separator": separator, "gaps": stated["gaps"] or None}
+    request = DraftRequest(data, output, name=stated["name"], named=named, layout=layout)
     others = {key: stated[key] for key in ("positive", "metric", "group", "sensitive")}
     order = stated["date_order"]
     if order is not None and not is_date_order(order):

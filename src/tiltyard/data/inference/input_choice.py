@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tiltyard.data.inference.column_facts import ColumnFacts
+from tiltyard.data.inference.marked_numbers import explain_marked_numbers
 from tiltyard.formatting import format_count, format_percent
 
 NESTED = "it holds lists or objects"
@@ -42,7 +43,7 @@ def explain_left_out(facts: ColumnFacts) -> str:
     for explain in (_explain_structure, _explain_gaps, _explain_identifier, _explain_words):
         reason = explain(facts)
         if reason:
-            return reason
+            return explain_marked_numbers(facts) or reason
     return ""
 
 

@@ -37,6 +37,7 @@ Verbatim = tuple[str, ...] | None
 NUMBER_GAPS = "words for gaps in columns of numbers"
 """Key of a frame's ``attrs``: the words for gaps that its columns of numbers held."""
 
+_TITLE_CELLS = 2  # a first row of so few cells may be a title
 _CONVERTED_FROM = 0.9  # share of a column's cells that have to be numbers before any is rewritten
 
 
@@ -326,6 +327,8 @@ def _uneven_error(file: SourceFile, record: Record, layout: DelimitedLayout) -> 
         if more
         else "Complete the row, or state data.separator."
     )
+    if more and layout.header and expected <= _TITLE_CELLS:
+        step = f"If a title or a comment stands above the header, remove those lines. {step}"
     cells = f"{len(record.cells)} cell{'s' * (len(record.cells) != 1)}"
     return DataError(
         f"{file.name}: line {record.line} has {cells}, and {named}.",

@@ -46,7 +46,7 @@ class DraftRequest:
     metric: str | None = None
     group: str | None = None
     sensitive: tuple[str, ...] = ()
-    layout: Mapping[str, str | None] = field(default_factory=dict)
+    layout: Mapping[str, str | tuple[str, ...] | None] = field(default_factory=dict)
     header: bool | None = None
     dates: str | None = None
 

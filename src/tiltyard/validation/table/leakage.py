@@ -51,7 +51,7 @@ def measure_leakage(table: Table) -> dict[str, Any]:
                 power = text[subject] = measure_power(bins[rows], codes, half)
                 if _strong_finding(power):
                     evidence[subject] = {"names_label": _names_labels(column, cue, label, rows)}
-        elif column.different > 1:
+        elif column.different > 1 or (column.different == 1 and column.gaps.any()):
             power = columns[column.name] = _power(column, rows, codes, half)
             if _strong_finding(power):
                 evidence[column.name] = _describe_rule(column, rows, codes, [label.distinct[place] for place in places])
