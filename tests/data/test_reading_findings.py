@@ -46,6 +46,20 @@ def test_what_a_reader_changes_is_a_finding_of_the_dataset(
     assert found in validate_data(dataset, split, project).findings
 
 
+@pytest.mark.parametrize(("places", "names"), [((30,), "fee,plan,y"), ((1, 2, 59), "plan, fee,y")])
+def test_a_header_among_the_rows_is_left_out(tmp_path: Path, places: tuple[int, ...], names: str) -> None:
+    """Files that were put one after the other have their header again: it is no row, and leaves numbers numbers."""
+    rows = [f"{place % 23}.5,{place % 7}.25,{place % 2}" for place in range(60)]
+    lines = [line for place, row in enumerate(rows) for line in ([names] * (place in places) + [row])]
+    (tmp_path / "rows.csv").write_text("\n".join([names, *lines]), encoding="utf-8")
+    dataset = load_dataset(project_of(tmp_path, source="rows.csv"))
+    (found,) = (found for found in dataset.findings if found.code == "data.repeated-header")
+    assert found.score == len(places)
+    assert (len(dataset), dataset.classes) == (60, ("0", "1"))
+    assert dataset.schema is not None
+    assert {column.kind for column in dataset.schema.columns} == {"number"}
+
+
 def test_a_clean_file_has_no_finding(tmp_path: Path) -> None:
     """Reading a file as it stands finds nothing."""
     assert load(tmp_path, "a,b,y", "{},{},{}")[0].findings == ()

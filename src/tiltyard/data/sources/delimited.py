@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
 from tiltyard.data.conform.big_integers import is_rounded, make_integers
@@ -21,7 +23,11 @@ from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.conform.text_scan import find_words, has_line_end
 from tiltyard.data.sources.dialect import Dialect, LoneQuoteError, Record, has_trailing_cell, read_records
 from tiltyard.data.sources.files import SourceFile
-from tiltyard.data.sources.reading_findings import describe_repeated_names, describe_trailing_cell
+from tiltyard.data.sources.reading_findings import (
+    describe_repeated_header,
+    describe_repeated_names,
+    describe_trailing_cell,
+)
 from tiltyard.errors import DataError
 from tiltyard.findings import Finding
 from tiltyard.project import DataSection
@@ -92,6 +98,7 @@ def read_delimited(
         _refuse_uneven(file, section, dialect, layout)
         raise
     _refuse_if_lost(frame, file, section, dialect, layout)
+    headers = _find_headers(frame, layout)
     frame = _read_number_gaps(frame, file, section, dialect, layout, verbatim)
     frame = _restore_integers(frame, file, section, dialect, layout)
     written = conform_names(layout.written)
@@ -102,6 +109,9 @@ def read_delimited(
         found.append(describe_trailing_cell(file.name, len(frame)))
     if section.thousands is not None:
         frame = _rewrite_numbers(frame, section, verbatim)
+    if headers is not None:
+        found.append(describe_repeated_header(file.name, int(headers.sum())))
+        frame = frame[~headers].reset_index(drop=True)
     return frame
 
 
@@ -240,6 +250,19 @@ def _find_numbers(section: DataSection) -> Set[str]:
     """The words for gaps that would be read as numbers, such as ``-999``."""
     number = number_pattern(section.decimal, section.thousands)
     return {word for word in section.gaps or () if number.fullmatch(word.strip())}
+
+
+def _find_headers(frame: pd.DataFrame, layout: DelimitedLayout) -> NDArray[np.bool_] | None:
+    """Which rows repeat the header, as in files that were put one after the other; None where none does."""
+    columns = [frame.iloc[:, place] for place in range(len(layout.written))]
+    if len(columns) < 2 or not all(isinstance(column.dtype, pd.StringDtype) for column in columns):
+        return None  # a column that holds its own name holds a text
+    repeats = np.ones(len(frame), dtype=np.bool_)
+    for column, name in zip(columns, layout.written, strict=True):
+        repeats &= column.eq(name).to_numpy(dtype=np.bool_, na_value=False) if name else column.isna().to_numpy()
+        if not repeats.any():
+            return None
+    return repeats
 
 
 def _holds_texts(column: pd.Series) -> bool:

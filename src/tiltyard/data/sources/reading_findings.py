@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tiltyard.findings import Finding
-from tiltyard.formatting import format_count, join_names
+from tiltyard.formatting import choose_form, format_count, join_names
 
 
 def describe_repeated_names(names: Sequence[str], read: Sequence[str]) -> list[Finding]:
@@ -33,6 +33,21 @@ def describe_repeated_names(names: Sequence[str], read: Sequence[str]) -> list[F
             )
         )
     return found
+
+
+def describe_repeated_header(file: str, rows: int) -> Finding:
+    """The finding for rows that repeat the header."""
+    return Finding(
+        "data.repeated-header",
+        "warning",
+        "rows",
+        "Header among the rows",
+        f"{format_count(rows, 'row')} of {file} {choose_form(rows, 'repeats', 'repeat')} the header, and "
+        f"{choose_form(rows, 'is', 'are')} left out.",
+        score=float(rows),
+        evidence={"file": file, "rows": rows},
+        next_step="Nothing, if files were put one after the other; else look at these rows.",
+    )
 
 
 def describe_trailing_cell(file: str, rows: int) -> Finding:
