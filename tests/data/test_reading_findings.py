@@ -48,7 +48,7 @@ def test_what_a_reader_changes_is_a_finding_of_the_dataset(
 
 @pytest.mark.parametrize(("places", "names"), [((30,), "fee,plan,y"), ((1, 2, 59), "plan, fee,y")])
 def test_a_header_among_the_rows_is_left_out(tmp_path: Path, places: tuple[int, ...], names: str) -> None:
-    """Files that were put one after the other have their header again: it is no row, and leaves numbers numbers."""
+    """Files that were put one after the other have their header again: it is not a row, and numbers stay numbers."""
     rows = [f"{place % 23}.5,{place % 7}.25,{place % 2}" for place in range(60)]
     lines = [line for place, row in enumerate(rows) for line in ([names] * (place in places) + [row])]
     (tmp_path / "rows.csv").write_text("\n".join([names, *lines]), encoding="utf-8")

@@ -46,7 +46,7 @@ def describe_repeated_header(file: str, rows: int) -> Finding:
         f"{choose_form(rows, 'is', 'are')} left out.",
         score=float(rows),
         evidence={"file": file, "rows": rows},
-        next_step="Nothing, if files were put one after the other; else look at these rows.",
+        next_step="Nothing, if files were put one after the other; else check these rows.",
     )
 
 
