@@ -14,13 +14,11 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from tiltyard.errors import ArtifactError, DataError, NotFoundError, UsageError
 from tiltyard.pipeline.mlops_pipeline import MLOpsPipeline
-from tiltyard.pipeline.training.dataframes import plain_name, prepare_pipeline, read_inputs
+from tiltyard.pipeline.training.dataframes import plain_name, read_inputs
 from tiltyard.settings import Settings
 from tiltyard.testing.registry import write_example_package
 
@@ -141,8 +139,8 @@ def test_sides_that_do_not_fit_are_refused(mlops: MLOpsPipeline, data: Any) -> N
         mlops.train_and_track_model(LogisticRegression(), X_train, y_train[:3], X_test, y_test)
 
 
-def test_inputs_and_estimators_of_any_usual_form_are_taken() -> None:
-    """Texts in a list, a Series or a column are texts; matrices are tables; a model without probabilities gets some."""
+def test_inputs_of_any_usual_form_are_taken() -> None:
+    """Texts in a list, a Series or a column are texts; matrices are tables."""
     for texts in (["a", "b"], pd.Series(["a", "b"]), pd.DataFrame({"review": ["a", "b"]}), np.array(["a", "b"])):
         found = read_inputs(texts)
         assert isinstance(found, pd.Series)
@@ -150,15 +148,19 @@ def test_inputs_and_estimators_of_any_usual_form_are_taken() -> None:
     table = read_inputs(np.eye(3))
     assert isinstance(table, pd.DataFrame)
     assert list(table.columns) == ["feature_0", "feature_1", "feature_2"]
-    with pytest.raises(UsageError, match="neither texts nor a table"):
-        read_inputs([1, 2])
-    pipeline, name = prepare_pipeline(LinearSVC(), {})
-    assert name == "LinearSVC"
-    assert hasattr(pipeline.fit([[0.0], [1.0]] * 9, ["n", "y"] * 9), "predict_proba")
-    with pytest.raises(UsageError, match="not a scikit-learn estimator"):
-        prepare_pipeline("model", {})
+    for nothing in ([1, 2], None, 7):
+        with pytest.raises(UsageError, match="X is "):
+            read_inputs(nothing)
     assert plain_name("My project: 2026!") == "My-project--2026-"
-    assert prepare_pipeline(StandardScaler(), {})[1] == "StandardScaler"
+
+
+def test_data_with_errors_stops_unless_it_is_forced(mlops: MLOpsPipeline) -> None:
+    """Data that breaks the limits is refused, and the message says how to train all the same."""
+    X = pd.DataFrame({"kind": [float(n % 2) for n in range(40)]})
+    y = ["odd" if n % 2 else "even" for n in range(40)]
+    with pytest.raises(DataError, match="is the label in other words") as refused:
+        mlops.train_and_track_model(DecisionTreeClassifier(), X, y, X, y, register_model=False)
+    assert "force=True" in (refused.value.next_step or "")
 
 
 def test_classes_of_any_name_have_metrics_of_their_own(mlops: MLOpsPipeline) -> None:
@@ -167,7 +169,7 @@ def test_classes_of_any_name_have_metrics_of_their_own(mlops: MLOpsPipeline) -> 
     X = pd.DataFrame({"kind": [float(n % 10) for n in range(120)]})
     y = [names[n % 10] for n in range(120)]
     forest = RandomForestClassifier(n_estimators=5, random_state=0)
-    trained = mlops.train_and_track_model(forest, X, y, X, y, register_model=False)
+    trained = mlops.train_and_track_model(forest, X, y, X, y, register_model=False, force=True)
     runs = mlops.tracker.search_runs().set_index("run_id")
     logged = runs.loc[trained["run_id"]].filter(regex=r"^metrics\..*\.f1$")
     by_class = {str(name).removeprefix("metrics."): value for name, value in logged.items()}
@@ -181,7 +183,7 @@ def test_labels_that_are_numbers_are_ordered_and_met_in_any_type(mlops: MLOpsPip
     X = pd.DataFrame({"kind": [float(n % 12) for n in range(144)]})
     y = pd.Series([n % 12 for n in range(144)])
     forest = RandomForestClassifier(n_estimators=5, random_state=0)
-    trained = mlops.train_and_track_model(forest, X, y, X, y * 1.0, register_model=False)
+    trained = mlops.train_and_track_model(forest, X, y, X, y * 1.0, register_model=False, force=True)
     assert trained["metrics"]["accuracy"] == 1.0
     rows = [line.split()[0] for line in trained["classification_report"].splitlines() if line.strip()]
     assert rows[1:13] == [str(number) for number in range(12)]

@@ -108,6 +108,10 @@ TEXT: dict[str, tuple[str, Callable[[int], Pipeline], Space]] = {
 }
 
 
+def default_vectoriser() -> FastTfidfVectorizer:
+    """TF-IDF of words and word pairs (sublinear), unfitted."""
+    return FastTfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=MAX_FEATURES)
+
+
 def _pipeline(classifier: object) -> Pipeline:
-    tfidf = FastTfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=MAX_FEATURES)
-    return Pipeline([("tfidf", tfidf), ("classifier", classifier)])
+    return Pipeline([("tfidf", default_vectoriser()), ("classifier", classifier)])

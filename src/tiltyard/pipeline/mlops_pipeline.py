@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from tiltyard.aliases import CHAMPION, alias_of_stage
-from tiltyard.data import Dataset, Split
+from tiltyard.data import Dataset
 from tiltyard.data.conform.labels import LabelCodec, conform_labels, is_label_gap, order_classes
 from tiltyard.data.inference.infer_columns import infer_columns
 from tiltyard.errors import DataError
@@ -21,18 +21,19 @@ from tiltyard.models import Candidate
 from tiltyard.pipeline.mlops_results import DataValidationResult, ProductionReport, StageChange, TrackedTraining
 from tiltyard.pipeline.training.data_checks import validate_data
 from tiltyard.pipeline.training.dataframes import (
-    LABEL,
+    Side,
+    choose_label_name,
     join_sides,
-    make_dataset,
+    make_split,
+    make_test_rows,
     plain_name,
-    prepare_pipeline,
-    read_inputs,
 )
 from tiltyard.pipeline.training.preflight import check_host
 from tiltyard.pipeline.training.registration import register_version
 from tiltyard.pipeline.training.run_logging import log_run
 from tiltyard.pipeline.training.steps import TrainedModel, evaluate_model
-from tiltyard.project import Project, Task
+from tiltyard.pipeline.training.user_estimators import prepare_estimator
+from tiltyard.project import Project, Task, find_project_of
 from tiltyard.promotion.context import NO_DESTINATIONS, Workspace, build_workspace
 from tiltyard.promotion.manual_change import is_decided, point_alias
 from tiltyard.promotion.model_registry import ModelRegistry
@@ -52,7 +53,8 @@ class MLOpsPipeline:
     Args:
         experiment_name: the MLflow experiment of its runs.
         model_name: the registered model.
-        project: a project whose limits and gates count; default: the defaults of the project file.
+        project: a project whose limits and gates count; default: the project around the working folder, if it is about
+            this model, else the defaults of the project file.
         settings: where things live; default: the environment, and ``.tiltyard`` in the working folder.
 
     Use it in a ``with`` block, or close it, when it is not kept for the life of the process.
@@ -63,7 +65,7 @@ class MLOpsPipeline:
     ) -> None:
         self.experiment_name, self.model_name = experiment_name, model_name
         self._settings = settings or Settings.load()
-        self._given = project
+        self._given = project if project is not None else find_project_of(model_name)
         self._settings.state.mkdir(parents=True, exist_ok=True)
         of = self._settings
         self.tracker = ExperimentTracker(
@@ -144,35 +146,49 @@ class MLOpsPipeline:
         model_params: Mapping[str, Any] | None = None,
         *,
         register_model: bool = True,
+        force: bool = False,
     ) -> TrackedTraining:
         """Fit a copy of an estimator, evaluate it, and track all of it as one MLflow run; register it as a version.
 
         Args:
-            model: a scikit-learn classifier or pipeline; it is not changed. Without probabilities it is calibrated.
-            X_train: a table, or texts (a list or Series of str, or a table with one such column).
-            y_train: the labels.
-            X_test: test rows.
+            model: a scikit-learn classifier or pipeline; it is not changed. A single classifier gets its columns
+                prepared as the built-in candidates do (words, gaps, dates; texts become TF-IDF weights); a pipeline is
+                taken as it stands. Without probabilities it is calibrated.
+            X_train: n rows of a table (a data frame of pandas or polars, an Arrow table, a matrix, a list of rows by
+                column), or n texts (a list or Series of str, or a table with one such column).
+            y_train: the n labels; rows without one are set aside, which the findings say.
+            X_test: test rows, with the same columns.
             y_test: their labels.
-            model_params: parameters to be logged; those that the model has are set as well.
+            model_params: parameters to be logged; those that the model has are set as well, of a pipeline also those of
+                its last step.
             register_model: whether the version is registered.
+            force: train even where the data breaks the limits; the findings are recorded either way.
 
         Returns:
             ``run_id``, ``metrics``, ``model`` (the fitted pipeline), ``model_uri``, ``model_version`` (None where it
             was not registered), ``classification_report``, ``confusion_matrix``, ``findings``.
 
         Raises:
-            UsageError: the model is not a classifier, or inputs and labels differ in number.
+            UsageError: the model is not a classifier, or cannot be fitted, a parameter is misspelt, or inputs and labels
+                differ in number.
+            DataError: a side has no row, the sides have different columns, there is one label only, or the data breaks
+                the limits.
         """
-        project, split = self._split(X_train, y_train, X_test, y_test)
-        estimator, name = prepare_pipeline(model, model_params or {})
-        candidate = Candidate(name, name, project.task, lambda _seed: clone(estimator))
+        sides = Side(X_train, y_train, "train"), Side(X_test, y_test, "test")
+        inputs = sides[0].read_inputs()
+        project = self._project(inputs, choose_label_name(sides[0], inputs))
+        estimator = prepare_estimator(model, model_params or {}, inputs)
+        split = make_split(project, *sides)
+        candidate = Candidate(estimator.name, estimator.name, project.task, lambda _seed: clone(estimator.pipeline))
+        validation = validate_data(join_sides(split), split, project)
+        if not force:
+            validation.refuse("pass force=True to train all the same")
         workspace = self._workspace()
         check_host([candidate], split.train, project, self.tracker, workspace.trusted_types)
         started = time.perf_counter()
-        fitted = clone(estimator).fit(split.train.inputs, split.train.labels)
+        fitted = estimator.fit(split.train.inputs, split.train.labels)
         trained = TrainedModel(candidate, fitted, (), time.perf_counter() - started)
         trial = evaluate_model(trained, split, project)
-        validation = validate_data(join_sides(split), split, project)
         params = {f"model_params.{key}": value for key, value in (model_params or {}).items()}
         recorded = log_run(
             self.tracker, project, trial, validation, trusted_types=workspace.trusted_types, signer=workspace.signer
@@ -234,7 +250,7 @@ class MLOpsPipeline:
         }
         known = self._test.get(version)
         if X_test is not None:
-            known = self._test_rows(X_test, y_test)
+            known = self._test_rows(X_test, y_test, version)
         present = self.registry.get_version(self.model_name, version=version)
         if alias in present.aliases and is_decided(workspace, self.model_name, alias, present.version):
             return result
@@ -310,26 +326,23 @@ class MLOpsPipeline:
         alerts = self._given.alerts if self._given is not None else NO_DESTINATIONS
         return build_workspace(self._settings, self.ledger, alerts)
 
-    def _project(self, task: Task) -> Project:
+    def _project(self, inputs: pd.Series | pd.DataFrame, label: str) -> Project:
         if self._given is not None:
             return self._given
+        task: Task = "text-classification" if isinstance(inputs, pd.Series) else "tabular-classification"
         return Project.model_validate(
             {
                 "project": {"name": plain_name(self.experiment_name), "task": task, "model": self.model_name},
-                "data": {"source": "memory", "label": LABEL, "text": "text" if task == "text-classification" else None},
+                "data": {"source": "memory", "label": label, "text": "text" if task == "text-classification" else None},
             }
         )
 
-    def _split(self, X_train: Any, y_train: Any, X_test: Any, y_test: Any) -> tuple[Project, Split]:
-        train, test = read_inputs(X_train), read_inputs(X_test)
-        task: Task = "text-classification" if isinstance(train, pd.Series) else "tabular-classification"
-        project = self._project(task)
-        return project, Split(make_dataset(project, train, y_train), make_dataset(project, test, y_test))
-
-    def _test_rows(self, X_test: Any, y_test: Any) -> tuple[Project, Dataset]:
-        inputs = read_inputs(X_test)
-        project = self._project("text-classification" if isinstance(inputs, pd.Series) else "tabular-classification")
-        return project, make_dataset(project, inputs, y_test)
+    def _test_rows(self, X_test: Any, y_test: Any, version: str) -> tuple[Project, Dataset]:
+        side = Side(X_test, y_test, "test")
+        inputs, workspace = side.read_inputs(), self._workspace()
+        project = self._project(inputs, choose_label_name(side, inputs))
+        package = workspace.load(self.registry.get_version(self.model_name, version=version))
+        return project, make_test_rows(project, side, package.manifest.table_schema)
 
 
 def _first(frame: pd.DataFrame, names: tuple[str, ...]) -> str | None:

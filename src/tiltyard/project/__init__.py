@@ -3,7 +3,7 @@
 from tiltyard.project.alerts import AlertsSection, DestinationKind, DestinationSection
 from tiltyard.project.base import Section, Task
 from tiltyard.project.data import ColumnSchema, ColumnType, DataSection, SplitSection, ValidationSection, is_date_order
-from tiltyard.project.load import PROJECT_FILE, find_project_file, load_project, parse_project
+from tiltyard.project.load import PROJECT_FILE, find_project_file, find_project_of, load_project, parse_project
 from tiltyard.project.monitoring import MonitoringSection
 from tiltyard.project.project_file import Project, ProjectSection
 from tiltyard.project.promotion import PromotionRule, PromotionSection
@@ -36,6 +36,7 @@ __all__ = [
     "TrainingSection",
     "ValidationSection",
     "find_project_file",
+    "find_project_of",
     "is_date_order",
     "load_project",
     "parse_project",

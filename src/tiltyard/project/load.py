@@ -56,6 +56,25 @@ def load_project(path: Path | None = None) -> Project:
     return _build_project(content, file)
 
 
+def find_project_of(model_name: str, start: Path | None = None) -> Project | None:
+    """The project around a folder, if there is one and it is about this model.
+
+    Args:
+        model_name: the registered model.
+        start: the folder from which to look upwards; default: the working folder.
+
+    Raises:
+        ProjectError: its file cannot be used.
+    """
+    try:
+        project = load_project(find_project_file(start))
+    except ProjectError as error:
+        if error.code == "project.missing":
+            return None
+        raise
+    return project if project.model_name == model_name else None
+
+
 def parse_project(text: str, file: Path) -> Project:
     """Read and check the text of a project file before it stands at its place.
 

@@ -52,6 +52,8 @@ class SklearnScorer:
         self._columns = None if task == "text-classification" else _read_columns(columns)
         self._known = KnownValues(()) if self._columns is None else KnownValues.from_columns(self._columns)
         self._classes = tuple(str(label) for label in pipeline.classes_)
+        # A model that was fitted on a matrix warns of every frame.
+        self._takes_names = hasattr(pipeline, "feature_names_in_")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -103,6 +105,8 @@ class SklearnScorer:
         return result
 
     def _probabilities(self, batch: list[str] | pd.DataFrame) -> NDArray[np.float64]:
+        if isinstance(batch, pd.DataFrame) and not self._takes_names:
+            return np.asarray(self._pipeline.predict_proba(batch.to_numpy()), dtype=np.float64)
         return np.asarray(self._pipeline.predict_proba(batch), dtype=np.float64)
 
 

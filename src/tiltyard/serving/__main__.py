@@ -8,8 +8,8 @@ import click
 
 from tiltyard.aliases import STAGES
 from tiltyard.errors import TiltyardError, UsageError
-from tiltyard.project import ServingSection
-from tiltyard.serving.server import ModelServer, find_project_of
+from tiltyard.project import ServingSection, find_project_of
+from tiltyard.serving.server import ModelServer
 from tiltyard.serving.telemetry.logs import set_up_logs
 from tiltyard.settings import Settings
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiltyard.aliases import alias_of
-from tiltyard.errors import ProjectError
 from tiltyard.ledger.ports import Ledger
 from tiltyard.processes.worker_identity import WorkerIdentity
-from tiltyard.project import Project, ServingSection, find_project_file, load_project
+from tiltyard.project import Project, ServingSection, find_project_of
 from tiltyard.registry.package.signing import NO_KEYS, KeyRing, host_keys
 from tiltyard.registry.package.version_loader import VersionLoader
 from tiltyard.registry.ports import Registry
@@ -111,17 +110,6 @@ class ModelServer:
         """End a running server as a signal would; from any thread."""
         if self._http_server is not None:
             self._http_server.stop()
-
-
-def find_project_of(model_name: str) -> Project | None:
-    """The project around the working folder, if there is one and it is about this model."""
-    try:
-        project = load_project(find_project_file())
-    except ProjectError as error:
-        if error.code == "project.missing":
-            return None
-        raise
-    return project if project.model_name == model_name else None
 
 
 def _open_backends(project: Project | None, stack: contextlib.ExitStack) -> ServerBackends:

@@ -58,8 +58,11 @@ class DataCheck:
         """A page with plots."""
         return render_validation_html(self.data, self.split, self.drift)
 
-    def refuse(self) -> None:
+    def refuse(self, remedy: str = "train with --accept-data") -> None:
         """Stop, if the data may not teach.
+
+        Args:
+            remedy: how the caller trains all the same, for the message.
 
         Raises:
             DataError: with the gravest findings.
@@ -73,8 +76,8 @@ class DataCheck:
             "The data breaks the limits of the project: "
             + " ".join(finding.message for finding in gravest[:SHOWN])
             + more,
-            next_step=f"{gravest[0].next_step} See all of it with: tiltyard validate. Or change [validation], or train "
-            "with --accept-data.",
+            next_step=f"{gravest[0].next_step} See all of it with: tiltyard validate. Or change [validation], or "
+            f"{remedy}.",
             code="data.refused",
             findings=[finding.to_dict() for finding in gravest],
         )

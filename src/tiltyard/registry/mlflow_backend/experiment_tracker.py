@@ -187,24 +187,32 @@ class ExperimentTracker:
         with self._errors():
             self._client.log_inputs(self._run.run_id, [DatasetInput(dataset=entity, tags=[tag])])
 
-    def log_model(self, model: Any, artifact_path: str = "model") -> str:
-        """Log a fitted scikit-learn classifier as a version that can be registered and loaded safely.
+    def log_model(self, model: Any, artifact_path: str = "model", *, input_example: Any = None) -> str:
+        """Log a fitted scikit-learn classifier as a version that can be registered, served and loaded safely.
+
+        What the model has learnt decides the names and kinds of its inputs: an encoder's columns hold its categories,
+        all others numbers.
 
         Args:
             model: the fitted classifier or pipeline.
             artifact_path: its name within the run.
+            input_example: a few rows as the model reads them (a table of any usual form), which decide kinds that the
+                model does not tell; the version keeps them as samples.
 
         Returns:
             Its URI, ``models:/m-…``; ``runs:/RUN_ID/ARTIFACT_PATH`` names it too.
 
         Raises:
-            UsageError: it is not a fitted classifier, or holds types that this host does not allow to be loaded.
+            UsageError: it is not a fitted classifier with probabilities, refuses the example, or holds types that this
+                host does not allow to be loaded.
         """
         import numpy as np  # noqa: PLC0415
 
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
             package = Path(folder) / "model"
-            card = foreign_model_card(model, "")  # it is not known yet under which name it will be registered
+            card = foreign_model_card(
+                model, "", input_example
+            )  # it is not known yet under which name it will be registered
             write_package(package, model, card, training_keys=np.empty(0, dtype=np.uint64))
             return self.log_package(package, artifact_path)
 

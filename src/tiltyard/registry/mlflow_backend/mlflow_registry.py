@@ -206,7 +206,7 @@ class MlflowRegistry:
             alias = CHAMPION
         info = self.get_version(name, version=version, alias=alias)
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
-            return VersionLoader(self, Path(folder), trusted_types, self._keys).load(info).pipeline
+            return VersionLoader(self, Path(folder), trusted_types, self._keys).load(info).model
 
     def fetch(self, info: VersionInfo, cache: Path) -> Path:
         """A folder of this host with the version's files; a whole copy that is there is used again."""

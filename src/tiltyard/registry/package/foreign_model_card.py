@@ -5,24 +5,35 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from tiltyard.data.conform.frames import conform_frame
+from tiltyard.data.conform.labels import order_classes
+from tiltyard.data.conform.schema import TableSchema
+from tiltyard.data.conform.table_like import read_table_like
 from tiltyard.errors import UsageError
 from tiltyard.project import Task
-from tiltyard.registry.package.manifest import VersionCard
+from tiltyard.registry.package.foreign_columns import read_model_columns
+from tiltyard.registry.package.manifest import Samples, VersionCard
 from tiltyard.registry.package.object_graph import walk_objects
 
 # Classes whose input is a column of texts, by name: a model may come with its own vectoriser.
 _READS_TEXTS = ("CountVectorizer", "TfidfVectorizer", "HashingVectorizer")
+_MOST_SAMPLES = 50
 
 
-def foreign_model_card(model: Any, name: str) -> VersionCard:
-    """A version card from a fitted scikit-learn model: labels, columns as far as they have names, and no metrics.
+def foreign_model_card(model: Any, name: str, example: Any = None) -> VersionCard:
+    """A version card from a fitted scikit-learn model: labels, columns with their kinds, and no metrics.
 
     Args:
         model: a fitted classifier or pipeline.
         name: the model name to write on it.
+        example: a few rows as the model reads them, of any usual form: they decide the kinds of columns, and the
+            version keeps them as samples.
 
     Raises:
-        UsageError: the model is not a fitted classifier.
+        UsageError: the model is not a fitted classifier, gives no probabilities, or refuses the example.
     """
     classes = getattr(model, "classes_", None)
     if classes is None:
@@ -31,18 +42,48 @@ def foreign_model_card(model: Any, name: str) -> VersionCard:
             next_step="Fit it first; only classifiers can be versions.",
             code="model.not-a-classifier",
         )
+    if not hasattr(model, "predict_proba"):
+        raise UsageError(
+            f"A {type(model).__name__} without predict_proba cannot be kept as a version: its predictions would have "
+            "no confidence.",
+            next_step="Fit CalibratedClassifierCV(model) instead, or let MLOpsPipeline.train_and_track_model do it.",
+            code="model.no-probabilities",
+        )
     task = _task_of(model)
-    columns = getattr(model, "feature_names_in_", ())
+    rows = None if example is None or task == "text-classification" else read_table_like(example, "input_example")
+    schema = None if task == "text-classification" else read_model_columns(model, rows)
+    columns = {"text": "str"} if task == "text-classification" else schema.dtypes if schema else {}
     return VersionCard(
         model_name=name,
         task=task,
         candidate=type(model).__name__,
-        classes=tuple(str(label) for label in classes),
-        columns={"text": "str"} if task == "text-classification" else {str(column): "any" for column in columns},
+        classes=order_classes(str(label) for label in classes),
+        columns=columns,
+        table_schema=schema,
         metrics={},
         data_fingerprint="",
         train_rows=0,
         created_at=datetime.now(UTC),
+        samples=_describe_samples(model, rows, schema) if rows is not None and schema is not None else Samples(),
+    )
+
+
+def _describe_samples(model: Any, rows: pd.DataFrame, schema: TableSchema) -> Samples:
+    few = conform_frame(rows.head(_MOST_SAMPLES), schema)
+    try:
+        given = np.asarray(model.predict_proba(few if hasattr(model, "feature_names_in_") else few.to_numpy()))
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"The model refuses input_example: {(str(error).strip() or type(error).__name__).splitlines()[0]}.",
+            next_step="Give rows as the model was fitted on.",
+            code="model.example-refused",
+        ) from error
+    spelt = [str(label) for label in model.classes_]
+    ordered = given[:, [spelt.index(label) for label in order_classes(spelt)]]
+    plain = few.astype(object).where(few.notna(), None).to_dict(orient="records")
+    return Samples(
+        inputs=tuple({str(name): value for name, value in row.items()} for row in plain),
+        probabilities=tuple(tuple(map(float, row)) for row in ordered),
     )
 
 

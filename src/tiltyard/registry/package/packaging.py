@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -50,16 +51,23 @@ class Package:
     """A verified version in memory.
 
     Attributes:
-        pipeline: the fitted scikit-learn pipeline.
+        model: the fitted scikit-learn classifier as it was packaged, most often a pipeline.
         manifest: what the version says of itself.
         folder: its verified files.
         signed_by: id of the key of this host's ring that signed it; None for none.
     """
 
-    pipeline: Pipeline
+    model: Any
     manifest: Manifest
     folder: Path
     signed_by: str | None = None
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The model as a pipeline: a single classifier is one of one step."""
+        from sklearn.pipeline import Pipeline  # noqa: PLC0415
+
+        return self.model if isinstance(self.model, Pipeline) else Pipeline([("classifier", self.model)])
 
     @property
     def training_keys(self) -> NDArray[np.uint64]:
@@ -181,8 +189,8 @@ def read_package(
     with tempfile.TemporaryDirectory(prefix="tiltyard-") as private:
         file = Path(private) / MODEL_FILE
         file.write_bytes(read_verified(folder, manifest, MODEL_FILE))
-        pipeline = read_model(file, trusted_type_names(trusted_types))
-    return Package(pipeline, manifest, folder, verified.signed_by)
+        model = read_model(file, trusted_type_names(trusted_types))
+    return Package(model, manifest, folder, verified.signed_by)
 
 
 def _save_mlflow_model(folder: Path, pipeline: Pipeline, card: VersionCard, trusted_types: tuple[str, ...]) -> None:
