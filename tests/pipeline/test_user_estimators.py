@@ -96,7 +96,7 @@ def test_a_single_classifier_reads_texts() -> None:
     ids=str,
 )
 def test_what_is_no_classifier_is_refused_by_what_it_is(model: Any, says: str, step: str, table: pd.DataFrame) -> None:
-    """A model that is no classifier is refused, and the message says what it is."""
+    """A model that is not a classifier is refused, and the message says what it is."""
     with pytest.raises(UsageError, match=says) as refused:
         prepare_estimator(model, {}, table)
     assert re.search(step, refused.value.next_step or "")

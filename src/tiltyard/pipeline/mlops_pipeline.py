@@ -169,7 +169,7 @@ class MLOpsPipeline:
             was not registered), ``classification_report``, ``confusion_matrix``, ``findings``.
 
         Raises:
-            UsageError: the model is not a classifier, or cannot be fitted, a parameter is misspelt, or inputs and labels
+            UsageError: the model is not a classifier or cannot be fitted, a parameter is misspelt, or inputs and labels
                 differ in number.
             DataError: a side has no row, the sides have different columns, there is one label only, or the data breaks
                 the limits.

@@ -55,7 +55,7 @@ def test_matrices_get_names(given: Any) -> None:
     "given", [7, "text", None, [1, 2], [[1], [2, 3]], {"a": [1], "b": [1, 2]}, np.zeros((2, 2, 2))]
 )
 def test_what_is_no_table_is_named(given: Any) -> None:
-    """What is no table is refused with what it is and what would be one."""
+    """What is not a table is refused with what it is and what would be one."""
     with pytest.raises(UsageError, match="X_train") as refused:
         read_table_like(given, "X_train")
     assert refused.value.code == "table.unreadable"

@@ -54,7 +54,7 @@ class UserEstimator:
             raise UsageError(
                 f"The {self.name} cannot be fitted: {_first_line(error)}.",
                 next_step="Correct the model or its parameters. A bare classifier gets its columns prepared (words, "
-                "gaps, dates); a pipeline of your own has to prepare them.",
+                "gaps, dates); your pipeline has to prepare them itself.",
                 code="model.fit-failed",
             ) from error
         return drop_unused_dates(fitted)
@@ -74,7 +74,7 @@ def prepare_estimator(model: Any, params: Mapping[str, Any], inputs: pd.Series |
         inputs: the training rows: a Series of texts, or a table.
 
     Raises:
-        UsageError: it is no classifier (``model.not-a-classifier``), or a parameter is misspelt.
+        UsageError: it is not a classifier (``model.not-a-classifier``), or a parameter is misspelt.
     """
     _require_classifier(model)
     ours = clone(model)
@@ -116,7 +116,7 @@ def _require_classifier(model: Any) -> None:
 
 
 def _describe_other(model: Any) -> str:
-    """What an estimator that is no classifier does; empty for a classifier."""
+    """What an estimator that is not a classifier does; empty for a classifier."""
     if is_classifier(model):
         return ""
     if is_regressor(model):
