@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tiltyard.data import Dataset, load_dataset, split_dataset
@@ -37,6 +38,8 @@ def rare_of(dataset: Dataset) -> dict[str, Any]:
         "301,maybe\n",
         "301,maybe\n302,maybe\n",
         "301,maybe\n302,never\n303,never\n",
+        "Total,Total\n",
+        "true,y\nopen,maybe\n",
     ],
 )
 def test_rare_classes_are_set_aside_and_named(tmp_path: Path, extra: str) -> None:
@@ -47,6 +50,7 @@ def test_rare_classes_are_set_aside_and_named(tmp_path: Path, extra: str) -> Non
     assert len(dataset) == len(dataset.frame) == 300
     assert set(rare_of(dataset)) == set(dataset.set_aside) == names
     without = load_dataset(make_project(tmp_path, ""))
+    assert [dict(data.inputs.dtypes) for data in (dataset, without)] == [{"a": np.dtype("float64")}] * 2
     assert (dataset.fingerprint, without.set_aside) == (without.fingerprint, {})
 
 

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tiltyard.data.conform.frames import conform_frame, infer_schema
 from tiltyard.data.conform.labels import MERGED
+from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.content_hash import row_digests
 from tiltyard.data.dataset import Dataset
 from tiltyard.data.split import find_test_rows
@@ -83,7 +85,7 @@ def _chooses(project: Project) -> bool:
 
 
 def _set_aside(dataset: Dataset, rare: Mapping[str, tuple[int, int]], project: Project) -> Dataset:
-    left = dataset.take(~_belongs_to(dataset, rare))
+    left = _decide_kinds_again(dataset.take(~_belongs_to(dataset, rare)))
     many = len(rare) > 1
     message = (
         f"{_describe_rare(rare, project)} and {'are' if many else 'is'} set aside: neither the training nor the test "
@@ -91,6 +93,27 @@ def _set_aside(dataset: Dataset, rare: Mapping[str, tuple[int, int]], project: P
     )
     found = _make_finding(rare, project, message)
     return replace(left, findings=(*left.findings, found), set_aside={**dataset.set_aside, **_count_rows(rare)})
+
+
+def _decide_kinds_again(dataset: Dataset) -> Dataset:
+    """The rows that are left, with columns that were of words only for the rows that went: a sum, a stray word."""
+    schema, inputs = dataset.schema, dataset.inputs
+    if schema is None or not isinstance(inputs, pd.DataFrame):
+        return dataset
+    words = [column.name for column in schema.columns if column.kind == "category"]
+    decided = infer_schema(inputs[words], schema.rules)
+    changed = {column.name: column for column in decided.columns if column.kind not in ("category", "empty")}
+    if not changed:
+        return dataset
+    conformed = conform_frame(inputs, TableSchema(tuple(changed.values()), schema.rules))
+    inputs = inputs.assign(**{name: conformed[name] for name in changed})
+    columns = tuple(changed.get(column.name, column) for column in schema.columns)
+    return replace(
+        dataset,
+        inputs=inputs,
+        schema=TableSchema(columns, schema.rules),
+        row_digests=row_digests(inputs, dataset.labels),
+    )
 
 
 def _merge_classes(dataset: Dataset, rare: Mapping[str, tuple[int, int]], project: Project) -> Dataset:
