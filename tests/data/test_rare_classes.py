@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tiltyard.data import Dataset, load_dataset, split_dataset
@@ -50,7 +51,7 @@ def test_rare_classes_are_set_aside_and_named(tmp_path: Path, extra: str) -> Non
     assert len(dataset) == len(dataset.frame) == 300
     assert set(rare_of(dataset)) == set(dataset.set_aside) == names
     without = load_dataset(make_project(tmp_path, ""))
-    assert [dict(data.inputs.dtypes) for data in (dataset, without)] == [{"a": np.dtype("float64")}] * 2
+    assert [pd.DataFrame(data.inputs)["a"].dtype for data in (dataset, without)] == [np.dtype("float64")] * 2
     assert (dataset.fingerprint, without.set_aside) == (without.fingerprint, {})
 
 
