@@ -259,6 +259,15 @@ def test_lines_above_the_header_are_named(tmp_path: Path, above: str) -> None:
     assert "error" not in run_init(tmp_path, "rows.csv", content)
 
 
+@pytest.mark.parametrize("around", [{"count": ROWS}, {}, {"meta": {"page": 1}, "next": None}])
+def test_rows_within_an_object_are_named(tmp_path: Path, around: dict[str, object]) -> None:
+    """A response of an API that holds the rows in a list is refused; the list alone is a table."""
+    rows = pd.DataFrame({"age": AGE, "fee": FEE, "plan": PLAN, "y": Y}).to_dict("records")
+    refused = run_init(tmp_path, "rows.json", json.dumps({**around, "data": rows}))["error"]
+    assert (refused.code, f"'data' holds {ROWS} rows" in str(refused)) == ("data.rows-within", True)
+    assert "error" not in run_init(tmp_path, "rows.json", json.dumps(rows))
+
+
 def test_decimal_commas_between_cells_are_refused_and_quotes_work(tmp_path: Path) -> None:
     """The next step of the refusal, quotes around cells with a comma, makes a project of the file."""
     content = csv(y=Y, age=AGE, fee=[f"{fee:.2f}".replace(".", ",") for fee in FEE])

@@ -13,7 +13,7 @@ from tiltyard.data.conform.rules import ReadingRules
 from tiltyard.data.inference.date_order import DAY_FIRST, ISO, DateOrder, find_date_order
 from tiltyard.data.inference.infer_columns import InferredColumns, NamedColumns
 from tiltyard.data.sources import FileLayout, detect_layout, read_source
-from tiltyard.errors import UsageError
+from tiltyard.errors import DataError, UsageError
 from tiltyard.findings import Finding
 from tiltyard.project import DataSection, Project
 
@@ -111,7 +111,9 @@ def read_data_file(request: DraftRequest) -> FirstRead:
     layout = detect_layout(data, request.layout, header=request.header)
     found: list[Finding] = []
     section = DataSection(source=str(data), **layout.options)
-    frame = _keep_gap_words(read_source(section, Path(), found=found).rename(columns=str), section)
+    frame = read_source(section, Path(), found=found).rename(columns=str)
+    _refuse_rows_within(frame, data.name)
+    frame = _keep_gap_words(frame, section)
     read = FirstRead(layout, frame, tuple(found), data.is_dir())
     return read if read.folder else read_dates(read, request.dates)
 
@@ -128,6 +130,19 @@ def name_folder_columns(request: DraftRequest, read: FirstRead) -> DraftRequest:
         return request
     named = replace(request.named, label=request.named.label or "label", text=request.named.text or "text")
     return replace(request, named=named)
+
+
+def _refuse_rows_within(frame: pd.DataFrame, file: str) -> None:
+    """Refuse one JSON object that holds the rows in a list, as responses of an API do."""
+    for name in frame.columns if len(frame) == 1 else ():
+        cell = frame[name].iloc[0]
+        if isinstance(cell, list) and len(cell) > 1 and all(isinstance(row, dict) for row in cell):
+            raise DataError(
+                f"{file} is one object, and its list '{name}' holds {len(cell)} rows.",
+                next_step=f"Write that list alone into a file, for example with: jq '.\"{name}\"' {file} > rows.json",
+                code="data.rows-within",
+                column=str(name),
+            )
 
 
 def _keep_gap_words(frame: pd.DataFrame, section: DataSection) -> pd.DataFrame:
