@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import fork_server
 from tests.postgres import postgres
 from tests.prefect_server import prefect_server
 from tests.project_env import project_env
@@ -24,10 +25,13 @@ pytest.register_assert_rewrite("tiltyard.testing.ledger_contract")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Compile the kernels once where numba's cache is empty, before many processes of tests would do it at once."""
+    """Compile the kernels once where numba's cache is empty, before all workers would, and start what they share."""
     is_worker = hasattr(session.config, "workerinput")
-    if not is_worker and session.config.getoption("numprocesses", None) and not any(_KERNELS.glob("*.nbi")):
+    if is_worker or not session.config.getoption("numprocesses", None):
+        return
+    if not any(_KERNELS.glob("*.nbi")):
         subprocess.run([sys.executable, "-m", "tests.warm_up"], cwd=Path(__file__).parents[1], check=True, timeout=280)
+    fork_server.share_helper()
 
 
 @pytest.hookimpl(wrapper=True)

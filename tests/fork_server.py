@@ -1,10 +1,10 @@
 """Commands of tests as real processes that do not import everything again.
 
-Most of what a short command costs is importing scikit-learn, MLflow and their companions. One helper process for each
-process of pytest imports them once, starts no thread of Python, opens no database, and forks a child for every command:
-a process with its own arguments, environment, folder, files, signals and exit code. ``popen`` falls back to a process
-from scratch where the command is not one of ours, where a variable has an effect while modules are imported, and on
-systems other than Linux. Run as a program, this file is that helper.
+Most of what a short command costs is importing scikit-learn, MLflow and their companions. One helper process imports
+them once, starts no thread of Python, opens no database, and forks a server for each process of pytest. That forks a
+child for every command: a process with its own arguments, environment, folder, files, signals and exit code. ``popen``
+falls back to a process from scratch where the command is not one of ours, where a variable has an effect while modules
+are imported, and on systems other than Linux. Run as a program, this file is that helper.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ MODULES = (
     "uvicorn",
 )
 ROOT = Path(__file__).parents[1]
+_SHARED = "TESTS_FORK_HELPER"  # where the helper is that a process shares with others
 # What these variables say is read while modules are imported, or when Python starts.
 AT_IMPORT = (
     *("COVERAGE_", "LANG", "LC_", "LD_", "MKL_", "NUMBA_", "OMP_", "OPENBLAS_", "PYTHON"),
@@ -54,6 +55,8 @@ NOT_AT_IMPORT = ("PYTHON",)  # of make and of shell scripts: which Python they s
 # Not the console and Prefect: few tests need them, and they start threads when they are imported.
 PRELOAD = (
     "fastapi",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
     "mlflow.entities",
     "mlflow.sklearn",
     "mlflow.store.model_registry.sqlalchemy_store",
@@ -87,7 +90,7 @@ class ForkedPopen(subprocess.Popen[str]):
         self._status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # a message is received whole
         with theirs:
             files = [theirs.fileno(), *standard, *pass_fds]
-            socket.send_fds(_start_helper(os.getpid()).requests, [json.dumps(request).encode()], files)
+            socket.send_fds(_find_server(os.getpid()).requests, [json.dumps(request).encode()], files)
         self._close_pipe_fds(reading, stdin, stdout, writing, stderr, erring)  # type: ignore[attr-defined]
         pid = self._status.recv(16)
         assert pid, "the fork server has ended"
@@ -115,7 +118,7 @@ def popen(command: Sequence[str], *, fresh: bool = False, **options: Any) -> sub
     """Start a command as ``subprocess.Popen`` does, with text; forked where it can be, and is not to be ``fresh``."""
     plain = {"cwd", "env", "stdin", "stdout", "stderr", "pass_fds"}
     forks = sys.platform == "linux" and not fresh and _is_ours(command) and plain.issuperset(options)
-    if forks and _at_import(options.get("env") or os.environ) == _start_helper(os.getpid()).at_import:
+    if forks and _at_import(options.get("env") or os.environ) == _find_server(os.getpid()).at_import:
         return ForkedPopen(list(command), text=True, **options)
     return subprocess.Popen(list(command), text=True, **options)
 
@@ -158,34 +161,69 @@ def _at_import(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def share_helper() -> None:
+    """Start the helper, for this process and those that it starts."""
+    os.environ[_SHARED] = _start_helper()
+
+
 @dataclass(frozen=True)
-class Helper:
-    """The helper of this process: where requests go, the process, and what it found in its environment."""
+class Server:
+    """The server of this process: where requests go, and what the helper found in its environment."""
 
     requests: socket.socket
-    process: subprocess.Popen[bytes]
     at_import: dict[str, str]
-
-    def end(self) -> None:
-        """End it; children that run live on."""
-        self.requests.close()
-        self.process.wait(timeout=30)
 
 
 @functools.cache
-def _start_helper(_of: int) -> Helper:
-    """Start the helper of a process; it ends when the process does, as no other process holds the socket."""
+def _find_server(_of: int) -> Server:
+    """Connect a process with the helper, which it starts where none is shared; its server ends with the process."""
+    requests = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    requests.connect(os.environ.get(_SHARED) or _start_helper())
+    atexit.register(requests.close)
+    return Server(requests, json.loads(requests.recv(MESSAGE)))
+
+
+def _start_helper() -> str:
+    """Start a helper that ends with this process, as no other process holds its socket; returns its address."""
     left_out = ("TILTYARD_", "MLFLOW_", "PREFECT_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    folder = tempfile.TemporaryDirectory(prefix="tests-")
+    address = f"{folder.name}/helper"
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        command = [sys.executable, "-m", "tests.fork_server", str(theirs.fileno())]
+    with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(address)
+        listener.listen()
+        files = [listener.fileno(), theirs.fileno()]
         process = subprocess.Popen(
-            command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, cwd=ROOT
+            [sys.executable, "-m", "tests.fork_server", *map(str, files)],
+            pass_fds=files,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            cwd=ROOT,
         )
-    helper = Helper(ours, process, _at_import(environment))
-    atexit.register(helper.end)
-    return helper
+
+    def end() -> None:
+        ours.close()
+        process.wait(timeout=30)
+        folder.cleanup()
+
+    atexit.register(end)
+    return address
+
+
+def _accept(listener: socket.socket, control: socket.socket) -> socket.socket:
+    """Fork a server for each process that connects, until ``control`` is closed; returns in each server."""
+    known = json.dumps(_at_import(os.environ)).encode()
+    while True:
+        if control in select.select([listener, control], [], [])[0]:
+            os._exit(0)
+        requests, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            control.close()
+            requests.send(known)
+            return requests
+        requests.close()
 
 
 def _serve(requests: socket.socket) -> tuple[dict[str, Any], list[int]]:
@@ -248,11 +286,24 @@ def _preload() -> None:
         warnings.simplefilter("ignore")
         for module in PRELOAD:
             importlib.import_module(module)
+        _warm_up()
     gc.freeze()  # what all share is not touched by the children's collections
     gc.enable()
     assert "prefect" not in sys.modules, "what PREFECT_ variables say would be read here"
     # OpenBLAS and Arrow's allocator have threads, and handlers that end or pause them when a process forks.
     assert threading.active_count() == 1, "a process with threads of Python cannot be forked safely"
+
+
+def _warm_up() -> None:
+    """Pack a model and predict: this reads the compiled kernels, and what MLflow finds out once in a process."""
+    from tiltyard.charts.matplotlib_figure import measure_labels
+    from tiltyard.drift.profiles.texts import character_kinds
+    from tiltyard.testing.registry import write_example_package
+
+    character_kinds()
+    measure_labels(["0123456789 abcdefghijklmnopqrstuvwxyz"])
+    with tempfile.TemporaryDirectory(prefix="tests-") as folder:
+        write_example_package(Path(folder) / "package")
 
 
 def _fork_descendants(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]] | None:
@@ -265,7 +316,8 @@ def _fork_descendants(request: dict[str, Any]) -> tuple[dict[str, Any], list[int
 
 if __name__ == "__main__":
     _preload()
-    next_: tuple[dict[str, Any], list[int]] | None = _serve(socket.socket(fileno=int(sys.argv[1])))
+    server = _accept(*(socket.socket(fileno=int(number)) for number in sys.argv[1:]))
+    next_: tuple[dict[str, Any], list[int]] | None = _serve(server)
     while next_:
         request_, files_ = next_
         _become(request_, files_)
