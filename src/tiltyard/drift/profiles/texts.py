@@ -161,10 +161,8 @@ def read_texts(layout: TextLayout, texts: Utf8Texts) -> tuple[NDArray[np.float64
 @lru_cache(maxsize=1)
 def character_kinds() -> NDArray[np.uint8]:
     """What each code point is, uint8 (0x110000,): 0 other, 1 letter, 2 digit, 3 white space."""
-    points = [chr(code) for code in range(0x110000)]
-    letters = np.fromiter((point.isalpha() for point in points), np.uint8, len(points))
-    numeric = np.fromiter((point.isnumeric() for point in points), np.uint8, len(points))
-    spaces = np.fromiter((point.isspace() for point in points), np.uint8, len(points))
+    points = np.arange(0x110000, dtype=np.uint32).view("U1")
+    letters, numeric, spaces = np.strings.isalpha(points), np.strings.isnumeric(points), np.strings.isspace(points)
     return np.where(letters, 1, np.where(numeric, 2, np.where(spaces, 3, 0))).astype(np.uint8)
 
 
