@@ -13,6 +13,7 @@ from tiltyard.ledger import Event
 from tiltyard.registry import MlflowRegistry
 from tiltyard.registry.alias_history import find_mismatches, record_outside_changes, unexplained_champion
 from tiltyard.registry.chain_anchors import check_chain, read_anchors
+from tiltyard.registry.lineage import read_lineage
 from tiltyard.registry.tags import ARCHIVED_TAG
 from tiltyard.settings import Settings
 from tiltyard.testing.registry import write_example_package
@@ -53,7 +54,7 @@ def aliases(registry: MlflowRegistry) -> dict[str, tuple[str, ...]]:
 
 def decisions(registry: ModelRegistry) -> list[Event]:
     with open_ledger(registry._settings) as ledger:
-        return list(ledger.events(subject="films"))
+        return [event for event in ledger.events(subject="films") if event.kind != "registered"]
 
 
 def check_explained(registry: ModelRegistry) -> None:
@@ -192,3 +193,48 @@ def test_a_champion_set_by_hand_is_notified_like_a_promoted_one(settings: Settin
     assert (item.notice.topic, item.notice.destination) == ("model.promoted", "team")
     assert item.notice.payload["title"] == "films: version 1 is champion"
     assert item.notice.payload["data"]["actor"] == "grace"
+
+
+def test_archived_ends_when_a_version_goes_up_again(registry: ModelRegistry) -> None:
+    """Archived is shown as the stage of a version until it serves, competes or is developed again."""
+    for stage, shown in (("Staging", "Staging"), ("PRODUCTION", "Production"), ("development", "None")):
+        assert registry.promote_model("films", "2", "archived").stage == "Archived"
+        assert registry.promote_model("films", "2", stage).stage == shown
+    registry.promote_model("films", "3", "Archived")
+    registry.set_alias("films", "challenger", "3")
+    assert registry.get_version("films", version="3").stage == "Staging"
+    check_explained(registry)
+
+
+def test_every_registered_version_has_lineage_a_label_and_a_record(registry: ModelRegistry) -> None:
+    """A version that a caller registers has its lineage, the next semantic label, and an event in the ledger."""
+    registry.promote_model("films", "1", "Production")
+    first, *_, newest = reversed(registry.list_versions("films"))
+    assert (first.label, newest.label) == ("1.0.0", "1.0.2")
+    lineage = read_lineage(newest)
+    assert lineage is not None
+    assert (lineage.data["fingerprint"], lineage.parent) == ("0" * 32, "2")
+    assert "scikit-learn" in lineage.environment
+    with open_ledger(registry._settings) as ledger:
+        kinds = [event.kind for event in ledger.events(subject="films/3")]
+    assert kinds == ["registered"]
+
+
+def test_an_unknown_model_is_named_with_the_known_ones(registry: ModelRegistry) -> None:
+    """A model that does not exist is not called a version that is missing."""
+    with pytest.raises(
+        NotFoundError, match=r"no registered model 'film'\. Registered models: films\. Did you mean 'films'"
+    ):
+        registry.promote_model("film", "1", "Production")
+    with pytest.raises(NotFoundError, match="films has no version 9"):
+        registry.load_model("films", version=9)
+
+
+def test_a_model_that_tiltyard_did_not_log_is_registered_with_a_warning(
+    registry: ModelRegistry, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A plain MLflow model becomes a version without a label, and a warning says that it cannot be served."""
+    (tmp_path / "MLmodel").write_text("flavors: {}\n")
+    made = registry.register_model(str(tmp_path), "plain")
+    assert made.label is None
+    assert "cannot be served" in caplog.text

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from tiltyard.ledger import Event
-from tiltyard.pipeline.training.registration import code_state
 from tiltyard.registry import VersionInfo
-from tiltyard.registry.lineage import LINEAGE_TAG, Lineage, deployments, read_lineage
+from tiltyard.registry.lineage import LINEAGE_TAG, Lineage, code_state, deployments, read_lineage
 from tiltyard.registry.semantic_version import (
     LABEL_TAG,
     ChangeKind,

@@ -21,6 +21,7 @@ from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.notifications import decision_notices
 from tiltyard.registry.alias_history import BEGUN, ENDED, alias_change_subject, unfinished_changes
 from tiltyard.registry.chain_anchors import write_anchor
+from tiltyard.registry.tags import ARCHIVED_TAG
 
 HOLD = timedelta(seconds=90)
 # Longer than a hold: a lease that could not be released, because the ledger was away, ends while others wait.
@@ -109,6 +110,8 @@ def move_alias(workspace: Workspace, change: AliasChange) -> Event:
                 workspace.registry.delete_alias(change.model_name, change.alias)
             else:
                 workspace.registry.set_alias(change.model_name, change.alias, change.version)
+                # A version that serves or competes again is not archived any more.
+                workspace.registry.delete_tag(change.model_name, change.version, ARCHIVED_TAG)
             decision = workspace.ledger.append(_decision_event(begun, workspace.actor), _make_notices(workspace, begun))
             _append_end(workspace, begun, "completed")
             _anchor_decision(workspace, begun, decision)

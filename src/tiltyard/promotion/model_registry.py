@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -12,12 +12,13 @@ from tiltyard.errors import UsageError
 from tiltyard.project import Project
 from tiltyard.promotion.context import NO_DESTINATIONS, Workspace, build_workspace
 from tiltyard.promotion.manual_change import is_decided, point_alias, remove_alias
+from tiltyard.promotion.registered_version import describe_registered_version
 from tiltyard.registry import MlflowRegistry, VersionInfo
 from tiltyard.registry.tags import ARCHIVED_TAG
 from tiltyard.settings import Settings
 from tiltyard.suggest import nearest
 
-_STAGES = ("Production", "Staging", "Archived", "None")
+_STAGES = ("Production", "Staging", "Development", "Archived", "None")
 
 
 class ModelRegistry(MlflowRegistry):
@@ -45,6 +46,34 @@ class ModelRegistry(MlflowRegistry):
         super().__init__(tracking_uri=tracking_uri, registry_uri=registry_uri, settings=settings)
         self._alerts = project.alerts if project is not None else NO_DESTINATIONS
 
+    def register_model(
+        self,
+        model_uri: str,
+        name: str,
+        description: str = "",
+        *,
+        tags: Mapping[str, str] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        run_id: str | None = None,
+    ) -> VersionInfo:
+        """Make the next version of a model from a logged one, with its lineage and semantic label, and record it.
+
+        Args:
+            model_uri: ``models:/m-…``, ``runs:/RUN_ID/ARTIFACT_PATH`` or a folder.
+            name: the registered model, which comes into being with its first version.
+            description: for people.
+            tags: of the version.
+            metrics: its metrics; default: those of its run, as far as it has any.
+            run_id: the run that made it; default: the one that the address names.
+
+        Raises:
+            NotFoundError: there is no such logged model.
+            UnavailableError: the registry or the ledger is away.
+        """
+        made = super().register_model(model_uri, name, description, tags=tags, metrics=metrics, run_id=run_id)
+        with self._open_workspace() as workspace:
+            return describe_registered_version(workspace, self, made)
+
     def set_alias(self, name: str, alias: str, version: str, *, reason: str = "") -> None:
         """Let an alias name a version, in place of any other, and record the decision.
 
@@ -71,12 +100,13 @@ class ModelRegistry(MlflowRegistry):
         """Move a version to a stage, in the words of MLflow's deprecated stages, and record the decision.
 
         Production is the alias champion (the champion before it becomes ``previous``), Staging is challenger, Archived
-        removes all aliases and tags the version, None removes its aliases. What a decision made so already is left.
+        removes all aliases and tags the version until it goes up again, Development and None remove its aliases. What a
+        decision made so already is left.
 
         Args:
             name: the registered model.
             version: the version's number or label.
-            stage: ``Production``, ``Staging``, ``Archived`` or ``None``, in any case.
+            stage: ``Production``, ``Staging``, ``Development``, ``Archived`` or ``None``, in any case.
             reason: why; it is kept with the decision.
 
         Raises:
@@ -105,6 +135,8 @@ class ModelRegistry(MlflowRegistry):
                     remove_alias(workspace, name, alias=alias, reason=why)
                 if wanted == "archived":
                     self.set_tag(name, info.version, ARCHIVED_TAG, datetime.now(UTC).isoformat())
+                else:
+                    self.delete_tag(name, info.version, ARCHIVED_TAG)
         return self.get_version(name, version=info.version)
 
     @contextmanager

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -18,6 +21,7 @@ LINEAGE_TAG = "tiltyard.lineage"
 PARENT_TAG = "tiltyard.parent_version"
 COMMIT_TAG = "tiltyard.code_commit"
 LONGEST_TAG = 4_800
+GIT_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -104,3 +108,28 @@ def deployments(events: Iterable[Event], name: str) -> list[Deployment]:
         if known is None or known.version != version:
             latest[host, alias] = Deployment(host, alias, version, event.at)
     return [latest[key] for key in sorted(latest)]
+
+
+def code_state(folder: Path) -> tuple[str | None, bool | None]:
+    """The commit of a folder's repository, and whether tracked files were changed since.
+
+    Both are None where there is no git, no repository, or no commit yet.
+    """
+    git = shutil.which("git")
+    if git is None:
+        return None, None
+    commit = _run_git(git, folder, "rev-parse", "HEAD")
+    changes = _run_git(git, folder, "status", "--porcelain", "--untracked-files=no") if commit else None
+    return commit, None if changes is None else bool(changes)
+
+
+def _run_git(git: str, folder: Path, *arguments: str) -> str | None:
+    try:
+        # Nothing of the project's own configuration may run: neither hooks nor a monitor of its files.
+        command = [git, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-C", str(folder), *arguments]
+        done = subprocess.run(  # noqa: S603 - git itself, with fixed arguments
+            command, capture_output=True, text=True, timeout=GIT_SECONDS, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

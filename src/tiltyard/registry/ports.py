@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
+
+from tiltyard.aliases import CHALLENGER, CHAMPION
+from tiltyard.registry.tags import ARCHIVED_TAG
+
+Stage = Literal["Production", "Staging", "Archived", "None"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,16 @@ class VersionInfo:
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+
+    @property
+    def stage(self) -> Stage:
+        """The stage in the words of MLflow's deprecated stages, which aliases and a tag stand for here."""
+        named: tuple[tuple[Stage, bool], ...] = (
+            ("Production", CHAMPION in self.aliases),
+            ("Staging", CHALLENGER in self.aliases),
+            ("Archived", ARCHIVED_TAG in self.tags),
+        )
+        return next((stage for stage, holds in named if holds), "None")
 
     @property
     def label(self) -> str | None:
@@ -93,6 +108,9 @@ class Registry(Protocol):
 
     def set_tag(self, name: str, version: str, key: str, value: str) -> None:
         """Set a tag of a version."""
+
+    def delete_tag(self, name: str, version: str, key: str) -> None:
+        """Remove a tag of a version; a missing tag is a no-op."""
 
     def fetch(self, info: VersionInfo, cache: Path) -> Path:
         """A folder of this host with the version's files.

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tiltyard.registry.ports import VersionInfo
+from tiltyard.registry.ports import Registry, VersionInfo
 
 LABEL_TAG = "tiltyard.label"
 SCHEMA_TAG = "tiltyard.schema"
@@ -78,6 +78,15 @@ def duplicate_labels(versions: Sequence[VersionInfo], info: VersionInfo) -> bool
         other.tags.get(LABEL_TAG) == info.tags.get(LABEL_TAG) and int(other.version) < int(info.version)
         for other in versions
     )
+
+
+def settle_label(registry: Registry, info: VersionInfo, kind: ChangeKind) -> VersionInfo:
+    """Another label where a version that was registered at the same time took this one: the lower number keeps it."""
+    while duplicate_labels(versions := registry.list_versions(info.name), info):
+        others = [one for one in versions if one.version != info.version]
+        registry.set_tag(info.name, info.version, LABEL_TAG, next_label(others, kind))
+        info = registry.get_version(info.name, version=info.version)
+    return info
 
 
 def version_by_label(versions: Iterable[VersionInfo], label: str) -> VersionInfo | None:

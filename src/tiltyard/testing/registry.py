@@ -128,6 +128,13 @@ class MemoryRegistry:
             changed = replace(info, aliases=(), tags={**info.tags, key: value})
             self._models[name].versions[version] = changed
 
+    def delete_tag(self, name: str, version: str, key: str) -> None:
+        """Remove a tag of a version; a missing tag is a no-op."""
+        with self._model():
+            info = self.get_version(name, version=version)
+            kept = {tag: value for tag, value in info.tags.items() if tag != key}
+            self._models[name].versions[version] = replace(info, aliases=(), tags=kept)
+
     def fetch(self, info: VersionInfo, cache: Path) -> Path:
         """A folder of this host with the version's files; see ``Registry.fetch``."""
         target = cache / info.name / info.version

@@ -5,11 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-import shutil
-import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 from tiltyard.aliases import CHAMPION
 from tiltyard.jsonable import to_json_object
@@ -23,19 +20,17 @@ from tiltyard.project import Project
 from tiltyard.promotion.context import Workspace
 from tiltyard.promotion.gates import DataFindings
 from tiltyard.registry import VersionCard, VersionInfo
-from tiltyard.registry.lineage import Lineage
+from tiltyard.registry.lineage import Lineage, code_state
 from tiltyard.registry.package.packaging import LIBRARIES
 from tiltyard.registry.semantic_version import (
     LABEL_TAG,
     ChangeKind,
-    duplicate_labels,
     next_label,
     recipe_digest,
     schema_digest,
+    settle_label,
 )
 from tiltyard.registry.tags import FINDINGS_TAG
-
-GIT_SECONDS = 10
 
 
 def register_version(
@@ -70,7 +65,7 @@ def register_version(
         metrics=trial.evaluation.metrics,
         run_id=recorded.run_id,
     )
-    info = _resolve_label(workspace, info, kind)
+    info = settle_label(workspace.registry, info, kind)
     workspace.ledger.append(
         Event(
             kind="registered",
@@ -88,15 +83,6 @@ def register_version(
             },
         )
     )
-    return info
-
-
-def _resolve_label(workspace: Workspace, info: VersionInfo, kind: ChangeKind) -> VersionInfo:
-    """Another label where a training that registered at the same time took this one: the lower number keeps it."""
-    while duplicate_labels(versions := workspace.registry.list_versions(info.name), info):
-        others = [one for one in versions if one.version != info.version]
-        workspace.registry.set_tag(info.name, info.version, LABEL_TAG, next_label(others, kind))
-        info = workspace.registry.get_version(info.name, version=info.version)
     return info
 
 
@@ -125,28 +111,3 @@ def version_origin(project: Project, trial: EvaluatedModel, parent: VersionInfo 
         },
         parent=parent.version if parent else None,
     )
-
-
-def code_state(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit of a folder's repository, and whether tracked files were changed since.
-
-    Both are None where there is no git, no repository, or no commit yet.
-    """
-    git = shutil.which("git")
-    if git is None:
-        return None, None
-    commit = _run_git(git, folder, "rev-parse", "HEAD")
-    changes = _run_git(git, folder, "status", "--porcelain", "--untracked-files=no") if commit else None
-    return commit, None if changes is None else bool(changes)
-
-
-def _run_git(git: str, folder: Path, *arguments: str) -> str | None:
-    try:
-        # Nothing of the project's own configuration may run: neither hooks nor a monitor of its files.
-        command = [git, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-C", str(folder), *arguments]
-        done = subprocess.run(  # noqa: S603 - git itself, with fixed arguments
-            command, capture_output=True, text=True, timeout=GIT_SECONDS, check=False, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None

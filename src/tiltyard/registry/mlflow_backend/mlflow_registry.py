@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiltyard.aliases import CHAMPION, alias_of_stage
 from tiltyard.errors import ArtifactError, NotFoundError, UsageError
+from tiltyard.formatting import join_names
 from tiltyard.registry.mlflow_backend.mlflow_auth import export_credentials
 from tiltyard.registry.mlflow_backend.mlflow_client import mlflow_errors, open_client
 from tiltyard.registry.mlflow_backend.model_uris import check_tree, resolve_model_uri, upload
@@ -155,7 +156,7 @@ class MlflowRegistry:
                 found = self._client.get_model_version(name, str(version))
             except Exception as error:
                 if _is_missing(error):
-                    raise _no_version(name, str(version)) from None
+                    raise self._describe_missing(name, str(version)) from None
                 raise
         return _info(found, aliases.get(str(version), ()))
 
@@ -182,6 +183,15 @@ class MlflowRegistry:
         with self._errors():
             self._client.set_model_version_tag(name, version, key, value)
 
+    def delete_tag(self, name: str, version: str, key: str) -> None:
+        """Remove a tag of a version; a missing tag is a no-op."""
+        with self._errors():
+            try:
+                self._client.delete_model_version_tag(name, version, key)
+            except Exception as error:
+                if not _is_missing(error):
+                    raise
+
     def load_model(
         self,
         name: str,
@@ -207,6 +217,15 @@ class MlflowRegistry:
         info = self.get_version(name, version=version, alias=alias)
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
             return VersionLoader(self, Path(folder), trusted_types, self._keys).load(info).model
+
+    def read_manifest(self, info: VersionInfo) -> Manifest | None:
+        """What a version says of itself, unverified; None where Tiltyard did not package it."""
+        with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+            content = self._file(info, MANIFEST, Path(folder))
+        try:
+            return None if content is None else Manifest.model_validate_json(content)
+        except ValueError:
+            return None
 
     def fetch(self, info: VersionInfo, cache: Path) -> Path:
         """A folder of this host with the version's files; a whole copy that is there is used again."""
@@ -245,6 +264,18 @@ class MlflowRegistry:
                 code="version.unknown",
             )
         return found
+
+    def _describe_missing(self, name: str, version: str) -> NotFoundError:
+        """Whether the version or the whole model is missing."""
+        if self.list_versions(name):
+            return _no_version(name, version)
+        known = [model.name for model in self.list_models()]
+        named = f"Registered models: {join_names(known)}.{nearest(name, known)}" if known else "No model is registered."
+        return NotFoundError(
+            f"There is no registered model '{name}'. {named}",
+            next_step="Correct the name, or register a version: tiltyard train, or ModelRegistry().register_model(...)",
+            code="model.unknown",
+        )
 
     def _no_alias(self, name: str, alias: str, aliases: Mapping[str, tuple[str, ...]]) -> NotFoundError:
         if alias == CHAMPION:

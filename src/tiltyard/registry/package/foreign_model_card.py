@@ -12,7 +12,7 @@ from tiltyard.data.conform.frames import conform_frame
 from tiltyard.data.conform.labels import order_classes
 from tiltyard.data.conform.schema import TableSchema
 from tiltyard.data.conform.table_like import read_table_like
-from tiltyard.errors import UsageError
+from tiltyard.errors import DataError, UsageError
 from tiltyard.project import Task
 from tiltyard.registry.package.foreign_columns import read_model_columns
 from tiltyard.registry.package.manifest import Samples, VersionCard
@@ -69,12 +69,13 @@ def foreign_model_card(model: Any, name: str, example: Any = None) -> VersionCar
 
 
 def _describe_samples(model: Any, rows: pd.DataFrame, schema: TableSchema) -> Samples:
-    few = conform_frame(rows.head(_MOST_SAMPLES), schema)
     try:
+        few = conform_frame(rows.head(_MOST_SAMPLES), schema)
         given = np.asarray(model.predict_proba(few if hasattr(model, "feature_names_in_") else few.to_numpy()))
-    except (ValueError, TypeError) as error:
+    except (DataError, ValueError, TypeError) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise UsageError(
-            f"The model refuses input_example: {(str(error).strip() or type(error).__name__).splitlines()[0]}.",
+            f"The model refuses input_example: {said}.",
             next_step="Give rows as the model was fitted on.",
             code="model.example-refused",
         ) from error
