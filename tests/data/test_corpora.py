@@ -103,7 +103,7 @@ def web() -> Iterator[Web]:
     state = Web()
     handler = type("WebHandler", (Handler,), {"web": state})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         state.address = f"http://127.0.0.1:{server.server_address[1]}/{IMDB.archive}"
         yield state

@@ -179,7 +179,7 @@ class NonsenseServer(BaseHTTPRequestHandler):
 def test_a_server_that_predicts_nonsense_fails_the_checks() -> None:
     """A good status is not enough: the checks read the predictions."""
     with HTTPServer(("127.0.0.1", 0), NonsenseServer) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         done = run("check.py", f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
     assert done.returncode == 1

@@ -107,7 +107,7 @@ def test_the_health_check_tells_life_from_death(status: int, body: bytes, well: 
             """Say nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Answer) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         assert health(f"http://127.0.0.1:{server.server_port}/health") == (0 if well else 1)
         server.shutdown()
 

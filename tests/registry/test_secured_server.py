@@ -150,7 +150,7 @@ def test_a_token_is_shown_and_named_when_it_is_not_taken(monkeypatch: pytest.Mon
 
     monkeypatch.setenv(TOKEN, "not-the-token")
     with HTTPServer(("127.0.0.1", 0), Proxy) as proxy:
-        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        threading.Thread(target=proxy.serve_forever, args=(0.02,), daemon=True).start()
         try:
             with pytest.raises(UnavailableError, match=f"the token of {TOKEN}") as refused:
                 MlflowRegistry(tracking_uri=f"http://127.0.0.1:{proxy.server_port}").get_version("films", version="1")

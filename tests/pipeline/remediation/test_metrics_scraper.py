@@ -36,7 +36,7 @@ class Metrics(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Metrics) as running:
-        threading.Thread(target=running.serve_forever).start()
+        threading.Thread(target=running.serve_forever, args=(0.02,)).start()
         yield f"http://127.0.0.1:{running.server_port}"
         running.shutdown()
 
