@@ -17,7 +17,7 @@ from mlflow.tracking import MlflowClient
 
 from tests.registry.fitted import fitted
 from tiltyard.data import Dataset
-from tiltyard.errors import UnavailableError, UsageError
+from tiltyard.errors import NotFoundError, UnavailableError, UsageError
 from tiltyard.registry import ExperimentTracker, MlflowRegistry
 from tiltyard.testing.registry import write_example_package
 
@@ -88,6 +88,54 @@ def test_dataset(tracker: ExperimentTracker, client: Any) -> None:
     (logged,) = client.get_run(run.run_id).inputs.dataset_inputs
     assert logged.dataset.digest == dataset.fingerprint
     assert [(tag.key, tag.value) for tag in logged.tags] == [("mlflow.data.context", "training")]
+
+
+def test_a_table_is_a_dataset_too(tracker: ExperimentTracker, client: Any) -> None:
+    """A data frame is logged as an input with a digest of its rows, whatever their order."""
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+    with tracker.start_run() as run:
+        tracker.log_dataset(frame, "training")
+        tracker.log_dataset(frame.iloc[::-1], "evaluation", name="same rows")
+    first, second = sorted(
+        client.get_run(run.run_id).inputs.dataset_inputs, key=lambda one: one.dataset.name == "same rows"
+    )
+    assert (first.dataset.name, second.dataset.name) == ("training", "same rows")
+    assert first.dataset.digest == second.dataset.digest
+    assert json.loads(first.dataset.profile) == {"num_rows": 2, "num_columns": 2, "columns": ["a", "b"]}
+
+
+def test_single_values_tags_and_files(tracker: ExperimentTracker, client: Any, tmp_path: Path) -> None:
+    """One parameter, one metric by step, tags, a file and a folder are logged; a missing file is named."""
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "one.txt").write_text("one")
+    with tracker.start_run() as run:
+        tracker.log_param("depth", 3)
+        for step, loss in enumerate((0.5, 0.25)):
+            tracker.log_metric("loss", loss, step)
+        tracker.set_tags({"team": "people", "ticket": 7})
+        tracker.log_artifact(tmp_path / "notes" / "one.txt")
+        tracker.log_artifact(tmp_path / "notes")
+        with pytest.raises(UsageError, match=r"no file .*two\.txt"):
+            tracker.log_artifact(tmp_path / "two.txt")
+    data = client.get_run(run.run_id).data
+    assert (data.params, data.metrics, data.tags["ticket"]) == ({"depth": "3"}, {"loss": 0.25}, "7")
+    assert [point.value for point in client.get_metric_history(run.run_id, "loss")] == [0.5, 0.25]
+    assert artifacts(client, run.run_id) == {"one.txt", "notes/one.txt"}
+
+
+def test_runs_are_compared_and_errors_name_the_run_or_filter(tracker: ExperimentTracker) -> None:
+    """Runs are compared by whole ids or their beginning; an unknown run and an unreadable filter are named."""
+    ids = []
+    for depth in (1, 2):
+        with tracker.start_run() as run:
+            tracker.log_param("depth", depth)
+        ids.append(run.run_id)
+    compared = tracker.compare_runs([ids[0], ids[1][:12]])
+    assert list(compared.loc["params.depth"]) == ["1", "2"]
+    with pytest.raises(NotFoundError, match="'nothing'"):
+        tracker.compare_runs(["nothing"])
+    with pytest.raises(UsageError, match="over 0"):
+        tracker.search_runs("accuracy over 0.9")
 
 
 def test_failed_run(tracker: ExperimentTracker, client: Any) -> None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tiltyard.data import Dataset
+from tiltyard.data.conform.table_like import read_table_like
+from tiltyard.data.content_hash import content_keys, fingerprint
 from tiltyard.errors import NotFoundError, UsageError
 from tiltyard.evaluation import evaluate, plot_confusion_matrix
 from tiltyard.evaluation.metrics.metric_names import make_metric_name
@@ -111,6 +113,43 @@ class ExperimentTracker:
                 run_id or self._run.run_id, params=[Param(key, str(value)[:MAX_PARAM]) for key, value in params.items()]
             )
 
+    def log_param(self, key: str, value: Any) -> None:
+        """Log one parameter of the current run."""
+        self.log_params({key: value})
+
+    def log_metric(self, key: str, value: float, step: int = 0) -> None:
+        """Log one metric of the current run, at a step where it is measured again and again."""
+        self.log_metrics({key: value}, step)
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set tags of the current run; a value is written as text."""
+        with self._errors():
+            for key, value in tags.items():
+                self._client.set_tag(self._run.run_id, key, str(value)[:MAX_PARAM])
+
+    def log_artifact(self, path: str | Path, artifact_path: str | None = None) -> None:
+        """Log a file, or a folder with all that is in it, as artifacts of the current run.
+
+        Args:
+            path: the file or folder.
+            artifact_path: the folder among the artifacts; default: the top, for a folder its name.
+
+        Raises:
+            UsageError: there is no such file (``artifact.missing``).
+        """
+        local = Path(path)
+        if not local.exists():
+            raise UsageError(
+                f"There is no file {local} to log.",
+                next_step="Write it first, or correct the path.",
+                code="artifact.missing",
+            )
+        with self._errors():
+            if local.is_dir():
+                self._client.log_artifacts(self._run.run_id, str(local), artifact_path or local.name)
+            else:
+                self._client.log_artifact(self._run.run_id, str(local), artifact_path)
+
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log metrics; a name that MLflow does not accept is changed as ``make_metric_name`` says."""
         import time  # noqa: PLC0415
@@ -169,19 +208,33 @@ class ExperimentTracker:
         )
         self.log_figure(plot_confusion_matrix(found), "plots/confusion_matrix.png")
 
-    def log_dataset(self, dataset: Dataset, context: str) -> None:
-        """Log a dataset as an input of the run: source, size and our fingerprint as its digest."""
+    def log_dataset(self, dataset: Any, context: str = "training", *, name: str | None = None) -> None:
+        """Log a dataset as an input of the run: source, size and our fingerprint as its digest.
+
+        Args:
+            dataset: labelled rows, or a table of any usual form.
+            context: what it is for, such as ``training`` or ``evaluation``.
+            name: what it is called; default: its own name, for a table the context.
+        """
         import json  # noqa: PLC0415
 
         from mlflow.entities import Dataset as DatasetEntity  # noqa: PLC0415
         from mlflow.entities import DatasetInput, InputTag  # noqa: PLC0415
 
+        if isinstance(dataset, Dataset):
+            digest, source = dataset.fingerprint, dataset.source
+            profile: dict[str, Any] = {"num_rows": len(dataset), "classes": list(dataset.classes)}
+            name = name or dataset.name
+        else:
+            table = read_table_like(dataset, "The dataset")
+            digest, source = fingerprint(content_keys(table)), "data frame"
+            profile = {"num_rows": len(table), "num_columns": table.shape[1], "columns": list(table.columns)}
         entity = DatasetEntity(
-            name=dataset.name,
-            digest=dataset.fingerprint,
+            name=name or context,
+            digest=digest,
             source_type="local",
-            source=json.dumps({"uri": dataset.source}),
-            profile=json.dumps({"num_rows": len(dataset), "classes": list(dataset.classes)}),
+            source=json.dumps({"uri": source}),
+            profile=json.dumps(profile),
         )
         tag = InputTag(key="mlflow.data.context", value=context)
         with self._errors():
@@ -230,9 +283,24 @@ class ExperimentTracker:
             return f"models:/{logged.model_id}"
 
     def search_runs(self, filter_string: str = "", max_results: int = 1000) -> pd.DataFrame:
-        """Runs of the experiment as a data frame: one row a run, columns ``params.…``, ``metrics.…``, ``tags.…``."""
+        """Runs of the experiment as a data frame: one row a run, columns ``params.…``, ``metrics.…``, ``tags.…``.
+
+        Raises:
+            UsageError: the filter cannot be read.
+        """
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
         with self._errors():
-            runs = self._client.search_runs([self._experiment_id], filter_string, max_results=max_results)
+            try:
+                runs = self._client.search_runs([self._experiment_id], filter_string, max_results=max_results)
+            except MlflowException as error:
+                if not filter_string or error.error_code != "INVALID_PARAMETER_VALUE":
+                    raise
+                raise UsageError(
+                    f"The filter {filter_string!r} cannot be read: {str(error).splitlines()[0].rstrip('.')}.",
+                    next_step="Such as: metrics.accuracy > 0.9 and params.model_type = 'RandomForestClassifier'",
+                    code="run.filter",
+                ) from None
         rows = [
             {
                 "run_id": run.info.run_id,
@@ -257,22 +325,38 @@ class ExperimentTracker:
         if len(found) != 1:
             raise NotFoundError(
                 f"{len(found) or 'No'} runs of {self.experiment_name} begin with '{start}'.",
-                next_step="See what there is: tiltyard runs --json",
+                next_step="See what there is: tracker.search_runs(), or tiltyard runs",
                 code="run.unknown",
             )
         return str(found[0])
 
     def compare_runs(self, run_ids: Sequence[str]) -> pd.DataFrame:
-        """Parameters and metrics side by side: one row each, one column a run."""
+        """Parameters and metrics side by side: one row each, one column a run.
+
+        Args:
+            run_ids: whole ids, or their first characters.
+
+        Raises:
+            NotFoundError: there is no such run, which the message names.
+        """
         columns = {}
         for run_id in run_ids:
-            with self._errors():
-                data = self._client.get_run(run_id).data
+            data = self._find_data(run_id)
             columns[run_id] = {
                 **{f"params.{key}": value for key, value in data.params.items()},
                 **{f"metrics.{key}": value for key, value in data.metrics.items()},
             }
         return pd.DataFrame(columns).sort_index()
+
+    def _find_data(self, run_id: str) -> Any:
+        """Parameters and metrics of a run, of any experiment for a whole id."""
+        try:
+            with self._errors():
+                return self._client.get_run(run_id).data
+        except NotFoundError:
+            whole = self.find_run(run_id)
+        with self._errors():
+            return self._client.get_run(whole).data
 
     @cached_property
     def _client(self) -> Any:
