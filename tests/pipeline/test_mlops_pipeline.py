@@ -115,6 +115,27 @@ def test_a_stage_without_test_rows_is_set_without_the_gates(mlops: MLOpsPipeline
             mlops.promote_model(version, stage)
 
 
+def test_the_gates_run_in_another_process_too(mlops: MLOpsPipeline, data: Any, caplog: Any) -> None:
+    """The test rows of a training are kept with it, so that a later promotion elsewhere runs the gates."""
+    X_train, X_test, y_train, y_test = data
+    for model in (RandomForestClassifier(n_estimators=10, random_state=0), DecisionTreeClassifier(max_depth=1)):
+        mlops.train_and_track_model(model, X_train, y_train, X_test, y_test)
+    with MLOpsPipeline(mlops.experiment_name, mlops.model_name, settings=mlops._settings) as later:
+        first = later.promote_model("1", "Production")
+        assert first["promoted"]
+        assert first["verdict"]["gates"]
+        worse = later.promote_model("2", "Production")
+        assert not worse["promoted"]
+        with pytest.raises(UsageError, match="no reason is given"):
+            later.promote_model("2", "Production", force=True)
+        forced = later.promote_model("2", "Production", force=True, reason="the other one is too slow")
+        assert forced["promoted"]
+        assert "verdict" not in forced
+        decision = list(later.ledger.events(subject=f"{mlops.model_name}/2"))[-1]
+        assert (decision.reason, decision.evidence["gates"]) == ("the other one is too slow", "not run")
+    assert "without the gates" not in caplog.text
+
+
 def test_damaged_files_do_not_become_champion_without_the_gates(mlops: MLOpsPipeline, tmp_path: Path) -> None:
     """A version whose files were changed does not become champion, by any call."""
     write_example_package(tmp_path / "model", model_name=mlops.model_name)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
 from tiltyard.aliases import CHAMPION, alias_of_stage
 from tiltyard.data import Dataset
-from tiltyard.data.conform.labels import LabelCodec, conform_labels, is_label_gap, order_classes
+from tiltyard.data.content_hash import content_keys
 from tiltyard.data.inference.infer_columns import infer_columns
-from tiltyard.errors import DataError
-from tiltyard.evaluation import evaluate
+from tiltyard.data.load_dataset import read_dataset
+from tiltyard.errors import DataError, NotFoundError, UsageError
 from tiltyard.jsonable import to_json_object
 from tiltyard.ledger import Ledger
 from tiltyard.models import Candidate
 from tiltyard.pipeline.mlops_results import DataValidationResult, ProductionReport, StageChange, TrackedTraining
+from tiltyard.pipeline.production_performance import ACTUAL, PREDICTED, find_result_column, measure_performance
 from tiltyard.pipeline.training.data_checks import validate_data
 from tiltyard.pipeline.training.dataframes import (
+    LABEL,
     Side,
     choose_label_name,
     join_sides,
@@ -30,6 +34,7 @@ from tiltyard.pipeline.training.dataframes import (
 )
 from tiltyard.pipeline.training.preflight import check_host
 from tiltyard.pipeline.training.registration import register_version
+from tiltyard.pipeline.training.reproduce import keep_rows, load_kept_project
 from tiltyard.pipeline.training.run_logging import log_run
 from tiltyard.pipeline.training.steps import TrainedModel, evaluate_model
 from tiltyard.pipeline.training.user_estimators import prepare_estimator
@@ -38,13 +43,12 @@ from tiltyard.promotion.context import NO_DESTINATIONS, Workspace, build_workspa
 from tiltyard.promotion.manual_change import is_decided, point_alias
 from tiltyard.promotion.model_registry import ModelRegistry
 from tiltyard.promotion.rollback import promote_version
-from tiltyard.registry import ExperimentTracker, VersionInfo
+from tiltyard.registry import ExperimentTracker, Package, VersionInfo
 from tiltyard.settings import Settings
 from tiltyard.validation import DataValidator, SplitReport, ValidationReport
 from tiltyard.wiring import open_ledger
 
-PREDICTED = ("prediction", "predicted", "predicted_label")
-ACTUAL = ("actual", "label", "target", "y_true")
+logger = logging.getLogger(__name__)
 
 
 class MLOpsPipeline:
@@ -75,7 +79,6 @@ class MLOpsPipeline:
             tracking_uri=of.tracking_uri, registry_uri=of.registry_uri, settings=of, project=project
         )
         self._ledger: Ledger | None = None
-        self._test: dict[str, tuple[Project, Dataset]] = {}
 
     @property
     def ledger(self) -> Ledger:
@@ -176,7 +179,7 @@ class MLOpsPipeline:
         """
         sides = Side(X_train, y_train, "train"), Side(X_test, y_test, "test")
         inputs = sides[0].read_inputs()
-        project = self._project(inputs, choose_label_name(sides[0], inputs))
+        project = self._project(_task_of(inputs), choose_label_name(sides[0], inputs))
         estimator = prepare_estimator(model, model_params or {}, inputs)
         split = make_split(project, *sides)
         candidate = Candidate(estimator.name, estimator.name, project.task, lambda _seed: clone(estimator.pipeline))
@@ -191,14 +194,19 @@ class MLOpsPipeline:
         trial = evaluate_model(trained, split, project)
         params = {f"model_params.{key}": value for key, value in (model_params or {}).items()}
         recorded = log_run(
-            self.tracker, project, trial, validation, trusted_types=workspace.trusted_types, signer=workspace.signer
+            self.tracker,
+            project,
+            trial,
+            validation,
+            kept=keep_rows(join_sides(split), project.data, workspace.snapshots),
+            trusted_types=workspace.trusted_types,
+            signer=workspace.signer,
         )
         if params:
             self.tracker.log_params(params, recorded.run_id)
         info: VersionInfo | None = None
         if register_model:
             info = register_version(workspace, project, trial, recorded, validation, {})
-            self._test[info.version] = (project, split.test)
         return {
             "run_id": recorded.run_id,
             "metrics": dict(trial.evaluation.metrics),
@@ -218,16 +226,19 @@ class MLOpsPipeline:
         reason: str = "",
         X_test: Any = None,
         y_test: Any = None,
+        force: bool = False,
     ) -> StageChange:
         """Move a version to a stage: Production is the champion, Staging the challenger.
 
-        To become champion it must pass the gates against the present one, on the test rows of its training here or on
-        those given. Without test rows the alias is set without the gates, and the record says so.
+        To become champion it must pass the gates against the present one: on the test rows given, else on those of its
+        training, which are kept with it. Where neither is to be had (a model that was fitted elsewhere), the alias is
+        set without the gates, and the record and the log say so.
 
         Args:
             model_version: the version's number.
             stage: ``Production`` or ``Staging``.
             reason: why; kept with a decision that is made without the gates.
+            force: set the alias without the gates, which needs a reason.
             X_test: test rows for the gates.
             y_test: their labels.
 
@@ -235,7 +246,7 @@ class MLOpsPipeline:
             ``model_version``, ``stage``, ``alias``, ``promoted``, ``status``; with gates also ``verdict``.
 
         Raises:
-            UsageError: there is no such stage.
+            UsageError: there is no such stage, or the gates are to be left out without a reason.
             NotFoundError: there is no such version.
             ArtifactError: its files are damaged or unsafe; the alias stays.
         """
@@ -248,19 +259,27 @@ class MLOpsPipeline:
             "promoted": True,
             "status": f"Version {version} is {alias} already.",
         }
-        known = self._test.get(version)
-        if X_test is not None:
-            known = self._test_rows(X_test, y_test, version)
+        if force and not reason.strip():
+            raise UsageError(
+                "The gates are left out (force=True), and no reason is given.",
+                next_step='Say why: reason="…"; it is kept with the decision.',
+                code="decision.no-reason",
+            )
         present = self.registry.get_version(self.model_name, version=version)
         if alias in present.aliases and is_decided(workspace, self.model_name, alias, present.version):
             return result
-        if alias == CHAMPION and alias not in present.aliases and known is not None:
+        package = workspace.load(present)  # the gates may be left out, the check of its files may not
+        known = None
+        if alias == CHAMPION and alias not in present.aliases and not force:
+            known = self._find_test_rows(package, present, workspace, (X_test, y_test))
+        if known is not None:
             project, test = known
             outcome = promote_version(workspace, project, version, test)
             verdict = to_json_object(outcome.verdict)
             return {**result, "promoted": outcome.promoted, "status": outcome.status, "verdict": verdict}
-        workspace.load(present)  # the gates may be left out, the check of its files may not
         why = reason or f"promoted to {stage} from Python, without test rows for the gates"
+        if alias == CHAMPION and not force:
+            logger.warning("Version %s becomes %s without the gates: its test rows are not known.", version, alias)
         point_alias(workspace, self.model_name, version=version, alias=alias, reason=why)
         return {**result, "status": f"Version {version} is {alias} now: {why}."}
 
@@ -282,7 +301,7 @@ class MLOpsPipeline:
             UsageError: one of the two has no rows.
         """
         prediction_data, reference_data = (rows.rename(columns=str) for rows in (prediction_data, reference_data))
-        predicted, actual = (_first(prediction_data, names) for names in (PREDICTED, ACTUAL))
+        predicted, actual = (find_result_column(prediction_data, names) for names in (PREDICTED, ACTUAL))
         # Production rows often lack the truth: that is not a lost input.
         lacking = {*PREDICTED, *ACTUAL}.difference(prediction_data.columns)
         inputs = [name for name in reference_data.columns if name not in {predicted, actual, "confidence"} | lacking]
@@ -294,7 +313,7 @@ class MLOpsPipeline:
         drift = validator.validate_drift(
             reference_data[inputs], prediction_data[[name for name in inputs if name in prediction_data.columns]]
         )
-        performance, labelled = _performance(prediction_data, predicted, actual)
+        performance, labelled = measure_performance(prediction_data, predicted, actual)
         with self.tracker.start_run("production-monitoring") as run:
             self.tracker.log_metrics(
                 {"rows": len(prediction_data), "drift_detected": float(drift.drift_detected), **(performance or {})}
@@ -326,10 +345,9 @@ class MLOpsPipeline:
         alerts = self._given.alerts if self._given is not None else NO_DESTINATIONS
         return build_workspace(self._settings, self.ledger, alerts)
 
-    def _project(self, inputs: pd.Series | pd.DataFrame, label: str) -> Project:
+    def _project(self, task: Task, label: str) -> Project:
         if self._given is not None:
             return self._given
-        task: Task = "text-classification" if isinstance(inputs, pd.Series) else "tabular-classification"
         return Project.model_validate(
             {
                 "project": {"name": plain_name(self.experiment_name), "task": task, "model": self.model_name},
@@ -337,28 +355,23 @@ class MLOpsPipeline:
             }
         )
 
-    def _test_rows(self, X_test: Any, y_test: Any, version: str) -> tuple[Project, Dataset]:
-        side = Side(X_test, y_test, "test")
-        inputs, workspace = side.read_inputs(), self._workspace()
-        project = self._project(inputs, choose_label_name(side, inputs))
-        package = workspace.load(self.registry.get_version(self.model_name, version=version))
-        return project, make_test_rows(project, side, package.manifest.table_schema)
+    def _find_test_rows(
+        self, package: Package, info: VersionInfo, workspace: Workspace, given: tuple[Any, Any]
+    ) -> tuple[Project, Dataset] | None:
+        """The rows for the gates: those that the caller gives, else those that the training kept; None without."""
+        task = package.manifest.task
+        if given[0] is not None:
+            side = Side(*given, "test")
+            project = self._project(task, choose_label_name(side, side.read_inputs()))
+            return project, make_test_rows(project, side, package.manifest.table_schema)
+        try:
+            _, project = load_kept_project(self._project(task, LABEL), info, self.tracker, workspace)
+        except (NotFoundError, DataError) as error:
+            logger.info("The rows of version %s are not to be had: %s", info.version, error.message)
+            return None
+        rows = read_dataset(project)
+        return project, rows.take(~np.isin(content_keys(rows.inputs), package.training_keys))
 
 
-def _first(frame: pd.DataFrame, names: tuple[str, ...]) -> str | None:
-    return next((name for name in names if name in frame.columns), None)
-
-
-def _performance(frame: pd.DataFrame, predicted: str | None, actual: str | None) -> tuple[dict[str, float] | None, int]:
-    """The metrics of the rows whose truth is known, and how many these are."""
-    if predicted is None or actual is None:
-        return None, 0
-    known = frame[[predicted, actual]]
-    known = known[~known.map(is_label_gap).any(axis=1)]
-    if known.empty:
-        return None, 0
-    predictions = conform_labels(known[predicted]).to_list()
-    codec = LabelCodec.from_classes(set(predictions))
-    truth = [codec.spell(value) for value in known[actual]]
-    classes = order_classes({*truth, *predictions})
-    return dict(evaluate(truth, predictions, None, classes).metrics), len(known)
+def _task_of(inputs: pd.Series | pd.DataFrame) -> Task:
+    return "text-classification" if isinstance(inputs, pd.Series) else "tabular-classification"

@@ -230,6 +230,27 @@ def load_recipe(
         )
     asked = {"version": version} if version.isdecimal() or is_label(version) else {"alias": version}
     info = workspace.registry.get_version(project.model_name, **asked)
+    recipe, then = load_kept_project(project, info, tracker, workspace)
+    return LoadedRecipe(
+        info,
+        then,
+        _candidate_of(recipe, then, info),
+        str(recipe["snapshot"]["fingerprint"]),
+        dates_as_words="dates" not in recipe["project"]["data"],
+        tiltyard=str(recipe.get("libraries", {}).get("tiltyard", "")),
+    )
+
+
+def load_kept_project(
+    project: Project, info: VersionInfo, tracker: ExperimentTracker, workspace: Workspace
+) -> tuple[dict[str, Any], Project]:
+    """How a version was trained, and the project of that time with the rows that were kept as its source.
+
+    Raises:
+        NotFoundError: the version's run does not say how it was trained.
+        UsageError: what the run says cannot be used any more.
+        DataError: its rows were not kept.
+    """
     recipe = tracker.load_dict(info.run_id, RECIPE) if info.run_id else None
     if recipe is None:
         raise NotFoundError(
@@ -244,15 +265,7 @@ def load_recipe(
             next_step="Set data.snapshots = true for the trainings to come.",
             code="data.no-snapshot",
         )
-    then = _project_of(project, recipe, _locate_snapshot(kept, project, workspace), info)
-    return LoadedRecipe(
-        info,
-        then,
-        _candidate_of(recipe, then, info),
-        str(kept["fingerprint"]),
-        dates_as_words="dates" not in recipe["project"]["data"],
-        tiltyard=str(recipe.get("libraries", {}).get("tiltyard", "")),
-    )
+    return recipe, _project_of(project, recipe, _locate_snapshot(kept, project, workspace), info)
 
 
 def _locate_snapshot(kept: Mapping[str, Any], project: Project, workspace: Workspace) -> str:
