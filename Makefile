@@ -67,12 +67,12 @@ words: $(READY) ## check the words of pages and messages, and the names of funct
 	$(BIN)/python docs/check_names.py
 
 lock: $(READY) ## resolve the dependencies into requirements/
-	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --upgrade \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements/dev.txt
 	echo "uv" | $(BIN)/uv pip compile - --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements/uv.txt
 	@# What the image holds and what builds it: the same versions, without what only developers need.
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 -c requirements/dev.txt \
+	$(BIN)/uv pip compile pyproject.toml --extra all --universal --python-version 3.11 -c requirements/dev.txt \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o requirements/runtime.txt
 	echo "hatchling" | $(BIN)/uv pip compile - --universal --python-version 3.11 -c requirements/dev.txt \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o requirements/build.txt

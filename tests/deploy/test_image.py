@@ -48,12 +48,23 @@ def test_the_image_holds_what_developers_test() -> None:
 
 
 def test_the_image_has_all_that_the_project_names() -> None:
-    """Dependencies and extras alike: `make lock` was run after the latest change to them."""
+    """Dependencies and optional parts alike: `make lock` was run after the latest change to them."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *(one for name, extra in extras.items() if name != "all" for one in extra)]
+    wanted = [*project["dependencies"], *(one for name, extra in extras.items() if name not in ("all", "dev") for one in extra)]
     names = {canonicalize_name(Requirement(one).name) for one in wanted}
     assert names - {name.partition("[")[0] for name in pins("runtime")} == set()
+
+
+def test_the_extras_all_and_dev_hold_every_optional_part() -> None:
+    """``pip install -e ".[dev]"`` installs every optional part and what the developers' lock names."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert {"postgres", "prefect", "s3"} <= extras.keys()
+    assert Requirement(extras["all"][0]).extras == extras.keys() - {"all", "dev"}
+    [parts, *tools] = extras["dev"]
+    assert (Requirement(parts).name, Requirement(parts).extras) == ("tiltyard", {"all"})
+    names = {canonicalize_name(Requirement(one).name) for one in tools}
+    assert names - {name.partition("[")[0] for name in pins("dev")} == set()
 
 
 def test_nothing_is_installed_without_its_hash() -> None:

@@ -28,6 +28,7 @@ from tiltyard.serving.process.sockets import bind
 from tiltyard.serving.server import ModelServer, ServerBackends
 
 PROBLEM = "application/problem+json"
+FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ def test_body_without_length_is_limited(films: Callable[..., httpx.Client]) -> N
     assert answer.json()["code"] == "request.too-large"
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=x"])
 def test_only_json_is_accepted(films: Callable[..., httpx.Client], kind: str) -> None:
     """A body that says it is something else than JSON is refused."""
     with films() as client:
@@ -164,6 +165,28 @@ def test_only_json_is_accepted(films: Callable[..., httpx.Client], kind: str) ->
         assert (answer.status_code, answer.json()["code"]) == (415, "request.media-type")
         kind = "application/json; charset=utf-8"
         assert client.post("/predict", content=b'{"text": "a"}', headers={"Content-Type": kind}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/invocations", "/feedback"])
+def test_a_curl_without_a_content_type_is_read_as_json(films: Callable[..., httpx.Client], path: str) -> None:
+    """What ``curl -d`` sends for JSON, a form by its media type, is read as JSON; a form is not JSON."""
+    inputs = {"/predict": {"text": "a"}, "/predict/batch": {"texts": ["a"]}, "/invocations": {"inputs": ["a"]}}
+    with films() as client:
+        known = client.post("/predict", json={"text": "a"}).json()["prediction_id"]
+        body = inputs.get(path, {"labels": [{"prediction_id": known, "label": "good"}]})
+        sent = client.post(path, content=json.dumps(body), headers={"Content-Type": FORM})
+        assert sent.status_code in (200, 202), sent.text
+        form = client.post(path, data={"text": "a"})
+        assert (form.status_code, form.json()["code"]) == (400, "request.malformed")
+
+
+def test_a_form_of_another_site_is_refused(films: Callable[..., httpx.Client], ledger: TestLedger) -> None:
+    """A form that a page of another site sends with JSON in it is refused, and nothing is recorded."""
+    with films() as client:
+        for origin in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}):
+            sent = client.post("/predict", content=b'{"text": "a"}', headers={"Content-Type": FORM, **origin})
+            assert (sent.status_code, sent.json()["code"]) == (403, "site.other")
+    assert ledger.inputs == []
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tiltyard.serving.problem_details import FieldProblem, RequestError, invalid
 from tiltyard.suggest import nearest
 
 JSON = "application/json"
+CURL_DEFAULT = "application/x-www-form-urlencoded"
 LONGEST_KEY = 200
 PREDICTION_KEY = "X-Prediction-Key"
 _LONGEST_FIELD = 120
@@ -96,8 +97,9 @@ class RequestHead(NamedTuple):
 def check_media_type(head: RequestHead, *accepted: str) -> str:
     """The media type of a request's body, one of those that the route accepts; by default JSON alone.
 
-    A body without a media type is the first of them: several clients name none for JSON. What a page of another site
-    may send is decided by ``auth.cross_site``, not here.
+    A body without a media type is the first of them: several clients name none for JSON. ``curl -d`` says that its body
+    is a form, whatever it is: where JSON is accepted, that is read as JSON too. A browser's form has the same media
+    type; what a page of another site may send is decided by ``auth.cross_site``, not here.
 
     Raises:
         RequestError: it is another one.
@@ -111,7 +113,8 @@ def check_media_type(head: RequestHead, *accepted: str) -> str:
     media_type = sent.partition(";")[0].strip().lower()
     if media_type in accepted:
         return media_type
-    if JSON in accepted and media_type.startswith("application/") and media_type.endswith("+json"):
+    is_json = media_type.startswith("application/") and media_type.endswith("+json")
+    if JSON in accepted and (is_json or media_type == CURL_DEFAULT):
         return JSON
     raise RequestError(
         f"The Content-Type is {sent!r:.120}, and the route accepts {' or '.join(accepted)}.",
