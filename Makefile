@@ -11,7 +11,7 @@ PYTEST_ARGS ?= -n auto --dist worksteal -q
 # What auto means: many tests wait for servers and disks that they started, and three workers keep two cores busy.
 export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))
 
-.PHONY: help env setup demo story test coverage proof check format lint types layers words lock clean
+.PHONY: help env setup demo story test coverage proof check format lint types layers words docs lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /\t/' | expand -t 12
@@ -43,7 +43,7 @@ coverage: $(READY) ## run the tests and write coverage.xml (half as long again)
 proof: $(READY) ## run the long proofs: kills, floods, soaks (an hour or so)
 	$(BIN)/python -m pytest -m proof -q -x --timeout 3600
 
-check: format-check lint types layers words test ## format, lint, types, layers, words and tests: what CI runs
+check: format-check lint types layers words docs test ## format, lint, types, layers, words, docs and tests: what CI runs
 
 format: $(READY) ## format the code
 	$(BIN)/ruff format .
@@ -66,6 +66,9 @@ words: $(READY) ## check the words of pages and messages, and the names of funct
 	$(BIN)/python docs/check_words.py
 	$(BIN)/python docs/check_names.py
 
+docs: $(READY) ## build the documentation site into site/; broken links fail
+	$(BIN)/zensical build --clean --strict
+
 lock: $(READY) ## resolve the dependencies into requirements/
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements/dev.txt
@@ -81,4 +84,4 @@ env: ## write .env for docker compose, with fresh secrets
 	@$(PYTHON) deploy/container/write_env.py
 
 clean: ## remove .venv, caches and the examples' state
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache examples/*/.tiltyard
+	rm -rf $(VENV) site .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache examples/*/.tiltyard
