@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -54,6 +56,14 @@ def test_every_guide_is_in_the_table_of_guides() -> None:
     for folder in (ROOT / "docs", ROOT / "docs" / "adr"):
         listed = {target for target, _ in re.findall(LINK, (folder / "README.md").read_text("utf-8"))}
         assert {page.name for page in folder.glob("*.md")} - {"README.md"} <= listed
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    """A reader of the site finds each page of docs/ in its navigation; decisions are listed on their own page."""
+    navigation = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))["project"]["nav"]
+    listed = set(re.findall(r"[\w/.-]+\.md", json.dumps(navigation)))
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in ROOT.glob("docs/**/*.md")}
+    assert listed == {page for page in pages if not page.startswith("adr/0")}
 
 
 def test_the_page_of_the_public_api_names_all_public_names() -> None:
