@@ -62,7 +62,7 @@ types: $(READY) ## check the types, strictly
 layers: $(READY) ## check which package imports which
 	$(BIN)/lint-imports
 
-words: $(READY) ## check the words of pages and messages, and the names of functions
+words: $(READY) ## check the words of pages, messages, docstrings and comments, and the names in code
 	$(BIN)/python docs/check_words.py
 	$(BIN)/python docs/check_names.py
 

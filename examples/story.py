@@ -237,9 +237,7 @@ def _serve_known_domain(world: World, example: ExampleProject) -> None:
 
 
 def _serve_other_domain(world: World, example: ExampleProject) -> tuple[list[dict[str, Any]], Rows]:
-    example.narrator.chapter(
-        3, "Another domain", f"Now {world.foreign_name} arrive. The champion has never iteration any."
-    )
+    example.narrator.chapter(3, "Another domain", f"Now {world.foreign_name} arrive. The champion has never seen any.")
     windows, predictions, rows = 0, list[dict[str, Any]](), Rows()
     iteration: Any = {}
     for start in range(0, len(world.foreign), AT_ONCE):

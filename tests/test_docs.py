@@ -134,7 +134,7 @@ def test_every_command_line_on_a_page_is_accepted(page: Path) -> None:
 
 
 def find_unknown_words(words: list[str]) -> list[str]:
-    """Those of a command's words that are not a command, no command of its group, or no option of it."""
+    """Those of a command's words that are neither a command, nor a command of its group, nor an option of it."""
     if words[0] not in COMMANDS:
         return words[:1]
     module, name = COMMANDS[words[0]][0].split(":")

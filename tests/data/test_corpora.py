@@ -64,7 +64,7 @@ class Web:
         ranges: whether it does Range requests.
         cuts: after how many bytes it breaks off each response, one a response; then it breaks off no more.
         status: responds with this status instead.
-        ranges: the Range headers of the requests, in order.
+        requested: the Range headers of the requests, in order.
     """
 
     address: str = ""
@@ -72,22 +72,22 @@ class Web:
     ranges: bool = True
     cuts: list[int] = field(default_factory=list)
     status: int = 0
-    asked: list[str | None] = field(default_factory=list)
+    requested: list[str | None] = field(default_factory=list)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     web: Web
 
     def do_GET(self) -> None:
-        asked = self.headers.get("Range")
-        self.web.asked.append(asked)
+        wanted = self.headers.get("Range")
+        self.web.requested.append(wanted)
         if self.web.status:
             self.send_error(self.web.status)
             return
-        start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and self.web.ranges else 0  # type: ignore[index]
+        start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted and self.web.ranges else 0  # type: ignore[index]
         size = len(self.web.content)
-        self.send_response(206 if asked and self.web.ranges else 200)
-        if asked and self.web.ranges:
+        self.send_response(206 if wanted and self.web.ranges else 200)
+        if wanted and self.web.ranges:
             self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
         self.send_header("Content-Length", str(size - start))
         self.end_headers()
@@ -153,7 +153,7 @@ def test_what_is_there_is_not_fetched_again(web: Web, tmp_path: Path) -> None:
     again = fetch_corpus(SMALL, tmp_path, Progress(), url=web.address)
     assert (again.downloaded, again.described) == (False, False)
     assert (tmp_path / "tiltyard.toml").read_text() == "mine"
-    assert len(web.asked) == 1
+    assert len(web.requested) == 1
 
 
 def test_a_cut_connection_is_taken_up_where_it_broke_off(web: Web, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_cut_connection_is_taken_up_where_it_broke_off(web: Web, tmp_path: Pat
     web.cuts = [1000, 500, 300, 200, 100, 50, 25]
     assert fetch(web, tmp_path).is_dir()
     starts = [0, 1000, 1500, 1800, 2000, 2100, 2150, 2175]
-    assert web.asked == [None, *(f"bytes={start}-" for start in starts[1:])]
+    assert web.requested == [None, *(f"bytes={start}-" for start in starts[1:])]
 
 
 def test_a_later_call_goes_on_where_an_earlier_one_gave_up(web: Web, tmp_path: Path) -> None:
@@ -173,26 +173,26 @@ def test_a_later_call_goes_on_where_an_earlier_one_gave_up(web: Web, tmp_path: P
     assert "resumes there" in caught.value.next_step
     assert not (tmp_path / "aclImdb").exists()
     web.cuts.clear()
-    web.asked.clear()
+    web.requested.clear()
     assert fetch(web, tmp_path).is_dir()
-    assert web.asked == ["bytes=1000-"]
+    assert web.requested == ["bytes=1000-"]
 
 
-def test_a_server_without_ranges_is_asked_for_all_of_it_again(web: Web, tmp_path: Path) -> None:
+def test_a_server_without_ranges_gets_a_request_for_all_of_it(web: Web, tmp_path: Path) -> None:
     """What arrived is thrown away where the server begins anew, so that nothing is put together wrongly."""
     web.ranges = False
     web.cuts = [1000]
     assert fetch(web, tmp_path).is_dir()
-    assert web.asked == [None, "bytes=1000-"]
+    assert web.requested == [None, "bytes=1000-"]
 
 
-def test_a_server_that_is_busy_is_asked_again(web: Web, tmp_path: Path) -> None:
+def test_a_server_that_is_busy_gets_further_requests(web: Web, tmp_path: Path) -> None:
     """Status 503 is tried as often as there are pauses, then reported."""
     web.status = 503
     with pytest.raises(DataError, match="503") as caught:
         fetch(web, tmp_path)
     assert caught.value.code == "data.unreachable"
-    assert len(web.asked) == 1 + len(NO_WAIT)
+    assert len(web.requested) == 1 + len(NO_WAIT)
 
 
 @pytest.mark.parametrize("digest", ["md5", "sha256"])
@@ -207,7 +207,7 @@ def test_another_file_of_the_same_size_is_put_aside(web: Web, tmp_path: Path, di
     assert [path.name for path in tmp_path.iterdir()] == [f"{IMDB.archive}.refused"]
     web.content = ARCHIVE
     assert fetch(web, tmp_path).is_dir()
-    assert web.asked == [None, None]
+    assert web.requested == [None, None]
 
 
 def test_a_file_of_another_size_is_not_even_downloaded(web: Web, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_an_archive_that_was_put_there_by_hand_is_verified(web: Web, tmp_path: P
     """A machine without a network can use an archive put there by hand; it is checked like any other."""
     (tmp_path / IMDB.archive).write_bytes(ARCHIVE)
     assert fetch(web, tmp_path).is_dir()
-    assert web.asked == []
+    assert web.requested == []
     other = tmp_path / "other"
     other.mkdir()
     (other / IMDB.archive).write_bytes(ARCHIVE[:-1] + b"?")
@@ -266,7 +266,7 @@ def test_a_disk_without_room_is_named_before_anything_is_fetched(web: Web, tmp_p
     with pytest.raises(DataError, match="are free") as caught:
         fetch(web, tmp_path, replace(SMALL, unpacked=1 << 60))
     assert caught.value.code == "data.no-space"
-    assert web.asked == []
+    assert web.requested == []
 
 
 def test_a_disk_that_fills_up_on_the_way_is_named(web: Web, tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_an_address_that_gives_nothing_is_named(web: Web, tmp_path: Path) -> Non
     with pytest.raises(DataError, match="404 Not Found") as caught:
         fetch(web, tmp_path)
     assert caught.value.code == "data.fetch-refused"
-    assert len(web.asked) == 1
+    assert len(web.requested) == 1
     web.address = "http://user:hunter2@127.0.0.1:1/a.tar.gz"
     with pytest.raises(DataError, match=r"http://127\.0\.0\.1:1") as caught:
         fetch(web, tmp_path)
@@ -301,7 +301,7 @@ def test_the_command_fetches_nothing_but_the_published_archive(web: Web, tmp_pat
     with pytest.raises(DataError) as caught:
         CliRunner().invoke(command, words, catch_exceptions=False)
     assert caught.value.code == "data.checksum"
-    assert web.asked == [None]
+    assert web.requested == [None]
 
 
 def test_the_command_says_what_is_there(tmp_path: Path) -> None:

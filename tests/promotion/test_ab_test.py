@@ -114,7 +114,7 @@ def test_what_an_earlier_champion_was_asked_says_nothing_about_this_one(tmp_path
 
 
 def test_without_a_challenger_in_the_project_nothing_is_evaluated(tmp_path: Path) -> None:
-    """A project that lets no challenger predict gets the way to do so."""
+    """A project that lets no challenger predict gets an error that says how to allow it."""
     with pytest.raises(UsageError, match="No challenger predicts") as caught:
         evaluate_ab_test(project(None), MemoryRegistry(), MemoryLedger(), "ann")
     assert "mode" in caught.value.next_step

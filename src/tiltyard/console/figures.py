@@ -169,10 +169,11 @@ def probabilities_figure(probabilities: Mapping[str, float]) -> go.Figure:
         orientation="h",
         marker={"color": [colors[name] for name, _ in ordered]},
         text=[f"{value:.1%}" for _, value in ordered],
-        textposition="auto",
+        # Outside a bar the text has the contrast of all other texts; the axis leaves room for it at 100 %.
+        textposition="outside",
         hovertemplate="%{y}: %{x:.2%}<extra></extra>",
         showlegend=False,
     )
-    figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    figure.update_xaxes(range=[0, 1.1], tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1], tickformat=".0%")
     figure.update_yaxes(type="category", showgrid=False)
     return figure

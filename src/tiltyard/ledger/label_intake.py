@@ -128,7 +128,7 @@ class RecordedLabels:
 def read_recorded_labels(ledger: Ledger, model_name: str, pairs: Iterable[tuple[Prediction, Label]]) -> RecordedLabels:
     """What the labels mean that the ledger holds.
 
-    Where a prediction has only its own probability, the version's classes are not known: they are then
+    Where a prediction has only the probability of its label, the version's classes are not known: they are then
     those that any of the predictions has. A class that training merged means the class that it became.
 
     Args:

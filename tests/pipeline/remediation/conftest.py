@@ -130,7 +130,7 @@ class ModelEnv:
         self.ledger.record_labels([Label(row.id, truth, now, "test") for row in rows])
 
     def shadow(self, count: int, *, says: str, champion: str = "bad", truth: str = "good") -> None:
-        """The challenger, version 2, predicts with the champion, and the truth comes."""
+        """The challenger, version 2, predicts next to the champion, and the truth comes."""
         now = datetime.now(UTC)
         for _ in range(count):
             fields: dict[str, Any] = {"project": MODEL, "at": now}

@@ -65,7 +65,7 @@ class RetentionRequest:
     """What is to be done, and on whose word.
 
     Attributes:
-        act: whether the predictions go, or only what belongs to the request.
+        act: ``erased``: the rows go; ``redacted``: their inputs go and the rows stay. It is the kind of the event too.
         actor: who orders it.
         reason: why.
     """

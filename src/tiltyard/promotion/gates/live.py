@@ -1,4 +1,4 @@
-"""What the labels of production said of a challenger that predicted with the champion."""
+"""What the labels of production said of a challenger that predicted next to the champion."""
 
 from __future__ import annotations
 

@@ -309,7 +309,7 @@ class _ClientWatch:
 
 async def _withdraw_on_disconnect(ticket: Ticket, receive: Receive) -> None:
     # With the body read, the next message can only be that the client has left; or, once the response is sent, an
-    # end, and then it is of no interest.
+    # end, which changes nothing.
     message: Mapping[str, Any] = await receive()
     if message["type"] == "http.disconnect" and not ticket.done:
         ticket.abandoned = True
