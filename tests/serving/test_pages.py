@@ -12,7 +12,7 @@ from tiltyard.serving.http.routes.pages import FOLDER
 from tiltyard.serving.problem_details import EXPLAINED
 
 FILES = sorted(path for path in FOLDER.iterdir() if path.suffix in (".html", ".css", ".js"))
-PAGES = ("/", "/docs")
+PAGES = ("/", "/docs", "/reference")
 
 
 class Parts(HTMLParser):
@@ -75,7 +75,7 @@ def test_ids_and_labels_of_a_page_fit(start: Start, path: str) -> None:
 
 def test_scripts_find_what_they_look_for() -> None:
     """Every element that a script takes by its id is in its page."""
-    for name in ("index", "docs"):
+    for name in ("index", "docs", "reference"):
         script = (FOLDER / f"{name}.js").read_text(encoding="utf-8")
         wanted = set(re.findall(r"\bget\(\"([\w-]+)\"\)", script))
         assert wanted
@@ -88,11 +88,23 @@ def test_only_pages_are_sent(start: Start, path: str) -> None:
     assert httpx.get(f"{start().url}{path}").status_code == 404
 
 
+def test_docs_is_swagger_ui_from_this_server(start: Start) -> None:
+    """`/docs` is Swagger UI, whose script and style come packed or plain, as the client accepts them."""
+    with httpx.Client(base_url=start().url) as client:
+        assert "swagger-ui-bundle.js" in client.get("/docs").text
+        packed = client.get("/pages/swagger-ui-bundle.js")
+        plain = client.get("/pages/swagger-ui-bundle.js", headers={"Accept-Encoding": "identity"})
+        assert (packed.headers["content-encoding"], "content-encoding" in plain.headers) == ("gzip", False)
+        assert packed.content == plain.content
+        assert b"SwaggerUIBundle" in plain.content
+
+
 def test_every_kind_of_problem_is_explained(start: Start) -> None:
-    """The type of a problem leads to its explanation on the docs page, and every explained kind is there."""
+    """The type of a problem leads over the docs page to its explanation, and every explained kind is there."""
     url = start().url
-    docs = Parts(httpx.get(f"{url}/docs").text)
+    docs = Parts(httpx.get(f"{url}/reference").text)
     assert set(docs.ids) >= EXPLAINED
+    assert "location.replace(`/reference#${anchor}`)" in httpx.get(f"{url}/pages/docs.js").text
     for answer in (
         httpx.post(f"{url}/predict", json={"text": "a"}),
         httpx.get(f"{url}/nowhere"),

@@ -12,6 +12,7 @@ RequiredScope = ApiScope | Literal["public", "any-key"]
 _EXACT: dict[str, RequiredScope] = {
     "/": "public",
     "/docs": "public",
+    "/reference": "public",
     "/favicon.ico": "public",
     "/health": "public",
     "/ping": "public",

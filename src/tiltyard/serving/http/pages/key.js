@@ -1,7 +1,10 @@
 "use strict";
 
-/** Fetches from the server with the visitor's API key; where a key is required, the page's form for it appears. */
-const fetchWithKey = (() => {
+/**
+ * fetchWithKey fetches from the server with the visitor's API key; where a key is required, the page's form for it
+ * appears. keyHeaders gives the header with that key.
+ */
+const { fetchWithKey, keyHeaders } = (() => {
   const STORE = "tiltyard-key";
   const form = document.getElementById("key-form");
   const field = document.getElementById("key");
@@ -25,9 +28,10 @@ const fetchWithKey = (() => {
     location.reload();
   });
 
-  return async (path, options = {}) => {
-    const headers = { ...options.headers };
-    if (key) headers.Authorization = `Bearer ${key}`;
+  const keyHeaders = () => (key ? { Authorization: `Bearer ${key}` } : {});
+
+  const fetchWithKey = async (path, options = {}) => {
+    const headers = { ...options.headers, ...keyHeaders() };
     const response = await fetch(path, { ...options, headers });
     if (response.status === 401) {
       form.hidden = false;
@@ -44,4 +48,6 @@ const fetchWithKey = (() => {
     }
     return response;
   };
+
+  return { fetchWithKey, keyHeaders };
 })();
