@@ -53,22 +53,9 @@ def page_routes() -> APIRouter:
     }
 
     def send(name: str, request: Request) -> Response:
-        file = files.get(name)
-        if file is None:
+        if name not in files:
             raise HTTPException(404)
-        headers = {**_HEADERS, "ETag": file.tag}
-        if name == "docs.html":
-            headers["Content-Security-Policy"] = _SWAGGER_POLICY
-        if request.headers.get("if-none-match") == file.tag:
-            return Response(status_code=304, headers=headers)
-        content = file.content
-        if file.packed:
-            headers["Vary"] = "Accept-Encoding"
-            if "gzip" in request.headers.get("accept-encoding", ""):
-                headers["Content-Encoding"] = "gzip"
-            else:
-                content = gzip.decompress(content)
-        return Response(content, headers=headers, media_type=file.media)
+        return _send_file(files[name], request, _SWAGGER_POLICY if name == "docs.html" else None)
 
     @router.get("/")
     async def index(request: Request) -> Response:
@@ -91,6 +78,20 @@ def page_routes() -> APIRouter:
         return send("icon.svg", request)
 
     return router
+
+
+def _send_file(file: _PageFile, request: Request, policy: str | None) -> Response:
+    headers = {**_HEADERS, "ETag": file.tag} | ({"Content-Security-Policy": policy} if policy else {})
+    if request.headers.get("if-none-match") == file.tag:
+        return Response(status_code=304, headers=headers)
+    content = file.content
+    if file.packed:
+        headers["Vary"] = "Accept-Encoding"
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            headers["Content-Encoding"] = "gzip"
+        else:
+            content = gzip.decompress(content)
+    return Response(content, headers=headers, media_type=file.media)
 
 
 def _read_file(path: Path) -> _PageFile:
