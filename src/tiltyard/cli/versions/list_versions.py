@@ -18,7 +18,7 @@ from tiltyard.project import load_project
 @model_option
 @json_option
 def list_versions_command(project_path: Path | None, model_name: str | None, as_json: bool) -> None:
-    """List all versions with their aliases and metrics."""
+    """List all versions with their aliases, stages and metrics."""
     project = load_project(project_path)
     name = model_name or project.model_name
     versions = wiring.open_registry(wiring.load_settings(project)).list_versions(name)
@@ -31,12 +31,13 @@ def list_versions_command(project_path: Path | None, model_name: str | None, as_
     metric = project.training.metric
     print_table(
         name,
-        ("Version", "Label", "Aliases", metric, "Candidate", "Registered", "Run ID"),
+        ("Version", "Label", "Aliases", "Stage", metric, "Candidate", "Registered", "Run ID"),
         (
             (
                 info.version,
                 info.label,
                 ", ".join(info.aliases) or None,
+                info.stage,
                 info.metrics.get(metric),
                 info.tags.get("tiltyard.candidate"),
                 info.created_at,

@@ -19,6 +19,8 @@ from tiltyard.registry.lineage import Deployment, Lineage, deployments, read_lin
 from tiltyard.registry.tags import VERDICT_TAG
 from tiltyard.settings import Settings
 
+_OUR_TAGS = ("tiltyard.", "mlflow.")
+
 
 @click.command()
 @project_option
@@ -47,12 +49,14 @@ def model_info_command(
             ("Version", info.version),
             ("Label", info.label),
             ("Aliases", ", ".join(info.aliases) or None),
+            ("Stage", info.stage),
             ("Run ID", info.run_id),
             ("Registered", format_time(info.created_at)),
             ("Description", info.description or None),
             ("Scorer", info.tags.get("tiltyard.scorer")),
             *_lineage_rows(read_lineage(info)),
             *(("Served", f"on {one.host} as {one.alias} since {format_time(one.since)}") for one in served),
+            *sorted((f"Tag {name}", value) for name, value in info.tags.items() if not name.startswith(_OUR_TAGS)),
             *sorted((f"  {name}", value) for name, value in info.metrics.items()),
         ]
     )
@@ -66,6 +70,7 @@ def version_to_dict(info: VersionInfo) -> dict[str, Any]:
         "label": info.label,
         "lineage": to_json_object(lineage) if (lineage := read_lineage(info)) else None,
         "aliases": list(info.aliases),
+        "stage": info.stage,
         "run_id": info.run_id,
         "created_at": info.created_at,
         "description": info.description,
@@ -95,7 +100,12 @@ def _lineage_rows(lineage: Lineage | None) -> list[tuple[str, object]]:
         f"{code['commit']}{' and uncommitted changes' if code.get('dirty') else ''}" if code.get("commit") else None
     )
     return [
-        ("Data", f"{data.get('fingerprint')}: {data.get('rows')} rows of {data.get('source')}"),
+        (
+            "Data",
+            f"{data['fingerprint']}: {data.get('rows')} rows of {data.get('source', 'an unknown source')}"
+            if data.get("fingerprint")
+            else None,
+        ),
         ("Code", commit),
         ("Parent", lineage.parent),
         ("Environment", ", ".join(f"{name} {version}" for name, version in lineage.environment.items())),
