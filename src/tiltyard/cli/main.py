@@ -47,7 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "model-info": ("tiltyard.cli.versions.model_info:model_info_command", "Show the champion, or another version."),
     "list-versions": (
         "tiltyard.cli.versions.list_versions:list_versions_command",
-        "List all versions with their aliases and metrics.",
+        "List all versions with their aliases, stages and metrics.",
     ),
     "set-alias": (
         "tiltyard.cli.versions.set_alias:set_alias_command",
