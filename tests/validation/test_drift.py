@@ -138,10 +138,10 @@ def test_too_few_rows_are_no_drift() -> None:
 
 
 def test_anything_but_a_dataset_is_refused() -> None:
-    """An empty frame and a list are named."""
-    for wrong, says in ((pd.DataFrame({"a": []}), "no rows"), ([1, 2], "a list")):
+    """An empty frame and a list of numbers are refused."""
+    for wrong, says in ((pd.DataFrame({"a": []}), "no rows"), ([1, 2], "not a table")):
         with pytest.raises(UsageError, match=says):
-            DataValidator().validate_drift(people(), wrong)  # type: ignore[arg-type]
+            DataValidator().validate_drift(people(), wrong)
 
 
 def test_later_periods_are_compared_with_the_first() -> None:

@@ -117,10 +117,11 @@ def test_limits_are_closed_and_described() -> None:
     assert all(field.description for field in ValidationSection.model_fields.values())
 
 
-def test_only_a_frame_is_a_dataset() -> None:
-    """Anything but a DataFrame is refused with what to pass."""
-    with pytest.raises(UsageError, match="list"):
-        DataValidator().validate_dataset([1, 2])  # type: ignore[arg-type]
+def test_only_a_table_is_a_dataset() -> None:
+    """Anything but a table is refused with what to pass."""
+    with pytest.raises(UsageError, match="df is not a table") as caught:
+        DataValidator().validate_dataset([1, 2])
+    assert "polars data frame" in caught.value.next_step
 
 
 def test_the_project_says_what_the_columns_are() -> None:

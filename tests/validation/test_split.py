@@ -173,8 +173,8 @@ def test_inputs_of_any_usual_kind_are_taken() -> None:
     frames = [one.to_frame() for one in series]
     assert validate(frames[0], frames[1], LABELS[:300], LABELS[300:]).to_dict() == expected
     matrix = validate(RANDOM.normal(size=(90, 2)), RANDOM.normal(size=(40, 2)), [0, 1] * 45, [0, 1] * 20)
-    assert set(matrix["feature_shift"]) == {"x0", "x1"}
-    with pytest.raises(UsageError, match="test side"):
+    assert set(matrix["feature_shift"]) == {"feature_0", "feature_1"}
+    with pytest.raises(UsageError, match="X_test is not a table"):
         validate(TEXTS, 3, LABELS, LABELS)
     with pytest.raises(UsageError, match="400 inputs and 3 labels"):
         validate(TEXTS, TEXTS, LABELS, LABELS[:3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tiltyard.data.columns import Roles
 from tiltyard.data.read_table import read_column, read_table
 from tiltyard.findings import Finding
 from tiltyard.validation import DataValidator, ValidationReport, ValidationSection
 from tiltyard.validation.table.duplicates import expected_repeats, row_keys
+from tiltyard.validation.table.isolated_values import find_isolated_bounds
 from tiltyard.validation.table.leakage import measure_power, measure_threshold_power
 from tiltyard.validation.table.outliers import find_bounds, find_modified_z_bounds
 
@@ -290,6 +293,43 @@ def test_a_tail_is_no_error_and_a_typing_mistake_is_a_warning() -> None:
     assert finding.severity == "warning"
     assert finding.evidence["rows"] == [12]
     assert finding.evidence["furthest"] == [999.0]
+
+
+@pytest.mark.parametrize(("usual", "mistake"), [((0, 16), 999), ((0, 12), -50), ((1, 6), 99), ((0, 2), 9)])
+def test_a_value_that_stands_alone_among_few_whole_numbers_is_found(usual: tuple[int, int], mistake: int) -> None:
+    """A single typing mistake in a column of few whole numbers is a warning that names its value and row."""
+    friends = np.random.default_rng(3).integers(*usual, 300)
+    friends[41] = mistake
+    finding = found(validate(pd.DataFrame({"friends": friends, "label": ["a", "b"] * 150})), "data.outliers", "friends")
+    assert (finding.severity, finding.evidence["furthest"], finding.evidence["rows"]) == ("warning", [mistake], [42])
+
+
+def test_mistakes_at_both_ends_do_not_hide_one_another() -> None:
+    """-50 and 999 in one column are both found."""
+    ordered = np.sort(np.append(np.random.default_rng(3).integers(0, 12, 300), [-50, 999])).astype(float)
+    assert find_isolated_bounds(ordered) == (0, 11)
+
+
+_CLEAN_COUNTS: dict[str, Callable[[np.random.Generator, int], NDArray[Any]]] = {
+    "poisson": lambda random, rows: random.poisson(0.5, rows),
+    "geometric": lambda random, rows: random.geometric(0.3, rows),
+    "negative binomial": lambda random, rows: random.negative_binomial(0.3, 0.2, rows),
+    "mostly zero": lambda random, rows: random.poisson(4, rows) * (random.random(rows) < 0.1),
+    "rarely not zero": lambda random, rows: random.poisson(8, rows) * (random.random(rows) < 0.02),
+    "log-normal": lambda random, rows: random.lognormal(1, 1.5, rows).astype(int),
+    "grades": lambda random, rows: random.integers(1, 6, rows),
+    "a power law": lambda random, rows: random.zipf(3, rows),
+}
+
+
+@pytest.mark.parametrize("law", _CLEAN_COUNTS)
+def test_clean_skewed_counts_have_no_value_that_stands_alone(law: str) -> None:
+    """Of 200 clean samples of a skewed law, at most 5 % have a value that is called isolated."""
+    random = np.random.default_rng(7)
+    samples = [
+        np.sort(_CLEAN_COUNTS[law](random, rows)).astype(float) for rows in (60, 120, 300, 1500) for _ in range(50)
+    ]
+    assert sum(find_isolated_bounds(sample) is not None for sample in samples) <= 10
 
 
 def test_no_spread_is_not_judged() -> None:

@@ -11,6 +11,7 @@ from tiltyard.findings import Finding, Severity, by_severity, could_not_judge
 from tiltyard.formatting import choose_form, format_count, format_percent, join_names, join_values
 from tiltyard.jsonable import to_jsonable
 from tiltyard.project import ValidationSection
+from tiltyard.result_display import ResultDict, ShownResult
 from tiltyard.validation.findings import is_acceptable
 
 _MEASURES = {
@@ -24,8 +25,8 @@ _MEASURES = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class DriftReport(Mapping[str, Any]):
+@dataclass(frozen=True, eq=False, repr=False)
+class DriftReport(ShownResult, Mapping[str, Any]):
     """How a dataset differs from a reference, or its later periods from the first.
 
     As a dictionary it holds the measures of the last comparison: ``columns``, ``kinds``, ``missing``, ``label_shift``,
@@ -73,8 +74,23 @@ class DriftReport(Mapping[str, Any]):
         )
         return ready
 
+    def describe(self) -> tuple[str, Mapping[str, Any]]:
+        """The figures that a reader wants first."""
+        last = self.comparisons[-1]
+        facts = {
+            "drift_detected": self.drift_detected,
+            "passed": self.passes(),
+            "columns": last["columns"],
+            "findings": [finding.to_dict() for finding in self.findings],
+            "measures": list(self),
+        }
+        current, reference = last["current"], last["reference"]
+        title = f"Drift of {current['name']} ({current['rows']:,} rows)"
+        return f"{title} against {reference['name']} ({reference['rows']:,} rows)", facts
+
     def __getitem__(self, key: str) -> Any:
-        return self.comparisons[-1][key]
+        value = self.comparisons[-1][key]
+        return ResultDict(key, value) if isinstance(value, Mapping) else value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.comparisons[-1])

@@ -10,13 +10,14 @@ from typing import Any
 from tiltyard.findings import Finding, by_severity
 from tiltyard.jsonable import to_jsonable
 from tiltyard.project import ValidationSection
+from tiltyard.result_display import ResultDict, ShownResult
 from tiltyard.validation.findings import evaluate_measures, is_acceptable
 from tiltyard.validation.score import quality_score, score_parts
 from tiltyard.validation.split.findings import evaluate_sides
 
 
-@dataclass(frozen=True, eq=False)
-class ValidationReport(Mapping[str, Any]):
+@dataclass(frozen=True, eq=False, repr=False)
+class ValidationReport(ShownResult, Mapping[str, Any]):
     """The measures of a dataset and the findings about it.
 
     As a dictionary it holds the measures: ``missing_data``, ``data_types``, ``duplicates``, ``outliers``,
@@ -78,8 +79,35 @@ class ValidationReport(Mapping[str, Any]):
         )
         return ready
 
+    @property
+    def label(self) -> str | None:
+        """The label's column; None where the dataset has none."""
+        label: str | None = self.sections["class_balance"]["label"]
+        return label
+
+    def describe(self) -> tuple[str, Mapping[str, Any]]:
+        """The figures that a reader wants first."""
+        missing, repeated = self.sections["missing_data"], self.sections["duplicates"]
+        outliers = {
+            name: facts["count"] for name, facts in self.sections["outliers"]["columns"].items() if facts["count"]
+        }
+        facts = {
+            "rows": self.rows,
+            "columns": len(self.sections["distributions"]),
+            "label": self.label or "none found",
+            "classes": self.sections["class_balance"]["counts"],
+            "passed": self.passes(),
+            "quality_score": self.quality_score,
+            "missing_cells": missing["missing_cells"],
+            "duplicates": repeated["count"],
+            "outliers": outliers,
+            "findings": [finding.to_dict() for finding in self.findings],
+            "measures": list(self),
+        }
+        return f"Validation of {self.name}", facts
+
     def __getitem__(self, key: str) -> Any:
-        return self.quality_score if key == "quality_score" else self.sections[key]
+        return self.quality_score if key == "quality_score" else ResultDict(key, self.sections[key])
 
     def __iter__(self) -> Iterator[str]:
         yield from self.sections
@@ -89,8 +117,8 @@ class ValidationReport(Mapping[str, Any]):
         return len(self.sections) + 1
 
 
-@dataclass(frozen=True, eq=False)
-class SplitReport(Mapping[str, Any]):
+@dataclass(frozen=True, eq=False, repr=False)
+class SplitReport(ShownResult, Mapping[str, Any]):
     """The measures of the two sides of a split, and the findings about it.
 
     As a dictionary it holds the measures: ``sizes``, ``columns``, ``duplicates``, ``near_duplicates``,
@@ -124,8 +152,19 @@ class SplitReport(Mapping[str, Any]):
         )
         return ready
 
+    def describe(self) -> tuple[str, Mapping[str, Any]]:
+        """The figures that a reader wants first."""
+        facts = {
+            **self.sections["sizes"],
+            "passed": self.passes(),
+            "findings": [finding.to_dict() for finding in self.findings],
+            "measures": list(self),
+        }
+        return "Validation of a split", facts
+
     def __getitem__(self, key: str) -> Any:
-        return self.sections[key]
+        section = self.sections[key]
+        return ResultDict(key, section) if isinstance(section, Mapping) else section
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.sections)

@@ -11,6 +11,7 @@ import pandas as pd
 from tiltyard.data.columns import Roles, Table
 from tiltyard.data.conform.gaps import list_gap_decisions
 from tiltyard.data.conform.rules import USUAL_RULES, ReadingRules
+from tiltyard.data.conform.table_like import read_table_like, read_table_pair
 from tiltyard.data.groups import key_groups
 from tiltyard.data.read_table import read_table
 from tiltyard.errors import NotFoundError, UsageError
@@ -19,6 +20,7 @@ from tiltyard.project import Project, ValidationSection
 from tiltyard.suggest import nearest
 from tiltyard.validation.drift import cut_by_time, drift_options, measure_drift
 from tiltyard.validation.drift_findings import DriftReport
+from tiltyard.validation.label_choice import USUAL_LABEL, choose_roles
 from tiltyard.validation.results import SplitReport, ValidationReport
 from tiltyard.validation.split.groups import measure_groups
 from tiltyard.validation.split.measures import as_frame, as_labels, measure_split
@@ -49,7 +51,7 @@ class DataValidator:
 
     def validate_dataset(
         self,
-        df: pd.DataFrame,
+        df: Any,
         name: str = "dataset",
         *,
         label: str | None = None,
@@ -60,32 +62,33 @@ class DataValidator:
         """Measure and evaluate a dataset.
 
         Args:
-            df: n rows; nothing in it is changed.
+            df: n rows of a table, as ``read_table_like`` takes them (a data frame of pandas or polars, an Arrow table,
+                a matrix, a list of rows by column name); nothing in it is changed.
             name: what to remember the report by.
-            label: the label's column; default: the project's, or the column ``label`` if there is one.
-            text: the column of texts; default: the project's. Other columns of long words are checked as texts too.
+            label: the label's column; ``""`` says that there is none. Default: the project's, or the column ``label``,
+                or the one that ``tiltyard init`` would choose, which a finding names.
+            text: the column of texts; default: the project's, or as ``tiltyard init`` would choose. Other columns of
+                long words are checked as texts too.
             schema: what each column must hold: `ColumnSchema`, its fields, or just the type, by column.
             reading: what was found while the rows were read; it joins the findings of the report.
 
         Raises:
-            UsageError: ``df`` is not a DataFrame, or the schema cannot be meant.
+            UsageError: ``df`` is not a table, or the schema cannot be meant.
         """
-        if not isinstance(df, pd.DataFrame):
-            raise UsageError(
-                f"validate_dataset received a {type(df).__name__}, not a DataFrame.",
-                next_step='Pass a pandas DataFrame; for texts: pd.DataFrame({"text": texts, "label": labels}).',
-            )
-        roles = self._roles(df, label, text)
+        frame = read_table_like(df, "df")
+        roles, chosen = self._choose_roles(frame, label, text)
         # Numbers near the largest float overflow in a sum, which then says infinite.
         with np.errstate(over="ignore", invalid="ignore"):
             sections = _measure_table(
-                read_table(df, name, roles, self._rules),
+                read_table(frame, name, roles, self._rules),
                 roles,
                 as_schema(schema or (self._project.columns if self._project else {})),
                 self._longest(),
                 list_gap_decisions(reading),
             )
-        report = ValidationReport(name=name, rows=len(df), sections=sections, limits=self._limits, reading=reading)
+        report = ValidationReport(
+            name=name, rows=len(frame), sections=sections, limits=self._limits, reading=(*reading, *chosen)
+        )
         self._reports[name] = report
         return report
 
@@ -155,8 +158,8 @@ class DataValidator:
 
     def validate_drift(
         self,
-        reference: pd.DataFrame,
-        current: pd.DataFrame,
+        reference: Any,
+        current: Any,
         *,
         names: tuple[str, str] = ("reference", "current"),
         adversarial: bool = True,
@@ -164,25 +167,25 @@ class DataValidator:
         """Measure and evaluate how a dataset differs from another one: columns, kinds, gaps, labels, distributions.
 
         Args:
-            reference: the rows that count as normal.
-            current: the rows that are compared with them; nothing in either is changed.
+            reference: the rows that count as normal: a table as ``read_table_like`` takes them.
+            current: the rows that are compared with them; nothing in either is changed. A matrix without names takes
+                those of the reference.
             names: what messages call the two.
             adversarial: also try whether a model can tell the two apart (takes seconds); for texts it is what sees
                 that they speak of other things.
 
         Raises:
-            UsageError: one of the two is not a DataFrame or has no rows, or the reference has no columns.
+            UsageError: one of the two is not a table or has no rows, or the reference has no columns.
         """
-        pair = []
-        for name, frame in zip(names, (reference, current), strict=True):
+        pair = read_table_pair(reference, current, names)
+        for name, frame in zip(names, pair, strict=True):
             # Rows without any column have lost them all, which is drift.
-            if not isinstance(frame, pd.DataFrame) or not len(frame) or (frame is reference and frame.empty):
-                is_frame = isinstance(frame, pd.DataFrame)
+            if not len(frame) or (frame is pair[0] and frame.empty):
                 raise UsageError(
-                    f"validate_drift received {'no rows' if is_frame else f'a {type(frame).__name__}'} as {name}.",
-                    next_step="Pass two pandas DataFrames with rows.",
+                    f"validate_drift received no rows as {name}.",
+                    next_step="Give two tables with rows: without rows, nothing can be said about drift.",
+                    code="drift.no-rows",
                 )
-            pair.append(frame.rename(columns=str))
         roles, options = self._roles(pair[0], None, None), drift_options(self._project, self._limits)
         with np.errstate(over="ignore", invalid="ignore"):
             measured = measure_drift(
@@ -223,9 +226,16 @@ class DataValidator:
             ]
         return DriftReport(tuple(measured), self._limits)
 
+    def _choose_roles(
+        self, frame: pd.DataFrame, label: str | None, text: str | None
+    ) -> tuple[Roles, tuple[Finding, ...]]:
+        if self._project is None:
+            return choose_roles(frame, Roles(label=label, text=text), self._rules)
+        return self._roles(frame, label, text), ()
+
     def _roles(self, df: pd.DataFrame, label: str | None, text: str | None) -> Roles:
         if self._project is None:
-            return Roles(label=label or ("label" if "label" in df.columns else None), text=text)
+            return Roles(label=label or (USUAL_LABEL if USUAL_LABEL in df.columns else None), text=text)
         data = self._project.data
         of_text = self._project.task == "text-classification"
         return Roles(

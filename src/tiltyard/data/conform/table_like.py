@@ -26,7 +26,8 @@ def read_table_like(given: Any, what: str = "The table", names: Sequence[str] = 
         UsageError: it is none of these (``table.unreadable``), or a matrix has another number of columns than names.
     """
     if isinstance(given, pd.DataFrame):
-        return given.rename(columns=str).reset_index(drop=True)
+        named = given if all(isinstance(name, str) for name in given.columns) else given.rename(columns=str)
+        return named.reset_index(drop=True)
     if isinstance(given, pd.Series):
         return (
             given.rename(str(given.name) if given.name is not None else "feature_0").to_frame().reset_index(drop=True)
@@ -41,6 +42,42 @@ def read_table_like(given: Any, what: str = "The table", names: Sequence[str] = 
     if isinstance(given, Sequence) and not isinstance(given, str | bytes) and given and _are_rows(given):
         return pd.DataFrame(list(given)).rename(columns=str)
     return _read_matrix(given, what, names)
+
+
+def read_table_pair(
+    reference: Any, current: Any, what: tuple[str, str] = ("The reference", "The current table")
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Two tables that are to be compared, as data frames; one without names takes those of the other.
+
+    Args:
+        reference: a table as ``read_table_like`` takes it.
+        current: another one.
+        what: what messages call them.
+
+    Raises:
+        UsageError: one is not a table, or one without names has another number of columns than the other.
+    """
+    nameless = _has_no_names(reference), _has_no_names(current)
+    before, after = read_table_like(reference, what[0]), read_table_like(current, what[1])
+    if nameless == (True, False) and len(before) and len(after.columns):
+        before = read_table_like(before.to_numpy(dtype=object), what[0], list(after.columns)).infer_objects()
+    elif nameless == (False, True) and len(after):
+        after = read_table_like(after.to_numpy(dtype=object), what[1], list(before.columns)).infer_objects()
+    elif nameless == (True, True):
+        before, after = (rows.set_axis(_number_columns(rows.shape[1]), axis=1) for rows in (before, after))
+    return before, after
+
+
+def _has_no_names(given: Any) -> bool:
+    if isinstance(given, pd.DataFrame):
+        return bool(len(given.columns)) and given.columns.equals(pd.RangeIndex(given.shape[1]))
+    if isinstance(given, Sequence) and not isinstance(given, str | bytes):
+        return not _are_rows(given)
+    return isinstance(given, np.ndarray) or hasattr(given, "toarray")
+
+
+def _number_columns(count: int) -> list[str]:
+    return [f"feature_{place}" for place in range(count)]
 
 
 def _are_rows(given: Sequence[Any]) -> bool:
@@ -70,4 +107,4 @@ def _read_matrix(given: Any, what: str, names: Sequence[str]) -> pd.DataFrame:
             next_step="Give a data frame with these columns, or as many columns in this order.",
             code="table.columns",
         )
-    return pd.DataFrame(matrix, columns=list(names) or [f"feature_{place}" for place in range(matrix.shape[1])])
+    return pd.DataFrame(matrix, columns=list(names) or _number_columns(matrix.shape[1]))

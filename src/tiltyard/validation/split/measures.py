@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tiltyard.data.columns import Column, Mask, Roles, Table
+from tiltyard.data.conform.table_like import read_table_like
 from tiltyard.data.read_table import read_table
 from tiltyard.drift import DriftOptions
 from tiltyard.drift.tables import compare_rows
@@ -46,25 +47,18 @@ def measure_split(
 
 
 def as_frame(inputs: Any, side: str) -> pd.DataFrame:
-    """Inputs as a frame: a DataFrame as it is, texts as one column, a matrix with columns x0, x1, …
+    """Inputs as a frame: texts as one column, tables as ``read_table_like`` takes them.
 
     Raises:
         UsageError: they are neither.
     """
-    if isinstance(inputs, pd.DataFrame):
-        return inputs.rename(columns=str)
     if isinstance(inputs, pd.Series):
         return pd.DataFrame({str(inputs.name or "text"): inputs})
-    if isinstance(inputs, list | tuple):
-        inputs = np.array(inputs, dtype=object) if inputs and isinstance(inputs[0], str) else np.asarray(inputs)
+    if isinstance(inputs, list | tuple) and (not inputs or isinstance(inputs[0], str)):
+        inputs = np.array(inputs, dtype=object)
     if isinstance(inputs, np.ndarray) and inputs.ndim == 1:
         return pd.DataFrame({"text": pd.Series(inputs, dtype=object if inputs.dtype.kind in "OU" else None)})
-    if isinstance(inputs, np.ndarray) and inputs.ndim == 2:
-        return pd.DataFrame(inputs, columns=[f"x{place}" for place in range(inputs.shape[1])])
-    raise UsageError(
-        f"The inputs of the {side} side are a {type(inputs).__name__}, which is neither a table nor texts.",
-        next_step="Pass a DataFrame, a Series or list of texts, or a two-dimensional array.",
-    )
+    return read_table_like(inputs, f"X_{side}")
 
 
 def as_labels(labels: Any, rows: int, side: str) -> pd.Series:

@@ -19,15 +19,15 @@ from tiltyard.formatting import (
     join_rows,
 )
 from tiltyard.project import ValidationSection
+from tiltyard.validation.table.isolated_values import FEW, find_isolated_bounds, select_outside
 
 Z_LIMIT = 3.5
 FENCES = 3.0
 _NORMAL_MAD = 0.6745
 _SKEWED = 0.2
 _LEAST_VALUES = 20
-# Fewer different numbers than these are grades or small counts, in which none is far from the rest.
+# Fewer different numbers than these are grades or small counts: only values that stand alone are far from the rest.
 _LEAST_DISTINCT = 20
-_FEW = 0.01
 
 
 def measure_outliers(table: Table) -> dict[str, Any]:
@@ -100,11 +100,13 @@ def evaluate_outliers(measured: dict[str, Any], limits: ValidationSection) -> li
 
 def _measure_column(column: Column) -> dict[str, Any]:
     ordered = column.ordered
-    if len(ordered) < _LEAST_VALUES or column.different < _LEAST_DISTINCT:
-        return {"judged": False, "why": "few", "count": 0, "share": 0.0}
-    limits = find_bounds(ordered)
+    coarse = len(ordered) < _LEAST_VALUES or column.different < _LEAST_DISTINCT
+    limits = None if coarse else find_bounds(ordered)
     if limits is None:
-        return {"judged": False, "why": "spread", "count": 0, "share": 0.0}
+        isolated = find_isolated_bounds(ordered)
+        if isolated is None:
+            return {"judged": False, "why": "few" if coarse else "spread", "count": 0, "share": 0.0}
+        limits = (*isolated, "gaps")
     below, above, scale = limits
     count = int(np.searchsorted(ordered, below) + len(ordered) - np.searchsorted(ordered, above, side="right"))
     facts = {
@@ -116,20 +118,21 @@ def _measure_column(column: Column) -> dict[str, Any]:
         "median": _quantile(ordered, 0.5),
         "quartiles": [_quantile(ordered, 0.25), _quantile(ordered, 0.75)],
     }
-    return {**facts, **_find_furthest(column, below, above)}
+    further = _find_furthest(column, below, above)
+    return {**facts, **further, "apart": scale == "gaps" or further["apart"]}
 
 
 def _find_furthest(column: Column, below: float, above: float) -> dict[str, Any]:
     """Where the outliers are, and the five that are furthest away."""
     ordered = column.ordered
-    found = np.isfinite(column.numbers) & ((column.numbers < below) | (column.numbers > above))
+    found = select_outside(column.numbers, (below, above))
     values = column.numbers[found]
     if not len(values):
         return {"apart": False, "largest_score": 0.0, "furthest": [], "rows": []}
     others = ordered[(ordered >= below) & (ordered <= above)]
     order = np.argsort(-np.maximum(others[0] - values, values - others[-1]), kind="stable")[:5]
     return {
-        "apart": len(values) <= _FEW * len(ordered) and _lie_apart(values, others),
+        "apart": len(values) <= FEW * len(ordered) and _lie_apart(values, others),
         "largest_score": float(np.abs(find_modified_z_bounds(values, ordered)).max()) if _deviation(ordered) else None,
         "furthest": [float(value) for value in values[order]],
         "rows": first_rows(found),

@@ -1,0 +1,140 @@
+"""How results show themselves: a short text in a terminal, a table in a notebook, and dictionaries to programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import Any, TypeVar, cast
+
+from tiltyard.formatting import format_count, format_number, join_names, shorten_name
+
+WIDTH = 110
+_WIDEST = 280
+_MOST_ENTRIES = 8
+_MOST_FINDINGS = 6
+_MOST_INLINE = 6
+
+Result = TypeVar("Result")
+Line = tuple[str, str]
+
+
+class ShownResult:
+    """A result that prints as a few lines, and that a notebook shows as a table."""
+
+    def describe(self) -> tuple[str, Mapping[str, Any]]:
+        """A title, and what is shown below it by name; ``findings`` are shown last, those to act on."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        title, facts = self.describe()
+        lines = list(_list_lines(facts))
+        width = max((len(name) for name, _ in lines), default=0)
+        found = [f"  {severity:<8} {subject}: {message}" for severity, subject, message, _ in _list_findings(facts)]
+        shown = [title, *(f"  {name:<{width}}  {value}".rstrip() for name, value in lines), *found]
+        return "\n".join(shorten_name(line, _WIDEST) for line in shown)
+
+    def _repr_html_(self) -> str:
+        title, facts = self.describe()
+        rows = "".join(
+            f'<tr><th style="text-align:left">{escape(name)}</th><td style="text-align:left">{escape(value)}</td></tr>'
+            for name, value in _list_lines(facts)
+        )
+        found = "".join(
+            "<tr>" + "".join(f'<td style="text-align:left">{escape(cell)}</td>' for cell in finding) + "</tr>"
+            for finding in _list_findings(facts)
+        )
+        heads = "".join(f"<th>{name}</th>" for name in ("severity", "subject", "finding", "next step"))
+        findings = f"<table><thead><tr>{heads}</tr></thead><tbody>{found}</tbody></table>" if found else ""
+        return f"<table><caption>{escape(title)}</caption><tbody>{rows}</tbody></table>{findings}"
+
+
+class ResultDict(ShownResult, dict[str, Any]):
+    """A result by key. Its title is the name of what it holds."""
+
+    def __init__(self, title: str, content: Mapping[str, Any]) -> None:
+        super().__init__(content)
+        self.title = title
+
+    def __reduce__(self) -> tuple[type[ResultDict], tuple[str, dict[str, Any]]]:
+        return ResultDict, (self.title, dict(self))
+
+    def describe(self) -> tuple[str, Mapping[str, Any]]:
+        """The title and all keys."""
+        return self.title, self
+
+
+def show_as(title: str, content: Result) -> Result:
+    """The same dictionary, one that shows itself shortly; its type for programs stays."""
+    return cast(Result, ResultDict(title, cast(Mapping[str, Any], content)))
+
+
+def shorten_value(value: Any) -> str:
+    """Any value of a result on one line: collections by their first entries, or by how many they have."""
+    if isinstance(value, float):
+        return format_number(value)
+    if isinstance(value, Mapping):
+        return _shorten_mapping(value)
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return _shorten_list(value)
+    return "–" if value is None else shorten_name(value, WIDTH)
+
+
+def _list_lines(facts: Mapping[str, Any]) -> Iterator[Line]:
+    for name, value in facts.items():
+        if _are_findings(value):
+            counted = Counter(
+                "not evaluated" if one["status"] == "could_not_judge" else one["severity"] for one in value
+            )
+            yield name, ", ".join(_count_findings(count, severity) for severity, count in counted.items())
+        elif isinstance(value, Mapping) and value and all(isinstance(one, Mapping) for one in value.values()):
+            yield name, format_count(len(value), "entry", "entries")
+            yield from ((f"  {key}", shorten_value(one)) for key, one in list(value.items())[:_MOST_ENTRIES])
+            if len(value) > _MOST_ENTRIES:
+                yield "  …", f"and {len(value) - _MOST_ENTRIES} more"
+        elif value != "":
+            yield name, shorten_value(value)
+
+
+def _list_findings(facts: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Severity, subject, message and next step of the gravest findings."""
+    found = facts.get("findings")
+    if not _are_findings(found):
+        return []
+    chosen = [one for one in cast(list[Mapping[str, Any]], found) if one["status"] != "clear"][:_MOST_FINDINGS]
+    return [
+        (
+            "–" if one["status"] == "could_not_judge" else one["severity"],
+            one["subject"],
+            one["message"],
+            one["next_step"],
+        )
+        for one in chosen
+    ]
+
+
+def _count_findings(count: int, severity: str) -> str:
+    return format_count(count, severity) if severity in ("error", "warning") else f"{count} {severity}"
+
+
+def _are_findings(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(one, Mapping) and {"severity", "status", "message"} <= one.keys() for one in value)
+    )
+
+
+def _shorten_mapping(value: Mapping[Any, Any]) -> str:
+    plain = {key: one for key, one in value.items() if not isinstance(one, Mapping | list | tuple)}
+    if not plain:
+        return f"{len(value)}: {join_names([str(key) for key in value])}" if value else "–"
+    shown = ", ".join(f"{key}: {shorten_value(one)}" for key, one in list(plain.items())[:_MOST_INLINE])
+    return shorten_name(shown + (", …" if len(value) > min(len(plain), _MOST_INLINE) else ""), WIDTH)
+
+
+def _shorten_list(value: Sequence[Any]) -> str:
+    if any(isinstance(one, Mapping | list | tuple) for one in value):
+        return format_count(len(value), "entry", "entries")
+    shown = ", ".join(shorten_value(one) for one in value[:_MOST_INLINE])
+    return (shown + (f", … ({len(value)} in all)" if len(value) > _MOST_INLINE else "")) or "–"
