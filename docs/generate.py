@@ -3,96 +3,36 @@
 from __future__ import annotations
 
 import sys
-import types
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
+from generating.command_line import render_command_line
+from generating.errors import render_errors
+from generating.http_api import render_http
+from generating.project_file import render_project_file
+from generating.python_api import render_python
+from generating.settings import render_settings
 
-from tiltyard.project import Project
-
-PAGE = Path(__file__).parent / "project-file.md"
-
-
-def project_file() -> str:
-    """The reference of every key of the project file."""
-    lines = [
-        "# The project file",
-        "",
-        "`tiltyard.toml` (or `[tool.tiltyard]` in `pyproject.toml`) describes one problem; `tiltyard init` writes it.",
-        "Unknown keys are errors, with the nearest known key. Addresses and secrets are not in this file: they come",
-        "from the environment, and `tiltyard doctor` shows them. `python docs/generate.py` writes this page.",
-    ]
-    for name, field in Project.model_fields.items():
-        if field.exclude:
-            continue
-        model = _section(field.annotation)
-        title = field.alias or name
-        repeated = model is not None and get_origin(field.annotation) is not None
-        lines += ["", f"## [{title}{'.COLUMN' if repeated else ''}]", "", *_about(model, field), *_keys(model, title)]
-    return "\n".join(lines) + "\n"
-
-
-def _about(model: type[BaseModel] | None, field: Any) -> list[str]:
-    text = field.description or (model.__doc__ if model else "")
-    return [" ".join(str(text).split()), ""]
-
-
-def _keys(model: type[BaseModel] | None, prefix: str) -> list[str]:
-    if model is None:
-        return []
-    rows = ["| key | values | default | meaning |", "|---|---|---|---|"]
-    inner: list[str] = []
-    for name, field in model.model_fields.items():
-        nested = _section(field.annotation)
-        if nested is not None:
-            inner += ["", f"### [{prefix}.{name}]", "", *_about(nested, field), *_keys(nested, f"{prefix}.{name}")]
-            continue
-        rows.append(f"| `{name}` | {_kind(field.annotation)} | {_default(field)} | {field.description} |")
-    return rows + inner
-
-
-def _section(annotation: Any) -> type[BaseModel] | None:
-    found = [
-        part for part in (annotation, *get_args(annotation)) if isinstance(part, type) and issubclass(part, BaseModel)
-    ]
-    return found[0] if found else None
-
-
-def _kind(annotation: Any) -> str:
-    origin = get_origin(annotation)
-    if origin is Literal:
-        return ", ".join(f'`"{value}"`' for value in get_args(annotation))
-    if origin in (Union, types.UnionType):
-        return " or ".join(_kind(part) for part in get_args(annotation) if part is not type(None))
-    if origin is tuple:
-        return f"list of {_kind(get_args(annotation)[0])}"
-    if origin is not None and get_args(annotation):
-        parts = get_args(annotation)
-        return _kind(parts[0]) if len(parts) < 2 or origin.__name__ == "Annotated" else "table"
-    words = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
-    return words.get(getattr(annotation, "__name__", ""), str(getattr(annotation, "__name__", annotation)))
-
-
-def _default(field: Any) -> str:
-    if field.default_factory is not None:
-        return "empty"
-    if field.default is PydanticUndefined:
-        return "*required*"
-    if field.default is None or field.default == ():
-        return "none"
-    if isinstance(field.default, bool):
-        return f"`{str(field.default).lower()}`"
-    return f'`"{field.default}"`' if isinstance(field.default, str) else f"`{field.default}`"
+DOCS = Path(__file__).parent
+PAGES = {
+    "project-file.md": render_project_file,
+    "reference/command-line.md": render_command_line,
+    "reference/python.md": render_python,
+    "reference/settings.md": render_settings,
+    "reference/errors.md": render_errors,
+    "reference/http.md": render_http,
+}
 
 
 def main() -> int:
-    """Write the page, or say whether it is up to date."""
-    wanted = project_file()
+    """Write the pages, or name those that are not up to date."""
+    wanted = {DOCS / name: render() for name, render in PAGES.items()}
+    old = [page for page, text in wanted.items() if not page.exists() or page.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv:
-        return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != wanted)
-    PAGE.write_text(wanted, encoding="utf-8")
+        for page in old:
+            print(f"{page.relative_to(DOCS.parent)} is not up to date: run python docs/generate.py", file=sys.stderr)
+        return int(bool(old))
+    for page in old:
+        page.write_text(wanted[page], encoding="utf-8")
     return 0
 
 

@@ -21,9 +21,9 @@ PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**
 LINK = r"\]\((?!https?://|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)"
 
 
-def test_the_page_of_the_project_file_matches_the_code() -> None:
-    """The page lists every key as the code describes it; `python docs/generate.py` writes it."""
-    done = subprocess.run([sys.executable, "docs/generate.py", "--check"], cwd=ROOT, timeout=60, check=False)
+def test_the_reference_pages_match_the_code() -> None:
+    """The reference lists commands, names, routes, keys, settings and errors as they are (`docs/generate.py`)."""
+    done = subprocess.run([sys.executable, "docs/generate.py", "--check"], cwd=ROOT, timeout=300, check=False)
     assert done.returncode == 0
 
 
