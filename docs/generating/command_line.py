@@ -69,7 +69,7 @@ def _spelling(option: click.Option) -> str:
 def _meaning(option: click.Option) -> str:
     text = _escape(" ".join((option.help or "").split()))
     shown = option.default
-    plain = isinstance(shown, str | int | float) and not isinstance(shown, bool)
+    plain = isinstance(shown, str | int | float) and not isinstance(shown, bool) and shown != ""
     if plain and option.show_default is not False and "[default" not in text:
         text += f" Default: `{shown}`."
     if option.required:
