@@ -29,6 +29,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     is_worker = hasattr(session.config, "workerinput")
     if is_worker or not session.config.getoption("numprocesses", None):
         return
+    # Workers share the cores: several threads of BLAS or OpenMP in each would mostly wait for each other, and use half
+    # of the processor time of the tests that fit models. A run without workers has all threads.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     if not any(_KERNELS.glob("*.nbi")):
         subprocess.run([sys.executable, "-m", "tests.warm_up"], cwd=Path(__file__).parents[1], check=True, timeout=280)
     fork_server.share_helper()
