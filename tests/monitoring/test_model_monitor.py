@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.monitoring.sample_predictions import make_labelled_predictions
+from tiltyard.data.conform.schema import TableSchema, TypedColumn
 from tiltyard.errors import InputError, NotFoundError, ProjectError, UsageError
 from tiltyard.ledger import SqlLedger
-from tiltyard.monitoring import ModelMonitor
+from tiltyard.monitoring import ModelMonitor, PredictionCollector
+from tiltyard.monitoring.monitored_version import MonitoredVersion
 from tiltyard.testing import MemoryLedger
 
 FEATURES = {"Time_spent_Alone": 4, "Stage_fear": "No"}
+
+
+class ChampionOfTwoColumns(MonitoredVersion):
+    """A champion whose files are not needed: its columns are enough."""
+
+    @property
+    def table_schema(self) -> TableSchema:
+        return TableSchema(tuple(TypedColumn(name, "number", nullable=True) for name in ("age", "hours")))
 
 
 @pytest.fixture
@@ -88,7 +99,7 @@ def test_a_project_around_gives_its_own_names(folder: Path) -> None:
 
 
 def test_rows_of_any_shape_are_logged(folder: Path) -> None:
-    """A text, a mapping, a Series and a DataFrame of one row are inputs; anything else is refused by its type."""
+    """A text, a mapping, a Series, a DataFrame of one row and the values of a row are inputs; two rows are refused."""
     ledger = MemoryLedger()
     monitor = ModelMonitor("m", ledger=ledger)
     ids = [
@@ -97,11 +108,62 @@ def test_rows_of_any_shape_are_logged(folder: Path) -> None:
     ]
     inputs = [row.input for row in map(ledger.prediction, ids) if row is not None]
     assert inputs == [{"text": "some text"}, FEATURES, FEATURES, FEATURES]
-    with pytest.raises(InputError, match="list"):
-        monitor.log_prediction("a", [1, 2, 3], 0.6)
+    numbers = {"feature_0": 1, "feature_1": 2.5}
+    for given in ([1, 2.5], (1, 2.5), np.array([1, 2.5]), np.array([[1, 2.5]]), pd.Series([1, 2.5]), [[1, 2.5]]):
+        row = ledger.prediction(monitor.log_prediction("a", given, 0.6))
+        assert row is not None
+        assert row.input == numbers
+    wrong: Any
+    for wrong in (np.zeros((2, 3)), 5, []):
+        with pytest.raises(InputError) as refused:
+            monitor.log_prediction("a", wrong, 0.6)
+        assert refused.value.code == "prediction.features"
     monitor.log_actual(ids[0], "b")
     with pytest.raises(NotFoundError, match="nobody"):
         monitor.log_actual("nobody", "b")
+
+
+def test_what_is_logged_is_checked_before_anything_is_recorded() -> None:
+    """A confidence outside 0 to 1, an unknown class, a wrong number of values or latency is refused by its field."""
+    monitor = ModelMonitor("m", ledger=MemoryLedger())
+    monitor.__dict__["champion"] = ChampionOfTwoColumns("m", "3", ("no", "yes"))
+    good: dict[str, Any] = {"prediction": "yes", "features": [30, 1.5], "confidence": 0.9}
+    for changes, field in (
+        ({"confidence": 87}, "confidence"),
+        ({"confidence": "high"}, "confidence"),
+        ({"confidence": float("nan")}, "confidence"),
+        ({"prediction": "perhaps"}, "prediction"),
+        ({"prediction": ["yes", "no"]}, "prediction"),
+        ({"actual": "perhaps"}, "actual"),
+        ({"features": [30, 1.5, 2]}, "features"),
+        ({"latency_ms": -1}, "latency_ms"),
+    ):
+        with pytest.raises(InputError) as refused:
+            monitor.log_prediction(**{**good, **changes})
+        assert refused.value.fields["field"] == field
+        assert refused.value.next_step
+    assert monitor.ledger.prediction_stats().total == 0
+    arrays: dict[str, Any] = {
+        "prediction": np.array(["yes"]),
+        "features": np.array([[30, 1.5]]),
+        "confidence": np.float32(1.0),
+    }
+    row = monitor.ledger.prediction(monitor.log_prediction(**arrays, actual=np.nan))
+    assert row is not None
+    assert (row.label, row.version, row.input) == ("yes", "3", {"age": 30, "hours": 1.5})
+
+
+def test_a_latency_that_nobody_measured_is_absent() -> None:
+    """Statistics, dashboard and report give no latency where none was logged, and the mean of those that were."""
+    monitor = ModelMonitor("m", ledger=MemoryLedger())
+    monitor.log_prediction("yes", {"age": 3}, 0.9)
+    dashboard = monitor.get_monitoring_dashboard_data()
+    assert (dashboard["avg_latency_ms"], dashboard["operations"]["latency_ms"]) == (None, {})
+    assert "0.0 ms" not in monitor.generate_monitoring_report()
+    monitor.log_prediction("yes", {"age": 3}, 0.9, latency_ms=12)
+    assert monitor.get_monitoring_dashboard_data()["avg_latency_ms"] == 12
+    assert monitor.get_monitoring_dashboard_data()["operations"]["latency_ms"]["p95"] == 12
+    assert PredictionCollector("m", monitor.ledger).get_prediction_stats()["avg_latency_ms"] == 12
 
 
 def test_degradation_needs_more_than_chance() -> None:

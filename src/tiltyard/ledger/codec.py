@@ -36,6 +36,9 @@ NAMED_COLUMNS = ("id", "at_us", "project", "key", "label", "probabilities")
 LabelRow = tuple[str, int, str, str]
 """A label: prediction id, at, label, source."""
 
+NOT_MEASURED = -1.0
+"""The stored latency of a prediction whose latency nobody measured: its column is never empty."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -134,7 +137,7 @@ def decode_prediction(row: Sequence[Any]) -> Prediction:
         label=label,
         confidence=confidence,
         probabilities=decode_json(probabilities),
-        latency_ms=latency_ms,
+        latency_ms=None if latency_ms == NOT_MEASURED else latency_ms,
         key=key,
     )
 
@@ -267,7 +270,7 @@ def _prediction_row(prediction: Prediction, names: _TextChecker) -> PredictionRo
         names.check("route", prediction.route),
         names.check("label", prediction.label),
         confidence,
-        _finite("latency_ms", prediction.latency_ms),
+        _encode_latency(prediction.latency_ms),
         None if prediction.key is None else _check_storable("key", prediction.key),
         probabilities,
         _encode_field("input", prediction.input),
@@ -285,6 +288,15 @@ def _encode_field(field: str, value: Any) -> str:
         return encode_json(value)
     except ValueError as error:
         raise ValueError(f"{field} {error}") from None
+
+
+def _encode_latency(latency_ms: float | None) -> float:
+    if latency_ms is None:
+        return NOT_MEASURED
+    number = _finite("latency_ms", latency_ms)
+    if number < 0:
+        raise ValueError(f"latency_ms = {number:g} is negative")
+    return number
 
 
 def _finite(field: str, value: float) -> float:

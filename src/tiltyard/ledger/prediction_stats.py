@@ -11,7 +11,10 @@ from tiltyard.ledger.records import PredictionStats
 
 
 class StatsTally(NamedTuple):
-    """Counts, sums and extremes over some predictions, at least one, of one label and one version."""
+    """Counts, sums and extremes over some predictions, at least one, of one label and one version.
+
+    ``latency_ms`` is the sum over those whose latency was ``measured``; None where none was.
+    """
 
     label: str
     version: str
@@ -19,14 +22,16 @@ class StatsTally(NamedTuple):
     confidence: float
     least: float
     most: float
-    latency_ms: float
+    latency_ms: float | None
+    measured: int
     first_us: int
     last_us: int
 
 
 def combine_tallies(tallies: Iterable[StatsTally]) -> PredictionStats:
     """The summary of all predictions that the tallies cover."""
-    parts = sorted(tallies)
+    # In one order, for sums of floats depend on it.
+    parts = sorted(tallies, key=lambda part: part._replace(latency_ms=part.latency_ms or 0.0))
     if not parts:
         return PredictionStats(total=0, by_label={}, by_version={})
     by_label: Counter[str] = Counter()
@@ -34,7 +39,7 @@ def combine_tallies(tallies: Iterable[StatsTally]) -> PredictionStats:
     for part in parts:
         by_label[part.label] += part.total
         by_version[part.version] += part.total
-    total = by_label.total()
+    total, measured = by_label.total(), sum(part.measured for part in parts)
     return PredictionStats(
         total=total,
         by_label=dict(by_label.most_common()),
@@ -42,7 +47,8 @@ def combine_tallies(tallies: Iterable[StatsTally]) -> PredictionStats:
         mean_confidence=sum(part.confidence for part in parts) / total,
         min_confidence=min(part.least for part in parts),
         max_confidence=max(part.most for part in parts),
-        mean_latency_ms=sum(part.latency_ms for part in parts) / total,
+        mean_latency_ms=sum(part.latency_ms or 0.0 for part in parts) / measured if measured else None,
+        measured_latencies=measured,
         first_at=from_micros(min(part.first_us for part in parts)),
         last_at=from_micros(max(part.last_us for part in parts)),
     )

@@ -44,7 +44,7 @@ class Prediction:
         label: the predicted label.
         confidence: probability of the predicted label, 0 to 1.
         probabilities: probability of each label; sums to 1.
-        latency_ms: milliseconds from acceptance to the row being written.
+        latency_ms: milliseconds from acceptance to the row being written; None where nobody measured them.
         key: the caller's own key, if there is one.
     """
 
@@ -57,7 +57,7 @@ class Prediction:
     label: str
     confidence: float
     probabilities: Mapping[str, float]
-    latency_ms: float
+    latency_ms: float | None
     key: str | None = None
 
 
@@ -127,6 +127,8 @@ class PredictionStats:
         by_label: number of predictions of each label, most frequent first.
         by_version: number of predictions of each version, most frequent first.
         first_at: when the earliest was made, UTC.
+        mean_latency_ms: of those whose latency was measured; None where none was.
+        measured_latencies: number of predictions whose latency was measured.
         last_at: when the latest was made, UTC.
     """
 
@@ -137,6 +139,7 @@ class PredictionStats:
     min_confidence: float | None = None
     max_confidence: float | None = None
     mean_latency_ms: float | None = None
+    measured_latencies: int = 0
     first_at: datetime | None = None
     last_at: datetime | None = None
 

@@ -8,16 +8,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from tiltyard.data.conform.labels import LabelCodec
+from tiltyard.data.conform.labels import LabelCodec, is_label_gap
 from tiltyard.drift import DriftRequest, detect_data_drift
 from tiltyard.drift.result_types import DriftDetection
 from tiltyard.errors import InputError, NotFoundError, ProjectError, TiltyardError, UsageError
 from tiltyard.jsonable import to_json_object, to_jsonable
 from tiltyard.ledger import Ledger, Prediction, new_id
 from tiltyard.ledger.label_intake import ReportedLabel, check_labels, normalise_key
+from tiltyard.ledger.rare_class_events import read_rare_classes
 from tiltyard.ledger.sql.retention import is_redacted
 from tiltyard.monitoring.degradation import evaluate_degradation
 from tiltyard.monitoring.ledger_client import LedgerClient
+from tiltyard.monitoring.logged_values import read_confidence, read_features, read_latency, read_logged_label
 from tiltyard.monitoring.monitored_version import MonitoredVersion, read_champion
 from tiltyard.monitoring.performance import measure_performance, performance_by_version
 from tiltyard.monitoring.prediction_window import PredictionWindow, read_prediction_window
@@ -76,42 +78,59 @@ class ModelMonitor(LedgerClient):
         model_version: str | None = None,
         probabilities: Mapping[str, float] | None = None,
         key: str | None = None,
+        latency_ms: float | None = None,
     ) -> str:
         """Record one prediction, made just now, and return its id. It is durable when this returns.
 
         Args:
-            prediction: the predicted label.
-            features: the input: a text, a mapping of features, or a row of a table (Series, one-row DataFrame).
+            prediction: the predicted label, one of the classes of the version; also in an array of one, as
+                ``model.predict`` returns it.
+            features: the input: a text, a mapping of features, a Series, a table of one row, or the n values of a row
+                (array, list), which take the names of the version's columns, else ``feature_0``, ….
             confidence: probability of the predicted label, 0 to 1.
-            actual: the true label, where it is known already; it can be reported later as feedback.
+            actual: the true label, where it is known already; it can be reported later as feedback. None and NaN say
+                that it is not known.
             model_version: registry version that predicted; default: the champion, or ``unknown``.
             probabilities: probability of each label; default: that of the predicted label alone.
             key: the caller's own key, by which a label may come later.
+            latency_ms: milliseconds that the prediction took; None where nobody measured them.
 
         Raises:
-            InputError: a value cannot be stored; the message names it.
+            InputError: a value is not what it has to be, or cannot be stored; the message names it, and nothing is
+                recorded.
             UnavailableError: the ledger cannot be reached.
         """
-        champion = None if model_version else self.champion
+        champion = self.champion
+        if model_version is not None and (champion is None or champion.version != str(model_version)):
+            champion = None
         classes = tuple(probabilities or ()) or (champion.classes if champion else ())
-        label = LabelCodec(classes).spell(prediction)
+        label = read_logged_label(prediction, classes, "prediction")
+        share = read_confidence(confidence)
+        schema = champion.table_schema if champion else None
+        truth = self._read_actual(actual, classes)
         row = Prediction(
             id=new_id(),
             at=datetime.now(UTC),
             project=self.model_name,
-            version=model_version or (champion.version if champion else "unknown"),
+            version=str(model_version or (champion.version if champion else "unknown")),
             route="champion",
-            input=_to_input(features),
+            input=read_features(features, list(schema.dtypes) if schema else ()),
             label=label,
-            confidence=float(confidence),
-            probabilities={label: float(confidence)} if probabilities is None else dict(probabilities),
-            latency_ms=0.0,
+            confidence=share,
+            probabilities={label: share} if probabilities is None else dict(probabilities),
+            latency_ms=read_latency(latency_ms),
             key=None if key is None else normalise_key(key),
         )
         self.ledger.record([row])
-        if actual is not None:
-            self.log_actual(row.id, actual)
+        if truth is not None:
+            self.log_actual(row.id, truth)
         return row.id
+
+    def _read_actual(self, actual: Any, classes: tuple[str, ...]) -> str | None:
+        if is_label_gap(actual):
+            return None
+        rare = read_rare_classes(self.ledger, self.model_name).find_class(actual) if classes else None
+        return rare or read_logged_label(actual, classes, "actual")
 
     def log_actual(self, prediction_id: str, actual: Any, *, source: str = LABEL_SOURCE) -> None:
         """Record the true label of a prediction; a later one corrects an earlier one.
@@ -123,7 +142,8 @@ class ModelMonitor(LedgerClient):
             InputError: the label says nothing, or is not a class of the version.
         """
         reported = ReportedLabel(actual, source, prediction_id)
-        [checked] = check_labels(self.ledger, self.model_name, [reported])
+        known = LabelCodec(self.champion.classes) if self.champion and self.champion.classes else None
+        [checked] = check_labels(self.ledger, self.model_name, [reported], codec=known)
         if checked.status == "unknown" or (checked.label and self.ledger.record_labels([checked.label]).unknown):
             raise NotFoundError(
                 f"There is no prediction {prediction_id!r} to be labelled.",
@@ -322,21 +342,3 @@ def _window_until_now(hours: float) -> tuple[datetime, datetime]:
     # The end is exclusive: include what was recorded in this microsecond.
     until = datetime.now(UTC) + timedelta(microseconds=1)
     return until - timedelta(hours=hours), until
-
-
-def _to_input(features: Any) -> dict[str, Any]:
-    """The features as the ledger keeps an input."""
-    if isinstance(features, str):
-        return {"text": features}
-    if isinstance(features, Mapping):
-        return {str(name): value for name, value in features.items()}
-    to_dict = getattr(features, "to_dict", None)
-    if to_dict is not None and getattr(features, "ndim", 0) == 1:
-        return {str(name): value for name, value in to_dict().items()}
-    if to_dict is not None and getattr(features, "ndim", 0) == 2 and len(features) == 1:
-        return {str(name): value for name, value in to_dict("records")[0].items()}
-    raise InputError(
-        f"features is a {type(features).__name__}, which is neither a text nor a row of named features.",
-        next_step="Give a text, a mapping of features by name, a Series, or a DataFrame of one row.",
-        field="features",
-    )

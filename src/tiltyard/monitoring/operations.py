@@ -23,7 +23,7 @@ class Operations:
         by_version: number by version, most frequent first.
         by_route: number by route.
         by_label: number by predicted label.
-        latency_ms: quantiles of the time from acceptance to the ledger, by name; empty without predictions.
+        latency_ms: quantiles of the time from acceptance to the ledger, by name; empty where none was measured.
         latency_by_version: the same by version.
         mean_confidence: None without predictions.
     """
@@ -56,6 +56,6 @@ def summarise_operations(window: PredictionWindow, predictions_before: int = 0) 
 
 
 def _latency_quantiles(window: PredictionWindow) -> dict[str, float]:
-    if not len(window):
+    if not len(window.latency_ms):
         return {}
     return {name: float(np.quantile(window.latency_ms, share)) for name, share in QUANTILES.items()}

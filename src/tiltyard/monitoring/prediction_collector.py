@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from tiltyard.data.conform.labels import write_label
 from tiltyard.drift import detect_drift
 from tiltyard.drift.result_types import DriftDetection
 from tiltyard.errors import ProjectError
 from tiltyard.ledger import Ledger, Prediction, new_id, to_log_line
 from tiltyard.monitoring.ledger_client import LedgerClient
+from tiltyard.monitoring.logged_values import read_confidence, read_features, read_latency, read_logged_label
 from tiltyard.monitoring.result_types import PredictionLogLine, PredictionStatistics
 from tiltyard.project import find_project_file, load_project
 from tiltyard.settings import Settings
@@ -75,39 +75,42 @@ class PredictionCollector(LedgerClient):
 
     def log_prediction(
         self,
-        text: str | Mapping[str, Any],
-        prediction: str,
+        text: Any,
+        prediction: Any,
         confidence: float,
         model_version: str = "unknown",
         *,
         probabilities: Mapping[str, float] | None = None,
+        latency_ms: float | None = None,
     ) -> str:
         """Record one prediction, made just now, and return its id. It is durable when this returns.
 
         Args:
-            text: the input: a text, or the features of a table's row by name.
+            text: the input: a text, or the features of a table's row, by name or one after the other.
             prediction: the predicted label.
             confidence: probability of that label, 0 to 1.
             model_version: registry version that predicted.
             probabilities: probability of each label; default: that of the predicted label alone.
+            latency_ms: milliseconds that the prediction took; None where nobody measured them.
 
         Raises:
             InputError: a value cannot be stored; the message names it.
             ProjectError: no model was named and there is no project file.
             UnavailableError: the ledger cannot be reached.
         """
-        label = write_label(prediction)
+        label = read_logged_label(prediction, tuple(probabilities or ()), "prediction")
+        share = read_confidence(confidence)
         row = Prediction(
             id=new_id(),
             at=datetime.now(UTC),
             project=self.model_name or load_project().model_name,
             version=str(model_version),
             route="champion",
-            input={"text": text} if isinstance(text, str) else text,
+            input=read_features(text),
             label=label,
-            confidence=confidence,
-            probabilities={label: confidence} if probabilities is None else probabilities,
-            latency_ms=0.0,
+            confidence=share,
+            probabilities={label: share} if probabilities is None else probabilities,
+            latency_ms=read_latency(latency_ms),
         )
         self.ledger.record([row])
         return row.id

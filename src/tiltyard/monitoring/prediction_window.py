@@ -76,8 +76,9 @@ class PredictionWindow:
 
     @cached_property
     def latency_ms(self) -> NDArray[np.float64]:
-        """n times from acceptance to the ledger, in milliseconds."""
-        return np.asarray([prediction.latency_ms for prediction in self.predictions], dtype=np.float64)
+        """Times from acceptance to the ledger, in milliseconds, of the predictions for which these were measured."""
+        measured = [row.latency_ms for row in self.predictions if row.latency_ms is not None]
+        return np.asarray(measured, dtype=np.float64)
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:

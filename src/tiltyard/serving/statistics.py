@@ -26,6 +26,7 @@ class Statistics:
         self._lowest: float | None = None
         self._highest: float | None = None
         self._latency_sum = 0.0
+        self._measured = 0
         self._complete = False
 
     def add(self, rows: Sequence[PredictionRow]) -> None:
@@ -38,6 +39,7 @@ class Statistics:
             self._labels.update(labels)
             self._versions.update(versions)
             self._latency_sum += latency
+            self._measured += len(rows)
             self._add_confidences(sum(confidences), min(confidences), max(confidences), len(rows))
 
     def add_history(self, history: PredictionStats) -> None:
@@ -48,7 +50,8 @@ class Statistics:
                 return
             self._labels.update(history.by_label)
             self._versions.update(history.by_version)
-            self._latency_sum += (history.mean_latency_ms or 0.0) * history.total
+            self._latency_sum += (history.mean_latency_ms or 0.0) * history.measured_latencies
+            self._measured += history.measured_latencies
             self._add_confidences(
                 (history.mean_confidence or 0.0) * history.total,
                 history.min_confidence if history.min_confidence is not None else 1.0,
@@ -67,7 +70,7 @@ class Statistics:
                 "mean_confidence": self._confidence_sum / count if count else None,
                 "min_confidence": self._lowest,
                 "max_confidence": self._highest,
-                "mean_latency_ms": self._latency_sum / count if count else None,
+                "mean_latency_ms": self._latency_sum / self._measured if self._measured else None,
                 "complete": self._complete,
             }
 

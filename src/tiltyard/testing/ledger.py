@@ -121,6 +121,7 @@ class MemoryLedger:
                 least=found.confidence,
                 most=found.confidence,
                 latency_ms=found.latency_ms,
+                measured=int(found.latency_ms is not None),
                 first_us=to_micros(found.at),
                 last_us=to_micros(found.at),
             )

@@ -97,6 +97,7 @@ class PredictionContract:
             ({"version": 3}, "version = 3"),
             ({"confidence": math.nan}, "confidence"),
             ({"latency_ms": math.inf}, "latency_ms"),
+            ({"latency_ms": -1}, "latency_ms = -1 is negative"),
             ({"probabilities": {"a": math.nan}}, "probability of 'a'"),
             ({"input": {"x": object()}}, "input is not a JSON value"),
         ],
@@ -210,7 +211,7 @@ class PredictionContract:
                 make_prediction(confidence=0.5, latency_ms=1, at=NOON),
                 make_prediction(confidence=0.75, latency_ms=2, at=NOON + hour, version="2"),
                 make_prediction(confidence=1.0, latency_ms=3, at=NOON + 2 * hour, label="negative"),
-                make_prediction(project="other", at=NOON),
+                make_prediction(project="other", at=NOON, latency_ms=None),
             ]
         )
         stats = ledger.prediction_stats("films")
@@ -218,7 +219,11 @@ class PredictionContract:
         assert list(stats.by_label.items()) == [("positive", 2), ("negative", 1)]
         assert list(stats.by_version.items()) == [("1", 2), ("2", 1)]
         assert (stats.min_confidence, stats.mean_confidence, stats.max_confidence) == (0.5, 0.75, 1.0)
-        assert stats.mean_latency_ms == 2
+        assert (stats.mean_latency_ms, stats.measured_latencies) == (2, 3)
+        unmeasured = ledger.prediction_stats("other")
+        assert (unmeasured.total, unmeasured.mean_latency_ms, unmeasured.measured_latencies) == (1, None, 0)
+        assert ledger.prediction_stats().mean_latency_ms == 2
+        assert [row.latency_ms for row in ledger.predictions(project="other")] == [None]
         assert (stats.first_at, stats.last_at) == (NOON, NOON + 2 * hour)
         assert ledger.prediction_stats().total == 4
         window = ledger.prediction_stats("films", since=NOON + hour, until=NOON + 2 * hour)

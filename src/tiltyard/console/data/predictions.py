@@ -193,7 +193,8 @@ def _merge(parts: Iterable[PredictionStats]) -> PredictionStats:
     for part in filled:
         by_label.update(part.by_label)
         by_version.update(part.by_version)
-    total = by_label.total()
+    total, measured = by_label.total(), sum(part.measured_latencies for part in filled)
+    latency = sum((part.mean_latency_ms or 0.0) * part.measured_latencies for part in filled)
     return PredictionStats(
         total=total,
         by_label=dict(by_label.most_common()),
@@ -201,7 +202,8 @@ def _merge(parts: Iterable[PredictionStats]) -> PredictionStats:
         mean_confidence=sum((part.mean_confidence or 0.0) * part.total for part in filled) / total,
         min_confidence=min(part.min_confidence for part in filled if part.min_confidence is not None),
         max_confidence=max(part.max_confidence for part in filled if part.max_confidence is not None),
-        mean_latency_ms=sum((part.mean_latency_ms or 0.0) * part.total for part in filled) / total,
+        mean_latency_ms=latency / measured if measured else None,
+        measured_latencies=measured,
         first_at=filled[0].first_at,
         last_at=filled[-1].last_at,
     )

@@ -181,7 +181,7 @@ def _row(prediction: Prediction) -> tuple[Any, ...]:
             className="with-bar",
         ),
         f"v{prediction.version}",
-        f"{prediction.latency_ms:.1f} ms",
+        "–" if prediction.latency_ms is None else f"{prediction.latency_ms:.1f} ms",
     )
 
 

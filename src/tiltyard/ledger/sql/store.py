@@ -8,12 +8,13 @@ from operator import itemgetter
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, case, func, insert, or_, select, update
 
 from tiltyard.errors import UnavailableError
 from tiltyard.ledger.chain import broken_links, link
 from tiltyard.ledger.codec import (
     NAMED_COLUMNS,
+    NOT_MEASURED,
     PredictionRow,
     check_text,
     decode_event,
@@ -147,6 +148,7 @@ class SqlLedger:
         """A summary of predictions; see ``Ledger.prediction_stats``."""
         matching = prediction_conditions(check_filters(project=project, since=since, until=until, shadow=shadow))
         column = predictions.c
+        measured = case((column.latency_ms != NOT_MEASURED, column.latency_ms))
         query = (
             select(
                 column.label.label("label"),
@@ -155,7 +157,8 @@ class SqlLedger:
                 func.sum(column.confidence).label("confidence"),
                 func.min(column.confidence).label("least"),
                 func.max(column.confidence).label("most"),
-                func.sum(column.latency_ms).label("latency_ms"),
+                func.sum(measured).label("latency_ms"),
+                func.count(measured).label("measured"),
                 func.min(column.at_us).label("first_us"),
                 func.max(column.at_us).label("last_us"),
             )

@@ -130,7 +130,7 @@ def _read_latencies(project: Project, workspace: Workspace, version: str, since:
     newest = workspace.ledger.predictions(
         project=project.model_name, version=version, since=since, newest_first=True, limit=MOST_ANSWERS
     )
-    return [row.latency_ms for row in newest if row.route != "shadow"]
+    return [row.latency_ms for row in newest if row.route != "shadow" and row.latency_ms is not None]
 
 
 def _check_accuracy(

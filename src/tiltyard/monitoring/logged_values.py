@@ -1,0 +1,171 @@
+"""What Python callers log of a prediction, checked, and as the ledger keeps it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tiltyard.data.conform.labels import LabelCodec, is_label_gap
+from tiltyard.data.conform.table_like import read_table_like
+from tiltyard.errors import InputError, UsageError
+
+_FEATURES = "Give a text, a mapping of features by name, a Series, a table of one row, or one value for each feature."
+
+
+def read_logged_label(given: Any, classes: Sequence[str], field: str) -> str:
+    """The class that a logged label means, which may stand in an array of one, as ``model.predict`` returns it.
+
+    Args:
+        given: the label.
+        classes: the classes that it has to be one of; empty where they are not known.
+        field: what messages call it.
+
+    Raises:
+        InputError: it says nothing, is several labels, or is none of the classes.
+    """
+    label = _unwrap(given, field)
+    if is_label_gap(label):
+        raise InputError(
+            f"{field} = {label!r} says nothing.", next_step="Give the label.", field=field, code="prediction.no-label"
+        )
+    codec = LabelCodec(tuple(classes))
+    if classes and codec.find_class(label) is None:
+        raise InputError(
+            f"{field}: {codec.describe_unknown(label)}",
+            next_step="Give one of the classes of the version; for another version's prediction name it: "
+            "model_version=….",
+            field=field,
+            code="prediction.unknown-class",
+        )
+    return codec.spell(label)
+
+
+def read_confidence(given: Any) -> float:
+    """The probability of the predicted label.
+
+    Raises:
+        InputError: it is not a number from 0 to 1.
+    """
+    number = _read_number(given, "confidence")
+    # Probabilities that were computed in 32 bits may exceed 1 by their rounding.
+    if not -1e-6 <= number <= 1 + 1e-6:
+        step = f" If it is a percentage, give {number / 100:g}." if 1 < number <= 100 else ""
+        raise InputError(
+            f"confidence = {number:g} is not between 0 and 1.",
+            next_step=f"Give the probability of the predicted label, such as 0.87.{step}",
+            field="confidence",
+            code="prediction.confidence",
+        )
+    return min(max(number, 0.0), 1.0)
+
+
+def read_latency(given: Any) -> float | None:
+    """Milliseconds that a prediction took; None where nobody measured them.
+
+    Raises:
+        InputError: it is not a number from 0 on.
+    """
+    if given is None:
+        return None
+    number = _read_number(given, "latency_ms")
+    if number < 0:
+        raise InputError(
+            f"latency_ms = {number:g} is negative.",
+            next_step="Give milliseconds, or leave it out where they were not measured.",
+            field="latency_ms",
+            code="prediction.latency",
+        )
+    return number
+
+
+def read_features(given: Any, names: Sequence[str] = ()) -> dict[str, Any]:
+    """The features of one prediction as the ledger keeps an input.
+
+    Args:
+        given: a text; a mapping of features by name; a Series; a table of one row; or the n values of a row.
+        names: the version's columns, which values without names take; where it is not known they become ``feature_0``.
+
+    Raises:
+        InputError: it is none of these, holds several rows, or another number of values than names.
+    """
+    if isinstance(given, str):
+        return {"text": given}
+    if isinstance(given, Mapping):
+        return {str(name): value for name, value in given.items()}
+    if isinstance(given, pd.Series) and not _is_numbered(given.index):
+        return {str(name): value for name, value in given.to_dict().items()}
+    if isinstance(given, pd.Series | list | tuple) or (isinstance(given, np.ndarray) and given.ndim == 1):
+        values = list(given)
+        if len(values) == 1 and isinstance(values[0], str) and not names:
+            return {"text": values[0]}
+        given = values[0] if len(values) == 1 and isinstance(values[0], Mapping) else values
+        given = [given] if not given or isinstance(given, Mapping) or np.ndim(given[0]) == 0 else given
+    if isinstance(given, pd.DataFrame) and _is_numbered(given.columns):
+        given = given.to_numpy(dtype=object)
+    elif isinstance(given, list) and not isinstance(given[0], Mapping):
+        given = _to_matrix(given)
+    return _read_row(given, names)
+
+
+def _read_row(given: Any, names: Sequence[str]) -> dict[str, Any]:
+    try:
+        frame = read_table_like(given, "features", names)
+    except UsageError as error:
+        raise InputError(error.message, next_step=_FEATURES, field="features", code="prediction.features") from None
+    if len(frame) != 1 or not len(frame.columns):
+        raise InputError(
+            f"features holds {len(frame)} rows of {len(frame.columns)} values, and one prediction has one row.",
+            next_step="Log each prediction by itself: call log_prediction once for each row.",
+            field="features",
+            code="prediction.features",
+        )
+    return {str(name): frame[name].iloc[0] for name in frame.columns}
+
+
+def _to_matrix(rows: list[Any]) -> Any:
+    """Rows of cells as a matrix that keeps the type of each cell; the rows as they came where they are none."""
+    if len({np.size(row) for row in rows}) != 1 or np.ndim(rows[0]) == 0:
+        return rows
+    matrix = np.empty((len(rows), np.size(rows[0])), dtype=object)
+    for place, row in enumerate(rows):
+        matrix[place] = list(row)
+    return matrix
+
+
+def _is_numbered(index: pd.Index) -> bool:
+    return len(index) > 0 and all(isinstance(name, int | np.integer) for name in index)
+
+
+def _unwrap(given: Any, field: str) -> Any:
+    """The value of an array or list of one."""
+    if isinstance(given, np.ndarray | pd.Series | list | tuple):
+        values = np.asarray(given, dtype=object).ravel()
+        if len(values) != 1:
+            raise InputError(
+                f"{field} holds {len(values)} values, and one prediction has one.",
+                next_step="Log each prediction by itself: call log_prediction once for each row.",
+                field=field,
+                code="prediction.several",
+            )
+        return values[0]
+    return given
+
+
+def _read_number(given: Any, field: str) -> float:
+    value = _unwrap(given, field)
+    try:
+        number = float(value) if not isinstance(value, str | bool) else math.nan
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(
+            f"{field} = {value!r} is not a number.",
+            next_step="Give a number, such as 0.87.",
+            field=field,
+            code=f"prediction.{field.partition('_')[0]}",
+        )
+    return number
